@@ -1,0 +1,509 @@
+//! From the bytes of an AdmissionReview to the bytes of its answer. Pure: who
+//! listens, logs and counts is not here.
+
+pub mod message;
+pub mod uid;
+pub mod wire;
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::IgnoredAny;
+use time::Date;
+
+use crate::engine::decide::{self, Before, Decision, Outcome};
+use crate::engine::fix::Elements;
+use crate::engine::{Evaluation, Judged, evaluate};
+use crate::finding::{Action, Code};
+use crate::policy::{OnUnreadable, Policy};
+use crate::site::Kind;
+use crate::subject::Subject;
+use crate::subject::driver::Nfs;
+use wire::{
+    API_VERSION, AuditAnnotations, FullReview, PatchOperation, PatchValue, Request, Response,
+    Review, ReviewAnswer, Status, StatusDetails,
+};
+
+/// The two questions an API server asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `/mutate`: what should be changed?
+    Mutate,
+    /// `/validate`: may it be stored?
+    Validate,
+}
+
+impl Endpoint {
+    /// As log, metrics and the path write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutate",
+            Self::Validate => "validate",
+        }
+    }
+}
+
+/// A body and how to judge it.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'q> {
+    /// Which of the two questions it is.
+    pub endpoint: Endpoint,
+    /// The body of the HTTP request.
+    pub body: &'q [u8],
+    /// The policy that holds for this request from beginning to end.
+    pub policy: &'q Policy,
+    /// The day, for exemptions that end.
+    pub today: Date,
+}
+
+/// What was decided, for log and metrics. Borrows from the request.
+#[derive(Debug)]
+pub struct Record<'r> {
+    /// The request's uid.
+    pub uid: &'r str,
+    /// Which question was asked.
+    pub endpoint: Endpoint,
+    /// `CREATE`, `UPDATE` and so on; empty where it could not be read.
+    pub operation: &'r str,
+    /// The object's kind; empty where it could not be read.
+    pub kind: &'r str,
+    /// The object's name.
+    pub name: &'r str,
+    /// Who asked.
+    pub user: &'r str,
+    /// Whether nothing is stored.
+    pub dry_run: bool,
+    /// Who mounts the object.
+    pub driver: &'r str,
+    /// Whether it is NFS; `None` for an object that is not judged.
+    pub nfs: Option<Nfs>,
+    /// `allow`, `patch` or `deny`.
+    pub decision: &'static str,
+    /// What would have been decided, where the policy only observes.
+    pub withheld: Option<&'static str>,
+    /// The findings with what is done about each.
+    pub findings: &'r [Judged],
+    /// The codes that were passed over.
+    pub exempted: &'r [Code],
+    /// The string mount.nfs would have got.
+    pub options_before: &'r str,
+    /// The string it will get after the patch.
+    pub options_after: &'r str,
+    /// The JSON patch; empty without one.
+    pub patch: &'r str,
+    /// Why the object could not be read; empty where it could.
+    pub error: &'r str,
+}
+
+/// What goes back over HTTP.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// 200 with an AdmissionReview, or 400 for a body without a uid.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The answer to a body in which no uid can be found.
+pub fn without_uid() -> Answer {
+    Answer {
+        status: 400,
+        body: b"no AdmissionReview with a request.uid could be read in the body\n".to_vec(),
+    }
+}
+
+/// Answers one body. `observe` is told what was decided, once, unless the body
+/// has no uid.
+pub fn review(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+    match serde_json::from_slice::<FullReview<'_>>(question.body) {
+        Ok(review) if review.api_version.as_deref() == Some(API_VERSION) => {
+            judge(question, &review.request, observe)
+        }
+        Ok(review) => {
+            let version = review.api_version.as_deref().unwrap_or_default();
+            let error = format!("apiVersion is {version:?}, and only {API_VERSION} is spoken");
+            unreadable(question, &review.request.uid, None, &error, observe)
+        }
+        Err(_) => unparsed(question, observe),
+    }
+}
+
+/// Answers a body of which only the beginning is at hand: too long, or no
+/// memory left for it. `reason` says why.
+pub fn review_truncated(
+    question: &Question<'_>,
+    reason: &str,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
+    match uid::find_uid(question.body) {
+        Some(uid) => refuse_unreadable(question, &uid, None, reason, true, observe),
+        None => Answer {
+            status: 413,
+            body: format!("{reason}\n").into_bytes(),
+        },
+    }
+}
+
+/// A body that is not what the schema wants: find out how much can be read.
+fn unparsed(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+    let Some(uid) = uid::find_uid(question.body) else {
+        return without_uid();
+    };
+    let envelope = serde_json::from_slice::<Review<'_, IgnoredAny>>(question.body).ok();
+    let request = envelope.as_ref().map(|review| &review.request);
+    if let Some(request) = request.filter(|request| !is_judged(request)) {
+        return pass(question, request, "", None, observe);
+    }
+    let error = parse_error(question.body);
+    unreadable(question, &uid, request, &error, observe)
+}
+
+/// Where and how the body departs from the schema.
+fn parse_error(body: &[u8]) -> String {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let result: Result<FullReview<'_>, _> = serde_path_to_error::deserialize(&mut deserializer);
+    match result {
+        Err(error) if error.path().iter().next().is_some() => {
+            format!("{}: {}", error.path(), error.inner())
+        }
+        Err(error) => error.inner().to_string(),
+        Ok(_) => match deserializer.end() {
+            Err(error) => error.to_string(),
+            Ok(()) => "cannot be read".to_owned(),
+        },
+    }
+}
+
+fn unreadable(
+    question: &Question<'_>,
+    uid: &str,
+    request: Option<&Request<'_, IgnoredAny>>,
+    error: &str,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
+    let deny = question.policy.on_unreadable() == OnUnreadable::Deny;
+    refuse_unreadable(question, uid, request, error, deny, observe)
+}
+
+fn refuse_unreadable(
+    question: &Question<'_>,
+    uid: &str,
+    request: Option<&Request<'_, IgnoredAny>>,
+    error: &str,
+    deny: bool,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
+    let allowed = question.endpoint == Endpoint::Mutate || !deny;
+    let text = |value: Option<&'_ str>| value.unwrap_or_default().to_owned();
+    let kind = text(request.and_then(|request| request.kind.kind.as_deref()));
+    let name = text(request.and_then(|request| request.name.as_deref()));
+    let decision = if allowed { "allow" } else { "deny" };
+    observe(&Record {
+        uid,
+        endpoint: question.endpoint,
+        operation: request
+            .and_then(|request| request.operation.as_deref())
+            .unwrap_or_default(),
+        kind: &kind,
+        name: &name,
+        user: request
+            .and_then(|request| request.user_info.username.as_deref())
+            .unwrap_or_default(),
+        dry_run: request.and_then(|request| request.dry_run).unwrap_or_default(),
+        driver: "",
+        nfs: None,
+        decision,
+        withheld: None,
+        findings: &[],
+        exempted: &[],
+        options_before: "",
+        options_after: "",
+        patch: "",
+        error,
+    });
+    let message = message::unreadable(error);
+    let group = Kind::parse(&kind).map(Kind::group).unwrap_or_default();
+    answer(Response {
+        uid,
+        allowed,
+        status: (!allowed).then(|| Status {
+            status: "Failure",
+            message: message.clone(),
+            reason: "Invalid",
+            code: 422,
+            details: StatusDetails {
+                name: &name,
+                group,
+                kind: &kind,
+                causes: vec![wire::StatusCause {
+                    reason: "FieldValueInvalid",
+                    message: message.clone(),
+                    field: String::new(),
+                }],
+            },
+        }),
+        patch: None,
+        patch_type: None,
+        warnings: if allowed {
+            vec![message::at_most(&message, message::WARNING_LENGTH)]
+        } else {
+            Vec::new()
+        },
+        audit_annotations: AuditAnnotations {
+            decision: Some(decision),
+            policy: question.policy.fingerprint().to_string(),
+            ..AuditAnnotations::default()
+        },
+    })
+}
+
+/// Whether the request creates or updates one of the two kinds itself.
+fn is_judged<O>(request: &Request<'_, O>) -> bool {
+    judged_kind(request).is_some()
+        && request.sub_resource.as_deref().unwrap_or_default().is_empty()
+        && matches!(request.operation.as_deref(), Some("CREATE" | "UPDATE"))
+}
+
+fn judged_kind<O>(request: &Request<'_, O>) -> Option<Kind> {
+    let kind = Kind::parse(request.kind.kind.as_deref()?)?;
+    let group = request.kind.group.as_deref().unwrap_or_default();
+    (group == kind.group()).then_some(kind)
+}
+
+fn judge(
+    question: &Question<'_>,
+    request: &Request<'_, crate::subject::manifest::Manifest<'_>>,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
+    let kind = judged_kind(request).filter(|_| is_judged(request));
+    let (Some(kind), Some(object)) = (kind, &request.object) else {
+        return pass(question, request, "", None, observe);
+    };
+    let policy = question.policy;
+    let subject = Subject::of_kind(kind, object, policy.drivers());
+    if subject.nfs == Nfs::No {
+        return pass(question, request, subject.driver_name, Some(Nfs::No), observe);
+    }
+    let evaluation = evaluate(policy, &subject, question.today);
+    let old = request
+        .old_object
+        .as_ref()
+        .filter(|_| request.operation.as_deref() == Some("UPDATE"))
+        .map(|old| Subject::of_kind(kind, old, policy.drivers()));
+    let old_evaluation = old.as_ref().map(|old| evaluate(policy, old, question.today));
+    let before = old
+        .as_ref()
+        .zip(old_evaluation.as_ref())
+        .map(|(subject, evaluation)| Before {
+            subject,
+            evaluation,
+        });
+    let judgement = Judgement {
+        question,
+        request,
+        subject: &subject,
+        evaluation: &evaluation,
+        before,
+    };
+    match question.endpoint {
+        Endpoint::Validate => judgement.validate(observe),
+        Endpoint::Mutate => judgement.mutate(observe),
+    }
+}
+
+/// Allows what is not judged.
+fn pass<O>(
+    question: &Question<'_>,
+    request: &Request<'_, O>,
+    driver: &str,
+    nfs: Option<Nfs>,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
+    observe(&Record {
+        uid: &request.uid,
+        endpoint: question.endpoint,
+        operation: request.operation.as_deref().unwrap_or_default(),
+        kind: request.kind.kind.as_deref().unwrap_or_default(),
+        name: request.name.as_deref().unwrap_or_default(),
+        user: request.user_info.username.as_deref().unwrap_or_default(),
+        dry_run: request.dry_run.unwrap_or_default(),
+        driver,
+        nfs,
+        decision: "allow",
+        withheld: None,
+        findings: &[],
+        exempted: &[],
+        options_before: "",
+        options_after: "",
+        patch: "",
+        error: "",
+    });
+    answer(Response {
+        uid: &request.uid,
+        allowed: true,
+        status: None,
+        patch: None,
+        patch_type: None,
+        warnings: Vec::new(),
+        audit_annotations: AuditAnnotations::default(),
+    })
+}
+
+/// One subject, judged.
+struct Judgement<'j, 'm> {
+    question: &'j Question<'j>,
+    request: &'j Request<'j, crate::subject::manifest::Manifest<'j>>,
+    subject: &'j Subject<'m>,
+    evaluation: &'j Evaluation,
+    before: Option<Before<'j, 'm>>,
+}
+
+impl<'m> Judgement<'_, 'm> {
+    fn validate(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+        let policy = self.question.policy;
+        let outcome = decide::validate(policy, self.subject, self.evaluation, self.before);
+        let warnings = message::validate_warnings(
+            policy,
+            self.subject,
+            self.evaluation,
+            &outcome,
+            self.question.today,
+        );
+        let status = (outcome.decision == Decision::Deny).then(|| {
+            let causes = message::causes(policy, self.subject, &outcome.denials, self.question.today);
+            let sentences: Vec<&str> = causes.iter().map(|cause| cause.message.as_str()).collect();
+            Status {
+                status: "Failure",
+                message: sentences.join("; "),
+                reason: "Invalid",
+                code: 422,
+                details: StatusDetails {
+                    name: self.name(),
+                    group: self.subject.kind.group(),
+                    kind: self.subject.kind.as_str(),
+                    causes,
+                },
+            }
+        });
+        self.conclude(&outcome, self.evaluation, "", "", status, warnings, observe)
+    }
+
+    fn mutate(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+        let policy = self.question.policy;
+        let outcome = decide::mutate(policy, self.subject, self.evaluation, self.before);
+        let Decision::Patch(elements) = &outcome.decision else {
+            let refused = decide::validate(policy, self.subject, self.evaluation, self.before);
+            let warnings = message::mutate_warnings(policy, self.subject, self.evaluation, None, &refused);
+            return self.conclude(&outcome, self.evaluation, "", "", None, warnings, observe);
+        };
+        let patched = self.subject.with_elements(elements);
+        let left = evaluate(policy, &patched, self.question.today);
+        let refused = decide::validate(policy, &patched, &left, self.before);
+        let warnings = message::mutate_warnings(policy, self.subject, self.evaluation, Some(&patched), &refused);
+        let after = patched.effective();
+        let patch = json_patch(self.subject, elements);
+        self.conclude(&outcome, self.evaluation, &after, &patch, None, warnings, observe)
+    }
+
+    fn name(&self) -> &str {
+        let asked = self.request.name.as_deref().unwrap_or_default();
+        if asked.is_empty() { self.subject.name } else { asked }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one call site each for the two endpoints")]
+    fn conclude(
+        &self,
+        outcome: &Outcome<'_, '_>,
+        evaluation: &Evaluation,
+        after: &str,
+        patch: &str,
+        status: Option<Status<'_>>,
+        warnings: Vec<String>,
+        observe: &mut dyn FnMut(&Record<'_>),
+    ) -> Answer {
+        let before = self.subject.effective();
+        let exempted: Vec<Code> = evaluation
+            .exempted
+            .iter()
+            .map(|(finding, _)| finding.code)
+            .collect();
+        let decision = outcome.decision.as_str();
+        observe(&Record {
+            uid: &self.request.uid,
+            endpoint: self.question.endpoint,
+            operation: self.request.operation.as_deref().unwrap_or_default(),
+            kind: self.subject.kind.as_str(),
+            name: self.name(),
+            user: self.request.user_info.username.as_deref().unwrap_or_default(),
+            dry_run: self.request.dry_run.unwrap_or_default(),
+            driver: self.subject.driver_name,
+            nfs: Some(self.subject.nfs),
+            decision,
+            withheld: outcome.withheld.as_ref().map(Decision::as_str),
+            findings: &evaluation.findings,
+            exempted: &exempted,
+            options_before: &before,
+            options_after: if patch.is_empty() { &before } else { after },
+            patch,
+            error: "",
+        });
+        let codes = |codes: &mut dyn Iterator<Item = Code>| {
+            let mut codes: Vec<String> = codes.map(|code| code.to_string()).collect();
+            codes.sort_unstable();
+            codes.dedup();
+            codes.join(",")
+        };
+        answer(Response {
+            uid: &self.request.uid,
+            allowed: status.is_none(),
+            status,
+            patch: (!patch.is_empty()).then(|| STANDARD.encode(patch)),
+            patch_type: (!patch.is_empty()).then_some("JSONPatch"),
+            warnings,
+            audit_annotations: AuditAnnotations {
+                decision: Some(decision),
+                rules: codes(&mut evaluation.findings.iter().filter(|judged| judged.action > Action::Off).map(|judged| judged.finding.code)),
+                exempted: codes(&mut exempted.iter().copied()),
+                policy: self.question.policy.fingerprint().to_string(),
+            },
+        })
+    }
+}
+
+/// The patch that turns the subject's carriers into `elements`: one `add` or
+/// `replace` a carrier, and never a `test`, whose failure would be an error
+/// for the user even where the webhook may be ignored.
+pub fn json_patch(subject: &Subject<'_>, elements: &Elements<'_>) -> String {
+    let operations: Vec<PatchOperation<'_>> = subject
+        .carriers
+        .iter()
+        .zip(elements)
+        .filter(|(carrier, elements)| {
+            carrier.place.is_patchable()
+                && !elements.iter().map(|element| &**element).eq(carrier.elements.iter().copied())
+        })
+        .map(|(carrier, elements)| PatchOperation {
+            op: if carrier.present { "replace" } else { "add" },
+            path: carrier.place.pointer(None),
+            value: match carrier.form {
+                crate::subject::carrier::Form::List => PatchValue::List(elements),
+                _ => PatchValue::Text(elements.first().map_or("", |element: &Cow<'_, str>| element)),
+            },
+        })
+        .collect();
+    serde_json::to_string(&operations).unwrap_or_default()
+}
+
+fn answer(response: Response<'_>) -> Answer {
+    let review = ReviewAnswer {
+        api_version: API_VERSION,
+        kind: "AdmissionReview",
+        response,
+    };
+    Answer {
+        status: 200,
+        // Strings and lists of strings always serialise.
+        body: serde_json::to_vec(&review).unwrap_or_default(),
+    }
+}

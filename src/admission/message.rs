@@ -1,0 +1,240 @@
+//! The sentences people read: causes of a denial, and warnings.
+
+use time::Date;
+
+use super::wire::StatusCause;
+use crate::engine::decide::{self, Decision, Outcome};
+use crate::engine::fix::{Elements, Scope, fix_all};
+use crate::engine::{Evaluation, Exempt, Judged, evaluate};
+use crate::finding::{Action, Edit};
+use crate::policy::Policy;
+use crate::subject::Subject;
+use crate::subject::carrier::Form;
+
+/// Most characters of a warning: what every client shows whole.
+pub const WARNING_LENGTH: usize = 120;
+
+/// Most warnings of one answer.
+const MOST_WARNINGS: usize = 20;
+
+/// Most characters of a list that is proposed.
+const LONGEST_PROPOSAL: usize = 2000;
+
+/// Who speaks, in a message that stands alone.
+const WHO: &str = "nfs-mount-guard";
+
+/// What is said of an object that cannot be read.
+pub fn unreadable(error: &str) -> String {
+    at_most(&format!("{WHO}: the request cannot be read: {error}"), 500)
+}
+
+/// One cause a denial. kubectl prints nothing but these, so each stands alone:
+/// the rule, the element, why, and the list that would pass.
+pub fn causes(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    denials: &[&Judged],
+    today: Date,
+) -> Vec<StatusCause> {
+    let proposal = passing(policy, subject, today);
+    denials
+        .iter()
+        .map(|judged| {
+            let finding = &judged.finding;
+            let carrier = subject.carriers.get(finding.carrier);
+            let element = finding.site.as_ref().map(|site| site.element);
+            let way_out = proposal
+                .as_ref()
+                .and_then(|elements| proposed(subject, elements, finding.carrier))
+                .map_or_else(|| advice(judged), |list| format!("use {list}"));
+            StatusCause {
+                reason: if finding.site.is_some() {
+                    "FieldValueInvalid"
+                } else {
+                    "FieldValueRequired"
+                },
+                message: format!("{}; {way_out}", headline(judged)),
+                field: carrier.map(|carrier| carrier.place.field(element)).unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+/// `NMG001 background-mount (nfs-mount-guard): sentence`.
+fn headline(judged: &Judged) -> String {
+    let finding = &judged.finding;
+    let name = judged.rule().map_or("", |rule| rule.name);
+    format!("{} {name} ({WHO}): {}", finding.code, finding.message)
+}
+
+/// `NMG001 background-mount: sentence`, cut to what clients show.
+fn warning(judged: &Judged, what: &str) -> String {
+    let finding = &judged.finding;
+    let name = judged.rule().map_or("", |rule| rule.name);
+    at_most(
+        &format!("{} {name}: {what}{}", finding.code, finding.message),
+        WARNING_LENGTH,
+    )
+}
+
+/// The carriers as they would pass `/validate`, if fixes can bring them there.
+fn passing<'m>(policy: &Policy, subject: &Subject<'m>, today: Date) -> Option<Elements<'m>> {
+    let elements = fix_all(policy, subject, today, Scope::PROPOSAL);
+    let fixed = subject.with_elements(&elements);
+    let evaluation = evaluate(policy, &fixed, today);
+    let outcome = decide::validate(policy, &fixed, &evaluation, None);
+    (outcome.decision != Decision::Deny && outcome.withheld.is_none()).then_some(elements)
+}
+
+/// A carrier's new content, as it can be pasted into YAML.
+fn proposed(subject: &Subject<'_>, elements: &Elements<'_>, index: usize) -> Option<String> {
+    let carrier = subject.carriers.get(index)?;
+    let elements = elements.get(index)?;
+    let text = if carrier.form == Form::List {
+        let quoted: Vec<String> = elements.iter().map(|element| flow_scalar(element)).collect();
+        format!("[{}]", quoted.join(", "))
+    } else {
+        format!("{:?}", elements.first()?)
+    };
+    (text.chars().count() <= LONGEST_PROPOSAL).then_some(text)
+}
+
+/// An element of a YAML flow list, quoted where it must be.
+fn flow_scalar(text: &str) -> String {
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"._=/:+-".contains(&byte))
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && !text.ends_with(':');
+    if is_plain { text.to_owned() } else { format!("{text:?}") }
+}
+
+/// What to do about one finding, where no whole list is known to pass.
+fn advice(judged: &Judged) -> String {
+    let edit = judged
+        .finding
+        .fix
+        .as_ref()
+        .and_then(|fix| fix.edits.first());
+    match edit {
+        Some(Edit::Replace { with, .. }) => format!("write {with:?} in its place"),
+        Some(Edit::Remove { .. }) => "drop it".to_owned(),
+        Some(Edit::Append { option, .. }) => format!("add {option:?}"),
+        Some(Edit::Split { .. }) => "write one option an element".to_owned(),
+        None => judged.rule().map_or_else(String::new, |rule| {
+            rule.remedy
+                .split(". ")
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches('.')
+                .replace('`', "")
+        }),
+    }
+}
+
+/// What `/validate` tells beside its answer: findings that only warn, denials
+/// that an update may keep or that are only observed, exemptions that end.
+pub fn validate_warnings(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    evaluation: &Evaluation,
+    outcome: &Outcome<'_, '_>,
+    today: Date,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if outcome.withheld.is_some() {
+        warnings.extend(outcome.denials.iter().map(|judged| warning(judged, "(would be refused) ")));
+    }
+    warnings.extend(outcome.grandfathered.iter().map(|judged| warning(judged, "(kept from before) ")));
+    warnings.extend(evaluation.with(Action::Warn).map(|judged| warning(judged, "")));
+    warnings.extend(ending_exemptions(policy, subject, evaluation, today));
+    limited(warnings)
+}
+
+/// What `/mutate` tells: the danger it took away, and what `/validate` will
+/// refuse all the same.
+pub fn mutate_warnings(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    evaluation: &Evaluation,
+    patched: Option<&Subject<'_>>,
+    refused: &Outcome<'_, '_>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if patched.is_some() {
+        let repaired = evaluation.with(Action::Deny).filter(|judged| {
+            judged.finding.code.0 == 1
+                && subject
+                    .carriers
+                    .get(judged.finding.carrier)
+                    .is_some_and(|carrier| carrier.place.is_patchable())
+        });
+        warnings.extend(repaired.map(|judged| {
+            let place = subject
+                .carriers
+                .get(judged.finding.carrier)
+                .map(|carrier| carrier.place.to_string())
+                .unwrap_or_default();
+            let name = judged.rule().map_or("", |rule| rule.name);
+            at_most(
+                &format!("{} {name}: {WHO} wrote fg in place of bg in {place}", judged.finding.code),
+                WARNING_LENGTH,
+            )
+        }));
+    }
+    let would = if policy.mode() == crate::policy::Mode::Observe {
+        "(would be refused) "
+    } else {
+        "(will be refused) "
+    };
+    warnings.extend(refused.denials.iter().map(|judged| warning(judged, would)));
+    limited(warnings)
+}
+
+fn ending_exemptions(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    evaluation: &Evaluation,
+    today: Date,
+) -> Vec<String> {
+    let mut used: Vec<usize> = evaluation
+        .exempted
+        .iter()
+        .filter_map(|(_, exempt)| match exempt {
+            Exempt::ByPolicy(index) => Some(*index),
+            Exempt::ByAnnotation => None,
+        })
+        .collect();
+    used.sort_unstable();
+    used.dedup();
+    used.iter()
+        .filter_map(|index| {
+            let exemption = policy.exemptions().get(*index)?;
+            let days = exemption.days_left(today)?;
+            let text = format!(
+                "{WHO}: the exemption of {} ends in {days} days ({})",
+                subject.name, exemption.reason
+            );
+            Some(at_most(&text, WARNING_LENGTH))
+        })
+        .collect()
+}
+
+fn limited(mut warnings: Vec<String>) -> Vec<String> {
+    let all = warnings.len();
+    if all > MOST_WARNINGS {
+        warnings.truncate(MOST_WARNINGS - 1);
+        let left = all - warnings.len();
+        warnings.push(format!("{WHO}: {left} further findings are not shown"));
+    }
+    warnings
+}
+
+/// The beginning of `text`, at most `most` characters long.
+pub fn at_most(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(3)).collect();
+    format!("{kept}...")
+}

@@ -1,0 +1,185 @@
+//! A certificate authority of our own: it signs the certificates that the
+//! webhook serves with, and the API server trusts it by the caBundle.
+
+use std::net::IpAddr;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
+use time::{Duration, OffsetDateTime};
+
+/// How long the authority lives.
+pub const AUTHORITY_LIFE: Duration = Duration::days(5 * 365);
+
+/// How long a certificate lives.
+pub const CERTIFICATE_LIFE: Duration = Duration::days(90);
+
+/// Certificates are valid a little before they are made: clocks differ.
+const BACKDATE: Duration = Duration::minutes(5);
+
+/// Why the authority cannot do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name is neither a DNS name nor an address.
+    #[error("{0:?} is neither a DNS name nor an IP address")]
+    BadName(String),
+    /// The authority's own certificate or key cannot be used.
+    #[error("the authority cannot be used: {0}")]
+    BadAuthority(rcgen::Error),
+    /// A certificate cannot be made.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+}
+
+/// A certificate with its private key, both in PEM.
+#[derive(Clone)]
+pub struct Pair {
+    /// The certificate, or a chain of them.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}
+
+/// The key never shows in a log.
+impl std::fmt::Debug for Pair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pair")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A certificate authority.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pair: Pair,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").field("pair", &self.pair).finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Makes an authority that lives [`AUTHORITY_LIFE`] from `now`.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no randomness.
+    pub fn generate(now: OffsetDateTime) -> Result<Self, Error> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name("nfs-mount-guard CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.not_before = now - BACKDATE;
+        params.not_after = now + AUTHORITY_LIFE;
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        let pair = Pair {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        };
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            pair,
+        })
+    }
+
+    /// Takes an authority that was made before.
+    ///
+    /// # Errors
+    ///
+    /// When the pair cannot be parsed.
+    pub fn load(pair: Pair) -> Result<Self, Error> {
+        let key = KeyPair::from_pem(&pair.key).map_err(Error::BadAuthority)?;
+        let issuer = Issuer::from_ca_cert_pem(&pair.certificate, key).map_err(Error::BadAuthority)?;
+        Ok(Self { issuer, pair })
+    }
+
+    /// Its own certificate and key.
+    pub const fn pair(&self) -> &Pair {
+        &self.pair
+    }
+
+    /// Signs a certificate for `names`, DNS names or addresses, that lives
+    /// [`CERTIFICATE_LIFE`] from `now`.
+    ///
+    /// # Errors
+    ///
+    /// When a name cannot stand in a certificate.
+    pub fn sign(&self, names: &[String], now: OffsetDateTime) -> Result<Pair, Error> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name("nfs-mount-guard");
+        params.subject_alt_names = names
+            .iter()
+            .map(|name| subject_alt_name(name))
+            .collect::<Result<_, _>>()?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        params.not_before = now - BACKDATE;
+        params.not_after = now + CERTIFICATE_LIFE;
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Pair {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+fn subject_alt_name(name: &str) -> Result<SanType, Error> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let bad = || Error::BadName(name.to_owned());
+    if name.len() > 253 || !name.strip_prefix("*.").unwrap_or(name).split('.').all(is_label) {
+        return Err(bad());
+    }
+    Ok(SanType::DnsName(name.try_into().map_err(|_| bad())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loaded_authority_signs_as_the_one_that_was_made() {
+        let now = OffsetDateTime::now_utc();
+        let made = Authority::generate(now).unwrap();
+        let loaded = Authority::load(made.pair().clone()).unwrap();
+        let leaf = loaded.sign(&["guard.ns.svc".to_owned(), "127.0.0.1".to_owned()], now).unwrap();
+        assert!(leaf.certificate.contains("BEGIN CERTIFICATE"));
+    }
+
+    #[test]
+    fn refuses_a_name_that_is_none() {
+        let authority = Authority::generate(OffsetDateTime::now_utc()).unwrap();
+        for name in ["", "a b", "-a.b", "a..b", "https://a"] {
+            let signed = authority.sign(&[name.to_owned()], OffsetDateTime::now_utc());
+            assert!(matches!(signed, Err(Error::BadName(_))), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_never_shows_in_a_log() {
+        let authority = Authority::generate(OffsetDateTime::now_utc()).unwrap();
+        assert!(!format!("{authority:?}").contains("PRIVATE KEY"));
+    }
+}

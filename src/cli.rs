@@ -1,0 +1,61 @@
+//! The command line: flags, and what each command does with them.
+
+pub mod certs;
+pub mod explain;
+pub mod exit;
+pub mod rules;
+#[cfg(feature = "serve")]
+pub mod serve;
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// Knows what NFS mount options really do, and keeps the dangerous ones out of
+/// Kubernetes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nfs-mount-guard",
+    version,
+    about,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "\
+Exit codes: 0 nothing is refused, 1 something is, 2 wrong use or a bad policy, 3 an input could not be read,
+4 nothing to judge with --require-match.
+
+Every flag can be given as an environment variable: --shutdown-delay is NFS_MOUNT_GUARD_SHUTDOWN_DELAY."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer the API server's admission reviews
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
+    /// Explain a rule
+    Explain(explain::Args),
+    /// List the rules
+    Rules(rules::Args),
+    /// Make certificates for a first installation and for tests
+    #[cfg(feature = "serve")]
+    Certs(certs::Args),
+}
+
+impl Cli {
+    /// Does what the command line says. Errors are told on standard error.
+    pub fn run(self) -> Exit {
+        let result = match self.command {
+            #[cfg(feature = "serve")]
+            Command::Serve(args) => args.run(),
+            Command::Explain(args) => args.run(),
+            Command::Rules(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Certs(args) => args.run(),
+        };
+        result.unwrap_or_else(|error| exit::report(&error))
+    }
+}

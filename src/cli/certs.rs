@@ -1,0 +1,123 @@
+//! `certs`: certificates for a first installation and for tests.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use time::OffsetDateTime;
+
+use super::exit::{Exit, InputError};
+use crate::authority::{Authority, Pair};
+use crate::server::tls::{CERTIFICATE_FILE, KEY_FILE};
+
+const AUTHORITY_FILE: &str = "ca.crt";
+const AUTHORITY_KEY_FILE: &str = "ca.key";
+
+/// Make certificates for a first installation and for tests.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a certificate authority and a certificate
+    Generate(GenerateArgs),
+}
+
+/// Make a certificate authority and a certificate.
+///
+/// An authority that the folder holds already signs the new certificate, so that a caBundle stays good.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nfs-mount-guard certs generate --dir certs --dns nfs-mount-guard.nfs-mount-guard.svc
+  nfs-mount-guard certs generate --dir certs --dns localhost --dns 127.0.0.1")]
+struct GenerateArgs {
+    /// Folder for ca.crt, ca.key, tls.crt and tls.key
+    #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_DIR")]
+    dir: PathBuf,
+
+    /// Name or address that the API server calls, such as SERVICE.NAMESPACE.svc
+    #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_DNS", required = true, num_args = 1.., value_delimiter = ',')]
+    dns: Vec<String>,
+}
+
+impl Args {
+    /// Makes what is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When a name is none or a file cannot be read or written.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let Command::Generate(GenerateArgs { dir, dns }) = self.command;
+        let now = OffsetDateTime::now_utc();
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+        let (authority, is_new) = authority(&dir, now)?;
+        let leaf = authority.sign(&dns, now)?;
+        if is_new {
+            write(&dir.join(AUTHORITY_FILE), &authority.pair().certificate, 0o644)?;
+            write(&dir.join(AUTHORITY_KEY_FILE), &authority.pair().key, 0o600)?;
+        }
+        write(&dir.join(KEY_FILE), &leaf.key, 0o600)?;
+        write(&dir.join(CERTIFICATE_FILE), &leaf.certificate, 0o644)?;
+        let whose = if is_new { "made" } else { "kept" };
+        let dir = dir.display();
+        let mut out = io::stdout().lock();
+        writeln!(out, "{dir}/{AUTHORITY_FILE}   {whose}: the caBundle of the webhook configurations")?;
+        writeln!(out, "{dir}/{AUTHORITY_KEY_FILE}   {whose}: keep it secret, or delete it")?;
+        writeln!(out, "{dir}/{CERTIFICATE_FILE}  made, for {}, good for 90 days", dns.join(", "))?;
+        writeln!(out, "{dir}/{KEY_FILE}  made: keep it secret")?;
+        writeln!(out, "next: nfs-mount-guard serve --cert-dir {dir}")?;
+        Ok(Exit::Success)
+    }
+}
+
+/// The authority in the folder, or a new one where there is none.
+fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool)> {
+    let (certificate, key) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
+    match (certificate.exists(), key.exists()) {
+        (false, false) => Ok((Authority::generate(now)?, true)),
+        (true, true) => {
+            let read = |path: &Path| {
+                fs::read_to_string(path)
+                    .map_err(|error| InputError(format!("cannot read {}: {error}", path.display())))
+            };
+            let pair = Pair {
+                certificate: read(&certificate)?,
+                key: read(&key)?,
+            };
+            let authority = Authority::load(pair).map_err(|error| {
+                InputError(format!("{}: {error}; delete both to begin anew", certificate.display()))
+            })?;
+            Ok((authority, false))
+        }
+        (true, false) => anyhow::bail!(
+            "{} is there without its key; delete it to make a new authority",
+            certificate.display()
+        ),
+        (false, true) => anyhow::bail!(
+            "{} is there without its certificate; delete it to make a new authority",
+            key.display()
+        ),
+    }
+}
+
+/// Writes a file whole or not at all, with the given permissions from the
+/// beginning.
+fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let temporary = path.with_extension("new");
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&temporary, path));
+    written.with_context(|| format!("cannot write {}", path.display()))
+}

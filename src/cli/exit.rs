@@ -1,0 +1,56 @@
+//! Exit codes, the same for every command.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Nothing is refused.
+    Success,
+    /// Something is refused.
+    Findings,
+    /// Wrong use, or a policy that cannot be used.
+    Usage,
+    /// An input could not be read.
+    Unreadable,
+    /// Nothing to judge, with `--require-match`.
+    NothingToJudge,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Findings => 1,
+            Exit::Usage => 2,
+            Exit::Unreadable => 3,
+            Exit::NothingToJudge => 4,
+        })
+    }
+}
+
+/// An error that decides the exit code. Wrapped around the cause by whoever
+/// knows what it means; any other error is wrong use.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(pub String);
+
+/// Tells an error on standard error, and says which exit code it means. A
+/// reader that went away (`| head`) is no error.
+pub fn report(error: &anyhow::Error) -> Exit {
+    let broken_pipe = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
+    if broken_pipe {
+        return Exit::Success;
+    }
+    // When even standard error is gone there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "nfs-mount-guard: {error:#}");
+    if error.chain().any(|cause| cause.is::<InputError>()) {
+        Exit::Unreadable
+    } else {
+        Exit::Usage
+    }
+}

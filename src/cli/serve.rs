@@ -1,0 +1,217 @@
+//! `serve`: the webhook.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{ArgGroup, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::{Exit, InputError};
+use crate::policy::Policy;
+use crate::server::limits::Limits;
+use crate::server::{CertificateSource, Error, Options, Server, Stop};
+use crate::telemetry::log::{Format, Log};
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// One line for people.
+    Text,
+}
+
+/// Answer the API server's admission reviews.
+#[derive(Debug, clap::Args)]
+#[command(
+    group = ArgGroup::new("certificate").required(true),
+    after_help = "\
+Examples:
+  nfs-mount-guard serve --self-signed
+      a first try on 127.0.0.1:8443, with a certificate nobody trusts
+  nfs-mount-guard serve --listen 0.0.0.0:10250 --status-listen 0.0.0.0:8080 --cert-dir /certs
+      in a cluster, with a kubernetes.io/tls Secret mounted at /certs"
+)]
+pub struct Args {
+    /// Address on which the API server calls
+    #[arg(long, value_name = "ADDR", env = "NFS_MOUNT_GUARD_LISTEN", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+
+    /// Address of /healthz, /readyz and /metrics
+    #[arg(long, value_name = "ADDR", env = "NFS_MOUNT_GUARD_STATUS_LISTEN", default_value = "127.0.0.1:8080")]
+    status_listen: SocketAddr,
+
+    /// Folder with tls.crt and tls.key, such as a mounted Secret; watched for changes
+    #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_CERT_DIR", group = "certificate")]
+    cert_dir: Option<PathBuf>,
+
+    /// Make a certificate in memory, for a first try
+    #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", group = "certificate")]
+    self_signed: bool,
+
+    /// How long to go on serving after SIGTERM, so that callers learn of it first
+    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = humantime::parse_duration)]
+    shutdown_delay: Duration,
+
+    /// Requests that may be under way at once; further ones get 503
+    #[arg(long, value_name = "N", env = "NFS_MOUNT_GUARD_MAX_IN_FLIGHT", default_value_t = Limits::default().in_flight, value_parser = in_flight)]
+    max_in_flight: usize,
+
+    /// How the log is written, to standard output
+    #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_LOG_FORMAT", default_value = "auto")]
+    log_format: LogFormat,
+}
+
+fn in_flight(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=1_000_000) => Ok(number),
+        _ => Err("a number from 1 to 1000000 is wanted".to_owned()),
+    }
+}
+
+impl Args {
+    /// Serves until it is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot start.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let Self {
+            listen,
+            status_listen,
+            cert_dir,
+            self_signed,
+            shutdown_delay,
+            max_in_flight,
+            log_format,
+        } = self;
+        let format = match log_format {
+            LogFormat::Auto => Format::detect(),
+            LogFormat::Json => Format::Json,
+            LogFormat::Text => match Format::detect() {
+                Format::Json => Format::Text { colour: false },
+                text @ Format::Text { .. } => text,
+            },
+        };
+        let certificate = match cert_dir {
+            Some(folder) => CertificateSource::Folder(folder),
+            None => {
+                debug_assert!(self_signed);
+                CertificateSource::SelfSigned
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let log = Log::start(format).context("cannot start the log")?;
+        let options = Options {
+            listen,
+            status_listen,
+            certificate,
+            policy: Arc::new(Policy::default()),
+            limits: Limits {
+                in_flight: max_in_flight,
+                ..Limits::default()
+            },
+            shutdown_delay,
+            log_dropped: Some(log.dropped()),
+        };
+        let served = runtime.block_on(serve(options));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        drop(log);
+        served.map(|()| Exit::Success)
+    }
+}
+
+async fn serve(options: Options) -> anyhow::Result<()> {
+    let policy = Arc::clone(&options.policy);
+    let self_signed = options.certificate == CertificateSource::SelfSigned;
+    // Signals are caught before the ports open: whoever sees a port may send one.
+    let stop = stop_signal().context("cannot catch signals")?;
+    let server = Server::bind(options).await.map_err(start_error)?;
+    let address = server.address()?;
+    let status = server.status_address()?;
+    if io::stdout().is_terminal() {
+        welcome(address, status, &policy, self_signed)?;
+    }
+    tracing::info!(
+        %address,
+        %status,
+        policy = %policy.fingerprint(),
+        profile = %policy.profile(),
+        mode = policy.mode().as_str(),
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
+    server.run(stop).await.map_err(start_error)
+}
+
+fn start_error(error: Error) -> anyhow::Error {
+    match error {
+        Error::Certificate(error) => anyhow::Error::new(InputError(error.to_string())),
+        error => anyhow::Error::new(error),
+    }
+}
+
+/// Ends at the first SIGTERM or Ctrl-C; a second Ctrl-C ends the process.
+fn stop_signal() -> io::Result<impl Future<Output = Stop>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let stop = tokio::select! {
+            _ = terminate.recv() => Stop::AfterDelay,
+            _ = interrupt.recv() => Stop::Now,
+        };
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            let _ = writeln!(io::stderr(), "nfs-mount-guard: stopped at once");
+            #[allow(clippy::exit, reason = "the user insists, whatever is under way")]
+            std::process::exit(130);
+        });
+        stop
+    })
+}
+
+/// The incident's AdmissionReview, as a file in the repository and as the body
+/// that is printed where that file is not at hand.
+const EXAMPLE_FILE: &str = "examples/lost-volume.review.json";
+
+/// Tells a person at a terminal what runs and how to try it.
+fn welcome(
+    address: SocketAddr,
+    status: SocketAddr,
+    policy: &Policy,
+    self_signed: bool,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "nfs-mount-guard {}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(
+        out,
+        "  https://{address}/validate and /mutate   (health and metrics: http://{status}/readyz /metrics)"
+    )?;
+    writeln!(
+        out,
+        "  policy {}: background mounts are refused or repaired; fg, timeo and retrans are filled in",
+        policy.profile()
+    )?;
+    let insecure = if self_signed { "-k " } else { "" };
+    let body = if std::path::Path::new(EXAMPLE_FILE).exists() {
+        format!("@{EXAMPLE_FILE}")
+    } else {
+        format!("'{}'", include_str!("../../examples/lost-volume.review.min.json").trim())
+    };
+    writeln!(out, "  try it from another terminal:")?;
+    writeln!(
+        out,
+        "    curl -s {insecure}https://{address}/validate -H 'Content-Type: application/json' --data-binary {body}"
+    )?;
+    writeln!(out, "  Ctrl-C stops it")?;
+    writeln!(out)
+}

@@ -1,0 +1,158 @@
+//! The engine: from a subject and a policy to findings, from findings to a
+//! decision and a patch. Pure: no I/O, no clock, no log.
+
+pub mod decide;
+pub mod fix;
+
+use time::Date;
+
+use crate::finding::{Action, Code, Finding, Grade};
+use crate::policy::Policy;
+use crate::policy::exemption::annotation_names;
+use crate::rules::{self, Rule};
+use crate::subject::Subject;
+use crate::subject::driver::Nfs;
+
+/// The rule that is judged even where nobody can tell whether it is NFS.
+const BACKGROUND_MOUNT: Code = Code(1);
+
+/// The rules that speak of something missing.
+const MISSING: [Code; 3] = [Code(2), Code(3), Code(4)];
+
+/// A finding and what the policy does about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// What was found.
+    pub finding: Finding,
+    /// What is done about it.
+    pub action: Action,
+}
+
+impl Judged {
+    /// The rule that found it.
+    pub fn rule(&self) -> Option<&'static Rule> {
+        rules::RULES
+            .iter()
+            .copied()
+            .find(|rule| rule.code == self.finding.code)
+    }
+}
+
+/// Why a finding is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exempt {
+    /// By the policy's exemption of this index.
+    ByPolicy(usize),
+    /// By the object's own annotation.
+    ByAnnotation,
+}
+
+/// All that is to be said of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Evaluation {
+    /// What was found, in the order of the object, then of the codes.
+    pub findings: Vec<Judged>,
+    /// What was found and is passed over.
+    pub exempted: Vec<(Finding, Exempt)>,
+}
+
+impl Evaluation {
+    /// The findings for which `action` holds.
+    pub fn with(&self, action: Action) -> impl Iterator<Item = &Judged> {
+        self.findings
+            .iter()
+            .filter(move |judged| judged.action == action)
+    }
+
+    /// The gravest action; `None` where nothing was found.
+    pub fn gravest(&self) -> Option<Action> {
+        self.findings.iter().map(|judged| judged.action).max()
+    }
+}
+
+/// Judges `subject` by `policy` as of `today`.
+pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluation {
+    if subject.nfs == Nfs::No {
+        return Evaluation::default();
+    }
+    let mut found = Vec::new();
+    let mut evaluation = Evaluation::default();
+    let speaks_of_nfs = subject.nfs == Nfs::Yes || subject.has_nfs_only_option();
+    for (rule, numbers) in policy.active_rules() {
+        if !speaks_of_nfs && rule.code != BACKGROUND_MOUNT {
+            continue;
+        }
+        rule.check(subject, numbers, &mut found);
+        for mut finding in found.drain(..) {
+            if let Some(exempt) = exempt(policy, subject, &finding, today) {
+                evaluation.exempted.push((finding, exempt));
+                continue;
+            }
+            let action = policy
+                .action(rule, finding.grade)
+                .min(most(policy, subject, &finding));
+            if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT
+                || is_hidden(subject, &finding)
+            {
+                finding.fix = None;
+            }
+            if action > Action::Off {
+                evaluation.findings.push(Judged { finding, action });
+            }
+        }
+    }
+    evaluation.findings.sort_by(|a, b| order(a).cmp(&order(b)));
+    evaluation
+}
+
+/// Findings stand in the order of the object; what is missing comes behind
+/// what is there.
+fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
+    let finding = &judged.finding;
+    let site = finding.site.as_ref();
+    (
+        finding.carrier,
+        site.is_none(),
+        site.map_or((0, 0, 0), crate::site::Site::order),
+        finding.code,
+    )
+}
+
+/// The gravest action that makes sense, by who can act on a denial.
+///
+/// A denial reaches a person only on a class or a volume made by hand; a
+/// provisioner tries again for ever. There, only a background mount and what no
+/// kernel mounts are refused. Where nobody can tell whether it is NFS, only a
+/// background mount is.
+fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
+    let is_background = finding.code == BACKGROUND_MOUNT;
+    if subject.nfs == Nfs::Depends && !is_background || is_hidden(subject, finding) {
+        return Action::Warn;
+    }
+    let is_provisioned = subject.provisioned_by.is_some() && !policy.judges_provisioned();
+    if is_provisioned && !is_background && finding.grade != Grade::CannotMount {
+        return Action::Warn;
+    }
+    Action::Deny
+}
+
+/// Whether the finding misses an option where what holds cannot be seen.
+fn is_hidden(subject: &Subject<'_>, finding: &Finding) -> bool {
+    MISSING.contains(&finding.code) && subject.hides_its_options()
+}
+
+fn exempt(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    finding: &Finding,
+    today: Date,
+) -> Option<Exempt> {
+    let by_policy = policy.exemptions().iter().position(|exemption| {
+        exemption.holds_on(today) && exemption.covers(subject, finding) && exemption.selects(subject)
+    });
+    if let Some(index) = by_policy {
+        return Some(Exempt::ByPolicy(index));
+    }
+    let annotation = subject.exempt.filter(|_| policy.annotation_exemptions())?;
+    annotation_names(annotation, finding.code).then_some(Exempt::ByAnnotation)
+}

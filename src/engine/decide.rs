@@ -1,0 +1,162 @@
+//! From findings to a decision.
+
+use std::collections::HashSet;
+
+use super::fix::{Elements, Scope, fix_once, unchanged};
+use super::{Evaluation, Judged};
+use crate::finding::{Action, Code};
+use crate::policy::{Mode, Policy};
+use crate::site::Place;
+use crate::subject::Subject;
+
+/// What is to be done with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision<'m> {
+    /// It passes as it is.
+    Allow,
+    /// It passes with other text in its carriers.
+    Patch(Elements<'m>),
+    /// It is refused.
+    Deny,
+}
+
+impl Decision<'_> {
+    /// As log, metrics and reports write it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Patch(_) => "patch",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A decision with what the person is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome<'m, 'e> {
+    /// What is done.
+    pub decision: Decision<'m>,
+    /// What would be done under `mode: enforce`, where the policy only
+    /// observes and would do something.
+    pub withheld: Option<Decision<'m>>,
+    /// The findings that are refused, or would be.
+    pub denials: Vec<&'e Judged>,
+    /// The findings that are refused on a new object and stay on this one: it
+    /// had them before.
+    pub grandfathered: Vec<&'e Judged>,
+}
+
+/// What the ratchet compares: the rule, where the option stands, its keyword.
+type Key<'e> = (Code, Option<&'e Place>, &'e str);
+
+fn key<'e>(subject: &'e Subject<'_>, judged: &'e Judged) -> Key<'e> {
+    let finding = &judged.finding;
+    let place = subject.carriers.get(finding.carrier).map(|carrier| &carrier.place);
+    (finding.code, place, &finding.keyword)
+}
+
+/// The object before an update, with its evaluation under the same policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'b, 'm> {
+    /// The old object.
+    pub subject: &'b Subject<'m>,
+    /// What is to be said of it.
+    pub evaluation: &'b Evaluation,
+}
+
+/// What `/validate` answers, and what `check` reports.
+///
+/// An update is refused only for what it makes worse: denials that the old
+/// object had already are kept and told, so that finalizers can be removed and
+/// volumes bound.
+pub fn validate<'m, 'e>(
+    policy: &Policy,
+    subject: &'e Subject<'m>,
+    evaluation: &'e Evaluation,
+    before: Option<Before<'_, '_>>,
+) -> Outcome<'m, 'e> {
+    let old: HashSet<Key<'_>> = before
+        .iter()
+        .flat_map(|before| {
+            before
+                .evaluation
+                .with(Action::Deny)
+                .map(|judged| key(before.subject, judged))
+        })
+        .collect();
+    let (grandfathered, denials): (Vec<_>, Vec<_>) = evaluation
+        .with(Action::Deny)
+        .partition(|judged| old.contains(&key(subject, judged)));
+    let decision = if denials.is_empty() {
+        Decision::Allow
+    } else {
+        Decision::Deny
+    };
+    observe(policy, decision, denials, grandfathered)
+}
+
+/// What `/mutate` answers: never a denial. On an update that leaves the
+/// options alone there is no patch, for binding or labelling an old volume must
+/// not rewrite it.
+pub fn mutate<'m, 'e>(
+    policy: &Policy,
+    subject: &'e Subject<'m>,
+    evaluation: &'e Evaluation,
+    before: Option<Before<'_, '_>>,
+) -> Outcome<'m, 'e> {
+    let untouched = before.is_some_and(|before| same_options(before.subject, subject));
+    let decision = if untouched || subject.opts_out_of_patching {
+        Decision::Allow
+    } else {
+        patch(subject, evaluation)
+    };
+    observe(policy, decision, Vec::new(), Vec::new())
+}
+
+fn patch<'m>(subject: &Subject<'m>, evaluation: &Evaluation) -> Decision<'m> {
+    if evaluation.findings.is_empty() {
+        return Decision::Allow;
+    }
+    let fixed = fix_once(subject, evaluation, Scope::WEBHOOK);
+    if fixed == unchanged(subject) {
+        Decision::Allow
+    } else {
+        Decision::Patch(fixed)
+    }
+}
+
+fn observe<'m, 'e>(
+    policy: &Policy,
+    decision: Decision<'m>,
+    denials: Vec<&'e Judged>,
+    grandfathered: Vec<&'e Judged>,
+) -> Outcome<'m, 'e> {
+    let (decision, withheld) = match policy.mode() {
+        Mode::Observe if decision != Decision::Allow => (Decision::Allow, Some(decision)),
+        _ => (decision, None),
+    };
+    Outcome {
+        decision,
+        withheld,
+        denials,
+        grandfathered,
+    }
+}
+
+/// Whether everything that is looked at is the same in both objects.
+pub fn same_options(old: &Subject<'_>, new: &Subject<'_>) -> bool {
+    let carriers = |subject: &Subject<'_>| -> Vec<(Place, Vec<String>)> {
+        subject
+            .carriers
+            .iter()
+            .map(|carrier| {
+                let elements = carrier.elements.iter().map(|element| (*element).to_owned());
+                (carrier.place.clone(), elements.collect())
+            })
+            .collect()
+    };
+    old.driver_name == new.driver_name
+        && old.nfs == new.nfs
+        && old.access == new.access
+        && carriers(old) == carriers(new)
+}

@@ -1,0 +1,249 @@
+//! Carrying out fixes. Conflicts between the fixes of different rules are
+//! resolved here and nowhere else: findings are taken in the order of their
+//! codes, and a fix that touches an option another fix has touched waits for
+//! the next round.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use time::Date;
+
+use super::{Evaluation, evaluate};
+use crate::finding::{Action, Applicability, Edit, Finding};
+use crate::nfs::option;
+use crate::policy::Policy;
+use crate::site::Site;
+use crate::subject::Subject;
+use crate::subject::carrier::{Carrier, Form};
+
+/// The text of every carrier, one list of elements each.
+pub type Elements<'m> = Vec<Vec<Cow<'m, str>>>;
+
+/// Which fixes are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// The boldest fix that is.
+    pub applicability: Applicability,
+    /// Whether only places that an update may change are touched.
+    pub patchable_only: bool,
+    /// The mildest finding that is fixed.
+    pub least: Action,
+}
+
+impl Scope {
+    /// What the mutating webhook does.
+    pub const WEBHOOK: Self = Self {
+        applicability: Applicability::Apply,
+        patchable_only: true,
+        least: Action::Warn,
+    };
+
+    /// What `fix` does to a file.
+    pub const FILE: Self = Self {
+        applicability: Applicability::Offer,
+        patchable_only: false,
+        least: Action::Audit,
+    };
+
+    /// What a denial proposes: no more than it takes to pass.
+    pub const PROPOSAL: Self = Self {
+        applicability: Applicability::Offer,
+        patchable_only: false,
+        least: Action::Deny,
+    };
+}
+
+/// The carriers as they are.
+pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
+    subject
+        .carriers
+        .iter()
+        .map(|carrier| carrier.elements.iter().map(|element| Cow::Borrowed(*element)).collect())
+        .collect()
+}
+
+/// Fixes round by round until nothing is left to fix. Doing it again changes
+/// nothing.
+pub fn fix_all<'m>(
+    policy: &Policy,
+    subject: &Subject<'m>,
+    today: Date,
+    scope: Scope,
+) -> Elements<'m> {
+    // Each round carries out at least one fix or is the last; the longest
+    // chain known is three (split, correct, drop what then loses).
+    const ROUNDS: usize = 16;
+    let mut elements = unchanged(subject);
+    for _ in 0..ROUNDS {
+        let fixed = {
+            let current = subject.with_elements(&elements);
+            let evaluation = evaluate(policy, &current, today);
+            into_owned(fix_once(&current, &evaluation, scope))
+        };
+        if fixed == elements {
+            break;
+        }
+        elements = fixed;
+    }
+    elements
+}
+
+fn into_owned<'m>(elements: Elements<'_>) -> Elements<'m> {
+    elements
+        .into_iter()
+        .map(|list| list.into_iter().map(|element| Cow::Owned(element.into_owned())).collect())
+        .collect()
+}
+
+/// Carries out the fixes of one evaluation, each wholly or not at all.
+pub fn fix_once<'m>(
+    subject: &Subject<'m>,
+    evaluation: &Evaluation,
+    scope: Scope,
+) -> Elements<'m> {
+    let mut plan = Plan::default();
+    let mut findings: Vec<&Finding> = evaluation
+        .findings
+        .iter()
+        .filter(|judged| judged.action >= scope.least)
+        .map(|judged| &judged.finding)
+        .collect();
+    findings.sort_by_key(|finding| finding.code);
+    for finding in findings {
+        let Some(fix) = &finding.fix else { continue };
+        let in_reach = fix.applicability <= scope.applicability
+            && fix.edits.iter().all(|edit| {
+                let carrier = subject.carriers.get(carrier_of(edit));
+                carrier.is_some_and(|carrier| !scope.patchable_only || carrier.place.is_patchable())
+            });
+        if in_reach && !fix.edits.iter().any(|edit| plan.conflicts(edit)) {
+            for edit in &fix.edits {
+                plan.add(edit);
+            }
+        }
+    }
+    subject
+        .carriers
+        .iter()
+        .enumerate()
+        .map(|(index, carrier)| plan.carry_out(index, carrier, subject.defaults))
+        .collect()
+}
+
+const fn carrier_of(edit: &Edit) -> usize {
+    match edit {
+        Edit::Replace { site, .. } | Edit::Remove { site } => site.carrier,
+        Edit::Split { carrier, .. } | Edit::Append { carrier, .. } => *carrier,
+    }
+}
+
+/// The edits of one round, by place.
+#[derive(Default)]
+struct Plan<'f> {
+    /// By carrier, element and first byte: the new text, or none to remove.
+    options: BTreeMap<(usize, usize, usize), (&'f Site, Option<&'f str>)>,
+    splits: Vec<(usize, usize)>,
+    appends: Vec<(usize, &'f str)>,
+}
+
+impl<'f> Plan<'f> {
+    fn conflicts(&self, edit: &Edit) -> bool {
+        match edit {
+            Edit::Replace { site, .. } | Edit::Remove { site } => {
+                self.options.contains_key(&site.order())
+            }
+            Edit::Split { .. } | Edit::Append { .. } => false,
+        }
+    }
+
+    fn add(&mut self, edit: &'f Edit) {
+        match edit {
+            Edit::Replace { site, with } => {
+                self.options.insert(site.order(), (site, Some(with)));
+            }
+            Edit::Remove { site } => {
+                self.options.insert(site.order(), (site, None));
+            }
+            Edit::Split { carrier, element } => self.splits.push((*carrier, *element)),
+            Edit::Append { carrier, option } => self.appends.push((*carrier, option)),
+        }
+    }
+
+    fn carry_out<'m>(
+        &self,
+        index: usize,
+        carrier: &Carrier<'m>,
+        defaults: &'static [&'static str],
+    ) -> Vec<Cow<'m, str>> {
+        let mut elements = Vec::with_capacity(carrier.elements.len());
+        for (element_index, element) in carrier.elements.iter().enumerate() {
+            let edited = self.edit_element(index, element_index, carrier, element);
+            let Some(edited) = edited else { continue };
+            if !self.splits.contains(&(index, element_index)) {
+                elements.push(edited);
+                continue;
+            }
+            let pieces: Vec<String> = option::split(&edited)
+                .filter(|piece| !piece.text.is_empty())
+                .map(|piece| piece.text.to_owned())
+                .collect();
+            if carrier.form == Form::List {
+                elements.extend(pieces.into_iter().map(Cow::Owned));
+            } else {
+                elements.push(Cow::Owned(pieces.join(",")));
+            }
+        }
+        let additions: Vec<&str> = self
+            .appends
+            .iter()
+            .filter(|(carrier, _)| *carrier == index)
+            .map(|(_, option)| *option)
+            .collect();
+        if additions.is_empty() {
+            return elements;
+        }
+        // A list of one's own takes the place of the driver's: what the driver
+        // would have done has to stay.
+        let defaults = defaults.iter().copied().filter(|_| carrier.is_empty());
+        let additions = defaults.chain(additions);
+        if carrier.form == Form::List {
+            elements.extend(additions.map(|option| Cow::Owned(option.to_owned())));
+        } else {
+            let old = elements.first().map_or("", |text| &**text);
+            let mut all: Vec<&str> = Vec::new();
+            all.extend((!carrier.is_empty()).then_some(old));
+            all.extend(additions);
+            elements = vec![Cow::Owned(all.join(","))];
+        }
+        elements
+    }
+
+    /// The element with its options changed; `None` when none is left of it
+    /// and it is one of a list.
+    fn edit_element<'m>(
+        &self,
+        carrier_index: usize,
+        element_index: usize,
+        carrier: &Carrier<'m>,
+        element: &'m str,
+    ) -> Option<Cow<'m, str>> {
+        let from = (carrier_index, element_index, 0);
+        let to = (carrier_index, element_index, usize::MAX);
+        if self.options.range(from..=to).next().is_none() {
+            return Some(Cow::Borrowed(element));
+        }
+        let mut kept: Vec<&str> = Vec::new();
+        for piece in carrier.pieces(element) {
+            let key = (carrier_index, element_index, piece.range.start);
+            match self.options.get(&key).filter(|(site, _)| site.range == piece.range) {
+                Some((_, Some(with))) => kept.push(with),
+                Some((_, None)) => {}
+                None => kept.push(piece.text),
+            }
+        }
+        if kept.is_empty() && carrier.form == Form::List {
+            return None;
+        }
+        Some(Cow::Owned(kept.join(",")))
+    }
+}

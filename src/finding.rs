@@ -1,0 +1,145 @@
+//! What a rule has to say of a subject. Findings are data, not errors.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::site::Site;
+
+/// A rule's code, `NMG001`. A code is never used again for another rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Code(pub u16);
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NMG{:03}", self.0)
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What is done about a finding, mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Nothing: the rule does not run.
+    Off,
+    /// It is counted and logged.
+    Audit,
+    /// The request is allowed, and the person is told.
+    Warn,
+    /// The request is refused.
+    Deny,
+}
+
+impl Action {
+    /// Every action, mildest first.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Audit, Self::Warn, Self::Deny];
+
+    /// As the policy file writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Audit => "audit",
+            Self::Warn => "warn",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How grave one finding of a rule is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Grade {
+    /// The rule's milder case: its lesser action applies.
+    Lesser,
+    /// The rule's proper case: its action applies.
+    Proper,
+    /// As proper, and no covered kernel mounts such a list: refusing it breaks
+    /// nothing that worked.
+    CannotMount,
+}
+
+/// Who may carry out a fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Applicability {
+    /// The webhook does it, and so does `fix`: behaviour stays, but for the
+    /// danger.
+    Apply,
+    /// Only `fix` does it.
+    Offer,
+    /// Only `fix --unsafe-fixes` does it: the meaning changes.
+    Unsafe,
+}
+
+/// One change to a carrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// The option at the site becomes this text.
+    Replace {
+        /// Where the option stands.
+        site: Site,
+        /// What takes its place.
+        with: String,
+    },
+    /// The option at the site goes away, and its element with it when nothing
+    /// else stands there.
+    Remove {
+        /// Where the option stands.
+        site: Site,
+    },
+    /// The element is split at every comma that separates options, and its
+    /// empty pieces go away.
+    Split {
+        /// Index of the carrier.
+        carrier: usize,
+        /// Index of the element.
+        element: usize,
+    },
+    /// The option is added at the carrier's end, as an element of its own.
+    Append {
+        /// Index of the carrier.
+        carrier: usize,
+        /// The new option.
+        option: String,
+    },
+}
+
+/// A way out of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// Who may carry it out.
+    pub applicability: Applicability,
+    /// What changes; all of it or nothing.
+    pub edits: Vec<Edit>,
+}
+
+/// One finding of one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub code: Code,
+    /// How grave it is.
+    pub grade: Grade,
+    /// Index of the carrier concerned.
+    pub carrier: usize,
+    /// The option concerned; `None` where one is missing.
+    pub site: Option<Site>,
+    /// The keyword concerned, as the ratchet on updates compares it: that of
+    /// the option at the site, or of the option that is missing.
+    pub keyword: String,
+    /// One sentence: which element, and why. No code, no final dot.
+    pub message: String,
+    /// A way out, if the rule knows one.
+    pub fix: Option<Fix>,
+}

@@ -1,0 +1,33 @@
+//! nfs-mount-guard knows what a list of NFS mount options will really do, and
+//! keeps the dangerous ones out of Kubernetes.
+//!
+//! A module imports from its own row leftwards and from rows above; a test
+//! reads the `use` lines and checks it.
+//!
+//! | layer | modules, left to right |
+//! |---|---|
+//! | 0 | [`nfs`]: options, catalog, versions, clocks |
+//! | 1 | [`site`], [`finding`], [`subject`]: objects, drivers, effective options |
+//! | 2 | [`rules`]: one file a rule |
+//! | 3 | [`policy`]: what is done about findings, exemptions |
+//! | 4 | [`engine`]: evaluate, decide, fix; pure |
+//! | 5 | [`admission`], [`report`]: bytes in, bytes out |
+//! | 6 | `authority`, `telemetry`, `server`: certificates, log, metrics, network |
+//! | 7 | [`cli`] |
+
+pub mod admission;
+#[cfg(feature = "serve")]
+pub mod authority;
+pub mod cli;
+pub mod engine;
+pub mod finding;
+pub mod nfs;
+pub mod policy;
+pub mod report;
+pub mod rules;
+#[cfg(feature = "serve")]
+pub mod server;
+pub mod site;
+pub mod subject;
+#[cfg(feature = "serve")]
+pub mod telemetry;

@@ -1,0 +1,365 @@
+//! The catalog: every option that nfs(5), mount(8) or a driver's own mount
+//! helper knows, as data. Looking one up is a perfect hash, no allocation.
+//!
+//! Sources: nfs(5) of nfs-utils 2.6.2 to 3.1.1; the kernel's parameter table
+//! `nfs_fs_parameters` in `fs/nfs/fs_context.c`; libmount `optmap.c`; and, where
+//! those differ, what kernels 6.1, 6.12 and 7.2 did (`tests/kernel-truth/`).
+
+mod table;
+
+use super::kernel::{Kernel, Kernels};
+use super::value::Grammar;
+use super::version::Versions;
+
+/// What an option is about, its aliases and its negation taken together:
+/// `vers` and `nfsvers` are one word, so are `ac` and `noac`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the variants are the option words themselves")]
+pub enum Word {
+    // mount.nfs: how the mount itself is tried
+    Bg,
+    Fg,
+    Retry,
+    // recovery
+    Hard,
+    Soft,
+    Softerr,
+    Softreval,
+    Timeo,
+    Retrans,
+    // protocol version and transport
+    Vers,
+    VersFlag,
+    Minorversion,
+    Proto,
+    Tcp,
+    Udp,
+    Rdma,
+    Port,
+    Nconnect,
+    MaxConnect,
+    Trunkdiscovery,
+    Xprtsec,
+    CertSerial,
+    PrivkeySerial,
+    FatalNeterrors,
+    // the MOUNT service of NFSv3
+    Mountport,
+    Mountproto,
+    Mountvers,
+    Mounthost,
+    Mountaddr,
+    Mountprog,
+    Nfsprog,
+    // addresses
+    Addr,
+    Clientaddr,
+    Source,
+    // sizes
+    Rsize,
+    Wsize,
+    Bsize,
+    Namlen,
+    // caching
+    Actimeo,
+    Acregmin,
+    Acregmax,
+    Acdirmin,
+    Acdirmax,
+    Ac,
+    Cto,
+    Lookupcache,
+    Fsc,
+    Sharecache,
+    Rdirplus,
+    Write,
+    Alignwrite,
+    // locks, access lists, security
+    Lock,
+    LocalLock,
+    Acl,
+    Sec,
+    Resvport,
+    Migration,
+    Posix,
+    // without effect today
+    Intr,
+    // parsing
+    Sloppy,
+    // VFS flags
+    Ro,
+    Rw,
+    Sync,
+    Async,
+    Dirsync,
+    Exec,
+    Suid,
+    Dev,
+    Atime,
+    Diratime,
+    Relatime,
+    Strictatime,
+    Lazytime,
+    Iversion,
+    Mand,
+    Silent,
+    Symfollow,
+    Defaults,
+    // SELinux
+    Context,
+    // fstab and libmount
+    Auto,
+    Nofail,
+    Netdev,
+    User,
+    Comment,
+    Private,
+    Loop,
+    Helper,
+    Bind,
+    Remount,
+    Propagation,
+    XMount,
+    // words of a driver's own mount helper
+    DriverOwn,
+}
+
+/// Options of which one wins and the others are overwritten: for each layer
+/// the last of the group in the string it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the variants are the group's leading words")]
+pub enum Group {
+    Background,
+    Recovery,
+    Transport,
+    AttributeCache,
+    CloseToOpen,
+    Locking,
+    ShareCache,
+    ReservedPort,
+    FsCache,
+    Rdirplus,
+    Acl,
+    Migration,
+    Trunkdiscovery,
+    Alignwrite,
+    Posix,
+    Access,
+    Synchrony,
+    Exec,
+    Suid,
+    Dev,
+    Atime,
+    Diratime,
+    Relatime,
+    Lazytime,
+    /// A `key=` option that is overwritten by a later one of the same word.
+    Value(Word),
+}
+
+/// Which layers look at an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Consumers(u8);
+
+impl Consumers {
+    /// mount(8), that is libmount; the option goes no further.
+    pub const MOUNT: Self = Self(1);
+    /// mount.nfs.
+    pub const MOUNT_NFS: Self = Self(2);
+    /// The kernel.
+    pub const KERNEL: Self = Self(4);
+    /// mount.nfs acts on it and the kernel knows it.
+    pub const BOTH: Self = Self(6);
+    /// mount(8) reads it, and the kernel gets it as a mount flag.
+    pub const VFS: Self = Self(5);
+    /// A mount helper of a driver's own, such as mount.efs.
+    pub const DRIVER: Self = Self(8);
+
+    /// Whether all layers of `other` are among these.
+    pub const fn include(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether the option ends at mount(8) and mount.nfs never sees it.
+    pub const fn is_mount_only(self) -> bool {
+        self.0 == Self::MOUNT.0
+    }
+
+    /// The layers' names, in the order in which they see the option.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [
+            (Self::DRIVER, "driver's mount helper"),
+            (Self::MOUNT, "mount(8)"),
+            (Self::MOUNT_NFS, "mount.nfs"),
+            (Self::KERNEL, "kernel"),
+        ]
+        .into_iter()
+        .filter(move |(layer, _)| self.include(*layer))
+        .map(|(_, name)| name)
+    }
+}
+
+/// What an option does today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It does what its meaning says.
+    Active,
+    /// Nothing, and why.
+    None(&'static str),
+    /// Nothing with `NFSv4`, and why; it acts with `NFSv3`.
+    NoneOnV4(&'static str),
+}
+
+/// One option word of the catalog.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What it is about.
+    pub word: Word,
+    /// Whether this spelling is the negation (`noac` of `ac`).
+    pub negated: bool,
+    /// What may stand behind `=`.
+    pub grammar: Grammar,
+    /// Who looks at it.
+    pub consumers: Consumers,
+    /// The protocol versions that take it; with another one the mount fails.
+    pub versions: Versions,
+    /// The kernels that know it; the others refuse the mount.
+    pub kernels: Kernels,
+    /// The kernels that take a value with it, where that came later.
+    pub value_kernels: Kernels,
+    /// What it does.
+    pub effect: Effect,
+    /// Whether no other file system has an option of this name, so that it
+    /// betrays an NFS volume.
+    pub nfs_only: bool,
+    /// The meaning in one sentence, for people.
+    pub meaning: &'static str,
+}
+
+impl Entry {
+    /// The group of which one member wins; `None` where options add up
+    /// (`sec=`), are an error when given twice (versions) or stand alone.
+    pub const fn group(&self) -> Option<Group> {
+        Some(match self.word {
+            Word::Bg | Word::Fg => Group::Background,
+            Word::Hard | Word::Soft | Word::Softerr => Group::Recovery,
+            Word::Proto | Word::Tcp | Word::Udp | Word::Rdma => Group::Transport,
+            Word::Ac => Group::AttributeCache,
+            Word::Cto => Group::CloseToOpen,
+            Word::Lock | Word::LocalLock => Group::Locking,
+            Word::Sharecache => Group::ShareCache,
+            Word::Resvport => Group::ReservedPort,
+            Word::Fsc => Group::FsCache,
+            Word::Rdirplus => Group::Rdirplus,
+            Word::Acl => Group::Acl,
+            Word::Migration => Group::Migration,
+            Word::Trunkdiscovery => Group::Trunkdiscovery,
+            Word::Alignwrite => Group::Alignwrite,
+            Word::Posix => Group::Posix,
+            Word::Ro | Word::Rw => Group::Access,
+            Word::Sync | Word::Async => Group::Synchrony,
+            Word::Exec => Group::Exec,
+            Word::Suid => Group::Suid,
+            Word::Dev => Group::Dev,
+            Word::Atime => Group::Atime,
+            Word::Diratime => Group::Diratime,
+            Word::Relatime => Group::Relatime,
+            Word::Lazytime => Group::Lazytime,
+            Word::Retry
+            | Word::Timeo
+            | Word::Retrans
+            | Word::Minorversion
+            | Word::Port
+            | Word::Nconnect
+            | Word::MaxConnect
+            | Word::Xprtsec
+            | Word::FatalNeterrors
+            | Word::Mountport
+            | Word::Mountproto
+            | Word::Mountvers
+            | Word::Mounthost
+            | Word::Mountaddr
+            | Word::Clientaddr
+            | Word::Rsize
+            | Word::Wsize
+            | Word::Bsize
+            | Word::Namlen
+            | Word::Actimeo
+            | Word::Acregmin
+            | Word::Acregmax
+            | Word::Acdirmin
+            | Word::Acdirmax
+            | Word::Lookupcache
+            | Word::Write => Group::Value(self.word),
+            _ => return None,
+        })
+    }
+
+    /// Whether `kernel` knows the option with or without a value.
+    pub fn known_to(&self, kernel: Kernel, has_value: bool) -> bool {
+        self.kernels.contains(kernel) && (!has_value || self.value_kernels.contains(kernel))
+    }
+}
+
+/// Finds an option by its keyword, exactly as it is written: mount(8),
+/// mount.nfs and the kernel distinguish case, and so does this.
+pub fn find(keyword: &str) -> Option<&'static Entry> {
+    table::ENTRIES.get(keyword).or_else(|| find_by_prefix(keyword))
+}
+
+/// Every keyword of the catalog with its entry, in the order of the table.
+pub fn entries() -> impl Iterator<Item = (&'static str, &'static Entry)> {
+    table::ENTRIES
+        .entries()
+        .map(|(keyword, entry)| (*keyword, entry))
+}
+
+/// libmount keeps every `x-` and `X-` word to itself (`optmap.c`,
+/// `MNT_PREFIX`), whatever follows.
+fn find_by_prefix(keyword: &str) -> Option<&'static Entry> {
+    if keyword.starts_with("X-mount.") {
+        Some(&table::X_MOUNT)
+    } else if keyword.starts_with("x-") || keyword.starts_with("X-") {
+        Some(&table::PRIVATE)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_aliases_and_negations_as_one_word() {
+        let word = |keyword| find(keyword).map(|entry| (entry.word, entry.negated));
+        assert_eq!(word("vers"), word("nfsvers"));
+        assert_eq!(word("noac"), Some((Word::Ac, true)));
+        assert_eq!(word("pos"), None);
+    }
+
+    #[test]
+    fn distinguishes_case_as_every_layer_does() {
+        assert!(find("BG").is_none());
+        assert!(find("Timeo").is_none());
+    }
+
+    #[test]
+    fn knows_every_private_word_by_its_prefix() {
+        for keyword in ["x-systemd.automount", "X-foo", "x-bg"] {
+            assert!(find(keyword).is_some_and(|entry| entry.consumers.is_mount_only()));
+        }
+        assert_eq!(
+            find("X-mount.subdir").map(|entry| entry.word),
+            Some(Word::XMount)
+        );
+    }
+
+    #[test]
+    fn says_something_of_every_word() {
+        for (keyword, entry) in entries() {
+            assert!(entry.meaning.len() > 10, "{keyword}");
+            assert_eq!(find(keyword).map(|found| found.word), Some(entry.word));
+        }
+    }
+}

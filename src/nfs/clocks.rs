@@ -1,0 +1,159 @@
+//! How long things take when the server does not answer.
+//!
+//! Three clocks run: `timeo` and `retrans` in the kernel once the mount
+//! exists, `retry` in mount.nfs while it tries to mount, and the deadline of
+//! whoever called mount. Sources: `nfs_init_timeout_values` (`fs/nfs/client.c`),
+//! `xprt_calc_majortimeo` (`net/sunrpc/xprt.c`), nfs-utils `stropts.c`; checked
+//! against the timed rows of `tests/kernel-truth/`.
+
+use std::time::Duration;
+
+use super::mount::Transport;
+use super::settings::Settings;
+use super::value::leading_number;
+
+/// kubelet gives a CSI driver this long for one call (`csi_plugin.go`).
+pub const CSI_CALL: Duration = Duration::from_secs(120);
+
+/// csi-driver-nfs gives up after this long and leaves mount.nfs behind
+/// (`nodeserver.go`).
+pub const NFS_CSI_MOUNT: Duration = Duration::from_secs(110);
+
+/// Minutes that mount.nfs keeps trying in the foreground unless told.
+pub const FOREGROUND_RETRY_MINUTES: i64 = 2;
+
+/// Minutes that mount.nfs keeps trying in the background unless told: a week.
+pub const BACKGROUND_RETRY_MINUTES: i64 = 10_000;
+
+/// The kernel's own `timeo` in tenths of a second.
+pub const fn default_timeo(transport: Option<Transport>) -> u32 {
+    match transport {
+        Some(Transport::Udp) => 11,
+        _ => 600,
+    }
+}
+
+/// The kernel's own `retrans`.
+pub const fn default_retrans(transport: Option<Transport>) -> u32 {
+    match transport {
+        Some(Transport::Udp) => 3,
+        _ => 2,
+    }
+}
+
+/// The major timeout: when a soft mount fails a call, and a hard one logs
+/// "server not responding" and starts over.
+///
+/// TCP and RDMA: `min(timeo / 10 * (1 + retrans), 600 s)`, never below
+/// `timeo / 10`. UDP doubles: `min(timeo / 10 * 2^retrans, 60 s)`.
+pub fn major_timeout(settings: &Settings) -> Duration {
+    let timeo = settings.timeo.unwrap_or(default_timeo(settings.transport));
+    let retrans = settings
+        .retrans
+        .unwrap_or(default_retrans(settings.transport));
+    let initial = Duration::from_millis(u64::from(timeo) * 100);
+    if settings.transport == Some(Transport::Udp) {
+        let doubled = 2_u32.checked_pow(retrans).and_then(|times| initial.checked_mul(times));
+        let cap = Duration::from_secs(60);
+        return doubled.map_or(cap, |major| major.min(cap));
+    }
+    let cap = Duration::from_secs(600);
+    retrans
+        .checked_add(1)
+        .and_then(|tries| initial.checked_mul(tries))
+        .map_or(cap, |major| major.min(cap))
+}
+
+/// How mount.nfs reads `retry`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Not given: the default of foreground or background.
+    Default,
+    /// Given, but negative or no number: the default is used all the same.
+    Ignored,
+    /// That many minutes.
+    Minutes(i64),
+}
+
+impl Retry {
+    /// Reads the value of `retry=` (`nfs_parse_retry_option`).
+    pub fn read(value: Option<&str>) -> Self {
+        match value {
+            None => Self::Default,
+            Some(text) => match leading_number(text) {
+                Some(minutes) if minutes >= 0 => Self::Minutes(minutes),
+                _ => Self::Ignored,
+            },
+        }
+    }
+
+    /// Minutes that mount.nfs keeps trying.
+    pub const fn minutes(self, background: bool) -> i64 {
+        match self {
+            Self::Minutes(minutes) => minutes,
+            _ if background => BACKGROUND_RETRY_MINUTES,
+            _ => FOREGROUND_RETRY_MINUTES,
+        }
+    }
+}
+
+/// How long a mount may take to fail where the server refuses connections:
+/// `retry` minutes, and the one try that is under way when they end (measured:
+/// `retry=1` 76 s, `retry=2` 135 s, `retry=0` at once).
+pub fn refused_mount(retry: Retry, background: bool) -> Duration {
+    let minutes = u64::try_from(retry.minutes(background)).unwrap_or(0);
+    match minutes {
+        0 => Duration::from_secs(2),
+        minutes => Duration::from_secs(minutes.saturating_mul(60).saturating_add(15)),
+    }
+}
+
+/// How long a single try takes where packets are dropped: the kernel waits the
+/// major timeout with `NFSv4` (measured: 182 s by default), mount.nfs its own
+/// short one with `NFSv3` (measured: 14 s).
+pub fn silent_try(settings: &Settings) -> Duration {
+    if settings.versions == super::version::Versions::V3 {
+        Duration::from_secs(15)
+    } else {
+        major_timeout(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nfs::option::{MountOption, split};
+
+    fn major(list: &str) -> f64 {
+        let options: Vec<_> = split(list).map(|piece| MountOption::new(piece.text)).collect();
+        major_timeout(&Settings::of(&options)).as_secs_f64()
+    }
+
+    #[test]
+    fn tcp_waits_timeo_for_every_try_up_to_ten_minutes() {
+        for (list, seconds) in [
+            ("", 180.0),
+            ("timeo=600,retrans=3", 240.0),
+            ("timeo=6000", 600.0),
+            ("timeo=10,retrans=3", 4.0),
+            ("timeo=7,retrans=0", 0.7),
+            ("retrans=2147483647", 600.0),
+        ] {
+            assert!((major(list) - seconds).abs() < 1e-9, "{list}");
+        }
+    }
+
+    #[test]
+    fn udp_doubles_up_to_a_minute() {
+        assert!((major("udp") - 8.8).abs() < 1e-9);
+        assert!((major("udp,retrans=40") - 60.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_bad_retry_is_the_default() {
+        assert_eq!(Retry::read(Some("abc")).minutes(true), 10_000);
+        assert_eq!(Retry::read(Some("-1")).minutes(false), 2);
+        assert_eq!(Retry::read(Some("1h")).minutes(false), 1);
+        assert_eq!(Retry::read(None), Retry::Default);
+    }
+}

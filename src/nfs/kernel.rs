@@ -1,0 +1,89 @@
+//! Linux kernel releases, as far as an option's existence depends on them.
+
+use std::fmt;
+
+/// A kernel release, `major.minor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kernel {
+    major: u16,
+    minor: u16,
+}
+
+impl Kernel {
+    /// The oldest kernel the catalog speaks of: RHEL 8's.
+    pub const OLDEST: Self = Self::new(4, 18);
+    /// The newest kernel the catalog speaks of.
+    pub const NEWEST: Self = Self::new(7, 3);
+
+    /// Releases that nodes are known to run, oldest first: RHEL 8 and 9, and
+    /// the long-term series up to the newest that was measured.
+    pub const COVERED: [Self; 10] = [
+        Self::OLDEST,
+        Self::new(5, 4),
+        Self::new(5, 10),
+        Self::new(5, 14),
+        Self::new(5, 15),
+        Self::new(6, 1),
+        Self::new(6, 6),
+        Self::new(6, 12),
+        Self::new(7, 2),
+        Self::NEWEST,
+    ];
+
+    /// `major.minor`.
+    pub const fn new(major: u16, minor: u16) -> Self {
+        Self { major, minor }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// A span of kernel releases: from `since`, up to but without `until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernels {
+    /// First release of the span.
+    pub since: Kernel,
+    /// First release after the span; `None` while it still goes on.
+    pub until: Option<Kernel>,
+}
+
+impl Kernels {
+    /// Every kernel the catalog covers.
+    pub const ALL: Self = Self {
+        since: Kernel::OLDEST,
+        until: None,
+    };
+
+    /// No kernel the catalog covers.
+    pub const NONE: Self = Self {
+        since: Kernel::new(u16::MAX, 0),
+        until: None,
+    };
+
+    /// From `major.minor` on.
+    pub const fn since(major: u16, minor: u16) -> Self {
+        Self {
+            since: Kernel::new(major, minor),
+            until: None,
+        }
+    }
+
+    /// Whether `kernel` lies in the span.
+    pub fn contains(&self, kernel: Kernel) -> bool {
+        kernel >= self.since && self.until.is_none_or(|until| kernel < until)
+    }
+
+    /// Whether no covered kernel lies in the span.
+    pub fn is_empty(&self) -> bool {
+        self.since > Kernel::NEWEST
+    }
+
+    /// Whether every covered kernel lies in the span.
+    pub fn is_all(&self) -> bool {
+        self.since <= Kernel::OLDEST && self.until.is_none_or(|until| until > Kernel::NEWEST)
+    }
+}

@@ -1,0 +1,350 @@
+//! What becomes of an option list at mount time: which options the kernel or
+//! mount.nfs refuses, which protocol versions remain, whether a failed mount
+//! goes on in the background.
+//!
+//! Models nfs-utils 2.6 to 3.1 (`utils/mount/stropts.c`, `network.c`) and the
+//! kernel's parser (`fs/nfs/fs_context.c`, `fs/fs_parser.c`).
+
+use std::fmt;
+
+use super::catalog::{self, Entry, Word};
+use super::kernel::{Kernel, Kernels};
+use super::option::MountOption;
+use super::value::{Grammar, kernel_number};
+use super::version::{self, Versions};
+
+/// Why an option is refused, whichever kernel mounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No layer knows the keyword.
+    Unknown,
+    /// A flag was given a value.
+    FlagWithValue,
+    /// A value is needed and there is none, or an empty one.
+    ValueMissing,
+    /// The value is not a number as the kernel reads numbers.
+    NotANumber,
+    /// The number is outside `min..=max`.
+    OutOfRange {
+        /// Smallest number taken.
+        min: u32,
+        /// Largest number taken.
+        max: u32,
+    },
+    /// The value is not one of these words.
+    NotOneOf(&'static [&'static str]),
+    /// No such NFS version, or one that no covered kernel mounts.
+    NoSuchVersion,
+    /// No covered kernel takes it.
+    NoKernel,
+}
+
+impl Refusal {
+    /// Whether a `sloppy` that stands earlier makes the kernel overlook it.
+    /// What mount.nfs checks itself, and a number out of range, is refused all
+    /// the same (`nfs_fs_context_parse_param`: only `fs_parse` errors count).
+    pub const fn is_overlooked_by_sloppy(self) -> bool {
+        matches!(
+            self,
+            Self::Unknown
+                | Self::FlagWithValue
+                | Self::ValueMissing
+                | Self::NotANumber
+                | Self::NotOneOf(_)
+        )
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("no kernel or mount.nfs knows it"),
+            Self::FlagWithValue => f.write_str("it takes no value"),
+            Self::ValueMissing => f.write_str("it needs a value"),
+            Self::NotANumber => f.write_str("its value is not a number"),
+            Self::OutOfRange { min, max } => write!(f, "its value must lie in {min}..{max}"),
+            Self::NotOneOf(words) => {
+                f.write_str("its value must be one of ")?;
+                for (index, word) in words.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { ", " };
+                    write!(f, "{separator}{word}")?;
+                }
+                Ok(())
+            }
+            Self::NoSuchVersion => f.write_str("there is no such NFS version to mount"),
+            Self::NoKernel => f.write_str("no kernel from 4.18 on takes it"),
+        }
+    }
+}
+
+/// What the layers say to one option by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict {
+    /// The catalog's row; `None` for an unknown keyword.
+    pub entry: Option<&'static Entry>,
+    /// Why nothing takes it; `None` when something does.
+    pub refusal: Option<Refusal>,
+    /// The protocol versions with which it is taken.
+    pub versions: Versions,
+    /// The kernels that take it.
+    pub kernels: Kernels,
+}
+
+/// Judges one option by itself.
+pub fn judge(option: &MountOption<'_>) -> Verdict {
+    let Some(entry) = catalog::find(option.keyword()) else {
+        return Verdict {
+            entry: None,
+            refusal: Some(Refusal::Unknown),
+            versions: Versions::NONE,
+            kernels: Kernels::NONE,
+        };
+    };
+    let mut verdict = Verdict {
+        entry: Some(entry),
+        refusal: None,
+        versions: entry.versions,
+        kernels: entry.kernels,
+    };
+    if entry.consumers.is_mount_only() && entry.grammar == Grammar::Anything {
+        return verdict;
+    }
+    verdict.refusal = check_value(entry, option.value());
+    if entry.kernels.is_empty() && verdict.refusal.is_none() {
+        verdict.refusal = Some(Refusal::NoKernel);
+    }
+    if option.value().is_some() && entry.value_kernels.since > entry.kernels.since {
+        verdict.kernels = entry.value_kernels;
+    }
+    if rewritten_for_v3(entry.word, option.value()) {
+        verdict.refusal = None;
+        verdict.versions = Versions::V3;
+    }
+    if verdict.refusal.is_some() {
+        verdict.versions = Versions::NONE;
+        verdict.kernels = Kernels::NONE;
+    } else if transport(option) == Some(Transport::Udp) {
+        verdict.versions = Versions::V3;
+        verdict.kernels.until = Some(UDP_ENDS);
+    }
+    verdict
+}
+
+/// `NFS_DISABLE_UDP_SUPPORT` is on by default from this kernel.
+const UDP_ENDS: Kernel = Kernel::new(5, 6);
+
+/// For `NFSv3` mount.nfs takes the transport words out of the string and writes
+/// its own, so that their odd spellings never reach the kernel
+/// (`nfs_rewrite_pmap_mount_options`; measured: `tcp=1` and a bare `proto`).
+fn rewritten_for_v3(word: Word, value: Option<&str>) -> bool {
+    match word {
+        Word::Tcp | Word::Udp | Word::Rdma => value.is_some(),
+        Word::Proto | Word::Mountproto | Word::Port | Word::Mountport => value.is_none(),
+        _ => false,
+    }
+}
+
+fn check_value(entry: &Entry, value: Option<&str>) -> Option<Refusal> {
+    let one_of = |words: &'static [&'static str], value: &str| {
+        (!words.contains(&value)).then_some(Refusal::NotOneOf(words))
+    };
+    match (entry.grammar, value) {
+        (Grammar::Flag, None)
+        | (Grammar::FlagOrText | Grammar::FlagOrWord(_), None)
+        | (Grammar::Anything, _) => None,
+        (Grammar::Flag, Some(_)) => Some(Refusal::FlagWithValue),
+        (_, None | Some("")) => Some(Refusal::ValueMissing),
+        (Grammar::Number { min, max, .. }, Some(value)) => match kernel_number(value) {
+            None => Some(Refusal::NotANumber),
+            Some(number) if number < min || number > max => Some(Refusal::OutOfRange { min, max }),
+            Some(_) => None,
+        },
+        (Grammar::Word(words) | Grammar::FlagOrWord(words), Some(value)) => one_of(words, value),
+        (Grammar::Words(words), Some(value)) => value
+            .split(':')
+            .filter(|word| !word.is_empty())
+            .find_map(|word| one_of(words, word)),
+        (Grammar::Version, Some(value)) => match version::parse(value) {
+            None => Some(Refusal::NoSuchVersion),
+            Some(_) => None,
+        },
+        (Grammar::Text | Grammar::FlagOrText, Some(_)) => None,
+    }
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are the protocols' names")]
+pub enum Transport {
+    Tcp,
+    Udp,
+    Rdma,
+}
+
+/// The transport an option asks for, if it speaks of the transport at all.
+pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
+    match option.keyword() {
+        "tcp" => Some(Transport::Tcp),
+        "udp" => Some(Transport::Udp),
+        "rdma" => Some(Transport::Rdma),
+        "proto" => match option.value()? {
+            "tcp" | "tcp6" => Some(Transport::Tcp),
+            "udp" | "udp6" => Some(Transport::Udp),
+            "rdma" | "rdma6" => Some(Transport::Rdma),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What version option, if any, `option` is: `vers=`, `nfsvers=` or `v4.1`.
+pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
+    match option.keyword() {
+        "vers" | "nfsvers" => version::parse(option.value()?),
+        keyword => {
+            catalog::find(keyword).filter(|entry| entry.word == Word::VersFlag)?;
+            version::parse(keyword.strip_prefix('v')?)
+        }
+    }
+}
+
+/// Whether mount.nfs looks at `option` as one that names a version. Two of
+/// these are an error, even two that agree (measured: `vers=3,v3` exit 32).
+pub fn names_version(entry: &Entry) -> bool {
+    matches!(entry.word, Word::Vers | Word::VersFlag)
+}
+
+/// The protocol versions a list asks for; all when it names none, or names one
+/// that does not exist.
+pub fn requested_versions<'o, 'a: 'o>(
+    options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
+) -> Versions {
+    let request = options.clone().into_iter().find_map(version_request);
+    let Some(request) = request else {
+        return Versions::ALL;
+    };
+    if request.versions != Versions::V4 {
+        return request.versions;
+    }
+    let minor = options
+        .into_iter()
+        .filter(|option| option.keyword() == "minorversion")
+        .filter_map(|option| kernel_number(option.value()?))
+        .last();
+    match minor {
+        Some(0) => Versions::V40,
+        Some(1) => Versions::V41,
+        Some(2) => Versions::V42,
+        _ => Versions::V4,
+    }
+}
+
+/// Whether a failed mount with these options, in the order in which mount.nfs
+/// gets them, goes on in the background while mount reports success.
+///
+/// The last of `bg` and `fg` decides, whatever value it carries. What mount.nfs
+/// refuses before its first try ends the mount at once; what only the kernel
+/// would refuse does not, for a dead server keeps the kernel from being asked
+/// (measured: `vers=3,bg,timeo=abc` exit 0).
+pub fn goes_to_background<'o, 'a: 'o>(
+    options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
+) -> bool {
+    let last = options
+        .clone()
+        .into_iter()
+        .filter(|option| matches!(option.keyword(), "bg" | "fg"))
+        .last();
+    last.is_some_and(|option| option.keyword() == "bg") && !is_refused_early(options)
+}
+
+fn is_refused_early<'o, 'a: 'o>(
+    options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
+) -> bool {
+    let mut versions = 0;
+    for option in options {
+        let verdict = judge(option);
+        let Some(entry) = verdict.entry else { continue };
+        versions += usize::from(names_version(entry));
+        let early = match entry.word {
+            Word::Port | Word::Mountport | Word::Proto | Word::Mountproto | Word::Vers => {
+                verdict.refusal.is_some()
+            }
+            Word::Remount | Word::Bind => option.value().is_none(),
+            _ => false,
+        };
+        if early {
+            return true;
+        }
+    }
+    versions > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nfs::option::split;
+
+    fn options(list: &str) -> Vec<MountOption<'_>> {
+        split(list)
+            .filter(|piece| !piece.text.is_empty())
+            .map(|piece| MountOption::new(piece.text))
+            .collect()
+    }
+
+    #[test]
+    fn the_last_of_bg_and_fg_decides_whatever_its_value() {
+        for (list, background) in [
+            ("bg", true),
+            ("bg=0", true),
+            ("fg,bg=false", true),
+            ("bg,fg", false),
+            ("bg=1,fg", false),
+            ("BG", false),
+            ("hard,nolock", false),
+            ("context=\"a,bg,c\"", false),
+            ("bg,timeo=abc", true),
+            ("bg,vers=3,v3", false),
+            ("bg,mountport=70000", false),
+        ] {
+            assert_eq!(goes_to_background(&options(list)), background, "{list}");
+        }
+    }
+
+    #[test]
+    fn names_the_reason_of_a_refusal() {
+        for (text, refusal) in [
+            ("foo", Some(Refusal::Unknown)),
+            ("hard=1", Some(Refusal::FlagWithValue)),
+            ("timeo", Some(Refusal::ValueMissing)),
+            ("timeo=", Some(Refusal::ValueMissing)),
+            ("timeo=60s", Some(Refusal::NotANumber)),
+            ("nconnect=17", Some(Refusal::OutOfRange { min: 1, max: 16 })),
+            ("vers=5", Some(Refusal::NoSuchVersion)),
+            ("v2", Some(Refusal::NoKernel)),
+            ("timeo=0x258", None),
+            ("x-foo=\"a", None),
+        ] {
+            assert_eq!(judge(&MountOption::new(text)).refusal, refusal, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_v3_takes_what_mount_nfs_rewrites_there() {
+        for text in ["tcp=1", "proto", "mountport=20048"] {
+            assert_eq!(judge(&MountOption::new(text)).versions, Versions::V3, "{text}");
+        }
+    }
+
+    #[test]
+    fn minorversion_narrows_version_four_only() {
+        for (list, versions) in [
+            ("vers=4,minorversion=0", Versions::V40),
+            ("vers=4,minorversion=2", Versions::V42),
+            ("vers=4", Versions::V4),
+            ("minorversion=1", Versions::ALL),
+            ("vers=3,minorversion=1", Versions::V3),
+        ] {
+            assert_eq!(requested_versions(&options(list)), versions, "{list}");
+        }
+    }
+}

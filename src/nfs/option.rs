@@ -1,0 +1,171 @@
+//! One mount option, and how a string is split into them.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// One option of a list: the text between two separating commas, exactly as
+/// it stands there, blanks included.
+///
+/// mount(8), mount.nfs and the kernel all judge the *keyword*, the text before
+/// the first `=`; whatever follows is the value. `bg=0` is therefore the
+/// option `bg` (nfs-utils `utils/mount/parse_opt.c`, `po_rightmost`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountOption<'a> {
+    text: Cow<'a, str>,
+    /// Byte offset of the first `=`, or the text's length without one.
+    keyword_end: usize,
+}
+
+impl<'a> MountOption<'a> {
+    /// Reads `text`, which must hold no separating comma.
+    pub fn new(text: impl Into<Cow<'a, str>>) -> Self {
+        let text = text.into();
+        let keyword_end = text.find('=').unwrap_or(text.len());
+        Self { text, keyword_end }
+    }
+
+    /// The option as a driver that lower-cases its options passes it on
+    /// (`efs.csi.aws.com`, node.go). Borrows when nothing changes.
+    #[must_use]
+    pub fn folded(self) -> Self {
+        if self.text.chars().any(char::is_uppercase) {
+            Self::new(self.text.to_lowercase())
+        } else {
+            self
+        }
+    }
+
+    /// The whole option.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What stands before the first `=`.
+    pub fn keyword(&self) -> &str {
+        self.text.get(..self.keyword_end).unwrap_or_default()
+    }
+
+    /// What stands behind the first `=`; `None` where there is no `=`.
+    pub fn value(&self) -> Option<&str> {
+        self.text.get(self.keyword_end + 1..)
+    }
+}
+
+/// One piece of a split element: the option's text and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// The text between two separating commas; may be empty.
+    pub text: &'a str,
+    /// Where it stands in the element, in bytes.
+    pub range: Range<usize>,
+}
+
+/// Splits one list element at the commas that separate options.
+///
+/// mount(8) and mount.nfs honour double quotes: a comma between two of them
+/// separates nothing (nfs-utils `token.c`; libmount `ul_optstr_next`). Where a
+/// quote is left open nothing would be mounted, so every comma is taken as a
+/// separator there: a danger must not hide behind a stray quote.
+///
+/// Yields at least one piece, and empty pieces too; joining the pieces with
+/// commas gives the element back. Allocates nothing.
+pub fn split(element: &str) -> Split<'_> {
+    Split {
+        rest: Some(element),
+        offset: 0,
+        quotes: has_paired_quotes(element),
+    }
+}
+
+/// Whether every double quote in `element` has its partner.
+pub fn has_paired_quotes(element: &str) -> bool {
+    element.bytes().filter(|byte| *byte == b'"').count() % 2 == 0
+}
+
+/// Iterator over the pieces of one element; see [`split`].
+#[derive(Debug, Clone)]
+pub struct Split<'a> {
+    rest: Option<&'a str>,
+    offset: usize,
+    quotes: bool,
+}
+
+impl<'a> Iterator for Split<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let rest = self.rest?;
+        let mut quoted = false;
+        let comma = rest.bytes().position(|byte| {
+            quoted ^= self.quotes && byte == b'"';
+            byte == b',' && !quoted
+        });
+        let (text, after) = match comma.and_then(|at| rest.split_at_checked(at)) {
+            Some((text, after)) => (text, after.get(1..)),
+            None => (rest, None),
+        };
+        let start = self.offset;
+        let end = start + text.len();
+        self.rest = after;
+        self.offset = end + 1;
+        Some(Piece {
+            text,
+            range: start..end,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(element: &str) -> Vec<&str> {
+        split(element).map(|piece| piece.text).collect()
+    }
+
+    #[test]
+    fn splits_at_commas_and_keeps_empty_pieces() {
+        assert_eq!(texts("nolock,,bg"), ["nolock", "", "bg"]);
+        assert_eq!(texts(""), [""]);
+        assert_eq!(texts(","), ["", ""]);
+    }
+
+    #[test]
+    fn keeps_a_quoted_comma_in_its_option() {
+        assert_eq!(
+            texts("context=\"a,bg,c\",hard"),
+            ["context=\"a,bg,c\"", "hard"]
+        );
+    }
+
+    #[test]
+    fn splits_everywhere_when_a_quote_is_left_open() {
+        assert_eq!(texts("foo=\"a,bg"), ["foo=\"a", "bg"]);
+    }
+
+    #[test]
+    fn judges_the_keyword_whatever_follows_it() {
+        for (text, keyword, value) in [
+            ("bg", "bg", None),
+            ("bg=", "bg", Some("")),
+            ("bg=0=1", "bg", Some("0=1")),
+            ("=hard", "", Some("hard")),
+        ] {
+            let option = MountOption::new(text);
+            assert_eq!((option.keyword(), option.value()), (keyword, value));
+        }
+    }
+
+    #[test]
+    fn names_the_place_of_every_piece() {
+        let element = "hard,bg";
+        let ranges: Vec<_> = split(element).map(|piece| piece.range).collect();
+        assert_eq!(ranges, [0..4, 5..7]);
+    }
+
+    #[test]
+    fn borrows_a_clean_list() {
+        let option = MountOption::new("timeo=600").folded();
+        assert!(matches!(option.text, Cow::Borrowed(_)));
+    }
+}

@@ -1,0 +1,279 @@
+//! What a list of options amounts to once the kernel has read it: the winner
+//! of every conflict, as `/proc/mounts` would show it.
+
+use super::catalog::{self, Word};
+use super::mount::{self, Transport};
+use super::option::MountOption;
+use super::value::kernel_number;
+use super::version::Versions;
+
+/// How a request that gets no answer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recovery {
+    /// It is repeated for ever.
+    #[default]
+    Hard,
+    /// It fails with EIO.
+    Soft,
+    /// It fails with ETIMEDOUT.
+    Softerr,
+}
+
+/// Attribute cache times in seconds; `None` is the kernel's own 3, 60, 30, 60.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AttributeCache {
+    /// `acregmin`.
+    pub regular_min: Option<u32>,
+    /// `acregmax`.
+    pub regular_max: Option<u32>,
+    /// `acdirmin`.
+    pub directory_min: Option<u32>,
+    /// `acdirmax`.
+    pub directory_max: Option<u32>,
+}
+
+/// Which locks this node keeps to itself, with `NFSv3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LocalLocks {
+    /// `flock(2)` locks.
+    pub flock: bool,
+    /// `fcntl(2)` locks.
+    pub posix: bool,
+    /// Whether `nolock` is in force: no lock manager at all.
+    pub nolock: bool,
+}
+
+/// The settings of one mount. Values are the requested ones, after the
+/// kernel's rounding and caps; `None` is the kernel's default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// `hard`, `soft` or `softerr`; `hard` by default.
+    pub recovery: Recovery,
+    /// Tenths of a second, at most 6000 with TCP.
+    pub timeo: Option<u32>,
+    /// Tries.
+    pub retrans: Option<u32>,
+    /// Transport; `None` is TCP.
+    pub transport: Option<Transport>,
+    /// The protocol versions mount.nfs may try.
+    pub versions: Versions,
+    /// Whether nothing can be written.
+    pub read_only: bool,
+    /// Whether writes are synchronous, by `sync` or by `noac`.
+    pub sync: bool,
+    /// Attribute cache times.
+    pub attribute_cache: AttributeCache,
+    /// Whether `noac` is in force; it beats every cache time in either order.
+    pub noac: bool,
+    /// Whether `nocto` is in force.
+    pub nocto: bool,
+    /// `all`, `none`, or `pos` however it was spelled.
+    pub lookupcache: Option<LookupCache>,
+    /// Connections.
+    pub nconnect: Option<u32>,
+    /// Bytes, rounded as [`io_size`] says.
+    pub rsize: Option<u32>,
+    /// Bytes, rounded as [`io_size`] says.
+    pub wsize: Option<u32>,
+    /// Locks of `NFSv3` that other nodes do not see.
+    pub local_locks: LocalLocks,
+}
+
+/// Which directory entries are cached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are the option's own words")]
+pub enum LookupCache {
+    All,
+    None,
+    Positive,
+}
+
+impl Settings {
+    /// Reads `options` in the order in which mount.nfs gets them: each one
+    /// overwrites what stood before (`nfs_fs_context_parse_param`). Options
+    /// that are refused change nothing.
+    pub fn of<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> Self {
+        let mut settings = Self {
+            versions: mount::requested_versions(options.clone()),
+            ..Self::default()
+        };
+        for option in options {
+            settings.apply(option);
+        }
+        settings.sync |= settings.noac;
+        settings
+    }
+
+    fn apply(&mut self, option: &MountOption<'_>) {
+        let Some(entry) = catalog::find(option.keyword()) else {
+            return;
+        };
+        if let Some(transport) = mount::transport(option) {
+            self.transport = Some(transport);
+            return;
+        }
+        let number = option.value().and_then(kernel_number);
+        match entry.word {
+            Word::Timeo => set(&mut self.timeo, number.filter(|n| *n > 0).map(cap_timeo)),
+            Word::Retrans => set(&mut self.retrans, number),
+            Word::Nconnect => set(&mut self.nconnect, number.filter(|n| (1..=16).contains(n))),
+            Word::Rsize => set(&mut self.rsize, number.map(io_size)),
+            Word::Wsize => set(&mut self.wsize, number.map(io_size)),
+            Word::Actimeo
+            | Word::Acregmin
+            | Word::Acregmax
+            | Word::Acdirmin
+            | Word::Acdirmax => self.attribute_cache.set(entry.word, number),
+            Word::Lookupcache => {
+                self.lookupcache = match option.value() {
+                    Some("all") => Some(LookupCache::All),
+                    Some("none") => Some(LookupCache::None),
+                    Some("pos" | "positive") => Some(LookupCache::Positive),
+                    _ => self.lookupcache,
+                }
+            }
+            Word::LocalLock => self.local_locks.set(option.value()),
+            _ if option.value().is_some() => {}
+            word => self.apply_flag(word, entry.negated),
+        }
+    }
+
+    fn apply_flag(&mut self, word: Word, negated: bool) {
+        match word {
+            Word::Hard => self.recovery = Recovery::Hard,
+            Word::Soft => self.recovery = Recovery::Soft,
+            Word::Softerr => self.recovery = Recovery::Softerr,
+            Word::Ro => self.read_only = true,
+            Word::Rw => self.read_only = false,
+            Word::Sync => self.sync = true,
+            Word::Async => self.sync = false,
+            Word::Ac => self.noac = negated,
+            Word::Cto => self.nocto = negated,
+            Word::Lock => {
+                self.local_locks = LocalLocks {
+                    flock: negated,
+                    posix: negated,
+                    nolock: negated,
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl AttributeCache {
+    fn set(&mut self, word: Word, seconds: Option<u32>) {
+        if seconds.is_none() {
+            return;
+        }
+        if matches!(word, Word::Actimeo | Word::Acregmin) {
+            self.regular_min = seconds;
+        }
+        if matches!(word, Word::Actimeo | Word::Acregmax) {
+            self.regular_max = seconds;
+        }
+        if matches!(word, Word::Actimeo | Word::Acdirmin) {
+            self.directory_min = seconds;
+        }
+        if matches!(word, Word::Actimeo | Word::Acdirmax) {
+            self.directory_max = seconds;
+        }
+    }
+}
+
+impl LocalLocks {
+    /// Several `local_lock=` add up, but for `none` (6.1 source).
+    fn set(&mut self, value: Option<&str>) {
+        match value {
+            Some("all") => (self.flock, self.posix) = (true, true),
+            Some("flock") => self.flock = true,
+            Some("posix") => self.posix = true,
+            Some("none") => (self.flock, self.posix) = (false, false),
+            _ => {}
+        }
+    }
+
+    /// Whether any lock stays on this node.
+    pub const fn any(self) -> bool {
+        self.flock || self.posix
+    }
+}
+
+fn set<T>(place: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *place = value;
+    }
+}
+
+/// The kernel caps `timeo` at 600 seconds (`nfs_init_timeout_values`,
+/// `NFS_MAX_TCP_TIMEOUT`).
+fn cap_timeo(tenths: u32) -> u32 {
+    tenths.min(6000)
+}
+
+/// What the kernel makes of an `rsize` or `wsize`, before the server's own
+/// limit: below 1024 it is 4096, above 1 MiB it is 1 MiB, else the power of two
+/// below (under a page) or the whole pages in it (`nfs_io_size`). 0 asks for
+/// the largest.
+pub fn io_size(bytes: u32) -> u32 {
+    const MIN: u32 = 1024;
+    const MAX: u32 = 1024 * 1024;
+    const PAGE: u32 = 4096;
+    match bytes {
+        0 => MAX,
+        1..MIN => PAGE,
+        MIN..PAGE => 1 << bytes.ilog2(),
+        PAGE..MAX => bytes - bytes % PAGE,
+        MAX.. => MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nfs::option::split;
+
+    fn settings(list: &str) -> Settings {
+        let options: Vec<_> = split(list).map(|piece| MountOption::new(piece.text)).collect();
+        Settings::of(&options)
+    }
+
+    #[test]
+    fn the_last_of_a_group_wins() {
+        assert_eq!(settings("hard,soft").recovery, Recovery::Soft);
+        assert_eq!(settings("soft,hard").recovery, Recovery::Hard);
+        assert_eq!(settings("timeo=100,timeo=200").timeo, Some(200));
+        assert!(!settings("ro,rw").read_only);
+        assert_eq!(settings("udp,proto=tcp").transport, Some(Transport::Tcp));
+    }
+
+    #[test]
+    fn noac_beats_every_cache_time_and_forces_sync() {
+        for list in ["noac,actimeo=60", "actimeo=60,noac", "noac,async"] {
+            assert!(settings(list).noac && settings(list).sync, "{list}");
+        }
+        assert!(!settings("noac,ac").noac);
+    }
+
+    #[test]
+    fn actimeo_and_the_single_times_apply_in_order() {
+        let cache = settings("actimeo=10,acregmin=3").attribute_cache;
+        assert_eq!((cache.regular_min, cache.regular_max), (Some(3), Some(10)));
+        let cache = settings("acregmin=3,actimeo=10").attribute_cache;
+        assert_eq!(cache.regular_min, Some(10));
+    }
+
+    #[test]
+    fn sizes_are_rounded_as_measured() {
+        for (asked, given) in [(1, 4096), (1024, 1024), (3000, 2048), (8192, 8192)] {
+            assert_eq!(io_size(asked), given, "{asked}");
+        }
+    }
+
+    #[test]
+    fn timeo_is_capped_as_measured() {
+        assert_eq!(settings("timeo=60000").timeo, Some(6000));
+        assert_eq!(settings("timeo=0").timeo, None);
+        assert_eq!(settings("timeo=010").timeo, Some(8));
+    }
+}

@@ -1,0 +1,314 @@
+//! A policy in its validated form: what is done about each rule's findings,
+//! which drivers are NFS, who is exempt.
+
+pub mod exemption;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use crate::finding::{Action, Code, Grade};
+use crate::rules::{Profile, RULES, Rule};
+use crate::subject::DriverSetting;
+use exemption::Exemption;
+
+/// Whether decisions are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Mode {
+    /// They are.
+    #[default]
+    Enforce,
+    /// Nothing is patched and nothing refused; what would have been is told in
+    /// warnings, log and metrics.
+    Observe,
+}
+
+impl Mode {
+    /// As the policy file writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Observe => "observe",
+        }
+    }
+}
+
+/// What `/validate` answers for an object that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnUnreadable {
+    /// It is refused.
+    #[default]
+    Deny,
+    /// It passes, with a warning.
+    Allow,
+}
+
+impl OnUnreadable {
+    /// As the policy file writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Allow => "allow",
+        }
+    }
+}
+
+/// What a policy says of one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RuleSetting {
+    /// Overrides the profile for all findings of the rule.
+    action: Option<Action>,
+    /// One number for each of the rule's settings, in its order.
+    numbers: Vec<u32>,
+}
+
+/// A validated policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    mode: Mode,
+    profile: Profile,
+    /// One for each of [`RULES`], in that order.
+    rules: Vec<RuleSetting>,
+    drivers: Vec<DriverSetting>,
+    exemptions: Vec<Exemption>,
+    on_unreadable: OnUnreadable,
+    annotation_exemptions: bool,
+    fingerprint: Fingerprint,
+}
+
+/// A short name of a policy's content: equal policies have equal ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(u64);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::of_profile(Profile::default())
+    }
+}
+
+impl Policy {
+    /// A profile as it is, with nothing added.
+    pub fn of_profile(profile: Profile) -> Self {
+        Builder::new(profile).build()
+    }
+
+    /// Whether decisions are carried out.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The profile the policy starts from.
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// What the policy says of drivers.
+    pub fn drivers(&self) -> &[DriverSetting] {
+        &self.drivers
+    }
+
+    /// Who is exempt from what.
+    pub fn exemptions(&self) -> &[Exemption] {
+        &self.exemptions
+    }
+
+    /// What an object that cannot be read means.
+    pub const fn on_unreadable(&self) -> OnUnreadable {
+        self.on_unreadable
+    }
+
+    /// Whether an object's own annotation may exempt it.
+    pub const fn annotation_exemptions(&self) -> bool {
+        self.annotation_exemptions
+    }
+
+    /// A short name of its content.
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Whether volumes made by a provisioner are judged as any other.
+    pub fn judges_provisioned(&self) -> bool {
+        self.profile == Profile::Strict
+    }
+
+    /// The rules that run, each with its settings, in the order of the codes.
+    pub fn active_rules(&self) -> impl Iterator<Item = (&'static Rule, &[u32])> {
+        RULES
+            .iter()
+            .zip(&self.rules)
+            .filter(|(_, setting)| setting.action != Some(Action::Off))
+            .map(|(rule, setting)| (*rule, setting.numbers.as_slice()))
+    }
+
+    /// What is done about a finding of `rule` with `grade`.
+    pub fn action(&self, rule: &Rule, grade: Grade) -> Action {
+        self.setting(rule)
+            .and_then(|setting| setting.action)
+            .unwrap_or_else(|| rule.default_action(grade, self.profile))
+    }
+
+    /// The numbers that hold for `rule`, in the order of its settings.
+    pub fn numbers(&self, rule: &Rule) -> &[u32] {
+        self.setting(rule)
+            .map(|setting| setting.numbers.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// The action the policy sets for `rule` over its profile.
+    pub fn own_action(&self, rule: &Rule) -> Option<Action> {
+        self.setting(rule)?.action
+    }
+
+    fn setting(&self, rule: &Rule) -> Option<&RuleSetting> {
+        self.rules.get(index_of(rule.code)?)
+    }
+
+    /// The same policy, to be changed.
+    pub fn to_builder(&self) -> Builder {
+        Builder {
+            policy: self.clone(),
+        }
+    }
+}
+
+fn index_of(code: Code) -> Option<usize> {
+    RULES.binary_search_by_key(&code, |rule| rule.code).ok()
+}
+
+/// Makes a policy step by step.
+#[derive(Debug)]
+pub struct Builder {
+    policy: Policy,
+}
+
+/// Why a number was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingError {
+    /// The rule has no such setting.
+    Unknown,
+    /// The number is not in `min..=max`.
+    OutOfRange {
+        /// Smallest number taken.
+        min: u32,
+        /// Largest number taken.
+        max: u32,
+    },
+}
+
+impl Builder {
+    /// Starts from a profile.
+    pub fn new(profile: Profile) -> Self {
+        let rules = RULES
+            .iter()
+            .map(|rule| RuleSetting {
+                action: None,
+                numbers: rule.settings.iter().map(|setting| setting.default).collect(),
+            })
+            .collect();
+        Self {
+            policy: Policy {
+                mode: Mode::default(),
+                profile,
+                rules,
+                drivers: Vec::new(),
+                exemptions: Vec::new(),
+                on_unreadable: OnUnreadable::default(),
+                annotation_exemptions: false,
+                fingerprint: Fingerprint(0),
+            },
+        }
+    }
+
+    /// Another profile; what was set before stays.
+    pub const fn profile(&mut self, profile: Profile) -> &mut Self {
+        self.policy.profile = profile;
+        self
+    }
+
+    /// Whether decisions are carried out.
+    pub const fn mode(&mut self, mode: Mode) -> &mut Self {
+        self.policy.mode = mode;
+        self
+    }
+
+    /// What is done about a rule's findings, whatever the profile says.
+    pub fn action(&mut self, rule: &Rule, action: Action) -> &mut Self {
+        if let Some(setting) = self.setting(rule) {
+            setting.action = Some(action);
+        }
+        self
+    }
+
+    /// A number of a rule.
+    ///
+    /// # Errors
+    ///
+    /// When the rule has no such setting, or the number is out of its range.
+    pub fn number(&mut self, rule: &Rule, name: &str, number: u32) -> Result<(), SettingError> {
+        let position = rule.settings.iter().position(|setting| setting.name == name);
+        let (index, meta) = position
+            .and_then(|index| Some((index, rule.settings.get(index)?)))
+            .ok_or(SettingError::Unknown)?;
+        if !(meta.min..=meta.max).contains(&number) {
+            return Err(SettingError::OutOfRange {
+                min: meta.min,
+                max: meta.max,
+            });
+        }
+        if let Some(place) = self.setting(rule).and_then(|setting| setting.numbers.get_mut(index)) {
+            *place = number;
+        }
+        Ok(())
+    }
+
+    /// A word about a driver; earlier ones win.
+    pub fn driver(&mut self, driver: DriverSetting) -> &mut Self {
+        self.policy.drivers.push(driver);
+        self
+    }
+
+    /// An exemption.
+    pub fn exemption(&mut self, exemption: Exemption) -> &mut Self {
+        self.policy.exemptions.push(exemption);
+        self
+    }
+
+    /// What an object that cannot be read means.
+    pub const fn on_unreadable(&mut self, on_unreadable: OnUnreadable) -> &mut Self {
+        self.policy.on_unreadable = on_unreadable;
+        self
+    }
+
+    /// Whether an object's own annotation may exempt it.
+    pub const fn annotation_exemptions(&mut self, allowed: bool) -> &mut Self {
+        self.policy.annotation_exemptions = allowed;
+        self
+    }
+
+    /// The finished policy.
+    pub fn build(mut self) -> Policy {
+        let mut hasher = fnv::FnvHasher::default();
+        let policy = &self.policy;
+        policy.mode.hash(&mut hasher);
+        policy.profile.hash(&mut hasher);
+        policy.rules.hash(&mut hasher);
+        for driver in &policy.drivers {
+            (&driver.name, driver.nfs, driver.timeo, driver.retrans).hash(&mut hasher);
+        }
+        policy.exemptions.hash(&mut hasher);
+        policy.on_unreadable.hash(&mut hasher);
+        policy.annotation_exemptions.hash(&mut hasher);
+        self.policy.fingerprint = Fingerprint(hasher.finish());
+        self.policy
+    }
+
+    fn setting(&mut self, rule: &Rule) -> Option<&mut RuleSetting> {
+        self.policy.rules.get_mut(index_of(rule.code)?)
+    }
+}

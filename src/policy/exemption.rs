@@ -1,0 +1,97 @@
+//! Exemptions: which findings a policy passes over, why, and for how long.
+
+use time::Date;
+
+use crate::finding::{Code, Finding};
+use crate::rules;
+use crate::site::Kind;
+use crate::subject::Subject;
+use crate::subject::driver::glob;
+
+/// How many days before its end an exemption is warned about.
+pub const WARNING_DAYS: i64 = 30;
+
+/// One exemption. Selectors that are absent select everything; names may hold
+/// `*` for any text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Exemption {
+    /// The rules it is about; not empty.
+    pub rules: Vec<Code>,
+    /// The kind of object.
+    pub kind: Option<Kind>,
+    /// The object's name.
+    pub name: Option<String>,
+    /// The class a volume belongs to.
+    pub storage_class_name: Option<String>,
+    /// The driver.
+    pub driver: Option<String>,
+    /// The options concerned, whole or by keyword.
+    pub options: Vec<String>,
+    /// Why; not empty.
+    pub reason: String,
+    /// The last day on which it holds.
+    pub expires: Option<Date>,
+}
+
+impl Exemption {
+    /// Whether it still holds on `today`.
+    pub fn holds_on(&self, today: Date) -> bool {
+        self.expires.is_none_or(|last| today <= last)
+    }
+
+    /// Days from `today` to its last day, when these are few; negative once it
+    /// has ended.
+    pub fn days_left(&self, today: Date) -> Option<i64> {
+        let days = (self.expires? - today).whole_days();
+        (days <= WARNING_DAYS).then_some(days)
+    }
+
+    /// Whether it is about `subject`. One for a class is about the volumes too
+    /// that carry the class's name.
+    pub fn selects(&self, subject: &Subject<'_>) -> bool {
+        let matches = |pattern: &Option<String>, text: &str| {
+            pattern.as_ref().is_none_or(|pattern| glob(pattern, text))
+        };
+        let is_its_class = self.kind == Some(Kind::StorageClass)
+            && subject.kind == Kind::PersistentVolume
+            && subject
+                .storage_class
+                .is_some_and(|class| !class.is_empty() && matches(&self.name, class));
+        let is_it = self.kind.is_none_or(|kind| kind == subject.kind) && matches(&self.name, subject.name);
+        let class = match subject.kind {
+            Kind::StorageClass => subject.name,
+            Kind::PersistentVolume => subject.storage_class.unwrap_or_default(),
+        };
+        (is_it || is_its_class)
+            && matches(&self.storage_class_name, class)
+            && matches(&self.driver, subject.driver_name)
+    }
+
+    /// Whether it is about `finding`, given that it selects the subject.
+    pub fn covers(&self, subject: &Subject<'_>, finding: &Finding) -> bool {
+        if !self.rules.contains(&finding.code) {
+            return false;
+        }
+        let option = finding.site.as_ref().and_then(|site| {
+            let token = subject
+                .options
+                .tokens()
+                .iter()
+                .find(|token| token.site.as_ref() == Some(site))?;
+            Some(token.option.text())
+        });
+        self.options.is_empty()
+            || self.options.iter().any(|pattern| {
+                glob(pattern, &finding.keyword) || option.is_some_and(|text| glob(pattern, text))
+            })
+    }
+}
+
+/// Whether the object's own annotation, a list of rules separated by commas,
+/// names the rule.
+pub fn annotation_names(annotation: &str, code: Code) -> bool {
+    annotation
+        .split(',')
+        .filter_map(|name| rules::find(name.trim()))
+        .any(|rule| rule.code == code)
+}

@@ -1,0 +1,101 @@
+//! A rule's page, in Markdown: what `explain` prints and docs/rules/ holds.
+
+use std::fmt::Write as _;
+
+use crate::finding::{Applicability, Grade};
+use crate::rules::{Profile, RULES, Rule};
+
+/// The page of one rule.
+pub fn page(rule: &Rule) -> String {
+    let mut page = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_page(&mut page, rule);
+    page
+}
+
+fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
+    writeln!(page, "# {} {}\n", rule.code, rule.name)?;
+    writeln!(page, "Finds: {}.\n", rule.summary)?;
+    writeln!(page, "## Why it matters\n\n{}\n", rule.why)?;
+    writeln!(page, "## What to do\n\n{}\n", rule.remedy)?;
+    writeln!(page, "## What is done about it\n")?;
+    writeln!(page, "| profile | standard | relaxed | strict |")?;
+    writeln!(page, "|---|---|---|---|")?;
+    let row = |name: &str, grade: Grade| {
+        let actions: Vec<&str> = Profile::ALL
+            .into_iter()
+            .map(|profile| rule.default_action(grade, profile).as_str())
+            .collect();
+        format!("| {name} | {} |", actions.join(" | "))
+    };
+    writeln!(page, "{}", row("action", Grade::Proper))?;
+    if let Some((_, when)) = rule.lesser {
+        writeln!(page, "{}", row("milder action", Grade::Lesser))?;
+        writeln!(page, "\nThe milder action holds where {when}.")?;
+    }
+    writeln!(page, "\nFix: {}.\n", fix(rule))?;
+    if !rule.settings.is_empty() {
+        writeln!(page, "## Settings\n")?;
+        writeln!(page, "| setting | default | range | meaning |")?;
+        writeln!(page, "|---|---|---|---|")?;
+        for setting in rule.settings {
+            writeln!(
+                page,
+                "| `{}` | {} | {} to {} | {} |",
+                setting.name, setting.default, setting.min, setting.max, setting.meaning
+            )?;
+        }
+        writeln!(page)?;
+    }
+    writeln!(page, "## Example\n\n```yaml\n{}```\n", rule.example.bad)?;
+    writeln!(page, "Use instead:\n\n```yaml\n{}```\n", rule.example.good)?;
+    writeln!(page, "## References\n")?;
+    for reference in rule.references {
+        writeln!(page, "- {reference}")?;
+    }
+    writeln!(page, "\nSince {}.", rule.since)
+}
+
+fn fix(rule: &Rule) -> &'static str {
+    match rule.fix {
+        Some(Applicability::Apply) => "apply, the webhook and `fix` do it",
+        Some(Applicability::Offer) => "offer, only `fix` does it",
+        Some(Applicability::Unsafe) => "unsafe, only `fix --unsafe-fixes` does it",
+        None => "none, for it would change what the author asked for",
+    }
+}
+
+/// The table of all rules, in Markdown, as the README and docs/rules/ show it.
+/// `prefix` stands before each page's file name.
+pub fn table(prefix: &str) -> String {
+    let mut table = String::from("| rule | finds | standard | relaxed | strict | fix |\n|---|---|---|---|---|---|\n");
+    for rule in RULES {
+        let action = |profile| {
+            let proper = rule.default_action(Grade::Proper, profile);
+            match rule.lesser {
+                Some((lesser, _)) if lesser.of(profile) != proper => {
+                    format!("{proper} or {}", lesser.of(profile))
+                }
+                _ => proper.to_string(),
+            }
+        };
+        let fix = match rule.fix {
+            Some(Applicability::Apply) => "apply",
+            Some(Applicability::Offer) => "offer",
+            Some(Applicability::Unsafe) => "unsafe",
+            None => "",
+        };
+        let _ = writeln!(
+            table,
+            "| [{} {}]({prefix}{}.md) | {} | {} | {} | {} | {fix} |",
+            rule.code,
+            rule.name,
+            rule.code,
+            rule.summary,
+            action(Profile::Standard),
+            action(Profile::Relaxed),
+            action(Profile::Strict)
+        );
+    }
+    table
+}

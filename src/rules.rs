@@ -1,0 +1,387 @@
+//! The rules. One file a rule: what it looks for, why that matters, what is
+//! done about it by default, what can be set, how it is found and fixed.
+
+use std::fmt;
+
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use crate::subject::Subject;
+use crate::subject::effective::Token;
+
+/// A set of defaults for all rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Profile {
+    /// What a cluster should run with.
+    #[default]
+    Standard,
+    /// For the first weeks: what is missing is warned about, not refused.
+    Relaxed,
+    /// Soft mounts and unpinned versions are refused as well, and volumes made
+    /// by a provisioner are judged as any other.
+    Strict,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 3] = [Self::Standard, Self::Relaxed, Self::Strict];
+
+    /// The version of the profiles' contents; a new rule arrives in the next.
+    pub const VERSION: u32 = 1;
+
+    /// As the policy file writes it, without a version.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Relaxed => "relaxed",
+            Self::Strict => "strict",
+        }
+    }
+
+    /// Reads `standard` or `standard@1`; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = match text.split_once('@') {
+            Some((name, version)) if version.parse() == Ok(Self::VERSION) => name,
+            Some(_) => return None,
+            None => text,
+        };
+        Self::ALL.into_iter().find(|profile| profile.as_str() == name)
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.as_str(), Self::VERSION)
+    }
+}
+
+/// What is done about a rule's findings, profile by profile.
+#[derive(Debug, Clone, Copy)]
+pub struct Actions {
+    standard: Action,
+    relaxed: Action,
+    strict: Action,
+}
+
+impl Actions {
+    /// The same in every profile.
+    pub(crate) const fn all(action: Action) -> Self {
+        Self {
+            standard: action,
+            relaxed: action,
+            strict: action,
+        }
+    }
+
+    /// Another action in the relaxed profile.
+    pub(crate) const fn relaxed(mut self, action: Action) -> Self {
+        self.relaxed = action;
+        self
+    }
+
+    /// Another action in the strict profile.
+    pub(crate) const fn strict(mut self, action: Action) -> Self {
+        self.strict = action;
+        self
+    }
+
+    /// The action in `profile`.
+    pub const fn of(&self, profile: Profile) -> Action {
+        match profile {
+            Profile::Standard => self.standard,
+            Profile::Relaxed => self.relaxed,
+            Profile::Strict => self.strict,
+        }
+    }
+}
+
+/// A number that a policy may set for a rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// As the policy file writes it.
+    pub name: &'static str,
+    /// What holds when the policy is silent.
+    pub default: u32,
+    /// Smallest number a policy may give.
+    pub min: u32,
+    /// Largest number a policy may give.
+    pub max: u32,
+    /// What it means, with its unit.
+    pub meaning: &'static str,
+}
+
+/// A manifest that a rule finds fault with, and the same one put right.
+#[derive(Debug, Clone, Copy)]
+pub struct Example {
+    /// The rule finds something here.
+    pub bad: &'static str,
+    /// The rule finds nothing here.
+    pub good: &'static str,
+}
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its code, fixed for ever.
+    pub code: Code,
+    /// Its name, fixed as well.
+    pub name: &'static str,
+    /// One line: what it finds.
+    pub summary: &'static str,
+    /// Why that matters, in a few sentences of Markdown.
+    pub why: &'static str,
+    /// What to do about it, in a sentence or two of Markdown.
+    pub remedy: &'static str,
+    /// What is done about its proper findings.
+    pub actions: Actions,
+    /// What is done about its milder findings, and which those are; `None`
+    /// where there are none.
+    pub lesser: Option<(Actions, &'static str)>,
+    /// Who may carry out its fixes; `None` where it never has one.
+    pub fix: Option<Applicability>,
+    /// What a policy may set.
+    pub settings: &'static [Setting],
+    /// Examples, checked by a test.
+    pub example: Example,
+    /// Where the reasons come from.
+    pub references: &'static [&'static str],
+    /// The version of this program in which it appeared.
+    pub since: &'static str,
+    /// Looks at a subject.
+    pub(crate) check: fn(&mut Check<'_, '_>),
+}
+
+impl Rule {
+    /// What is done about a finding of `grade` in `profile`.
+    pub fn default_action(&self, grade: Grade, profile: Profile) -> Action {
+        match (grade, self.lesser) {
+            (Grade::Lesser, Some((lesser, _))) => lesser.of(profile),
+            _ => self.actions.of(profile),
+        }
+    }
+
+    /// Runs the rule. `settings` holds one number for each of
+    /// [`Rule::settings`], in that order.
+    pub fn check(&self, subject: &Subject<'_>, settings: &[u32], findings: &mut Vec<Finding>) {
+        (self.check)(&mut Check {
+            rule: self,
+            subject,
+            settings,
+            findings,
+        });
+    }
+}
+
+/// One run of one rule over one subject.
+pub(crate) struct Check<'c, 'm> {
+    rule: &'c Rule,
+    /// What is looked at.
+    pub(crate) subject: &'c Subject<'m>,
+    settings: &'c [u32],
+    findings: &'c mut Vec<Finding>,
+}
+
+impl<'c, 'm> Check<'c, 'm> {
+    /// The number that holds for the setting `name`.
+    fn setting(&self, name: &str) -> u32 {
+        let settings = self.rule.settings.iter().zip(self.settings);
+        settings
+            .filter(|(setting, _)| setting.name == name)
+            .map(|(_, value)| *value)
+            .next()
+            .unwrap_or_default()
+    }
+
+    /// The user's options that reach the mount and are for NFS to read, in the
+    /// order in which they are written.
+    fn options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
+        let subject = self.subject;
+        subject
+            .options
+            .tokens()
+            .iter()
+            .filter(|token| token.site.is_some() && token.in_force && !token.is_drivers_own)
+    }
+
+    /// As [`Self::options`], without those that NMG001 speaks of.
+    fn other_options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
+        let fold = self.subject.may_fold();
+        self.options().filter(move |token| !token.is_background(fold))
+    }
+
+    /// The element in which `token` stands, for a message: the option alone,
+    /// or the option and the whole element where that holds more.
+    fn quote(&self, token: &Token<'_>) -> String {
+        let element = token.site.as_ref().and_then(|site| {
+            let carrier = self.subject.carriers.get(site.carrier)?;
+            carrier.elements.get(site.element)
+        });
+        let text = token.option.text();
+        match element {
+            Some(element) if *element != text && element.len() <= 120 => {
+                format!("{:?} in {element:?}", text.trim())
+            }
+            _ => format!("{:?}", shortened(text)),
+        }
+    }
+
+    /// Reports an option.
+    fn report(&mut self, token: &Token<'_>, grade: Grade, message: String, fix: Option<Fix>) {
+        let Some(site) = token.site.clone() else {
+            return;
+        };
+        self.findings.push(Finding {
+            code: self.rule.code,
+            grade,
+            carrier: site.carrier,
+            keyword: token.option.keyword().trim().to_owned(),
+            site: Some(site),
+            message,
+            fix,
+        });
+    }
+
+    /// Reports that an option with `keyword` is missing, and offers to add
+    /// `option` where there is a place for it.
+    fn report_missing(&mut self, keyword: &str, option: Option<String>, message: String) {
+        let growable = self.subject.growable_carrier();
+        let in_force = self.subject.carriers.iter().position(|carrier| carrier.in_force);
+        let fix = growable.zip(option).map(|(carrier, option)| Fix {
+            applicability: Applicability::Apply,
+            edits: vec![Edit::Append { carrier, option }],
+        });
+        self.findings.push(Finding {
+            code: self.rule.code,
+            grade: Grade::Proper,
+            carrier: growable.or(in_force).unwrap_or_default(),
+            site: None,
+            keyword: keyword.to_owned(),
+            message,
+            fix,
+        });
+    }
+
+    /// Reports something about a whole carrier.
+    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: String) {
+        self.findings.push(Finding {
+            code: self.rule.code,
+            grade,
+            carrier,
+            site: None,
+            keyword: String::new(),
+            message,
+            fix: None,
+        });
+    }
+}
+
+/// At most 80 characters of `text`, for a message.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn offer(edits: Vec<Edit>) -> Fix {
+    Fix {
+        applicability: Applicability::Offer,
+        edits,
+    }
+}
+
+fn replace(token: &Token<'_>, with: impl Into<String>) -> Option<Edit> {
+    let site = token.site.clone()?;
+    Some(Edit::Replace {
+        site,
+        with: with.into(),
+    })
+}
+
+fn remove(token: &Token<'_>) -> Option<Edit> {
+    Some(Edit::Remove {
+        site: token.site.clone()?,
+    })
+}
+
+macro_rules! rules {
+    ($($module:ident),* $(,)?) => {
+        $(mod $module;)*
+        /// Every rule, in the order of the codes.
+        pub static RULES: &[&Rule] = &[$(&$module::RULE),*];
+    };
+}
+
+rules! {
+    background_mount,
+    foreground_not_explicit,
+    timeo_not_set,
+    retrans_not_set,
+    soft_mount,
+    soft_mount_gives_up_early,
+    timeout_value,
+    ambiguous_options,
+    malformed_element,
+    legacy_annotation,
+    unknown_option,
+    refused_value,
+    udp_transport,
+    sloppy,
+    no_effect,
+    local_locks,
+    version_not_pinned,
+    cost_or_staleness,
+    redirected_mount,
+}
+
+/// Finds a rule by its code or its name, whatever the case.
+pub fn find(text: &str) -> Option<&'static Rule> {
+    RULES
+        .iter()
+        .copied()
+        .find(|rule| rule.name.eq_ignore_ascii_case(text) || rule.code.to_string().eq_ignore_ascii_case(text))
+}
+
+/// The rules that `text` selects: one by its code or name, several by the
+/// beginning of their codes or names (`NMG00`, `soft`). Empty for no match.
+pub fn select(text: &str) -> Vec<&'static Rule> {
+    if let Some(rule) = find(text) {
+        return vec![rule];
+    }
+    let text = text.to_lowercase();
+    RULES
+        .iter()
+        .copied()
+        .filter(|rule| {
+            !text.is_empty()
+                && (rule.name.starts_with(&text)
+                    || rule.code.to_string().to_lowercase().starts_with(&text))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_unique() {
+        let codes: Vec<_> = RULES.iter().map(|rule| rule.code).collect();
+        assert!(codes.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn selects_by_code_name_and_prefix() {
+        assert_eq!(select("nmg001").len(), 1);
+        assert_eq!(select("soft-mount").len(), 1);
+        assert_eq!(select("soft").len(), 2);
+        assert_eq!(select("NMG").len(), RULES.len());
+        assert!(select("").is_empty() && select("nonsense").is_empty());
+    }
+
+    #[test]
+    fn reads_a_profile_with_or_without_its_version() {
+        assert_eq!(Profile::parse("strict@1"), Some(Profile::Strict));
+        assert_eq!(Profile::parse("relaxed"), Some(Profile::Relaxed));
+        assert_eq!(Profile::parse("standard@2"), None);
+        assert_eq!(Profile::parse("Standard"), None);
+    }
+}

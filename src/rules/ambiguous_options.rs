@@ -1,0 +1,170 @@
+//! NMG008: two options of which only one can win.
+
+use std::collections::BTreeMap;
+
+use super::{Actions, Check, Example, Rule, offer, remove};
+use crate::finding::{Action, Applicability, Code, Grade};
+use crate::nfs::catalog::{Group, Word};
+use crate::nfs::mount;
+use crate::nfs::option::MountOption;
+use crate::nfs::settings::Settings;
+use crate::nfs::version::Versions;
+use crate::subject::effective::Token;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(8),
+    name: "ambiguous-options",
+    summary: "two options that contradict each other",
+    why: "Of `hard` and `soft`, `ro` and `rw`, or two values of `timeo`, the last one in the string wins. Which \
+one is last is another question: kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is mounted \
+soft, `timeo=7` beats `timeo=600`, and an `rw` undoes `readOnly: true`; a CSI driver may append options of its \
+own; `lock` beside `local_lock=` depends on the kernel. What the author reads is then not what is mounted.",
+    remedy: "Keep the one that is meant.",
+    actions: Actions::all(Action::Deny),
+    lesser: Some((
+        Actions::all(Action::Warn),
+        "every layer agrees on the one that is written last",
+    )),
+    fix: Some(Applicability::Offer),
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: shared}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteMany]
+  mountOptions: [fg, nfsvers=4.1, soft, hard, timeo=600, retrans=2]
+  nfs: {server: nfs.example.com, path: /export}
+",
+        good: "\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: shared}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteMany]
+  mountOptions: [fg, nfsvers=4.1, hard, timeo=600, retrans=2]
+  nfs: {server: nfs.example.com, path: /export}
+",
+    },
+    references: &[
+        "nfs(5), MOUNT OPTIONS",
+        "kubernetes pkg/volume/util, JoinMountOptions",
+        "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
+    ],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
+    for token in check.options().filter(|token| token.verdict.refusal.is_none()) {
+        let group = token.entry().and_then(|entry| entry.group());
+        if let Some(group) = group.filter(|group| *group != Group::Background) {
+            groups.entry(group).or_default().push(token);
+        }
+    }
+    for (group, written) in groups {
+        check_group(check, group, &written);
+    }
+    check_cache_times(check);
+}
+
+fn check_group(check: &mut Check<'_, '_>, group: Group, written: &[&Token<'_>]) {
+    let effective = check
+        .subject
+        .options
+        .effective()
+        .filter(|token| token.entry().and_then(|entry| entry.group()) == Some(group))
+        .filter(|token| token.verdict.refusal.is_none() && !token.is_drivers_own);
+    let Some(winner) = effective.clone().next_back() else {
+        return;
+    };
+    let losers: Vec<_> = written
+        .iter()
+        .copied()
+        .filter(|token| !says_the_same(token, winner))
+        .collect();
+    let read_only_undone = group == Group::Access
+        && winner.word() == Some(Word::Rw)
+        && effective.clone().any(|token| token.site.is_none() && token.word() == Some(Word::Ro));
+    let Some(last) = written.last() else { return };
+    if read_only_undone {
+        let message = "rw undoes readOnly: true, for kubelet sorts it behind ro".to_owned();
+        let fix = remove(winner).map(|edit| offer(vec![edit]));
+        check.report(winner, Grade::Proper, message, fix);
+        return;
+    }
+    let Some(first_loser) = losers.first() else {
+        return;
+    };
+    let disagree = !says_the_same(last, winner) || kernels_disagree(check, group, effective.collect());
+    let grade = if disagree { Grade::Proper } else { Grade::Lesser };
+    let winner_text = winner.option.text();
+    let why = if disagree {
+        format!("the one that wins is {winner_text:?}, though the list reads otherwise")
+    } else {
+        format!("{winner_text:?} wins")
+    };
+    let message = format!("{} contradicts {winner_text:?}: {why}", check.quote(first_loser));
+    let edits: Vec<_> = losers.iter().filter_map(|token| remove(token)).collect();
+    check.report(first_loser, grade, message, Some(offer(edits)));
+}
+
+fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
+    if one.option.text() == other.option.text() {
+        return true;
+    }
+    match (mount::transport(&one.option), mount::transport(&other.option)) {
+        (Some(one), Some(other)) => one == other,
+        _ => {
+            let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.word, entry.negated));
+            meaning(one) == meaning(other) && one.option.value() == other.option.value()
+        }
+    }
+}
+
+/// Kernel 6.1 lets the last of `lock` and `local_lock=` win; newer ones let
+/// `lock` and `nolock` win in either order (measured). With `NFSv4` neither
+/// does anything.
+fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: Vec<&Token<'_>>) -> bool {
+    if group != Group::Locking || check.subject.options.settings().versions.and(Versions::V3).is_empty() {
+        return false;
+    }
+    let locks = |tokens: &[&Token<'_>]| {
+        let options: Vec<&MountOption<'_>> = tokens.iter().map(|token| &token.option).collect();
+        let locks = Settings::of(options).local_locks;
+        (locks.flock, locks.posix)
+    };
+    let mut lock_last = effective.clone();
+    lock_last.sort_by_key(|token| token.word() == Some(Word::Lock));
+    locks(&effective) != locks(&lock_last)
+}
+
+/// `actimeo` and the single cache times overwrite each other in order, so a
+/// driver that sorts changes what they amount to.
+fn check_cache_times(check: &mut Check<'_, '_>) {
+    let is_time = |token: &&Token<'_>| {
+        matches!(
+            token.word(),
+            Some(Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax)
+        )
+    };
+    let written: Vec<_> = check.options().filter(is_time).collect();
+    let Some(actimeo) = written.iter().find(|token| token.word() == Some(Word::Actimeo)) else {
+        return;
+    };
+    let effective = check.subject.options.effective().filter(is_time);
+    let of = |tokens: Vec<&MountOption<'_>>| Settings::of(tokens).attribute_cache;
+    let as_written = of(written.iter().map(|token| &token.option).collect());
+    let as_mounted = of(effective.map(|token| &token.option).collect());
+    if as_written != as_mounted {
+        let message = format!(
+            "{} is sorted behind the single cache times and overwrites them",
+            check.quote(actimeo)
+        );
+        check.report(actimeo, Grade::Proper, message, None);
+    }
+}

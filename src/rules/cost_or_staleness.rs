@@ -1,0 +1,72 @@
+//! NMG018: caches switched off, or kept for too long.
+
+use super::{Actions, Check, Example, Rule, Setting};
+use crate::finding::{Action, Code, Grade};
+use crate::nfs::catalog::Word;
+use crate::nfs::value::kernel_number;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(18),
+    name: "cost-or-staleness",
+    summary: "noac, actimeo=0, nocto, or attributes cached for very long",
+    why: "`noac` and `actimeo=0` ask the server for attributes before every operation, and `noac` makes every \
+write synchronous: slow, a load that can bring a server down, and no replacement for locks. `nocto` and long \
+cache times do the opposite: a Pod does not see for minutes what another one wrote.",
+    remedy: "Keep the defaults (3 to 60 seconds); use locks where Pods share files.",
+    actions: Actions::all(Action::Warn),
+    lesser: None,
+    fix: None,
+    settings: &[Setting {
+        name: "seconds",
+        default: 600,
+        min: 1,
+        max: 4_294_967_295,
+        meaning: "the longest time attributes may be cached, in seconds",
+    }],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, actimeo=0]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, actimeo=30]
+",
+    },
+    references: &["nfs(5), ac / noac, actimeo, cto / nocto"],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let longest = check.setting("seconds");
+    for token in check.options() {
+        let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
+            continue;
+        };
+        let seconds = token.option.value().and_then(kernel_number);
+        let what = match (entry.word, seconds) {
+            (Word::Ac, _) if entry.negated => {
+                "asks the server before every operation and makes every write synchronous".to_owned()
+            }
+            (Word::Cto, _) if entry.negated => {
+                "lets a Pod open a file without seeing what another one wrote".to_owned()
+            }
+            (Word::Actimeo, Some(0)) => "asks the server for attributes before every operation".to_owned(),
+            (Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax, Some(seconds))
+                if seconds > longest =>
+            {
+                format!("caches attributes for {seconds} s; over {longest} s Pods see old files for very long")
+            }
+            _ => continue,
+        };
+        let message = format!("{} {what}", check.quote(token));
+        check.report(token, Grade::Proper, message, None);
+    }
+}

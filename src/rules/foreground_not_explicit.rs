@@ -1,0 +1,55 @@
+//! NMG002: nothing says `fg`.
+
+use super::{Actions, Check, Example, Rule};
+use crate::finding::{Action, Applicability, Code};
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(2),
+    name: "foreground-not-explicit",
+    summary: "no fg among the options, so the node decides whether a failed mount is reported",
+    why: "Leaving `bg` out is not enough. mount.nfs also reads the node's `/etc/nfsmount.conf`, and a line \
+`Background=True` there puts every mount into the background whose options do not say `fg`. Nobody sees \
+that file through the Kubernetes API. `fg=1` is not `fg`: the kernel refuses it.",
+    remedy: "Add `fg`. It is the default of mount.nfs, so nothing else changes.",
+    actions: Actions::all(Action::Deny).relaxed(Action::Warn),
+    lesser: None,
+    fix: Some(Applicability::Apply),
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
+",
+    },
+    references: &[
+        "nfsmount.conf(5)",
+        "nfs-utils utils/mount/configfile.c, conf_parse_mntopts",
+    ],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let subject = check.subject;
+    let fold = subject.may_fold();
+    let settled = subject.options.effective().any(|token| {
+        token.option.text() == "fg" || token.is_background(fold)
+    });
+    if !settled {
+        check.report_missing(
+            "fg",
+            Some("fg".to_owned()),
+            "fg is missing, so a Background=True in the node's nfsmount.conf would let a failed mount pass as success".to_owned(),
+        );
+    }
+}

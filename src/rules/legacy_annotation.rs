@@ -1,0 +1,59 @@
+//! NMG010: options in the annotation that replaces the list.
+
+use super::{Actions, Check, Example, Rule};
+use crate::finding::{Action, Code, Grade};
+use crate::site::Place;
+use crate::subject::driver::Role;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(10),
+    name: "legacy-annotation",
+    summary: "options in the annotation volume.beta.kubernetes.io/mount-options",
+    why: "On an in-tree volume this annotation takes the place of `spec.mountOptions`, even when it is empty. \
+Whoever reads or repairs the list changes nothing. Its content is judged by every rule, and patched in place.",
+    remedy: "Move its options to `spec.mountOptions` and delete it.",
+    actions: Actions::all(Action::Warn),
+    lesser: None,
+    fix: None,
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: v1
+kind: PersistentVolume
+metadata:
+  name: shared
+  annotations: {volume.beta.kubernetes.io/mount-options: \"fg,nfsvers=4.1,hard,timeo=600,retrans=2\"}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteMany]
+  nfs: {server: nfs.example.com, path: /export}
+",
+        good: "\
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: shared}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteMany]
+  mountOptions: [fg, nfsvers=4.1, hard, timeo=600, retrans=2]
+  nfs: {server: nfs.example.com, path: /export}
+",
+    },
+    references: &["kubernetes pkg/volume/util, MountOptionFromSpec"],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let subject = check.subject;
+    for (index, carrier) in subject.carriers.iter().enumerate() {
+        let message = if carrier.place == Place::Annotation {
+            "the annotation volume.beta.kubernetes.io/mount-options takes the place of spec.mountOptions"
+        } else if carrier.role == Some(Role::WhenListEmpty) && carrier.in_force {
+            "the provisioner writes this parameter to the annotation that takes the place of spec.mountOptions"
+        } else {
+            continue;
+        };
+        check.report_carrier(index, Grade::Proper, message.to_owned());
+    }
+}

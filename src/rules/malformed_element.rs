@@ -1,0 +1,150 @@
+//! NMG009: an element that is not one clean option.
+
+use super::{Actions, Check, Example, Rule, offer, remove, replace};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use crate::nfs::catalog::{self, Word};
+use crate::nfs::option::has_paired_quotes;
+use crate::subject::carrier::Form;
+use crate::subject::driver::Case;
+use crate::subject::effective::{Malformation, Token};
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(9),
+    name: "malformed-element",
+    summary: "an element with a comma, a blank, a quote, a control character, or nothing in it",
+    why: "The elements of the list are joined with commas and split again, more than once and by different \
+rules. A comma inside an element makes two options of it, which defeats every check that compares whole \
+elements, and kubelet's sort as well. A blank is part of the option's name: ` bg` is not `bg`, it is an \
+unknown option. A double quote hides a comma from mount.nfs but not from the kernel, so `x=\"a,soft,b\"` \
+smuggles `soft` past the one and into the other. Only the SELinux `context=` options may be quoted.",
+    remedy: "Write one option an element, without blanks or quotes.",
+    actions: Actions::all(Action::Deny),
+    lesser: Some((
+        Actions::all(Action::Warn),
+        "what is mounted stays the same: an embedded comma, an empty element, an option that mount(8) keeps to itself",
+    )),
+    fix: Some(Applicability::Offer),
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [\"nfsvers=4.1,hard\", \"fg \", timeo=600, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &[
+        "kubernetes mount-utils, MakeMountArgsSensitiveWithMountFlags: no escaping",
+        "nfs-utils utils/mount/token.c",
+        "Linux fs/fs_context.c, generic_parse_monolithic",
+    ],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    check_elements(check);
+    for token in check.other_options() {
+        if let Some(malformation) = token.malformation() {
+            check_option(check, token, malformation);
+        }
+    }
+}
+
+/// Commas and emptiness, which are about the element, not about an option.
+fn check_elements(check: &mut Check<'_, '_>) {
+    let subject = check.subject;
+    for (carrier_index, carrier) in subject.carriers.iter().enumerate() {
+        if !carrier.in_force || carrier.form == Form::Version {
+            continue;
+        }
+        for (index, element) in carrier.elements.iter().enumerate() {
+            let pieces = carrier.pieces(element);
+            let full = pieces.iter().filter(|piece| !piece.text.is_empty()).count();
+            let is_list = carrier.form == Form::List;
+            let (grade, message) = if !has_paired_quotes(element) {
+                let message = format!("{element:?} leaves a quote open, and what it then hides differs from layer to layer");
+                (Grade::Proper, message)
+            } else if is_list && full > 1 {
+                (Grade::Lesser, format!("{element:?} holds {full} options; write one an element"))
+            } else if full == 0 && is_list || full != pieces.len() && !element.is_empty() {
+                (Grade::Lesser, format!("{element:?} has nothing between its commas"))
+            } else {
+                continue;
+            };
+            let can_split = has_paired_quotes(element) && (is_list || full > 0);
+            check.findings.push(Finding {
+                code: check.rule.code,
+                grade,
+                carrier: carrier_index,
+                site: Some(crate::site::Site {
+                    carrier: carrier_index,
+                    element: index,
+                    range: 0..element.len(),
+                }),
+                keyword: (*element).to_owned(),
+                message,
+                fix: can_split.then(|| {
+                    offer(vec![Edit::Split {
+                        carrier: carrier_index,
+                        element: index,
+                    }])
+                }),
+            });
+        }
+    }
+}
+
+fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malformation) {
+    let quoted = check.quote(token);
+    let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.is_mount_only());
+    let reads_as_is = check.subject.driver.case == Case::Kept;
+    let (what, grade) = match malformation {
+        Malformation::Control => (
+            "holds a control character, which is part of the option's name or value",
+            Grade::CannotMount,
+        ),
+        Malformation::Blank => ("holds a blank, which is part of the option's name or value", Grade::CannotMount),
+        Malformation::Quote => (
+            "holds a quote, which mount.nfs and the kernel read differently",
+            Grade::Proper,
+        ),
+        Malformation::NoKeyword => ("has no option name before its =", Grade::Proper),
+    };
+    let grade = match grade {
+        _ if stays_with_mount => Grade::Lesser,
+        Grade::CannotMount if !reads_as_is => Grade::Proper,
+        grade => grade,
+    };
+    let fix = trimmed(token);
+    check.report(token, grade, format!("{quoted} {what}"), fix);
+}
+
+/// The option without the blanks around it and its `=`, where that is one every
+/// kernel knows. What turns out to be `bg` becomes `fg`: a trimmed `bg` is the
+/// very danger.
+fn trimmed(token: &Token<'_>) -> Option<Fix> {
+    let text = token.option.text();
+    let clean = match text.split_once('=') {
+        Some((keyword, value)) => format!("{}={}", keyword.trim(), value.trim()),
+        None => text.trim().to_owned(),
+    };
+    if clean.is_empty() {
+        return remove(token).map(|edit| offer(vec![edit]));
+    }
+    let keyword = clean.split('=').next().unwrap_or_default();
+    let entry = catalog::find(keyword)?;
+    if clean == text || clean.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
+        return None;
+    }
+    let clean = if entry.word == Word::Bg { "fg".to_owned() } else { clean };
+    replace(token, clean).map(|edit| offer(vec![edit]))
+}

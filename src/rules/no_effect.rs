@@ -1,0 +1,69 @@
+//! NMG015: an option that does nothing.
+
+use super::{Actions, Check, Example, Rule, offer, remove};
+use crate::finding::{Action, Applicability, Code, Grade};
+use crate::nfs::catalog::{Effect, Word};
+use crate::nfs::mount::version_request;
+use crate::nfs::version::Versions;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(15),
+    name: "no-effect",
+    summary: "an option that does nothing where it stands",
+    why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` words speak to \
+whoever reads /etc/fstab, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
+They are harmless, but somebody believes in them.",
+    remedy: "Drop it.",
+    actions: Actions::all(Action::Audit),
+    lesser: None,
+    fix: Some(Applicability::Offer),
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, intr, fg, timeo=600, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &[
+        "nfs(5), intr / nointr and lock / nolock",
+        "util-linux libmount/src/optmap.c",
+        "measured: nofail does not hide a failed mount",
+    ],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let versions = check.subject.options.settings().versions;
+    let only_v4 = versions.and(Versions::V3).is_empty();
+    let asks_for_v4 = check.subject.options.effective().any(|token| {
+        version_request(&token.option).is_some_and(|request| request.versions == Versions::V4)
+    });
+    for token in check.options() {
+        let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
+            continue;
+        };
+        let why = match (entry.effect, entry.word) {
+            (Effect::None(why), _) => why,
+            (Effect::NoneOnV4(why), _) if only_v4 => why,
+            (_, Word::Minorversion) if !asks_for_v4 => "it counts only beside vers=4",
+            (_, Word::MaxConnect) if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() => {
+                "only NFSv4.1 has several connections of a session"
+            }
+            _ => continue,
+        };
+        let message = format!("{} does nothing: {why}", check.quote(token));
+        let fix = remove(token).map(|edit| offer(vec![edit]));
+        check.report(token, Grade::Proper, message, fix);
+    }
+}

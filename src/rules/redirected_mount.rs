@@ -1,0 +1,63 @@
+//! NMG019: something else is mounted than the object says.
+
+use super::{Actions, Check, Example, Rule};
+use crate::finding::{Action, Code, Grade};
+use crate::nfs::catalog::Word;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(19),
+    name: "redirected-mount",
+    summary: "an option that mounts something else, elsewhere, or not at all",
+    why: "`mounthost=` and `mountaddr=` let another host answer for the export, `addr=` pretends to; \
+`X-mount.subdir=` mounts a folder below it, `X-mount.owner=` and its kin change the export's root; `helper=` \
+chooses the program that unmounts; `bind`, `move`, `remount` and the propagation words do not mount the \
+export at all. Whoever reviews the object reads `server` and `path` and is deceived.",
+    remedy: "Drop it, and name the server and the path in the object.",
+    actions: Actions::all(Action::Deny),
+    lesser: None,
+    fix: None,
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2, mounthost=other.example.com]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &[
+        "nfs(5), mounthost",
+        "mount(8), X-mount.subdir, helper and bind",
+        "kubernetes mount-utils, MakeBindOptsSensitive",
+    ],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    for token in check.options() {
+        let Some(entry) = token.entry() else {
+            continue;
+        };
+        let (what, grade) = match entry.word {
+            Word::Mounthost | Word::Mountaddr => ("lets another host answer for the export", Grade::Proper),
+            Word::Addr => ("names another address than the object's server", Grade::Proper),
+            Word::XMount => ("mounts or changes something else than the export's root", Grade::Proper),
+            Word::Helper => ("chooses the program that unmounts the volume", Grade::Proper),
+            Word::Propagation => ("changes which mounts other namespaces see", Grade::Proper),
+            Word::Bind => ("mounts a folder of the node, not the export", Grade::CannotMount),
+            Word::Remount => ("changes a mount that is not there yet", Grade::CannotMount),
+            _ => continue,
+        };
+        let message = format!("{} {what}", check.quote(token));
+        check.report(token, grade, message, None);
+    }
+}

@@ -1,0 +1,181 @@
+//! NMG012: an option that is known, and refused as it stands.
+
+use super::unknown_option::is_overlooked;
+use super::{Actions, Check, Example, Rule, offer, remove, replace};
+use crate::finding::{Action, Applicability, Code, Fix, Grade};
+use crate::nfs::catalog::Word;
+use crate::nfs::mount::{self, Refusal, Transport, names_version};
+use crate::nfs::version::Versions;
+use crate::subject::effective::Token;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(12),
+    name: "refused-value",
+    summary: "a value that is refused, two protocol versions, or options of different versions",
+    why: "The mount fails at every try, and Pods stay in ContainerCreating: a flag with a value, a number out \
+of range, a word the option does not have, a protocol version that does not exist, two version options \
+(even two that agree, or one beside the driver's own), an option of NFSv3 beside `vers=4.1`. Where only some \
+kernels refuse it the mount depends on the node, and the finding names them.",
+    remedy: "Correct the value, or drop the option.",
+    actions: Actions::all(Action::Deny),
+    lesser: Some((
+        Actions::all(Action::Warn),
+        "only some of the kernels from 4.18 to 7.3 refuse it, or a sloppy makes them overlook it",
+    )),
+    fix: Some(Applicability::Offer),
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, nconnect=32]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, nconnect=16]
+",
+    },
+    references: &[
+        "nfs(5)",
+        "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
+        "nfs-utils utils/mount/network.c, nfs_nfs_version",
+    ],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    for token in check.other_options() {
+        if token.malformation().is_none() {
+            check_value(check, token);
+        }
+    }
+    check_two_versions(check);
+    check_versions_of_options(check);
+}
+
+fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
+    let quoted = check.quote(token);
+    match token.verdict.refusal {
+        Some(Refusal::Unknown) => {}
+        Some(refusal) => {
+            let overlooked = refusal.is_overlooked_by_sloppy() && is_overlooked(check, token);
+            let grade = if overlooked { Grade::Lesser } else { Grade::CannotMount };
+            let message = format!("{quoted} is refused: {refusal}");
+            check.report(token, grade, message, flag_without_value(token));
+        }
+        None if needs_ipv6(check, token) => {
+            let message = format!("{quoted} wants an IPv6 address, and the server's is an IPv4 one");
+            check.report(token, Grade::CannotMount, message, None);
+        }
+        None if is_udp(token) || token.verdict.kernels.is_all() => {}
+        None => {
+            let since = token.verdict.kernels.since;
+            let message = format!("{quoted} is refused by kernels before {since}");
+            check.report(token, Grade::Lesser, message, None);
+        }
+    }
+}
+
+/// `hard=1` surely means `hard`; `nolock=false` means who knows what.
+fn flag_without_value(token: &Token<'_>) -> Option<Fix> {
+    let is_yes = matches!(token.option.value()?, "" | "1" | "true" | "yes" | "on");
+    if token.verdict.refusal != Some(Refusal::FlagWithValue) || !is_yes {
+        return None;
+    }
+    replace(token, token.option.keyword()).map(|edit| offer(vec![edit]))
+}
+
+fn is_udp(token: &Token<'_>) -> bool {
+    mount::transport(&token.option) == Some(Transport::Udp)
+}
+
+fn needs_ipv6(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
+    let wants = matches!(token.word(), Some(Word::Proto | Word::Mountproto))
+        && token.option.value().is_some_and(|value| value.ends_with('6'));
+    let server = check.subject.server.map(str::parse);
+    wants && matches!(server, Some(Ok(std::net::IpAddr::V4(_))))
+}
+
+/// mount.nfs wants one version option at most, the driver's own included.
+fn check_two_versions(check: &mut Check<'_, '_>) {
+    let versions: Vec<_> = check
+        .subject
+        .options
+        .effective()
+        .filter(|token| !token.is_drivers_own)
+        .filter(|token| token.entry().is_some_and(names_version))
+        .collect();
+    if versions.len() < 2 {
+        return;
+    }
+    let by_driver = versions.iter().find(|token| token.site.is_none());
+    let mut written = versions.iter().filter(|token| token.site.is_some());
+    let first = match by_driver {
+        Some(token) => Some(token),
+        None => written.next(),
+    };
+    let Some(first) = first else { return };
+    for token in written {
+        let whose = if by_driver.is_some() {
+            "the driver's own "
+        } else {
+            ""
+        };
+        let message = format!(
+            "{} stands beside {whose}{:?}, and mount.nfs refuses two version options",
+            check.quote(token),
+            first.option.text()
+        );
+        let same = mount::version_request(&token.option) == mount::version_request(&first.option);
+        let fix = (same || by_driver.is_some())
+            .then(|| remove(token))
+            .flatten()
+            .map(|edit| offer(vec![edit]));
+        check.report(token, Grade::CannotMount, message, fix);
+    }
+}
+
+/// An option that the asked-for versions do not have, or two options that no
+/// version has together.
+fn check_versions_of_options(check: &mut Check<'_, '_>) {
+    let requested = check.subject.options.settings().versions;
+    let mut possible = requested;
+    for token in check.subject.options.effective() {
+        let versions = token.verdict.versions;
+        if versions.is_empty() || is_udp(token) || token.is_drivers_own {
+            continue;
+        }
+        if requested.and(versions).is_empty() {
+            let message = format!(
+                "{} is an option of NFSv{}, and another version is asked for",
+                check.quote(token),
+                names(versions)
+            );
+            check.report(token, Grade::CannotMount, message, None);
+            continue;
+        }
+        let left = possible.and(versions);
+        if left.is_empty() {
+            let message = format!(
+                "{} is an option of NFSv{}, and another option is of another version",
+                check.quote(token),
+                names(versions)
+            );
+            check.report(token, Grade::CannotMount, message, None);
+            continue;
+        }
+        possible = left;
+    }
+}
+
+fn names(versions: Versions) -> String {
+    let mut names: Vec<_> = versions.iter().map(|version| version.to_string()).collect();
+    names.reverse();
+    names.join(", ")
+}

@@ -1,0 +1,58 @@
+//! NMG004: no `retrans`.
+
+use super::timeo_not_set::check_missing;
+use super::{Actions, Check, Example, Rule, Setting};
+use crate::finding::{Action, Applicability, Code};
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(4),
+    name: "retrans-not-set",
+    summary: "no retrans among the options, so the node decides how often a request is repeated",
+    why: "`retrans` is how often a request is sent again before the major timeout: the moment a soft mount \
+gives up and a hard one says that the server is not responding. Without it the node's `/etc/nfsmount.conf` \
+or the kernel decides. With UDP nothing is filled in.",
+    remedy: "Add `retrans=2`, the kernel's own value over TCP: behaviour stays as it is.",
+    actions: Actions::all(Action::Deny).relaxed(Action::Warn),
+    lesser: None,
+    fix: Some(Applicability::Apply),
+    settings: &[Setting {
+        name: "value",
+        default: 2,
+        min: 1,
+        max: 100,
+        meaning: "the retrans that is filled in, a number of tries",
+    }],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &["nfs(5), retrans", "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo"],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let value = check
+        .subject
+        .driver_setting
+        .and_then(|setting| setting.retrans)
+        .unwrap_or_else(|| check.setting("value"));
+    check_missing(
+        check,
+        "retrans",
+        value,
+        "retrans is missing, so the node decides how often a request is sent again",
+    );
+}

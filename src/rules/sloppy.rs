@@ -1,0 +1,46 @@
+//! NMG014: `sloppy`.
+
+use super::{Actions, Check, Example, Rule};
+use crate::finding::{Action, Code, Grade};
+use crate::nfs::catalog::Word;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(14),
+    name: "sloppy",
+    summary: "sloppy, which makes the kernel ignore what it does not understand",
+    why: "With `sloppy` a misspelt option is ignored in silence: `hrad,sloppy` is not hard, and a quoted string \
+can smuggle options past mount.nfs. The mount works and is not what the list says.",
+    remedy: "Drop it and correct what is then refused.",
+    actions: Actions::all(Action::Deny),
+    lesser: None,
+    fix: None,
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [sloppy, nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &["nfs(5), sloppy", "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param"],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    for token in check.options() {
+        if token.word() == Some(Word::Sloppy) {
+            let message = format!("{} hides every misspelt option", check.quote(token));
+            check.report(token, Grade::Proper, message, None);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! NMG005: `soft` or `softerr` on something that is written to.
+
+use super::{Actions, Check, Example, Rule};
+use crate::finding::{Action, Code, Grade};
+use crate::nfs::catalog::Group;
+use crate::nfs::settings::Recovery;
+use crate::subject::effective::Token;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(5),
+    name: "soft-mount",
+    summary: "soft or softerr where Pods can write",
+    why: "A soft mount gives up: at the major timeout a read or a write fails with an error (`softerr`: \
+another error). Data that the program wrote and the kernel had not sent yet is then dropped, and the error \
+is reported once, at the next fsync or close. Programs that do not look there lose data without a word. \
+nfs(5) warns of silent data corruption.",
+    remedy: "Use `hard`. Where a hanging server must not hold a Pod for ever, keep `soft` and give it time: \
+see soft-mount-gives-up-early.",
+    actions: Actions::all(Action::Warn).strict(Action::Deny),
+    lesser: None,
+    fix: None,
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &["nfs(5), soft / softerr / hard", "Linux fs/nfs/write.c, nfs_write_error"],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    if !check.subject.is_writable() {
+        return;
+    }
+    let Some(token) = soft_option(check) else {
+        return;
+    };
+    let quoted = check.quote(token);
+    let message = format!(
+        "{quoted} makes writes fail when the server is away, and programs that do not check every fsync lose data"
+    );
+    check.report(token, Grade::Proper, message, None);
+}
+
+/// The user's option that makes the mount a soft one; `None` where the mount
+/// is hard, or soft by the driver's own doing.
+pub(super) fn soft_option<'c, 'm>(check: &Check<'c, 'm>) -> Option<&'c Token<'m>> {
+    if check.subject.options.settings().recovery == Recovery::Hard {
+        return None;
+    }
+    let winner = check
+        .subject
+        .options
+        .effective()
+        .filter(|token| token.verdict.refusal.is_none())
+        .filter(|token| token.entry().and_then(|entry| entry.group()) == Some(Group::Recovery))
+        .next_back()?;
+    winner.site.is_some().then_some(winner)
+}

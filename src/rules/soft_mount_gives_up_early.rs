@@ -1,0 +1,76 @@
+//! NMG006: a soft mount that gives up before a server can fail over.
+
+use super::soft_mount::soft_option;
+use super::{Actions, Check, Example, Rule, Setting};
+use crate::finding::{Action, Code, Grade};
+use crate::nfs::clocks::major_timeout;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(6),
+    name: "soft-mount-gives-up-early",
+    summary: "a soft mount whose major timeout is short, or that never repeats a request",
+    why: "A soft mount fails every call at its major timeout: `timeo / 10 * (1 + retrans)` seconds over TCP. \
+A server that restarts or fails over is away for 30 to 120 seconds, and an NFSv4 server then needs up to 90 \
+seconds of grace. A mount that gives up earlier loses writes at every such event. `timeo` is in tenths of a \
+second: `timeo=10` is one second, not ten. `retrans=0` fails at the first lost packet.",
+    remedy: "Use `hard`, or give it at least `timeo=600,retrans=2` (180 seconds).",
+    actions: Actions::all(Action::Deny),
+    lesser: Some((Actions::all(Action::Warn), "the volume is only read")),
+    fix: None,
+    settings: &[Setting {
+        name: "seconds",
+        default: 60,
+        min: 1,
+        max: 600,
+        meaning: "the shortest major timeout that passes, in seconds",
+    }],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, soft, fg, timeo=30, retrans=3]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=3]
+",
+    },
+    references: &[
+        "nfs(5), timeo and soft",
+        "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo",
+        "measured: soft,timeo=10,retrans=1 gives EIO after seconds",
+    ],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let Some(token) = soft_option(check) else {
+        return;
+    };
+    let settings = check.subject.options.settings();
+    let major = major_timeout(settings);
+    let least = check.setting("seconds");
+    let message = if settings.retrans == Some(0) {
+        "with retrans=0 a soft mount fails a call at the first lost packet".to_owned()
+    } else if major.as_secs_f64() < f64::from(least) {
+        format!(
+            "{} gives up after {} s, before a server can fail over; {least} s is the least",
+            check.quote(token),
+            major.as_secs_f64()
+        )
+    } else {
+        return;
+    };
+    let grade = if check.subject.is_writable() {
+        Grade::Proper
+    } else {
+        Grade::Lesser
+    };
+    check.report(token, grade, message, None);
+}

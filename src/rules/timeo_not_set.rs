@@ -1,0 +1,71 @@
+//! NMG003: no `timeo`.
+
+use super::{Actions, Check, Example, Rule, Setting};
+use crate::finding::{Action, Applicability, Code};
+use crate::nfs::mount::{Transport, transport};
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(3),
+    name: "timeo-not-set",
+    summary: "no timeo among the options, so the node decides how long a request waits",
+    why: "`timeo` is how long the client waits for the server before it asks again, in tenths of a second. \
+Without it the node's `/etc/nfsmount.conf` or the kernel decides, and nobody who reads the manifest knows \
+how long a server may be away before Pods notice. With UDP nothing is filled in: there the numbers mean \
+something else, and UDP is refused anyway.",
+    remedy: "Add `timeo=600`, the kernel's own value over TCP: behaviour stays as it is.",
+    actions: Actions::all(Action::Deny).relaxed(Action::Warn),
+    lesser: None,
+    fix: Some(Applicability::Apply),
+    settings: &[Setting {
+        name: "value",
+        default: 600,
+        min: 1,
+        max: 6000,
+        meaning: "the timeo that is filled in, in tenths of a second",
+    }],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, retrans=2, timeo=600]
+",
+    },
+    references: &["nfs(5), timeo", "Linux fs/nfs/client.c, nfs_init_timeout_values"],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let value = check
+        .subject
+        .driver_setting
+        .and_then(|setting| setting.timeo)
+        .unwrap_or_else(|| check.setting("value"));
+    check_missing(
+        check,
+        "timeo",
+        value,
+        "timeo is missing, so the node decides how long a request waits before it is sent again",
+    );
+}
+
+/// Reports that `keyword` is missing, but for UDP, where the numbers mean
+/// something else.
+pub(super) fn check_missing(check: &mut Check<'_, '_>, keyword: &str, value: u32, message: &str) {
+    let subject = check.subject;
+    let udp = check
+        .options()
+        .any(|token| transport(&token.option) == Some(Transport::Udp));
+    if !udp && !subject.options.has(keyword) {
+        check.report_missing(keyword, Some(format!("{keyword}={value}")), message.to_owned());
+    }
+}

@@ -1,0 +1,54 @@
+//! NMG013: NFS over UDP.
+
+use super::{Actions, Check, Example, Rule};
+use crate::finding::{Action, Code, Grade};
+use crate::nfs::mount::{Transport, transport};
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(13),
+    name: "udp-transport",
+    summary: "udp, proto=udp or proto=udp6",
+    why: "A large request over UDP is cut into fragments with a 16-bit identity. On a fast link the identities \
+come round again within the time a fragment may live, and fragments of different requests are put together: \
+data is corrupted without a word. Kernels since 5.6 are built without it and refuse the mount. `mountproto=udp` \
+is another thing and harmless.",
+    remedy: "Use TCP, which is the default.",
+    actions: Actions::all(Action::Deny),
+    lesser: None,
+    fix: None,
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=3, hard, fg, proto=udp]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=3, hard, fg, proto=tcp, timeo=600, retrans=2]
+",
+    },
+    references: &[
+        "nfs(5), Using NFS over UDP on high-speed links",
+        "Linux fs/nfs/Kconfig, NFS_DISABLE_UDP_SUPPORT",
+    ],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    for token in check.options() {
+        if transport(&token.option) == Some(Transport::Udp) {
+            let message = format!(
+                "{} corrupts data on fast links, and kernels since 5.6 refuse it",
+                check.quote(token)
+            );
+            check.report(token, Grade::Proper, message, None);
+        }
+    }
+}

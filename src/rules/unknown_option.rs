@@ -1,0 +1,126 @@
+//! NMG011: an option that nothing knows.
+
+use std::fmt::Write as _;
+
+use super::{Actions, Check, Example, Rule, offer, replace};
+use crate::finding::{Action, Applicability, Code, Grade};
+use crate::nfs::catalog::{self, Word};
+use crate::nfs::mount::{Refusal, judge};
+use crate::nfs::option::MountOption;
+use crate::subject::effective::Token;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(11),
+    name: "unknown-option",
+    summary: "an option that no mount.nfs and no kernel knows",
+    why: "The kernel refuses the whole mount with \"an incorrect mount option was specified\", and Pods stay in \
+ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Where `sloppy` stands before it \
+the option is ignored instead, and what its author wanted from it is silently lost.",
+    remedy: "Correct the spelling, or drop it.",
+    actions: Actions::all(Action::Deny),
+    lesser: Some((
+        Actions::all(Action::Warn),
+        "a sloppy before it makes the kernel overlook it",
+    )),
+    fix: Some(Applicability::Offer),
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfservers=4.1, hard, fg, timeo=600, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &["nfs(5)", "Linux fs/nfs/fs_context.c, nfs_fs_parameters"],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    for token in check.other_options() {
+        if token.verdict.refusal != Some(Refusal::Unknown) || token.malformation().is_some() {
+            continue;
+        }
+        let suggestion = suggestion(token);
+        let mut message = format!("{} is unknown to mount.nfs and to every kernel", check.quote(token));
+        if let Some(suggestion) = &suggestion {
+            // Writing to a string cannot fail.
+            let _ = write!(message, "; did you mean {suggestion:?}?");
+        }
+        let fix = suggestion
+            .and_then(|text| replace(token, text))
+            .map(|edit| offer(vec![edit]));
+        let grade = if is_overlooked(check, token) {
+            Grade::Lesser
+        } else {
+            Grade::CannotMount
+        };
+        check.report(token, grade, message, fix);
+    }
+}
+
+/// Whether a `sloppy` stands before `token` in the string the kernel gets.
+pub(super) fn is_overlooked(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
+    check
+        .subject
+        .options
+        .effective()
+        .take_while(|other| other.site != token.site)
+        .any(|other| other.word() == Some(Word::Sloppy) && other.verdict.refusal.is_none())
+}
+
+/// The option that was probably meant, value included: one keyword of the
+/// catalog at the smallest edit distance, if there is only one and the result
+/// is an option that every layer takes.
+fn suggestion(token: &Token<'_>) -> Option<String> {
+    let written = token.option.keyword().to_lowercase();
+    let keyword = match written.as_str() {
+        // nfsmount.conf has these words for it; nobody else has.
+        "foreground" | "background" | "bg" | "nobg" => "fg",
+        _ => closest(&written)?,
+    };
+    // A misspelt `bg` must not be put right.
+    let keyword = if keyword == "bg" { "fg" } else { keyword };
+    let text = match token.option.value() {
+        Some(value) if keyword != "fg" => format!("{keyword}={value}"),
+        _ => keyword.to_owned(),
+    };
+    judge(&MountOption::new(text.as_str()))
+        .refusal
+        .is_none()
+        .then_some(text)
+}
+
+fn closest(written: &str) -> Option<&'static str> {
+    let most = match written.len() {
+        0..=2 => 0,
+        3..=5 => 1,
+        _ => 2,
+    };
+    let mut best: Option<(usize, &'static str)> = None;
+    let mut is_unique = true;
+    for (keyword, entry) in catalog::entries() {
+        let distance = strsim::osa_distance(written, keyword);
+        if distance > most || entry.kernels.is_empty() {
+            continue;
+        }
+        match best {
+            Some((least, _)) if distance > least => {}
+            Some((least, _)) if distance == least => is_unique = false,
+            _ => {
+                best = Some((distance, keyword));
+                is_unique = true;
+            }
+        }
+    }
+    best.filter(|_| is_unique).map(|(_, keyword)| keyword)
+}

@@ -1,0 +1,53 @@
+//! NMG017: the protocol version is left to chance.
+
+use super::{Actions, Check, Example, Rule};
+use crate::finding::{Action, Code};
+use crate::nfs::mount::names_version;
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(17),
+    name: "version-not-pinned",
+    summary: "no protocol version, so every node negotiates one of its own",
+    why: "mount.nfs tries 4.2, 4.1, 4.0 and then 3, and takes what answers. A server that restarts in the \
+middle, or an option that only NFSv3 takes, leaves some nodes on version 3 and others on 4: their locks and \
+caches do not know of each other.",
+    remedy: "Say `nfsvers=4.1`, or what the server has.",
+    actions: Actions::all(Action::Audit).strict(Action::Deny),
+    lesser: None,
+    fix: None,
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [hard, fg, timeo=600, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &["nfs(5), nfsvers", "nfs-utils utils/mount/stropts.c, nfs_autonegotiate"],
+    since: "0.1.0",
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let pinned = check
+        .subject
+        .options
+        .effective()
+        .any(|token| token.entry().is_some_and(names_version));
+    if !pinned {
+        check.report_missing(
+            "nfsvers",
+            None,
+            "no protocol version is named, so every node negotiates its own".to_owned(),
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! How much the server takes on at once, and for how long.
+
+use std::time::Duration;
+
+/// Limits of the server. Times bound what a caller may keep waiting; numbers
+/// bound memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests that may be under way at once; further ones get 503.
+    pub in_flight: usize,
+    /// Connections that may be open at once; further ones wait.
+    pub connections: usize,
+    /// Longest body in bytes: 3 MiB a request as the API server takes it, times
+    /// 6 for JSON escapes, times 2 objects, and a little.
+    pub body: usize,
+    /// Bytes that all large bodies together may hold.
+    pub bodies: usize,
+    /// A body up to this length is taken without asking for a share of
+    /// [`Self::bodies`].
+    pub small_body: usize,
+    /// A body beyond this length is judged beside the event loop.
+    pub quick_body: usize,
+    /// Longest TLS handshake.
+    pub handshake: Duration,
+    /// Longest wait for a connection's first request, and for the head of a
+    /// request from its first byte on.
+    pub head: Duration,
+    /// Longest wait for a further request. Longer than the 90 s after which the
+    /// API server's client drops an idle connection, so that it is always the
+    /// client who closes.
+    pub idle: Duration,
+    /// Longest wait for a body, where the caller does not say less.
+    pub request: Duration,
+    /// Longest time that a body nobody needs is read, counted from the request's
+    /// head on.
+    pub discard: Duration,
+    /// Longest wait for requests under way when the server stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight: 1024,
+            connections: 4096,
+            body: 48 * 1024 * 1024,
+            bodies: 96 * 1024 * 1024,
+            small_body: 64 * 1024,
+            quick_body: 512 * 1024,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(130),
+            request: Duration::from_secs(30),
+            discard: Duration::from_secs(2),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The two endpoints that the API server calls.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use hyper::body::Body as _;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::body::{Budget, Received, Share, discard, receive};
+use super::limits::Limits;
+use crate::admission::{self, Answer, Endpoint, Question, Record};
+use crate::policy::Policy;
+use crate::telemetry::{log, metrics::Metrics};
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The policy that the next request gets.
+    pub policy: ArcSwap<Policy>,
+    /// Counts.
+    pub metrics: Metrics,
+    /// Limits.
+    pub limits: Limits,
+    /// Whether the server is about to stop.
+    pub draining: AtomicBool,
+    in_flight: Semaphore,
+    budget: Budget,
+    /// Large bodies that may be judged at once, so that small ones find a core.
+    heavy: Semaphore,
+}
+
+impl Shared {
+    /// Begins with `policy`.
+    pub fn new(policy: Arc<Policy>, limits: Limits) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let metrics = Metrics::new();
+        metrics.policy(
+            crate::telemetry::metrics::Reload::Loaded,
+            Some(policy.fingerprint().to_string()),
+        );
+        Self {
+            policy: ArcSwap::new(policy),
+            metrics,
+            limits,
+            draining: AtomicBool::new(false),
+            in_flight: Semaphore::new(limits.in_flight),
+            budget: Budget::new(limits.bodies),
+            heavy: Semaphore::new(cores.div_ceil(2)),
+        }
+    }
+}
+
+/// The router of the TLS port.
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/mutate", any(mutate))
+        .route("/validate", any(validate))
+        .fallback(nowhere)
+        .with_state(shared)
+}
+
+async fn mutate(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    handle(&shared, Some(Endpoint::Mutate), request).await
+}
+
+async fn validate(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    handle(&shared, Some(Endpoint::Validate), request).await
+}
+
+async fn nowhere(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    handle(&shared, None, request).await
+}
+
+async fn handle(shared: &Arc<Shared>, endpoint: Option<Endpoint>, request: Request) -> Response {
+    let begun = Instant::now();
+    let (head, mut body) = request.into_parts();
+    let refused = refuse(endpoint, &head);
+    let mut response = match (refused, endpoint) {
+        (None, Some(endpoint)) => {
+            let response = answer(shared, endpoint, &head, &mut body, begun).await;
+            shared.metrics.answered(begun.elapsed());
+            response
+        }
+        (refused, _) => refused.unwrap_or_else(not_found),
+    };
+    if !body.is_end_stream() {
+        // An answer that overtakes the body breaks the connection for some
+        // callers, and a broken connection may count as a yes.
+        discard(&mut body, begun + shared.limits.discard).await;
+    }
+    if shared.draining.load(Ordering::Relaxed) && head.version < Version::HTTP_2 {
+        // The caller opens its next connection to a replica that stays.
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The answer to a request that asks nothing that can be answered.
+fn refuse(endpoint: Option<Endpoint>, head: &Parts) -> Option<Response> {
+    if endpoint.is_none() {
+        return Some(not_found());
+    }
+    if head.method != Method::POST {
+        let mut response = plain(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "an AdmissionReview comes by POST\n",
+        );
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
+        return Some(response);
+    }
+    (!is_json(&head.headers)).then(|| {
+        plain(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "an AdmissionReview comes as Content-Type: application/json\n",
+        )
+    })
+}
+
+fn not_found() -> Response {
+    plain(StatusCode::NOT_FOUND, "the paths are /mutate and /validate\n")
+}
+
+async fn answer(
+    shared: &Arc<Shared>,
+    endpoint: Endpoint,
+    head: &Parts,
+    body: &mut Body,
+    begun: Instant,
+) -> Response {
+    let Ok(_place) = shared.in_flight.try_acquire() else {
+        shared.metrics.shed();
+        let mut response = plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests are under way; try again\n",
+        );
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        return response;
+    };
+    let _in_flight = shared.metrics.enter();
+    let wait = asked_timeout(head.uri.query())
+        .map_or(shared.limits.request, |asked| asked.min(shared.limits.request));
+    let announced = head
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let received = receive(body, announced, &shared.budget, &shared.limits, begun + wait).await;
+    let answer = match received {
+        Received::Broken => return plain(StatusCode::BAD_REQUEST, "the body broke off\n"),
+        Received::Beginning(beginning, reason) => {
+            let policy = shared.policy.load_full();
+            ask(shared, &policy, endpoint, &beginning, |question, observe| {
+                admission::review_truncated(question, reason, observe)
+            })
+        }
+        Received::Whole(whole, share) => judge(shared, endpoint, whole, share).await,
+    };
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
+    if status != StatusCode::OK {
+        return (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], answer.body).into_response();
+    }
+    let mut response = Response::new(Body::from(answer.body));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Judges a body: here, when that is a matter of microseconds, else on a
+/// thread of its own.
+async fn judge(shared: &Arc<Shared>, endpoint: Endpoint, body: Bytes, share: Share) -> Answer {
+    let policy = shared.policy.load_full();
+    if body.len() <= shared.limits.quick_body {
+        return ask(shared, &policy, endpoint, &body, admission::review);
+    }
+    let _turn = shared.heavy.acquire().await;
+    let on_thread = Arc::clone(shared);
+    let judged = tokio::task::spawn_blocking(move || {
+        let answer = ask(&on_thread, &policy, endpoint, &body, admission::review);
+        drop((body, share));
+        answer
+    });
+    judged.await.unwrap_or_else(|_| admission::without_uid())
+}
+
+/// Asks the engine, and tells log and metrics. A panic costs this request
+/// only: it is answered as one that cannot be read.
+fn ask(
+    shared: &Shared,
+    policy: &Policy,
+    endpoint: Endpoint,
+    body: &[u8],
+    review: impl Fn(&Question<'_>, &mut dyn FnMut(&Record<'_>)) -> Answer,
+) -> Answer {
+    let begun = Instant::now();
+    let question = Question {
+        endpoint,
+        body,
+        policy,
+        today: time::OffsetDateTime::now_utc().date(),
+    };
+    let fingerprint = policy.fingerprint().to_string();
+    let mut observe = |record: &Record<'_>| {
+        shared.metrics.decided(record);
+        log::decision(record, &fingerprint, begun.elapsed());
+    };
+    let answered = catch_unwind(AssertUnwindSafe(|| review(&question, &mut observe)));
+    answered.unwrap_or_else(|_| {
+        admission::review_truncated(&question, "an error in nfs-mount-guard; please report it", &mut observe)
+    })
+}
+
+/// The time the caller will wait, which the API server puts into the query as
+/// `timeout=3s`.
+fn asked_timeout(query: Option<&str>) -> Option<Duration> {
+    let value = query?.split('&').find_map(|pair| pair.strip_prefix("timeout="))?;
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits.parse().ok()?;
+    let seconds = match value.strip_prefix(digits)? {
+        "ms" => number / 1000.0,
+        "s" => number,
+        "m" => number * 60.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_timeout_the_api_server_sends() {
+        for (query, expected) in [
+            ("timeout=3s", Some(3000)),
+            ("a=b&timeout=500ms", Some(500)),
+            ("timeout=1m", Some(60_000)),
+            ("timeout=1m30s", None),
+            ("timeout=-3s", None),
+            ("timeout=", None),
+            ("", None),
+        ] {
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(asked_timeout(Some(query)), expected, "{query}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The serving certificate: loaded, checked, swapped while connections run.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use time::OffsetDateTime;
+
+/// Name of the certificate in a folder: that of a `kubernetes.io/tls` Secret.
+pub const CERTIFICATE_FILE: &str = "tls.crt";
+
+/// Name of the private key in a folder: that of a `kubernetes.io/tls` Secret.
+pub const KEY_FILE: &str = "tls.key";
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The certificate file holds no certificate.
+    #[error("{} holds no PEM certificate", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The certificate cannot be parsed.
+    #[error("{} holds a certificate that cannot be read: {reason}", path.display())]
+    BadCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The key file holds no usable private key.
+    #[error("{} holds no private key that can be used: {reason}", path.display())]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The key is another certificate's.
+    #[error("the private key in {} does not belong to the certificate in {}", key.display(), certificate.display())]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// The certificate has ended.
+    #[error("the certificate in {} ended on {not_after}; renew it", path.display())]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// When it ended.
+        not_after: OffsetDateTime,
+    },
+    /// A certificate could not be made.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// The library refuses the configuration.
+    #[error("cannot set up TLS: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// A certificate chain with its key, checked and ready to serve.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    key: Arc<CertifiedKey>,
+    not_after: OffsetDateTime,
+}
+
+impl Certificate {
+    /// When it ends.
+    pub const fn not_after(&self) -> OffsetDateTime {
+        self.not_after
+    }
+
+    /// Reads the pair in `folder`. The whole chain is kept; only the first
+    /// certificate's end counts.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read or parsed, the two do not belong together, or
+    /// the certificate has ended by `now`.
+    pub fn load(folder: &Path, now: OffsetDateTime) -> Result<Self, Error> {
+        let path = folder.join(CERTIFICATE_FILE);
+        let key_path = folder.join(KEY_FILE);
+        let read = |path: &Path| {
+            fs::read(path).map_err(|source| Error::Read {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let (pem, key_pem) = (read(&path)?, read(&key_path)?);
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::BadCertificate {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+        let Some(leaf) = chain.first() else {
+            return Err(Error::NoCertificate { path });
+        };
+        let not_after = not_after(leaf).map_err(|reason| Error::BadCertificate {
+            path: path.clone(),
+            reason,
+        })?;
+        let bad_key = |reason: String| Error::BadKey {
+            path: key_path.clone(),
+            reason,
+        };
+        let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| bad_key(error.to_string()))?;
+        let key = provider()
+            .key_provider
+            .load_private_key(key)
+            .map_err(|error| bad_key(error.to_string()))?;
+        let key = CertifiedKey::new(chain, key);
+        if matches!(
+            key.keys_match(),
+            Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch))
+        ) {
+            return Err(Error::Mismatch {
+                certificate: path,
+                key: key_path,
+            });
+        }
+        if not_after <= now {
+            return Err(Error::Expired { path, not_after });
+        }
+        Ok(Self {
+            key: Arc::new(key),
+            not_after,
+        })
+    }
+
+    /// Makes one in memory, for a first try: it speaks for localhost only and
+    /// nobody trusts it.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no randomness.
+    pub fn self_signed(now: OffsetDateTime) -> Result<Self, Error> {
+        let not_after = now + time::Duration::days(90);
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?;
+        params.subject_alt_names.extend([
+            rcgen::SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            rcgen::SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        ]);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "nfs-mount-guard, self-signed");
+        params.not_before = now - time::Duration::hours(1);
+        params.not_after = not_after;
+        let key_pair = rcgen::KeyPair::generate()?;
+        let certificate = params.self_signed(&key_pair)?;
+        let key = PrivateKeyDer::Pkcs8(key_pair.serialize_der().into());
+        let key = provider().key_provider.load_private_key(key)?;
+        Ok(Self {
+            key: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)),
+            not_after,
+        })
+    }
+}
+
+fn not_after(certificate: &CertificateDer<'_>) -> Result<OffsetDateTime, String> {
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(certificate).map_err(|error| error.to_string())?;
+    Ok(parsed.validity().not_after.to_datetime())
+}
+
+/// The certificate in use. A handshake takes the one that is in use when it
+/// begins.
+#[derive(Debug)]
+pub struct CertificateStore(ArcSwap<Certificate>);
+
+impl CertificateStore {
+    /// Begins with `certificate`.
+    pub fn new(certificate: Certificate) -> Self {
+        Self(ArcSwap::from_pointee(certificate))
+    }
+
+    /// The next handshake gets `certificate`.
+    pub fn replace(&self, certificate: Certificate) {
+        self.0.store(Arc::new(certificate));
+    }
+
+    /// When the one in use ends.
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.0.load().not_after
+    }
+}
+
+impl ResolvesServerCert for CertificateStore {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.load().key))
+    }
+}
+
+/// TLS 1.2 and 1.3 with the library's own choice of suites; HTTP/2 and
+/// HTTP/1.1 by ALPN.
+///
+/// # Errors
+///
+/// When the library refuses the configuration.
+pub fn server_config(store: Arc<CertificateStore>) -> Result<ServerConfig, Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(store);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// What tells one state of the folder's two files from another: where they
+/// lead to, how long they are and when they were written.
+pub fn file_state(folder: &Path) -> Vec<Option<(PathBuf, u64, std::time::SystemTime)>> {
+    [CERTIFICATE_FILE, KEY_FILE]
+        .into_iter()
+        .map(|name| {
+            let path = fs::canonicalize(folder.join(name)).ok()?;
+            let metadata = fs::metadata(&path).ok()?;
+            Some((path, metadata.len(), metadata.modified().ok()?))
+        })
+        .collect()
+}

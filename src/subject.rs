@@ -1,0 +1,327 @@
+//! A subject: a StorageClass or PersistentVolume as the engine sees it. Which
+//! driver mounts it, where its options stand, and which of them mount.nfs gets.
+
+pub mod carrier;
+pub mod driver;
+pub mod effective;
+pub mod manifest;
+
+use std::borrow::Cow;
+
+use crate::site::Kind;
+use carrier::Carrier;
+use driver::{Case, Driver, Evidence, MountOptionsUse, Nfs};
+use effective::Options;
+use manifest::{Manifest, StringMap};
+
+/// What the policy says of a driver, over what the table says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverSetting {
+    /// A driver's name, or a pattern in which `*` stands for any text.
+    pub name: String,
+    /// Whether it is NFS; `None` leaves that to the table.
+    pub nfs: Option<bool>,
+    /// The `timeo` that is filled in where none is given.
+    pub timeo: Option<u32>,
+    /// The `retrans` that is filled in where none is given.
+    pub retrans: Option<u32>,
+}
+
+/// A StorageClass or PersistentVolume with its options laid out.
+#[derive(Debug, Clone)]
+pub struct Subject<'m> {
+    /// Which of the two kinds it is.
+    pub kind: Kind,
+    /// Its name; what the name begins with where the server chooses it; empty
+    /// where there is neither.
+    pub name: &'m str,
+    /// The namespace that the manifest gives, though neither kind has one.
+    pub namespace: Option<&'m str>,
+    /// The driver's name: the provisioner, the CSI driver, or the plugin's name
+    /// of an in-tree volume. Empty where the object names none.
+    pub driver_name: &'m str,
+    /// The driver's row.
+    pub driver: &'static Driver,
+    /// What the policy says of the driver.
+    pub driver_setting: Option<&'m DriverSetting>,
+    /// Whether its volumes are NFS.
+    pub nfs: Nfs,
+    /// The places that hold options, `mountOptions` first. `mountOptions` is
+    /// there even when the object has none.
+    pub carriers: Vec<Carrier<'m>>,
+    /// The options themselves.
+    pub options: Options<'m>,
+    /// The driver's own list, where the object has no option at all.
+    pub defaults: &'static [&'static str],
+    /// Who may write and how many at once.
+    pub access: Access,
+    /// The provisioner that made the volume; `None` for what a person made.
+    pub provisioned_by: Option<&'m str>,
+    /// The class a volume belongs to.
+    pub storage_class: Option<&'m str>,
+    /// The rules that the object's own annotation asks to be exempt from.
+    pub exempt: Option<&'m str>,
+    /// Whether the object's label opts out of patching.
+    pub opts_out_of_patching: bool,
+    /// The server's name or address, where the object has it.
+    pub server: Option<&'m str>,
+    /// What the driver needs to be asked again with other options.
+    facts: Facts<'m>,
+}
+
+/// Who may write to the subject's volumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Whether the object itself, options aside, lets a Pod write.
+    pub writable: bool,
+    /// Whether Pods on several nodes may write at once; so for every class,
+    /// since a claim chooses the mode later.
+    pub shared: bool,
+}
+
+/// The parts of a manifest from which clues and additions are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Facts<'m> {
+    map: Option<&'m StringMap<'m>>,
+    fs_type: Option<&'m str>,
+    access_modes: Option<&'m [manifest::Text<'m>]>,
+    is_block: bool,
+    pub(crate) read_only: bool,
+}
+
+impl<'m> Facts<'m> {
+    fn value(&self, key: &str) -> Option<&'m str> {
+        self.map?.get(key)
+    }
+
+    /// Whether the evidence is there.
+    pub(crate) fn show(&self, evidence: &Evidence) -> bool {
+        let is_one_of = |value: &str, values: &[&str]| {
+            let value = value.to_lowercase();
+            values
+                .iter()
+                .any(|pattern| driver::glob(&pattern.to_lowercase(), &value))
+        };
+        match evidence {
+            Evidence::Value(key, values) => {
+                self.value(key).is_some_and(|value| is_one_of(value, values))
+            }
+            Evidence::Key(key) => self.value(key).is_some(),
+            Evidence::FsType(values) => self
+                .fs_type
+                .or_else(|| self.value("csi.storage.k8s.io/fstype"))
+                .or_else(|| self.value("fsType"))
+                .is_some_and(|value| is_one_of(value, values)),
+            Evidence::AccessMode(mode) => self
+                .access_modes
+                .is_some_and(|modes| modes.iter().any(|found| &**found == *mode)),
+            Evidence::NoAccessMode(mode) => self
+                .access_modes
+                .is_some_and(|modes| !modes.is_empty() && modes.iter().all(|found| &**found != *mode)),
+            Evidence::BlockMode => self.is_block,
+        }
+    }
+}
+
+impl<'m> Subject<'m> {
+    /// Lays out `manifest`, or `None` when it is neither a StorageClass nor a
+    /// PersistentVolume. The kind comes from the manifest itself.
+    pub fn new(manifest: &'m Manifest<'_>, settings: &'m [DriverSetting]) -> Option<Self> {
+        let kind = Kind::parse(manifest.kind.as_deref()?)?;
+        Some(Self::of_kind(kind, manifest, settings))
+    }
+
+    /// Lays out `manifest` as an object of `kind`, whatever its own kind says:
+    /// an admission request names the kind beside the object.
+    pub fn of_kind(kind: Kind, manifest: &'m Manifest<'_>, settings: &'m [DriverSetting]) -> Self {
+        let metadata = manifest.metadata.as_ref();
+        let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
+        let spec = manifest.spec.as_ref().filter(|_| kind == Kind::PersistentVolume);
+        let (driver_name, facts) = identify(kind, manifest);
+        let driver_setting = settings
+            .iter()
+            .find(|setting| driver::glob(&setting.name, driver_name));
+        let row = driver::find(driver_name);
+        let (driver, nfs) = match (row, driver_setting.and_then(|setting| setting.nfs)) {
+            (row, Some(false)) => (row.unwrap_or(&driver::UNKNOWN), Nfs::No),
+            (Some(row), Some(true)) if row.nfs != Nfs::No => (row, Nfs::Yes),
+            (_, Some(true)) => (&driver::DECLARED, Nfs::Yes),
+            (Some(row), None) => (row, verdict(row, &facts)),
+            (None, None) => (&driver::UNKNOWN, Nfs::Depends),
+        };
+        let carriers = carrier::carriers(kind, manifest, driver, &facts);
+        let mut subject = Self {
+            kind,
+            name: metadata
+                .and_then(|metadata| metadata.name.as_deref().or(metadata.generate_name.as_deref()))
+                .unwrap_or_default(),
+            namespace: metadata.and_then(|metadata| metadata.namespace.as_deref()),
+            driver_name,
+            driver,
+            driver_setting,
+            nfs,
+            carriers,
+            options: Options::default(),
+            defaults: &[],
+            access: access(kind, spec),
+            provisioned_by: annotations
+                .filter(|_| kind == Kind::PersistentVolume)
+                .and_then(|annotations| annotations.provisioned_by.as_deref())
+                .filter(|provisioner| !provisioner.is_empty()),
+            storage_class: spec.and_then(|spec| spec.storage_class_name.as_deref()),
+            exempt: annotations.and_then(|annotations| annotations.exempt.as_deref()),
+            opts_out_of_patching: metadata
+                .and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
+                == Some("disabled"),
+            server: server(kind, manifest),
+            facts,
+        };
+        subject.lay_out_options();
+        subject
+    }
+
+    /// The same subject with other text in its carriers, one list of elements
+    /// a carrier: what it would be after a fix.
+    #[must_use]
+    pub fn with_elements<'n>(&self, elements: &'n [Vec<Cow<'m, str>>]) -> Subject<'n>
+    where
+        'm: 'n,
+    {
+        let mut subject: Subject<'n> = self.clone();
+        for (carrier, elements) in subject.carriers.iter_mut().zip(elements) {
+            carrier.elements = elements.iter().map(|element| &**element).collect();
+        }
+        subject.lay_out_options();
+        subject
+    }
+
+    /// Whether a word or blank that only looks like `bg` may still become one:
+    /// the driver lower-cases, or nobody has read what it does.
+    pub fn may_fold(&self) -> bool {
+        self.driver.case != Case::Kept
+    }
+
+    /// Whether anything in the object betrays NFS, beyond the driver's name.
+    pub fn has_nfs_only_option(&self) -> bool {
+        self.options.tokens().iter().any(|token| {
+            token.site.is_some() && token.entry().is_some_and(|entry| entry.nfs_only)
+                || self.may_fold() && token.is_background(true)
+        })
+    }
+
+    /// The carrier that an option is added to: the one in force that an update
+    /// may change. `None` where the options in force cannot be changed, or
+    /// where the NFS mount takes none of those that can.
+    pub fn growable_carrier(&self) -> Option<usize> {
+        self.carriers
+            .iter()
+            .position(|carrier| carrier.in_force && carrier.place.is_patchable())
+    }
+
+    /// Whether the options that will hold are hidden, so that nothing may be
+    /// said of what is missing: the object has none, and what then holds is
+    /// the backend's, or the driver's with no place to add to.
+    pub fn hides_its_options(&self) -> bool {
+        !self.options.any_given()
+            && (self.driver.empty == driver::Empty::Hidden
+                || self.driver.mount_options == MountOptionsUse::NotUsed)
+    }
+
+    /// The string that `mount -o` gets.
+    pub fn effective(&self) -> String {
+        self.options.joined()
+    }
+
+    /// Whether Pods can write through this mount, options included.
+    pub fn is_writable(&self) -> bool {
+        self.access.writable && !self.options.settings().read_only
+    }
+
+    fn lay_out_options(&mut self) {
+        if self.nfs == Nfs::No {
+            return;
+        }
+        let (options, defaults) = effective::lay_out(self.driver, &self.carriers, &self.facts);
+        self.options = options;
+        self.defaults = defaults;
+    }
+}
+
+/// Who mounts the object, and what it shows of itself.
+fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) {
+    if kind == Kind::StorageClass {
+        let facts = Facts {
+            map: manifest.parameters.as_ref(),
+            ..Facts::default()
+        };
+        return (manifest.provisioner.as_deref().unwrap_or_default(), facts);
+    }
+    let Some(spec) = &manifest.spec else {
+        return ("", Facts::default());
+    };
+    let mut facts = Facts {
+        access_modes: spec.access_modes.as_deref(),
+        is_block: spec.volume_mode.as_deref() == Some("Block"),
+        ..Facts::default()
+    };
+    if let Some(nfs) = &spec.nfs {
+        facts.read_only = nfs.read_only.unwrap_or_default();
+        return ("kubernetes.io/nfs", facts);
+    }
+    if let Some(csi) = &spec.csi {
+        facts.map = csi.volume_attributes.as_ref();
+        facts.fs_type = csi.fs_type.as_deref();
+        facts.read_only = csi.read_only.unwrap_or_default();
+        return (csi.driver.as_deref().unwrap_or_default(), facts);
+    }
+    if let Some(flex) = &spec.flex_volume {
+        facts.map = flex.options.as_ref();
+        facts.fs_type = flex.fs_type.as_deref();
+        facts.read_only = flex.read_only.unwrap_or_default();
+        return (flex.driver.as_deref().unwrap_or_default(), facts);
+    }
+    (spec.in_tree_plugin().unwrap_or_default(), facts)
+}
+
+fn verdict(driver: &Driver, facts: &Facts<'_>) -> Nfs {
+    driver
+        .clues
+        .iter()
+        .find(|clue| facts.show(&clue.evidence))
+        .map_or(driver.nfs, |clue| clue.verdict)
+}
+
+fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
+    if kind == Kind::StorageClass {
+        return Access {
+            writable: true,
+            shared: true,
+        };
+    }
+    let modes = spec
+        .and_then(|spec| spec.access_modes.as_deref())
+        .unwrap_or_default();
+    let has = |mode: &str| modes.iter().any(|found| &**found == mode);
+    let read_only_source = spec.is_some_and(|spec| {
+        spec.nfs.as_ref().and_then(|nfs| nfs.read_only) == Some(true)
+            || spec.csi.as_ref().and_then(|csi| csi.read_only) == Some(true)
+            || spec.flex_volume.as_ref().and_then(|flex| flex.read_only) == Some(true)
+    });
+    let only_reads = !modes.is_empty() && modes.iter().all(|mode| &**mode == "ReadOnlyMany");
+    Access {
+        writable: !read_only_source && !only_reads,
+        shared: has("ReadWriteMany") && !read_only_source,
+    }
+}
+
+fn server<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
+    if kind == Kind::StorageClass {
+        return manifest.parameters.as_ref()?.get("server");
+    }
+    let spec = manifest.spec.as_ref()?;
+    match (&spec.nfs, &spec.csi) {
+        (Some(nfs), _) => nfs.server.as_deref(),
+        (None, Some(csi)) => csi.volume_attributes.as_ref()?.get("server"),
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,136 @@
+//! Rows of what is not NFS: block devices, disks of the node, SMB, object
+//! stores and other network file systems.
+
+use super::{Driver, Nfs, PLAIN};
+
+pub(super) static DRIVERS: &[&Driver] = &[&NODE, &IN_TREE, &CLOUD_DISKS, &BLOCK, &OTHER_FILE_SYSTEMS];
+
+const NOT_NFS: Driver = Driver {
+    nfs: Nfs::No,
+    ..PLAIN
+};
+
+static NODE: Driver = Driver {
+    names: &[
+        "kubernetes.io/no-provisioner",
+        "kubernetes.io/host-path",
+        "kubernetes.io/local-volume",
+        "hostpath.csi.k8s.io",
+        "k8s.io/minikube-hostpath",
+        "microk8s.io/hostpath",
+        "docker.io/hostpath",
+        "rancher.io/local-path",
+        "openebs.io/local",
+        "local.csi.openebs.io",
+        "zfs.csi.openebs.io",
+        "topolvm.io",
+        "topolvm.cybozu.com",
+        "lvm.csi.metal-stack.io",
+    ],
+    title: "disks and folders of the node",
+    source: "Kubernetes documentation of the volume types; the projects' documentation",
+    ..NOT_NFS
+};
+
+static IN_TREE: Driver = Driver {
+    names: &[
+        "kubernetes.io/aws-ebs",
+        "kubernetes.io/gce-pd",
+        "kubernetes.io/azure-disk",
+        "kubernetes.io/azure-file",
+        "kubernetes.io/cinder",
+        "kubernetes.io/vsphere-volume",
+        "kubernetes.io/portworx-volume",
+        "kubernetes.io/iscsi",
+        "kubernetes.io/fc",
+        "kubernetes.io/rbd",
+        "kubernetes.io/cephfs",
+        "kubernetes.io/glusterfs",
+        "kubernetes.io/quobyte",
+        "kubernetes.io/scaleio",
+        "kubernetes.io/storageos",
+    ],
+    title: "kubelet's volumes that are not NFS",
+    source: "kubernetes pkg/volume",
+    ..NOT_NFS
+};
+
+static CLOUD_DISKS: Driver = Driver {
+    names: &[
+        "ebs.csi.aws.com",
+        "ebs.csi.eks.amazonaws.com",
+        "pd.csi.storage.gke.io",
+        "disk.csi.azure.com",
+        "diskplugin.csi.alibabacloud.com",
+        "com.tencent.cloud.csi.cbs",
+        "blockvolume.csi.oraclecloud.com",
+        "disk.csi.everest.io",
+        "vpc.block.csi.ibm.io",
+        "dobs.csi.digitalocean.com",
+        "linodebs.csi.linode.com",
+        "csi.hetzner.cloud",
+        "block.csi.vultr.com",
+        "csi.scaleway.com",
+        "csi.exoscale.com",
+        "csi.cloudscale.ch",
+        "cinder.csi.openstack.org",
+        "csi.ovirt.org",
+    ],
+    title: "cloud disks",
+    source: "the providers' documentation",
+    ..NOT_NFS
+};
+
+static BLOCK: Driver = Driver {
+    names: &[
+        "rbd.csi.ceph.com",
+        "*.rbd.csi.ceph.com",
+        "csi-vxflexos.dellemc.com",
+        "csi-powermax.dellemc.com",
+        "block.csi.ibm.com",
+        "io.openebs.csi-mayastor",
+        "cstor.csi.openebs.io",
+        "jiva.csi.openebs.io",
+        "iscsi.csi.k8s.io",
+        "san.csi.lightbitslabs.com",
+        "csi.lightbitslabs.com",
+        "csi.simplyblock.io",
+        "kubevirt.io/csi-driver",
+        "csi.kubevirt.io",
+        "csi.proxmox.sinextra.dev",
+    ],
+    title: "block devices",
+    source: "the projects' documentation",
+    ..NOT_NFS
+};
+
+static OTHER_FILE_SYSTEMS: Driver = Driver {
+    names: &[
+        "smb.csi.k8s.io",
+        "cephfs.csi.ceph.com",
+        "cephfs.manila.csi.openstack.org",
+        "*.cephfs.csi.ceph.com",
+        "fsx.csi.aws.com",
+        "lustre.csi.*",
+        "lustreplugin.csi.*",
+        "s3.csi.aws.com",
+        "*.s3.csi.*",
+        "ossplugin.csi.alibabacloud.com",
+        "obs.csi.everest.io",
+        "com.tencent.cloud.csi.cosfs",
+        "gcsfuse.csi.storage.gke.io",
+        "parallelstore.csi.storage.gke.io",
+        "csi.juicefs.com",
+        "seaweedfs-csi-driver",
+        "csi.weka.io",
+        "csi.quobyte.com",
+        "spectrumscale.csi.ibm.com",
+        "beegfs.csi.netapp.com",
+        "org.gluster.glusterfs",
+        "secrets-store.csi.k8s.io",
+        "csi.cert-manager.io",
+    ],
+    title: "file systems that are not NFS",
+    source: "the projects' documentation",
+    ..NOT_NFS
+};

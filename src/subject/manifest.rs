@@ -1,0 +1,298 @@
+//! The one schema of the inputs: the few fields of a StorageClass or a
+//! PersistentVolume that say how it is mounted. Everything else, managedFields
+//! and unknown fields alike, is skipped and never built.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::Deserialize;
+
+/// The annotation that kubelet reads instead of `spec.mountOptions` on an
+/// in-tree volume (kubernetes `pkg/volume/util`, `MountOptionFromSpec`).
+pub const MOUNT_OPTIONS_ANNOTATION: &str = "volume.beta.kubernetes.io/mount-options";
+
+/// The annotation that a provisioner puts on every PersistentVolume it makes.
+pub const PROVISIONED_BY_ANNOTATION: &str = "pv.kubernetes.io/provisioned-by";
+
+/// The annotation that names rules the object is exempt from, where the policy
+/// allows that.
+pub const EXEMPT_ANNOTATION: &str = "nfs-mount-guard.io/exempt";
+
+/// The label that opts an object out of patching.
+pub const MUTATE_LABEL: &str = "nfs-mount-guard.io/mutate";
+
+/// A string that borrows from the input where the input holds it unescaped.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Text<'a>(Cow<'a, str>);
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text)))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// A StorageClass or a PersistentVolume, as far as mounting goes. Which of the
+/// two it is, `kind` says; the fields of the other one are simply absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct Manifest<'a> {
+    /// `storage.k8s.io/v1` or `v1`.
+    pub api_version: Option<Text<'a>>,
+    /// `StorageClass` or `PersistentVolume`.
+    pub kind: Option<Text<'a>>,
+    /// Name, labels and annotations.
+    pub metadata: Option<Metadata<'a>>,
+    /// StorageClass: who makes the volumes.
+    pub provisioner: Option<Text<'a>>,
+    /// StorageClass: what the provisioner is told.
+    pub parameters: Option<StringMap<'a>>,
+    /// StorageClass: the options its volumes get.
+    pub mount_options: Option<Vec<Text<'a>>>,
+    /// PersistentVolume.
+    pub spec: Option<Spec<'a>>,
+}
+
+/// `metadata` of either kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct Metadata<'a> {
+    /// The object's name.
+    pub name: Option<Text<'a>>,
+    /// What the name will begin with, when the server is to choose it.
+    pub generate_name: Option<Text<'a>>,
+    /// The namespace, which a cluster-scoped object does not have.
+    pub namespace: Option<Text<'a>>,
+    /// The labels that mean something here.
+    pub labels: Option<Labels<'a>>,
+    /// The annotations that mean something here.
+    pub annotations: Option<Annotations<'a>>,
+}
+
+/// `spec` of a PersistentVolume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct Spec<'a> {
+    /// The options the volume is mounted with.
+    pub mount_options: Option<Vec<Text<'a>>>,
+    /// The class it belongs to.
+    pub storage_class_name: Option<Text<'a>>,
+    /// `ReadWriteOnce`, `ReadOnlyMany`, `ReadWriteMany`, `ReadWriteOncePod`.
+    pub access_modes: Option<Vec<Text<'a>>>,
+    /// `Filesystem` or `Block`.
+    pub volume_mode: Option<Text<'a>>,
+    /// An NFS volume that kubelet mounts itself.
+    pub nfs: Option<NfsSource<'a>>,
+    /// A volume of a CSI driver.
+    pub csi: Option<CsiSource<'a>>,
+    /// A volume of a FlexVolume script.
+    pub flex_volume: Option<FlexSource<'a>>,
+    /// A folder of the node.
+    pub host_path: Option<IgnoredAny>,
+    /// A disk of the node.
+    pub local: Option<IgnoredAny>,
+    /// SMB, mounted by kubelet.
+    pub azure_file: Option<IgnoredAny>,
+    /// A block device over iSCSI.
+    pub iscsi: Option<IgnoredAny>,
+    /// A block device over Fibre Channel.
+    pub fc: Option<IgnoredAny>,
+    /// A Ceph block device.
+    pub rbd: Option<IgnoredAny>,
+    /// A Ceph file system.
+    pub cephfs: Option<IgnoredAny>,
+    /// A Gluster volume.
+    pub glusterfs: Option<IgnoredAny>,
+    /// An AWS block device.
+    pub aws_elastic_block_store: Option<IgnoredAny>,
+    /// A Google block device.
+    pub gce_persistent_disk: Option<IgnoredAny>,
+    /// An Azure block device.
+    pub azure_disk: Option<IgnoredAny>,
+    /// An OpenStack block device.
+    pub cinder: Option<IgnoredAny>,
+    /// A vSphere block device.
+    pub vsphere_volume: Option<IgnoredAny>,
+    /// A Portworx block device.
+    pub portworx_volume: Option<IgnoredAny>,
+    /// A Quobyte volume.
+    pub quobyte: Option<IgnoredAny>,
+    /// A ScaleIO block device.
+    #[serde(rename = "scaleIO")]
+    pub scale_io: Option<IgnoredAny>,
+    /// A StorageOS block device.
+    pub storageos: Option<IgnoredAny>,
+}
+
+impl Spec<'_> {
+    /// The plugin's name of a volume that kubelet mounts itself and that is not
+    /// NFS; `None` where the object has no such source.
+    pub fn in_tree_plugin(&self) -> Option<&'static str> {
+        [
+            (&self.host_path, "kubernetes.io/host-path"),
+            (&self.local, "kubernetes.io/local-volume"),
+            (&self.azure_file, "kubernetes.io/azure-file"),
+            (&self.iscsi, "kubernetes.io/iscsi"),
+            (&self.fc, "kubernetes.io/fc"),
+            (&self.rbd, "kubernetes.io/rbd"),
+            (&self.cephfs, "kubernetes.io/cephfs"),
+            (&self.glusterfs, "kubernetes.io/glusterfs"),
+            (&self.aws_elastic_block_store, "kubernetes.io/aws-ebs"),
+            (&self.gce_persistent_disk, "kubernetes.io/gce-pd"),
+            (&self.azure_disk, "kubernetes.io/azure-disk"),
+            (&self.cinder, "kubernetes.io/cinder"),
+            (&self.vsphere_volume, "kubernetes.io/vsphere-volume"),
+            (&self.portworx_volume, "kubernetes.io/portworx-volume"),
+            (&self.quobyte, "kubernetes.io/quobyte"),
+            (&self.scale_io, "kubernetes.io/scaleio"),
+            (&self.storageos, "kubernetes.io/storageos"),
+        ]
+        .into_iter()
+        .find(|(source, _)| source.is_some())
+        .map(|(_, plugin)| plugin)
+    }
+}
+
+/// `spec.nfs`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct NfsSource<'a> {
+    /// The server's name or address.
+    pub server: Option<Text<'a>>,
+    /// Whether kubelet adds `ro`.
+    pub read_only: Option<bool>,
+}
+
+/// `spec.csi`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct CsiSource<'a> {
+    /// The driver's name.
+    pub driver: Option<Text<'a>>,
+    /// Whether it is published read-only.
+    pub read_only: Option<bool>,
+    /// The file system type the driver is asked for.
+    pub fs_type: Option<Text<'a>>,
+    /// What the provisioner told the driver.
+    pub volume_attributes: Option<StringMap<'a>>,
+}
+
+/// `spec.flexVolume`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct FlexSource<'a> {
+    /// The script's name.
+    pub driver: Option<Text<'a>>,
+    /// Whether it is mounted read-only.
+    pub read_only: Option<bool>,
+    /// The file system type the script is asked for.
+    pub fs_type: Option<Text<'a>>,
+    /// What the script is told.
+    pub options: Option<StringMap<'a>>,
+}
+
+/// A map of strings in the order of the input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StringMap<'a>(pub Vec<(Text<'a>, Text<'a>)>);
+
+impl<'a> StringMap<'a> {
+    /// All pairs.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// The value of `key`, whatever its case: drivers fold their keys.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value)
+    }
+}
+
+/// The labels that mean something here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct Labels<'a> {
+    /// Value of [`MUTATE_LABEL`].
+    #[serde(rename = "nfs-mount-guard.io/mutate")]
+    pub mutate: Option<Text<'a>>,
+}
+
+/// The annotations that mean something here; the others, such as the whole
+/// object that kubectl keeps in one, are not even copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct Annotations<'a> {
+    /// Value of [`MOUNT_OPTIONS_ANNOTATION`].
+    #[serde(rename = "volume.beta.kubernetes.io/mount-options")]
+    pub mount_options: Option<Text<'a>>,
+    /// Value of [`PROVISIONED_BY_ANNOTATION`].
+    #[serde(rename = "pv.kubernetes.io/provisioned-by")]
+    pub provisioned_by: Option<Text<'a>>,
+    /// Value of [`EXEMPT_ANNOTATION`].
+    #[serde(rename = "nfs-mount-guard.io/exempt")]
+    pub exempt: Option<Text<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor;
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = StringMap<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StringMap<'de>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(StringMap(pairs))
+            }
+        }
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}

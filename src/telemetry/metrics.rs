@@ -1,0 +1,280 @@
+//! Prometheus metrics. Labels are closed sets: no name of an object, a user or
+//! a driver ever becomes one.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::admission::Record;
+use crate::finding::{Action, Code};
+
+/// A label whose value is one of a few words of the program's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Word(pub &'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.0, encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    endpoint: Word,
+    kind: Word,
+    operation: Word,
+    decision: Word,
+    dry_run: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FindingLabels {
+    rule: Code,
+    action: Action,
+}
+
+impl EncodeLabelSet for FindingLabels {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        use prometheus_client::encoding::EncodeLabel as _;
+        ("rule", self.rule.to_string()).encode(encoder.encode_label())?;
+        ("action", self.action.as_str()).encode(encoder.encode_label())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HashLabel {
+    hash: String,
+}
+
+/// How loading a certificate or a policy ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// The new one is in use.
+    Loaded,
+    /// It is bad, and the old one stays.
+    Refused,
+}
+
+impl Reload {
+    const fn label(self) -> ResultLabel {
+        ResultLabel {
+            result: Word(match self {
+                Self::Loaded => "loaded",
+                Self::Refused => "refused",
+            }),
+        }
+    }
+}
+
+/// All metrics, and the registry that prints them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    findings: Family<FindingLabels, Counter>,
+    duration: Histogram,
+    in_flight: Gauge,
+    shed: Counter,
+    certificate_not_after: Gauge,
+    certificate_reloads: Family<ResultLabel, Counter>,
+    policy_reloads: Family<ResultLabel, Counter>,
+    policy_info: Family<HashLabel, Gauge>,
+    clients_refused: Family<ReasonLabel, Counter>,
+    log_dropped: Counter,
+}
+
+/// Upper bounds of the duration histogram, in seconds.
+const DURATION_BUCKETS: [f64; 14] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0,
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers every metric.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("nfs_mount_guard"),
+            requests: Family::default(),
+            findings: Family::default(),
+            duration: Histogram::new(DURATION_BUCKETS),
+            in_flight: Gauge::default(),
+            shed: Counter::default(),
+            certificate_not_after: Gauge::default(),
+            certificate_reloads: Family::default(),
+            policy_reloads: Family::default(),
+            policy_info: Family::default(),
+            clients_refused: Family::default(),
+            log_dropped: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "requests",
+            "Admission reviews answered, by endpoint, kind, operation, decision and dry run",
+            self.requests.clone(),
+        );
+        registry.register(
+            "findings",
+            "Findings, by rule and by what was done about them",
+            self.findings.clone(),
+        );
+        registry.register(
+            "request_duration_seconds",
+            "Time from a request's head to its answer",
+            self.duration.clone(),
+        );
+        registry.register("in_flight", "Requests being answered", self.in_flight.clone());
+        registry.register("shed", "Requests answered 503 because too many were in flight", self.shed.clone());
+        registry.register(
+            "certificate_not_after_seconds",
+            "When the serving certificate ends, in seconds since 1970",
+            self.certificate_not_after.clone(),
+        );
+        registry.register(
+            "certificate_reloads",
+            "Certificates loaded or refused",
+            self.certificate_reloads.clone(),
+        );
+        registry.register(
+            "policy_reloads",
+            "Policies loaded or refused",
+            self.policy_reloads.clone(),
+        );
+        registry.register("policy_info", "The policy in use, by fingerprint", self.policy_info.clone());
+        registry.register(
+            "clients_refused",
+            "Connections and calls refused, by reason",
+            self.clients_refused.clone(),
+        );
+        registry.register(
+            "log_dropped",
+            "Log lines dropped because the log could not be written fast enough",
+            self.log_dropped.clone(),
+        );
+        registry.register(
+            "build",
+            "The program's version",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        for reload in [Reload::Loaded, Reload::Refused] {
+            drop(self.certificate_reloads.get_or_create(&reload.label()));
+            drop(self.policy_reloads.get_or_create(&reload.label()));
+        }
+    }
+
+    /// Counts one decision.
+    pub fn decided(&self, record: &Record<'_>) {
+        let word = |text: &str, words: &[&'static str]| {
+            Word(words.iter().copied().find(|word| *word == text).unwrap_or("other"))
+        };
+        self.requests
+            .get_or_create(&RequestLabels {
+                endpoint: Word(record.endpoint.as_str()),
+                kind: word(record.kind, &["StorageClass", "PersistentVolume"]),
+                operation: word(record.operation, &["CREATE", "UPDATE", "DELETE", "CONNECT"]),
+                decision: Word(record.decision),
+                dry_run: Word(if record.dry_run { "true" } else { "false" }),
+            })
+            .inc();
+        for judged in record.findings {
+            self.findings
+                .get_or_create(&FindingLabels {
+                    rule: judged.finding.code,
+                    action: judged.action,
+                })
+                .inc();
+        }
+    }
+
+    /// Notes how long a request took from its head to its answer.
+    pub fn answered(&self, duration: Duration) {
+        self.duration.observe(duration.as_secs_f64());
+    }
+
+    /// One more request is being answered, until the guard is dropped.
+    pub fn enter(&self) -> InFlight<'_> {
+        self.in_flight.inc();
+        InFlight(self)
+    }
+
+    /// Counts a request that was sent away.
+    pub fn shed(&self) {
+        self.shed.inc();
+    }
+
+    /// Counts a caller that was refused.
+    pub fn client_refused(&self, reason: &'static str) {
+        self.clients_refused
+            .get_or_create(&ReasonLabel {
+                reason: Word(reason),
+            })
+            .inc();
+    }
+
+    /// Notes a certificate that was loaded, with its end in seconds since
+    /// 1970, or one that was refused.
+    pub fn certificate(&self, reload: Reload, not_after: Option<i64>) {
+        self.certificate_reloads.get_or_create(&reload.label()).inc();
+        if let Some(not_after) = not_after {
+            self.certificate_not_after.set(not_after);
+        }
+    }
+
+    /// Notes a policy that was loaded, with its fingerprint, or one that was
+    /// refused.
+    pub fn policy(&self, reload: Reload, hash: Option<String>) {
+        self.policy_reloads.get_or_create(&reload.label()).inc();
+        if let Some(hash) = hash {
+            self.policy_info.clear();
+            self.policy_info.get_or_create(&HashLabel { hash }).set(1);
+        }
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn text(&self, log_dropped: u64) -> String {
+        self.log_dropped.inner().store(log_dropped, Ordering::Relaxed);
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// Counts one request as being answered while it lives.
+#[derive(Debug)]
+pub struct InFlight<'m>(&'m Metrics);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
+    }
+}
