@@ -1,0 +1,148 @@
+//! The incident itself, and what people see of it.
+
+use std::fs;
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use crate::cluster::Webhooks;
+use crate::objects::{class, csi_volume, documents, options};
+
+fn incident() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/lost-volume.yaml");
+    documents(&fs::read_to_string(path).expect("the example")).remove(0)
+}
+
+/// Tests of what the example and kubectl show.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        super::trial("the_incidents_class_is_repaired", |cluster| {
+            cluster.use_webhooks(Webhooks::Both);
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lost-volume.yaml");
+            cluster.must(&["apply", "-f", file], "");
+            let stored = cluster.get(&incident()).expect("it is stored");
+            cluster.delete(&stored);
+            let wanted = [
+                "nolock", "async", "rw", "fg", "hard", "nointr", "rsize=32768", "wsize=32768", "tcp",
+                "actimeo=0", "vers=3", "timeo=600", "retrans=2",
+            ];
+            assert_eq!(options(&stored).as_deref(), Some(&wanted.map(str::to_owned)[..]));
+            Ok(())
+        }),
+        super::trial("the_incidents_class_is_refused_with_rule_element_and_list", |cluster| {
+            cluster.use_webhooks(Webhooks::Validating);
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lost-volume.yaml");
+            let output = cluster.kubectl(&["apply", "-f", file], "");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success(), "{said}");
+            for wanted in [
+                "mountOptions[3]",
+                "NMG001 background-mount (nfs-mount-guard): \"bg\"",
+                "use [nolock, async, rw, fg, hard, nointr, rsize=32768, wsize=32768, tcp, actimeo=0, vers=3, timeo=600, retrans=2]",
+                "NMG004 retrans-not-set",
+            ] {
+                assert!(said.contains(wanted), "{wanted} in {said}");
+            }
+            // The list that is proposed does pass.
+            let mut repaired = incident();
+            repaired["mountOptions"] = json!([
+                "nolock", "async", "rw", "fg", "hard", "nointr", "rsize=32768", "wsize=32768", "tcp",
+                "actimeo=0", "vers=3", "timeo=600", "retrans=2",
+            ]);
+            cluster.must(&["create", "--dry-run=server", "-f", "-"], &repaired.to_string());
+            Ok(())
+        }),
+        super::trial("a_server_side_dry_run_decides_alike_and_stores_nothing", |cluster| {
+            cluster.use_webhooks(Webhooks::Both);
+            let object = class("dry-run", "nfs.csi.k8s.io", &["bg"]);
+            let shown = cluster.must(
+                &["create", "--dry-run=server", "-o", "json", "-f", "-"],
+                &object.to_string(),
+            );
+            let shown: Value = serde_json::from_str(&shown)?;
+            assert_eq!(shown["mountOptions"], json!(["fg", "timeo=600", "retrans=2"]));
+            assert!(cluster.get(&object).is_none());
+            let event = cluster.guard.wait_for(|event| event["name"] == "dry-run");
+            assert_eq!(event["dry_run"], json!(true));
+            cluster.use_webhooks(Webhooks::Validating);
+            let output = cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &object.to_string());
+            assert!(!output.status.success());
+            Ok(())
+        }),
+        super::trial("kubectl_shows_the_warnings_of_what_passes", |cluster| {
+            cluster.use_webhooks(Webhooks::Validating);
+            let object = class(
+                "warned",
+                "nfs.csi.k8s.io",
+                &["nfsvers=4.1", "soft", "fg", "timeo=600", "retrans=2"],
+            );
+            let output = cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &object.to_string());
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{said}");
+            assert!(said.contains("Warning: NMG005 soft-mount:"), "{said}");
+            Ok(())
+        }),
+        super::trial("every_decision_is_one_log_event_with_all_its_fields", |cluster| {
+            cluster.use_webhooks(Webhooks::Both);
+            let object = class("logged", "nfs.csi.k8s.io", &["hard,bg"]);
+            cluster.must(&["create", "-f", "-"], &object.to_string());
+            cluster.delete(&object);
+            let event = cluster
+                .guard
+                .wait_for(|event| event["name"] == "logged" && event["endpoint"] == "mutate");
+            assert_eq!(event["target"], json!("decision"));
+            assert_eq!(event["operation"], json!("CREATE"));
+            assert_eq!(event["kind"], json!("StorageClass"));
+            assert_eq!(event["user"], json!("admin"));
+            assert_eq!(event["driver"], json!("nfs.csi.k8s.io"));
+            assert_eq!(event["decision"], json!("patch"));
+            assert_eq!(event["options_before"], json!("hard,bg"));
+            assert_eq!(event["options_after"], json!("hard,fg,timeo=600,retrans=2"));
+            assert_eq!(event["patch"][0]["path"], json!("/mountOptions"));
+            assert!(event["rules"].as_array().is_some_and(|rules| rules.contains(&json!("NMG001"))));
+            for field in ["uid", "policy", "duration_us", "timestamp"] {
+                assert!(!event[field].is_null(), "{field}");
+            }
+            let validated = cluster
+                .guard
+                .wait_for(|event| event["name"] == "logged" && event["endpoint"] == "validate");
+            assert_eq!(validated["decision"], json!("allow"));
+            let both: Vec<_> = cluster
+                .guard
+                .log()
+                .into_iter()
+                .filter(|event| event["target"] == "decision" && event["name"] == "logged")
+                .collect();
+            assert_eq!(both.len(), 2, "one event a request");
+            Ok(())
+        }),
+        super::trial("an_object_near_the_api_servers_limit_is_repaired", |cluster| {
+            cluster.use_webhooks(Webhooks::Both);
+            let mut object = class("huge", "nfs.csi.k8s.io", &["nfsvers=4.1"]);
+            let padding = format!("x-padding={}", "a".repeat(2 * 1024 * 1024 + 700 * 1024));
+            object["mountOptions"] = json!(["nfsvers=4.1", padding, "hard,bg"]);
+            cluster.must(&["create", "-f", "-"], &object.to_string());
+            let stored = cluster.get(&object).expect("it is stored");
+            // Both the old and the new object travel with an update.
+            cluster.must(&["label", "storageclass", "huge", "a=b"], "");
+            cluster.delete(&object);
+            let stored = options(&stored).expect("options");
+            assert_eq!(stored[2..], ["hard,fg", "timeo=600", "retrans=2"].map(str::to_owned));
+            assert_eq!(stored[1].len(), padding.len());
+            Ok(())
+        }),
+        super::trial("a_name_that_the_server_chooses", |cluster| {
+            cluster.use_webhooks(Webhooks::Both);
+            let mut object = csi_volume("generated", "nfs.csi.k8s.io", &["bg"]);
+            object["metadata"] = json!({"generateName": "generated-"});
+            let shown = cluster.must(
+                &["create", "--dry-run=server", "-o", "json", "-f", "-"],
+                &object.to_string(),
+            );
+            let shown: Value = serde_json::from_str(&shown)?;
+            assert_eq!(shown["spec"]["mountOptions"][0], json!("fg"));
+            Ok(())
+        }),
+    ]
+}

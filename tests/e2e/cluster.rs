@@ -1,0 +1,277 @@
+//! A real control plane: etcd and kube-apiserver on ports of their own, and
+//! kubectl. One serves all tests; they take turns.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::component::{ControlPlane, Missing, control_plane};
+use crate::guard::{Guard, Process};
+use crate::objects;
+
+/// Which webhooks the API server calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Webhooks {
+    /// None.
+    None,
+    /// Both.
+    Both,
+    /// Only the validating one.
+    Validating,
+}
+
+/// A control plane with a guard beside it.
+#[derive(Debug)]
+pub struct Cluster {
+    plane: ControlPlane,
+    folder: TempDir,
+    /// The running guard.
+    pub guard: Guard,
+    webhooks: Webhooks,
+    _processes: Vec<Process>,
+}
+
+/// A turn at the cluster that all tests share. It is started on a thread that
+/// lives as long as this process: some systems end children with the thread
+/// that started them.
+pub fn shared() -> Result<MutexGuard<'static, Cluster>, Missing> {
+    static CLUSTER: OnceLock<Mutex<Cluster>> = OnceLock::new();
+    let plane = control_plane()?;
+    let cluster = CLUSTER.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = sender.send(Cluster::start(plane, &[]));
+            loop {
+                std::thread::park();
+            }
+        });
+        Mutex::new(receiver.recv().expect("a cluster"))
+    });
+    Ok(cluster.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Cluster {
+    /// Starts etcd, kube-apiserver and a guard, and waits until they answer.
+    pub fn start(plane: ControlPlane, guard_flags: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let (etcd, peer, api) = (free_port(), free_port(), free_port());
+        let arguments = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
+        let etcd_process = Process::start(
+            &plane.etcd,
+            &arguments(&[
+                format!("--data-dir={}", path("etcd")),
+                format!("--listen-client-urls=http://127.0.0.1:{etcd}"),
+                format!("--advertise-client-urls=http://127.0.0.1:{etcd}"),
+                format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+                format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
+                format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
+                "--unsafe-no-fsync".to_owned(),
+                "--max-request-bytes=33554432".to_owned(),
+                "--log-level=error".to_owned(),
+            ]),
+            &folder.path().join("etcd.log"),
+        );
+        make_service_account_key(folder.path());
+        fs::write(
+            folder.path().join("tokens.csv"),
+            "admin-token,admin,admin,\"system:masters\"\nprovisioner-token,system:serviceaccount:kube-system:provisioner,provisioner,\"system:masters\"\n",
+        )
+        .expect("tokens");
+        let api_process = Process::start(
+            &plane.kube_apiserver,
+            &arguments(&[
+                format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+                format!("--cert-dir={}", path("apiserver")),
+                "--bind-address=127.0.0.1".to_owned(),
+                format!("--secure-port={api}"),
+                "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+                format!("--service-account-signing-key-file={}", path("sa.key")),
+                format!("--service-account-key-file={}", path("sa.key")),
+                "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+                format!("--token-auth-file={}", path("tokens.csv")),
+                "--authorization-mode=RBAC".to_owned(),
+                "--disable-admission-plugins=ServiceAccount".to_owned(),
+                "--endpoint-reconciler-type=none".to_owned(),
+            ]),
+            &folder.path().join("apiserver.log"),
+        );
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": {
+                "server": format!("https://127.0.0.1:{api}"),
+                "insecure-skip-tls-verify": true,
+            }}],
+            "users": [
+                {"name": "admin", "user": {"token": "admin-token"}},
+                {"name": "provisioner", "user": {"token": "provisioner-token"}},
+            ],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+            "current-context": "test",
+        });
+        fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("kubeconfig");
+        let cluster = Self {
+            plane,
+            folder,
+            guard: Guard::start(guard_flags),
+            webhooks: Webhooks::None,
+            _processes: vec![api_process, etcd_process],
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !cluster.kubectl(&["get", "--raw", "/readyz"], "").status.success() {
+            assert!(
+                Instant::now() < deadline,
+                "kube-apiserver is not ready: {}",
+                fs::read_to_string(cluster.folder.path().join("apiserver.log")).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        cluster
+    }
+
+    /// Runs kubectl with `input` on its standard input.
+    pub fn kubectl(&self, args: &[&str], input: &str) -> Output {
+        let mut child = Command::new(&self.plane.kubectl)
+            .arg("--kubeconfig")
+            .arg(self.folder.path().join("kubeconfig"))
+            .args(args)
+            .env("HOME", self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubectl runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        let input = input.to_owned();
+        // kubectl may end before it has read everything.
+        let writer = std::thread::spawn(move || {
+            let _ = stdin.write_all(input.as_bytes());
+        });
+        let output = child.wait_with_output().expect("kubectl ends");
+        writer.join().expect("the writer ends");
+        output
+    }
+
+    /// As [`Self::kubectl`], for what must succeed; gives standard output.
+    pub fn must(&self, args: &[&str], input: &str) -> String {
+        let output = self.kubectl(args, input);
+        assert!(output.status.success(), "kubectl {args:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A stored object; `None` where there is none.
+    pub fn get(&self, object: &Value) -> Option<Value> {
+        let output = self.kubectl(
+            &["get", objects::resource(object), objects::name(object), "-o", "json"],
+            "",
+        );
+        output
+            .status
+            .success()
+            .then(|| serde_json::from_slice(&output.stdout).expect("JSON"))
+    }
+
+    /// Deletes an object, whatever holds it.
+    pub fn delete(&self, object: &Value) {
+        let (resource, name) = (objects::resource(object), objects::name(object));
+        self.kubectl(
+            &["patch", resource, name, "--type=merge", "-p", "{\"metadata\":{\"finalizers\":null}}"],
+            "",
+        );
+        self.kubectl(&["delete", resource, name, "--ignore-not-found", "--wait=true"], "");
+    }
+
+    /// Lets the API server call these webhooks, and waits until it does.
+    pub fn use_webhooks(&mut self, webhooks: Webhooks) {
+        if self.webhooks == webhooks {
+            return;
+        }
+        self.register(webhooks, |_| {});
+        self.webhooks = webhooks;
+    }
+
+    /// As [`Self::use_webhooks`], with a change to the configurations first.
+    pub fn register(&mut self, webhooks: Webhooks, change: impl Fn(&mut Value)) {
+        for mut configuration in webhook_configurations(&self.guard) {
+            let kind = configuration["kind"].as_str().unwrap_or_default().to_owned();
+            let wanted = match webhooks {
+                Webhooks::None => false,
+                Webhooks::Both => true,
+                Webhooks::Validating => kind.starts_with("Validating"),
+            };
+            if wanted {
+                change(&mut configuration);
+                self.must(&["apply", "-f", "-"], &configuration.to_string());
+            } else {
+                self.must(&["delete", &kind, "nfs-mount-guard", "--ignore-not-found"], "");
+            }
+        }
+        // The configurations are in effect within about a second, not at once.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let probe = objects::class("probe", "nfs.csi.k8s.io", &["bg"]);
+            let output = self.kubectl(
+                &["create", "--dry-run=server", "-o", "json", "-f", "-"],
+                &probe.to_string(),
+            );
+            let stored = String::from_utf8_lossy(&output.stdout).into_owned();
+            let seen = match (output.status.success(), stored.contains("\"fg\"")) {
+                (true, true) => Webhooks::Both,
+                (true, false) => Webhooks::None,
+                (false, _) => Webhooks::Validating,
+            };
+            if seen == webhooks {
+                break;
+            }
+            assert!(Instant::now() < deadline, "wanted {webhooks:?}, seen {seen:?}: {output:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.webhooks = webhooks;
+    }
+
+    /// Forgets which webhooks are in use, after a test that changed them.
+    pub fn reset_webhooks(&mut self) {
+        self.register(Webhooks::None, |_| {});
+    }
+}
+
+/// The configurations of `manifests/webhooks.yaml`, called by URL: there is no
+/// Service without a kubelet.
+fn webhook_configurations(guard: &Guard) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/webhooks.yaml");
+    let text = fs::read_to_string(path).expect("manifests/webhooks.yaml");
+    objects::documents(&text)
+        .into_iter()
+        .map(|mut configuration| {
+            for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
+                let client = &mut webhook["clientConfig"];
+                let path = client["service"]["path"].as_str().expect("a path").to_owned();
+                *client = json!({
+                    "url": format!("https://{}{path}", guard.address),
+                    "caBundle": guard.ca_bundle(),
+                });
+            }
+            configuration
+        })
+        .collect()
+}
+
+fn make_service_account_key(folder: &Path) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    fs::write(folder.join("sa.key"), key.serialize_pem()).expect("sa.key");
+}
+
+/// A port that is free now. Another program may take it first, but hardly will.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}

@@ -1,0 +1,177 @@
+//! The program as a running server, ended when dropped.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::component::program;
+
+/// A process that ends with its owner, by pid.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts a program with its output in `log`. Where the system can, it also
+    /// ends when this whole process does, however that comes about.
+    pub fn start(program: &Path, args: &[OsString], log: &Path) -> Self {
+        let setpriv = Path::new("/usr/bin/setpriv");
+        let mut command = if setpriv.exists() {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        let output = File::create(log).expect("a log file");
+        let errors = output.try_clone().expect("a log file");
+        let child = command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        Self { child }
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
+    }
+
+    /// Waits for the end, at most `most`.
+    pub fn wait(&mut self, most: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + most;
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running `nfs-mount-guard serve`.
+#[derive(Debug)]
+pub struct Guard {
+    /// The process.
+    pub process: Process,
+    /// Where it answers reviews.
+    pub address: SocketAddr,
+    /// Where it shows health and metrics.
+    pub status: SocketAddr,
+    /// The folder with its certificates.
+    pub certs: PathBuf,
+    log: PathBuf,
+    _folder: TempDir,
+}
+
+impl Guard {
+    /// Starts one for 127.0.0.1 with an authority of its own.
+    pub fn start(extra: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", extra)
+    }
+
+    /// As [`Self::start`], on a port of the caller's choice.
+    pub fn start_at(listen: &str, extra: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let certs = folder.path().join("certs");
+        let made = Command::new(program())
+            .args(["certs", "generate", "--dns", "127.0.0.1", "--dns", "localhost", "--dir"])
+            .arg(&certs)
+            .output()
+            .expect("the program runs");
+        assert!(made.status.success(), "{made:?}");
+        Self::run(folder, certs, listen, extra)
+    }
+
+    /// As [`Self::start`], with certificates of the caller's.
+    pub fn start_with_certs(certs: &Path, extra: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        Self::run(folder, certs.to_owned(), "127.0.0.1:0", extra)
+    }
+
+    fn run(folder: TempDir, certs: PathBuf, listen: &str, extra: &[&str]) -> Self {
+        let log = folder.path().join("log");
+        let mut args: Vec<OsString> = ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0", "--cert-dir"]
+            .iter()
+            .map(OsString::from)
+            .collect();
+        args.push(certs.clone().into());
+        args.extend(extra.iter().map(OsString::from));
+        let mut process = Process::start(&program(), &args, &log);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let listening = loop {
+            let line = events(&log).into_iter().find(|event| event["message"] == "listening");
+            if let Some(line) = line {
+                break line;
+            }
+            let ended = process.wait(Duration::from_millis(10));
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "the server does not listen: {ended:?} {}",
+                fs::read_to_string(&log).unwrap_or_default()
+            );
+        };
+        let port = |field: &str| listening[field].as_str().expect("an address").parse().expect("an address");
+        Self {
+            address: port("address"),
+            status: port("status"),
+            process,
+            certs,
+            log,
+            _folder: folder,
+        }
+    }
+
+    /// The events logged so far.
+    pub fn log(&self) -> Vec<Value> {
+        events(&self.log)
+    }
+
+    /// Waits for an event.
+    pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(event) = self.log().into_iter().find(|event| wanted(event)) {
+                return event;
+            }
+            assert!(Instant::now() < deadline, "no such event in {:#?}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The authority's certificate, as a webhook configuration wants it.
+    pub fn ca_bundle(&self) -> String {
+        use base64::Engine as _;
+        let pem = fs::read(self.certs.join("ca.crt")).expect("ca.crt");
+        base64::engine::general_purpose::STANDARD.encode(pem)
+    }
+}
+
+fn events(log: &Path) -> Vec<Value> {
+    fs::read_to_string(log)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}

@@ -1,0 +1,28 @@
+//! Tests against real components: kube-apiserver, etcd, kubectl, mount.nfs, and
+//! the built program itself.
+//!
+//! A test whose component is missing is reported as ignored with the reason.
+//! Under `tests/run`, and with `CI=true`, a component that could be installed
+//! and is missing is a failure.
+
+#![allow(unreachable_pub, reason = "nothing imports a test program")]
+
+mod apiserver;
+mod client;
+mod cluster;
+mod component;
+mod guard;
+mod mount_nfs;
+mod objects;
+mod program;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(program::trials());
+    trials.extend(mount_nfs::trials());
+    trials.extend(apiserver::trials());
+    libtest_mimic::run(&arguments, trials).exit();
+}
