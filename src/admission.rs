@@ -21,8 +21,8 @@ use crate::site::Kind;
 use crate::subject::Subject;
 use crate::subject::driver::Nfs;
 use wire::{
-    API_VERSION, AuditAnnotations, FullReview, PatchOperation, PatchValue, Request, Response,
-    Review, ReviewAnswer, Status, StatusDetails,
+    API_VERSION, AuditAnnotations, FullReview, PatchOperation, PatchValue, Request, Response, Review,
+    ReviewAnswer, Status, StatusDetails,
 };
 
 /// The two questions an API server asks.
@@ -138,10 +138,7 @@ pub fn review_truncated(
 ) -> Answer {
     match uid::find_uid(question.body) {
         Some(uid) => refuse_unreadable(question, &uid, None, reason, true, observe),
-        None => Answer {
-            status: 413,
-            body: format!("{reason}\n").into_bytes(),
-        },
+        None => Answer { status: 413, body: format!("{reason}\n").into_bytes() },
     }
 }
 
@@ -202,14 +199,10 @@ fn refuse_unreadable(
     observe(&Record {
         uid,
         endpoint: question.endpoint,
-        operation: request
-            .and_then(|request| request.operation.as_deref())
-            .unwrap_or_default(),
+        operation: request.and_then(|request| request.operation.as_deref()).unwrap_or_default(),
         kind: &kind,
         name: &name,
-        user: request
-            .and_then(|request| request.user_info.username.as_deref())
-            .unwrap_or_default(),
+        user: request.and_then(|request| request.user_info.username.as_deref()).unwrap_or_default(),
         dry_run: request.and_then(|request| request.dry_run).unwrap_or_default(),
         driver: "",
         nfs: None,
@@ -292,20 +285,9 @@ fn judge(
         .filter(|_| request.operation.as_deref() == Some("UPDATE"))
         .map(|old| Subject::of_kind(kind, old, policy.drivers()));
     let old_evaluation = old.as_ref().map(|old| evaluate(policy, old, question.today));
-    let before = old
-        .as_ref()
-        .zip(old_evaluation.as_ref())
-        .map(|(subject, evaluation)| Before {
-            subject,
-            evaluation,
-        });
-    let judgement = Judgement {
-        question,
-        request,
-        subject: &subject,
-        evaluation: &evaluation,
-        before,
-    };
+    let before =
+        old.as_ref().zip(old_evaluation.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
+    let judgement = Judgement { question, request, subject: &subject, evaluation: &evaluation, before };
     match question.endpoint {
         Endpoint::Validate => judgement.validate(observe),
         Endpoint::Mutate => judgement.mutate(observe),
@@ -359,17 +341,12 @@ struct Judgement<'j, 'm> {
     before: Option<Before<'j, 'm>>,
 }
 
-impl<'m> Judgement<'_, 'm> {
+impl Judgement<'_, '_> {
     fn validate(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
         let policy = self.question.policy;
         let outcome = decide::validate(policy, self.subject, self.evaluation, self.before);
-        let warnings = message::validate_warnings(
-            policy,
-            self.subject,
-            self.evaluation,
-            &outcome,
-            self.question.today,
-        );
+        let warnings =
+            message::validate_warnings(policy, self.subject, self.evaluation, &outcome, self.question.today);
         let status = (outcome.decision == Decision::Deny).then(|| {
             let causes = message::causes(policy, self.subject, &outcome.denials, self.question.today);
             let sentences: Vec<&str> = causes.iter().map(|cause| cause.message.as_str()).collect();
@@ -400,7 +377,8 @@ impl<'m> Judgement<'_, 'm> {
         let patched = self.subject.with_elements(elements);
         let left = evaluate(policy, &patched, self.question.today);
         let refused = decide::validate(policy, &patched, &left, self.before);
-        let warnings = message::mutate_warnings(policy, self.subject, self.evaluation, Some(&patched), &refused);
+        let warnings =
+            message::mutate_warnings(policy, self.subject, self.evaluation, Some(&patched), &refused);
         let after = patched.effective();
         let patch = json_patch(self.subject, elements);
         self.conclude(&outcome, self.evaluation, &after, &patch, None, warnings, observe)
@@ -423,11 +401,7 @@ impl<'m> Judgement<'_, 'm> {
         observe: &mut dyn FnMut(&Record<'_>),
     ) -> Answer {
         let before = self.subject.effective();
-        let exempted: Vec<Code> = evaluation
-            .exempted
-            .iter()
-            .map(|(finding, _)| finding.code)
-            .collect();
+        let exempted: Vec<Code> = evaluation.exempted.iter().map(|(finding, _)| finding.code).collect();
         let decision = outcome.decision.as_str();
         observe(&Record {
             uid: &self.request.uid,
@@ -463,7 +437,13 @@ impl<'m> Judgement<'_, 'm> {
             warnings,
             audit_annotations: AuditAnnotations {
                 decision: Some(decision),
-                rules: codes(&mut evaluation.findings.iter().filter(|judged| judged.action > Action::Off).map(|judged| judged.finding.code)),
+                rules: codes(
+                    &mut evaluation
+                        .findings
+                        .iter()
+                        .filter(|judged| judged.action > Action::Off)
+                        .map(|judged| judged.finding.code),
+                ),
                 exempted: codes(&mut exempted.iter().copied()),
                 policy: self.question.policy.fingerprint().to_string(),
             },
@@ -496,11 +476,7 @@ pub fn json_patch(subject: &Subject<'_>, elements: &Elements<'_>) -> String {
 }
 
 fn answer(response: Response<'_>) -> Answer {
-    let review = ReviewAnswer {
-        api_version: API_VERSION,
-        kind: "AdmissionReview",
-        response,
-    };
+    let review = ReviewAnswer { api_version: API_VERSION, kind: "AdmissionReview", response };
     Answer {
         status: 200,
         // Strings and lists of strings always serialise.

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -45,9 +45,7 @@ pub struct Pair {
 /// The key never shows in a log.
 impl std::fmt::Debug for Pair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pair")
-            .field("certificate", &self.certificate)
-            .finish_non_exhaustive()
+        f.debug_struct("Pair").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 
@@ -78,14 +76,8 @@ impl Authority {
         params.not_after = now + AUTHORITY_LIFE;
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
-        let pair = Pair {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        };
-        Ok(Self {
-            issuer: Issuer::new(params, key),
-            pair,
-        })
+        let pair = Pair { certificate: certificate.pem(), key: key.serialize_pem() };
+        Ok(Self { issuer: Issuer::new(params, key), pair })
     }
 
     /// Takes an authority that was made before.
@@ -113,10 +105,8 @@ impl Authority {
     pub fn sign(&self, names: &[String], now: OffsetDateTime) -> Result<Pair, Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name("nfs-mount-guard");
-        params.subject_alt_names = names
-            .iter()
-            .map(|name| subject_alt_name(name))
-            .collect::<Result<_, _>>()?;
+        params.subject_alt_names =
+            names.iter().map(|name| subject_alt_name(name)).collect::<Result<_, _>>()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
@@ -124,10 +114,7 @@ impl Authority {
         params.not_after = now + CERTIFICATE_LIFE;
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(Pair {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }
 

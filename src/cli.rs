@@ -1,8 +1,8 @@
 //! The command line: flags, and what each command does with them.
 
 pub mod certs;
-pub mod explain;
 pub mod exit;
+pub mod explain;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;

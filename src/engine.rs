@@ -31,10 +31,7 @@ pub struct Judged {
 impl Judged {
     /// The rule that found it.
     pub fn rule(&self) -> Option<&'static Rule> {
-        rules::RULES
-            .iter()
-            .copied()
-            .find(|rule| rule.code == self.finding.code)
+        rules::RULES.iter().copied().find(|rule| rule.code == self.finding.code)
     }
 }
 
@@ -59,9 +56,7 @@ pub struct Evaluation {
 impl Evaluation {
     /// The findings for which `action` holds.
     pub fn with(&self, action: Action) -> impl Iterator<Item = &Judged> {
-        self.findings
-            .iter()
-            .filter(move |judged| judged.action == action)
+        self.findings.iter().filter(move |judged| judged.action == action)
     }
 
     /// The gravest action; `None` where nothing was found.
@@ -88,11 +83,8 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
                 evaluation.exempted.push((finding, exempt));
                 continue;
             }
-            let action = policy
-                .action(rule, finding.grade)
-                .min(most(policy, subject, &finding));
-            if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT
-                || is_hidden(subject, &finding)
+            let action = policy.action(rule, finding.grade).min(most(policy, subject, &finding));
+            if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT || is_hidden(subject, &finding)
             {
                 finding.fix = None;
             }
@@ -101,7 +93,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
             }
         }
     }
-    evaluation.findings.sort_by(|a, b| order(a).cmp(&order(b)));
+    evaluation.findings.sort_by_key(order);
     evaluation
 }
 
@@ -110,12 +102,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
 fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
     let finding = &judged.finding;
     let site = finding.site.as_ref();
-    (
-        finding.carrier,
-        site.is_none(),
-        site.map_or((0, 0, 0), crate::site::Site::order),
-        finding.code,
-    )
+    (finding.carrier, site.is_none(), site.map_or((0, 0, 0), crate::site::Site::order), finding.code)
 }
 
 /// The gravest action that makes sense, by who can act on a denial.
@@ -141,12 +128,7 @@ fn is_hidden(subject: &Subject<'_>, finding: &Finding) -> bool {
     MISSING.contains(&finding.code) && subject.hides_its_options()
 }
 
-fn exempt(
-    policy: &Policy,
-    subject: &Subject<'_>,
-    finding: &Finding,
-    today: Date,
-) -> Option<Exempt> {
+fn exempt(policy: &Policy, subject: &Subject<'_>, finding: &Finding, today: Date) -> Option<Exempt> {
     let by_policy = policy.exemptions().iter().position(|exemption| {
         exemption.holds_on(today) && exemption.covers(subject, finding) && exemption.selects(subject)
     });

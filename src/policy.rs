@@ -155,9 +155,7 @@ impl Policy {
 
     /// The numbers that hold for `rule`, in the order of its settings.
     pub fn numbers(&self, rule: &Rule) -> &[u32] {
-        self.setting(rule)
-            .map(|setting| setting.numbers.as_slice())
-            .unwrap_or_default()
+        self.setting(rule).map(|setting| setting.numbers.as_slice()).unwrap_or_default()
     }
 
     /// The action the policy sets for `rule` over its profile.
@@ -171,9 +169,7 @@ impl Policy {
 
     /// The same policy, to be changed.
     pub fn to_builder(&self) -> Builder {
-        Builder {
-            policy: self.clone(),
-        }
+        Builder { policy: self.clone() }
     }
 }
 
@@ -256,10 +252,7 @@ impl Builder {
             .and_then(|index| Some((index, rule.settings.get(index)?)))
             .ok_or(SettingError::Unknown)?;
         if !(meta.min..=meta.max).contains(&number) {
-            return Err(SettingError::OutOfRange {
-                min: meta.min,
-                max: meta.max,
-            });
+            return Err(SettingError::OutOfRange { min: meta.min, max: meta.max });
         }
         if let Some(place) = self.setting(rule).and_then(|setting| setting.numbers.get_mut(index)) {
             *place = number;

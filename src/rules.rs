@@ -64,11 +64,7 @@ pub struct Actions {
 impl Actions {
     /// The same in every profile.
     pub(crate) const fn all(action: Action) -> Self {
-        Self {
-            standard: action,
-            relaxed: action,
-            strict: action,
-        }
+        Self { standard: action, relaxed: action, strict: action }
     }
 
     /// Another action in the relaxed profile.
@@ -161,12 +157,7 @@ impl Rule {
     /// Runs the rule. `settings` holds one number for each of
     /// [`Rule::settings`], in that order.
     pub fn check(&self, subject: &Subject<'_>, settings: &[u32], findings: &mut Vec<Finding>) {
-        (self.check)(&mut Check {
-            rule: self,
-            subject,
-            settings,
-            findings,
-        });
+        (self.check)(&mut Check { rule: self, subject, settings, findings });
     }
 }
 
@@ -282,24 +273,16 @@ fn shortened(text: &str) -> String {
 }
 
 fn offer(edits: Vec<Edit>) -> Fix {
-    Fix {
-        applicability: Applicability::Offer,
-        edits,
-    }
+    Fix { applicability: Applicability::Offer, edits }
 }
 
 fn replace(token: &Token<'_>, with: impl Into<String>) -> Option<Edit> {
     let site = token.site.clone()?;
-    Some(Edit::Replace {
-        site,
-        with: with.into(),
-    })
+    Some(Edit::Replace { site, with: with.into() })
 }
 
 fn remove(token: &Token<'_>) -> Option<Edit> {
-    Some(Edit::Remove {
-        site: token.site.clone()?,
-    })
+    Some(Edit::Remove { site: token.site.clone()? })
 }
 
 macro_rules! rules {
@@ -352,8 +335,7 @@ pub fn select(text: &str) -> Vec<&'static Rule> {
         .copied()
         .filter(|rule| {
             !text.is_empty()
-                && (rule.name.starts_with(&text)
-                    || rule.code.to_string().to_lowercase().starts_with(&text))
+                && (rule.name.starts_with(&text) || rule.code.to_string().to_lowercase().starts_with(&text))
         })
         .collect()
 }

@@ -122,9 +122,7 @@ impl Server {
             CertificateSource::SelfSigned => Certificate::self_signed(now)?,
         };
         let shared = Arc::new(Shared::new(Arc::clone(&options.policy), options.limits));
-        shared
-            .metrics
-            .certificate(Reload::Loaded, Some(certificate.not_after().unix_timestamp()));
+        shared.metrics.certificate(Reload::Loaded, Some(certificate.not_after().unix_timestamp()));
         let listener = listen(options.listen, "--listen").await?;
         let status_listener = listen(options.status_listen, "--status-listen").await?;
         Ok(Self {
@@ -185,7 +183,10 @@ impl Server {
                 Stop::AfterDelay => self.options.shutdown_delay,
                 Stop::Now => Duration::ZERO,
             };
-            tracing::info!(delay_seconds = delay.as_secs_f64(), "stopping: not ready any more, still serving");
+            tracing::info!(
+                delay_seconds = delay.as_secs_f64(),
+                "stopping: not ready any more, still serving"
+            );
             // Until the callers have heard that this replica goes, it serves on.
             let _ = timeout(delay, &mut accept).await;
         }
@@ -202,13 +203,7 @@ impl Server {
 }
 
 async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::Listen {
-            address,
-            flag,
-            source,
-        })
+    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, flag, source })
 }
 
 /// Accepts connections for ever. At the limit of connections it waits for one
@@ -312,11 +307,7 @@ async fn serve_status(listener: TcpListener, router: axum::Router) {
 
 /// Follows the certificate for ever: a folder that changes, a self-signed one
 /// that grows old.
-async fn reload_certificate(
-    source: CertificateSource,
-    store: Arc<CertificateStore>,
-    shared: Arc<Shared>,
-) {
+async fn reload_certificate(source: CertificateSource, store: Arc<CertificateStore>, shared: Arc<Shared>) {
     let CertificateSource::Folder(folder) = source else {
         // It is for a first try and outlives that.
         return;
@@ -338,9 +329,7 @@ async fn reload_certificate(
         match load_settled(&folder).await {
             Ok(certificate) => {
                 let not_after = certificate.not_after();
-                shared
-                    .metrics
-                    .certificate(Reload::Loaded, Some(not_after.unix_timestamp()));
+                shared.metrics.certificate(Reload::Loaded, Some(not_after.unix_timestamp()));
                 tracing::info!(%not_after, folder = %folder.display(), "a new certificate is in use");
                 store.replace(certificate);
                 last_error.clear();

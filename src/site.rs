@@ -71,11 +71,7 @@ impl Place {
         match self {
             Self::MountOptions(Kind::StorageClass) => vec!["mountOptions"],
             Self::MountOptions(Kind::PersistentVolume) => vec!["spec", "mountOptions"],
-            Self::Annotation => vec![
-                "metadata",
-                "annotations",
-                "volume.beta.kubernetes.io/mount-options",
-            ],
+            Self::Annotation => vec!["metadata", "annotations", "volume.beta.kubernetes.io/mount-options"],
             Self::Parameter(key) => vec!["parameters", key],
             Self::VolumeAttribute(key) => vec!["spec", "csi", "volumeAttributes", key],
             Self::FlexOption(key) => vec!["spec", "flexVolume", "options", key],
@@ -162,22 +158,13 @@ mod tests {
             Place::Annotation.pointer(None),
             "/metadata/annotations/volume.beta.kubernetes.io~1mount-options"
         );
-        assert_eq!(
-            Place::Parameter("a~b".to_owned()).pointer(None),
-            "/parameters/a~0b"
-        );
-        assert_eq!(
-            Place::MountOptions(Kind::PersistentVolume).pointer(Some(2)),
-            "/spec/mountOptions/2"
-        );
+        assert_eq!(Place::Parameter("a~b".to_owned()).pointer(None), "/parameters/a~0b");
+        assert_eq!(Place::MountOptions(Kind::PersistentVolume).pointer(Some(2)), "/spec/mountOptions/2");
     }
 
     #[test]
     fn names_a_field_as_the_api_server_does() {
-        assert_eq!(
-            Place::MountOptions(Kind::PersistentVolume).field(Some(0)),
-            "spec.mountOptions[0]"
-        );
+        assert_eq!(Place::MountOptions(Kind::PersistentVolume).field(Some(0)), "spec.mountOptions[0]");
         assert_eq!(
             Place::VolumeAttribute("mountOptions".to_owned()).field(None),
             "spec.csi.volumeAttributes[mountOptions]"

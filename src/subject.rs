@@ -98,23 +98,19 @@ impl<'m> Facts<'m> {
     pub(crate) fn show(&self, evidence: &Evidence) -> bool {
         let is_one_of = |value: &str, values: &[&str]| {
             let value = value.to_lowercase();
-            values
-                .iter()
-                .any(|pattern| driver::glob(&pattern.to_lowercase(), &value))
+            values.iter().any(|pattern| driver::glob(&pattern.to_lowercase(), &value))
         };
         match evidence {
-            Evidence::Value(key, values) => {
-                self.value(key).is_some_and(|value| is_one_of(value, values))
-            }
+            Evidence::Value(key, values) => self.value(key).is_some_and(|value| is_one_of(value, values)),
             Evidence::Key(key) => self.value(key).is_some(),
             Evidence::FsType(values) => self
                 .fs_type
                 .or_else(|| self.value("csi.storage.k8s.io/fstype"))
                 .or_else(|| self.value("fsType"))
                 .is_some_and(|value| is_one_of(value, values)),
-            Evidence::AccessMode(mode) => self
-                .access_modes
-                .is_some_and(|modes| modes.iter().any(|found| &**found == *mode)),
+            Evidence::AccessMode(mode) => {
+                self.access_modes.is_some_and(|modes| modes.iter().any(|found| &**found == *mode))
+            }
             Evidence::NoAccessMode(mode) => self
                 .access_modes
                 .is_some_and(|modes| !modes.is_empty() && modes.iter().all(|found| &**found != *mode)),
@@ -138,9 +134,7 @@ impl<'m> Subject<'m> {
         let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
         let spec = manifest.spec.as_ref().filter(|_| kind == Kind::PersistentVolume);
         let (driver_name, facts) = identify(kind, manifest);
-        let driver_setting = settings
-            .iter()
-            .find(|setting| driver::glob(&setting.name, driver_name));
+        let driver_setting = settings.iter().find(|setting| driver::glob(&setting.name, driver_name));
         let row = driver::find(driver_name);
         let (driver, nfs) = match (row, driver_setting.and_then(|setting| setting.nfs)) {
             (row, Some(false)) => (row.unwrap_or(&driver::UNKNOWN), Nfs::No),
@@ -170,8 +164,7 @@ impl<'m> Subject<'m> {
                 .filter(|provisioner| !provisioner.is_empty()),
             storage_class: spec.and_then(|spec| spec.storage_class_name.as_deref()),
             exempt: annotations.and_then(|annotations| annotations.exempt.as_deref()),
-            opts_out_of_patching: metadata
-                .and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
+            opts_out_of_patching: metadata.and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
                 == Some("disabled"),
             server: server(kind, manifest),
             facts,
@@ -213,9 +206,7 @@ impl<'m> Subject<'m> {
     /// may change. `None` where the options in force cannot be changed, or
     /// where the NFS mount takes none of those that can.
     pub fn growable_carrier(&self) -> Option<usize> {
-        self.carriers
-            .iter()
-            .position(|carrier| carrier.in_force && carrier.place.is_patchable())
+        self.carriers.iter().position(|carrier| carrier.in_force && carrier.place.is_patchable())
     }
 
     /// Whether the options that will hold are hidden, so that nothing may be
@@ -250,10 +241,7 @@ impl<'m> Subject<'m> {
 /// Who mounts the object, and what it shows of itself.
 fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) {
     if kind == Kind::StorageClass {
-        let facts = Facts {
-            map: manifest.parameters.as_ref(),
-            ..Facts::default()
-        };
+        let facts = Facts { map: manifest.parameters.as_ref(), ..Facts::default() };
         return (manifest.provisioner.as_deref().unwrap_or_default(), facts);
     }
     let Some(spec) = &manifest.spec else {
@@ -284,23 +272,14 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
 }
 
 fn verdict(driver: &Driver, facts: &Facts<'_>) -> Nfs {
-    driver
-        .clues
-        .iter()
-        .find(|clue| facts.show(&clue.evidence))
-        .map_or(driver.nfs, |clue| clue.verdict)
+    driver.clues.iter().find(|clue| facts.show(&clue.evidence)).map_or(driver.nfs, |clue| clue.verdict)
 }
 
 fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
     if kind == Kind::StorageClass {
-        return Access {
-            writable: true,
-            shared: true,
-        };
+        return Access { writable: true, shared: true };
     }
-    let modes = spec
-        .and_then(|spec| spec.access_modes.as_deref())
-        .unwrap_or_default();
+    let modes = spec.and_then(|spec| spec.access_modes.as_deref()).unwrap_or_default();
     let has = |mode: &str| modes.iter().any(|found| &**found == mode);
     let read_only_source = spec.is_some_and(|spec| {
         spec.nfs.as_ref().and_then(|nfs| nfs.read_only) == Some(true)
@@ -308,10 +287,7 @@ fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
             || spec.flex_volume.as_ref().and_then(|flex| flex.read_only) == Some(true)
     });
     let only_reads = !modes.is_empty() && modes.iter().all(|mode| &**mode == "ReadOnlyMany");
-    Access {
-        writable: !read_only_source && !only_reads,
-        shared: has("ReadWriteMany") && !read_only_source,
-    }
+    Access { writable: !read_only_source && !only_reads, shared: has("ReadWriteMany") && !read_only_source }
 }
 
 fn server<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {

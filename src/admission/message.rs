@@ -30,12 +30,7 @@ pub fn unreadable(error: &str) -> String {
 
 /// One cause a denial. kubectl prints nothing but these, so each stands alone:
 /// the rule, the element, why, and the list that would pass.
-pub fn causes(
-    policy: &Policy,
-    subject: &Subject<'_>,
-    denials: &[&Judged],
-    today: Date,
-) -> Vec<StatusCause> {
+pub fn causes(policy: &Policy, subject: &Subject<'_>, denials: &[&Judged], today: Date) -> Vec<StatusCause> {
     let proposal = passing(policy, subject, today);
     denials
         .iter()
@@ -48,11 +43,7 @@ pub fn causes(
                 .and_then(|elements| proposed(subject, elements, finding.carrier))
                 .map_or_else(|| advice(judged), |list| format!("use {list}"));
             StatusCause {
-                reason: if finding.site.is_some() {
-                    "FieldValueInvalid"
-                } else {
-                    "FieldValueRequired"
-                },
+                reason: if finding.site.is_some() { "FieldValueInvalid" } else { "FieldValueRequired" },
                 message: format!("{}; {way_out}", headline(judged)),
                 field: carrier.map(|carrier| carrier.place.field(element)).unwrap_or_default(),
             }
@@ -71,10 +62,7 @@ fn headline(judged: &Judged) -> String {
 fn warning(judged: &Judged, what: &str) -> String {
     let finding = &judged.finding;
     let name = judged.rule().map_or("", |rule| rule.name);
-    at_most(
-        &format!("{} {name}: {what}{}", finding.code, finding.message),
-        WARNING_LENGTH,
-    )
+    at_most(&format!("{} {name}: {what}{}", finding.code, finding.message), WARNING_LENGTH)
 }
 
 /// The carriers as they would pass `/validate`, if fixes can bring them there.
@@ -101,9 +89,7 @@ fn proposed(subject: &Subject<'_>, elements: &Elements<'_>, index: usize) -> Opt
 
 /// An element of a YAML flow list, quoted where it must be.
 fn flow_scalar(text: &str) -> String {
-    let is_plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"._=/:+-".contains(&byte))
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._=/:+-".contains(&byte))
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && !text.ends_with(':');
     if is_plain { text.to_owned() } else { format!("{text:?}") }
@@ -111,23 +97,14 @@ fn flow_scalar(text: &str) -> String {
 
 /// What to do about one finding, where no whole list is known to pass.
 fn advice(judged: &Judged) -> String {
-    let edit = judged
-        .finding
-        .fix
-        .as_ref()
-        .and_then(|fix| fix.edits.first());
+    let edit = judged.finding.fix.as_ref().and_then(|fix| fix.edits.first());
     match edit {
         Some(Edit::Replace { with, .. }) => format!("write {with:?} in its place"),
         Some(Edit::Remove { .. }) => "drop it".to_owned(),
         Some(Edit::Append { option, .. }) => format!("add {option:?}"),
         Some(Edit::Split { .. }) => "write one option an element".to_owned(),
         None => judged.rule().map_or_else(String::new, |rule| {
-            rule.remedy
-                .split(". ")
-                .next()
-                .unwrap_or_default()
-                .trim_end_matches('.')
-                .replace('`', "")
+            rule.remedy.split(". ").next().unwrap_or_default().trim_end_matches('.').replace('`', "")
         }),
     }
 }

@@ -14,11 +14,7 @@ pub fn find_uid(body: &[u8]) -> Option<String> {
     let found = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     // The parse may well fail; what counts is what it saw before.
-    let _ = Step {
-        path: &["request", "uid"],
-        found: &found,
-    }
-    .deserialize(&mut deserializer);
+    let _ = Step { path: &["request", "uid"], found: &found }.deserialize(&mut deserializer);
     found.into_inner()
 }
 
@@ -54,10 +50,7 @@ impl<'de> Visitor<'de> for Step<'_> {
         };
         while let Some(key) = map.next_key::<Text<'de>>()? {
             if &*key == *name {
-                map.next_value_seed(Step {
-                    path: rest,
-                    found: self.found,
-                })?;
+                map.next_value_seed(Step { path: rest, found: self.found })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

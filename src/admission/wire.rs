@@ -11,10 +11,7 @@ pub const API_VERSION: &str = "admission.k8s.io/v1";
 
 /// A request's envelope. `O` is what is read of the objects in it.
 #[derive(Debug, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    bound(deserialize = "O: Deserialize<'de> + Default, 'de: 'a")
-)]
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de> + Default, 'de: 'a"))]
 pub struct Review<'a, O> {
     /// `admission.k8s.io/v1`.
     #[serde(default)]
@@ -28,10 +25,7 @@ pub type FullReview<'a> = Review<'a, Manifest<'a>>;
 
 /// `request` of an AdmissionReview.
 #[derive(Debug, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    bound(deserialize = "O: Deserialize<'de> + Default, 'de: 'a")
-)]
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de> + Default, 'de: 'a"))]
 pub struct Request<'a, O> {
     /// Names this request; the answer repeats it.
     pub uid: Text<'a>,

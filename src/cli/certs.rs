@@ -86,10 +86,7 @@ fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool
                 fs::read_to_string(path)
                     .map_err(|error| InputError(format!("cannot read {}: {error}", path.display())))
             };
-            let pair = Pair {
-                certificate: read(&certificate)?,
-                key: read(&key)?,
-            };
+            let pair = Pair { certificate: read(&certificate)?, key: read(&key)? };
             let authority = Authority::load(pair).map_err(|error| {
                 InputError(format!("{}: {error}; delete both to begin anew", certificate.display()))
             })?;

@@ -48,7 +48,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
     }
     // When even standard error is gone there is nobody left to tell.
     let _ = writeln!(io::stderr(), "nfs-mount-guard: {error:#}");
-    if error.chain().any(|cause| cause.is::<InputError>()) {
+    if error.chain().any(<dyn std::error::Error + 'static>::is::<InputError>) {
         Exit::Unreadable
     } else {
         Exit::Usage

@@ -73,7 +73,10 @@ impl Args {
                 writeln!(out)?;
             }
             Format::Text => {
-                writeln!(out, "CODE    NAME                       STANDARD RELAXED  STRICT   FIX    SUMMARY")?;
+                writeln!(
+                    out,
+                    "CODE    NAME                       STANDARD RELAXED  STRICT   FIX    SUMMARY"
+                )?;
                 for row in &rows {
                     let fix = match row.fix {
                         Some(Applicability::Apply) => "apply",

@@ -44,7 +44,12 @@ pub struct Args {
     listen: SocketAddr,
 
     /// Address of /healthz, /readyz and /metrics
-    #[arg(long, value_name = "ADDR", env = "NFS_MOUNT_GUARD_STATUS_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "NFS_MOUNT_GUARD_STATUS_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
     status_listen: SocketAddr,
 
     /// Folder with tls.crt and tls.key, such as a mounted Secret; watched for changes
@@ -82,15 +87,8 @@ impl Args {
     ///
     /// When it cannot start.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Self {
-            listen,
-            status_listen,
-            cert_dir,
-            self_signed,
-            shutdown_delay,
-            max_in_flight,
-            log_format,
-        } = self;
+        let Self { listen, status_listen, cert_dir, self_signed, shutdown_delay, max_in_flight, log_format } =
+            self;
         let format = match log_format {
             LogFormat::Auto => Format::detect(),
             LogFormat::Json => Format::Json,
@@ -99,12 +97,11 @@ impl Args {
                 text @ Format::Text { .. } => text,
             },
         };
-        let certificate = match cert_dir {
-            Some(folder) => CertificateSource::Folder(folder),
-            None => {
-                debug_assert!(self_signed);
-                CertificateSource::SelfSigned
-            }
+        let certificate = if let Some(folder) = cert_dir {
+            CertificateSource::Folder(folder)
+        } else {
+            debug_assert!(self_signed);
+            CertificateSource::SelfSigned
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -116,10 +113,7 @@ impl Args {
             status_listen,
             certificate,
             policy: Arc::new(Policy::default()),
-            limits: Limits {
-                in_flight: max_in_flight,
-                ..Limits::default()
-            },
+            limits: Limits { in_flight: max_in_flight, ..Limits::default() },
             shutdown_delay,
             log_dropped: Some(log.dropped()),
         };
@@ -184,12 +178,7 @@ fn stop_signal() -> io::Result<impl Future<Output = Stop>> {
 const EXAMPLE_FILE: &str = "examples/lost-volume.review.json";
 
 /// Tells a person at a terminal what runs and how to try it.
-fn welcome(
-    address: SocketAddr,
-    status: SocketAddr,
-    policy: &Policy,
-    self_signed: bool,
-) -> io::Result<()> {
+fn welcome(address: SocketAddr, status: SocketAddr, policy: &Policy, self_signed: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "nfs-mount-guard {}", env!("CARGO_PKG_VERSION"))?;
     writeln!(

@@ -77,21 +77,11 @@ pub fn validate<'m, 'e>(
 ) -> Outcome<'m, 'e> {
     let old: HashSet<Key<'_>> = before
         .iter()
-        .flat_map(|before| {
-            before
-                .evaluation
-                .with(Action::Deny)
-                .map(|judged| key(before.subject, judged))
-        })
+        .flat_map(|before| before.evaluation.with(Action::Deny).map(|judged| key(before.subject, judged)))
         .collect();
-    let (grandfathered, denials): (Vec<_>, Vec<_>) = evaluation
-        .with(Action::Deny)
-        .partition(|judged| old.contains(&key(subject, judged)));
-    let decision = if denials.is_empty() {
-        Decision::Allow
-    } else {
-        Decision::Deny
-    };
+    let (grandfathered, denials): (Vec<_>, Vec<_>) =
+        evaluation.with(Action::Deny).partition(|judged| old.contains(&key(subject, judged)));
+    let decision = if denials.is_empty() { Decision::Allow } else { Decision::Deny };
     observe(policy, decision, denials, grandfathered)
 }
 
@@ -105,11 +95,8 @@ pub fn mutate<'m, 'e>(
     before: Option<Before<'_, '_>>,
 ) -> Outcome<'m, 'e> {
     let untouched = before.is_some_and(|before| same_options(before.subject, subject));
-    let decision = if untouched || subject.opts_out_of_patching {
-        Decision::Allow
-    } else {
-        patch(subject, evaluation)
-    };
+    let decision =
+        if untouched || subject.opts_out_of_patching { Decision::Allow } else { patch(subject, evaluation) };
     observe(policy, decision, Vec::new(), Vec::new())
 }
 
@@ -118,11 +105,7 @@ fn patch<'m>(subject: &Subject<'m>, evaluation: &Evaluation) -> Decision<'m> {
         return Decision::Allow;
     }
     let fixed = fix_once(subject, evaluation, Scope::WEBHOOK);
-    if fixed == unchanged(subject) {
-        Decision::Allow
-    } else {
-        Decision::Patch(fixed)
-    }
+    if fixed == unchanged(subject) { Decision::Allow } else { Decision::Patch(fixed) }
 }
 
 fn observe<'m, 'e>(
@@ -135,12 +118,7 @@ fn observe<'m, 'e>(
         Mode::Observe if decision != Decision::Allow => (Decision::Allow, Some(decision)),
         _ => (decision, None),
     };
-    Outcome {
-        decision,
-        withheld,
-        denials,
-        grandfathered,
-    }
+    Outcome { decision, withheld, denials, grandfathered }
 }
 
 /// Whether everything that is looked at is the same in both objects.

@@ -32,25 +32,16 @@ pub struct Scope {
 
 impl Scope {
     /// What the mutating webhook does.
-    pub const WEBHOOK: Self = Self {
-        applicability: Applicability::Apply,
-        patchable_only: true,
-        least: Action::Warn,
-    };
+    pub const WEBHOOK: Self =
+        Self { applicability: Applicability::Apply, patchable_only: true, least: Action::Warn };
 
     /// What `fix` does to a file.
-    pub const FILE: Self = Self {
-        applicability: Applicability::Offer,
-        patchable_only: false,
-        least: Action::Audit,
-    };
+    pub const FILE: Self =
+        Self { applicability: Applicability::Offer, patchable_only: false, least: Action::Audit };
 
     /// What a denial proposes: no more than it takes to pass.
-    pub const PROPOSAL: Self = Self {
-        applicability: Applicability::Offer,
-        patchable_only: false,
-        least: Action::Deny,
-    };
+    pub const PROPOSAL: Self =
+        Self { applicability: Applicability::Offer, patchable_only: false, least: Action::Deny };
 }
 
 /// The carriers as they are.
@@ -64,12 +55,7 @@ pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
 
 /// Fixes round by round until nothing is left to fix. Doing it again changes
 /// nothing.
-pub fn fix_all<'m>(
-    policy: &Policy,
-    subject: &Subject<'m>,
-    today: Date,
-    scope: Scope,
-) -> Elements<'m> {
+pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Elements<'m> {
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses).
     const ROUNDS: usize = 16;
@@ -96,11 +82,7 @@ fn into_owned<'m>(elements: Elements<'_>) -> Elements<'m> {
 }
 
 /// Carries out the fixes of one evaluation, each wholly or not at all.
-pub fn fix_once<'m>(
-    subject: &Subject<'m>,
-    evaluation: &Evaluation,
-    scope: Scope,
-) -> Elements<'m> {
+pub fn fix_once<'m>(subject: &Subject<'m>, evaluation: &Evaluation, scope: Scope) -> Elements<'m> {
     let mut plan = Plan::default();
     let mut findings: Vec<&Finding> = evaluation
         .findings
@@ -149,9 +131,7 @@ struct Plan<'f> {
 impl<'f> Plan<'f> {
     fn conflicts(&self, edit: &Edit) -> bool {
         match edit {
-            Edit::Replace { site, .. } | Edit::Remove { site } => {
-                self.options.contains_key(&site.order())
-            }
+            Edit::Replace { site, .. } | Edit::Remove { site } => self.options.contains_key(&site.order()),
             Edit::Split { .. } | Edit::Append { .. } => false,
         }
     }
@@ -193,12 +173,8 @@ impl<'f> Plan<'f> {
                 elements.push(Cow::Owned(pieces.join(",")));
             }
         }
-        let additions: Vec<&str> = self
-            .appends
-            .iter()
-            .filter(|(carrier, _)| *carrier == index)
-            .map(|(_, option)| *option)
-            .collect();
+        let additions: Vec<&str> =
+            self.appends.iter().filter(|(carrier, _)| *carrier == index).map(|(_, option)| *option).collect();
         if additions.is_empty() {
             return elements;
         }

@@ -309,9 +309,7 @@ pub fn find(keyword: &str) -> Option<&'static Entry> {
 
 /// Every keyword of the catalog with its entry, in the order of the table.
 pub fn entries() -> impl Iterator<Item = (&'static str, &'static Entry)> {
-    table::ENTRIES
-        .entries()
-        .map(|(keyword, entry)| (*keyword, entry))
+    table::ENTRIES.entries().map(|(keyword, entry)| (*keyword, entry))
 }
 
 /// libmount keeps every `x-` and `X-` word to itself (`optmap.c`,
@@ -349,10 +347,7 @@ mod tests {
         for keyword in ["x-systemd.automount", "X-foo", "x-bg"] {
             assert!(find(keyword).is_some_and(|entry| entry.consumers.is_mount_only()));
         }
-        assert_eq!(
-            find("X-mount.subdir").map(|entry| entry.word),
-            Some(Word::XMount)
-        );
+        assert_eq!(find("X-mount.subdir").map(|entry| entry.word), Some(Word::XMount));
     }
 
     #[test]

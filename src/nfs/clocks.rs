@@ -48,9 +48,7 @@ pub const fn default_retrans(transport: Option<Transport>) -> u32 {
 /// `timeo / 10`. UDP doubles: `min(timeo / 10 * 2^retrans, 60 s)`.
 pub fn major_timeout(settings: &Settings) -> Duration {
     let timeo = settings.timeo.unwrap_or(default_timeo(settings.transport));
-    let retrans = settings
-        .retrans
-        .unwrap_or(default_retrans(settings.transport));
+    let retrans = settings.retrans.unwrap_or(default_retrans(settings.transport));
     let initial = Duration::from_millis(u64::from(timeo) * 100);
     if settings.transport == Some(Transport::Udp) {
         let doubled = 2_u32.checked_pow(retrans).and_then(|times| initial.checked_mul(times));
@@ -58,10 +56,7 @@ pub fn major_timeout(settings: &Settings) -> Duration {
         return doubled.map_or(cap, |major| major.min(cap));
     }
     let cap = Duration::from_secs(600);
-    retrans
-        .checked_add(1)
-        .and_then(|tries| initial.checked_mul(tries))
-        .map_or(cap, |major| major.min(cap))
+    retrans.checked_add(1).and_then(|tries| initial.checked_mul(tries)).map_or(cap, |major| major.min(cap))
 }
 
 /// How mount.nfs reads `retry`.

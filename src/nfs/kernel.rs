@@ -53,23 +53,14 @@ pub struct Kernels {
 
 impl Kernels {
     /// Every kernel the catalog covers.
-    pub const ALL: Self = Self {
-        since: Kernel::OLDEST,
-        until: None,
-    };
+    pub const ALL: Self = Self { since: Kernel::OLDEST, until: None };
 
     /// No kernel the catalog covers.
-    pub const NONE: Self = Self {
-        since: Kernel::new(u16::MAX, 0),
-        until: None,
-    };
+    pub const NONE: Self = Self { since: Kernel::new(u16::MAX, 0), until: None };
 
     /// From `major.minor` on.
     pub const fn since(major: u16, minor: u16) -> Self {
-        Self {
-            since: Kernel::new(major, minor),
-            until: None,
-        }
+        Self { since: Kernel::new(major, minor), until: None }
     }
 
     /// Whether `kernel` lies in the span.

@@ -46,11 +46,7 @@ impl Refusal {
     pub const fn is_overlooked_by_sloppy(self) -> bool {
         matches!(
             self,
-            Self::Unknown
-                | Self::FlagWithValue
-                | Self::ValueMissing
-                | Self::NotANumber
-                | Self::NotOneOf(_)
+            Self::Unknown | Self::FlagWithValue | Self::ValueMissing | Self::NotANumber | Self::NotOneOf(_)
         )
     }
 }
@@ -100,12 +96,8 @@ pub fn judge(option: &MountOption<'_>) -> Verdict {
             kernels: Kernels::NONE,
         };
     };
-    let mut verdict = Verdict {
-        entry: Some(entry),
-        refusal: None,
-        versions: entry.versions,
-        kernels: entry.kernels,
-    };
+    let mut verdict =
+        Verdict { entry: Some(entry), refusal: None, versions: entry.versions, kernels: entry.kernels };
     if entry.consumers.is_mount_only() && entry.grammar == Grammar::Anything {
         return verdict;
     }
@@ -149,9 +141,7 @@ fn check_value(entry: &Entry, value: Option<&str>) -> Option<Refusal> {
         (!words.contains(&value)).then_some(Refusal::NotOneOf(words))
     };
     match (entry.grammar, value) {
-        (Grammar::Flag, None)
-        | (Grammar::FlagOrText | Grammar::FlagOrWord(_), None)
-        | (Grammar::Anything, _) => None,
+        (Grammar::Flag | Grammar::FlagOrText | Grammar::FlagOrWord(_), None) | (Grammar::Anything, _) => None,
         (Grammar::Flag, Some(_)) => Some(Refusal::FlagWithValue),
         (_, None | Some("")) => Some(Refusal::ValueMissing),
         (Grammar::Number { min, max, .. }, Some(value)) => match kernel_number(value) {
@@ -160,10 +150,9 @@ fn check_value(entry: &Entry, value: Option<&str>) -> Option<Refusal> {
             Some(_) => None,
         },
         (Grammar::Word(words) | Grammar::FlagOrWord(words), Some(value)) => one_of(words, value),
-        (Grammar::Words(words), Some(value)) => value
-            .split(':')
-            .filter(|word| !word.is_empty())
-            .find_map(|word| one_of(words, word)),
+        (Grammar::Words(words), Some(value)) => {
+            value.split(':').filter(|word| !word.is_empty()).find_map(|word| one_of(words, word))
+        }
         (Grammar::Version, Some(value)) => match version::parse(value) {
             None => Some(Refusal::NoSuchVersion),
             Some(_) => None,
@@ -249,17 +238,11 @@ pub fn requested_versions<'o, 'a: 'o>(
 pub fn goes_to_background<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> bool {
-    let last = options
-        .clone()
-        .into_iter()
-        .filter(|option| matches!(option.keyword(), "bg" | "fg"))
-        .last();
+    let last = options.clone().into_iter().filter(|option| matches!(option.keyword(), "bg" | "fg")).last();
     last.is_some_and(|option| option.keyword() == "bg") && !is_refused_early(options)
 }
 
-fn is_refused_early<'o, 'a: 'o>(
-    options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
-) -> bool {
+fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> bool {
     let mut versions = 0;
     for option in options {
         let verdict = judge(option);
@@ -285,10 +268,7 @@ mod tests {
     use crate::nfs::option::split;
 
     fn options(list: &str) -> Vec<MountOption<'_>> {
-        split(list)
-            .filter(|piece| !piece.text.is_empty())
-            .map(|piece| MountOption::new(piece.text))
-            .collect()
+        split(list).filter(|piece| !piece.text.is_empty()).map(|piece| MountOption::new(piece.text)).collect()
     }
 
     #[test]

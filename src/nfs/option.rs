@@ -28,11 +28,7 @@ impl<'a> MountOption<'a> {
     /// (`efs.csi.aws.com`, node.go). Borrows when nothing changes.
     #[must_use]
     pub fn folded(self) -> Self {
-        if self.text.chars().any(char::is_uppercase) {
-            Self::new(self.text.to_lowercase())
-        } else {
-            self
-        }
+        if self.text.chars().any(char::is_uppercase) { Self::new(self.text.to_lowercase()) } else { self }
     }
 
     /// The whole option.
@@ -70,11 +66,7 @@ pub struct Piece<'a> {
 /// Yields at least one piece, and empty pieces too; joining the pieces with
 /// commas gives the element back. Allocates nothing.
 pub fn split(element: &str) -> Split<'_> {
-    Split {
-        rest: Some(element),
-        offset: 0,
-        quotes: has_paired_quotes(element),
-    }
+    Split { rest: Some(element), offset: 0, quotes: has_paired_quotes(element) }
 }
 
 /// Whether every double quote in `element` has its partner.
@@ -108,10 +100,7 @@ impl<'a> Iterator for Split<'a> {
         let end = start + text.len();
         self.rest = after;
         self.offset = end + 1;
-        Some(Piece {
-            text,
-            range: start..end,
-        })
+        Some(Piece { text, range: start..end })
     }
 }
 
@@ -132,10 +121,7 @@ mod tests {
 
     #[test]
     fn keeps_a_quoted_comma_in_its_option() {
-        assert_eq!(
-            texts("context=\"a,bg,c\",hard"),
-            ["context=\"a,bg,c\"", "hard"]
-        );
+        assert_eq!(texts("context=\"a,bg,c\",hard"), ["context=\"a,bg,c\"", "hard"]);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub struct LocalLocks {
 /// The settings of one mount. Values are the requested ones, after the
 /// kernel's rounding and caps; `None` is the kernel's default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own in nfs(5)")]
 pub struct Settings {
     /// `hard`, `soft` or `softerr`; `hard` by default.
     pub recovery: Recovery,
@@ -93,10 +94,7 @@ impl Settings {
     /// overwrites what stood before (`nfs_fs_context_parse_param`). Options
     /// that are refused change nothing.
     pub fn of<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> Self {
-        let mut settings = Self {
-            versions: mount::requested_versions(options.clone()),
-            ..Self::default()
-        };
+        let mut settings = Self { versions: mount::requested_versions(options.clone()), ..Self::default() };
         for option in options {
             settings.apply(option);
         }
@@ -119,11 +117,9 @@ impl Settings {
             Word::Nconnect => set(&mut self.nconnect, number.filter(|n| (1..=16).contains(n))),
             Word::Rsize => set(&mut self.rsize, number.map(io_size)),
             Word::Wsize => set(&mut self.wsize, number.map(io_size)),
-            Word::Actimeo
-            | Word::Acregmin
-            | Word::Acregmax
-            | Word::Acdirmin
-            | Word::Acdirmax => self.attribute_cache.set(entry.word, number),
+            Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax => {
+                self.attribute_cache.set(entry.word, number);
+            }
             Word::Lookupcache => {
                 self.lookupcache = match option.value() {
                     Some("all") => Some(LookupCache::All),
@@ -149,13 +145,7 @@ impl Settings {
             Word::Async => self.sync = false,
             Word::Ac => self.noac = negated,
             Word::Cto => self.nocto = negated,
-            Word::Lock => {
-                self.local_locks = LocalLocks {
-                    flock: negated,
-                    posix: negated,
-                    nolock: negated,
-                }
-            }
+            Word::Lock => self.local_locks = LocalLocks { flock: negated, posix: negated, nolock: negated },
             _ => {}
         }
     }

@@ -79,9 +79,7 @@ impl Versions {
 
     /// The versions of the set in the order mount.nfs tries them.
     pub fn iter(self) -> impl Iterator<Item = Version> {
-        Version::NEGOTIATED
-            .into_iter()
-            .filter(move |version| self.contains(*version))
+        Version::NEGOTIATED.into_iter().filter(move |version| self.contains(*version))
     }
 }
 
@@ -115,12 +113,7 @@ pub fn parse(text: &str) -> Option<Request> {
     if major.is_empty() || !major.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let request = |versions, has_minor| {
-        Some(Request {
-            versions,
-            has_minor,
-        })
-    };
+    let request = |versions, has_minor| Some(Request { versions, has_minor });
     match (major.trim_start_matches('0'), minor) {
         ("3", None) => request(Versions::V3, false),
         ("4", None) => request(Versions::V4, false),

@@ -49,14 +49,11 @@ impl Exemption {
     /// Whether it is about `subject`. One for a class is about the volumes too
     /// that carry the class's name.
     pub fn selects(&self, subject: &Subject<'_>) -> bool {
-        let matches = |pattern: &Option<String>, text: &str| {
-            pattern.as_ref().is_none_or(|pattern| glob(pattern, text))
-        };
+        let matches =
+            |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|pattern| glob(pattern, text));
         let is_its_class = self.kind == Some(Kind::StorageClass)
             && subject.kind == Kind::PersistentVolume
-            && subject
-                .storage_class
-                .is_some_and(|class| !class.is_empty() && matches(&self.name, class));
+            && subject.storage_class.is_some_and(|class| !class.is_empty() && matches(&self.name, class));
         let is_it = self.kind.is_none_or(|kind| kind == subject.kind) && matches(&self.name, subject.name);
         let class = match subject.kind {
             Kind::StorageClass => subject.name,
@@ -73,11 +70,7 @@ impl Exemption {
             return false;
         }
         let option = finding.site.as_ref().and_then(|site| {
-            let token = subject
-                .options
-                .tokens()
-                .iter()
-                .find(|token| token.site.as_ref() == Some(site))?;
+            let token = subject.options.tokens().iter().find(|token| token.site.as_ref() == Some(site))?;
             Some(token.option.text())
         });
         self.options.is_empty()
@@ -90,8 +83,5 @@ impl Exemption {
 /// Whether the object's own annotation, a list of rules separated by commas,
 /// names the rule.
 pub fn annotation_names(annotation: &str, code: Code) -> bool {
-    annotation
-        .split(',')
-        .filter_map(|name| rules::find(name.trim()))
-        .any(|rule| rule.code == code)
+    annotation.split(',').filter_map(|name| rules::find(name.trim())).any(|rule| rule.code == code)
 }

@@ -22,10 +22,8 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
     writeln!(page, "| profile | standard | relaxed | strict |")?;
     writeln!(page, "|---|---|---|---|")?;
     let row = |name: &str, grade: Grade| {
-        let actions: Vec<&str> = Profile::ALL
-            .into_iter()
-            .map(|profile| rule.default_action(grade, profile).as_str())
-            .collect();
+        let actions: Vec<&str> =
+            Profile::ALL.into_iter().map(|profile| rule.default_action(grade, profile).as_str()).collect();
         format!("| {name} | {} |", actions.join(" | "))
     };
     writeln!(page, "{}", row("action", Grade::Proper))?;
@@ -68,7 +66,8 @@ fn fix(rule: &Rule) -> &'static str {
 /// The table of all rules, in Markdown, as the README and docs/rules/ show it.
 /// `prefix` stands before each page's file name.
 pub fn table(prefix: &str) -> String {
-    let mut table = String::from("| rule | finds | standard | relaxed | strict | fix |\n|---|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| rule | finds | standard | relaxed | strict | fix |\n|---|---|---|---|---|---|\n");
     for rule in RULES {
         let action = |profile| {
             let proper = rule.default_action(Grade::Proper, profile);

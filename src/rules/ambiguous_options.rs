@@ -61,7 +61,7 @@ spec:
 fn check(check: &mut Check<'_, '_>) {
     let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
     for token in check.options().filter(|token| token.verdict.refusal.is_none()) {
-        let group = token.entry().and_then(|entry| entry.group());
+        let group = token.entry().and_then(super::super::nfs::catalog::Entry::group);
         if let Some(group) = group.filter(|group| *group != Group::Background) {
             groups.entry(group).or_default().push(token);
         }
@@ -77,7 +77,7 @@ fn check_group(check: &mut Check<'_, '_>, group: Group, written: &[&Token<'_>]) 
         .subject
         .options
         .effective()
-        .filter(|token| token.entry().and_then(|entry| entry.group()) == Some(group))
+        .filter(|token| token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(group))
         .filter(|token| token.verdict.refusal.is_none() && !token.is_drivers_own);
     let Some(winner) = effective.clone().next_back() else {
         return;
@@ -100,7 +100,7 @@ fn check_group(check: &mut Check<'_, '_>, group: Group, written: &[&Token<'_>]) 
     let Some(first_loser) = losers.first() else {
         return;
     };
-    let disagree = !says_the_same(last, winner) || kernels_disagree(check, group, effective.collect());
+    let disagree = !says_the_same(last, winner) || kernels_disagree(check, group, &effective.collect::<Vec<_>>());
     let grade = if disagree { Grade::Proper } else { Grade::Lesser };
     let winner_text = winner.option.text();
     let why = if disagree {
@@ -117,19 +117,16 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
     if one.option.text() == other.option.text() {
         return true;
     }
-    match (mount::transport(&one.option), mount::transport(&other.option)) {
-        (Some(one), Some(other)) => one == other,
-        _ => {
-            let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.word, entry.negated));
-            meaning(one) == meaning(other) && one.option.value() == other.option.value()
-        }
+    if let (Some(one), Some(other)) = (mount::transport(&one.option), mount::transport(&other.option)) { one == other } else {
+        let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.word, entry.negated));
+        meaning(one) == meaning(other) && one.option.value() == other.option.value()
     }
 }
 
 /// Kernel 6.1 lets the last of `lock` and `local_lock=` win; newer ones let
 /// `lock` and `nolock` win in either order (measured). With `NFSv4` neither
 /// does anything.
-fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: Vec<&Token<'_>>) -> bool {
+fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: &[&Token<'_>]) -> bool {
     if group != Group::Locking || check.subject.options.settings().versions.and(Versions::V3).is_empty() {
         return false;
     }
@@ -138,9 +135,9 @@ fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: Vec<&Token<'
         let locks = Settings::of(options).local_locks;
         (locks.flock, locks.posix)
     };
-    let mut lock_last = effective.clone();
+    let mut lock_last = effective.to_vec();
     lock_last.sort_by_key(|token| token.word() == Some(Word::Lock));
-    locks(&effective) != locks(&lock_last)
+    locks(effective) != locks(&lock_last)
 }
 
 /// `actimeo` and the single cache times overwrite each other in order, so a

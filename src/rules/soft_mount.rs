@@ -65,8 +65,6 @@ pub(super) fn soft_option<'c, 'm>(check: &Check<'c, 'm>) -> Option<&'c Token<'m>
         .subject
         .options
         .effective()
-        .filter(|token| token.verdict.refusal.is_none())
-        .filter(|token| token.entry().and_then(|entry| entry.group()) == Some(Group::Recovery))
-        .next_back()?;
+        .filter(|token| token.verdict.refusal.is_none()).rfind(|token| token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(Group::Recovery))?;
     winner.site.is_some().then_some(winner)
 }

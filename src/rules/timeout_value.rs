@@ -108,36 +108,37 @@ struct Problem {
     instead: Option<u64>,
 }
 
-fn problem(what: impl Into<String>, instead: Option<u64>) -> Option<Problem> {
-    let what = what.into();
-    Some(Problem { what, instead })
+impl Problem {
+    fn new(what: impl Into<String>, instead: Option<u64>) -> Self {
+        Self { what: what.into(), instead }
+    }
 }
 
 fn timeo(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
     let (min, max) = (check.setting("timeo-min"), check.setting("timeo-max"));
     let Some(tenths) = kernel_number(value) else {
         let instead = tenths_of(value).filter(|tenths| *tenths <= u64::from(max));
-        return problem("is no plain number of tenths of a second", instead);
+        return Some(Problem::new("is no plain number of tenths of a second", instead));
     };
     if !is_canonical_decimal(value) {
-        return problem(
+        return Some(Problem::new(
             format!("is read by the kernel as {tenths} tenths of a second"),
             Some(u64::from(tenths)),
-        );
+        ));
     }
     if tenths > max {
         let instead = (tenths > 6000).then_some(6000);
-        return problem(
+        return Some(Problem::new(
             format!("is over {max} tenths of a second; the kernel cuts it at 6000"),
             instead,
-        );
+        ));
     }
     if tenths < min {
         let seconds = f64::from(tenths) / 10.0;
-        return problem(
+        return Some(Problem::new(
             format!("is {seconds} s, for timeo counts tenths of a second; under {min} requests are repeated before a busy server answers"),
             None,
-        );
+        ));
     }
     None
 }
@@ -149,7 +150,7 @@ fn tenths_of(value: &str) -> Option<u64> {
     let unit = value.strip_prefix(digits)?;
     let number: u64 = digits.parse().ok().filter(|_| is_canonical_decimal(digits))?;
     let tenths = match unit {
-        "ms" if number % 100 == 0 => number / 100,
+        "ms" if number.is_multiple_of(100) => number / 100,
         "ds" => number,
         "s" | "sec" => number.checked_mul(10)?,
         "m" | "min" => number.checked_mul(600)?,
@@ -161,16 +162,16 @@ fn tenths_of(value: &str) -> Option<u64> {
 fn retrans(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
     let (min, max) = (check.setting("retrans-min"), check.setting("retrans-max"));
     let Some(tries) = kernel_number(value) else {
-        return problem("is no plain number of tries", None);
+        return Some(Problem::new("is no plain number of tries", None));
     };
     if !is_canonical_decimal(value) {
-        return problem(
+        return Some(Problem::new(
             format!("is read by the kernel as {tries} tries"),
             Some(u64::from(tries)),
-        );
+        ));
     }
     (!(min..=max).contains(&tries))
-        .then(|| problem(format!("is outside {min} to {max} tries"), None))
+        .then(|| Some(Problem::new(format!("is outside {min} to {max} tries"), None)))
         .flatten()
 }
 
@@ -181,20 +182,20 @@ fn retry(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
     }
     let minutes = leading_number(value).filter(|minutes| *minutes >= 0);
     let Some(minutes) = minutes.and_then(|minutes| u64::try_from(minutes).ok()) else {
-        return problem("is no number of minutes, so mount.nfs uses its default", None);
+        return Some(Problem::new("is no number of minutes, so mount.nfs uses its default", None));
     };
     if !is_canonical_decimal(value) {
-        return problem(
+        return Some(Problem::new(
             format!("is read by mount.nfs as {minutes} minutes"),
             (minutes <= u64::from(max)).then_some(minutes),
-        );
+        ));
     }
     (minutes > u64::from(max))
         .then(|| {
-            problem(
+            Some(Problem::new(
                 format!("keeps mount.nfs trying for {minutes} minutes, longer than kubelet waits for a CSI driver"),
                 None,
-            )
+            ))
         })
         .flatten()
 }

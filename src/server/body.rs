@@ -102,7 +102,9 @@ pub async fn receive(
             Ok(Some(Err(_))) => return Received::Broken,
             Ok(Some(Ok(frame))) => frame,
         };
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         let room = granted.saturating_sub(buffer.len());
         if refused.is_none() && data.len() > room {
             let wanted = buffer.len() + data.len();

@@ -15,8 +15,8 @@ use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use hyper_util::server::graceful::Watcher;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
@@ -29,14 +29,8 @@ use super::limits::Limits;
 pub async fn serve(stream: TlsStream<TcpStream>, router: Router, limits: Limits, watcher: Watcher) {
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let clock = Arc::new(Clock::new(is_http2));
-    let io = TokioIo::new(Watched {
-        stream,
-        clock: Arc::clone(&clock),
-    });
-    let service = Counted {
-        router: TowerToHyperService::new(router),
-        clock: Arc::clone(&clock),
-    };
+    let io = TokioIo::new(Watched { stream, clock: Arc::clone(&clock) });
+    let service = Counted { router: TowerToHyperService::new(router), clock: Arc::clone(&clock) };
     let overdue = overdue(&clock, &limits);
     if is_http2 {
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -214,11 +208,7 @@ impl AsyncRead for Watched {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

@@ -46,10 +46,7 @@ impl Shared {
     pub fn new(policy: Arc<Policy>, limits: Limits) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let metrics = Metrics::new();
-        metrics.policy(
-            crate::telemetry::metrics::Reload::Loaded,
-            Some(policy.fingerprint().to_string()),
-        );
+        metrics.policy(crate::telemetry::metrics::Reload::Loaded, Some(policy.fingerprint().to_string()));
         Self {
             policy: ArcSwap::new(policy),
             metrics,
@@ -102,9 +99,7 @@ async fn handle(shared: &Arc<Shared>, endpoint: Option<Endpoint>, request: Reque
     }
     if shared.draining.load(Ordering::Relaxed) && head.version < Version::HTTP_2 {
         // The caller opens its next connection to a replica that stays.
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -115,13 +110,8 @@ fn refuse(endpoint: Option<Endpoint>, head: &Parts) -> Option<Response> {
         return Some(not_found());
     }
     if head.method != Method::POST {
-        let mut response = plain(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "an AdmissionReview comes by POST\n",
-        );
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("POST"));
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview comes by POST\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return Some(response);
     }
     (!is_json(&head.headers)).then(|| {
@@ -145,22 +135,15 @@ async fn answer(
 ) -> Response {
     let Ok(_place) = shared.in_flight.try_acquire() else {
         shared.metrics.shed();
-        let mut response = plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many requests are under way; try again\n",
-        );
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let mut response =
+            plain(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way; try again\n");
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         return response;
     };
     let _in_flight = shared.metrics.enter();
     let wait = asked_timeout(head.uri.query())
         .map_or(shared.limits.request, |asked| asked.min(shared.limits.request));
-    let announced = head
-        .headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let received = receive(body, announced, &shared.budget, &shared.limits, begun + wait).await;
     let answer = match received {
         Received::Broken => return plain(StatusCode::BAD_REQUEST, "the body broke off\n"),
@@ -177,9 +160,7 @@ async fn answer(
         return (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], answer.body).into_response();
     }
     let mut response = Response::new(Body::from(answer.body));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -210,12 +191,7 @@ fn ask(
     review: impl Fn(&Question<'_>, &mut dyn FnMut(&Record<'_>)) -> Answer,
 ) -> Answer {
     let begun = Instant::now();
-    let question = Question {
-        endpoint,
-        body,
-        policy,
-        today: time::OffsetDateTime::now_utc().date(),
-    };
+    let question = Question { endpoint, body, policy, today: time::OffsetDateTime::now_utc().date() };
     let fingerprint = policy.fingerprint().to_string();
     let mut observe = |record: &Record<'_>| {
         shared.metrics.decided(record);

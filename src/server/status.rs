@@ -42,17 +42,7 @@ async fn ready(State(status): State<Status>) -> Response {
 }
 
 async fn metrics(State(status): State<Status>) -> Response {
-    let dropped = status
-        .log_dropped
-        .as_ref()
-        .map_or(0, ErrorCounter::dropped_lines);
-    let text = status
-        .shared
-        .metrics
-        .text(u64::try_from(dropped).unwrap_or(u64::MAX));
-    (
-        [(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-        text,
-    )
-        .into_response()
+    let dropped = status.log_dropped.as_ref().map_or(0, ErrorCounter::dropped_lines);
+    let text = status.shared.metrics.text(u64::try_from(dropped).unwrap_or(u64::MAX));
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

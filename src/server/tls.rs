@@ -102,52 +102,32 @@ impl Certificate {
     pub fn load(folder: &Path, now: OffsetDateTime) -> Result<Self, Error> {
         let path = folder.join(CERTIFICATE_FILE);
         let key_path = folder.join(KEY_FILE);
-        let read = |path: &Path| {
-            fs::read(path).map_err(|source| Error::Read {
-                path: path.to_owned(),
-                source,
-            })
-        };
+        let read =
+            |path: &Path| fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source });
         let (pem, key_pem) = (read(&path)?, read(&key_path)?);
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
-            .map_err(|error| Error::BadCertificate {
-                path: path.clone(),
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| Error::BadCertificate { path: path.clone(), reason: error.to_string() })?;
         let Some(leaf) = chain.first() else {
             return Err(Error::NoCertificate { path });
         };
-        let not_after = not_after(leaf).map_err(|reason| Error::BadCertificate {
-            path: path.clone(),
-            reason,
-        })?;
-        let bad_key = |reason: String| Error::BadKey {
-            path: key_path.clone(),
-            reason,
-        };
+        let not_after =
+            not_after(leaf).map_err(|reason| Error::BadCertificate { path: path.clone(), reason })?;
+        let bad_key = |reason: String| Error::BadKey { path: key_path.clone(), reason };
         let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| bad_key(error.to_string()))?;
-        let key = provider()
-            .key_provider
-            .load_private_key(key)
-            .map_err(|error| bad_key(error.to_string()))?;
+        let key =
+            provider().key_provider.load_private_key(key).map_err(|error| bad_key(error.to_string()))?;
         let key = CertifiedKey::new(chain, key);
         if matches!(
             key.keys_match(),
             Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch))
         ) {
-            return Err(Error::Mismatch {
-                certificate: path,
-                key: key_path,
-            });
+            return Err(Error::Mismatch { certificate: path, key: key_path });
         }
         if not_after <= now {
             return Err(Error::Expired { path, not_after });
         }
-        Ok(Self {
-            key: Arc::new(key),
-            not_after,
-        })
+        Ok(Self { key: Arc::new(key), not_after })
     }
 
     /// Makes one in memory, for a first try: it speaks for localhost only and
@@ -164,25 +144,19 @@ impl Certificate {
             rcgen::SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
         ]);
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "nfs-mount-guard, self-signed");
+        params.distinguished_name.push(rcgen::DnType::CommonName, "nfs-mount-guard, self-signed");
         params.not_before = now - time::Duration::hours(1);
         params.not_after = not_after;
         let key_pair = rcgen::KeyPair::generate()?;
         let certificate = params.self_signed(&key_pair)?;
         let key = PrivateKeyDer::Pkcs8(key_pair.serialize_der().into());
         let key = provider().key_provider.load_private_key(key)?;
-        Ok(Self {
-            key: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)),
-            not_after,
-        })
+        Ok(Self { key: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)), not_after })
     }
 }
 
 fn not_after(certificate: &CertificateDer<'_>) -> Result<OffsetDateTime, String> {
-    let (_, parsed) =
-        x509_parser::parse_x509_certificate(certificate).map_err(|error| error.to_string())?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(|error| error.to_string())?;
     Ok(parsed.validity().not_after.to_datetime())
 }
 

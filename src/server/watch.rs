@@ -1,6 +1,6 @@
 //! Watching a folder, for a certificate or a policy that is swapped.
 //!
-//! A volume made from a Secret or a ConfigMap never changes a file: kubelet
+//! A volume made from a Secret or a `ConfigMap` never changes a file: kubelet
 //! writes a new folder and renames the link `..data` to it. So the folder is
 //! watched and not the file, and it is looked at now and then all the same,
 //! for file systems that send no events.
@@ -43,10 +43,7 @@ impl FolderWatch {
         if let Err(error) = &watcher {
             tracing::warn!(folder = %folder.display(), %error, "cannot watch the folder; it is looked at every 20 s");
         }
-        Self {
-            _watcher: watcher.ok(),
-            events,
-        }
+        Self { _watcher: watcher.ok(), events }
     }
 
     /// Waits until the folder is worth a look.

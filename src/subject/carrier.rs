@@ -59,9 +59,7 @@ impl<'m> Carrier<'m> {
 
     /// Whether not a single option stands here.
     pub fn is_empty(&self) -> bool {
-        self.elements
-            .iter()
-            .all(|element| element.bytes().all(|byte| byte == b','))
+        self.elements.iter().all(|element| element.bytes().all(|byte| byte == b','))
     }
 }
 
@@ -81,11 +79,7 @@ pub(crate) fn carriers<'m>(
     let mut carriers = vec![Carrier {
         place: Place::MountOptions(kind),
         form: Form::List,
-        elements: list
-            .unwrap_or_default()
-            .iter()
-            .map(|element| &**element)
-            .collect(),
+        elements: list.unwrap_or_default().iter().map(|element| &**element).collect(),
         present: list.is_some(),
         in_force: driver.mount_options == MountOptionsUse::Used,
         role: None,
@@ -106,18 +100,16 @@ pub(crate) fn carriers<'m>(
     let (map, place): (_, fn(String) -> Place) = match kind {
         Kind::StorageClass => (manifest.parameters.as_ref(), Place::Parameter),
         Kind::PersistentVolume => match spec {
-            Some(spec) if spec.csi.is_some() => (
-                spec.csi.as_ref().and_then(|csi| csi.volume_attributes.as_ref()),
-                Place::VolumeAttribute,
-            ),
-            Some(spec) => (
-                spec.flex_volume.as_ref().and_then(|flex| flex.options.as_ref()),
-                Place::FlexOption,
-            ),
+            Some(spec) if spec.csi.is_some() => {
+                (spec.csi.as_ref().and_then(|csi| csi.volume_attributes.as_ref()), Place::VolumeAttribute)
+            }
+            Some(spec) => {
+                (spec.flex_volume.as_ref().and_then(|flex| flex.options.as_ref()), Place::FlexOption)
+            }
             None => (None, Place::VolumeAttribute),
         },
     };
-    for (key, value) in map.into_iter().flat_map(|map| map.iter()) {
+    for (key, value) in map.into_iter().flat_map(super::manifest::StringMap::iter) {
         let Some(found) = carrier_key(driver, kind, key) else {
             continue;
         };

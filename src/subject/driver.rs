@@ -200,19 +200,15 @@ pub struct Addition {
 
 /// Every row, the more particular ones first.
 pub fn drivers() -> impl Iterator<Item = &'static Driver> {
-    upstream::DRIVERS
-        .iter()
-        .chain(cloud::DRIVERS)
-        .chain(nas::DRIVERS)
-        .chain(block::DRIVERS)
-        .copied()
+    upstream::DRIVERS.iter().chain(cloud::DRIVERS).chain(nas::DRIVERS).chain(block::DRIVERS).copied()
 }
 
 /// The row for a name, exact names before patterns; `None` for a driver nobody
 /// has described.
 pub fn find(name: &str) -> Option<&'static Driver> {
     EXACT.get(name).copied().or_else(|| {
-        drivers().find(|driver| driver.names.iter().any(|pattern| pattern.contains('*') && glob(pattern, name)))
+        drivers()
+            .find(|driver| driver.names.iter().any(|pattern| pattern.contains('*') && glob(pattern, name)))
     })
 }
 
@@ -222,19 +218,12 @@ pub fn in_tree_nfs() -> &'static Driver {
 }
 
 /// The row that stands for a driver nobody has described.
-pub static UNKNOWN: Driver = Driver {
-    title: "an unknown driver",
-    nfs: Nfs::Depends,
-    carriers: GENERIC_CARRIERS,
-    ..PLAIN
-};
+pub static UNKNOWN: Driver =
+    Driver { title: "an unknown driver", nfs: Nfs::Depends, carriers: GENERIC_CARRIERS, ..PLAIN };
 
 /// The row for a driver that the policy calls NFS.
-pub static DECLARED: Driver = Driver {
-    title: "a driver that the policy calls NFS",
-    carriers: GENERIC_CARRIERS,
-    ..PLAIN
-};
+pub static DECLARED: Driver =
+    Driver { title: "a driver that the policy calls NFS", carriers: GENERIC_CARRIERS, ..PLAIN };
 
 /// Keys that hold options with one driver or another; judged for `bg` where
 /// the driver is unknown.
@@ -247,42 +236,27 @@ const GENERIC_CARRIERS: &[CarrierKey] = &[
 ];
 
 pub(crate) const fn not_taken(key: &'static str) -> CarrierKey {
-    CarrierKey {
-        key,
-        on: On::Both,
-        role: Role::NotTaken,
-    }
+    CarrierKey { key, on: On::Both, role: Role::NotTaken }
 }
 
 pub(crate) const fn appended(key: &'static str, on: On) -> CarrierKey {
-    CarrierKey {
-        key,
-        on,
-        role: Role::AppendedLast,
-    }
+    CarrierKey { key, on, role: Role::AppendedLast }
 }
 
 pub(crate) const fn nfs_if(evidence: Evidence) -> Clue {
-    Clue {
-        evidence,
-        verdict: Nfs::Yes,
-    }
+    Clue { evidence, verdict: Nfs::Yes }
 }
 
 pub(crate) const fn not_nfs_if(evidence: Evidence) -> Clue {
-    Clue {
-        evidence,
-        verdict: Nfs::No,
-    }
+    Clue { evidence, verdict: Nfs::No }
 }
 
-static EXACT: LazyLock<std::collections::HashMap<&'static str, &'static Driver>> =
-    LazyLock::new(|| {
-        drivers()
-            .flat_map(|driver| driver.names.iter().map(move |name| (*name, driver)))
-            .filter(|(name, _)| !name.contains('*'))
-            .collect()
-    });
+static EXACT: LazyLock<std::collections::HashMap<&'static str, &'static Driver>> = LazyLock::new(|| {
+    drivers()
+        .flat_map(|driver| driver.names.iter().map(move |name| (*name, driver)))
+        .filter(|(name, _)| !name.contains('*'))
+        .collect()
+});
 
 /// Whether `text` matches `pattern`, in which each `*` stands for any text.
 /// Linear in the text for each star.

@@ -30,13 +30,7 @@ pub struct Token<'m> {
 impl<'m> Token<'m> {
     fn new(option: MountOption<'m>, site: Option<Site>, in_force: bool, driver: &Driver) -> Self {
         let is_drivers_own = driver.own_words.contains(&option.keyword());
-        Self {
-            verdict: mount::judge(&option),
-            option,
-            site,
-            in_force,
-            is_drivers_own,
-        }
+        Self { verdict: mount::judge(&option), option, site, in_force, is_drivers_own }
     }
 
     /// The catalog's row for it.
@@ -50,7 +44,7 @@ impl<'m> Token<'m> {
     }
 
     /// What is wrong with how it is written, if anything. The values of
-    /// SELinux's `context=` options may be quoted and hold blanks.
+    /// `SELinux`'s `context=` options may be quoted and hold blanks.
     pub fn malformation(&self) -> Option<Malformation> {
         let text = self.option.text();
         if text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'~')) && !text.starts_with('=') {
@@ -119,9 +113,7 @@ impl<'m> Options<'m> {
 
     /// As [`Self::effective`], for the functions of [`crate::nfs`].
     pub fn effective_options(&self) -> impl Iterator<Item = &MountOption<'m>> + Clone {
-        self.effective()
-            .filter(|token| !token.is_drivers_own)
-            .map(|token| &token.option)
+        self.effective().filter(|token| !token.is_drivers_own).map(|token| &token.option)
     }
 
     /// Whether the user gave a single option that reaches the mount.
@@ -158,10 +150,7 @@ pub(crate) fn lay_out<'m>(
     carriers: &[Carrier<'m>],
     facts: &Facts<'m>,
 ) -> (Options<'m>, &'static [&'static str]) {
-    let mut layout = Layout {
-        driver,
-        tokens: Vec::new(),
-    };
+    let mut layout = Layout { driver, tokens: Vec::new() };
     let mut first = Vec::new();
     let mut middle = Vec::new();
     let mut last = Vec::new();
@@ -180,11 +169,7 @@ pub(crate) fn lay_out<'m>(
     parts.append(&mut middle);
     let version = carriers.iter().find(|carrier| carrier.form == Form::Version);
     let given = parts.iter().chain(&last).any(|part| !part.tokens.is_empty());
-    let defaults = if given || wants_none {
-        &[][..]
-    } else {
-        defaults(driver.empty, version)
-    };
+    let defaults = if given || wants_none { &[][..] } else { defaults(driver.empty, version) };
     for option in defaults {
         parts.push(layout.driver_part(option));
     }
@@ -247,25 +232,15 @@ impl<'m> Layout<'m> {
             for piece in carrier.pieces(element) {
                 let piece_start = self.tokens.len();
                 if !piece.text.is_empty() {
-                    let site = Site {
-                        carrier: index,
-                        element: element_index,
-                        range: piece.range,
-                    };
+                    let site = Site { carrier: index, element: element_index, range: piece.range };
                     self.push(piece.text, Some(site), carrier.in_force);
                 }
                 if carrier.form == Form::SplitEverywhere {
-                    parts.push(Part {
-                        text: self.fold(piece.text),
-                        tokens: piece_start..self.tokens.len(),
-                    });
+                    parts.push(Part { text: self.fold(piece.text), tokens: piece_start..self.tokens.len() });
                 }
             }
             if matches!(carrier.form, Form::List | Form::Joined) {
-                parts.push(Part {
-                    text: self.fold(element),
-                    tokens: start..self.tokens.len(),
-                });
+                parts.push(Part { text: self.fold(element), tokens: start..self.tokens.len() });
             }
         }
         parts
@@ -276,21 +251,14 @@ impl<'m> Layout<'m> {
         for piece in option::split(options) {
             self.push(piece.text, None, true);
         }
-        Part {
-            text: options.into(),
-            tokens: start..self.tokens.len(),
-        }
+        Part { text: options.into(), tokens: start..self.tokens.len() }
     }
 
     fn version_part(&mut self, version: &str) -> Part<'m> {
         let text = format!("vers={version}");
         let option = MountOption::new(text.clone());
-        self.tokens
-            .push(Token::new(option, None, true, self.driver));
-        Part {
-            text: text.into(),
-            tokens: self.tokens.len() - 1..self.tokens.len(),
-        }
+        self.tokens.push(Token::new(option, None, true, self.driver));
+        Part { text: text.into(), tokens: self.tokens.len() - 1..self.tokens.len() }
     }
 
     fn add_additions(&mut self, facts: &Facts<'_>, parts: &mut Vec<Part<'m>>, last: &[Part<'m>]) {
@@ -314,13 +282,8 @@ impl<'m> Layout<'m> {
 
     fn push(&mut self, text: &'m str, site: Option<Site>, in_force: bool) {
         let option = MountOption::new(text);
-        let option = if self.driver.case == Case::Folded {
-            option.folded()
-        } else {
-            option
-        };
-        self.tokens
-            .push(Token::new(option, site, in_force, self.driver));
+        let option = if self.driver.case == Case::Folded { option.folded() } else { option };
+        self.tokens.push(Token::new(option, site, in_force, self.driver));
     }
 
     fn fold(&self, text: &'m str) -> Cow<'m, str> {

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 /// The annotation that kubelet reads instead of `spec.mountOptions` on an
 /// in-tree volume (kubernetes `pkg/volume/util`, `MountOptionFromSpec`).
@@ -126,7 +126,7 @@ pub struct Spec<'a> {
     pub nfs: Option<NfsSource<'a>>,
     /// A volume of a CSI driver.
     pub csi: Option<CsiSource<'a>>,
-    /// A volume of a FlexVolume script.
+    /// A volume of a `FlexVolume` script.
     pub flex_volume: Option<FlexSource<'a>>,
     /// A folder of the node.
     pub host_path: Option<IgnoredAny>,
@@ -150,7 +150,7 @@ pub struct Spec<'a> {
     pub gce_persistent_disk: Option<IgnoredAny>,
     /// An Azure block device.
     pub azure_disk: Option<IgnoredAny>,
-    /// An OpenStack block device.
+    /// An `OpenStack` block device.
     pub cinder: Option<IgnoredAny>,
     /// A vSphere block device.
     pub vsphere_volume: Option<IgnoredAny>,
@@ -158,10 +158,10 @@ pub struct Spec<'a> {
     pub portworx_volume: Option<IgnoredAny>,
     /// A Quobyte volume.
     pub quobyte: Option<IgnoredAny>,
-    /// A ScaleIO block device.
+    /// A `ScaleIO` block device.
     #[serde(rename = "scaleIO")]
     pub scale_io: Option<IgnoredAny>,
-    /// A StorageOS block device.
+    /// A `StorageOS` block device.
     pub storageos: Option<IgnoredAny>,
 }
 
@@ -236,7 +236,7 @@ pub struct FlexSource<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StringMap<'a>(pub Vec<(Text<'a>, Text<'a>)>);
 
-impl<'a> StringMap<'a> {
+impl StringMap<'_> {
     /// All pairs.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (&**key, &**value))
@@ -244,9 +244,7 @@ impl<'a> StringMap<'a> {
 
     /// The value of `key`, whatever its case: drivers fold their keys.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter()
-            .find(|(found, _)| found.eq_ignore_ascii_case(key))
-            .map(|(_, value)| value)
+        self.iter().find(|(found, _)| found.eq_ignore_ascii_case(key)).map(|(_, value)| value)
     }
 }
 

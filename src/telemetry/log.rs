@@ -70,10 +70,7 @@ impl Log {
             .event_format(EventFormat(format))
             .finish();
         tracing::subscriber::set_global_default(subscriber)?;
-        Ok(Self {
-            _worker: worker,
-            dropped,
-        })
+        Ok(Self { _worker: worker, dropped })
     }
 
     /// Counts the lines dropped so far.
@@ -84,11 +81,8 @@ impl Log {
 
 /// Logs a decision. Objects are never logged whole.
 pub fn decision(record: &Record<'_>, policy: &str, duration: Duration) {
-    let mut rules: Vec<String> = record
-        .findings
-        .iter()
-        .map(|judged| judged.finding.code.to_string())
-        .collect();
+    let mut rules: Vec<String> =
+        record.findings.iter().map(|judged| judged.finding.code.to_string()).collect();
     rules.dedup();
     rules.sort_unstable();
     rules.dedup();
@@ -154,16 +148,8 @@ fn json_line(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
     let metadata = event.metadata();
     writer.write_str("{\"timestamp\":\"")?;
     SystemTime.format_time(writer)?;
-    write!(
-        writer,
-        "\",\"level\":\"{}\",\"target\":\"{}\"",
-        metadata.level(),
-        metadata.target()
-    )?;
-    let mut fields = JsonFields {
-        writer,
-        result: Ok(()),
-    };
+    write!(writer, "\",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target())?;
+    let mut fields = JsonFields { writer, result: Ok(()) };
     event.record(&mut fields);
     fields.result?;
     writer.write_str("}\n")
@@ -177,9 +163,7 @@ struct JsonFields<'w, 'b> {
 
 impl JsonFields<'_, '_> {
     fn member(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.result = self
-            .result
-            .and_then(|()| write!(self.writer, ",\"{}\":{value}", field.name()));
+        self.result = self.result.and_then(|()| write!(self.writer, ",\"{}\":{value}", field.name()));
     }
 }
 
@@ -228,13 +212,7 @@ fn text_line(writer: &mut Writer<'_>, event: &Event<'_>, colour: bool) -> fmt::R
     let mut fields = TextFields::default();
     event.record(&mut fields);
     let time = time::OffsetDateTime::now_utc();
-    write!(
-        writer,
-        "{:02}:{:02}:{:02}Z ",
-        time.hour(),
-        time.minute(),
-        time.second()
-    )?;
+    write!(writer, "{:02}:{:02}:{:02}Z ", time.hour(), time.minute(), time.second())?;
     if event.metadata().target() == "decision" {
         return fields.decision(writer, colour);
     }
@@ -252,10 +230,7 @@ struct TextFields(Vec<(&'static str, String)>);
 
 impl TextFields {
     fn get(&self, name: &str) -> &str {
-        self.0
-            .iter()
-            .find(|(found, _)| *found == name)
-            .map_or("", |(_, value)| value)
+        self.0.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
     }
 
     fn decision(&self, writer: &mut Writer<'_>, colour: bool) -> fmt::Result {
@@ -278,12 +253,9 @@ impl TextFields {
             self.get("kind"),
             self.get("name")
         )?;
-        for (name, prefix) in [
-            ("driver", " of "),
-            ("user", " by "),
-            ("withheld", ", only observed: "),
-            ("error", ": "),
-        ] {
+        for (name, prefix) in
+            [("driver", " of "), ("user", " by "), ("withheld", ", only observed: "), ("error", ": ")]
+        {
             let value = self.get(name);
             if !value.is_empty() {
                 write!(writer, "{prefix}{value}")?;

@@ -104,9 +104,8 @@ pub struct Metrics {
 }
 
 /// Upper bounds of the duration histogram, in seconds.
-const DURATION_BUCKETS: [f64; 14] = [
-    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0,
-];
+const DURATION_BUCKETS: [f64; 14] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -164,11 +163,7 @@ impl Metrics {
             "Certificates loaded or refused",
             self.certificate_reloads.clone(),
         );
-        registry.register(
-            "policy_reloads",
-            "Policies loaded or refused",
-            self.policy_reloads.clone(),
-        );
+        registry.register("policy_reloads", "Policies loaded or refused", self.policy_reloads.clone());
         registry.register("policy_info", "The policy in use, by fingerprint", self.policy_info.clone());
         registry.register(
             "clients_refused",
@@ -207,10 +202,7 @@ impl Metrics {
             .inc();
         for judged in record.findings {
             self.findings
-                .get_or_create(&FindingLabels {
-                    rule: judged.finding.code,
-                    action: judged.action,
-                })
+                .get_or_create(&FindingLabels { rule: judged.finding.code, action: judged.action })
                 .inc();
         }
     }
@@ -233,11 +225,7 @@ impl Metrics {
 
     /// Counts a caller that was refused.
     pub fn client_refused(&self, reason: &'static str) {
-        self.clients_refused
-            .get_or_create(&ReasonLabel {
-                reason: Word(reason),
-            })
-            .inc();
+        self.clients_refused.get_or_create(&ReasonLabel { reason: Word(reason) }).inc();
     }
 
     /// Notes a certificate that was loaded, with its end in seconds since
@@ -259,7 +247,7 @@ impl Metrics {
         }
     }
 
-    /// All metrics in the OpenMetrics text format.
+    /// All metrics in the `OpenMetrics` text format.
     pub fn text(&self, log_dropped: u64) -> String {
         self.log_dropped.inner().store(log_dropped, Ordering::Relaxed);
         let mut text = String::new();

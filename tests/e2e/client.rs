@@ -44,9 +44,7 @@ impl Client {
     pub fn new(address: SocketAddr, certs: &Path, protocol: &str) -> Self {
         let pem = fs::read(certs.join("ca.crt")).expect("ca.crt");
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(&pem).expect("a certificate"))
-            .expect("a root");
+        roots.add(CertificateDer::from_pem_slice(&pem).expect("a certificate")).expect("a root");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -54,10 +52,7 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        Self {
-            connector: TlsConnector::from(Arc::new(config)),
-            address,
-        }
+        Self { connector: TlsConnector::from(Arc::new(config)), address }
     }
 
     /// One request on a connection of its own.
@@ -75,7 +70,8 @@ impl Client {
             tokio::spawn(connection);
             sender.send_request(request).await
         } else {
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.map_err(|e| fail(&e))?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(io).await.map_err(|e| fail(&e))?;
             tokio::spawn(connection);
             sender.send_request(request).await
         };
@@ -91,7 +87,9 @@ impl Client {
         let stream = TcpStream::connect(self.address).await.map_err(|e| fail(&e))?;
         let name = ServerName::try_from("localhost").expect("a name");
         let mut stream = self.connector.connect(name, stream).await.map_err(|e| fail(&e))?;
-        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).await.map_err(|e| fail(&e))?;
         stream.flush().await.map_err(|e| fail(&e))?;
         let _ = held.await;
@@ -111,10 +109,8 @@ pub fn request(
     content_type: Option<&str>,
     body: impl Into<Bytes>,
 ) -> Request<Full<Bytes>> {
-    let mut builder = Request::builder()
-        .method(method)
-        .uri(format!("https://localhost{path}"))
-        .header("host", "localhost");
+    let mut builder =
+        Request::builder().method(method).uri(format!("https://localhost{path}")).header("host", "localhost");
     if let Some(content_type) = content_type {
         builder = builder.header("content-type", content_type);
     }
@@ -135,14 +131,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 pub async fn status(address: SocketAddr, path: &str) -> Result<Reply, String> {
     let fail = |error: &dyn std::fmt::Display| error.to_string();
     let stream = TcpStream::connect(address).await.map_err(|e| fail(&e))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| fail(&e))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| fail(&e))?;
     tokio::spawn(connection);
-    let response = sender
-        .send_request(request(Method::GET, path, None, Bytes::new()))
-        .await
-        .map_err(|e| fail(&e))?;
+    let response =
+        sender.send_request(request(Method::GET, path, None, Bytes::new())).await.map_err(|e| fail(&e))?;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.map_err(|e| fail(&e))?.to_bytes().to_vec();
     Ok(Reply { status, body })

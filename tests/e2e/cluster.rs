@@ -36,14 +36,15 @@ pub struct Cluster {
     /// The running guard.
     pub guard: Guard,
     webhooks: Webhooks,
-    _processes: Vec<Process>,
+    /// Ended in this order.
+    processes: Vec<Process>,
 }
 
 /// A turn at the cluster that all tests share. It is started on a thread that
 /// lives as long as this process: some systems end children with the thread
 /// that started them.
 pub fn shared() -> Result<MutexGuard<'static, Cluster>, Missing> {
-    static CLUSTER: OnceLock<Mutex<Cluster>> = OnceLock::new();
+    static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
     let plane = control_plane()?;
     let cluster = CLUSTER.get_or_init(|| {
         let (sender, receiver) = mpsc::channel();
@@ -53,8 +54,10 @@ pub fn shared() -> Result<MutexGuard<'static, Cluster>, Missing> {
                 std::thread::park();
             }
         });
-        Mutex::new(receiver.recv().expect("a cluster"))
+        // The thread has said why when nothing comes.
+        receiver.recv().ok().map(Mutex::new)
     });
+    let cluster = cluster.as_ref().expect("the control plane starts");
     Ok(cluster.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -86,7 +89,7 @@ impl Cluster {
             "admin-token,admin,admin,\"system:masters\"\nprovisioner-token,system:serviceaccount:kube-system:provisioner,provisioner,\"system:masters\"\n",
         )
         .expect("tokens");
-        let api_process = Process::start(
+        let mut api_process = Process::start(
             &plane.kube_apiserver,
             &arguments(&[
                 format!("--etcd-servers=http://127.0.0.1:{etcd}"),
@@ -95,7 +98,7 @@ impl Cluster {
                 format!("--secure-port={api}"),
                 "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
                 format!("--service-account-signing-key-file={}", path("sa.key")),
-                format!("--service-account-key-file={}", path("sa.key")),
+                format!("--service-account-key-file={}", path("sa.pub")),
                 "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
                 format!("--token-auth-file={}", path("tokens.csv")),
                 "--authorization-mode=RBAC".to_owned(),
@@ -119,22 +122,22 @@ impl Cluster {
             "current-context": "test",
         });
         fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("kubeconfig");
-        let cluster = Self {
+        let mut cluster = Self {
             plane,
             folder,
             guard: Guard::start(guard_flags),
             webhooks: Webhooks::None,
-            _processes: vec![api_process, etcd_process],
+            processes: vec![etcd_process],
         };
         let deadline = Instant::now() + Duration::from_secs(60);
         while !cluster.kubectl(&["get", "--raw", "/readyz"], "").status.success() {
             assert!(
-                Instant::now() < deadline,
+                api_process.wait(Duration::from_millis(100)).is_none() && Instant::now() < deadline,
                 "kube-apiserver is not ready: {}",
                 fs::read_to_string(cluster.folder.path().join("apiserver.log")).unwrap_or_default()
             );
-            std::thread::sleep(Duration::from_millis(100));
         }
+        cluster.processes.insert(0, api_process);
         cluster
     }
 
@@ -170,14 +173,9 @@ impl Cluster {
 
     /// A stored object; `None` where there is none.
     pub fn get(&self, object: &Value) -> Option<Value> {
-        let output = self.kubectl(
-            &["get", objects::resource(object), objects::name(object), "-o", "json"],
-            "",
-        );
-        output
-            .status
-            .success()
-            .then(|| serde_json::from_slice(&output.stdout).expect("JSON"))
+        let output =
+            self.kubectl(&["get", objects::resource(object), objects::name(object), "-o", "json"], "");
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("JSON"))
     }
 
     /// Deletes an object, whatever holds it.
@@ -219,10 +217,8 @@ impl Cluster {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let probe = objects::class("probe", "nfs.csi.k8s.io", &["bg"]);
-            let output = self.kubectl(
-                &["create", "--dry-run=server", "-o", "json", "-f", "-"],
-                &probe.to_string(),
-            );
+            let output =
+                self.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &probe.to_string());
             let stored = String::from_utf8_lossy(&output.stdout).into_owned();
             let seen = match (output.status.success(), stored.contains("\"fg\"")) {
                 (true, true) => Webhooks::Both,
@@ -268,6 +264,7 @@ fn webhook_configurations(guard: &Guard) -> Vec<Value> {
 fn make_service_account_key(folder: &Path) {
     let key = rcgen::KeyPair::generate().expect("a key");
     fs::write(folder.join("sa.key"), key.serialize_pem()).expect("sa.key");
+    fs::write(folder.join("sa.pub"), key.public_key_pem()).expect("sa.pub");
 }
 
 /// A port that is free now. Another program may take it first, but hardly will.

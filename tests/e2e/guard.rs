@@ -44,9 +44,7 @@ impl Process {
 
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status();
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
     }
 
@@ -112,10 +110,11 @@ impl Guard {
 
     fn run(folder: TempDir, certs: PathBuf, listen: &str, extra: &[&str]) -> Self {
         let log = folder.path().join("log");
-        let mut args: Vec<OsString> = ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0", "--cert-dir"]
-            .iter()
-            .map(OsString::from)
-            .collect();
+        let mut args: Vec<OsString> =
+            ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0", "--cert-dir"]
+                .iter()
+                .map(OsString::from)
+                .collect();
         args.push(certs.clone().into());
         args.extend(extra.iter().map(OsString::from));
         let mut process = Process::start(&program(), &args, &log);
@@ -133,14 +132,7 @@ impl Guard {
             );
         };
         let port = |field: &str| listening[field].as_str().expect("an address").parse().expect("an address");
-        Self {
-            address: port("address"),
-            status: port("status"),
-            process,
-            certs,
-            log,
-            _folder: folder,
-        }
+        Self { address: port("address"), status: port("status"), process, certs, log, _folder: folder }
     }
 
     /// The events logged so far.

@@ -5,7 +5,19 @@
 //! Under `tests/run`, and with `CI=true`, a component that could be installed
 //! and is missing is a failure.
 
-#![allow(unreachable_pub, reason = "nothing imports a test program")]
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "a test may end by panicking, and nothing imports a test program"
+)]
 
 mod apiserver;
 mod client;

@@ -68,20 +68,12 @@ pub fn without_options(mut object: Value) -> Value {
 
 /// The object with the annotation that kubelet reads.
 pub fn annotated(object: Value, options: &str) -> Value {
-    with(
-        object,
-        "/metadata/annotations/volume.beta.kubernetes.io~1mount-options",
-        json!(options),
-    )
+    with(object, "/metadata/annotations/volume.beta.kubernetes.io~1mount-options", json!(options))
 }
 
 /// As a provisioner makes it.
 pub fn provisioned(object: Value) -> Value {
-    with(
-        object,
-        "/metadata/annotations/pv.kubernetes.io~1provisioned-by",
-        json!("nfs.csi.k8s.io"),
-    )
+    with(object, "/metadata/annotations/pv.kubernetes.io~1provisioned-by", json!("nfs.csi.k8s.io"))
 }
 
 /// The resource's name for kubectl.

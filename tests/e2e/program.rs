@@ -20,9 +20,7 @@ use crate::objects::class;
 
 /// Tests of the process.
 pub fn trials() -> Vec<Trial> {
-    let trial = |name: &str, test: fn() -> Result<(), Failed>| {
-        Trial::test(format!("program::{name}"), test)
-    };
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("program::{name}"), test);
     vec![
         trial("answers_over_both_http_versions", answers_over_both_http_versions),
         trial("answers_wrong_requests_with_the_right_codes", answers_wrong_requests),
@@ -110,7 +108,10 @@ fn shows_health_readiness_and_metrics() -> Result<(), Failed> {
     for (path, text) in [
         ("/healthz", "ok"),
         ("/readyz", "ok"),
-        ("/metrics", "nfs_mount_guard_requests_total{endpoint=\"validate\",kind=\"StorageClass\",operation=\"CREATE\",decision=\"deny\",dry_run=\"false\"} 1"),
+        (
+            "/metrics",
+            "nfs_mount_guard_requests_total{endpoint=\"validate\",kind=\"StorageClass\",operation=\"CREATE\",decision=\"deny\",dry_run=\"false\"} 1",
+        ),
         ("/metrics", "nfs_mount_guard_findings_total{rule=\"NMG001\",action=\"deny\"} 1"),
         ("/metrics", "nfs_mount_guard_request_duration_seconds_count 1"),
         ("/metrics", "nfs_mount_guard_certificate_not_after_seconds "),
@@ -143,7 +144,8 @@ fn publish(volume: &Path, certs: &Path, version: &str) {
 }
 
 fn make_certificates(folder: &Path) {
-    let made = run(&["certs", "generate", "--dns", "localhost,127.0.0.1", "--dir", &folder.display().to_string()]);
+    let made =
+        run(&["certs", "generate", "--dns", "localhost,127.0.0.1", "--dir", &folder.display().to_string()]);
     assert!(made.status.success(), "{made:?}");
 }
 
@@ -184,7 +186,8 @@ fn keeps_the_last_good_certificate() -> Result<(), Failed> {
     let event = guard.wait_for(|event| event["level"] == "ERROR");
     assert!(event["error"].as_str().is_some_and(|error| error.contains("tls.key")), "{event}");
     let client = Client::new(guard.address, &certs, "http/1.1");
-    let reply = block_on(client.post("/validate", review("u", "CREATE", &class("c", "nfs.csi.k8s.io", &["bg"]))))?;
+    let reply =
+        block_on(client.post("/validate", review("u", "CREATE", &class("c", "nfs.csi.k8s.io", &["bg"]))))?;
     assert_eq!(reply.status, 200);
     let metrics = String::from_utf8(block_on(status(guard.status, "/metrics"))?.body)?;
     assert!(metrics.contains("certificate_reloads_total{result=\"refused\"} 1"), "{metrics}");
@@ -232,7 +235,8 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
     make_certificates(&other);
     let missing = folder.path().join("missing").display().to_string();
     let no_key = variant("no-key", &|folder| fs::remove_file(folder.join("tls.key")).expect("removed"));
-    let garbage = variant("garbage", &|folder| fs::write(folder.join("tls.crt"), "garbage").expect("written"));
+    let garbage =
+        variant("garbage", &|folder| fs::write(folder.join("tls.crt"), "garbage").expect("written"));
     let empty = variant("empty", &|folder| fs::write(folder.join("tls.key"), "").expect("written"));
     let mismatch = variant("mismatch", &|folder| {
         fs::copy(other.join("tls.key"), folder.join("tls.key")).expect("a copy");
@@ -250,7 +254,11 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
         (vec!["--cert-dir", &mismatch], 3, "does not belong"),
         (vec!["--cert-dir", &expired], 3, "renew it"),
         (vec!["--cert-dir", &good, "--listen", &taken], 2, "--listen"),
-        (vec!["--cert-dir", &good, "--listen", "127.0.0.1:0", "--status-listen", &taken], 2, "--status-listen"),
+        (
+            vec!["--cert-dir", &good, "--listen", "127.0.0.1:0", "--status-listen", &taken],
+            2,
+            "--status-listen",
+        ),
         (vec!["--cert-dir", &good, "--listen", "nonsense"], 2, "--listen"),
         (vec!["--cert-dir", &good, "--self-signed"], 2, "cannot be used with"),
         (vec![], 2, "--self-signed"),
@@ -291,10 +299,12 @@ fn keeps_its_authority() -> Result<(), Failed> {
         let mode = fs::metadata(folder.path().join(key))?.permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{key}");
     }
-    let output = run(&["certs", "generate", "--dir", &folder.path().display().to_string(), "--dns", "not a name"]);
+    let output =
+        run(&["certs", "generate", "--dir", &folder.path().display().to_string(), "--dns", "not a name"]);
     assert_eq!(output.status.code(), Some(2));
     fs::remove_file(folder.path().join("ca.key"))?;
-    let output = run(&["certs", "generate", "--dir", &folder.path().display().to_string(), "--dns", "localhost"]);
+    let output =
+        run(&["certs", "generate", "--dir", &folder.path().display().to_string(), "--dns", "localhost"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("without its key"));
     Ok(())
@@ -343,7 +353,8 @@ fn sheds_what_is_too_much() -> Result<(), Failed> {
         }
         drop(sender);
         slow.abort();
-        let metrics = String::from_utf8(status(guard.status, "/metrics").await?.body).map_err(|e| e.to_string())?;
+        let metrics =
+            String::from_utf8(status(guard.status, "/metrics").await?.body).map_err(|e| e.to_string())?;
         assert!(!metrics.contains("nfs_mount_guard_shed_total 0"), "{metrics}");
         Ok::<(), String>(())
     })?;

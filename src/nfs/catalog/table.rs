@@ -85,10 +85,8 @@ const FLAVOURS: &[&str] = &["none", "null", "sys", "krb5", "krb5i", "krb5p"];
 const NO_LOCK_MANAGER: &str = "NFSv4 has locks of its own and the kernel masks the option out";
 
 /// `x-` and `X-` words.
-pub(super) static PRIVATE: Entry = fstab(
-    Word::Private,
-    "a private word of some program; mount(8) keeps it to itself",
-);
+pub(super) static PRIVATE: Entry =
+    fstab(Word::Private, "a private word of some program; mount(8) keeps it to itself");
 
 /// `X-mount.` words without a row of their own.
 pub(super) static X_MOUNT: Entry = entry(
@@ -261,4 +259,3 @@ pub(super) static ENTRIES: phf::OrderedMap<&'static str, Entry> = phf::phf_order
     "X-mount.mkdir" => fstab(Word::Private, "the mount point is made when it is missing; kubelet and drivers make it themselves"),
     "x-mount.mkdir" => fstab(Word::Private, "the mount point is made when it is missing; kubelet and drivers make it themselves"),
 };
-

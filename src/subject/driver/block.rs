@@ -5,10 +5,7 @@ use super::{Driver, Nfs, PLAIN};
 
 pub(super) static DRIVERS: &[&Driver] = &[&NODE, &IN_TREE, &CLOUD_DISKS, &BLOCK, &OTHER_FILE_SYSTEMS];
 
-const NOT_NFS: Driver = Driver {
-    nfs: Nfs::No,
-    ..PLAIN
-};
+const NOT_NFS: Driver = Driver { nfs: Nfs::No, ..PLAIN };
 
 static NODE: Driver = Driver {
     names: &[

@@ -1,42 +1,20 @@
 //! Rows of the cloud providers' file services.
 
 use super::{
-    Addition, Case, CarrierKey, Driver, Empty, Evidence, Join, Nfs, On, PLAIN, Role, appended,
-    nfs_if, not_nfs_if,
+    Addition, CarrierKey, Case, Driver, Empty, Evidence, Join, Nfs, On, PLAIN, Role, appended, nfs_if,
+    not_nfs_if,
 };
 
 pub(super) static DRIVERS: &[&Driver] = &[
-    &AWS_EFS,
-    &AZURE_FILE,
-    &AZURE_BLOB,
-    &GOOGLE_FILESTORE,
-    &ALIBABA_NAS,
-    &TENCENT_CFS,
-    &ORACLE_FSS,
-    &HUAWEI_SFS,
-    &HUAWEI_EVEREST,
-    &IBM_FILE,
-    &DIGITALOCEAN_NFS,
-    &OPENSTACK_MANILA,
+    &AWS_EFS, &AZURE_FILE, &AZURE_BLOB, &GOOGLE_FILESTORE, &ALIBABA_NAS, &TENCENT_CFS, &ORACLE_FSS,
+    &HUAWEI_SFS, &HUAWEI_EVEREST, &IBM_FILE, &DIGITALOCEAN_NFS, &OPENSTACK_MANILA,
 ];
 
-const EFS_DEFAULTS: &[&str] = &[
-    "nfsvers=4.1",
-    "rsize=1048576",
-    "wsize=1048576",
-    "hard",
-    "timeo=600",
-    "retrans=2",
-    "noresvport",
-];
+const EFS_DEFAULTS: &[&str] =
+    &["nfsvers=4.1", "rsize=1048576", "wsize=1048576", "hard", "timeo=600", "retrans=2", "noresvport"];
 
 const fn unless(options: &'static str, unless: &'static [&'static str]) -> Addition {
-    Addition {
-        options,
-        unless,
-        first: false,
-        when: None,
-    }
+    Addition { options, unless, first: false, when: None }
 }
 
 static AWS_EFS: Driver = Driver {
@@ -45,10 +23,7 @@ static AWS_EFS: Driver = Driver {
     case: Case::Folded,
     empty: Empty::DriverDefaults(EFS_DEFAULTS),
     adds: &[
-        unless(
-            "nfsvers=4.1",
-            &["vers", "nfsvers", "v4", "v4.0", "v4.1", "minorversion"],
-        ),
+        unless("nfsvers=4.1", &["vers", "nfsvers", "v4", "v4.0", "v4.1", "minorversion"]),
         unless("rsize=1048576", &["rsize"]),
         unless("wsize=1048576", &["wsize"]),
         unless("hard", &["soft", "hard"]),
@@ -57,29 +32,9 @@ static AWS_EFS: Driver = Driver {
         unless("noresvport", &["noresvport", "resvport"]),
     ],
     own_words: &[
-        "tls",
-        "iam",
-        "accesspoint",
-        "awsprofile",
-        "awscredsuri",
-        "crossaccount",
-        "mounttargetip",
-        "stunnel_log_level",
-        "stunnel",
-        "notls",
-        "az",
-        "region",
-        "ocsp",
-        "noocsp",
-        "cafile",
-        "verify",
-        "rolearn",
-        "jwtpath",
-        "fsap",
-        "netns",
-        "nos3readcache",
-        "nostunnel",
-        "tlsport",
+        "tls", "iam", "accesspoint", "awsprofile", "awscredsuri", "crossaccount", "mounttargetip",
+        "stunnel_log_level", "stunnel", "notls", "az", "region", "ocsp", "noocsp", "cafile", "verify",
+        "rolearn", "jwtpath", "fsap", "netns", "nos3readcache", "nostunnel", "tlsport",
     ],
     advice: "every element is lower-cased, so BG is bg; mount.efs adds timeouts where none are given and hard unless it sees hard or soft, so softerr loses",
     source: "aws-efs-csi-driver pkg/driver/node.go; efs-utils efs_utils_common/mount_options.py",
@@ -96,10 +51,7 @@ static AZURE_FILE: Driver = Driver {
     ],
     join: Join::Sorted,
     case: Case::Kept,
-    adds: &[
-        unless("vers=4,minorversion=1,sec=sys", &[]),
-        unless("noresvport", &["noresvport", "resvport"]),
-    ],
+    adds: &[unless("vers=4,minorversion=1,sec=sys", &[]), unless("noresvport", &["noresvport", "resvport"])],
     advice: "the driver names the version itself: a vers= or nfsvers= of the user's makes every mount fail",
     source: "azurefile-csi-driver pkg/azurefile/nodeserver.go",
     ..PLAIN
@@ -122,10 +74,7 @@ static AZURE_BLOB: Driver = Driver {
 static GOOGLE_FILESTORE: Driver = Driver {
     names: &["filestore.csi.storage.gke.io", "*.filestore.csi.storage.gke.io"],
     title: "Google Filestore CSI driver",
-    carriers: &[
-        appended("mount-options", On::Class),
-        appended("mountOptions", On::Volume),
-    ],
+    carriers: &[appended("mount-options", On::Class), appended("mountOptions", On::Volume)],
     case: Case::Kept,
     advice: "the class parameter mount-options comes after mountOptions, and nothing checks it",
     source: "gcp-filestore-csi-driver pkg/csi_driver/node.go",
@@ -136,27 +85,13 @@ static ALIBABA_NAS: Driver = Driver {
     names: &["nasplugin.csi.alibabacloud.com", "alicloud/nas"],
     title: "Alibaba Cloud NAS CSI driver",
     carriers: &[
-        CarrierKey {
-            key: "options",
-            on: On::Both,
-            role: Role::First,
-        },
-        CarrierKey {
-            key: "vers",
-            on: On::Both,
-            role: Role::Version,
-        },
+        CarrierKey { key: "options", on: On::Both, role: Role::First },
+        CarrierKey { key: "vers", on: On::Both, role: Role::Version },
     ],
     case: Case::Kept,
     empty: Empty::DriverDefaultsByVersion(
         &[
-            "nolock",
-            "proto=tcp",
-            "rsize=1048576",
-            "wsize=1048576",
-            "hard",
-            "timeo=600",
-            "retrans=2",
+            "nolock", "proto=tcp", "rsize=1048576", "wsize=1048576", "hard", "timeo=600", "retrans=2",
             "noresvport",
         ],
         &["noresvport"],
@@ -171,25 +106,12 @@ static TENCENT_CFS: Driver = Driver {
     names: &["com.tencent.cloud.csi.cfs", "com.tencent.cloud.csi.tcfs.*"],
     title: "Tencent Cloud CFS CSI driver",
     carriers: &[
-        CarrierKey {
-            key: "options",
-            on: On::Both,
-            role: Role::First,
-        },
-        CarrierKey {
-            key: "vers",
-            on: On::Both,
-            role: Role::Version,
-        },
+        CarrierKey { key: "options", on: On::Both, role: Role::First },
+        CarrierKey { key: "vers", on: On::Both, role: Role::Version },
     ],
     case: Case::Kept,
     adds: &[
-        Addition {
-            options: "noresvport",
-            unless: &[],
-            first: false,
-            when: Some(Evidence::Key("fsid")),
-        },
+        Addition { options: "noresvport", unless: &[], first: false, when: Some(Evidence::Key("fsid")) },
         Addition {
             options: "nolock,proto=tcp",
             unless: &[],
@@ -239,11 +161,7 @@ static HUAWEI_EVEREST: Driver = Driver {
 };
 
 static IBM_FILE: Driver = Driver {
-    names: &[
-        "vpc.file.csi.ibm.io",
-        "vpc-file-pool.csi.ibm.io",
-        "ibm.io/ibmc-file",
-    ],
+    names: &["vpc.file.csi.ibm.io", "vpc-file-pool.csi.ibm.io", "ibm.io/ibmc-file"],
     title: "IBM Cloud File Storage",
     source: "IBM Cloud documentation; its source was not read",
     ..PLAIN

@@ -1,26 +1,13 @@
 //! Rows of the storage vendors' drivers.
 
 use super::{
-    Case, CarrierKey, Driver, Empty, Evidence, MountOptionsUse, Nfs, On, PLAIN, Role, appended,
-    nfs_if, not_nfs_if, not_taken,
+    CarrierKey, Case, Driver, Empty, Evidence, MountOptionsUse, Nfs, On, PLAIN, Role, appended, nfs_if,
+    not_nfs_if, not_taken,
 };
 
 pub(super) static DRIVERS: &[&Driver] = &[
-    &QCFS,
-    &TRIDENT,
-    &POWERSCALE,
-    &POWERSTORE,
-    &UNITY,
-    &HPE,
-    &SYNOLOGY,
-    &TRUENAS,
-    &HUAWEI,
-    &PURE,
-    &PORTWORX,
-    &NUTANIX,
-    &VSPHERE,
-    &QNAP,
-    &VAST,
+    &QCFS, &TRIDENT, &POWERSCALE, &POWERSTORE, &UNITY, &HPE, &SYNOLOGY, &TRUENAS, &HUAWEI, &PURE, &PORTWORX,
+    &NUTANIX, &VSPHERE, &QNAP, &VAST,
 ];
 
 const FILE_OR_BLOCK: &[super::Clue] = &[
@@ -48,13 +35,7 @@ static TRIDENT: Driver = Driver {
         not_nfs_if(Evidence::Value("nasType", &["smb"])),
         nfs_if(Evidence::Value(
             "backendType",
-            &[
-                "ontap-nas*",
-                "azure-netapp-files*",
-                "google-cloud-netapp-volumes*",
-                "gcp-cvs*",
-                "aws-cvs*",
-            ],
+            &["ontap-nas*", "azure-netapp-files*", "google-cloud-netapp-volumes*", "gcp-cvs*", "aws-cvs*"],
         )),
         not_nfs_if(Evidence::Value("backendType", &["ontap-san*", "solidfire-san*", "eseries*"])),
         nfs_if(Evidence::Value("protocol", &["file"])),
@@ -101,11 +82,7 @@ static HPE: Driver = Driver {
     title: "HPE CSI driver; NFS by its own NFS server",
     nfs: Nfs::No,
     clues: &[nfs_if(Evidence::Value("nfsResources", &["true"]))],
-    carriers: &[CarrierKey {
-        key: "nfsMountOptions",
-        on: On::Both,
-        role: Role::Sole,
-    }],
+    carriers: &[CarrierKey { key: "nfsMountOptions", on: On::Both, role: Role::Sole }],
     mount_options: MountOptionsUse::NotUsed,
     case: Case::Kept,
     empty: Empty::DriverDefaults(&["nolock", "vers=4"]),

@@ -1,8 +1,8 @@
 //! Rows of what Kubernetes and its SIGs ship, and of their forks.
 
 use super::{
-    Case, CarrierKey, Driver, Evidence, Join, MountOptionsUse, Nfs, On, PLAIN, Role,
-    appended, nfs_if, not_nfs_if, not_taken,
+    CarrierKey, Case, Driver, Evidence, Join, MountOptionsUse, Nfs, On, PLAIN, Role, appended, nfs_if,
+    not_nfs_if, not_taken,
 };
 
 /// What kubelet does with `spec.nfs`.
@@ -16,18 +16,17 @@ pub(super) static IN_TREE_NFS: Driver = Driver {
     ..PLAIN
 };
 
-pub(super) static DRIVERS: &[&Driver] = &[&IN_TREE_NFS, &NFS_CSI, &NFS_SUBDIR, &NFS_GANESHA, &EFS_PROVISIONER, &CEPH_NFS, &ROOK_NFS, &LONGHORN, &OPENEBS_NFS, &DEMOCRATIC];
+pub(super) static DRIVERS: &[&Driver] = &[
+    &IN_TREE_NFS, &NFS_CSI, &NFS_SUBDIR, &NFS_GANESHA, &EFS_PROVISIONER, &CEPH_NFS, &ROOK_NFS, &LONGHORN,
+    &OPENEBS_NFS, &DEMOCRATIC,
+];
 
 static NFS_CSI: Driver = Driver {
     names: &["nfs.csi.k8s.io", "nfs*.csi.k8s.io"],
     title: "csi-driver-nfs, also under a name of one's own",
     carriers: &[
         appended("mountOptions", On::Volume),
-        CarrierKey {
-            key: "mountOptions",
-            on: On::Class,
-            role: Role::NotTaken,
-        },
+        CarrierKey { key: "mountOptions", on: On::Class, role: Role::NotTaken },
     ],
     case: Case::Kept,
     advice: "volumeAttributes.mountOptions comes last and wins; a class parameter of that name is refused by the driver",
@@ -51,17 +50,9 @@ static NFS_SUBDIR: Driver = Driver {
 };
 
 static NFS_GANESHA: Driver = Driver {
-    names: &[
-        "example.com/nfs",
-        "cluster.local/*nfs-server-provisioner*",
-        "cluster.local/*nfs-ganesha*",
-    ],
+    names: &["example.com/nfs", "cluster.local/*nfs-server-provisioner*", "cluster.local/*nfs-ganesha*"],
     title: "nfs-ganesha-server-and-external-provisioner",
-    carriers: &[CarrierKey {
-        key: "mountOptions",
-        on: On::Class,
-        role: Role::WhenListEmpty,
-    }],
+    carriers: &[CarrierKey { key: "mountOptions", on: On::Class, role: Role::WhenListEmpty }],
     join: Join::Sorted,
     case: Case::Kept,
     advice: "the class parameter mountOptions ends in the volume's legacy annotation; use the class's own mountOptions",
@@ -108,20 +99,10 @@ static LONGHORN: Driver = Driver {
         nfs_if(Evidence::AccessMode("ReadWriteMany")),
         not_nfs_if(Evidence::NoAccessMode("ReadWriteMany")),
     ],
-    carriers: &[CarrierKey {
-        key: "nfsOptions",
-        on: On::Both,
-        role: Role::Sole,
-    }],
+    carriers: &[CarrierKey { key: "nfsOptions", on: On::Both, role: Role::Sole }],
     mount_options: MountOptionsUse::NotUsed,
     case: Case::Kept,
-    empty: super::Empty::DriverDefaults(&[
-        "vers=4.1",
-        "noresvport",
-        "timeo=600",
-        "retrans=5",
-        "softerr",
-    ]),
+    empty: super::Empty::DriverDefaults(&["vers=4.1", "noresvport", "timeo=600", "retrans=5", "softerr"]),
     advice: "nfsOptions replaces all of the driver's own options, softerr among them, and nothing checks it",
     source: "longhorn-manager csi/node_server.go; Longhorn documentation of nfsOptions",
     ..PLAIN

@@ -35,12 +35,7 @@ const FILLED: &[&str] = &["fg", "timeo=600", "retrans=2"];
 fn cases() -> Vec<Case> {
     use Fate::{Annotated, AsSent, Refused, Stored};
     const NFS: &str = "nfs.csi.k8s.io";
-    let case = |name, object, both, validating| Case {
-        name,
-        object,
-        both,
-        validating,
-    };
+    let case = |name, object, both, validating| Case { name, object, both, validating };
     vec![
         case(
             "bg_behind_a_comma_in_one_element",
@@ -216,7 +211,11 @@ fn cases() -> Vec<Case> {
         case(
             "azure_files_with_a_version_beside_the_drivers_own",
             with(
-                class("azure-version", "file.csi.azure.com", &["fg", "timeo=600", "retrans=2", "nfsvers=4.1"]),
+                class(
+                    "azure-version",
+                    "file.csi.azure.com",
+                    &["fg", "timeo=600", "retrans=2", "nfsvers=4.1"],
+                ),
                 "/parameters",
                 json!({"protocol": "nfs"}),
             ),
@@ -247,15 +246,8 @@ fn cases() -> Vec<Case> {
             "an_empty_list_of_alibaba_keeps_the_drivers_own_options",
             without_options(class("alibaba", "nasplugin.csi.alibabacloud.com", &[])),
             Stored(&[
-                "nolock",
-                "proto=tcp",
-                "rsize=1048576",
-                "wsize=1048576",
-                "hard",
-                "timeo=600",
-                "retrans=2",
-                "noresvport",
-                "fg",
+                "nolock", "proto=tcp", "rsize=1048576", "wsize=1048576", "hard", "timeo=600", "retrans=2",
+                "noresvport", "fg",
             ]),
             Refused(&["NMG002"]),
         ),
@@ -325,7 +317,11 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "another_host_answers",
-            class("mounthost", NFS, &["vers=3", "fg", "timeo=600", "retrans=2", "mounthost=evil.example.com"]),
+            class(
+                "mounthost",
+                NFS,
+                &["vers=3", "fg", "timeo=600", "retrans=2", "mounthost=evil.example.com"],
+            ),
             Refused(&["NMG019"]),
             Refused(&["NMG019"]),
         ),
@@ -376,10 +372,9 @@ fn check(cluster: &Cluster, object: &Value, fate: &Fate) -> Result<(), Failed> {
         return Err(format!("it was not stored: {said}").into());
     };
     match fate {
-        Fate::Stored(wanted) => expect(
-            options(stored).as_deref().unwrap_or_default() == *wanted,
-            &format!("wanted {wanted:?}"),
-        ),
+        Fate::Stored(wanted) => {
+            expect(options(stored).as_deref().unwrap_or_default() == *wanted, &format!("wanted {wanted:?}"))
+        }
         Fate::Annotated(wanted) => {
             expect(annotation(stored) == Some(wanted), &format!("wanted {wanted:?}"))?;
             expect(options(stored) == options(object), "the list was touched")
@@ -394,9 +389,8 @@ fn check(cluster: &Cluster, object: &Value, fate: &Fate) -> Result<(), Failed> {
 /// The codes of the rules that kubectl prints, each once, in order.
 fn refusals(said: &str) -> Vec<&str> {
     let causes = said.lines().filter(|line| !line.starts_with("Warning:"));
-    let mut codes: Vec<&str> = causes
-        .flat_map(|line| line.match_indices("NMG").map(|(at, _)| &line[at..at + 6]))
-        .collect();
+    let mut codes: Vec<&str> =
+        causes.flat_map(|line| line.match_indices("NMG").map(|(at, _)| &line[at..at + 6])).collect();
     codes.sort_unstable();
     codes.dedup();
     codes

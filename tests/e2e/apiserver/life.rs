@@ -20,17 +20,7 @@ fn store_before(cluster: &mut Cluster, object: &Value) {
 }
 
 fn patch(cluster: &Cluster, object: &Value, patch: &Value) -> std::process::Output {
-    cluster.kubectl(
-        &[
-            "patch",
-            resource(object),
-            name(object),
-            "--type=merge",
-            "-p",
-            &patch.to_string(),
-        ],
-        "",
-    )
+    cluster.kubectl(&["patch", resource(object), name(object), "--type=merge", "-p", &patch.to_string()], "")
 }
 
 /// Tests of what happens to objects over time.
@@ -64,7 +54,12 @@ pub fn trials() -> Vec<Trial> {
             cluster.use_webhooks(Webhooks::Both);
             let output = cluster.kubectl(
                 &[
-                    "patch", "persistentvolume", "old-status", "--subresource=status", "--type=merge", "-p",
+                    "patch",
+                    "persistentvolume",
+                    "old-status",
+                    "--subresource=status",
+                    "--type=merge",
+                    "-p",
                     "{\"status\":{\"phase\":\"Available\"}}",
                 ],
                 "",
@@ -79,7 +74,10 @@ pub fn trials() -> Vec<Trial> {
             cluster.use_webhooks(Webhooks::Validating);
             let change = json!({"mountOptions": ["nfsvers=4.1", "fg", "timeo=600", "retrans=2", "hard,bg"]});
             let output = patch(cluster, &object, &change);
-            assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("NMG001"), "{output:?}");
+            assert!(
+                !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("NMG001"),
+                "{output:?}"
+            );
             cluster.use_webhooks(Webhooks::Both);
             let output = patch(cluster, &object, &change);
             assert!(output.status.success(), "{output:?}");
@@ -139,25 +137,35 @@ pub fn trials() -> Vec<Trial> {
         super::trial("a_webhook_that_adds_bg_again_does_not_win", |cluster| {
             cluster.use_webhooks(Webhooks::Both);
             let adder = Adder::start(cluster);
-            for (reinvocation, suffix) in [("Never", "never"), ("IfNeeded", "if-needed")] {
-                adder.register(cluster, reinvocation);
-                let object = class(&format!("other-mutator-{suffix}"), "nfs.csi.k8s.io", &["nfsvers=4.1"]);
-                let output = cluster.kubectl(&["create", "-f", "-"], &object.to_string());
-                match cluster.get(&object) {
-                    Some(stored) => {
-                        let stored = options(&stored).expect("options");
-                        assert!(!stored.iter().any(|option| option.contains("bg")), "{stored:?}");
-                        assert!(stored.iter().any(|option| option == "marked"), "{stored:?}");
+            let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                for (reinvocation, suffix) in [("Never", "never"), ("IfNeeded", "if-needed")] {
+                    adder.register(cluster, reinvocation);
+                    let object =
+                        class(&format!("other-mutator-{suffix}"), "nfs.csi.k8s.io", &["nfsvers=4.1"]);
+                    let output = cluster.kubectl(&["create", "-f", "-"], &object.to_string());
+                    match cluster.get(&object) {
+                        Some(stored) => {
+                            let stored = options(&stored).expect("options");
+                            assert!(!stored.iter().any(|option| option.contains("bg")), "{stored:?}");
+                            assert!(stored.iter().any(|option| option == "marked"), "{stored:?}");
+                        }
+                        None => {
+                            assert!(String::from_utf8_lossy(&output.stderr).contains("NMG001"), "{output:?}");
+                        }
                     }
-                    None => assert!(String::from_utf8_lossy(&output.stderr).contains("NMG001"), "{output:?}"),
+                    cluster.delete(&object);
                 }
-                cluster.delete(&object);
+            }));
+            // The other tests share the cluster.
+            Adder::unregister(cluster);
+            if let Err(panic) = tried {
+                std::panic::resume_unwind(panic);
             }
-            adder.unregister(cluster);
             Ok(())
         }),
         super::trial("a_dead_guard_holds_up_nfs_under_fail_and_lets_it_pass_under_ignore", |cluster| {
-            let mut plane = Cluster::start(crate::component::control_plane().map_err(|missing| missing.reason)?, &[]);
+            let mut plane =
+                Cluster::start(crate::component::control_plane().map_err(|missing| missing.reason)?, &[]);
             plane.register(Webhooks::Both, |_| {});
             plane.guard.process.signal("KILL");
             let object = provisioned(csi_volume("while-dead", "nfs.csi.k8s.io", &["nfsvers=4.1"]));
@@ -184,12 +192,14 @@ pub fn trials() -> Vec<Trial> {
                     "path": "/webhooks/0/clientConfig/url",
                     "value": format!("https://127.0.0.1:{port}/validate"),
                 }]);
-                cluster.must(&["patch", kind, "nfs-mount-guard", "--type=json", "-p", &change.to_string()], "");
+                cluster
+                    .must(&["patch", kind, "nfs-mount-guard", "--type=json", "-p", &change.to_string()], "");
             }
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
             let object = class("ignored", "nfs.csi.k8s.io", &["bg"]);
             while std::time::Instant::now() < deadline {
-                let shown = cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &object.to_string());
+                let shown = cluster
+                    .must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &object.to_string());
                 dead = serde_json::from_str(&shown)?;
                 if dead["mountOptions"] == json!(["bg"]) {
                     break;
@@ -218,20 +228,22 @@ impl Adder {
             .expect("a runtime");
         let certs = &cluster.guard.certs;
         let certificate =
-            nfs_mount_guard::server::tls::Certificate::load(certs, time::OffsetDateTime::now_utc()).expect("a certificate");
+            nfs_mount_guard::server::tls::Certificate::load(certs, time::OffsetDateTime::now_utc())
+                .expect("a certificate");
         let store = Arc::new(nfs_mount_guard::server::tls::CertificateStore::new(certificate));
-        let config = nfs_mount_guard::server::tls::server_config(store).expect("a configuration");
+        let mut config = nfs_mount_guard::server::tls::server_config(store).expect("a configuration");
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         let router = axum::Router::new().route("/add", post(add_bg));
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .expect("a port");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("an address");
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, router) = (acceptor.clone(), router.clone());
                 tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let Ok(stream) = acceptor.accept(stream).await else {
+                        return;
+                    };
                     let service = hyper_util::service::TowerToHyperService::new(router);
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
@@ -265,7 +277,8 @@ impl Adder {
         let probe = class("adder-probe", "smb.csi.k8s.io", &["a"]);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         loop {
-            let shown = cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &probe.to_string());
+            let shown =
+                cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &probe.to_string());
             if shown.contains("marked") {
                 return;
             }
@@ -273,12 +286,13 @@ impl Adder {
         }
     }
 
-    fn unregister(&self, cluster: &Cluster) {
+    fn unregister(cluster: &Cluster) {
         cluster.must(&["delete", "mutatingwebhookconfiguration", "zz-adds-bg"], "");
         let probe = class("adder-probe", "smb.csi.k8s.io", &["a"]);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         loop {
-            let shown = cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &probe.to_string());
+            let shown =
+                cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &probe.to_string());
             if !shown.contains("marked") {
                 return;
             }

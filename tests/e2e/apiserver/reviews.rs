@@ -56,10 +56,8 @@ pub fn trials() -> Vec<Trial> {
         super::trial("a_server_side_dry_run_decides_alike_and_stores_nothing", |cluster| {
             cluster.use_webhooks(Webhooks::Both);
             let object = class("dry-run", "nfs.csi.k8s.io", &["bg"]);
-            let shown = cluster.must(
-                &["create", "--dry-run=server", "-o", "json", "-f", "-"],
-                &object.to_string(),
-            );
+            let shown =
+                cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &object.to_string());
             let shown: Value = serde_json::from_str(&shown)?;
             assert_eq!(shown["mountOptions"], json!(["fg", "timeo=600", "retrans=2"]));
             assert!(cluster.get(&object).is_none());
@@ -72,11 +70,8 @@ pub fn trials() -> Vec<Trial> {
         }),
         super::trial("kubectl_shows_the_warnings_of_what_passes", |cluster| {
             cluster.use_webhooks(Webhooks::Validating);
-            let object = class(
-                "warned",
-                "nfs.csi.k8s.io",
-                &["nfsvers=4.1", "soft", "fg", "timeo=600", "retrans=2"],
-            );
+            let object =
+                class("warned", "nfs.csi.k8s.io", &["nfsvers=4.1", "soft", "fg", "timeo=600", "retrans=2"]);
             let output = cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &object.to_string());
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{said}");
@@ -88,9 +83,8 @@ pub fn trials() -> Vec<Trial> {
             let object = class("logged", "nfs.csi.k8s.io", &["hard,bg"]);
             cluster.must(&["create", "-f", "-"], &object.to_string());
             cluster.delete(&object);
-            let event = cluster
-                .guard
-                .wait_for(|event| event["name"] == "logged" && event["endpoint"] == "mutate");
+            let event =
+                cluster.guard.wait_for(|event| event["name"] == "logged" && event["endpoint"] == "mutate");
             assert_eq!(event["target"], json!("decision"));
             assert_eq!(event["operation"], json!("CREATE"));
             assert_eq!(event["kind"], json!("StorageClass"));
@@ -104,42 +98,54 @@ pub fn trials() -> Vec<Trial> {
             for field in ["uid", "policy", "duration_us", "timestamp"] {
                 assert!(!event[field].is_null(), "{field}");
             }
-            let validated = cluster
-                .guard
-                .wait_for(|event| event["name"] == "logged" && event["endpoint"] == "validate");
+            let validated =
+                cluster.guard.wait_for(|event| event["name"] == "logged" && event["endpoint"] == "validate");
             assert_eq!(validated["decision"], json!("allow"));
             let both: Vec<_> = cluster
                 .guard
                 .log()
                 .into_iter()
-                .filter(|event| event["target"] == "decision" && event["name"] == "logged")
+                .filter(|event| {
+                    event["target"] == "decision"
+                        && event["name"] == "logged"
+                        && event["operation"] == "CREATE"
+                })
                 .collect();
             assert_eq!(both.len(), 2, "one event a request");
             Ok(())
         }),
         super::trial("an_object_near_the_api_servers_limit_is_repaired", |cluster| {
             cluster.use_webhooks(Webhooks::Both);
-            let mut object = class("huge", "nfs.csi.k8s.io", &["nfsvers=4.1"]);
-            let padding = format!("x-padding={}", "a".repeat(2 * 1024 * 1024 + 700 * 1024));
-            object["mountOptions"] = json!(["nfsvers=4.1", padding, "hard,bg"]);
+            let huge = |length: usize| {
+                let padding = format!("x-padding={}", "a".repeat(length));
+                let mut object = class("huge", "nfs.csi.k8s.io", &[]);
+                object["mountOptions"] = json!(["nfsvers=4.1", padding, "hard,bg"]);
+                object
+            };
+            let check = |stored: &Value, length: usize| {
+                let stored = options(stored).expect("options");
+                assert_eq!(stored[2..], ["hard,fg", "timeo=600", "retrans=2"].map(str::to_owned));
+                assert_eq!(stored[1].len(), length + "x-padding=".len());
+            };
+            // The API server takes 3 MiB and stores 2.
+            let length = 2_900_000;
+            let shown = cluster
+                .must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &huge(length).to_string());
+            check(&serde_json::from_str(&shown)?, length);
+            let (object, length) = (huge(1_900_000), 1_900_000);
             cluster.must(&["create", "-f", "-"], &object.to_string());
-            let stored = cluster.get(&object).expect("it is stored");
+            check(&cluster.get(&object).expect("it is stored"), length);
             // Both the old and the new object travel with an update.
             cluster.must(&["label", "storageclass", "huge", "a=b"], "");
             cluster.delete(&object);
-            let stored = options(&stored).expect("options");
-            assert_eq!(stored[2..], ["hard,fg", "timeo=600", "retrans=2"].map(str::to_owned));
-            assert_eq!(stored[1].len(), padding.len());
             Ok(())
         }),
         super::trial("a_name_that_the_server_chooses", |cluster| {
             cluster.use_webhooks(Webhooks::Both);
             let mut object = csi_volume("generated", "nfs.csi.k8s.io", &["bg"]);
             object["metadata"] = json!({"generateName": "generated-"});
-            let shown = cluster.must(
-                &["create", "--dry-run=server", "-o", "json", "-f", "-"],
-                &object.to_string(),
-            );
+            let shown =
+                cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &object.to_string());
             let shown: Value = serde_json::from_str(&shown)?;
             assert_eq!(shown["spec"]["mountOptions"][0], json!("fg"));
             Ok(())
