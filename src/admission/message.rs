@@ -17,6 +17,10 @@ pub const WARNING_LENGTH: usize = 120;
 /// Most warnings of one answer.
 const MOST_WARNINGS: usize = 20;
 
+/// Most causes of one denial: more would hide the first, and an answer must not
+/// grow with the square of the list.
+const MOST_CAUSES: usize = 20;
+
 /// Most characters of a list that is proposed.
 const LONGEST_PROPOSAL: usize = 2000;
 
@@ -32,8 +36,15 @@ pub fn unreadable(error: &str) -> String {
 /// the rule, the element, why, and the list that would pass.
 pub fn causes(policy: &Policy, subject: &Subject<'_>, denials: &[&Judged], today: Date) -> Vec<StatusCause> {
     let proposal = passing(policy, subject, today);
+    let further = denials.len().saturating_sub(MOST_CAUSES);
+    let more = (further > 0).then(|| StatusCause {
+        reason: "FieldValueInvalid",
+        message: format!("{WHO}: and {further} further findings like these"),
+        field: String::new(),
+    });
     denials
         .iter()
+        .take(MOST_CAUSES)
         .map(|judged| {
             let finding = &judged.finding;
             let carrier = subject.carriers.get(finding.carrier);
@@ -48,6 +59,7 @@ pub fn causes(policy: &Policy, subject: &Subject<'_>, denials: &[&Judged], today
                 field: carrier.map(|carrier| carrier.place.field(element)).unwrap_or_default(),
             }
         })
+        .chain(more)
         .collect()
 }
 

@@ -4,7 +4,7 @@
 //! the next round.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::Date;
 
@@ -124,7 +124,7 @@ const fn carrier_of(edit: &Edit) -> usize {
 struct Plan<'f> {
     /// By carrier, element and first byte: the new text, or none to remove.
     options: BTreeMap<(usize, usize, usize), (&'f Site, Option<&'f str>)>,
-    splits: Vec<(usize, usize)>,
+    splits: BTreeSet<(usize, usize)>,
     appends: Vec<(usize, &'f str)>,
 }
 
@@ -144,7 +144,9 @@ impl<'f> Plan<'f> {
             Edit::Remove { site } => {
                 self.options.insert(site.order(), (site, None));
             }
-            Edit::Split { carrier, element } => self.splits.push((*carrier, *element)),
+            Edit::Split { carrier, element } => {
+                self.splits.insert((*carrier, *element));
+            }
             Edit::Append { carrier, option } => self.appends.push((*carrier, option)),
         }
     }

@@ -69,10 +69,7 @@ impl Exemption {
         if !self.rules.contains(&finding.code) {
             return false;
         }
-        let option = finding.site.as_ref().and_then(|site| {
-            let token = subject.options.tokens().iter().find(|token| token.site.as_ref() == Some(site))?;
-            Some(token.option.text())
-        });
+        let option = finding.site.as_ref().and_then(|site| Some(subject.options.at(site)?.option.text()));
         self.options.is_empty()
             || self.options.iter().any(|pattern| {
                 glob(pattern, &finding.keyword) || option.is_some_and(|text| glob(pattern, text))

@@ -21,10 +21,7 @@ soft, `timeo=7` beats `timeo=600`, and an `rw` undoes `readOnly: true`; a CSI dr
 own; `lock` beside `local_lock=` depends on the kernel. What the author reads is then not what is mounted.",
     remedy: "Keep the one that is meant.",
     actions: Actions::all(Action::Deny),
-    lesser: Some((
-        Actions::all(Action::Warn),
-        "every layer agrees on the one that is written last",
-    )),
+    lesser: Some((Actions::all(Action::Warn), "every layer agrees on the one that is written last")),
     fix: Some(Applicability::Offer),
     settings: &[],
     example: Example {
@@ -82,11 +79,7 @@ fn check_group(check: &mut Check<'_, '_>, group: Group, written: &[&Token<'_>]) 
     let Some(winner) = effective.clone().next_back() else {
         return;
     };
-    let losers: Vec<_> = written
-        .iter()
-        .copied()
-        .filter(|token| !says_the_same(token, winner))
-        .collect();
+    let losers: Vec<_> = written.iter().copied().filter(|token| !says_the_same(token, winner)).collect();
     let read_only_undone = group == Group::Access
         && winner.word() == Some(Word::Rw)
         && effective.clone().any(|token| token.site.is_none() && token.word() == Some(Word::Ro));
@@ -100,7 +93,8 @@ fn check_group(check: &mut Check<'_, '_>, group: Group, written: &[&Token<'_>]) 
     let Some(first_loser) = losers.first() else {
         return;
     };
-    let disagree = !says_the_same(last, winner) || kernels_disagree(check, group, &effective.collect::<Vec<_>>());
+    let disagree =
+        !says_the_same(last, winner) || kernels_disagree(check, group, &effective.collect::<Vec<_>>());
     let grade = if disagree { Grade::Proper } else { Grade::Lesser };
     let winner_text = winner.option.text();
     let why = if disagree {
@@ -117,7 +111,9 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
     if one.option.text() == other.option.text() {
         return true;
     }
-    if let (Some(one), Some(other)) = (mount::transport(&one.option), mount::transport(&other.option)) { one == other } else {
+    if let (Some(one), Some(other)) = (mount::transport(&one.option), mount::transport(&other.option)) {
+        one == other
+    } else {
         let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.word, entry.negated));
         meaning(one) == meaning(other) && one.option.value() == other.option.value()
     }
@@ -158,10 +154,8 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let as_written = of(written.iter().map(|token| &token.option).collect());
     let as_mounted = of(effective.map(|token| &token.option).collect());
     if as_written != as_mounted {
-        let message = format!(
-            "{} is sorted behind the single cache times and overwrites them",
-            check.quote(actimeo)
-        );
+        let message =
+            format!("{} is sorted behind the single cache times and overwrites them", check.quote(actimeo));
         check.report(actimeo, Grade::Proper, message, None);
     }
 }

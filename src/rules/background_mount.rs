@@ -54,10 +54,8 @@ fn check(check: &mut Check<'_, '_>) {
         let message = format!(
             "{quoted} lets mount report success while nothing is mounted, so Pods write to the node's own disk"
         );
-        let fix = replace(token, "fg").map(|edit| Fix {
-            applicability: Applicability::Apply,
-            edits: vec![edit],
-        });
+        let fix =
+            replace(token, "fg").map(|edit| Fix { applicability: Applicability::Apply, edits: vec![edit] });
         check.report(token, Grade::Proper, message, fix);
     }
 }

@@ -13,7 +13,7 @@ pub(super) static RULE: Rule = Rule {
 write synchronous: slow, a load that can bring a server down, and no replacement for locks. `nocto` and long \
 cache times do the opposite: a Pod does not see for minutes what another one wrote.",
     remedy: "Keep the defaults (3 to 60 seconds); use locks where Pods share files.",
-    actions: Actions::all(Action::Warn),
+    actions: Actions::all(Action::Audit),
     lesser: None,
     fix: None,
     settings: &[Setting {
@@ -59,10 +59,13 @@ fn check(check: &mut Check<'_, '_>) {
                 "lets a Pod open a file without seeing what another one wrote".to_owned()
             }
             (Word::Actimeo, Some(0)) => "asks the server for attributes before every operation".to_owned(),
-            (Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax, Some(seconds))
-                if seconds > longest =>
-            {
-                format!("caches attributes for {seconds} s; over {longest} s Pods see old files for very long")
+            (
+                Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax,
+                Some(seconds),
+            ) if seconds > longest => {
+                format!(
+                    "caches attributes for {seconds} s; over {longest} s Pods see old files for very long"
+                )
             }
             _ => continue,
         };

@@ -31,10 +31,7 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
 ",
     },
-    references: &[
-        "nfsmount.conf(5)",
-        "nfs-utils utils/mount/configfile.c, conf_parse_mntopts",
-    ],
+    references: &["nfsmount.conf(5)", "nfs-utils utils/mount/configfile.c, conf_parse_mntopts"],
     since: "0.1.0",
     check,
 };
@@ -42,9 +39,8 @@ mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
 fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     let fold = subject.may_fold();
-    let settled = subject.options.effective().any(|token| {
-        token.option.text() == "fg" || token.is_background(fold)
-    });
+    let settled =
+        subject.options.effective().any(|token| token.option.text() == "fg" || token.is_background(fold));
     if !settled {
         check.report_missing(
             "fg",

@@ -54,7 +54,9 @@ fn check(check: &mut Check<'_, '_>) {
     let token = check
         .options()
         .filter(|token| token.verdict.refusal.is_none())
-        .filter(|token| token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(Group::Locking))
+        .filter(|token| {
+            token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(Group::Locking)
+        })
         .last();
     if let Some(token) = token {
         let message = format!(

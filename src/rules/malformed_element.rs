@@ -1,6 +1,6 @@
 //! NMG009: an element that is not one clean option.
 
-use super::{Actions, Check, Example, Rule, offer, remove, replace};
+use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::{self, Word};
 use crate::nfs::option::has_paired_quotes;
@@ -70,13 +70,16 @@ fn check_elements(check: &mut Check<'_, '_>) {
             let pieces = carrier.pieces(element);
             let full = pieces.iter().filter(|piece| !piece.text.is_empty()).count();
             let is_list = carrier.form == Form::List;
+            let shown = shortened(element);
             let (grade, message) = if !has_paired_quotes(element) {
-                let message = format!("{element:?} leaves a quote open, and what it then hides differs from layer to layer");
+                let message = format!(
+                    "{shown:?} leaves a quote open, and what it then hides differs from layer to layer"
+                );
                 (Grade::Proper, message)
             } else if is_list && full > 1 {
-                (Grade::Lesser, format!("{element:?} holds {full} options; write one an element"))
+                (Grade::Lesser, format!("{shown:?} holds {full} options; write one an element"))
             } else if full == 0 && is_list || full != pieces.len() && !element.is_empty() {
-                (Grade::Lesser, format!("{element:?} has nothing between its commas"))
+                (Grade::Lesser, format!("{shown:?} has nothing between its commas"))
             } else {
                 continue;
             };
@@ -92,12 +95,7 @@ fn check_elements(check: &mut Check<'_, '_>) {
                 }),
                 keyword: (*element).to_owned(),
                 message,
-                fix: can_split.then(|| {
-                    offer(vec![Edit::Split {
-                        carrier: carrier_index,
-                        element: index,
-                    }])
-                }),
+                fix: can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }])),
             });
         }
     }
@@ -108,15 +106,15 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
     let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.is_mount_only());
     let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
-        Malformation::Control => (
-            "holds a control character, which is part of the option's name or value",
-            Grade::CannotMount,
-        ),
-        Malformation::Blank => ("holds a blank, which is part of the option's name or value", Grade::CannotMount),
-        Malformation::Quote => (
-            "holds a quote, which mount.nfs and the kernel read differently",
-            Grade::Proper,
-        ),
+        Malformation::Control => {
+            ("holds a control character, which is part of the option's name or value", Grade::CannotMount)
+        }
+        Malformation::Blank => {
+            ("holds a blank, which is part of the option's name or value", Grade::CannotMount)
+        }
+        Malformation::Quote => {
+            ("holds a quote, which mount.nfs and the kernel read differently", Grade::Proper)
+        }
         Malformation::NoKeyword => ("has no option name before its =", Grade::Proper),
     };
     let grade = match grade {

@@ -13,7 +13,8 @@ pub(super) static RULE: Rule = Rule {
     why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` words speak to \
 whoever reads /etc/fstab, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
 They are harmless, but somebody believes in them.",
-    remedy: "Drop it.",
+    remedy: "Drop it, or write the option that does what was meant: `retry=` for patience at mount time, the claim's access \
+mode for who may write.",
     actions: Actions::all(Action::Audit),
     lesser: None,
     fix: Some(Applicability::Offer),
@@ -46,9 +47,10 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 fn check(check: &mut Check<'_, '_>) {
     let versions = check.subject.options.settings().versions;
     let only_v4 = versions.and(Versions::V3).is_empty();
-    let asks_for_v4 = check.subject.options.effective().any(|token| {
-        version_request(&token.option).is_some_and(|request| request.versions == Versions::V4)
-    });
+    let asks_for_v4 =
+        check.subject.options.effective().any(|token| {
+            version_request(&token.option).is_some_and(|request| request.versions == Versions::V4)
+        });
     for token in check.options() {
         let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
             continue;
@@ -57,7 +59,9 @@ fn check(check: &mut Check<'_, '_>) {
             (Effect::None(why), _) => why,
             (Effect::NoneOnV4(why), _) if only_v4 => why,
             (_, Word::Minorversion) if !asks_for_v4 => "it counts only beside vers=4",
-            (_, Word::MaxConnect) if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() => {
+            (_, Word::MaxConnect)
+                if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>
+            {
                 "only NFSv4.1 has several connections of a session"
             }
             _ => continue,

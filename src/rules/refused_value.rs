@@ -1,6 +1,5 @@
 //! NMG012: an option that is known, and refused as it stands.
 
-use super::unknown_option::is_overlooked;
 use super::{Actions, Check, Example, Rule, offer, remove, replace};
 use crate::finding::{Action, Applicability, Code, Fix, Grade};
 use crate::nfs::catalog::Word;
@@ -64,7 +63,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
     match token.verdict.refusal {
         Some(Refusal::Unknown) => {}
         Some(refusal) => {
-            let overlooked = refusal.is_overlooked_by_sloppy() && is_overlooked(check, token);
+            let overlooked = refusal.is_overlooked_by_sloppy() && token.is_behind_sloppy;
             let grade = if overlooked { Grade::Lesser } else { Grade::CannotMount };
             let message = format!("{quoted} is refused: {refusal}");
             check.report(token, grade, message, flag_without_value(token));
@@ -122,21 +121,15 @@ fn check_two_versions(check: &mut Check<'_, '_>) {
     };
     let Some(first) = first else { return };
     for token in written {
-        let whose = if by_driver.is_some() {
-            "the driver's own "
-        } else {
-            ""
-        };
+        let whose = if by_driver.is_some() { "the driver's own " } else { "" };
         let message = format!(
             "{} stands beside {whose}{:?}, and mount.nfs refuses two version options",
             check.quote(token),
             first.option.text()
         );
         let same = mount::version_request(&token.option) == mount::version_request(&first.option);
-        let fix = (same || by_driver.is_some())
-            .then(|| remove(token))
-            .flatten()
-            .map(|edit| offer(vec![edit]));
+        let fix =
+            (same || by_driver.is_some()).then(|| remove(token)).flatten().map(|edit| offer(vec![edit]));
         check.report(token, Grade::CannotMount, message, fix);
     }
 }

@@ -61,10 +61,9 @@ pub(super) fn soft_option<'c, 'm>(check: &Check<'c, 'm>) -> Option<&'c Token<'m>
     if check.subject.options.settings().recovery == Recovery::Hard {
         return None;
     }
-    let winner = check
-        .subject
-        .options
-        .effective()
-        .filter(|token| token.verdict.refusal.is_none()).rfind(|token| token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(Group::Recovery))?;
+    let winner =
+        check.subject.options.effective().filter(|token| token.verdict.refusal.is_none()).rfind(|token| {
+            token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(Group::Recovery)
+        })?;
     winner.site.is_some().then_some(winner)
 }

@@ -67,10 +67,6 @@ fn check(check: &mut Check<'_, '_>) {
     } else {
         return;
     };
-    let grade = if check.subject.is_writable() {
-        Grade::Proper
-    } else {
-        Grade::Lesser
-    };
+    let grade = if check.subject.is_writable() { Grade::Proper } else { Grade::Lesser };
     check.report(token, grade, message, None);
 }

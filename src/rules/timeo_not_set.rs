@@ -62,9 +62,7 @@ fn check(check: &mut Check<'_, '_>) {
 /// something else.
 pub(super) fn check_missing(check: &mut Check<'_, '_>, keyword: &str, value: u32, message: &str) {
     let subject = check.subject;
-    let udp = check
-        .options()
-        .any(|token| transport(&token.option) == Some(Transport::Udp));
+    let udp = check.options().any(|token| transport(&token.option) == Some(Transport::Udp));
     if !udp && !subject.options.has(keyword) {
         check.report_missing(keyword, Some(format!("{keyword}={value}")), message.to_owned());
     }

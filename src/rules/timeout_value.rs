@@ -16,7 +16,7 @@ default without failing. A long `retry` outlives the two minutes that kubelet gi
 a mount.nfs behind that may mount over another one later.",
     remedy: "Write a plain decimal number, `timeo` between 100 and 6000, `retrans` between 2 and 10, `retry` \
 at most 2.",
-    actions: Actions::all(Action::Warn),
+    actions: Actions::all(Action::Warn).strict(Action::Deny),
     lesser: None,
     fix: Some(Applicability::Offer),
     settings: &[
@@ -136,7 +136,9 @@ fn timeo(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
     if tenths < min {
         let seconds = f64::from(tenths) / 10.0;
         return Some(Problem::new(
-            format!("is {seconds} s, for timeo counts tenths of a second; under {min} requests are repeated before a busy server answers"),
+            format!(
+                "is {seconds} s, for timeo counts tenths of a second; under {min} requests are repeated before a busy server answers"
+            ),
             None,
         ));
     }
@@ -165,10 +167,7 @@ fn retrans(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
         return Some(Problem::new("is no plain number of tries", None));
     };
     if !is_canonical_decimal(value) {
-        return Some(Problem::new(
-            format!("is read by the kernel as {tries} tries"),
-            Some(u64::from(tries)),
-        ));
+        return Some(Problem::new(format!("is read by the kernel as {tries} tries"), Some(u64::from(tries))));
     }
     (!(min..=max).contains(&tries))
         .then(|| Some(Problem::new(format!("is outside {min} to {max} tries"), None)))
@@ -193,7 +192,9 @@ fn retry(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
     (minutes > u64::from(max))
         .then(|| {
             Some(Problem::new(
-                format!("keeps mount.nfs trying for {minutes} minutes, longer than kubelet waits for a CSI driver"),
+                format!(
+                    "keeps mount.nfs trying for {minutes} minutes, longer than kubelet waits for a CSI driver"
+                ),
                 None,
             ))
         })

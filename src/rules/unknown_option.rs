@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Actions, Check, Example, Rule, offer, replace};
 use crate::finding::{Action, Applicability, Code, Grade};
-use crate::nfs::catalog::{self, Word};
+use crate::nfs::catalog;
 use crate::nfs::mount::{Refusal, judge};
 use crate::nfs::option::MountOption;
 use crate::subject::effective::Token;
@@ -18,10 +18,7 @@ ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Wher
 the option is ignored instead, and what its author wanted from it is silently lost.",
     remedy: "Correct the spelling, or drop it.",
     actions: Actions::all(Action::Deny),
-    lesser: Some((
-        Actions::all(Action::Warn),
-        "a sloppy before it makes the kernel overlook it",
-    )),
+    lesser: Some((Actions::all(Action::Warn), "a sloppy before it makes the kernel overlook it")),
     fix: Some(Applicability::Offer),
     settings: &[],
     example: Example {
@@ -56,26 +53,10 @@ fn check(check: &mut Check<'_, '_>) {
             // Writing to a string cannot fail.
             let _ = write!(message, "; did you mean {suggestion:?}?");
         }
-        let fix = suggestion
-            .and_then(|text| replace(token, text))
-            .map(|edit| offer(vec![edit]));
-        let grade = if is_overlooked(check, token) {
-            Grade::Lesser
-        } else {
-            Grade::CannotMount
-        };
+        let fix = suggestion.and_then(|text| replace(token, text)).map(|edit| offer(vec![edit]));
+        let grade = if token.is_behind_sloppy { Grade::Lesser } else { Grade::CannotMount };
         check.report(token, grade, message, fix);
     }
-}
-
-/// Whether a `sloppy` stands before `token` in the string the kernel gets.
-pub(super) fn is_overlooked(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
-    check
-        .subject
-        .options
-        .effective()
-        .take_while(|other| other.site != token.site)
-        .any(|other| other.word() == Some(Word::Sloppy) && other.verdict.refusal.is_none())
 }
 
 /// The option that was probably meant, value included: one keyword of the
@@ -94,15 +75,14 @@ fn suggestion(token: &Token<'_>) -> Option<String> {
         Some(value) if keyword != "fg" => format!("{keyword}={value}"),
         _ => keyword.to_owned(),
     };
-    judge(&MountOption::new(text.as_str()))
-        .refusal
-        .is_none()
-        .then_some(text)
+    judge(&MountOption::new(text.as_str())).refusal.is_none().then_some(text)
 }
 
 fn closest(written: &str) -> Option<&'static str> {
+    // The distance of a text of a mebibyte to every keyword takes seconds.
+    const LONGEST: usize = 32;
     let most = match written.len() {
-        0..=2 => 0,
+        0..=2 | LONGEST.. => return None,
         3..=5 => 1,
         _ => 2,
     };

@@ -38,11 +38,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
-    let pinned = check
-        .subject
-        .options
-        .effective()
-        .any(|token| token.entry().is_some_and(names_version));
+    let pinned = check.subject.options.effective().any(|token| token.entry().is_some_and(names_version));
     if !pinned {
         check.report_missing(
             "nfsvers",

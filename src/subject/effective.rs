@@ -25,12 +25,21 @@ pub struct Token<'m> {
     pub in_force: bool,
     /// Whether the driver's own mount helper takes it out.
     pub is_drivers_own: bool,
+    /// Whether a `sloppy` stands before it in the string the kernel gets.
+    pub is_behind_sloppy: bool,
 }
 
 impl<'m> Token<'m> {
     fn new(option: MountOption<'m>, site: Option<Site>, in_force: bool, driver: &Driver) -> Self {
         let is_drivers_own = driver.own_words.contains(&option.keyword());
-        Self { verdict: mount::judge(&option), option, site, in_force, is_drivers_own }
+        Self {
+            verdict: mount::judge(&option),
+            option,
+            site,
+            in_force,
+            is_drivers_own,
+            is_behind_sloppy: false,
+        }
     }
 
     /// The catalog's row for it.
@@ -104,6 +113,15 @@ impl<'m> Options<'m> {
     /// the driver adds.
     pub fn tokens(&self) -> &[Token<'m>] {
         &self.tokens
+    }
+
+    /// The user's option at `site`; `None` where none begins there. Binary
+    /// search: the user's options stand first, in the order of the object.
+    pub fn at(&self, site: &Site) -> Option<&Token<'m>> {
+        let order = site.order();
+        let is_before = |token: &Token<'m>| token.site.as_ref().is_some_and(|found| found.order() < order);
+        let token = self.tokens.get(self.tokens.partition_point(is_before))?;
+        (token.site.as_ref() == Some(site)).then_some(token)
     }
 
     /// The options that reach mount.nfs, in the order in which it gets them.
@@ -186,7 +204,8 @@ pub(crate) fn lay_out<'m>(
         parts.sort_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
         parts.dedup_by(|a, b| a.text == b.text);
     }
-    let order = parts.iter().flat_map(|part| part.tokens.clone()).collect();
+    let order: Vec<usize> = parts.iter().flat_map(|part| part.tokens.clone()).collect();
+    mark_behind_sloppy(&mut layout.tokens, &order);
     let mut options = Options {
         tokens: layout.tokens,
         order,
@@ -195,6 +214,16 @@ pub(crate) fn lay_out<'m>(
     };
     options.settings = Settings::of(options.effective_options());
     (options, defaults)
+}
+
+fn mark_behind_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
+    let mut is_behind = false;
+    for index in order {
+        if let Some(token) = tokens.get_mut(*index) {
+            token.is_behind_sloppy = is_behind;
+            is_behind |= token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
+        }
+    }
 }
 
 /// Whether the carrier says `options: none`: no option, and no default either.

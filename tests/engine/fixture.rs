@@ -1,0 +1,102 @@
+//! Fixtures: manifests beside what the engine has to say of them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nfs_mount_guard::engine::decide::{Decision, mutate, validate};
+use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
+use nfs_mount_guard::engine::{Evaluation, evaluate};
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::subject::Subject;
+use nfs_mount_guard::subject::driver::Nfs;
+use nfs_mount_guard::subject::manifest::Manifest;
+use serde::Deserialize as _;
+use serde_json::Value;
+use time::Date;
+use time::macros::date;
+
+/// The day on which all tests of the engine happen.
+pub const TODAY: Date = date!(2026 - 03 - 01);
+
+/// A file or folder beside the tests.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+}
+
+/// The documents of a YAML text, as JSON texts.
+pub fn documents(yaml: &str) -> Vec<String> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("YAML");
+    documents.iter().map(ToString::to_string).collect()
+}
+
+/// Judges one object, given as JSON.
+pub fn judge<T>(json: &str, policy: &Policy, look: impl FnOnce(&Subject<'_>, &Evaluation) -> T) -> T {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let manifest = Manifest::deserialize(&mut deserializer).unwrap_or_else(|error| panic!("{error}: {json}"));
+    let subject =
+        Subject::new(&manifest, policy.drivers()).unwrap_or_else(|| panic!("not a subject: {json}"));
+    let evaluation = evaluate(policy, &subject, TODAY);
+    look(&subject, &evaluation)
+}
+
+/// What the engine says of one object, for people to review.
+pub fn describe(json: &str, policy: &Policy) -> String {
+    judge(json, policy, |subject, evaluation| {
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "{} {} ({}): {}",
+            subject.kind,
+            subject.name,
+            subject.driver_name,
+            match subject.nfs {
+                Nfs::Yes => "NFS",
+                Nfs::No => "not NFS",
+                Nfs::Depends => "may be NFS",
+            }
+        );
+        let _ = writeln!(text, "  effective: {}", subject.effective());
+        for judged in &evaluation.findings {
+            let finding = &judged.finding;
+            let field = subject.carriers.get(finding.carrier).map_or_else(String::new, |carrier| {
+                carrier.place.field(finding.site.as_ref().map(|site| site.element))
+            });
+            let fix = finding.fix.as_ref().map_or(String::new(), |fix| format!(" [{:?}]", fix.applicability));
+            let _ = writeln!(text, "  {} {} {field}: {}{fix}", judged.action, finding.code, finding.message);
+        }
+        let validated = validate(policy, subject, evaluation, None).decision;
+        let mutated = mutate(policy, subject, evaluation, None).decision;
+        let _ = writeln!(text, "  /validate: {}", validated.as_str());
+        let _ = write!(text, "  /mutate: {}", mutated.as_str());
+        if let Decision::Patch(elements) = &mutated {
+            let _ = write!(text, " to {}", subject.with_elements(elements).effective());
+        }
+        let fixed = fix_all(policy, subject, TODAY, Scope::FILE);
+        if fixed != unchanged(subject) {
+            let _ = write!(text, "\n  fix: to {}", subject.with_elements(&fixed).effective());
+        }
+        text.push('\n');
+        text
+    })
+}
+
+/// Compares what the engine says of `manifests` with the file beside it.
+/// `UPDATE_EXPECTED=1` writes that file anew, to be reviewed.
+pub fn compare(manifests: &Path) {
+    let yaml =
+        fs::read_to_string(manifests).unwrap_or_else(|error| panic!("{}: {error}", manifests.display()));
+    let policy = Policy::default();
+    let seen: Vec<String> = documents(&yaml).iter().map(|json| describe(json, &policy)).collect();
+    let seen = seen.join("\n");
+    let expected = manifests.with_extension("expected");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&expected, &seen).expect("written");
+    }
+    let wanted = fs::read_to_string(&expected).unwrap_or_default();
+    assert!(
+        seen == wanted,
+        "{} says otherwise (UPDATE_EXPECTED=1 writes it anew):\n{seen}",
+        expected.display()
+    );
+}

@@ -1,0 +1,21 @@
+//! The engine against what is known of the world: three real kernels, real
+//! objects, one fixture a rule and a driver, and properties that must hold for
+//! any input.
+
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may end by panicking, and nothing imports a test program"
+)]
+
+mod corpus;
+mod drivers;
+mod fixture;
+mod kernel_truth;
+mod properties;
+mod rules;
+mod sorting;

@@ -1,0 +1,234 @@
+//! What holds for any object.
+
+use nfs_mount_guard::engine::decide::{Decision, mutate, validate};
+use nfs_mount_guard::engine::evaluate;
+use nfs_mount_guard::engine::fix::{Scope, fix_all, fix_once, unchanged};
+use nfs_mount_guard::finding::{Applicability, Edit};
+use nfs_mount_guard::nfs::option::{MountOption, split};
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::subject::Subject;
+use nfs_mount_guard::subject::driver::{Nfs, drivers};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::fixture::{TODAY, judge};
+
+/// An element as people, tools and attackers write it.
+fn element() -> impl Strategy<Value = String> {
+    let keyword = prop::sample::select(
+        nfs_mount_guard::nfs::catalog::entries().map(|(keyword, _)| keyword).collect::<Vec<_>>(),
+    );
+    let value = prop_oneof!["=[0-9]{1,5}", "=[a-z]{1,6}", Just("=".to_owned()), Just(String::new())];
+    let option = (keyword, value).prop_map(|(keyword, value)| format!("{keyword}{value}"));
+    let disguise = prop::sample::select(vec![
+        "bg",
+        "bg=0",
+        "fg",
+        "hard,bg",
+        "nolock,,bg",
+        " bg",
+        "BG",
+        "\"bg\"",
+        "x=\"a,bg",
+        "b\"",
+        "timeo=60s",
+        "harrd",
+        "vers=3",
+        "nfsvers=4.1",
+        "udp",
+        "soft,timeo=10,retrans=1",
+        ",",
+        "",
+        "=",
+        "noac,actimeo=60",
+        "sloppy",
+    ]);
+    prop_oneof![
+        4 => option,
+        3 => disguise.prop_map(str::to_owned),
+        1 => "\\PC{0,12}",
+        1 => any::<String>(),
+    ]
+}
+
+fn driver_name() -> impl Strategy<Value = String> {
+    let names =
+        drivers().flat_map(|driver| driver.names).map(|name| name.replace('*', "x")).collect::<Vec<_>>();
+    prop_oneof![
+        3 => Just("nfs.csi.k8s.io".to_owned()),
+        5 => prop::sample::select(names),
+        1 => Just("nobody.knows.example.com".to_owned()),
+    ]
+}
+
+fn class() -> impl Strategy<Value = Value> {
+    (driver_name(), prop::collection::vec(element(), 0..6), parameters()).prop_map(
+        |(driver, options, parameters)| {
+            json!({
+                "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+                "provisioner": driver, "mountOptions": options, "parameters": parameters,
+            })
+        },
+    )
+}
+
+fn parameters() -> impl Strategy<Value = Value> {
+    let key = prop::sample::select(vec![
+        "mountOptions", "nfsOptions", "options", "mount-options", "vers", "protocol", "fsType",
+        "nodePublishOptions",
+    ]);
+    let value = prop_oneof![
+        element(),
+        Just("nfs".to_owned()),
+        Just("3".to_owned()),
+        prop::collection::vec(element(), 0..4).prop_map(|list| list.join(",")),
+    ];
+    prop::collection::btree_map(key, value, 0..3).prop_map(|map| json!(map))
+}
+
+fn volume() -> impl Strategy<Value = Value> {
+    let annotation =
+        prop::option::weighted(0.3, prop::collection::vec(element(), 0..4).prop_map(|list| list.join(",")));
+    let modes = prop::sample::subsequence(vec!["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany"], 0..3);
+    let source = prop_oneof![
+        Just(json!({"nfs": {"server": "a", "path": "/"}})),
+        (driver_name(), parameters()).prop_map(|(driver, attributes)| {
+            json!({"csi": {"driver": driver, "volumeHandle": "a", "volumeAttributes": attributes}})
+        }),
+    ];
+    let lists = prop::collection::vec(element(), 0..6);
+    (source, lists, annotation, modes, any::<bool>()).prop_map(
+        |(source, options, annotation, modes, provisioned)| {
+            let mut object = json!({
+                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a", "annotations": {}},
+                "spec": source,
+            });
+            object["spec"]["mountOptions"] = json!(options);
+            object["spec"]["accessModes"] = json!(modes);
+            if let Some(annotation) = annotation {
+                object["metadata"]["annotations"]["volume.beta.kubernetes.io/mount-options"] =
+                    json!(annotation);
+            }
+            if provisioned {
+                object["metadata"]["annotations"]["pv.kubernetes.io/provisioned-by"] = json!("a");
+            }
+            object
+        },
+    )
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    prop_oneof![class(), volume()]
+}
+
+/// Whether every place that a fix touches is one that the webhook patches.
+fn is_patchable(subject: &Subject<'_>, edits: &[Edit]) -> bool {
+    edits.iter().all(|edit| {
+        let carrier = match edit {
+            Edit::Replace { site, .. } | Edit::Remove { site } => site.carrier,
+            Edit::Split { carrier, .. } | Edit::Append { carrier, .. } => *carrier,
+        };
+        subject.carriers[carrier].place.is_patchable()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn after_the_patch_nothing_is_left_that_the_webhook_would_fix(object in object()) {
+        let policy = Policy::default();
+        judge(&object.to_string(), &policy, |subject, evaluation| {
+            let patched = match mutate(&policy, subject, evaluation, None).decision {
+                Decision::Patch(elements) => elements,
+                _ => unchanged(subject),
+            };
+            let patched = subject.with_elements(&patched);
+            let evaluation = evaluate(&policy, &patched, TODAY);
+            let left: Vec<_> = evaluation
+                .findings
+                .iter()
+                .filter(|judged| {
+                    judged.finding.fix.as_ref().is_some_and(|fix| {
+                        fix.applicability == Applicability::Apply && is_patchable(&patched, &fix.edits)
+                    })
+                })
+                .collect();
+            assert!(left.is_empty(), "{object}: {left:?}");
+            let again = mutate(&policy, &patched, &evaluation, None).decision;
+            assert_eq!(again, Decision::Allow, "patched twice: {object}");
+        });
+    }
+
+    #[test]
+    fn fixing_twice_is_fixing_once_and_leaves_no_fix(object in object()) {
+        let policy = Policy::default();
+        judge(&object.to_string(), &policy, |subject, _| {
+            let once = fix_all(&policy, subject, TODAY, Scope::FILE);
+            let fixed = subject.with_elements(&once);
+            let twice = fix_all(&policy, &fixed, TODAY, Scope::FILE);
+            assert_eq!(once, twice, "{object}");
+            let evaluation = evaluate(&policy, &fixed, TODAY);
+            assert_eq!(fix_once(&fixed, &evaluation, Scope::FILE), once, "{object}");
+        });
+    }
+
+    #[test]
+    fn what_is_not_nfs_is_never_touched(object in object()) {
+        let policy = Policy::default();
+        judge(&object.to_string(), &policy, |subject, evaluation| {
+            if subject.nfs == Nfs::No {
+                assert!(evaluation.findings.is_empty());
+                assert_eq!(mutate(&policy, subject, evaluation, None).decision, Decision::Allow);
+                assert_eq!(validate(&policy, subject, evaluation, None).decision, Decision::Allow);
+            }
+        });
+    }
+
+    #[test]
+    fn elements_not_concerned_keep_their_bytes(object in object()) {
+        let policy = Policy::default();
+        judge(&object.to_string(), &policy, |subject, evaluation| {
+            let fixed = fix_once(subject, evaluation, Scope::WEBHOOK);
+            for (index, carrier) in subject.carriers.iter().enumerate() {
+                for (element_index, element) in carrier.elements.iter().enumerate() {
+                    let is_concerned = evaluation.findings.iter().any(|judged| {
+                        judged.finding.site.as_ref().is_some_and(|site| {
+                            (site.carrier, site.element) == (index, element_index)
+                        })
+                    });
+                    let is_list = fixed[index].len() >= carrier.elements.len();
+                    if !is_concerned && is_list && carrier.place.pointer(Some(0)).ends_with("/0") {
+                        assert!(fixed[index].iter().any(|kept| kept == element), "{object}: {element}");
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn splitting_and_joining_gives_the_same_text(text in element()) {
+        let pieces: Vec<&str> = split(&text).map(|piece| piece.text).collect();
+        prop_assert_eq!(pieces.join(","), text.as_str());
+        for piece in split(&text) {
+            prop_assert_eq!(&text[piece.range.clone()], piece.text);
+        }
+    }
+
+    #[test]
+    fn an_option_is_its_keyword_and_value(text in any::<String>()) {
+        let option = MountOption::new(text.as_str());
+        match option.value() {
+            Some(value) => prop_assert_eq!(format!("{}={value}", option.keyword()), text.as_str()),
+            None => prop_assert_eq!(option.keyword(), text.as_str()),
+        }
+    }
+
+    #[test]
+    fn the_layout_of_what_was_laid_out_is_the_same(object in object()) {
+        judge(&object.to_string(), &Policy::default(), |subject, _| {
+            let again = unchanged(subject);
+            assert_eq!(subject.with_elements(&again).effective(), subject.effective());
+        });
+    }
+}

@@ -1,0 +1,68 @@
+//! One folder a rule in tests/rules/, and the examples of the rules' pages.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::rules::RULES;
+
+use crate::fixture::{compare, documents, judge, path};
+
+#[test]
+fn every_rule_says_of_its_fixture_what_was_reviewed() {
+    for rule in RULES {
+        compare(&path("rules").join(rule.name).join("manifests.yaml"));
+    }
+}
+
+#[test]
+fn every_rule_has_its_fixture_and_file_and_nothing_else_has() {
+    let rules: BTreeSet<String> = RULES.iter().map(|rule| rule.name.to_owned()).collect();
+    let names = |folder: std::path::PathBuf| -> BTreeSet<String> {
+        fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| {
+                let name = entry.expect("an entry").file_name().into_string().expect("a name");
+                name.trim_end_matches(".rs").replace('_', "-")
+            })
+            .collect()
+    };
+    assert_eq!(names(path("rules")), rules, "tests/rules/");
+    assert_eq!(names(path("../src/rules")), rules, "src/rules/");
+}
+
+#[test]
+fn every_rule_finds_its_own_fixture_guilty() {
+    for rule in RULES {
+        let expected = fs::read_to_string(path("rules").join(rule.name).join("manifests.expected"));
+        let expected = expected.expect("what was reviewed");
+        assert!(expected.contains(&format!(" {} ", rule.code)), "{} finds nothing", rule.name);
+    }
+}
+
+#[test]
+fn every_example_is_what_its_page_says() {
+    let policy = Policy::default();
+    for rule in RULES {
+        let finds = |yaml: &str| {
+            documents(yaml)
+                .iter()
+                .filter(|json| {
+                    judge(json, &policy, |_, evaluation| {
+                        evaluation.findings.iter().any(|judged| judged.finding.code == rule.code)
+                    })
+                })
+                .count()
+        };
+        assert!(finds(rule.example.bad) > 0, "{}: nothing found in the bad example", rule.name);
+        assert_eq!(finds(rule.example.good), 0, "{}: found in the good example", rule.name);
+    }
+}
+
+#[test]
+fn every_rule_says_why_and_where_that_comes_from() {
+    for rule in RULES {
+        assert!(rule.why.len() > 80 && rule.remedy.len() > 20, "{}", rule.name);
+        assert!(!rule.references.is_empty(), "{}", rule.name);
+    }
+}

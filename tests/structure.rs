@@ -1,0 +1,212 @@
+//! The shape of the repository: layers, sizes, and pages that are generated
+//! from the code.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    missing_docs,
+    reason = "a test may end by panicking"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nfs_mount_guard::report::rule_page;
+use nfs_mount_guard::rules::RULES;
+
+/// Modules from left to right and top to bottom, as docs and lib.rs have them:
+/// one may import from its own row leftwards and from rows above.
+const LAYERS: &[&[&str]] = &[
+    &["nfs"],
+    &["site", "finding", "subject"],
+    &["rules"],
+    &["policy"],
+    &["engine"],
+    &["source", "policy_file", "admission", "report"],
+    &["authority", "telemetry", "server"],
+    &["cli", "main"],
+];
+
+/// External crates by the first row that may use them.
+const CRATES: &[(usize, &[&str])] = &[
+    (0, &["phf"]),
+    (1, &["serde"]),
+    (2, &["strsim"]),
+    (3, &["time", "fnv"]),
+    (
+        5,
+        &[
+            "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
+            "ignore", "similar",
+        ],
+    ),
+    (
+        6,
+        &[
+            "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
+            "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "tracing_appender",
+            "http_body_util", "notify",
+        ],
+    ),
+    (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "anstyle", "tempfile"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file of a folder and its folders.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The module under `src/` that a file belongs to.
+fn module(file: &Path) -> String {
+    let relative = file.strip_prefix(root().join("src")).expect("under src");
+    let first = relative.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// Row and column of a module.
+fn place(module: &str) -> Option<(usize, usize)> {
+    LAYERS
+        .iter()
+        .enumerate()
+        .find_map(|(row, modules)| Some((row, modules.iter().position(|found| *found == module)?)))
+}
+
+/// What a file imports: paths from `use`, and paths in the text that begin at
+/// the crate's root.
+fn imports(text: &str) -> Vec<String> {
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut found = Vec::new();
+    for line in code.lines() {
+        let line = line.trim_start();
+        let line = line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(crate) ")).unwrap_or(line);
+        if let Some(path) = line.strip_prefix("use ") {
+            found.push(path.to_owned());
+        }
+    }
+    for (index, _) in code.match_indices("crate::") {
+        found.push(code[index..].chars().take(80).collect());
+    }
+    found
+}
+
+#[test]
+fn a_module_imports_from_the_left_and_from_above_only() {
+    let mut wrong = Vec::new();
+    for file in files(&root().join("src")) {
+        let own = module(&file);
+        if own == "lib" {
+            continue;
+        }
+        let own_place = place(&own).unwrap_or_else(|| panic!("{own} has no layer"));
+        for import in imports(&fs::read_to_string(&file).expect("text")) {
+            let mut steps =
+                import.split("::").map(|step| step.trim_matches(|c: char| !c.is_alphanumeric() && c != '_'));
+            let first = steps.next().unwrap_or_default();
+            if first == "crate" || first == "nfs_mount_guard" {
+                let target = steps.next().unwrap_or_default();
+                let target: String =
+                    target.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                match place(&target) {
+                    Some((row, column)) => {
+                        let is_allowed = row < own_place.0 || row == own_place.0 && column <= own_place.1;
+                        if !is_allowed {
+                            wrong.push(format!("{}: {import}", file.display()));
+                        }
+                    }
+                    None => wrong.push(format!("{}: {target} has no layer: {import}", file.display())),
+                }
+            } else if let Some((row, _)) = CRATES.iter().find(|(_, names)| names.contains(&first))
+                && *row > own_place.0
+            {
+                wrong.push(format!("{}: {first} is for row {row} and below", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_dependency_has_its_layer_and_its_reason() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
+    let dependencies = manifest.split("[dependencies]").nth(1).and_then(|text| text.split("\n[").next());
+    let mut reason = false;
+    for line in dependencies.expect("dependencies").lines() {
+        if line.starts_with('#') {
+            reason = true;
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            let name = name.replace('-', "_");
+            assert!(CRATES.iter().any(|(_, names)| names.contains(&&*name)), "{name} has no layer");
+            assert!(reason, "{name} has no reason");
+        } else {
+            reason = false;
+        }
+    }
+}
+
+#[test]
+fn files_are_short_enough_to_have_one_reason_to_change() {
+    let long: BTreeMap<_, _> = files(&root().join("src"))
+        .into_iter()
+        .map(|file| (fs::read_to_string(&file).expect("text").lines().count(), file))
+        .filter(|(lines, _)| *lines > 420)
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+    let main = fs::read_to_string(root().join("src/main.rs")).expect("main.rs");
+    assert!(main.lines().count() < 40);
+}
+
+/// Compares a generated text with its file; `UPDATE_EXPECTED=1` writes it.
+fn compare(file: &Path, wanted: &str) {
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        fs::write(file, wanted).expect("written");
+    }
+    let seen = fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        seen == wanted,
+        "{} is stale; UPDATE_EXPECTED=1 cargo test --test structure writes it",
+        file.display()
+    );
+}
+
+#[test]
+fn the_rule_pages_are_those_of_the_code() {
+    let folder = root().join("docs/rules");
+    for rule in RULES {
+        compare(&folder.join(format!("{}.md", rule.code)), &rule_page::page(rule));
+    }
+    let index = format!("# The rules\n\n{}", rule_page::table(""));
+    compare(&folder.join("README.md"), &index);
+    let pages = files(&folder).len();
+    assert_eq!(pages, RULES.len() + 1, "a page without a rule");
+}
+
+#[test]
+fn the_readmes_table_is_that_of_the_code() {
+    const START: &str = "<!-- rules -->\n";
+    const END: &str = "<!-- /rules -->";
+    let file = root().join("README.md");
+    let text = fs::read_to_string(&file).expect("README.md");
+    let (head, rest) = text.split_once(START).expect("the table's start");
+    let (_, tail) = rest.split_once(END).expect("the table's end");
+    compare(&file, &format!("{head}{START}{}{END}{tail}", rule_page::table("docs/rules/")));
+}
