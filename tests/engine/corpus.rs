@@ -1,16 +1,19 @@
 //! 91 real objects from public repositories and vendors' documentation.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
-use nfs_mount_guard::engine::decide::{Decision, validate};
+use nfs_mount_guard::engine::decide::{Decision, mutate, validate};
 use nfs_mount_guard::engine::evaluate;
-use nfs_mount_guard::engine::fix::{Scope, fix_all};
+use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
 use nfs_mount_guard::finding::{Action, Applicability};
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::rules::{Profile, RULES};
 use nfs_mount_guard::subject::driver::Nfs;
 use serde_json::{Value, json};
 
-use crate::fixture::{TODAY, judge, path};
+use crate::fixture::{TODAY, compare_text, judge, path};
 
 /// The entries with the objects they describe.
 fn objects() -> Vec<(Value, String)> {
@@ -133,4 +136,82 @@ fn bg_put_into_any_nfs_object_is_refused_and_repaired() {
             });
         }
     }
+}
+
+/// docs/corpus.md: how often each rule speaks, and what would have been done.
+#[test]
+fn the_table_of_counts_is_that_of_the_code() {
+    let objects = objects();
+    let mut text = String::from(
+        "# What the rules say of 91 real objects\n\nThe objects of tests/corpus: StorageClasses and PersistentVolumes from \
+public repositories and from vendors' documentation.\nPrinted by `UPDATE_EXPECTED=1 cargo test --test engine \
+corpus::the_table`.\n\n",
+    );
+    let verdict = |object: &str| judge(object, &Policy::default(), |subject, _| subject.nfs);
+    let count = |nfs| objects.iter().filter(|(_, object)| verdict(object) == nfs).count();
+    let _ = writeln!(
+        text,
+        "NFS: {}. May be NFS: {}. Not NFS: {}.\n",
+        count(Nfs::Yes),
+        count(Nfs::Depends),
+        count(Nfs::No)
+    );
+    text.push_str(
+        "| profile | allowed as they are | patched, then allowed | refused even so |\n|---|---|---|---|\n",
+    );
+    for profile in Profile::ALL {
+        let policy = Policy::of_profile(profile);
+        let mut counts = [0; 3];
+        for (_, object) in &objects {
+            counts[fate(object, &policy)] += 1;
+        }
+        let _ = writeln!(text, "| {profile} | {} | {} | {} |", counts[0], counts[1], counts[2]);
+    }
+    text.push_str("\n| rule | objects | deny | warn | audit |\n|---|---|---|---|---|\n");
+    for rule in RULES {
+        let mut actions: BTreeMap<Action, usize> = BTreeMap::new();
+        for (_, object) in &objects {
+            let gravest = judge(object, &Policy::default(), |_, evaluation| {
+                evaluation
+                    .findings
+                    .iter()
+                    .filter(|judged| judged.finding.code == rule.code)
+                    .map(|judged| judged.action)
+                    .max()
+            });
+            if let Some(action) = gravest {
+                *actions.entry(action).or_default() += 1;
+            }
+        }
+        let of = |action| actions.get(&action).copied().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "| {} {} | {} | {} | {} | {} |",
+            rule.code,
+            rule.name,
+            actions.values().sum::<usize>(),
+            of(Action::Deny),
+            of(Action::Warn),
+            of(Action::Audit)
+        );
+    }
+    compare_text(&path("../docs/corpus.md"), &text);
+}
+
+/// 0: allowed as it is; 1: allowed once it is patched; 2: refused even so.
+fn fate(object: &str, policy: &Policy) -> usize {
+    judge(object, policy, |subject, evaluation| {
+        let patched = match mutate(policy, subject, evaluation, None).decision {
+            Decision::Patch(elements) => elements,
+            _ => unchanged(subject),
+        };
+        let is_patched = patched != unchanged(subject);
+        let after = subject.with_elements(&patched);
+        let left = evaluate(policy, &after, TODAY);
+        match (validate(policy, &after, &left, None).decision, is_patched) {
+            (Decision::Deny, _) => 2,
+            (_, true) => 1,
+            (_, false) => 0,
+        }
+    })
 }

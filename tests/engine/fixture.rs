@@ -88,15 +88,15 @@ pub fn compare(manifests: &Path) {
         fs::read_to_string(manifests).unwrap_or_else(|error| panic!("{}: {error}", manifests.display()));
     let policy = Policy::default();
     let seen: Vec<String> = documents(&yaml).iter().map(|json| describe(json, &policy)).collect();
-    let seen = seen.join("\n");
-    let expected = manifests.with_extension("expected");
+    compare_text(&manifests.with_extension("expected"), &seen.join("\n"));
+}
+
+/// Compares a text with a file; `UPDATE_EXPECTED=1` writes that file anew, to
+/// be reviewed.
+pub fn compare_text(file: &Path, seen: &str) {
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(&expected, &seen).expect("written");
+        fs::write(file, seen).expect("written");
     }
-    let wanted = fs::read_to_string(&expected).unwrap_or_default();
-    assert!(
-        seen == wanted,
-        "{} says otherwise (UPDATE_EXPECTED=1 writes it anew):\n{seen}",
-        expected.display()
-    );
+    let wanted = fs::read_to_string(file).unwrap_or_default();
+    assert!(seen == wanted, "{} says otherwise (UPDATE_EXPECTED=1 writes it anew):\n{seen}", file.display());
 }

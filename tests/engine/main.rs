@@ -15,6 +15,7 @@
 mod corpus;
 mod drivers;
 mod fixture;
+mod growth;
 mod kernel_truth;
 mod properties;
 mod rules;
