@@ -1,8 +1,11 @@
 //! The command line: flags, and what each command does with them.
 
 pub mod certs;
+pub mod check;
 pub mod exit;
 pub mod explain;
+pub mod input;
+pub mod judgement;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;
@@ -36,6 +39,8 @@ enum Command {
     /// Answer the API server's admission reviews
     #[cfg(feature = "serve")]
     Serve(serve::Args),
+    /// Judge manifests as the webhook would
+    Check(check::Args),
     /// Explain a rule
     Explain(explain::Args),
     /// List the rules
@@ -51,6 +56,7 @@ impl Cli {
         let result = match self.command {
             #[cfg(feature = "serve")]
             Command::Serve(args) => args.run(),
+            Command::Check(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Rules(args) => args.run(),
             #[cfg(feature = "serve")]
