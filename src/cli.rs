@@ -1,5 +1,6 @@
 //! The command line: flags, and what each command does with them.
 
+#[cfg(feature = "serve")]
 pub mod certs;
 pub mod check;
 pub mod exit;

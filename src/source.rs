@@ -175,16 +175,12 @@ fn visit_node(
                 visitor(Item::Unreadable(repeated(text, kind, field_name(tree, node), again)));
                 return;
             }
-            match Manifest::deserialize(from) {
-                Ok(manifest) => {
-                    let origin = origin(node);
-                    let object = Object { kind, manifest, before: None, span, text, origin };
-                    visitor(Item::Object(Box::new(object)));
-                }
-                Err(_) => {
-                    let problem = misfit::<Manifest<'_>>(from, kind.as_str(), field_name(tree, node));
-                    visitor(Item::Unreadable(problem));
-                }
+            if let Ok(manifest) = Manifest::deserialize(from) {
+                let object = Object { kind, manifest, before: None, span, text, origin: origin(node) };
+                visitor(Item::Object(Box::new(object)));
+            } else {
+                let problem = misfit::<Manifest<'_>>(from, kind.as_str(), field_name(tree, node));
+                visitor(Item::Unreadable(problem));
             }
         }
         Sort::Review => match Recorded::deserialize(from) {

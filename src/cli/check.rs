@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
@@ -145,7 +145,7 @@ impl Args {
                 "--format: only one format can go to standard output; give the others a file: json=report.json"
             );
         }
-        let baseline = self.baseline.as_ref().map(|file| read_baseline(file)).transpose()?;
+        let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
         let (policy, name) = self.judgement.named_policy()?;
         let check = Check {
             policy: &policy,
@@ -207,7 +207,7 @@ impl Args {
     }
 }
 
-fn read_baseline(file: &PathBuf) -> anyhow::Result<Baseline> {
+fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
     let text = fs::read_to_string(file)
         .map_err(|error| InputError(format!("--baseline: {} cannot be read: {error}", file.display())))?;
     Baseline::parse(&text).with_context(|| format!("--baseline: {}", file.display()))
@@ -223,16 +223,12 @@ fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
         Format::Github => report::github::write(report),
         Format::Gitlab => report::gitlab::write(report),
     };
-    match &output.file {
-        Some(file) => {
-            fs::write(file, text)
-                .with_context(|| format!("--format: {} cannot be written", file.display()))?;
-        }
-        None => {
-            let mut out = io::stdout().lock();
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
-        }
+    if let Some(file) = &output.file {
+        fs::write(file, text).with_context(|| format!("--format: {} cannot be written", file.display()))?;
+    } else {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The report as JUnit XML: one test case an object.
+//! The report as `JUnit` XML: one test case an object.
 
 use std::fmt::Write as _;
 

@@ -64,7 +64,7 @@ pub struct NodeDeserializer<'de> {
     pub id: NodeId,
 }
 
-impl<'de> NodeDeserializer<'de> {
+impl NodeDeserializer<'_> {
     const fn other(self, id: NodeId) -> Self {
         Self { tree: self.tree, id }
     }
@@ -103,8 +103,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             },
             Content::List { items, .. } => visitor.visit_seq(Items { at: self, items: items.iter() }),
             Content::Map { .. } => {
-                let entries = self.tree.entries(self.id).unwrap_or_default();
-                visitor.visit_map(Entries { at: self, entries, next: 0, value: self.id })
+                let pairs = self.tree.entries(self.id).unwrap_or_default();
+                visitor.visit_map(Entries { at: self, pairs, next: 0, value: self.id })
             }
             Content::Alias(_) => visitor.visit_unit(),
         };
@@ -152,7 +152,7 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
 
 struct Entries<'de> {
     at: NodeDeserializer<'de>,
-    entries: Cow<'de, [(NodeId, NodeId)]>,
+    pairs: Cow<'de, [(NodeId, NodeId)]>,
     next: usize,
     value: NodeId,
 }
@@ -161,7 +161,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = Misfit;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
-        let Some((key, value)) = self.entries.get(self.next).copied() else {
+        let Some((key, value)) = self.pairs.get(self.next).copied() else {
             return Ok(None);
         };
         self.next += 1;

@@ -123,12 +123,11 @@ struct Writing<'w> {
 impl<'w> Writing<'w> {
     fn new(written: &'w str, style: Style) -> Self {
         let at = match style {
-            Style::Plain => 0,
             Style::SingleQuoted | Style::DoubleQuoted => 1,
             Style::Literal | Style::Folded if written.starts_with(['|', '>']) => {
                 written.find('\n').map_or(written.len(), |at| at + 1)
             }
-            Style::Literal | Style::Folded => 0,
+            Style::Plain | Style::Literal | Style::Folded => 0,
         };
         Self { written, style, at }
     }

@@ -54,7 +54,7 @@ impl<'t, 'l> Documents<'t, 'l> {
             let span = self.bytes(&event.1);
             builder.take(self.text, event.0, span)?;
         }
-        builder.finish()
+        Ok(builder.tree)
     }
 
     fn bytes(&self, span: &Span) -> Range<usize> {
@@ -107,7 +107,7 @@ impl<'t> Builder<'t> {
             Event::Scalar(value, style, anchor, tag) => {
                 let style = style_of(style);
                 let is_string = style != Style::Plain || tag.as_ref().is_some_and(|tag| is_str(tag));
-                let span = self.without_properties(text, span, anchor, tag.is_some());
+                let span = without_properties(text, span, anchor, tag.is_some());
                 let value = borrowed(text, &span, value);
                 let node = Node { span, content: Content::Scalar { text: value, style, is_string } };
                 let id = self.add(node, 1)?;
@@ -121,12 +121,12 @@ impl<'t> Builder<'t> {
                 self.add(Node { span, content: Content::Alias(target) }, weight)?;
             }
             Event::SequenceStart(anchor, tag) => {
-                let span = self.without_properties(text, span, anchor, tag.is_some());
+                let span = without_properties(text, span, anchor, tag.is_some());
                 let flow = text.get(span.start..).is_some_and(|rest| rest.starts_with('['));
                 self.open(Node { span, content: Content::List { items: Vec::new(), flow } }, anchor)?;
             }
             Event::MappingStart(anchor, tag) => {
-                let span = self.without_properties(text, span, anchor, tag.is_some());
+                let span = without_properties(text, span, anchor, tag.is_some());
                 let flow = text.get(span.start..).is_some_and(|rest| rest.starts_with('{'));
                 self.open(Node { span, content: Content::Map { entries: Vec::new(), flow } }, anchor)?;
             }
@@ -134,30 +134,6 @@ impl<'t> Builder<'t> {
             _ => {}
         }
         Ok(())
-    }
-
-    /// A span without the anchor and tag before the value.
-    fn without_properties(
-        &self,
-        text: &str,
-        span: Range<usize>,
-        anchor: usize,
-        tagged: bool,
-    ) -> Range<usize> {
-        if anchor == 0 && !tagged {
-            return span;
-        }
-        let mut start = span.start;
-        while let Some(rest) = text.get(start..).filter(|rest| rest.starts_with(['&', '!'])) {
-            let property = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            let after = rest.get(property..).unwrap_or_default();
-            start += property + (after.len() - after.trim_start().len());
-        }
-        if start >= span.end && span.end > span.start {
-            span.end..span.end
-        } else {
-            start..span.end.max(start)
-        }
     }
 
     fn add(&mut self, node: Node<'t>, weight: u64) -> Result<NodeId, Problem> {
@@ -240,10 +216,20 @@ impl<'t> Builder<'t> {
             self.anchors.insert(anchor, (node, weight));
         }
     }
+}
 
-    fn finish(self) -> Result<Tree<'t>, Problem> {
-        Ok(self.tree)
+/// A span without the anchor and tag before the value.
+fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: bool) -> Range<usize> {
+    if anchor == 0 && !tagged {
+        return span;
     }
+    let mut start = span.start;
+    while let Some(rest) = text.get(start..).filter(|rest| rest.starts_with(['&', '!'])) {
+        let property = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let after = rest.get(property..).unwrap_or_default();
+        start += property + (after.len() - after.trim_start().len());
+    }
+    if start >= span.end && span.end > span.start { span.end..span.end } else { start..span.end.max(start) }
 }
 
 /// The value as a slice of the text, where it stands there as it is.
