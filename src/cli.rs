@@ -5,6 +5,7 @@ pub mod certs;
 pub mod check;
 pub mod exit;
 pub mod explain;
+pub mod fix;
 pub mod input;
 pub mod judgement;
 pub mod rules;
@@ -42,7 +43,9 @@ enum Command {
     Serve(serve::Args),
     /// Judge manifests as the webhook would
     Check(check::Args),
-    /// Explain a rule
+    /// Repair manifests, touching nothing but the options concerned
+    Fix(fix::Args),
+    /// Explain a rule, or what the options of a file do
     Explain(explain::Args),
     /// List the rules
     Rules(rules::Args),
@@ -58,6 +61,7 @@ impl Cli {
             #[cfg(feature = "serve")]
             Command::Serve(args) => args.run(),
             Command::Check(args) => args.run(),
+            Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Rules(args) => args.run(),
             #[cfg(feature = "serve")]

@@ -4,6 +4,7 @@
 pub mod de;
 mod json;
 pub mod object;
+pub mod rewrite;
 pub mod scalar;
 pub mod text;
 pub mod tree;

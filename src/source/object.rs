@@ -4,6 +4,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::de::NodeDeserializer;
 use super::json;
 use super::scalar::places;
 use super::tree::{Content, NodeId, Tree};
@@ -51,6 +55,14 @@ impl<'i> Object<'i> {
                     && spec.flex_volume.is_none()
                     && spec.in_tree_plugin().is_none()
             }),
+        }
+    }
+
+    /// The whole object as JSON has it; `None` where that cannot be.
+    pub fn value(&self) -> Option<Value> {
+        match &self.origin {
+            Origin::Tree(tree, node) => Value::deserialize(NodeDeserializer { tree, id: *node }).ok(),
+            Origin::Json(part) => serde_json::from_str(part).ok(),
         }
     }
 
@@ -103,6 +115,14 @@ impl Layout<'_> {
             None => start,
         };
         Some(node.span.start + start..node.span.start + end.max(start))
+    }
+
+    /// Whether the text at `offset` stands in brackets or braces.
+    pub(super) fn is_in_flow(&self, offset: usize) -> bool {
+        self.tree.nodes.iter().any(|node| {
+            matches!(node.content, Content::List { flow: true, .. } | Content::Map { flow: true, .. })
+                && node.span.contains(&offset)
+        })
     }
 
     /// The node of a place.

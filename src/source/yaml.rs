@@ -130,7 +130,7 @@ impl<'t> Builder<'t> {
                 let flow = text.get(span.start..).is_some_and(|rest| rest.starts_with('{'));
                 self.open(Node { span, content: Content::Map { entries: Vec::new(), flow } }, anchor)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(&span),
+            Event::SequenceEnd | Event::MappingEnd => self.close(text, &span),
             _ => {}
         }
         Ok(())
@@ -192,7 +192,7 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    fn close(&mut self, span: &Range<usize>) {
+    fn close(&mut self, text: &str, span: &Range<usize>) {
         let Some(closed) = self.open.pop() else { return };
         self.anchor(closed.anchor, closed.node, closed.weight);
         let is_flow = matches!(
@@ -201,6 +201,8 @@ impl<'t> Builder<'t> {
         );
         if is_flow {
             self.extend_parent(closed.node, span.end);
+        } else {
+            self.begin_at_dash(text, closed.node);
         }
         let end = self.tree.nodes.get(closed.node).map_or(span.end, |node| node.span.end);
         if let Some(open) = self.open.last_mut() {
@@ -208,6 +210,25 @@ impl<'t> Builder<'t> {
             open.weight = open.weight.saturating_add(closed.weight - 1);
             let parent = open.node;
             self.extend_parent(parent, end);
+        }
+    }
+
+    /// A block sequence begins at its first dash, also where that is not
+    /// indented, and the parser gives another place.
+    fn begin_at_dash(&mut self, text: &str, list: NodeId) {
+        let first = match self.tree.nodes.get(list).map(|node| &node.content) {
+            Some(Content::List { items, .. }) => items.first().and_then(|item| self.tree.nodes.get(*item)),
+            _ => None,
+        };
+        let Some(first) = first.map(|node| node.span.start) else { return };
+        let before = text.get(..first).unwrap_or_default();
+        let dash = before.rmatch_indices('-').map(|(at, _)| at).find(|at| {
+            let (line, rest) = before.split_at_checked(*at).unwrap_or_default();
+            let is_bullet = rest.chars().nth(1).is_none_or(char::is_whitespace);
+            is_bullet && line.chars().next_back().is_none_or(char::is_whitespace)
+        });
+        if let (Some(dash), Some(node)) = (dash, self.tree.nodes.get_mut(list)) {
+            node.span.start = dash;
         }
     }
 
