@@ -2,8 +2,12 @@
 
 #[cfg(feature = "serve")]
 pub mod certs;
+pub mod check;
 pub mod exit;
 pub mod explain;
+pub mod fix;
+pub mod input;
+pub mod judgement;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;
@@ -37,7 +41,11 @@ enum Command {
     /// Answer the API server's admission reviews
     #[cfg(feature = "serve")]
     Serve(serve::Args),
-    /// Explain a rule
+    /// Judge manifests as the webhook would
+    Check(check::Args),
+    /// Repair manifests, touching nothing but the options concerned
+    Fix(fix::Args),
+    /// Explain a rule, or what the options of a file do
     Explain(explain::Args),
     /// List the rules
     Rules(rules::Args),
@@ -52,6 +60,8 @@ impl Cli {
         let result = match self.command {
             #[cfg(feature = "serve")]
             Command::Serve(args) => args.run(),
+            Command::Check(args) => args.run(),
+            Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Rules(args) => args.run(),
             #[cfg(feature = "serve")]

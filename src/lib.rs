@@ -11,13 +11,14 @@
 //! | 2 | [`rules`]: one file a rule |
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
-//! | 5 | [`admission`], [`report`]: bytes in, bytes out |
+//! | 5 | [`source`], [`admission`], [`report`], [`check`]: bytes in, bytes out |
 //! | 6 | `authority`, `telemetry`, `server`: certificates, log, metrics, network |
 //! | 7 | [`cli`] |
 
 pub mod admission;
 #[cfg(feature = "serve")]
 pub mod authority;
+pub mod check;
 pub mod cli;
 pub mod engine;
 pub mod finding;
@@ -28,6 +29,7 @@ pub mod rules;
 #[cfg(feature = "serve")]
 pub mod server;
 pub mod site;
+pub mod source;
 pub mod subject;
 #[cfg(feature = "serve")]
 pub mod telemetry;

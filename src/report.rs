@@ -1,3 +1,321 @@
 //! What the program shows of its findings and rules, one file a format.
 
+pub mod github;
+pub mod gitlab;
+pub mod json;
+pub mod junit;
 pub mod rule_page;
+pub mod sarif;
+pub mod text;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hasher as _;
+
+use serde::Serialize;
+
+use crate::finding::{Applicability, Code};
+use crate::source::Skip;
+
+/// The version of the JSON report; fields are only ever added within one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// All that one run has to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Always [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Who speaks.
+    pub tool: Tool,
+    /// What it was judged by.
+    pub policy: PolicyName,
+    /// Counts.
+    pub summary: Summary,
+    /// Every judged object, in the order of the files.
+    pub subjects: Vec<SubjectReport>,
+    /// What could not be read, in the order of the files.
+    pub errors: Vec<ReadError>,
+    /// Findings a rule, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Vec<Statistic>>,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tool {
+    /// `nfs-mount-guard`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+impl Default for Tool {
+    fn default() -> Self {
+        Self { name: "nfs-mount-guard", version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
+/// What it was judged by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyName {
+    /// The policy file; `None` for a profile as it is.
+    pub file: Option<String>,
+    /// The profile, with its version.
+    pub profile: String,
+    /// `enforce` or `observe`.
+    pub mode: &'static str,
+    /// The policy's fingerprint.
+    pub hash: String,
+}
+
+/// Counts of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Documents read, each item of a List counted in the List's stead.
+    pub documents: usize,
+    /// StorageClasses and PersistentVolumes.
+    pub judged: usize,
+    /// Documents of other kinds, and what a walk passes over.
+    pub skipped: usize,
+    /// Files and documents that could not be read.
+    pub unreadable: usize,
+    /// Objects that would be refused.
+    pub denied: usize,
+    /// Objects that would be changed and then pass.
+    pub patched: usize,
+    /// Objects that pass with a warning.
+    pub warned: usize,
+    /// Findings that the baseline knows.
+    pub baselined: usize,
+    /// Why documents were skipped.
+    pub skipped_by: BTreeMap<&'static str, usize>,
+}
+
+/// What is done about a finding, mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reported {
+    /// It is counted.
+    Audit,
+    /// The object passes, and the person is told.
+    Warn,
+    /// The mutating webhook repairs it.
+    Patch,
+    /// The object is refused.
+    Deny,
+}
+
+impl Reported {
+    /// As every format writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Warn => "warn",
+            Self::Patch => "patch",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// One judged object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubjectReport {
+    /// `StorageClass` or `PersistentVolume`.
+    pub kind: &'static str,
+    /// As it is written; empty where it is not.
+    pub api_version: String,
+    /// Its name.
+    pub name: String,
+    /// The namespace that is written, though neither kind has one.
+    pub namespace: Option<String>,
+    /// Who mounts it; empty where it does not say.
+    pub driver: String,
+    /// Whether it is NFS.
+    pub nfs: IsNfs,
+    /// `allow`, `patch` or `deny`.
+    pub decision: &'static str,
+    /// The string that `mount -o` gets; empty where it is not NFS.
+    pub effective: String,
+    /// The file, `<stdin>` for standard input.
+    pub file: String,
+    /// The line on which the object begins.
+    pub line: usize,
+    /// What was found, by position, then code.
+    pub findings: Vec<FindingReport>,
+}
+
+/// Whether an object is NFS, as JSON has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum IsNfs {
+    /// `true` or `false`.
+    Known(bool),
+    /// `"depends"`.
+    Depends(&'static str),
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingReport {
+    /// The rule's code.
+    pub code: Code,
+    /// The rule's name.
+    pub name: &'static str,
+    /// What is done about it.
+    pub action: Reported,
+    /// One sentence.
+    pub message: String,
+    /// The place's short name.
+    pub carrier: String,
+    /// The JSON pointer to the place, or to the element of its list.
+    pub pointer: String,
+    /// The element's text; `None` where something is missing.
+    pub element: Option<String>,
+    /// The line of the option, of its place where something is missing.
+    pub line: usize,
+    /// The first character.
+    pub column: usize,
+    /// The character behind the last.
+    pub end_column: usize,
+    /// Who may carry out its fix.
+    pub fix: Option<Applicability>,
+    /// The place's text with which the object would pass.
+    #[serde(rename = "use")]
+    pub way_out: Option<String>,
+    /// The line as it stands in the file, for people.
+    #[serde(skip)]
+    pub snippet: Snippet,
+}
+
+/// A part of a line that shows a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snippet {
+    /// The text, without tabs.
+    pub text: String,
+    /// Characters before the option.
+    pub indent: usize,
+    /// Characters of the option.
+    pub width: usize,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadError {
+    /// The file.
+    pub file: String,
+    /// The line, where it is known.
+    pub line: Option<usize>,
+    /// The character of the line.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// How often a rule found something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Statistic {
+    /// The rule's code.
+    pub code: Code,
+    /// The rule's name.
+    pub name: &'static str,
+    /// Findings.
+    pub count: usize,
+}
+
+impl Report {
+    /// A report without anything in it yet.
+    pub fn new(policy: PolicyName) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool::default(),
+            policy,
+            summary: Summary::default(),
+            subjects: Vec::new(),
+            errors: Vec::new(),
+            statistics: None,
+        }
+    }
+
+    /// Adds what one file has to say.
+    pub fn add(&mut self, file: FileReport) {
+        self.summary.documents += file.documents;
+        self.summary.skipped += file.skipped.values().sum::<usize>();
+        for (reason, count) in &file.skipped {
+            *self.summary.skipped_by.entry(reason.as_str()).or_default() += count;
+        }
+        self.subjects.extend(file.subjects);
+        self.errors.extend(file.errors);
+    }
+
+    /// Counts what is there, once everything is.
+    pub fn count(&mut self, statistics: bool) {
+        let with =
+            |decision: &str| self.subjects.iter().filter(|subject| subject.decision == decision).count();
+        (self.summary.denied, self.summary.patched) = (with("deny"), with("patch"));
+        self.summary.judged = self.subjects.len();
+        self.summary.unreadable = self.errors.len();
+        self.summary.warned = self
+            .subjects
+            .iter()
+            .filter(|subject| {
+                subject.decision != "deny"
+                    && subject.findings.iter().any(|finding| finding.action == Reported::Warn)
+            })
+            .count();
+        if statistics {
+            let mut counts: BTreeMap<(Code, &'static str), usize> = BTreeMap::new();
+            for finding in self.findings() {
+                *counts.entry((finding.code, finding.name)).or_default() += 1;
+            }
+            let rows = counts.into_iter().map(|((code, name), count)| Statistic { code, name, count });
+            self.statistics = Some(rows.collect());
+        }
+    }
+
+    /// Every finding.
+    pub fn findings(&self) -> impl Iterator<Item = &FindingReport> {
+        self.subjects.iter().flat_map(|subject| &subject.findings)
+    }
+}
+
+/// What one file has to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FileReport {
+    /// Documents read.
+    pub documents: usize,
+    /// What is not judged, and why.
+    pub skipped: BTreeMap<Skip, usize>,
+    /// What is.
+    pub subjects: Vec<SubjectReport>,
+    /// What could not be read.
+    pub errors: Vec<ReadError>,
+}
+
+/// Names of findings that stay when lines move: by rule, object and pointer,
+/// with a number where one name would stand for several.
+#[derive(Debug, Default)]
+pub(crate) struct Fingerprints {
+    seen: HashMap<u64, usize>,
+}
+
+impl Fingerprints {
+    fn of(&mut self, subject: &SubjectReport, finding: &FindingReport) -> String {
+        let element = finding.element.as_deref().unwrap_or_default();
+        self.of_text(&format!(
+            "{}\n{}\n{}/{}\n{}\n{element}",
+            finding.code, subject.file, subject.kind, subject.name, finding.carrier
+        ))
+    }
+
+    fn of_text(&mut self, text: &str) -> String {
+        let mut hasher = fnv::FnvHasher::default();
+        hasher.write(text.as_bytes());
+        let hash = hasher.finish();
+        let times = self.seen.entry(hash).or_default();
+        *times += 1;
+        format!("{hash:016x}:{times}")
+    }
+}

@@ -86,6 +86,15 @@ fn passing<'m>(policy: &Policy, subject: &Subject<'m>, today: Date) -> Option<El
     (outcome.decision != Decision::Deny && outcome.withheld.is_none()).then_some(elements)
 }
 
+/// For each carrier the list with which the object would pass `/validate`, as
+/// it can be pasted into YAML. Empty where no fix brings it there.
+pub fn lists_that_pass(policy: &Policy, subject: &Subject<'_>, today: Date) -> Vec<Option<String>> {
+    let Some(elements) = passing(policy, subject, today) else {
+        return Vec::new();
+    };
+    (0..subject.carriers.len()).map(|index| proposed(subject, &elements, index)).collect()
+}
+
 /// A carrier's new content, as it can be pasted into YAML.
 fn proposed(subject: &Subject<'_>, elements: &Elements<'_>, index: usize) -> Option<String> {
     let carrier = subject.carriers.get(index)?;

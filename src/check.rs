@@ -1,0 +1,270 @@
+//! Judges the objects of files by a policy, as the webhook would.
+
+pub mod baseline;
+pub mod repair;
+
+use std::path::Path;
+
+use time::Date;
+
+use crate::admission::message;
+use crate::engine::decide::{self, Before, Decision};
+use crate::engine::{Evaluation, Judged, evaluate};
+use crate::finding::Action;
+use crate::policy::Policy;
+use crate::report::{FileReport, FindingReport, IsNfs, ReadError, Reported, Snippet, SubjectReport};
+use crate::site::Kind;
+use crate::source::object::{Layout, Object};
+use crate::source::text::{self, Lines};
+use crate::source::{Item, Problem, Skip, visit, walk};
+use crate::subject::Subject;
+use crate::subject::driver::Nfs;
+
+/// Whose answer is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum As {
+    /// That of `/validate` alone.
+    Validate,
+    /// That of `/validate` to what `/mutate` made of the object.
+    Mutate,
+}
+
+/// How objects are judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Check<'c> {
+    /// By which policy.
+    pub policy: &'c Policy,
+    /// Whose answer is reported.
+    pub judged_as: As,
+    /// The day, for exemptions that end.
+    pub today: Date,
+}
+
+impl Check<'_> {
+    /// Judges the content of a file. A file that was `named` is told of
+    /// whatever it holds; one that was found in a walk may be something else.
+    pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, named: bool) -> FileReport {
+        let text = match text::decode(bytes) {
+            Ok((text, _)) => text,
+            Err(_) if !named => return skipped(Skip::Foreign),
+            Err(error) => return unreadable(name, None, error.to_string()),
+        };
+        if !named && text.contains("{{") && walk::is_in_chart(path) {
+            return skipped(Skip::Template);
+        }
+        let lines = Lines::new(&text);
+        let mut file = FileReport::default();
+        visit(&text, &lines, &mut |item| self.item(item, name, &lines, named, &mut file));
+        if !named && !file.errors.is_empty() {
+            if text.contains("{{") {
+                return skipped(Skip::Template);
+            }
+            if !text.contains("StorageClass") && !text.contains("PersistentVolume") {
+                return skipped(Skip::Foreign);
+            }
+        }
+        file
+    }
+
+    fn item(&self, item: Item<'_>, name: &str, lines: &Lines<'_>, named: bool, file: &mut FileReport) {
+        file.documents += 1;
+        match item {
+            Item::Skipped(reason) => *file.skipped.entry(reason).or_default() += 1,
+            Item::Unreadable(problem) => file.errors.push(read_error(name, &problem, lines)),
+            Item::Object(object) => {
+                let written = object.text().get(object.span.clone()).unwrap_or_default();
+                if !named && object.is_partial() {
+                    *file.skipped.entry(Skip::Partial).or_default() += 1;
+                } else if !named && written.contains("{{") {
+                    *file.skipped.entry(Skip::Template).or_default() += 1;
+                } else {
+                    file.subjects.push(self.object(&object, name, lines));
+                }
+            }
+        }
+    }
+
+    fn object(&self, object: &Object<'_>, file: &str, lines: &Lines<'_>) -> SubjectReport {
+        let subject = Subject::of_kind(object.kind, &object.manifest, self.policy.drivers());
+        let evaluation = evaluate(self.policy, &subject, self.today);
+        let actions = self.actions(object, &subject, &evaluation);
+        let decision = match actions.iter().max() {
+            Some(Reported::Deny) => "deny",
+            _ if actions.contains(&Reported::Patch) => "patch",
+            _ => "allow",
+        };
+        let findings = if actions.is_empty() {
+            Vec::new()
+        } else {
+            let place = Places { layout: object.layout(), text: object.text(), lines };
+            let lists = if actions.iter().any(|action| *action >= Reported::Patch) {
+                message::lists_that_pass(self.policy, &subject, self.today)
+            } else {
+                Vec::new()
+            };
+            let mut findings: Vec<FindingReport> = evaluation
+                .findings
+                .iter()
+                .zip(&actions)
+                .map(|(judged, action)| finding(&subject, judged, *action, &place, &lists, object))
+                .collect();
+            findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
+            findings
+        };
+        SubjectReport {
+            kind: object.kind.as_str(),
+            api_version: object.manifest.api_version.as_deref().unwrap_or_default().to_owned(),
+            name: subject.name.to_owned(),
+            namespace: subject.namespace.map(ToOwned::to_owned),
+            driver: subject.driver_name.to_owned(),
+            nfs: match subject.nfs {
+                Nfs::Yes => IsNfs::Known(true),
+                Nfs::No => IsNfs::Known(false),
+                Nfs::Depends => IsNfs::Depends("depends"),
+            },
+            decision,
+            effective: subject.effective(),
+            file: file.to_owned(),
+            line: lines.position(object.span.start).line,
+            findings,
+        }
+    }
+
+    /// What is done about each finding.
+    fn actions(&self, object: &Object<'_>, subject: &Subject<'_>, evaluation: &Evaluation) -> Vec<Reported> {
+        if evaluation.findings.is_empty() {
+            return Vec::new();
+        }
+        let old = object.before.as_ref();
+        let old = old.map(|old| Subject::of_kind(object.kind, old, self.policy.drivers()));
+        let old_evaluation = old.as_ref().map(|old| evaluate(self.policy, old, self.today));
+        let before = old
+            .as_ref()
+            .zip(old_evaluation.as_ref())
+            .map(|(subject, evaluation)| Before { subject, evaluation });
+        if self.judged_as == As::Mutate {
+            let mutated = decide::mutate(self.policy, subject, evaluation, before);
+            if let Decision::Patch(elements) = mutated.decision {
+                let patched = subject.with_elements(&elements);
+                let left = evaluate(self.policy, &patched, self.today);
+                let refused = decide::validate(self.policy, &patched, &left, before);
+                return evaluation
+                    .findings
+                    .iter()
+                    .map(|judged| match left.findings.iter().find(|kept| same(kept, judged)) {
+                        Some(kept) => reported(kept, refused.withheld.is_none(), &refused.denials),
+                        None if judged.action > Action::Audit => Reported::Patch,
+                        None => Reported::Audit,
+                    })
+                    .collect();
+            }
+        }
+        let outcome = decide::validate(self.policy, subject, evaluation, before);
+        evaluation
+            .findings
+            .iter()
+            .map(|judged| reported(judged, outcome.withheld.is_none(), &outcome.denials))
+            .collect()
+    }
+}
+
+fn same(one: &Judged, other: &Judged) -> bool {
+    let key = |judged: &Judged| (judged.finding.code, judged.finding.carrier);
+    key(one) == key(other) && one.finding.keyword == other.finding.keyword
+}
+
+/// What comes of a finding: a denial that the old object had already, or that
+/// is only observed, is a warning.
+fn reported(judged: &Judged, enforced: bool, denials: &[&Judged]) -> Reported {
+    match judged.action {
+        Action::Deny if enforced && denials.contains(&judged) => Reported::Deny,
+        Action::Deny | Action::Warn => Reported::Warn,
+        Action::Audit | Action::Off => Reported::Audit,
+    }
+}
+
+/// Where the findings of one object stand.
+struct Places<'p, 't> {
+    layout: Layout<'p>,
+    text: &'p str,
+    lines: &'p Lines<'t>,
+}
+
+fn finding(
+    subject: &Subject<'_>,
+    judged: &Judged,
+    action: Reported,
+    places: &Places<'_, '_>,
+    lists: &[Option<String>],
+    object: &Object<'_>,
+) -> FindingReport {
+    let found = &judged.finding;
+    let carrier = subject.carriers.get(found.carrier);
+    let element = found.site.as_ref().map(|site| site.element);
+    let range = carrier.and_then(|carrier| match &found.site {
+        Some(site) => places.layout.option(&carrier.place, site.element, &site.range),
+        None => places.layout.key(&carrier.place),
+    });
+    let range = range.unwrap_or(object.span.start..object.span.start);
+    let start = places.lines.position(range.start);
+    let written = places.text.get(range).unwrap_or_default();
+    // An option that a folded line breaks in two is shown up to the break.
+    let width = written.lines().next().unwrap_or_default().chars().count();
+    FindingReport {
+        code: found.code,
+        name: judged.rule().map_or("", |rule| rule.name),
+        action,
+        message: found.message.clone(),
+        carrier: carrier.map(|carrier| carrier.place.to_string()).unwrap_or_default(),
+        pointer: carrier.map(|carrier| carrier.place.pointer(element)).unwrap_or_default(),
+        element: carrier
+            .zip(element)
+            .and_then(|(carrier, element)| carrier.elements.get(element))
+            .map(|element| (*element).to_owned()),
+        line: start.line,
+        column: start.column,
+        end_column: start.column + width,
+        fix: found.fix.as_ref().map(|fix| fix.applicability),
+        way_out: lists.get(found.carrier).filter(|_| action >= Reported::Patch).and_then(Clone::clone),
+        snippet: snippet(places.lines.line(start.line), start.column, width),
+    }
+}
+
+/// The part of a line around an option.
+fn snippet(line: &str, column: usize, width: usize) -> Snippet {
+    const MOST: usize = 160;
+    const BEFORE: usize = 60;
+    let skipped = if column + width > MOST { column.saturating_sub(BEFORE) } else { 0 };
+    let text = line
+        .chars()
+        .skip(skipped)
+        .take(MOST)
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect();
+    Snippet { text, indent: column - 1 - skipped.min(column - 1), width: width.min(MOST - BEFORE) }
+}
+
+fn skipped(reason: Skip) -> FileReport {
+    FileReport { documents: 1, skipped: [(reason, 1)].into(), ..FileReport::default() }
+}
+
+/// A report that says only that a file cannot be read.
+pub fn unreadable(name: &str, line: Option<usize>, message: String) -> FileReport {
+    let error = ReadError { file: name.to_owned(), line, column: None, message };
+    FileReport { errors: vec![error], ..FileReport::default() }
+}
+
+fn read_error(name: &str, problem: &Problem, lines: &Lines<'_>) -> ReadError {
+    let position = problem.offset.map(|offset| lines.position(offset));
+    ReadError {
+        file: name.to_owned(),
+        line: position.map(|position| position.line),
+        column: position.map(|position| position.column),
+        message: problem.message.clone(),
+    }
+}
+
+/// Whether the report lists an object that is NFS, or may be.
+pub fn matches(subject: &SubjectReport) -> bool {
+    subject.nfs != IsNfs::Known(false) && Kind::parse(subject.kind).is_some()
+}

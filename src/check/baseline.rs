@@ -1,0 +1,110 @@
+//! Baselines: findings that are known and tolerated, so that only new ones
+//! fail a build. Keyed by rule, object and pointer, which lines do not move.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::{Report, Reported};
+
+/// The version of the file; there is no other.
+const VERSION: u32 = 1;
+
+/// Known findings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Baseline {
+    schema_version: u32,
+    findings: BTreeSet<Entry>,
+}
+
+/// One known finding.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    rule: String,
+    object: String,
+    pointer: String,
+}
+
+/// Why a baseline cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    /// It is not what `--write-baseline` writes.
+    #[error("is no baseline: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("is a baseline of version {0}, and only version {VERSION} is known")]
+    Version(u32),
+}
+
+impl Baseline {
+    /// Reads the text of a baseline.
+    ///
+    /// # Errors
+    ///
+    /// When it is not JSON of the known form and version.
+    pub fn parse(text: &str) -> Result<Self, BaselineError> {
+        let baseline: Self = serde_json::from_str(text)?;
+        if baseline.schema_version == VERSION {
+            Ok(baseline)
+        } else {
+            Err(BaselineError::Version(baseline.schema_version))
+        }
+    }
+
+    /// All findings of a report that a person is told of.
+    pub fn of(report: &Report) -> Self {
+        let findings = report
+            .subjects
+            .iter()
+            .flat_map(|subject| {
+                let told = subject.findings.iter().filter(|finding| finding.action > Reported::Audit);
+                told.map(|finding| Entry {
+                    rule: finding.code.to_string(),
+                    object: format!("{}/{}", subject.kind, subject.name),
+                    pointer: finding.pointer.clone(),
+                })
+            })
+            .collect();
+        Self { schema_version: VERSION, findings }
+    }
+
+    /// The text of the file.
+    pub fn write(&self) -> String {
+        // Strings and lists of them always serialise.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Takes the known findings out of a report. Gives the number of entries
+    /// that nothing matched: they can go.
+    pub fn apply(&self, report: &mut Report) -> usize {
+        let mut used = BTreeSet::new();
+        for subject in &mut report.subjects {
+            let object = format!("{}/{}", subject.kind, subject.name);
+            let before = subject.findings.len();
+            subject.findings.retain(|finding| {
+                let entry = Entry {
+                    rule: finding.code.to_string(),
+                    object: object.clone(),
+                    pointer: finding.pointer.clone(),
+                };
+                let is_known = self.findings.contains(&entry);
+                if is_known {
+                    used.insert(entry);
+                }
+                !is_known
+            });
+            report.summary.baselined += before - subject.findings.len();
+            let gravest = subject.findings.iter().map(|finding| finding.action).max();
+            match gravest {
+                Some(Reported::Deny) => {}
+                Some(Reported::Patch) => subject.decision = "patch",
+                _ => subject.decision = "allow",
+            }
+        }
+        self.findings.len() - used.len()
+    }
+}

@@ -1,0 +1,239 @@
+//! `check`: judges manifests as the webhook would.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use clap::builder::FalseyValueParser;
+use time::OffsetDateTime;
+
+use super::exit::{Exit, InputError};
+use super::input;
+use super::judgement::Judgement;
+use crate::check::baseline::Baseline;
+use crate::check::{self, As, Check};
+use crate::report::{self, ReadError, Report, Reported};
+
+/// Judge manifests as the webhook would.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nfs-mount-guard check deploy/
+  kubectl get storageclass,persistentvolume -o json | nfs-mount-guard check -
+  helm template my-chart | nfs-mount-guard check - --stdin-filename my-chart
+  nfs-mount-guard check deploy/ --format github --format sarif=nfs.sarif
+  nfs-mount-guard check deploy/ --write-baseline known.json
+  nfs-mount-guard check deploy/ --baseline known.json
+
+Exit codes: 0 nothing is refused, 1 something is, 2 wrong use, 3 an input could not be read, 4 nothing to
+judge with --require-match.")]
+pub struct Args {
+    /// Files, folders and globs; - is standard input
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// How the report is written, and to which file; may be given several times
+    #[arg(
+        long,
+        value_name = "FORMAT[=FILE]",
+        env = "NFS_MOUNT_GUARD_FORMAT",
+        value_delimiter = ',',
+        default_value = "text",
+        help = "How the report is written (text, json, sarif, junit, github, gitlab), and to which file; \
+may be given several times"
+    )]
+    format: Vec<Output>,
+    #[command(flatten)]
+    judgement: Judgement,
+    /// Whose answer is reported: what `validate` refuses, or what it refuses after `mutate` has repaired
+    #[arg(long = "as", value_enum, env = "NFS_MOUNT_GUARD_AS", default_value = "validate")]
+    judged_as: Endpoint,
+    /// Pass over the findings that this file holds
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_BASELINE", conflicts_with = "write_baseline")]
+    baseline: Option<PathBuf>,
+    /// Write all findings to this file, and succeed
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_WRITE_BASELINE")]
+    write_baseline: Option<PathBuf>,
+    /// Count the findings of each rule
+    #[arg(long, env = "NFS_MOUNT_GUARD_STATISTICS", value_parser = FalseyValueParser::new())]
+    statistics: bool,
+    /// The mildest finding that fails
+    #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
+    fail_on: FailOn,
+    /// Succeed whatever is found, as long as everything could be read
+    #[arg(long, env = "NFS_MOUNT_GUARD_EXIT_ZERO", value_parser = FalseyValueParser::new())]
+    exit_zero: bool,
+    /// Fail with exit code 4 where nothing is NFS or may be
+    #[arg(long, env = "NFS_MOUNT_GUARD_REQUIRE_MATCH", value_parser = FalseyValueParser::new())]
+    require_match: bool,
+    /// How standard input is called in the report
+    #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_STDIN_FILENAME")]
+    stdin_filename: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Endpoint {
+    /// As written
+    Validate,
+    /// As the mutating webhook repairs it
+    Mutate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// What is refused
+    Deny,
+    /// What is refused or repaired
+    Patch,
+    /// What is refused, repaired or warned about
+    Warn,
+}
+
+impl FailOn {
+    const fn bar(self) -> Reported {
+        match self {
+            Self::Deny => Reported::Deny,
+            Self::Patch => Reported::Patch,
+            Self::Warn => Reported::Warn,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+    Junit,
+    Github,
+    Gitlab,
+}
+
+/// A format, and the file it goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Output {
+    format: Format,
+    file: Option<PathBuf>,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, file) = match text.split_once('=') {
+            Some((_, "")) => return Err("no file stands behind the =".to_owned()),
+            Some((format, file)) => (format, Some(PathBuf::from(file))),
+            None => (text, None),
+        };
+        let format = Format::from_str(format, true)
+            .map_err(|_| "the formats are text, json, sarif, junit, github and gitlab".to_owned())?;
+        Ok(Self { format, file })
+    }
+}
+
+impl Args {
+    /// Judges, reports, and says how it ended.
+    ///
+    /// # Errors
+    ///
+    /// On wrong use, and when a report cannot be written.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        if self.format.iter().filter(|output| output.file.is_none()).count() > 1 {
+            bail!(
+                "--format: only one format can go to standard output; give the others a file: json=report.json"
+            );
+        }
+        let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
+        let (policy, name) = self.judgement.named_policy()?;
+        let check = Check {
+            policy: &policy,
+            judged_as: match self.judged_as {
+                Endpoint::Validate => As::Validate,
+                Endpoint::Mutate => As::Mutate,
+            },
+            today: OffsetDateTime::now_utc().date(),
+        };
+        let mut report = Report::new(name);
+        let (files, errors) =
+            input::each(&self.paths, self.stdin_filename.as_deref(), |input| match input.bytes {
+                Ok(bytes) => check.bytes(&input.path, &input.name, bytes, input.named),
+                Err(message) => check::unreadable(&input.name, None, message),
+            });
+        for file in files {
+            report.add(file);
+        }
+        report.errors.extend(errors.into_iter().map(|message| match message.split_once(": ") {
+            Some((file, message)) => {
+                ReadError { file: file.to_owned(), line: None, column: None, message: message.to_owned() }
+            }
+            None => {
+                ReadError { file: message, line: None, column: None, message: "cannot be read".to_owned() }
+            }
+        }));
+        report.errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        if let Some(baseline) = baseline {
+            let unused = baseline.apply(&mut report);
+            if unused > 0 {
+                let _ = writeln!(
+                    io::stderr(),
+                    "nfs-mount-guard: {unused} findings of the baseline are gone; --write-baseline writes it anew"
+                );
+            }
+        }
+        report.count(self.statistics);
+        if let Some(file) = &self.write_baseline {
+            fs::write(file, Baseline::of(&report).write())
+                .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;
+        }
+        for output in &self.format {
+            write(&report, output)?;
+        }
+        Ok(self.exit(&report))
+    }
+
+    fn exit(&self, report: &Report) -> Exit {
+        let fails = report.findings().any(|finding| finding.action >= self.fail_on.bar());
+        if !report.errors.is_empty() {
+            Exit::Unreadable
+        } else if fails && !self.exit_zero && self.write_baseline.is_none() {
+            Exit::Findings
+        } else if self.require_match && !report.subjects.iter().any(check::matches) {
+            Exit::NothingToJudge
+        } else {
+            Exit::Success
+        }
+    }
+}
+
+fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| InputError(format!("--baseline: {} cannot be read: {error}", file.display())))?;
+    Baseline::parse(&text).with_context(|| format!("--baseline: {}", file.display()))
+}
+
+fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
+    let colour = output.file.is_none() && wants_colour();
+    let text = match output.format {
+        Format::Text => report::text::write(report, colour),
+        Format::Json => report::json::write(report),
+        Format::Sarif => report::sarif::write(report),
+        Format::Junit => report::junit::write(report),
+        Format::Github => report::github::write(report),
+        Format::Gitlab => report::gitlab::write(report),
+    };
+    if let Some(file) = &output.file {
+        fs::write(file, text).with_context(|| format!("--format: {} cannot be written", file.display()))?;
+    } else {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Colours are for terminals, and not where `NO_COLOR` says anything.
+fn wants_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,204 @@
+//! `fix`: repairs manifests in place, as a diff, or from standard input to
+//! standard output.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::builder::FalseyValueParser;
+use similar::TextDiff;
+use time::OffsetDateTime;
+
+use super::exit::Exit;
+use super::input::{self, Input};
+use super::judgement::Judgement;
+use crate::check::repair::{self, Repaired};
+use crate::check::{As, Check};
+use crate::engine::fix::Scope;
+use crate::finding::Applicability;
+use crate::report::{self, FileReport, Report, Reported};
+use crate::source::text::{self, Lines};
+use crate::source::{Problem, walk};
+
+/// Repair manifests, touching nothing but the options concerned.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nfs-mount-guard fix deploy/
+  nfs-mount-guard fix deploy/ --diff
+  nfs-mount-guard fix - < class.yaml > class.fixed.yaml
+
+Exit codes: 0 nothing is refused any more, 1 something still is, or --diff shows a change, 2 wrong use, 3 an
+input could not be read or changed.")]
+pub struct Args {
+    /// Files, folders and globs; - reads standard input and writes standard output
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Show what would change, and change nothing
+    #[arg(long, env = "NFS_MOUNT_GUARD_DIFF", value_parser = FalseyValueParser::new())]
+    diff: bool,
+    /// Also carry out fixes that change what the options mean
+    #[arg(long, env = "NFS_MOUNT_GUARD_UNSAFE_FIXES", value_parser = FalseyValueParser::new())]
+    unsafe_fixes: bool,
+    #[command(flatten)]
+    judgement: Judgement,
+    /// How standard input is called in messages
+    #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_STDIN_FILENAME")]
+    stdin_filename: Option<String>,
+}
+
+/// One input after the work.
+struct Fixed {
+    path: PathBuf,
+    name: String,
+    old: String,
+    has_mark: bool,
+    repaired: Repaired,
+    /// What is said of the new text.
+    left: FileReport,
+}
+
+/// Why an input was not touched: a line for standard error.
+type Failure = String;
+
+impl Args {
+    /// Repairs what can be, and says what is left.
+    ///
+    /// # Errors
+    ///
+    /// On wrong use, and when a file cannot be written.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let (policy, name) = self.judgement.named_policy()?;
+        let today = OffsetDateTime::now_utc().date();
+        let check = Check { policy: &policy, judged_as: As::Validate, today };
+        let scope = Scope {
+            applicability: if self.unsafe_fixes { Applicability::Unsafe } else { Applicability::Offer },
+            ..Scope::FILE
+        };
+        let (results, errors) =
+            input::each(&self.paths, self.stdin_filename.as_deref(), |input| fix(&check, scope, input));
+        let mut report = Report::new(name);
+        let mut failures: Vec<Failure> = errors;
+        let (mut files, mut objects, mut stays) = (0, 0, false);
+        for result in results {
+            let fixed = match result {
+                Ok(Some(fixed)) => fixed,
+                Ok(None) => continue,
+                Err(failure) => {
+                    failures.push(failure);
+                    continue;
+                }
+            };
+            if fixed.repaired.text.is_some() {
+                files += 1;
+                objects += fixed.repaired.objects;
+            }
+            failures.extend(refusals(&fixed));
+            stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
+            self.deliver(&fixed)?;
+            report.add(fixed.left);
+        }
+        let mut err = io::stderr().lock();
+        if stays {
+            report.subjects.retain(|subject| subject.decision == "deny");
+            for subject in &mut report.subjects {
+                subject.findings.retain(|finding| finding.action == Reported::Deny);
+            }
+            report.count(false);
+            let text = report::text::write(&report, false);
+            let findings = text.rsplit_once("policy: ").map_or(text.as_str(), |(findings, _)| findings);
+            write!(err, "{findings}")?;
+        }
+        for failure in &failures {
+            writeln!(err, "nfs-mount-guard: {failure}")?;
+        }
+        let verb = if self.diff { "would change" } else { "changed" };
+        writeln!(err, "{objects} objects in {files} files {verb}, {} left as they are", failures.len())?;
+        Ok(if !failures.is_empty() {
+            Exit::Unreadable
+        } else if stays || self.diff && files > 0 {
+            Exit::Findings
+        } else {
+            Exit::Success
+        })
+    }
+
+    fn deliver(&self, fixed: &Fixed) -> anyhow::Result<()> {
+        let is_stdin = fixed.path == Path::new("-");
+        let mark = if fixed.has_mark { text::MARK.to_string() } else { String::new() };
+        let new = fixed.repaired.text.as_deref();
+        let mut out = io::stdout().lock();
+        if self.diff {
+            if let Some(new) = new {
+                let diff = TextDiff::from_lines(fixed.old.as_str(), new);
+                let (old, new) = (format!("a/{}", fixed.name), format!("b/{}", fixed.name));
+                write!(out, "{}", diff.unified_diff().header(&old, &new))?;
+            }
+        } else if is_stdin {
+            write!(out, "{mark}{}", new.unwrap_or(&fixed.old))?;
+        } else if let Some(new) = new {
+            replace(&fixed.path, &format!("{mark}{new}"))
+                .with_context(|| format!("{} cannot be written", fixed.path.display()))?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+/// What comes of one input; `None` for one that a walk passes over.
+fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
+    let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
+    let (old, has_mark) = match text::decode(bytes) {
+        Ok(decoded) => decoded,
+        Err(_) if !input.named => return Ok(None),
+        Err(error) => return Err(format!("{}: {error}", input.name)),
+    };
+    let is_template = old.contains("{{");
+    if !input.named && is_template && walk::is_in_chart(&input.path) {
+        return Ok(None);
+    }
+    let wants = |object: &crate::source::object::Object<'_>| {
+        let written = object.text().get(object.span.clone()).unwrap_or_default();
+        input.named || !object.is_partial() && !written.contains("{{")
+    };
+    let repaired = match repair::repair(check.policy, check.today, scope, &old, &wants) {
+        Ok(repaired) => repaired,
+        Err(_) if !input.named && (is_template || !speaks_of_volumes(&old)) => return Ok(None),
+        Err(problem) => return Err(describe(&input.name, &old, &problem)),
+    };
+    let new = repaired.text.clone().unwrap_or_else(|| old.clone());
+    let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.named);
+    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
+}
+
+fn speaks_of_volumes(text: &str) -> bool {
+    text.contains("StorageClass") || text.contains("PersistentVolume")
+}
+
+fn refusals(fixed: &Fixed) -> Vec<Failure> {
+    fixed.repaired.refusals.iter().map(|problem| describe(&fixed.name, &fixed.old, problem)).collect()
+}
+
+fn describe(name: &str, text: &str, problem: &Problem) -> Failure {
+    match problem.offset {
+        Some(offset) => {
+            let position = Lines::new(text).position(offset);
+            format!("{name}:{}:{}: {}", position.line, position.column, problem.message)
+        }
+        None => format!("{name}: {}", problem.message),
+    }
+}
+
+/// Puts new text in a file's place, in one step and with its permissions.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // A link stays a link.
+    let path = fs::canonicalize(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! The report as GitLab's code quality report.
+
+use serde_json::json;
+
+use super::{Fingerprints, Report, Reported};
+
+/// One issue a finding.
+pub fn write(report: &Report) -> String {
+    let mut fingerprints = Fingerprints::default();
+    let mut issues = Vec::new();
+    for subject in &report.subjects {
+        for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
+            issues.push(json!({
+                "description": format!("{}/{}: {}", subject.kind, subject.name, finding.message),
+                "check_name": format!("{} {}", finding.code, finding.name),
+                "fingerprint": fingerprints.of(subject, finding),
+                "severity": match finding.action {
+                    Reported::Deny => "critical",
+                    Reported::Warn => "minor",
+                    Reported::Patch | Reported::Audit => "info",
+                },
+                "location": {
+                    "path": subject.file.trim_start_matches("./"),
+                    "positions": {
+                        "begin": {"line": finding.line, "column": finding.column},
+                        "end": {"line": finding.line, "column": finding.end_column},
+                    },
+                    "lines": {"begin": finding.line},
+                },
+            }));
+        }
+    }
+    for error in &report.errors {
+        let text = format!("{}\n{}", error.file, error.message);
+        issues.push(json!({
+            "description": error.message,
+            "check_name": "unreadable",
+            "fingerprint": fingerprints.of_text(&text),
+            "severity": "blocker",
+            "location": {
+                "path": error.file.trim_start_matches("./"),
+                "lines": {"begin": error.line.unwrap_or(1)},
+            },
+        }));
+    }
+    let mut text = serde_json::to_string_pretty(&issues).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,108 @@
+//! The report as `JUnit` XML: one test case an object.
+
+use std::fmt::Write as _;
+
+use super::{Report, Reported};
+
+/// The report as a test run.
+pub fn write(report: &Report) -> String {
+    let mut cases = String::new();
+    let mut failures = 0;
+    for subject in &report.subjects {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            cases,
+            "  <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\"",
+            escape(&subject.file),
+            escape(&format!("{}/{}", subject.kind, subject.name)),
+            escape(&subject.file),
+            subject.line
+        );
+        let told: Vec<_> =
+            subject.findings.iter().filter(|finding| finding.action > Reported::Audit).collect();
+        if told.is_empty() {
+            cases.push_str("/>\n");
+            continue;
+        }
+        cases.push_str(">\n");
+        let denied: Vec<_> = told.iter().filter(|finding| finding.action == Reported::Deny).collect();
+        if let Some(first) = denied.first() {
+            failures += 1;
+            let _ = writeln!(
+                cases,
+                "    <failure type=\"{}\" message=\"{}\">",
+                escape(&format!("{} {}", first.code, first.name)),
+                escape(&first.message)
+            );
+            for finding in &denied {
+                let line = format!(
+                    "{}:{}:{}: {} {}: {}",
+                    subject.file, finding.line, finding.column, finding.code, finding.name, finding.message
+                );
+                let _ = writeln!(cases, "{}", escape(&line));
+            }
+            cases.push_str("    </failure>\n");
+        }
+        let milder: Vec<String> = told
+            .iter()
+            .filter(|finding| finding.action < Reported::Deny)
+            .map(|finding| {
+                format!(
+                    "{}:{}:{}: {} {} {}: {}",
+                    subject.file,
+                    finding.line,
+                    finding.column,
+                    finding.action.as_str(),
+                    finding.code,
+                    finding.name,
+                    finding.message
+                )
+            })
+            .collect();
+        if !milder.is_empty() {
+            let _ = writeln!(cases, "    <system-out>{}</system-out>", escape(&milder.join("\n")));
+        }
+        cases.push_str("  </testcase>\n");
+    }
+    for error in &report.errors {
+        let place = error.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let _ = writeln!(
+            cases,
+            "  <testcase classname=\"{0}\" name=\"can be read\" file=\"{0}\">\n    <error type=\"unreadable\" message=\"{1}\">{0}{place}</error>\n  </testcase>",
+            escape(&error.file),
+            escape(&error.message)
+        );
+    }
+    let (tests, errors) = (report.subjects.len() + report.errors.len(), report.errors.len());
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"nfs-mount-guard\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n<testsuite name=\"nfs-mount-guard\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n{cases}</testsuite>\n</testsuites>\n"
+    )
+}
+
+/// Text as XML takes it. XML has no way to write most control characters.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' => escaped.push_str("&#10;"),
+            '\t' => escaped.push_str("&#9;"),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_holds_no_raw_markup_or_control_characters() {
+        assert_eq!(escape("<a b=\"c\">&\u{1}"), "&lt;a b=&quot;c&quot;&gt;&amp;\u{fffd}");
+    }
+}

@@ -1,0 +1,149 @@
+//! The report for people: the line of the file, and a caret under the option.
+
+use std::fmt::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{FindingReport, ReadError, Report, Reported, SubjectReport};
+
+/// Colours, or none of them.
+#[derive(Debug, Clone, Copy)]
+struct Palette {
+    deny: Style,
+    warn: Style,
+    patch: Style,
+    faint: Style,
+    strong: Style,
+}
+
+impl Palette {
+    const fn new(colour: bool) -> Self {
+        let none = Style::new();
+        if !colour {
+            return Self { deny: none, warn: none, patch: none, faint: none, strong: none };
+        }
+        Self {
+            deny: AnsiColor::Red.on_default().bold(),
+            warn: AnsiColor::Yellow.on_default().bold(),
+            patch: AnsiColor::Cyan.on_default().bold(),
+            faint: AnsiColor::Blue.on_default(),
+            strong: none.bold(),
+        }
+    }
+
+    const fn of(&self, action: Reported) -> Style {
+        match action {
+            Reported::Deny => self.deny,
+            Reported::Warn => self.warn,
+            Reported::Patch => self.patch,
+            Reported::Audit => self.faint,
+        }
+    }
+}
+
+/// The report as text. Findings that are only counted are left out.
+pub fn write(report: &Report, colour: bool) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_report(&mut text, report, &Palette::new(colour));
+    text
+}
+
+fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
+    let mut errors = report.errors.iter().peekable();
+    for subject in &report.subjects {
+        let place = (subject.file.as_str(), subject.line);
+        while let Some(error) =
+            errors.next_if(|error| (error.file.as_str(), error.line.unwrap_or_default()) < place)
+        {
+            write_error(out, error, palette)?;
+        }
+        write_subject(out, subject, palette)?;
+    }
+    for error in errors {
+        write_error(out, error, palette)?;
+    }
+    for statistic in report.statistics.iter().flatten() {
+        writeln!(out, "{:>6}  {} {}", statistic.count, statistic.code, statistic.name)?;
+    }
+    write_summary(out, report)
+}
+
+fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -> fmt::Result {
+    for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
+        write_finding(out, subject, finding, palette)?;
+    }
+    let mut shown: Vec<&str> = Vec::new();
+    for finding in &subject.findings {
+        let Some(list) = finding.way_out.as_deref() else { continue };
+        if shown.contains(&finding.carrier.as_str()) {
+            continue;
+        }
+        shown.push(&finding.carrier);
+        let (strong, faint) = (palette.strong, palette.faint);
+        writeln!(
+            out,
+            "{faint}={faint:#} {}/{} passes with {strong}{}: {list}{strong:#}\n",
+            subject.kind, subject.name, finding.carrier
+        )?;
+    }
+    Ok(())
+}
+
+fn write_finding(
+    out: &mut String,
+    subject: &SubjectReport,
+    finding: &FindingReport,
+    palette: &Palette,
+) -> fmt::Result {
+    let (action, faint, strong) = (palette.of(finding.action), palette.faint, palette.strong);
+    let FindingReport { line, column, snippet, .. } = finding;
+    writeln!(
+        out,
+        "{strong}{}:{line}:{column}:{strong:#} {action}{}{action:#} {} {}: {}",
+        subject.file,
+        finding.action.as_str(),
+        finding.code,
+        finding.name,
+        finding.message
+    )?;
+    let margin = " ".repeat(line.to_string().len());
+    writeln!(out, "{faint}{line} |{faint:#} {}", snippet.text)?;
+    let carets = "^".repeat(snippet.width.max(1));
+    writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n", " ".repeat(snippet.indent))
+}
+
+fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::Result {
+    let (deny, strong) = (palette.deny, palette.strong);
+    write!(out, "{strong}{}:", error.file)?;
+    if let Some(line) = error.line {
+        write!(out, "{line}:")?;
+    }
+    if let Some(column) = error.column {
+        write!(out, "{column}:")?;
+    }
+    writeln!(out, "{strong:#} {deny}unreadable{deny:#}: {}\n", error.message)
+}
+
+fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
+    let summary = &report.summary;
+    let policy = &report.policy;
+    let from = policy.file.as_ref().map(|file| format!(" from {file}")).unwrap_or_default();
+    writeln!(out, "policy: {}{from}, {}", policy.profile, policy.mode)?;
+    let plural = if summary.documents == 1 { "" } else { "s" };
+    write!(
+        out,
+        "{} document{plural} read, {} judged ({} denied, {} patched, {} warned), {} skipped",
+        summary.documents, summary.judged, summary.denied, summary.patched, summary.warned, summary.skipped
+    )?;
+    if !summary.skipped_by.is_empty() {
+        let reasons: Vec<String> =
+            summary.skipped_by.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        write!(out, " ({})", reasons.join(", "))?;
+    }
+    write!(out, ", {} unreadable", summary.unreadable)?;
+    if summary.baselined > 0 {
+        write!(out, ", {} findings in the baseline", summary.baselined)?;
+    }
+    writeln!(out)
+}

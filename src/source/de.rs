@@ -1,0 +1,199 @@
+//! The tree as serde sees it, so that files are read by the very schema that
+//! the webhook reads requests by.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::scalar::{Meaning, resolve};
+use super::tree::{Content, NodeId, Style, Tree};
+
+/// Why a value does not fit the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// Where the value stands, in bytes.
+    pub offset: Option<usize>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Misfit {
+    fn within(mut self, offset: usize) -> Self {
+        self.offset.get_or_insert(offset);
+        self
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+impl de::Error for Misfit {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self { offset: None, message: message.to_string() }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = expected.to_string();
+        let hint = match (&found, expected.as_str()) {
+            (Unexpected::Str(text), "a sequence") => format!("; write [{text}]"),
+            (Unexpected::Str(_), "a boolean") => "; write it without quotes".to_owned(),
+            (
+                Unexpected::Bool(_) | Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_),
+                "a string",
+            ) => "; put it in quotes".to_owned(),
+            _ => String::new(),
+        };
+        let expected = if expected == "a sequence" { "a list" } else { &expected };
+        Self::custom(format_args!("is {found}, and {expected} must stand there{hint}"))
+    }
+}
+
+/// A node to be read.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeDeserializer<'de> {
+    /// The document.
+    pub tree: &'de Tree<'de>,
+    /// The node.
+    pub id: NodeId,
+}
+
+impl NodeDeserializer<'_> {
+    const fn other(self, id: NodeId) -> Self {
+        Self { tree: self.tree, id }
+    }
+
+    /// Where the node stands, in bytes.
+    pub fn offset(self) -> usize {
+        self.tree.written(self.id).map_or(0, |node| node.span.start)
+    }
+
+    fn is_null(self) -> bool {
+        matches!(
+            self.tree.node(self.id).map(|node| &node.content),
+            Some(Content::Scalar { text, style: Style::Plain, is_string: false })
+                if resolve(text) == Meaning::Null
+        )
+    }
+}
+
+impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        let Some(node) = self.tree.node(self.id) else {
+            return visitor.visit_unit();
+        };
+        let result = match &node.content {
+            Content::Scalar { text, is_string: true, .. } => visit_text(text, visitor),
+            Content::Scalar { text, .. } => match resolve(text) {
+                Meaning::Text => visit_text(text, visitor),
+                Meaning::Null => visitor.visit_unit(),
+                Meaning::Bool(value) => visitor.visit_bool(value),
+                Meaning::Unsigned(value) => visitor.visit_u64(value),
+                Meaning::Signed(value) => visitor.visit_i64(value),
+                Meaning::Float(value) => visitor.visit_f64(value),
+                Meaning::Timestamp => Err(de::Error::custom("is a date; put it in quotes")),
+            },
+            Content::List { items, .. } => visitor.visit_seq(Items { at: self, items: items.iter() }),
+            Content::Map { .. } => {
+                let pairs = self.tree.entries(self.id).unwrap_or_default();
+                visitor.visit_map(Entries { at: self, pairs, next: 0, value: self.id })
+            }
+            Content::Alias(_) => visitor.visit_unit(),
+        };
+        result.map_err(|error| error.within(self.offset()))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Misfit> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct enum identifier
+    }
+}
+
+fn visit_text<'de, V: Visitor<'de>>(text: &'de Cow<'de, str>, visitor: V) -> Result<V::Value, Misfit> {
+    visitor.visit_borrowed_str(text)
+}
+
+struct Items<'de, 'i> {
+    at: NodeDeserializer<'de>,
+    items: std::slice::Iter<'i, NodeId>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'de, '_> {
+    type Error = Misfit;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
+        self.items.next().map(|item| seed.deserialize(self.at.other(*item))).transpose()
+    }
+}
+
+struct Entries<'de> {
+    at: NodeDeserializer<'de>,
+    pairs: Cow<'de, [(NodeId, NodeId)]>,
+    next: usize,
+    value: NodeId,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Misfit;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
+        let Some((key, value)) = self.pairs.get(self.next).copied() else {
+            return Ok(None);
+        };
+        self.next += 1;
+        self.value = value;
+        let key = KeyDeserializer(self.at.other(key));
+        seed.deserialize(key).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
+        let value = self.at.other(self.value);
+        seed.deserialize(value).map_err(|error| error.within(value.offset()))
+    }
+}
+
+/// A key: always text, for JSON has no other.
+struct KeyDeserializer<'de>(NodeDeserializer<'de>);
+
+impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
+    type Error = Misfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.0.tree.text(self.0.id) {
+            Some(text) => visitor.visit_borrowed_str(text),
+            None => Err(Misfit {
+                offset: Some(self.0.offset()),
+                message: "a key that is no text stands here".to_owned(),
+            }),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}

@@ -1,0 +1,149 @@
+//! One object of an input: what the engine reads of it, and where in the text
+//! each of its options stands.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::de::NodeDeserializer;
+use super::json;
+use super::scalar::places;
+use super::tree::{Content, NodeId, Tree};
+use crate::site::{Kind, Place};
+use crate::subject::manifest::Manifest;
+
+/// A StorageClass or PersistentVolume of an input.
+#[derive(Debug)]
+pub struct Object<'i> {
+    /// Which of the two it is.
+    pub kind: Kind,
+    /// What the engine reads of it.
+    pub manifest: Manifest<'i>,
+    /// The object before the update, in a recorded AdmissionReview.
+    pub before: Option<Manifest<'i>>,
+    /// Bytes of the text.
+    pub span: Range<usize>,
+    pub(super) text: &'i str,
+    pub(super) origin: Origin<'i>,
+}
+
+/// Where an object came from.
+#[derive(Debug)]
+pub(super) enum Origin<'i> {
+    /// A node of a tree that is there already.
+    Tree(&'i Tree<'i>, NodeId),
+    /// JSON text that was read without a tree.
+    Json(&'i str),
+}
+
+impl<'i> Object<'i> {
+    /// The whole text that the object stands in.
+    pub const fn text(&self) -> &'i str {
+        self.text
+    }
+
+    /// Whether the object is partial: it names no driver and no source, as a
+    /// kustomize patch does.
+    pub fn is_partial(&self) -> bool {
+        match self.kind {
+            Kind::StorageClass => self.manifest.provisioner.is_none(),
+            Kind::PersistentVolume => self.manifest.spec.as_ref().is_none_or(|spec| {
+                spec.nfs.is_none()
+                    && spec.csi.is_none()
+                    && spec.flex_volume.is_none()
+                    && spec.in_tree_plugin().is_none()
+            }),
+        }
+    }
+
+    /// The whole object as JSON has it; `None` where that cannot be.
+    pub fn value(&self) -> Option<Value> {
+        match &self.origin {
+            Origin::Tree(tree, node) => Value::deserialize(NodeDeserializer { tree, id: *node }).ok(),
+            Origin::Json(part) => serde_json::from_str(part).ok(),
+        }
+    }
+
+    /// The object's values with their places. For JSON they are looked up now.
+    pub fn layout(&self) -> Layout<'_> {
+        let (tree, node) = match &self.origin {
+            Origin::Tree(tree, node) => (Cow::Borrowed(*tree), *node),
+            Origin::Json(part) => (Cow::Owned(json::tree(self.text, part)), 0),
+        };
+        Layout { text: self.text, tree, node }
+    }
+}
+
+/// An object's values with their places in the text.
+#[derive(Debug)]
+pub struct Layout<'o> {
+    pub(super) text: &'o str,
+    pub(super) tree: Cow<'o, Tree<'o>>,
+    pub(super) node: NodeId,
+}
+
+impl Layout<'_> {
+    /// The key of a place, or the innermost key on the way to it that exists;
+    /// the object's first key where there is none.
+    pub fn key(&self, place: &Place) -> Option<Range<usize>> {
+        let mut at = self.node;
+        let entries = self.tree.entries(at)?;
+        let mut key =
+            entries.iter().find(|(key, _)| self.tree.text(*key) == Some("kind")).or(entries.first())?.0;
+        for step in place.path() {
+            let Some((found, value)) = self.tree.entry(at, step) else { break };
+            (key, at) = (found, value);
+        }
+        self.inner(key)
+    }
+
+    /// The bytes of one option, escapes included.
+    pub fn option(&self, place: &Place, element: usize, range: &Range<usize>) -> Option<Range<usize>> {
+        let node = self.tree.node(self.scalar(place, element)?)?;
+        let Content::Scalar { text, style, .. } = &node.content else {
+            return None;
+        };
+        let written = self.text.get(node.span.clone())?;
+        let Some(places) = places(written, *style, text) else {
+            return Some(node.span.clone());
+        };
+        let start = places.get(range.start)?.start;
+        let end = match range.end.checked_sub(1).filter(|last| *last >= range.start) {
+            Some(last) => places.get(last)?.end,
+            None => start,
+        };
+        Some(node.span.start + start..node.span.start + end.max(start))
+    }
+
+    /// Whether the text at `offset` stands in brackets or braces.
+    pub(super) fn is_in_flow(&self, offset: usize) -> bool {
+        self.tree.nodes.iter().any(|node| {
+            matches!(node.content, Content::List { flow: true, .. } | Content::Map { flow: true, .. })
+                && node.span.contains(&offset)
+        })
+    }
+
+    /// The node of a place.
+    pub(super) fn value(&self, place: &Place) -> Option<NodeId> {
+        place.path().into_iter().try_fold(self.node, |at, step| self.tree.get(at, step))
+    }
+
+    /// The node of one element of a place, or of the place itself where it is
+    /// one string.
+    pub(super) fn scalar(&self, place: &Place, element: usize) -> Option<NodeId> {
+        let value = self.value(place)?;
+        match self.tree.items(value) {
+            Some(items) => items.get(element).copied(),
+            None => Some(value),
+        }
+    }
+
+    /// The bytes of a scalar without its quotes.
+    fn inner(&self, node: NodeId) -> Option<Range<usize>> {
+        let span = self.tree.written(node)?.span.clone();
+        let is_quoted = self.text.get(span.clone())?.starts_with(['"', '\'']);
+        Some(if is_quoted && span.len() > 2 { span.start + 1..span.end - 1 } else { span })
+    }
+}

@@ -1,0 +1,93 @@
+//! Options that are one string: only the pieces between its commas change.
+
+use super::{Hunk, Refusal, Replacement, hunks, is_safe, quoted};
+use crate::source::object::Layout;
+use crate::source::scalar::places;
+use crate::source::tree::{Content, NodeId, Style};
+
+/// The replacements that make the scalar `node` say `new` in place of `old`.
+pub(super) fn rewrite(
+    layout: &Layout<'_>,
+    node: NodeId,
+    old: &str,
+    new: &str,
+) -> Result<Vec<Replacement>, Refusal> {
+    if old == new {
+        return Ok(Vec::new());
+    }
+    let node = layout.tree.node(node).ok_or(Refusal::NoPlace)?;
+    let Content::Scalar { text, style, .. } = &node.content else {
+        return Err(Refusal::Unwieldy);
+    };
+    let written = layout.text.get(node.span.clone()).ok_or(Refusal::NoPlace)?;
+    let places = places(written, *style, text).filter(|_| &**text == old);
+    let pieces = places.and_then(|places| {
+        let pieces = pieces(old);
+        let at = |byte: usize| places.get(byte).map(|place| node.span.start + place.start);
+        let spans: Option<Vec<(usize, usize)>> = pieces
+            .iter()
+            .map(|(start, piece)| {
+                let first = at(*start)?;
+                let last = start + piece.len();
+                let end = match last.checked_sub(1).filter(|last| last >= start) {
+                    Some(last) => node.span.start + places.get(last)?.end,
+                    None => first,
+                };
+                Some((first, end.max(first)))
+            })
+            .collect();
+        spans
+    });
+    let new_pieces: Vec<&str> = new.split(',').collect();
+    // In braces or brackets a comma ends a plain scalar.
+    let takes_commas = *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
+    let changed = |hunk: &Hunk| new_pieces.get(hunk.new.clone()).unwrap_or_default();
+    let old_pieces: Vec<&str> = old.split(',').collect();
+    let hunks = hunks(&old_pieces, &new_pieces);
+    let can_stay = hunks.iter().all(|hunk| {
+        changed(hunk).iter().all(|piece| is_safe(piece, true))
+            && (takes_commas || hunk.new.len() <= hunk.old.len())
+    });
+    if let Some(spans) = pieces.filter(|_| can_stay) {
+        return hunks.iter().map(|hunk| replace(hunk, changed(hunk), &spans)).collect();
+    }
+    match style {
+        Style::Literal | Style::Folded => Err(Refusal::Unwieldy),
+        Style::SingleQuoted if is_safe(new, false) => {
+            Ok(vec![Replacement::new(node.span.clone(), format!("'{new}'"))])
+        }
+        _ => Ok(vec![Replacement::new(node.span.clone(), quoted(new))]),
+    }
+}
+
+/// The pieces between the commas, each with its first byte.
+fn pieces(text: &str) -> Vec<(usize, &str)> {
+    let mut start = 0;
+    text.split(',')
+        .map(|piece| {
+            let at = start;
+            start += piece.len() + 1;
+            (at, piece)
+        })
+        .collect()
+}
+
+fn replace(hunk: &Hunk, new: &[&str], spans: &[(usize, usize)]) -> Result<Replacement, Refusal> {
+    let span = |index: usize| spans.get(index).copied().ok_or(Refusal::Unwieldy);
+    let joined = new.join(",");
+    if hunk.old.is_empty() {
+        return Ok(match hunk.old.start.checked_sub(1) {
+            Some(before) => Replacement::insert(span(before)?.1, format!(",{joined}")),
+            None => Replacement::insert(span(0)?.0, format!("{joined},")),
+        });
+    }
+    let (first, last) = (span(hunk.old.start)?, span(hunk.old.end - 1)?);
+    if !new.is_empty() {
+        return Ok(Replacement::new(first.0..last.1, joined));
+    }
+    Ok(match (spans.get(hunk.old.end), hunk.old.start.checked_sub(1)) {
+        (Some(next), _) => Replacement::new(first.0..next.0, ""),
+        (None, Some(before)) => Replacement::new(span(before)?.1..last.1, ""),
+        (None, None) => Replacement::new(first.0..last.1, ""),
+    })
+}

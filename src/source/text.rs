@@ -1,0 +1,175 @@
+//! The text of an input: what can be read as text at all, and where in it, by
+//! line and column, a byte stands.
+
+/// Why bytes are no text that can be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Bytes that no UTF-8 text holds.
+    #[error("line {line}: is not UTF-8")]
+    NotUtf8 {
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// UTF-16, by its byte order mark.
+    #[error("is UTF-16; save it as UTF-8")]
+    Utf16,
+    /// A NUL byte, which no manifest holds.
+    #[error("is binary, not text")]
+    Binary,
+}
+
+/// Reads bytes as UTF-8 and drops a byte order mark. Gives also whether there
+/// was one.
+///
+/// # Errors
+///
+/// When the bytes are binary or in another encoding.
+pub fn decode(bytes: Vec<u8>) -> Result<(String, bool), TextError> {
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Err(TextError::Utf16);
+    }
+    if bytes.contains(&0) {
+        return Err(TextError::Binary);
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        TextError::NotUtf8 { line: good.filter(|byte| **byte == b'\n').count() + 1 }
+    })?;
+    let has_mark = text.starts_with(MARK);
+    if has_mark {
+        text.drain(..MARK.len_utf8());
+    }
+    Ok((text, has_mark))
+}
+
+/// The byte order mark.
+pub const MARK: char = '\u{feff}';
+
+/// A line and a column, both counted from 1, the column in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+/// Finds lines and columns in a text.
+#[derive(Debug)]
+pub struct Lines<'t> {
+    text: &'t str,
+    /// The first byte of each line.
+    starts: Vec<usize>,
+    /// Characters before every `STEP`-th byte; empty for plain ASCII.
+    counts: Vec<usize>,
+}
+
+/// A text without line breaks may be long: characters are counted from the
+/// nearest step, not from the line's beginning.
+const STEP: usize = 1024;
+
+impl<'t> Lines<'t> {
+    /// Looks through `text` once.
+    pub fn new(text: &'t str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let starts = std::iter::once(0).chain(breaks).collect();
+        let mut counts = Vec::new();
+        if !text.is_ascii() {
+            let mut count = 0;
+            for chunk in text.as_bytes().chunks(STEP) {
+                counts.push(count);
+                count += characters(chunk);
+            }
+        }
+        Self { text, starts, counts }
+    }
+
+    /// Where the byte at `offset` stands; the end for one behind it.
+    pub fn position(&self, offset: usize) -> Position {
+        let offset = offset.min(self.text.len());
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        Position { line, column: self.characters_before(offset) - self.characters_before(start) + 1 }
+    }
+
+    /// The text of a line, counted from 1, without its line break.
+    pub fn line(&self, line: usize) -> &'t str {
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        let end = self.starts.get(line).copied().unwrap_or(self.text.len());
+        self.text.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
+    }
+
+    /// The byte at which the character with this index stands.
+    pub fn byte_of_character(&self, character: usize) -> usize {
+        if self.counts.is_empty() {
+            return character.min(self.text.len());
+        }
+        let step = self.counts.partition_point(|count| *count <= character).saturating_sub(1);
+        let mut left = character - self.counts.get(step).copied().unwrap_or_default();
+        let from = step * STEP;
+        for (at, byte) in self.text.bytes().enumerate().skip(from) {
+            if is_first_byte(byte) {
+                if left == 0 {
+                    return at;
+                }
+                left -= 1;
+            }
+        }
+        self.text.len()
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let step = offset / STEP;
+        match self.counts.get(step) {
+            Some(count) => {
+                count + characters(self.text.as_bytes().get(step * STEP..offset).unwrap_or_default())
+            }
+            None if self.counts.is_empty() => offset,
+            None => self.text.chars().count(),
+        }
+    }
+}
+
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| is_first_byte(**byte)).count()
+}
+
+const fn is_first_byte(byte: u8) -> bool {
+    byte & 0xC0 != 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_characters_not_bytes() {
+        let text = "a\r\né: x\n\tb";
+        let lines = Lines::new(text);
+        for (found, line, column) in [("é", 2, 1), ("x", 2, 4), ("b", 3, 2)] {
+            let offset = text.find(found).unwrap();
+            assert_eq!(lines.position(offset), Position { line, column }, "{found}");
+        }
+        assert_eq!(lines.line(2), "é: x");
+        assert_eq!(lines.line(9), "");
+    }
+
+    #[test]
+    fn agrees_with_itself_in_a_long_line() {
+        let text = "é€x".repeat(3000);
+        let lines = Lines::new(&text);
+        for (character, (offset, _)) in text.char_indices().enumerate() {
+            assert_eq!(lines.byte_of_character(character), offset);
+            assert_eq!(lines.position(offset).column, character + 1);
+        }
+        assert_eq!(lines.position(text.len()).column, 9001);
+    }
+
+    #[test]
+    fn drops_a_mark_and_refuses_what_is_no_text() {
+        assert_eq!(decode("\u{feff}a".into()), Ok(("a".to_owned(), true)));
+        assert_eq!(decode(vec![b'\n', 0xE9]), Err(TextError::NotUtf8 { line: 2 }));
+        assert_eq!(decode(vec![0xFF, 0xFE, b'a', 0]), Err(TextError::Utf16));
+        assert_eq!(decode(vec![b'a', 0]), Err(TextError::Binary));
+    }
+}
