@@ -24,6 +24,7 @@ pub mod engine;
 pub mod finding;
 pub mod nfs;
 pub mod policy;
+pub mod policy_file;
 pub mod report;
 pub mod rules;
 #[cfg(feature = "serve")]

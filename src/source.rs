@@ -92,6 +92,15 @@ impl Problem {
     }
 }
 
+/// The documents of a YAML text, one by one; nothing follows a document that
+/// is no YAML.
+pub(crate) fn trees<'t>(
+    text: &'t str,
+    lines: &'t Lines<'t>,
+) -> impl Iterator<Item = Result<Tree<'t>, Problem>> {
+    yaml::Documents::new(text, lines)
+}
+
 /// Goes through the objects of a text in their order. After something that is
 /// no YAML at all nothing more is read of the text.
 pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {

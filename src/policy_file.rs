@@ -1,0 +1,186 @@
+//! A policy's text form: YAML in, a validated [`Policy`] or every mistake with
+//! its place out; and a policy as YAML again.
+
+mod reader;
+pub mod schema;
+pub mod write;
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::policy::Policy;
+use crate::source::text::{Lines, Position, TextError, decode};
+use crate::source::{self, Problem};
+
+/// `apiVersion` of a policy file.
+pub const API_VERSION: &str = "nfs-mount-guard.io/v1";
+
+/// `kind` of a policy file.
+pub const KIND: &str = "MountPolicy";
+
+/// The name under which a policy file is looked for.
+pub const FILE_NAME: &str = "nfs-mount-guard.yaml";
+
+/// Bytes that a policy file may have.
+const LONGEST: u64 = 4 * 1024 * 1024;
+
+/// One thing that is wrong with a policy file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where.
+    pub position: Position,
+    /// What, and what to write instead: one sentence, no final dot.
+    pub message: String,
+    /// The line of the file.
+    pub line: String,
+}
+
+/// Everything that is wrong with a policy file, in its order; never empty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Mistakes {
+    /// The file's name, as it is shown.
+    pub file: String,
+    /// The mistakes.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// `FILE:LINE:COLUMN: message`, the line and a caret, for each.
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.mistakes.iter().enumerate() {
+            if index > 0 {
+                f.write_char('\n')?;
+            }
+            let Position { line, column } = mistake.position;
+            write!(f, "{}:{line}:{column}: {}", self.file, mistake.message)?;
+            if !mistake.line.is_empty() && mistake.line.len() <= 200 {
+                let indent: String = mistake
+                    .line
+                    .chars()
+                    .take(column - 1)
+                    .map(|character| if character == '\t' { '\t' } else { ' ' })
+                    .collect();
+                write!(f, "\n  {}\n  {indent}^", mistake.line)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Mistakes {
+    /// All in one line, for a log.
+    pub fn in_one_line(&self) -> String {
+        let mistakes = self.mistakes.iter().map(|mistake| {
+            let Position { line, column } = mistake.position;
+            format!("{}:{line}:{column}: {}", self.file, mistake.message)
+        });
+        mistakes.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Why a policy file gives no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read at all.
+    #[error("{file}: cannot read the policy: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is no text.
+    #[error("{file}: {source}")]
+    Text {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: TextError,
+    },
+    /// The file is too long for a policy.
+    #[error("{file}: has {bytes} bytes, and a policy has at most {LONGEST}")]
+    TooLong {
+        /// The file.
+        file: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The file says something that is no policy.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+}
+
+/// Reads a policy file.
+///
+/// # Errors
+///
+/// When it cannot be read, or with every mistake in it.
+pub fn load(path: &Path) -> Result<Policy, Error> {
+    let file = path.display().to_string();
+    let read = |source| Error::Read { file: file.clone(), source };
+    let bytes = std::fs::metadata(path).map_err(read)?.len();
+    if bytes > LONGEST {
+        return Err(Error::TooLong { file, bytes });
+    }
+    let bytes = std::fs::read(path).map_err(read)?;
+    let (text, _) = decode(bytes).map_err(|source| Error::Text { file: file.clone(), source })?;
+    Ok(parse(&text, &file)?)
+}
+
+/// Reads a policy's text; `file` is its name in messages.
+///
+/// # Errors
+///
+/// Every mistake in it.
+pub fn parse(text: &str, file: &str) -> Result<Policy, Mistakes> {
+    let lines = Lines::new(text);
+    read(text, &lines).map_err(|problems| {
+        let mut mistakes: Vec<Mistake> = problems
+            .into_iter()
+            .map(|problem| {
+                let position = lines.position(problem.offset.unwrap_or_default());
+                let line = lines.line(position.line).to_owned();
+                Mistake { position, message: problem.message, line }
+            })
+            .collect();
+        mistakes.sort_by_key(|mistake| mistake.position);
+        mistakes.dedup();
+        Mistakes { file: file.to_owned(), mistakes }
+    })
+}
+
+fn read(text: &str, lines: &Lines<'_>) -> Result<Policy, Vec<Problem>> {
+    let mut policy = None;
+    for document in source::trees(text, lines) {
+        let tree = document.map_err(|problem| vec![problem])?;
+        let Some(root) = tree.root().filter(|root| !tree.text(*root).is_some_and(str::is_empty)) else {
+            continue;
+        };
+        if policy.is_some() {
+            let offset = tree.written(root).map_or(0, |node| node.span.start);
+            let message = "a second policy stands here; a file holds one".to_owned();
+            return Err(vec![Problem { offset: Some(offset), message }]);
+        }
+        policy = Some(reader::policy(&tree, root)?);
+    }
+    policy.ok_or_else(|| {
+        let message =
+            format!("the file is empty; a policy begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`");
+        vec![Problem { offset: Some(0), message }]
+    })
+}
+
+/// Looks for [`FILE_NAME`] in `folder` and above, up to the root of the Git
+/// repository; without one, in `folder` only.
+pub fn discover(folder: &Path) -> Option<PathBuf> {
+    let top = folder.ancestors().find(|ancestor| ancestor.join(".git").exists()).unwrap_or(folder);
+    folder
+        .ancestors()
+        .take_while(|ancestor| ancestor.starts_with(top))
+        .map(|ancestor| ancestor.join(FILE_NAME))
+        .find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,398 @@
+//! From the tree of a document to a policy. Reading goes on behind a mistake,
+//! so that one run shows them all.
+
+use time::Date;
+use time::macros::format_description;
+
+use super::{API_VERSION, KIND};
+use crate::finding::{Action, Code};
+use crate::policy::exemption::Exemption;
+use crate::policy::{Builder, Mode, OnUnreadable, Policy, SettingError};
+use crate::rules::{self, Profile, RULES, Rule};
+use crate::site::Kind;
+use crate::source::Problem;
+use crate::source::scalar::{Meaning, resolve};
+use crate::source::tree::{Content, NodeId, Style, Tree};
+use crate::subject::DriverSetting;
+
+const TOP: &[&str] = &[
+    "apiVersion", "kind", "mode", "profile", "rules", "drivers", "exemptions", "onUnreadable",
+    "annotationExemptions",
+];
+const DRIVER: &[&str] = &["name", "nfs", "timeo", "retrans"];
+const EXEMPTION: &[&str] =
+    &["rules", "kind", "name", "storageClassName", "driver", "options", "reason", "expires"];
+
+/// Reads the policy at `root`.
+pub(super) fn policy(tree: &Tree<'_>, root: NodeId) -> Result<Policy, Vec<Problem>> {
+    let mut reader = Reader { tree, problems: Vec::new() };
+    let policy = reader.policy(root);
+    if reader.problems.is_empty() { Ok(policy) } else { Err(reader.problems) }
+}
+
+struct Reader<'t> {
+    tree: &'t Tree<'t>,
+    problems: Vec<Problem>,
+}
+
+/// One entry of a mapping.
+struct Entry<'t> {
+    key: &'t str,
+    key_id: NodeId,
+    value: NodeId,
+}
+
+impl<'t> Reader<'t> {
+    fn policy(&mut self, root: NodeId) -> Policy {
+        let entries = self.mapping(root, "a policy", TOP);
+        let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
+        for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+            match find(key) {
+                None => self.problem(root, format!("{key} is missing; write `{key}: {wanted}`")),
+                Some(value) => {
+                    self.one_of(value, key, &[wanted]);
+                }
+            }
+        }
+        let profile = find("profile").and_then(|value| {
+            let text = self.string(value, "profile")?;
+            let profile = Profile::parse(text);
+            if profile.is_none() {
+                let names = Profile::ALL.map(Profile::as_str);
+                let hint = did_you_mean(text, &names);
+                self.problem(value, format!("there is no profile {text:?}{hint}; {}", alternatives(&names)));
+            }
+            profile
+        });
+        let mut builder = Builder::new(profile.unwrap_or_default());
+        for entry in &entries {
+            self.entry(entry, &mut builder);
+        }
+        builder.build()
+    }
+
+    fn entry(&mut self, entry: &Entry<'t>, builder: &mut Builder) {
+        let value = entry.value;
+        match entry.key {
+            "mode" => match self.one_of(value, "mode", &["enforce", "observe"]) {
+                Some("observe") => drop(builder.mode(Mode::Observe)),
+                _ => drop(builder.mode(Mode::Enforce)),
+            },
+            "onUnreadable" => match self.one_of(value, "onUnreadable", &["deny", "allow"]) {
+                Some("allow") => drop(builder.on_unreadable(OnUnreadable::Allow)),
+                _ => drop(builder.on_unreadable(OnUnreadable::Deny)),
+            },
+            "annotationExemptions" => {
+                if let Some(allowed) = self.boolean(value, "annotationExemptions") {
+                    builder.annotation_exemptions(allowed);
+                }
+            }
+            "rules" => self.rules(value, builder),
+            "drivers" => {
+                for item in self.list(value, "drivers") {
+                    if let Some(driver) = self.driver(item) {
+                        builder.driver(driver);
+                    }
+                }
+            }
+            "exemptions" => {
+                for item in self.list(value, "exemptions") {
+                    if let Some(exemption) = self.exemption(item) {
+                        builder.exemption(exemption);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn rules(&mut self, id: NodeId, builder: &mut Builder) {
+        let mut seen: Vec<Code> = Vec::new();
+        for entry in self.any_mapping(id, "rules") {
+            let Some(rule) = self.rule(entry.key, entry.key_id) else { continue };
+            if seen.contains(&rule.code) {
+                let message = format!("{} is named twice, by its code {} and its name", rule.name, rule.code);
+                self.problem(entry.key_id, message);
+            }
+            seen.push(rule.code);
+            let mut known = vec!["action"];
+            known.extend(rule.settings.iter().map(|setting| setting.name));
+            for setting in self.mapping(entry.value, rule.name, &known) {
+                self.setting(rule, &setting, builder);
+            }
+        }
+    }
+
+    fn setting(&mut self, rule: &Rule, entry: &Entry<'t>, builder: &mut Builder) {
+        if entry.key == "action" {
+            let names = Action::ALL.map(Action::as_str);
+            let action = self.word(entry.value, "action", &names);
+            if let Some(action) = Action::ALL.into_iter().find(|known| action == Some(known.as_str())) {
+                builder.action(rule, action);
+            }
+            return;
+        }
+        let Some(number) = self.number(entry.value, entry.key) else { return };
+        let range = rule.settings.iter().find(|setting| setting.name == entry.key);
+        let result = u32::try_from(number)
+            .map_err(|_| SettingError::OutOfRange {
+                min: range.map_or(0, |setting| setting.min),
+                max: range.map_or(u32::MAX, |setting| setting.max),
+            })
+            .and_then(|number| builder.number(rule, entry.key, number));
+        if let Err(SettingError::OutOfRange { min, max }) = result {
+            self.problem(entry.value, format!("{} is {number}, and {min} to {max} is taken", entry.key));
+        }
+    }
+
+    fn driver(&mut self, id: NodeId) -> Option<DriverSetting> {
+        let entries = self.mapping(id, "a driver", DRIVER);
+        let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
+        let name = match find("name") {
+            Some(value) => self.string(value, "name").map(str::to_owned),
+            None => {
+                self.problem(
+                    id,
+                    "the driver has no name; write the provisioner's or CSI driver's".to_owned(),
+                );
+                None
+            }
+        };
+        let nfs = find("nfs").and_then(|value| self.boolean(value, "nfs"));
+        let timeo = find("timeo").and_then(|value| self.number_of("timeo-not-set", value, "timeo"));
+        let retrans = find("retrans").and_then(|value| self.number_of("retrans-not-set", value, "retrans"));
+        Some(DriverSetting { name: name?, nfs, timeo, retrans })
+    }
+
+    /// A number in the range of a rule's own setting `value`.
+    fn number_of(&mut self, rule: &str, id: NodeId, key: &str) -> Option<u32> {
+        let number = self.number(id, key)?;
+        let setting = rules::find(rule)?.settings.first()?;
+        let taken = u32::try_from(number).ok().filter(|number| (setting.min..=setting.max).contains(number));
+        if taken.is_none() {
+            self.problem(id, format!("{key} is {number}, and {} to {} is taken", setting.min, setting.max));
+        }
+        taken
+    }
+
+    fn exemption(&mut self, id: NodeId) -> Option<Exemption> {
+        let entries = self.mapping(id, "an exemption", EXEMPTION);
+        let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
+        let mut text = |key: &str| {
+            let value = find(key)?;
+            self.string(value, key).map(str::to_owned)
+        };
+        let (name, storage_class_name, driver) = (text("name"), text("storageClassName"), text("driver"));
+        let reason = text("reason").unwrap_or_default();
+        if reason.trim().is_empty() {
+            let at = find("reason").unwrap_or(id);
+            self.problem(
+                at,
+                "the exemption has no reason; say why it may be, for those who find it".to_owned(),
+            );
+        }
+        let codes = self.exempted_rules(find("rules"), id);
+        let kind = find("kind").and_then(|value| {
+            let kinds = [Kind::StorageClass.as_str(), Kind::PersistentVolume.as_str()];
+            Kind::parse(self.one_of(value, "kind", &kinds)?)
+        });
+        let options = find("options").map_or_else(Vec::new, |value| {
+            self.list(value, "options")
+                .into_iter()
+                .filter_map(|item| self.string(item, "an option").map(str::to_owned))
+                .collect()
+        });
+        let expires = find("expires").and_then(|value| self.date(value));
+        Some(Exemption { rules: codes, kind, name, storage_class_name, driver, options, reason, expires })
+    }
+
+    fn exempted_rules(&mut self, value: Option<NodeId>, exemption: NodeId) -> Vec<Code> {
+        let named = value.map_or_else(Vec::new, |value| self.list(value, "rules"));
+        if named.is_empty() {
+            let at = value.unwrap_or(exemption);
+            self.problem(at, "the exemption names no rules; write `rules: [soft-mount]`".to_owned());
+        }
+        named
+            .into_iter()
+            .filter_map(|item| {
+                let text = self.string(item, "a rule")?;
+                self.rule(text, item).map(|rule| rule.code)
+            })
+            .collect()
+    }
+
+    fn date(&mut self, id: NodeId) -> Option<Date> {
+        let text = self.scalar(id, "expires")?.0;
+        let date = Date::parse(text, format_description!("[year]-[month]-[day]"));
+        if date.is_err() {
+            self.problem(id, format!("expires is {text:?}, and a day is written 2027-03-31"));
+        }
+        date.ok()
+    }
+
+    fn rule(&mut self, text: &str, at: NodeId) -> Option<&'static Rule> {
+        let rule = rules::find(text);
+        if rule.is_none() {
+            let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+            let hint = did_you_mean(text, &names);
+            self.problem(at, format!("there is no rule {text:?}{hint}; `nfs-mount-guard rules` lists them"));
+        }
+        rule
+    }
+
+    /// The entries of a mapping that may have these keys only.
+    fn mapping(&mut self, id: NodeId, what: &str, known: &[&str]) -> Vec<Entry<'t>> {
+        let mut entries = self.any_mapping(id, what);
+        entries.retain(|entry| {
+            let is_known = known.contains(&entry.key);
+            if !is_known {
+                let hint = did_you_mean(entry.key, known);
+                let message = format!("{what} has no key {:?}{hint}; {}", entry.key, alternatives(known));
+                self.problem(entry.key_id, message);
+            }
+            is_known
+        });
+        entries
+    }
+
+    fn any_mapping(&mut self, id: NodeId, what: &str) -> Vec<Entry<'t>> {
+        if self.is_null(id) {
+            return Vec::new();
+        }
+        let Some(pairs) = self.tree.entries(id) else {
+            self.problem(id, format!("{what} is no mapping; write keys and values"));
+            return Vec::new();
+        };
+        let mut entries: Vec<Entry<'t>> = Vec::new();
+        for (key_id, value) in pairs.iter().copied() {
+            let Some(key) = self.tree.text(key_id) else {
+                self.problem(key_id, format!("a key of {what} is no text"));
+                continue;
+            };
+            if entries.iter().any(|entry| entry.key == key) {
+                self.problem(key_id, format!("{key:?} stands here a second time"));
+                continue;
+            }
+            entries.push(Entry { key, key_id, value });
+        }
+        entries
+    }
+
+    fn list(&mut self, id: NodeId, what: &str) -> Vec<NodeId> {
+        if self.is_null(id) {
+            return Vec::new();
+        }
+        let items = self.tree.items(id).map(<[NodeId]>::to_vec);
+        items.unwrap_or_else(|| {
+            self.problem(id, format!("{what} is no list; write `- ` before each item"));
+            Vec::new()
+        })
+    }
+
+    /// A scalar's text, and what it means to YAML.
+    fn scalar(&mut self, id: NodeId, what: &str) -> Option<(&'t str, Meaning)> {
+        match self.tree.node(id).map(|node| &node.content) {
+            Some(Content::Scalar { text, style, is_string }) => {
+                let is_text = *is_string || *style != Style::Plain;
+                Some((text, if is_text { Meaning::Text } else { resolve(text) }))
+            }
+            _ => {
+                self.problem(id, format!("{what} is no single value"));
+                None
+            }
+        }
+    }
+
+    fn string(&mut self, id: NodeId, what: &str) -> Option<&'t str> {
+        let (text, meaning) = self.scalar(id, what)?;
+        match meaning {
+            Meaning::Text if !text.is_empty() => Some(text),
+            Meaning::Text | Meaning::Null => {
+                self.problem(id, format!("{what} is empty"));
+                None
+            }
+            _ => {
+                self.problem(
+                    id,
+                    format!("{what} is {text}, which YAML does not read as text; put it in quotes"),
+                );
+                None
+            }
+        }
+    }
+
+    /// One of a few words, also one like `off` that YAML takes for a truth
+    /// value.
+    fn word(&mut self, id: NodeId, what: &str, words: &[&'static str]) -> Option<&'static str> {
+        let (text, _) = self.scalar(id, what)?;
+        let found = words.iter().copied().find(|word| *word == text);
+        if found.is_none() {
+            let hint = did_you_mean(text, words);
+            self.problem(id, format!("{what} is {text:?}{hint}; {}", alternatives(words)));
+        }
+        found
+    }
+
+    fn one_of(&mut self, id: NodeId, what: &str, words: &[&'static str]) -> Option<&'static str> {
+        self.word(id, what, words)
+    }
+
+    fn boolean(&mut self, id: NodeId, what: &str) -> Option<bool> {
+        match self.scalar(id, what)? {
+            (_, Meaning::Bool(value)) => Some(value),
+            (text, _) => {
+                self.problem(id, format!("{what} is {text:?}; write true or false, without quotes"));
+                None
+            }
+        }
+    }
+
+    fn number(&mut self, id: NodeId, what: &str) -> Option<u64> {
+        match self.scalar(id, what)? {
+            (_, Meaning::Unsigned(number)) => Some(number),
+            (text, _) => {
+                self.problem(id, format!("{what} is {text:?}; write a whole number, without quotes or unit"));
+                None
+            }
+        }
+    }
+
+    fn is_null(&self, id: NodeId) -> bool {
+        matches!(
+            self.tree.node(id).map(|node| &node.content),
+            Some(Content::Scalar { text, style: Style::Plain, is_string: false })
+                if resolve(text) == Meaning::Null
+        )
+    }
+
+    fn problem(&mut self, at: NodeId, message: String) {
+        let offset = self.tree.written(at).map(|node| node.span.start);
+        self.problems.push(Problem { offset, message });
+    }
+}
+
+/// `, did you mean "x"?` where one word is nearer than all others.
+fn did_you_mean(text: &str, words: &[&str]) -> String {
+    const FAR: usize = 3;
+    if text.len() > 40 {
+        return String::new();
+    }
+    let mut near: Vec<(usize, &str)> = words
+        .iter()
+        .map(|word| (strsim::osa_distance(&text.to_lowercase(), &word.to_lowercase()), *word))
+        .filter(|(distance, word)| *distance <= FAR.min(word.len() / 2))
+        .collect();
+    near.sort_unstable();
+    match near.as_slice() {
+        [(_, word)] => format!(", did you mean {word:?}?"),
+        [(first, word), (second, _), ..] if first < second => format!(", did you mean {word:?}?"),
+        _ => String::new(),
+    }
+}
+
+fn alternatives(words: &[&str]) -> String {
+    match words {
+        [only] => format!("write {only}"),
+        _ => format!("it may be {}", words.join(", ")),
+    }
+}

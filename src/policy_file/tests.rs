@@ -1,0 +1,173 @@
+//! Policies that are read, and mistakes with their places.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::finding::Action;
+use crate::policy::{Mode, OnUnreadable};
+use crate::rules::Profile;
+
+const HEAD: &str = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n";
+
+const WHOLE: &str = include_str!("../../examples/policy.yaml");
+
+/// The mistakes of a text behind the usual head, as `line:column message`.
+fn mistakes(rest: &str) -> Vec<String> {
+    all_mistakes(&format!("{HEAD}{rest}"))
+}
+
+fn all_mistakes(text: &str) -> Vec<String> {
+    let mistakes = parse(text, "p.yaml").expect_err(text).mistakes;
+    mistakes
+        .iter()
+        .map(|mistake| format!("{}:{} {}", mistake.position.line, mistake.position.column, mistake.message))
+        .collect()
+}
+
+#[test]
+fn reads_every_key() {
+    let policy = parse(WHOLE, "policy.yaml").expect("the example is good");
+    assert_eq!(policy.mode(), Mode::Enforce);
+    assert_eq!(policy.profile(), Profile::Standard);
+    assert_eq!(policy.on_unreadable(), OnUnreadable::Deny);
+    let rule = |name| crate::rules::find(name).expect("a rule");
+    assert_eq!(policy.own_action(rule("soft-mount")), Some(Action::Deny));
+    assert_eq!(policy.numbers(rule("timeo-not-set")), [600]);
+    assert!(policy.drivers().iter().any(|driver| driver.nfs == Some(true)));
+    assert_eq!(policy.exemptions().len(), 1);
+}
+
+#[test]
+fn a_policy_of_its_head_alone_is_the_standard_one() {
+    assert_eq!(parse(HEAD, "p.yaml").expect("good"), Policy::default());
+    assert_eq!(parse(&format!("{HEAD}rules:\ndrivers: []\n"), "p.yaml").expect("good"), Policy::default());
+}
+
+#[test]
+fn what_is_written_is_read_as_the_same_policy() {
+    for profile in Profile::ALL {
+        let policy = Policy::of_profile(profile);
+        assert_eq!(parse(&write::yaml(&policy), "p.yaml").expect("good"), policy);
+    }
+    let policy = parse(WHOLE, "policy.yaml").expect("good");
+    let again = parse(&write::yaml(&policy), "p.yaml").expect("good");
+    assert_eq!(again, policy);
+    assert_eq!(again.fingerprint(), policy.fingerprint());
+}
+
+#[test]
+fn every_mistake_has_its_place_its_cause_and_a_way_out() {
+    for (text, place, part) in [
+        ("mode: enforec\n", "3:7", "did you mean \"enforce\"?"),
+        ("profile: standrad\n", "3:10", "did you mean \"standard\"?"),
+        ("profile: standard@2\n", "3:10", "there is no profile"),
+        ("porfile: strict\n", "3:1", "did you mean \"profile\"?"),
+        ("rules:\n  sotf-mount: {action: deny}\n", "4:3", "did you mean \"soft-mount\"?"),
+        ("rules:\n  soft-mount: {action: refuse}\n", "4:24", "it may be off, audit, warn, deny"),
+        ("rules:\n  soft-mount: {acton: deny}\n", "4:16", "did you mean \"action\"?"),
+        ("rules:\n  soft-mount: deny\n", "4:15", "is no mapping"),
+        ("rules:\n  timeo-not-set: {value: 60000}\n", "4:26", "1 to 6000 is taken"),
+        ("rules:\n  timeo-not-set: {value: 99999999999}\n", "4:26", "1 to 6000 is taken"),
+        ("rules:\n  timeo-not-set: {value: 60s}\n", "4:26", "write a whole number"),
+        ("rules:\n  timeo-not-set: {value: \"60\"}\n", "4:26", "without quotes"),
+        ("rules:\n  NMG005: {action: deny}\n  soft-mount: {action: warn}\n", "5:3", "is named twice"),
+        ("rules:\n  NMG005: {}\n  NMG005: {}\n", "5:3", "a second time"),
+        ("rules: [soft-mount]\n", "3:8", "is no mapping"),
+        ("drivers:\n- {nfs: true}\n", "4:3", "has no name"),
+        ("drivers:\n- {name: a, nfs: \"yes\"}\n", "4:18", "write true or false"),
+        ("drivers: a\n", "3:10", "is no list"),
+        ("exemptions:\n- {rules: [soft-mount]}\n", "4:3", "has no reason"),
+        ("exemptions:\n- {rules: [soft-mount], reason: \"  \"}\n", "4:33", "has no reason"),
+        ("exemptions:\n- {reason: a}\n", "4:3", "names no rules"),
+        ("exemptions:\n- {rules: [soft-mont], reason: a}\n", "4:12", "did you mean \"soft-mount\"?"),
+        ("exemptions:\n- {rules: [NMG005], reason: a, expires: 31.3.2027}\n", "4:41", "2027-03-31"),
+        ("exemptions:\n- {rules: [NMG005], reason: a, expires: 2027-02-30}\n", "4:41", "2027-03-31"),
+        (
+            "exemptions:\n- {rules: [NMG005], reason: a, kind: Pod}\n",
+            "4:38",
+            "StorageClass, PersistentVolume",
+        ),
+        ("exemptions:\n- {rules: [NMG005], reason: 5}\n", "4:29", "put it in quotes"),
+        ("onUnreadable: maybe\n", "3:15", "it may be deny, allow"),
+        ("annotationExemptions: 1\n", "3:23", "write true or false"),
+        ("---\napiVersion: nfs-mount-guard.io/v1\n", "4:1", "a second policy"),
+        ("mode: [\n", "4:1", "is not YAML"),
+        ("# ä\nmode: ä\n", "4:7", "it may be enforce, observe"),
+    ] {
+        let found = mistakes(text);
+        assert!(
+            found.iter().any(|mistake| mistake.starts_with(&format!("{place} ")) && mistake.contains(part)),
+            "{text}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_policy_says_what_one_begins_with() {
+    assert_eq!(
+        all_mistakes("")[0],
+        format!("1:1 the file is empty; a policy begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`")
+    );
+    assert!(all_mistakes("apiVersion: v1\nkind: ConfigMap\n")[0].contains("write nfs-mount-guard.io/v1"));
+    assert!(all_mistakes("- a\n")[0].starts_with("1:1 a policy is no mapping"));
+    assert!(all_mistakes("kind: MountPolicy\n")[0].contains("apiVersion is missing"));
+}
+
+#[test]
+fn all_mistakes_come_at_once() {
+    assert_eq!(mistakes("mode: a\nprofile: b\nrules: {x: {}}\n").len(), 3);
+}
+
+#[test]
+fn an_action_that_yaml_takes_for_a_truth_value_is_read() {
+    let policy = parse(&format!("{HEAD}rules: {{sloppy: {{action: off}}}}\n"), "p.yaml").expect("good");
+    assert_eq!(policy.own_action(crate::rules::find("sloppy").expect("a rule")), Some(Action::Off));
+}
+
+#[test]
+fn a_policy_in_json_is_one_in_yaml() {
+    let text =
+        format!("{{\"apiVersion\": \"{API_VERSION}\", \"kind\": \"{KIND}\", \"profile\": \"strict\"}}");
+    assert_eq!(parse(&text, "p.json").expect("good").profile(), Profile::Strict);
+}
+
+#[test]
+fn the_committed_schema_is_that_of_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.schema.json");
+    let wanted = format!("{:#}\n", schema::schema());
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&path, &wanted).expect("written");
+    }
+    assert!(std::fs::read_to_string(&path).unwrap_or_default() == wanted, "docs/policy.schema.json is stale");
+}
+
+#[test]
+fn is_found_from_the_working_folder_up_to_the_repositorys_root() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let deep = folder.path().join("a/b");
+    std::fs::create_dir_all(&deep).expect("folders");
+    std::fs::write(folder.path().join(FILE_NAME), "").expect("a file");
+    assert_eq!(discover(&deep), None, "no repository");
+    std::fs::create_dir(folder.path().join(".git")).expect("a folder");
+    assert_eq!(discover(&deep), Some(folder.path().join(FILE_NAME)));
+    std::fs::create_dir(folder.path().join("a/.git")).expect("a folder");
+    assert_eq!(discover(&deep), None, "outside the repository");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>()) {
+        let _ = parse(&text, "p.yaml").map_err(|mistakes| mistakes.to_string());
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic(at in 0..WHOLE.len(), text in "\\PC{0,3}") {
+        let mut damaged = WHOLE.to_owned();
+        if damaged.is_char_boundary(at) {
+            damaged.insert_str(at, &text);
+            let _ = parse(&damaged, "p.yaml").map_err(|mistakes| mistakes.to_string());
+            damaged.truncate(at);
+            let _ = parse(&damaged, "p.yaml").map_err(|mistakes| mistakes.to_string());
+        }
+    }
+}
