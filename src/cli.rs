@@ -3,11 +3,14 @@
 #[cfg(feature = "serve")]
 pub mod certs;
 pub mod check;
+pub mod completions;
 pub mod exit;
 pub mod explain;
 pub mod fix;
 pub mod input;
 pub mod judgement;
+pub mod man;
+pub mod policy;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;
@@ -47,11 +50,17 @@ enum Command {
     Fix(fix::Args),
     /// Explain a rule, or what the options of a file do
     Explain(explain::Args),
+    /// Check, show and describe policy files
+    Policy(policy::Args),
     /// List the rules
     Rules(rules::Args),
     /// Make certificates for a first installation and for tests
     #[cfg(feature = "serve")]
     Certs(certs::Args),
+    /// Print a shell's completions
+    Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
 }
 
 impl Cli {
@@ -63,6 +72,9 @@ impl Cli {
             Command::Check(args) => args.run(),
             Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
+            Command::Completions(args) => args.run(),
+            Command::Man(args) => args.run(),
+            Command::Policy(args) => args.run(),
             Command::Rules(args) => args.run(),
             #[cfg(feature = "serve")]
             Command::Certs(args) => args.run(),

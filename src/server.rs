@@ -4,6 +4,7 @@
 pub mod body;
 pub mod connection;
 pub mod limits;
+mod reload;
 pub mod routes;
 pub mod status;
 pub mod tls;
@@ -32,7 +33,6 @@ use crate::telemetry::metrics::Reload;
 use limits::Limits;
 use routes::Shared;
 use tls::{Certificate, CertificateStore};
-use watch::FolderWatch;
 
 /// Where the serving certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Options {
     pub certificate: CertificateSource,
     /// The policy to begin with.
     pub policy: Arc<Policy>,
+    /// The file it comes from, watched.
+    pub policy_file: Option<PathBuf>,
     /// How much it takes on.
     pub limits: Limits,
     /// How long it goes on serving once it is asked to stop, so that callers
@@ -165,11 +167,13 @@ impl Server {
             log_dropped: self.options.log_dropped.clone(),
         };
         let status_task = tokio::spawn(serve_status(self.status_listener, status::router(status)));
-        let reload_task = tokio::spawn(reload_certificate(
+        let reload_task = tokio::spawn(reload::certificate(
             self.options.certificate.clone(),
             Arc::clone(&self.store),
             Arc::clone(&self.shared),
         ));
+        let policy_task =
+            tokio::spawn(reload::policy(self.options.policy_file.clone(), Arc::clone(&self.shared)));
         let graceful = GracefulShutdown::new();
         {
             let accept = accept_loop(&self.listener, acceptor, &self.shared, &graceful);
@@ -196,6 +200,7 @@ impl Server {
             tracing::warn!("stopped with requests still under way");
         }
         reload_task.abort();
+        policy_task.abort();
         status_task.abort();
         tracing::info!("stopped");
         Ok(())
@@ -302,58 +307,5 @@ async fn serve_status(listener: TcpListener, router: axum::Router) {
             // Whatever a prober does wrong is no concern of the server's.
             let _ = connection.await;
         });
-    }
-}
-
-/// Follows the certificate for ever: a folder that changes, a self-signed one
-/// that grows old.
-async fn reload_certificate(source: CertificateSource, store: Arc<CertificateStore>, shared: Arc<Shared>) {
-    let CertificateSource::Folder(folder) = source else {
-        // It is for a first try and outlives that.
-        return;
-    };
-    let mut watch = FolderWatch::new(&folder);
-    let mut last_error = String::new();
-    let mut last = tls::file_state(&folder);
-    loop {
-        watch.changed().await;
-        let state = tls::file_state(&folder);
-        let expired = store.not_after() <= OffsetDateTime::now_utc();
-        if expired {
-            tracing::error!(not_after = %store.not_after(), folder = %folder.display(), "the serving certificate has ended; callers will refuse it");
-        }
-        if state == last && last_error.is_empty() {
-            continue;
-        }
-        last = state;
-        match load_settled(&folder).await {
-            Ok(certificate) => {
-                let not_after = certificate.not_after();
-                shared.metrics.certificate(Reload::Loaded, Some(not_after.unix_timestamp()));
-                tracing::info!(%not_after, folder = %folder.display(), "a new certificate is in use");
-                store.replace(certificate);
-                last_error.clear();
-            }
-            Err(error) => {
-                let error = error.to_string();
-                if error != last_error {
-                    shared.metrics.certificate(Reload::Refused, None);
-                    tracing::error!(error, folder = %folder.display(), "the new certificate is refused; the last good one stays");
-                }
-                last_error = error;
-            }
-        }
-    }
-}
-
-/// Loads a pair; once more when the first try may have caught one file of the
-/// old pair and one of the new.
-async fn load_settled(folder: &std::path::Path) -> Result<Certificate, tls::Error> {
-    match Certificate::load(folder, OffsetDateTime::now_utc()) {
-        Err(tls::Error::Mismatch { .. } | tls::Error::Read { .. }) => {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            Certificate::load(folder, OffsetDateTime::now_utc())
-        }
-        loaded => loaded,
     }
 }

@@ -1,25 +1,38 @@
 //! The flags that say by what objects are judged, the same for `check`, `fix`
 //! and `explain`.
 
-use anyhow::bail;
-use clap::builder::PossibleValuesParser;
+use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+use clap::builder::{FalseyValueParser, PossibleValuesParser};
+
+use super::policy;
 use crate::finding::Action;
-use crate::policy::Policy;
+use crate::policy::{Builder, Policy};
 use crate::report::PolicyName;
 use crate::rules::{Profile, RULES, Rule};
 
 /// By what objects are judged.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Judgement {
-    /// The profile to judge by
+    /// The policy to judge by; else nfs-mount-guard.yaml here or above, up to the root of the Git repository
+    #[arg(
+        long = "policy",
+        value_name = "FILE",
+        env = "NFS_MOUNT_GUARD_POLICY",
+        conflicts_with = "no_policy"
+    )]
+    policy_file: Option<PathBuf>,
+    /// Look for no policy file
+    #[arg(long, env = "NFS_MOUNT_GUARD_NO_POLICY", value_parser = FalseyValueParser::new())]
+    no_policy: bool,
+    /// The profile to judge by, in the place of the policy's own
     #[arg(
         long,
         env = "NFS_MOUNT_GUARD_PROFILE",
-        default_value = "standard",
         value_parser = PossibleValuesParser::new(["standard", "relaxed", "strict", "standard@1", "relaxed@1", "strict@1"])
     )]
-    profile: String,
+    profile: Option<String>,
     /// Judge by these rules only: codes, names, or what these begin with
     #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_SELECT", value_delimiter = ',')]
     select: Vec<String>,
@@ -33,11 +46,17 @@ impl Judgement {
     ///
     /// # Errors
     ///
-    /// When a rule is named that does not exist.
+    /// When a rule is named that does not exist, or the policy file cannot be
+    /// read or used.
     pub fn named_policy(&self) -> anyhow::Result<(Policy, PolicyName)> {
-        let policy = self.policy()?;
+        let file = match &self.policy_file {
+            Some(file) => Some(file.clone()),
+            None if self.no_policy => None,
+            None => policy::discover()?,
+        };
+        let policy = self.policy(file.as_deref())?;
         let name = PolicyName {
-            file: None,
+            file: file.map(|file| file.display().to_string()),
             profile: policy.profile().to_string(),
             mode: policy.mode().as_str(),
             hash: policy.fingerprint().to_string(),
@@ -45,13 +64,23 @@ impl Judgement {
         Ok((self.selected(&policy)?, name))
     }
 
-    /// The policy before `--select` and `--ignore`: where the policy file is
-    /// read.
-    fn policy(&self) -> anyhow::Result<Policy> {
-        match Profile::parse(&self.profile) {
-            Some(profile) => Ok(Policy::of_profile(profile)),
-            None => bail!("--profile: there is no profile {:?}", self.profile),
+    /// The policy before `--select` and `--ignore`.
+    fn policy(&self, file: Option<&Path>) -> anyhow::Result<Policy> {
+        let profile = match &self.profile {
+            Some(name) => match Profile::parse(name) {
+                Some(profile) => Some(profile),
+                None => bail!("--profile: there is no profile {name:?}"),
+            },
+            None => None,
+        };
+        let mut builder = match file {
+            Some(file) => policy::load(file)?.to_builder(),
+            None => Builder::new(Profile::default()),
+        };
+        if let Some(profile) = profile {
+            builder.profile(profile);
         }
+        Ok(builder.build())
     }
 
     fn selected(&self, policy: &Policy) -> anyhow::Result<Policy> {

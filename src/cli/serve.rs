@@ -11,6 +11,7 @@ use clap::{ArgGroup, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, InputError};
+use super::policy;
 use crate::policy::Policy;
 use crate::server::limits::Limits;
 use crate::server::{CertificateSource, Error, Options, Server, Stop};
@@ -60,6 +61,10 @@ pub struct Args {
     #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", group = "certificate")]
     self_signed: bool,
 
+    /// The policy file, such as a mounted ConfigMap; watched for changes
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
+    policy: Option<PathBuf>,
+
     /// How long to go on serving after SIGTERM, so that callers learn of it first
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = humantime::parse_duration)]
     shutdown_delay: Duration,
@@ -87,8 +92,16 @@ impl Args {
     ///
     /// When it cannot start.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Self { listen, status_listen, cert_dir, self_signed, shutdown_delay, max_in_flight, log_format } =
-            self;
+        let Self {
+            listen,
+            status_listen,
+            cert_dir,
+            self_signed,
+            policy: policy_file,
+            shutdown_delay,
+            max_in_flight,
+            log_format,
+        } = self;
         let format = match log_format {
             LogFormat::Auto => Format::detect(),
             LogFormat::Json => Format::Json,
@@ -103,6 +116,10 @@ impl Args {
             debug_assert!(self_signed);
             CertificateSource::SelfSigned
         };
+        let policy = match &policy_file {
+            Some(file) => policy::load(file)?,
+            None => Policy::default(),
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -112,7 +129,8 @@ impl Args {
             listen,
             status_listen,
             certificate,
-            policy: Arc::new(Policy::default()),
+            policy: Arc::new(policy),
+            policy_file,
             limits: Limits { in_flight: max_in_flight, ..Limits::default() },
             shutdown_delay,
             log_dropped: Some(log.dropped()),
@@ -134,6 +152,9 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let status = server.status_address()?;
     if io::stdout().is_terminal() {
         welcome(address, status, &policy, self_signed)?;
+    }
+    for warning in policy::warnings(&policy, time::OffsetDateTime::now_utc().date()) {
+        tracing::warn!(warning, "the policy");
     }
     tracing::info!(
         %address,

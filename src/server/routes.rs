@@ -46,7 +46,7 @@ impl Shared {
     pub fn new(policy: Arc<Policy>, limits: Limits) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let metrics = Metrics::new();
-        metrics.policy(crate::telemetry::metrics::Reload::Loaded, Some(policy.fingerprint().to_string()));
+        metrics.policy(crate::telemetry::metrics::Reload::Loaded, Some(&policy));
         Self {
             policy: ArcSwap::new(policy),
             metrics,

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::admission::Record;
 use crate::finding::{Action, Code};
+use crate::policy::Policy;
 
 /// A label whose value is one of a few words of the program's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +67,13 @@ struct HashLabel {
     hash: String,
 }
 
+/// An exemption, by its place in the policy and its rules.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExemptionLabels {
+    index: u64,
+    rules: String,
+}
+
 /// How loading a certificate or a policy ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
@@ -99,6 +107,7 @@ pub struct Metrics {
     certificate_reloads: Family<ResultLabel, Counter>,
     policy_reloads: Family<ResultLabel, Counter>,
     policy_info: Family<HashLabel, Gauge>,
+    exemption_expires: Family<ExemptionLabels, Gauge>,
     clients_refused: Family<ReasonLabel, Counter>,
     log_dropped: Counter,
 }
@@ -127,6 +136,7 @@ impl Metrics {
             certificate_reloads: Family::default(),
             policy_reloads: Family::default(),
             policy_info: Family::default(),
+            exemption_expires: Family::default(),
             clients_refused: Family::default(),
             log_dropped: Counter::default(),
         };
@@ -164,6 +174,11 @@ impl Metrics {
             self.certificate_reloads.clone(),
         );
         registry.register("policy_reloads", "Policies loaded or refused", self.policy_reloads.clone());
+        registry.register(
+            "exemption_expires_seconds",
+            "End of an exemption, in seconds since 1970",
+            self.exemption_expires.clone(),
+        );
         registry.register("policy_info", "The policy in use, by fingerprint", self.policy_info.clone());
         registry.register(
             "clients_refused",
@@ -237,13 +252,19 @@ impl Metrics {
         }
     }
 
-    /// Notes a policy that was loaded, with its fingerprint, or one that was
-    /// refused.
-    pub fn policy(&self, reload: Reload, hash: Option<String>) {
+    /// Notes a policy that was loaded, or with `None` one that was refused.
+    pub fn policy(&self, reload: Reload, policy: Option<&Policy>) {
         self.policy_reloads.get_or_create(&reload.label()).inc();
-        if let Some(hash) = hash {
-            self.policy_info.clear();
-            self.policy_info.get_or_create(&HashLabel { hash }).set(1);
+        let Some(policy) = policy else { return };
+        self.policy_info.clear();
+        self.policy_info.get_or_create(&HashLabel { hash: policy.fingerprint().to_string() }).set(1);
+        self.exemption_expires.clear();
+        for (exemption, index) in policy.exemptions().iter().zip(0..) {
+            let Some(last) = exemption.expires else { continue };
+            let codes: Vec<String> = exemption.rules.iter().map(ToString::to_string).collect();
+            let end = last.next_day().unwrap_or(last).midnight().assume_utc().unix_timestamp();
+            let labels = ExemptionLabels { index, rules: codes.join(",") };
+            self.exemption_expires.get_or_create(&labels).set(end);
         }
     }
 

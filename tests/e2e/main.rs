@@ -26,6 +26,7 @@ mod component;
 mod guard;
 mod mount_nfs;
 mod objects;
+mod policy;
 mod program;
 
 use libtest_mimic::{Arguments, Trial};
@@ -34,6 +35,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(program::trials());
+    trials.extend(policy::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     libtest_mimic::run(&arguments, trials).exit();

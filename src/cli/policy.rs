@@ -1,0 +1,171 @@
+//! `policy`: checks, shows and describes policy files.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use time::{Date, OffsetDateTime};
+
+use super::exit::{Exit, InputError};
+use crate::finding::Action;
+use crate::policy::Policy;
+use crate::policy_file::{self, Error, schema, write};
+use crate::rules::{Profile, RULES};
+
+/// Check, show and describe policy files.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  nfs-mount-guard policy check nfs-mount-guard.yaml
+  nfs-mount-guard policy show --profile strict > nfs-mount-guard.yaml
+  nfs-mount-guard policy schema > policy.schema.json")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say everything that is wrong with a policy file
+    #[command(after_help = "\
+Example:
+  nfs-mount-guard policy check nfs-mount-guard.yaml
+
+Exit codes: 0 it is good, 2 it is not, 3 it cannot be read.")]
+    Check(FileArgs),
+    /// Print a policy, with what holds by default as comments
+    #[command(after_help = "\
+Examples:
+  nfs-mount-guard policy show
+  nfs-mount-guard policy show --profile strict > nfs-mount-guard.yaml")]
+    Show(ShowArgs),
+    /// Print the JSON Schema of a policy file
+    Schema,
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArgs {
+    /// The policy; else nfs-mount-guard.yaml here or above, up to the root of the Git repository
+    #[arg(value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Show a profile as it is, and no file
+    #[arg(
+        long,
+        env = "NFS_MOUNT_GUARD_PROFILE",
+        conflicts_with = "file",
+        value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::as_str))
+    )]
+    profile: Option<String>,
+}
+
+impl Args {
+    /// Does what the subcommand says.
+    ///
+    /// # Errors
+    ///
+    /// When a policy cannot be read or used.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Check(args) => check(args),
+            Command::Show(args) => show(args),
+            Command::Schema => {
+                writeln!(io::stdout().lock(), "{:#}", schema::schema())?;
+                Ok(Exit::Success)
+            }
+        }
+    }
+}
+
+fn check(args: FileArgs) -> anyhow::Result<Exit> {
+    let Some(file) = args.file.or_else(|| discover().ok().flatten()) else {
+        anyhow::bail!(
+            "no FILE is given, and there is no {} here or above; `nfs-mount-guard policy show > {0}` writes one",
+            policy_file::FILE_NAME
+        );
+    };
+    let policy = load(&file)?;
+    let mut out = io::stdout().lock();
+    for warning in warnings(&policy, OffsetDateTime::now_utc().date()) {
+        writeln!(out, "{}: warning: {warning}", file.display())?;
+    }
+    let set = RULES.iter().filter(|rule| policy.own_action(rule).is_some()).count();
+    writeln!(
+        out,
+        "{}: good: profile {}, mode {}, {set} actions set, {} drivers, {} exemptions, fingerprint {}",
+        file.display(),
+        policy.profile(),
+        policy.mode().as_str(),
+        policy.drivers().len(),
+        policy.exemptions().len(),
+        policy.fingerprint()
+    )?;
+    Ok(Exit::Success)
+}
+
+fn show(args: ShowArgs) -> anyhow::Result<Exit> {
+    let policy = match (args.profile.as_deref().and_then(Profile::parse), args.file.file) {
+        (Some(profile), _) => Policy::of_profile(profile),
+        (None, Some(file)) => load(&file)?,
+        (None, None) => match discover()? {
+            Some(file) => load(&file)?,
+            None => Policy::default(),
+        },
+    };
+    write!(io::stdout().lock(), "{}", write::yaml(&policy))?;
+    Ok(Exit::Success)
+}
+
+/// The policy file that holds in the working folder.
+///
+/// # Errors
+///
+/// When there is no working folder.
+pub fn discover() -> anyhow::Result<Option<PathBuf>> {
+    let folder = std::env::current_dir().context("cannot tell the working folder")?;
+    Ok(policy_file::discover(&folder))
+}
+
+/// Reads a policy file; an unreadable file and a wrong policy have exit codes
+/// of their own.
+///
+/// # Errors
+///
+/// When the file cannot be read, or holds no policy.
+pub fn load(file: &Path) -> anyhow::Result<Policy> {
+    policy_file::load(file).map_err(|error| match error {
+        Error::Read { .. } | Error::Text { .. } => anyhow::Error::new(InputError(error.to_string())),
+        error => anyhow::Error::new(error),
+    })
+}
+
+/// What a person should know of a policy that is good all the same.
+pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for exemption in policy.exemptions() {
+        let rules: Vec<String> = exemption.rules.iter().map(ToString::to_string).collect();
+        let which = format!("the exemption from {} ({})", rules.join(", "), exemption.reason);
+        match exemption.days_left(today) {
+            Some(days) if days < 0 => warnings.push(format!("{which} ended {} days ago", -days)),
+            Some(days) => warnings.push(format!("{which} ends in {days} days")),
+            None => {}
+        }
+        let is_idle = exemption.rules.iter().all(|code| {
+            RULES
+                .iter()
+                .find(|rule| rule.code == *code)
+                .is_some_and(|rule| policy.own_action(rule) == Some(Action::Off))
+        });
+        if is_idle {
+            warnings.push(format!("{which} exempts from nothing: its rules are off"));
+        }
+    }
+    warnings
+}

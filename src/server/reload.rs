@@ -1,0 +1,120 @@
+//! Following the certificate and the policy while requests run: what is good
+//! takes the place of the old, what is bad is told once, and the last good one
+//! stays.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::CertificateSource;
+use super::routes::Shared;
+use super::tls::{self, Certificate, CertificateStore};
+use super::watch::FolderWatch;
+use crate::policy_file::{self, Error};
+use crate::telemetry::metrics::Reload;
+
+/// Follows the certificate for ever: a folder that changes, a self-signed one
+/// that grows old.
+pub(super) async fn certificate(
+    source: CertificateSource,
+    store: Arc<CertificateStore>,
+    shared: Arc<Shared>,
+) {
+    let CertificateSource::Folder(folder) = source else {
+        // It is for a first try and outlives that.
+        return;
+    };
+    let mut watch = FolderWatch::new(&folder);
+    let mut last_error = String::new();
+    let mut last = tls::file_state(&folder);
+    loop {
+        watch.changed().await;
+        let state = tls::file_state(&folder);
+        let expired = store.not_after() <= OffsetDateTime::now_utc();
+        if expired {
+            tracing::error!(not_after = %store.not_after(), folder = %folder.display(), "the serving certificate has ended; callers will refuse it");
+        }
+        if state == last && last_error.is_empty() {
+            continue;
+        }
+        last = state;
+        match load_settled(&folder).await {
+            Ok(certificate) => {
+                let not_after = certificate.not_after();
+                shared.metrics.certificate(Reload::Loaded, Some(not_after.unix_timestamp()));
+                tracing::info!(%not_after, folder = %folder.display(), "a new certificate is in use");
+                store.replace(certificate);
+                last_error.clear();
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if error != last_error {
+                    shared.metrics.certificate(Reload::Refused, None);
+                    tracing::error!(error, folder = %folder.display(), "the new certificate is refused; the last good one stays");
+                }
+                last_error = error;
+            }
+        }
+    }
+}
+
+/// Loads a pair; once more when the first try may have caught one file of the
+/// old pair and one of the new.
+async fn load_settled(folder: &Path) -> Result<Certificate, tls::Error> {
+    match Certificate::load(folder, OffsetDateTime::now_utc()) {
+        Err(tls::Error::Mismatch { .. } | tls::Error::Read { .. }) => {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Certificate::load(folder, OffsetDateTime::now_utc())
+        }
+        loaded => loaded,
+    }
+}
+
+/// Follows the policy's file for ever. Its folder is watched, for a volume made
+/// from a `ConfigMap` never changes the file itself.
+pub(super) async fn policy(file: Option<PathBuf>, shared: Arc<Shared>) {
+    let Some(file) = file else { return };
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut watch = FolderWatch::new(parent.unwrap_or(Path::new(".")));
+    let mut last_error = String::new();
+    loop {
+        watch.changed().await;
+        match load_policy(&file).await {
+            Ok(policy) => {
+                last_error.clear();
+                let fingerprint = policy.fingerprint();
+                if fingerprint == shared.policy.load().fingerprint() {
+                    continue;
+                }
+                shared.metrics.policy(Reload::Loaded, Some(&policy));
+                tracing::info!(policy = %fingerprint, profile = %policy.profile(), mode = policy.mode().as_str(), file = %file.display(), "a new policy is in use");
+                shared.policy.store(Arc::new(policy));
+            }
+            Err(error) => {
+                let error = match error {
+                    Error::Mistakes(mistakes) => mistakes.in_one_line(),
+                    error => error.to_string(),
+                };
+                if error != last_error {
+                    shared.metrics.policy(Reload::Refused, None);
+                    tracing::error!(error, file = %file.display(), "the new policy is refused; the last good one stays");
+                }
+                last_error = error;
+            }
+        }
+    }
+}
+
+/// Loads the policy; once more when the first try may have caught a file that
+/// is still being written.
+async fn load_policy(file: &Path) -> Result<crate::policy::Policy, Error> {
+    match policy_file::load(file) {
+        Err(_) => {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            policy_file::load(file)
+        }
+        loaded => loaded,
+    }
+}

@@ -1,0 +1,177 @@
+//! Policy files: `policy check`, `show` and `schema`, and a server that follows
+//! one.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::{Client, block_on, status};
+use crate::component::program;
+use crate::guard::Guard;
+use crate::objects::class;
+use crate::program::review;
+
+const HEAD: &str = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n";
+
+/// Tests of policy files.
+pub fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("policy::{name}"), test);
+    vec![
+        trial("check_says_what_is_wrong_with_place_and_exit_code", check_says_what_is_wrong),
+        trial("check_warns_of_exemptions_that_have_ended", check_warns),
+        trial("show_prints_what_check_takes", show_prints_what_check_takes),
+        trial("schema_prints_the_committed_schema", schema_prints),
+        trial("the_file_is_found_up_to_the_repositorys_root", is_found),
+        trial("serve_follows_the_file_and_keeps_the_last_good_one", serve_follows),
+        trial("serve_does_not_start_with_a_bad_policy", serve_refuses),
+    ]
+}
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    Command::new(program()).args(args).current_dir(folder).output().expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn check_says_what_is_wrong() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let check = |content: &[u8]| {
+        fs::write(folder.path().join("p.yaml"), content).expect("written");
+        run(folder.path(), &["policy", "check", "p.yaml"])
+    };
+    let good = check(HEAD.as_bytes());
+    assert_eq!(good.status.code(), Some(0), "{good:?}");
+    assert!(text(&good.stdout).starts_with("p.yaml: good: profile standard@1"), "{good:?}");
+    let bad = check(format!("{HEAD}mode: obsrve\nruls: {{}}\n").as_bytes());
+    let said = text(&bad.stderr);
+    assert_eq!(bad.status.code(), Some(2), "{bad:?}");
+    assert!(said.contains("p.yaml:3:7: mode is \"obsrve\", did you mean \"observe\"?"), "{said}");
+    assert!(said.contains("\n  mode: obsrve\n        ^"), "{said}");
+    assert!(said.contains("p.yaml:4:1: a policy has no key \"ruls\", did you mean \"rules\"?"), "{said}");
+    assert_eq!(check(b"\xff\xfe\x00").status.code(), Some(3));
+    assert_eq!(check(b"").status.code(), Some(2));
+    assert_eq!(run(folder.path(), &["policy", "check", "none.yaml"]).status.code(), Some(3));
+    assert_eq!(run(folder.path(), &["policy", "check"]).status.code(), Some(2), "there is none to find");
+    assert_eq!(run(folder.path(), &["policy", "check", "."]).status.code(), Some(3), "a folder");
+    Ok(())
+}
+
+fn check_warns() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let exemption = "exemptions:\n- {rules: [soft-mount], reason: long gone, expires: 2020-01-01}\n";
+    fs::write(folder.path().join("p.yaml"), format!("{HEAD}{exemption}"))?;
+    let output = run(folder.path(), &["policy", "check", "p.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = text(&output.stdout);
+    assert!(said.contains("warning: the exemption from NMG005 (long gone) ended"), "{said}");
+    Ok(())
+}
+
+fn show_prints_what_check_takes() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/policy.yaml");
+    let of_example = ["policy", "show", example];
+    for args in [&["policy", "show"][..], &["policy", "show", "--profile", "strict"], &of_example] {
+        let shown = run(folder.path(), args);
+        assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+        fs::write(folder.path().join("p.yaml"), &shown.stdout)?;
+        let checked = run(folder.path(), &["policy", "check", "p.yaml"]);
+        assert_eq!(checked.status.code(), Some(0), "{args:?}: {checked:?}");
+        let shown = text(&shown.stdout);
+        let fingerprint =
+            shown.lines().next().and_then(|line| line.rsplit(' ').next()).expect("a fingerprint");
+        assert!(text(&checked.stdout).contains(fingerprint), "{args:?}: {checked:?}");
+    }
+    Ok(())
+}
+
+fn schema_prints() -> Result<(), Failed> {
+    let output = run(Path::new("/"), &["policy", "schema"]);
+    let committed = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policy.schema.json"))?;
+    assert_eq!(text(&output.stdout), text(&committed));
+    Ok(())
+}
+
+fn is_found() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let deep = folder.path().join("a/b");
+    fs::create_dir_all(&deep)?;
+    fs::create_dir(folder.path().join(".git"))?;
+    fs::write(folder.path().join("nfs-mount-guard.yaml"), format!("{HEAD}profile: relaxed\n"))?;
+    let output = run(&deep, &["policy", "check"]);
+    assert!(text(&output.stdout).contains("profile relaxed@1"), "{output:?}");
+    fs::write(deep.join("class.yaml"), class("a", "nfs.csi.k8s.io", &["nfsvers=4.1"]).to_string())?;
+    assert_eq!(run(&deep, &["check", "class.yaml"]).status.code(), Some(0), "relaxed only warns");
+    assert_eq!(run(&deep, &["check", "--no-policy", "class.yaml"]).status.code(), Some(1));
+    assert_eq!(run(&deep, &["check", "--profile", "standard", "class.yaml"]).status.code(), Some(1));
+    let report = run(&deep, &["check", "--format", "json", "class.yaml"]);
+    let report: Value = serde_json::from_slice(&report.stdout)?;
+    assert!(report["policy"]["file"].as_str().is_some_and(|file| file.ends_with("nfs-mount-guard.yaml")));
+    Ok(())
+}
+
+/// Whether a class without timeouts is allowed, asked of the server.
+fn is_allowed(guard: &Guard) -> bool {
+    let body = review("a", "CREATE", &class("a", "nfs.csi.k8s.io", &["nfsvers=4.1", "fg"]));
+    let client = Client::new(guard.address, &guard.certs, "http/1.1");
+    let reply = block_on(client.post("/validate", body)).expect("an answer");
+    reply.json()["response"]["allowed"] == json!(true)
+}
+
+fn serve_follows() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    // As kubelet lays out a ConfigMap: a link to a folder, swapped whole.
+    let version = |name: &str, content: &str| {
+        let data = folder.path().join(name);
+        fs::create_dir(&data).expect("a folder");
+        fs::write(data.join("policy.yaml"), content).expect("written");
+        let fresh = folder.path().join("..fresh");
+        symlink(name, &fresh).expect("a link");
+        fs::rename(&fresh, folder.path().join("..data")).expect("renamed");
+    };
+    version("..1", HEAD);
+    let file = folder.path().join("policy.yaml");
+    symlink("..data/policy.yaml", &file)?;
+    let guard = Guard::start(&["--policy", &file.display().to_string()]);
+    assert!(!is_allowed(&guard));
+    version("..2", &format!("{HEAD}profile: relaxed\n"));
+    guard.wait_for(|event| event["message"] == "a new policy is in use");
+    assert!(is_allowed(&guard));
+    version("..3", &format!("{HEAD}profile: rlaxed\n"));
+    let refused =
+        guard.wait_for(|event| event["message"] == "the new policy is refused; the last good one stays");
+    assert!(refused["error"].as_str().is_some_and(|error| error.contains("policy.yaml:3:10: ")), "{refused}");
+    assert!(is_allowed(&guard), "the last good one stays");
+    version("..4", &format!("{HEAD}mode: observe\n"));
+    guard.wait_for(|event| event["mode"] == "observe" && event["message"] == "a new policy is in use");
+    assert!(is_allowed(&guard), "it only observes");
+    let metrics = block_on(status(guard.status, "/metrics"))?;
+    let metrics = text(&metrics.body);
+    for line in [
+        "nfs_mount_guard_policy_reloads_total{result=\"refused\"} 1",
+        "nfs_mount_guard_policy_reloads_total{result=\"loaded\"} 3",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    Ok(())
+}
+
+fn serve_refuses() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("p.yaml"), format!("{HEAD}mode: x\n"))?;
+    let bad =
+        run(folder.path(), &["serve", "--self-signed", "--listen", "127.0.0.1:0", "--policy", "p.yaml"]);
+    assert_eq!(bad.status.code(), Some(2), "{bad:?}");
+    assert!(text(&bad.stderr).contains("p.yaml:3:7: "), "{bad:?}");
+    let none =
+        run(folder.path(), &["serve", "--self-signed", "--listen", "127.0.0.1:0", "--policy", "none.yaml"]);
+    assert_eq!(none.status.code(), Some(3), "{none:?}");
+    Ok(())
+}
