@@ -18,7 +18,6 @@ use crate::source::object::{Layout, Object};
 use crate::source::text::{self, Lines};
 use crate::source::{Item, Problem, Skip, visit, walk};
 use crate::subject::Subject;
-use crate::subject::driver::Nfs;
 
 /// Whose answer is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,11 +116,7 @@ impl Check<'_> {
             name: subject.name.to_owned(),
             namespace: subject.namespace.map(ToOwned::to_owned),
             driver: subject.driver_name.to_owned(),
-            nfs: match subject.nfs {
-                Nfs::Yes => IsNfs::Known(true),
-                Nfs::No => IsNfs::Known(false),
-                Nfs::Depends => IsNfs::Depends("depends"),
-            },
+            nfs: IsNfs::of(subject.nfs),
             decision,
             effective: subject.effective(),
             file: file.to_owned(),

@@ -20,6 +20,7 @@
 )]
 
 mod apiserver;
+mod check;
 mod client;
 mod cluster;
 mod component;
@@ -34,6 +35,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(program::trials());
+    trials.extend(check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     libtest_mimic::run(&arguments, trials).exit();
