@@ -85,9 +85,9 @@ fn finds_the_same() -> Result<(), Failed> {
             8,
             6,
         ),
-        (json.to_owned(), 1, 142),
-        (format!("\n  {json}\n"), 2, 144),
-        (format!("{{\"items\":[{json}],\"kind\":\"List\",\"apiVersion\":\"v1\"}}"), 1, 152),
+        (json.to_owned(), 1, 136),
+        (format!("\n  {json}\n"), 2, 138),
+        (format!("{{\"items\":[{json}],\"kind\":\"List\",\"apiVersion\":\"v1\"}}"), 1, 146),
         (
             format!(
                 "apiVersion: storage.k8s.io/v1\nkind: StorageClassList\nitems:\n- metadata: {{name: c}}\n  provisioner: nfs.csi.k8s.io\n  mountOptions: [hard, bg, nfsvers=4.1]\n"
@@ -136,7 +136,7 @@ fn passes_over() -> Result<(), Failed> {
         at("patch.yaml"),
         "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: p}\nspec: {mountOptions: [bg]}\n",
     )?;
-    fs::write(at("broken.json"), "{\"a\": // a comment\n1}")?;
+    fs::write(at("broken.json"), "{\"a\": [1, }")?;
     fs::write(at("binary.yaml"), [0, 1, 2])?;
     fs::write(at("ignored.yaml"), &bad)?;
     fs::write(at(".gitignore"), "ignored.yaml\n")?;
@@ -170,7 +170,6 @@ fn stands_hostile_texts() -> Result<(), Failed> {
         "- ".repeat(10_000),
         "[".repeat(10_000),
         format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)),
-        "a:\n ".repeat(10_000),
         format!("{}{}", nested_lists.repeat(10_000), "]}".repeat(10_000)),
         bomb,
         "a: &a {b: [*a]}\n".to_owned(),
