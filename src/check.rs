@@ -10,15 +10,14 @@ use time::Date;
 use crate::admission::message;
 use crate::engine::decide::{self, Before, Decision};
 use crate::engine::{Evaluation, Judged, evaluate};
-use crate::finding::Action;
+use crate::finding::{Action, Finding};
 use crate::policy::Policy;
 use crate::report::{FileReport, FindingReport, IsNfs, ReadError, Reported, Snippet, SubjectReport};
-use crate::site::Kind;
+use crate::site::{Kind, Site};
 use crate::source::object::{Layout, Object};
 use crate::source::text::{self, Lines};
 use crate::source::{Item, Problem, Skip, visit, walk};
 use crate::subject::Subject;
-use crate::subject::driver::Nfs;
 
 /// Whose answer is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,11 +116,7 @@ impl Check<'_> {
             name: subject.name.to_owned(),
             namespace: subject.namespace.map(ToOwned::to_owned),
             driver: subject.driver_name.to_owned(),
-            nfs: match subject.nfs {
-                Nfs::Yes => IsNfs::Known(true),
-                Nfs::No => IsNfs::Known(false),
-                Nfs::Depends => IsNfs::Depends("depends"),
-            },
+            nfs: IsNfs::of(subject.nfs),
             decision,
             effective: subject.effective(),
             file: file.to_owned(),
@@ -168,9 +163,13 @@ impl Check<'_> {
     }
 }
 
+/// Whether two findings, before and after a repair, are one: about the same
+/// keyword or the same spot.
 fn same(one: &Judged, other: &Judged) -> bool {
-    let key = |judged: &Judged| (judged.finding.code, judged.finding.carrier);
-    key(one) == key(other) && one.finding.keyword == other.finding.keyword
+    let (one, other) = (&one.finding, &other.finding);
+    let spot = |finding: &Finding| finding.site.as_ref().map(Site::order);
+    (one.code, one.carrier) == (other.code, other.carrier)
+        && (one.keyword == other.keyword || spot(one).is_some() && spot(one) == spot(other))
 }
 
 /// What comes of a finding: a denial that the old object had already, or that

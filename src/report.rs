@@ -1,5 +1,6 @@
 //! What the program shows of its findings and rules, one file a format.
 
+pub mod explanation;
 pub mod github;
 pub mod gitlab;
 pub mod json;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use crate::finding::{Applicability, Code};
 use crate::source::Skip;
+use crate::subject::driver::Nfs;
 
 /// The version of the JSON report; fields are only ever added within one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -154,6 +156,17 @@ pub enum IsNfs {
     Known(bool),
     /// `"depends"`.
     Depends(&'static str),
+}
+
+impl IsNfs {
+    /// As the driver table says it.
+    pub const fn of(nfs: Nfs) -> Self {
+        match nfs {
+            Nfs::Yes => Self::Known(true),
+            Nfs::No => Self::Known(false),
+            Nfs::Depends => Self::Depends("depends"),
+        }
+    }
 }
 
 /// One finding.

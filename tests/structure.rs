@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["rules"],
     &["policy"],
     &["engine"],
-    &["source", "policy_file", "admission", "report"],
+    &["source", "policy_file", "admission", "report", "check"],
     &["authority", "telemetry", "server"],
     &["cli", "main"],
 ];
@@ -40,7 +40,7 @@ const CRATES: &[(usize, &[&str])] = &[
         5,
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
-            "ignore", "similar",
+            "ignore", "globset", "similar",
         ],
     ),
     (

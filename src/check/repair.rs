@@ -1,5 +1,7 @@
 //! Repairs the options in a text, and makes sure that nothing else changed.
 
+use std::hash::{Hash as _, Hasher as _};
+
 use serde_json::{Map, Value};
 use time::Date;
 
@@ -73,7 +75,7 @@ pub fn repair(
     }
     let whole = |refusal: Refusal| Problem { offset: None, message: format!("is left as it is: {refusal}") };
     let new = rewrite::apply(text, replacements).map_err(whole)?;
-    if intended(text, &lines, &intentions) != values(&new, &Lines::new(&new)) {
+    if meanings(text, &lines, &intentions) != meanings(&new, &Lines::new(&new), &[]) {
         return Err(whole(Refusal::Misread));
     }
     repaired.objects = intentions.iter().filter(|intention| !intention.is_empty()).count();
@@ -117,28 +119,28 @@ fn refused(object: &Object<'_>, refusal: Refusal) -> Problem {
     )
 }
 
-/// The objects of a text as JSON has them.
-fn values(text: &str, lines: &Lines<'_>) -> Vec<Option<Value>> {
-    let mut values = Vec::new();
+/// What the objects of a text say, after what they shall become: one number an
+/// object, for a large text is not to be held in memory as values.
+fn meanings(text: &str, lines: &Lines<'_>, intentions: &[Intention]) -> Vec<Option<u64>> {
+    let mut meanings = Vec::new();
     visit(text, lines, &mut |item| match item {
-        Item::Object(object) => values.push(object.value()),
-        Item::Unreadable(_) => values.push(None),
+        Item::Object(object) => {
+            let mut value = object.value();
+            for (place, new) in intentions.get(meanings.len()).into_iter().flatten() {
+                if let Some(value) = &mut value {
+                    set(value, &place.path(), new);
+                }
+            }
+            meanings.push(value.map(|value| {
+                let mut hasher = fnv::FnvHasher::default();
+                value.hash(&mut hasher);
+                hasher.finish()
+            }));
+        }
+        Item::Unreadable(_) => meanings.push(None),
         Item::Skipped(_) => {}
     });
-    values
-}
-
-/// The objects of a text as JSON has them, after what they shall become.
-fn intended(text: &str, lines: &Lines<'_>, intentions: &[Intention]) -> Vec<Option<Value>> {
-    let mut values = values(text, lines);
-    for (value, intention) in values.iter_mut().zip(intentions) {
-        for (place, new) in intention {
-            if let Some(object) = value {
-                set(object, &place.path(), new);
-            }
-        }
-    }
-    values
+    meanings
 }
 
 fn set(object: &mut Value, path: &[&str], new: &Value) {

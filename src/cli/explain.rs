@@ -1,34 +1,106 @@
-//! `explain`: a rule's page.
+//! `explain`: a rule's page, or what the options of a file do.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
-use super::exit::Exit;
+use clap::ValueEnum;
+
+use super::exit::{Exit, InputError};
+use super::input;
+use super::judgement::Judgement;
+use crate::policy::Policy;
+use crate::report::explanation::Explanation;
 use crate::report::rule_page;
 use crate::rules;
+use crate::source::text::{self, Lines};
+use crate::source::{Item, visit};
+use crate::subject::Subject;
 
-/// Explain a rule.
+/// Explain a rule, or what the options of a file do.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   nfs-mount-guard explain NMG001
-  nfs-mount-guard explain soft-mount")]
+  nfs-mount-guard explain soft-mount
+  nfs-mount-guard explain -f class.yaml
+  kubectl get pv -o json | nfs-mount-guard explain -f - --format json")]
 pub struct Args {
     /// A rule's code or name
-    #[arg(value_name = "RULE")]
-    rule: String,
+    #[arg(value_name = "RULE", required_unless_present = "file", conflicts_with = "file")]
+    rule: Option<String>,
+    /// Explain the objects of this file; - is standard input
+    #[arg(long, short, value_name = "FILE", env = "NFS_MOUNT_GUARD_FILE")]
+    file: Option<PathBuf>,
+    /// How the explanation of a file is written
+    #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_EXPLAIN_FORMAT", default_value = "text")]
+    format: Format,
+    #[command(flatten)]
+    judgement: Judgement,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// A JSON array
+    Json,
 }
 
 impl Args {
-    /// Prints the page.
+    /// Prints the page, or the explanations.
     ///
     /// # Errors
     ///
-    /// When there is no such rule or standard output cannot be written.
+    /// When there is no such rule, the file cannot be read or standard output
+    /// cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Some(rule) = rules::find(&self.rule) else {
-            anyhow::bail!("there is no rule {:?}; `nfs-mount-guard rules` lists them", self.rule);
+        if let Some(file) = &self.file {
+            let (policy, _) = self.judgement.named_policy()?;
+            return self.explain(file.clone(), &policy);
+        }
+        let name = self.rule.as_deref().unwrap_or_default();
+        let Some(rule) = rules::find(name) else {
+            anyhow::bail!("there is no rule {name:?}; `nfs-mount-guard rules` lists them");
         };
         write!(io::stdout().lock(), "{}", rule_page::page(rule))?;
         Ok(Exit::Success)
+    }
+
+    fn explain(&self, file: PathBuf, policy: &Policy) -> anyhow::Result<Exit> {
+        let (mut inputs, errors) = input::each(&[file], None, |input| input);
+        let Some(input) = inputs.pop() else {
+            anyhow::bail!(InputError(errors.join("; ")));
+        };
+        let bytes = input.bytes.map_err(|error| InputError(format!("{}: {error}", input.name)))?;
+        let (text, _) =
+            text::decode(bytes).map_err(|error| InputError(format!("{}: {error}", input.name)))?;
+        let lines = Lines::new(&text);
+        let mut explanations = Vec::new();
+        let mut problems = Vec::new();
+        visit(&text, &lines, &mut |item| match item {
+            Item::Object(object) => {
+                let subject = Subject::of_kind(object.kind, &object.manifest, policy.drivers());
+                let line = lines.position(object.span.start).line;
+                explanations.push(Explanation::of(&subject, &input.name, line));
+            }
+            Item::Unreadable(problem) => {
+                let line = problem.offset.map(|offset| format!(":{}", lines.position(offset).line));
+                problems.push(format!("{}{}: {problem}", input.name, line.unwrap_or_default()));
+            }
+            Item::Skipped(_) => {}
+        });
+        let mut out = io::stdout().lock();
+        match self.format {
+            Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&explanations)?)?,
+            Format::Text => {
+                for explanation in &explanations {
+                    writeln!(out, "{explanation}")?;
+                }
+            }
+        }
+        for problem in &problems {
+            writeln!(io::stderr(), "nfs-mount-guard: {problem}")?;
+        }
+        Ok(if problems.is_empty() { Exit::Success } else { Exit::Unreadable })
     }
 }

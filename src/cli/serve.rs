@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", group = "certificate")]
     self_signed: bool,
 
-    /// The policy file, such as a mounted ConfigMap; watched for changes
+    /// The policy file, such as a mounted `ConfigMap`; watched for changes
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy: Option<PathBuf>,
 

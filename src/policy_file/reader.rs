@@ -97,9 +97,7 @@ impl<'t> Reader<'t> {
             }
             "exemptions" => {
                 for item in self.list(value, "exemptions") {
-                    if let Some(exemption) = self.exemption(item) {
-                        builder.exemption(exemption);
-                    }
+                    builder.exemption(self.exemption(item));
                 }
             }
             _ => {}
@@ -148,20 +146,14 @@ impl<'t> Reader<'t> {
     fn driver(&mut self, id: NodeId) -> Option<DriverSetting> {
         let entries = self.mapping(id, "a driver", DRIVER);
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
-        let name = match find("name") {
-            Some(value) => self.string(value, "name").map(str::to_owned),
-            None => {
-                self.problem(
-                    id,
-                    "the driver has no name; write the provisioner's or CSI driver's".to_owned(),
-                );
-                None
-            }
-        };
+        let name = find("name").map(|value| self.string(value, "name").map(str::to_owned));
+        if name.is_none() {
+            self.problem(id, "the driver has no name; write the provisioner's or CSI driver's".to_owned());
+        }
         let nfs = find("nfs").and_then(|value| self.boolean(value, "nfs"));
         let timeo = find("timeo").and_then(|value| self.number_of("timeo-not-set", value, "timeo"));
         let retrans = find("retrans").and_then(|value| self.number_of("retrans-not-set", value, "retrans"));
-        Some(DriverSetting { name: name?, nfs, timeo, retrans })
+        Some(DriverSetting { name: name??, nfs, timeo, retrans })
     }
 
     /// A number in the range of a rule's own setting `value`.
@@ -175,7 +167,7 @@ impl<'t> Reader<'t> {
         taken
     }
 
-    fn exemption(&mut self, id: NodeId) -> Option<Exemption> {
+    fn exemption(&mut self, id: NodeId) -> Exemption {
         let entries = self.mapping(id, "an exemption", EXEMPTION);
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
         let mut text = |key: &str| {
@@ -203,7 +195,7 @@ impl<'t> Reader<'t> {
                 .collect()
         });
         let expires = find("expires").and_then(|value| self.date(value));
-        Some(Exemption { rules: codes, kind, name, storage_class_name, driver, options, reason, expires })
+        Exemption { rules: codes, kind, name, storage_class_name, driver, options, reason, expires }
     }
 
     fn exempted_rules(&mut self, value: Option<NodeId>, exemption: NodeId) -> Vec<Code> {
@@ -291,16 +283,13 @@ impl<'t> Reader<'t> {
 
     /// A scalar's text, and what it means to YAML.
     fn scalar(&mut self, id: NodeId, what: &str) -> Option<(&'t str, Meaning)> {
-        match self.tree.node(id).map(|node| &node.content) {
-            Some(Content::Scalar { text, style, is_string }) => {
-                let is_text = *is_string || *style != Style::Plain;
-                Some((text, if is_text { Meaning::Text } else { resolve(text) }))
-            }
-            _ => {
-                self.problem(id, format!("{what} is no single value"));
-                None
-            }
+        if let Some(Content::Scalar { text, style, is_string }) = self.tree.node(id).map(|node| &node.content)
+        {
+            let is_text = *is_string || *style != Style::Plain;
+            return Some((text, if is_text { Meaning::Text } else { resolve(text) }));
         }
+        self.problem(id, format!("{what} is no single value"));
+        None
     }
 
     fn string(&mut self, id: NodeId, what: &str) -> Option<&'t str> {

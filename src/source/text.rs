@@ -71,7 +71,7 @@ const STEP: usize = 1024;
 impl<'t> Lines<'t> {
     /// Looks through `text` once.
     pub fn new(text: &'t str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let breaks = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1);
         let starts = std::iter::once(0).chain(breaks).collect();
         let mut counts = Vec::new();
         if !text.is_ascii() {

@@ -107,7 +107,12 @@ impl<'t> Builder<'t> {
             Event::Scalar(value, style, anchor, tag) => {
                 let style = style_of(style);
                 let is_string = style != Style::Plain || tag.as_ref().is_some_and(|tag| is_str(tag));
-                let span = without_properties(text, span, anchor, tag.is_some());
+                let mut span = without_properties(text, span, anchor, tag.is_some());
+                if matches!(style, Style::Literal | Style::Folded) {
+                    // The parser counts the next line's indentation in.
+                    let written = text.get(span.clone()).unwrap_or_default();
+                    span.end = span.start + written.trim_end_matches([' ', '\t']).len();
+                }
                 let value = borrowed(text, &span, value);
                 let node = Node { span, content: Content::Scalar { text: value, style, is_string } };
                 let id = self.add(node, 1)?;

@@ -20,6 +20,7 @@
 )]
 
 mod apiserver;
+mod check;
 mod client;
 mod cluster;
 mod component;
@@ -36,6 +37,7 @@ fn main() {
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(program::trials());
     trials.extend(policy::trials());
+    trials.extend(check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     libtest_mimic::run(&arguments, trials).exit();

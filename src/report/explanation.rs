@@ -1,0 +1,287 @@
+//! What the options of one object will really do: who reads each, who wins
+//! where two contradict, and how long a dead server holds a Pod.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::IsNfs;
+use crate::nfs::catalog::{Effect, Entry, Group, Word};
+use crate::nfs::clocks::{self, Retry};
+use crate::nfs::mount::goes_to_background;
+use crate::nfs::settings::Recovery;
+use crate::nfs::version::Versions;
+use crate::subject::Subject;
+use crate::subject::effective::Token;
+
+/// What one object's options do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// `StorageClass` or `PersistentVolume`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The file.
+    pub file: String,
+    /// The line on which it begins.
+    pub line: usize,
+    /// Who mounts it.
+    pub driver: String,
+    /// The same for people.
+    pub driver_title: &'static str,
+    /// Whether it is NFS.
+    pub nfs: IsNfs,
+    /// The places that hold options.
+    pub carriers: Vec<CarrierUse>,
+    /// The string that `mount -o` gets.
+    pub effective: String,
+    /// Every option, in the order in which mount.nfs gets them; those that
+    /// never reach it come last.
+    pub options: Vec<OptionUse>,
+    /// Options of which only one can win.
+    pub conflicts: Vec<Conflict>,
+    /// What happens when the server is dead; `None` where nothing is NFS.
+    pub dead_server: Option<DeadServer>,
+}
+
+/// A place that holds options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CarrierUse {
+    /// Its short name.
+    pub carrier: String,
+    /// Its JSON pointer.
+    pub pointer: String,
+    /// Whether its options reach the mount.
+    pub in_force: bool,
+    /// What it holds.
+    pub elements: Vec<String>,
+}
+
+/// One option.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OptionUse {
+    /// Its text.
+    pub option: String,
+    /// Where it stands; `None` for one that the driver adds.
+    pub carrier: Option<String>,
+    /// Whether it reaches the mount.
+    pub in_force: bool,
+    /// Who reads it, in their order; empty for a word that nobody knows.
+    pub consumers: Vec<&'static str>,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// Options of which only one can win.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// The options, in the order in which mount.nfs gets them.
+    pub options: Vec<String>,
+    /// The last one, which wins.
+    pub winner: String,
+}
+
+/// What happens when the server is dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadServer {
+    /// Whether mount reports success while nothing is mounted.
+    pub background: bool,
+    /// Seconds until a mount fails where the server refuses connections.
+    pub mount_seconds: u64,
+    /// Seconds that a single try takes where packets are dropped.
+    pub silent_try_seconds: u64,
+    /// `hard`, `soft` or `softerr`.
+    pub recovery: &'static str,
+    /// Seconds until a soft mount fails a call, and a hard one starts over.
+    pub major_timeout_seconds: u64,
+    /// Seconds a call may hang; `None` is for ever.
+    pub call_seconds: Option<u64>,
+}
+
+impl Explanation {
+    /// Explains an object of `file`.
+    pub fn of(subject: &Subject<'_>, file: &str, line: usize) -> Self {
+        let is_nfs = IsNfs::of(subject.nfs);
+        Self {
+            kind: subject.kind.as_str(),
+            name: subject.name.to_owned(),
+            file: file.to_owned(),
+            line,
+            driver: subject.driver_name.to_owned(),
+            driver_title: subject.driver.title,
+            nfs: is_nfs,
+            carriers: carriers(subject),
+            effective: subject.effective(),
+            options: options(subject),
+            conflicts: conflicts(subject),
+            dead_server: (is_nfs != IsNfs::Known(false)).then(|| dead_server(subject)),
+        }
+    }
+}
+
+fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
+    let present = subject.carriers.iter().filter(|carrier| carrier.present);
+    present
+        .map(|carrier| CarrierUse {
+            carrier: carrier.place.to_string(),
+            pointer: carrier.place.pointer(None),
+            in_force: carrier.in_force,
+            elements: carrier.elements.iter().map(|element| (*element).to_owned()).collect(),
+        })
+        .collect()
+}
+
+fn options(subject: &Subject<'_>) -> Vec<OptionUse> {
+    let idle = subject.options.tokens().iter().filter(|token| !token.in_force);
+    subject.options.effective().chain(idle).map(|token| option(subject, token)).collect()
+}
+
+fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
+    let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));
+    let entry = token.entry();
+    let consumers = match entry {
+        _ if token.is_drivers_own => vec!["driver's mount helper"],
+        Some(entry) => entry.consumers.names().collect(),
+        None => Vec::new(),
+    };
+    OptionUse {
+        option: token.option.text().to_owned(),
+        carrier: carrier.map(|carrier| carrier.place.to_string()),
+        in_force: token.in_force,
+        consumers,
+        meaning: entry.map_or_else(|| "no layer knows it".to_owned(), |entry| meaning(subject, entry)),
+    }
+}
+
+fn meaning(subject: &Subject<'_>, entry: &Entry) -> String {
+    let is_v3_possible = !subject.options.settings().versions.and(Versions::V3).is_empty();
+    match entry.effect {
+        Effect::None(why) => format!("{}; it does nothing: {why}", entry.meaning),
+        Effect::NoneOnV4(why) if !is_v3_possible => {
+            format!("{}; it does nothing with NFSv4: {why}", entry.meaning)
+        }
+        Effect::Active | Effect::NoneOnV4(_) => entry.meaning.to_owned(),
+    }
+}
+
+fn conflicts(subject: &Subject<'_>) -> Vec<Conflict> {
+    let mut groups: BTreeMap<Group, Vec<&str>> = BTreeMap::new();
+    for token in subject.options.effective().filter(|token| token.verdict.refusal.is_none()) {
+        if let Some(group) = token.entry().and_then(Entry::group) {
+            groups.entry(group).or_default().push(token.option.text());
+        }
+    }
+    groups
+        .into_values()
+        .filter(|options| options.iter().any(|option| Some(option) != options.first()))
+        .map(|options| Conflict {
+            winner: options.last().copied().unwrap_or_default().to_owned(),
+            options: options.into_iter().map(ToOwned::to_owned).collect(),
+        })
+        .collect()
+}
+
+fn dead_server(subject: &Subject<'_>) -> DeadServer {
+    let settings = subject.options.settings();
+    let background = goes_to_background(subject.options.effective_options());
+    let retry = subject.options.effective().rfind(|token| token.word() == Some(Word::Retry));
+    let retry = Retry::read(retry.and_then(|token| token.option.value()));
+    let major = clocks::major_timeout(settings).as_secs();
+    let (recovery, call_seconds) = match settings.recovery {
+        Recovery::Hard => ("hard", None),
+        Recovery::Soft => ("soft", Some(major)),
+        Recovery::Softerr => ("softerr", Some(major)),
+    };
+    DeadServer {
+        background,
+        mount_seconds: clocks::refused_mount(retry, background).as_secs(),
+        silent_try_seconds: clocks::silent_try(settings).as_secs(),
+        recovery,
+        major_timeout_seconds: major,
+        call_seconds,
+    }
+}
+
+/// The explanation for people.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}:{}: {}/{}", self.file, self.line, self.kind, self.name)?;
+        let nfs = match self.nfs {
+            IsNfs::Known(true) => "NFS",
+            IsNfs::Known(false) => "not NFS: its options are none of our business",
+            IsNfs::Depends(_) => "NFS or not, nobody can tell from the object",
+        };
+        writeln!(f, "  driver     {} ({}), {nfs}", self.driver, self.driver_title)?;
+        for carrier in &self.carriers {
+            let force = if carrier.in_force { "in force" } else { "not in force" };
+            writeln!(f, "  holds      {} ({force}): {}", carrier.carrier, carrier.elements.join(" | "))?;
+        }
+        let Some(dead) = &self.dead_server else { return Ok(()) };
+        writeln!(
+            f,
+            "  mount -o   {}",
+            if self.effective.is_empty() { "(nothing)" } else { &self.effective }
+        )?;
+        for option in &self.options {
+            let who = match option.consumers.as_slice() {
+                [] => "nobody".to_owned(),
+                consumers => consumers.join(", "),
+            };
+            let from = match (&option.carrier, option.in_force) {
+                (None, _) => " (added by the driver)",
+                (Some(_), false) => " (not in force)",
+                (Some(_), true) => "",
+            };
+            writeln!(f, "  option     {}{from}: read by {who}; {}", option.option, option.meaning)?;
+        }
+        for conflict in &self.conflicts {
+            writeln!(f, "  conflict   {}: {} wins", conflict.options.join(", "), conflict.winner)?;
+        }
+        write_dead_server(f, dead)
+    }
+}
+
+fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer) -> fmt::Result {
+    let time = |seconds| human(Duration::from_secs(seconds));
+    let mut mount = String::new();
+    if dead.background {
+        write!(
+            mount,
+            "mount exits 0 at once though nothing is mounted, and Pods write to the node's own disk; \
+mount.nfs tries on for {}",
+            time(dead.mount_seconds)
+        )?;
+    } else {
+        write!(
+            mount,
+            "mount fails after about {} where connections are refused, and one try takes {} where packets are \
+dropped; the Pod waits and kubelet tries again",
+            time(dead.mount_seconds),
+            time(dead.silent_try_seconds)
+        )?;
+    }
+    writeln!(f, "  dead server, at the mount: {mount}")?;
+    let major = time(dead.major_timeout_seconds);
+    let mounted = match dead.recovery {
+        "hard" => format!("a call hangs for ever; the kernel starts over every {major}, and no data is lost"),
+        "soft" => format!("a call fails with EIO after {major}, and data on its way is lost"),
+        _ => format!("a call fails with ETIMEDOUT after {major}, and data on its way is lost"),
+    };
+    writeln!(f, "  dead server, once mounted: {mounted}")
+}
+
+/// `90 s`, `3 min`, `7 days`.
+fn human(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}

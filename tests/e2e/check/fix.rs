@@ -1,0 +1,121 @@
+//! `fix`: what it changes, and what it leaves.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
+
+use super::{fixture, pipe, run, stdout};
+
+/// Tests of `fix`.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::fix::{name}"), test);
+    vec![
+        trial("what_it_wrote_passes_and_stays", what_it_wrote_passes),
+        trial("touches_nothing_but_the_tokens_concerned", touches_only_tokens),
+        trial("shows_a_diff_and_changes_nothing", shows_a_diff),
+        trial("writes_in_one_step_with_the_same_permissions", writes_in_one_step),
+        trial("leaves_what_it_cannot_read_and_says_so", leaves_what_it_cannot_read),
+    ]
+}
+
+fn fixed(text: &str) -> String {
+    let output = pipe(&["fix", "-"], text.as_bytes());
+    assert!(output.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&output.stderr));
+    stdout(&output)
+}
+
+/// One volume in many styles: each must pass once it is fixed, with the same
+/// options, and a second fix must change nothing.
+fn what_it_wrote_passes() -> Result<(), Failed> {
+    let head = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: v}\nspec:\n";
+    let tail = "  accessModes: [ReadWriteMany]\n  nfs: {server: a, path: /}\n";
+    let mut texts: Vec<String> = [
+        "  mountOptions: [hard, bg, nfsvers=4.1]\n",
+        "  mountOptions: ['hard', \"bg\", nfsvers=4.1]   # c\n",
+        "  mountOptions:\n  - hard\n  - bg # c\n\n  # d\n  - nfsvers=4.1\n",
+        "  mountOptions:\n      - hard\n      - bg\n      - nfsvers=4.1\n",
+        "  mountOptions:\n  - 'hard,bg'\n  - nfsvers=4.1\n",
+        "  mountOptions:\n  - >-\n    hard,bg\n  - nfsvers=4.1\n",
+        "  mountOptions:\n  - |-\n    bg\n  - nfsvers=4.1\n",
+        "  mountOptions: [\n    hard,  # one\n    bg,    # two\n    nfsvers=4.1,  # three\n  ]\n",
+        "  mountOptions: [\n    hard,\n    bg\n  ]\n",
+        "  mountOptions: [bg]\n",
+        "  mountOptions: []\n",
+        "  mountOptions:\n",
+        "  mountOptions: ~\n",
+        "  mountOptions:\n  - \"\\x62g\"\n",
+        "",
+    ]
+    .iter()
+    .map(|options| format!("{head}{options}{tail}"))
+    .collect();
+    let crlf: Vec<String> = texts.iter().map(|text| text.replace('\n', "\r\n")).collect();
+    texts.extend(crlf);
+    let unended: Vec<String> =
+        texts.iter().map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).collect();
+    texts.extend(unended);
+    texts.push(fs::read_to_string(fixture("list.json"))?);
+    texts.push(fs::read_to_string(fixture("list.json"))?.replace([' ', '\n'], ""));
+    for text in texts {
+        let new = fixed(&text);
+        let output = pipe(&["check", "-"], new.as_bytes());
+        assert_eq!(output.status.code(), Some(0), "{text}\n{new}\n{}", stdout(&output));
+        assert_eq!(fixed(&new), new, "{text}");
+        assert_eq!(text.contains("\r\n"), new.contains("\r\n"), "{new}");
+        assert!(!new.replace("\r\n", "").contains('\r'), "{new}");
+        assert_eq!(text.ends_with('\n'), new.ends_with('\n'), "{text}\n{new}");
+    }
+    Ok(())
+}
+
+fn touches_only_tokens() -> Result<(), Failed> {
+    let before = fs::read_to_string(fixture("styles.yaml"))?;
+    let expected = fs::read_to_string(fixture("styles.fixed.yaml"))?;
+    assert_eq!(fixed(&before), expected);
+    let marked = format!("\u{feff}{before}");
+    assert_eq!(fixed(&marked), format!("\u{feff}{expected}"));
+    let good = fs::read_to_string(fixture("good.yaml"))?;
+    assert_eq!(fixed(&good), good);
+    Ok(())
+}
+
+fn shows_a_diff() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("bad.yaml");
+    fs::copy(fixture("bad.yaml"), &file)?;
+    let name = file.display().to_string();
+    let output = run(&["fix", "--diff", &name]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("\n-mountOptions: [x-é, 'hard,bg', "), "{}", stdout(&output));
+    assert_eq!(fs::read(&file)?, fs::read(fixture("bad.yaml"))?);
+    Ok(())
+}
+
+fn writes_in_one_step() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("styles.yaml");
+    let link = folder.path().join("link.yaml");
+    fs::copy(fixture("styles.yaml"), &file)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640))?;
+    std::os::unix::fs::symlink("styles.yaml", &link)?;
+    run(&["fix", &link.display().to_string()]);
+    assert_eq!(fs::read(&file)?, fs::read(fixture("styles.fixed.yaml"))?);
+    assert_eq!(fs::metadata(&file)?.permissions().mode() & 0o777, 0o640);
+    assert!(link.is_symlink());
+    assert_eq!(fs::read_dir(folder.path())?.count(), 2, "nothing is left behind");
+    Ok(())
+}
+
+fn leaves_what_it_cannot_read() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("broken.yaml");
+    fs::copy(fixture("broken.yaml"), &file)?;
+    let output = run(&["fix", &file.display().to_string()]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("broken.yaml:"), "{output:?}");
+    assert_eq!(fs::read(&file)?, fs::read(fixture("broken.yaml"))?);
+    Ok(())
+}

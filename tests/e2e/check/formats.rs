@@ -1,0 +1,168 @@
+//! The report in every format.
+
+use std::fs;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{path, report, run, stdout};
+
+/// Tests of the formats.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::formats::{name}"), test);
+    vec![
+        trial("json_is_what_its_schema_says", json_fits_its_schema),
+        trial("sarif_has_regions_and_rules", sarif_has_regions),
+        trial("github_commands_name_file_line_and_columns", github_commands),
+        trial("junit_counts_what_is_refused", junit_counts),
+        trial("gitlab_issues_have_fingerprints", gitlab_issues),
+        trial("several_go_to_several_files", several_files),
+    ]
+}
+
+fn json_fits_its_schema() -> Result<(), Failed> {
+    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/check.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(schema)?)?;
+    let all = ["bad.yaml", "good.yaml", "disk.yaml", "broken.yaml", "styles.yaml", "list.json"].map(path);
+    let mut args: Vec<&str> = all.iter().map(String::as_str).collect();
+    args.push("--statistics");
+    let report = report(&args);
+    fits(&schema, &report, "report");
+    let summary = &report["summary"];
+    let count = |key: &str| summary[key].as_u64().expect("a count");
+    assert_eq!(count("documents"), count("judged") + count("skipped") + count("unreadable"), "{summary}");
+    Ok(())
+}
+
+/// Whether a value is what a JSON Schema asks for, as far as ours goes; and no
+/// field is there that the schema does not know.
+fn fits(schema: &Value, value: &Value, at: &str) {
+    if let Some(fixed) = schema.get("const") {
+        assert_eq!(value, fixed, "{at}");
+    }
+    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+        assert!(values.contains(value), "{at}: {value}");
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    match &schema["type"] {
+        Value::String(wanted) => assert_eq!(wanted, kind, "{at}"),
+        Value::Array(wanted) => assert!(wanted.contains(&json!(kind)), "{at}: {kind}"),
+        _ => {}
+    }
+    if let Some(least) = schema["minimum"].as_u64().filter(|_| value.is_number()) {
+        assert!(value.as_u64().is_some_and(|number| number >= least), "{at}: {value}");
+    }
+    for required in schema["required"].as_array().into_iter().flatten() {
+        assert!(value.get(required.as_str().expect("a name")).is_some(), "{at}: {required} is missing");
+    }
+    for (key, field) in value.as_object().into_iter().flatten() {
+        let known = schema["properties"].get(key).or_else(|| schema.get("additionalProperties"));
+        fits(
+            known.unwrap_or_else(|| panic!("{at}: {key} is not in the schema")),
+            field,
+            &format!("{at}.{key}"),
+        );
+    }
+    for item in value.as_array().into_iter().flatten() {
+        fits(&schema["items"], item, &format!("{at}[]"));
+    }
+}
+
+fn sarif_has_regions() -> Result<(), Failed> {
+    let output = run(&["check", &path("bad.yaml"), &path("broken.yaml"), "--format", "sarif"]);
+    let log: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(log["version"], json!("2.1.0"));
+    let run = &log["runs"][0];
+    assert_eq!(run["columnKind"], json!("unicodeCodePoints"));
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
+    let results = run["results"].as_array().expect("results");
+    let background = results.iter().find(|result| result["ruleId"] == "NMG001").expect("NMG001");
+    let place = &background["locations"][0]["physicalLocation"];
+    assert_eq!(place["region"], json!({"startLine": 6, "startColumn": 27, "endColumn": 29}));
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().expect("an index"))?;
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(rules[index]["help"]["markdown"].as_str().is_some_and(|help| help.len() > 100));
+    }
+    let mut fingerprints: Vec<String> =
+        results.iter().map(|result| result["partialFingerprints"].to_string()).collect();
+    fingerprints.sort();
+    fingerprints.dedup();
+    assert_eq!(fingerprints.len(), results.len());
+    assert_eq!(run["invocations"][0]["executionSuccessful"], json!(false));
+    Ok(())
+}
+
+fn github_commands() -> Result<(), Failed> {
+    let bad = path("bad.yaml");
+    let text = stdout(&run(&["check", &bad, "--select", "NMG001", "--format", "github"]));
+    let start = format!(
+        "::error file={bad},line=6,col=27,endColumn=29,title=NMG001 background-mount::\"bg\" in \"hard%2Cbg\""
+    )
+    .replace("%2C", ",");
+    assert!(text.starts_with(&start), "{text}");
+    assert!(text.ends_with("1 documents read, 1 judged, 0 skipped, 0 unreadable\n"), "{text}");
+    Ok(())
+}
+
+fn junit_counts() -> Result<(), Failed> {
+    let text = stdout(&run(&[
+        "check",
+        &path("bad.yaml"),
+        &path("good.yaml"),
+        &path("broken.yaml"),
+        "--format",
+        "junit",
+    ]));
+    assert!(text.contains("tests=\"4\" failures=\"2\" errors=\"1\""), "{text}");
+    assert!(text.contains("name=\"StorageClass/good\""), "{text}");
+    assert_eq!(text.matches("<testcase").count(), 4);
+    assert!(!text.contains("\"bg\" in"), "quotes are escaped: {text}");
+    Ok(())
+}
+
+fn gitlab_issues() -> Result<(), Failed> {
+    let output = run(&["check", &path("bad.yaml"), "--format", "gitlab"]);
+    let issues: Value = serde_json::from_slice(&output.stdout)?;
+    let background = issues
+        .as_array()
+        .expect("issues")
+        .iter()
+        .find(|issue| issue["check_name"] == "NMG001 background-mount")
+        .expect("NMG001");
+    assert_eq!(background["severity"], json!("critical"));
+    assert_eq!(background["location"]["lines"]["begin"], json!(6));
+    assert!(background["fingerprint"].as_str().is_some_and(|fingerprint| fingerprint.len() >= 16));
+    Ok(())
+}
+
+fn several_files() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let at = |name: &str| folder.path().join(name);
+    let formats: Vec<String> = ["json", "sarif", "junit", "gitlab"]
+        .iter()
+        .map(|format| format!("{format}={}", at(format).display()))
+        .collect();
+    let bad = path("bad.yaml");
+    let mut args = vec!["check", bad.as_str(), "--format", "text"];
+    for format in &formats {
+        args.extend(["--format", format.as_str()]);
+    }
+    let output = run(&args);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("policy:"));
+    for format in ["json", "sarif", "gitlab"] {
+        serde_json::from_str::<Value>(&fs::read_to_string(at(format))?)?;
+    }
+    assert!(fs::read_to_string(at("junit"))?.starts_with("<?xml"));
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! What is read, what is passed over, and what cannot be read.
+
+use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{actions, command, fixture, path, pipe, report, run, stdout};
+
+/// Tests of the inputs.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::inputs::{name}"), test);
+    vec![
+        trial("reads_standard_input_under_a_name", reads_standard_input),
+        trial("judges_what_stands_before_a_broken_document", judges_before_a_break),
+        trial("says_where_and_why_something_cannot_be_read", says_where_and_why),
+        trial("finds_the_same_in_every_form_of_one_object", finds_the_same),
+        trial("keeps_the_ratchet_of_a_recorded_update", keeps_the_ratchet),
+        trial("passes_over_what_is_no_manifest_in_a_walk", passes_over),
+        trial("stands_hostile_texts", stands_hostile_texts),
+        trial("is_quiet_when_its_reader_goes_away", is_quiet_without_a_reader),
+    ]
+}
+
+fn reads_standard_input() -> Result<(), Failed> {
+    let bad = fs::read(fixture("bad.yaml"))?;
+    let text = stdout(&pipe(&["check", "-"], &bad));
+    assert!(text.contains("<stdin>:6:27: deny NMG001"), "{text}");
+    let text = stdout(&pipe(&["check", "-", "--stdin-filename", "chart"], &bad));
+    assert!(text.contains("chart:6:27: deny NMG001"), "{text}");
+    Ok(())
+}
+
+fn judges_before_a_break() -> Result<(), Failed> {
+    let report = report(&[&path("broken.yaml")]);
+    assert_eq!(report["subjects"][0]["name"], json!("first"));
+    assert!(actions(&report).contains(&("NMG001".to_owned(), "deny".to_owned())), "{report}");
+    assert_eq!(report["summary"]["unreadable"], json!(1));
+    Ok(())
+}
+
+fn says_where_and_why() -> Result<(), Failed> {
+    let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: c}\nprovisioner: nfs.csi.k8s.io\n";
+    for (rest, line, column, words) in [
+        ("mountOptions: bg\n", 5, 15, "a list must stand there; write [bg]"),
+        ("mountOptions: [vers=3, 5, true]\n", 5, 24, "mountOptions[1]"),
+        ("mountOptions: [on]\n", 5, 16, "put it in quotes"),
+        ("mountOptions:\n- bg: 1\n", 6, 3, "mountOptions[0]"),
+        ("parameters: {a: 3}\n", 5, 17, "parameters"),
+        ("mountOptions: [fg]\nmountOptions: [bg]\n", 6, 1, "second time"),
+        ("mountOptions: [fg\n", 6, 1, "is not YAML"),
+        ("mountOptions: *nowhere\n", 5, 15, "is not YAML"),
+    ] {
+        let output = pipe(&["check", "-", "--format", "json"], format!("{class}{rest}").as_bytes());
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        let error = &report["errors"][0];
+        assert_eq!(output.status.code(), Some(3), "{rest}");
+        assert_eq!(json!([error["line"], error["column"]]), json!([line, column]), "{rest}: {error}");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(words)), "{rest}: {error}");
+    }
+    Ok(())
+}
+
+/// The same class in every form a file may have.
+fn finds_the_same() -> Result<(), Failed> {
+    let head = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: c}\nprovisioner: nfs.csi.k8s.io\n";
+    let json = "{\"apiVersion\":\"storage.k8s.io/v1\",\"kind\":\"StorageClass\",\"metadata\":{\"name\":\"c\"},\"provisioner\":\"nfs.csi.k8s.io\",\"mountOptions\":[\"hard\",\"bg\",\"nfsvers=4.1\"]}";
+    let mut results = Vec::new();
+    for (form, line, column) in [
+        (format!("{head}mountOptions:\n- hard\n- bg\n- nfsvers=4.1\n"), 7, 3),
+        (format!("{head}mountOptions:\n    -   hard\n    -   'bg' # c\n    -   nfsvers=4.1"), 7, 10),
+        (format!("{head}mountOptions: [hard, \"bg\", nfsvers=4.1]\n").replace('\n', "\r\n"), 5, 23),
+        (format!("\u{feff}{head}mountOptions:\n- hard\n- >-\n  bg\n- nfsvers=4.1\n"), 8, 3),
+        (format!("{head}mountOptions:\n- hard\n- |-\n   bg\n- nfsvers=4.1\n"), 8, 4),
+        (format!("{head}mountOptions:\n- hard\n- \"\\x62g\"\n- nfsvers=4.1\n"), 7, 4),
+        (format!("x: [\"é€😀\"]\nx2: &o bg\n{head}mountOptions: [hard, *o, nfsvers=4.1]\n"), 2, 8),
+        (
+            format!(
+                "---\n# KYAML\n{{\n  apiVersion: \"storage.k8s.io/v1\", kind: \"StorageClass\",\n  metadata: {{name: \"c\"}}, provisioner: \"nfs.csi.k8s.io\",\n  mountOptions: [\n    \"hard\",\n    \"bg\",\n    \"nfsvers=4.1\",\n  ],\n}}\n"
+            ),
+            8,
+            6,
+        ),
+        (json.to_owned(), 1, 136),
+        (format!("\n  {json}\n"), 2, 138),
+        (format!("{{\"items\":[{json}],\"kind\":\"List\",\"apiVersion\":\"v1\"}}"), 1, 146),
+        (
+            format!(
+                "apiVersion: storage.k8s.io/v1\nkind: StorageClassList\nitems:\n- metadata: {{name: c}}\n  provisioner: nfs.csi.k8s.io\n  mountOptions: [hard, bg, nfsvers=4.1]\n"
+            ),
+            6,
+            24,
+        ),
+    ] {
+        let output = pipe(&["check", "-", "--format", "json"], form.as_bytes());
+        let report: Value = serde_json::from_slice(&output.stdout)?;
+        assert_eq!(report["summary"]["judged"], json!(1), "{form}: {report}");
+        let findings = report["subjects"][0]["findings"].as_array().expect("findings").clone();
+        let background = findings.iter().find(|finding| finding["code"] == "NMG001").expect("NMG001");
+        assert_eq!(json!([background["line"], background["column"]]), json!([line, column]), "{form}");
+        let mut said: Vec<String> =
+            findings.iter().map(|finding| format!("{} {}", finding["code"], finding["message"])).collect();
+        said.sort();
+        results.push(said);
+    }
+    assert!(results.windows(2).all(|pair| pair[0] == pair[1]), "{results:#?}");
+    Ok(())
+}
+
+fn keeps_the_ratchet() -> Result<(), Failed> {
+    let update = path("update.review.json");
+    let report = report(&[&update]);
+    assert_eq!(report["subjects"][0]["decision"], json!("allow"));
+    assert!(actions(&report).contains(&("NMG001".to_owned(), "warn".to_owned())), "{report}");
+    let created = fs::read_to_string(&update)?.replace("\"UPDATE\"", "\"CREATE\"");
+    assert_eq!(pipe(&["check", "-"], created.as_bytes()).status.code(), Some(1));
+    let deleted = fs::read_to_string(&update)?.replace("\"UPDATE\"", "\"DELETE\"");
+    let output = pipe(&["check", "-"], deleted.as_bytes());
+    assert!(stdout(&output).contains("1 skipped"), "{}", stdout(&output));
+    Ok(())
+}
+
+fn passes_over() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("chart/templates"))?;
+    let bad = fs::read_to_string(fixture("bad.yaml"))?;
+    fs::write(at("chart/Chart.yaml"), "apiVersion: v2\nname: chart\n")?;
+    fs::write(at("chart/templates/class.yaml"), format!("{{{{- if .Values.x }}}}\n{bad}{{{{- end }}}}\n"))?;
+    fs::write(at("template.yaml"), bad.replace("x-é", "{{ .Values.option }}"))?;
+    fs::write(
+        at("patch.yaml"),
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: p}\nspec: {mountOptions: [bg]}\n",
+    )?;
+    fs::write(at("broken.json"), "{\"a\": [1, }")?;
+    fs::write(at("binary.yaml"), [0, 1, 2])?;
+    fs::write(at("ignored.yaml"), &bad)?;
+    fs::write(at(".gitignore"), "ignored.yaml\n")?;
+    fs::write(at("notes.txt"), &bad)?;
+    fs::write(at("good.yaml"), fs::read(fixture("good.yaml"))?)?;
+    let folder = folder.path().display().to_string();
+    let walked = run(&["check", &folder]);
+    let text = stdout(&walked);
+    assert_eq!(walked.status.code(), Some(0), "{text}");
+    for words in ["1 judged", "2 Helm templates", "1 partial manifests", "2 no manifests", "0 unreadable"] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    for (name, code) in
+        [("patch.yaml", 1), ("ignored.yaml", 1), ("notes.txt", 1), ("binary.yaml", 3), ("broken.json", 3)]
+    {
+        assert_eq!(run(&["check", &format!("{folder}/{name}")]).status.code(), Some(code), "{name}");
+    }
+    let output = run(&["check", &format!("{folder}/*.yaml")]);
+    assert!(stdout(&output).contains("1 judged"), "{}", stdout(&output));
+    Ok(())
+}
+
+fn stands_hostile_texts() -> Result<(), Failed> {
+    let nested_lists = "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[";
+    let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for level in 1..12 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(",");
+        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+    }
+    for text in [
+        "- ".repeat(10_000),
+        "[".repeat(10_000),
+        format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)),
+        format!("{}{}", nested_lists.repeat(10_000), "]}".repeat(10_000)),
+        bomb,
+        "a: &a {b: [*a]}\n".to_owned(),
+        "<<: &a {<<: *a}\n".to_owned(),
+    ] {
+        let output = pipe(&["check", "-"], text.as_bytes());
+        let start: String = text.chars().take(40).collect();
+        assert_eq!(output.status.code(), Some(3), "{start}: {}", stdout(&output));
+    }
+    Ok(())
+}
+
+fn is_quiet_without_a_reader() -> Result<(), Failed> {
+    let bad = path("bad.yaml");
+    let many = vec![bad.as_str(); 1];
+    let mut args = vec!["check", "--format", "json"];
+    args.extend(many);
+    let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut said)?;
+    child.wait()?;
+    assert_eq!(said, "");
+    Ok(())
+}
