@@ -40,7 +40,7 @@ const CRATES: &[(usize, &[&str])] = &[
         5,
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
-            "ignore", "globset", "similar",
+            "ignore", "globset", "similar", "anstyle", "memchr",
         ],
     ),
     (
@@ -51,7 +51,7 @@ const CRATES: &[(usize, &[&str])] = &[
             "http_body_util", "notify",
         ],
     ),
-    (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "anstyle", "tempfile"]),
+    (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile"]),
 ];
 
 fn root() -> &'static Path {

@@ -251,25 +251,19 @@ fn winners(settings: &Settings, effective: &str) -> Vec<(&'static str, String, S
     if largest.is_some_and(|seconds| seconds > u32::MAX / 250) {
         return pairs;
     }
-    if !settings.noac {
-        let cache = settings.attribute_cache;
-        let seen = |word: &str, default| match shown(effective, "actimeo") {
-            Some(value) => value.to_owned(),
-            None => number(word, default).to_string(),
-        };
-        pair("acregmin", cache.regular_min.unwrap_or(3).to_string(), seen("acregmin", 3));
-        pair("acregmax", cache.regular_max.unwrap_or(60).to_string(), seen("acregmax", 60));
-        pair("acdirmin", cache.directory_min.unwrap_or(30).to_string(), seen("acdirmin", 30));
-        pair("acdirmax", cache.directory_max.unwrap_or(60).to_string(), seen("acdirmax", 60));
-    } else {
-        pair(
-            "noac",
-            true.to_string(),
-            (has("noac")
-                || shown(effective, "actimeo") == Some("0")
-                || shown(effective, "acregmax") == Some("0"))
-            .to_string(),
-        );
+    if settings.noac {
+        let seen = ["actimeo", "acregmax"].iter().any(|word| shown(effective, word) == Some("0"));
+        pair("noac", true.to_string(), (has("noac") || seen).to_string());
+        return pairs;
     }
+    let cache = settings.attribute_cache;
+    let seen = |word: &str, default| match shown(effective, "actimeo") {
+        Some(value) => value.to_owned(),
+        None => number(word, default).to_string(),
+    };
+    pair("acregmin", cache.regular_min.unwrap_or(3).to_string(), seen("acregmin", 3));
+    pair("acregmax", cache.regular_max.unwrap_or(60).to_string(), seen("acregmax", 60));
+    pair("acdirmin", cache.directory_min.unwrap_or(30).to_string(), seen("acdirmin", 30));
+    pair("acdirmax", cache.directory_max.unwrap_or(60).to_string(), seen("acdirmax", 60));
     pairs
 }
