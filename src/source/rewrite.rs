@@ -4,6 +4,7 @@
 mod sequence;
 mod string;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::object::Layout;
@@ -12,7 +13,7 @@ use super::tree::{Content, NodeId, Style};
 use crate::site::{Kind, Place};
 
 /// Text to be put in the place of other text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Replacement {
     /// First byte.
     pub start: usize,
@@ -90,10 +91,11 @@ pub fn rewrite(layout: &Layout<'_>, change: Change<'_>) -> Result<Vec<Replacemen
 ///
 /// When two of them overlap.
 pub fn apply(text: &str, mut replacements: Vec<Replacement>) -> Result<String, Refusal> {
-    // A stable sort: what is inserted at one place stays in its order. The same
-    // change asked for twice, through an alias, is one.
+    // The same change asked for twice, through an alias, is one.
+    let mut seen = HashSet::new();
+    replacements.retain(|replacement| seen.insert(replacement.clone()));
+    // A stable sort: what is inserted at one place stays in its order.
     replacements.sort_by_key(|replacement| (replacement.start, replacement.end));
-    replacements.dedup();
     let mut out = String::with_capacity(text.len() + 64);
     let mut at = 0;
     for replacement in &replacements {

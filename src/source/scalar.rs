@@ -265,7 +265,7 @@ mod tests {
         let places = places(written, style, value).expect("they fit together");
         let start = value.find(option).unwrap();
         let range = places[start].start..places[start + option.len() - 1].end;
-        written[range].to_owned()
+        written.get(range).unwrap().to_owned()
     }
 
     #[test]

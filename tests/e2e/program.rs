@@ -367,6 +367,8 @@ fn shows_help_with_examples() -> Result<(), Failed> {
         (&["serve", "--help"], "Examples:"),
         (&["certs", "generate", "--help"], "Examples:"),
         (&["explain", "--help"], "Examples:"),
+        (&["check", "--help"], "Examples:"),
+        (&["fix", "--help"], "Examples:"),
         (&["rules", "--help"], "Examples:"),
     ] {
         let output = run(args);

@@ -57,6 +57,13 @@ fn what_it_wrote_passes() -> Result<(), Failed> {
     let unended: Vec<String> =
         texts.iter().map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).collect();
     texts.extend(unended);
+    let shared = "  mountOptions: &o\n  - bg\n  - nfsvers=4.1\n";
+    texts.push(format!("{head}{shared}{tail}").replace("apiVersion", "---\napiVersion"));
+    texts.push(
+        "kind: List\napiVersion: v1\nitems:\n- &v\n  apiVersion: v1\n  kind: PersistentVolume\n  metadata: {name: v}\n  \
+         spec:\n    mountOptions:\n    - bg\n    nfs: {server: a, path: /}\n- *v\n"
+            .to_owned(),
+    );
     texts.push(fs::read_to_string(fixture("list.json"))?);
     texts.push(fs::read_to_string(fixture("list.json"))?.replace([' ', '\n'], ""));
     for text in texts {

@@ -1,5 +1,6 @@
 //! What is read, what is passed over, and what cannot be read.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::process::Stdio;
@@ -79,9 +80,7 @@ fn finds_the_same() -> Result<(), Failed> {
         (format!("{head}mountOptions:\n- hard\n- \"\\x62g\"\n- nfsvers=4.1\n"), 7, 4),
         (format!("x: [\"é€😀\"]\nx2: &o bg\n{head}mountOptions: [hard, *o, nfsvers=4.1]\n"), 2, 8),
         (
-            format!(
-                "---\n# KYAML\n{{\n  apiVersion: \"storage.k8s.io/v1\", kind: \"StorageClass\",\n  metadata: {{name: \"c\"}}, provisioner: \"nfs.csi.k8s.io\",\n  mountOptions: [\n    \"hard\",\n    \"bg\",\n    \"nfsvers=4.1\",\n  ],\n}}\n"
-            ),
+            "---\n# KYAML\n{\n  apiVersion: \"storage.k8s.io/v1\", kind: \"StorageClass\",\n  metadata: {name: \"c\"}, provisioner: \"nfs.csi.k8s.io\",\n  mountOptions: [\n    \"hard\",\n    \"bg\",\n    \"nfsvers=4.1\",\n  ],\n}\n".to_owned(),
             8,
             6,
         ),
@@ -89,9 +88,7 @@ fn finds_the_same() -> Result<(), Failed> {
         (format!("\n  {json}\n"), 2, 138),
         (format!("{{\"items\":[{json}],\"kind\":\"List\",\"apiVersion\":\"v1\"}}"), 1, 146),
         (
-            format!(
-                "apiVersion: storage.k8s.io/v1\nkind: StorageClassList\nitems:\n- metadata: {{name: c}}\n  provisioner: nfs.csi.k8s.io\n  mountOptions: [hard, bg, nfsvers=4.1]\n"
-            ),
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClassList\nitems:\n- metadata: {name: c}\n  provisioner: nfs.csi.k8s.io\n  mountOptions: [hard, bg, nfsvers=4.1]\n".to_owned(),
             6,
             24,
         ),
@@ -164,7 +161,7 @@ fn stands_hostile_texts() -> Result<(), Failed> {
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(",");
-        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        writeln!(bomb, "a{level}: &a{level} [{aliases}]")?;
     }
     for text in [
         "- ".repeat(10_000),
