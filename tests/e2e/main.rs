@@ -29,6 +29,7 @@ mod mount_nfs;
 mod objects;
 mod policy;
 mod program;
+mod readers;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -37,6 +38,7 @@ fn main() {
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(program::trials());
     trials.extend(policy::trials());
+    trials.extend(readers::trials());
     trials.extend(check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
