@@ -1,0 +1,112 @@
+//! The small commands, and flags of others that have no better place.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::component::program;
+use crate::guard::Guard;
+use crate::objects::class;
+
+/// Tests of the small commands.
+pub fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("commands::{name}"), test);
+    vec![
+        trial("completions_name_commands_and_flags_for_every_shell", completions),
+        trial("man_prints_a_page_and_writes_one_a_command", man),
+        trial("rules_lists_every_rule_as_text_and_json", rules),
+        trial("explain_prints_a_rules_page_or_says_there_is_none", explain_rule),
+        trial("explain_takes_files_by_flag", explain_file),
+        trial("unsafe_fixes_are_asked_for", unsafe_fixes),
+        trial("the_log_has_the_format_that_is_asked_for", log_format),
+    ]
+}
+
+fn run(args: &[&str]) -> Output {
+    Command::new(program()).args(args).output().expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn completions() -> Result<(), Failed> {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completions", shell]);
+        let script = text(&output.stdout);
+        assert!(output.status.success() && script.contains("write-baseline"), "{shell}");
+    }
+    assert_eq!(run(&["completions", "cmd"]).status.code(), Some(2));
+    Ok(())
+}
+
+fn man() -> Result<(), Failed> {
+    let output = run(&["man"]);
+    assert!(output.status.success() && text(&output.stdout).contains(".TH nfs-mount-guard 1"), "{output:?}");
+    let folder = TempDir::new()?;
+    let pages = folder.path().join("man1");
+    let output = run(&["man", "--dir", &pages.display().to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    for page in ["nfs-mount-guard.1", "nfs-mount-guard-check.1", "nfs-mount-guard-policy-show.1"] {
+        assert!(pages.join(page).exists(), "{page}");
+    }
+    Ok(())
+}
+
+fn rules() -> Result<(), Failed> {
+    let output = run(&["rules", "--format", "json"]);
+    let rows: Value = serde_json::from_slice(&output.stdout)?;
+    let rows = rows.as_array().expect("rows");
+    let table = text(&run(&["rules"]).stdout);
+    assert_eq!(rows.len(), nfs_mount_guard::rules::RULES.len());
+    for row in rows {
+        assert!(table.contains(row["code"].as_str().expect("a code")), "{row}");
+    }
+    Ok(())
+}
+
+fn explain_rule() -> Result<(), Failed> {
+    let page = text(&run(&["explain", "nmg001"]).stdout);
+    assert_eq!(page, text(&fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rules/NMG001.md"))?));
+    let none = run(&["explain", "NMG999"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(text(&none.stderr).contains("nfs-mount-guard rules"), "{none:?}");
+    Ok(())
+}
+
+fn explain_file() -> Result<(), Failed> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lost-volume.yaml");
+    let output = run(&["explain", "--file", file, "--no-policy"]);
+    let said = text(&output.stdout);
+    assert!(said.contains("mount -o") && said.contains("nothing is mounted"), "{output:?}");
+    Ok(())
+}
+
+fn unsafe_fixes() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("class.json");
+    let object = class("a", "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "bg", "timeo=600", "retrans=2"]);
+    fs::write(&file, object.to_string())?;
+    let output = run(&["fix", "--unsafe-fixes", "--no-policy", &file.display().to_string()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let fixed: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    assert_eq!(fixed["mountOptions"][2], "fg");
+    Ok(())
+}
+
+fn log_format() -> Result<(), Failed> {
+    let guard = Guard::start(&["--log-format", "json"]);
+    assert!(guard.log().iter().any(|event| event["message"] == "listening"));
+    let folder = TempDir::new()?;
+    let taken = guard.address.to_string();
+    let output = Command::new(program())
+        .args(["serve", "--self-signed", "--log-format", "text", "--listen", &taken])
+        .current_dir(folder.path())
+        .output()?;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("another program has this port"), "{output:?}");
+    Ok(())
+}

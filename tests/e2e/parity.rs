@@ -1,0 +1,144 @@
+//! The same findings everywhere: in a file, in a list from kubectl, in an
+//! AdmissionReview. And every flag has a test.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::CommandFactory as _;
+use libtest_mimic::{Failed, Trial};
+use nfs_mount_guard::admission::{Endpoint, Question, review};
+use nfs_mount_guard::cli::Cli;
+use nfs_mount_guard::policy::Policy;
+use serde_json::{Value, json};
+
+use crate::component::program;
+use crate::objects::documents;
+
+const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+
+/// Tests of what is the same everywhere.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("parity::files_lists_and_reviews_give_the_same_findings", same_findings),
+        Trial::test("parity::every_flag_has_a_test", every_flag_has_a_test),
+    ]
+}
+
+/// What is said of one object: its name, whether it is refused, the rules.
+type Said = (String, bool, BTreeSet<String>);
+
+/// Every fixture of the rules and the drivers.
+fn fixtures() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for folder in fs::read_dir(format!("{TESTS}/rules")).expect("fixtures") {
+        files.push(folder.expect("an entry").path().join("manifests.yaml"));
+    }
+    for file in fs::read_dir(format!("{TESTS}/drivers")).expect("fixtures") {
+        files.push(file.expect("an entry").path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    files
+}
+
+fn check(input: &str) -> Vec<Said> {
+    let mut child = Command::new(program())
+        .args(["check", "-", "--format", "json", "--no-policy"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("it ends");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["summary"]["unreadable"], 0, "{report}");
+    let subjects = report["subjects"].as_array().expect("subjects");
+    subjects
+        .iter()
+        .map(|subject| {
+            let findings = subject["findings"].as_array().expect("findings");
+            let codes = findings.iter().map(|finding| finding["code"].as_str().expect("a code").to_owned());
+            let name = subject["name"].as_str().expect("a name").to_owned();
+            (name, subject["decision"] == "deny", codes.collect())
+        })
+        .collect()
+}
+
+fn validate(object: &Value) -> Said {
+    let kind = object["kind"].as_str().expect("a kind");
+    let group = if kind == "StorageClass" { "storage.k8s.io" } else { "" };
+    let body = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "a", "operation": "CREATE", "kind": {"group": group, "version": "v1", "kind": kind}, "object": object,
+        },
+    })
+    .to_string();
+    let policy = Policy::default();
+    let today = time::OffsetDateTime::now_utc().date();
+    let question = Question { endpoint: Endpoint::Validate, body: body.as_bytes(), policy: &policy, today };
+    let answer: Value = serde_json::from_slice(&review(&question, &mut |_| {}).body).expect("JSON");
+    let response = &answer["response"];
+    let codes = response["auditAnnotations"]["rules"].as_str().unwrap_or_default();
+    let codes = codes.split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect();
+    let name = object["metadata"]["name"].as_str().expect("a name").to_owned();
+    (name, response["allowed"] == false, codes)
+}
+
+fn same_findings() -> Result<(), Failed> {
+    let mut compared = 0;
+    for file in fixtures() {
+        let yaml = fs::read_to_string(&file)?;
+        let objects = documents(&yaml);
+        let reviewed: Vec<Said> = objects.iter().map(validate).collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        assert_eq!(check(&yaml), reviewed, "{}", file.display());
+        assert_eq!(check(&list.to_string()), reviewed, "{} as a List", file.display());
+        compared += reviewed.len();
+    }
+    assert!(compared > 200, "only {compared} objects");
+    Ok(())
+}
+
+fn texts(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            texts(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&path).expect("text"));
+        }
+    }
+}
+
+fn flags(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+    for argument in command.get_arguments() {
+        if let Some(long) = argument.get_long().filter(|long| !matches!(*long, "help" | "version")) {
+            found.push((path.to_owned(), format!("--{long}")));
+            let environment = argument.get_env().map(|name| name.to_string_lossy().into_owned());
+            assert!(
+                environment.is_some_and(|name| name.starts_with("NFS_MOUNT_GUARD_")),
+                "{path} --{long} has no environment variable"
+            );
+        }
+    }
+    for subcommand in command.get_subcommands() {
+        flags(subcommand, &format!("{path} {}", subcommand.get_name()), found);
+    }
+}
+
+fn every_flag_has_a_test() -> Result<(), Failed> {
+    let mut tests = String::new();
+    texts(&Path::new(TESTS).join("e2e"), &mut tests);
+    let mut found = Vec::new();
+    flags(&Cli::command(), "nfs-mount-guard", &mut found);
+    let untested: Vec<_> = found
+        .iter()
+        .filter(|(_, flag)| !tests.contains(&format!("\"{flag}\"")) && !tests.contains(&format!("\"{flag}=")))
+        .collect();
+    assert!(untested.is_empty(), "{untested:?}");
+    Ok(())
+}
