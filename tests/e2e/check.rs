@@ -1,5 +1,6 @@
 //! `check`, `fix` and `explain -f` as a person or a pipeline runs them.
 
+mod corpus;
 mod fix;
 mod formats;
 mod inputs;
@@ -25,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         trial("takes_every_flag_from_the_environment", takes_the_environment),
         trial("explains_what_the_options_of_a_file_do", explains_a_file),
     ];
+    trials.extend(corpus::trials());
     trials.extend(inputs::trials());
     trials.extend(formats::trials());
     trials.extend(fix::trials());
