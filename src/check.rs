@@ -56,9 +56,10 @@ impl Check<'_> {
         visit(&text, &lines, &mut |item| self.item(item, name, &lines, named, &mut file));
         if !named && !file.errors.is_empty() {
             if text.contains("{{") {
-                return skipped(Skip::Template);
-            }
-            if !text.contains("StorageClass") && !text.contains("PersistentVolume") {
+                // What could be read beside the templates is still judged.
+                *file.skipped.entry(Skip::Template).or_default() += file.errors.len();
+                file.errors.clear();
+            } else if !text.contains("StorageClass") && !text.contains("PersistentVolume") {
                 return skipped(Skip::Foreign);
             }
         }
