@@ -56,9 +56,10 @@ impl Check<'_> {
         visit(&text, &lines, &mut |item| self.item(item, name, &lines, named, &mut file));
         if !named && !file.errors.is_empty() {
             if text.contains("{{") {
-                return skipped(Skip::Template);
-            }
-            if !text.contains("StorageClass") && !text.contains("PersistentVolume") {
+                // What could be read beside the templates is still judged.
+                *file.skipped.entry(Skip::Template).or_default() += file.errors.len();
+                file.errors.clear();
+            } else if !text.contains("StorageClass") && !text.contains("PersistentVolume") {
                 return skipped(Skip::Foreign);
             }
         }
@@ -206,6 +207,7 @@ fn finding(
     });
     let range = range.unwrap_or(object.span.start..object.span.start);
     let start = places.lines.position(range.start);
+    let around = places.lines.around(range.start);
     let written = places.text.get(range).unwrap_or_default();
     // An option that a folded line breaks in two is shown up to the break.
     let width = written.lines().next().unwrap_or_default().chars().count();
@@ -225,22 +227,26 @@ fn finding(
         end_column: start.column + width,
         fix: found.fix.as_ref().map(|fix| fix.applicability),
         way_out: lists.get(found.carrier).filter(|_| action >= Reported::Patch).and_then(Clone::clone),
-        snippet: snippet(places.lines.line(start.line), start.column, width),
+        snippet: snippet(around, width),
     }
 }
 
-/// The part of a line around an option.
-fn snippet(line: &str, column: usize, width: usize) -> Snippet {
+/// The part of a line around an option. The line may be as long as the file.
+fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
     const MOST: usize = 160;
     const BEFORE: usize = 60;
-    let skipped = if column + width > MOST { column.saturating_sub(BEFORE) } else { 0 };
-    let text = line
+    let width = width.min(MOST - BEFORE);
+    let is_long = before.chars().take(MOST).count() + width > MOST;
+    let most = if is_long { BEFORE } else { MOST };
+    let start = before.char_indices().rev().take(most).last().map_or(before.len(), |(start, _)| start);
+    let shown = before.get(start..).unwrap_or_default();
+    let indent = shown.chars().count();
+    let text = shown
         .chars()
-        .skip(skipped)
-        .take(MOST)
+        .chain(rest.chars().take(MOST - indent))
         .map(|character| if character.is_control() { ' ' } else { character })
         .collect();
-    Snippet { text, indent: column - 1 - skipped.min(column - 1), width: width.min(MOST - BEFORE) }
+    Snippet { text, indent, width }
 }
 
 fn skipped(reason: Skip) -> FileReport {

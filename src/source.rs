@@ -165,13 +165,24 @@ fn visit_node(
 ) {
     let field = |key| tree.get(node, key).and_then(|value| tree.text(value));
     let from = NodeDeserializer { tree, id: node };
+    if let Some((key, offset)) = tree.ambiguous_head(node) {
+        let message = format!("the key {key} stands here for the second time; keep one");
+        visitor(Item::Unreadable(Problem::at(offset, message)));
+        return;
+    }
     let origin = |node| Origin::Tree(tree, node);
     match sort(field("apiVersion"), field("kind"), implied) {
         Sort::None => visitor(Item::Skipped(Skip::NoObject)),
         Sort::Other => visitor(Item::Skipped(Skip::OtherKind)),
         Sort::List(implied) => {
-            let items = tree.get(node, "items").and_then(|items| tree.items(items)).unwrap_or_default();
-            for item in items {
+            let items = tree.get(node, "items");
+            if let Some(other) =
+                items.filter(|items| tree.items(*items).is_none() && !from.at(*items).is_null())
+            {
+                let message = "items must be a list".to_owned();
+                visitor(Item::Unreadable(Problem::at(from.at(other).offset(), message)));
+            }
+            for item in items.and_then(|items| tree.items(items)).unwrap_or_default() {
                 if depth < DEEPEST_LIST {
                     visit_node(text, tree, *item, implied, depth + 1, visitor);
                 } else {
@@ -313,7 +324,9 @@ fn visit_json(
     }
     let envelope = envelope.or_else(|| serde_json::from_str(part).ok());
     let Some(envelope) = envelope.filter(|_| part.starts_with('{')) else {
-        visitor(Item::Skipped(Skip::NoObject));
+        // The tree knows what is wrong with it, and where.
+        let tree = json::tree(text, part);
+        visit_node(text, &tree, 0, implied, depth, visitor);
         return;
     };
     let (version, kind) = (json::string(envelope.api_version), json::string(envelope.kind));

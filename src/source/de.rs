@@ -65,7 +65,9 @@ pub struct NodeDeserializer<'de> {
 }
 
 impl NodeDeserializer<'_> {
-    const fn other(self, id: NodeId) -> Self {
+    /// Another node of the same document.
+    #[must_use]
+    pub const fn at(self, id: NodeId) -> Self {
         Self { tree: self.tree, id }
     }
 
@@ -74,7 +76,8 @@ impl NodeDeserializer<'_> {
         self.tree.written(self.id).map_or(0, |node| node.span.start)
     }
 
-    fn is_null(self) -> bool {
+    /// Whether nothing stands there.
+    pub fn is_null(self) -> bool {
         matches!(
             self.tree.node(self.id).map(|node| &node.content),
             Some(Content::Scalar { text, style: Style::Plain, is_string: false })
@@ -146,7 +149,7 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
     type Error = Misfit;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
-        self.items.next().map(|item| seed.deserialize(self.at.other(*item))).transpose()
+        self.items.next().map(|item| seed.deserialize(self.at.at(*item))).transpose()
     }
 }
 
@@ -166,12 +169,12 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         };
         self.next += 1;
         self.value = value;
-        let key = KeyDeserializer(self.at.other(key));
+        let key = KeyDeserializer(self.at.at(key));
         seed.deserialize(key).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
-        let value = self.at.other(self.value);
+        let value = self.at.at(self.value);
         seed.deserialize(value).map_err(|error| error.within(value.offset()))
     }
 }

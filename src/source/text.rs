@@ -92,11 +92,15 @@ impl<'t> Lines<'t> {
         Position { line, column: self.characters_before(offset) - self.characters_before(start) + 1 }
     }
 
-    /// The text of a line, counted from 1, without its line break.
-    pub fn line(&self, line: usize) -> &'t str {
-        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+    /// The line in which the byte stands: what comes before it, and the rest
+    /// without the line break.
+    pub fn around(&self, offset: usize) -> (&'t str, &'t str) {
+        let offset = offset.min(self.text.len());
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let end = self.starts.get(line).copied().unwrap_or(self.text.len());
-        self.text.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
+        let before = self.text.get(start..offset).unwrap_or_default();
+        (before, self.text.get(offset..end).unwrap_or_default().trim_end_matches(['\n', '\r']))
     }
 
     /// The byte at which the character with this index stands.
@@ -150,8 +154,8 @@ mod tests {
             let offset = text.find(found).unwrap();
             assert_eq!(lines.position(offset), Position { line, column }, "{found}");
         }
-        assert_eq!(lines.line(2), "é: x");
-        assert_eq!(lines.line(9), "");
+        assert_eq!(lines.around(text.find('x').unwrap()), ("é: ", "x"));
+        assert_eq!(lines.around(99), ("\tb", ""));
     }
 
     #[test]

@@ -161,6 +161,19 @@ impl<'t> Tree<'t> {
         }
     }
 
+    /// A key that says what the object is and that the object has twice, with
+    /// the place of the second: readers disagree on which one counts.
+    pub fn ambiguous_head(&self, id: NodeId) -> Option<(&'static str, usize)> {
+        let Content::Map { entries, .. } = &self.node(id)?.content else {
+            return None;
+        };
+        ["apiVersion", "kind", "items", "request"].into_iter().find_map(|head| {
+            let mut found = entries.iter().filter(|(key, _)| self.text(*key) == Some(head));
+            let again = found.nth(1)?.0;
+            Some((head, self.written(again)?.span.start))
+        })
+    }
+
     /// The place in `span` where a mapping has a key again, with that of the
     /// first.
     pub fn repeated_in(&self, span: &Range<usize>) -> Option<(usize, usize)> {
