@@ -139,8 +139,10 @@ pub fn parse(text: &str, file: &str) -> Result<Policy, Mistakes> {
         let mut mistakes: Vec<Mistake> = problems
             .into_iter()
             .map(|problem| {
-                let position = lines.position(problem.offset.unwrap_or_default());
-                let line = lines.line(position.line).to_owned();
+                let offset = problem.offset.unwrap_or_default();
+                let position = lines.position(offset);
+                let (before, behind) = lines.around(offset);
+                let line = format!("{before}{behind}");
                 Mistake { position, message: problem.message, line }
             })
             .collect();

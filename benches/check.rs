@@ -1,0 +1,181 @@
+//! What `check` costs beside the bare parsers, in one run: `cargo bench --bench
+//! check`. CPU seconds are those of the process and its children, as the kernel
+//! counts them; the ratio is what counts, for machines are noisy.
+
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::panic, reason = "a program that prints a table")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// CPU seconds of this process (false) or of its ended children (true).
+fn cpu(children: bool) -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
+    let fields: Vec<&str> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
+    let first = if children { 13 } else { 11 };
+    let ticks = |index: usize| -> u32 { fields.get(index).expect("a field").parse().expect("ticks") };
+    f64::from(ticks(first) + ticks(first + 1)) / 100.0
+}
+
+/// One class in YAML, as 10,000 different ones.
+fn class(index: usize) -> String {
+    format!(
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata:\n  name: class-{index}\n  labels:\n    \
+app.kubernetes.io/name: storage\n    app.kubernetes.io/part-of: platform\n  annotations:\n    \
+storageclass.kubernetes.io/is-default-class: \"false\"\n    description: shares of team {index} on the filer\n\
+provisioner: nfs.csi.k8s.io\nparameters:\n  server: filer-{index}.example.com\n  share: /export/team-{index}\n  \
+subDir: ${{pvc.metadata.namespace}}/${{pvc.metadata.name}}\nreclaimPolicy: Retain\nvolumeBindingMode: Immediate\n\
+allowVolumeExpansion: true\nmountOptions:\n  - nfsvers=4.1\n  - hard\n  - fg\n  - timeo=600\n  - retrans=2\n  \
+- noatime\n  - rsize=1048576\n  - wsize=1048576\n"
+    )
+}
+
+/// One volume, as kubectl prints it.
+fn volume(index: usize) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {
+            "name": format!("pvc-{index:08}"),
+            "uid": format!("00000000-0000-4000-8000-{index:012}"),
+            "resourceVersion": index.to_string(),
+            "annotations": {"pv.kubernetes.io/provisioned-by": "nfs.csi.k8s.io"},
+            "finalizers": ["kubernetes.io/pv-protection"],
+            "managedFields": [{
+                "manager": "csi-provisioner", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:metadata": {"f:annotations": {".": {}, "f:pv.kubernetes.io/provisioned-by": {}}},
+                    "f:spec": {"f:accessModes": {}, "f:capacity": {".": {}, "f:storage": {}}, "f:claimRef": {},
+                    "f:csi": {".": {}, "f:driver": {}, "f:volumeAttributes": {".": {}, "f:server": {}, "f:share": {}}},
+                    "f:mountOptions": {}, "f:persistentVolumeReclaimPolicy": {}, "f:storageClassName": {}}},
+            }],
+        },
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "capacity": {"storage": "10Gi"},
+            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": format!("data-{index}"),
+                "namespace": "default", "uid": format!("10000000-0000-4000-8000-{index:012}")},
+            "csi": {"driver": "nfs.csi.k8s.io", "volumeHandle": format!("filer#export#pvc-{index}"),
+                "volumeAttributes": {"server": "filer.example.com", "share": "/export", "subdir": format!("pvc-{index}"),
+                "storage.kubernetes.io/csiProvisionerIdentity": "1700000000000-1234-nfs.csi.k8s.io"}},
+            "mountOptions": ["nfsvers=4.1", "hard", "fg", "timeo=600", "retrans=2"],
+            "persistentVolumeReclaimPolicy": "Delete",
+            "storageClassName": "shared",
+            "volumeMode": "Filesystem",
+        },
+        "status": {"phase": "Bound", "lastPhaseTransitionTime": "2026-01-01T00:00:00Z"},
+    })
+}
+
+/// What one run of the program took.
+struct Run {
+    cpu: f64,
+    wall: Duration,
+    peak_mebibytes: u64,
+}
+
+fn check(path: &Path, cores: &str) -> Run {
+    let before = cpu(true);
+    let start = Instant::now();
+    let mut child = Command::new("taskset")
+        .args(["-c", cores, env!("CARGO_BIN_EXE_nfs-mount-guard"), "check", "--no-policy"])
+        .arg(path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("taskset runs");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().expect("it runs").is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let kibibytes = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak = peak.max(kibibytes.and_then(|number| number.trim().parse::<u64>().ok()).unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Run { cpu: cpu(true) - before, wall: start.elapsed(), peak_mebibytes: peak / 1024 }
+}
+
+/// CPU seconds of `work` in this process, the least of three.
+fn own(work: &dyn Fn()) -> f64 {
+    (0..3)
+        .map(|_| {
+            let before = cpu(false);
+            work();
+            cpu(false) - before
+        })
+        .fold(f64::MAX, f64::min)
+}
+
+/// The least CPU of three runs.
+fn best(path: &Path, cores: &str) -> Run {
+    (0..3).map(|_| check(path, cores)).min_by(|a, b| a.cpu.total_cmp(&b.cpu)).expect("three")
+}
+
+fn events(texts: &[String]) {
+    for text in texts {
+        for event in saphyr_parser::Parser::new_from_str(text) {
+            std::hint::black_box(event.expect("YAML"));
+        }
+    }
+}
+
+fn row(what: &str, run: &Run, parser: &str, parsed: f64) {
+    println!(
+        "| {what} | {:.2} | {:.2} | {} | {parser} {parsed:.2} | {:.1} |",
+        run.cpu,
+        run.wall.as_secs_f64(),
+        run.peak_mebibytes,
+        run.cpu / parsed
+    );
+}
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    println!(
+        "| input | CPU s | wall s | peak MiB | the bare parser, CPU s | ratio |\n|---|---|---|---|---|---|"
+    );
+    let many = folder.path().join("many");
+    fs::create_dir(&many).expect("a folder");
+    let mut texts = Vec::new();
+    for file in 0..100 {
+        let text: Vec<String> = (0..100).map(|index| class(file * 100 + index)).collect();
+        let text = text.join("---\n");
+        fs::write(many.join(format!("{file}.yaml")), &text).expect("written");
+        texts.push(text);
+    }
+    let parsed = own(&|| events(&texts));
+    row("10,000 classes in 100 files, one core", &best(&many, "0"), "saphyr-parser", parsed);
+    row("the same, two cores", &best(&many, "0,1"), "saphyr-parser", parsed);
+
+    let volumes: Vec<Value> = (0..28_000).map(volume).collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": volumes}).to_string();
+    let file = folder.path().join("list.json");
+    fs::write(&file, &list).expect("written");
+    let parsed = own(&|| drop(std::hint::black_box(serde_json::from_str::<Value>(&list).expect("JSON"))));
+    let what = format!("a JSON List of {} MB", list.len() / 1_000_000);
+    row(&what, &best(&file, "0"), "serde_json", parsed);
+
+    let mut yaml = String::from("apiVersion: v1\nkind: List\nitems:\n");
+    for index in 0..70_000 {
+        for (line, text) in class(index).lines().enumerate() {
+            let _ = writeln!(yaml, "{} {text}", if line == 0 { "-" } else { " " });
+        }
+    }
+    let file = folder.path().join("list.yaml");
+    fs::write(&file, &yaml).expect("written");
+    let what = format!("a YAML List of {} MB", yaml.len() / 1_000_000);
+    let texts = [yaml];
+    let parsed = own(&|| events(&texts));
+    row(&what, &best(&file, "0"), "saphyr-parser", parsed);
+
+    let file = folder.path().join("one.yaml");
+    fs::write(&file, class(1)).expect("written");
+    let before = cpu(true);
+    for _ in 0..100 {
+        check(&file, "0");
+    }
+    println!("\none small file, start to finish with taskset: {:.1} ms CPU", (cpu(true) - before) * 10.0);
+}
