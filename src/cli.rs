@@ -11,6 +11,7 @@ pub mod input;
 pub mod judgement;
 pub mod man;
 pub mod policy;
+pub mod progress;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;

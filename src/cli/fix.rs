@@ -114,7 +114,14 @@ impl Args {
             writeln!(err, "nfs-mount-guard: {failure}")?;
         }
         let verb = if self.diff { "would change" } else { "changed" };
-        writeln!(err, "{objects} objects in {files} files {verb}, {} left as they are", failures.len())?;
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        writeln!(
+            err,
+            "{objects} object{} in {files} file{} {verb}, {} left as they are",
+            plural(objects),
+            plural(files),
+            failures.len()
+        )?;
         Ok(if !failures.is_empty() {
             Exit::Unreadable
         } else if stays || self.diff && files > 0 {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::progress::Progress;
 use crate::source::walk::{self, Found};
 
 /// What `-` is called in reports, unless `--stdin-filename` says otherwise.
@@ -40,16 +41,27 @@ pub fn each<T: Send>(
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
     let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len()).max(1);
+    let progress = Progress::new(files.len());
     thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(found) = files.get(index) else { break };
-                    let result = work(read(found, stdin_name));
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-                }
-            });
+        let shown = scope.spawn(|| progress.show());
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(found) = files.get(index) else { break };
+                        let result = work(read(found, stdin_name));
+                        done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+                        progress.advance();
+                    }
+                })
+            })
+            .collect();
+        let ended: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        progress.end();
+        shown.thread().unpark();
+        for panic in ended.into_iter().filter_map(Result::err) {
+            std::panic::resume_unwind(panic);
         }
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);

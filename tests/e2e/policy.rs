@@ -71,6 +71,9 @@ fn check_warns() -> Result<(), Failed> {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = text(&output.stdout);
     assert!(said.contains("warning: the exemption from NMG005 (long gone) ended"), "{said}");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lost-volume.yaml");
+    let output = run(folder.path(), &["check", "--policy", "p.yaml", example]);
+    assert!(text(&output.stderr).contains("(long gone) ended"), "{output:?}");
     Ok(())
 }
 
