@@ -60,7 +60,7 @@ pub fn each<T: Send>(
         let ended: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
         progress.end();
         shown.thread().unpark();
-        for panic in ended.into_iter().filter_map(Result::err) {
+        if let Some(panic) = ended.into_iter().find_map(Result::err) {
             std::panic::resume_unwind(panic);
         }
     });
