@@ -40,8 +40,11 @@ fn fastest(endpoint: Endpoint, body: &[u8]) -> f64 {
     best
 }
 
+/// The element with an index.
+type Element = fn(usize) -> String;
+
 fn main() {
-    let kinds: [(&str, fn(usize) -> String); 4] = [
+    let kinds: [(&str, Element); 4] = [
         ("clean", |_| "hard".to_owned()),
         ("bg", |_| "bg".to_owned()),
         ("unknown", |index| format!("unknown{index}")),

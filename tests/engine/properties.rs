@@ -218,10 +218,8 @@ proptest! {
     #[test]
     fn an_option_is_its_keyword_and_value(text in any::<String>()) {
         let option = MountOption::new(text.as_str());
-        match option.value() {
-            Some(value) => prop_assert_eq!(format!("{}={value}", option.keyword()), text.as_str()),
-            None => prop_assert_eq!(option.keyword(), text.as_str()),
-        }
+        let joined = option.value().map_or(option.keyword().to_owned(), |value| format!("{}={value}", option.keyword()));
+        prop_assert_eq!(joined, text.as_str());
     }
 
     #[test]

@@ -19,7 +19,7 @@ proptest! {
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"},
             "spec": {"mountOptions": list, "nfs": {"server": "a", "path": "/"}},
         });
-        let reference: BTreeSet<&[u8]> = list.iter().map(|option| option.as_bytes()).collect();
+        let reference: BTreeSet<&[u8]> = list.iter().map(String::as_bytes).collect();
         let reference: Vec<&[u8]> = reference.into_iter().collect();
         let effective = judge(&object.to_string(), &Policy::default(), |subject, _| subject.effective());
         prop_assert_eq!(effective.as_bytes(), reference.join(&b','));
