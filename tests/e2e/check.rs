@@ -4,6 +4,7 @@ mod corpus;
 mod fix;
 mod formats;
 mod inputs;
+mod snapshots;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         trial("explains_what_the_options_of_a_file_do", explains_a_file),
     ];
     trials.extend(corpus::trials());
+    trials.extend(snapshots::trials());
     trials.extend(inputs::trials());
     trials.extend(formats::trials());
     trials.extend(fix::trials());
