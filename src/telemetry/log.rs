@@ -79,8 +79,27 @@ impl Log {
     }
 }
 
-/// Logs a decision. Objects are never logged whole.
+/// Most bytes of options or of a patch in one event: lines wait in memory, and
+/// an object may hold mebibytes.
+const LONGEST_FIELD: usize = 16 * 1024;
+
+/// As much of `text` as an event takes.
+fn shortened(text: &str) -> &str {
+    if text.len() <= LONGEST_FIELD {
+        return text;
+    }
+    // A character has at most four bytes, and is not cut in two.
+    (0..4).find_map(|back| text.get(..LONGEST_FIELD - back)).unwrap_or_default()
+}
+
+/// Logs a decision. Objects are never logged whole: `shortened` says that
+/// options are cut, and that a patch is left out.
 pub fn decision(record: &Record<'_>, policy: &str, duration: Duration) {
+    let patch =
+        if record.patch.is_empty() || record.patch.len() > LONGEST_FIELD { "[]" } else { record.patch };
+    let is_shortened = [record.options_before, record.options_after, record.patch]
+        .iter()
+        .any(|text| text.len() > LONGEST_FIELD);
     let mut rules: Vec<String> =
         record.findings.iter().map(|judged| judged.finding.code.to_string()).collect();
     rules.dedup();
@@ -102,9 +121,10 @@ pub fn decision(record: &Record<'_>, policy: &str, duration: Duration) {
         withheld = record.withheld,
         rules = list(&rules),
         exempted = list(&exempted),
-        options_before = record.options_before,
-        options_after = record.options_after,
-        patch = if record.patch.is_empty() { "[]" } else { record.patch },
+        options_before = shortened(record.options_before),
+        options_after = shortened(record.options_after),
+        patch,
+        shortened = is_shortened.then_some(true),
         policy,
         error = record.error,
         duration_us = micros,

@@ -135,6 +135,10 @@ pub fn trials() -> Vec<Trial> {
             let (object, length) = (huge(1_900_000), 1_900_000);
             cluster.must(&["create", "-f", "-"], &object.to_string());
             check(&cluster.get(&object).expect("it is stored"), length);
+            let event =
+                cluster.guard.wait_for(|event| event["name"] == "huge" && event["decision"] == "patch");
+            assert_eq!(event["shortened"], json!(true), "the options are not logged whole");
+            assert!(event.to_string().len() < 64 * 1024);
             // Both the old and the new object travel with an update.
             cluster.must(&["label", "storageclass", "huge", "a=b"], "");
             cluster.delete(&object);
