@@ -6,7 +6,7 @@ pub mod schema;
 pub mod write;
 
 use std::fmt::{self, Write as _};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::policy::Policy;
@@ -23,7 +23,10 @@ pub const KIND: &str = "MountPolicy";
 pub const FILE_NAME: &str = "nfs-mount-guard.yaml";
 
 /// Bytes that a policy file may have.
-const LONGEST: u64 = 4 * 1024 * 1024;
+const LONGEST: u64 = 1024 * 1024;
+
+/// Bytes of a line that is shown.
+const LONGEST_LINE: usize = 200;
 
 /// One thing that is wrong with a policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub struct Mistake {
     pub position: Position,
     /// What, and what to write instead: one sentence, no final dot.
     pub message: String,
-    /// The line of the file.
+    /// The line of the file; empty where it is too long to be shown.
     pub line: String,
 }
 
@@ -54,7 +57,7 @@ impl fmt::Display for Mistakes {
             }
             let Position { line, column } = mistake.position;
             write!(f, "{}:{line}:{column}: {}", self.file, mistake.message)?;
-            if !mistake.line.is_empty() && mistake.line.len() <= 200 {
+            if !mistake.line.is_empty() {
                 let indent: String = mistake
                     .line
                     .chars()
@@ -99,12 +102,10 @@ pub enum Error {
         source: TextError,
     },
     /// The file is too long for a policy.
-    #[error("{file}: has {bytes} bytes, and a policy has at most {LONGEST}")]
+    #[error("{file}: is longer than {LONGEST} bytes, the most a policy may have")]
     TooLong {
         /// The file.
         file: String,
-        /// Its length.
-        bytes: u64,
     },
     /// The file says something that is no policy.
     #[error(transparent)]
@@ -119,11 +120,12 @@ pub enum Error {
 pub fn load(path: &Path) -> Result<Policy, Error> {
     let file = path.display().to_string();
     let read = |source| Error::Read { file: file.clone(), source };
-    let bytes = std::fs::metadata(path).map_err(read)?.len();
-    if bytes > LONGEST {
-        return Err(Error::TooLong { file, bytes });
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(path).map_err(read)?;
+    opened.take(LONGEST + 1).read_to_end(&mut bytes).map_err(read)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
+        return Err(Error::TooLong { file });
     }
-    let bytes = std::fs::read(path).map_err(read)?;
     let (text, _) = decode(bytes).map_err(|source| Error::Text { file: file.clone(), source })?;
     Ok(parse(&text, &file)?)
 }
@@ -142,7 +144,9 @@ pub fn parse(text: &str, file: &str) -> Result<Policy, Mistakes> {
                 let offset = problem.offset.unwrap_or_default();
                 let position = lines.position(offset);
                 let (before, behind) = lines.around(offset);
-                let line = format!("{before}{behind}");
+                // Every mistake in one long line would hold that line again.
+                let is_short = before.len() + behind.len() <= LONGEST_LINE;
+                let line = if is_short { format!("{before}{behind}") } else { String::new() };
                 Mistake { position, message: problem.message, line }
             })
             .collect();

@@ -18,14 +18,9 @@ use crate::rules::{Profile, RULES, Rule};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Judgement {
     /// The policy to judge by; else nfs-mount-guard.yaml here or above, up to the root of the Git repository
-    #[arg(
-        long = "policy",
-        value_name = "FILE",
-        env = "NFS_MOUNT_GUARD_POLICY",
-        conflicts_with = "no_policy"
-    )]
+    #[arg(long = "policy", value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy_file: Option<PathBuf>,
-    /// Look for no policy file
+    /// Use no policy file, whatever else names one
     #[arg(long, env = "NFS_MOUNT_GUARD_NO_POLICY", value_parser = FalseyValueParser::new())]
     no_policy: bool,
     /// The profile to judge by, in the place of the policy's own
@@ -52,8 +47,8 @@ impl Judgement {
     /// read or used.
     pub fn named_policy(&self) -> anyhow::Result<(Policy, PolicyName)> {
         let file = match &self.policy_file {
+            _ if self.no_policy => None,
             Some(file) => Some(file.clone()),
-            None if self.no_policy => None,
             None => policy::discover()?,
         };
         let policy = self.policy(file.as_deref())?;

@@ -60,7 +60,6 @@ struct ShowArgs {
     #[arg(
         long,
         env = "NFS_MOUNT_GUARD_PROFILE",
-        conflicts_with = "file",
         value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::as_str))
     )]
     profile: Option<String>,
@@ -87,7 +86,7 @@ impl Args {
 fn check(args: FileArgs) -> anyhow::Result<Exit> {
     let Some(file) = args.file.or_else(|| discover().ok().flatten()) else {
         anyhow::bail!(
-            "no FILE is given, and there is no {} here or above; `nfs-mount-guard policy show > {0}` writes one",
+            "no FILE is given, and there is no {} here or above; `nfs-mount-guard policy show --profile standard > {0}` writes one",
             policy_file::FILE_NAME
         );
     };

@@ -1,6 +1,8 @@
 //! From the tree of a document to a policy. Reading goes on behind a mistake,
 //! so that one run shows them all.
 
+use std::collections::HashSet;
+
 use time::Date;
 use time::macros::format_description;
 
@@ -29,6 +31,9 @@ pub(super) fn policy(tree: &Tree<'_>, root: NodeId) -> Result<Policy, Vec<Proble
     let policy = reader.policy(root);
     if reader.problems.is_empty() { Ok(policy) } else { Err(reader.problems) }
 }
+
+/// Mistakes that are told; one that comes after so many helps nobody.
+const MOST_PROBLEMS: usize = 50;
 
 struct Reader<'t> {
     tree: &'t Tree<'t>,
@@ -224,7 +229,7 @@ impl<'t> Reader<'t> {
 
     fn rule(&mut self, text: &str, at: NodeId) -> Option<&'static Rule> {
         let rule = rules::find(text);
-        if rule.is_none() {
+        if rule.is_none() && !self.has_enough() {
             let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
             let hint = did_you_mean(text, &names);
             self.problem(at, format!("there is no rule {text:?}{hint}; `nfs-mount-guard rules` lists them"));
@@ -237,7 +242,7 @@ impl<'t> Reader<'t> {
         let mut entries = self.any_mapping(id, what);
         entries.retain(|entry| {
             let is_known = known.contains(&entry.key);
-            if !is_known {
+            if !is_known && !self.has_enough() {
                 let hint = did_you_mean(entry.key, known);
                 let message = format!("{what} has no key {:?}{hint}; {}", entry.key, alternatives(known));
                 self.problem(entry.key_id, message);
@@ -256,12 +261,16 @@ impl<'t> Reader<'t> {
             return Vec::new();
         };
         let mut entries: Vec<Entry<'t>> = Vec::new();
+        let mut keys: HashSet<&str> = HashSet::new();
         for (key_id, value) in pairs.iter().copied() {
+            if self.has_enough() {
+                break;
+            }
             let Some(key) = self.tree.text(key_id) else {
                 self.problem(key_id, format!("a key of {what} is no text"));
                 continue;
             };
-            if entries.iter().any(|entry| entry.key == key) {
+            if !keys.insert(key) {
                 self.problem(key_id, format!("{key:?} stands here a second time"));
                 continue;
             }
@@ -354,7 +363,14 @@ impl<'t> Reader<'t> {
         )
     }
 
+    const fn has_enough(&self) -> bool {
+        self.problems.len() >= MOST_PROBLEMS
+    }
+
     fn problem(&mut self, at: NodeId, message: String) {
+        if self.has_enough() {
+            return;
+        }
         let offset = self.tree.written(at).map(|node| node.span.start);
         self.problems.push(Problem { offset, message });
     }

@@ -119,6 +119,17 @@ fn all_mistakes_come_at_once() {
 }
 
 #[test]
+fn a_file_of_nothing_but_mistakes_is_refused_quickly_and_in_little_memory() {
+    let keys: Vec<String> = (0..60_000).map(|index| format!("k{index}: 1")).collect();
+    for text in [format!("{{{}}}", keys.join(", ")), format!("{HEAD}rules: {{{}}}", keys.join(", "))] {
+        let begun = std::time::Instant::now();
+        let mistakes = parse(&text, "p.yaml").expect_err("no policy");
+        assert!(mistakes.mistakes.len() <= 50 && mistakes.to_string().len() < 50_000);
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
 fn an_action_that_yaml_takes_for_a_truth_value_is_read() {
     let policy = parse(&format!("{HEAD}rules: {{sloppy: {{action: off}}}}\n"), "p.yaml").expect("good");
     assert_eq!(policy.own_action(crate::rules::find("sloppy").expect("a rule")), Some(Action::Off));

@@ -1,6 +1,7 @@
 //! The values of one document, each with its place in the text.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Index of a node in its tree.
@@ -115,7 +116,7 @@ impl<'t> Tree<'t> {
             return Some(Cow::Borrowed(entries));
         }
         let mut all = Vec::new();
-        self.collect(entries, &mut all, 0);
+        self.collect(entries, &mut all, &mut HashSet::new(), 0);
         Some(Cow::Owned(all))
     }
 
@@ -137,16 +138,18 @@ impl<'t> Tree<'t> {
         )
     }
 
-    fn collect(&self, entries: &[(NodeId, NodeId)], all: &mut Vec<(NodeId, NodeId)>, depth: usize) {
+    fn collect<'s>(
+        &'s self,
+        entries: &[(NodeId, NodeId)],
+        all: &mut Vec<(NodeId, NodeId)>,
+        keys: &mut HashSet<Option<&'s str>>,
+        depth: usize,
+    ) {
         const DEEPEST_MERGE: usize = 16;
-        let add = |entry: (NodeId, NodeId), all: &mut Vec<(NodeId, NodeId)>| {
-            let key = self.text(entry.0);
-            if !all.iter().any(|(found, _)| self.text(*found) == key) {
-                all.push(entry);
-            }
-        };
         for entry in entries.iter().filter(|(key, _)| !self.is_merge(*key)) {
-            add(*entry, all);
+            if keys.insert(self.text(entry.0)) {
+                all.push(*entry);
+            }
         }
         for (_, value) in entries.iter().filter(|(key, _)| self.is_merge(*key)) {
             let sources = match self.items(*value) {
@@ -155,7 +158,7 @@ impl<'t> Tree<'t> {
             };
             for source in sources.iter().filter(|_| depth < DEEPEST_MERGE) {
                 if let Some(Content::Map { entries, .. }) = self.node(*source).map(|node| &node.content) {
-                    self.collect(entries, all, depth + 1);
+                    self.collect(entries, all, keys, depth + 1);
                 }
             }
         }

@@ -113,6 +113,12 @@ fn is_found() -> Result<(), Failed> {
     fs::write(deep.join("class.yaml"), class("a", "nfs.csi.k8s.io", &["nfsvers=4.1"]).to_string())?;
     assert_eq!(run(&deep, &["check", "class.yaml"]).status.code(), Some(0), "relaxed only warns");
     assert_eq!(run(&deep, &["check", "--no-policy", "class.yaml"]).status.code(), Some(1));
+    let named = Command::new(program())
+        .args(["check", "--no-policy", "class.yaml"])
+        .current_dir(&deep)
+        .env("NFS_MOUNT_GUARD_POLICY", "none.yaml")
+        .output()?;
+    assert_eq!(named.status.code(), Some(1), "the flag outweighs the environment: {named:?}");
     assert_eq!(run(&deep, &["check", "--profile", "standard", "class.yaml"]).status.code(), Some(1));
     let report = run(&deep, &["check", "--format", "json", "class.yaml"]);
     let report: Value = serde_json::from_slice(&report.stdout)?;
