@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -99,7 +99,8 @@ impl Cluster {
                 "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
                 format!("--service-account-signing-key-file={}", path("sa.key")),
                 format!("--service-account-key-file={}", path("sa.pub")),
-                "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+                // Addresses of Services are loopback addresses here: what listens on one is called through its Service.
+                format!("--service-cluster-ip-range=127.{}.0.0/16", 64 + std::process::id() % 190),
                 format!("--token-auth-file={}", path("tokens.csv")),
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
@@ -141,25 +142,41 @@ impl Cluster {
         cluster
     }
 
+    /// The configuration of its clients, as an administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    /// The folder of its kubectl.
+    pub fn programs(&self) -> &Path {
+        self.plane.kubectl.parent().expect("a folder")
+    }
+
     /// Runs kubectl with `input` on its standard input.
     pub fn kubectl(&self, args: &[&str], input: &str) -> Output {
-        let mut child = Command::new(&self.plane.kubectl)
-            .arg("--kubeconfig")
-            .arg(self.folder.path().join("kubeconfig"))
-            .args(args)
+        let mut command = Command::new(&self.plane.kubectl);
+        command.arg("--kubeconfig").arg(self.kubeconfig()).args(args);
+        self.run(command, input)
+    }
+
+    /// Runs a program with `input` on its standard input, and with a home of
+    /// its own.
+    pub fn run(&self, mut command: Command, input: &str) -> Output {
+        let mut child = command
             .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.kubeconfig())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("kubectl runs");
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut stdin = child.stdin.take().expect("a pipe");
         let input = input.to_owned();
-        // kubectl may end before it has read everything.
+        // It may end before it has read everything.
         let writer = std::thread::spawn(move || {
             let _ = stdin.write_all(input.as_bytes());
         });
-        let output = child.wait_with_output().expect("kubectl ends");
+        let output = child.wait_with_output().expect("it ends");
         writer.join().expect("the writer ends");
         output
     }
@@ -240,13 +257,14 @@ impl Cluster {
     }
 }
 
-/// The configurations of `manifests/webhooks.yaml`, called by URL: there is no
-/// Service without a kubelet.
+/// The configurations of `manifests/install.yaml`, called by URL, at the guard
+/// that these tests start themselves.
 fn webhook_configurations(guard: &Guard) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/webhooks.yaml");
-    let text = fs::read_to_string(path).expect("manifests/webhooks.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/install.yaml");
+    let text = fs::read_to_string(path).expect("manifests/install.yaml");
     objects::documents(&text)
         .into_iter()
+        .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration")))
         .map(|mut configuration| {
             for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
                 let client = &mut webhook["clientConfig"];

@@ -109,7 +109,6 @@ impl Guard {
     }
 
     fn run(folder: TempDir, certs: PathBuf, listen: &str, extra: &[&str]) -> Self {
-        let log = folder.path().join("log");
         let mut args: Vec<OsString> =
             ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0", "--cert-dir"]
                 .iter()
@@ -117,7 +116,14 @@ impl Guard {
                 .collect();
         args.push(certs.clone().into());
         args.extend(extra.iter().map(OsString::from));
-        let mut process = Process::start(&program(), &args, &log);
+        Self::start_with_args(folder, certs, &args)
+    }
+
+    /// Starts the program with these arguments, which listen somewhere; `certs`
+    /// is where a client finds what it trusts.
+    pub fn start_with_args(folder: TempDir, certs: PathBuf, args: &[OsString]) -> Self {
+        let log = folder.path().join("log");
+        let mut process = Process::start(&program(), args, &log);
         let deadline = Instant::now() + Duration::from_secs(10);
         let listening = loop {
             let line = events(&log).into_iter().find(|event| event["message"] == "listening");

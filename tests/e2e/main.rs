@@ -26,6 +26,7 @@ mod cluster;
 mod commands;
 mod component;
 mod guard;
+mod install;
 mod mount_nfs;
 mod objects;
 mod parity;
@@ -46,5 +47,6 @@ fn main() {
     trials.extend(check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
+    trials.extend(install::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -36,7 +36,7 @@ caBundle: {{ b64enc $root.Values.certificates.caBundle }}
 {{- fail "certificates.mode is existing-secret, and nothing says which authority signed that certificate: give certificates.caBundle (--set-file certificates.caBundle=ca.crt), or webhooks.annotations that make something in the cluster inject it" -}}
 {{- end -}}
 {{- $annotations = merge (deepCopy .Values.webhooks.annotations) $annotations -}}
-{{- with $annotations }}
+{{- with $annotations -}}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -57,7 +57,7 @@ annotations:
 {{- $conditions = concat $conditions (get $generated .key) -}}
 {{- end -}}
 {{- $conditions = concat $conditions $webhooks.extraMatchConditions -}}
-{{- with $conditions }}
+{{- with $conditions -}}
 matchConditions:
   {{- toYaml . | nindent 2 }}
 {{- end }}
