@@ -88,6 +88,8 @@ impl Turn {
         let helm = Helm::find()?;
         let mut cluster = cluster::shared()?;
         cluster.reset_webhooks();
+        // What a test that failed has left.
+        cluster.must(&["delete", "deployments", "--all", "--all-namespaces"], "");
         Ok(Self { cluster, helm })
     }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{Helm, ROOT, Turn, trial};
 use crate::component;
-use crate::objects::{documents, name};
+use crate::objects::documents;
 
 const NAMESPACE: &str = "nfs-mount-guard";
 
@@ -108,12 +108,15 @@ fn plain(turn: &mut Turn) -> Result<(), Failed> {
     let objects = documents(&fs::read_to_string(&file)?);
     assert_eq!(objects[0]["kind"], "Namespace");
     cluster.must(&["apply", "-f", &path], "");
-    for object in &objects {
-        turn.object(NAMESPACE, object["kind"].as_str().expect("a kind"), name(object));
-    }
-    // A second time nothing is to do.
-    let again = cluster.must(&["apply", "-f", &path], "");
-    assert!(again.lines().all(|line| line.ends_with(" unchanged")), "{again}");
+    let versions = || -> Vec<String> {
+        let list: Value = serde_json::from_str(&cluster.must(&["get", "-o", "json", "-f", &path], "")).expect("JSON");
+        let stored = list["items"].as_array().expect("a list");
+        assert_eq!(stored.len(), objects.len());
+        stored.iter().map(|object| object["metadata"]["resourceVersion"].to_string()).collect()
+    };
+    let before = versions();
+    cluster.must(&["apply", "-f", &path], "");
+    assert_eq!(versions(), before, "a second time nothing is to do");
     cluster.must(&["delete", "--wait=false", "-f", &path], "");
     super::node::finish_namespaces(cluster);
     Ok(())
