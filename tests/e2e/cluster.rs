@@ -147,9 +147,9 @@ impl Cluster {
         self.folder.path().join("kubeconfig")
     }
 
-    /// The folder of its kubectl.
-    pub fn programs(&self) -> &Path {
-        self.plane.kubectl.parent().expect("a folder")
+    /// Its kubectl.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.plane.kubectl
     }
 
     /// Runs kubectl with `input` on its standard input.

@@ -20,6 +20,8 @@ use serde_json::Value;
 use crate::cluster::{self, Cluster};
 use crate::component::{self, Missing};
 
+pub use life::turn_with_low_ports;
+pub use monitoring::anchor;
 pub use node::Nodes;
 
 /// The repository.

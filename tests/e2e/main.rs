@@ -25,6 +25,7 @@ mod client;
 mod cluster;
 mod commands;
 mod component;
+mod docs;
 mod guard;
 mod install;
 mod mount_nfs;
@@ -48,5 +49,6 @@ fn main() {
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     trials.extend(install::trials());
+    trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -49,7 +49,8 @@ pub fn values_files() -> Vec<PathBuf> {
 
 fn lints(helm: Helm) -> Result<(), Failed> {
     for file in values_files() {
-        let output = helm.run(&["lint", "--strict", "--values", &file.display().to_string(), "manifests/chart"]);
+        let output =
+            helm.run(&["lint", "--strict", "--values", &file.display().to_string(), "manifests/chart"]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && !said.contains("[WARNING]"), "{}: {output:?}", file.display());
     }
@@ -59,9 +60,15 @@ fn lints(helm: Helm) -> Result<(), Failed> {
 fn refuses(helm: Helm) -> Result<(), Failed> {
     for (set, words) in [
         ("replicas=3", "additional properties 'replicas' not allowed"),
-        ("webhooks.validating.namespaceSelector.a=b", "additional properties 'namespaceSelector' not allowed"),
+        (
+            "webhooks.validating.namespaceSelector.a=b",
+            "additional properties 'namespaceSelector' not allowed",
+        ),
         ("replicaCount=two", "'/replicaCount': got string, want integer"),
-        ("certificates.mode=self-signed", "value must be one of 'built-in', 'cert-manager', 'existing-secret'"),
+        (
+            "certificates.mode=self-signed",
+            "value must be one of 'built-in', 'cert-manager', 'existing-secret'",
+        ),
         ("certificates.caBundle=abc", "BEGIN CERTIFICATE"),
         ("certificates.mode=existing-secret", "give certificates.caBundle"),
         ("webhooks.validating.timeoutSeconds=31", "maximum"),
@@ -88,11 +95,7 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
 pub fn arguments(objects: &[Value]) -> Vec<String> {
     let deployment = objects.iter().find(|object| object["kind"] == "Deployment").expect("a Deployment");
     let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
-    args.as_array()
-        .expect("arguments")
-        .iter()
-        .map(|arg| arg.as_str().expect("text").to_owned())
-        .collect()
+    args.as_array().expect("arguments").iter().map(|arg| arg.as_str().expect("text").to_owned()).collect()
 }
 
 fn arguments_are_flags(helm: Helm) -> Result<(), Failed> {
@@ -109,7 +112,8 @@ fn arguments_are_flags(helm: Helm) -> Result<(), Failed> {
 
 fn notes(helm: Helm) -> Result<(), Failed> {
     let notes = |set: &str| {
-        let output = helm.run(&["install", "r", "manifests/chart", "-n", "n", "--dry-run=client", "--set", set]);
+        let output =
+            helm.run(&["install", "r", "manifests/chart", "-n", "n", "--dry-run=client", "--set", set]);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).split("NOTES:").nth(1).expect("notes").to_owned()
     };
@@ -141,9 +145,13 @@ fn is_accepted(turn: &mut Turn, file: &Path) {
         turn.install_crds(&["cert-manager.io_certificates", "cert-manager.io_issuers"]);
     }
     if text.contains("monitoring.coreos.com/v1") {
-        turn.install_crds(&["monitoring.coreos.com_servicemonitors", "monitoring.coreos.com_prometheusrules"]);
+        turn.install_crds(&[
+            "monitoring.coreos.com_servicemonitors",
+            "monitoring.coreos.com_prometheusrules",
+        ]);
     }
-    let mut space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {}}});
+    let mut space =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {}}});
     if !text.contains("hostNetwork: true") {
         space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = json!("restricted");
     }
@@ -155,7 +163,8 @@ fn is_accepted(turn: &mut Turn, file: &Path) {
     let warned = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && warned.is_empty(), "{warned}");
     let objects = documents(&text);
-    let stored: Value = serde_json::from_str(&cluster.must(&["get", "-o", "json", "-f", "-"], &text)).expect("JSON");
+    let stored: Value =
+        serde_json::from_str(&cluster.must(&["get", "-o", "json", "-f", "-"], &text)).expect("JSON");
     for (object, stored) in objects.iter().zip(stored["items"].as_array().expect("a list")) {
         let kind = object["kind"].as_str().expect("a kind");
         assert_is_stored(object, stored, "");
@@ -249,7 +258,9 @@ fn excluded(turn: &mut Turn) -> Result<(), Failed> {
 fn ca_bundle_stays(turn: &mut Turn) -> Result<(), Failed> {
     let namespace = "chart-bundle";
     let install = |turn: &Turn, command: &str| {
-        turn.must_helm(&[command, "guard", "manifests/chart", "--namespace", namespace, "--create-namespace"]);
+        turn.must_helm(&[
+            command, "guard", "manifests/chart", "--namespace", namespace, "--create-namespace",
+        ]);
     };
     install(turn, "install");
     let bundle = turn.cluster.guard.ca_bundle();
@@ -264,10 +275,8 @@ fn ca_bundle_stays(turn: &mut Turn) -> Result<(), Failed> {
         let stored = turn.object(namespace, "validatingwebhookconfiguration", "guard-nfs-mount-guard");
         stored["webhooks"][0]["clientConfig"]["caBundle"] == json!(bundle)
     };
-    turn.cluster.must(
-        &["apply", "--server-side", "--field-manager=nfs-mount-guard", "-f", "-"],
-        &write.to_string(),
-    );
+    turn.cluster
+        .must(&["apply", "--server-side", "--field-manager=nfs-mount-guard", "-f", "-"], &write.to_string());
     assert!(written(turn));
     install(turn, "upgrade");
     assert!(written(turn), "helm upgrade");

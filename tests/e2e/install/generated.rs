@@ -37,7 +37,8 @@ pub fn compare(file: &str, wanted: &str) {
 /// As [`compare`], for the part of a page between `<!-- MARK -->` and
 /// `<!-- /MARK -->`.
 pub fn compare_part(file: &str, mark: &str, wanted: &str) {
-    let text = fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let text =
+        fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
     let (start, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
     let (head, rest) = text.split_once(&start).unwrap_or_else(|| panic!("{file} has no {start}"));
     let (_, tail) = rest.split_once(&end).unwrap_or_else(|| panic!("{file} has no {end}"));
@@ -78,7 +79,9 @@ fn manifests(helm: Helm) -> Result<(), Failed> {
         ),
     );
     let base = |resources: &str| {
-        format!("# {made}\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [{resources}]\n")
+        format!(
+            "# {made}\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [{resources}]\n"
+        )
     };
     compare("manifests/kustomize/built-in/kustomization.yaml", &base("namespace.yaml, resources.yaml"));
     compare("manifests/kustomize/built-in/namespace.yaml", &format!("# {made}\n{}", namespace()));
@@ -91,7 +94,9 @@ fn manifests(helm: Helm) -> Result<(), Failed> {
     );
     compare(
         "manifests/kustomize/monitoring/kustomization.yaml",
-        &format!("# {made}\napiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [resources.yaml]\n"),
+        &format!(
+            "# {made}\napiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [resources.yaml]\n"
+        ),
     );
     let monitoring = ["serviceMonitor", "prometheusRule", "dashboard"]
         .map(|part| format!("monitoring.{part}.enabled=true"))
@@ -109,7 +114,8 @@ fn plain(turn: &mut Turn) -> Result<(), Failed> {
     assert_eq!(objects[0]["kind"], "Namespace");
     cluster.must(&["apply", "-f", &path], "");
     let versions = || -> Vec<String> {
-        let list: Value = serde_json::from_str(&cluster.must(&["get", "-o", "json", "-f", &path], "")).expect("JSON");
+        let list: Value =
+            serde_json::from_str(&cluster.must(&["get", "-o", "json", "-f", &path], "")).expect("JSON");
         let stored = list["items"].as_array().expect("a list");
         assert_eq!(stored.len(), objects.len());
         stored.iter().map(|object| object["metadata"]["resourceVersion"].to_string()).collect()
@@ -124,11 +130,14 @@ fn plain(turn: &mut Turn) -> Result<(), Failed> {
 
 fn overlay(turn: &mut Turn) -> Result<(), Failed> {
     turn.install_crds(&[
-        "cert-manager.io_certificates", "cert-manager.io_issuers", "monitoring.coreos.com_servicemonitors",
+        "cert-manager.io_certificates",
+        "cert-manager.io_issuers",
+        "monitoring.coreos.com_servicemonitors",
         "monitoring.coreos.com_prometheusrules",
     ]);
     let folder = TempDir::new()?;
-    let copied = Command::new("cp").arg("-r").arg(Path::new(ROOT).join("manifests")).arg(folder.path()).status()?;
+    let copied =
+        Command::new("cp").arg("-r").arg(Path::new(ROOT).join("manifests")).arg(folder.path()).status()?;
     assert!(copied.success());
     for base in ["built-in", "cert-manager"] {
         let overlay = folder.path().join(base);
@@ -143,7 +152,8 @@ fn overlay(turn: &mut Turn) -> Result<(), Failed> {
         let path = overlay.display().to_string();
         let rendered = turn.cluster.must(&["kustomize", &path], "");
         let objects = documents(&rendered);
-        let find = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap_or(&Value::Null).clone();
+        let find =
+            |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap_or(&Value::Null).clone();
         for object in &objects {
             let namespace = &object["metadata"]["namespace"];
             assert!(namespace.is_null() || namespace == "storage", "{object}");

@@ -60,10 +60,9 @@ impl<'t> Life<'t> {
         }
         self.helm("install", &[]);
         self.nodes.sync(&self.turn.cluster);
-        self.turn.cluster.must(
-            &["-n", self.namespace, "rollout", "status", "--timeout=5s", "deployment", NAME],
-            "",
-        );
+        self.turn
+            .cluster
+            .must(&["-n", self.namespace, "rollout", "status", "--timeout=5s", "deployment", NAME], "");
         self.both_webhooks_repair();
         self.validating_alone_refuses();
         self.a_change_of_policy_is_taken();
@@ -85,8 +84,19 @@ impl<'t> Life<'t> {
         let cluster = &self.turn.cluster;
         let secret = cluster.must(
             &[
-                "-n", self.namespace, "create", "secret", "tls", "nfs-mount-guard-tls", "--dry-run=client", "-o", "json",
-                "--cert", &file("tls.crt"), "--key", &file("tls.key"),
+                "-n",
+                self.namespace,
+                "create",
+                "secret",
+                "tls",
+                "nfs-mount-guard-tls",
+                "--dry-run=client",
+                "-o",
+                "json",
+                "--cert",
+                &file("tls.crt"),
+                "--key",
+                &file("tls.key"),
             ],
             "",
         );
@@ -121,17 +131,14 @@ impl<'t> Life<'t> {
             if wanted(&output, &shown) {
                 return (output, shown);
             }
-            assert!(
-                Instant::now() < deadline,
-                "{output:?}\n{:#?}",
-                self.nodes.only().guard.log()
-            );
+            assert!(Instant::now() < deadline, "{output:?}\n{:#?}", self.nodes.only().guard.log());
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
     fn both_webhooks_repair(&self) {
-        let incident = fs::read_to_string(Path::new(ROOT).join("examples/lost-volume.yaml")).expect("the example");
+        let incident =
+            fs::read_to_string(Path::new(ROOT).join("examples/lost-volume.yaml")).expect("the example");
         let incident = crate::objects::documents(&incident).remove(0);
         self.until(&incident, |_, shown| {
             options(shown).is_some_and(|options| options.iter().any(|option| option == "fg"))
@@ -191,8 +198,8 @@ impl<'t> Life<'t> {
         let bad = class("life-after", "nfs.csi.k8s.io", &["bg"]);
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let output = cluster
-                .kubectl(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &bad.to_string());
+            let output =
+                cluster.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &bad.to_string());
             let shown: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
             if shown["mountOptions"] == json!(["bg"]) {
                 return Ok(());

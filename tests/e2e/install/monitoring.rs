@@ -81,17 +81,25 @@ fn alerts_have_pages() -> Result<(), Failed> {
         let is_silent = format!("{{alertname: {name}, eval_time: ");
         assert!(tests.contains(&is_silent), "{name} is never seen silent");
         let url = alert["annotations"]["runbook_url"].as_str().expect("a page");
-        let (page, heading) = url.split_once("/blob/main/").and_then(|(_, rest)| rest.split_once('#')).expect("a heading");
+        let (page, heading) =
+            url.split_once("/blob/main/").and_then(|(_, rest)| rest.split_once('#')).expect("a heading");
         let anchors: Vec<String> = read(page).lines().filter_map(anchor).collect();
-        assert!(anchors.iter().any(|anchor| anchor == heading), "{name}: {page} has no #{heading}: {anchors:?}");
+        assert!(
+            anchors.iter().any(|anchor| anchor == heading),
+            "{name}: {page} has no #{heading}: {anchors:?}"
+        );
     }
     Ok(())
 }
 
 /// A heading's anchor, as GitHub makes it.
-fn anchor(line: &str) -> Option<String> {
+pub fn anchor(line: &str) -> Option<String> {
     let text = line.strip_prefix('#')?.trim_start_matches('#').trim();
-    let kept = text.to_lowercase().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>();
+    let kept = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .collect::<String>();
     Some(kept.replace(' ', "-"))
 }
 
@@ -152,7 +160,8 @@ fn metrics(text: &str) -> BTreeMap<String, Metric> {
     for line in text.lines() {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
             found.entry(name.to_owned()).or_default().help = help.trim_end_matches('.').to_owned();
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
             found.entry(name.to_owned()).or_default().kind = kind.to_owned();
         } else if !line.starts_with('#') {
             let (series, rest) = line.split_once(['{', ' ']).expect("a sample");
@@ -247,7 +256,8 @@ fn api_servers_metrics(turn: &mut Turn) -> Result<(), Failed> {
         turn.cluster.must(&["apply", "-f", "-"], &configuration.to_string());
     }
     let object = class("nobody-answers", "nfs.csi.k8s.io", &["fg"]).to_string();
-    let wanted: BTreeSet<String> = all_queries().iter().flat_map(|query| named(query, "apiserver_")).collect();
+    let wanted: BTreeSet<String> =
+        all_queries().iter().flat_map(|query| named(query, "apiserver_")).collect();
     assert_eq!(wanted.len(), 3, "{wanted:?}");
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -262,7 +272,10 @@ fn api_servers_metrics(turn: &mut Turn) -> Result<(), Failed> {
         ) && has("apiserver_admission_webhook_fail_open_count{", &["name=\"mutate.nfs-mount-guard.io\""])
         {
             for name in &wanted {
-                assert!(has(name, &["name=\"validate.nfs-mount-guard.io\""]) || has(name, &["name=\"mutate."]), "{name}");
+                assert!(
+                    has(name, &["name=\"validate.nfs-mount-guard.io\""]) || has(name, &["name=\"mutate."]),
+                    "{name}"
+                );
             }
             return Ok(());
         }

@@ -88,7 +88,8 @@ impl Node {
             .iter()
             .map(|arg| substitute(&text(arg), &address, container, volumes.path()).into())
             .collect();
-        let guard = Guard::start_with_args(TempDir::new().expect("a folder"), volumes.path().to_owned(), &args);
+        let guard =
+            Guard::start_with_args(TempDir::new().expect("a folder"), volumes.path().to_owned(), &args);
         let replicas = deployment["spec"]["replicas"].clone();
         let status = json!({"status": {
             "observedGeneration": deployment["metadata"]["generation"],
@@ -96,7 +97,14 @@ impl Node {
         }});
         cluster.must(
             &[
-                "-n", &namespace, "patch", "deployment", &name, "--subresource=status", "--type=merge", "-p",
+                "-n",
+                &namespace,
+                "patch",
+                "deployment",
+                &name,
+                "--subresource=status",
+                "--type=merge",
+                "-p",
                 &status.to_string(),
             ],
             "",

@@ -40,7 +40,8 @@ fn values() -> Value {
 /// that has, or above.
 fn descriptions() -> Result<Vec<Described>, String> {
     let defaults = values();
-    let (mut found, mut parents, mut comment) = (Vec::<Described>::new(), Vec::<(usize, String)>::new(), String::new());
+    let (mut found, mut parents, mut comment) =
+        (Vec::<Described>::new(), Vec::<(usize, String)>::new(), String::new());
     let mut silent = Vec::new();
     for line in read("manifests/chart/values.yaml").lines() {
         let content = line.trim_start();
@@ -62,13 +63,15 @@ fn descriptions() -> Result<Vec<Described>, String> {
         if comment.is_empty() {
             silent.push(path);
         } else {
-            let default = defaults.pointer(&format!("/{}", path.replace('.', "/"))).cloned().unwrap_or_default();
+            let default =
+                defaults.pointer(&format!("/{}", path.replace('.', "/"))).cloned().unwrap_or_default();
             found.push(Described { path, default, text: std::mem::take(&mut comment) });
         }
     }
     for path in silent {
         let is_covered = found.iter().any(|described| {
-            path.starts_with(&format!("{}.", described.path)) || described.path.starts_with(&format!("{path}."))
+            path.starts_with(&format!("{}.", described.path))
+                || described.path.starts_with(&format!("{path}."))
         });
         if !is_covered {
             return Err(format!("{path} is described nowhere"));
