@@ -29,7 +29,10 @@ pub fn trials() -> Vec<Trial> {
     for page in pages() {
         let blocks = blocks(&read(&page));
         if !blocks.is_empty() {
-            trials.push(component::trial(format!("docs::{page}"), turn_with_low_ports, move |mut turn| {
+            let name =
+                page.trim_start_matches("docs/").trim_end_matches(".md").to_lowercase().replace('-', "_");
+            let name = format!("docs::the_commands_of_{name}_run_as_they_stand");
+            trials.push(component::trial(name, turn_with_low_ports, move |mut turn| {
                 run(&mut turn, &page, &blocks)
             }));
         }
