@@ -22,6 +22,11 @@ impl Process {
     /// Starts a program with its output in `log`. Where the system can, it also
     /// ends when this whole process does, however that comes about.
     pub fn start(program: &Path, args: &[OsString], log: &Path) -> Self {
+        Self::start_in(&[], program, args, log)
+    }
+
+    /// As [`Self::start`], with more in its environment.
+    pub fn start_in(environment: &[(&str, String)], program: &Path, args: &[OsString], log: &Path) -> Self {
         let setpriv = Path::new("/usr/bin/setpriv");
         let mut command = if setpriv.exists() {
             let mut command = Command::new(setpriv);
@@ -34,6 +39,7 @@ impl Process {
         let errors = output.try_clone().expect("a log file");
         let child = command
             .args(args)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -116,14 +122,20 @@ impl Guard {
                 .collect();
         args.push(certs.clone().into());
         args.extend(extra.iter().map(OsString::from));
-        Self::start_with_args(folder, certs, &args)
+        Self::start_with(folder, certs, &[], &program(), &args)
     }
 
-    /// Starts the program with these arguments, which listen somewhere; `certs`
-    /// is where a client finds what it trusts.
-    pub fn start_with_args(folder: TempDir, certs: PathBuf, args: &[OsString]) -> Self {
+    /// Starts a program that serves as `serve` does; `certs` is where a client
+    /// finds what it trusts.
+    pub fn start_with(
+        folder: TempDir,
+        certs: PathBuf,
+        environment: &[(&str, String)],
+        program: &Path,
+        args: &[OsString],
+    ) -> Self {
         let log = folder.path().join("log");
-        let mut process = Process::start(&program(), args, &log);
+        let mut process = Process::start_in(environment, program, args, &log);
         let deadline = Instant::now() + Duration::from_secs(10);
         let listening = loop {
             let line = events(&log).into_iter().find(|event| event["message"] == "listening");

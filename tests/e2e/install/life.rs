@@ -19,11 +19,23 @@ const NAME: &str = "nfs-mount-guard";
 
 /// Tests of the life of an installation, one a source of certificates.
 pub fn trials() -> Vec<Trial> {
-    vec![component::trial(
-        "install::from_install_to_uninstall_with_a_secret_of_ones_own",
-        turn_with_low_ports,
-        |mut turn: Turn| Life::new(&mut turn, "life-secret", Certificates::ExistingSecret).run(),
-    )]
+    let trial = |name: &str, namespace: &'static str, certificates: Certificates| {
+        component::trial(format!("install::{name}"), turn_with_low_ports, move |mut turn: Turn| {
+            Life::new(&mut turn, namespace, certificates).run()
+        })
+    };
+    vec![
+        trial(
+            "from_install_to_uninstall_with_a_secret_of_ones_own",
+            "life-secret",
+            Certificates::ExistingSecret,
+        ),
+        trial(
+            "from_install_to_uninstall_with_certificates_of_the_guards",
+            "life-built-in",
+            Certificates::BuiltIn,
+        ),
+    ]
 }
 
 /// A turn where Services can be served on their own ports.
@@ -35,6 +47,8 @@ pub fn turn_with_low_ports() -> Result<Turn, Missing> {
 /// Where the certificate comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Certificates {
+    /// The guard itself, with the rights that the chart gives it.
+    BuiltIn,
     /// `certs generate`, a Secret, and the authority among the values.
     ExistingSecret,
 }
@@ -108,6 +122,7 @@ impl<'t> Life<'t> {
         let bundle = format!("certificates.caBundle={}", self.certs.path().join("ca.crt").display());
         let mut args = vec![command, NAME, "manifests/chart", "--namespace", self.namespace];
         match self.certificates {
+            Certificates::BuiltIn => {}
             Certificates::ExistingSecret => {
                 args.extend(["--set", "certificates.mode=existing-secret", "--set-file", &bundle]);
             }

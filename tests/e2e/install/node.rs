@@ -7,11 +7,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::client::{block_on, status};
 use crate::cluster::Cluster;
 use crate::component::{self, Missing};
 use crate::guard::Guard;
@@ -88,10 +90,23 @@ impl Node {
             .iter()
             .map(|arg| substitute(&text(arg), &address, container, volumes.path()).into())
             .collect();
-        let guard =
-            Guard::start_with_args(TempDir::new().expect("a folder"), volumes.path().to_owned(), &args);
+        let mut environment = Vec::new();
+        if template["spec"]["automountServiceAccountToken"] == true {
+            let account = text(&template["spec"]["serviceAccountName"]);
+            let kubeconfig = volumes.path().join("kubeconfig");
+            fs::write(&kubeconfig, service_account(cluster, &namespace, &account)).expect("written");
+            environment.push(("KUBECONFIG", kubeconfig.display().to_string()));
+        }
+        let guard = Guard::start_with(
+            TempDir::new().expect("a folder"),
+            volumes.path().to_owned(),
+            &environment,
+            &component::program(),
+            &args,
+        );
+        await_readiness(&guard);
         let replicas = deployment["spec"]["replicas"].clone();
-        let status = json!({"status": {
+        let state = json!({"status": {
             "observedGeneration": deployment["metadata"]["generation"],
             "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
         }});
@@ -105,7 +120,7 @@ impl Node {
                 "--subresource=status",
                 "--type=merge",
                 "-p",
-                &status.to_string(),
+                &state.to_string(),
             ],
             "",
         );
@@ -114,6 +129,32 @@ impl Node {
 
     fn publish(&self, cluster: &Cluster) {
         let _ = publish(cluster, &self.namespace, &self.template, self.volumes.path());
+    }
+}
+
+/// What a Pod's token lets it do, as a configuration of clients: the rights are
+/// those of the chart's roles.
+fn service_account(cluster: &Cluster, namespace: &str, account: &str) -> String {
+    let token = cluster.must(&["-n", namespace, "create", "token", account], "");
+    let text = fs::read_to_string(cluster.kubeconfig()).expect("the kubeconfig");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON");
+    config["users"] = json!([{"name": "pod", "user": {"token": token.trim()}}]);
+    config["contexts"] =
+        json!([{"name": "pod", "context": {"cluster": "test", "user": "pod", "namespace": namespace}}]);
+    config["current-context"] = json!("pod");
+    config.to_string()
+}
+
+/// Waits as kubelet does before it sends anyone there.
+fn await_readiness(guard: &Guard) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let reply = block_on(status(guard.status, "/readyz"));
+        if reply.is_ok_and(|reply| reply.status == 200) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it does not become ready: {:#?}", guard.log());
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
