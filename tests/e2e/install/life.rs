@@ -80,8 +80,9 @@ impl<'t> Life<'t> {
         self.both_webhooks_repair();
         self.validating_alone_refuses();
         self.a_change_of_policy_is_taken();
-        if self.certificates == Certificates::ExistingSecret {
-            self.a_renewed_certificate_is_taken();
+        match self.certificates {
+            Certificates::BuiltIn => self.a_new_authority_is_taken(),
+            Certificates::ExistingSecret => self.a_renewed_certificate_is_taken(),
         }
         self.nothing_is_left()
     }
@@ -122,7 +123,7 @@ impl<'t> Life<'t> {
         let bundle = format!("certificates.caBundle={}", self.certs.path().join("ca.crt").display());
         let mut args = vec![command, NAME, "manifests/chart", "--namespace", self.namespace];
         match self.certificates {
-            Certificates::BuiltIn => {}
+            Certificates::BuiltIn => args.extend(["--set", "server.extraArgs={--rotation-wait=4s}"]),
             Certificates::ExistingSecret => {
                 args.extend(["--set", "certificates.mode=existing-secret", "--set-file", &bundle]);
             }
@@ -194,6 +195,39 @@ impl<'t> Life<'t> {
         // The authority is the same: the configurations need no change.
         let good = class("life-good", "nfs.csi.k8s.io", &["nfsvers=4.1", "fg", "timeo=600", "retrans=2"]);
         self.turn.cluster.must(&["create", "--dry-run=server", "-f", "-"], &good.to_string());
+    }
+
+    fn a_new_authority_is_taken(&self) {
+        let bundle = || {
+            let stored = self.turn.object(self.namespace, "validatingwebhookconfiguration", NAME);
+            stored["webhooks"][0]["clientConfig"]["caBundle"].as_str().expect("a caBundle").to_owned()
+        };
+        let before = bundle();
+        self.turn.cluster.must(
+            &[
+                "-n",
+                self.namespace,
+                "annotate",
+                "secret",
+                "nfs-mount-guard-tls",
+                "nfs-mount-guard.io/rotate=now",
+            ],
+            "",
+        );
+        // Old and new stand side by side for a while, and every call is answered.
+        let good = class("life-good", "nfs.csi.k8s.io", &["nfsvers=4.1", "fg", "timeo=600", "retrans=2"]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut has_both = false;
+        loop {
+            self.turn.cluster.must(&["create", "--dry-run=server", "-f", "-"], &good.to_string());
+            let now = bundle();
+            has_both |= now.len() > before.len();
+            if has_both && now.len() <= before.len() + 8 && now != before {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{:#?}", self.nodes.only().guard.log());
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     fn nothing_is_left(&mut self) -> Result<(), Failed> {
