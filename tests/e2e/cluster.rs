@@ -33,6 +33,7 @@ pub enum Webhooks {
 pub struct Cluster {
     plane: ControlPlane,
     folder: TempDir,
+    api_port: u16,
     /// The running guard.
     pub guard: Guard,
     webhooks: Webhooks,
@@ -126,6 +127,7 @@ impl Cluster {
         let mut cluster = Self {
             plane,
             folder,
+            api_port: api,
             guard: Guard::start(guard_flags),
             webhooks: Webhooks::None,
             processes: vec![etcd_process],
@@ -145,6 +147,11 @@ impl Cluster {
     /// The configuration of its clients, as an administrator.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
+    }
+
+    /// The port of the API server on 127.0.0.1, and who signed its certificate.
+    pub fn api_server(&self) -> (u16, PathBuf) {
+        (self.api_port, self.folder.path().join("apiserver/apiserver.crt"))
     }
 
     /// Its kubectl.

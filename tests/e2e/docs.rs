@@ -157,7 +157,7 @@ fn run_block(turn: &Turn, nodes: &mut Nodes, folder: &Path, page: &str, block: &
         }
         // What the commands ask for comes about while they wait.
         nodes.sync(&turn.cluster);
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(200));
     };
     nodes.sync(&turn.cluster);
     let said = String::from_utf8_lossy(&fs::read(&said).expect("the output")).into_owned();

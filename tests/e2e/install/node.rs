@@ -146,7 +146,7 @@ fn service_account(cluster: &Cluster, namespace: &str, account: &str) -> String 
 }
 
 /// Waits as kubelet does before it sends anyone there.
-fn await_readiness(guard: &Guard) {
+pub fn await_readiness(guard: &Guard) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let reply = block_on(status(guard.status, "/readyz"));
@@ -159,7 +159,7 @@ fn await_readiness(guard: &Guard) {
 }
 
 /// Where the API server calls the Service of these Pods.
-fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Option<String> {
+pub fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Option<String> {
     let labels = &template["metadata"]["labels"];
     let services = items(cluster, &["-n", namespace, "get", "services"]);
     let service = services.iter().find(|service| {
@@ -171,9 +171,9 @@ fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Opti
     Some(format!("{}:{}", service["spec"]["clusterIP"].as_str()?, port["port"]))
 }
 
-/// An argument as it has to be without a network and a file system of the
-/// Pod's own.
-fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -> String {
+/// An argument as it has to be without a network of the Pod's own, and, where
+/// `volumes` is not the root of its file system, without that.
+pub fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -> String {
     if arg.starts_with("--listen=") {
         return format!("--listen={address}");
     }
@@ -193,7 +193,7 @@ fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -> St
 
 /// Lays the volumes out as kubelet does: a folder that the link `..data`
 /// names, swapped when the object changes, with links to its files beside it.
-fn publish(cluster: &Cluster, namespace: &str, template: &Value, folder: &Path) -> Option<()> {
+pub fn publish(cluster: &Cluster, namespace: &str, template: &Value, folder: &Path) -> Option<()> {
     for volume in template["spec"]["volumes"].as_array().into_iter().flatten() {
         let (kind, name) = match (&volume["secret"]["secretName"], &volume["configMap"]["name"]) {
             (Value::String(name), _) => ("secret", name),
