@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
-use std::path::Path;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::caller;
 use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
 use crate::objects;
@@ -32,6 +33,8 @@ pub enum Webhooks {
 #[derive(Debug)]
 pub struct Cluster {
     plane: ControlPlane,
+    /// Where the API server listens.
+    pub api: SocketAddr,
     folder: TempDir,
     /// The running guard.
     pub guard: Guard,
@@ -86,7 +89,9 @@ impl Cluster {
         make_service_account_key(folder.path());
         fs::write(
             folder.path().join("tokens.csv"),
-            "admin-token,admin,admin,\"system:masters\"\nprovisioner-token,system:serviceaccount:kube-system:provisioner,provisioner,\"system:masters\"\n",
+            "admin-token,admin,admin,\"system:masters\"\n\
+             provisioner-token,system:serviceaccount:kube-system:provisioner,provisioner,\"system:masters\"\n\
+             guard-token,system:serviceaccount:nfs-mount-guard:nfs-mount-guard,guard,\n",
         )
         .expect("tokens");
         let mut api_process = Process::start(
@@ -104,6 +109,7 @@ impl Cluster {
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
                 "--endpoint-reconciler-type=none".to_owned(),
+                format!("--admission-control-config-file={}", caller::write_configuration(folder.path())),
             ]),
             &folder.path().join("apiserver.log"),
         );
@@ -117,13 +123,18 @@ impl Cluster {
             "users": [
                 {"name": "admin", "user": {"token": "admin-token"}},
                 {"name": "provisioner", "user": {"token": "provisioner-token"}},
+                {"name": "guard", "user": {"token": "guard-token"}},
             ],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+            "contexts": [
+                {"name": "test", "context": {"cluster": "test", "user": "admin"}},
+                {"name": "guard", "context": {"cluster": "test", "user": "guard", "namespace": "nfs-mount-guard"}},
+            ],
             "current-context": "test",
         });
         fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("kubeconfig");
         let mut cluster = Self {
             plane,
+            api: SocketAddr::from(([127, 0, 0, 1], api)),
             folder,
             guard: Guard::start(guard_flags),
             webhooks: Webhooks::None,
@@ -139,6 +150,24 @@ impl Cluster {
         }
         cluster.processes.insert(0, api_process);
         cluster
+    }
+
+    /// The authority of the certificate with which the API server calls, in a
+    /// PEM file. The certificate's common name is `kube-apiserver`.
+    pub fn caller_authority(&self) -> PathBuf {
+        self.folder.path().join(caller::AUTHORITY)
+    }
+
+    /// A kubeconfig for the service account of a guard in the namespace
+    /// `nfs-mount-guard`, for an API server at `api`.
+    pub fn guard_kubeconfig(&self, api: SocketAddr) -> PathBuf {
+        let text = fs::read_to_string(self.folder.path().join("kubeconfig")).expect("kubeconfig");
+        let mut config: Value = serde_json::from_str(&text).expect("JSON");
+        config["current-context"] = json!("guard");
+        config["clusters"][0]["cluster"]["server"] = json!(format!("https://{api}"));
+        let path = self.folder.path().join(format!("guard-kubeconfig-{}", api.port()));
+        fs::write(&path, config.to_string()).expect("a kubeconfig");
+        path
     }
 
     /// Runs kubectl with `input` on its standard input.
@@ -199,20 +228,7 @@ impl Cluster {
 
     /// As [`Self::use_webhooks`], with a change to the configurations first.
     pub fn register(&mut self, webhooks: Webhooks, change: impl Fn(&mut Value)) {
-        for mut configuration in webhook_configurations(&self.guard) {
-            let kind = configuration["kind"].as_str().unwrap_or_default().to_owned();
-            let wanted = match webhooks {
-                Webhooks::None => false,
-                Webhooks::Both => true,
-                Webhooks::Validating => kind.starts_with("Validating"),
-            };
-            if wanted {
-                change(&mut configuration);
-                self.must(&["apply", "-f", "-"], &configuration.to_string());
-            } else {
-                self.must(&["delete", &kind, "nfs-mount-guard", "--ignore-not-found"], "");
-            }
-        }
+        self.apply_webhooks(&self.guard, webhooks, change);
         // The configurations are in effect within about a second, not at once.
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -232,6 +248,28 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(50));
         }
         self.webhooks = webhooks;
+    }
+
+    /// Lets the API server call another guard; the caller waits until it does.
+    pub fn register_at(&self, guard: &Guard, webhooks: Webhooks) {
+        self.apply_webhooks(guard, webhooks, |_| {});
+    }
+
+    fn apply_webhooks(&self, guard: &Guard, webhooks: Webhooks, change: impl Fn(&mut Value)) {
+        for mut configuration in webhook_configurations(guard) {
+            let kind = configuration["kind"].as_str().unwrap_or_default().to_owned();
+            let wanted = match webhooks {
+                Webhooks::None => false,
+                Webhooks::Both => true,
+                Webhooks::Validating => kind.starts_with("Validating"),
+            };
+            if wanted {
+                change(&mut configuration);
+                self.must(&["apply", "-f", "-"], &configuration.to_string());
+            } else {
+                self.must(&["delete", &kind, "nfs-mount-guard", "--ignore-not-found"], "");
+            }
+        }
     }
 
     /// Forgets which webhooks are in use, after a test that changed them.

@@ -20,6 +20,7 @@
 )]
 
 mod apiserver;
+mod caller;
 mod check;
 mod client;
 mod cluster;
@@ -46,5 +47,6 @@ fn main() {
     trials.extend(check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
+    trials.extend(caller::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
