@@ -89,9 +89,7 @@ impl Cluster {
         make_service_account_key(folder.path());
         fs::write(
             folder.path().join("tokens.csv"),
-            "admin-token,admin,admin,\"system:masters\"\n\
-             provisioner-token,system:serviceaccount:kube-system:provisioner,provisioner,\"system:masters\"\n\
-             guard-token,system:serviceaccount:nfs-mount-guard:nfs-mount-guard,guard,\n",
+            "admin-token,admin,admin,\"system:masters\"\nprovisioner-token,system:serviceaccount:kube-system:provisioner,provisioner,\"system:masters\"\n",
         )
         .expect("tokens");
         let mut api_process = Process::start(
@@ -104,7 +102,8 @@ impl Cluster {
                 "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
                 format!("--service-account-signing-key-file={}", path("sa.key")),
                 format!("--service-account-key-file={}", path("sa.pub")),
-                "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+                // Addresses of Services are loopback addresses here: what listens on one is called through its Service.
+                format!("--service-cluster-ip-range=127.{}.0.0/16", 64 + std::process::id() % 190),
                 format!("--token-auth-file={}", path("tokens.csv")),
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
@@ -123,12 +122,8 @@ impl Cluster {
             "users": [
                 {"name": "admin", "user": {"token": "admin-token"}},
                 {"name": "provisioner", "user": {"token": "provisioner-token"}},
-                {"name": "guard", "user": {"token": "guard-token"}},
             ],
-            "contexts": [
-                {"name": "test", "context": {"cluster": "test", "user": "admin"}},
-                {"name": "guard", "context": {"cluster": "test", "user": "guard", "namespace": "nfs-mount-guard"}},
-            ],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
             "current-context": "test",
         });
         fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("kubeconfig");
@@ -158,37 +153,55 @@ impl Cluster {
         self.folder.path().join(caller::AUTHORITY)
     }
 
-    /// A kubeconfig for the service account of a guard in the namespace
-    /// `nfs-mount-guard`, for an API server at `api`.
-    pub fn guard_kubeconfig(&self, api: SocketAddr) -> PathBuf {
-        let text = fs::read_to_string(self.folder.path().join("kubeconfig")).expect("kubeconfig");
+    /// A kubeconfig for the service account `nfs-mount-guard` of a namespace,
+    /// for an API server at `api`.
+    pub fn guard_kubeconfig(&self, api: SocketAddr, namespace: &str) -> PathBuf {
+        let text = fs::read_to_string(self.kubeconfig()).expect("kubeconfig");
         let mut config: Value = serde_json::from_str(&text).expect("JSON");
-        config["current-context"] = json!("guard");
+        let account = format!("system:serviceaccount:{namespace}:nfs-mount-guard");
+        config["users"][0]["user"]["as"] = json!(account);
+        config["contexts"][0]["context"]["namespace"] = json!(namespace);
         config["clusters"][0]["cluster"]["server"] = json!(format!("https://{api}"));
-        let path = self.folder.path().join(format!("guard-kubeconfig-{}", api.port()));
+        let path = self.folder.path().join(format!("guard-kubeconfig-{}-{namespace}", api.port()));
         fs::write(&path, config.to_string()).expect("a kubeconfig");
         path
     }
 
+    /// The configuration of its clients, as an administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    /// Its kubectl.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.plane.kubectl
+    }
+
     /// Runs kubectl with `input` on its standard input.
     pub fn kubectl(&self, args: &[&str], input: &str) -> Output {
-        let mut child = Command::new(&self.plane.kubectl)
-            .arg("--kubeconfig")
-            .arg(self.folder.path().join("kubeconfig"))
-            .args(args)
+        let mut command = Command::new(&self.plane.kubectl);
+        command.arg("--kubeconfig").arg(self.kubeconfig()).args(args);
+        self.run(command, input)
+    }
+
+    /// Runs a program with `input` on its standard input, and with a home of
+    /// its own.
+    pub fn run(&self, mut command: Command, input: &str) -> Output {
+        let mut child = command
             .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.kubeconfig())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("kubectl runs");
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut stdin = child.stdin.take().expect("a pipe");
         let input = input.to_owned();
-        // kubectl may end before it has read everything.
+        // It may end before it has read everything.
         let writer = std::thread::spawn(move || {
             let _ = stdin.write_all(input.as_bytes());
         });
-        let output = child.wait_with_output().expect("kubectl ends");
+        let output = child.wait_with_output().expect("it ends");
         writer.join().expect("the writer ends");
         output
     }
@@ -278,13 +291,14 @@ impl Cluster {
     }
 }
 
-/// The configurations of `manifests/webhooks.yaml`, called by URL: there is no
-/// Service without a kubelet.
+/// The configurations of `manifests/install.yaml`, called by URL, at the guard
+/// that these tests start themselves.
 fn webhook_configurations(guard: &Guard) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/webhooks.yaml");
-    let text = fs::read_to_string(path).expect("manifests/webhooks.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/install.yaml");
+    let text = fs::read_to_string(path).expect("manifests/install.yaml");
     objects::documents(&text)
         .into_iter()
+        .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration")))
         .map(|mut configuration| {
             for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
                 let client = &mut webhook["clientConfig"];

@@ -138,13 +138,24 @@ impl Guard {
         extra: &[&str],
         environment: &[(&str, &Path)],
     ) -> Self {
-        let log = folder.path().join("log");
         let mut args: Vec<OsString> = ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0"]
             .iter()
             .map(OsString::from)
             .collect();
         args.extend(extra.iter().map(OsString::from));
-        let mut process = Process::start_with(&program(), &args, environment, &log);
+        Self::start_with_args(folder, certs, &args, environment)
+    }
+
+    /// Starts the program with these arguments, which listen somewhere; `certs`
+    /// is where a client finds what it trusts.
+    pub fn start_with_args(
+        folder: TempDir,
+        certs: PathBuf,
+        args: &[OsString],
+        environment: &[(&str, &Path)],
+    ) -> Self {
+        let log = folder.path().join("log");
+        let mut process = Process::start_with(&program(), args, environment, &log);
         let deadline = Instant::now() + Duration::from_secs(10);
         let listening = loop {
             let line = events(&log).into_iter().find(|event| event["message"] == "listening");

@@ -26,7 +26,9 @@ mod client;
 mod cluster;
 mod commands;
 mod component;
+mod docs;
 mod guard;
+mod install;
 mod mount_nfs;
 mod objects;
 mod parity;
@@ -48,5 +50,7 @@ fn main() {
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     trials.extend(caller::trials());
+    trials.extend(install::trials());
+    trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
