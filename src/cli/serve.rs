@@ -88,6 +88,7 @@ pub struct Args {
         value_name = "NAME",
         env = "NFS_MOUNT_GUARD_ALLOWED_CLIENT",
         value_delimiter = ',',
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
         requires = "client_ca"
     )]
     allowed_client: Vec<String>,

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::caller;
 use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
 use crate::objects;
@@ -32,8 +33,9 @@ pub enum Webhooks {
 #[derive(Debug)]
 pub struct Cluster {
     plane: ControlPlane,
+    /// Where the API server listens.
+    pub api: SocketAddr,
     folder: TempDir,
-    api_port: u16,
     /// The running guard.
     pub guard: Guard,
     webhooks: Webhooks,
@@ -106,6 +108,7 @@ impl Cluster {
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
                 "--endpoint-reconciler-type=none".to_owned(),
+                format!("--admission-control-config-file={}", caller::write_configuration(folder.path())),
             ]),
             &folder.path().join("apiserver.log"),
         );
@@ -126,8 +129,8 @@ impl Cluster {
         fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("kubeconfig");
         let mut cluster = Self {
             plane,
+            api: SocketAddr::from(([127, 0, 0, 1], api)),
             folder,
-            api_port: api,
             guard: Guard::start(guard_flags),
             webhooks: Webhooks::None,
             processes: vec![etcd_process],
@@ -144,6 +147,26 @@ impl Cluster {
         cluster
     }
 
+    /// The authority of the certificate with which the API server calls, in a
+    /// PEM file. The certificate's common name is `kube-apiserver`.
+    pub fn caller_authority(&self) -> PathBuf {
+        self.folder.path().join(caller::AUTHORITY)
+    }
+
+    /// A kubeconfig for the service account `nfs-mount-guard` of a namespace,
+    /// for an API server at `api`.
+    pub fn guard_kubeconfig(&self, api: SocketAddr, namespace: &str) -> PathBuf {
+        let text = fs::read_to_string(self.kubeconfig()).expect("kubeconfig");
+        let mut config: Value = serde_json::from_str(&text).expect("JSON");
+        let account = format!("system:serviceaccount:{namespace}:nfs-mount-guard");
+        config["users"][0]["user"]["as"] = json!(account);
+        config["contexts"][0]["context"]["namespace"] = json!(namespace);
+        config["clusters"][0]["cluster"]["server"] = json!(format!("https://{api}"));
+        let path = self.folder.path().join(format!("guard-kubeconfig-{}-{namespace}", api.port()));
+        fs::write(&path, config.to_string()).expect("a kubeconfig");
+        path
+    }
+
     /// The configuration of its clients, as an administrator.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
@@ -151,7 +174,7 @@ impl Cluster {
 
     /// The port of the API server on 127.0.0.1, and who signed its certificate.
     pub fn api_server(&self) -> (u16, PathBuf) {
-        (self.api_port, self.folder.path().join("apiserver/apiserver.crt"))
+        (self.api.port(), self.folder.path().join("apiserver/apiserver.crt"))
     }
 
     /// Its kubectl.
@@ -223,20 +246,7 @@ impl Cluster {
 
     /// As [`Self::use_webhooks`], with a change to the configurations first.
     pub fn register(&mut self, webhooks: Webhooks, change: impl Fn(&mut Value)) {
-        for mut configuration in webhook_configurations(&self.guard) {
-            let kind = configuration["kind"].as_str().unwrap_or_default().to_owned();
-            let wanted = match webhooks {
-                Webhooks::None => false,
-                Webhooks::Both => true,
-                Webhooks::Validating => kind.starts_with("Validating"),
-            };
-            if wanted {
-                change(&mut configuration);
-                self.must(&["apply", "-f", "-"], &configuration.to_string());
-            } else {
-                self.must(&["delete", &kind, "nfs-mount-guard", "--ignore-not-found"], "");
-            }
-        }
+        self.apply_webhooks(&self.guard, webhooks, change);
         // The configurations are in effect within about a second, not at once.
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -256,6 +266,28 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(50));
         }
         self.webhooks = webhooks;
+    }
+
+    /// Lets the API server call another guard; the caller waits until it does.
+    pub fn register_at(&self, guard: &Guard, webhooks: Webhooks) {
+        self.apply_webhooks(guard, webhooks, |_| {});
+    }
+
+    fn apply_webhooks(&self, guard: &Guard, webhooks: Webhooks, change: impl Fn(&mut Value)) {
+        for mut configuration in webhook_configurations(guard) {
+            let kind = configuration["kind"].as_str().unwrap_or_default().to_owned();
+            let wanted = match webhooks {
+                Webhooks::None => false,
+                Webhooks::Both => true,
+                Webhooks::Validating => kind.starts_with("Validating"),
+            };
+            if wanted {
+                change(&mut configuration);
+                self.must(&["apply", "-f", "-"], &configuration.to_string());
+            } else {
+                self.must(&["delete", &kind, "nfs-mount-guard", "--ignore-not-found"], "");
+            }
+        }
     }
 
     /// Forgets which webhooks are in use, after a test that changed them.

@@ -20,6 +20,7 @@
 )]
 
 mod apiserver;
+mod caller;
 mod check;
 mod client;
 mod cluster;
@@ -48,6 +49,7 @@ fn main() {
     trials.extend(check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
+    trials.extend(caller::trials());
     trials.extend(install::trials());
     trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit();

@@ -95,8 +95,8 @@ impl ManagedArgs {
         };
         let served = Served { store: server.certificates().clone(), shared: server.shared().clone() };
         let (stop, asked_to_stop) = oneshot::channel();
-        let authority = Certificates::new(&client, settings, served);
-        Ok(Managed { task: tokio::spawn(authority.keep(asked_to_stop)), stop })
+        let keeper = Certificates::new(&client, settings, served);
+        Ok(Managed { task: tokio::spawn(keeper.keep(asked_to_stop)), stop })
     }
 }
 

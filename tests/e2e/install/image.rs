@@ -152,6 +152,7 @@ impl Image {
         fs::create_dir_all(&account)?;
         must(Command::new("tar").arg("-xzf").arg(&self.layer).arg("-C").arg(&root));
         let (port, authority) = turn.cluster.api_server();
+        let port = port.to_string();
         let token = turn.cluster.must(&["-n", NAMESPACE, "create", "token", "nfs-mount-guard"], "");
         fs::write(account.join("token"), token.trim())?;
         fs::write(account.join("namespace"), NAMESPACE)?;
@@ -172,11 +173,11 @@ impl Image {
             );
         }
         let environment = [
-            ("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned()),
-            ("KUBERNETES_SERVICE_PORT", port.to_string()),
-            ("HOME", "/".to_owned()),
+            ("KUBERNETES_SERVICE_HOST", Path::new("127.0.0.1")),
+            ("KUBERNETES_SERVICE_PORT", Path::new(&port)),
+            ("HOME", Path::new("/")),
         ];
-        let guard = Guard::start_with(TempDir::new()?, PathBuf::new(), &environment, &chroot, &args);
+        let guard = Guard::start_program(&chroot, TempDir::new()?, PathBuf::new(), &args, &environment);
         node::await_readiness(&guard);
         let bad = class("image-bad", "nfs.csi.k8s.io", &["nfsvers=4.1", "bg"]).to_string();
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -90,20 +90,12 @@ impl Node {
             .iter()
             .map(|arg| substitute(&text(arg), &address, container, volumes.path()).into())
             .collect();
-        let mut environment = Vec::new();
-        if template["spec"]["automountServiceAccountToken"] == true {
-            let account = text(&template["spec"]["serviceAccountName"]);
-            let kubeconfig = volumes.path().join("kubeconfig");
-            fs::write(&kubeconfig, service_account(cluster, &namespace, &account)).expect("written");
-            environment.push(("KUBECONFIG", kubeconfig.display().to_string()));
-        }
-        let guard = Guard::start_with(
-            TempDir::new().expect("a folder"),
-            volumes.path().to_owned(),
-            &environment,
-            &component::program(),
-            &args,
-        );
+        // What kubelet mounts for the service account.
+        let is_mounted = template["spec"]["automountServiceAccountToken"] == true;
+        let kubeconfig = is_mounted.then(|| cluster.guard_kubeconfig(cluster.api, &namespace));
+        let environment: Vec<_> = kubeconfig.iter().map(|path| ("KUBECONFIG", path.as_path())).collect();
+        let folder = TempDir::new().expect("a folder");
+        let guard = Guard::start_with_args(folder, volumes.path().to_owned(), &args, &environment);
         await_readiness(&guard);
         let replicas = deployment["spec"]["replicas"].clone();
         let state = json!({"status": {
@@ -130,19 +122,6 @@ impl Node {
     fn publish(&self, cluster: &Cluster) {
         let _ = publish(cluster, &self.namespace, &self.template, self.volumes.path());
     }
-}
-
-/// What a Pod's token lets it do, as a configuration of clients: the rights are
-/// those of the chart's roles.
-fn service_account(cluster: &Cluster, namespace: &str, account: &str) -> String {
-    let token = cluster.must(&["-n", namespace, "create", "token", account], "");
-    let text = fs::read_to_string(cluster.kubeconfig()).expect("the kubeconfig");
-    let mut config: Value = serde_json::from_str(&text).expect("JSON");
-    config["users"] = json!([{"name": "pod", "user": {"token": token.trim()}}]);
-    config["contexts"] =
-        json!([{"name": "pod", "context": {"cluster": "test", "user": "pod", "namespace": namespace}}]);
-    config["current-context"] = json!("pod");
-    config.to_string()
 }
 
 /// Waits as kubelet does before it sends anyone there.
