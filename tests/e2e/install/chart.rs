@@ -202,10 +202,7 @@ fn assert_is_stored(sent: &Value, stored: &Value, path: &str) {
                 assert_is_stored(sent, stored, &format!("{path}/{index}"));
             }
         }
-        _ => assert!(
-            sent == stored || sent.to_string() == stored.to_string(),
-            "{path}: {sent} was sent, {stored} is stored"
-        ),
+        _ => assert_eq!(sent, stored, "{path}: this was sent, that is stored"),
     }
 }
 
