@@ -48,6 +48,11 @@ impl Process {
         Self { child }
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
@@ -109,13 +114,13 @@ impl Guard {
     }
 
     /// As [`Self::start`], with an authority in the cluster.
-    pub fn start_managed(kubeconfig: &Path, extra: &[&str]) -> Self {
+    pub fn start_managed(kubeconfig: &Path, listen: &str, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let certs = folder.path().join("certs");
         fs::create_dir(&certs).expect("a folder");
         let mut args = vec!["--manage-certificates"];
         args.extend(extra);
-        Self::launch(folder, certs, "127.0.0.1:0", &args, &[("KUBECONFIG", kubeconfig)])
+        Self::launch(folder, certs, listen, &args, &[("KUBECONFIG", kubeconfig)])
     }
 
     /// As [`Self::start`], with certificates of the caller's.
@@ -191,7 +196,12 @@ impl Guard {
 
     /// Waits for an event.
     pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        self.wait_within(Duration::from_secs(10), wanted)
+    }
+
+    /// Waits for an event, at most `most`.
+    pub fn wait_within(&self, most: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + most;
         loop {
             if let Some(event) = self.log().into_iter().find(|event| wanted(event)) {
                 return event;

@@ -22,7 +22,7 @@ use crate::component::{self, Missing};
 
 pub use life::turn_with_low_ports;
 pub use monitoring::anchor;
-pub use node::Nodes;
+pub use node::{Nodes, finish_namespaces};
 
 /// The repository.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");

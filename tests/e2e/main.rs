@@ -20,6 +20,7 @@
 )]
 
 mod apiserver;
+mod authority;
 mod caller;
 mod check;
 mod client;
@@ -34,6 +35,7 @@ mod objects;
 mod parity;
 mod policy;
 mod program;
+mod proxy;
 mod readers;
 
 use libtest_mimic::{Arguments, Trial};
@@ -50,6 +52,7 @@ fn main() {
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     trials.extend(caller::trials());
+    trials.extend(authority::trials());
     trials.extend(install::trials());
     trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit();
