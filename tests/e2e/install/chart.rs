@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::CommandFactory as _;
 use libtest_mimic::{Failed, Trial};
@@ -277,11 +278,31 @@ fn ca_bundle_stays(turn: &mut Turn) -> Result<(), Failed> {
     assert!(written(turn));
     install(turn, "upgrade");
     assert!(written(turn), "helm upgrade");
+    // Who takes it over on purpose has to say so, as docs/certificates.md does.
+    let folder = tempfile::TempDir::new()?;
+    let made = Command::new(component::program())
+        .args(["certs", "generate", "--dns", "localhost", "--dir"])
+        .arg(folder.path())
+        .output()?;
+    assert!(made.status.success(), "{made:?}");
+    let own = format!("certificates.caBundle={}", folder.path().join("ca.crt").display());
+    let take_over = |turn: &Turn, flags: &[&str]| {
+        let mut args = vec!["upgrade", "guard", "manifests/chart", "--namespace", namespace];
+        args.extend(["--set", "certificates.mode=existing-secret", "--set-file", &own]);
+        args.extend(flags);
+        turn.helm(&args)
+    };
+    let output = take_over(turn, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("caBundle"), "{said}");
+    assert!(written(turn));
     let text = turn.helm.template("guard", namespace, &[]);
     for apply in [&["apply", "--server-side", "--force-conflicts", "-f", "-"][..], &["apply", "-f", "-"]] {
         turn.cluster.must(apply, &text);
         assert!(written(turn), "{apply:?}");
     }
+    let output = take_over(turn, &["--force-conflicts"]);
+    assert!(output.status.success(), "{output:?}");
     turn.must_helm(&["uninstall", "guard", "--namespace", namespace]);
     Ok(())
 }
