@@ -97,6 +97,7 @@ impl Node {
         let folder = TempDir::new().expect("a folder");
         let guard = Guard::start_with_args(folder, volumes.path().to_owned(), &args, &environment);
         await_readiness(&guard);
+        await_calls(cluster);
         let replicas = deployment["spec"]["replicas"].clone();
         let state = json!({"status": {
             "observedGeneration": deployment["metadata"]["generation"],
@@ -134,6 +135,25 @@ pub fn await_readiness(guard: &Guard) {
         }
         assert!(Instant::now() < deadline, "it does not become ready: {:#?}", guard.log());
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until the API server has noticed its configurations, where there are
+/// any: within about a second, which no image was pulled in.
+fn await_calls(cluster: &Cluster) {
+    let has = |kind: &str| !items(cluster, &["get", kind]).is_empty();
+    if !has("validatingwebhookconfigurations") {
+        return;
+    }
+    let is_repaired = has("mutatingwebhookconfigurations");
+    let probe = crate::objects::class("probe", "nfs.csi.k8s.io", &["bg"]).to_string();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        let output = cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &probe);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if said.contains("NMG001") && (output.status.success() || !is_repaired) {
+            return;
+        }
     }
 }
 
