@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         helm("helm_finds_nothing_to_say_about_the_chart", lints),
         helm("values_that_mean_nothing_are_refused", refuses),
         helm("the_programs_arguments_are_flags_of_the_program", arguments_are_flags),
+        helm("the_program_is_told_the_names_of_its_objects", names),
         helm("the_notes_say_how_to_try_it", notes),
         helm("an_older_kubernetes_is_refused", older_kubernetes),
         trial("the_excluded_are_not_judged", excluded),
@@ -107,6 +108,24 @@ fn arguments_are_flags(helm: Helm) -> Result<(), Failed> {
         if let Err(error) = Cli::command().try_get_matches_from(&line) {
             panic!("{}: {line:?}: {error}", file.display());
         }
+    }
+    Ok(())
+}
+
+fn names(helm: Helm) -> Result<(), Failed> {
+    let text = helm.template("r", "n", &["--set", "fullnameOverride=guard,certificates.secretName=kept"]);
+    let objects = documents(&text);
+    let args = arguments(&objects);
+    for (flag, name) in
+        [("--service=", "guard"), ("--certificate-secret=", "kept"), ("--webhook-configuration=", "guard")]
+    {
+        assert!(args.contains(&format!("{flag}{name}")), "{flag}{name}: {args:?}");
+    }
+    for kind in ["Service", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"] {
+        assert!(
+            objects.iter().any(|object| object["kind"] == kind && object["metadata"]["name"] == "guard"),
+            "{kind}"
+        );
     }
     Ok(())
 }

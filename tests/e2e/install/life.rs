@@ -15,7 +15,7 @@ use super::{Nodes, ROOT, Turn, node};
 use crate::component::{self, Missing, program};
 use crate::objects::{class, options};
 
-const NAME: &str = "nfs-mount-guard";
+const RELEASE: &str = "nfs-mount-guard";
 
 /// Tests of the life of an installation, one a source of certificates.
 pub fn trials() -> Vec<Trial> {
@@ -56,6 +56,8 @@ enum Certificates {
 struct Life<'t> {
     turn: &'t mut Turn,
     namespace: &'static str,
+    /// Of Deployment, Service and webhook configurations.
+    name: &'static str,
     certificates: Certificates,
     certs: TempDir,
     nodes: Nodes,
@@ -64,7 +66,11 @@ struct Life<'t> {
 impl<'t> Life<'t> {
     fn new(turn: &'t mut Turn, namespace: &'static str, certificates: Certificates) -> Self {
         let certs = TempDir::new().expect("a folder");
-        Self { turn, namespace, certificates, certs, nodes: Nodes::default() }
+        let name = match certificates {
+            Certificates::BuiltIn => "storage-guard",
+            Certificates::ExistingSecret => RELEASE,
+        };
+        Self { turn, namespace, name, certificates, certs, nodes: Nodes::default() }
     }
 
     fn run(&mut self) -> Result<(), Failed> {
@@ -76,7 +82,7 @@ impl<'t> Life<'t> {
         self.nodes.sync(&self.turn.cluster);
         self.turn
             .cluster
-            .must(&["-n", self.namespace, "rollout", "status", "--timeout=5s", "deployment", NAME], "");
+            .must(&["-n", self.namespace, "rollout", "status", "--timeout=5s", "deployment", self.name], "");
         self.both_webhooks_repair();
         self.validating_alone_refuses();
         self.a_change_of_policy_is_taken();
@@ -88,7 +94,7 @@ impl<'t> Life<'t> {
     }
 
     fn make_certificates(&self) {
-        let dns = format!("{NAME}.{}.svc", self.namespace);
+        let dns = format!("{}.{}.svc", self.name, self.namespace);
         let made = Command::new(program())
             .args(["certs", "generate", "--dns", &dns, "--dir"])
             .arg(self.certs.path())
@@ -121,9 +127,15 @@ impl<'t> Life<'t> {
     /// `helm install` or `helm upgrade` of the chart.
     fn helm(&self, command: &str, set: &[&str]) {
         let bundle = format!("certificates.caBundle={}", self.certs.path().join("ca.crt").display());
-        let mut args = vec![command, NAME, "manifests/chart", "--namespace", self.namespace];
+        let mut args = vec![command, RELEASE, "manifests/chart", "--namespace", self.namespace];
         match self.certificates {
-            Certificates::BuiltIn => args.extend(["--set", "server.extraArgs={--rotation-wait=4s}"]),
+            // Names unlike the program's own, so that those it is told are what it uses.
+            Certificates::BuiltIn => args.extend([
+                "--set",
+                "server.extraArgs={--rotation-wait=4s}",
+                "--set",
+                "fullnameOverride=storage-guard,serviceAccount.name=nfs-mount-guard",
+            ]),
             Certificates::ExistingSecret => {
                 args.extend(["--set", "certificates.mode=existing-secret", "--set-file", &bundle]);
             }
@@ -199,7 +211,7 @@ impl<'t> Life<'t> {
 
     fn a_new_authority_is_taken(&self) {
         let bundle = || {
-            let stored = self.turn.object(self.namespace, "validatingwebhookconfiguration", NAME);
+            let stored = self.turn.object(self.namespace, "validatingwebhookconfiguration", self.name);
             stored["webhooks"][0]["clientConfig"]["caBundle"].as_str().expect("a caBundle").to_owned()
         };
         let before = bundle();
@@ -209,7 +221,7 @@ impl<'t> Life<'t> {
                 self.namespace,
                 "annotate",
                 "secret",
-                "nfs-mount-guard-tls",
+                "storage-guard-tls",
                 "nfs-mount-guard.io/rotate=now",
             ],
             "",
@@ -232,7 +244,7 @@ impl<'t> Life<'t> {
 
     fn nothing_is_left(&mut self) -> Result<(), Failed> {
         let cluster = &self.turn.cluster;
-        self.turn.must_helm(&["uninstall", NAME, "--namespace", self.namespace]);
+        self.turn.must_helm(&["uninstall", RELEASE, "--namespace", self.namespace]);
         let left = cluster.must(
             &["get", "validatingwebhookconfigurations,mutatingwebhookconfigurations", "-o", "name"],
             "",
