@@ -18,12 +18,12 @@ pub enum Error {
     #[error("no API server is known, for this is no Pod with a service account token: {0}")]
     Nowhere(String),
     /// The API server refuses, or cannot be reached.
-    #[error("cannot {task}: {}", explain(source))]
+    #[error("cannot {task}: {reason}")]
     Api {
         /// What was tried.
         task: String,
-        /// Why it failed.
-        source: Box<kube::Error>,
+        /// Why it failed, and what to do about it.
+        reason: String,
     },
     /// The authority cannot do its work.
     #[error(transparent)]
@@ -36,31 +36,32 @@ pub enum Error {
 impl Error {
     fn api(task: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let task = task.into();
-        |source| Self::Api { task, source: Box::new(source) }
+        |error| Self::Api { task, reason: explain(&error) }
     }
 }
 
 /// The error with its causes, and with what a person can do about it.
 fn explain(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        let advice = if status.code == 403 { "; is the chart's RBAC applied?" } else { "" };
-        return format!("{} ({}){advice}", status.message, status.code);
-    }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
+    let mut cause: &(dyn std::error::Error + 'static) = match error {
+        kube::Error::Api(status) => {
+            let advice = if status.code == 403 { "; is the chart's RBAC applied?" } else { "" };
+            return format!("{} ({}){advice}", status.message, status.code);
+        }
+        kube::Error::Service(cause) => &**cause,
+        kube::Error::SerdeError(cause) => cause,
+        kube::Error::HyperError(cause) => cause,
+        // The others are about what is not used here: kubeconfigs and the like.
+        _ => return "an error of the client".to_owned(),
+    };
+    let mut text = cause.to_string();
+    while let Some(inner) = cause.source() {
         let inner_text = inner.to_string();
         if !text.contains(&inner_text) {
             text = format!("{text}: {inner_text}");
         }
-        cause = inner.source();
+        cause = inner;
     }
     text
-}
-
-/// Whether the API server says that there is no such object.
-fn is_missing(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Whether somebody else was faster.
