@@ -12,7 +12,7 @@
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
 //! | 5 | [`source`], [`policy_file`], [`admission`], [`report`], [`check`]: bytes in, bytes out |
-//! | 6 | `authority`, `telemetry`, `server`: certificates, log, metrics, network |
+//! | 6 | `authority`, `telemetry`, `server`, [`node`]: certificates, log, metrics, network, mounts of a node |
 //! | 7 | [`cli`] |
 
 pub mod admission;
@@ -23,6 +23,8 @@ pub mod cli;
 pub mod engine;
 pub mod finding;
 pub mod nfs;
+#[cfg(unix)]
+pub mod node;
 pub mod policy;
 pub mod policy_file;
 pub mod report;

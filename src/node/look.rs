@@ -1,0 +1,269 @@
+//! Which volumes are not as they should be.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::Error;
+use super::moment::{Holder, Moment, Mounted};
+use super::mounts::Location;
+use super::processes::Mounter;
+use super::report::{self, Background, Data, NodeReport, ReadError, SCHEMA_VERSION, State, Summary, Volume};
+use super::usage::{Counter, Usage};
+use super::volumes::{self, Listing, Plugin, VolumeId};
+use crate::report::{IsNfs, Tool};
+use crate::site::Kind;
+use crate::subject::driver::Nfs;
+use crate::subject::manifest::{CsiSource, Manifest, Spec};
+use crate::subject::{DriverSetting, Subject};
+
+/// kubelet makes a folder an instant before it mounts there, and removes it an
+/// instant after: what looks lost and holds nothing is looked at again.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
+/// The step in the path of every folder that kubelet keeps for a CSI driver.
+const DRIVERS_FOLDER: &str = "plugins/kubernetes.io/csi";
+
+/// One look at the volumes of a node.
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    /// The node's `/proc`.
+    pub(super) proc_dir: &'a Path,
+    /// What the policy says of CSI drivers.
+    pub(super) drivers: &'a [DriverSetting],
+    /// The folder of Pods, as this process sees it.
+    pub(super) pods_dir: &'a Path,
+    /// Where that lies.
+    pub(super) pods: &'a Location,
+    /// Counts what lies in folders.
+    pub(super) counter: Counter,
+}
+
+/// A volume that is not as it should be.
+#[derive(Debug)]
+struct Suspect {
+    id: VolumeId,
+    driver: String,
+    nfs: Nfs,
+    state: State,
+    /// Where its data lies.
+    data_at: Location,
+    usage: Result<Usage, String>,
+    holders: Vec<Holder>,
+}
+
+impl Suspect {
+    /// Whether a mount that is under way, or a volume that is being taken down,
+    /// looks the same.
+    fn is_doubtful(&self) -> bool {
+        self.state == State::NotMounted
+            && self.holders.is_empty()
+            && self.usage.as_ref().is_ok_and(Usage::is_empty)
+    }
+}
+
+impl Look<'_> {
+    /// Looks at every volume of the listing.
+    ///
+    /// # Errors
+    ///
+    /// When the node's mounts cannot be read a second time.
+    pub(super) fn report(mut self, listing: Listing, moment: Moment) -> Result<NodeReport, Error> {
+        let mut summary =
+            Summary { pods: listing.pods, volumes: listing.volumes.len(), ..Summary::default() };
+        let mut errors: Vec<(PathBuf, io::Error)> = listing.errors;
+        let mut suspects = Vec::new();
+        for id in listing.volumes {
+            let mounted = moment.mounted(self.pods, &id.folder());
+            summary.mounted += usize::from(mounted != Mounted::Nothing);
+            let folder = id.folder();
+            match self.suspect(id, mounted, &moment) {
+                Ok(suspect) => suspects.extend(suspect),
+                Err(error) if volumes::is_absence(&error) => {}
+                Err(error) => errors.push((folder, error)),
+            }
+        }
+        let mut latest = moment;
+        if suspects.iter().any(Suspect::is_doubtful) {
+            thread::sleep(SECOND_LOOK);
+            if let Some(moment) = Moment::read(self.proc_dir, self.pods)? {
+                latest = moment;
+            }
+            suspects.retain(|suspect| !suspect.is_doubtful() || self.is_still_lost(suspect, &latest));
+            let all = suspects.len();
+            suspects.retain(|suspect| !suspect.is_doubtful() || !is_being_mounted(&suspect.id, &latest));
+            summary.waiting = all - suspects.len();
+        }
+        let volumes: Vec<Volume> = suspects.into_iter().map(|suspect| suspect.report(&latest)).collect();
+        let background: Vec<Background> =
+            latest.mounters.iter().filter(|mounter| mounter.is_in_background).map(background).collect();
+        summary.lost = volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true)).count();
+        summary.uncertain = volumes.len() - summary.lost;
+        summary.background = background.iter().filter(|process| process.kubernetes).count();
+        Ok(NodeReport {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool::default(),
+            pods_dir: shown(&latest.pods_dir),
+            summary,
+            volumes,
+            background,
+            errors: errors
+                .into_iter()
+                .map(|(path, error)| ReadError {
+                    path: shown(&latest.pods_dir.join(path)),
+                    message: error.to_string(),
+                })
+                .collect(),
+        })
+    }
+
+    /// What is wrong with a volume, if anything is.
+    fn suspect(&mut self, id: VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
+        let folder = self.pods.join(&id.folder());
+        let (state, data_at) = match mounted {
+            Mounted::Nothing => (State::NotMounted, folder),
+            Mounted::OnDisk(location) => (State::NodeDisk, location),
+            Mounted::Elsewhere => (State::Hidden, folder),
+        };
+        let holders = moment.holders(&data_at);
+        if state == State::Hidden && holders.is_empty()
+            || state == State::NotMounted && !volumes::exists(self.pods_dir, &id)?
+        {
+            return Ok(None);
+        }
+        let (driver, nfs) = self.driver(&id)?;
+        let is_mounting = |mounter: &Mounter| is_for(mounter, &id, moment.path_of(&data_at).as_deref());
+        let nfs = match nfs {
+            // Who mounts it says it.
+            Nfs::Depends if moment.mounters.iter().any(is_mounting) => Nfs::Yes,
+            nfs => nfs,
+        };
+        // Other drivers may well give a Pod a folder of the node.
+        if nfs == Nfs::No || nfs == Nfs::Depends && state == State::NodeDisk {
+            return Ok(None);
+        }
+        let usage = match (state, holders.first()) {
+            (State::Hidden, Some(holder)) => self.count_beneath(holder),
+            _ => self.count(&self.pods_dir.join(id.folder())),
+        };
+        let holders = holders.into_iter().cloned().collect();
+        Ok(Some(Suspect { id, driver, nfs, state, data_at, usage, holders }))
+    }
+
+    /// The name of who mounts a volume, and whether that is NFS.
+    fn driver(&self, id: &VolumeId) -> io::Result<(String, Nfs)> {
+        if id.plugin == Plugin::InTreeNfs {
+            return Ok(("kubernetes.io/nfs".to_owned(), Nfs::Yes));
+        }
+        let name = volumes::csi_driver(self.pods_dir, id).map_err(|error| {
+            io::Error::new(error.kind(), format!("who mounts it is unknown: vol_data.json: {error}"))
+        })?;
+        // Judged as a volume of that driver would be, of which no more is known here.
+        let csi = CsiSource { driver: Some(name.as_str().into()), ..CsiSource::default() };
+        let spec = Some(Spec { csi: Some(csi), ..Spec::default() });
+        let manifest = Manifest { spec, ..Manifest::default() };
+        let nfs = Subject::of_kind(Kind::PersistentVolume, &manifest, self.drivers).nfs;
+        Ok((name, nfs))
+    }
+
+    fn count(&self, folder: &Path) -> Result<Usage, String> {
+        match self.counter.count(folder) {
+            Ok(Some(usage)) => Ok(usage),
+            Ok(None) => Err("another file system is mounted there where this process runs; a hostPath volume wants mountPropagation: HostToContainer".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Counts through the eyes of a container what a later mount hides from all others.
+    fn count_beneath(&mut self, holder: &Holder) -> Result<Usage, String> {
+        let root = self.proc_dir.join(holder.pid.to_string()).join("root");
+        let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+        for path in &holder.closed {
+            self.counter.close(inside(path));
+        }
+        self.count(&inside(&holder.point))
+            .map_err(|error| format!("beneath the mount, seen from process {}: {error}", holder.pid))
+    }
+
+    /// Whether what was doubtful is so a moment later.
+    fn is_still_lost(&self, suspect: &Suspect, moment: &Moment) -> bool {
+        moment.mounted(self.pods, &suspect.id.folder()) == Mounted::Nothing
+            && volumes::exists(self.pods_dir, &suspect.id).unwrap_or(true)
+    }
+}
+
+impl Suspect {
+    fn report(self, moment: &Moment) -> Volume {
+        let path = moment.path_of(&self.data_at);
+        let folder = moment.pods_dir.join(self.id.folder());
+        let (data, note) = match self.usage {
+            Ok(usage) => (Some(data(usage)), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let background = moment
+            .mounters
+            .iter()
+            .filter(|mounter| mounter.is_in_background && is_for(mounter, &self.id, path.as_deref()))
+            .map(|mounter| mounter.process.pid)
+            .collect();
+        Volume {
+            pod: lossy(&self.id.pod),
+            volume: lossy(&self.id.name),
+            driver: self.driver,
+            nfs: IsNfs::of(self.nfs),
+            state: self.state,
+            path: shown(path.as_deref().filter(|_| self.state == State::NodeDisk).unwrap_or(&folder)),
+            data,
+            note,
+            holders: self
+                .holders
+                .into_iter()
+                .map(|holder| report::Holder {
+                    pid: holder.pid,
+                    name: holder.name,
+                    path: shown(&holder.point),
+                })
+                .collect(),
+            background,
+        }
+    }
+}
+
+/// Whether a process mounts a volume, at its folder or at the driver's own.
+fn is_for(mounter: &Mounter, id: &VolumeId, data_at: Option<&Path>) -> bool {
+    mounter.is_of_node
+        && (VolumeId::of_target(&mounter.target).as_ref() == Some(id) || data_at == Some(&*mounter.target))
+}
+
+/// Whether somebody waits for the mount of a volume, so that no container runs yet.
+fn is_being_mounted(id: &VolumeId, moment: &Moment) -> bool {
+    moment.mounters.iter().any(|mounter| !mounter.is_in_background && is_for(mounter, id, None))
+}
+
+fn background(mounter: &Mounter) -> Background {
+    let id = VolumeId::of_target(&mounter.target);
+    let is_drivers = || mounter.target.display().to_string().contains(DRIVERS_FOLDER);
+    Background {
+        pid: mounter.process.pid,
+        name: mounter.process.name.clone(),
+        source: mounter.source.clone(),
+        target: shown(&mounter.target),
+        kubernetes: mounter.is_of_node && (id.is_some() || is_drivers()),
+        pod: id.as_ref().map(|id| lossy(&id.pod)),
+        volume: id.as_ref().map(|id| lossy(&id.name)),
+    }
+}
+
+const fn data(usage: Usage) -> Data {
+    let Usage { bytes, files, folders, is_partial } = usage;
+    Data { bytes, files, folders, at_least: is_partial }
+}
+
+fn lossy(name: &std::ffi::OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
