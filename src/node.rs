@@ -103,7 +103,7 @@ impl Node<'_> {
             self.expect_none(&pods_dir)?;
         }
         // After the folders: what a container was started with is mounted by now.
-        let moment = Moment::read(self.proc_dir, &pods)?
+        let moment = Moment::read(self.proc_dir, &pods, &pods_dir)?
             .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
         let look = Look {
             proc_dir: self.proc_dir,

@@ -87,7 +87,7 @@ impl Look<'_> {
         let mut latest = moment;
         if suspects.iter().any(Suspect::is_doubtful) {
             thread::sleep(SECOND_LOOK);
-            if let Some(moment) = Moment::read(self.proc_dir, self.pods)? {
+            if let Some(moment) = Moment::read(self.proc_dir, self.pods, self.pods_dir)? {
                 latest = moment;
             }
             suspects.retain(|suspect| !suspect.is_doubtful() || self.is_still_lost(suspect, &latest));

@@ -13,8 +13,8 @@ use super::{Error, proc_error};
 #[derive(Debug)]
 struct Reference {
     table: MountTable,
-    /// What it calls the folder of Pods.
-    pods_dir: PathBuf,
+    /// What it calls the folder of Pods; never empty.
+    pods_dirs: Vec<PathBuf>,
 }
 
 /// What the node's `/proc` shows at one moment.
@@ -56,13 +56,13 @@ pub(super) enum Mounted {
 }
 
 impl Moment {
-    /// Reads all of it; `None` where the node's mounts do not show the folder of
+    /// Reads all of it; `given` is what this process calls the folder of Pods. `None` where the node's mounts do not show the folder of
     /// Pods.
     ///
     /// # Errors
     ///
     /// When the first process's mounts cannot be read and understood.
-    pub(super) fn read(proc_dir: &Path, pods: &Location) -> Result<Option<Self>, Error> {
+    pub(super) fn read(proc_dir: &Path, pods: &Location, given: &Path) -> Result<Option<Self>, Error> {
         let processes = processes::list(proc_dir).map_err(|source| proc_error(proc_dir, source))?;
         let mut namespaces = processes::namespaces(proc_dir, &processes);
         // What sees kubelet's folder is kubelet's or a driver's. A container could call a
@@ -90,12 +90,13 @@ impl Moment {
             .filter(|namespace| {
                 namespace.processes.iter().any(|process| is_first(process) || process.name == "kubelet")
             })
-            .filter_map(|Namespace { table, .. }| {
-                let pods_dir = table.path_of(pods)?;
-                Some(Reference { table, pods_dir })
-            })
+            .map(|Namespace { table, .. }| Reference { pods_dirs: table.paths_of(pods), table })
+            .filter(|reference| !reference.pods_dirs.is_empty())
             .collect();
-        let Some(pods_dir) = references.first().map(|reference| reference.pods_dir.clone()) else {
+        let mut names = references.iter().flat_map(|reference| &reference.pods_dirs);
+        // The name that was given is the one a person knows, where the node has it too.
+        let Some(pods_dir) = names.clone().find(|name| *name == given).or_else(|| names.next()).cloned()
+        else {
             return Ok(None);
         };
         Ok(Some(Self { pods_dir, mounters, references, holders }))
@@ -105,11 +106,13 @@ impl Moment {
     pub(super) fn mounted(&self, pods: &Location, folder: &Path) -> Mounted {
         let own = pods.join(folder);
         let mut mounted = Mounted::Nothing;
-        for Reference { table, pods_dir } in &self.references {
-            match table.locate(&pods_dir.join(folder)) {
-                Some(location) if location.device != own.device => return Mounted::Elsewhere,
-                Some(location) if location != own => mounted = Mounted::OnDisk(location),
-                _ => {}
+        for Reference { table, pods_dirs } in &self.references {
+            for pods_dir in pods_dirs {
+                match table.locate(&pods_dir.join(folder)) {
+                    Some(location) if location.device != own.device => return Mounted::Elsewhere,
+                    Some(location) if location != own => mounted = Mounted::OnDisk(location),
+                    _ => {}
+                }
             }
         }
         mounted
@@ -117,7 +120,7 @@ impl Moment {
 
     /// What the node calls a folder.
     pub(super) fn path_of(&self, location: &Location) -> Option<PathBuf> {
-        self.references.iter().find_map(|reference| reference.table.path_of(location))
+        self.references.iter().find_map(|reference| reference.table.paths_of(location).into_iter().next())
     }
 
     /// The containers that have mounted a folder or what is in it, as far as it

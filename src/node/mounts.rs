@@ -83,16 +83,19 @@ impl MountTable {
         Some(Location { device: mount.device.clone(), path: mount.root.join(rest) })
     }
 
-    /// What this namespace calls a folder.
-    pub(super) fn path_of(&self, location: &Location) -> Option<PathBuf> {
+    /// Every name that this namespace has for a folder, the shortest first: a bind
+    /// mount gives it another one.
+    pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = self
             .mounts
             .values()
             .filter(|mount| mount.device == location.device)
             .filter_map(|mount| Some(mount.point.join(location.path.strip_prefix(&mount.root).ok()?)))
+            .filter(|path| self.locate(path).as_ref() == Some(location))
             .collect();
-        paths.sort_unstable();
-        paths.into_iter().find(|path| self.locate(path).as_ref() == Some(location))
+        paths.sort_unstable_by(|a, b| (a.as_os_str().len(), a).cmp(&(b.as_os_str().len(), b)));
+        paths.dedup();
+        paths
     }
 
     /// Whether the folder, or one above it, is mounted here.
@@ -219,8 +222,16 @@ mod tests {
         let location = container.locate(Path::new("/host/pods"));
         assert_eq!(location, node.locate(Path::new("/var/lib/kubelet/pods")));
         let location = location.expect("it is there");
-        assert_eq!(node.path_of(&location), Some("/var/lib/kubelet/pods".into()));
+        assert_eq!(node.paths_of(&location), [Path::new("/var/lib/kubelet/pods")]);
         assert!(node.shows(&location) && container.shows(&location));
+    }
+
+    #[test]
+    fn a_bind_mount_gives_a_folder_a_second_name() {
+        let table =
+            MountTable::parse(b"1 0 8:1 / / rw - ext4 d rw\n2 1 8:1 /data/kubelet /kubelet rw - ext4 d rw\n");
+        let location = table.locate(Path::new("/kubelet/pods")).expect("it is there");
+        assert_eq!(table.paths_of(&location), [Path::new("/kubelet/pods"), Path::new("/data/kubelet/pods")]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -141,11 +141,16 @@ impl Cluster {
         cluster
     }
 
+    /// The file that lets a client in as administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
     /// Runs kubectl with `input` on its standard input.
     pub fn kubectl(&self, args: &[&str], input: &str) -> Output {
         let mut child = Command::new(&self.plane.kubectl)
             .arg("--kubeconfig")
-            .arg(self.folder.path().join("kubeconfig"))
+            .arg(self.kubeconfig())
             .args(args)
             .env("HOME", self.folder.path())
             .stdin(Stdio::piped())
