@@ -139,7 +139,8 @@ impl Node<'_> {
 /// Folders that this process must not enter: those where it sees anything else
 /// than the file system of kubelet's own folder.
 fn closed(own: &MountTable, pods: &Location) -> HashSet<PathBuf> {
-    own.mounts().filter(|mount| mount.device != pods.device).map(|mount| mount.point.to_owned()).collect()
+    let is_closed = |point: &PathBuf| own.locate(point).is_none_or(|there| there.device != pods.device);
+    own.mounts().map(|mount| mount.point.clone()).filter(is_closed).collect()
 }
 
 fn proc_error(path: &Path, source: io::Error) -> Error {

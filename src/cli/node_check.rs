@@ -78,7 +78,7 @@ impl Args {
         };
         let node = Node { pods_dir: &self.pods_dir, proc_dir: &self.proc_dir, drivers: policy.drivers() };
         loop {
-            let report = node.check().map_err(unreadable)?;
+            let report = node.check().map_err(|error| unreadable(&error))?;
             self.write(&report)?;
             match self.interval {
                 Some(interval) => thread::sleep(interval),
@@ -100,7 +100,7 @@ impl Args {
     }
 }
 
-fn unreadable(error: Error) -> anyhow::Error {
+fn unreadable(error: &Error) -> anyhow::Error {
     InputError(error.to_string()).into()
 }
 

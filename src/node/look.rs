@@ -22,6 +22,10 @@ use crate::subject::{DriverSetting, Subject};
 /// instant after: what looks lost and holds nothing is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
+/// Why a folder cannot be looked into.
+const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
+a hostPath volume wants mountPropagation: HostToContainer";
+
 /// The step in the path of every folder that kubelet keeps for a CSI driver.
 const DRIVERS_FOLDER: &str = "plugins/kubernetes.io/csi";
 
@@ -96,8 +100,12 @@ impl Look<'_> {
             summary.waiting = all - suspects.len();
         }
         let volumes: Vec<Volume> = suspects.into_iter().map(|suspect| suspect.report(&latest)).collect();
-        let background: Vec<Background> =
-            latest.mounters.iter().filter(|mounter| mounter.is_in_background).map(background).collect();
+        let background: Vec<Background> = latest
+            .mounters
+            .iter()
+            .filter(|mounter| mounter.is_in_background)
+            .map(|mounter| background(mounter, &latest))
+            .collect();
         summary.lost = volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true)).count();
         summary.uncertain = volumes.len() - summary.lost;
         summary.background = background.iter().filter(|process| process.kubernetes).count();
@@ -127,16 +135,21 @@ impl Look<'_> {
             Mounted::Elsewhere => (State::Hidden, folder),
         };
         let holders = moment.holders(&data_at);
-        if state == State::Hidden && holders.is_empty()
-            || state == State::NotMounted && !volumes::exists(self.pods_dir, &id)?
-        {
+        if state == State::Hidden && holders.is_empty() {
+            return Ok(None);
+        }
+        // A driver makes this folder itself; that of kubelet was there when it was listed.
+        if state == State::NotMounted && id.plugin == Plugin::Csi && !volumes::exists(self.pods_dir, &id)? {
             return Ok(None);
         }
         let (driver, nfs) = self.driver(&id)?;
-        let is_mounting = |mounter: &Mounter| is_for(mounter, &id, moment.path_of(&data_at).as_deref());
+        let is_nfs_mount = |mounter: &Mounter| {
+            mounter.process.name.starts_with("mount.nfs")
+                && is_for(mounter, &id, &moment.paths_of(&data_at), moment)
+        };
         let nfs = match nfs {
             // Who mounts it says it.
-            Nfs::Depends if moment.mounters.iter().any(is_mounting) => Nfs::Yes,
+            Nfs::Depends if moment.mounters.iter().any(is_nfs_mount) => Nfs::Yes,
             nfs => nfs,
         };
         // Other drivers may well give a Pod a folder of the node.
@@ -145,7 +158,7 @@ impl Look<'_> {
         }
         let usage = match (state, holders.first()) {
             (State::Hidden, Some(holder)) => self.count_beneath(holder),
-            _ => self.count(&self.pods_dir.join(id.folder())),
+            _ => self.count(&self.pods_dir.join(id.folder()))?,
         };
         let holders = holders.into_iter().cloned().collect();
         Ok(Some(Suspect { id, driver, nfs, state, data_at, usage, holders }))
@@ -159,19 +172,21 @@ impl Look<'_> {
         let name = volumes::csi_driver(self.pods_dir, id).map_err(|error| {
             io::Error::new(error.kind(), format!("who mounts it is unknown: vol_data.json: {error}"))
         })?;
-        // Judged as a volume of that driver would be, of which no more is known here.
-        let csi = CsiSource { driver: Some(name.as_str().into()), ..CsiSource::default() };
-        let spec = Some(Spec { csi: Some(csi), ..Spec::default() });
-        let manifest = Manifest { spec, ..Manifest::default() };
-        let nfs = Subject::of_kind(Kind::PersistentVolume, &manifest, self.drivers).nfs;
+        let nfs = verdict(&name, self.drivers);
         Ok((name, nfs))
     }
 
-    fn count(&self, folder: &Path) -> Result<Usage, String> {
+    /// What lies in a folder, or why that cannot be seen.
+    ///
+    /// # Errors
+    ///
+    /// When the folder is gone.
+    fn count(&self, folder: &Path) -> io::Result<Result<Usage, String>> {
         match self.counter.count(folder) {
-            Ok(Some(usage)) => Ok(usage),
-            Ok(None) => Err("another file system is mounted there where this process runs; a hostPath volume wants mountPropagation: HostToContainer".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Ok(Some(usage)) => Ok(Ok(usage)),
+            Ok(None) => Ok(Err(ANOTHER_MOUNT.to_owned())),
+            Err(error) if volumes::is_absence(&error) => Err(error),
+            Err(error) => Ok(Err(error.to_string())),
         }
     }
 
@@ -182,8 +197,8 @@ impl Look<'_> {
         for path in &holder.closed {
             self.counter.close(inside(path));
         }
-        self.count(&inside(&holder.point))
-            .map_err(|error| format!("beneath the mount, seen from process {}: {error}", holder.pid))
+        let seen = self.count(&inside(&holder.point)).unwrap_or_else(|error| Err(error.to_string()));
+        seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
     }
 
     /// Whether what was doubtful is so a moment later.
@@ -195,7 +210,10 @@ impl Look<'_> {
 
 impl Suspect {
     fn report(self, moment: &Moment) -> Volume {
-        let path = moment.path_of(&self.data_at);
+        let paths = match self.state {
+            State::NodeDisk => moment.paths_of(&self.data_at),
+            State::NotMounted | State::Hidden => Vec::new(),
+        };
         let folder = moment.pods_dir.join(self.id.folder());
         let (data, note) = match self.usage {
             Ok(usage) => (Some(data(usage)), None),
@@ -204,7 +222,7 @@ impl Suspect {
         let background = moment
             .mounters
             .iter()
-            .filter(|mounter| mounter.is_in_background && is_for(mounter, &self.id, path.as_deref()))
+            .filter(|mounter| mounter.is_in_background && is_for(mounter, &self.id, &paths, moment))
             .map(|mounter| mounter.process.pid)
             .collect();
         Volume {
@@ -213,7 +231,7 @@ impl Suspect {
             driver: self.driver,
             nfs: IsNfs::of(self.nfs),
             state: self.state,
-            path: shown(path.as_deref().filter(|_| self.state == State::NodeDisk).unwrap_or(&folder)),
+            path: shown(paths.iter().find(|path| **path != folder).unwrap_or(&folder)),
             data,
             note,
             holders: self
@@ -230,19 +248,31 @@ impl Suspect {
     }
 }
 
+/// Whether a CSI driver's volume is NFS, of which no more is known here than the driver.
+fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
+    let csi = CsiSource { driver: Some(driver.into()), ..CsiSource::default() };
+    let spec = Some(Spec { csi: Some(csi), ..Spec::default() });
+    let manifest = Manifest { spec, ..Manifest::default() };
+    let subject = Subject::of_kind(Kind::PersistentVolume, &manifest, settings);
+    let is_said = subject.driver_setting.is_some_and(|setting| setting.nfs.is_some());
+    // The volume's attributes could say otherwise, and they are not on the node.
+    let may_differ = subject.driver.clues.iter().any(|clue| clue.verdict != subject.nfs);
+    if may_differ && !is_said { Nfs::Depends } else { subject.nfs }
+}
+
 /// Whether a process mounts a volume, at its folder or at the driver's own.
-fn is_for(mounter: &Mounter, id: &VolumeId, data_at: Option<&Path>) -> bool {
+fn is_for(mounter: &Mounter, id: &VolumeId, data_at: &[PathBuf], moment: &Moment) -> bool {
     mounter.is_of_node
-        && (VolumeId::of_target(&mounter.target).as_ref() == Some(id) || data_at == Some(&*mounter.target))
+        && (moment.volume_of(mounter).as_ref() == Some(id) || data_at.contains(&mounter.target))
 }
 
 /// Whether somebody waits for the mount of a volume, so that no container runs yet.
 fn is_being_mounted(id: &VolumeId, moment: &Moment) -> bool {
-    moment.mounters.iter().any(|mounter| !mounter.is_in_background && is_for(mounter, id, None))
+    moment.mounters.iter().any(|mounter| !mounter.is_in_background && is_for(mounter, id, &[], moment))
 }
 
-fn background(mounter: &Mounter) -> Background {
-    let id = VolumeId::of_target(&mounter.target);
+fn background(mounter: &Mounter, moment: &Moment) -> Background {
+    let id = moment.volume_of(mounter);
     let is_drivers = || mounter.target.display().to_string().contains(DRIVERS_FOLDER);
     Background {
         pid: mounter.process.pid,

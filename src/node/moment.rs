@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::mounts::{Location, MountTable};
 use super::processes::{self, Mounter, Namespace, Process};
+use super::volumes::VolumeId;
 use super::{Error, proc_error};
 
 /// A mount table in which kubelet's mounts stand.
@@ -118,9 +119,18 @@ impl Moment {
         mounted
     }
 
-    /// What the node calls a folder.
-    pub(super) fn path_of(&self, location: &Location) -> Option<PathBuf> {
-        self.references.iter().find_map(|reference| reference.table.paths_of(location).into_iter().next())
+    /// What the node calls a folder, the best name first.
+    pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
+        self.references.iter().flat_map(|reference| reference.table.paths_of(location)).collect()
+    }
+
+    /// The volume that a process mounts, if it is one.
+    pub(super) fn volume_of(&self, mounter: &Mounter) -> Option<VolumeId> {
+        let names = self.references.iter().flat_map(|reference| &reference.pods_dirs);
+        names
+            .filter_map(|pods_dir| VolumeId::of_path(mounter.target.strip_prefix(pods_dir).ok()?))
+            .next()
+            .or_else(|| VolumeId::of_target(&mounter.target))
     }
 
     /// The containers that have mounted a folder or what is in it, as far as it

@@ -80,7 +80,7 @@ impl MountTable {
             }
         }
         let rest = path.strip_prefix(&mount.point).ok()?;
-        Some(Location { device: mount.device.clone(), path: mount.root.join(rest) })
+        Some(Location { device: mount.device.clone(), path: joined(&mount.root, rest) })
     }
 
     /// Every name that this namespace has for a folder, the shortest first: a bind
@@ -90,7 +90,7 @@ impl MountTable {
             .mounts
             .values()
             .filter(|mount| mount.device == location.device)
-            .filter_map(|mount| Some(mount.point.join(location.path.strip_prefix(&mount.root).ok()?)))
+            .filter_map(|mount| Some(joined(&mount.point, location.path.strip_prefix(&mount.root).ok()?)))
             .filter(|path| self.locate(path).as_ref() == Some(location))
             .collect();
         paths.sort_unstable_by(|a, b| (a.as_os_str().len(), a).cmp(&(b.as_os_str().len(), b)));
@@ -165,6 +165,11 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// As [`Path::join`], but nothing joined adds no slash.
+fn joined(base: &Path, rest: &Path) -> PathBuf {
+    if rest.as_os_str().is_empty() { base.to_owned() } else { base.join(rest) }
+}
+
 fn path(bytes: Vec<u8>) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
@@ -178,8 +183,8 @@ mod tests {
         Some((device, path.display().to_string()))
     }
 
-    fn at(device: &str, path: &str) -> Option<(String, String)> {
-        Some((device.to_owned(), path.to_owned()))
+    fn at(device: &str, path: &str) -> (String, String) {
+        (device.to_owned(), path.to_owned())
     }
 
     const NODE: &[u8] = b"25 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw
@@ -191,9 +196,9 @@ mod tests {
     fn a_path_leads_into_what_is_mounted_there() {
         let table = MountTable::parse(NODE);
         let folder = "/var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/pv";
-        assert_eq!(located(&table, folder), at("0:50", "/"));
-        assert_eq!(located(&table, &format!("{folder}/a")), at("0:50", "/a"));
-        assert_eq!(located(&table, &format!("{folder}x")), at("8:1", &format!("{folder}x")));
+        assert_eq!(located(&table, folder), Some(at("0:50", "/")));
+        assert_eq!(located(&table, &format!("{folder}/a")), Some(at("0:50", "/a")));
+        assert_eq!(located(&table, &format!("{folder}x")), Some(at("8:1", &format!("{folder}x"))));
         assert_eq!(table.malformed, 0);
     }
 
@@ -202,7 +207,7 @@ mod tests {
         let table = MountTable::parse(
             b"1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 / /a rw - nfs s rw\n3 2 8:1 /b /a rw - ext4 d rw\n",
         );
-        assert_eq!(located(&table, "/a/x"), at("8:1", "/b/x"));
+        assert_eq!(located(&table, "/a/x"), Some(at("8:1", "/b/x")));
     }
 
     #[test]
@@ -210,7 +215,7 @@ mod tests {
         let table = MountTable::parse(
             b"1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 / /a/b rw - nfs s rw\n3 1 8:2 / /a rw - ext4 e rw\n",
         );
-        assert_eq!(located(&table, "/a/b"), at("8:2", "/b"));
+        assert_eq!(located(&table, "/a/b"), Some(at("8:2", "/b")));
     }
 
     #[test]
@@ -241,7 +246,7 @@ mod tests {
         );
         let point = path(b"/a\nb\\c#\t\\9\xff".to_vec());
         assert_eq!(table.locate(&point), Some(Location { device: "0:9".to_owned(), path: "/r s".into() }));
-        assert_eq!(located(&table, "/d"), at("0:8", "/gone"));
+        assert_eq!(located(&table, "/d"), Some(at("0:8", "/gone")));
     }
 
     #[test]
@@ -250,7 +255,7 @@ mod tests {
             b"1 0 8:1 / / rw - ext4 d rw\nnonsense\n\n1 2 3\n7 7 8:1 / /x rw - ext4 d rw\n",
         );
         assert_eq!(table.malformed, 2);
-        assert_eq!(located(&table, "/x"), at("8:1", "/x"));
+        assert_eq!(located(&table, "/x"), Some(at("8:1", "/x")));
     }
 
     #[test]

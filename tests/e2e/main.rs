@@ -27,11 +27,13 @@ mod commands;
 mod component;
 mod guard;
 mod mount_nfs;
+mod node_check;
 mod objects;
 mod parity;
 mod policy;
 mod program;
 mod readers;
+mod schema;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -44,6 +46,7 @@ fn main() {
     trials.extend(policy::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
+    trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     libtest_mimic::run(&arguments, trials).exit();

@@ -5,6 +5,7 @@ mod before;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -17,12 +18,14 @@ pub type Act = fn(&mut Machine);
 
 /// Every act, by the name of its test.
 pub const ACTS: &[(&str, Act)] = &[
-    ("without_the_guard_pods_run_and_write_to_the_nodes_disk", before::pods_write_to_the_disk),
-    ("node_check_finds_every_one_of_them", before::node_check_finds_them),
+    ("without_the_guard_the_pod_runs_and_writes_to_the_nodes_disk", before::the_pod_writes_to_the_disk),
+    ("node_check_finds_it_when_no_mount_nfs_is_left", before::node_check_finds_it),
+    ("every_other_form_of_bg_does_the_same", before::other_forms),
     ("without_retry_a_mount_lingers_and_node_check_names_it", before::a_mount_lingers),
     ("node_check_finds_them_from_a_pod_with_read_only_mounts", before::node_check_in_a_pod),
     ("node_check_sees_what_a_later_mount_hides", before::a_later_mount_hides),
-    ("the_pod_of_an_honest_mount_runs_and_is_no_finding", before::a_healthy_mount),
+    ("what_node_check_advises_saves_the_files", before::the_files_are_saved),
+    ("the_pod_of_a_mounted_volume_is_no_finding", after::a_mounted_volume),
     ("with_both_webhooks_the_same_manifests_wait_for_the_share", after::pods_wait),
     ("with_the_validating_webhook_the_same_manifests_are_refused", after::manifests_are_refused),
     ("an_old_volume_still_binds_and_check_names_it", after::an_old_volume),
@@ -142,6 +145,13 @@ pub fn is_mounted(folder: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
     let folder = folder.display().to_string();
     mounts.lines().any(|line| line.split(' ').nth(4) == Some(&folder))
+}
+
+/// Mounts a healthy file system on a folder.
+pub fn mount_tmpfs(folder: &Path) {
+    let status =
+        Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).status().expect("mount runs");
+    assert!(status.success());
 }
 
 /// What node-check says, and its exit code.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -40,7 +40,6 @@ const FOLDERS: &[&str] = &[
     "/var/log/pods",
     "/var/log/containers",
     "/run/netns",
-    "/etc/cni",
 ];
 
 /// What the inner program is told.
@@ -229,7 +228,7 @@ fn processes_in(pid_namespace: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").expect("/proc").filter_map(|entry| Some(entry.ok()?.path()));
     processes
         .filter(|process| {
-            fs::read_link(process.join("ns/pid")).is_ok_and(|link| link == PathBuf::from(pid_namespace))
+            fs::read_link(process.join("ns/pid")).is_ok_and(|link| link == Path::new(pid_namespace))
         })
         .map(|process| {
             let command = fs::read(process.join("cmdline")).unwrap_or_default();

@@ -51,14 +51,14 @@ impl Machine {
 
     /// The ends of the logs, for a failed test.
     pub fn logs(&self) -> String {
-        ["kubelet.log", "containerd.log"]
-            .iter()
-            .map(|name| {
-                let text = fs::read_to_string(self.folder.join(name)).unwrap_or_default();
-                let lines: Vec<&str> = text.lines().collect();
-                format!("{name}:\n{}\n", lines[lines.len().saturating_sub(25)..].join("\n"))
-            })
-            .collect()
+        let mut ends = String::new();
+        for name in ["kubelet.log", "containerd.log"] {
+            let text = fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            ends.push_str(&lines[lines.len().saturating_sub(25)..].join("\n"));
+            ends.push('\n');
+        }
+        ends
     }
 
     /// An object as it is stored.

@@ -30,7 +30,15 @@ enum Part {
     /// Text for readers, as Markdown.
     Prose(String),
     /// A command and what it said.
-    Console { command: String, output: String, is_pictured: bool },
+    Console { command: String, output: String, shown: Shown },
+}
+
+/// Where a command is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    OnThePage,
+    InThePicture,
+    InBoth,
 }
 
 /// A page under way.
@@ -73,17 +81,22 @@ impl Page {
 
     /// Runs a command, and adds it with what it said. Gives the exit code, too.
     pub fn show(&mut self, command: &str) -> (String, i32) {
-        self.add(command, false)
+        self.add(command, Shown::OnThePage)
     }
 
     /// As [`Self::show`], and it is in the picture.
     pub fn picture_too(&mut self, command: &str) -> (String, i32) {
-        self.add(command, true)
+        self.add(command, Shown::InBoth)
     }
 
-    fn add(&mut self, command: &str, is_pictured: bool) -> (String, i32) {
+    /// As [`Self::show`], but only in the picture.
+    pub fn picture_only(&mut self, command: &str) -> (String, i32) {
+        self.add(command, Shown::InThePicture)
+    }
+
+    fn add(&mut self, command: &str, shown: Shown) -> (String, i32) {
         let (output, code) = self.run(command);
-        self.parts.push(Part::Console { command: command.to_owned(), output: output.clone(), is_pictured });
+        self.parts.push(Part::Console { command: command.to_owned(), output: output.clone(), shown });
         (output, code)
     }
 
@@ -109,6 +122,7 @@ impl Page {
                     is_open = false;
                     let _ = write!(page, "\n{}\n", text.trim());
                 }
+                Part::Console { shown: Shown::InThePicture, .. } => {}
                 Part::Console { command, output, .. } => {
                     page.push_str(if is_open { "" } else { "\n```console\n" });
                     is_open = true;
@@ -127,10 +141,11 @@ impl Page {
     pub fn picture(&self) -> String {
         let mut lines: Vec<(bool, String)> = Vec::new();
         for part in &self.parts {
-            if let Part::Console { command, output, is_pictured: true } = part {
-                lines.push((true, format!("$ {command}")));
+            if let Part::Console { command, output, shown: Shown::InThePicture | Shown::InBoth } = part {
+                lines.extend(folded(&format!("$ {command}")).into_iter().map(|line| (true, line)));
                 let output = without_numbers(output);
                 lines.extend(output.lines().flat_map(folded).map(|line| (false, line)));
+                lines.push((false, String::new()));
             }
         }
         svg(&lines)
@@ -140,13 +155,17 @@ impl Page {
 /// Columns of the picture.
 const COLUMNS: usize = 108;
 
-/// A line in as many pieces as it takes.
+/// A line in as many as it takes, broken at blanks where there are any.
 fn folded(line: &str) -> Vec<String> {
-    let characters: Vec<char> = line.chars().collect();
-    if characters.is_empty() {
-        return vec![String::new()];
+    let mut lines = vec![String::new()];
+    for word in line.split_inclusive(' ') {
+        let last = lines.last().expect("a line");
+        if !last.is_empty() && last.chars().count() + word.trim_end().chars().count() > COLUMNS {
+            lines.push("  ".to_owned());
+        }
+        lines.last_mut().expect("a line").push_str(word);
     }
-    characters.chunks(COLUMNS).map(|piece| piece.iter().collect()).collect()
+    lines
 }
 
 fn svg(lines: &[(bool, String)]) -> String {
@@ -156,7 +175,7 @@ fn svg(lines: &[(bool, String)]) -> String {
          font-family=\"ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"13\">\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#0d1117\"/>\n"
     );
-    for (index, (is_command, line)) in lines.iter().enumerate() {
+    for (index, (is_command, line)) in lines.iter().enumerate().filter(|(_, (_, line))| !line.is_empty()) {
         let line = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         let colour = if *is_command { "#7ee787" } else { "#c9d1d9" };
         let _ = writeln!(

@@ -49,15 +49,8 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
     if volume.nfs != IsNfs::Known(true) {
         writeln!(out, "  whether this driver mounts NFS cannot be told from here: this may be as it should")?;
     }
-    let (beneath, what) = match volume.state {
-        State::Hidden => (" beneath the mount", "hidden"),
-        _ => ("", "written"),
-    };
-    writeln!(
-        out,
-        "  on the node's own disk{beneath}, and nowhere else: {}",
-        amount(volume.data.as_ref(), what)
-    )?;
+    let beneath = if volume.state == State::Hidden { " beneath the mount" } else { "" };
+    writeln!(out, "  on the node's own disk{beneath}{}", amount(volume.data.as_ref()))?;
     writeln!(out, "  {}", plain(&volume.path))?;
     if let Some(note) = &volume.note {
         writeln!(out, "  {}", plain(note))?;
@@ -77,20 +70,18 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
     writeln!(out)
 }
 
-fn amount(data: Option<&Data>, what: &str) -> String {
+fn amount(data: Option<&Data>) -> String {
     match data {
-        None => "how much is unknown".to_owned(),
-        Some(Data { files: 0, folders: 0, at_least: false, .. }) => format!("nothing {what} so far"),
-        Some(data) => {
-            let at_least = if data.at_least { "at least " } else { "" };
-            format!(
-                "{at_least}{} byte{} in {} file{}",
-                data.bytes,
-                plural(data.bytes),
-                data.files,
-                plural(data.files)
-            )
-        }
+        None => ": how much cannot be seen".to_owned(),
+        Some(Data { files: 0, folders: 0, at_least: false, .. }) => ": nothing so far".to_owned(),
+        Some(data) => format!(
+            ", and nowhere else: {}{} byte{} in {} file{}",
+            if data.at_least { "at least " } else { "" },
+            data.bytes,
+            plural(data.bytes),
+            data.files,
+            plural(data.files)
+        ),
     }
 }
 
@@ -117,17 +108,24 @@ fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
     if !report.has_findings() {
         return Ok(());
     }
+    let kill = "End the processes in the background with kill, so that no mount hides the files.";
+    let steps = [
+        Some(kill).filter(|_| report.summary.background > 0),
+        Some("Copy the files: cp -a FOLDER/. /a/safe/place/ (hidden ones: /proc/PROCESS/root/PATH/.)"),
+        Some("Put fg in the place of bg in the PersistentVolume and its class: nfs-mount-guard fix"),
+        Some(
+            "Delete the Pod. It hangs while files are in its folder: move what is left of them, do not
+     force it. The next Pod waits for the share.",
+        ),
+        Some("Bring the files to the share."),
+    ];
+    writeln!(out, "Do not delete the Pod, its folder or the node yet: these files are nowhere else.")?;
+    for (index, step) in steps.into_iter().flatten().enumerate() {
+        writeln!(out, "  {}. {step}", index + 1)?;
+    }
     writeln!(
         out,
-        "\
-Do not delete the Pod, its folder or the node, and do not restart the Pod: these files are nowhere else.
-  1. End the background processes above (kill PID), so that no mount hides the files.
-  2. Which Pod it is: kubectl get pods -A -o custom-columns=NS:.metadata.namespace,POD:.metadata.name,UID:.metadata.uid
-     Stop what writes in it.
-  3. Copy the files away: cp -a FOLDER/. /a/safe/place/ (hidden ones: /proc/PID/root/PATH/. of the process that uses them).
-  4. Put fg in the place of bg in the volume and its class (nfs-mount-guard fix), then delete the Pod. It hangs
-     while files are in the folder: move them away, do not force it.
-  5. When the new Pod has the share mounted, bring the files there.
+        "Names of Pods: kubectl get pods -A -o custom-columns=NS:.metadata.namespace,POD:.metadata.name,UID:.metadata.uid
 "
     )
 }
@@ -136,7 +134,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
     let summary = &report.summary;
     write!(
         out,
-        "{}: {} Pod{}, {} volume{} of kubelet's NFS and of CSI drivers, {} mounted, {} lost, {} uncertain, {} being mounted, {} process{} in the background",
+        "{}: {} Pod{}, {} volume{} that may be NFS: {} mounted, {} lost",
         plain(&report.pods_dir),
         summary.pods,
         plural(summary.pods as u64),
@@ -144,13 +142,16 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         plural(summary.volumes as u64),
         summary.mounted,
         summary.lost,
-        summary.uncertain,
-        summary.waiting,
-        summary.background,
-        if summary.background == 1 { "" } else { "es" },
     )?;
-    if !report.errors.is_empty() {
-        write!(out, ", {} unreadable", report.errors.len())?;
+    for (count, what) in [
+        (summary.uncertain, "perhaps lost"),
+        (summary.waiting, "being mounted"),
+        (summary.background, "mounted in the background"),
+        (report.errors.len(), "unreadable"),
+    ] {
+        if count > 0 {
+            write!(out, ", {count} {what}")?;
+        }
     }
     writeln!(out)
 }

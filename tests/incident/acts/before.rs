@@ -3,36 +3,25 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{
-    Case, bind, cases, events, folder, is_mounted, node_check, pod, reported, store_all, store_bound,
+    Case, bind, cases, events, folder, is_mounted, mount_tmpfs, node_check, reported, store_all,
     wait_until_ready,
 };
 use crate::machine::{Machine, wait};
 use crate::objects::{documents, nfs_volume};
 
-/// The prefix of this act's objects.
-const PREFIX: &str = "before";
+/// The volume's folder, as the page calls it.
+const FOLDER: &str = "/var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs/lost";
 
-pub(super) fn pods_write_to_the_disk(machine: &mut Machine) {
-    store_all(machine, &cases(PREFIX));
-    show_the_loss(machine);
-    for Case { name, .. } in cases(PREFIX) {
-        wait_until_ready(machine, &name);
-        let warnings: Vec<_> =
-            events(machine, &name).into_iter().filter(|[kind, ..]| kind != "Normal").collect();
-        assert!(warnings.is_empty(), "{name}: {warnings:?}");
-        let folder = folder(machine, &name);
-        let written = fs::read_to_string(folder.join("hello")).unwrap_or_default();
-        assert_eq!(written, "hello\n", "{}", folder.display());
-        assert!(!is_mounted(&folder), "{name}");
-    }
+/// What one small file amounts to.
+fn one_file() -> Value {
+    json!({"bytes": 6, "files": 1, "folders": 0, "atLeast": false})
 }
 
-fn show_the_loss(machine: &mut Machine) {
+pub(super) fn the_pod_writes_to_the_disk(machine: &mut Machine) {
     machine.page.say("## Without the guard");
     machine.page.show("cat volume.yaml");
     machine.page.show("kubectl apply -f volume.yaml");
@@ -49,46 +38,59 @@ fn show_the_loss(machine: &mut Machine) {
     machine.page.say("What it writes is on the node's own disk, for nothing is mounted:");
     let uid = machine.get("pod", "lost")["metadata"]["uid"].as_str().expect("a uid").to_owned();
     machine.page.set("uid", &uid);
-    let (list, _) = machine.page.picture_too("ls /var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs/lost");
+    let (list, _) = machine.page.picture_too(&format!("ls {FOLDER}"));
     assert_eq!(list, "hello\n");
-    let (said, code) =
-        machine.page.picture_too("mountpoint /var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs/lost");
+    let (said, code) = machine.page.picture_too(&format!("mountpoint {FOLDER}"));
     assert!(code != 0 && said.contains("is not a mountpoint"), "{said}");
+    is_lost(machine, "lost");
 }
 
-pub(super) fn node_check_finds_them(machine: &mut Machine) {
-    let names: Vec<String> =
-        cases(PREFIX).into_iter().map(|case| case.name).chain(["lost".to_owned()]).collect();
-    // A process list is no sure sign: with retry=0 mount.nfs gives up, and nothing is left of it.
-    wait("mount.nfs has given up", || {
-        let (report, code) = node_check(machine);
-        assert_eq!(code, 1, "{report:#}");
-        for name in &names {
-            let volume = reported(&report, name).unwrap_or_else(|| panic!("no {name} in {report:#}"));
-            let uid = machine.get("pod", name)["metadata"]["uid"].clone();
-            assert_eq!(volume["pod"], uid, "{volume:#}");
-            assert_eq!(volume["state"], "not-mounted", "{volume:#}");
-            assert_eq!(volume["data"], json!({"bytes": 6, "files": 1, "folders": 0, "atLeast": false}));
-            assert_eq!(volume["path"], folder(machine, name).display().to_string());
-            assert_eq!(volume["holders"][0]["path"], "/data", "{volume:#}");
-        }
-        assert_eq!(report["summary"]["lost"], names.len(), "{report:#}");
-        report["background"] == json!([])
-    });
-    for Case { name, .. } in cases(PREFIX) {
-        machine.cluster.must(&["delete", "pod", &name, "--force", "--wait=false"], "");
-        forget(machine, &name);
-    }
-    machine.page.say(
-        "`node-check`, on the node, finds it; by now there is no mount.nfs any more that could give it away:",
+/// Checks that a Pod runs, that nothing warns, and where its data is.
+fn is_lost(machine: &Machine, name: &str) {
+    wait_until_ready(machine, name);
+    let warnings: Vec<_> = events(machine, name).into_iter().filter(|[kind, ..]| kind != "Normal").collect();
+    assert!(warnings.is_empty(), "{name}: {warnings:?}");
+    let folder = folder(machine, name);
+    let written = fs::read_to_string(folder.join("hello")).unwrap_or_default();
+    assert_eq!(written, "hello\n", "{}", folder.display());
+    assert!(!is_mounted(&folder), "{name}");
+}
+
+/// Checks that node-check names a volume whose Pod has written one file.
+fn is_found(machine: &Machine, name: &str) {
+    let (report, code) = node_check(machine);
+    let volume = reported(&report, name).unwrap_or_else(|| panic!("no {name} in {report:#}"));
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(volume["pod"], machine.get("pod", name)["metadata"]["uid"], "{volume:#}");
+    assert_eq!(
+        (&volume["driver"], &volume["nfs"]),
+        (&json!("kubernetes.io/nfs"), &json!(true)),
+        "{volume:#}"
     );
-    let (said, code) = machine.page.picture_too("nfs-mount-guard node-check");
-    assert!(code == 1 && said.contains("6 bytes in 1 file"), "{said}");
+    assert_eq!((&volume["state"], &volume["data"]), (&json!("not-mounted"), &one_file()), "{volume:#}");
+    assert_eq!(volume["path"], folder(machine, name).display().to_string());
+    assert_eq!(volume["holders"][0]["path"], "/data", "{volume:#}");
 }
 
-/// Clears away what a forced deletion leaves, which is all of it.
-fn forget(machine: &Machine, name: &str) {
-    let _ = (machine, name);
+pub(super) fn node_check_finds_it(machine: &mut Machine) {
+    is_found(machine, "lost");
+    // A list of processes is no sure sign: with retry=0 mount.nfs gives up.
+    wait("mount.nfs has given up", || node_check(machine).0["background"] == json!([]));
+    is_found(machine, "lost");
+    machine
+        .page
+        .say("By now no mount.nfs is left that could give it away. On the node, `node-check` finds it:");
+    let (said, code) = machine.page.show("nfs-mount-guard node-check");
+    assert!(code == 1 && said.contains("6 bytes in 1 file"), "{said}");
+    machine.page.picture_only("nfs-mount-guard node-check | head -n 4");
+}
+
+pub(super) fn other_forms(machine: &mut Machine) {
+    store_all(machine, &cases("before"));
+    for Case { name, .. } in cases("before") {
+        is_lost(machine, &name);
+        is_found(machine, &name);
+    }
 }
 
 pub(super) fn a_mount_lingers(machine: &mut Machine) {
@@ -108,8 +110,8 @@ pub(super) fn a_mount_lingers(machine: &mut Machine) {
     assert_eq!(process["volume"], "lingers");
     let stat = fs::read_to_string(format!("/proc/{}/stat", process["pid"])).expect("it is still there");
     assert!(stat.contains("(mount.nfs) ") && stat.split(' ').nth(3) == Some("1"), "{stat}");
-    machine.page.say("Without `retry=0` a mount.nfs stays, for seven days; it mounts when the server is back, and then what was written is hidden:");
-    machine.page.show("nfs-mount-guard node-check | grep -A 6 'volume lingers'");
+    machine.page.say("Without `retry=0` a mount.nfs goes on for a week. It mounts when the server is back:");
+    machine.page.show("nfs-mount-guard node-check | grep -A 4 'volume lingers'");
     kill(process);
     wait("mount.nfs is gone", || node_check(machine).0["background"] == json!([]));
 }
@@ -147,7 +149,7 @@ pub(super) fn node_check_in_a_pod(machine: &mut Machine) {
         let namespace = pod["metadata"]["namespace"].as_str().expect("a namespace");
         let output = machine.cluster.kubectl(&["logs", "-n", namespace, "node-check"], "");
         log = String::from_utf8_lossy(&output.stdout).into_owned();
-        log.contains("in the background\n")
+        log.contains(" lost")
     });
     for volume in expected {
         for text in ["pod", "path", "volume"] {
@@ -164,47 +166,65 @@ pub(super) fn a_later_mount_hides(machine: &mut Machine) {
     let (report, code) = node_check(machine);
     let volume = reported(&report, "lost").unwrap_or_else(|| panic!("{report:#}"));
     assert_eq!((&volume["state"], code), (&json!("hidden"), 1), "{volume:#}");
-    assert_eq!(volume["data"], json!({"bytes": 6, "files": 1, "folders": 0, "atLeast": false}), "{volume:#}");
+    assert_eq!(volume["data"], one_file(), "{volume:#}");
     assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 0, "it hides what was written");
-    machine.page.say("Should the mount succeed later (here a tmpfs stands for the share), the node's folder looks fine and is empty. The Pod still writes beneath:");
-    machine.page.show("ls /var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs/lost");
+    machine.page.say(
+        "Should the mount succeed later, the node's folder looks as it should, and what was written is hidden. Here a \
+         tmpfs stands for the share:",
+    );
+    machine.page.show(&format!("mountpoint {FOLDER}"));
+    machine.page.show(&format!("ls {FOLDER}"));
     machine.page.show("nfs-mount-guard node-check | grep -A 3 'volume lost'");
     let status = Command::new("umount").arg(&folder).status().expect("umount runs");
     assert!(status.success());
 }
 
-fn mount_tmpfs(folder: &Path) {
-    let status =
-        Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).status().expect("mount runs");
-    assert!(status.success());
+/// Does what node-check advises.
+pub(super) fn the_files_are_saved(machine: &mut Machine) {
+    let names: Vec<String> = cases("before")
+        .into_iter()
+        .map(|case| case.name)
+        .chain(["lingers".to_owned(), "lost".to_owned()])
+        .collect();
+    machine.page.say(
+        "A Pod that is deleted hangs, and its files stay where they are: kubelet removes no folder that holds \
+         anything. So they can be saved:",
+    );
+    let folders: Vec<_> = names.iter().map(|name| folder(machine, name)).collect();
+    machine.page.show("kubectl delete pod lost --wait=false");
+    for name in names.iter().filter(|name| *name != "lost") {
+        machine.cluster.must(&["delete", "pod", name, "--wait=false"], "");
+    }
+    // As long as it takes kubelet to end the containers, and to fail.
+    wait("the containers have ended", || {
+        let (report, _) = node_check(machine);
+        names.iter().all(|name| reported(&report, name).is_some_and(|volume| volume["holders"] == json!([])))
+    });
+    for (name, folder) in names.iter().zip(&folders) {
+        is_found_without_its_pod(machine, name);
+        assert!(folder.join("hello").exists(), "{}", folder.display());
+    }
+    machine.page.show("kubectl get pod lost -o name");
+    machine.page.show(&format!("ls {FOLDER}"));
+    machine.page.show(&format!("mkdir saved && mv {FOLDER}/* saved/ && ls saved"));
+    for folder in &folders {
+        let _ = fs::remove_file(folder.join("hello"));
+    }
+    for name in &names {
+        wait(&format!("{name} is gone"), || {
+            !machine.cluster.kubectl(&["get", "pod", name], "").status.success()
+        });
+    }
+    machine.page.say("and then it goes:");
+    machine.page.show("kubectl get pod lost");
+    assert_eq!(machine.page.run("cat saved/hello").0, "hello\n");
+    let (report, code) = node_check(machine);
+    assert_eq!((code, &report["volumes"]), (0, &json!([])), "{report:#}");
 }
 
-pub(super) fn a_healthy_mount(machine: &mut Machine) {
-    let options = ["fg", "hard", "nolock", "vers=3", "retry=0"];
-    let case = Case { name: "healthy".to_owned(), volume: nfs_volume("healthy", &options) };
-    store_bound(&machine.cluster, &case);
-    let mut object = pod("healthy");
-    object["spec"].as_object_mut().expect("a spec").remove("nodeName");
-    machine.cluster.must(&["create", "-f", "-"], &object.to_string());
-    // Mounted before kubelet hears of the Pod, which then finds it done.
-    let folder = folder(machine, "healthy");
-    fs::create_dir_all(&folder).expect("a folder");
-    mount_tmpfs(&folder);
-    let binding = json!({
-        "apiVersion": "v1",
-        "kind": "Binding",
-        "metadata": {"name": "healthy"},
-        "target": {"apiVersion": "v1", "kind": "Node", "name": "n1"},
-    });
-    machine.cluster.must(
-        &["create", "--raw", "/api/v1/namespaces/default/pods/healthy/binding", "-f", "-"],
-        &binding.to_string(),
-    );
-    wait_until_ready(machine, "healthy");
-    assert!(is_mounted(&folder) && folder.join("hello").exists());
-    let (report, _) = node_check(machine);
-    assert!(reported(&report, "healthy").is_none(), "{report:#}");
-    assert_eq!(report["summary"]["mounted"], 1, "{report:#}");
-    let deadline = Instant::now() + Duration::from_secs(1);
-    assert!(Instant::now() < deadline);
+/// Checks that the volume of a Pod that is being deleted is still reported.
+fn is_found_without_its_pod(machine: &Machine, name: &str) {
+    let (report, code) = node_check(machine);
+    let volume = reported(&report, name).unwrap_or_else(|| panic!("no {name} in {report:#}"));
+    assert_eq!((code, &volume["data"]), (1, &one_file()), "{volume:#}");
 }
