@@ -109,6 +109,10 @@ fn run() -> Result<&'static Result<Run, String>, Missing> {
 }
 
 fn needs() -> Result<(), Missing> {
+    let refused = |reason: String| Missing { reason, installable: false };
+    if !is_root() {
+        return Err(refused("only root may make namespaces, cgroups and mounts".to_owned()));
+    }
     control_plane()?;
     binary("kubelet")?;
     for (program, package) in [
@@ -121,10 +125,6 @@ fn needs() -> Result<(), Missing> {
         ("setpriv", "util-linux"),
     ] {
         on_path(program, package)?;
-    }
-    let refused = |reason: String| Missing { reason, installable: false };
-    if !is_root() {
-        return Err(refused("only root may make namespaces, cgroups and mounts".to_owned()));
     }
     let probe = Command::new("unshare")
         .args(["-m", "-p", "-n", "-C", "-f", "--kill-child", "--mount-proc", "sh", "-c"])

@@ -139,25 +139,27 @@ fn start_kubelet(folder: &Path, cluster: &Cluster) -> Process {
 fn import_images(folder: &Path) {
     let busybox = on_path("busybox", "busybox-static").expect("it was there outside");
     let root = folder.join("busybox-image");
-    fs::create_dir_all(root.join("bin")).expect("a folder");
-    fs::copy(busybox, root.join("bin/busybox")).expect("busybox");
+    copy_program(&busybox, &root, "bin/busybox");
     for tool in ["sh", "sleep"] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(tool)).expect("a link");
     }
     import_image(folder, &root, &["localhost/pause:1", "localhost/busybox:1"], &["/bin/sleep", "86400"]);
-
     let root = folder.join("guard-image");
-    let linked = Command::new("ldd").arg(program()).output().expect("ldd runs");
-    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
-    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from);
-    for library in libraries {
-        let copy = root.join(library.strip_prefix("/").expect("an absolute path"));
-        fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
-        fs::copy(&library, copy).expect("a library");
-    }
-    fs::create_dir_all(&root).expect("a folder");
-    fs::copy(program(), root.join("nfs-mount-guard")).expect("the program");
+    copy_program(&program(), &root, "nfs-mount-guard");
     import_image(folder, &root, &["localhost/nfs-mount-guard:1"], &["/nfs-mount-guard"]);
+}
+
+/// Copies a program into a root file system, with the libraries it is linked to.
+fn copy_program(program: &Path, root: &Path, name: &str) {
+    let linked = Command::new("ldd").arg(program).output().expect("ldd runs");
+    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new);
+    let copies = libraries.map(|library| (library, library.strip_prefix("/").expect("an absolute path")));
+    for (from, to) in copies.chain([(program, Path::new(name))]) {
+        let to = root.join(to);
+        fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+        fs::copy(from, to).expect("a copy");
+    }
 }
 
 fn import_image(folder: &Path, root: &Path, names: &[&str], entrypoint: &[&str]) {
