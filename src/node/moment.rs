@@ -128,8 +128,8 @@ impl Moment {
     pub(super) fn volume_of(&self, mounter: &Mounter) -> Option<VolumeId> {
         let names = self.references.iter().flat_map(|reference| &reference.pods_dirs);
         names
-            .filter_map(|pods_dir| VolumeId::of_path(mounter.target.strip_prefix(pods_dir).ok()?))
-            .next()
+            .flat_map(|pods_dir| mounter.target.strip_prefix(pods_dir))
+            .find_map(VolumeId::of_path)
             .or_else(|| VolumeId::of_target(&mounter.target))
     }
 

@@ -54,6 +54,7 @@ pub fn control_plane() -> Result<ControlPlane, Missing> {
     })
 }
 
+/// Finds what `tests/components/build` makes.
 pub fn binary(name: &str) -> Result<PathBuf, Missing> {
     if let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS") {
         let path = Path::new(&assets).join(name);

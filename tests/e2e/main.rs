@@ -20,18 +20,24 @@
 )]
 
 mod apiserver;
+mod authority;
+mod caller;
 mod check;
 mod client;
+mod client_certificate;
 mod cluster;
 mod commands;
 mod component;
+mod docs;
 mod guard;
+mod install;
 mod mount_nfs;
 mod node_check;
 mod objects;
 mod parity;
 mod policy;
 mod program;
+mod proxy;
 mod readers;
 mod schema;
 
@@ -49,5 +55,9 @@ fn main() {
     trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
+    trials.extend(caller::trials());
+    trials.extend(authority::trials());
+    trials.extend(install::trials());
+    trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
