@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::caller;
+use crate::client_certificate;
 use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
 use crate::objects;
@@ -108,7 +108,10 @@ impl Cluster {
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
                 "--endpoint-reconciler-type=none".to_owned(),
-                format!("--admission-control-config-file={}", caller::write_configuration(folder.path())),
+                format!(
+                    "--admission-control-config-file={}",
+                    client_certificate::write_configuration(folder.path())
+                ),
             ]),
             &folder.path().join("apiserver.log"),
         );
@@ -150,7 +153,7 @@ impl Cluster {
     /// The authority of the certificate with which the API server calls, in a
     /// PEM file. The certificate's common name is `kube-apiserver`.
     pub fn caller_authority(&self) -> PathBuf {
-        self.folder.path().join(caller::AUTHORITY)
+        self.folder.path().join(client_certificate::AUTHORITY)
     }
 
     /// What kubelet gives a Pod of the service account `nfs-mount-guard` of a

@@ -24,6 +24,7 @@ mod authority;
 mod caller;
 mod check;
 mod client;
+mod client_certificate;
 mod cluster;
 mod commands;
 mod component;
@@ -31,12 +32,14 @@ mod docs;
 mod guard;
 mod install;
 mod mount_nfs;
+mod node_check;
 mod objects;
 mod parity;
 mod policy;
 mod program;
 mod proxy;
 mod readers;
+mod schema;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -49,6 +52,7 @@ fn main() {
     trials.extend(policy::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
+    trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     trials.extend(caller::trials());
