@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["rules"],
     &["policy"],
     &["engine"],
-    &["source", "policy_file", "admission", "report", "check"],
+    &["source", "policy_file", "admission", "admission_policy", "report", "check"],
     &["authority", "telemetry", "server"],
     &["cli", "main"],
 ];
