@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nfs_mount_guard::admission_policy;
+use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::report::rule_page;
 use nfs_mount_guard::rules::RULES;
 
@@ -209,4 +211,43 @@ fn the_readmes_table_is_that_of_the_code() {
     let (head, rest) = text.split_once(START).expect("the table's start");
     let (_, tail) = rest.split_once(END).expect("the table's end");
     compare(&file, &format!("{head}{START}{}{END}{tail}", rule_page::table("docs/rules/")));
+}
+
+/// What the commands print that docs name beside each file.
+#[test]
+fn the_manifests_are_those_of_the_driver_table() {
+    let policy = Policy::default();
+    let today = time::macros::date!(2026 - 03 - 01);
+    let folder = root().join("manifests");
+    let validating = admission_policy::validating(&policy, today).expect("a policy").manifest;
+    compare(&folder.join("background-mount-policy.yaml"), &validating);
+    let mutating = admission_policy::mutating(&policy, today).expect("a policy").manifest;
+    compare(&folder.join("background-mount-mutation.yaml"), &mutating);
+    let conditions = admission_policy::webhook_match_conditions(&policy);
+    compare(&folder.join("chart/files/match-conditions.yaml"), &conditions);
+    compare_webhooks(&folder.join("webhooks.yaml"), &conditions);
+}
+
+/// Compares the `matchConditions` of the two webhooks, which stand at the end
+/// of each.
+fn compare_webhooks(file: &Path, conditions: &str) {
+    const KEY: &str = "    matchConditions:\n";
+    let text = fs::read_to_string(file).expect("manifests/webhooks.yaml");
+    let (validate, mutate) = conditions
+        .split_once("validate:\n")
+        .and_then(|(_, rest)| rest.split_once("mutate:\n"))
+        .expect("both lists");
+    let wanted: Vec<String> = text
+        .split("---\n")
+        .map(|document| {
+            let (head, _) = document.split_once(KEY).expect("matchConditions");
+            let list = if head.contains("kind: Mutating") { mutate } else { validate };
+            let list: String = list
+                .lines()
+                .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") })
+                .collect();
+            format!("{head}{KEY}{list}")
+        })
+        .collect();
+    compare(file, &wanted.join("---\n"));
 }
