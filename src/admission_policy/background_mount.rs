@@ -1,12 +1,12 @@
 //! NMG001 in CEL: what a ValidatingAdmissionPolicy refuses and a
 //! MutatingAdmissionPolicy repairs, both by the rules of `rules::background_mount`.
 
-use super::cel::{any, not};
+use super::cel::{any, hanging, not};
 use super::drivers::{
     CLASS, FOLDS_CASE, KEEPS_CASE, Names, Table, VOLUME, attributes_of, driver_of, facts_of,
 };
 use super::exemptions;
-use super::match_conditions::{MatchCondition, match_conditions};
+use super::match_conditions::{Concern, MatchCondition, match_conditions};
 use crate::policy::Policy;
 use crate::policy::exemption::Exemption;
 use crate::rules::BACKGROUND_MOUNT;
@@ -48,8 +48,8 @@ impl<'p> Expressions<'p> {
     }
 
     /// When to look at a request at all.
-    pub(super) fn conditions(&self) -> Vec<MatchCondition> {
-        let mut conditions = match_conditions(self.policy);
+    pub(super) fn conditions(&self, concern: Concern) -> Vec<MatchCondition> {
+        let mut conditions = match_conditions(self.policy, concern);
         if let Some(exempt) = self.exempt("object") {
             conditions.push(MatchCondition {
                 name: "is-not-exempt",
@@ -66,9 +66,8 @@ impl<'p> Expressions<'p> {
         variables.extend([
             Variable {
                 name: "spellings",
-                comment: "The keywords that are bg. Where nobody knows, BG is one, and \" bg\".",
-                expression: "variables.keepsCase || variables.foldsCase ? ['bg'] : ['bg', 'BG', 'Bg', 'bG']"
-                    .to_owned(),
+                comment: "What reaches mount.nfs as bg; where nobody knows, BG may, and \" bg\".",
+                expression: SPELLINGS.to_owned(),
             },
             Variable {
                 name: "attributes",
@@ -86,36 +85,44 @@ impl<'p> Expressions<'p> {
                 expression: self.was_judged(),
             },
             Variable {
+                name: "joined",
+                comment: "The list as one text.",
+                expression: format!("{}.join(',')", list_of(OBJECT)),
+            },
+            Variable {
+                name: "oldJoined",
+                comment: "The same of the object before an update, where that counts.",
+                expression: format!("!variables.wasJudged ? '' :\n{}.join(',')", list_of(OLD)),
+            },
+            Variable {
                 name: "mountOptions",
-                comment: "The elements of the list that hold the letters bg; few have to be split.",
-                expression: suspects(&list_of(OBJECT)),
+                comment: "Texts in which bg may stand: the list as one, or, where there are quotes, its elements.",
+                expression: texts("variables.joined", &list_of(OBJECT)),
+            },
+            Variable {
+                name: "oldMountOptions",
+                comment: "",
+                expression: texts("variables.oldJoined", &list_of(OLD)),
             },
             Variable {
                 name: "annotation",
-                comment: "kubelet splits the annotation at every comma, and reads none on a CSI volume.",
-                expression: suspects(&annotation_of(OBJECT)),
+                comment: "The same of the annotation, which kubelet splits at every comma, and reads not on a CSI volume.",
+                expression: texts_of_annotation(OBJECT),
+            },
+            Variable {
+                name: "oldAnnotation",
+                comment: "",
+                expression: format!("!variables.wasJudged ? [] :\n{}", texts_of_annotation(OLD)),
             },
             Variable {
                 name: "values",
                 comment: "The same of attributes that hold options.",
-                expression: suspects(&format!(
-                    "variables.attributes.filter(k,\n  ({OBJECT}.?spec.hasValue() ? '{VOLUME} ' : '{CLASS} ') + k.lowerAscii() in variables.reading)\n  .map(k, variables.attributes[k])"
-                )),
-            },
-            Variable {
-                name: "oldMountOptions",
-                comment: "As before the update.",
-                expression: format!("!variables.wasJudged ? [] :\n{}", suspects(&list_of(OLD))),
-            },
-            Variable {
-                name: "oldAnnotation",
-                comment: "As before the update.",
-                expression: format!("!variables.wasJudged ? [] :\n{}", suspects(&annotation_of(OLD))),
-            },
-            Variable {
-                name: "keywords",
-                comment: "Split at commas outside quotes, at all of them where a quote is left open; of each\noption what stands before its =, as the driver reads it.",
-                expression: KEYWORDS.to_owned(),
+                expression: format!(
+                    "variables.attributes.filter(k,\n  \
+                     ({OBJECT}.?spec.hasValue() ? '{VOLUME} ' : '{CLASS} ') + k.lowerAscii() in variables.reading)\n  \
+                     .map(k, variables.attributes[k])\n  .filter(t, {})",
+                    may_hold_bg("t")
+                ),
             },
         ]);
         variables
@@ -126,25 +133,29 @@ impl<'p> Expressions<'p> {
         let mut variables = self.driver_variables();
         variables.retain(|variable| variable.name != "foldsCase");
         variables.extend([
-            Variable {
-                name: "mountOptions",
-                comment: "The list.",
-                expression: list_of(OBJECT),
-            },
+            Variable { name: "mountOptions", comment: "The list.", expression: list_of(OBJECT) },
             Variable {
                 name: "annotation",
-                comment: "What kubelet splits at every comma, and reads not on a CSI volume.",
-                expression: annotation_of(OBJECT),
+                comment: "The annotation, which kubelet splits at every comma, and reads not on a CSI volume.",
+                expression: format!("{}.orValue('')", annotation_of(OBJECT)),
             },
             Variable {
                 name: "repairedOptions",
                 comment: "The list with fg for every bg; what else an element holds keeps its bytes.",
-                expression: repaired("variables.mountOptions"),
+                expression: format!(
+                    "!({}) ? variables.mountOptions :\n{}",
+                    may_hold_bg("variables.mountOptions.join(',')"),
+                    repaired("variables.mountOptions")
+                ),
             },
             Variable {
                 name: "repairedAnnotation",
                 comment: "The same of the annotation.",
-                expression: repaired("variables.annotation"),
+                expression: format!(
+                    "!({}) ? variables.annotation :\n{}.join(',')",
+                    may_hold_bg("variables.annotation"),
+                    repaired("variables.annotation.split(',')")
+                ),
             },
         ]);
         variables
@@ -201,25 +212,23 @@ impl<'p> Expressions<'p> {
 
 /// What must hold, one a carrier.
 pub(super) fn validations() -> Vec<Validation> {
-    let rule = |new: usize, before: &str| {
-        format!(
-            "variables.spellings.all(bg, !variables.keywords[{new}].exists(option, bg in option) ||\n  {before})"
-        )
+    let holds = |texts: &str| format!("variables.{texts}.exists(t, {})", is_spelled("t"));
+    let rule = |new: &str, before: &str| {
+        format!("variables.spellings.all(spelling,\n  !{} ||\n  {before})", hanging(&holds(new), 2))
     };
-    let before = |old: usize| format!("variables.keywords[{old}].exists(option, bg in option)");
     let in_place = "write fg in its place";
     vec![
         Validation {
-            expression: rule(0, &before(3)),
+            expression: rule("mountOptions", &hanging(&holds("oldMountOptions"), 2)),
             message: message("mountOptions", in_place),
         },
         Validation {
-            expression: rule(1, &before(4)),
+            expression: rule("annotation", &hanging(&holds("oldAnnotation"), 2)),
             message: message(&format!("the annotation {MOUNT_OPTIONS_ANNOTATION}"), in_place),
         },
         // An update cannot change these.
         Validation {
-            expression: rule(2, "variables.wasJudged"),
+            expression: rule("values", "variables.wasJudged"),
             message: message(
                 "parameters, volumeAttributes or flexVolume.options",
                 "that cannot be changed later: make the object anew",
@@ -249,32 +258,58 @@ pub(super) fn repairs() -> String {
 (variables.repairedAnnotation == variables.annotation ? [] : [JSONPatch{{
   op: 'replace',
   path: '/metadata/annotations/{annotation}',
-  value: variables.repairedAnnotation.join(',')
+  value: variables.repairedAnnotation
 }}])"
     )
 }
 
-const KEYWORDS: &str = r#"[dyn(variables.mountOptions), dyn(variables.annotation), dyn(variables.values),
- dyn(variables.oldMountOptions), dyn(variables.oldAnnotation)]
-  .map(elements, elements.map(e,
-    (e.contains('"') && e.split('"').size() % 2 == 1 ? e.findAll('([^",]|"[^"]*")+') : e.split(','))
-      .map(option, option.split('=', 2)[0])
-      .map(keyword, variables.keepsCase ? keyword :
-        variables.foldsCase ? keyword.trim().lowerAscii() : keyword.trim())))"#;
+/// Regular expressions for the keyword and the blanks around it. The blanks are
+/// those of Unicode's `White_Space`, as the engine trims them.
+const SPELLINGS: &str = r"variables.keepsCase ? ['bg'] :
+variables.foldsCase ? [r'[\s\v\x{85}\pZ]*(?i:bg)[\s\v\x{85}\pZ]*'] :
+['bg', 'BG', 'Bg', 'bG'].map(bg, r'[\s\v\x{85}\pZ]*' + bg + r'[\s\v\x{85}\pZ]*')";
 
-/// The elements that hold the letters of `bg`.
-fn suspects(elements: &str) -> String {
-    format!("({elements})\n  .filter(e, e.lowerAscii().contains('bg'))")
+/// Whether `bg` may stand in a text at all: a cheap question, whose answer is
+/// nearly always no, before dear ones.
+fn may_hold_bg(text: &str) -> String {
+    format!(r"{text}.lowerAscii().contains('bg') && {text}.matches(r'(?i)(^|,)\W*bg')")
+}
+
+/// Whether an option of the text has the keyword `spelling`. Commas between
+/// quotes separate nothing, unless a quote is left open.
+fn is_spelled(text: &str) -> String {
+    format!(
+        r#"{text}.matches(
+  ({text}.contains('"') && {text}.split('"').size() % 2 == 1 ? '^(([^"]*"[^"]*")*[^"]*,)?' : '(^|,)') +
+  spelling + '(=|,|$)')"#
+    )
 }
 
 fn list_of(object: &str) -> String {
     format!("{object}.?mountOptions.or({object}.?spec.?mountOptions).orValue([])")
 }
 
-/// The annotation as a list of its options; empty without one.
+fn texts(joined: &str, list: &str) -> String {
+    format!(
+        "!({}) ? [] :\n!{joined}.contains('\"') ? [{joined}] :\n{list}\n  .filter(t, {})",
+        may_hold_bg(joined),
+        may_hold_bg("t")
+    )
+}
+
+/// The annotation, where kubelet reads it: an optional text.
 fn annotation_of(object: &str) -> String {
     format!(
-        "!{object}.?spec.hasValue() || {object}.?spec.?csi.hasValue() ? [] :\n{object}.?metadata.?annotations[?'{MOUNT_OPTIONS_ANNOTATION}']\n  .optMap(text, text.split(',')).orValue([])"
+        "(!{object}.?spec.hasValue() || {object}.?spec.?csi.hasValue() ? optional.none() :\n  \
+         {object}.?metadata.?annotations[?'{MOUNT_OPTIONS_ANNOTATION}'])"
+    )
+}
+
+fn texts_of_annotation(object: &str) -> String {
+    format!(
+        "{}\n  .optMap(text, !({}) ? [] :\n    text.contains('\"') ? text.split(',') : [text]).orValue([])",
+        annotation_of(object),
+        may_hold_bg("text")
     )
 }
 
@@ -282,11 +317,12 @@ fn annotation_of(object: &str) -> String {
 /// element is taken apart into options and commas, and put together again.
 fn repaired(elements: &str) -> String {
     format!(
-        r#"{elements}.map(e, !e.lowerAscii().contains('bg') ? e :
+        r#"{elements}.map(e, !({}) ? e :
   e.findAll(e.contains('"') && e.split('"').size() % 2 == 1 ? '([^",]|"[^"]*")+|,' : '[^,]+|,')
     .map(option,
       (variables.keepsCase ? option.split('=', 2)[0] : option.split('=', 2)[0].trim().lowerAscii()) == 'bg' ?
       'fg' : option)
-    .join(''))"#
+    .join(''))"#,
+        may_hold_bg("e")
     )
 }

@@ -102,24 +102,33 @@ impl<'p> Table<'p> {
         Self { rows: by_name.chain(by_pattern).collect(), settings }
     }
 
-    /// Whether the object may be NFS, in so far as its driver tells; one term a
-    /// driver of which that depends.
-    pub(super) fn may_be_nfs(&self, names: Names) -> String {
+    /// Whether the object may be NFS, in so far as its driver's name tells.
+    pub(super) fn driver_may_be_nfs(&self, driver: &str) -> String {
         let mut terms = Vec::new();
-        let is_called_nfs = self.is_called_nfs(names.driver, true);
-        if let Some(no) = self.is_called_nfs(names.driver, false) {
+        let is_called_nfs = self.is_called_nfs(driver, true);
+        if let Some(no) = self.is_called_nfs(driver, false) {
             terms.push(format!("// the policy calls it not NFS\n{}", not(&no)));
         }
-        if let Some(never) = first_is(names.driver, &self.rows, |fate| matches!(fate, Fate::Never)) {
+        if let Some(never) = first_is(driver, &self.rows, |fate| matches!(fate, Fate::Never)) {
             let terms_of_it: Vec<String> = is_called_nfs.iter().cloned().chain([not(&never)]).collect();
             let asked = any(&terms_of_it).unwrap_or_default();
             terms.push(format!("// block devices, disks of the node, other file systems\n{asked}"));
         }
-        terms.extend(self.divided(names, |_| true));
         terms.join(" &&\n")
     }
 
-    /// As [`Self::may_be_nfs`], for what an update of the same object can
+    /// Whether the object may be NFS, in so far as its clues tell.
+    pub(super) fn clues_may_be_nfs(&self, names: Names) -> String {
+        self.divided(names, |_| true).join(" &&\n")
+    }
+
+    /// Whether the driver is one of those that clues tell apart. Its facts cost
+    /// too much to be asked for without need.
+    pub(super) fn has_clues(&self, driver: &str) -> Option<String> {
+        first_is(driver, &self.rows, |fate| matches!(fate, Fate::ByClues(row) if is_divided(row)))
+    }
+
+    /// As [`Self::clues_may_be_nfs`], for what an update of the same object can
     /// change about it. `None` where it can change nothing.
     pub(super) fn may_still_be_nfs(&self, names: Names) -> Option<String> {
         let changes =
@@ -213,7 +222,7 @@ impl<'p> Table<'p> {
     pub(super) fn skips_some_of(&self, pattern: &str) -> bool {
         let skips = |fate: &Fate| match fate {
             Fate::Never => true,
-            Fate::ByClues(row) => row.nfs == Nfs::No || row.clues.iter().any(|clue| clue.verdict == Nfs::No),
+            Fate::ByClues(row) => is_divided(row),
             Fate::Always(_) => false,
         };
         let is_meant = |name: &str| driver::glob(pattern, name) || driver::glob(name, pattern);
@@ -234,6 +243,11 @@ fn fate(row: &'static Driver, said: Option<bool>) -> Fate {
         (None, Nfs::No) if row.clues.iter().all(|clue| clue.verdict == Nfs::No) => Fate::Never,
         (None, _) => Fate::ByClues(row),
     }
+}
+
+/// Whether some objects of the driver are held to be not NFS, by their clues.
+fn is_divided(row: &Driver) -> bool {
+    row.nfs == Nfs::No || row.clues.iter().any(|clue| clue.verdict == Nfs::No)
 }
 
 fn reading(row: &Driver) -> Vec<String> {

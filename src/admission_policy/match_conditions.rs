@@ -4,10 +4,10 @@
 //! A request that the engine would refuse or patch must meet all of them. What
 //! an expression cannot tell is asked about.
 
-use super::cel::{hanging, list, string};
+use super::cel::{hanging, list, not, string};
 use super::drivers::{Names, Table, attributes_of, driver_of, facts_of};
 use crate::policy::Policy;
-use crate::subject::manifest::{EXEMPT_ANNOTATION, PROVISIONED_BY_ANNOTATION};
+use crate::subject::manifest::{EXEMPT_ANNOTATION, MOUNT_OPTIONS_ANNOTATION, PROVISIONED_BY_ANNOTATION};
 
 /// One condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,37 +20,50 @@ pub struct MatchCondition {
     pub expression: String,
 }
 
-/// Every field that an update can change and a decision can depend on, one path
-/// each. Not among them: the label that opts out of patching, for an update that
-/// changes nothing else is not patched in either case.
-pub const INSPECTED: &[&[&str]] = &[
-    &["provisioner"],
-    &["parameters"],
-    &["mountOptions"],
-    &["spec", "nfs"],
-    &["spec", "csi"],
-    &["spec", "flexVolume"],
-    &["spec", "mountOptions"],
-    &["spec", "accessModes"],
-    &["spec", "volumeMode"],
-    &["spec", "storageClassName"],
-    &["metadata", "annotations", "volume.beta.kubernetes.io/mount-options"],
-    &["metadata", "annotations", PROVISIONED_BY_ANNOTATION],
-    &["metadata", "annotations", EXEMPT_ANNOTATION],
+/// What a field of an object is looked at for; each for all that comes after it,
+/// too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Concern {
+    /// Which options stand in it, and who reads them.
+    Options,
+    /// Who may write, and whether it is NFS at all: what else a patch hangs on.
+    Access,
+    /// Who can act on a denial, and who is exempt.
+    Denial,
+}
+
+/// Every field that an update can change and a decision can hang on. Not among
+/// them: the label that opts out of patching, for an update that changes
+/// nothing else is not patched in either case.
+pub const INSPECTED: &[(&[&str], Concern)] = &[
+    (&["provisioner"], Concern::Options),
+    (&["parameters"], Concern::Options),
+    (&["mountOptions"], Concern::Options),
+    (&["spec", "nfs"], Concern::Options),
+    (&["spec", "csi"], Concern::Options),
+    (&["spec", "flexVolume"], Concern::Options),
+    (&["spec", "mountOptions"], Concern::Options),
+    (&["metadata", "annotations", MOUNT_OPTIONS_ANNOTATION], Concern::Options),
+    (&["spec", "accessModes"], Concern::Access),
+    (&["spec", "volumeMode"], Concern::Access),
+    (&["spec", "storageClassName"], Concern::Denial),
+    (&["metadata", "annotations", PROVISIONED_BY_ANNOTATION], Concern::Denial),
+    (&["metadata", "annotations", EXEMPT_ANNOTATION], Concern::Denial),
 ];
 
-/// The conditions of both webhooks and of the admission policies.
+/// The conditions of a webhook or an admission policy that is there for
+/// `concern`.
 ///
 /// `policy` counts for what it says of drivers: conditions generated without it
 /// never ask about a driver that the table calls not NFS, whatever the policy
 /// of a running guard says.
-pub fn match_conditions(policy: &Policy) -> Vec<MatchCondition> {
+pub fn match_conditions(policy: &Policy, concern: Concern) -> Vec<MatchCondition> {
     let table = Table::new(policy.drivers());
     vec![
         MatchCondition {
             name: "changes-what-counts",
             comment: "An update of a label, a finalizer or a claimRef concerns nobody here.",
-            expression: format!("request.operation != 'UPDATE' ||\n{}", changes()),
+            expression: format!("request.operation != 'UPDATE' ||\n{}", changes(concern)),
         },
         MatchCondition {
             name: "source-may-be-nfs",
@@ -59,14 +72,24 @@ pub fn match_conditions(policy: &Policy) -> Vec<MatchCondition> {
         },
         MatchCondition {
             name: "driver-may-be-nfs",
-            comment: "What the driver table says of provisioners and CSI drivers.",
-            expression: drivers(&table),
+            comment: "Provisioners and CSI drivers.",
+            expression: format!(
+                "[{}].all(driver,\n\n{}\n)",
+                hanging(&driver_of("object"), 1),
+                table.driver_may_be_nfs("driver")
+            ),
+        },
+        MatchCondition {
+            name: "clues-may-be-nfs",
+            comment: "Drivers of NFS and other volumes: what parameters, attributes and access modes tell.",
+            expression: clues(&table),
         },
     ]
 }
 
-fn changes() -> String {
-    let changes = INSPECTED.iter().map(|path| {
+fn changes(concern: Concern) -> String {
+    let inspected = INSPECTED.iter().filter(|(_, needed)| *needed <= concern);
+    let changes = inspected.map(|(path, _)| {
         let select = |root: &str| {
             path.iter().fold(root.to_owned(), |text, step| {
                 if step.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -76,7 +99,12 @@ fn changes() -> String {
                 }
             })
         };
-        format!("{} != {}", select("object"), select("oldObject"))
+        let differs = format!("{} != {}", select("object"), select("oldObject"));
+        if path.ends_with(&[MOUNT_OPTIONS_ANNOTATION]) {
+            // kubelet reads it on a volume that is its own, and nobody on a class.
+            return format!("object.?spec.hasValue() && !object.?spec.?csi.hasValue() &&\n  {differs}");
+        }
+        differs
     });
     changes.collect::<Vec<_>>().join(" ||\n")
 }
@@ -86,13 +114,14 @@ fn sources(table: &Table<'_>) -> String {
     format!("!{}\n  .exists(source, source in object.?spec.orValue({{}}))", list(&sources))
 }
 
-fn drivers(table: &Table<'_>) -> String {
+fn clues(table: &Table<'_>) -> String {
     let names = Names { object: "object", driver: "driver", facts: "facts" };
+    let has_none = table.has_clues("driver").map_or_else(|| "true".to_owned(), |has| not(&has));
     format!(
-        "[{}].all(driver,\n[{}].all(attributes,\n[{}].all(facts,\n\n{}\n)))",
+        "[{}].all(driver,\n{has_none} ||\n[{}].all(attributes,\n[{}].all(facts,\n\n{}\n)))",
         hanging(&driver_of("object"), 1),
         hanging(&attributes_of("object"), 1),
         hanging(&facts_of("object", "attributes"), 1),
-        table.may_be_nfs(names)
+        table.clues_may_be_nfs(names)
     )
 }

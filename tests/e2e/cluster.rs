@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::api::Api;
 use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
 use crate::objects;
@@ -33,6 +34,7 @@ pub enum Webhooks {
 pub struct Cluster {
     plane: ControlPlane,
     folder: TempDir,
+    address: SocketAddr,
     /// The running guard.
     pub guard: Guard,
     webhooks: Webhooks,
@@ -40,13 +42,27 @@ pub struct Cluster {
     processes: Vec<Process>,
 }
 
-/// A turn at the cluster that all tests share. It is started on a thread that
-/// lives as long as this process: some systems end children with the thread
-/// that started them.
+/// A turn at the cluster that most tests share.
 pub fn shared() -> Result<MutexGuard<'static, Cluster>, Missing> {
     static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
+    take_turn(&CLUSTER)
+}
+
+/// A turn at the cluster of the tests of admission policies, which would be in
+/// the way of the others.
+pub fn with_policies() -> Result<MutexGuard<'static, Cluster>, Missing> {
+    static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
+    take_turn(&CLUSTER)
+}
+
+/// Starts the cluster where that has not happened, on a thread that lives as
+/// long as this process: some systems end children with the thread that
+/// started them.
+fn take_turn(
+    cluster: &'static OnceLock<Option<Mutex<Cluster>>>,
+) -> Result<MutexGuard<'static, Cluster>, Missing> {
     let plane = control_plane()?;
-    let cluster = CLUSTER.get_or_init(|| {
+    let cluster = cluster.get_or_init(|| {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             let _ = sender.send(Cluster::start(plane, &[]));
@@ -125,6 +141,7 @@ impl Cluster {
         let mut cluster = Self {
             plane,
             folder,
+            address: (Ipv4Addr::LOCALHOST, api).into(),
             guard: Guard::start(guard_flags),
             webhooks: Webhooks::None,
             processes: vec![etcd_process],
@@ -139,6 +156,11 @@ impl Cluster {
         }
         cluster.processes.insert(0, api_process);
         cluster
+    }
+
+    /// A connection to the API server.
+    pub fn api(&self) -> Api {
+        Api::connect(self.address, &self.folder.path().join("apiserver/apiserver.crt"))
     }
 
     /// Runs kubectl with `input` on its standard input.
@@ -242,7 +264,7 @@ impl Cluster {
 
 /// The configurations of `manifests/webhooks.yaml`, called by URL: there is no
 /// Service without a kubelet.
-fn webhook_configurations(guard: &Guard) -> Vec<Value> {
+pub fn webhook_configurations(guard: &Guard) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/webhooks.yaml");
     let text = fs::read_to_string(path).expect("manifests/webhooks.yaml");
     objects::documents(&text)

@@ -19,6 +19,8 @@
     reason = "a test may end by panicking, and nothing imports a test program"
 )]
 
+mod admission_policy;
+mod api;
 mod apiserver;
 mod check;
 mod client;
@@ -46,5 +48,6 @@ fn main() {
     trials.extend(check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
+    trials.extend(admission_policy::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

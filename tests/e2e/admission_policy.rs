@@ -1,0 +1,131 @@
+//! What the API server decides by itself, compared with the engine: the
+//! `matchConditions` of the webhooks and the admission policies, all of them
+//! generated from the driver table.
+
+mod conditions;
+mod mutating;
+mod samples;
+mod updates;
+mod validating;
+
+use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use nfs_mount_guard::admission::{Endpoint, Question, review};
+use nfs_mount_guard::finding::Action;
+use nfs_mount_guard::policy::{Builder, Policy};
+use nfs_mount_guard::rules::{BACKGROUND_MOUNT, Profile, RULES};
+use nfs_mount_guard::subject::Subject;
+use nfs_mount_guard::subject::driver::Nfs;
+use nfs_mount_guard::subject::manifest::Manifest;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use crate::api::{Api, Call};
+use crate::cluster::{self, Cluster};
+use crate::component;
+use crate::objects::class;
+
+/// Tests of what is generated for the API server.
+pub fn trials() -> Vec<Trial> {
+    let mut trials = conditions::trials();
+    trials.extend(validating::trials());
+    trials.extend(mutating::trials());
+    trials
+}
+
+/// A test that takes its turn at the cluster of these tests.
+fn trial(
+    name: &str,
+    test: impl FnOnce(&mut Cluster) -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    component::trial(
+        format!("apiserver::admission_policy::{name}"),
+        cluster::with_policies,
+        |mut cluster: MutexGuard<'static, Cluster>| {
+            clear(&mut cluster);
+            test(&mut cluster)
+        },
+    )
+}
+
+/// Takes away what the test before left, if it failed.
+fn clear(cluster: &mut Cluster) {
+    for kind in ["validatingadmissionpolicy", "mutatingadmissionpolicy"] {
+        let binding = format!("{kind}binding");
+        cluster.kubectl(&["delete", &format!("{binding},{kind}"), "--all"], "");
+    }
+    cluster.reset_webhooks();
+}
+
+/// NMG001 and nothing else: what an admission policy can be compared with.
+fn background_mount_only() -> Policy {
+    let mut builder = Builder::new(Profile::Standard);
+    for rule in RULES.iter().filter(|rule| rule.code != BACKGROUND_MOUNT.code) {
+        builder.action(rule, Action::Off);
+    }
+    builder.build()
+}
+
+/// What the guard answers about an object that is created, or that takes the
+/// place of `old`.
+fn ask(policy: &Policy, endpoint: Endpoint, object: &Value, old: Option<&Value>) -> Value {
+    let kind = object["kind"].as_str().expect("a kind");
+    let group = if kind == "StorageClass" { "storage.k8s.io" } else { "" };
+    let body = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "a", "operation": if old.is_some() { "UPDATE" } else { "CREATE" },
+            "kind": {"group": group, "version": "v1", "kind": kind}, "object": object, "oldObject": old,
+        },
+    })
+    .to_string();
+    let today = time::OffsetDateTime::now_utc().date();
+    let question = Question { endpoint, body: body.as_bytes(), policy, today };
+    let answer: Value = serde_json::from_slice(&review(&question, &mut |_| {}).body).expect("JSON");
+    answer["response"].clone()
+}
+
+/// Whether the guard refuses it.
+fn refuses(policy: &Policy, object: &Value, old: Option<&Value>) -> bool {
+    ask(policy, Endpoint::Validate, object, old)["allowed"] == false
+}
+
+/// Whether the guard holds it to be NFS.
+fn nfs(policy: &Policy, object: &Value) -> Nfs {
+    let text = object.to_string();
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    let manifest = Manifest::deserialize(&mut deserializer).expect("a manifest");
+    Subject::new(&manifest, policy.drivers()).expect("a subject").nfs
+}
+
+/// Applies what is generated, and waits until the API server minds it.
+fn install(cluster: &Cluster, api: &Api, manifest: &str) {
+    cluster.must(&["apply", "-f", "-"], manifest);
+    // Of anyone's driver, whatever is declared or exempt, a probe is refused,
+    // repaired or warned of.
+    let probe = class("probe", "nfs.csi.k8s.io", &["bg"]);
+    wait("the policy is not in effect", || {
+        let said = api.send(Call::try_create(&probe));
+        !said.passed() || said.body["mountOptions"] == json!(["fg"]) || !said.warnings.is_empty()
+    });
+}
+
+/// Deletes what is generated, and waits until the API server has forgotten it.
+fn uninstall(cluster: &Cluster, api: &Api, manifest: &str) {
+    cluster.must(&["delete", "--ignore-not-found", "-f", "-"], manifest);
+    let probe = class("probe", "nfs.csi.k8s.io", &["bg"]);
+    wait("the policy is still in effect", || {
+        let said = api.send(Call::try_create(&probe));
+        said.body["mountOptions"] == json!(["bg"]) && said.warnings.is_empty()
+    });
+}
+
+fn wait(otherwise: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{otherwise}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

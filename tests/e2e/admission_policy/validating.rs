@@ -1,0 +1,101 @@
+//! The ValidatingAdmissionPolicy.
+
+use libtest_mimic::{Failed, Trial};
+use nfs_mount_guard::admission_policy::validating;
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::rules::BACKGROUND_MOUNT;
+use time::OffsetDateTime;
+
+use super::conditions::says_twice;
+use super::{background_mount_only, install, refuses, samples, trial, uninstall, updates};
+use crate::api::{Call, Said};
+use crate::cluster::Cluster;
+
+/// Tests of the policy.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("the_validating_policy_refuses_what_the_engine_refuses_for_bg", creates),
+        trial("the_validating_policy_has_the_ratchet_of_the_engine", changes),
+    ]
+}
+
+/// What the admission policy made of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    Refused,
+    /// The object is none that the API server would ever store.
+    Invalid,
+}
+
+impl Verdict {
+    pub fn of(said: &Said) -> Self {
+        let message = said.message();
+        if said.passed() {
+            return Self::Passed;
+        }
+        assert_eq!(said.status, 422, "{said:?}");
+        if !message.contains("ValidatingAdmissionPolicy") {
+            return Self::Invalid;
+        }
+        let headline = format!("{} {} (nfs-mount-guard): bg in ", BACKGROUND_MOUNT.code, BACKGROUND_MOUNT.name);
+        assert!(message.contains(&headline), "refused for another reason: {message}");
+        Self::Refused
+    }
+}
+
+fn generated() -> String {
+    validating(&Policy::default(), OffsetDateTime::now_utc().date()).expect("a policy").manifest
+}
+
+fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.api();
+    install(cluster, &api, &generated());
+    let policy = background_mount_only();
+    let objects = samples::all();
+    let start = std::time::Instant::now();
+    let answers = api.send_all(objects.iter().map(Call::try_create).collect());
+    println!("{} objects in {:?}", objects.len(), start.elapsed());
+    let mut counts = [0; 3];
+    for (object, said) in objects.iter().zip(&answers) {
+        let verdict = Verdict::of(said);
+        counts[verdict as usize] += 1;
+        let is_refused = refuses(&policy, object, None);
+        // Where an object contradicts itself, bg is refused to be safe.
+        let is_safe = verdict == Verdict::Refused && says_twice(object);
+        if verdict != Verdict::Invalid && (verdict == Verdict::Refused) != is_refused && !is_safe {
+            return Err(format!("the engine refuses it: {is_refused}; {said:?}: {object:#}").into());
+        }
+    }
+    println!("passed, refused, invalid: {counts:?}");
+    assert!(counts[0] > 1000 && counts[1] > 500 && counts[2] < objects.len() / 4, "{counts:?}");
+    uninstall(cluster, &api, &generated());
+    Ok(())
+}
+
+fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.api();
+    let updates = updates::all(&api);
+    install(cluster, &api, &generated());
+    let policy = background_mount_only();
+    let answers = api.send_all(updates.iter().map(|update| Call::try_replace(&update.new)).collect());
+    let mut counts = [0; 3];
+    let mut kept = 0;
+    for (update, said) in updates.iter().zip(&answers) {
+        let verdict = Verdict::of(said);
+        counts[verdict as usize] += 1;
+        if verdict == Verdict::Invalid {
+            continue;
+        }
+        let is_refused = refuses(&policy, &update.new, Some(&update.old));
+        kept += usize::from(verdict == Verdict::Passed && refuses(&policy, &update.new, None));
+        let is_safe = verdict == Verdict::Refused && says_twice(&update.new);
+        if (verdict == Verdict::Refused) != is_refused && !is_safe {
+            return Err(format!("the engine refuses it: {is_refused}; {said:?}: {}", updates::describe(update)).into());
+        }
+    }
+    println!("passed, refused, invalid: {counts:?}; {kept} kept what they had");
+    assert!(counts[0] > 1000 && counts[1] > 50 && kept > 200, "{counts:?} {kept}");
+    uninstall(cluster, &api, &generated());
+    Ok(())
+}
