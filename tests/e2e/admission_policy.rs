@@ -3,7 +3,10 @@
 //! generated from the driver table.
 
 mod conditions;
+mod costs;
+mod differences;
 mod mutating;
+mod policies;
 mod samples;
 mod updates;
 mod validating;
@@ -32,6 +35,9 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = conditions::trials();
     trials.extend(validating::trials());
     trials.extend(mutating::trials());
+    trials.extend(policies::trials());
+    trials.extend(differences::trials());
+    trials.extend(costs::trials());
     trials
 }
 
@@ -61,7 +67,10 @@ fn clear(cluster: &mut Cluster) {
 
 /// NMG001 and nothing else: what an admission policy can be compared with.
 fn background_mount_only() -> Policy {
-    let mut builder = Builder::new(Profile::Standard);
+    only_background_mount(Builder::new(Profile::Standard))
+}
+
+fn only_background_mount(mut builder: Builder) -> Policy {
     for rule in RULES.iter().filter(|rule| rule.code != BACKGROUND_MOUNT.code) {
         builder.action(rule, Action::Off);
     }

@@ -8,6 +8,7 @@ use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::driver::Nfs;
 use serde_json::{Value, json};
 
+use super::differences::says_twice;
 use super::{ask, nfs, refuses, samples, trial, updates};
 use crate::api::{Api, Call, Said};
 use crate::cluster::{Cluster, Webhooks, free_port};
@@ -24,7 +25,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// What the API server did about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+pub enum Asked {
     Yes,
     No,
     /// The object is none that the API server would ever store.
@@ -32,7 +33,7 @@ enum Asked {
 }
 
 impl Asked {
-    fn of(said: &Said) -> Self {
+    pub fn of(said: &Said) -> Self {
         if said.passed() {
             Self::No
         } else if said.message().contains("failed calling webhook") {
@@ -47,7 +48,17 @@ impl Asked {
 }
 
 /// Registers one webhook, with nobody there to answer.
-fn register_dead(cluster: &mut Cluster, api: &Api, webhooks: Webhooks) {
+pub fn register_dead(cluster: &mut Cluster, api: &Api, webhooks: Webhooks) {
+    register_dead_with(cluster, api, webhooks, |_| {});
+}
+
+/// As [`register_dead`], with a change to the webhook first.
+pub fn register_dead_with(
+    cluster: &mut Cluster,
+    api: &Api,
+    webhooks: Webhooks,
+    change: impl Fn(&mut Value),
+) {
     let port = free_port();
     cluster.register(Webhooks::None, |_| {});
     let mutating = webhooks == Webhooks::Both;
@@ -55,10 +66,11 @@ fn register_dead(cluster: &mut Cluster, api: &Api, webhooks: Webhooks) {
         if configuration["kind"].as_str().expect("a kind").starts_with("Mutating") == mutating {
             configuration["webhooks"][0]["failurePolicy"] = json!("Fail");
             configuration["webhooks"][0]["clientConfig"]["url"] = json!(format!("https://127.0.0.1:{port}/"));
+            change(&mut configuration["webhooks"][0]);
             cluster.must(&["apply", "-f", "-"], &configuration.to_string());
         }
     }
-    let probe = class("probe", "nfs.csi.k8s.io", &["fg"]);
+    let probe = class("probe", "fuseim.pri/ifs", &["fg"]);
     super::wait("the webhook is not in effect", || !api.send(Call::try_create(&probe)).passed());
 }
 
@@ -87,24 +99,6 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
     }
     cluster.reset_webhooks();
     Ok(())
-}
-
-/// Whether a key stands there twice, in different case, or the file system's
-/// type in two places.
-pub fn says_twice(object: &Value) -> bool {
-    let csi = &object["spec"]["csi"];
-    let maps = [&object["parameters"], &csi["volumeAttributes"], &object["spec"]["flexVolume"]["options"]];
-    let mut keys: Vec<String> = maps
-        .iter()
-        .filter_map(|map| map.as_object())
-        .flat_map(|map| map.keys())
-        .map(|key| key.to_lowercase().replace("csi.storage.k8s.io/fstype", "fstype"))
-        .chain(csi["fsType"].is_string().then(|| "fstype".to_owned()))
-        .collect();
-    let all = keys.len();
-    keys.sort_unstable();
-    keys.dedup();
-    keys.len() < all
 }
 
 fn changes(cluster: &mut Cluster) -> Result<(), Failed> {

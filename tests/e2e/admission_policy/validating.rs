@@ -4,9 +4,11 @@ use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission_policy::validating;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::rules::BACKGROUND_MOUNT;
+use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::conditions::says_twice;
+use super::differences::says_twice;
+use super::updates::Update;
 use super::{background_mount_only, install, refuses, samples, trial, uninstall, updates};
 use crate::api::{Call, Said};
 use crate::cluster::Cluster;
@@ -56,21 +58,28 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
     let start = std::time::Instant::now();
     let answers = api.send_all(objects.iter().map(Call::try_create).collect());
     println!("{} objects in {:?}", objects.len(), start.elapsed());
+    let counts = compare(&policy, &objects, &answers)?;
+    println!("passed, refused, invalid: {counts:?}");
+    assert!(counts[0] > 1000 && counts[1] > 500 && counts[2] < objects.len() / 4, "{counts:?}");
+    uninstall(cluster, &api, &generated());
+    Ok(())
+}
+
+/// Compares answers with the engine; gives how many passed, were refused, and
+/// are none that could be stored.
+pub fn compare(policy: &Policy, objects: &[Value], answers: &[Said]) -> Result<[usize; 3], Failed> {
     let mut counts = [0; 3];
-    for (object, said) in objects.iter().zip(&answers) {
+    for (object, said) in objects.iter().zip(answers) {
         let verdict = Verdict::of(said);
         counts[verdict as usize] += 1;
-        let is_refused = refuses(&policy, object, None);
+        let is_refused = refuses(policy, object, None);
         // Where an object contradicts itself, bg is refused to be safe.
         let is_safe = verdict == Verdict::Refused && says_twice(object);
         if verdict != Verdict::Invalid && (verdict == Verdict::Refused) != is_refused && !is_safe {
             return Err(format!("the engine refuses it: {is_refused}; {said:?}: {object:#}").into());
         }
     }
-    println!("passed, refused, invalid: {counts:?}");
-    assert!(counts[0] > 1000 && counts[1] > 500 && counts[2] < objects.len() / 4, "{counts:?}");
-    uninstall(cluster, &api, &generated());
-    Ok(())
+    Ok(counts)
 }
 
 fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
@@ -79,23 +88,30 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
     install(cluster, &api, &generated());
     let policy = background_mount_only();
     let answers = api.send_all(updates.iter().map(|update| Call::try_replace(&update.new)).collect());
-    let mut counts = [0; 3];
-    let mut kept = 0;
-    for (update, said) in updates.iter().zip(&answers) {
-        let verdict = Verdict::of(said);
-        counts[verdict as usize] += 1;
-        if verdict == Verdict::Invalid {
-            continue;
-        }
-        let is_refused = refuses(&policy, &update.new, Some(&update.old));
-        kept += usize::from(verdict == Verdict::Passed && refuses(&policy, &update.new, None));
-        let is_safe = verdict == Verdict::Refused && says_twice(&update.new);
-        if (verdict == Verdict::Refused) != is_refused && !is_safe {
-            return Err(format!("the engine refuses it: {is_refused}; {said:?}: {}", updates::describe(update)).into());
-        }
-    }
+    let counts = compare_updates(&policy, &updates, &answers)?;
+    let kept = updates
+        .iter()
+        .zip(&answers)
+        .filter(|(update, said)| said.passed() && refuses(&policy, &update.new, None))
+        .count();
     println!("passed, refused, invalid: {counts:?}; {kept} kept what they had");
     assert!(counts[0] > 1000 && counts[1] > 50 && kept > 200, "{counts:?} {kept}");
     uninstall(cluster, &api, &generated());
     Ok(())
+}
+
+/// As [`compare`], of updates.
+pub fn compare_updates(policy: &Policy, updates: &[Update], answers: &[Said]) -> Result<[usize; 3], Failed> {
+    let mut counts = [0; 3];
+    for (update, said) in updates.iter().zip(answers) {
+        let verdict = Verdict::of(said);
+        counts[verdict as usize] += 1;
+        let is_refused = refuses(policy, &update.new, Some(&update.old));
+        let is_safe = verdict == Verdict::Refused && says_twice(&update.new);
+        if verdict != Verdict::Invalid && (verdict == Verdict::Refused) != is_refused && !is_safe {
+            let what = updates::describe(update);
+            return Err(format!("the engine refuses it: {is_refused}; {said:?}: {what}").into());
+        }
+    }
+    Ok(counts)
 }
