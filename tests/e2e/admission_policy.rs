@@ -14,6 +14,7 @@ mod validating;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
+use hyper::Method;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::{Endpoint, Question, review};
 use nfs_mount_guard::finding::Action;
@@ -28,7 +29,7 @@ use serde_json::{Value, json};
 use crate::api::{Api, Call};
 use crate::cluster::{self, Cluster};
 use crate::component;
-use crate::objects::class;
+use crate::objects::{class, documents};
 
 /// Tests of what is generated for the API server.
 pub fn trials() -> Vec<Trial> {
@@ -50,19 +51,35 @@ fn trial(
         format!("apiserver::admission_policy::{name}"),
         cluster::with_policies,
         |mut cluster: MutexGuard<'static, Cluster>| {
-            clear(&mut cluster);
+            clear(&cluster.api());
             test(&mut cluster)
         },
     )
 }
 
-/// Takes away what the test before left, if it failed.
-fn clear(cluster: &mut Cluster) {
-    for kind in ["validatingadmissionpolicy", "mutatingadmissionpolicy"] {
-        let binding = format!("{kind}binding");
-        cluster.kubectl(&["delete", &format!("{binding},{kind}"), "--all"], "");
+/// Takes away what the test before left.
+fn clear(api: &Api) {
+    for resource in [
+        "validatingadmissionpolicybindings",
+        "mutatingadmissionpolicybindings",
+        "validatingadmissionpolicies",
+        "mutatingadmissionpolicies",
+        "validatingwebhookconfigurations",
+        "mutatingwebhookconfigurations",
+    ] {
+        let said = api.send(Call { method: Method::DELETE, path: registrations(resource), body: Value::Null });
+        // An older API server knows some of them not.
+        assert!(said.passed() || said.status == 404, "{said:?}");
     }
-    cluster.reset_webhooks();
+    let probe = class("probe", "nfs.csi.k8s.io", &["bg"]);
+    wait("something is still in effect", || {
+        let said = api.send(Call::try_create(&probe));
+        said.body["mountOptions"] == json!(["bg"]) && said.warnings.is_empty()
+    });
+}
+
+fn registrations(resource: &str) -> String {
+    format!("/apis/admissionregistration.k8s.io/v1/{resource}")
 }
 
 /// NMG001 and nothing else: what an admission policy can be compared with.
@@ -109,25 +126,27 @@ fn nfs(policy: &Policy, object: &Value) -> Nfs {
     Subject::new(&manifest, policy.drivers()).expect("a subject").nfs
 }
 
-/// Applies what is generated, and waits until the API server minds it.
-fn install(cluster: &Cluster, api: &Api, manifest: &str) {
-    cluster.must(&["apply", "-f", "-"], manifest);
-    // Of anyone's driver, whatever is declared or exempt, a probe is refused,
-    // repaired or warned of.
-    let probe = class("probe", "nfs.csi.k8s.io", &["bg"]);
-    wait("the policy is not in effect", || {
+/// Registers what is generated, and waits until the API server minds it.
+fn install(api: &Api, manifest: &str) {
+    for object in documents(manifest) {
+        let resource = match object["kind"].as_str().expect("a kind") {
+            "ValidatingAdmissionPolicy" => "validatingadmissionpolicies",
+            "ValidatingAdmissionPolicyBinding" => "validatingadmissionpolicybindings",
+            "MutatingAdmissionPolicy" => "mutatingadmissionpolicies",
+            "MutatingAdmissionPolicyBinding" => "mutatingadmissionpolicybindings",
+            "ValidatingWebhookConfiguration" => "validatingwebhookconfigurations",
+            "MutatingWebhookConfiguration" => "mutatingwebhookconfigurations",
+            other => panic!("{other}"),
+        };
+        let said = api.send(Call { method: Method::POST, path: registrations(resource), body: object });
+        assert!(said.passed(), "{said:?}");
+    }
+    // Of this driver, whatever a test declares or exempts, a probe is refused,
+    // repaired, warned of, or waits.
+    let probe = class("probe", "fuseim.pri/ifs", &["bg"]);
+    wait("it is not in effect", || {
         let said = api.send(Call::try_create(&probe));
         !said.passed() || said.body["mountOptions"] == json!(["fg"]) || !said.warnings.is_empty()
-    });
-}
-
-/// Deletes what is generated, and waits until the API server has forgotten it.
-fn uninstall(cluster: &Cluster, api: &Api, manifest: &str) {
-    cluster.must(&["delete", "--ignore-not-found", "-f", "-"], manifest);
-    let probe = class("probe", "nfs.csi.k8s.io", &["bg"]);
-    wait("the policy is still in effect", || {
-        let said = api.send(Call::try_create(&probe));
-        said.body["mountOptions"] == json!(["bg"]) && said.warnings.is_empty()
     });
 }
 

@@ -9,9 +9,9 @@ use nfs_mount_guard::subject::driver::Nfs;
 use serde_json::{Value, json};
 
 use super::differences::says_twice;
-use super::{ask, nfs, refuses, samples, trial, updates};
+use super::{ask, clear, install, nfs, refuses, samples, trial, updates};
 use crate::api::{Api, Call, Said};
-use crate::cluster::{Cluster, Webhooks, free_port};
+use crate::cluster::{Cluster, Webhooks, free_port, webhook_configurations};
 use crate::objects::{class, csi_volume, nfs_volume, volume, without_options};
 
 /// Tests of the conditions.
@@ -47,39 +47,30 @@ impl Asked {
     }
 }
 
-/// Registers one webhook, with nobody there to answer.
-pub fn register_dead(cluster: &mut Cluster, api: &Api, webhooks: Webhooks) {
-    register_dead_with(cluster, api, webhooks, |_| {});
-}
-
-/// As [`register_dead`], with a change to the webhook first.
-pub fn register_dead_with(
-    cluster: &mut Cluster,
-    api: &Api,
-    webhooks: Webhooks,
-    change: impl Fn(&mut Value),
-) {
+/// Registers one webhook, changed like this, with nobody there to answer.
+pub fn register_dead(cluster: &Cluster, api: &Api, kind: &str, change: impl Fn(&mut Value)) {
+    clear(api);
     let port = free_port();
-    cluster.register(Webhooks::None, |_| {});
-    let mutating = webhooks == Webhooks::Both;
-    for mut configuration in crate::cluster::webhook_configurations(&cluster.guard) {
-        if configuration["kind"].as_str().expect("a kind").starts_with("Mutating") == mutating {
-            configuration["webhooks"][0]["failurePolicy"] = json!("Fail");
-            configuration["webhooks"][0]["clientConfig"]["url"] = json!(format!("https://127.0.0.1:{port}/"));
-            change(&mut configuration["webhooks"][0]);
-            cluster.must(&["apply", "-f", "-"], &configuration.to_string());
+    for mut configuration in webhook_configurations(&cluster.guard) {
+        if configuration["kind"] == kind {
+            let webhook = &mut configuration["webhooks"][0];
+            webhook["failurePolicy"] = json!("Fail");
+            webhook["clientConfig"]["url"] = json!(format!("https://127.0.0.1:{port}/"));
+            change(webhook);
+            install(api, &configuration.to_string());
         }
     }
-    let probe = class("probe", "fuseim.pri/ifs", &["fg"]);
-    super::wait("the webhook is not in effect", || !api.send(Call::try_create(&probe)).passed());
 }
+
+const VALIDATING: &str = "ValidatingWebhookConfiguration";
+const MUTATING: &str = "MutatingWebhookConfiguration";
 
 fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
     let policy = Policy::default();
     let objects = samples::all();
-    for webhooks in [Webhooks::Validating, Webhooks::Both] {
-        register_dead(cluster, &api, webhooks);
+    for kind in [VALIDATING, MUTATING] {
+        register_dead(cluster, &api, kind, |_| {});
         let answers = api.send_all(objects.iter().map(Call::try_create).collect());
         let mut counts = [0; 3];
         for (object, said) in objects.iter().zip(&answers) {
@@ -94,10 +85,9 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
                 return Err(format!("asked: {asked:?}, NFS: {is_nfs}: {object:#}").into());
             }
         }
-        println!("{webhooks:?}: asked, not asked, invalid: {counts:?}");
+        println!("{kind}: asked, not asked, invalid: {counts:?}");
         assert!(counts[0] > 1000 && counts[1] > 500 && counts[2] < objects.len() / 4, "{counts:?}");
     }
-    cluster.reset_webhooks();
     Ok(())
 }
 
@@ -105,8 +95,8 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
     let policy = Policy::default();
     let updates = updates::all(&api);
-    for (webhooks, concern) in [(Webhooks::Validating, Concern::Denial), (Webhooks::Both, Concern::Access)] {
-        register_dead(cluster, &api, webhooks);
+    for (kind, concern) in [(VALIDATING, Concern::Denial), (MUTATING, Concern::Access)] {
+        register_dead(cluster, &api, kind, |_| {});
         let answers = api.send_all(updates.iter().map(|update| Call::try_replace(&update.new)).collect());
         let mut counts = [0; 3];
         let mut needed = 0;
@@ -131,11 +121,10 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
                 return Err(format!("asked without need: {}", updates::describe(update)).into());
             }
         }
-        println!("{webhooks:?}: asked, not asked, invalid: {counts:?}; needed {needed}");
+        println!("{kind}: asked, not asked, invalid: {counts:?}; needed {needed}");
         assert!(counts[0] > 300 && counts[1] > 1000 && counts[2] < updates.len() / 5, "{counts:?}");
         assert!(needed > 100, "{needed}");
     }
-    cluster.reset_webhooks();
     Ok(())
 }
 
@@ -204,7 +193,6 @@ fn dead_guard(cluster: &mut Cluster) -> Result<(), Failed> {
         cluster.delete(object);
     }
     cluster.delete(&old);
-    cluster.reset_webhooks();
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use time::macros::date;
 
 use super::updates::Update;
-use super::{ask, install, mutating, refuses, trial, uninstall, validating};
+use super::{ask, clear, install, mutating, refuses, trial, validating};
 use crate::api::{Api, Call};
 use crate::cluster::Cluster;
 use crate::objects::{class, csi_volume, nfs_volume, with};
@@ -97,7 +97,7 @@ fn is_refused(api: &Api, object: &Value) -> bool {
 fn says_one_thing_twice(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
     let manifest = generated(&Policy::default());
-    install(cluster, &api, &manifest);
+    install(&api, &manifest);
     let object = with(
         class("twice", "file.csi.azure.com", &["bg"]),
         "/parameters",
@@ -105,7 +105,6 @@ fn says_one_thing_twice(cluster: &mut Cluster) -> Result<(), Failed> {
     );
     assert!(says_twice(&object) && !refuses(&Policy::default(), &object, None));
     assert!(is_refused(&api, &object));
-    uninstall(cluster, &api, &manifest);
     Ok(())
 }
 
@@ -119,10 +118,9 @@ fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
     assert!(changes_access_alone(&update));
     let answer = ask(&super::background_mount_only(), Endpoint::Mutate, &update.new, Some(&update.old));
     assert!(answer["patch"].is_string(), "the guard repairs it");
-    install(cluster, &api, &mutating::generated());
+    install(&api, &mutating::generated());
     let said = api.send(Call::try_replace(&update.new));
     assert_eq!(said.body["spec"]["mountOptions"], json!(["hard,bg"]));
-    uninstall(cluster, &api, &mutating::generated());
     cluster.delete(&object);
     Ok(())
 }
@@ -130,7 +128,7 @@ fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
 fn text_near_the_limits(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
     let manifest = generated(&Policy::default());
-    install(cluster, &api, &manifest);
+    install(&api, &manifest);
     let rule = rules::BACKGROUND_MOUNT.code.to_string();
     // Nobody's bg, but only the dear expressions can tell.
     let of_length = |length: usize| {
@@ -142,7 +140,6 @@ fn text_near_the_limits(cluster: &mut Cluster) -> Result<(), Failed> {
     assert!(!said.passed() && said.message().contains("cost limit exceeded"), "{said:?}");
     assert!(!said.message().contains(&rule), "{said:?}");
     assert!(!refuses(&super::background_mount_only(), &of_length(400_000), None));
-    uninstall(cluster, &api, &manifest);
     Ok(())
 }
 
@@ -153,10 +150,9 @@ fn exemption_of_options(cluster: &mut Cluster) -> Result<(), Failed> {
     );
     let generated = admission_policy::validating(&policy, date!(2020 - 03 - 01)).expect("a policy");
     assert_eq!(generated.left_out.len(), 1);
-    install(cluster, &api, &generated.manifest);
+    install(&api, &generated.manifest);
     let object = class("exempt", "nfs.csi.ceph.com", &["bg", "timeo=600", "retrans=2", "fg"]);
     assert!(!refuses(&policy, &object, None) && is_refused(&api, &object));
-    uninstall(cluster, &api, &generated.manifest);
     Ok(())
 }
 
@@ -167,14 +163,13 @@ fn exemption_that_ends(cluster: &mut Cluster) -> Result<(), Failed> {
     );
     let generated = admission_policy::validating(&policy, date!(2020 - 03 - 01)).expect("a policy");
     assert_eq!(generated.ending.len(), 1);
-    install(cluster, &api, &generated.manifest);
+    install(&api, &generated.manifest);
     let object = csi_volume("exempt-volume", "nfs.csi.k8s.io", &["bg"]);
     // Today is behind that day.
     assert!(refuses(&policy, &object, None) && !is_refused(&api, &object));
-    uninstall(cluster, &api, &generated.manifest);
     let later = admission_policy::validating(&policy, date!(2020 - 04 - 01)).expect("a policy").manifest;
-    install(cluster, &api, &later);
+    clear(&api);
+    install(&api, &later);
     assert!(is_refused(&api, &object));
-    uninstall(cluster, &api, &later);
     Ok(())
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::differences::{changes_access_alone, says_twice};
-use super::{ask, background_mount_only, clear, install, samples, uninstall, updates};
+use super::{ask, background_mount_only, clear, install, samples, updates};
 use crate::api::{Call, Said};
 use crate::cluster::{self, Cluster};
 use crate::component::{self, Missing};
@@ -43,7 +43,7 @@ pub fn trial(name: &str, test: fn(&mut Cluster) -> Result<(), Failed>) -> Trial 
         })
     };
     component::trial(format!("apiserver::admission_policy::{name}"), need, move |mut cluster| {
-        clear(&mut cluster);
+        clear(&cluster.api());
         test(&mut cluster)
     })
 }
@@ -88,7 +88,7 @@ fn compare(sent: &Value, old: Option<&Value>, said: &Said) -> Result<bool, Faile
 
 fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
-    install(cluster, &api, &generated());
+    install(&api, &generated());
     let objects = samples::all();
     let answers = api.send_all(objects.iter().map(Call::try_create).collect());
     let (mut compared, mut repaired) = (0, 0);
@@ -98,14 +98,13 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
     }
     println!("{compared} compared, {repaired} repaired");
     assert!(compared > 2000 && repaired > 400);
-    uninstall(cluster, &api, &generated());
     Ok(())
 }
 
 fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
     let updates = updates::all(&api);
-    install(cluster, &api, &generated());
+    install(&api, &generated());
     let answers = api.send_all(updates.iter().map(|update| Call::try_replace(&update.new)).collect());
     let (mut compared, mut repaired) = (0, 0);
     for (update, said) in updates.iter().zip(&answers).filter(|(_, said)| said.passed()) {
@@ -118,17 +117,15 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
     }
     println!("{compared} compared, {repaired} repaired");
     assert!(compared > 2000 && repaired > 100);
-    uninstall(cluster, &api, &generated());
     Ok(())
 }
 
 fn label(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
-    install(cluster, &api, &generated());
+    install(&api, &generated());
     let object = class("opted-out", "nfs.csi.k8s.io", &["hard,bg"]);
     assert_eq!(api.send(Call::try_create(&object)).body["mountOptions"], json!(["hard,fg"]));
     let object = with(object, "/metadata/labels", json!({"nfs-mount-guard.io/mutate": "disabled"}));
     assert_eq!(api.send(Call::try_create(&object)).body["mountOptions"], json!(["hard,bg"]));
-    uninstall(cluster, &api, &generated());
     Ok(())
 }

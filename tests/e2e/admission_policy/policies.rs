@@ -11,11 +11,11 @@ use nfs_mount_guard::subject::driver::Nfs;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::conditions::{Asked, register_dead_with};
+use super::conditions::{Asked, register_dead};
 use super::differences::says_twice;
-use super::{install, nfs, refuses, samples, trial, uninstall, updates, validating};
+use super::{clear, install, nfs, refuses, samples, trial, updates, validating};
 use crate::api::Call;
-use crate::cluster::{Cluster, Webhooks};
+use crate::cluster::Cluster;
 use crate::component::program;
 use crate::objects::{class, documents};
 
@@ -152,14 +152,13 @@ fn declared_drivers(cluster: &mut Cluster) -> Result<(), Failed> {
     let policy = file.background_mount_only();
     let objects = samples::all();
     let manifest = file.generate(&["policy"]);
-    install(cluster, &api, &manifest);
+    install(&api, &manifest);
     let answers = api.send_all(objects.iter().map(Call::try_create).collect());
     let counts = validating::compare(&policy, &objects, &answers)?;
     println!("passed, refused, invalid: {counts:?}");
     assert!(counts[1] > 300, "{counts:?}");
-    uninstall(cluster, &api, &manifest);
     let conditions = documents(&file.generate(&["match-conditions"])).remove(0);
-    register_dead_with(cluster, &api, Webhooks::Validating, |webhook| {
+    register_dead(cluster, &api, "ValidatingWebhookConfiguration", |webhook| {
         webhook["matchConditions"] = conditions["validate"].clone();
     });
     let answers = api.send_all(objects.iter().map(Call::try_create).collect());
@@ -174,7 +173,6 @@ fn declared_drivers(cluster: &mut Cluster) -> Result<(), Failed> {
             return Err(format!("asked: {asked:?}, NFS: {is_nfs}: {object:#}").into());
         }
     }
-    cluster.reset_webhooks();
     Ok(())
 }
 
@@ -214,7 +212,7 @@ fn exemptions(cluster: &mut Cluster) -> Result<(), Failed> {
     }
     let updates = updates::all(&api);
     let manifest = file.generate(&["policy"]);
-    install(cluster, &api, &manifest);
+    install(&api, &manifest);
     let answers = api.send_all(objects.iter().map(Call::try_create).collect());
     let counts = validating::compare(&policy, &objects, &answers)?;
     println!("passed, refused, invalid: {counts:?}");
@@ -224,7 +222,6 @@ fn exemptions(cluster: &mut Cluster) -> Result<(), Failed> {
     let answers = api.send_all(updates.iter().map(|update| Call::try_replace(&update.new)).collect());
     let counts = validating::compare_updates(&policy, &updates, &answers)?;
     println!("passed, refused, invalid: {counts:?}");
-    uninstall(cluster, &api, &manifest);
     Ok(())
 }
 
@@ -233,10 +230,10 @@ fn warnings(cluster: &mut Cluster) -> Result<(), Failed> {
     let object = class("warned", "nfs.csi.k8s.io", &["hard,bg"]);
     for rest in ["rules: {background-mount: {action: warn}}\n", "mode: observe\n"] {
         let manifest = File::new(rest).generate(&["policy"]);
-        install(cluster, &api, &manifest);
+        clear(&api);
+        install(&api, &manifest);
         let said = api.send(Call::try_create(&object));
         assert!(said.passed() && said.warnings.iter().any(|warning| warning.contains("NMG001")), "{said:?}");
-        uninstall(cluster, &api, &manifest);
     }
     let audited = File::new("rules: {background-mount: {action: audit}}\n").generate(&["policy"]);
     assert!(audited.contains("validationActions: [Audit]"), "{audited}");

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::differences::says_twice;
 use super::updates::Update;
-use super::{background_mount_only, install, refuses, samples, trial, uninstall, updates};
+use super::{background_mount_only, install, refuses, samples, trial, updates};
 use crate::api::{Call, Said};
 use crate::cluster::Cluster;
 
@@ -52,7 +52,7 @@ fn generated() -> String {
 
 fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
-    install(cluster, &api, &generated());
+    install(&api, &generated());
     let policy = background_mount_only();
     let objects = samples::all();
     let start = std::time::Instant::now();
@@ -61,7 +61,6 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
     let counts = compare(&policy, &objects, &answers)?;
     println!("passed, refused, invalid: {counts:?}");
     assert!(counts[0] > 1000 && counts[1] > 500 && counts[2] < objects.len() / 4, "{counts:?}");
-    uninstall(cluster, &api, &generated());
     Ok(())
 }
 
@@ -85,7 +84,7 @@ pub fn compare(policy: &Policy, objects: &[Value], answers: &[Said]) -> Result<[
 fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.api();
     let updates = updates::all(&api);
-    install(cluster, &api, &generated());
+    install(&api, &generated());
     let policy = background_mount_only();
     let answers = api.send_all(updates.iter().map(|update| Call::try_replace(&update.new)).collect());
     let counts = compare_updates(&policy, &updates, &answers)?;
@@ -96,7 +95,6 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
         .count();
     println!("passed, refused, invalid: {counts:?}; {kept} kept what they had");
     assert!(counts[0] > 1000 && counts[1] > 50 && kept > 200, "{counts:?} {kept}");
-    uninstall(cluster, &api, &generated());
     Ok(())
 }
 
