@@ -72,7 +72,7 @@ const DISGUISES: &[&str] = &[
 ];
 
 /// Options that have nothing to do with it.
-const OTHERS: &[&str] = &["hard", "timeo=600", "retrans=2", "nfsvers=4.1", "", "noatime", "fg", "x=\"y\""];
+const OTHERS: &[&str] = &["hard", "timeo=600", "retrans=2", "nfsvers=4.1", "", "noatime", "fg", "x=\"y\"", "a=\"", "\"z"];
 
 /// As many of all kinds as are compared; each has a name of its own.
 pub fn all() -> Vec<Value> {
@@ -164,9 +164,10 @@ fn is_source(field: &str) -> bool {
 }
 
 fn class(rng: &mut Rng) -> Value {
+    let driver = driver_name(rng);
     let mut object = json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {},
-        "provisioner": driver_name(rng), "parameters": attributes(rng),
+        "provisioner": driver, "parameters": attributes(rng, &driver),
     });
     if rng.u8(..6) > 0 {
         object["mountOptions"] = json!(options(rng));
@@ -182,6 +183,9 @@ fn volume(rng: &mut Rng) -> Value {
         object["spec"]["mountOptions"] = json!(options(rng));
     }
     object["spec"]["accessModes"] = json!(access_modes(rng));
+    if rng.u8(..3) == 0 {
+        object["spec"]["storageClassName"] = json!(pick(rng, &["other", "sample-17"]));
+    }
     if rng.u8(..6) == 0 {
         object["spec"]["volumeMode"] = json!("Block");
     }
@@ -195,11 +199,13 @@ fn volume(rng: &mut Rng) -> Value {
 fn source(rng: &mut Rng) -> Value {
     match rng.u8(..8) {
         0 | 1 => json!({"nfs": {"server": "127.0.0.1", "path": "/export"}}),
-        2 => json!({"flexVolume": {"driver": "example.com/nfs", "options": attributes(rng)}}),
+        2 => json!({"flexVolume": {"driver": "example.com/nfs", "options": attributes(rng, "example.com/nfs")}}),
         3 => json!({"hostPath": {"path": "/tmp"}}),
         4 => json!({"iscsi": {"targetPortal": "127.0.0.1", "iqn": "iqn.2001-04.com.example:a", "lun": 0}}),
         _ => {
-            let mut csi = json!({"driver": driver_name(rng), "volumeHandle": "a", "volumeAttributes": attributes(rng)});
+            let driver = driver_name(rng);
+            let attributes = attributes(rng, &driver);
+            let mut csi = json!({"driver": driver, "volumeHandle": "a", "volumeAttributes": attributes});
             if rng.u8(..4) == 0 {
                 csi["fsType"] = json!(pick(rng, &["nfs", "NFS4", "ext4", "xfs", "cifs", "aznfs", "btrfs"]));
             }
@@ -209,50 +215,69 @@ fn source(rng: &mut Rng) -> Value {
 }
 
 /// A name of the table, a name that one of its patterns takes, or one that
-/// nobody knows.
+/// nobody knows; more often than not one of which something depends.
 fn driver_name(rng: &mut Rng) -> String {
-    let names: Vec<&str> = driver::drivers().flat_map(|row| row.names).copied().collect();
     let fillers = ["", "x", "-b.c"];
+    let of_interest: Vec<&str> = driver::drivers()
+        .filter(|row| !row.clues.is_empty() || !row.carriers.is_empty())
+        .flat_map(|row| row.names)
+        .copied()
+        .collect();
+    let names: Vec<&str> = driver::drivers().flat_map(|row| row.names).copied().collect();
     match rng.u8(..10) {
         0 => "storage.example.com".to_owned(),
-        1 => pick(rng, &["nfs.rook.io/x.s3.csi.y", "lustre.csi.nfs.csi.ceph.com", "nfs-a.csi.k8s.io"]).to_owned(),
-        2 => {
-            let patterns: Vec<&str> = names.iter().filter(|name| name.contains('*')).copied().collect();
-            pick(rng, &patterns).replace('*', pick(rng, &fillers))
+        1 => {
+            let of_two_rows = [
+                "nfs.rook.io/x.s3.csi.y", "lustre.csi.nfs.csi.ceph.com", "nfs-a.s3.csi.csi.k8s.io",
+                "org.democratic-csi.nfs.csi.ceph.com", "com.tencent.cloud.csi.tcfs.s3.csi.x",
+            ];
+            pick(rng, &of_two_rows).to_owned()
         }
+        2 => "driver.longhorn.io".to_owned(),
+        3..7 => pick(rng, &of_interest).replace('*', pick(rng, &fillers)),
         _ => pick(rng, &names).replace('*', pick(rng, &fillers)),
     }
 }
 
-/// Clues of all drivers and keys that hold options, in any case.
-fn attributes(rng: &mut Rng) -> Value {
+/// Clues and keys that hold options, those of the driver or of others.
+fn attributes(rng: &mut Rng, driver: &str) -> Value {
+    let rows: Vec<&driver::Driver> = match driver::find(driver) {
+        Some(row) if rng.u8(..4) > 0 => vec![row],
+        _ => driver::drivers().chain([&driver::UNKNOWN]).collect(),
+    };
     let mut clues: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for clue in driver::drivers().flat_map(|row| row.clues) {
+    for clue in rows.iter().flat_map(|row| row.clues) {
         match clue.evidence {
             Evidence::Value(key, values) => clues.extend(values.iter().map(|value| (key, *value))),
-            Evidence::FsType(values) => clues.extend(values.iter().flat_map(|value| {
-                ["fsType", "csi.storage.k8s.io/fstype"].map(|key| (key, *value))
-            })),
+            Evidence::FsType(values) => clues.extend(
+                values.iter().flat_map(|value| ["fsType", "csi.storage.k8s.io/fstype"].map(|key| (key, *value))),
+            ),
             Evidence::Key(key) => clues.extend([(key, "x")]),
             Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::BlockMode => {}
         }
     }
-    let clues: Vec<(&str, &str)> = clues.into_iter().collect();
+    let clues: Vec<(&str, &str)> = clues.into_iter().chain([("server", "a")]).collect();
     let mut keys: Vec<&str> =
-        driver::drivers().chain([&driver::UNKNOWN]).flat_map(|row| row.carriers).map(|carrier| carrier.key).collect();
+        rows.iter().flat_map(|row| row.carriers).map(|carrier| carrier.key).chain(["mountOptions"]).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut map = json!({});
     for _ in 0..rng.usize(..3) {
         let (key, value) = pick(rng, &clues);
         let (key, value) = (cased(rng, key), cased(rng, &value.replace('*', "x")));
-        map[&key] = json!(value);
-        if rng.u8(..6) == 0 {
-            let (_, value) = pick(rng, &clues);
-            map[key.to_uppercase()] = json!(value);
+        match rng.u8(..12) {
+            // What could be taken for another.
+            0 => map[format!("{key}={value}")] = json!("x"),
+            1 => map[format!("{key}={}", value.chars().take(1).collect::<String>())] = json!(&value[1..]),
+            2 | 3 => {
+                let (_, other) = pick(rng, &clues);
+                map[key.to_uppercase()] = json!(other);
+                map[key] = json!(value);
+            }
+            _ => map[key] = json!(value),
         }
     }
-    if rng.bool() {
+    if rng.u8(..3) > 0 {
         let key = pick(rng, &keys);
         let key = cased(rng, key);
         map[key] = json!(options(rng).join(","));
@@ -262,9 +287,11 @@ fn attributes(rng: &mut Rng) -> Value {
 
 /// The text as it is, or in some other case.
 fn cased(rng: &mut Rng, text: &str) -> String {
-    match rng.u8(..4) {
+    match rng.u8(..5) {
         0 => text.to_uppercase(),
         1 => text.to_lowercase(),
+        // The Kelvin sign, whose small form is a k.
+        2 => text.replace('k', "\u{212a}"),
         _ => text.to_owned(),
     }
 }

@@ -106,7 +106,7 @@ fn change_class(object: &mut Value, rng: &mut Rng) {
     let annotation = pick(rng, &["nfs-mount-guard.io/exempt", "pv.kubernetes.io/provisioned-by"]);
     object["metadata"]["annotations"][annotation] = json!("background-mount");
     if object["kind"] == "PersistentVolume" && rng.bool() {
-        object["spec"]["storageClassName"] = json!("other");
+        object["spec"]["storageClassName"] = json!(pick(rng, &["other", "another"]));
     }
 }
 
