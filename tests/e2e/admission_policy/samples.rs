@@ -10,7 +10,7 @@ use nfs_mount_guard::subject::driver::{self, Evidence};
 use nfs_mount_guard::subject::manifest::IN_TREE_PLUGINS;
 use serde_json::{Value, json};
 
-use crate::objects::{corpus, documents};
+use crate::objects::{class, corpus, documents, with};
 
 /// Elements that are `bg` to some layer, or only look like it.
 const DISGUISES: &[&str] = &[
@@ -82,14 +82,33 @@ pub fn all() -> Vec<Value> {
         // A few disguises an object; all of them meet several drivers.
         objects.extend(DISGUISES.iter().skip(index % 6).step_by(6).map(|disguise| with_option(&object, disguise)));
     }
+    objects.extend(particular());
     let mut rng = Rng::with_seed(1);
     objects.extend((0..2500).map(|_| generated(&mut rng)));
     numbered(objects)
 }
 
+/// What chance would seldom bring about.
+fn particular() -> Vec<Value> {
+    let with_attributes = |driver: &str, attributes: Value| {
+        with(class("a", driver, &["bg"]), "/parameters", attributes)
+    };
+    vec![
+        // The Kelvin sign, whose small form is a k.
+        with_attributes("pure-csi", json!({"backend": "bloc\u{212a}"})),
+        with_attributes("csi.trident.netapp.io", json!({"nasType": "nfs", "nastype": "smb"})),
+        with_attributes("csi.trident.netapp.io", json!({"backendType=ontap-san": "x"})),
+        with_attributes("csi.trident.netapp.io", json!({"backendtype": "ontap-san", "backendType": "ontap-nas"})),
+        with_attributes("efs.csi.aws.com", json!({"mountOptions": "bg"})),
+        class("a", "efs.csi.aws.com", &["a=\"", "hard,\u{a0}BG =1", "b=\""]),
+        class("a", "nfs.csi.k8s.io", &["a=\"", "bg", "b=\""]),
+        class("a", "nfs.csi.k8s.io", &["a=\"b", "c\",hard"]),
+    ]
+}
+
 /// Objects whose driver has its say on whether they are NFS.
 pub fn generated(rng: &mut Rng) -> Value {
-    let object = if rng.u8(..3) == 0 { class(rng) } else { volume(rng) };
+    let object = if rng.u8(..3) == 0 { generated_class(rng) } else { generated_volume(rng) };
     completed(object)
 }
 
@@ -163,7 +182,7 @@ fn is_source(field: &str) -> bool {
     field == "flexVolume" || IN_TREE_PLUGINS.iter().any(|(source, _)| *source == field)
 }
 
-fn class(rng: &mut Rng) -> Value {
+fn generated_class(rng: &mut Rng) -> Value {
     let driver = driver_name(rng);
     let mut object = json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {},
@@ -175,7 +194,7 @@ fn class(rng: &mut Rng) -> Value {
     object
 }
 
-fn volume(rng: &mut Rng) -> Value {
+fn generated_volume(rng: &mut Rng) -> Value {
     let mut object = json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {}, "spec": source(rng),
     });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::samples::{access_modes, generated, options, pick};
 use crate::api::{Api, Call};
-use crate::objects::name;
+use crate::objects::{csi_volume, name, nfs_volume, with};
 
 /// How many objects are stored.
 const OBJECTS: usize = 400;
@@ -22,13 +22,11 @@ pub struct Update {
 /// each. A second call finds them stored.
 pub fn all(api: &Api) -> Vec<Update> {
     let mut rng = Rng::with_seed(2);
-    let objects: Vec<Value> = (0..OBJECTS)
-        .map(|index| {
-            let mut object = generated(&mut rng);
-            object["metadata"]["name"] = json!(format!("old-{index}"));
-            object
-        })
-        .collect();
+    let mut objects: Vec<Value> = (0..OBJECTS).map(|_| generated(&mut rng)).collect();
+    objects.extend(particular());
+    for (index, object) in objects.iter_mut().enumerate() {
+        object["metadata"]["name"] = json!(format!("old-{index}"));
+    }
     let created = api.send_all(objects.iter().map(Call::create).collect());
     let read = objects.iter().map(|object| {
         let path = Call::try_replace(object).path.replace("?dryRun=All", "");
@@ -50,6 +48,16 @@ pub fn all(api: &Api) -> Vec<Update> {
             change_annotation,
             change_access,
             change_class,
+            |object, _| {
+                if object["kind"] == "PersistentVolume" {
+                    object["spec"]["accessModes"] = json!(["ReadWriteMany"]);
+                }
+            },
+            |object, _| {
+                if object["kind"] == "PersistentVolume" {
+                    object["spec"]["storageClassName"] = json!("another");
+                }
+            },
         ];
         for change in changes {
             let mut new = old.clone();
@@ -59,6 +67,20 @@ pub fn all(api: &Api) -> Vec<Update> {
         }
     }
     updates
+}
+
+/// Objects of which an update changes more than meets the eye: what becomes
+/// NFS by its access mode, and what an exemption covers by its class.
+fn particular() -> Vec<Value> {
+    let block = with(
+        csi_volume("a", "driver.longhorn.io", &["bg"]),
+        "/spec/csi/volumeAttributes",
+        json!({"nfsOptions": "hard,bg"}),
+    );
+    vec![
+        with(block, "/spec/accessModes", json!(["ReadWriteOnce"])),
+        with(nfs_volume("a", &["hard,bg"]), "/spec/storageClassName", json!("other")),
+    ]
 }
 
 fn label(object: &mut Value, _: &mut Rng) {
