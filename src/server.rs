@@ -2,6 +2,7 @@
 //! it, and an orderly stop.
 
 pub mod body;
+pub mod clients;
 pub mod connection;
 pub mod limits;
 mod reload;
@@ -18,9 +19,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -30,6 +33,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::policy::Policy;
 use crate::telemetry::metrics::Reload;
+use clients::Clients;
 use limits::Limits;
 use routes::Shared;
 use tls::{Certificate, CertificateStore};
@@ -39,6 +43,9 @@ use tls::{Certificate, CertificateStore};
 pub enum CertificateSource {
     /// A folder with `tls.crt` and `tls.key`, watched.
     Folder(PathBuf),
+    /// Somebody else puts it into [`Server::certificates`]; until then the
+    /// server is not ready.
+    Managed,
     /// Made in memory, for a first try.
     SelfSigned,
 }
@@ -52,6 +59,8 @@ pub struct Options {
     pub status_listen: SocketAddr,
     /// Where the certificate comes from.
     pub certificate: CertificateSource,
+    /// Who may call; `None` lets everybody.
+    pub clients: Option<Clients>,
     /// The policy to begin with.
     pub policy: Arc<Policy>,
     /// The file it comes from, watched.
@@ -99,6 +108,7 @@ pub struct Server {
     listener: TcpListener,
     status_listener: TcpListener,
     store: Arc<CertificateStore>,
+    tls: Arc<ArcSwap<ServerConfig>>,
     shared: Arc<Shared>,
 }
 
@@ -120,20 +130,42 @@ impl Server {
     pub async fn bind(options: Options) -> Result<Self, Error> {
         let now = OffsetDateTime::now_utc();
         let certificate = match &options.certificate {
-            CertificateSource::Folder(folder) => Certificate::load(folder, now)?,
-            CertificateSource::SelfSigned => Certificate::self_signed(now)?,
+            CertificateSource::Folder(folder) => Some(Certificate::load(folder, now)?),
+            CertificateSource::SelfSigned => Some(Certificate::self_signed(now)?),
+            CertificateSource::Managed => None,
         };
         let shared = Arc::new(Shared::new(Arc::clone(&options.policy), options.limits));
-        shared.metrics.certificate(Reload::Loaded, Some(certificate.not_after().unix_timestamp()));
+        let store = match certificate {
+            Some(certificate) => {
+                let not_after = certificate.not_after().unix_timestamp();
+                shared.metrics.certificate(Reload::Loaded, Some(not_after));
+                CertificateStore::new(certificate)
+            }
+            None => CertificateStore::default(),
+        };
+        let store = Arc::new(store);
+        let clients = options.clients.as_ref().map(Clients::verifier).transpose()?;
+        let tls = tls::server_config(Arc::clone(&store), clients)?;
         let listener = listen(options.listen, "--listen").await?;
         let status_listener = listen(options.status_listen, "--status-listen").await?;
         Ok(Self {
-            store: Arc::new(CertificateStore::new(certificate)),
+            tls: Arc::new(ArcSwap::from_pointee(tls)),
+            store,
             options,
             listener,
             status_listener,
             shared,
         })
+    }
+
+    /// Where the certificate comes from that the next handshake shows.
+    pub const fn certificates(&self) -> &Arc<CertificateStore> {
+        &self.store
+    }
+
+    /// What the requests share.
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The port that was opened; of use when port 0 was asked for.
@@ -155,15 +187,10 @@ impl Server {
     }
 
     /// Serves until `stop` says how to end, then ends in order.
-    ///
-    /// # Errors
-    ///
-    /// When TLS cannot be set up.
-    pub async fn run(self, stop: impl Future<Output = Stop>) -> Result<(), Error> {
-        let config = tls::server_config(Arc::clone(&self.store))?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+    pub async fn run(self, stop: impl Future<Output = Stop>) {
         let status = status::Status {
             shared: Arc::clone(&self.shared),
+            certificates: Arc::clone(&self.store),
             log_dropped: self.options.log_dropped.clone(),
         };
         let status_task = tokio::spawn(serve_status(self.status_listener, status::router(status)));
@@ -174,9 +201,20 @@ impl Server {
         ));
         let policy_task =
             tokio::spawn(reload::policy(self.options.policy_file.clone(), Arc::clone(&self.shared)));
+        let clients_task = tokio::spawn(reload::clients(
+            self.options.clients.clone(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.tls),
+        ));
         let graceful = GracefulShutdown::new();
         {
-            let accept = accept_loop(&self.listener, acceptor, &self.shared, &graceful);
+            let accept = accept_loop(
+                &self.listener,
+                &self.tls,
+                self.options.clients.clone().map(Arc::new),
+                &self.shared,
+                &graceful,
+            );
             tokio::pin!(accept);
             let stop = tokio::select! {
                 stop = stop => stop,
@@ -201,9 +239,9 @@ impl Server {
         }
         reload_task.abort();
         policy_task.abort();
+        clients_task.abort();
         status_task.abort();
         tracing::info!("stopped");
-        Ok(())
     }
 }
 
@@ -215,7 +253,8 @@ async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, 
 /// to end; out of file descriptors it waits a moment.
 async fn accept_loop(
     listener: &TcpListener,
-    acceptor: TlsAcceptor,
+    tls: &ArcSwap<ServerConfig>,
+    clients: Option<Arc<Clients>>,
     shared: &Arc<Shared>,
     graceful: &GracefulShutdown,
 ) {
@@ -235,7 +274,8 @@ async fn accept_loop(
             }
         };
         let connection = Connection {
-            acceptor: acceptor.clone(),
+            acceptor: TlsAcceptor::from(tls.load_full()),
+            clients: clients.clone(),
             router: router.clone(),
             shared: Arc::clone(shared),
             complaints: Arc::clone(&complaints),
@@ -250,6 +290,7 @@ async fn accept_loop(
 
 struct Connection {
     acceptor: TlsAcceptor,
+    clients: Option<Arc<Clients>>,
     router: axum::Router,
     shared: Arc<Shared>,
     complaints: Arc<Complaints>,
@@ -262,8 +303,18 @@ impl Connection {
         let limits = self.shared.limits;
         let handshake = timeout(limits.handshake, self.acceptor.accept(stream));
         match handshake.await {
-            Ok(Ok(stream)) => connection::serve(stream, self.router, limits, watcher).await,
-            Ok(Err(error)) => self.refuse("handshake", &error.to_string()),
+            Ok(Ok(stream)) => {
+                let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let is_admitted = self.clients.as_ref().is_none_or(|clients| clients.admits(certificate));
+                let router = if is_admitted {
+                    self.router
+                } else {
+                    self.complaints.complain("client_name", "none of the caller's names is allowed");
+                    routes::forbidden(Arc::clone(&self.shared))
+                };
+                connection::serve(stream, router, limits, watcher).await;
+            }
+            Ok(Err(error)) => self.refuse(clients::refusal(&error), &error.to_string()),
             Err(_) => self.refuse("handshake_timeout", "no TLS handshake in time"),
         }
     }

@@ -51,7 +51,7 @@ fn trial(
         format!("apiserver::admission_policy::{name}"),
         cluster::with_policies,
         |mut cluster: MutexGuard<'static, Cluster>| {
-            clear(&cluster.api());
+            clear(&cluster.connect());
             test(&mut cluster)
         },
     )

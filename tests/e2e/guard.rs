@@ -22,6 +22,11 @@ impl Process {
     /// Starts a program with its output in `log`. Where the system can, it also
     /// ends when this whole process does, however that comes about.
     pub fn start(program: &Path, args: &[OsString], log: &Path) -> Self {
+        Self::start_with(program, args, &[], log)
+    }
+
+    /// As [`Self::start`], with variables of its environment.
+    pub fn start_with(program: &Path, args: &[OsString], environment: &[(&str, &Path)], log: &Path) -> Self {
         let setpriv = Path::new("/usr/bin/setpriv");
         let mut command = if setpriv.exists() {
             let mut command = Command::new(setpriv);
@@ -34,12 +39,18 @@ impl Process {
         let errors = output.try_clone().expect("a log file");
         let child = command
             .args(args)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
         Self { child }
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by name.
@@ -102,6 +113,16 @@ impl Guard {
         Self::run(folder, certs, listen, extra)
     }
 
+    /// As [`Self::start`], with an authority in the cluster.
+    pub fn start_managed(kubeconfig: &Path, listen: &str, extra: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let certs = folder.path().join("certs");
+        fs::create_dir(&certs).expect("a folder");
+        let mut args = vec!["--manage-certificates"];
+        args.extend(extra);
+        Self::launch(folder, certs, listen, &args, &[("KUBECONFIG", kubeconfig)])
+    }
+
     /// As [`Self::start`], with certificates of the caller's.
     pub fn start_with_certs(certs: &Path, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
@@ -121,15 +142,48 @@ impl Guard {
     }
 
     fn run(folder: TempDir, certs: PathBuf, listen: &str, extra: &[&str]) -> Self {
-        let log = folder.path().join("log");
-        let mut args: Vec<OsString> =
-            ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0", "--cert-dir"]
-                .iter()
-                .map(OsString::from)
-                .collect();
-        args.push(certs.clone().into());
+        let shown = certs.display().to_string();
+        let mut args = vec!["--cert-dir", &shown];
+        args.extend(extra);
+        Self::launch(folder, certs, listen, &args, &[])
+    }
+
+    fn launch(
+        folder: TempDir,
+        certs: PathBuf,
+        listen: &str,
+        extra: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Self {
+        let mut args: Vec<OsString> = ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0"]
+            .iter()
+            .map(OsString::from)
+            .collect();
         args.extend(extra.iter().map(OsString::from));
-        let mut process = Process::start(&program(), &args, &log);
+        Self::start_with_args(folder, certs, &args, environment)
+    }
+
+    /// Starts the program with these arguments, which listen somewhere; `certs`
+    /// is where a client finds what it trusts.
+    pub fn start_with_args(
+        folder: TempDir,
+        certs: PathBuf,
+        args: &[OsString],
+        environment: &[(&str, &Path)],
+    ) -> Self {
+        Self::start_program(&program(), folder, certs, args, environment)
+    }
+
+    /// As [`Self::start_with_args`], for the program somewhere else.
+    pub fn start_program(
+        program: &Path,
+        folder: TempDir,
+        certs: PathBuf,
+        args: &[OsString],
+        environment: &[(&str, &Path)],
+    ) -> Self {
+        let log = folder.path().join("log");
+        let mut process = Process::start_with(program, args, environment, &log);
         let deadline = Instant::now() + Duration::from_secs(10);
         let listening = loop {
             let line = events(&log).into_iter().find(|event| event["message"] == "listening");
@@ -154,7 +208,12 @@ impl Guard {
 
     /// Waits for an event.
     pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        self.wait_within(Duration::from_secs(10), wanted)
+    }
+
+    /// Waits for an event, at most `most`.
+    pub fn wait_within(&self, most: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + most;
         loop {
             if let Some(event) = self.log().into_iter().find(|event| wanted(event)) {
                 return event;

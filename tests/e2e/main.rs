@@ -22,17 +22,22 @@
 mod admission_policy;
 mod api;
 mod apiserver;
+mod authority;
+mod caller;
 mod check;
 mod client;
 mod cluster;
 mod commands;
 mod component;
+mod docs;
 mod guard;
+mod install;
 mod mount_nfs;
 mod objects;
 mod parity;
 mod policy;
 mod program;
+mod proxy;
 mod readers;
 
 use libtest_mimic::{Arguments, Trial};
@@ -49,5 +54,9 @@ fn main() {
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     trials.extend(admission_policy::trials());
+    trials.extend(caller::trials());
+    trials.extend(authority::trials());
+    trials.extend(install::trials());
+    trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

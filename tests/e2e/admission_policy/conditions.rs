@@ -66,7 +66,7 @@ const VALIDATING: &str = "ValidatingWebhookConfiguration";
 const MUTATING: &str = "MutatingWebhookConfiguration";
 
 fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let policy = Policy::default();
     let objects = samples::all();
     for kind in [VALIDATING, MUTATING] {
@@ -92,7 +92,7 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let policy = Policy::default();
     let updates = updates::all(&api);
     for (kind, concern) in [(VALIDATING, Concern::Denial), (MUTATING, Concern::Access)] {
@@ -138,7 +138,7 @@ fn differ(old: &Value, new: &Value, concern: Concern) -> bool {
 }
 
 fn dead_guard(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let old = nfs_volume("before", &["hard,bg"]);
     let said = api.send(Call::create(&old));
     assert!(said.passed() || said.status == 409, "{said:?}");

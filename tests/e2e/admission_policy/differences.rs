@@ -95,7 +95,7 @@ fn is_refused(api: &Api, object: &Value) -> bool {
 }
 
 fn says_one_thing_twice(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let manifest = generated(&Policy::default());
     install(&api, &manifest);
     let object = with(
@@ -109,7 +109,7 @@ fn says_one_thing_twice(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let object = nfs_volume("access", &["hard,bg"]);
     cluster.delete(&object);
     let old = api.send(Call::create(&object)).body;
@@ -126,7 +126,7 @@ fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 fn text_near_the_limits(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let manifest = generated(&Policy::default());
     install(&api, &manifest);
     let rule = rules::BACKGROUND_MOUNT.code.to_string();
@@ -144,7 +144,7 @@ fn text_near_the_limits(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 fn exemption_of_options(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let policy = policy(
         "exemptions:\n- {rules: [background-mount], driver: nfs.csi.ceph.com, options: [bg], reason: a test}\n",
     );
@@ -157,7 +157,7 @@ fn exemption_of_options(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 fn exemption_that_ends(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let policy = policy(
         "exemptions:\n- {rules: [background-mount], name: exempt-*, reason: a test, expires: 2020-03-31}\n",
     );

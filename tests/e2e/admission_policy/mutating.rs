@@ -29,7 +29,7 @@ pub fn trial(name: &str, test: fn(&mut Cluster) -> Result<(), Failed>) -> Trial 
     let need = || {
         let cluster = cluster::with_policies()?;
         let path = "/apis/admissionregistration.k8s.io/v1".to_owned();
-        let known = cluster.api().send(Call { method: Method::GET, path, body: Value::Null }).body;
+        let known = cluster.connect().send(Call { method: Method::GET, path, body: Value::Null }).body;
         let is_known = known["resources"].as_array().is_some_and(|resources| {
             resources.iter().any(|resource| resource["name"] == "mutatingadmissionpolicies")
         });
@@ -43,7 +43,7 @@ pub fn trial(name: &str, test: fn(&mut Cluster) -> Result<(), Failed>) -> Trial 
         })
     };
     component::trial(format!("apiserver::admission_policy::{name}"), need, move |mut cluster| {
-        clear(&cluster.api());
+        clear(&cluster.connect());
         test(&mut cluster)
     })
 }
@@ -87,7 +87,7 @@ fn compare(sent: &Value, old: Option<&Value>, said: &Said) -> Result<bool, Faile
 }
 
 fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     install(&api, &generated());
     let objects = samples::all();
     let answers = api.send_all(objects.iter().map(Call::try_create).collect());
@@ -102,7 +102,7 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let updates = updates::all(&api);
     install(&api, &generated());
     let answers = api.send_all(updates.iter().map(|update| Call::try_replace(&update.new)).collect());
@@ -121,7 +121,7 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 fn label(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     install(&api, &generated());
     let object = class("opted-out", "nfs.csi.k8s.io", &["hard,bg"]);
     assert_eq!(api.send(Call::try_create(&object)).body["mountOptions"], json!(["hard,fg"]));

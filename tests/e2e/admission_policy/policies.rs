@@ -133,7 +133,7 @@ fn warned_of() -> Result<(), Failed> {
 }
 
 fn declared_drivers(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let file = File::new(
         "drivers:\n\
          - {name: ebs.csi.aws.com, nfs: true}\n\
@@ -182,7 +182,7 @@ fn differences_from(one: &Policy, other: &Policy, objects: &[Value]) -> usize {
 }
 
 fn exemptions(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let file = File::new(
         "annotationExemptions: true\n\
          exemptions:\n\
@@ -226,7 +226,7 @@ fn exemptions(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 fn warnings(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let object = class("warned", "nfs.csi.k8s.io", &["hard,bg"]);
     for rest in ["rules: {background-mount: {action: warn}}\n", "mode: observe\n"] {
         let manifest = File::new(rest).generate(&["policy"]);

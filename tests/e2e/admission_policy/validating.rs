@@ -51,7 +51,7 @@ fn generated() -> String {
 }
 
 fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     install(&api, &generated());
     let policy = background_mount_only();
     let objects = samples::all();
@@ -82,7 +82,7 @@ pub fn compare(policy: &Policy, objects: &[Value], answers: &[Said]) -> Result<[
 }
 
 fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.api();
+    let api = cluster.connect();
     let updates = updates::all(&api);
     install(&api, &generated());
     let policy = background_mount_only();
