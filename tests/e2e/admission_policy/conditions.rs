@@ -68,8 +68,7 @@ const MUTATING: &str = "MutatingWebhookConfiguration";
 fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.connect();
     let policy = Policy::default();
-    let objects = samples::all();
-    for kind in [VALIDATING, MUTATING] {
+    for (kind, objects) in [(VALIDATING, samples::all()), (MUTATING, samples::some())] {
         register_dead(cluster, &api, kind, |_| {});
         let answers = api.send_all(objects.iter().map(Call::try_create).collect());
         let mut counts = [0; 3];
@@ -86,7 +85,9 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
             }
         }
         println!("{kind}: asked, not asked, invalid: {counts:?}");
-        assert!(counts[0] > 1000 && counts[1] > 500 && counts[2] < objects.len() / 4, "{counts:?}");
+        let [asked, not_asked, invalid] = counts;
+        let enough = objects.len() / 5;
+        assert!(asked > enough && not_asked > enough && invalid < enough, "{counts:?}");
     }
     Ok(())
 }
@@ -122,7 +123,8 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
             }
         }
         println!("{kind}: asked, not asked, invalid: {counts:?}; needed {needed}");
-        assert!(counts[0] > 300 && counts[1] > 1000 && counts[2] < updates.len() / 5, "{counts:?}");
+        let [asked, not_asked, invalid] = counts;
+        assert!(asked > 200 && not_asked > 1000 && invalid < updates.len() / 5, "{counts:?}");
         assert!(needed > 100, "{needed}");
     }
     Ok(())

@@ -150,20 +150,20 @@ fn declared_drivers(cluster: &mut Cluster) -> Result<(), Failed> {
          - {name: kubernetes.io/nfs, nfs: false}\n",
     );
     let policy = file.background_mount_only();
-    let objects = samples::all();
+    let objects = samples::some();
     let manifest = file.generate(&["policy"]);
     install(&api, &manifest);
     let answers = api.send_all(objects.iter().map(Call::try_create).collect());
     let counts = validating::compare(&policy, &objects, &answers)?;
     println!("passed, refused, invalid: {counts:?}");
-    assert!(counts[1] > 300, "{counts:?}");
+    assert!(counts[1] > 50, "{counts:?}");
     let conditions = documents(&file.generate(&["match-conditions"])).remove(0);
     register_dead(cluster, &api, "ValidatingWebhookConfiguration", |webhook| {
         webhook["matchConditions"] = conditions["validate"].clone();
     });
     let answers = api.send_all(objects.iter().map(Call::try_create).collect());
     let differing = differences_from(&Policy::default(), &policy, &objects);
-    assert!(differing > 100, "only {differing} objects are held to be something else");
+    assert!(differing > 30, "only {differing} objects are held to be something else");
     for (object, said) in objects.iter().zip(&answers) {
         let (asked, is_nfs) = (Asked::of(said), nfs(&policy, object) != Nfs::No);
         if asked != Asked::Invalid
@@ -196,8 +196,8 @@ fn exemptions(cluster: &mut Cluster) -> Result<(), Failed> {
          - {rules: [NMG001], kind: StorageClass, name: other, reason: a class that volumes move to}\n",
     );
     let policy = file.background_mount_only();
-    let mut objects = samples::all();
-    for (index, object) in objects.iter_mut().enumerate().filter(|(index, _)| index % 3 == 0) {
+    let mut objects = samples::some();
+    for (index, object) in objects.iter_mut().enumerate() {
         match index % 4 {
             0 => {
                 let names = ["soft-mount, BACKGROUND-mount", "nmg001", "NMG01", "background"];
@@ -218,7 +218,7 @@ fn exemptions(cluster: &mut Cluster) -> Result<(), Failed> {
     println!("passed, refused, invalid: {counts:?}");
     let only = super::background_mount_only();
     let exempt = objects.iter().filter(|object| refuses(&only, object, None)).count() - counts[1];
-    assert!(exempt > 100 && counts[1] > 200, "{exempt} exempt, {counts:?}");
+    assert!(exempt > 30 && counts[1] > 50, "{exempt} exempt, {counts:?}");
     let answers = api.send_all(updates.iter().map(|update| Call::try_replace(&update.new)).collect());
     let counts = validating::compare_updates(&policy, &updates, &answers)?;
     println!("passed, refused, invalid: {counts:?}");

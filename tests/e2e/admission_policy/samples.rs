@@ -84,7 +84,7 @@ pub fn all() -> Vec<Value> {
     }
     objects.extend(particular());
     let mut rng = Rng::with_seed(1);
-    objects.extend((0..2500).map(|_| generated(&mut rng)));
+    objects.extend((0..1500).map(|_| generated(&mut rng)));
     numbered(objects)
 }
 
@@ -110,6 +110,11 @@ fn particular() -> Vec<Value> {
 pub fn generated(rng: &mut Rng) -> Value {
     let object = if rng.u8(..3) == 0 { generated_class(rng) } else { generated_volume(rng) };
     completed(object)
+}
+
+/// A third of them, for what is compared again.
+pub fn some() -> Vec<Value> {
+    all().into_iter().step_by(3).collect()
 }
 
 /// Gives each object a name that no other one has.

@@ -10,7 +10,7 @@ use crate::api::{Api, Call};
 use crate::objects::{csi_volume, name, nfs_volume, with};
 
 /// How many objects are stored.
-const OBJECTS: usize = 400;
+const OBJECTS: usize = 250;
 
 /// An object as it is stored, and what takes its place.
 pub struct Update {
