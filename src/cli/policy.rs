@@ -169,8 +169,8 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
     }
     for name in admission_policy::drivers_to_generate_for(policy) {
         warnings.push(format!(
-            "webhooks whose matchConditions were generated without this policy never ask about some objects of the driver {name:?}; \
-             `nfs-mount-guard generate match-conditions --policy FILE` prints those that do"
+            "the table of drivers holds some objects of {name:?} to be not NFS, and so do matchConditions that are generated from it: \
+             the chart minds a driver of its values, `nfs-mount-guard generate match-conditions --policy FILE` one of a file"
         ));
     }
     warnings
