@@ -135,6 +135,11 @@ impl<'p> Expressions<'p> {
         variables.extend([
             Variable { name: "mountOptions", comment: "The list.", expression: list_of(OBJECT) },
             Variable {
+                name: "joined",
+                comment: "The list as one text.",
+                expression: "variables.mountOptions.join(',')".to_owned(),
+            },
+            Variable {
                 name: "annotation",
                 comment: "The annotation, which kubelet splits at every comma, and reads not on a CSI volume.",
                 expression: format!("{}.orValue('')", annotation_of(OBJECT)),
@@ -144,7 +149,7 @@ impl<'p> Expressions<'p> {
                 comment: "The list with fg for every bg; what else an element holds keeps its bytes.",
                 expression: format!(
                     "!({}) ? variables.mountOptions :\n{}",
-                    may_hold_bg("variables.mountOptions.join(',')"),
+                    may_hold_bg("variables.joined"),
                     repaired("variables.mountOptions")
                 ),
             },
