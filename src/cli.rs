@@ -7,6 +7,7 @@ pub mod completions;
 pub mod exit;
 pub mod explain;
 pub mod fix;
+pub mod generate;
 pub mod input;
 pub mod judgement;
 pub mod man;
@@ -57,6 +58,8 @@ enum Command {
     Policy(policy::Args),
     /// List the rules
     Rules(rules::Args),
+    /// Generate what the API server itself can decide
+    Generate(generate::Args),
     /// Make certificates for a first installation and for tests
     #[cfg(feature = "serve")]
     Certs(certs::Args),
@@ -84,6 +87,7 @@ impl Cli {
             Command::Man(args) => args.run(),
             Command::Policy(args) => args.run(),
             Command::Rules(args) => args.run(),
+            Command::Generate(args) => args.run(),
             #[cfg(feature = "serve")]
             Command::Certs(args) => args.run(),
         };

@@ -11,11 +11,12 @@
 //! | 2 | [`rules`]: one file a rule |
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
-//! | 5 | [`source`], [`policy_file`], [`admission`], [`report`], [`check`]: bytes in, bytes out |
+//! | 5 | [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
 //! | 6 | `authority`, `telemetry`, `server`, `cluster`, [`node`]: certificates, log, metrics, network, the API server, a node's mounts |
 //! | 7 | [`cli`] |
 
 pub mod admission;
+pub mod admission_policy;
 #[cfg(feature = "serve")]
 pub mod authority;
 pub mod check;

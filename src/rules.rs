@@ -315,6 +315,10 @@ rules! {
     redirected_mount,
 }
 
+/// The rule that is judged even where nobody can tell whether it is NFS, and
+/// the one that the API server can judge by itself.
+pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;
+
 /// Finds a rule by its code or its name, whatever the case.
 pub fn find(text: &str) -> Option<&'static Rule> {
     RULES

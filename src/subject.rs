@@ -69,6 +69,10 @@ pub struct Subject<'m> {
     facts: Facts<'m>,
 }
 
+/// The class parameters and volume attributes that name the file system's type,
+/// the one that counts first.
+pub(crate) const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType"];
+
 /// Who may write to the subject's volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
@@ -105,8 +109,7 @@ impl<'m> Facts<'m> {
             Evidence::Key(key) => self.value(key).is_some(),
             Evidence::FsType(values) => self
                 .fs_type
-                .or_else(|| self.value("csi.storage.k8s.io/fstype"))
-                .or_else(|| self.value("fsType"))
+                .or_else(|| FS_TYPE_KEYS.iter().find_map(|key| self.value(key)))
                 .is_some_and(|value| is_one_of(value, values)),
             Evidence::AccessMode(mode) => {
                 self.access_modes.is_some_and(|modes| modes.iter().any(|found| &**found == *mode))

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nfs_mount_guard::admission_policy;
+use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::report::rule_page;
 use nfs_mount_guard::rules::RULES;
 
@@ -25,7 +27,7 @@ const LAYERS: &[&[&str]] = &[
     &["rules"],
     &["policy"],
     &["engine"],
-    &["source", "policy_file", "admission", "report", "check"],
+    &["source", "policy_file", "admission", "admission_policy", "report", "check"],
     &["authority", "telemetry", "server", "cluster", "node"],
     &["cli", "main"],
 ];
@@ -209,4 +211,18 @@ fn the_readmes_table_is_that_of_the_code() {
     let (head, rest) = text.split_once(START).expect("the table's start");
     let (_, tail) = rest.split_once(END).expect("the table's end");
     compare(&file, &format!("{head}{START}{}{END}{tail}", rule_page::table("docs/rules/")));
+}
+
+/// What the commands print that docs name beside each file.
+#[test]
+fn the_manifests_are_those_of_the_driver_table() {
+    let policy = Policy::default();
+    let today = time::macros::date!(2026 - 03 - 01);
+    let folder = root().join("manifests");
+    let validating = admission_policy::validating(&policy, today).expect("a policy").manifest;
+    compare(&folder.join("background-mount-policy.yaml"), &validating);
+    let mutating = admission_policy::mutating(&policy, today).expect("a policy").manifest;
+    compare(&folder.join("background-mount-mutation.yaml"), &mutating);
+    let conditions = admission_policy::webhook_match_conditions(&policy);
+    compare(&folder.join("chart/files/match-conditions.yaml"), &conditions);
 }

@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use time::{Date, OffsetDateTime};
 
 use super::exit::{Exit, InputError};
+use crate::admission_policy;
 use crate::finding::Action;
 use crate::policy::Policy;
 use crate::policy_file::{self, Error, schema, write};
@@ -165,6 +166,12 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
         if is_idle {
             warnings.push(format!("{which} exempts from nothing: its rules are off"));
         }
+    }
+    for name in admission_policy::drivers_to_generate_for(policy) {
+        warnings.push(format!(
+            "the table of drivers holds some objects of {name:?} to be not NFS, and so do matchConditions that are generated from it: \
+             the chart minds a driver of its values, `nfs-mount-guard generate match-conditions --policy FILE` one of a file"
+        ));
     }
     warnings
 }

@@ -165,32 +165,54 @@ pub struct Spec<'a> {
     pub storageos: Option<IgnoredAny>,
 }
 
+/// The sources of a volume that kubelet mounts itself and that are not NFS, as
+/// a manifest writes them, each with its plugin's name.
+pub const IN_TREE_PLUGINS: [(&str, &str); 17] = [
+    ("hostPath", "kubernetes.io/host-path"),
+    ("local", "kubernetes.io/local-volume"),
+    ("azureFile", "kubernetes.io/azure-file"),
+    ("iscsi", "kubernetes.io/iscsi"),
+    ("fc", "kubernetes.io/fc"),
+    ("rbd", "kubernetes.io/rbd"),
+    ("cephfs", "kubernetes.io/cephfs"),
+    ("glusterfs", "kubernetes.io/glusterfs"),
+    ("awsElasticBlockStore", "kubernetes.io/aws-ebs"),
+    ("gcePersistentDisk", "kubernetes.io/gce-pd"),
+    ("azureDisk", "kubernetes.io/azure-disk"),
+    ("cinder", "kubernetes.io/cinder"),
+    ("vsphereVolume", "kubernetes.io/vsphere-volume"),
+    ("portworxVolume", "kubernetes.io/portworx-volume"),
+    ("quobyte", "kubernetes.io/quobyte"),
+    ("scaleIO", "kubernetes.io/scaleio"),
+    ("storageos", "kubernetes.io/storageos"),
+];
+
 impl Spec<'_> {
     /// The plugin's name of a volume that kubelet mounts itself and that is not
     /// NFS; `None` where the object has no such source.
     pub fn in_tree_plugin(&self) -> Option<&'static str> {
-        [
-            (&self.host_path, "kubernetes.io/host-path"),
-            (&self.local, "kubernetes.io/local-volume"),
-            (&self.azure_file, "kubernetes.io/azure-file"),
-            (&self.iscsi, "kubernetes.io/iscsi"),
-            (&self.fc, "kubernetes.io/fc"),
-            (&self.rbd, "kubernetes.io/rbd"),
-            (&self.cephfs, "kubernetes.io/cephfs"),
-            (&self.glusterfs, "kubernetes.io/glusterfs"),
-            (&self.aws_elastic_block_store, "kubernetes.io/aws-ebs"),
-            (&self.gce_persistent_disk, "kubernetes.io/gce-pd"),
-            (&self.azure_disk, "kubernetes.io/azure-disk"),
-            (&self.cinder, "kubernetes.io/cinder"),
-            (&self.vsphere_volume, "kubernetes.io/vsphere-volume"),
-            (&self.portworx_volume, "kubernetes.io/portworx-volume"),
-            (&self.quobyte, "kubernetes.io/quobyte"),
-            (&self.scale_io, "kubernetes.io/scaleio"),
-            (&self.storageos, "kubernetes.io/storageos"),
-        ]
-        .into_iter()
-        .find(|(source, _)| source.is_some())
-        .map(|(_, plugin)| plugin)
+        // In the order of IN_TREE_PLUGINS; a test sees to it.
+        let sources = [
+            &self.host_path,
+            &self.local,
+            &self.azure_file,
+            &self.iscsi,
+            &self.fc,
+            &self.rbd,
+            &self.cephfs,
+            &self.glusterfs,
+            &self.aws_elastic_block_store,
+            &self.gce_persistent_disk,
+            &self.azure_disk,
+            &self.cinder,
+            &self.vsphere_volume,
+            &self.portworx_volume,
+            &self.quobyte,
+            &self.scale_io,
+            &self.storageos,
+        ];
+        let mut plugins = sources.into_iter().zip(IN_TREE_PLUGINS);
+        plugins.find(|(source, _)| source.is_some()).map(|(_, (_, plugin))| plugin)
     }
 }
 
@@ -292,5 +314,20 @@ impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
             }
         }
         deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test may end by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_source_has_its_own_plugins_name() {
+        for (source, plugin) in IN_TREE_PLUGINS {
+            let spec = format!("{{\"{source}\": {{}}}}");
+            let spec: Spec<'_> = serde_json::from_str(&spec).expect("a spec");
+            assert_eq!(spec.in_tree_plugin(), Some(plugin));
+        }
     }
 }

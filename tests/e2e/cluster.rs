@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::api::Api;
 use crate::client_certificate;
 use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
@@ -43,13 +44,27 @@ pub struct Cluster {
     processes: Vec<Process>,
 }
 
-/// A turn at the cluster that all tests share. It is started on a thread that
-/// lives as long as this process: some systems end children with the thread
-/// that started them.
+/// A turn at the cluster that most tests share.
 pub fn shared() -> Result<MutexGuard<'static, Cluster>, Missing> {
     static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
+    take_turn(&CLUSTER)
+}
+
+/// A turn at the cluster of the tests of admission policies, which would be in
+/// the way of the others.
+pub fn with_policies() -> Result<MutexGuard<'static, Cluster>, Missing> {
+    static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
+    take_turn(&CLUSTER)
+}
+
+/// Starts the cluster where that has not happened, on a thread that lives as
+/// long as this process: some systems end children with the thread that
+/// started them.
+fn take_turn(
+    cluster: &'static OnceLock<Option<Mutex<Cluster>>>,
+) -> Result<MutexGuard<'static, Cluster>, Missing> {
     let plane = control_plane()?;
-    let cluster = CLUSTER.get_or_init(|| {
+    let cluster = cluster.get_or_init(|| {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             let _ = sender.send(Cluster::start(plane, &[]));
@@ -148,6 +163,12 @@ impl Cluster {
         }
         cluster.processes.insert(0, api_process);
         cluster
+    }
+
+    /// A connection to the API server.
+    pub fn connect(&self) -> Api {
+        let (_, authority) = self.api_server();
+        Api::connect(self.api, &authority)
     }
 
     /// The authority of the certificate with which the API server calls, in a
@@ -307,7 +328,7 @@ impl Cluster {
 
 /// The configurations of `manifests/install.yaml`, called by URL, at the guard
 /// that these tests start themselves.
-fn webhook_configurations(guard: &Guard) -> Vec<Value> {
+pub fn webhook_configurations(guard: &Guard) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/install.yaml");
     let text = fs::read_to_string(path).expect("manifests/install.yaml");
     objects::documents(&text)

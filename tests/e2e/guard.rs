@@ -129,6 +129,18 @@ impl Guard {
         Self::run(folder, certs.to_owned(), "127.0.0.1:0", extra)
     }
 
+    /// Another one in the place of this one, which has ended.
+    pub fn again(&self) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let certs = folder.path().join("certs");
+        fs::create_dir(&certs).expect("a folder");
+        for entry in fs::read_dir(&self.certs).expect("a folder") {
+            let entry = entry.expect("an entry");
+            fs::copy(entry.path(), certs.join(entry.file_name())).expect("a copy");
+        }
+        Self::run(folder, certs, &self.address.to_string(), &[])
+    }
+
     fn run(folder: TempDir, certs: PathBuf, listen: &str, extra: &[&str]) -> Self {
         let shown = certs.display().to_string();
         let mut args = vec!["--cert-dir", &shown];

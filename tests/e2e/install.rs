@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::cluster::{self, Cluster};
 use crate::component::{self, Missing};
 
+pub use generated::compare_part;
 pub use life::turn_with_low_ports;
 pub use monitoring::anchor;
 pub use node::{Nodes, finish_namespaces};

@@ -19,6 +19,8 @@
     reason = "a test may end by panicking, and nothing imports a test program"
 )]
 
+mod admission_policy;
+mod api;
 mod apiserver;
 mod authority;
 mod caller;
@@ -55,6 +57,7 @@ fn main() {
     trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
+    trials.extend(admission_policy::trials());
     trials.extend(caller::trials());
     trials.extend(authority::trials());
     trials.extend(install::trials());

@@ -8,6 +8,38 @@ pub fn documents(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple::<Value>(text).expect("YAML")
 }
 
+/// The objects of tests/corpus.
+pub fn corpus() -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/manifests.jsonl");
+    let text = std::fs::read_to_string(path).expect("the corpus");
+    text.lines()
+        .map(|line| {
+            let entry: Value = serde_json::from_str(line).expect("JSON");
+            let mut object = json!({
+                "apiVersion": entry["apiVersion"], "kind": entry["kind"], "metadata": {"name": entry["name"]},
+            });
+            if entry["annotations"].as_object().is_some_and(|annotations| !annotations.is_empty()) {
+                object["metadata"]["annotations"] = entry["annotations"].clone();
+            }
+            let source = entry["provisioner_or_source"].clone();
+            let place = if entry["kind"] == "StorageClass" {
+                object["provisioner"] = source["provisioner"].clone();
+                if entry["parameters"].as_object().is_some_and(|parameters| !parameters.is_empty()) {
+                    object["parameters"] = entry["parameters"].clone();
+                }
+                &mut object
+            } else {
+                object["spec"] = source;
+                &mut object["spec"]
+            };
+            if entry["mountOptions"].is_array() {
+                place["mountOptions"] = entry["mountOptions"].clone();
+            }
+            object
+        })
+        .collect()
+}
+
 /// A StorageClass.
 pub fn class(name: &str, provisioner: &str, options: &[&str]) -> Value {
     json!({

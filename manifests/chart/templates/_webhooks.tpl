@@ -42,6 +42,20 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{/*
+Whether the policy among the values calls the object's driver NFS, in CEL: the
+generated conditions know the table of drivers only. Empty where it names none.
+*/}}
+{{- define "nfs-mount-guard.declaredNfs" -}}
+{{- $patterns := list -}}
+{{- range .root.Values.policy.drivers -}}
+{{- if .nfs -}}{{- $patterns = append $patterns (regexQuoteMeta .name | replace "\\*" ".*") -}}{{- end -}}
+{{- end -}}
+{{- with $patterns -}}
+object.?provisioner.or(object.?spec.?csi.?driver).or(object.?spec.?flexVolume.?driver).orValue('').matches({{ printf "^(%s)$" (join "|" .) | toJson }})
+{{- end -}}
+{{- end -}}
+
 {{/* The generated conditions of one webhook, and those of the values. */}}
 {{- define "nfs-mount-guard.matchConditions" -}}
 {{- $webhooks := .root.Values.webhooks -}}
@@ -54,7 +68,17 @@ annotations:
 {{- end -}}
 {{- if $webhooks.matchConditions -}}
 {{- $generated := .root.Files.Get "files/match-conditions.yaml" | fromYaml -}}
-{{- $conditions = concat $conditions (get $generated .key) -}}
+{{- range get $generated .key -}}
+{{- $condition := . -}}
+{{- with include "nfs-mount-guard.declaredNfs" $ -}}
+{{- if eq $condition.name "source-may-be-nfs" -}}
+{{- if contains "kubernetes" . -}}{{- $condition = dict -}}{{- end -}}
+{{- else if ne $condition.name "changes-what-counts" -}}
+{{- $condition = dict "name" $condition.name "expression" (printf "%s ||\n%s" . $condition.expression) -}}
+{{- end -}}
+{{- end -}}
+{{- if $condition -}}{{- $conditions = append $conditions $condition -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $conditions = concat $conditions $webhooks.extraMatchConditions -}}
 {{- with $conditions -}}

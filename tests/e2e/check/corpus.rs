@@ -28,38 +28,6 @@ pub fn trials() -> Vec<Trial> {
     .collect()
 }
 
-/// The objects of tests/corpus.
-fn objects() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/manifests.jsonl");
-    let text = fs::read_to_string(path).expect("the corpus");
-    text.lines()
-        .map(|line| {
-            let entry: Value = serde_json::from_str(line).expect("JSON");
-            let mut object = json!({
-                "apiVersion": entry["apiVersion"], "kind": entry["kind"], "metadata": {"name": entry["name"]},
-            });
-            if entry["annotations"].as_object().is_some_and(|annotations| !annotations.is_empty()) {
-                object["metadata"]["annotations"] = entry["annotations"].clone();
-            }
-            let source = entry["provisioner_or_source"].clone();
-            let place = if entry["kind"] == "StorageClass" {
-                object["provisioner"] = source["provisioner"].clone();
-                if entry["parameters"].as_object().is_some_and(|parameters| !parameters.is_empty()) {
-                    object["parameters"] = entry["parameters"].clone();
-                }
-                &mut object
-            } else {
-                object["spec"] = source;
-                &mut object["spec"]
-            };
-            if entry["mountOptions"].is_array() {
-                place["mountOptions"] = entry["mountOptions"].clone();
-            }
-            object
-        })
-        .collect()
-}
-
 fn scalar(value: &Value, quote: bool) -> String {
     match value {
         Value::String(text) => {
@@ -132,7 +100,7 @@ fn round_trip(render: fn(&Value) -> String) -> Result<(), Failed> {
     let file = folder.path().join("object.yaml");
     let name = file.display().to_string();
     let (mut changed, mut passed) = (0, 0);
-    for object in objects() {
+    for object in crate::objects::corpus() {
         let before = render(&object);
         fs::write(&file, &before)?;
         let output = run(&["fix", "--no-policy", &name]);

@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         helm("the_notes_say_how_to_try_it", notes),
         helm("an_older_kubernetes_is_refused", older_kubernetes),
         trial("the_excluded_are_not_judged", excluded),
+        trial("the_api_server_asks_about_drivers_that_the_policy_among_the_values_declares", declared),
         trial("another_writers_ca_bundle_stays", ca_bundle_stays),
     ];
     for file in values_files() {
@@ -269,6 +270,44 @@ fn excluded(turn: &mut Turn) -> Result<(), Failed> {
     assert!(passes(turn, &["--as", name, "--as-group=system:masters"]));
     assert!(passes(turn, &["--as=somebody", "--as-group=system:masters", "--as-group=breakers"]));
     assert!(!passes(turn, &["--as=somebody", "--as-group=system:masters"]));
+    Ok(())
+}
+
+fn declared(turn: &mut Turn) -> Result<(), Failed> {
+    // Nobody answers here: what is asked about waits.
+    let values = json!({
+        "policy": {"drivers": [
+            {"name": "ebs.csi.aws.com", "nfs": true},
+            {"name": "*.rbd.csi.ceph.com", "nfs": true},
+            {"name": "file.csi.azure.com", "nfs": true},
+            {"name": "disk.csi.azure.com", "nfs": false},
+            {"name": "smb.csi.k8s.io", "timeo": 600},
+        ]},
+        "webhooks": {"mutating": {"enabled": false}},
+    });
+    let folder = tempfile::TempDir::new()?;
+    let file = folder.path().join("values.yaml");
+    fs::write(&file, values.to_string())?;
+    let text = turn.helm.template("guard", "default", &["--values", &file.display().to_string()]);
+    let webhook = documents(&text)
+        .into_iter()
+        .find(|object| object["kind"] == "ValidatingWebhookConfiguration")
+        .expect("a webhook");
+    turn.cluster.must(&["create", "-f", "-"], &webhook.to_string());
+    let waits = |driver: &str| {
+        let class = crate::objects::class("declared", driver, &["fg"]).to_string();
+        let output = turn.cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &class);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() || said.contains("failed calling webhook"), "{said}");
+        !output.status.success()
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !waits("nfs.csi.k8s.io") {
+        assert!(std::time::Instant::now() < deadline, "the webhook has no effect");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(["ebs.csi.aws.com", "rook.rbd.csi.ceph.com", "file.csi.azure.com"].into_iter().all(waits));
+    assert!(!["disk.csi.azure.com", "smb.csi.k8s.io", "pd.csi.storage.gke.io"].into_iter().any(waits));
     Ok(())
 }
 

@@ -1,0 +1,330 @@
+//! NMG001 in CEL: what a ValidatingAdmissionPolicy refuses and a
+//! MutatingAdmissionPolicy repairs, both by the rules of `rules::background_mount`.
+
+use super::cel::{any, hanging, not};
+use super::drivers::{
+    CLASS, FOLDS_CASE, KEEPS_CASE, Names, Table, VOLUME, attributes_of, driver_of, facts_of,
+};
+use super::exemptions;
+use super::match_conditions::{Concern, MatchCondition, match_conditions};
+use crate::policy::Policy;
+use crate::policy::exemption::Exemption;
+use crate::rules::BACKGROUND_MOUNT;
+use crate::subject::driver;
+use crate::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
+
+/// The object, of either kind: what a class lacks a volume has.
+const OBJECT: &str = "dyn(object)";
+const OLD: &str = "dyn(oldObject)";
+
+/// A named expression with what it means.
+#[derive(Debug)]
+pub(super) struct Variable {
+    pub(super) name: &'static str,
+    pub(super) comment: &'static str,
+    pub(super) expression: String,
+}
+
+/// Something that must hold.
+#[derive(Debug)]
+pub(super) struct Validation {
+    pub(super) expression: String,
+    /// What is said when it does not, as the guard would.
+    pub(super) message: String,
+}
+
+/// The parts of both policies that a `MountPolicy` decides on.
+#[derive(Debug)]
+pub(super) struct Expressions<'p> {
+    policy: &'p Policy,
+    table: Table<'p>,
+    /// Those that can be said in CEL and hold today.
+    exemptions: Vec<&'p Exemption>,
+}
+
+impl<'p> Expressions<'p> {
+    pub(super) fn new(policy: &'p Policy, exemptions: Vec<&'p Exemption>) -> Self {
+        Self { policy, table: Table::new(policy.drivers()), exemptions }
+    }
+
+    /// When to look at a request at all.
+    pub(super) fn conditions(&self, concern: Concern) -> Vec<MatchCondition> {
+        let mut conditions = match_conditions(self.policy, concern);
+        if let Some(exempt) = self.exempt("object") {
+            conditions.push(MatchCondition {
+                name: "is-not-exempt",
+                comment: "The policy's exemptions.",
+                expression: not(&exempt),
+            });
+        }
+        conditions
+    }
+
+    /// What [`validations`] speak of.
+    pub(super) fn validating_variables(&self) -> Vec<Variable> {
+        let mut variables = self.driver_variables();
+        variables.extend([
+            Variable {
+                name: "spellings",
+                comment: "What reaches mount.nfs as bg; where nobody knows, BG may, and \" bg\".",
+                expression: SPELLINGS.to_owned(),
+            },
+            Variable {
+                name: "attributes",
+                comment: "Class parameters or volume attributes.",
+                expression: attributes_of(OBJECT),
+            },
+            Variable {
+                name: "facts",
+                comment: "The same as key=value, in small letters.",
+                expression: facts_of(OBJECT, "variables.attributes"),
+            },
+            Variable {
+                name: "wasJudged",
+                comment: "Whether what the object had before may stay.",
+                expression: self.was_judged(),
+            },
+            Variable {
+                name: "joined",
+                comment: "The list as one text.",
+                expression: format!("{}.join(',')", list_of(OBJECT)),
+            },
+            Variable {
+                name: "oldJoined",
+                comment: "The same of the object before an update, where that counts.",
+                expression: format!("!variables.wasJudged ? '' :\n{}.join(',')", list_of(OLD)),
+            },
+            Variable {
+                name: "mountOptions",
+                comment: "Texts in which bg may stand: the list as one, or, where there are quotes, its elements.",
+                expression: texts("variables.joined", &list_of(OBJECT)),
+            },
+            Variable {
+                name: "oldMountOptions",
+                comment: "",
+                expression: texts("variables.oldJoined", &list_of(OLD)),
+            },
+            Variable {
+                name: "annotation",
+                comment: "The same of the annotation, which kubelet splits at every comma, and reads not on a CSI volume.",
+                expression: texts_of_annotation(OBJECT),
+            },
+            Variable {
+                name: "oldAnnotation",
+                comment: "",
+                expression: format!("!variables.wasJudged ? [] :\n{}", texts_of_annotation(OLD)),
+            },
+            Variable {
+                name: "values",
+                comment: "The same of attributes that hold options.",
+                expression: format!(
+                    "variables.attributes.filter(k,\n  \
+                     ({OBJECT}.?spec.hasValue() ? '{VOLUME} ' : '{CLASS} ') + k.lowerAscii() in variables.reading)\n  \
+                     .map(k, variables.attributes[k])\n  .filter(t, {})",
+                    may_hold_bg("t")
+                ),
+            },
+        ]);
+        variables
+    }
+
+    /// What [`super::background_mount::repairs`] speaks of.
+    pub(super) fn mutating_variables(&self) -> Vec<Variable> {
+        let mut variables = self.driver_variables();
+        variables.retain(|variable| variable.name != "foldsCase");
+        variables.extend([
+            Variable { name: "mountOptions", comment: "The list.", expression: list_of(OBJECT) },
+            Variable {
+                name: "joined",
+                comment: "The list as one text.",
+                expression: "variables.mountOptions.join(',')".to_owned(),
+            },
+            Variable {
+                name: "annotation",
+                comment: "The annotation, which kubelet splits at every comma, and reads not on a CSI volume.",
+                expression: format!("{}.orValue('')", annotation_of(OBJECT)),
+            },
+            Variable {
+                name: "repairedOptions",
+                comment: "The list with fg for every bg; what else an element holds keeps its bytes.",
+                expression: format!(
+                    "!({}) ? variables.mountOptions :\n{}",
+                    may_hold_bg("variables.joined"),
+                    repaired("variables.mountOptions")
+                ),
+            },
+            Variable {
+                name: "repairedAnnotation",
+                comment: "The same of the annotation.",
+                expression: format!(
+                    "!({}) ? variables.annotation :\n{}.join(',')",
+                    may_hold_bg("variables.annotation"),
+                    repaired("variables.annotation.split(',')")
+                ),
+            },
+        ]);
+        variables
+    }
+
+    fn driver_variables(&self) -> Vec<Variable> {
+        let in_tree = driver::in_tree_nfs().names.first().copied().unwrap_or_default();
+        vec![
+            Variable {
+                name: "driver",
+                comment: "Who mounts it.",
+                expression: format!("{OBJECT}.?spec.?nfs.hasValue() ? '{in_tree}' :\n{}", driver_of(OBJECT)),
+            },
+            Variable {
+                name: "reading",
+                comment: "What it does to letters and blanks, and where it finds options.",
+                expression: self.table.reading("variables.driver"),
+            },
+            Variable {
+                name: "keepsCase",
+                comment: "Whether it is known to leave them as they are.",
+                expression: format!("'{KEEPS_CASE}' in variables.reading"),
+            },
+            Variable {
+                name: "foldsCase",
+                comment: "Whether it is known not to.",
+                expression: format!("'{FOLDS_CASE}' in variables.reading"),
+            },
+        ]
+    }
+
+    fn was_judged(&self) -> String {
+        let names = Names { object: OLD, driver: "variables.driver", facts: "variables.facts" };
+        let terms: Vec<String> = [Some("request.operation == 'UPDATE'".to_owned())]
+            .into_iter()
+            .chain([self.table.may_still_be_nfs(names), self.exempt(OLD).map(|exempt| not(&exempt))])
+            .flatten()
+            .collect();
+        terms.join(" &&\n")
+    }
+
+    fn exempt(&self, object: &str) -> Option<String> {
+        let mut terms: Vec<String> =
+            self.exemptions.iter().map(|exemption| exemptions::selects(exemption, object)).collect();
+        if self.policy.annotation_exemptions() {
+            terms.push(exemptions::by_annotation(object));
+        }
+        any(&terms)
+    }
+}
+
+/// What must hold, one a carrier.
+pub(super) fn validations() -> Vec<Validation> {
+    let holds = |texts: &str| format!("variables.{texts}.exists(t, {})", is_spelled("t"));
+    let rule = |new: &str, before: &str| {
+        format!("variables.spellings.all(spelling,\n  !{} ||\n  {before})", hanging(&holds(new), 2))
+    };
+    let in_place = "write fg in its place";
+    vec![
+        Validation {
+            expression: rule("mountOptions", &hanging(&holds("oldMountOptions"), 2)),
+            message: message("mountOptions", in_place),
+        },
+        Validation {
+            expression: rule("annotation", &hanging(&holds("oldAnnotation"), 2)),
+            message: message(&format!("the annotation {MOUNT_OPTIONS_ANNOTATION}"), in_place),
+        },
+        // An update cannot change these.
+        Validation {
+            expression: rule("values", "variables.wasJudged"),
+            message: message(
+                "parameters, volumeAttributes or flexVolume.options",
+                "that cannot be changed later: make the object anew",
+            ),
+        },
+    ]
+}
+
+/// In the style of the guard's own denials.
+fn message(carrier: &str, remedy: &str) -> String {
+    let rule = BACKGROUND_MOUNT;
+    format!(
+        "{} {} (nfs-mount-guard): bg in {carrier} lets mount report success while nothing is mounted,\nso Pods write to the node's own disk; {remedy}",
+        rule.code, rule.name
+    )
+}
+
+/// The JSON patch of the mutating policy.
+pub(super) fn repairs() -> String {
+    let annotation = MOUNT_OPTIONS_ANNOTATION.replace('/', "~1");
+    format!(
+        "(variables.repairedOptions == variables.mountOptions ? [] : [JSONPatch{{
+  op: 'replace',
+  path: {OBJECT}.?spec.hasValue() ? '/spec/mountOptions' : '/mountOptions',
+  value: variables.repairedOptions
+}}]) +
+(variables.repairedAnnotation == variables.annotation ? [] : [JSONPatch{{
+  op: 'replace',
+  path: '/metadata/annotations/{annotation}',
+  value: variables.repairedAnnotation
+}}])"
+    )
+}
+
+/// Regular expressions for the keyword and the blanks around it. The blanks are
+/// those of Unicode's `White_Space`, as the engine trims them.
+const SPELLINGS: &str = r"variables.keepsCase ? ['bg'] :
+variables.foldsCase ? [r'[\s\v\x{85}\pZ]*(?i:bg)[\s\v\x{85}\pZ]*'] :
+['bg', 'BG', 'Bg', 'bG'].map(bg, r'[\s\v\x{85}\pZ]*' + bg + r'[\s\v\x{85}\pZ]*')";
+
+/// Whether `bg` may stand in a text at all: a cheap question, whose answer is
+/// nearly always no, before dear ones.
+fn may_hold_bg(text: &str) -> String {
+    format!(r"{text}.lowerAscii().contains('bg') && {text}.matches(r'(?i)(^|,)\W*bg')")
+}
+
+/// Whether an option of the text has the keyword `spelling`. Commas between
+/// quotes separate nothing, unless a quote is left open.
+fn is_spelled(text: &str) -> String {
+    format!(
+        r#"{text}.matches(
+  ({text}.contains('"') && {text}.split('"').size() % 2 == 1 ? '^(([^"]*"[^"]*")*[^"]*,)?' : '(^|,)') +
+  spelling + '(=|,|$)')"#
+    )
+}
+
+fn list_of(object: &str) -> String {
+    format!("{object}.?mountOptions.or({object}.?spec.?mountOptions).orValue([])")
+}
+
+fn texts(joined: &str, list: &str) -> String {
+    format!(
+        "!({}) ? [] :\n!{joined}.contains('\"') ? [{joined}] :\n{list}\n  .filter(t, {})",
+        may_hold_bg(joined),
+        may_hold_bg("t")
+    )
+}
+
+/// The annotation, where kubelet reads it: an optional text.
+fn annotation_of(object: &str) -> String {
+    format!(
+        "(!{object}.?spec.hasValue() || {object}.?spec.?csi.hasValue() ? optional.none() :\n  \
+         {object}.?metadata.?annotations[?'{MOUNT_OPTIONS_ANNOTATION}'])"
+    )
+}
+
+fn texts_of_annotation(object: &str) -> String {
+    format!(
+        "{}\n  .optMap(text, !({}) ? [] :\n    text.contains('\"') ? text.split(',') : [text]).orValue([])",
+        annotation_of(object),
+        may_hold_bg("text")
+    )
+}
+
+/// The elements with `fg` in the place of every option that is `bg`. An
+/// element is taken apart into options and commas, and put together again.
+fn repaired(elements: &str) -> String {
+    format!(
+        r#"{elements}.map(e, !({}) ? e :
+  e.findAll(e.contains('"') && e.split('"').size() % 2 == 1 ? '([^",]|"[^"]*")+|,' : '[^,]+|,')
+    .map(option,
+      (variables.keepsCase ? option.split('=', 2)[0] : option.split('=', 2)[0].trim().lowerAscii()) == 'bg' ?
+      'fg' : option)
+    .join(''))"#,
+        may_hold_bg("e")
+    )
+}

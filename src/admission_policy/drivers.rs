@@ -1,0 +1,343 @@
+//! The driver table, as a policy changes it, in CEL.
+
+use std::fmt::Write as _;
+
+use super::cel::{any, first_is, hanging, is_one_of, list, not, string};
+use crate::subject::driver::{self, Case, Driver, Evidence, Nfs, On, Role};
+use crate::subject::manifest::IN_TREE_PLUGINS;
+use crate::subject::{DriverSetting, FS_TYPE_KEYS};
+
+/// What an expression calls the things it speaks of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names {
+    /// The object.
+    pub(super) object: &'static str,
+    /// Its driver's name.
+    pub(super) driver: &'static str,
+    /// Its facts; see [`facts_of`].
+    pub(super) facts: &'static str,
+}
+
+/// The name of the driver of `object`, as far as the object gives one.
+pub(super) fn driver_of(object: &str) -> String {
+    format!(
+        "{object}.?provisioner.or({object}.?spec.?csi.?driver).or({object}.?spec.?flexVolume.?driver).orValue('')"
+    )
+}
+
+/// The class parameters or volume attributes of `object`.
+pub(super) fn attributes_of(object: &str) -> String {
+    format!(
+        "{object}.?parameters.or({object}.?spec.?csi.?volumeAttributes)\n  \
+         .or({object}.?spec.?flexVolume.?options).orValue({{}})"
+    )
+}
+
+/// The clues in `object`, as a list of `key=value` in small letters. A key with
+/// a `=` in it is none that a driver knows, and could be taken for another.
+pub(super) fn facts_of(object: &str, attributes: &str) -> String {
+    // The one letter outside ASCII whose small form is inside: the Kelvin sign.
+    let fold = format!("replace({}, 'k').lowerAscii()", string("\u{212a}"));
+    let file_system = FS_TYPE_KEYS[1].to_ascii_lowercase();
+    format!(
+        "{attributes}.filter(k, !k.contains('='))\n  .map(k, k.lowerAscii() + '=' + {attributes}[k].{fold}) +\n\
+         {object}.?spec.?csi.or({object}.?spec.?flexVolume).?fsType\n  \
+         .optMap(t, ['{file_system}=' + t.{fold}]).orValue([])"
+    )
+}
+
+/// A driver that is known to leave letters and blanks as they are.
+pub(super) const KEEPS_CASE: &str = "keeps case";
+
+/// One that is known to make them small.
+pub(super) const FOLDS_CASE: &str = "folds case";
+
+/// A key that holds options in a class, and one that does in a volume.
+pub(super) const CLASS: &str = "class";
+pub(super) const VOLUME: &str = "volume";
+
+/// What the guard does about the objects of a driver.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// Nothing: they are never NFS.
+    Never,
+    /// It judges those that the clues of the table do not rule out.
+    ByClues(&'static Driver),
+    /// It judges them all.
+    Always(&'static Driver),
+}
+
+impl Fate {
+    const fn row(self) -> Option<&'static Driver> {
+        match self {
+            Self::Never => None,
+            Self::ByClues(row) | Self::Always(row) => Some(row),
+        }
+    }
+}
+
+/// The driver table with what a policy says of drivers.
+#[derive(Debug)]
+pub(super) struct Table<'p> {
+    /// Names and patterns of the table in the order in which they are asked.
+    /// Of a name that is no pattern the policy's word is in its fate.
+    rows: Vec<(&'static str, Fate)>,
+    /// Names and patterns of the policy with what they say of drivers that the
+    /// table has under a pattern, or not at all.
+    settings: Vec<(&'p str, Option<bool>)>,
+}
+
+impl<'p> Table<'p> {
+    pub(super) fn new(settings: &'p [DriverSetting]) -> Self {
+        let said = |name: &str| settings.iter().find(|setting| driver::glob(&setting.name, name))?.nfs;
+        let all = driver::drivers().flat_map(|row| row.names.iter().map(move |name| (*name, row)));
+        let (patterns, names): (Vec<_>, Vec<_>) = all.partition(|(name, _)| name.contains('*'));
+        let is_in_table = |name: &str| names.iter().any(|(found, _)| *found == name);
+        let settings = settings
+            .iter()
+            .map(|setting| (setting.name.as_str(), setting.nfs.filter(|_| !is_in_table(&setting.name))))
+            .collect();
+        let by_name = names.iter().map(|(name, row)| (*name, fate(row, said(name))));
+        let by_pattern = patterns.iter().map(|(name, row)| (*name, fate(row, None)));
+        Self { rows: by_name.chain(by_pattern).collect(), settings }
+    }
+
+    /// Whether the object may be NFS, in so far as its driver's name tells.
+    pub(super) fn driver_may_be_nfs(&self, driver: &str) -> String {
+        let mut terms = Vec::new();
+        let is_called_nfs = self.is_called_nfs(driver, true);
+        if let Some(no) = self.is_called_nfs(driver, false) {
+            terms.push(format!("// the policy calls it not NFS\n{}", not(&no)));
+        }
+        if let Some(never) = first_is(driver, &self.rows, |fate| matches!(fate, Fate::Never)) {
+            let terms_of_it: Vec<String> = is_called_nfs.iter().cloned().chain([not(&never)]).collect();
+            let asked = any(&terms_of_it).unwrap_or_default();
+            terms.push(format!("// block devices, disks of the node, other file systems\n{asked}"));
+        }
+        terms.join(" &&\n")
+    }
+
+    /// Whether the object may be NFS, in so far as its clues tell.
+    pub(super) fn clues_may_be_nfs(&self, names: Names) -> String {
+        self.divided(names, |_| true).join(" &&\n")
+    }
+
+    /// Whether the driver is one of those that clues tell apart. Its facts cost
+    /// too much to be asked for without need.
+    pub(super) fn has_clues(&self, driver: &str) -> Option<String> {
+        first_is(driver, &self.rows, |fate| matches!(fate, Fate::ByClues(row) if is_divided(row)))
+    }
+
+    /// As [`Self::clues_may_be_nfs`], for what an update of the same object can
+    /// change about it. `None` where it can change nothing.
+    pub(super) fn may_still_be_nfs(&self, names: Names) -> Option<String> {
+        let changes = |evidence| matches!(evidence, Evidence::AccessMode(_) | Evidence::NoAccessMode(_));
+        let terms = self.divided(names, |row| row.clues.iter().any(|clue| changes(clue.evidence)));
+        (!terms.is_empty()).then(|| terms.join(" &&\n"))
+    }
+
+    /// One term for each driver of which some objects are NFS and others are
+    /// not. Drivers that are told apart by the same clues share one.
+    fn divided(&self, names: Names, is_meant: impl Fn(&Driver) -> bool) -> Vec<String> {
+        let is_called_nfs = self.is_called_nfs(names.driver, true);
+        let mut chains: Vec<(String, Vec<&'static Driver>)> = Vec::new();
+        for row in driver::drivers().filter(|row| is_meant(row)) {
+            let Some(chain) = may_be_nfs(row, names) else { continue };
+            match chains.iter_mut().find(|(found, _)| *found == chain) {
+                Some((_, rows)) => rows.push(row),
+                None => chains.push((chain, vec![row])),
+            }
+        }
+        let terms = chains.into_iter().filter_map(|(chain, rows)| {
+            let is_it = first_is(names.driver, &self.rows, |fate| {
+                matches!(fate, Fate::ByClues(row) if rows.iter().any(|found| std::ptr::eq(*found, *row)))
+            })?;
+            let has_pattern = rows.iter().any(|row| row.names.iter().any(|name| name.contains('*')));
+            let mut terms: Vec<String> = is_called_nfs.iter().filter(|_| has_pattern).cloned().collect();
+            terms.extend([not(&is_it), chain]);
+            let titles: Vec<&str> = rows.iter().map(|row| row.title).collect();
+            Some(format!(
+                "// {}\n(\n  {}\n)",
+                titles.join("\n// "),
+                hanging(&terms.join(" ||\n"), 2)
+            ))
+        });
+        terms.collect()
+    }
+
+    /// The fields of a volume's spec whose presence says that it is not NFS.
+    pub(super) fn sources_that_are_not_nfs(&self) -> Vec<&'static str> {
+        let is_never = |plugin: &str| {
+            self.rows.iter().any(|(name, fate)| *name == plugin && matches!(fate, Fate::Never))
+        };
+        let in_tree_nfs = driver::in_tree_nfs().names.iter().map(|plugin| ("nfs", *plugin));
+        in_tree_nfs
+            .chain(IN_TREE_PLUGINS)
+            .filter(|(_, plugin)| is_never(plugin))
+            .map(|(source, _)| source)
+            .collect()
+    }
+
+    /// How the driver reads options, as a list: [`KEEPS_CASE`] or
+    /// [`FOLDS_CASE`], where one is known, and the keys that hold options, in
+    /// small letters behind the kind they count on (`class mount-options`).
+    pub(super) fn reading(&self, driver: &str) -> String {
+        let of_unknown = reading(&driver::UNKNOWN);
+        let of = |fate: Fate| fate.row().map_or_else(|| of_unknown.clone(), reading);
+        let (patterns, names): (Vec<_>, Vec<_>) = self.rows.iter().partition(|(name, _)| name.contains('*'));
+        let mut runs: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
+        for (name, fate) in names {
+            let reading = of(fate);
+            match runs.iter_mut().find(|(found, _)| *found == reading) {
+                _ if reading == of_unknown => {}
+                Some((_, names)) => names.push(name),
+                None => runs.push((reading, vec![name])),
+            }
+        }
+        // Patterns keep their order; a name may be in a run before them.
+        let by_name = runs.len();
+        for (pattern, fate) in patterns {
+            let reading = of(fate);
+            match runs.get_mut(by_name..).and_then(<[_]>::last_mut) {
+                Some((found, patterns)) if *found == reading => patterns.push(pattern),
+                _ => runs.push((reading, vec![pattern])),
+            }
+        }
+        if runs.last().is_some_and(|(reading, _)| *reading == of_unknown) {
+            runs.pop();
+        }
+        let mut text = String::new();
+        for (reading, patterns) in runs {
+            let is = is_one_of(driver, &patterns).unwrap_or_default();
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{is} ?\n  {} :", literals(&reading));
+        }
+        text + &literals(&of_unknown)
+    }
+
+    /// Whether some object of a driver whose name is, or matches, `pattern` is
+    /// held to be not NFS.
+    pub(super) fn skips_some_of(&self, pattern: &str) -> bool {
+        let skips = |fate: &Fate| match fate {
+            Fate::Never => true,
+            Fate::ByClues(row) => is_divided(row),
+            Fate::Always(_) => false,
+        };
+        let is_meant = |name: &str| driver::glob(pattern, name) || driver::glob(name, pattern);
+        self.rows.iter().any(|(name, fate)| is_meant(name) && skips(fate))
+    }
+
+    /// Whether the policy calls the driver NFS (`nfs`), or says that it is not.
+    fn is_called_nfs(&self, driver: &str, nfs: bool) -> Option<String> {
+        first_is(driver, &self.settings, |said| *said == Some(nfs))
+    }
+}
+
+fn fate(row: &'static Driver, said: Option<bool>) -> Fate {
+    match (said, row.nfs) {
+        (Some(false), _) => Fate::Never,
+        (Some(true), Nfs::No) => Fate::Always(&driver::DECLARED),
+        (Some(true), _) => Fate::Always(row),
+        (None, Nfs::No) if row.clues.iter().all(|clue| clue.verdict == Nfs::No) => Fate::Never,
+        (None, _) => Fate::ByClues(row),
+    }
+}
+
+/// Whether some objects of the driver are held to be not NFS, by their clues.
+fn is_divided(row: &Driver) -> bool {
+    row.nfs == Nfs::No || row.clues.iter().any(|clue| clue.verdict == Nfs::No)
+}
+
+fn reading(row: &Driver) -> Vec<String> {
+    let mut reading = Vec::new();
+    match row.case {
+        Case::Kept => reading.push(KEEPS_CASE.to_owned()),
+        Case::Folded => reading.push(FOLDS_CASE.to_owned()),
+        Case::Unknown => {}
+    }
+    for carrier in row.carriers.iter().filter(|carrier| carrier.role != Role::Version) {
+        let kinds: &[&str] = match carrier.on {
+            On::Both => &[CLASS, VOLUME],
+            On::Class => &[CLASS],
+            On::Volume => &[VOLUME],
+        };
+        let key = carrier.key.to_ascii_lowercase();
+        reading.extend(kinds.iter().map(|kind| format!("{kind} {key}")));
+    }
+    reading
+}
+
+fn literals(texts: &[String]) -> String {
+    list(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Whether the clues of a row leave it open that an object of its is NFS;
+/// `None` where they always do.
+///
+/// The first clue that speaks decides. Where an object says a thing twice, with
+/// a key in different case or in two places for the file system's type, it may
+/// be NFS as soon as one of them says so.
+fn may_be_nfs(row: &Driver, names: Names) -> Option<String> {
+    let mut rest = if row.nfs == Nfs::No { Some("false".to_owned()) } else { None };
+    for clue in row.clues.iter().rev() {
+        rest = match (clue.verdict == Nfs::No, rest) {
+            (true, None) => Some(not(&shows_surely(&clue.evidence, names))),
+            (true, Some(rest)) if rest == "false" => Some(rest),
+            (true, Some(rest)) => {
+                let rest = if rest.contains(" ||\n") { format!("({})", hanging(&rest, 1)) } else { rest };
+                Some(format!("{} &&\n{rest}", not(&shows_surely(&clue.evidence, names))))
+            }
+            (false, None) => None,
+            (false, Some(rest)) if rest == "false" => Some(shows(&clue.evidence, names)),
+            (false, Some(rest)) => Some(format!("{} ||\n{rest}", shows(&clue.evidence, names))),
+        };
+    }
+    rest
+}
+
+/// Whether the evidence is there.
+fn shows(evidence: &Evidence, names: Names) -> String {
+    let (object, facts) = (names.object, names.facts);
+    match evidence {
+        Evidence::Value(key, values) => has_fact(facts, &[*key], values),
+        Evidence::Key(key) => has_fact(facts, &[*key], &["*"]),
+        Evidence::FsType(values) => has_fact(facts, &FS_TYPE_KEYS, values),
+        Evidence::AccessMode(mode) => format!("{} in {object}.?spec.?accessModes.orValue([])", string(mode)),
+        Evidence::NoAccessMode(mode) => format!(
+            "{object}.?spec.?accessModes.orValue([]).size() > 0 && !({} in {object}.spec.accessModes)",
+            string(mode)
+        ),
+        Evidence::BlockMode => format!("{object}.?spec.?volumeMode == optional.of('Block')"),
+    }
+}
+
+/// Whether the evidence is there and nothing speaks against it.
+fn shows_surely(evidence: &Evidence, names: Names) -> String {
+    let shown = shows(evidence, names);
+    let keys: &[&str] = match evidence {
+        Evidence::Value(key, values) if !values.contains(&"*") => &[*key],
+        Evidence::FsType(_) => &FS_TYPE_KEYS,
+        _ => return shown,
+    };
+    let is_key = is_one_of("f", &patterns(keys, &["*"]).iter().map(String::as_str).collect::<Vec<_>>());
+    format!("{shown} && {}.exists_one(f, {})", names.facts, is_key.unwrap_or_default())
+}
+
+/// Whether one of the keys has one of the values.
+fn has_fact(facts: &str, keys: &[&str], values: &[&str]) -> String {
+    let patterns = patterns(keys, values);
+    let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    match patterns.as_slice() {
+        [fact] if !fact.contains('*') => format!("{} in {facts}", string(fact)),
+        patterns => format!("{facts}.exists(f, {})", is_one_of("f", patterns).unwrap_or_default()),
+    }
+}
+
+/// What a fact looks like that has one of the keys and one of the values.
+fn patterns(keys: &[&str], values: &[&str]) -> Vec<String> {
+    let of_key = |key: &str| {
+        let key = key.to_ascii_lowercase();
+        values.iter().map(|value| format!("{key}={}", value.to_lowercase())).collect::<Vec<_>>()
+    };
+    keys.iter().flat_map(|key| of_key(key)).collect()
+}

@@ -1,0 +1,85 @@
+//! The objects as YAML for people to read: expressions over several lines, with
+//! a comment before each.
+
+use std::fmt::Write as _;
+
+use super::background_mount::{Validation, Variable};
+use super::match_conditions::MatchCondition;
+use crate::site::Kind;
+use crate::subject::manifest::MUTATE_LABEL;
+
+/// A text with every line that is not empty moved to the right.
+fn indented(text: &str, by: usize) -> String {
+    let mut indented = String::new();
+    for line in text.lines() {
+        if !line.is_empty() {
+            let _ = write!(indented, "{:by$}{line}", "");
+        }
+        indented.push('\n');
+    }
+    indented
+}
+
+fn comment(text: &str, by: usize) -> String {
+    text.lines().fold(String::new(), |mut all, line| {
+        let _ = writeln!(all, "{:by$}# {line}", "");
+        all
+    })
+}
+
+/// A field whose value is an expression.
+pub(super) fn expression(field: &str, text: &str, by: usize) -> String {
+    format!("{:by$}{field}: |-\n{}", "", indented(text, by + 2))
+}
+
+/// A list of named expressions, as `matchConditions` and `variables` are.
+fn named<'n>(items: impl Iterator<Item = (&'n str, &'n str, &'n str)>, by: usize) -> String {
+    items.fold(String::new(), |mut all, (name, what, text)| {
+        all.push_str(&comment(what, by));
+        let _ = writeln!(all, "{:by$}- name: {name}", "");
+        all.push_str(&expression("expression", text, by + 2));
+        all
+    })
+}
+
+/// The items of a list `matchConditions`.
+pub(super) fn match_conditions(conditions: &[MatchCondition], by: usize) -> String {
+    named(conditions.iter().map(|condition| (condition.name, condition.comment, &*condition.expression)), by)
+}
+
+/// The items of a list `variables`.
+pub(super) fn variables(variables: &[Variable], by: usize) -> String {
+    named(variables.iter().map(|variable| (variable.name, variable.comment, &*variable.expression)), by)
+}
+
+/// The items of a list `validations`.
+pub(super) fn validations(validations: &[Validation], by: usize) -> String {
+    validations.iter().fold(String::new(), |mut all, validation| {
+        let _ = writeln!(all, "{:by$}- expression: |-", "");
+        all.push_str(&indented(&validation.expression, by + 4));
+        let _ = writeln!(all, "{:1$}message: >-", "", by + 2);
+        all.push_str(&indented(&validation.message, by + 4));
+        all
+    })
+}
+
+/// The requests in question: both kinds are created or updated.
+pub(super) fn match_constraints(by: usize, honours_label: bool) -> String {
+    let mut text = String::from("resourceRules:\n");
+    for (kind, resource) in
+        [(Kind::StorageClass, "storageclasses"), (Kind::PersistentVolume, "persistentvolumes")]
+    {
+        let _ = write!(
+            text,
+            "  - apiGroups: [{:?}]\n    apiVersions: [v1]\n    operations: [CREATE, UPDATE]\n    resources: [{resource}]\n    scope: Cluster\n",
+            kind.group()
+        );
+    }
+    if honours_label {
+        let _ = write!(
+            text,
+            "objectSelector:\n  matchExpressions:\n    - key: {MUTATE_LABEL}\n      operator: NotIn\n      values: [disabled]\n"
+        );
+    }
+    indented(&text, by)
+}

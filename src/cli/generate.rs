@@ -1,0 +1,112 @@
+//! `generate`: what the API server itself can be given, out of the table of
+//! drivers.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use time::OffsetDateTime;
+
+use super::exit::Exit;
+use super::policy;
+use crate::admission_policy::{self, Generated};
+use crate::policy::Policy;
+use crate::policy::exemption::Exemption;
+
+/// Generate what the API server itself can decide.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print an admission policy for background-mount (NMG001)
+    #[command(long_about = "\
+Print an admission policy for background-mount (NMG001).
+
+A ValidatingAdmissionPolicy refuses bg in the API server itself, also while no guard answers; it needs no Pod. \
+With --mutating, a MutatingAdmissionPolicy writes fg in its place. What neither can say: docs/admission-policy.md.")]
+    #[command(after_help = "\
+Examples:
+  nfs-mount-guard generate policy | kubectl apply -f -
+  nfs-mount-guard generate policy --policy nfs-mount-guard.yaml | kubectl apply -f -
+  nfs-mount-guard generate policy --mutating > background-mount-mutation.yaml")]
+    Policy(PolicyArgs),
+    /// Print the matchConditions of the two webhooks
+    #[command(long_about = "\
+Print the matchConditions of the two webhooks, under the keys `validate` and `mutate`.
+
+With them the API server asks no webhook about updates that change nothing of interest, and about what is never NFS, \
+so that a guard that is down holds up nothing else.")]
+    #[command(after_help = "\
+Examples:
+  nfs-mount-guard generate match-conditions
+  nfs-mount-guard generate match-conditions --policy nfs-mount-guard.yaml")]
+    MatchConditions(FileArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct PolicyArgs {
+    #[command(flatten)]
+    file: FileArgs,
+
+    /// A MutatingAdmissionPolicy that repairs (Kubernetes 1.36)
+    #[arg(long, env = "NFS_MOUNT_GUARD_MUTATING")]
+    mutating: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArgs {
+    /// The policy whose drivers, action and exemptions count; else the default one, whatever files there are
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
+    policy: Option<PathBuf>,
+}
+
+impl FileArgs {
+    fn load(&self) -> anyhow::Result<Policy> {
+        self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy::load)
+    }
+}
+
+impl Args {
+    /// Prints what is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When the policy cannot be read or used, or leaves nothing to generate.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let text = match self.command {
+            Command::MatchConditions(file) => admission_policy::webhook_match_conditions(&file.load()?),
+            Command::Policy(PolicyArgs { file, mutating }) => {
+                let policy = file.load()?;
+                let today = OffsetDateTime::now_utc().date();
+                let generated = if mutating {
+                    admission_policy::mutating(&policy, today)?
+                } else {
+                    admission_policy::validating(&policy, today)?
+                };
+                warn(&generated);
+                generated.manifest
+            }
+        };
+        io::stdout().lock().write_all(text.as_bytes())?;
+        Ok(Exit::Success)
+    }
+}
+
+/// Tells what of the policy the API server will not know.
+fn warn(generated: &Generated<'_>) {
+    let tell = |exemption: &Exemption, what: &str| {
+        // The manifest on standard output is not spoiled by this.
+        let _ =
+            writeln!(io::stderr(), "nfs-mount-guard: warning: the exemption ({}) {what}", exemption.reason);
+    };
+    for exemption in &generated.left_out {
+        tell(exemption, "names options, which an admission policy cannot tell apart: it is left out");
+    }
+    for exemption in &generated.ending {
+        tell(exemption, "ends one day, and the API server does not know the date: generate again then");
+    }
+}
