@@ -13,6 +13,7 @@ mod workflows;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -118,7 +119,12 @@ impl Turn {
             self.cluster.must(&["apply", "--server-side", "-f", &file], "");
             let (group, plural) = name.split_once('_').expect("GROUP_PLURAL");
             let crd = format!("crd/{plural}.{group}");
-            self.cluster.must(&["wait", "--for=condition=Established", "--timeout=30s", &crd], "");
+            // Right after the apply it has no status yet, and kubectl does not wait for one.
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let wait = ["wait", "--for=condition=Established", "--timeout=30s", &*crd];
+            while !self.cluster.kubectl(&wait, "").status.success() {
+                assert!(Instant::now() < deadline, "{crd} is not established");
+            }
         }
     }
 

@@ -340,17 +340,18 @@ fn sheds_what_is_too_much() -> Result<(), Failed> {
             let client = client.clone();
             async move { client.hold("/validate", held).await }
         });
-        let body = review("u", "CREATE", &class("c", "nfs.csi.k8s.io", &["bg"]));
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
-            let begun = Instant::now();
-            let reply = client.post("/validate", body.clone()).await?;
-            if reply.status == 503 {
-                assert!(begun.elapsed() < Duration::from_secs(1), "shedding is fast");
+            let metrics = status(guard.status, "/metrics").await?.body;
+            if String::from_utf8_lossy(&metrics).contains("nfs_mount_guard_in_flight 1") {
                 break;
             }
-            assert!(Instant::now() < deadline, "nothing is shed");
+            assert!(Instant::now() < deadline, "the place is not taken");
         }
+        let body = review("u", "CREATE", &class("c", "nfs.csi.k8s.io", &["bg"]));
+        let begun = Instant::now();
+        assert_eq!(client.post("/validate", body).await?.status, 503);
+        assert!(begun.elapsed() < Duration::from_secs(1), "shedding is fast");
         drop(sender);
         slow.abort();
         let metrics =
