@@ -11,6 +11,8 @@ pub mod generate;
 pub mod input;
 pub mod judgement;
 pub mod man;
+#[cfg(unix)]
+pub mod node_check;
 pub mod policy;
 pub mod progress;
 pub mod rules;
@@ -61,6 +63,9 @@ enum Command {
     /// Make certificates for a first installation and for tests
     #[cfg(feature = "serve")]
     Certs(certs::Args),
+    /// Find volumes on this node that only look mounted
+    #[cfg(unix)]
+    NodeCheck(node_check::Args),
     /// Print a shell's completions
     Completions(completions::Args),
     /// Print the manual page
@@ -76,6 +81,8 @@ impl Cli {
             Command::Check(args) => args.run(),
             Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
+            #[cfg(unix)]
+            Command::NodeCheck(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
             Command::Policy(args) => args.run(),

@@ -4,11 +4,8 @@
 pub mod certificates;
 mod lease;
 mod secret;
+pub mod service_account;
 mod webhooks;
-
-use std::time::Duration;
-
-use kube::Client;
 
 /// What the guard is called as the owner of the fields that it writes.
 pub const FIELD_MANAGER: &str = "nfs-mount-guard";
@@ -18,20 +15,15 @@ pub const FIELD_MANAGER: &str = "nfs-mount-guard";
 #[non_exhaustive]
 pub enum Error {
     /// Nothing says where the API server is.
-    #[error(
-        "no API server is known: this is no Pod with a service account token, and there is no kubeconfig that can be used: {0}"
-    )]
+    #[error("no API server is known, for this is no Pod with a service account token: {0}")]
     Nowhere(String),
-    /// The client cannot be set up.
-    #[error("cannot set up the client of the API server: {0}")]
-    Client(Box<kube::Error>),
     /// The API server refuses, or cannot be reached.
-    #[error("cannot {task}: {}", explain(source))]
+    #[error("cannot {task}: {reason}")]
     Api {
         /// What was tried.
         task: String,
-        /// Why it failed.
-        source: Box<kube::Error>,
+        /// Why it failed, and what to do about it.
+        reason: String,
     },
     /// The authority cannot do its work.
     #[error(transparent)]
@@ -44,54 +36,35 @@ pub enum Error {
 impl Error {
     fn api(task: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let task = task.into();
-        |source| Self::Api { task, source: Box::new(source) }
+        |error| Self::Api { task, reason: explain(&error) }
     }
 }
 
 /// The error with its causes, and with what a person can do about it.
 fn explain(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        let advice = if status.code == 403 { "; is the chart's RBAC applied?" } else { "" };
-        return format!("{} ({}){advice}", status.message, status.code);
-    }
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
+    let mut cause: &(dyn std::error::Error + 'static) = match error {
+        kube::Error::Api(status) => {
+            let advice = if status.code == 403 { "; is the chart's RBAC applied?" } else { "" };
+            return format!("{} ({}){advice}", status.message, status.code);
+        }
+        kube::Error::Service(cause) => &**cause,
+        kube::Error::SerdeError(cause) => cause,
+        kube::Error::HyperError(cause) => cause,
+        // The others are about what is not used here: kubeconfigs and the like.
+        _ => return "an error of the client".to_owned(),
+    };
+    let mut text = cause.to_string();
+    while let Some(inner) = cause.source() {
         let inner_text = inner.to_string();
         if !text.contains(&inner_text) {
             text = format!("{text}: {inner_text}");
         }
-        cause = inner.source();
+        cause = inner;
     }
     text
-}
-
-/// Whether the API server says that there is no such object.
-fn is_missing(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Whether somebody else was faster.
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
-}
-
-/// Connects: as the Pod's service account, or as `KUBECONFIG` says. Gives the
-/// client and the namespace that it is at home in.
-///
-/// # Errors
-///
-/// When nothing says where the API server is, or what says it cannot be used.
-pub async fn connect() -> Result<(Client, String), Error> {
-    let mut config = kube::Config::infer().await.map_err(|error| Error::Nowhere(error.to_string()))?;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    config.read_timeout = Some(Duration::from_secs(15));
-    config.write_timeout = Some(Duration::from_secs(15));
-    // A connection that was idle for a while is no slow answer.
-    config.reset_reader_on_write = true;
-    // Failures are retried where it is known how long they may last.
-    config.default_retry = false;
-    let namespace = config.default_namespace.clone();
-    let client = Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))?;
-    Ok((client, namespace))
 }

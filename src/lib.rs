@@ -12,7 +12,7 @@
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
 //! | 5 | [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
-//! | 6 | `authority`, `telemetry`, `server`, `cluster`: certificates, log, metrics, network, the API server |
+//! | 6 | `authority`, `telemetry`, `server`, `cluster`, [`node`]: certificates, log, metrics, network, the API server, a node's mounts |
 //! | 7 | [`cli`] |
 
 pub mod admission;
@@ -26,6 +26,8 @@ pub mod cluster;
 pub mod engine;
 pub mod finding;
 pub mod nfs;
+#[cfg(unix)]
+pub mod node;
 pub mod policy;
 pub mod policy_file;
 pub mod report;

@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["engine"],
     &["source", "policy_file", "admission", "admission_policy", "report", "check"],
-    &["authority", "telemetry", "server", "cluster"],
+    &["authority", "telemetry", "server", "cluster", "node"],
     &["cli", "main"],
 ];
 
@@ -50,7 +50,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
             "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "tracing_appender",
-            "http_body_util", "notify", "kube", "k8s_openapi", "backon",
+            "http_body_util", "notify", "kube", "k8s_openapi", "tower", "backon", "procfs_core",
         ],
     ),
     (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile"]),

@@ -205,7 +205,7 @@ async fn serve(options: Options, managed: ManagedArgs) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
-    let managed = if is_managed { Some(managed.start(&server).await?) } else { None };
+    let managed = if is_managed { Some(managed.start(&server)?) } else { None };
     server.run(stop).await;
     if let Some(managed) = managed {
         managed.end().await;

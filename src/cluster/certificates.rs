@@ -9,10 +9,10 @@ use kube::Client;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
+use super::Error;
 use super::lease::Lease;
 use super::secret::{self, Store};
 use super::webhooks::{Configurations, Trust};
-use super::{Error, is_missing};
 use crate::authority::Pair;
 use crate::authority::chain::{Chain, Facts};
 use crate::authority::rotation::{Found, Rotation};
@@ -146,10 +146,7 @@ impl Certificates {
     /// Tells the API servers whom to trust.
     async fn trust(&mut self, chain: &Chain, now: OffsetDateTime) -> Result<(), Error> {
         let bundle = chain.bundle();
-        let trust = match self.webhooks.trust(&bundle).await {
-            Err(Error::Api { source, .. }) if is_missing(&source) => Trust::Missing,
-            trust => trust?,
-        };
+        let trust = self.webhooks.trust(&bundle).await?;
         let since = match (&self.trusted, trust) {
             (_, Trust::Missing) => None,
             (Some((known, since)), Trust::Had) if *known == bundle => Some(*since),

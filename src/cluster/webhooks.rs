@@ -9,7 +9,7 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{Error, FIELD_MANAGER, is_conflict};
+use super::{Error, FIELD_MANAGER, explain, is_conflict};
 
 const KINDS: [&str; 2] = ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"];
 
@@ -66,7 +66,13 @@ impl Configurations {
         let parameters = PatchParams::apply(FIELD_MANAGER);
         match api.patch(&self.name, &parameters, &Patch::Apply(patch)).await {
             Err(error) if is_conflict(&error) => {
-                tracing::warn!(kind, name = self.name, %error, "somebody else writes the caBundle too; with --manage-certificates nobody else should");
+                let error = explain(&error);
+                tracing::warn!(
+                    kind,
+                    name = self.name,
+                    error,
+                    "somebody else writes the caBundle too; with --manage-certificates nobody else should"
+                );
                 api.patch(&self.name, &parameters.force(), &Patch::Apply(patch)).await.map(drop)
             }
             other => other.map(drop),

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::caller;
+use crate::client_certificate;
 use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
 use crate::objects;
@@ -123,7 +124,10 @@ impl Cluster {
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
                 "--endpoint-reconciler-type=none".to_owned(),
-                format!("--admission-control-config-file={}", caller::write_configuration(folder.path())),
+                format!(
+                    "--admission-control-config-file={}",
+                    client_certificate::write_configuration(folder.path())
+                ),
             ]),
             &folder.path().join("apiserver.log"),
         );
@@ -171,21 +175,27 @@ impl Cluster {
     /// The authority of the certificate with which the API server calls, in a
     /// PEM file. The certificate's common name is `kube-apiserver`.
     pub fn caller_authority(&self) -> PathBuf {
-        self.folder.path().join(caller::AUTHORITY)
+        self.folder.path().join(client_certificate::AUTHORITY)
     }
 
-    /// A kubeconfig for the service account `nfs-mount-guard` of a namespace,
-    /// for an API server at `api`.
-    pub fn guard_kubeconfig(&self, api: SocketAddr, namespace: &str) -> PathBuf {
-        let text = fs::read_to_string(self.kubeconfig()).expect("kubeconfig");
-        let mut config: Value = serde_json::from_str(&text).expect("JSON");
-        let account = format!("system:serviceaccount:{namespace}:nfs-mount-guard");
-        config["users"][0]["user"]["as"] = json!(account);
-        config["contexts"][0]["context"]["namespace"] = json!(namespace);
-        config["clusters"][0]["cluster"]["server"] = json!(format!("https://{api}"));
-        let path = self.folder.path().join(format!("guard-kubeconfig-{}-{namespace}", api.port()));
-        fs::write(&path, config.to_string()).expect("a kubeconfig");
-        path
+    /// What kubelet gives a Pod of the service account `nfs-mount-guard` of a
+    /// namespace, as variables of its environment: an API server at `api`, and
+    /// a folder with token, authority and namespace.
+    pub fn service_account(&self, api: SocketAddr, namespace: &str) -> Vec<(&'static str, String)> {
+        let folder = self.folder.path().join(format!("service-account-{}-{namespace}", api.port()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let token = self.must(&["-n", namespace, "create", "token", "nfs-mount-guard"], "");
+        fs::write(folder.join("token"), token).expect("written");
+        fs::write(folder.join("namespace"), namespace).expect("written");
+        // Its own certificate first, then the authority that signed it.
+        let chain = fs::read_to_string(self.folder.path().join("apiserver/apiserver.crt")).expect("a chain");
+        let authority = chain.split_inclusive("-----END CERTIFICATE-----\n").nth(1).expect("an authority");
+        fs::write(folder.join("ca.crt"), authority).expect("written");
+        vec![
+            ("KUBERNETES_SERVICE_HOST", api.ip().to_string()),
+            ("KUBERNETES_SERVICE_PORT", api.port().to_string()),
+            ("NFS_MOUNT_GUARD_SERVICE_ACCOUNT_DIR", folder.display().to_string()),
+        ]
     }
 
     /// The configuration of its clients, as an administrator.

@@ -26,7 +26,7 @@ impl Process {
     }
 
     /// As [`Self::start`], with variables of its environment.
-    pub fn start_with(program: &Path, args: &[OsString], environment: &[(&str, &Path)], log: &Path) -> Self {
+    pub fn start_with(program: &Path, args: &[OsString], environment: &[(&str, String)], log: &Path) -> Self {
         let setpriv = Path::new("/usr/bin/setpriv");
         let mut command = if setpriv.exists() {
             let mut command = Command::new(setpriv);
@@ -39,7 +39,7 @@ impl Process {
         let errors = output.try_clone().expect("a log file");
         let child = command
             .args(args)
-            .envs(environment.iter().copied())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -114,13 +114,13 @@ impl Guard {
     }
 
     /// As [`Self::start`], with an authority in the cluster.
-    pub fn start_managed(kubeconfig: &Path, listen: &str, extra: &[&str]) -> Self {
+    pub fn start_managed(service_account: &[(&str, String)], listen: &str, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let certs = folder.path().join("certs");
         fs::create_dir(&certs).expect("a folder");
         let mut args = vec!["--manage-certificates"];
         args.extend(extra);
-        Self::launch(folder, certs, listen, &args, &[("KUBECONFIG", kubeconfig)])
+        Self::launch(folder, certs, listen, &args, service_account)
     }
 
     /// As [`Self::start`], with certificates of the caller's.
@@ -153,7 +153,7 @@ impl Guard {
         certs: PathBuf,
         listen: &str,
         extra: &[&str],
-        environment: &[(&str, &Path)],
+        environment: &[(&str, String)],
     ) -> Self {
         let mut args: Vec<OsString> = ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0"]
             .iter()
@@ -169,7 +169,7 @@ impl Guard {
         folder: TempDir,
         certs: PathBuf,
         args: &[OsString],
-        environment: &[(&str, &Path)],
+        environment: &[(&str, String)],
     ) -> Self {
         Self::start_program(&program(), folder, certs, args, environment)
     }
@@ -180,7 +180,7 @@ impl Guard {
         folder: TempDir,
         certs: PathBuf,
         args: &[OsString],
-        environment: &[(&str, &Path)],
+        environment: &[(&str, String)],
     ) -> Self {
         let log = folder.path().join("log");
         let mut process = Process::start_with(program, args, environment, &log);

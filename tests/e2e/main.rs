@@ -26,6 +26,7 @@ mod authority;
 mod caller;
 mod check;
 mod client;
+mod client_certificate;
 mod cluster;
 mod commands;
 mod component;
@@ -33,12 +34,14 @@ mod docs;
 mod guard;
 mod install;
 mod mount_nfs;
+mod node_check;
 mod objects;
 mod parity;
 mod policy;
 mod program;
 mod proxy;
 mod readers;
+mod schema;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -51,6 +54,7 @@ fn main() {
     trials.extend(policy::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
+    trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     trials.extend(admission_policy::trials());

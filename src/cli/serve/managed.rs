@@ -1,5 +1,6 @@
 //! `serve --manage-certificates`: the flags of the built-in authority.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -7,8 +8,9 @@ use tokio::task::JoinHandle;
 
 use crate::authority;
 use crate::authority::rotation::Rotation;
+use crate::cluster::Error;
 use crate::cluster::certificates::{Certificates, Served, Settings};
-use crate::cluster::{self, Error};
+use crate::cluster::service_account::{self, ServiceAccount};
 use crate::server::Server;
 
 /// Where the built-in authority finds things.
@@ -19,7 +21,7 @@ pub(super) struct ManagedArgs {
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_SERVICE", default_value = "nfs-mount-guard")]
     service: String,
 
-    /// Namespace of Service, Secret and Lease [default: the Pod's own, or the kubeconfig's]
+    /// Namespace of Service, Secret and Lease [default: the Pod's own]
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
     namespace: Option<String>,
 
@@ -40,6 +42,15 @@ pub(super) struct ManagedArgs {
         default_value = "nfs-mount-guard"
     )]
     webhook_configuration: String,
+
+    /// Folder with the service account's token, ca.crt and namespace, as kubelet mounts it
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "NFS_MOUNT_GUARD_SERVICE_ACCOUNT_DIR",
+        default_value = service_account::FOLDER
+    )]
+    service_account_dir: PathBuf,
 
     /// How long each step of a change of authority waits for API servers and replicas to follow
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_ROTATION_WAIT", default_value = "1h", value_parser = rotation_wait)]
@@ -78,8 +89,8 @@ impl ManagedArgs {
     /// # Errors
     ///
     /// When no API server is known, or the names make no host name.
-    pub(super) async fn start(self, server: &Server) -> Result<Managed, Error> {
-        let (client, home) = cluster::connect().await?;
+    pub(super) fn start(self, server: &Server) -> Result<Managed, Error> {
+        let (client, home) = ServiceAccount::of_this_pod(self.service_account_dir)?.connect()?;
         let namespace = self.namespace.unwrap_or(home);
         let name = format!("{}.{namespace}.svc", self.service);
         authority::check_name(&name)?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{path, report, run, stdout};
+use crate::schema;
 
 /// Tests of the formats.
 pub fn trials() -> Vec<Trial> {
@@ -23,58 +24,15 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn json_fits_its_schema() -> Result<(), Failed> {
-    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/check.schema.json");
-    let schema: Value = serde_json::from_str(&fs::read_to_string(schema)?)?;
     let all = ["bad.yaml", "good.yaml", "disk.yaml", "broken.yaml", "styles.yaml", "list.json"].map(path);
     let mut args: Vec<&str> = all.iter().map(String::as_str).collect();
     args.push("--statistics");
     let report = report(&args);
-    fits(&schema, &report, "report");
+    schema::fits("check.schema.json", &report)?;
     let summary = &report["summary"];
     let count = |key: &str| summary[key].as_u64().expect("a count");
     assert_eq!(count("documents"), count("judged") + count("skipped") + count("unreadable"), "{summary}");
     Ok(())
-}
-
-/// Whether a value is what a JSON Schema asks for, as far as ours goes; and no
-/// field is there that the schema does not know.
-fn fits(schema: &Value, value: &Value, at: &str) {
-    if let Some(fixed) = schema.get("const") {
-        assert_eq!(value, fixed, "{at}");
-    }
-    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        assert!(values.contains(value), "{at}: {value}");
-    }
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    match &schema["type"] {
-        Value::String(wanted) => assert_eq!(wanted, kind, "{at}"),
-        Value::Array(wanted) => assert!(wanted.contains(&json!(kind)), "{at}: {kind}"),
-        _ => {}
-    }
-    if let Some(least) = schema["minimum"].as_u64().filter(|_| value.is_number()) {
-        assert!(value.as_u64().is_some_and(|number| number >= least), "{at}: {value}");
-    }
-    for required in schema["required"].as_array().into_iter().flatten() {
-        assert!(value.get(required.as_str().expect("a name")).is_some(), "{at}: {required} is missing");
-    }
-    for (key, field) in value.as_object().into_iter().flatten() {
-        let known = schema["properties"].get(key).or_else(|| schema.get("additionalProperties"));
-        fits(
-            known.unwrap_or_else(|| panic!("{at}: {key} is not in the schema")),
-            field,
-            &format!("{at}.{key}"),
-        );
-    }
-    for item in value.as_array().into_iter().flatten() {
-        fits(&schema["items"], item, &format!("{at}[]"));
-    }
 }
 
 fn sarif_has_regions() -> Result<(), Failed> {

@@ -156,7 +156,6 @@ impl Image {
         fs::create_dir_all(&account)?;
         must(Command::new("tar").arg("-xzf").arg(&self.layer).arg("-C").arg(&root));
         let (port, authority) = turn.cluster.api_server();
-        let port = port.to_string();
         let token = turn.cluster.must(&["-n", NAMESPACE, "create", "token", "nfs-mount-guard"], "");
         fs::write(account.join("token"), token.trim())?;
         fs::write(account.join("namespace"), NAMESPACE)?;
@@ -177,9 +176,8 @@ impl Image {
             );
         }
         let environment = [
-            ("KUBERNETES_SERVICE_HOST", Path::new("127.0.0.1")),
-            ("KUBERNETES_SERVICE_PORT", Path::new(&port)),
-            ("HOME", Path::new("/")),
+            ("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned()),
+            ("KUBERNETES_SERVICE_PORT", port.to_string()),
         ];
         let guard = Guard::start_program(&chroot, TempDir::new()?, PathBuf::new(), &args, &environment);
         node::await_readiness(&guard);

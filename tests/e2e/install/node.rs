@@ -92,8 +92,8 @@ impl Node {
             .collect();
         // What kubelet mounts for the service account.
         let is_mounted = template["spec"]["automountServiceAccountToken"] == true;
-        let kubeconfig = is_mounted.then(|| cluster.guard_kubeconfig(cluster.api, &namespace));
-        let environment: Vec<_> = kubeconfig.iter().map(|path| ("KUBECONFIG", path.as_path())).collect();
+        let environment =
+            if is_mounted { cluster.service_account(cluster.api, &namespace) } else { Vec::new() };
         let folder = TempDir::new().expect("a folder");
         let guard = Guard::start_with_args(folder, volumes.path().to_owned(), &args, &environment);
         await_readiness(&guard);

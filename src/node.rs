@@ -1,0 +1,148 @@
+//! What is mounted on a node, and what only looks so: volume folders of Pods
+//! that should hold an NFS mount and do not, and mounts that go on in the
+//! background. Reads, and never writes.
+//!
+//! A folder is known by its file system and the path there, so that it does
+//! not matter what the namespace it is seen from calls it. What is mounted is
+//! never touched: with a dead server that would hang.
+
+mod look;
+mod moment;
+mod mounts;
+mod processes;
+pub mod report;
+mod usage;
+mod volumes;
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::subject::DriverSetting;
+use look::Look;
+use moment::Moment;
+use mounts::{Location, MountTable};
+use report::NodeReport;
+use usage::Counter;
+
+/// The mount table of this process, whatever `/proc` the node has.
+const OWN_MOUNTS: &str = "/proc/self/mountinfo";
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct Node<'a> {
+    /// kubelet's folder of Pods.
+    pub pods_dir: &'a Path,
+    /// The node's `/proc`.
+    pub proc_dir: &'a Path,
+    /// What the policy says of CSI drivers.
+    pub drivers: &'a [DriverSetting],
+}
+
+/// Why a node cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// kubelet's folder cannot be read.
+    #[error("{}: {source}; {remedy}", path.display())]
+    PodsDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// The folder is another one.
+    #[error(
+        "{}: none of its folders is a Pod's, for that has a folder `volumes`; give kubelet's own with --pods-dir{hint}",
+        path.display()
+    )]
+    NoPods {
+        /// The folder.
+        path: PathBuf,
+        /// The folder that may have been meant.
+        hint: String,
+    },
+    /// The node's processes or mounts cannot be read.
+    #[error("{}: {source}; give the node's /proc with --proc-dir", path.display())]
+    Proc {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The mounts do not show the folder of Pods.
+    #[error(
+        "{}: no mount there shows the file system that holds {}; give the /proc of the same node with --proc-dir",
+        mounts.display(),
+        pods_dir.display()
+    )]
+    OtherNode {
+        /// The table of mounts.
+        mounts: PathBuf,
+        /// The folder of Pods.
+        pods_dir: PathBuf,
+    },
+}
+
+impl Node<'_> {
+    /// Looks at everything once.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be said. What cannot be read of one volume is in the report.
+    pub fn check(&self) -> Result<NodeReport, Error> {
+        let pods_dir = self.pods_dir.canonicalize().map_err(|error| self.pods_error(error))?;
+        let own = fs::read(OWN_MOUNTS).map_err(|source| proc_error(Path::new(OWN_MOUNTS), source))?;
+        let own = MountTable::parse(&own);
+        let other_node = |mounts: PathBuf| Error::OtherNode { mounts, pods_dir: pods_dir.clone() };
+        let pods = own.locate(&pods_dir).ok_or_else(|| other_node(OWN_MOUNTS.into()))?;
+        let listing = volumes::list(&pods_dir).map_err(|error| self.pods_error(error))?;
+        if listing.pods == 0 && listing.errors.is_empty() {
+            self.expect_none(&pods_dir)?;
+        }
+        // After the folders: what a container was started with is mounted by now.
+        let moment = Moment::read(self.proc_dir, &pods, &pods_dir)?
+            .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
+        let look = Look {
+            proc_dir: self.proc_dir,
+            drivers: self.drivers,
+            pods_dir: &pods_dir,
+            counter: Counter::start(closed(&own, &pods)),
+            pods: &pods,
+        };
+        look.report(listing, moment)
+    }
+
+    fn pods_error(&self, source: io::Error) -> Error {
+        let remedy = match source.kind() {
+            ErrorKind::PermissionDenied => "root may read it",
+            _ => "give kubelet's folder of Pods, `pods` in its --root-dir, with --pods-dir",
+        };
+        Error::PodsDir { path: self.pods_dir.to_owned(), source, remedy }
+    }
+
+    /// A node without Pods has an empty folder. Another folder is a mistake that
+    /// must not look like good news.
+    fn expect_none(&self, pods_dir: &Path) -> Result<(), Error> {
+        let mut entries = fs::read_dir(pods_dir).map_err(|error| self.pods_error(error))?;
+        if entries.next().is_none() {
+            return Ok(());
+        }
+        let inner = pods_dir.join("pods");
+        let hint = if inner.is_dir() { format!(", such as {}", inner.display()) } else { String::new() };
+        Err(Error::NoPods { path: self.pods_dir.to_owned(), hint })
+    }
+}
+
+/// Folders that this process must not enter: those where it sees anything else
+/// than the file system of kubelet's own folder.
+fn closed(own: &MountTable, pods: &Location) -> HashSet<PathBuf> {
+    let is_closed = |point: &PathBuf| own.locate(point).is_none_or(|there| there.device != pods.device);
+    own.mounts().map(|mount| mount.point.clone()).filter(is_closed).collect()
+}
+
+fn proc_error(path: &Path, source: io::Error) -> Error {
+    Error::Proc { path: path.to_owned(), source }
+}

@@ -1,0 +1,299 @@
+//! Which volumes are not as they should be.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::Error;
+use super::moment::{Holder, Moment, Mounted};
+use super::mounts::Location;
+use super::processes::Mounter;
+use super::report::{self, Background, Data, NodeReport, ReadError, SCHEMA_VERSION, State, Summary, Volume};
+use super::usage::{Counter, Usage};
+use super::volumes::{self, Listing, Plugin, VolumeId};
+use crate::report::{IsNfs, Tool};
+use crate::site::Kind;
+use crate::subject::driver::Nfs;
+use crate::subject::manifest::{CsiSource, Manifest, Spec};
+use crate::subject::{DriverSetting, Subject};
+
+/// kubelet makes a folder an instant before it mounts there, and removes it an
+/// instant after: what looks lost and holds nothing is looked at again.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+
+/// Why a folder cannot be looked into.
+const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
+a hostPath volume wants mountPropagation: HostToContainer";
+
+/// The step in the path of every folder that kubelet keeps for a CSI driver.
+const DRIVERS_FOLDER: &str = "plugins/kubernetes.io/csi";
+
+/// One look at the volumes of a node.
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    /// The node's `/proc`.
+    pub(super) proc_dir: &'a Path,
+    /// What the policy says of CSI drivers.
+    pub(super) drivers: &'a [DriverSetting],
+    /// The folder of Pods, as this process sees it.
+    pub(super) pods_dir: &'a Path,
+    /// Where that lies.
+    pub(super) pods: &'a Location,
+    /// Counts what lies in folders.
+    pub(super) counter: Counter,
+}
+
+/// A volume that is not as it should be.
+#[derive(Debug)]
+struct Suspect {
+    id: VolumeId,
+    driver: String,
+    nfs: Nfs,
+    state: State,
+    /// Where its data lies.
+    data_at: Location,
+    usage: Result<Usage, String>,
+    holders: Vec<Holder>,
+}
+
+impl Suspect {
+    /// Whether a mount that is under way, or a volume that is being taken down,
+    /// looks the same.
+    fn is_doubtful(&self) -> bool {
+        self.state == State::NotMounted
+            && self.holders.is_empty()
+            && self.usage.as_ref().is_ok_and(Usage::is_empty)
+    }
+}
+
+impl Look<'_> {
+    /// Looks at every volume of the listing.
+    ///
+    /// # Errors
+    ///
+    /// When the node's mounts cannot be read a second time.
+    pub(super) fn report(mut self, listing: Listing, moment: Moment) -> Result<NodeReport, Error> {
+        let mut summary =
+            Summary { pods: listing.pods, volumes: listing.volumes.len(), ..Summary::default() };
+        let mut errors: Vec<(PathBuf, io::Error)> = listing.errors;
+        let mut suspects = Vec::new();
+        for id in listing.volumes {
+            let mounted = moment.mounted(self.pods, &id.folder());
+            summary.mounted += usize::from(mounted != Mounted::Nothing);
+            let folder = id.folder();
+            match self.suspect(id, mounted, &moment) {
+                Ok(suspect) => suspects.extend(suspect),
+                Err(error) if volumes::is_absence(&error) => {}
+                Err(error) => errors.push((folder, error)),
+            }
+        }
+        let mut latest = moment;
+        if suspects.iter().any(Suspect::is_doubtful) {
+            thread::sleep(SECOND_LOOK);
+            if let Some(moment) = Moment::read(self.proc_dir, self.pods, self.pods_dir)? {
+                latest = moment;
+            }
+            suspects.retain(|suspect| !suspect.is_doubtful() || self.is_still_lost(suspect, &latest));
+            let all = suspects.len();
+            suspects.retain(|suspect| !suspect.is_doubtful() || !is_being_mounted(&suspect.id, &latest));
+            summary.waiting = all - suspects.len();
+        }
+        let volumes: Vec<Volume> = suspects.into_iter().map(|suspect| suspect.report(&latest)).collect();
+        let background: Vec<Background> = latest
+            .mounters
+            .iter()
+            .filter(|mounter| mounter.is_in_background)
+            .map(|mounter| background(mounter, &latest))
+            .collect();
+        summary.lost = volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true)).count();
+        summary.uncertain = volumes.len() - summary.lost;
+        summary.background = background.iter().filter(|process| process.kubernetes).count();
+        Ok(NodeReport {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool::default(),
+            pods_dir: shown(&latest.pods_dir),
+            summary,
+            volumes,
+            background,
+            errors: errors
+                .into_iter()
+                .map(|(path, error)| ReadError {
+                    path: shown(&latest.pods_dir.join(path)),
+                    message: error.to_string(),
+                })
+                .collect(),
+        })
+    }
+
+    /// What is wrong with a volume, if anything is.
+    fn suspect(&mut self, id: VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
+        let folder = self.pods.join(&id.folder());
+        let (state, data_at) = match mounted {
+            Mounted::Nothing => (State::NotMounted, folder),
+            Mounted::OnDisk(location) => (State::NodeDisk, location),
+            Mounted::Elsewhere => (State::Hidden, folder),
+        };
+        let holders = moment.holders(&data_at);
+        if state == State::Hidden && holders.is_empty() {
+            return Ok(None);
+        }
+        // A driver makes this folder itself; that of kubelet was there when it was listed.
+        if state == State::NotMounted && id.plugin == Plugin::Csi && !volumes::exists(self.pods_dir, &id)? {
+            return Ok(None);
+        }
+        let (driver, nfs) = self.driver(&id)?;
+        let is_nfs_mount = |mounter: &Mounter| {
+            mounter.process.name.starts_with("mount.nfs")
+                && is_for(mounter, &id, &moment.paths_of(&data_at), moment)
+        };
+        let nfs = match nfs {
+            // Who mounts it says it.
+            Nfs::Depends if moment.mounters.iter().any(is_nfs_mount) => Nfs::Yes,
+            nfs => nfs,
+        };
+        // Other drivers may well give a Pod a folder of the node.
+        if nfs == Nfs::No || nfs == Nfs::Depends && state == State::NodeDisk {
+            return Ok(None);
+        }
+        let usage = match (state, holders.first()) {
+            (State::Hidden, Some(holder)) => self.count_beneath(holder),
+            _ => self.count(&self.pods_dir.join(id.folder()))?,
+        };
+        let holders = holders.into_iter().cloned().collect();
+        Ok(Some(Suspect { id, driver, nfs, state, data_at, usage, holders }))
+    }
+
+    /// The name of who mounts a volume, and whether that is NFS.
+    fn driver(&self, id: &VolumeId) -> io::Result<(String, Nfs)> {
+        if id.plugin == Plugin::InTreeNfs {
+            return Ok(("kubernetes.io/nfs".to_owned(), Nfs::Yes));
+        }
+        let name = volumes::csi_driver(self.pods_dir, id).map_err(|error| {
+            io::Error::new(error.kind(), format!("who mounts it is unknown: vol_data.json: {error}"))
+        })?;
+        let nfs = verdict(&name, self.drivers);
+        Ok((name, nfs))
+    }
+
+    /// What lies in a folder, or why that cannot be seen.
+    ///
+    /// # Errors
+    ///
+    /// When the folder is gone.
+    fn count(&self, folder: &Path) -> io::Result<Result<Usage, String>> {
+        match self.counter.count(folder) {
+            Ok(Some(usage)) => Ok(Ok(usage)),
+            Ok(None) => Ok(Err(ANOTHER_MOUNT.to_owned())),
+            Err(error) if volumes::is_absence(&error) => Err(error),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    /// Counts through the eyes of a container what a later mount hides from all others.
+    fn count_beneath(&mut self, holder: &Holder) -> Result<Usage, String> {
+        let root = self.proc_dir.join(holder.pid.to_string()).join("root");
+        let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+        for path in &holder.closed {
+            self.counter.close(inside(path));
+        }
+        let seen = self.count(&inside(&holder.point)).unwrap_or_else(|error| Err(error.to_string()));
+        seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
+    }
+
+    /// Whether what was doubtful is so a moment later.
+    fn is_still_lost(&self, suspect: &Suspect, moment: &Moment) -> bool {
+        moment.mounted(self.pods, &suspect.id.folder()) == Mounted::Nothing
+            && volumes::exists(self.pods_dir, &suspect.id).unwrap_or(true)
+    }
+}
+
+impl Suspect {
+    fn report(self, moment: &Moment) -> Volume {
+        let paths = match self.state {
+            State::NodeDisk => moment.paths_of(&self.data_at),
+            State::NotMounted | State::Hidden => Vec::new(),
+        };
+        let folder = moment.pods_dir.join(self.id.folder());
+        let (data, note) = match self.usage {
+            Ok(usage) => (Some(data(usage)), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let background = moment
+            .mounters
+            .iter()
+            .filter(|mounter| mounter.is_in_background && is_for(mounter, &self.id, &paths, moment))
+            .map(|mounter| mounter.process.pid)
+            .collect();
+        Volume {
+            pod: lossy(&self.id.pod),
+            volume: lossy(&self.id.name),
+            driver: self.driver,
+            nfs: IsNfs::of(self.nfs),
+            state: self.state,
+            path: shown(paths.iter().find(|path| **path != folder).unwrap_or(&folder)),
+            data,
+            note,
+            holders: self
+                .holders
+                .into_iter()
+                .map(|holder| report::Holder {
+                    pid: holder.pid,
+                    name: holder.name,
+                    path: shown(&holder.point),
+                })
+                .collect(),
+            background,
+        }
+    }
+}
+
+/// Whether a CSI driver's volume is NFS, of which no more is known here than the driver.
+fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
+    let csi = CsiSource { driver: Some(driver.into()), ..CsiSource::default() };
+    let spec = Some(Spec { csi: Some(csi), ..Spec::default() });
+    let manifest = Manifest { spec, ..Manifest::default() };
+    let subject = Subject::of_kind(Kind::PersistentVolume, &manifest, settings);
+    let is_said = subject.driver_setting.is_some_and(|setting| setting.nfs.is_some());
+    // The volume's attributes could say otherwise, and they are not on the node.
+    let may_differ = subject.driver.clues.iter().any(|clue| clue.verdict != subject.nfs);
+    if may_differ && !is_said { Nfs::Depends } else { subject.nfs }
+}
+
+/// Whether a process mounts a volume, at its folder or at the driver's own.
+fn is_for(mounter: &Mounter, id: &VolumeId, data_at: &[PathBuf], moment: &Moment) -> bool {
+    mounter.is_of_node
+        && (moment.volume_of(mounter).as_ref() == Some(id) || data_at.contains(&mounter.target))
+}
+
+/// Whether somebody waits for the mount of a volume, so that no container runs yet.
+fn is_being_mounted(id: &VolumeId, moment: &Moment) -> bool {
+    moment.mounters.iter().any(|mounter| !mounter.is_in_background && is_for(mounter, id, &[], moment))
+}
+
+fn background(mounter: &Mounter, moment: &Moment) -> Background {
+    let id = moment.volume_of(mounter);
+    let is_drivers = || mounter.target.display().to_string().contains(DRIVERS_FOLDER);
+    Background {
+        pid: mounter.process.pid,
+        name: mounter.process.name.clone(),
+        source: mounter.source.clone(),
+        target: shown(&mounter.target),
+        kubernetes: mounter.is_of_node && (id.is_some() || is_drivers()),
+        pod: id.as_ref().map(|id| lossy(&id.pod)),
+        volume: id.as_ref().map(|id| lossy(&id.name)),
+    }
+}
+
+const fn data(usage: Usage) -> Data {
+    let Usage { bytes, files, folders, is_partial } = usage;
+    Data { bytes, files, folders, at_least: is_partial }
+}
+
+fn lossy(name: &std::ffi::OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,176 @@
+//! What the node's `/proc` shows at one moment: mounts as kubelet sees them,
+//! what containers have mounted, and who is mounting.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::mounts::{Location, MountTable};
+use super::processes::{self, Mounter, Namespace, Process};
+use super::volumes::VolumeId;
+use super::{Error, proc_error};
+
+/// A mount table in which kubelet's mounts stand.
+#[derive(Debug)]
+struct Reference {
+    table: MountTable,
+    /// What it calls the folder of Pods; never empty.
+    pods_dirs: Vec<PathBuf>,
+}
+
+/// What the node's `/proc` shows at one moment.
+#[derive(Debug)]
+pub(super) struct Moment {
+    /// What the node calls the folder of Pods.
+    pub(super) pods_dir: PathBuf,
+    /// Processes that mount something, by number.
+    pub(super) mounters: Vec<Mounter>,
+    references: Vec<Reference>,
+    /// By the folder that a container has mounted, on the file system of the
+    /// folder of Pods.
+    holders: BTreeMap<PathBuf, Vec<Holder>>,
+}
+
+/// A container's process, and where it has a folder mounted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Holder {
+    /// The first process of its namespace.
+    pub(super) pid: i32,
+    /// Its name.
+    pub(super) name: String,
+    /// Where the folder is mounted in the container.
+    pub(super) point: PathBuf,
+    /// Further mounts of the container at or beneath that, which are not the
+    /// folder's own file system.
+    pub(super) closed: Vec<PathBuf>,
+}
+
+/// What a volume's folder leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mounted {
+    /// Another file system than that of the folder itself.
+    Elsewhere,
+    /// Another folder of the same file system.
+    OnDisk(Location),
+    /// The folder itself: nothing is mounted.
+    Nothing,
+}
+
+impl Moment {
+    /// Reads all of it; `given` is what this process calls the folder of Pods. `None` where the node's mounts do not show the folder of
+    /// Pods.
+    ///
+    /// # Errors
+    ///
+    /// When the first process's mounts cannot be read and understood.
+    pub(super) fn read(proc_dir: &Path, pods: &Location, given: &Path) -> Result<Option<Self>, Error> {
+        let processes = processes::list(proc_dir).map_err(|source| proc_error(proc_dir, source))?;
+        let mut namespaces = processes::namespaces(proc_dir, &processes);
+        // What sees kubelet's folder is kubelet's or a driver's. A container could call a
+        // process anything.
+        let mounters = processes::mounters(proc_dir, &processes, |process| {
+            namespaces.iter().any(|namespace| namespace.has(process) && namespace.table.shows(pods))
+        });
+        let first = proc_dir.join("1/mountinfo");
+        match namespaces.iter().find(|namespace| namespace.processes.iter().any(is_first)) {
+            Some(namespace) if namespace.table.malformed == 0 => {}
+            Some(_) => {
+                let error = io::Error::new(io::ErrorKind::InvalidData, "it holds lines that are no mounts");
+                return Err(proc_error(&first, error));
+            }
+            None => {
+                let error = std::fs::read(&first).err().unwrap_or(io::ErrorKind::InvalidData.into());
+                return Err(proc_error(&first, error));
+            }
+        }
+        let holders = holders(&namespaces, pods);
+        // kubelet may mount in a namespace of its own, which the first process does not see.
+        namespaces.sort_by_key(|namespace| !namespace.processes.iter().any(is_first));
+        let references: Vec<Reference> = namespaces
+            .into_iter()
+            .filter(|namespace| {
+                namespace.processes.iter().any(|process| is_first(process) || process.name == "kubelet")
+            })
+            .map(|Namespace { table, .. }| Reference { pods_dirs: table.paths_of(pods), table })
+            .filter(|reference| !reference.pods_dirs.is_empty())
+            .collect();
+        let mut names = references.iter().flat_map(|reference| &reference.pods_dirs);
+        // The name that was given is the one a person knows, where the node has it too.
+        let Some(pods_dir) = names.clone().find(|name| *name == given).or_else(|| names.next()).cloned()
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Self { pods_dir, mounters, references, holders }))
+    }
+
+    /// What a folder beneath that of Pods leads to.
+    pub(super) fn mounted(&self, pods: &Location, folder: &Path) -> Mounted {
+        let own = pods.join(folder);
+        let mut mounted = Mounted::Nothing;
+        for Reference { table, pods_dirs } in &self.references {
+            for pods_dir in pods_dirs {
+                match table.locate(&pods_dir.join(folder)) {
+                    Some(location) if location.device != own.device => return Mounted::Elsewhere,
+                    Some(location) if location != own => mounted = Mounted::OnDisk(location),
+                    _ => {}
+                }
+            }
+        }
+        mounted
+    }
+
+    /// What the node calls a folder, the best name first.
+    pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
+        self.references.iter().flat_map(|reference| reference.table.paths_of(location)).collect()
+    }
+
+    /// The volume that a process mounts, if it is one.
+    pub(super) fn volume_of(&self, mounter: &Mounter) -> Option<VolumeId> {
+        let names = self.references.iter().flat_map(|reference| &reference.pods_dirs);
+        names
+            .flat_map(|pods_dir| mounter.target.strip_prefix(pods_dir))
+            .find_map(VolumeId::of_path)
+            .or_else(|| VolumeId::of_target(&mounter.target))
+    }
+
+    /// The containers that have mounted a folder or what is in it, as far as it
+    /// lies on the file system of the folder of Pods.
+    pub(super) fn holders(&self, folder: &Location) -> Vec<&Holder> {
+        self.holders
+            .range(folder.path.clone()..)
+            .take_while(|(path, _)| path.starts_with(&folder.path))
+            .flat_map(|(_, holders)| holders)
+            .collect()
+    }
+}
+
+fn is_first(process: &Process) -> bool {
+    process.pid == 1
+}
+
+/// What containers have mounted of the file system of the folder of Pods. What
+/// sees that folder itself is no Pod's container.
+fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<Holder>> {
+    let mut holders: BTreeMap<PathBuf, Vec<Holder>> = BTreeMap::new();
+    for namespace in namespaces.iter().filter(|namespace| !namespace.table.shows(pods)) {
+        let Some(process) = namespace.processes.first() else { continue };
+        for mount in namespace.table.mounts().filter(|mount| mount.device == pods.device) {
+            let closed = namespace
+                .table
+                .mounts()
+                .filter(|other| other.device != pods.device && other.point.starts_with(&mount.point))
+                .map(|other| other.point.clone())
+                .collect();
+            holders.entry(mount.root.clone()).or_default().push(Holder {
+                pid: process.pid,
+                name: process.name.clone(),
+                point: mount.point.clone(),
+                closed,
+            });
+        }
+    }
+    for holders in holders.values_mut() {
+        holders.sort_unstable();
+    }
+    holders
+}

@@ -1,0 +1,267 @@
+//! Mount tables, as `/proc/PID/mountinfo` shows them.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use procfs_core::process::MountInfo;
+
+/// Where a folder lies, whatever a mount namespace calls it: the device of its
+/// file system, and the path from that file system's root.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Location {
+    /// Major and minor number of the device.
+    pub(super) device: String,
+    /// The path on it.
+    pub(super) path: PathBuf,
+}
+
+impl Location {
+    /// A folder beneath this one, on the same file system.
+    #[must_use]
+    pub(super) fn join(&self, rest: &Path) -> Self {
+        Self { device: self.device.clone(), path: self.path.join(rest) }
+    }
+}
+
+/// The mounts of one namespace.
+#[derive(Debug, Clone, Default)]
+pub(super) struct MountTable {
+    mounts: HashMap<i32, Mount>,
+    /// What is mounted on each mount, and where.
+    on: HashMap<i32, HashMap<PathBuf, i32>>,
+    /// Lines that could not be read.
+    pub(super) malformed: usize,
+}
+
+/// One mount.
+#[derive(Debug, Clone)]
+pub(super) struct Mount {
+    id: i32,
+    parent: i32,
+    /// Major and minor number of its file system's device.
+    pub(super) device: String,
+    /// The folder of its file system that is mounted.
+    pub(super) root: PathBuf,
+    /// Where it is mounted.
+    pub(super) point: PathBuf,
+}
+
+impl MountTable {
+    /// Reads the text of a mountinfo file.
+    pub(super) fn parse(text: &[u8]) -> Self {
+        let mut table = Self::default();
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match Mount::parse(line) {
+                Some(mount) => {
+                    table.on.entry(mount.parent).or_default().insert(mount.point.clone(), mount.id);
+                    table.mounts.insert(mount.id, mount);
+                }
+                None => table.malformed += 1,
+            }
+        }
+        table
+    }
+
+    /// Where `path`, absolute and without links, leads; `None` where the table
+    /// shows no mount it is on. Goes down as the kernel does: the last of several
+    /// mounts on one folder counts, and what a mount further up hides does not.
+    pub(super) fn locate(&self, path: &Path) -> Option<Location> {
+        let mut mount = self.root()?;
+        // As many steps as there are mounts: no table, however wrong, is walked for ever.
+        let mut left = self.mounts.len();
+        let mut steps: Vec<&Path> = path.ancestors().collect();
+        steps.reverse();
+        for step in steps {
+            while let Some(next) = self.mounted_on(mount.id, step).filter(|_| left > 0) {
+                mount = next;
+                left -= 1;
+            }
+        }
+        let rest = path.strip_prefix(&mount.point).ok()?;
+        Some(Location { device: mount.device.clone(), path: joined(&mount.root, rest) })
+    }
+
+    /// Every name that this namespace has for a folder, the shortest first: a bind
+    /// mount gives it another one.
+    pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = self
+            .mounts
+            .values()
+            .filter(|mount| mount.device == location.device)
+            .filter_map(|mount| Some(joined(&mount.point, location.path.strip_prefix(&mount.root).ok()?)))
+            .filter(|path| self.locate(path).as_ref() == Some(location))
+            .collect();
+        paths.sort_unstable_by(|a, b| (a.as_os_str().len(), a).cmp(&(b.as_os_str().len(), b)));
+        paths.dedup();
+        paths
+    }
+
+    /// Whether the folder, or one above it, is mounted here.
+    pub(super) fn shows(&self, location: &Location) -> bool {
+        self.mounts
+            .values()
+            .any(|mount| mount.device == location.device && location.path.starts_with(&mount.root))
+    }
+
+    /// Every mount, in no order.
+    pub(super) fn mounts(&self) -> impl Iterator<Item = &Mount> {
+        self.mounts.values()
+    }
+
+    fn root(&self) -> Option<&Mount> {
+        let at_root = || self.mounts.values().filter(|mount| mount.point == Path::new("/"));
+        at_root()
+            .find(|mount| !self.mounts.contains_key(&mount.parent))
+            .or_else(|| at_root().min_by_key(|mount| mount.id))
+    }
+
+    fn mounted_on(&self, id: i32, point: &Path) -> Option<&Mount> {
+        self.mounts.get(self.on.get(&id)?.get(point)?)
+    }
+}
+
+impl Mount {
+    fn parse(line: &[u8]) -> Option<Self> {
+        // The parser takes text. Each byte becomes the character of that number and
+        // back, so that a path that is no UTF-8 comes through as it is.
+        let text: String = line.iter().copied().map(char::from).collect();
+        let info = MountInfo::from_line(&text).ok()?;
+        let root = unescape(&info.root)?;
+        // A folder that is mounted and was deleted keeps its old name so.
+        let root = root.strip_suffix(b"//deleted").unwrap_or(&root).to_vec();
+        Some(Self {
+            id: info.mnt_id,
+            parent: info.pid,
+            device: info.majmin,
+            root: path(root),
+            point: path(unescape(info.mount_point.to_str()?)?),
+        })
+    }
+}
+
+/// Undoes the kernel's escapes: a backslash and three octal digits for blank,
+/// tab, line break, backslash and `#`.
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        let digits: Option<u32> = match character {
+            '\\' => {
+                let ahead = rest.clone();
+                ahead.take(3).try_fold(0, |number, digit| Some(number * 8 + digit.to_digit(8)?))
+            }
+            _ => None,
+        };
+        match digits.and_then(|number| u8::try_from(number).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest.nth(2);
+            }
+            None => bytes.push(u8::try_from(character).ok()?),
+        }
+    }
+    Some(bytes)
+}
+
+/// As [`Path::join`], but nothing joined adds no slash.
+fn joined(base: &Path, rest: &Path) -> PathBuf {
+    if rest.as_os_str().is_empty() { base.to_owned() } else { base.join(rest) }
+}
+
+fn path(bytes: Vec<u8>) -> PathBuf {
+    OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn located(table: &MountTable, path: &str) -> Option<(String, String)> {
+        let Location { device, path } = table.locate(Path::new(path))?;
+        Some((device, path.display().to_string()))
+    }
+
+    fn at(device: &str, path: &str) -> (String, String) {
+        (device.to_owned(), path.to_owned())
+    }
+
+    const NODE: &[u8] = b"25 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw
+26 25 0:21 / /proc rw - proc proc rw
+40 25 0:50 / /var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/pv rw shared:7 master:2 - nfs4 server:/x rw,vers=4.1
+";
+
+    #[test]
+    fn a_path_leads_into_what_is_mounted_there() {
+        let table = MountTable::parse(NODE);
+        let folder = "/var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/pv";
+        assert_eq!(located(&table, folder), Some(at("0:50", "/")));
+        assert_eq!(located(&table, &format!("{folder}/a")), Some(at("0:50", "/a")));
+        assert_eq!(located(&table, &format!("{folder}x")), Some(at("8:1", &format!("{folder}x"))));
+        assert_eq!(table.malformed, 0);
+    }
+
+    #[test]
+    fn the_last_of_several_mounts_on_a_folder_counts() {
+        let table = MountTable::parse(
+            b"1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 / /a rw - nfs s rw\n3 2 8:1 /b /a rw - ext4 d rw\n",
+        );
+        assert_eq!(located(&table, "/a/x"), Some(at("8:1", "/b/x")));
+    }
+
+    #[test]
+    fn what_a_later_mount_further_up_hides_counts_for_nothing() {
+        let table = MountTable::parse(
+            b"1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 / /a/b rw - nfs s rw\n3 1 8:2 / /a rw - ext4 e rw\n",
+        );
+        assert_eq!(located(&table, "/a/b"), Some(at("8:2", "/b")));
+    }
+
+    #[test]
+    fn a_folder_has_one_location_under_all_its_names() {
+        let node = MountTable::parse(NODE);
+        let container = MountTable::parse(
+            b"90 80 0:70 / / rw - overlay overlay rw\n91 90 8:1 /var/lib/kubelet/pods /host/pods ro - ext4 /dev/sda1 rw\n",
+        );
+        let location = container.locate(Path::new("/host/pods"));
+        assert_eq!(location, node.locate(Path::new("/var/lib/kubelet/pods")));
+        let location = location.expect("it is there");
+        assert_eq!(node.paths_of(&location), [Path::new("/var/lib/kubelet/pods")]);
+        assert!(node.shows(&location) && container.shows(&location));
+    }
+
+    #[test]
+    fn a_bind_mount_gives_a_folder_a_second_name() {
+        let table =
+            MountTable::parse(b"1 0 8:1 / / rw - ext4 d rw\n2 1 8:1 /data/kubelet /kubelet rw - ext4 d rw\n");
+        let location = table.locate(Path::new("/kubelet/pods")).expect("it is there");
+        assert_eq!(table.paths_of(&location), [Path::new("/kubelet/pods"), Path::new("/data/kubelet/pods")]);
+    }
+
+    #[test]
+    fn names_may_hold_anything() {
+        let table = MountTable::parse(
+            b"1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 /r\\040s /a\\012b\\134c\\043\\011\\9\xff rw - nfs s\\040t rw\n3 1 0:8 /gone//deleted /d rw - ext4  rw\n",
+        );
+        let point = path(b"/a\nb\\c#\t\\9\xff".to_vec());
+        assert_eq!(table.locate(&point), Some(Location { device: "0:9".to_owned(), path: "/r s".into() }));
+        assert_eq!(located(&table, "/d"), Some(at("0:8", "/gone")));
+    }
+
+    #[test]
+    fn lines_that_make_no_sense_are_counted() {
+        let table = MountTable::parse(
+            b"1 0 8:1 / / rw - ext4 d rw\nnonsense\n\n1 2 3\n7 7 8:1 / /x rw - ext4 d rw\n",
+        );
+        assert_eq!(table.malformed, 2);
+        assert_eq!(located(&table, "/x"), Some(at("8:1", "/x")));
+    }
+
+    #[test]
+    fn a_table_without_a_root_shows_nothing() {
+        let table = MountTable::parse(b"5 4 8:1 / /elsewhere rw - ext4 d rw\n");
+        assert_eq!(located(&table, "/elsewhere"), None);
+        assert_eq!(located(&MountTable::default(), "/"), None);
+    }
+}

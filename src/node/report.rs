@@ -1,0 +1,166 @@
+//! What `node-check` says. As JSON it is what docs/node-check.schema.json
+//! describes.
+
+pub mod text;
+
+use serde::Serialize;
+
+use crate::report::{IsNfs, Tool};
+
+/// The version of the JSON report; fields are only ever added within one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// All that one look at a node has to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeReport {
+    /// Always [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Who speaks.
+    pub tool: Tool,
+    /// What the node calls kubelet's folder of Pods.
+    pub pods_dir: String,
+    /// Counts.
+    pub summary: Summary,
+    /// Volumes whose data is not where it should be, by Pod and name.
+    pub volumes: Vec<Volume>,
+    /// Processes of mount.nfs for which nobody waits, by number.
+    pub background: Vec<Background>,
+    /// What could not be read.
+    pub errors: Vec<ReadError>,
+}
+
+/// Counts of one look.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Folders of Pods.
+    pub pods: usize,
+    /// Their volumes that kubelet or a CSI driver mounts: NFS, or perhaps NFS.
+    pub volumes: usize,
+    /// Those with something mounted.
+    pub mounted: usize,
+    /// Those that a process in the foreground is mounting; no container runs before it is done.
+    pub waiting: usize,
+    /// Volumes reported that are NFS.
+    pub lost: usize,
+    /// Volumes reported of drivers whose volumes may be something else.
+    pub uncertain: usize,
+    /// Processes reported that mount a volume of a Pod.
+    pub background: usize,
+}
+
+/// A volume whose data is not where it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    /// The Pod's uid.
+    pub pod: String,
+    /// The PersistentVolume, or the name in the Pod of a volume without one.
+    pub volume: String,
+    /// Who mounts it: `kubernetes.io/nfs` is kubelet, anything else a CSI driver.
+    pub driver: String,
+    /// Whether it is NFS.
+    pub nfs: IsNfs,
+    /// What is wrong.
+    pub state: State,
+    /// The node's folder that holds the data; with `hidden`, beneath what is mounted there.
+    pub path: String,
+    /// What lies there; `None` where that cannot be seen.
+    pub data: Option<Data>,
+    /// Why it cannot be seen, or what else there is to know of the counts.
+    pub note: Option<String>,
+    /// Containers' processes that have the folder open.
+    pub holders: Vec<Holder>,
+    /// Numbers of the background processes that go on mounting it.
+    pub background: Vec<i32>,
+}
+
+/// What is wrong with a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Its folder is no mount point.
+    NotMounted,
+    /// A folder of the node's own disk is mounted there, as a CSI driver does
+    /// with a staging folder on which nothing is mounted.
+    NodeDisk,
+    /// It is mounted now, but a container has had the folder beneath since before that.
+    Hidden,
+}
+
+/// What lies in a folder and those beneath it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Data {
+    /// Lengths of the files together.
+    pub bytes: u64,
+    /// All that is no folder.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Whether there is or may be more: counting has a limit, or something
+    /// could not be read.
+    pub at_least: bool,
+}
+
+/// A container's process that has a folder open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// Its number on the node.
+    pub pid: i32,
+    /// Its program's name.
+    pub name: String,
+    /// Where the folder is in the container.
+    pub path: String,
+}
+
+/// A process of mount.nfs for which nobody waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Background {
+    /// Its number on the node.
+    pub pid: i32,
+    /// `mount.nfs` or `mount.nfs4`.
+    pub name: String,
+    /// What it mounts.
+    pub source: String,
+    /// Where.
+    pub target: String,
+    /// The uid of the Pod whose volume that is; `None` for another folder.
+    pub pod: Option<String>,
+    /// The volume.
+    pub volume: Option<String>,
+    /// Whether it is kubelet's or a driver's doing. Others, such as a mount of
+    /// the node's own fstab, are no finding.
+    pub kubernetes: bool,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadError {
+    /// The folder, as the node calls it.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl NodeReport {
+    /// Whether anything was found that is sure.
+    pub const fn has_findings(&self) -> bool {
+        self.summary.lost > 0 || self.summary.background > 0
+    }
+
+    /// The report as one line of JSON.
+    pub fn json_line(&self) -> String {
+        // Strings, numbers and lists of them always serialise.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The report as JSON for people, without a line break behind it.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}

@@ -1,0 +1,174 @@
+//! The report for people, with what to do.
+
+use std::fmt::{self, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{Background, Data, NodeReport, State, Volume};
+use crate::report::IsNfs;
+
+/// The report as text. Names come from Pods and are shown without control
+/// characters.
+pub fn write(report: &NodeReport, colour: bool) -> String {
+    let mut text = String::new();
+    let alarm = if colour { AnsiColor::Red.on_default().bold() } else { Style::new() };
+    // Writing to a string cannot fail.
+    let _ = write_report(&mut text, report, alarm);
+    text
+}
+
+fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Result {
+    for volume in &report.volumes {
+        write_volume(out, volume, alarm)?;
+    }
+    let lone =
+        |process: &&Background| !report.volumes.iter().any(|volume| volume.background.contains(&process.pid));
+    for process in report.background.iter().filter(lone) {
+        write_process(out, process, alarm)?;
+    }
+    write_advice(out, report)?;
+    for error in &report.errors {
+        writeln!(out, "{}: {alarm}unreadable{alarm:#}: {}\n", plain(&error.path), plain(&error.message))?;
+    }
+    write_summary(out, report)
+}
+
+fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result {
+    let state = match volume.state {
+        State::NotMounted => "not mounted",
+        State::NodeDisk => "not mounted: its driver gave the Pod a folder of the node",
+        State::Hidden => "mounted, but not in a container that was started before",
+    };
+    writeln!(
+        out,
+        "Pod {}, volume {} ({}): {alarm}{state}{alarm:#}",
+        plain(&volume.pod),
+        plain(&volume.volume),
+        plain(&volume.driver)
+    )?;
+    if volume.nfs != IsNfs::Known(true) {
+        writeln!(out, "  whether this driver mounts NFS cannot be told from here: this may be as it should")?;
+    }
+    let beneath = if volume.state == State::Hidden { " beneath the mount" } else { "" };
+    writeln!(out, "  on the node's own disk{beneath}{}", amount(volume.data.as_ref()))?;
+    writeln!(out, "  {}", plain(&volume.path))?;
+    if let Some(note) = &volume.note {
+        writeln!(out, "  {}", plain(note))?;
+    }
+    for holder in &volume.holders {
+        writeln!(
+            out,
+            "  in use by process {} ({}), which has it at {}",
+            holder.pid,
+            plain(&holder.name),
+            plain(&holder.path)
+        )?;
+    }
+    for pid in &volume.background {
+        writeln!(out, "  process {pid} (mount.nfs) goes on trying; once it succeeds it hides these files")?;
+    }
+    writeln!(out)
+}
+
+fn amount(data: Option<&Data>) -> String {
+    match data {
+        None => ": how much cannot be seen".to_owned(),
+        Some(Data { files: 0, folders: 0, at_least: false, .. }) => ": nothing so far".to_owned(),
+        Some(data) => format!(
+            ", and nowhere else: {}{} byte{} in {} file{}",
+            if data.at_least { "at least " } else { "" },
+            data.bytes,
+            plural(data.bytes),
+            data.files,
+            plural(data.files)
+        ),
+    }
+}
+
+fn write_process(out: &mut String, process: &Background, alarm: Style) -> fmt::Result {
+    let (alarm, note) = if process.kubernetes {
+        (
+            alarm,
+            "nobody waits for it: it mounts whenever the server answers, over what was written until then",
+        )
+    } else {
+        (Style::new(), "not a Pod's volume, so no finding: perhaps from the node's own fstab")
+    };
+    writeln!(
+        out,
+        "Process {} ({}): {alarm}in the background{alarm:#}, mounting {} on {}\n  {note}\n",
+        process.pid,
+        plain(&process.name),
+        plain(&process.source),
+        plain(&process.target)
+    )
+}
+
+fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
+    if !report.has_findings() {
+        return Ok(());
+    }
+    let kill = "End the processes in the background with kill, so that no mount hides the files.";
+    let steps = [
+        Some(kill).filter(|_| report.summary.background > 0),
+        Some("Copy the files: cp -a FOLDER/. /a/safe/place/ (hidden ones: /proc/PROCESS/root/PATH/.)"),
+        Some("Put fg in the place of bg in the PersistentVolume and its class: nfs-mount-guard fix"),
+        Some(
+            "Delete the Pod. It hangs while files are in its folder: move what is left of them, do not
+     force it. The next Pod waits for the share.",
+        ),
+        Some("Bring the files to the share."),
+    ];
+    writeln!(out, "Do not delete the Pod, its folder or the node yet: these files are nowhere else.")?;
+    for (index, step) in steps.into_iter().flatten().enumerate() {
+        writeln!(out, "  {}. {step}", index + 1)?;
+    }
+    writeln!(
+        out,
+        "Names of Pods: kubectl get pods -A -o custom-columns=NS:.metadata.namespace,POD:.metadata.name,UID:.metadata.uid
+"
+    )
+}
+
+fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
+    let summary = &report.summary;
+    write!(
+        out,
+        "{}: {} Pod{}, {} volume{} that may be NFS: {} mounted, {} lost",
+        plain(&report.pods_dir),
+        summary.pods,
+        plural(summary.pods as u64),
+        summary.volumes,
+        plural(summary.volumes as u64),
+        summary.mounted,
+        summary.lost,
+    )?;
+    for (count, what) in [
+        (summary.uncertain, "perhaps lost"),
+        (summary.waiting, "being mounted"),
+        (summary.background, "mounted in the background"),
+        (report.errors.len(), "unreadable"),
+    ] {
+        if count > 0 {
+            write!(out, ", {count} {what}")?;
+        }
+    }
+    writeln!(out)
+}
+
+const fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// The text with its control characters written out, since a terminal would obey them.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}

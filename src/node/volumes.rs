@@ -1,0 +1,191 @@
+//! The volume folders that kubelet keeps for its Pods.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+
+/// kubelet's folder of NFS volumes that it mounts itself.
+const IN_TREE_NFS: &str = "kubernetes.io~nfs";
+
+/// kubelet's folder of volumes that CSI drivers mount.
+const CSI: &str = "kubernetes.io~csi";
+
+/// More of a `vol_data.json` than this is not read.
+const VOLUME_DATA_LIMIT: u64 = 64 << 10;
+
+/// Which volume of which Pod.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct VolumeId {
+    /// The Pod's uid.
+    pub(super) pod: OsString,
+    /// The volume as its folder is called: the PersistentVolume, or the name in
+    /// the Pod of a volume without one.
+    pub(super) name: OsString,
+    /// Who mounts it.
+    pub(super) plugin: Plugin,
+}
+
+/// Who mounts a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Plugin {
+    /// kubelet itself.
+    InTreeNfs,
+    /// A CSI driver.
+    Csi,
+}
+
+impl Plugin {
+    const ALL: [Self; 2] = [Self::InTreeNfs, Self::Csi];
+
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::InTreeNfs => IN_TREE_NFS,
+            Self::Csi => CSI,
+        }
+    }
+
+    fn of_folder(name: &OsStr) -> Option<Self> {
+        Self::ALL.into_iter().find(|plugin| name == plugin.folder())
+    }
+}
+
+impl VolumeId {
+    /// The folder on which the volume should be mounted, from kubelet's folder
+    /// of Pods.
+    pub(super) fn folder(&self) -> PathBuf {
+        let volume = self.volume_folder();
+        match self.plugin {
+            Plugin::InTreeNfs => volume,
+            Plugin::Csi => volume.join("mount"),
+        }
+    }
+
+    /// kubelet's own folder for the volume.
+    pub(super) fn volume_folder(&self) -> PathBuf {
+        Path::new(&self.pod).join("volumes").join(self.plugin.folder()).join(&self.name)
+    }
+
+    /// The volume that a path from the folder of Pods leads to or into.
+    pub(super) fn of_path(path: &Path) -> Option<Self> {
+        let mut steps = path.components().map(Component::as_os_str);
+        let pod = steps.next()?;
+        if steps.next()? != "volumes" {
+            return None;
+        }
+        let plugin = Plugin::of_folder(steps.next()?)?;
+        let name = steps.next()?;
+        if plugin == Plugin::Csi && steps.next()? != "mount" {
+            return None;
+        }
+        Some(Self { pod: pod.to_owned(), name: name.to_owned(), plugin })
+    }
+
+    /// The volume that a path of another namespace leads to, wherever kubelet's
+    /// folder is there.
+    pub(super) fn of_target(path: &Path) -> Option<Self> {
+        path.ancestors()
+            .filter(|ancestor| ancestor.file_name() == Some(OsStr::new("pods")))
+            .find_map(|pods| Self::of_path(path.strip_prefix(pods).ok()?))
+    }
+}
+
+/// What was found in kubelet's folder of Pods.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Folders of Pods.
+    pub(super) pods: usize,
+    /// Their volumes that are or may be NFS.
+    pub(super) volumes: Vec<VolumeId>,
+    /// What could not be read, from the folder of Pods.
+    pub(super) errors: Vec<(PathBuf, io::Error)>,
+}
+
+/// Lists the volumes of all Pods. Looks at names only: what is mounted may hang.
+///
+/// # Errors
+///
+/// When the folder itself cannot be read.
+pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    for pod in folders(pods_dir)? {
+        // Also a Pod without NFS has this folder; what has none is no Pod's.
+        let volumes = Path::new(&pod).join("volumes");
+        match fs::symlink_metadata(pods_dir.join(&volumes)) {
+            Ok(metadata) if metadata.is_dir() => listing.pods += 1,
+            Ok(_) => continue,
+            Err(error) => {
+                if !is_absence(&error) {
+                    listing.errors.push((volumes, error));
+                }
+                continue;
+            }
+        }
+        for plugin in Plugin::ALL {
+            let folder = volumes.join(plugin.folder());
+            match folders(&pods_dir.join(&folder)) {
+                Ok(names) => listing.volumes.extend(names.into_iter().map(|name| VolumeId {
+                    pod: pod.clone(),
+                    name,
+                    plugin,
+                })),
+                Err(error) if is_absence(&error) => {}
+                Err(error) => listing.errors.push((folder, error)),
+            }
+        }
+    }
+    listing.volumes.sort_unstable();
+    Ok(listing)
+}
+
+/// Whether a volume's mount folder is there. Asks the folder above it: what is
+/// mounted may hang.
+pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
+    let folder = pods_dir.join(volume.folder());
+    let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(false) };
+    match folders(parent) {
+        Ok(names) => Ok(names.iter().any(|found| found == name)),
+        Err(error) if is_absence(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The CSI driver of a volume, as kubelet noted it.
+///
+/// # Errors
+///
+/// When kubelet's note is not there or cannot be understood.
+pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct VolumeData {
+        driver_name: String,
+    }
+    let file = pods_dir.join(volume.volume_folder()).join("vol_data.json");
+    if !fs::symlink_metadata(&file)?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidData, "is no file"));
+    }
+    let mut text = Vec::new();
+    File::open(file)?.take(VOLUME_DATA_LIMIT).read_to_end(&mut text)?;
+    let data: VolumeData = serde_json::from_slice(&text)?;
+    Ok(data.driver_name)
+}
+
+/// Whether something is not there, or no longer.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// The names of the folders in a folder. Links count for nothing: kubelet makes none.
+fn folders(folder: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            names.push(entry.file_name());
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,230 @@
+//! Without the guard.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::{
+    Case, bind, cases, events, folder, is_mounted, mount_tmpfs, node_check, reported, store_all,
+    wait_until_ready,
+};
+use crate::machine::{Machine, wait};
+use crate::objects::{documents, nfs_volume};
+
+/// The volume's folder, as the page calls it.
+const FOLDER: &str = "/var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs/lost";
+
+/// What one small file amounts to.
+fn one_file() -> Value {
+    json!({"bytes": 6, "files": 1, "folders": 0, "atLeast": false})
+}
+
+pub(super) fn the_pod_writes_to_the_disk(machine: &mut Machine) {
+    machine.page.say("## Without the guard");
+    machine.page.show("cat volume.yaml");
+    machine.page.show("kubectl apply -f volume.yaml");
+    bind(&machine.cluster, "lost");
+    machine.page.show("kubectl apply -f pod.yaml");
+    wait_until_ready(machine, "lost");
+    machine.page.say("The Pod is ready, and nothing warns:");
+    let (pods, _) = machine.page.picture_too("kubectl get pod lost");
+    assert!(pods.contains("Running"), "{pods}");
+    let (events, _) = machine.page.show(
+        "kubectl get events --field-selector involvedObject.name=lost --sort-by=.reason -o custom-columns=TYPE:.type,REASON:.reason",
+    );
+    assert!(events.contains("Started") && !events.contains("Warning"), "{events}");
+    machine.page.say("What it writes is on the node's own disk, for nothing is mounted:");
+    let uid = machine.get("pod", "lost")["metadata"]["uid"].as_str().expect("a uid").to_owned();
+    machine.page.set("uid", &uid);
+    let (list, _) = machine.page.picture_too(&format!("ls {FOLDER}"));
+    assert_eq!(list, "hello\n");
+    let (said, code) = machine.page.picture_too(&format!("mountpoint {FOLDER}"));
+    assert!(code != 0 && said.contains("is not a mountpoint"), "{said}");
+    is_lost(machine, "lost");
+}
+
+/// Checks that a Pod runs, that nothing warns, and where its data is.
+fn is_lost(machine: &Machine, name: &str) {
+    wait_until_ready(machine, name);
+    let warnings: Vec<_> = events(machine, name).into_iter().filter(|[kind, ..]| kind != "Normal").collect();
+    assert!(warnings.is_empty(), "{name}: {warnings:?}");
+    let folder = folder(machine, name);
+    let written = fs::read_to_string(folder.join("hello")).unwrap_or_default();
+    assert_eq!(written, "hello\n", "{}", folder.display());
+    assert!(!is_mounted(&folder), "{name}");
+}
+
+/// Checks that node-check names a volume whose Pod has written one file.
+fn is_found(machine: &Machine, name: &str) {
+    let (report, code) = node_check(machine);
+    let volume = reported(&report, name).unwrap_or_else(|| panic!("no {name} in {report:#}"));
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(volume["pod"], machine.get("pod", name)["metadata"]["uid"], "{volume:#}");
+    assert_eq!(
+        (&volume["driver"], &volume["nfs"]),
+        (&json!("kubernetes.io/nfs"), &json!(true)),
+        "{volume:#}"
+    );
+    assert_eq!((&volume["state"], &volume["data"]), (&json!("not-mounted"), &one_file()), "{volume:#}");
+    assert_eq!(volume["path"], folder(machine, name).display().to_string());
+    assert_eq!(volume["holders"][0]["path"], "/data", "{volume:#}");
+}
+
+pub(super) fn node_check_finds_it(machine: &mut Machine) {
+    is_found(machine, "lost");
+    // A list of processes is no sure sign: with retry=0 mount.nfs gives up.
+    wait("mount.nfs has given up", || node_check(machine).0["background"] == json!([]));
+    is_found(machine, "lost");
+    machine
+        .page
+        .say("By now no mount.nfs is left that could give it away. On the node, `node-check` finds it:");
+    let (said, code) = machine.page.show("nfs-mount-guard node-check");
+    assert!(code == 1 && said.contains("6 bytes in 1 file"), "{said}");
+    machine.page.picture_only("nfs-mount-guard node-check | head -n 4");
+}
+
+pub(super) fn other_forms(machine: &mut Machine) {
+    store_all(machine, &cases("before"));
+    for Case { name, .. } in cases("before") {
+        is_lost(machine, &name);
+        is_found(machine, &name);
+    }
+}
+
+pub(super) fn a_mount_lingers(machine: &mut Machine) {
+    let case = Case {
+        name: "lingers".to_owned(),
+        volume: nfs_volume("lingers", &["bg", "hard", "nolock", "vers=3"]),
+    };
+    store_all(machine, std::slice::from_ref(&case));
+    wait_until_ready(machine, "lingers");
+    let (report, code) = node_check(machine);
+    let volume = reported(&report, "lingers").unwrap_or_else(|| panic!("{report:#}"));
+    let process = &report["background"][0];
+    assert_eq!(code, 1);
+    assert_eq!(volume["background"], json!([process["pid"]]), "{report:#}");
+    assert_eq!(process["source"], "127.0.0.1:/export");
+    assert_eq!(process["target"], volume["path"]);
+    assert_eq!(process["volume"], "lingers");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process["pid"])).expect("it is still there");
+    assert!(stat.contains("(mount.nfs) ") && stat.split(' ').nth(3) == Some("1"), "{stat}");
+    machine.page.say("Without `retry=0` a mount.nfs goes on for a week. It mounts when the server is back:");
+    machine.page.show("nfs-mount-guard node-check | grep -A 4 'volume lingers'");
+    kill(process);
+    wait("mount.nfs is gone", || node_check(machine).0["background"] == json!([]));
+}
+
+fn kill(process: &Value) {
+    let status = Command::new("kill").arg(process["pid"].to_string()).status().expect("kill runs");
+    assert!(status.success());
+}
+
+pub(super) fn node_check_in_a_pod(machine: &mut Machine) {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/node-check.yaml");
+    let text = fs::read_to_string(&manifest).expect("manifests/node-check.yaml");
+    let objects = documents(&text);
+    machine.cluster.must(&["apply", "-f", "-"], &objects[0].to_string());
+    machine.cluster.must(&["apply", "-f", &manifest.display().to_string(), "--dry-run=server"], "");
+    // There is no controller that makes Pods out of a DaemonSet, so one is made by hand.
+    let set = &objects[1];
+    let mut pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "node-check", "namespace": set["metadata"]["namespace"]},
+        "spec": set["spec"]["template"]["spec"],
+    });
+    pod["spec"]["nodeName"] = json!("n1");
+    pod["spec"]["hostNetwork"] = json!(true);
+    pod["spec"]["dnsPolicy"] = json!("Default");
+    pod["spec"]["containers"][0]["image"] = json!("localhost/nfs-mount-guard:1");
+    pod["spec"]["containers"][0]["imagePullPolicy"] = json!("Never");
+    machine.cluster.must(&["apply", "-f", "-"], &pod.to_string());
+    let (report, _) = node_check(machine);
+    let expected = report["volumes"].as_array().expect("volumes");
+    assert!(!expected.is_empty());
+    let mut log = String::new();
+    wait("node-check has reported", || {
+        let namespace = pod["metadata"]["namespace"].as_str().expect("a namespace");
+        let output = machine.cluster.kubectl(&["logs", "-n", namespace, "node-check"], "");
+        log = String::from_utf8_lossy(&output.stdout).into_owned();
+        log.contains(" lost")
+    });
+    for volume in expected {
+        for text in ["pod", "path", "volume"] {
+            assert!(log.contains(volume[text].as_str().expect("text")), "{volume:#}\n{log}");
+        }
+    }
+    assert!(log.contains("6 bytes in 1 file") && !log.contains("unreadable"), "{log}");
+    machine.cluster.must(&["delete", "namespace", "nfs-mount-guard-node-check", "--wait=false"], "");
+}
+
+pub(super) fn a_later_mount_hides(machine: &mut Machine) {
+    let folder = folder(machine, "lost");
+    mount_tmpfs(&folder);
+    let (report, code) = node_check(machine);
+    let volume = reported(&report, "lost").unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!((&volume["state"], code), (&json!("hidden"), 1), "{volume:#}");
+    assert_eq!(volume["data"], one_file(), "{volume:#}");
+    assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 0, "it hides what was written");
+    machine.page.say(
+        "Should the mount succeed later, the node's folder looks as it should, and what was written is hidden. Here a \
+         tmpfs stands for the share:",
+    );
+    machine.page.show(&format!("mountpoint {FOLDER}"));
+    machine.page.show(&format!("ls {FOLDER}"));
+    machine.page.show("nfs-mount-guard node-check | grep -A 3 'volume lost'");
+    let status = Command::new("umount").arg(&folder).status().expect("umount runs");
+    assert!(status.success());
+}
+
+/// Does what node-check advises.
+pub(super) fn the_files_are_saved(machine: &mut Machine) {
+    let names: Vec<String> = cases("before")
+        .into_iter()
+        .map(|case| case.name)
+        .chain(["lingers".to_owned(), "lost".to_owned()])
+        .collect();
+    machine.page.say(
+        "A Pod that is deleted hangs, and its files stay where they are: kubelet removes no folder that holds \
+         anything. So they can be saved:",
+    );
+    let folders: Vec<_> = names.iter().map(|name| folder(machine, name)).collect();
+    machine.page.show("kubectl delete pod lost --wait=false");
+    for name in names.iter().filter(|name| *name != "lost") {
+        machine.cluster.must(&["delete", "pod", name, "--wait=false"], "");
+    }
+    // As long as it takes kubelet to end the containers, and to fail.
+    wait("the containers have ended", || {
+        let (report, _) = node_check(machine);
+        names.iter().all(|name| reported(&report, name).is_some_and(|volume| volume["holders"] == json!([])))
+    });
+    for (name, folder) in names.iter().zip(&folders) {
+        is_found_without_its_pod(machine, name);
+        assert!(folder.join("hello").exists(), "{}", folder.display());
+    }
+    machine.page.show("kubectl get pod lost -o name");
+    machine.page.show(&format!("ls {FOLDER}"));
+    machine.page.show(&format!("mkdir saved && mv {FOLDER}/* saved/ && ls saved"));
+    for folder in &folders {
+        let _ = fs::remove_file(folder.join("hello"));
+    }
+    for name in &names {
+        wait(&format!("{name} is gone"), || {
+            !machine.cluster.kubectl(&["get", "pod", name], "").status.success()
+        });
+    }
+    machine.page.say("and then it goes:");
+    machine.page.show("kubectl get pod lost");
+    assert_eq!(machine.page.run("cat saved/hello").0, "hello\n");
+    let (report, code) = node_check(machine);
+    assert_eq!((code, &report["volumes"]), (0, &json!([])), "{report:#}");
+}
+
+/// Checks that the volume of a Pod that is being deleted is still reported.
+fn is_found_without_its_pod(machine: &Machine, name: &str) {
+    let (report, code) = node_check(machine);
+    let volume = reported(&report, name).unwrap_or_else(|| panic!("no {name} in {report:#}"));
+    assert_eq!((code, &volume["data"]), (1, &one_file()), "{volume:#}");
+}
