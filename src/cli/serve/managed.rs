@@ -104,9 +104,9 @@ impl ManagedArgs {
                 wait: self.rotation_wait.try_into().unwrap_or(time::Duration::MAX),
             },
         };
-        let served = Served { store: server.certificates().clone(), shared: server.shared().clone() };
+        let replica = Served { store: server.certificates().clone(), shared: server.shared().clone() };
         let (stop, asked_to_stop) = oneshot::channel();
-        let keeper = Certificates::new(&client, settings, served);
+        let keeper = Certificates::new(&client, settings, replica);
         Ok(Managed { task: tokio::spawn(keeper.keep(asked_to_stop)), stop })
     }
 }
