@@ -172,10 +172,7 @@ impl<'p> Expressions<'p> {
             Variable {
                 name: "driver",
                 comment: "Who mounts it.",
-                expression: format!(
-                    "{OBJECT}.?spec.?nfs.hasValue() ? '{in_tree}' :\n{}",
-                    driver_of(OBJECT)
-                ),
+                expression: format!("{OBJECT}.?spec.?nfs.hasValue() ? '{in_tree}' :\n{}", driver_of(OBJECT)),
             },
             Variable {
                 name: "reading",

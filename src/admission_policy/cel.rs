@@ -122,9 +122,8 @@ pub(super) fn first_is<T>(text: &str, entries: &[(&str, T)], wanted: impl Fn(&T)
         .enumerate()
         .map(|(index, (pattern, value))| (index, *pattern, wanted(value)))
         .partition(|(_, pattern, is_wanted)| pattern.contains('*') || !is_wanted);
-    let is_taken = |index: usize, name: &str| {
-        entries.iter().take(index).any(|(earlier, _)| glob(earlier, name))
-    };
+    let is_taken =
+        |index: usize, name: &str| entries.iter().take(index).any(|(earlier, _)| glob(earlier, name));
     let names: Vec<&str> =
         names.iter().filter(|(index, name, _)| !is_taken(*index, name)).map(|(_, name, _)| *name).collect();
     // What is not wanted counts where it takes something from what is.

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::cel::{any, first_is, hanging, is_one_of, list, not, string};
-use crate::subject::{DriverSetting, FS_TYPE_KEYS};
 use crate::subject::driver::{self, Case, Driver, Evidence, Nfs, On, Role};
 use crate::subject::manifest::IN_TREE_PLUGINS;
+use crate::subject::{DriverSetting, FS_TYPE_KEYS};
 
 /// What an expression calls the things it speaks of.
 #[derive(Debug, Clone, Copy)]
@@ -131,8 +131,7 @@ impl<'p> Table<'p> {
     /// As [`Self::clues_may_be_nfs`], for what an update of the same object can
     /// change about it. `None` where it can change nothing.
     pub(super) fn may_still_be_nfs(&self, names: Names) -> Option<String> {
-        let changes =
-            |evidence| matches!(evidence, Evidence::AccessMode(_) | Evidence::NoAccessMode(_));
+        let changes = |evidence| matches!(evidence, Evidence::AccessMode(_) | Evidence::NoAccessMode(_));
         let terms = self.divided(names, |row| row.clues.iter().any(|clue| changes(clue.evidence)));
         (!terms.is_empty()).then(|| terms.join(" &&\n"))
     }
@@ -185,8 +184,7 @@ impl<'p> Table<'p> {
     pub(super) fn reading(&self, driver: &str) -> String {
         let of_unknown = reading(&driver::UNKNOWN);
         let of = |fate: Fate| fate.row().map_or_else(|| of_unknown.clone(), reading);
-        let (patterns, names): (Vec<_>, Vec<_>) =
-            self.rows.iter().partition(|(name, _)| name.contains('*'));
+        let (patterns, names): (Vec<_>, Vec<_>) = self.rows.iter().partition(|(name, _)| name.contains('*'));
         let mut runs: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
         for (name, fate) in names {
             let reading = of(fate);

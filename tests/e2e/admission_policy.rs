@@ -43,10 +43,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A test that takes its turn at the cluster of these tests.
-fn trial(
-    name: &str,
-    test: impl FnOnce(&mut Cluster) -> Result<(), Failed> + Send + 'static,
-) -> Trial {
+fn trial(name: &str, test: impl FnOnce(&mut Cluster) -> Result<(), Failed> + Send + 'static) -> Trial {
     component::trial(
         format!("apiserver::admission_policy::{name}"),
         cluster::with_policies,
@@ -67,7 +64,8 @@ fn clear(api: &Api) {
         "validatingwebhookconfigurations",
         "mutatingwebhookconfigurations",
     ] {
-        let said = api.send(Call { method: Method::DELETE, path: registrations(resource), body: Value::Null });
+        let said =
+            api.send(Call { method: Method::DELETE, path: registrations(resource), body: Value::Null });
         // An older API server knows some of them not.
         assert!(said.passed() || said.status == 404, "{said:?}");
     }

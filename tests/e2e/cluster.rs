@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::api::Api;
-use crate::caller;
 use crate::client_certificate;
 use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};

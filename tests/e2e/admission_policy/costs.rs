@@ -41,7 +41,10 @@ fn objects() -> Vec<(&'static str, Value)> {
         ("the same of an unknown driver", json!({"object": class("a", "storage.example.com", &["hard,bg"])})),
         ("a volume of kubelet's, as they are", json!({"object": nfs_volume("a", &good)})),
         ("10,000 elements", json!({"object": list("nfs.csi.k8s.io", numbered("x-option", 10_000))})),
-        ("10,000 elements with the letters", json!({"object": list("storage.example.com", numbered("x-bg", 10_000))})),
+        (
+            "10,000 elements with the letters",
+            json!({"object": list("storage.example.com", numbered("x-bg", 10_000))}),
+        ),
         (
             "an update of them",
             json!({
@@ -50,8 +53,14 @@ fn objects() -> Vec<(&'static str, Value)> {
             }),
         ),
         ("one element of 1 MiB", json!({"object": list("nfs.csi.k8s.io", json!([long("")]))})),
-        ("one of 1 MiB with the letters", json!({"object": list("storage.example.com", json!([long("bg")]))})),
-        ("an annotation of 250 KiB", json!({"object": annotated(nfs_volume("a", &[]), &"x-bg,".repeat(51_200))})),
+        (
+            "one of 1 MiB with the letters",
+            json!({"object": list("storage.example.com", json!([long("bg")]))}),
+        ),
+        (
+            "an annotation of 250 KiB",
+            json!({"object": annotated(nfs_volume("a", &[]), &"x-bg,".repeat(51_200))}),
+        ),
         (
             "500 attributes, of a driver with clues",
             json!({"object": with(csi_volume("a", "csi.trident.netapp.io", &good), "/spec/csi/volumeAttributes", Value::Object(attributes))}),

@@ -131,9 +131,8 @@ fn text_near_the_limits(cluster: &mut Cluster) -> Result<(), Failed> {
     install(&api, &manifest);
     let rule = rules::BACKGROUND_MOUNT.code.to_string();
     // Nobody's bg, but only the dear expressions can tell.
-    let of_length = |length: usize| {
-        class("long", "storage.example.com", &[&format!("x,-bg,{}", "x".repeat(length))])
-    };
+    let of_length =
+        |length: usize| class("long", "storage.example.com", &[&format!("x,-bg,{}", "x".repeat(length))]);
     let passes = |length| api.send(Call::try_create(&of_length(length))).passed();
     assert!(passes(150_000));
     let said = api.send(Call::try_create(&of_length(400_000)));

@@ -21,9 +21,8 @@ use crate::objects::{class, documents};
 
 /// Tests of policy files.
 pub fn trials() -> Vec<Trial> {
-    let plain = |name: &str, test: fn() -> Result<(), Failed>| {
-        Trial::test(format!("admission_policy::{name}"), test)
-    };
+    let plain =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("admission_policy::{name}"), test);
     vec![
         plain("the_commands_print_the_manifests", commands),
         plain("a_policy_that_leaves_nothing_to_generate_is_wrong_use", nothing_to_generate),

@@ -72,7 +72,8 @@ const DISGUISES: &[&str] = &[
 ];
 
 /// Options that have nothing to do with it.
-const OTHERS: &[&str] = &["hard", "timeo=600", "retrans=2", "nfsvers=4.1", "", "noatime", "fg", "x=\"y\"", "a=\"", "\"z"];
+const OTHERS: &[&str] =
+    &["hard", "timeo=600", "retrans=2", "nfsvers=4.1", "", "noatime", "fg", "x=\"y\"", "a=\"", "\"z"];
 
 /// As many of all kinds as are compared; each has a name of its own.
 pub fn all() -> Vec<Value> {
@@ -80,7 +81,9 @@ pub fn all() -> Vec<Value> {
     objects.extend(fixtures());
     for (index, object) in corpus().into_iter().enumerate() {
         // A few disguises an object; all of them meet several drivers.
-        objects.extend(DISGUISES.iter().skip(index % 6).step_by(6).map(|disguise| with_option(&object, disguise)));
+        objects.extend(
+            DISGUISES.iter().skip(index % 6).step_by(6).map(|disguise| with_option(&object, disguise)),
+        );
     }
     objects.extend(particular());
     let mut rng = Rng::with_seed(1);
@@ -90,15 +93,17 @@ pub fn all() -> Vec<Value> {
 
 /// What chance would seldom bring about.
 fn particular() -> Vec<Value> {
-    let with_attributes = |driver: &str, attributes: Value| {
-        with(class("a", driver, &["bg"]), "/parameters", attributes)
-    };
+    let with_attributes =
+        |driver: &str, attributes: Value| with(class("a", driver, &["bg"]), "/parameters", attributes);
     vec![
         // The Kelvin sign, whose small form is a k.
         with_attributes("pure-csi", json!({"backend": "bloc\u{212a}"})),
         with_attributes("csi.trident.netapp.io", json!({"nasType": "nfs", "nastype": "smb"})),
         with_attributes("csi.trident.netapp.io", json!({"backendType=ontap-san": "x"})),
-        with_attributes("csi.trident.netapp.io", json!({"backendtype": "ontap-san", "backendType": "ontap-nas"})),
+        with_attributes(
+            "csi.trident.netapp.io",
+            json!({"backendtype": "ontap-san", "backendType": "ontap-nas"}),
+        ),
         with_attributes("efs.csi.aws.com", json!({"mountOptions": "bg"})),
         class("a", "efs.csi.aws.com", &["a=\"", "hard,\u{a0}BG =1", "b=\""]),
         class("a", "nfs.csi.k8s.io", &["a=\"", "bg", "b=\""]),
@@ -223,7 +228,9 @@ fn generated_volume(rng: &mut Rng) -> Value {
 fn source(rng: &mut Rng) -> Value {
     match rng.u8(..8) {
         0 | 1 => json!({"nfs": {"server": "127.0.0.1", "path": "/export"}}),
-        2 => json!({"flexVolume": {"driver": "example.com/nfs", "options": attributes(rng, "example.com/nfs")}}),
+        2 => {
+            json!({"flexVolume": {"driver": "example.com/nfs", "options": attributes(rng, "example.com/nfs")}})
+        }
         3 => json!({"hostPath": {"path": "/tmp"}}),
         4 => json!({"iscsi": {"targetPortal": "127.0.0.1", "iqn": "iqn.2001-04.com.example:a", "lun": 0}}),
         _ => {
@@ -252,8 +259,11 @@ fn driver_name(rng: &mut Rng) -> String {
         0 => "storage.example.com".to_owned(),
         1 => {
             let of_two_rows = [
-                "nfs.rook.io/x.s3.csi.y", "lustre.csi.nfs.csi.ceph.com", "nfs-a.s3.csi.csi.k8s.io",
-                "org.democratic-csi.nfs.csi.ceph.com", "com.tencent.cloud.csi.tcfs.s3.csi.x",
+                "nfs.rook.io/x.s3.csi.y",
+                "lustre.csi.nfs.csi.ceph.com",
+                "nfs-a.s3.csi.csi.k8s.io",
+                "org.democratic-csi.nfs.csi.ceph.com",
+                "com.tencent.cloud.csi.tcfs.s3.csi.x",
             ];
             pick(rng, &of_two_rows).to_owned()
         }
@@ -274,7 +284,9 @@ fn attributes(rng: &mut Rng, driver: &str) -> Value {
         match clue.evidence {
             Evidence::Value(key, values) => clues.extend(values.iter().map(|value| (key, *value))),
             Evidence::FsType(values) => clues.extend(
-                values.iter().flat_map(|value| ["fsType", "csi.storage.k8s.io/fstype"].map(|key| (key, *value))),
+                values
+                    .iter()
+                    .flat_map(|value| ["fsType", "csi.storage.k8s.io/fstype"].map(|key| (key, *value))),
             ),
             Evidence::Key(key) => clues.extend([(key, "x")]),
             Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::BlockMode => {}

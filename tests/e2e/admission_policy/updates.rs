@@ -94,7 +94,8 @@ fn finalizer(object: &mut Value, _: &mut Rng) {
 
 fn claim(object: &mut Value, _: &mut Rng) {
     if object["kind"] == "PersistentVolume" {
-        object["spec"]["claimRef"] = json!({"kind": "PersistentVolumeClaim", "namespace": "default", "name": "a"});
+        object["spec"]["claimRef"] =
+            json!({"kind": "PersistentVolumeClaim", "namespace": "default", "name": "a"});
         object["spec"]["persistentVolumeReclaimPolicy"] = json!("Delete");
     }
 }

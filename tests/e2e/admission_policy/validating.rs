@@ -40,7 +40,8 @@ impl Verdict {
         if !message.contains("ValidatingAdmissionPolicy") {
             return Self::Invalid;
         }
-        let headline = format!("{} {} (nfs-mount-guard): bg in ", BACKGROUND_MOUNT.code, BACKGROUND_MOUNT.name);
+        let headline =
+            format!("{} {} (nfs-mount-guard): bg in ", BACKGROUND_MOUNT.code, BACKGROUND_MOUNT.name);
         assert!(message.contains(&headline), "refused for another reason: {message}");
         Self::Refused
     }
