@@ -56,6 +56,18 @@ object.?provisioner.or(object.?spec.?csi.?driver).or(object.?spec.?flexVolume.?d
 {{- end -}}
 {{- end -}}
 
+{{/*
+Whether a name in the policy among the values may be that of one of kubelet's own
+plugins, "kubernetes.io/" and a word without a dot.
+*/}}
+{{- define "nfs-mount-guard.declaresPlugins" -}}
+{{- range .root.Values.policy.drivers -}}
+{{- $start := .name | splitList "*" | first -}}
+{{- $mayStart := or (hasPrefix "kubernetes.io/" $start) (and (contains "*" .name) (hasPrefix $start "kubernetes.io/")) -}}
+{{- if and .nfs $mayStart (not (regexMatch "\\.([^i*]|i[^o*])" .name)) -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The generated conditions of one webhook, and those of the values. */}}
 {{- define "nfs-mount-guard.matchConditions" -}}
 {{- $webhooks := .root.Values.webhooks -}}
@@ -72,7 +84,7 @@ object.?provisioner.or(object.?spec.?csi.?driver).or(object.?spec.?flexVolume.?d
 {{- $condition := . -}}
 {{- with include "nfs-mount-guard.declaredNfs" $ -}}
 {{- if eq $condition.name "source-may-be-nfs" -}}
-{{- if contains "kubernetes" . -}}{{- $condition = dict -}}{{- end -}}
+{{- if include "nfs-mount-guard.declaresPlugins" $ -}}{{- $condition = dict -}}{{- end -}}
 {{- else if ne $condition.name "changes-what-counts" -}}
 {{- $condition = dict "name" $condition.name "expression" (printf "%s ||\n%s" . $condition.expression) -}}
 {{- end -}}

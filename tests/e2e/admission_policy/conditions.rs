@@ -12,13 +12,14 @@ use super::differences::says_twice;
 use super::{ask, clear, install, nfs, refuses, samples, trial, updates};
 use crate::api::{Api, Call, Said};
 use crate::cluster::{Cluster, Webhooks, free_port, webhook_configurations};
-use crate::objects::{class, csi_volume, nfs_volume, volume, without_options};
+use crate::objects::{class, csi_volume, nfs_volume, volume, with, without_options};
 
 /// Tests of the conditions.
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("no_create_that_the_guard_would_refuse_or_patch_is_kept_from_it", creates),
         trial("no_update_that_the_guard_would_refuse_or_patch_is_kept_from_it", changes),
+        trial("conditions_that_cost_too_much_are_refused_under_fail", beyond_the_limits),
         trial("a_dead_guard_holds_up_nfs_and_nothing_else_and_all_passes_once_it_is_back", dead_guard),
     ]
 }
@@ -89,6 +90,23 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
         let enough = objects.len() / 5;
         assert!(asked > enough && not_asked > enough && invalid < enough, "{counts:?}");
     }
+    Ok(())
+}
+
+fn beyond_the_limits(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    let attributes = |count: usize| -> Value {
+        (0..count).map(|index| (format!("key-{index}"), json!("x"))).collect::<serde_json::Map<_, _>>().into()
+    };
+    let of_trident = |count| {
+        let volume = csi_volume("many", "csi.trident.netapp.io", &["fg"]);
+        with(volume, "/spec/csi/volumeAttributes", attributes(count))
+    };
+    register_dead(cluster, &api, VALIDATING, |_| {});
+    let [some, many] = [5_000, 15_000].map(|count| api.send(Call::try_create(&of_trident(count))));
+    assert_eq!(Asked::of(&some), Asked::Yes, "{}", some.message());
+    assert_eq!(many.status, 403);
+    assert!(many.message().contains("cost limit exceeded"), "{}", many.message());
     Ok(())
 }
 

@@ -8,6 +8,8 @@ use std::process::Command;
 use clap::CommandFactory as _;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::cli::Cli;
+use nfs_mount_guard::subject::driver::glob;
+use nfs_mount_guard::subject::manifest::IN_TREE_PLUGINS;
 use serde_json::{Value, json};
 
 use super::{Helm, ROOT, Turn, trial};
@@ -26,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         helm("the_program_is_told_the_names_of_its_objects", names),
         helm("the_notes_say_how_to_try_it", notes),
         helm("an_older_kubernetes_is_refused", older_kubernetes),
+        helm("the_condition_on_sources_is_left_out_where_the_policy_declares_kubelets_plugins", plugins),
         trial("the_excluded_are_not_judged", excluded),
         trial("the_api_server_asks_about_drivers_that_the_policy_among_the_values_declares", declared),
         trial("another_writers_ca_bundle_stays", ca_bundle_stays),
@@ -270,6 +273,16 @@ fn excluded(turn: &mut Turn) -> Result<(), Failed> {
     assert!(passes(turn, &["--as", name, "--as-group=system:masters"]));
     assert!(passes(turn, &["--as=somebody", "--as-group=system:masters", "--as-group=breakers"]));
     assert!(!passes(turn, &["--as=somebody", "--as-group=system:masters"]));
+    Ok(())
+}
+
+fn plugins(helm: Helm) -> Result<(), Failed> {
+    for name in ["my-nas", "kub", "*.rbd.csi.ceph.com", "kubernetes.io/iscsi", "*.io/local*", "kube*", "*"] {
+        let values = json!([{"name": "other", "nfs": true}, {"name": name, "nfs": true}]);
+        let text = helm.template("guard", "default", &["--set-json", &format!("policy.drivers={values}")]);
+        let declares = IN_TREE_PLUGINS.iter().any(|(_, plugin)| glob(name, plugin));
+        assert_ne!(text.contains("name: source-may-be-nfs"), declares, "{name}");
+    }
     Ok(())
 }
 
