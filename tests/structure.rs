@@ -48,7 +48,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
             "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "tracing_appender",
-            "http_body_util", "notify",
+            "http_body_util", "rustix", "notify",
         ],
     ),
     (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile"]),
