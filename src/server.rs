@@ -25,7 +25,7 @@ use std::time::Duration;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::io::Errno;
 use time::OffsetDateTime;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing_appender::non_blocking::ErrorCounter;
@@ -136,8 +136,8 @@ impl Server {
         let limits = options.limits.within_open_files();
         let shared = Arc::new(Shared::new(Arc::clone(&options.policy), limits));
         shared.metrics.certificate(Reload::Loaded, Some(certificate.not_after().unix_timestamp()));
-        let listener = listen(options.listen, "--listen").await?;
-        let status_listener = listen(options.status_listen, "--status-listen").await?;
+        let listener = listen(options.listen, "--listen")?;
+        let status_listener = listen(options.status_listen, "--status-listen")?;
         Ok(Self {
             store: Arc::new(CertificateStore::new(certificate)),
             certificate_files,
@@ -221,8 +221,19 @@ impl Server {
     }
 }
 
-async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, flag, source })
+/// Connections that the system keeps until they are accepted; beyond that a
+/// caller tries again after a second. Linux itself allows 4096.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A port that was just left is still held by its last connections.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|source| Error::Listen { address, flag, source })
 }
 
 /// Accepts connections for ever. When there are too many, or no file descriptor

@@ -25,13 +25,18 @@ mod client;
 mod cluster;
 mod commands;
 mod component;
+mod faults;
 mod guard;
+#[path = "../reliability/load.rs"]
+mod load;
 mod mount_nfs;
 mod objects;
 mod parity;
 mod policy;
 mod program;
 mod readers;
+#[path = "../reliability/rows.rs"]
+mod rows;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -44,6 +49,7 @@ fn main() {
     trials.extend(policy::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
+    trials.extend(faults::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
     libtest_mimic::run(&arguments, trials).exit();
