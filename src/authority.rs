@@ -1,6 +1,9 @@
 //! A certificate authority of our own: it signs the certificates that the
 //! webhook serves with, and the API server trusts it by the caBundle.
 
+pub mod chain;
+pub mod rotation;
+
 use std::net::IpAddr;
 
 use rcgen::{
@@ -16,7 +19,7 @@ pub const AUTHORITY_LIFE: Duration = Duration::days(5 * 365);
 pub const CERTIFICATE_LIFE: Duration = Duration::days(90);
 
 /// Certificates are valid a little before they are made: clocks differ.
-const BACKDATE: Duration = Duration::minutes(5);
+pub(crate) const BACKDATE: Duration = Duration::minutes(5);
 
 /// Why the authority cannot do its work.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +34,13 @@ pub enum Error {
     /// A certificate cannot be made.
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
+    /// The authority's own certificate cannot be read.
+    #[error("the authority cannot be used: {0}")]
+    Unreadable(#[from] chain::Unreadable),
 }
 
 /// A certificate with its private key, both in PEM.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pair {
     /// The certificate, or a chain of them.
     pub certificate: String,
@@ -53,6 +59,7 @@ impl std::fmt::Debug for Pair {
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pair: Pair,
+    not_after: OffsetDateTime,
 }
 
 impl std::fmt::Debug for Authority {
@@ -69,7 +76,8 @@ impl Authority {
     /// When the system gives no randomness.
     pub fn generate(now: OffsetDateTime) -> Result<Self, Error> {
         let mut params = CertificateParams::default();
-        params.distinguished_name = common_name("nfs-mount-guard CA");
+        // Two authorities are trusted at a time: their names tell them apart.
+        params.distinguished_name = common_name(&format!("nfs-mount-guard CA of {}", now.date()));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = now - BACKDATE;
@@ -77,7 +85,8 @@ impl Authority {
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         let pair = Pair { certificate: certificate.pem(), key: key.serialize_pem() };
-        Ok(Self { issuer: Issuer::new(params, key), pair })
+        let not_after = params.not_after;
+        Ok(Self { issuer: Issuer::new(params, key), pair, not_after })
     }
 
     /// Takes an authority that was made before.
@@ -87,8 +96,9 @@ impl Authority {
     /// When the pair cannot be parsed.
     pub fn load(pair: Pair) -> Result<Self, Error> {
         let key = KeyPair::from_pem(&pair.key).map_err(Error::BadAuthority)?;
+        let not_after = chain::Facts::read(&pair.certificate)?.not_after;
         let issuer = Issuer::from_ca_cert_pem(&pair.certificate, key).map_err(Error::BadAuthority)?;
-        Ok(Self { issuer, pair })
+        Ok(Self { issuer, pair, not_after })
     }
 
     /// Its own certificate and key.
@@ -97,7 +107,7 @@ impl Authority {
     }
 
     /// Signs a certificate for `names`, DNS names or addresses, that lives
-    /// [`CERTIFICATE_LIFE`] from `now`.
+    /// [`CERTIFICATE_LIFE`] from `now`, but no longer than the authority.
     ///
     /// # Errors
     ///
@@ -111,11 +121,20 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         params.not_before = now - BACKDATE;
-        params.not_after = now + CERTIFICATE_LIFE;
+        params.not_after = self.not_after.min(now + CERTIFICATE_LIFE);
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
     }
+}
+
+/// Says whether a certificate can be made for `name`.
+///
+/// # Errors
+///
+/// When it is neither a DNS name nor an address.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    subject_alt_name(name).map(drop)
 }
 
 fn common_name(name: &str) -> DistinguishedName {

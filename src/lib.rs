@@ -12,7 +12,7 @@
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
 //! | 5 | [`source`], [`policy_file`], [`admission`], [`report`], [`check`]: bytes in, bytes out |
-//! | 6 | `authority`, `telemetry`, `server`: certificates, log, metrics, network |
+//! | 6 | `authority`, `telemetry`, `server`, `cluster`: certificates, log, metrics, network, the API server |
 //! | 7 | [`cli`] |
 
 pub mod admission;
@@ -20,6 +20,8 @@ pub mod admission;
 pub mod authority;
 pub mod check;
 pub mod cli;
+#[cfg(feature = "serve")]
+pub mod cluster;
 pub mod engine;
 pub mod finding;
 pub mod nfs;

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod callers;
+pub mod clients;
 pub mod clock;
 pub mod connection;
 pub mod limits;
@@ -22,8 +23,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::io::Errno;
+use rustls::ServerConfig;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -33,6 +36,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 use crate::policy::Policy;
 use crate::telemetry::metrics::Reload;
 use callers::{Caller, Callers};
+use clients::Clients;
 use connection::{End, Protocol};
 use limits::Limits;
 use routes::Shared;
@@ -43,6 +47,9 @@ use tls::{Certificate, CertificateStore};
 pub enum CertificateSource {
     /// A folder with `tls.crt` and `tls.key`, watched.
     Folder(PathBuf),
+    /// Somebody else puts it into [`Server::certificates`]; until then the
+    /// server is not ready.
+    Managed,
     /// Made in memory, for a first try.
     SelfSigned,
 }
@@ -56,6 +63,8 @@ pub struct Options {
     pub status_listen: SocketAddr,
     /// Where the certificate comes from.
     pub certificate: CertificateSource,
+    /// Who may call; `None` lets everybody.
+    pub clients: Option<Clients>,
     /// The policy to begin with.
     pub policy: Arc<Policy>,
     /// The file it comes from, watched.
@@ -105,6 +114,7 @@ pub struct Server {
     store: Arc<CertificateStore>,
     /// The folder's state before the certificate was loaded.
     certificate_files: tls::FileState,
+    tls: Arc<ArcSwap<ServerConfig>>,
     shared: Arc<Shared>,
 }
 
@@ -129,23 +139,45 @@ impl Server {
         let certificate = match &options.certificate {
             CertificateSource::Folder(folder) => {
                 certificate_files = tls::file_state(folder);
-                Certificate::load(folder, now)?
+                Some(Certificate::load(folder, now)?)
             }
-            CertificateSource::SelfSigned => Certificate::self_signed(now)?,
+            CertificateSource::SelfSigned => Some(Certificate::self_signed(now)?),
+            CertificateSource::Managed => None,
         };
         let limits = options.limits.within_open_files();
         let shared = Arc::new(Shared::new(Arc::clone(&options.policy), limits));
-        shared.metrics.certificate(Reload::Loaded, Some(certificate.not_after().unix_timestamp()));
+        let store = match certificate {
+            Some(certificate) => {
+                let not_after = certificate.not_after().unix_timestamp();
+                shared.metrics.certificate(Reload::Loaded, Some(not_after));
+                CertificateStore::new(certificate)
+            }
+            None => CertificateStore::default(),
+        };
+        let store = Arc::new(store);
+        let clients = options.clients.as_ref().map(Clients::verifier).transpose()?;
+        let tls = tls::server_config(Arc::clone(&store), clients)?;
         let listener = listen(options.listen, "--listen")?;
         let status_listener = listen(options.status_listen, "--status-listen")?;
         Ok(Self {
-            store: Arc::new(CertificateStore::new(certificate)),
+            tls: Arc::new(ArcSwap::from_pointee(tls)),
+            store,
             certificate_files,
             options,
             listener,
             status_listener,
             shared,
         })
+    }
+
+    /// Where the certificate comes from that the next handshake shows.
+    pub const fn certificates(&self) -> &Arc<CertificateStore> {
+        &self.store
+    }
+
+    /// What the requests share.
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The port that was opened; of use when port 0 was asked for.
@@ -167,15 +199,10 @@ impl Server {
     }
 
     /// Serves until `stop` says how to end, then ends in order.
-    ///
-    /// # Errors
-    ///
-    /// When TLS cannot be set up.
-    pub async fn run(self, stop: impl Future<Output = Stop>) -> Result<(), Error> {
-        let config = tls::server_config(Arc::clone(&self.store))?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+    pub async fn run(self, stop: impl Future<Output = Stop>) {
         let status = status::Status {
             shared: Arc::clone(&self.shared),
+            certificates: Arc::clone(&self.store),
             log_dropped: self.options.log_dropped.clone(),
         };
         let status_task = tokio::spawn(status::serve(self.status_listener, status));
@@ -187,9 +214,20 @@ impl Server {
         ));
         let policy_task =
             tokio::spawn(reload::policy(self.options.policy_file.clone(), Arc::clone(&self.shared)));
+        let clients_task = tokio::spawn(reload::clients(
+            self.options.clients.clone(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.tls),
+        ));
         let graceful = GracefulShutdown::new();
         {
-            let accept = accept_loop(&self.listener, acceptor, &self.shared, &graceful);
+            let accept = accept_loop(
+                &self.listener,
+                &self.tls,
+                self.options.clients.clone().map(Arc::new),
+                &self.shared,
+                &graceful,
+            );
             tokio::pin!(accept);
             let stop = tokio::select! {
                 stop = stop => stop,
@@ -215,9 +253,9 @@ impl Server {
         }
         reload_task.abort();
         policy_task.abort();
+        clients_task.abort();
         status_task.abort();
         tracing::info!("stopped");
-        Ok(())
     }
 }
 
@@ -240,7 +278,8 @@ fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error>
 /// is left, one that can be missed is closed.
 async fn accept_loop(
     listener: &TcpListener,
-    acceptor: TlsAcceptor,
+    tls: &ArcSwap<ServerConfig>,
+    clients: Option<Arc<Clients>>,
     shared: &Arc<Shared>,
     graceful: &GracefulShutdown,
 ) {
@@ -249,7 +288,8 @@ async fn accept_loop(
     loop {
         let (stream, caller) = accept(listener, &shared.callers).await;
         let connection = Connection {
-            acceptor: acceptor.clone(),
+            acceptor: TlsAcceptor::from(tls.load_full()),
+            clients: clients.clone(),
             router: router.clone(),
             shared: Arc::clone(shared),
             complaints: Arc::clone(&complaints),
@@ -288,6 +328,7 @@ async fn accept(listener: &TcpListener, callers: &Arc<Callers>) -> (TcpStream, O
 
 struct Connection {
     acceptor: TlsAcceptor,
+    clients: Option<Arc<Clients>>,
     router: axum::Router,
     shared: Arc<Shared>,
     complaints: Arc<Complaints>,
@@ -301,7 +342,7 @@ impl Connection {
                 plain::answer(stream).await;
                 return Err(("plain_http", "plain HTTP on the port that speaks TLS".to_owned()));
             }
-            self.acceptor.accept(stream).await.map_err(|error| ("handshake", error.to_string()))
+            self.acceptor.accept(stream).await.map_err(|error| (clients::refusal(&error), error.to_string()))
         });
         let handshake = tokio::select! {
             done = handshake => done,
@@ -312,9 +353,17 @@ impl Connection {
             Ok(Err((reason, error))) => return self.refuse(reason, &error),
             Err(_) => return self.refuse("handshake_timeout", "no TLS handshake in time"),
         };
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let session = stream.get_ref().1;
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let is_admitted = self.clients.as_ref().is_none_or(|clients| clients.admits(certificate));
+        let router = if is_admitted {
+            self.router.clone()
+        } else {
+            self.complaints.complain("client_name", "none of the caller's names is allowed");
+            routes::forbidden(Arc::clone(&self.shared))
+        };
+        let is_http2 = session.alpn_protocol() == Some(b"h2");
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
-        let router = self.router.clone();
         match connection::serve(stream, protocol, router, limits, &caller, watcher).await {
             End::Closed | End::Idle => {}
             End::HeadTimeout => self.refuse("head_timeout", "no request in time"),

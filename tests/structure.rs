@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["engine"],
     &["source", "policy_file", "admission", "report", "check"],
-    &["authority", "telemetry", "server"],
+    &["authority", "telemetry", "server", "cluster"],
     &["cli", "main"],
 ];
 
@@ -48,7 +48,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
             "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "tracing_appender",
-            "http_body_util", "rustix", "notify",
+            "http_body_util", "rustix", "notify", "kube", "k8s_openapi", "backon",
         ],
     ),
     (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile"]),

@@ -1,5 +1,8 @@
 //! `serve`: the webhook.
 
+mod managed;
+
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,10 +15,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, InputError};
 use super::policy;
+
 use crate::policy::Policy;
+use crate::server::clients::Clients;
 use crate::server::limits::Limits;
 use crate::server::{CertificateSource, Error, Options, Server, Stop};
 use crate::telemetry::log::{Format, Log};
+use managed::ManagedArgs;
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,7 +43,9 @@ Examples:
   nfs-mount-guard serve --self-signed
       a first try on 127.0.0.1:8443, with a certificate nobody trusts
   nfs-mount-guard serve --listen 0.0.0.0:10250 --status-listen 0.0.0.0:8080 --cert-dir /certs
-      in a cluster, with a kubernetes.io/tls Secret mounted at /certs"
+      in a cluster, with a kubernetes.io/tls Secret mounted at /certs
+  nfs-mount-guard serve --listen 0.0.0.0:10250 --status-listen 0.0.0.0:8080 --manage-certificates
+      in a cluster, with a certificate authority of its own"
 )]
 pub struct Args {
     /// Address on which the API server calls
@@ -57,6 +65,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_CERT_DIR", group = "certificate")]
     cert_dir: Option<PathBuf>,
 
+    /// Be a certificate authority: keep the certificate in a Secret, renew it, tell the API servers
+    #[arg(long, env = "NFS_MOUNT_GUARD_MANAGE_CERTIFICATES", group = "certificate")]
+    manage_certificates: bool,
+
     /// Make a certificate in memory, for a first try
     #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", group = "certificate")]
     self_signed: bool,
@@ -64,6 +76,22 @@ pub struct Args {
     /// The policy file, such as a mounted `ConfigMap`; watched for changes
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy: Option<PathBuf>,
+
+    /// PEM file with the authority of the API server's client certificate; other callers are refused.
+    /// Watched for changes
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+
+    /// Common name or subjectAltName that a caller must bear; may be given more than once
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "NFS_MOUNT_GUARD_ALLOWED_CLIENT",
+        value_delimiter = ',',
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        requires = "client_ca"
+    )]
+    allowed_client: Vec<String>,
 
     /// How long to go on serving after SIGTERM, so that callers learn of it first
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = humantime::parse_duration)]
@@ -76,6 +104,9 @@ pub struct Args {
     /// How the log is written, to standard output
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_LOG_FORMAT", default_value = "auto")]
     log_format: LogFormat,
+
+    #[command(flatten)]
+    managed: ManagedArgs,
 }
 
 fn in_flight(text: &str) -> Result<usize, String> {
@@ -96,11 +127,15 @@ impl Args {
             listen,
             status_listen,
             cert_dir,
+            manage_certificates,
             self_signed,
             policy: policy_file,
+            client_ca,
+            allowed_client,
             shutdown_delay,
             max_in_flight,
             log_format,
+            managed,
         } = self;
         let format = match log_format {
             LogFormat::Auto => Format::detect(),
@@ -112,10 +147,13 @@ impl Args {
         };
         let certificate = if let Some(folder) = cert_dir {
             CertificateSource::Folder(folder)
+        } else if manage_certificates {
+            CertificateSource::Managed
         } else {
             debug_assert!(self_signed);
             CertificateSource::SelfSigned
         };
+        let names: BTreeSet<String> = allowed_client.into_iter().collect();
         let policy = match &policy_file {
             Some(file) => policy::load(file)?,
             None => Policy::default(),
@@ -129,22 +167,24 @@ impl Args {
             listen,
             status_listen,
             certificate,
+            clients: client_ca.map(|authorities| Clients { authorities, names }),
             policy: Arc::new(policy),
             policy_file,
             limits: Limits { in_flight: max_in_flight, ..Limits::default() },
             shutdown_delay,
             log_dropped: Some(log.dropped()),
         };
-        let served = runtime.block_on(serve(options));
+        let served = runtime.block_on(serve(options, managed));
         runtime.shutdown_timeout(Duration::from_secs(1));
         drop(log);
         served.map(|()| Exit::Success)
     }
 }
 
-async fn serve(options: Options) -> anyhow::Result<()> {
+async fn serve(options: Options, managed: ManagedArgs) -> anyhow::Result<()> {
     let policy = Arc::clone(&options.policy);
     let self_signed = options.certificate == CertificateSource::SelfSigned;
+    let is_managed = options.certificate == CertificateSource::Managed;
     // Signals are caught before the ports open: whoever sees a port may send one.
     let stop = stop_signal().context("cannot catch signals")?;
     let server = Server::bind(options).await.map_err(start_error)?;
@@ -165,7 +205,12 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
-    server.run(stop).await.map_err(start_error)
+    let managed = if is_managed { Some(managed.start(&server).await?) } else { None };
+    server.run(stop).await;
+    if let Some(managed) = managed {
+        managed.end().await;
+    }
+    Ok(())
 }
 
 fn start_error(error: Error) -> anyhow::Error {

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 use time::OffsetDateTime;
 
 use super::CertificateSource;
+use super::clients::Clients;
 use super::routes::Shared;
 use super::tls::{self, Certificate, CertificateStore};
 use super::watch::FolderWatch;
@@ -25,7 +28,7 @@ pub(super) async fn certificate(
     shared: Arc<Shared>,
 ) {
     let CertificateSource::Folder(folder) = source else {
-        // It is for a first try and outlives that.
+        // One for a first try outlives that; a managed one is somebody else's.
         return;
     };
     let mut watch = FolderWatch::new(&folder);
@@ -33,9 +36,8 @@ pub(super) async fn certificate(
     loop {
         watch.changed().await;
         let state = tls::file_state(&folder);
-        let expired = store.not_after() <= OffsetDateTime::now_utc();
-        if expired {
-            tracing::error!(not_after = %store.not_after(), folder = %folder.display(), "the serving certificate has ended; callers will refuse it");
+        if let Some(not_after) = store.not_after().filter(|end| *end <= OffsetDateTime::now_utc()) {
+            tracing::error!(%not_after, folder = %folder.display(), "the serving certificate has ended; callers will refuse it");
         }
         if state == last && last_error.is_empty() {
             continue;
@@ -82,6 +84,38 @@ async fn load_settled(folder: &Path) -> Option<Result<Certificate, tls::Error>> 
 /// which has been told.
 async fn beside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(read).await.ok()
+}
+
+/// Follows the authorities of callers for ever: what is good holds from the
+/// next handshake on.
+pub(super) async fn clients(
+    clients: Option<Clients>,
+    store: Arc<CertificateStore>,
+    config: Arc<ArcSwap<ServerConfig>>,
+) {
+    let Some(clients) = clients else { return };
+    let mut watch = FolderWatch::new(clients.folder());
+    let read = || std::fs::read(&clients.authorities).unwrap_or_default();
+    let mut last = read();
+    loop {
+        watch.changed().await;
+        let now = read();
+        if now == last {
+            continue;
+        }
+        last = now;
+        let renewed =
+            clients.verifier().and_then(|roots| tls::server_config(Arc::clone(&store), Some(roots)));
+        match renewed {
+            Ok(renewed) => {
+                config.store(Arc::new(renewed));
+                tracing::info!(file = %clients.authorities.display(), "new client authorities are in use");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new client authorities are refused; the last good ones stay");
+            }
+        }
+    }
 }
 
 /// Follows the policy's file for ever. Its folder is watched, for a volume made

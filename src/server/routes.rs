@@ -79,6 +79,16 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
+/// The router for a caller whose names are not allowed.
+pub fn forbidden(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(refuse_name).with_state(shared)
+}
+
+async fn refuse_name(State(shared): State<Arc<Shared>>) -> Response {
+    shared.metrics.client_refused("client_name");
+    plain(StatusCode::FORBIDDEN, "the client certificate bears no name that is allowed here\n")
+}
+
 async fn mutate(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     handle(&shared, Some(Endpoint::Mutate), request).await
 }

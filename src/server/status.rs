@@ -16,12 +16,15 @@ use tracing_appender::non_blocking::ErrorCounter;
 use super::callers::Callers;
 use super::connection::{self, Protocol};
 use super::routes::Shared;
+use super::tls::CertificateStore;
 
 /// What the status port shows.
 #[derive(Debug, Clone)]
 pub struct Status {
     /// What the requests share.
     pub shared: Arc<Shared>,
+    /// What the next handshake shows.
+    pub certificates: Arc<CertificateStore>,
     /// Log lines that were dropped.
     pub log_dropped: Option<ErrorCounter>,
 }
@@ -55,11 +58,14 @@ pub fn router(status: Status) -> Router {
 }
 
 /// Ready means: a certificate was loaded, a policy is in use, the port is
-/// open, and the server is not about to stop. The first three hold before this
+/// open, and the server is not about to stop. The middle two hold before this
 /// port opens.
 async fn ready(State(status): State<Status>) -> Response {
     if status.shared.draining.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
+    }
+    if status.certificates.not_after().is_none() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "no certificate yet\n").into_response();
     }
     "ok\n".into_response()
 }

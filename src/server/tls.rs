@@ -6,11 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
@@ -21,59 +22,67 @@ pub const CERTIFICATE_FILE: &str = "tls.crt";
 /// Name of the private key in a folder: that of a `kubernetes.io/tls` Secret.
 pub const KEY_FILE: &str = "tls.key";
 
-/// Why a certificate cannot be used.
+/// Why a certificate cannot be used. A place is a file, or a key of a Secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {place}: {source}")]
     Read {
         /// The file.
-        path: PathBuf,
+        place: String,
         /// Why not.
         source: io::Error,
     },
-    /// The certificate file holds no certificate.
-    #[error("{} holds no PEM certificate", path.display())]
+    /// There is no certificate where one should be.
+    #[error("{place} holds no PEM certificate")]
     NoCertificate {
-        /// The file.
-        path: PathBuf,
+        /// Where.
+        place: String,
     },
     /// The certificate cannot be parsed.
-    #[error("{} holds a certificate that cannot be read: {reason}", path.display())]
+    #[error("{place} holds a certificate that cannot be read: {reason}")]
     BadCertificate {
-        /// The file.
-        path: PathBuf,
+        /// Where.
+        place: String,
         /// Why not.
         reason: String,
     },
-    /// The key file holds no usable private key.
-    #[error("{} holds no private key that can be used: {reason}", path.display())]
+    /// There is no usable private key where one should be.
+    #[error("{place} holds no private key that can be used: {reason}")]
     BadKey {
-        /// The file.
-        path: PathBuf,
+        /// Where.
+        place: String,
         /// Why not.
         reason: String,
     },
     /// The key is another certificate's.
-    #[error("the private key in {} does not belong to the certificate in {}", key.display(), certificate.display())]
+    #[error("the private key in {key} does not belong to the certificate in {certificate}")]
     Mismatch {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's file.
-        key: PathBuf,
+        /// Where the certificate is.
+        certificate: String,
+        /// Where the key is.
+        key: String,
     },
     /// The certificate has ended.
-    #[error("the certificate in {} ended on {not_after}; renew it", path.display())]
+    #[error("the certificate in {place} ended on {not_after}; renew it")]
     Expired {
-        /// The file.
-        path: PathBuf,
+        /// Where.
+        place: String,
         /// When it ended.
         not_after: OffsetDateTime,
     },
     /// A certificate could not be made.
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
+    /// The authority of the callers cannot be used.
+    #[error("{place} holds no authority that callers could be known by: {reason}")]
+    BadClientAuthority {
+        /// Where.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
     /// The library refuses the configuration.
     #[error("cannot set up TLS: {0}")]
     Setup(#[from] rustls::Error),
@@ -92,29 +101,41 @@ impl Certificate {
         self.not_after
     }
 
-    /// Reads the pair in `folder`. The whole chain is kept; only the first
+    /// Reads the pair in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read, and as [`Self::parse`].
+    pub fn load(folder: &Path, now: OffsetDateTime) -> Result<Self, Error> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(|source| Error::Read { place: path.display().to_string(), source })
+        };
+        let (pem, key_pem) = (read(CERTIFICATE_FILE)?, read(KEY_FILE)?);
+        Self::parse(&folder.display().to_string(), &pem, &key_pem, now)
+    }
+
+    /// Takes a pair in PEM, with [`CERTIFICATE_FILE`] and [`KEY_FILE`] of `place`
+    /// as their names for people. The whole chain is kept; only the first
     /// certificate's end counts.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or parsed, the two do not belong together, or
+    /// When one of the two cannot be parsed, they do not belong together, or
     /// the certificate has ended by `now`.
-    pub fn load(folder: &Path, now: OffsetDateTime) -> Result<Self, Error> {
-        let path = folder.join(CERTIFICATE_FILE);
-        let key_path = folder.join(KEY_FILE);
-        let read =
-            |path: &Path| fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source });
-        let (pem, key_pem) = (read(&path)?, read(&key_path)?);
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+    pub fn parse(place: &str, pem: &[u8], key_pem: &[u8], now: OffsetDateTime) -> Result<Self, Error> {
+        let key_place = format!("{place}/{KEY_FILE}");
+        let place = format!("{place}/{CERTIFICATE_FILE}");
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<_, _>>()
-            .map_err(|error| Error::BadCertificate { path: path.clone(), reason: error.to_string() })?;
+            .map_err(|error| Error::BadCertificate { place: place.clone(), reason: error.to_string() })?;
         let Some(leaf) = chain.first() else {
-            return Err(Error::NoCertificate { path });
+            return Err(Error::NoCertificate { place });
         };
         let not_after =
-            not_after(leaf).map_err(|reason| Error::BadCertificate { path: path.clone(), reason })?;
-        let bad_key = |reason: String| Error::BadKey { path: key_path.clone(), reason };
-        let key = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| bad_key(error.to_string()))?;
+            not_after(leaf).map_err(|reason| Error::BadCertificate { place: place.clone(), reason })?;
+        let bad_key = |reason: String| Error::BadKey { place: key_place.clone(), reason };
+        let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| bad_key(error.to_string()))?;
         let key =
             provider().key_provider.load_private_key(key).map_err(|error| bad_key(error.to_string()))?;
         let key = CertifiedKey::new(chain, key);
@@ -122,10 +143,10 @@ impl Certificate {
             key.keys_match(),
             Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch))
         ) {
-            return Err(Error::Mismatch { certificate: path, key: key_path });
+            return Err(Error::Mismatch { certificate: place, key: key_place });
         }
         if not_after <= now {
-            return Err(Error::Expired { path, not_after });
+            return Err(Error::Expired { place, not_after });
         }
         Ok(Self { key: Arc::new(key), not_after })
     }
@@ -161,49 +182,55 @@ fn not_after(certificate: &CertificateDer<'_>) -> Result<OffsetDateTime, String>
 }
 
 /// The certificate in use. A handshake takes the one that is in use when it
-/// begins.
-#[derive(Debug)]
-pub struct CertificateStore(ArcSwap<Certificate>);
+/// begins, and fails where there is none yet.
+#[derive(Debug, Default)]
+pub struct CertificateStore(ArcSwapOption<Certificate>);
 
 impl CertificateStore {
     /// Begins with `certificate`.
     pub fn new(certificate: Certificate) -> Self {
-        Self(ArcSwap::from_pointee(certificate))
+        Self(ArcSwapOption::from_pointee(certificate))
     }
 
     /// The next handshake gets `certificate`.
     pub fn replace(&self, certificate: Certificate) {
-        self.0.store(Arc::new(certificate));
+        self.0.store(Some(Arc::new(certificate)));
     }
 
-    /// When the one in use ends.
-    pub fn not_after(&self) -> OffsetDateTime {
-        self.0.load().not_after
+    /// When the one in use ends; `None` while there is none.
+    pub fn not_after(&self) -> Option<OffsetDateTime> {
+        self.0.load().as_ref().map(|certificate| certificate.not_after)
     }
 }
 
 impl ResolvesServerCert for CertificateStore {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.load().key))
+        self.0.load().as_ref().map(|certificate| Arc::clone(&certificate.key))
     }
 }
 
-/// TLS 1.2 and 1.3 with the library's own choice of suites; HTTP/2 and
-/// HTTP/1.1 by ALPN.
+/// TLS 1.2 and 1.3 with the library's own choice of suites, all of them with
+/// forward secrecy and authenticated encryption; HTTP/2 and HTTP/1.1 by ALPN.
+/// With `clients`, only callers whom they vouch for get through the handshake.
 ///
 /// # Errors
 ///
 /// When the library refuses the configuration.
-pub fn server_config(store: Arc<CertificateStore>) -> Result<ServerConfig, Error> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_cert_resolver(store);
+pub fn server_config(
+    store: Arc<CertificateStore>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, Error> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(store);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::admission::Record;
@@ -68,7 +70,8 @@ impl Log {
             .with_max_level(Level::INFO)
             .with_ansi(false)
             .event_format(EventFormat(format))
-            .finish();
+            .finish()
+            .with(own_events());
         tracing::subscriber::set_global_default(subscriber)?;
         Ok(Self { _worker: worker, dropped })
     }
@@ -77,6 +80,11 @@ impl Log {
     pub fn dropped(&self) -> ErrorCounter {
         self.dropped.clone()
     }
+}
+
+/// What libraries have to say is told, where it matters, by who calls them.
+fn own_events() -> Targets {
+    [env!("CARGO_CRATE_NAME"), "decision"].into_iter().map(|target| (target, Level::INFO)).collect()
 }
 
 /// Most bytes of options or of a patch in one event: lines wait in memory, and

@@ -104,6 +104,8 @@ pub struct Metrics {
     in_flight: Gauge,
     shed: Counter,
     certificate_not_after: Gauge,
+    authority_not_after: Gauge,
+    certificate_management_errors: Counter,
     certificate_reloads: Family<ResultLabel, Counter>,
     policy_reloads: Family<ResultLabel, Counter>,
     policy_info: Family<HashLabel, Gauge>,
@@ -133,6 +135,8 @@ impl Metrics {
             in_flight: Gauge::default(),
             shed: Counter::default(),
             certificate_not_after: Gauge::default(),
+            authority_not_after: Gauge::default(),
+            certificate_management_errors: Counter::default(),
             certificate_reloads: Family::default(),
             policy_reloads: Family::default(),
             policy_info: Family::default(),
@@ -167,6 +171,16 @@ impl Metrics {
             "certificate_not_after_seconds",
             "When the serving certificate ends, in seconds since 1970",
             self.certificate_not_after.clone(),
+        );
+        registry.register(
+            "authority_not_after_seconds",
+            "When the built-in authority ends, in seconds since 1970; 0 without one, and on replicas that do not look after it",
+            self.authority_not_after.clone(),
+        );
+        registry.register(
+            "certificate_management_errors",
+            "Tries to look after the certificates that failed",
+            self.certificate_management_errors.clone(),
         );
         registry.register(
             "certificate_reloads",
@@ -250,6 +264,16 @@ impl Metrics {
         if let Some(not_after) = not_after {
             self.certificate_not_after.set(not_after);
         }
+    }
+
+    /// Notes when the built-in authority ends, in seconds since 1970.
+    pub fn authority(&self, not_after: i64) {
+        self.authority_not_after.set(not_after);
+    }
+
+    /// Counts a try to look after the certificates that failed.
+    pub fn certificate_management_failed(&self) {
+        self.certificate_management_errors.inc();
     }
 
     /// Notes a policy that was loaded, or with `None` one that was refused.

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
-use std::path::Path;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::caller;
 use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
 use crate::objects;
@@ -32,6 +33,8 @@ pub enum Webhooks {
 #[derive(Debug)]
 pub struct Cluster {
     plane: ControlPlane,
+    /// Where the API server listens.
+    pub api: SocketAddr,
     folder: TempDir,
     /// The running guard.
     pub guard: Guard,
@@ -99,11 +102,13 @@ impl Cluster {
                 "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
                 format!("--service-account-signing-key-file={}", path("sa.key")),
                 format!("--service-account-key-file={}", path("sa.pub")),
-                "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+                // Addresses of Services are loopback addresses here: what listens on one is called through its Service.
+                format!("--service-cluster-ip-range=127.{}.0.0/16", 64 + std::process::id() % 190),
                 format!("--token-auth-file={}", path("tokens.csv")),
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
                 "--endpoint-reconciler-type=none".to_owned(),
+                format!("--admission-control-config-file={}", caller::write_configuration(folder.path())),
             ]),
             &folder.path().join("apiserver.log"),
         );
@@ -124,6 +129,7 @@ impl Cluster {
         fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("kubeconfig");
         let mut cluster = Self {
             plane,
+            api: SocketAddr::from(([127, 0, 0, 1], api)),
             folder,
             guard: Guard::start(guard_flags),
             webhooks: Webhooks::None,
@@ -141,25 +147,61 @@ impl Cluster {
         cluster
     }
 
+    /// The authority of the certificate with which the API server calls, in a
+    /// PEM file. The certificate's common name is `kube-apiserver`.
+    pub fn caller_authority(&self) -> PathBuf {
+        self.folder.path().join(caller::AUTHORITY)
+    }
+
+    /// A kubeconfig for the service account `nfs-mount-guard` of a namespace,
+    /// for an API server at `api`.
+    pub fn guard_kubeconfig(&self, api: SocketAddr, namespace: &str) -> PathBuf {
+        let text = fs::read_to_string(self.kubeconfig()).expect("kubeconfig");
+        let mut config: Value = serde_json::from_str(&text).expect("JSON");
+        let account = format!("system:serviceaccount:{namespace}:nfs-mount-guard");
+        config["users"][0]["user"]["as"] = json!(account);
+        config["contexts"][0]["context"]["namespace"] = json!(namespace);
+        config["clusters"][0]["cluster"]["server"] = json!(format!("https://{api}"));
+        let path = self.folder.path().join(format!("guard-kubeconfig-{}-{namespace}", api.port()));
+        fs::write(&path, config.to_string()).expect("a kubeconfig");
+        path
+    }
+
+    /// The configuration of its clients, as an administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    /// Its kubectl.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.plane.kubectl
+    }
+
     /// Runs kubectl with `input` on its standard input.
     pub fn kubectl(&self, args: &[&str], input: &str) -> Output {
-        let mut child = Command::new(&self.plane.kubectl)
-            .arg("--kubeconfig")
-            .arg(self.folder.path().join("kubeconfig"))
-            .args(args)
+        let mut command = Command::new(&self.plane.kubectl);
+        command.arg("--kubeconfig").arg(self.kubeconfig()).args(args);
+        self.run(command, input)
+    }
+
+    /// Runs a program with `input` on its standard input, and with a home of
+    /// its own.
+    pub fn run(&self, mut command: Command, input: &str) -> Output {
+        let mut child = command
             .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.kubeconfig())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("kubectl runs");
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut stdin = child.stdin.take().expect("a pipe");
         let input = input.to_owned();
-        // kubectl may end before it has read everything.
+        // It may end before it has read everything.
         let writer = std::thread::spawn(move || {
             let _ = stdin.write_all(input.as_bytes());
         });
-        let output = child.wait_with_output().expect("kubectl ends");
+        let output = child.wait_with_output().expect("it ends");
         writer.join().expect("the writer ends");
         output
     }
@@ -199,20 +241,7 @@ impl Cluster {
 
     /// As [`Self::use_webhooks`], with a change to the configurations first.
     pub fn register(&mut self, webhooks: Webhooks, change: impl Fn(&mut Value)) {
-        for mut configuration in webhook_configurations(&self.guard) {
-            let kind = configuration["kind"].as_str().unwrap_or_default().to_owned();
-            let wanted = match webhooks {
-                Webhooks::None => false,
-                Webhooks::Both => true,
-                Webhooks::Validating => kind.starts_with("Validating"),
-            };
-            if wanted {
-                change(&mut configuration);
-                self.must(&["apply", "-f", "-"], &configuration.to_string());
-            } else {
-                self.must(&["delete", &kind, "nfs-mount-guard", "--ignore-not-found"], "");
-            }
-        }
+        self.apply_webhooks(&self.guard, webhooks, change);
         // The configurations are in effect within about a second, not at once.
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -234,19 +263,42 @@ impl Cluster {
         self.webhooks = webhooks;
     }
 
+    /// Lets the API server call another guard; the caller waits until it does.
+    pub fn register_at(&self, guard: &Guard, webhooks: Webhooks) {
+        self.apply_webhooks(guard, webhooks, |_| {});
+    }
+
+    fn apply_webhooks(&self, guard: &Guard, webhooks: Webhooks, change: impl Fn(&mut Value)) {
+        for mut configuration in webhook_configurations(guard) {
+            let kind = configuration["kind"].as_str().unwrap_or_default().to_owned();
+            let wanted = match webhooks {
+                Webhooks::None => false,
+                Webhooks::Both => true,
+                Webhooks::Validating => kind.starts_with("Validating"),
+            };
+            if wanted {
+                change(&mut configuration);
+                self.must(&["apply", "-f", "-"], &configuration.to_string());
+            } else {
+                self.must(&["delete", &kind, "nfs-mount-guard", "--ignore-not-found"], "");
+            }
+        }
+    }
+
     /// Forgets which webhooks are in use, after a test that changed them.
     pub fn reset_webhooks(&mut self) {
         self.register(Webhooks::None, |_| {});
     }
 }
 
-/// The configurations of `manifests/webhooks.yaml`, called by URL: there is no
-/// Service without a kubelet.
+/// The configurations of `manifests/install.yaml`, called by URL, at the guard
+/// that these tests start themselves.
 fn webhook_configurations(guard: &Guard) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/webhooks.yaml");
-    let text = fs::read_to_string(path).expect("manifests/webhooks.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/install.yaml");
+    let text = fs::read_to_string(path).expect("manifests/install.yaml");
     objects::documents(&text)
         .into_iter()
+        .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration")))
         .map(|mut configuration| {
             for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
                 let client = &mut webhook["clientConfig"];

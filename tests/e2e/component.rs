@@ -54,7 +54,8 @@ pub fn control_plane() -> Result<ControlPlane, Missing> {
     })
 }
 
-fn binary(name: &str) -> Result<PathBuf, Missing> {
+/// Finds what `tests/components/build` makes.
+pub fn binary(name: &str) -> Result<PathBuf, Missing> {
     if let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS") {
         let path = Path::new(&assets).join(name);
         if path.exists() {

@@ -25,12 +25,23 @@ impl Process {
     /// Starts a program with its output in `log`. Where the system can, it also
     /// ends when this whole process does, however that comes about.
     pub fn start(program: &Path, args: &[OsString], log: &Path) -> Self {
-        let output = File::create(log).expect("a log file");
-        let errors = output.try_clone().expect("a log file");
-        Self::start_to(program, args, output.into(), errors)
+        Self::start_with(program, args, &[], log)
     }
 
-    fn start_to(program: &Path, args: &[OsString], output: Stdio, errors: File) -> Self {
+    /// As [`Self::start`], with variables of its environment.
+    pub fn start_with(program: &Path, args: &[OsString], environment: &[(&str, &Path)], log: &Path) -> Self {
+        let output = File::create(log).expect("a log file");
+        let errors = output.try_clone().expect("a log file");
+        Self::spawn(program, args, environment, output.into(), errors)
+    }
+
+    fn spawn(
+        program: &Path,
+        args: &[OsString],
+        environment: &[(&str, &Path)],
+        output: Stdio,
+        errors: File,
+    ) -> Self {
         let setpriv = Path::new("/usr/bin/setpriv");
         let mut command = if setpriv.exists() {
             let mut command = Command::new(setpriv);
@@ -41,6 +52,7 @@ impl Process {
         };
         let child = command
             .args(args)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -49,7 +61,7 @@ impl Process {
         Self { child }
     }
 
-    /// The process's number.
+    /// Its number.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -108,14 +120,6 @@ pub struct Guard {
     _folder: TempDir,
 }
 
-/// What is kept of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    All,
-    /// All but decisions, which are counted.
-    NoDecisions,
-}
-
 impl Guard {
     /// Starts one for 127.0.0.1 with an authority of its own.
     pub fn start(extra: &[&str]) -> Self {
@@ -132,36 +136,84 @@ impl Guard {
             .output()
             .expect("the program runs");
         assert!(made.status.success(), "{made:?}");
-        Self::run(folder, certs, listen, extra, Keep::All)
+        Self::run(folder, certs, listen, extra)
+    }
+
+    /// As [`Self::start`], with an authority in the cluster.
+    pub fn start_managed(kubeconfig: &Path, listen: &str, extra: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let certs = folder.path().join("certs");
+        fs::create_dir(&certs).expect("a folder");
+        let mut args = vec!["--manage-certificates"];
+        args.extend(extra);
+        Self::launch(folder, certs, listen, &args, &[("KUBECONFIG", kubeconfig)])
     }
 
     /// As [`Self::start`], with certificates of the caller's.
     pub fn start_with_certs(certs: &Path, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
-        Self::run(folder, certs.to_owned(), "127.0.0.1:0", extra, Keep::All)
+        Self::run(folder, certs.to_owned(), "127.0.0.1:0", extra)
+    }
+
+    fn run(folder: TempDir, certs: PathBuf, listen: &str, extra: &[&str]) -> Self {
+        let shown = certs.display().to_string();
+        let mut args = vec!["--cert-dir", &shown];
+        args.extend(extra);
+        Self::launch(folder, certs, listen, &args, &[])
+    }
+
+    fn launch(
+        folder: TempDir,
+        certs: PathBuf,
+        listen: &str,
+        extra: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Self {
+        let mut args: Vec<OsString> = ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0"]
+            .iter()
+            .map(OsString::from)
+            .collect();
+        args.extend(extra.iter().map(OsString::from));
+        Self::start_with_args(folder, certs, &args, environment)
+    }
+
+    /// Starts the program with these arguments, which listen somewhere; `certs`
+    /// is where a client finds what it trusts.
+    pub fn start_with_args(
+        folder: TempDir,
+        certs: PathBuf,
+        args: &[OsString],
+        environment: &[(&str, &Path)],
+    ) -> Self {
+        let log = folder.path().join("log");
+        let process = Process::start_with(&program(), args, environment, &log);
+        Self::listening(folder, certs, log, process, Arc::default())
     }
 
     /// As [`Self::start_with_certs`], for many calls: their decisions are
     /// counted and not kept.
     pub fn start_for_load(certs: &Path, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
-        Self::run(folder, certs.to_owned(), "127.0.0.1:0", extra, Keep::NoDecisions)
-    }
-
-    fn run(folder: TempDir, certs: PathBuf, listen: &str, extra: &[&str], keep: Keep) -> Self {
         let log = folder.path().join("log");
         let mut args: Vec<OsString> =
-            ["serve", "--listen", listen, "--status-listen", "127.0.0.1:0", "--cert-dir"]
+            ["serve", "--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0", "--cert-dir"]
                 .iter()
                 .map(OsString::from)
                 .collect();
-        args.push(certs.clone().into());
+        args.push(certs.into());
         args.extend(extra.iter().map(OsString::from));
         let decisions = Arc::new(AtomicU64::new(0));
-        let mut process = match keep {
-            Keep::All => Process::start(&program(), &args, &log),
-            Keep::NoDecisions => start_counting(&args, &log, &decisions),
-        };
+        let process = start_counting(&args, &log, &decisions);
+        Self::listening(folder, certs.to_owned(), log, process, decisions)
+    }
+
+    fn listening(
+        folder: TempDir,
+        certs: PathBuf,
+        log: PathBuf,
+        mut process: Process,
+        decisions: Arc<AtomicU64>,
+    ) -> Self {
         let deadline = Instant::now() + Duration::from_secs(10);
         let listening = loop {
             let line = events(&log).into_iter().find(|event| event["message"] == "listening");
@@ -176,7 +228,15 @@ impl Guard {
             );
         };
         let port = |field: &str| listening[field].as_str().expect("an address").parse().expect("an address");
-        Self { address: port("address"), status: port("status"), process, certs, log, decisions, _folder: folder }
+        Self {
+            address: port("address"),
+            status: port("status"),
+            process,
+            certs,
+            log,
+            decisions,
+            _folder: folder,
+        }
     }
 
     /// Decisions logged so far, of a guard started for load.
@@ -206,7 +266,12 @@ impl Guard {
 
     /// Waits for an event.
     pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        self.wait_within(Duration::from_secs(10), wanted)
+    }
+
+    /// Waits for an event, at most `most`.
+    pub fn wait_within(&self, most: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + most;
         loop {
             if let Some(event) = self.log().into_iter().find(|event| wanted(event)) {
                 return event;
@@ -239,7 +304,7 @@ const DECISION: &[u8] = b"\"target\":\"decision\"";
 fn start_counting(args: &[OsString], log: &Path, decisions: &Arc<AtomicU64>) -> Process {
     let mut kept = File::create(log).expect("a log file");
     let errors = kept.try_clone().expect("a log file");
-    let mut process = Process::start_to(&program(), args, Stdio::piped(), errors);
+    let mut process = Process::spawn(&program(), args, &[], Stdio::piped(), errors);
     let lines = BufReader::with_capacity(1 << 20, process.child.stdout.take().expect("a pipe"));
     let decisions = Arc::clone(decisions);
     std::thread::spawn(move || {

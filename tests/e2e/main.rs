@@ -20,13 +20,17 @@
 )]
 
 mod apiserver;
+mod authority;
+mod caller;
 mod check;
 mod client;
 mod cluster;
 mod commands;
 mod component;
+mod docs;
 mod faults;
 mod guard;
+mod install;
 #[path = "../reliability/load.rs"]
 mod load;
 mod mount_nfs;
@@ -34,6 +38,7 @@ mod objects;
 mod parity;
 mod policy;
 mod program;
+mod proxy;
 mod readers;
 #[path = "../reliability/rows.rs"]
 mod rows;
@@ -52,5 +57,9 @@ fn main() {
     trials.extend(faults::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());
+    trials.extend(caller::trials());
+    trials.extend(authority::trials());
+    trials.extend(install::trials());
+    trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

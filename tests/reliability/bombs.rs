@@ -40,12 +40,14 @@ fn run(size: Size) -> Figure {
                     let is_right = match &reply {
                         Ok(reply) if reply.status == 200 => {
                             let response = &reply.json()["response"];
-                            response["uid"] == "the-uid" && (path == "/validate" || response["allowed"] == true)
+                            response["uid"] == "the-uid"
+                                && (path == "/validate" || response["allowed"] == true)
                         }
                         Ok(reply) => reply.status == 400,
                         Err(_) => false,
                     };
-                    problems.unless(is_right, || format!("{name} {path} {protocol}, round {round}: {reply:?}"));
+                    problems
+                        .unless(is_right, || format!("{name} {path} {protocol}, round {round}: {reply:?}"));
                 }
             }
         }
@@ -80,35 +82,68 @@ fn objects(count: usize) -> impl Iterator<Item = (&'static str, String)> {
     let makers: Vec<(&'static str, Box<dyn Fn() -> String>)> = vec![
         ("depth of arrays", Box::new(|| "[".repeat(100_000))),
         ("depth of objects", Box::new(|| "{\"a\":".repeat(100_000))),
-        ("balanced depth in options", Box::new(move || {
-            spec(format!("{nfs},\"mountOptions\":{}{}", "[".repeat(100_000), "]".repeat(100_000)))
-        })),
+        (
+            "balanced depth in options",
+            Box::new(move || {
+                spec(format!("{nfs},\"mountOptions\":{}{}", "[".repeat(100_000), "]".repeat(100_000)))
+            }),
+        ),
         ("empty arrays", Box::new(move || format!("[{}[]]", "[],".repeat(count)))),
-        ("empty arrays for options", Box::new(move || spec(format!("{nfs},\"mountOptions\":[{}[]]", "[],".repeat(count))))),
+        (
+            "empty arrays for options",
+            Box::new(move || spec(format!("{nfs},\"mountOptions\":[{}[]]", "[],".repeat(count)))),
+        ),
         ("options bg", Box::new(move || options("\"bg\""))),
         ("options empty", Box::new(move || options("\"\""))),
         ("options unknown", Box::new(move || options("\"hadr\""))),
         ("options in one element", Box::new(move || options("\"soft,bg, x,timeo=5\""))),
         ("escapes in an option", Box::new(move || spec(format!("{nfs},\"mountOptions\":[{}]", escapes())))),
-        ("escapes in the annotation", Box::new(move || {
-            format!("{{\"metadata\":{{\"annotations\":{{\"volume.beta.kubernetes.io/mount-options\":{}}}}},\"spec\":{{{nfs}}}}}", escapes())
-        })),
-        ("escapes in volumeAttributes", Box::new(move || {
-            spec(format!("\"csi\":{{\"driver\":\"nfs.csi.k8s.io\",\"volumeAttributes\":{{\"mountOptions\":{}}}}}", escapes()))
-        })),
-        ("escapes in a name", Box::new(move || format!("{{\"metadata\":{{\"name\":{}}},\"spec\":{{{nfs}}}}}", escapes()))),
-        ("escapes in the driver's name", Box::new(move || {
-            spec(format!("\"csi\":{{\"driver\":{}}},\"mountOptions\":[\"bg\"]", escapes()))
-        })),
-        ("many annotations", Box::new(move || {
-            let many: String = (0..count / 10).map(|index| format!("\"a{index}\":\"b\",")).collect();
-            format!("{{\"metadata\":{{\"annotations\":{{{many}\"z\":\"\"}}}},\"spec\":{{{nfs}}}}}")
-        })),
-        ("many volumeAttributes", Box::new(move || {
-            let many: String = (0..count / 10).map(|index| format!("\"a{index}\":\"b\",")).collect();
-            spec(format!("\"csi\":{{\"driver\":\"nfs.csi.k8s.io\",\"volumeAttributes\":{{{many}\"z\":\"\"}}}}"))
-        })),
-        ("duplicate keys", Box::new(move || spec(format!("{nfs},\"mountOptions\":[\"fg\"],\"mountOptions\":[\"bg\"]")))),
+        (
+            "escapes in the annotation",
+            Box::new(move || {
+                format!(
+                    "{{\"metadata\":{{\"annotations\":{{\"volume.beta.kubernetes.io/mount-options\":{}}}}},\"spec\":{{{nfs}}}}}",
+                    escapes()
+                )
+            }),
+        ),
+        (
+            "escapes in volumeAttributes",
+            Box::new(move || {
+                spec(format!(
+                    "\"csi\":{{\"driver\":\"nfs.csi.k8s.io\",\"volumeAttributes\":{{\"mountOptions\":{}}}}}",
+                    escapes()
+                ))
+            }),
+        ),
+        (
+            "escapes in a name",
+            Box::new(move || format!("{{\"metadata\":{{\"name\":{}}},\"spec\":{{{nfs}}}}}", escapes())),
+        ),
+        (
+            "escapes in the driver's name",
+            Box::new(move || spec(format!("\"csi\":{{\"driver\":{}}},\"mountOptions\":[\"bg\"]", escapes()))),
+        ),
+        (
+            "many annotations",
+            Box::new(move || {
+                let many: String = (0..count / 10).map(|index| format!("\"a{index}\":\"b\",")).collect();
+                format!("{{\"metadata\":{{\"annotations\":{{{many}\"z\":\"\"}}}},\"spec\":{{{nfs}}}}}")
+            }),
+        ),
+        (
+            "many volumeAttributes",
+            Box::new(move || {
+                let many: String = (0..count / 10).map(|index| format!("\"a{index}\":\"b\",")).collect();
+                spec(format!(
+                    "\"csi\":{{\"driver\":\"nfs.csi.k8s.io\",\"volumeAttributes\":{{{many}\"z\":\"\"}}}}"
+                ))
+            }),
+        ),
+        (
+            "duplicate keys",
+            Box::new(move || spec(format!("{nfs},\"mountOptions\":[\"fg\"],\"mountOptions\":[\"bg\"]"))),
+        ),
         ("a lone surrogate", Box::new(move || spec(format!("{nfs},\"mountOptions\":[\"\\ud800\"]")))),
         ("NUL", Box::new(move || spec(format!("{nfs},\"mountOptions\":[\"\\u0000bg\"]")))),
         ("a number too large", Box::new(|| "1e999999".to_owned())),

@@ -52,7 +52,8 @@ fn run(size: Size) -> Figure {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         let tally = load.end().await;
-        let reload = |result: &str| format!("nfs_mount_guard_certificate_reloads_total{{result=\"{result}\"}}");
+        let reload =
+            |result: &str| format!("nfs_mount_guard_certificate_reloads_total{{result=\"{result}\"}}");
         let reloads = (guard.metric(&reload("loaded")).await, guard.metric(&reload("refused")).await);
         (tally, swaps, reloads)
     });

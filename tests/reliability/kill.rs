@@ -47,7 +47,8 @@ fn run(size: Size) -> Figure {
         }
         let tally = load.end().await;
         for failure in &tally.failures {
-            let was_on_it = killed.iter().any(|(address, at)| failure.endpoint == *address && failure.begun <= *at);
+            let was_on_it =
+                killed.iter().any(|(address, at)| failure.endpoint == *address && failure.begun <= *at);
             problems.unless(was_on_it, || format!("a call failed that was not on the dead one: {failure:?}"));
         }
         (tally, caller.refused.load(Ordering::Relaxed))

@@ -37,7 +37,8 @@ fn run(size: Size) -> Figure {
         load.until(50).await;
         let mut calls = Vec::new();
         for index in 0..bodies {
-            let client = Client::new(guard.address, &guard.certs, if index % 4 < 2 { "http/1.1" } else { "h2" });
+            let client =
+                Client::new(guard.address, &guard.certs, if index % 4 < 2 { "http/1.1" } else { "h2" });
             let path = if index % 2 == 0 { "/validate?timeout=10s" } else { "/mutate?timeout=10s" };
             let body = body.clone();
             calls.push(tokio::spawn(async move {
@@ -65,7 +66,8 @@ fn run(size: Size) -> Figure {
         let text = response.to_string();
         let is_judged = text.contains("NMG001");
         judged += usize::from(is_judged);
-        let is_right = response["uid"] == "the-uid" && response["allowed"] == json!(path.starts_with("/mutate"));
+        let is_right =
+            response["uid"] == "the-uid" && response["allowed"] == json!(path.starts_with("/mutate"));
         problems.unless(is_right, || format!("{path}: {text}"));
         let is_told = is_judged || text.contains("too many large requests are under way");
         problems.unless(is_told, || format!("{path}: {text}"));

@@ -169,7 +169,9 @@ impl Caller {
         for step in 0..ready.len() {
             let endpoint = ready[(first + step) % ready.len()];
             match TcpStream::connect(endpoint.address).await {
-                Ok(stream) => return self.handshake(endpoint, stream).await.map_err(|why| (endpoint.address, why)),
+                Ok(stream) => {
+                    return self.handshake(endpoint, stream).await.map_err(|why| (endpoint.address, why));
+                }
                 Err(error) => {
                     self.refused.fetch_add(1, Ordering::Relaxed);
                     last = Some((endpoint.address, format!("connect: {error}")));
@@ -207,7 +209,8 @@ async fn send(sender: &mut SendRequest<Full<Bytes>>, call: &Call, uid: u64) -> R
     };
     let status = response.status();
     let closes = response.headers().get("connection").is_some_and(|value| value == "close");
-    let body = response.into_body().collect().await.map_err(|error| Some(format!("answer: {error}")))?.to_bytes();
+    let body =
+        response.into_body().collect().await.map_err(|error| Some(format!("answer: {error}")))?.to_bytes();
     let text = String::from_utf8_lossy(&body);
     if status != 200 || !text.contains(&format!("\"uid\":\"{uid}\"")) || !text.contains(call.wanted) {
         return Err(Some(format!("answered {status}: {text}")));

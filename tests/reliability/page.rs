@@ -22,7 +22,8 @@ pub fn write(row: &Row, figure: &Figure) {
         })
         .filter(|line| !line.starts_with(&format!("| {} |", row.name)))
         .collect();
-    let seen = if figure.is_reached() { figure.seen.clone() } else { format!("**not reached**: {}", figure.seen) };
+    let seen =
+        if figure.is_reached() { figure.seen.clone() } else { format!("**not reached**: {}", figure.seen) };
     lines.push(format!("| {} | {} | {} | {seen} | {} |", row.name, row.what, row.reach, machine()));
     let place = |line: &String| ROWS.iter().position(|one| line.starts_with(&format!("| {} |", one.name)));
     lines.sort_by_key(place);
@@ -32,7 +33,8 @@ pub fn write(row: &Row, figure: &Figure) {
 
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
+    let model =
+        info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let today = time::OffsetDateTime::now_utc().date();
     format!("{cores} cores of {}, {today}", model.unwrap_or("an unknown processor"))

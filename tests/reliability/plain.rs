@@ -29,15 +29,18 @@ fn run(size: Size) -> Figure {
             stream.write_all(request).await.expect("sent");
             let mut answer = String::new();
             let read = stream.read_to_string(&mut answer).await;
-            refused += u32::from(read.is_ok() && answer.starts_with("HTTP/1.1 400 ") && answer.contains("TLS"));
+            refused +=
+                u32::from(read.is_ok() && answer.starts_with("HTTP/1.1 400 ") && answer.contains("TLS"));
         }
         let name = "nfs_mount_guard_clients_refused_total{reason=\"plain_http\"}";
-        while guard.metric(name).await.unwrap_or_default() < f64::from(calls) && begun.elapsed() < during * 2 {
+        while guard.metric(name).await.unwrap_or_default() < f64::from(calls) && begun.elapsed() < during * 2
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         (refused, guard.metric(name).await)
     });
-    let lines = guard.log().into_iter().filter(|event| event["message"] == "a connection was refused").count();
+    let lines =
+        guard.log().into_iter().filter(|event| event["message"] == "a connection was refused").count();
     let seconds = begun.elapsed().as_secs() + 2;
     let mut problems = Problems::default();
     problems.unless(refused == calls, || format!("{refused} were told so"));
@@ -45,7 +48,10 @@ fn run(size: Size) -> Figure {
     let is_told = lines >= 1 && u64::try_from(lines).is_ok_and(|lines| lines <= seconds);
     problems.unless(is_told, || format!("{lines} lines in {seconds} s"));
     Figure {
-        seen: format!("{refused} of {calls} refused with 400 and counted; {lines} lines in {:.0} s", begun.elapsed().as_secs_f64()),
+        seen: format!(
+            "{refused} of {calls} refused with 400 and counted; {lines} lines in {:.0} s",
+            begun.elapsed().as_secs_f64()
+        ),
         problems: problems.0,
     }
 }

@@ -62,7 +62,8 @@ fn run(size: Size) -> Figure {
     let events = told(&guard);
     for version in (1..=versions).filter(|version| is_bad(*version)) {
         let word = format!("\"bad-{version}\"");
-        let lines = events.iter().filter(|event| event["error"].as_str().is_some_and(|text| text.contains(&word)));
+        let lines =
+            events.iter().filter(|event| event["error"].as_str().is_some_and(|text| text.contains(&word)));
         let lines = lines.count();
         problems.unless(lines == 1, || format!("version {version} is bad, and was told {lines} times"));
     }
@@ -72,7 +73,11 @@ fn run(size: Size) -> Figure {
     once.dedup();
     problems.unless(once.len() == refused.len(), || "a bad one was told twice".to_owned());
     let last = events.last().map(ToString::to_string).unwrap_or_default();
-    let is_last = if is_bad(2 * versions) { last.contains(&format!("bad-{}\"", 2 * versions)) } else { last.contains("is in use") };
+    let is_last = if is_bad(2 * versions) {
+        last.contains(&format!("bad-{}\"", 2 * versions))
+    } else {
+        last.contains("is in use")
+    };
     problems.unless(is_last, || format!("the last version is not the last that was told: {last}"));
     Figure {
         seen: format!(
@@ -93,7 +98,9 @@ const fn is_bad(version: usize) -> bool {
 /// What the server told of policies since it began.
 fn told(guard: &Guard) -> Vec<Value> {
     let is_told = |event: &Value| {
-        event["message"].as_str().is_some_and(|text| text.starts_with("a new policy") || text.starts_with("the new policy"))
+        event["message"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("a new policy") || text.starts_with("the new policy"))
     };
     guard.log().into_iter().filter(is_told).collect()
 }

@@ -70,7 +70,8 @@ fn run(size: Size) -> Figure {
         }
         let loud = measure().await;
         let still = open.load(Ordering::SeqCst);
-        problems.unless(still > slow / 4, || format!("only {still} of them were there while it was measured"));
+        problems
+            .unless(still > slow / 4, || format!("only {still} of them were there while it was measured"));
         while open.load(Ordering::SeqCst) > 0 && begun.elapsed() < closed_within {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -110,11 +111,15 @@ pub async fn be_slow(
     match slowness {
         Slowness::Silent => trickle(stream, b"", b"", open).await,
         // A record of a handshake, as long as it can be.
-        Slowness::Handshake => trickle(stream, b"\x16\x03\x01\x40\x00", b"\x01\x00\x3f\xfc\x03\x03", open).await,
+        Slowness::Handshake => {
+            trickle(stream, b"\x16\x03\x01\x40\x00", b"\x01\x00\x3f\xfc\x03\x03", open).await
+        }
         Slowness::SilentInTls | Slowness::Head | Slowness::Body => {
             let Ok(stream) = tls(&connector, stream).await else { return };
             match slowness {
-                Slowness::Head => trickle(stream, b"POST /validate HTTP/1.1\r\n", b"x-slow: and slower", open).await,
+                Slowness::Head => {
+                    trickle(stream, b"POST /validate HTTP/1.1\r\n", b"x-slow: and slower", open).await
+                }
                 Slowness::Body => {
                     let head = b"POST /validate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
                     trickle(stream, head, b" ", open).await;

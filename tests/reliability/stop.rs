@@ -35,7 +35,8 @@ fn run(size: Size) -> Figure {
             tokio::time::sleep(every).await;
             guards[one].process.signal("TERM");
             let ended = guards[one].process.wait_async(Duration::from_secs(60)).await;
-            problems.unless(ended.is_some_and(|status| status.success()), || format!("it ended with {ended:?}"));
+            problems
+                .unless(ended.is_some_and(|status| status.success()), || format!("it ended with {ended:?}"));
             guards[one] = start();
             let fresh = Endpoint::of(&guards[one]);
             caller.replace(&endpoints[one], fresh.clone());

@@ -231,7 +231,7 @@ impl Adder {
             nfs_mount_guard::server::tls::Certificate::load(certs, time::OffsetDateTime::now_utc())
                 .expect("a certificate");
         let store = Arc::new(nfs_mount_guard::server::tls::CertificateStore::new(certificate));
-        let mut config = nfs_mount_guard::server::tls::server_config(store).expect("a configuration");
+        let mut config = nfs_mount_guard::server::tls::server_config(store, None).expect("a configuration");
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         let router = axum::Router::new().route("/add", post(add_bg));

@@ -1,0 +1,177 @@
+//! When certificates and authorities are made anew, and in which order, so
+//! that at no moment a server shows what an API server does not trust.
+//!
+//! A change of authority takes three steps, each at least [`Rotation::wait`]
+//! after the one before: the new authority is *announced* in the caBundle
+//! beside the old one; it *takes over* and signs; the old one is *retired*.
+
+use time::{Duration, OffsetDateTime};
+
+use super::chain::{Chain, Facts, is_signed_by};
+use super::{Authority, Error, Pair};
+
+/// What is kept as it was found: any part may be missing or garbage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// See [`Chain::authority`].
+    pub authority: Option<Pair>,
+    /// See [`Chain::next`].
+    pub next: Option<Pair>,
+    /// See [`Chain::previous`].
+    pub previous: Option<String>,
+    /// See [`Chain::leaf`].
+    pub leaf: Option<Pair>,
+    /// Whether somebody asks for a new authority.
+    pub rotate: bool,
+}
+
+impl From<Chain> for Found {
+    fn from(chain: Chain) -> Self {
+        Self {
+            authority: Some(chain.authority),
+            next: chain.next,
+            previous: chain.previous,
+            leaf: Some(chain.leaf),
+            rotate: false,
+        }
+    }
+}
+
+/// One step forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A first authority was made, or one in place of what cannot be used.
+    Founded,
+    /// The certificate was signed anew: it could not be used as it was.
+    Signed,
+    /// The certificate was signed anew: it grew old.
+    Renewed,
+    /// A new authority stands beside the old one in the caBundle.
+    Announced,
+    /// The new authority has signed the certificate.
+    TookOver,
+    /// The old authority is trusted no more.
+    Retired,
+}
+
+impl Step {
+    /// For the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Founded => "a new authority was made",
+            Self::Signed => "a new certificate was signed",
+            Self::Renewed => "the certificate was renewed",
+            Self::Announced => "a new authority was announced",
+            Self::TookOver => "the new authority took over",
+            Self::Retired => "the old authority was retired",
+        }
+    }
+}
+
+/// The rules of renewal.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The names that the certificate has to speak for.
+    pub names: Vec<String>,
+    /// How long each step of a change of authority takes at least: long enough
+    /// for every API server to see a new caBundle, and for every replica to
+    /// serve with a new certificate.
+    pub wait: Duration,
+}
+
+impl Rotation {
+    /// What is to be kept in place of what was found, and which step that is;
+    /// `None` while all is well. `trusted_since` says since when the webhook
+    /// configurations have had the caBundle of what was found; `None` where
+    /// they have not.
+    ///
+    /// # Errors
+    ///
+    /// When a name cannot stand in a certificate, or the system gives no
+    /// randomness.
+    pub fn advance(
+        &self,
+        found: &Found,
+        trusted_since: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<(Chain, Option<Step>), Error> {
+        let Some((authority, facts)) = found.authority.as_ref().and_then(|pair| usable(pair, now)) else {
+            let chain = self.found(found, now)?;
+            return Ok((chain, Some(Step::Founded)));
+        };
+        let next = found.next.as_ref().and_then(|pair| usable(pair, now)).map(|(next, _)| next);
+        let mut chain = Chain {
+            authority: authority.pair.clone(),
+            next: next.as_ref().map(|next| next.pair.clone()),
+            previous: found.previous.clone().filter(|pem| is_alive(pem, now)),
+            leaf: Pair { certificate: String::new(), key: String::new() },
+        };
+        let served = found.leaf.as_ref().and_then(|leaf| self.served(leaf, &authority, now));
+        let Some((leaf, leaf_facts)) = served else {
+            chain.leaf = authority.sign(&self.names, now)?;
+            return Ok((chain, Some(Step::Signed)));
+        };
+        chain.leaf = leaf;
+        let has_settled = trusted_since.is_some_and(|since| since + self.wait <= now);
+        let step = if let Some(next) = next.filter(|_| has_settled) {
+            chain.leaf = next.sign(&self.names, now)?;
+            chain.previous = Some(authority.pair.certificate);
+            chain.authority = next.pair;
+            chain.next = None;
+            Step::TookOver
+        } else if leaf_facts.renewal() <= now {
+            chain.leaf = authority.sign(&self.names, now)?;
+            Step::Renewed
+        } else if chain.previous.is_some() && has_settled && leaf_facts.made + self.wait <= now {
+            chain.previous = None;
+            Step::Retired
+        } else if chain.next.is_none() && chain.previous.is_none() && (found.rotate || facts.renewal() <= now)
+        {
+            chain.next = Some(Authority::generate(now)?.pair);
+            Step::Announced
+        } else {
+            return Ok((chain, None));
+        };
+        Ok((chain, Some(step)))
+    }
+
+    /// Begins anew. What the old authority signed stays trusted while it lives:
+    /// a replica may still serve with it.
+    fn found(&self, found: &Found, now: OffsetDateTime) -> Result<Chain, Error> {
+        let authority = Authority::generate(now)?;
+        let leaf = authority.sign(&self.names, now)?;
+        let previous = found.authority.as_ref().map(|pair| pair.certificate.clone());
+        Ok(Chain {
+            authority: authority.pair,
+            next: None,
+            previous: previous.filter(|pem| is_alive(pem, now)),
+            leaf,
+        })
+    }
+
+    /// The certificate, if a server can show it to callers who trust
+    /// `authority`.
+    fn served(&self, leaf: &Pair, authority: &Authority, now: OffsetDateTime) -> Option<(Pair, Facts)> {
+        let facts = Facts::read(&leaf.certificate).ok()?;
+        let is_good = facts.not_after > now
+            && facts.names == self.names.iter().cloned().collect()
+            && facts.belongs_to(&leaf.key)
+            && is_signed_by(&leaf.certificate, &authority.pair.certificate);
+        is_good.then(|| (leaf.clone(), facts))
+    }
+}
+
+/// An authority that can sign as of `now`, with what its certificate says.
+fn usable(pair: &Pair, now: OffsetDateTime) -> Option<(Authority, Facts)> {
+    let facts = Facts::read(&pair.certificate).ok()?;
+    let is_good = facts.not_after > now && facts.belongs_to(&pair.key);
+    let authority = Authority::load(pair.clone()).ok().filter(|_| is_good)?;
+    Some((authority, facts))
+}
+
+fn is_alive(pem: &str, now: OffsetDateTime) -> bool {
+    Facts::read(pem).is_ok_and(|facts| facts.not_after > now)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! `serve --manage-certificates`: the flags of the built-in authority.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::authority;
+use crate::authority::rotation::Rotation;
+use crate::cluster::certificates::{Certificates, Served, Settings};
+use crate::cluster::{self, Error};
+use crate::server::Server;
+
+/// Where the built-in authority finds things.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "With --manage-certificates")]
+pub(super) struct ManagedArgs {
+    /// The Service that the API server calls; its certificate is for NAME.NAMESPACE.svc
+    #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_SERVICE", default_value = "nfs-mount-guard")]
+    service: String,
+
+    /// Namespace of Service, Secret and Lease [default: the Pod's own, or the kubeconfig's]
+    #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
+    namespace: Option<String>,
+
+    /// Secret that holds the authority and the certificate, and Lease between the replicas
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "NFS_MOUNT_GUARD_CERTIFICATE_SECRET",
+        default_value = "nfs-mount-guard-tls"
+    )]
+    certificate_secret: String,
+
+    /// Name of both webhook configurations, whose caBundle is written
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "NFS_MOUNT_GUARD_WEBHOOK_CONFIGURATION",
+        default_value = "nfs-mount-guard"
+    )]
+    webhook_configuration: String,
+
+    /// How long each step of a change of authority waits for API servers and replicas to follow
+    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_ROTATION_WAIT", default_value = "1h", value_parser = rotation_wait)]
+    rotation_wait: Duration,
+}
+
+/// Below a second, steps would follow each other before anybody could look.
+fn rotation_wait(text: &str) -> Result<Duration, String> {
+    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if wait < Duration::from_secs(1) {
+        return Err("at least 1s is wanted".to_owned());
+    }
+    Ok(wait)
+}
+
+/// The running authority of one replica.
+#[derive(Debug)]
+pub(super) struct Managed {
+    task: JoinHandle<()>,
+    /// Dropped to stop it.
+    stop: oneshot::Sender<()>,
+}
+
+impl Managed {
+    /// Ends it, after it has given its Lease back.
+    pub(super) async fn end(self) {
+        drop(self.stop);
+        // A panic in it has been told by its own hook.
+        let _ = self.task.await;
+    }
+}
+
+impl ManagedArgs {
+    /// Starts to look after the certificates of `server`.
+    ///
+    /// # Errors
+    ///
+    /// When no API server is known, or the names make no host name.
+    pub(super) async fn start(self, server: &Server) -> Result<Managed, Error> {
+        let (client, home) = cluster::connect().await?;
+        let namespace = self.namespace.unwrap_or(home);
+        let name = format!("{}.{namespace}.svc", self.service);
+        authority::check_name(&name)?;
+        let settings = Settings {
+            namespace,
+            secret: self.certificate_secret,
+            webhooks: self.webhook_configuration,
+            holder: format!("{}_{}", host_name(), std::process::id()),
+            rotation: Rotation {
+                names: vec![name],
+                wait: self.rotation_wait.try_into().unwrap_or(time::Duration::MAX),
+            },
+        };
+        let served = Served { store: server.certificates().clone(), shared: server.shared().clone() };
+        let (stop, asked_to_stop) = oneshot::channel();
+        let keeper = Certificates::new(&client, settings, served);
+        Ok(Managed { task: tokio::spawn(keeper.keep(asked_to_stop)), stop })
+    }
+}
+
+/// The Pod's name, in a Pod.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}

@@ -1,0 +1,202 @@
+//! The built-in authority at work: every replica serves with what the Secret
+//! holds; the one with the Lease renews it, and tells the API servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use kube::Client;
+use time::OffsetDateTime;
+use tokio::sync::oneshot;
+
+use super::lease::Lease;
+use super::secret::{self, Store};
+use super::webhooks::{Configurations, Trust};
+use super::{Error, is_missing};
+use crate::authority::Pair;
+use crate::authority::chain::{Chain, Facts};
+use crate::authority::rotation::{Found, Rotation};
+use crate::server::routes::Shared;
+use crate::server::tls::{Certificate, CertificateStore};
+use crate::telemetry::metrics::Reload;
+
+/// How often a replica looks at the Secret, at least; more often where the
+/// steps of a change of authority follow each other more quickly.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Where things are, and how they are called.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The namespace of Secret, Lease and Service.
+    pub namespace: String,
+    /// The Secret, and the Lease beside it.
+    pub secret: String,
+    /// The name of both webhook configurations.
+    pub webhooks: String,
+    /// Who this replica is, unlike any other.
+    pub holder: String,
+    /// When what is made anew.
+    pub rotation: Rotation,
+}
+
+/// What the certificates are kept for: a running server.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// Where the server takes its certificate from.
+    pub store: Arc<CertificateStore>,
+    /// Its metrics.
+    pub shared: Arc<Shared>,
+}
+
+/// Looks after the certificates of one replica.
+pub struct Certificates {
+    store: Store,
+    webhooks: Configurations,
+    lease: Lease,
+    rotation: Rotation,
+    served: Served,
+    /// The last certificate and key that the Secret had, good or bad.
+    seen: Option<Pair>,
+    /// The bundle that all webhook configurations have, and since when.
+    trusted: Option<(String, OffsetDateTime)>,
+    has_missed_webhooks: bool,
+}
+
+impl Certificates {
+    /// Begins to look after `served`.
+    pub fn new(client: &Client, settings: Settings, served: Served) -> Self {
+        let Settings { namespace, secret, webhooks, holder, rotation } = settings;
+        Self {
+            store: Store::new(client.clone(), &namespace, &secret),
+            webhooks: Configurations::new(client.clone(), &webhooks),
+            lease: Lease::new(client.clone(), &namespace, &secret, &holder),
+            rotation,
+            served,
+            seen: None,
+            trusted: None,
+            has_missed_webhooks: false,
+        }
+    }
+
+    /// Looks at everything every few seconds, until `stop` says so or is
+    /// dropped. While the API server does not answer, the server goes on with
+    /// what it has, and tries come less and less often.
+    pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) {
+        let interval = INTERVAL.min(self.rotation.wait.unsigned_abs() / 4);
+        let mut last_error = String::new();
+        let mut backoff = retries();
+        loop {
+            let wait = match self.tick(OffsetDateTime::now_utc()).await {
+                Ok(()) => {
+                    if !last_error.is_empty() {
+                        tracing::info!("the certificates are looked after again");
+                    }
+                    last_error.clear();
+                    backoff = retries();
+                    interval
+                }
+                Err(error) => {
+                    self.served.shared.metrics.certificate_management_failed();
+                    let error = error.to_string();
+                    if error != last_error {
+                        tracing::error!(error, "cannot look after the certificates; what is in use stays");
+                    }
+                    last_error = error;
+                    backoff.next().unwrap_or(interval)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = &mut stop => break,
+            }
+        }
+        // Nobody waits for a replica that cannot give its Lease back.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.lease.release()).await;
+    }
+
+    /// One look: serves with what the Secret holds, and, with the Lease, does
+    /// every step that is due as of `now`.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not do what it is asked to; all that was
+    /// reached before stays.
+    pub async fn tick(&mut self, now: OffsetDateTime) -> Result<(), Error> {
+        let secret = self.store.read().await?;
+        let found = secret::found(secret.as_ref());
+        // One that cannot be served is for the holder of the Lease to replace.
+        let served = self.serve(&found, now);
+        if !self.lease.hold(now).await? {
+            self.trusted = None;
+            return served;
+        }
+        let trusted_since = self.trusted.as_ref().map(|(_, since)| *since);
+        let (chain, step) = self.rotation.advance(&found, trusted_since, now)?;
+        if let Some(step) = step {
+            if !self.store.write(secret, &chain).await? {
+                // The next look reads what another replica wrote.
+                return Ok(());
+            }
+            tracing::info!(secret = self.store.name, "{}", step.as_str());
+        }
+        self.trust(&chain, now).await?;
+        self.serve(&Found::from(chain), now)
+    }
+
+    /// Tells the API servers whom to trust.
+    async fn trust(&mut self, chain: &Chain, now: OffsetDateTime) -> Result<(), Error> {
+        let bundle = chain.bundle();
+        let trust = match self.webhooks.trust(&bundle).await {
+            Err(Error::Api { source, .. }) if is_missing(&source) => Trust::Missing,
+            trust => trust?,
+        };
+        let since = match (&self.trusted, trust) {
+            (_, Trust::Missing) => None,
+            (Some((known, since)), Trust::Had) if *known == bundle => Some(*since),
+            _ => Some(now),
+        };
+        self.trusted = since.map(|since| (bundle, since));
+        let misses = trust == Trust::Missing;
+        if misses && !self.has_missed_webhooks {
+            tracing::warn!("there are no webhook configurations yet: no API server calls this server");
+        }
+        self.has_missed_webhooks = misses;
+        if let Ok(facts) = Facts::read(&chain.authority.certificate) {
+            self.served.shared.metrics.authority(facts.not_after.unix_timestamp());
+        }
+        Ok(())
+    }
+
+    /// Serves with the certificate that was found, where it is another one.
+    fn serve(&mut self, found: &Found, now: OffsetDateTime) -> Result<(), Error> {
+        let Some(leaf) = found.leaf.as_ref().filter(|leaf| self.seen.as_ref() != Some(leaf)) else {
+            return Ok(());
+        };
+        self.seen = Some(leaf.clone());
+        let place = format!("Secret {}", self.store.name);
+        match Certificate::parse(&place, leaf.certificate.as_bytes(), leaf.key.as_bytes(), now) {
+            Ok(certificate) => {
+                let not_after = certificate.not_after();
+                self.served.shared.metrics.certificate(Reload::Loaded, Some(not_after.unix_timestamp()));
+                tracing::info!(%not_after, secret = self.store.name, "a new certificate is in use");
+                self.served.store.replace(certificate);
+                Ok(())
+            }
+            Err(error) => {
+                self.served.shared.metrics.certificate(Reload::Refused, None);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Waits between tries: from one second to half a minute, each with a random
+/// part, so that replicas do not come in step.
+fn retries() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_secs(30))
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

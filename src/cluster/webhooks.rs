@@ -1,0 +1,99 @@
+//! The caBundle of the webhook configurations: the one field of theirs that is
+//! the guard's own, by server-side apply.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::{Error, FIELD_MANAGER, is_conflict};
+
+const KINDS: [&str; 2] = ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"];
+
+/// Both webhook configurations.
+pub(super) struct Configurations {
+    client: Client,
+    name: String,
+}
+
+/// How the configurations stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// There is none.
+    Missing,
+    /// All that there are had the bundle already.
+    Had,
+    /// At least one has only just got it.
+    Given,
+}
+
+impl Configurations {
+    pub(super) fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.to_owned() }
+    }
+
+    /// Makes `bundle` (PEM) the caBundle of every webhook in them.
+    pub(super) async fn trust(&self, bundle: &str) -> Result<Trust, Error> {
+        let wanted = STANDARD.encode(bundle);
+        let mut trust = Trust::Missing;
+        for kind in KINDS {
+            let version = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+            let api: Api<DynamicObject> =
+                Api::all_with(self.client.clone(), &ApiResource::from_gvk(&version));
+            let task = |verb: &str| format!("{verb} the {kind} {}", self.name);
+            let Some(object) = api.get_opt(&self.name).await.map_err(Error::api(task("read")))? else {
+                continue;
+            };
+            let bundles = bundles(&object.data);
+            if bundles.values().all(|bundle| *bundle == Some(&*wanted)) {
+                trust = if trust == Trust::Missing { Trust::Had } else { trust };
+                continue;
+            }
+            let patch = patch(kind, &self.name, bundles.keys(), &wanted);
+            self.apply(&api, kind, &patch).await.map_err(Error::api(task("write the caBundle of")))?;
+            tracing::info!(kind, name = self.name, "the caBundle was written");
+            trust = Trust::Given;
+        }
+        Ok(trust)
+    }
+
+    /// Applies only what is the guard's own. Whoever else claims the field is
+    /// named, and loses it: two owners would turn the webhook on and off.
+    async fn apply(&self, api: &Api<DynamicObject>, kind: &str, patch: &Value) -> Result<(), kube::Error> {
+        let parameters = PatchParams::apply(FIELD_MANAGER);
+        match api.patch(&self.name, &parameters, &Patch::Apply(patch)).await {
+            Err(error) if is_conflict(&error) => {
+                tracing::warn!(kind, name = self.name, %error, "somebody else writes the caBundle too; with --manage-certificates nobody else should");
+                api.patch(&self.name, &parameters.force(), &Patch::Apply(patch)).await.map(drop)
+            }
+            other => other.map(drop),
+        }
+    }
+}
+
+/// The caBundle of each webhook of a configuration, by name.
+fn bundles(configuration: &Value) -> BTreeMap<&str, Option<&str>> {
+    let webhooks = configuration.get("webhooks").and_then(Value::as_array);
+    webhooks
+        .into_iter()
+        .flatten()
+        .filter_map(|webhook| {
+            let bundle = webhook.pointer("/clientConfig/caBundle").and_then(Value::as_str);
+            Some((webhook.get("name")?.as_str()?, bundle))
+        })
+        .collect()
+}
+
+fn patch<'n>(kind: &str, name: &str, webhooks: impl Iterator<Item = &'n &'n str>, bundle: &str) -> Value {
+    let webhooks: Vec<Value> =
+        webhooks.map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}})).collect();
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "webhooks": webhooks,
+    })
+}

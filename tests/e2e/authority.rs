@@ -1,0 +1,471 @@
+//! The built-in authority at a real API server: the plain installation's own
+//! objects and RBAC, two replicas, each called for one of the two webhooks.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use k8s_openapi::jiff;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use libtest_mimic::{Failed, Trial};
+use nfs_mount_guard::authority::chain::{Facts, is_signed_by};
+use nfs_mount_guard::authority::rotation::Rotation;
+use nfs_mount_guard::cluster::certificates::{Certificates, Served, Settings};
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::server::limits::Limits;
+use nfs_mount_guard::server::routes::Shared;
+use nfs_mount_guard::server::tls::CertificateStore;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::client::{block_on, status};
+use crate::component;
+use crate::guard::Guard;
+use crate::install::{Turn, turn_with_low_ports};
+use crate::objects::{self, class};
+use crate::proxy::Proxy;
+
+const NAMESPACE: &str = "nfs-mount-guard";
+const SECRET: &str = "nfs-mount-guard-tls";
+
+/// Tests of the built-in authority.
+pub fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn(&Turn) -> Result<(), Failed>| {
+        component::trial(format!("authority::{name}"), turn_with_low_ports, move |turn: Turn| {
+            let installed = Installed(&turn);
+            test(installed.0)
+        })
+    };
+    vec![
+        trial("founds_itself_and_owns_nothing_but_the_ca_bundle", founds_itself),
+        trial("changes_without_a_failed_call", |turn| {
+            let change = changes_under_load(turn, 100)?;
+            assert!(change.creates >= 100 && change.took > Duration::from_secs(4), "{change:?}");
+            Ok(())
+        }),
+        trial("outlives_an_api_server_that_is_gone", |turn| {
+            let outage = api_server_gone(turn, Duration::from_secs(4))?;
+            assert!(outage.tries >= 2 && outage.recovered < Duration::from_secs(40), "{outage:?}");
+            Ok(())
+        }),
+        trial("is_looked_after_by_the_next_replica", next_replica),
+        trial("says_what_it_may_not_do_and_goes_on_when_it_may", without_rights),
+        trial("serves_five_years_without_a_gap", five_years),
+        Trial::test("authority::says_why_it_cannot_start", says_why_it_cannot_start),
+    ]
+}
+
+/// The replicas of one installation.
+pub struct Site {
+    /// The replicas; the validating webhook calls the first, the mutating one
+    /// the last.
+    pub guards: Vec<Guard>,
+}
+
+/// The objects of the plain installation, with ports for two replicas.
+fn install(turn: &Turn, wanted: impl Fn(&str) -> bool) {
+    let text = fs::read_to_string(Path::new(crate::install::ROOT).join("manifests/install.yaml"));
+    for mut object in objects::documents(&text.expect("manifests/install.yaml")) {
+        let kind = object["kind"].as_str().expect("a kind").to_owned();
+        if kind == "Deployment" || !wanted(&kind) {
+            continue;
+        }
+        if kind == "Service" {
+            object["spec"]["ports"] =
+                json!([{"name": "first", "port": 443}, {"name": "second", "port": 444}]);
+        }
+        if kind == "MutatingWebhookConfiguration" {
+            object["webhooks"][0]["clientConfig"]["service"]["port"] = json!(444);
+            // A call that fails must be seen.
+            object["webhooks"][0]["failurePolicy"] = json!("Fail");
+        }
+        turn.cluster.must(&["apply", "--server-side", "-f", "-"], &object.to_string());
+    }
+}
+
+/// Takes everything away at its end, however that comes.
+struct Installed<'t>(&'t Turn);
+
+impl Drop for Installed<'_> {
+    fn drop(&mut self) {
+        let cluster = &self.0.cluster;
+        let configurations = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
+        cluster.kubectl(&["delete", configurations, "--all"], "");
+        cluster.kubectl(&["delete", "clusterrole,clusterrolebinding", NAMESPACE, "--ignore-not-found"], "");
+        cluster.kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"], "");
+        crate::install::finish_namespaces(cluster);
+        cluster.kubectl(&["wait", "--for=delete", "--timeout=20s", "namespace", NAMESPACE], "");
+    }
+}
+
+fn replica(turn: &Turn, kubeconfig: &Path, port: u16) -> Guard {
+    let service: Value = json_of(turn, "service", NAMESPACE);
+    let address = service["spec"]["clusterIP"].as_str().expect("an address");
+    Guard::start_managed(
+        kubeconfig,
+        &format!("{address}:{port}"),
+        &["--rotation-wait", "2s", "--shutdown-delay", "1s"],
+    )
+}
+
+fn json_of(turn: &Turn, kind: &str, name: &str) -> Value {
+    turn.object(NAMESPACE, kind, name)
+}
+
+impl Site {
+    /// Installs everything, starts two replicas and waits until the API server
+    /// calls both.
+    pub fn start(turn: &Turn) -> Self {
+        let kubeconfig = turn.cluster.guard_kubeconfig(turn.cluster.api, NAMESPACE);
+        Self::start_through(turn, &kubeconfig)
+    }
+
+    fn start_through(turn: &Turn, kubeconfig: &Path) -> Self {
+        install(turn, |_| true);
+        let site = Self { guards: vec![replica(turn, kubeconfig, 443), replica(turn, kubeconfig, 444)] };
+        site.until_repaired(turn);
+        site
+    }
+
+    fn until_repaired(&self, turn: &Turn) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let output = try_incident(turn);
+            if output.status.success() && String::from_utf8_lossy(&output.stdout).contains("\"fg\"") {
+                return;
+            }
+            let logs: Vec<_> = self.guards.iter().map(Guard::log).collect();
+            assert!(Instant::now() < deadline, "{output:?}\n{logs:#?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until one of the replicas has logged a message.
+    fn wait_for(&self, message: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.guards.iter().any(|guard| guard.log().iter().any(|event| event["message"] == message)) {
+            let logs: Vec<_> = self.guards.iter().map(Guard::log).collect();
+            assert!(Instant::now() < deadline, "nobody said {message:?}: {logs:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn try_incident(turn: &Turn) -> Output {
+    let object = class("authority", "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "bg"]);
+    turn.cluster.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &object.to_string())
+}
+
+fn ask_for_a_new_authority(turn: &Turn) {
+    let annotation = "nfs-mount-guard.io/rotate=now";
+    turn.cluster.must(&["-n", NAMESPACE, "annotate", "secret", SECRET, annotation], "");
+}
+
+fn founds_itself(turn: &Turn) -> Result<(), Failed> {
+    let site = Site::start(turn);
+    let secret = json_of(turn, "secret", SECRET);
+    assert_eq!(secret["type"], "kubernetes.io/tls");
+    let data = |key: &str| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(secret["data"][key].as_str()?).ok()?;
+        String::from_utf8(bytes).ok()
+    };
+    let (leaf, authority) = (data("tls.crt").expect("tls.crt"), data("ca.crt").expect("ca.crt"));
+    assert!(is_signed_by(&leaf, &authority));
+    assert!(Facts::read(&leaf)?.names.contains("nfs-mount-guard.nfs-mount-guard.svc"));
+    assert_eq!((data("next-ca.crt"), data("previous-ca.crt")), (None, None));
+    for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
+        let text = turn.cluster.must(&["get", kind, NAMESPACE, "--show-managed-fields", "-o", "json"], "");
+        let configuration: Value = serde_json::from_str(&text)?;
+        let owned = configuration["metadata"]["managedFields"]
+            .as_array()
+            .and_then(|managers| managers.iter().find(|manager| manager["manager"] == "nfs-mount-guard"))
+            .expect("it owns something");
+        let webhooks = owned["fieldsV1"]["f:webhooks"].as_object().expect("webhooks");
+        for fields in webhooks.values() {
+            let names: Vec<_> = fields.as_object().expect("fields").keys().map(String::as_str).collect();
+            assert_eq!(names, [".", "f:clientConfig", "f:name"]);
+            assert_eq!(fields["f:clientConfig"], json!({"f:caBundle": {}}));
+        }
+        assert_eq!(owned["fieldsV1"].as_object().map(serde_json::Map::len), Some(1), "{owned}");
+    }
+    // One replica looks after it, and both serve with it.
+    let holders = |guard: &&Guard| {
+        guard.log().iter().any(|event| event["message"] == "this replica looks after the certificates now")
+    };
+    assert_eq!(site.guards.iter().filter(holders).count(), 1);
+    for guard in &site.guards {
+        assert_eq!(block_on(status(guard.status, "/readyz"))?.status, 200);
+    }
+    Ok(())
+}
+
+/// What was seen of a change of authority.
+#[derive(Debug)]
+pub struct Change {
+    /// Objects that were sent meanwhile.
+    pub creates: usize,
+    /// Those that failed.
+    pub failed: usize,
+    /// From the wish to the end of the old authority.
+    pub took: Duration,
+}
+
+/// Changes the authority while objects are created, at least so many.
+pub fn changes_under_load(turn: &Turn, least: usize) -> Result<Change, Failed> {
+    let site = Site::start(turn);
+    let before = json_of(turn, "secret", SECRET)["data"]["ca.crt"].clone();
+    let (creates, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let is_over = AtomicBool::new(false);
+    let begun = Instant::now();
+    let shared: &Turn = turn;
+    let took = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let classes: Vec<Value> = (0..20)
+                .map(|index| {
+                    class(&format!("change-{index}"), "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "bg"])
+                })
+                .collect();
+            let list = json!({"apiVersion": "v1", "kind": "List", "items": classes}).to_string();
+            while !is_over.load(Ordering::Relaxed) || creates.load(Ordering::Relaxed) < least {
+                let output =
+                    shared.cluster.kubectl(&["create", "--dry-run=server", "-o", "name", "-f", "-"], &list);
+                let passed = String::from_utf8_lossy(&output.stdout).lines().count();
+                creates.fetch_add(classes.len(), Ordering::Relaxed);
+                failed.fetch_add(classes.len() - passed, Ordering::Relaxed);
+            }
+        });
+        ask_for_a_new_authority(shared);
+        site.wait_for("a new authority was announced");
+        site.wait_for("the new authority took over");
+        site.wait_for("the old authority was retired");
+        let took = begun.elapsed();
+        is_over.store(true, Ordering::Relaxed);
+        took
+    });
+    let secret = json_of(turn, "secret", SECRET);
+    assert_ne!(secret["data"]["ca.crt"], before);
+    assert_eq!(
+        (&secret["data"]["next-ca.crt"], &secret["data"]["previous-ca.crt"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(secret["metadata"]["annotations"], Value::Null, "the wish is answered");
+    // The old authority is trusted no more, and calls still pass.
+    let configuration: Value = serde_json::from_str(
+        &turn.cluster.must(&["get", "mutatingwebhookconfiguration", NAMESPACE, "-o", "json"], ""),
+    )?;
+    assert_eq!(configuration["webhooks"][0]["clientConfig"]["caBundle"], secret["data"]["ca.crt"]);
+    site.until_repaired(turn);
+    let change = Change { creates: creates.into_inner(), failed: failed.into_inner(), took };
+    assert_eq!(change.failed, 0, "{change:?}");
+    Ok(change)
+}
+
+/// What was seen of an API server that was gone.
+#[derive(Debug)]
+pub struct Outage {
+    /// Tries while it was gone.
+    pub tries: u64,
+    /// From its return to the first success.
+    pub recovered: Duration,
+}
+
+/// Takes the API server away from the replicas for a while. They serve on, try
+/// less and less often, and recover by themselves.
+pub fn api_server_gone(turn: &Turn, gone: Duration) -> Result<Outage, Failed> {
+    let proxy = Proxy::start(turn.cluster.api);
+    let kubeconfig = turn.cluster.guard_kubeconfig(proxy.address, NAMESPACE);
+    let site = Site::start_through(turn, &kubeconfig);
+    let errors = || -> u64 {
+        site.guards
+            .iter()
+            .map(|guard| metric(guard, "nfs_mount_guard_certificate_management_errors_total"))
+            .sum()
+    };
+    let before = errors();
+    proxy.set_open(false);
+    let since = Instant::now();
+    while since.elapsed() < gone {
+        let output = try_incident(turn);
+        assert!(output.status.success(), "they serve on: {output:?}");
+    }
+    let tries = errors() - before;
+    assert!(tries >= 1, "nobody noticed");
+    proxy.set_open(true);
+    let back = Instant::now();
+    for guard in &site.guards {
+        assert_eq!(block_on(status(guard.status, "/readyz"))?.status, 200);
+        guard.wait_within(Duration::from_secs(40), |event| {
+            event["message"] == "the certificates are looked after again"
+        });
+    }
+    let recovered = back.elapsed();
+    // One line for an error, however often it is met.
+    for guard in &site.guards {
+        let lines = guard.log().iter().filter(|event| event["level"] == "ERROR").count();
+        assert!(lines <= 3, "{:#?}", guard.log());
+    }
+    ask_for_a_new_authority(turn);
+    site.wait_for("the old authority was retired");
+    site.until_repaired(turn);
+    Ok(Outage { tries, recovered })
+}
+
+fn metric(guard: &Guard, name: &str) -> u64 {
+    let text = block_on(status(guard.status, "/metrics")).expect("metrics").body;
+    let text = String::from_utf8(text).expect("text");
+    let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).expect("the metric");
+    line.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+fn next_replica(turn: &Turn) -> Result<(), Failed> {
+    let mut site = Site::start(turn);
+    let lease = json_of(turn, "lease", SECRET);
+    let holder = lease["spec"]["holderIdentity"].as_str().expect("a holder").to_owned();
+    let index = site.guards.iter().position(|guard| holder.ends_with(&format!("_{}", guard.process.pid())));
+    let index = index.expect("the holder is one of them");
+    let other = 1 - index;
+    site.guards[index].process.signal("TERM");
+    let ended = site.guards[index].process.wait(Duration::from_secs(10)).expect("it ends");
+    assert!(ended.success(), "{ended:?}");
+    site.guards[other].wait_for(|event| event["message"] == "this replica looks after the certificates now");
+    // It repairs what somebody breaks, and serves on meanwhile.
+    let garbage = json!({"data": {"tls.crt": "Z2FyYmFnZQ=="}}).to_string();
+    turn.cluster.must(&["-n", NAMESPACE, "patch", "secret", SECRET, "--type=merge", "-p", &garbage], "");
+    site.guards[other].wait_for(|event| event["message"] == "a new certificate was signed");
+    // A Secret that is deleted is made anew, with a new authority.
+    turn.cluster.must(&["-n", NAMESPACE, "delete", "secret", SECRET], "");
+    let founded = |guard: &Guard| {
+        guard.log().iter().filter(|event| event["message"] == "a new authority was made").count()
+    };
+    let before = founded(&site.guards[other]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while founded(&site.guards[other]) <= before.min(usize::from(index == 1)) {
+        assert!(Instant::now() < deadline, "{:#?}", site.guards[other].log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let address = site.guards[index].address;
+    let kubeconfig = turn.cluster.guard_kubeconfig(turn.cluster.api, NAMESPACE);
+    site.guards[index] = replica(turn, &kubeconfig, address.port());
+    site.until_repaired(turn);
+    Ok(())
+}
+
+fn without_rights(turn: &Turn) -> Result<(), Failed> {
+    install(turn, |kind| !kind.contains("Role"));
+    let kubeconfig = turn.cluster.guard_kubeconfig(turn.cluster.api, NAMESPACE);
+    let guard = replica(turn, &kubeconfig, 443);
+    let event = guard.wait_for(|event| event["level"] == "ERROR");
+    let error = event["error"].as_str().unwrap_or_default();
+    assert!(
+        error.contains("cannot read the Secret nfs-mount-guard-tls") && error.contains("RBAC"),
+        "{error}"
+    );
+    let ready = block_on(status(guard.status, "/readyz"))?;
+    assert_eq!((ready.status, &*ready.body), (503, &b"no certificate yet\n"[..]));
+    assert_eq!(block_on(status(guard.status, "/healthz"))?.status, 200);
+    install(turn, |kind| kind.contains("Role"));
+    guard.wait_within(Duration::from_secs(60), |event| event["message"] == "a new certificate is in use");
+    assert_eq!(block_on(status(guard.status, "/readyz"))?.status, 200);
+    Ok(())
+}
+
+/// The clock is the test's: five years in steps of two weeks, through the real
+/// Secret, Lease and configurations.
+fn five_years(turn: &Turn) -> Result<(), Failed> {
+    install(turn, |_| true);
+    let kubeconfig = turn.cluster.guard_kubeconfig(turn.cluster.api, NAMESPACE);
+    block_on(async {
+        let options = KubeConfigOptions::default();
+        let config =
+            kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
+        let client = kube::Client::try_from(config)?;
+        let settings = Settings {
+            namespace: NAMESPACE.to_owned(),
+            secret: SECRET.to_owned(),
+            webhooks: NAMESPACE.to_owned(),
+            holder: "the-test".to_owned(),
+            rotation: Rotation {
+                names: vec!["nfs-mount-guard.nfs-mount-guard.svc".to_owned()],
+                wait: time::Duration::hours(1),
+            },
+        };
+        let store = Arc::new(CertificateStore::default());
+        let shared = Arc::new(Shared::new(Arc::new(Policy::default()), Limits::default()));
+        let mut certificates = Certificates::new(&client, settings, Served { store: store.clone(), shared });
+        let begin = OffsetDateTime::now_utc();
+        let (mut now, mut bundles, mut leaves) = (begin, Vec::new(), Vec::new());
+        while now < begin + time::Duration::days(5 * 365) {
+            // A step a look: each change is looked at once it has settled.
+            for _ in 0..4 {
+                certificates.tick(now).await?;
+                now += time::Duration::hours(2);
+            }
+            let secret = json_of(turn, "secret", SECRET);
+            let bundle = turn.cluster.must(
+                &[
+                    "get",
+                    "validatingwebhookconfiguration",
+                    NAMESPACE,
+                    "-o",
+                    "jsonpath={.webhooks[0].clientConfig.caBundle}",
+                ],
+                "",
+            );
+            let decode = |text: &str| {
+                String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).expect("base64"))
+                    .expect("PEM")
+            };
+            let (leaf, bundle) =
+                (decode(secret["data"]["tls.crt"].as_str().expect("tls.crt")), decode(&bundle));
+            let facts = Facts::read(&leaf)?;
+            assert!(facts.not_after > now + time::Duration::days(14), "{now}: ends on {}", facts.not_after);
+            assert_eq!(store.not_after(), Some(facts.not_after), "the server has it");
+            let roots: Vec<String> =
+                bundle.split_inclusive("-----END CERTIFICATE-----\n").map(str::to_owned).collect();
+            assert!(
+                roots.iter().any(|root| is_signed_by(&leaf, root)
+                    && Facts::read(root).is_ok_and(|root| root.not_after > now))
+            );
+            bundles.push(bundle);
+            leaves.push(leaf);
+            now += time::Duration::days(14);
+        }
+        bundles.dedup();
+        leaves.dedup();
+        // One change of authority in three steps, unless a look missed the middle.
+        assert!(bundles.len() >= 2, "{bundles:?}");
+        assert!(leaves.len() >= 24, "{}", leaves.len());
+        Ok::<_, Box<dyn std::error::Error>>(())
+    })?;
+    let lease = json_of(turn, "lease", SECRET);
+    let renewed: jiff::Timestamp = lease["spec"]["renewTime"].as_str().expect("a time").parse()?;
+    assert!(renewed.as_second() > OffsetDateTime::now_utc().unix_timestamp() + 4 * 365 * 86_400);
+    Ok(())
+}
+
+fn says_why_it_cannot_start() -> Result<(), Failed> {
+    let folder = tempfile::TempDir::new()?;
+    let missing = folder.path().join("missing");
+    for (args, code, words) in [
+        (vec![], 2, "no API server is known"),
+        (vec!["--rotation-wait", "10ms"], 2, "at least 1s"),
+        (vec!["--cert-dir", "certs"], 2, "cannot be used with"),
+    ] {
+        let output = std::process::Command::new(component::program())
+            .args([
+                "serve", "--manage-certificates", "--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0",
+            ])
+            .args(&args)
+            .env("KUBECONFIG", &missing)
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+    }
+    Ok(())
+}

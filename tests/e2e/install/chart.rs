@@ -1,0 +1,290 @@
+//! The chart by itself: Helm reads it, the real API server takes all it makes,
+//! and values that mean nothing are refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use libtest_mimic::{Failed, Trial};
+use nfs_mount_guard::cli::Cli;
+use serde_json::{Value, json};
+
+use super::{Helm, ROOT, Turn, trial};
+use crate::component;
+use crate::objects::documents;
+
+/// Tests of the chart. Each file of `tests/chart` is one set of values.
+pub fn trials() -> Vec<Trial> {
+    let helm = |name: &str, test: fn(Helm) -> Result<(), Failed>| {
+        component::trial(format!("install::{name}"), Helm::find, test)
+    };
+    let mut trials = vec![
+        helm("helm_finds_nothing_to_say_about_the_chart", lints),
+        helm("values_that_mean_nothing_are_refused", refuses),
+        helm("the_programs_arguments_are_flags_of_the_program", arguments_are_flags),
+        helm("the_notes_say_how_to_try_it", notes),
+        helm("an_older_kubernetes_is_refused", older_kubernetes),
+        trial("the_excluded_are_not_judged", excluded),
+        trial("another_writers_ca_bundle_stays", ca_bundle_stays),
+    ];
+    for file in values_files() {
+        let name = file.file_stem().expect("a name").to_string_lossy().replace('-', "_");
+        trials.push(trial(format!("the_server_takes_all_objects_of_{name}"), move |turn| {
+            is_accepted(turn, &file);
+            Ok(())
+        }));
+    }
+    trials
+}
+
+/// The sets of values.
+pub fn values_files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(Path::new(ROOT).join("tests/chart"))
+        .expect("tests/chart")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn lints(helm: Helm) -> Result<(), Failed> {
+    for file in values_files() {
+        let output =
+            helm.run(&["lint", "--strict", "--values", &file.display().to_string(), "manifests/chart"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && !said.contains("[WARNING]"), "{}: {output:?}", file.display());
+    }
+    Ok(())
+}
+
+fn refuses(helm: Helm) -> Result<(), Failed> {
+    for (set, words) in [
+        ("replicas=3", "additional properties 'replicas' not allowed"),
+        (
+            "webhooks.validating.namespaceSelector.a=b",
+            "additional properties 'namespaceSelector' not allowed",
+        ),
+        ("replicaCount=two", "'/replicaCount': got string, want integer"),
+        (
+            "certificates.mode=self-signed",
+            "value must be one of 'built-in', 'cert-manager', 'existing-secret'",
+        ),
+        ("certificates.caBundle=abc", "BEGIN CERTIFICATE"),
+        ("certificates.mode=existing-secret", "give certificates.caBundle"),
+        ("webhooks.validating.timeoutSeconds=31", "maximum"),
+        ("webhooks.validating.failurePolicy=fail", "value must be one of 'Fail', 'Ignore'"),
+        ("policy.profile=lax", "value must be one of 'standard'"),
+        ("policy.rules.soft-mont.action=deny", "additional properties 'soft-mont' not allowed"),
+        ("policy.exemptions[0].rules[0]=soft-mount", "missing property 'reason'"),
+        ("server.port=0", "minimum"),
+        ("server.shutdownDelay=soon", "does not match pattern"),
+        ("image.digest=latest", "does not match pattern"),
+        ("hostNetwork=true", "port 10250 of a node is the kubelet's"),
+        ("clientAuthentication.enabled=true", "give one of"),
+        ("serviceAccount.create=false", "serviceAccount.name has to say"),
+        ("monitoring.dashboard.enable=true", "additional properties 'enable' not allowed"),
+    ] {
+        let output = helm.run(&["template", "r", "manifests/chart", "--set", set]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(words), "{set}: {said}");
+    }
+    Ok(())
+}
+
+/// What the Deployment of a rendered chart passes to the program.
+pub fn arguments(objects: &[Value]) -> Vec<String> {
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").expect("a Deployment");
+    let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    args.as_array().expect("arguments").iter().map(|arg| arg.as_str().expect("text").to_owned()).collect()
+}
+
+fn arguments_are_flags(helm: Helm) -> Result<(), Failed> {
+    for file in values_files() {
+        let text = helm.template("r", "n", &["--values", &file.display().to_string()]);
+        let mut line = vec!["nfs-mount-guard".to_owned()];
+        line.extend(arguments(&documents(&text)));
+        if let Err(error) = Cli::command().try_get_matches_from(&line) {
+            panic!("{}: {line:?}: {error}", file.display());
+        }
+    }
+    Ok(())
+}
+
+fn notes(helm: Helm) -> Result<(), Failed> {
+    let notes = |set: &str| {
+        let output =
+            helm.run(&["install", "r", "manifests/chart", "-n", "n", "--dry-run=client", "--set", set]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).split("NOTES:").nth(1).expect("notes").to_owned()
+    };
+    let standard = notes("replicaCount=2");
+    assert!(standard.contains("kubectl -n n rollout status deployment/r-nfs-mount-guard"), "{standard}");
+    assert!(standard.contains("bg comes back as fg"), "{standard}");
+    assert!(notes("policy.mode=observe").contains("passes unchanged, with a warning"));
+    assert!(notes("webhooks.mutating.enabled=false").contains("It is refused: NMG001"));
+    Ok(())
+}
+
+fn older_kubernetes(helm: Helm) -> Result<(), Failed> {
+    let template = |version: &str| helm.run(&["template", "r", "manifests/chart", "--kube-version", version]);
+    let output = template("1.29.9");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("1.29.9"), "{said}");
+    for version in ["1.30.0", "1.30.4-gke.1348001", "1.31.2+k3s1", "1.37.2"] {
+        let output = template(version);
+        assert!(output.status.success(), "{version}: {output:?}");
+    }
+    Ok(())
+}
+
+fn is_accepted(turn: &mut Turn, file: &Path) {
+    let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+    let namespace = format!("chart-{name}");
+    let text = turn.helm.template("guard", &namespace, &["--values", &file.display().to_string()]);
+    if text.contains("cert-manager.io/v1") {
+        turn.install_crds(&["cert-manager.io_certificates", "cert-manager.io_issuers"]);
+    }
+    if text.contains("monitoring.coreos.com/v1") {
+        turn.install_crds(&[
+            "monitoring.coreos.com_servicemonitors",
+            "monitoring.coreos.com_prometheusrules",
+        ]);
+    }
+    let mut space =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {}}});
+    if !text.contains("hostNetwork: true") {
+        space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = json!("restricted");
+    }
+    let cluster = &turn.cluster;
+    cluster.must(&["apply", "-f", "-"], &space.to_string());
+    // Unknown and doubled fields are errors.
+    cluster.must(&["create", "--dry-run=server", "--validate=strict", "-f", "-"], &text);
+    let output = cluster.kubectl(&["create", "--validate=strict", "-f", "-"], &text);
+    let warned = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && warned.is_empty(), "{warned}");
+    let objects = documents(&text);
+    let stored: Value =
+        serde_json::from_str(&cluster.must(&["get", "-o", "json", "-f", "-"], &text)).expect("JSON");
+    for (object, stored) in objects.iter().zip(stored["items"].as_array().expect("a list")) {
+        let kind = object["kind"].as_str().expect("a kind");
+        assert_is_stored(object, stored, "");
+        if kind.ends_with("WebhookConfiguration") {
+            assert_nothing_is_defaulted(&object["webhooks"][0], &stored["webhooks"][0], kind);
+        }
+        if kind == "Deployment" {
+            let template = &stored["spec"]["template"];
+            let pod = json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": "of-the-template", "namespace": namespace, "labels": template["metadata"]["labels"]},
+                "spec": template["spec"],
+            });
+            // Pod security is enforced on Pods.
+            cluster.must(&["create", "--dry-run=server", "-f", "-"], &pod.to_string());
+        }
+    }
+    cluster.must(&["delete", "--wait=false", "-f", "-"], &text);
+}
+
+/// Every field that was sent is there.
+fn assert_is_stored(sent: &Value, stored: &Value, path: &str) {
+    match (sent, stored) {
+        (Value::Object(sent), Value::Object(_)) => {
+            for (key, value) in sent {
+                // Empty values are not stored.
+                if !matches!(value, Value::Null) && *value != json!({}) && *value != json!([]) {
+                    assert_is_stored(value, &stored[key], &format!("{path}/{key}"));
+                }
+            }
+        }
+        (Value::Array(sent), Value::Array(stored)) => {
+            assert_eq!(sent.len(), stored.len(), "{path}");
+            for (index, (sent, stored)) in sent.iter().zip(stored).enumerate() {
+                assert_is_stored(sent, stored, &format!("{path}/{index}"));
+            }
+        }
+        _ => assert!(
+            sent == stored || sent.to_string() == stored.to_string(),
+            "{path}: {sent} was sent, {stored} is stored"
+        ),
+    }
+}
+
+/// What the server adds, a tool that compares with Git would show as drift.
+fn assert_nothing_is_defaulted(sent: &Value, stored: &Value, path: &str) {
+    for (key, value) in stored.as_object().into_iter().flatten() {
+        assert!(!sent[key].is_null(), "{path}: the server filled in {key}: {value}");
+        assert_nothing_is_defaulted(&sent[key], value, &format!("{path}/{key}"));
+    }
+}
+
+fn excluded(turn: &mut Turn) -> Result<(), Failed> {
+    // Nobody answers here: whoever is excluded passes, whoever is not waits.
+    let provisioner = "system:serviceaccount:kube-system:provisioner";
+    let name = "a \"quoted\" \\ & <name>";
+    let values = json!({
+        "webhooks": {
+            "mutating": {"enabled": false},
+            "matchConditions": false,
+            "excluded": {"users": [provisioner, name], "groups": ["breakers"]},
+        },
+    });
+    let folder = tempfile::TempDir::new()?;
+    let file = folder.path().join("values.yaml");
+    fs::write(&file, values.to_string())?;
+    let text = turn.helm.template("guard", "default", &["--values", &file.display().to_string()]);
+    let webhook = documents(&text)
+        .into_iter()
+        .find(|object| object["kind"] == "ValidatingWebhookConfiguration")
+        .expect("a webhook");
+    turn.cluster.must(&["create", "-f", "-"], &webhook.to_string());
+    let class = crate::objects::class("excluded", "nfs.csi.k8s.io", &["fg"]).to_string();
+    let passes = |turn: &Turn, identity: &[&str]| {
+        let mut args = vec!["create", "--dry-run=server", "-f", "-"];
+        args.extend(identity);
+        turn.cluster.kubectl(&args, &class).status.success()
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while passes(turn, &[]) {
+        assert!(std::time::Instant::now() < deadline, "the webhook has no effect");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(passes(turn, &["--user=provisioner"]));
+    assert!(passes(turn, &["--as", name, "--as-group=system:masters"]));
+    assert!(passes(turn, &["--as=somebody", "--as-group=system:masters", "--as-group=breakers"]));
+    assert!(!passes(turn, &["--as=somebody", "--as-group=system:masters"]));
+    Ok(())
+}
+
+fn ca_bundle_stays(turn: &mut Turn) -> Result<(), Failed> {
+    let namespace = "chart-bundle";
+    let install = |turn: &Turn, command: &str| {
+        turn.must_helm(&[
+            command, "guard", "manifests/chart", "--namespace", namespace, "--create-namespace",
+        ]);
+    };
+    install(turn, "install");
+    let bundle = turn.cluster.guard.ca_bundle();
+    let webhook = "validate.nfs-mount-guard.io";
+    let write = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "guard-nfs-mount-guard"},
+        "webhooks": [{"name": webhook, "clientConfig": {"caBundle": bundle}}],
+    });
+    let written = |turn: &Turn| {
+        let stored = turn.object(namespace, "validatingwebhookconfiguration", "guard-nfs-mount-guard");
+        stored["webhooks"][0]["clientConfig"]["caBundle"] == json!(bundle)
+    };
+    turn.cluster
+        .must(&["apply", "--server-side", "--field-manager=nfs-mount-guard", "-f", "-"], &write.to_string());
+    assert!(written(turn));
+    install(turn, "upgrade");
+    assert!(written(turn), "helm upgrade");
+    let text = turn.helm.template("guard", namespace, &[]);
+    for apply in [&["apply", "--server-side", "--force-conflicts", "-f", "-"][..], &["apply", "-f", "-"]] {
+        turn.cluster.must(apply, &text);
+        assert!(written(turn), "{apply:?}");
+    }
+    turn.must_helm(&["uninstall", "guard", "--namespace", namespace]);
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! What a cluster has beside its API server, as far as the guard needs it:
+//! each Deployment's container is started here, its volumes as kubelet lays
+//! them out, at the address of its Service. Guard, API server, objects and
+//! certificates are the real ones.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::cluster::Cluster;
+use crate::component::{self, Missing};
+use crate::guard::Guard;
+
+/// The guards that a cluster's Deployments ask for.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    running: Vec<Node>,
+}
+
+/// One guard, as one Deployment wants it.
+#[derive(Debug)]
+pub struct Node {
+    namespace: String,
+    name: String,
+    template: Value,
+    volumes: TempDir,
+    /// The running program.
+    pub guard: Guard,
+}
+
+/// Whether a Service's port 443 can be listened on.
+pub fn low_ports() -> Result<(), Missing> {
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    if component::is_root() || first.trim().parse::<u16>().is_ok_and(|first| first <= 443) {
+        return Ok(());
+    }
+    Err(Missing { reason: "only root may listen on port 443 here".to_owned(), installable: false })
+}
+
+impl Nodes {
+    /// Starts, updates and ends what has to be, once; a loop of this is what
+    /// the controllers and kubelet do.
+    pub fn sync(&mut self, cluster: &Cluster) {
+        finish_namespaces(cluster);
+        let deployments = items(cluster, &["get", "deployments", "--all-namespaces"]);
+        self.running.retain(|node| deployments.iter().any(|deployment| node.is_of(deployment)));
+        for deployment in &deployments {
+            match self.running.iter_mut().find(|node| node.is_of(deployment)) {
+                Some(node) => node.publish(cluster),
+                None => self.running.extend(Node::start(cluster, deployment)),
+            }
+        }
+    }
+
+    /// The only guard.
+    pub fn only(&self) -> &Node {
+        assert_eq!(self.running.len(), 1, "{:?}", self.running);
+        &self.running[0]
+    }
+}
+
+impl Node {
+    fn is_of(&self, deployment: &Value) -> bool {
+        deployment["metadata"]["namespace"] == self.namespace.as_str()
+            && deployment["metadata"]["name"] == self.name.as_str()
+            && deployment["spec"]["template"] == self.template
+    }
+
+    /// Starts it; `None` while a volume's Secret or `ConfigMap` is not there,
+    /// for which kubelet waits.
+    fn start(cluster: &Cluster, deployment: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let namespace = text(&deployment["metadata"]["namespace"]);
+        let name = text(&deployment["metadata"]["name"]);
+        let template = deployment["spec"]["template"].clone();
+        let volumes = TempDir::new().expect("a folder");
+        publish(cluster, &namespace, &template, volumes.path())?;
+        let container = &template["spec"]["containers"][0];
+        let address = service_address(cluster, &namespace, &template)?;
+        let args: Vec<OsString> = container["args"]
+            .as_array()
+            .expect("arguments")
+            .iter()
+            .map(|arg| substitute(&text(arg), &address, container, volumes.path()).into())
+            .collect();
+        // What kubelet mounts for the service account.
+        let is_mounted = template["spec"]["automountServiceAccountToken"] == true;
+        let kubeconfig = is_mounted.then(|| cluster.guard_kubeconfig(cluster.api, &namespace));
+        let environment: Vec<_> = kubeconfig.iter().map(|path| ("KUBECONFIG", path.as_path())).collect();
+        let folder = TempDir::new().expect("a folder");
+        let guard = Guard::start_with_args(folder, volumes.path().to_owned(), &args, &environment);
+        let replicas = deployment["spec"]["replicas"].clone();
+        let status = json!({"status": {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
+        }});
+        cluster.must(
+            &[
+                "-n",
+                &namespace,
+                "patch",
+                "deployment",
+                &name,
+                "--subresource=status",
+                "--type=merge",
+                "-p",
+                &status.to_string(),
+            ],
+            "",
+        );
+        Some(Self { namespace, name, template, volumes, guard })
+    }
+
+    fn publish(&self, cluster: &Cluster) {
+        let _ = publish(cluster, &self.namespace, &self.template, self.volumes.path());
+    }
+}
+
+/// Where the API server calls the Service of these Pods.
+fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Option<String> {
+    let labels = &template["metadata"]["labels"];
+    let services = items(cluster, &["-n", namespace, "get", "services"]);
+    let service = services.iter().find(|service| {
+        let selector = service["spec"]["selector"].as_object();
+        selector.is_some_and(|selector| selector.iter().all(|(key, value)| labels[key] == *value))
+    })?;
+    let ports = service["spec"]["ports"].as_array()?;
+    let port = ports.iter().find(|port| port["targetPort"] == "webhook")?;
+    Some(format!("{}:{}", service["spec"]["clusterIP"].as_str()?, port["port"]))
+}
+
+/// An argument as it has to be without a network and a file system of the
+/// Pod's own.
+fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -> String {
+    if arg.starts_with("--listen=") {
+        return format!("--listen={address}");
+    }
+    if arg.starts_with("--status-listen=") {
+        return "--status-listen=127.0.0.1:0".to_owned();
+    }
+    let Some((flag, value)) = arg.split_once('=') else { return arg.to_owned() };
+    for mount in container["volumeMounts"].as_array().into_iter().flatten() {
+        let (path, volume) = (mount["mountPath"].as_str(), mount["name"].as_str());
+        let (Some(path), Some(volume)) = (path, volume) else { continue };
+        if let Some(rest) = value.strip_prefix(path).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return format!("{flag}={}{rest}", volumes.join(volume).display());
+        }
+    }
+    arg.to_owned()
+}
+
+/// Lays the volumes out as kubelet does: a folder that the link `..data`
+/// names, swapped when the object changes, with links to its files beside it.
+fn publish(cluster: &Cluster, namespace: &str, template: &Value, folder: &Path) -> Option<()> {
+    for volume in template["spec"]["volumes"].as_array().into_iter().flatten() {
+        let (kind, name) = match (&volume["secret"]["secretName"], &volume["configMap"]["name"]) {
+            (Value::String(name), _) => ("secret", name),
+            (_, Value::String(name)) => ("configmap", name),
+            _ => panic!("no such volume is known: {volume}"),
+        };
+        let output = cluster.kubectl(&["-n", namespace, "get", kind, name, "-o", "json"], "");
+        let object: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let version = object["metadata"]["resourceVersion"].as_str()?;
+        let mount = folder.join(volume["name"].as_str()?);
+        let data = mount.join(format!("..{version}"));
+        if data.exists() {
+            continue;
+        }
+        fs::create_dir_all(&data).expect("a folder");
+        for (key, value) in object["data"].as_object().into_iter().flatten() {
+            let value = value.as_str()?;
+            let bytes = match kind {
+                "secret" => base64::engine::general_purpose::STANDARD.decode(value).expect("base64"),
+                _ => value.as_bytes().to_vec(),
+            };
+            fs::write(data.join(key), bytes).expect("written");
+            if !mount.join(key).is_symlink() {
+                symlink(format!("..data/{key}"), mount.join(key)).expect("a link");
+            }
+        }
+        symlink(format!("..{version}"), mount.join("..data_tmp")).expect("a link");
+        fs::rename(mount.join("..data_tmp"), mount.join("..data")).expect("a swap");
+    }
+    Some(())
+}
+
+/// Empties and ends the namespaces that are to be deleted.
+pub fn finish_namespaces(cluster: &Cluster) {
+    for mut namespace in items(cluster, &["get", "namespaces"]) {
+        if namespace["status"]["phase"] != "Terminating" {
+            continue;
+        }
+        let name = crate::objects::name(&namespace).to_owned();
+        let kinds = "deployments,services,configmaps,secrets,serviceaccounts,poddisruptionbudgets,leases,roles,rolebindings,networkpolicies";
+        cluster.kubectl(&["-n", &name, "delete", kinds, "--all", "--wait=false"], "");
+        namespace["spec"]["finalizers"] = json!([]);
+        let path = format!("/api/v1/namespaces/{name}/finalize");
+        cluster.kubectl(&["replace", "--raw", &path, "-f", "-"], &namespace.to_string());
+    }
+}
+
+fn items(cluster: &Cluster, args: &[&str]) -> Vec<Value> {
+    let mut all = args.to_vec();
+    all.extend(["-o", "json"]);
+    let list: Value = serde_json::from_str(&cluster.must(&all, "")).expect("JSON");
+    list["items"].as_array().cloned().unwrap_or_default()
+}

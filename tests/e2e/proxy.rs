@@ -1,0 +1,63 @@
+//! A way to a server that can be closed and opened again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// Passes bytes on while it is open; cuts every connection when it closes.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    open: Arc<watch::Sender<bool>>,
+    runtime: Option<Runtime>,
+}
+
+impl Proxy {
+    /// Starts an open one.
+    pub fn start(target: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let open = Arc::new(watch::Sender::new(true));
+        let state = Arc::clone(&open);
+        runtime.spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut state = state.subscribe();
+                if !*state.borrow_and_update() {
+                    continue;
+                }
+                tokio::spawn(async move {
+                    let Ok(mut server) = TcpStream::connect(target).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                        _ = state.wait_for(|open| !open) => {}
+                    }
+                });
+            }
+        });
+        Self { address, open, runtime: Some(runtime) }
+    }
+
+    /// Opens or closes it.
+    pub fn set_open(&self, open: bool) {
+        self.open.send_replace(open);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A runtime may not be dropped where another one runs.
+            thread::spawn(move || runtime.shutdown_background());
+        }
+    }
+}
