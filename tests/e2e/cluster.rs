@@ -172,6 +172,11 @@ impl Cluster {
         self.folder.path().join("kubeconfig")
     }
 
+    /// The port of the API server on 127.0.0.1, and who signed its certificate.
+    pub fn api_server(&self) -> (u16, PathBuf) {
+        (self.api.port(), self.folder.path().join("apiserver/apiserver.crt"))
+    }
+
     /// Its kubectl.
     pub fn kubectl_program(&self) -> &Path {
         &self.plane.kubectl

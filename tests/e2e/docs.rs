@@ -44,9 +44,9 @@ pub fn trials() -> Vec<Trial> {
 fn pages() -> Vec<String> {
     let mut pages: Vec<String> = fs::read_dir(Path::new(ROOT).join("docs"))
         .expect("docs")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .filter(|name| name.ends_with(".md"))
-        .map(|name| format!("docs/{name}"))
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .filter_map(|path| Some(format!("docs/{}", path.file_name()?.to_string_lossy())))
         .collect();
     pages.push("README.md".to_owned());
     pages.sort();
@@ -157,7 +157,7 @@ fn run_block(turn: &Turn, nodes: &mut Nodes, folder: &Path, page: &str, block: &
         }
         // What the commands ask for comes about while they wait.
         nodes.sync(&turn.cluster);
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(200));
     };
     nodes.sync(&turn.cluster);
     let said = String::from_utf8_lossy(&fs::read(&said).expect("the output")).into_owned();

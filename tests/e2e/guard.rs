@@ -185,8 +185,19 @@ impl Guard {
         args: &[OsString],
         environment: &[(&str, &Path)],
     ) -> Self {
+        Self::start_program(&program(), folder, certs, args, environment)
+    }
+
+    /// As [`Self::start_with_args`], for the program somewhere else.
+    pub fn start_program(
+        program: &Path,
+        folder: TempDir,
+        certs: PathBuf,
+        args: &[OsString],
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let log = folder.path().join("log");
-        let process = Process::start_with(&program(), args, environment, &log);
+        let process = Process::start_with(program, args, environment, &log);
         Self::listening(folder, certs, log, process, Arc::default())
     }
 

@@ -172,7 +172,7 @@ pub fn trials() -> Vec<Trial> {
             let output = plane.kubectl(&["create", "-f", "-"], &object.to_string());
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(!output.status.success() && said.contains("failed calling webhook"), "{said}");
-            // The one-line way out that manifests/webhooks.yaml names.
+            // The one-line way out that manifests/install.yaml names.
             plane.must(
                 &["delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "nfs-mount-guard"],
                 "",

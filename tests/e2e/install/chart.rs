@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::CommandFactory as _;
 use libtest_mimic::{Failed, Trial};
@@ -22,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         helm("helm_finds_nothing_to_say_about_the_chart", lints),
         helm("values_that_mean_nothing_are_refused", refuses),
         helm("the_programs_arguments_are_flags_of_the_program", arguments_are_flags),
+        helm("the_program_is_told_the_names_of_its_objects", names),
         helm("the_notes_say_how_to_try_it", notes),
         helm("an_older_kubernetes_is_refused", older_kubernetes),
         trial("the_excluded_are_not_judged", excluded),
@@ -106,6 +108,24 @@ fn arguments_are_flags(helm: Helm) -> Result<(), Failed> {
         if let Err(error) = Cli::command().try_get_matches_from(&line) {
             panic!("{}: {line:?}: {error}", file.display());
         }
+    }
+    Ok(())
+}
+
+fn names(helm: Helm) -> Result<(), Failed> {
+    let text = helm.template("r", "n", &["--set", "fullnameOverride=guard,certificates.secretName=kept"]);
+    let objects = documents(&text);
+    let args = arguments(&objects);
+    for (flag, name) in
+        [("--service=", "guard"), ("--certificate-secret=", "kept"), ("--webhook-configuration=", "guard")]
+    {
+        assert!(args.contains(&format!("{flag}{name}")), "{flag}{name}: {args:?}");
+    }
+    for kind in ["Service", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"] {
+        assert!(
+            objects.iter().any(|object| object["kind"] == kind && object["metadata"]["name"] == "guard"),
+            "{kind}"
+        );
     }
     Ok(())
 }
@@ -202,10 +222,7 @@ fn assert_is_stored(sent: &Value, stored: &Value, path: &str) {
                 assert_is_stored(sent, stored, &format!("{path}/{index}"));
             }
         }
-        _ => assert!(
-            sent == stored || sent.to_string() == stored.to_string(),
-            "{path}: {sent} was sent, {stored} is stored"
-        ),
+        _ => assert_eq!(sent, stored, "{path}: this was sent, that is stored"),
     }
 }
 
@@ -280,11 +297,31 @@ fn ca_bundle_stays(turn: &mut Turn) -> Result<(), Failed> {
     assert!(written(turn));
     install(turn, "upgrade");
     assert!(written(turn), "helm upgrade");
+    // Who takes it over on purpose has to say so, as docs/certificates.md does.
+    let folder = tempfile::TempDir::new()?;
+    let made = Command::new(component::program())
+        .args(["certs", "generate", "--dns", "localhost", "--dir"])
+        .arg(folder.path())
+        .output()?;
+    assert!(made.status.success(), "{made:?}");
+    let own = format!("certificates.caBundle={}", folder.path().join("ca.crt").display());
+    let take_over = |turn: &Turn, flags: &[&str]| {
+        let mut args = vec!["upgrade", "guard", "manifests/chart", "--namespace", namespace];
+        args.extend(["--set", "certificates.mode=existing-secret", "--set-file", &own]);
+        args.extend(flags);
+        turn.helm(&args)
+    };
+    let output = take_over(turn, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("caBundle"), "{said}");
+    assert!(written(turn));
     let text = turn.helm.template("guard", namespace, &[]);
     for apply in [&["apply", "--server-side", "--force-conflicts", "-f", "-"][..], &["apply", "-f", "-"]] {
         turn.cluster.must(apply, &text);
         assert!(written(turn), "{apply:?}");
     }
+    let output = take_over(turn, &["--force-conflicts"]);
+    assert!(output.status.success(), "{output:?}");
     turn.must_helm(&["uninstall", "guard", "--namespace", namespace]);
     Ok(())
 }

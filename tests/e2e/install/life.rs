@@ -15,20 +15,25 @@ use super::{Nodes, ROOT, Turn, node};
 use crate::component::{self, Missing, program};
 use crate::objects::{class, options};
 
-const NAME: &str = "nfs-mount-guard";
+const RELEASE: &str = "nfs-mount-guard";
 
 /// Tests of the life of an installation, one a source of certificates.
 pub fn trials() -> Vec<Trial> {
+    let trial = |name: &str, namespace: &'static str, certificates: Certificates| {
+        component::trial(format!("install::{name}"), turn_with_low_ports, move |mut turn: Turn| {
+            Life::new(&mut turn, namespace, certificates).run()
+        })
+    };
     vec![
-        component::trial(
-            "install::from_install_to_uninstall_with_a_secret_of_ones_own",
-            turn_with_low_ports,
-            |mut turn: Turn| Life::new(&mut turn, "life-secret", Certificates::ExistingSecret).run(),
+        trial(
+            "from_install_to_uninstall_with_a_secret_of_ones_own",
+            "life-secret",
+            Certificates::ExistingSecret,
         ),
-        component::trial(
-            "install::from_install_to_uninstall_with_the_built_in_authority",
-            turn_with_low_ports,
-            |mut turn: Turn| Life::new(&mut turn, "life-built-in", Certificates::BuiltIn).run(),
+        trial(
+            "from_install_to_uninstall_with_certificates_of_the_guards",
+            "life-built-in",
+            Certificates::BuiltIn,
         ),
     ]
 }
@@ -42,15 +47,17 @@ pub fn turn_with_low_ports() -> Result<Turn, Missing> {
 /// Where the certificate comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Certificates {
+    /// The guard itself, with the rights that the chart gives it.
+    BuiltIn,
     /// `certs generate`, a Secret, and the authority among the values.
     ExistingSecret,
-    /// The guard's own authority.
-    BuiltIn,
 }
 
 struct Life<'t> {
     turn: &'t mut Turn,
     namespace: &'static str,
+    /// Of Deployment, Service and webhook configurations.
+    name: &'static str,
     certificates: Certificates,
     certs: TempDir,
     nodes: Nodes,
@@ -59,7 +66,11 @@ struct Life<'t> {
 impl<'t> Life<'t> {
     fn new(turn: &'t mut Turn, namespace: &'static str, certificates: Certificates) -> Self {
         let certs = TempDir::new().expect("a folder");
-        Self { turn, namespace, certificates, certs, nodes: Nodes::default() }
+        let name = match certificates {
+            Certificates::BuiltIn => "storage-guard",
+            Certificates::ExistingSecret => RELEASE,
+        };
+        Self { turn, namespace, name, certificates, certs, nodes: Nodes::default() }
     }
 
     fn run(&mut self) -> Result<(), Failed> {
@@ -71,18 +82,19 @@ impl<'t> Life<'t> {
         self.nodes.sync(&self.turn.cluster);
         self.turn
             .cluster
-            .must(&["-n", self.namespace, "rollout", "status", "--timeout=5s", "deployment", NAME], "");
+            .must(&["-n", self.namespace, "rollout", "status", "--timeout=5s", "deployment", self.name], "");
         self.both_webhooks_repair();
         self.validating_alone_refuses();
         self.a_change_of_policy_is_taken();
-        if self.certificates == Certificates::ExistingSecret {
-            self.a_renewed_certificate_is_taken();
+        match self.certificates {
+            Certificates::BuiltIn => self.a_new_authority_is_taken(),
+            Certificates::ExistingSecret => self.a_renewed_certificate_is_taken(),
         }
         self.nothing_is_left()
     }
 
     fn make_certificates(&self) {
-        let dns = format!("{NAME}.{}.svc", self.namespace);
+        let dns = format!("{}.{}.svc", self.name, self.namespace);
         let made = Command::new(program())
             .args(["certs", "generate", "--dns", &dns, "--dir"])
             .arg(self.certs.path())
@@ -115,12 +127,18 @@ impl<'t> Life<'t> {
     /// `helm install` or `helm upgrade` of the chart.
     fn helm(&self, command: &str, set: &[&str]) {
         let bundle = format!("certificates.caBundle={}", self.certs.path().join("ca.crt").display());
-        let mut args = vec![command, NAME, "manifests/chart", "--namespace", self.namespace];
+        let mut args = vec![command, RELEASE, "manifests/chart", "--namespace", self.namespace];
         match self.certificates {
+            // Names unlike the program's own, so that those it is told are what it uses.
+            Certificates::BuiltIn => args.extend([
+                "--set",
+                "server.extraArgs={--rotation-wait=4s}",
+                "--set",
+                "fullnameOverride=storage-guard,serviceAccount.name=nfs-mount-guard",
+            ]),
             Certificates::ExistingSecret => {
                 args.extend(["--set", "certificates.mode=existing-secret", "--set-file", &bundle]);
             }
-            Certificates::BuiltIn => args.extend(["--set", "certificates.mode=built-in"]),
         }
         for set in set {
             args.extend(["--set", set]);
@@ -191,9 +209,42 @@ impl<'t> Life<'t> {
         self.turn.cluster.must(&["create", "--dry-run=server", "-f", "-"], &good.to_string());
     }
 
+    fn a_new_authority_is_taken(&self) {
+        let bundle = || {
+            let stored = self.turn.object(self.namespace, "validatingwebhookconfiguration", self.name);
+            stored["webhooks"][0]["clientConfig"]["caBundle"].as_str().expect("a caBundle").to_owned()
+        };
+        let before = bundle();
+        self.turn.cluster.must(
+            &[
+                "-n",
+                self.namespace,
+                "annotate",
+                "secret",
+                "storage-guard-tls",
+                "nfs-mount-guard.io/rotate=now",
+            ],
+            "",
+        );
+        // Old and new stand side by side for a while, and every call is answered.
+        let good = class("life-good", "nfs.csi.k8s.io", &["nfsvers=4.1", "fg", "timeo=600", "retrans=2"]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut has_both = false;
+        loop {
+            self.turn.cluster.must(&["create", "--dry-run=server", "-f", "-"], &good.to_string());
+            let now = bundle();
+            has_both |= now.len() > before.len();
+            if has_both && now.len() <= before.len() + 8 && now != before {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{:#?}", self.nodes.only().guard.log());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     fn nothing_is_left(&mut self) -> Result<(), Failed> {
         let cluster = &self.turn.cluster;
-        self.turn.must_helm(&["uninstall", NAME, "--namespace", self.namespace]);
+        self.turn.must_helm(&["uninstall", RELEASE, "--namespace", self.namespace]);
         let left = cluster.must(
             &["get", "validatingwebhookconfigurations,mutatingwebhookconfigurations", "-o", "name"],
             "",

@@ -159,10 +159,10 @@ fn metrics(text: &str) -> BTreeMap<String, Metric> {
     let mut found = BTreeMap::<String, Metric>::new();
     for line in text.lines() {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
-            found.entry(name.to_owned()).or_default().help = help.trim_end_matches('.').to_owned();
+            help.trim_end_matches('.').clone_into(&mut found.entry(name.to_owned()).or_default().help);
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
         {
-            found.entry(name.to_owned()).or_default().kind = kind.to_owned();
+            kind.clone_into(&mut found.entry(name.to_owned()).or_default().kind);
         } else if !line.starts_with('#') {
             let (series, rest) = line.split_once(['{', ' ']).expect("a sample");
             let (_, metric) = found

@@ -7,11 +7,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::client::{block_on, status};
 use crate::cluster::Cluster;
 use crate::component::{self, Missing};
 use crate::guard::Guard;
@@ -94,8 +96,10 @@ impl Node {
         let environment: Vec<_> = kubeconfig.iter().map(|path| ("KUBECONFIG", path.as_path())).collect();
         let folder = TempDir::new().expect("a folder");
         let guard = Guard::start_with_args(folder, volumes.path().to_owned(), &args, &environment);
+        await_readiness(&guard);
+        await_calls(cluster);
         let replicas = deployment["spec"]["replicas"].clone();
-        let status = json!({"status": {
+        let state = json!({"status": {
             "observedGeneration": deployment["metadata"]["generation"],
             "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
         }});
@@ -109,7 +113,7 @@ impl Node {
                 "--subresource=status",
                 "--type=merge",
                 "-p",
-                &status.to_string(),
+                &state.to_string(),
             ],
             "",
         );
@@ -121,8 +125,40 @@ impl Node {
     }
 }
 
+/// Waits as kubelet does before it sends anyone there.
+pub fn await_readiness(guard: &Guard) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let reply = block_on(status(guard.status, "/readyz"));
+        if reply.is_ok_and(|reply| reply.status == 200) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it does not become ready: {:#?}", guard.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until the API server has noticed its configurations, where there are
+/// any: within about a second, which no image was pulled in.
+fn await_calls(cluster: &Cluster) {
+    let has = |kind: &str| !items(cluster, &["get", kind]).is_empty();
+    if !has("validatingwebhookconfigurations") {
+        return;
+    }
+    let is_repaired = has("mutatingwebhookconfigurations");
+    let probe = crate::objects::class("probe", "nfs.csi.k8s.io", &["bg"]).to_string();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        let output = cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &probe);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if said.contains("NMG001") && (output.status.success() || !is_repaired) {
+            return;
+        }
+    }
+}
+
 /// Where the API server calls the Service of these Pods.
-fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Option<String> {
+pub fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Option<String> {
     let labels = &template["metadata"]["labels"];
     let services = items(cluster, &["-n", namespace, "get", "services"]);
     let service = services.iter().find(|service| {
@@ -134,9 +170,9 @@ fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Opti
     Some(format!("{}:{}", service["spec"]["clusterIP"].as_str()?, port["port"]))
 }
 
-/// An argument as it has to be without a network and a file system of the
-/// Pod's own.
-fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -> String {
+/// An argument as it has to be without a network of the Pod's own, and, where
+/// `volumes` is not the root of its file system, without that.
+pub fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -> String {
     if arg.starts_with("--listen=") {
         return format!("--listen={address}");
     }
@@ -156,7 +192,7 @@ fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -> St
 
 /// Lays the volumes out as kubelet does: a folder that the link `..data`
 /// names, swapped when the object changes, with links to its files beside it.
-fn publish(cluster: &Cluster, namespace: &str, template: &Value, folder: &Path) -> Option<()> {
+pub fn publish(cluster: &Cluster, namespace: &str, template: &Value, folder: &Path) -> Option<()> {
     for volume in template["spec"]["volumes"].as_array().into_iter().flatten() {
         let (kind, name) = match (&volume["secret"]["secretName"], &volume["configMap"]["name"]) {
             (Value::String(name), _) => ("secret", name),

@@ -1,6 +1,7 @@
 //! Every value of the chart is described, in one place: values.yaml. The table
 //! in docs/install.md is made from it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -47,7 +48,10 @@ fn descriptions() -> Result<Vec<Described>, String> {
         let content = line.trim_start();
         let indent = line.len() - content.len();
         if let Some(text) = content.strip_prefix("# ") {
-            comment = format!("{comment} {text}").trim().to_owned();
+            if !comment.is_empty() {
+                comment.push(' ');
+            }
+            comment.push_str(text.trim());
             continue;
         }
         let Some((key, _)) = content.split_once(':').filter(|(key, _)| !key.is_empty()) else {
@@ -84,7 +88,7 @@ fn described() -> Result<(), Failed> {
     let mut table = "| value | default | what it does |\n|---|---|---|\n".to_owned();
     for Described { path, default, text } in descriptions()? {
         let text = text.replace('|', "\\|");
-        table.push_str(&format!("| `{path}` | `{default}` | {text} |\n"));
+        writeln!(table, "| `{path}` | `{default}` | {text} |")?;
     }
     compare_part("docs/install.md", "values", &table);
     Ok(())

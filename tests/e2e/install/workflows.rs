@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
 
-use super::ROOT;
+use super::{Helm, ROOT};
 use crate::component;
 
 /// Tests of what is in `.github`.
@@ -17,6 +18,11 @@ pub fn trials() -> Vec<Trial> {
             workflows_are_clean,
         ),
         Trial::test("install::the_workflows_call_what_is_there", workflows_call_what_is_there),
+        component::trial(
+            "install::a_release_packs_a_chart_that_names_its_image",
+            Helm::find,
+            release_packs_the_chart,
+        ),
     ]
 }
 
@@ -47,5 +53,41 @@ fn workflows_call_what_is_there() -> Result<(), Failed> {
         }
     }
     assert!(called > 6, "{called}");
+    Ok(())
+}
+
+/// Runs the release's own edits of the manifests, on a copy.
+fn release_packs_the_chart(helm: Helm) -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let copied =
+        Command::new("cp").arg("-r").arg(Path::new(ROOT).join("manifests")).arg(folder.path()).status()?;
+    assert!(copied.success());
+    let version = env!("CARGO_PKG_VERSION");
+    let image = format!("registry.example.com/storage/nfs-mount-guard:{version}");
+    let workflow = std::fs::read_to_string(Path::new(ROOT).join(".github/workflows/release.yml"))?;
+    let edits: Vec<&str> =
+        workflow.lines().map(str::trim).filter(|line| line.starts_with("sed -i ")).collect();
+    assert_eq!(edits.len(), 2, "{edits:?}");
+    for edit in edits {
+        let edited = Command::new("bash")
+            .args(["-euc", edit])
+            .current_dir(folder.path())
+            .env("VERSION", format!("v{version}"))
+            .env("REPOSITORY", "registry.example.com/storage")
+            .env("image", "registry.example.com/storage/nfs-mount-guard")
+            .status()?;
+        assert!(edited.success(), "{edit}");
+    }
+    let chart = folder.path().join("manifests/chart").display().to_string();
+    let packed = folder.path().display().to_string();
+    let output = helm.run(&["package", &chart, "--destination", &packed]);
+    assert!(output.status.success(), "{output:?}");
+    let packed = format!("{packed}/nfs-mount-guard-{version}.tgz");
+    let output = helm.run(&["template", "r", &packed]);
+    assert!(output.status.success(), "{output:?}");
+    let plain = std::fs::read_to_string(folder.path().join("manifests/install.yaml"))?;
+    for text in [String::from_utf8_lossy(&output.stdout).into_owned(), plain] {
+        assert!(text.contains(&format!("image: \"{image}\"")), "{text}");
+    }
     Ok(())
 }
