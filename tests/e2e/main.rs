@@ -32,6 +32,7 @@ mod faults;
 mod guard;
 mod install;
 #[path = "../reliability/load.rs"]
+#[allow(dead_code, reason = "tests/soak reads all of it")]
 mod load;
 mod mount_nfs;
 mod objects;
@@ -41,6 +42,7 @@ mod program;
 mod proxy;
 mod readers;
 #[path = "../reliability/rows.rs"]
+#[allow(dead_code, reason = "tests/soak reads all of it")]
 mod rows;
 
 use libtest_mimic::{Arguments, Trial};
