@@ -10,11 +10,15 @@ use crate::finding::{Action, Code, Finding, Grade};
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
 use crate::rules::{self, Rule};
-use crate::subject::Subject;
+use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
+use crate::subject::{LONGEST_OPTIONS, Subject};
 
 /// The rule that is judged even where nobody can tell whether it is NFS.
 const BACKGROUND_MOUNT: Code = Code(1);
+
+/// The rule under which options are refused that are too long.
+const MALFORMED_ELEMENT: Code = Code(9);
 
 /// The rules that speak of something missing.
 const MISSING: [Code; 3] = [Code(2), Code(3), Code(4)];
@@ -70,6 +74,9 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     if subject.nfs == Nfs::No {
         return Evaluation::default();
     }
+    if let Some(carrier) = subject.overlong {
+        return overlong(subject, carrier);
+    }
     let mut found = Vec::new();
     let mut evaluation = Evaluation::default();
     let speaks_of_nfs = subject.nfs == Nfs::Yes || subject.has_nfs_only_option();
@@ -95,6 +102,25 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     }
     evaluation.findings.sort_by_key(order);
     evaluation
+}
+
+/// Options that are too long to be judged are refused whatever the policy says:
+/// anything may stand among them.
+fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
+    let bytes = subject.carriers.get(carrier).map_or(0, Carrier::length);
+    let message = format!(
+        "{bytes} bytes of options stand here, a mount takes 4096, and of more than {LONGEST_OPTIONS} none is judged"
+    );
+    let finding = Finding {
+        code: MALFORMED_ELEMENT,
+        grade: Grade::CannotMount,
+        carrier,
+        site: None,
+        keyword: String::new(),
+        message,
+        fix: None,
+    };
+    Evaluation { findings: vec![Judged { finding, action: Action::Deny }], ..Evaluation::default() }
 }
 
 /// Findings stand in the order of the object; what is missing comes behind

@@ -2,9 +2,13 @@
 //! it, and an orderly stop.
 
 pub mod body;
+pub mod callers;
 pub mod clients;
+pub mod clock;
 pub mod connection;
 pub mod limits;
+pub mod places;
+mod plain;
 mod reload;
 pub mod routes;
 pub mod status;
@@ -16,24 +20,24 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustix::io::Errno;
 use rustls::ServerConfig;
 use time::OffsetDateTime;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::policy::Policy;
 use crate::telemetry::metrics::Reload;
+use callers::{Caller, Callers};
 use clients::Clients;
+use connection::{End, Protocol};
 use limits::Limits;
 use routes::Shared;
 use tls::{Certificate, CertificateStore};
@@ -108,6 +112,8 @@ pub struct Server {
     listener: TcpListener,
     status_listener: TcpListener,
     store: Arc<CertificateStore>,
+    /// The folder's state before the certificate was loaded.
+    certificate_files: tls::FileState,
     tls: Arc<ArcSwap<ServerConfig>>,
     shared: Arc<Shared>,
 }
@@ -129,12 +135,17 @@ impl Server {
     /// When the certificate cannot be used or a port cannot be opened.
     pub async fn bind(options: Options) -> Result<Self, Error> {
         let now = OffsetDateTime::now_utc();
+        let mut certificate_files = Vec::new();
         let certificate = match &options.certificate {
-            CertificateSource::Folder(folder) => Some(Certificate::load(folder, now)?),
+            CertificateSource::Folder(folder) => {
+                certificate_files = tls::file_state(folder);
+                Some(Certificate::load(folder, now)?)
+            }
             CertificateSource::SelfSigned => Some(Certificate::self_signed(now)?),
             CertificateSource::Managed => None,
         };
-        let shared = Arc::new(Shared::new(Arc::clone(&options.policy), options.limits));
+        let limits = options.limits.within_open_files();
+        let shared = Arc::new(Shared::new(Arc::clone(&options.policy), limits));
         let store = match certificate {
             Some(certificate) => {
                 let not_after = certificate.not_after().unix_timestamp();
@@ -146,11 +157,12 @@ impl Server {
         let store = Arc::new(store);
         let clients = options.clients.as_ref().map(Clients::verifier).transpose()?;
         let tls = tls::server_config(Arc::clone(&store), clients)?;
-        let listener = listen(options.listen, "--listen").await?;
-        let status_listener = listen(options.status_listen, "--status-listen").await?;
+        let listener = listen(options.listen, "--listen")?;
+        let status_listener = listen(options.status_listen, "--status-listen")?;
         Ok(Self {
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             store,
+            certificate_files,
             options,
             listener,
             status_listener,
@@ -193,9 +205,10 @@ impl Server {
             certificates: Arc::clone(&self.store),
             log_dropped: self.options.log_dropped.clone(),
         };
-        let status_task = tokio::spawn(serve_status(self.status_listener, status::router(status)));
+        let status_task = tokio::spawn(status::serve(self.status_listener, status));
         let reload_task = tokio::spawn(reload::certificate(
             self.options.certificate.clone(),
+            self.certificate_files,
             Arc::clone(&self.store),
             Arc::clone(&self.shared),
         ));
@@ -233,6 +246,7 @@ impl Server {
             let _ = timeout(delay, &mut accept).await;
         }
         drop(self.listener);
+        self.shared.callers.dismiss_the_silent();
         let drained = timeout(self.options.limits.drain, graceful.shutdown()).await;
         if drained.is_err() {
             tracing::warn!("stopped with requests still under way");
@@ -245,12 +259,23 @@ impl Server {
     }
 }
 
-async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, flag, source })
+/// Connections that the system keeps until they are accepted; beyond that a
+/// caller tries again after a second. Linux itself allows 4096.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A port that was just left is still held by its last connections.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|source| Error::Listen { address, flag, source })
 }
 
-/// Accepts connections for ever. At the limit of connections it waits for one
-/// to end; out of file descriptors it waits a moment.
+/// Accepts connections for ever. When there are too many, or no file descriptor
+/// is left, one that can be missed is closed.
 async fn accept_loop(
     listener: &TcpListener,
     tls: &ArcSwap<ServerConfig>,
@@ -259,20 +284,9 @@ async fn accept_loop(
     graceful: &GracefulShutdown,
 ) {
     let router = routes::router(Arc::clone(shared));
-    let places = Arc::new(Semaphore::new(shared.limits.connections));
     let complaints = Arc::new(Complaints::default());
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                complaints.complain("accept", &error.to_string());
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
+        let (stream, caller) = accept(listener, &shared.callers).await;
         let connection = Connection {
             acceptor: TlsAcceptor::from(tls.load_full()),
             clients: clients.clone(),
@@ -280,11 +294,35 @@ async fn accept_loop(
             shared: Arc::clone(shared),
             complaints: Arc::clone(&complaints),
         };
+        let Some(caller) = caller else {
+            connection.refuse("crowded", "every connection is busy");
+            continue;
+        };
         let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            connection.serve(stream, watcher).await;
-            drop(place);
-        });
+        tokio::spawn(async move { connection.serve(stream, caller, watcher).await });
+    }
+}
+
+/// Waits for a connection, and has room made for it; `None` where there is no
+/// room.
+async fn accept(listener: &TcpListener, callers: &Arc<Callers>) -> (TcpStream, Option<Caller>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                // Answers are small and somebody waits for them.
+                let _ = stream.set_nodelay(true);
+                return (stream, callers.enter(address.ip()));
+            }
+            Err(error) => {
+                if [Errno::MFILE, Errno::NFILE]
+                    .iter()
+                    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+                {
+                    callers.make_room();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
     }
 }
 
@@ -297,26 +335,44 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, watcher: hyper_util::server::graceful::Watcher) {
-        // Answers are small and somebody waits for them.
-        let _ = stream.set_nodelay(true);
+    async fn serve(self, stream: TcpStream, caller: Caller, watcher: Watcher) {
         let limits = self.shared.limits;
-        let handshake = timeout(limits.handshake, self.acceptor.accept(stream));
-        match handshake.await {
-            Ok(Ok(stream)) => {
-                let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                let is_admitted = self.clients.as_ref().is_none_or(|clients| clients.admits(certificate));
-                let router = if is_admitted {
-                    self.router
-                } else {
-                    self.complaints.complain("client_name", "none of the caller's names is allowed");
-                    routes::forbidden(Arc::clone(&self.shared))
-                };
-                connection::serve(stream, router, limits, watcher).await;
+        let handshake = timeout(limits.handshake, async {
+            if plain::is_http(&stream).await {
+                plain::answer(stream).await;
+                return Err(("plain_http", "plain HTTP on the port that speaks TLS".to_owned()));
             }
-            Ok(Err(error)) => self.refuse(clients::refusal(&error), &error.to_string()),
-            Err(_) => self.refuse("handshake_timeout", "no TLS handshake in time"),
+            self.acceptor.accept(stream).await.map_err(|error| (clients::refusal(&error), error.to_string()))
+        });
+        let handshake = tokio::select! {
+            done = handshake => done,
+            () = caller.asked_to_leave() => return self.made_room(),
+        };
+        let stream = match handshake {
+            Ok(Ok(stream)) => stream,
+            Ok(Err((reason, error))) => return self.refuse(reason, &error),
+            Err(_) => return self.refuse("handshake_timeout", "no TLS handshake in time"),
+        };
+        let session = stream.get_ref().1;
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let is_admitted = self.clients.as_ref().is_none_or(|clients| clients.admits(certificate));
+        let router = if is_admitted {
+            self.router.clone()
+        } else {
+            self.complaints.complain("client_name", "none of the caller's names is allowed");
+            routes::forbidden(Arc::clone(&self.shared))
+        };
+        let is_http2 = session.alpn_protocol() == Some(b"h2");
+        let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
+        match connection::serve(stream, protocol, router, limits, &caller, watcher).await {
+            End::Closed | End::Idle => {}
+            End::HeadTimeout => self.refuse("head_timeout", "no request in time"),
+            End::MadeRoom => self.made_room(),
         }
+    }
+
+    fn made_room(&self) {
+        self.refuse("crowded", "closed, for others to connect");
     }
 
     fn refuse(&self, reason: &'static str, error: &str) {
@@ -331,32 +387,18 @@ impl Connection {
 struct Complaints {
     /// The second since 1970 of the last line.
     last: AtomicI64,
+    /// Those of which no line told since.
+    untold: AtomicU64,
 }
 
 impl Complaints {
     fn complain(&self, reason: &'static str, error: &str) {
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        if self.last.swap(now, Ordering::Relaxed) != now {
-            tracing::warn!(reason, error, "a connection was refused");
+        if self.last.fetch_max(now, Ordering::Relaxed) < now {
+            let untold = self.untold.swap(0, Ordering::Relaxed);
+            tracing::warn!(reason, error, untold, "a connection was refused");
+        } else {
+            self.untold.fetch_add(1, Ordering::Relaxed);
         }
-    }
-}
-
-/// Serves the status port for ever.
-async fn serve_status(listener: TcpListener, router: axum::Router) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(60))
-                .serve_connection(TokioIo::new(stream), service);
-            // Whatever a prober does wrong is no concern of the server's.
-            let _ = connection.await;
-        });
     }
 }

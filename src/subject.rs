@@ -27,6 +27,10 @@ pub struct DriverSetting {
     pub retrans: Option<u32>,
 }
 
+/// Most bytes of options that are judged: four times what mount(2) takes, which
+/// is a page (Linux `copy_mount_options`).
+pub const LONGEST_OPTIONS: usize = 16 * 1024;
+
 /// A StorageClass or PersistentVolume with its options laid out.
 #[derive(Debug, Clone)]
 pub struct Subject<'m> {
@@ -49,6 +53,9 @@ pub struct Subject<'m> {
     /// The places that hold options, `mountOptions` first. `mountOptions` is
     /// there even when the object has none.
     pub carriers: Vec<Carrier<'m>>,
+    /// The carrier with the most text, where all of them together hold more
+    /// than [`LONGEST_OPTIONS`]. Such options are not laid out.
+    pub overlong: Option<usize>,
     /// The options themselves.
     pub options: Options<'m>,
     /// The driver's own list, where the object has no option at all.
@@ -158,6 +165,7 @@ impl<'m> Subject<'m> {
             driver_setting,
             nfs,
             carriers,
+            overlong: None,
             options: Options::default(),
             defaults: &[],
             access: access(kind, spec),
@@ -235,10 +243,24 @@ impl<'m> Subject<'m> {
         if self.nfs == Nfs::No {
             return;
         }
+        self.overlong = overlong(&self.carriers);
+        if self.overlong.is_some() {
+            (self.options, self.defaults) = (Options::default(), &[]);
+            return;
+        }
         let (options, defaults) = effective::lay_out(self.driver, &self.carriers, &self.facts);
         self.options = options;
         self.defaults = defaults;
     }
+}
+
+/// The longest of `carriers` that are too long together.
+fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
+    let lengths: Vec<usize> = carriers.iter().map(Carrier::length).collect();
+    if lengths.iter().sum::<usize>() <= LONGEST_OPTIONS {
+        return None;
+    }
+    lengths.iter().enumerate().max_by_key(|(_, length)| **length).map(|(index, _)| index)
 }
 
 /// Who mounts the object, and what it shows of itself.

@@ -124,6 +124,7 @@ fn advice(judged: &Judged) -> String {
         Some(Edit::Remove { .. }) => "drop it".to_owned(),
         Some(Edit::Append { option, .. }) => format!("add {option:?}"),
         Some(Edit::Split { .. }) => "write one option an element".to_owned(),
+        None if judged.finding.code.0 == 9 && judged.finding.site.is_none() => "write fewer".to_owned(),
         None => judged.rule().map_or_else(String::new, |rule| {
             rule.remedy.split(". ").next().unwrap_or_default().trim_end_matches('.').replace('`', "")
         }),

@@ -88,7 +88,14 @@ fn closest(written: &str) -> Option<&'static str> {
     };
     let mut best: Option<(usize, &'static str)> = None;
     let mut is_unique = true;
+    let (length, letters) = (written.chars().count(), letters_of(written));
     for (keyword, entry) in catalog::entries() {
+        // An edit adds or takes one letter, or changes one for another.
+        let is_far = keyword.len().abs_diff(length) > most
+            || (letters ^ letters_of(keyword)).count_ones() as usize > 2 * most;
+        if is_far {
+            continue;
+        }
         let distance = strsim::osa_distance(written, keyword);
         if distance > most || entry.kernels.is_empty() {
             continue;
@@ -103,4 +110,25 @@ fn closest(written: &str) -> Option<&'static str> {
         }
     }
     best.filter(|_| is_unique).map(|(_, keyword)| keyword)
+}
+
+/// The set of characters that occur, by their last five bits.
+fn letters_of(text: &str) -> u32 {
+    text.chars().fold(0, |letters, character| letters | 1 << (u32::from(character) & 31))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn two_texts_at_a_distance_differ_in_twice_as_many_letters_at_most(one in "[a-zä-ö0-9_.-]{0,9}", other in "[a-z0-9_.-]{0,9}") {
+            let distance = strsim::osa_distance(&one, &other);
+            prop_assert!((letters_of(&one) ^ letters_of(&other)).count_ones() as usize <= 2 * distance);
+            prop_assert!(one.chars().count().abs_diff(other.len()) <= distance);
+        }
+    }
 }

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Limits of the server. Times bound what a caller may keep waiting; numbers
 /// bound memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Requests that may be under way at once; further ones get 503.
     pub in_flight: usize,
-    /// Connections that may be open at once; further ones wait.
+    /// Connections that may be open at once; for a further one, the one that
+    /// can be missed most is closed.
     pub connections: usize,
+    /// The same of the status port.
+    pub status_connections: usize,
     /// Longest body in bytes: 3 MiB a request as the API server takes it, times
     /// 6 for JSON escapes, times 2 objects, and a little.
     pub body: usize,
@@ -31,6 +36,9 @@ pub struct Limits {
     pub idle: Duration,
     /// Longest wait for a body, where the caller does not say less.
     pub request: Duration,
+    /// Longest wait for a large body once it has its share of the budget: those
+    /// behind it wait too.
+    pub large_body: Duration,
     /// Longest time that a body nobody needs is read, counted from the request's
     /// head on.
     pub discard: Duration,
@@ -43,6 +51,7 @@ impl Default for Limits {
         Self {
             in_flight: 1024,
             connections: 4096,
+            status_connections: 64,
             body: 48 * 1024 * 1024,
             bodies: 96 * 1024 * 1024,
             small_body: 64 * 1024,
@@ -51,8 +60,36 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(130),
             request: Duration::from_secs(30),
-            discard: Duration::from_secs(2),
+            large_body: Duration::from_secs(5),
+            discard: Duration::from_secs(10),
             drain: Duration::from_secs(30),
         }
+    }
+}
+
+/// Open files beside the connections: ports, log, policy, watches and the
+/// status port.
+const OTHER_FILES: u64 = 256;
+
+impl Limits {
+    /// As many connections as the system allows files. The soft limit, which a
+    /// container may have from its runtime at 1024, is raised first.
+    #[must_use]
+    pub fn within_open_files(mut self) -> Self {
+        let mut limit = getrlimit(Resource::Nofile);
+        let wanted = self.connections as u64 + OTHER_FILES;
+        if limit.current.is_some_and(|current| current < wanted) {
+            let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+            let asked = Rlimit { current: Some(raised), maximum: limit.maximum };
+            if setrlimit(Resource::Nofile, asked).is_ok() {
+                limit = asked;
+            }
+        }
+        if let Some(files) =
+            limit.current.and_then(|files| usize::try_from(files.saturating_sub(OTHER_FILES)).ok())
+        {
+            self.connections = self.connections.min(files.max(16));
+        }
+        self
     }
 }

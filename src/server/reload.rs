@@ -20,8 +20,10 @@ use crate::telemetry::metrics::Reload;
 
 /// Follows the certificate for ever: a folder that changes, a self-signed one
 /// that grows old.
+/// `last` is the folder's state before the one in use was loaded.
 pub(super) async fn certificate(
     source: CertificateSource,
+    mut last: tls::FileState,
     store: Arc<CertificateStore>,
     shared: Arc<Shared>,
 ) {
@@ -31,7 +33,6 @@ pub(super) async fn certificate(
     };
     let mut watch = FolderWatch::new(&folder);
     let mut last_error = String::new();
-    let mut last = tls::file_state(&folder);
     loop {
         watch.changed().await;
         let state = tls::file_state(&folder);
@@ -42,7 +43,8 @@ pub(super) async fn certificate(
             continue;
         }
         last = state;
-        match load_settled(&folder).await {
+        let Some(loaded) = load_settled(&folder).await else { continue };
+        match loaded {
             Ok(certificate) => {
                 let not_after = certificate.not_after();
                 shared.metrics.certificate(Reload::Loaded, Some(not_after.unix_timestamp()));
@@ -64,14 +66,24 @@ pub(super) async fn certificate(
 
 /// Loads a pair; once more when the first try may have caught one file of the
 /// old pair and one of the new.
-async fn load_settled(folder: &Path) -> Result<Certificate, tls::Error> {
-    match Certificate::load(folder, OffsetDateTime::now_utc()) {
-        Err(tls::Error::Mismatch { .. } | tls::Error::Read { .. }) => {
+async fn load_settled(folder: &Path) -> Option<Result<Certificate, tls::Error>> {
+    let load = || {
+        let folder = folder.to_owned();
+        beside(move || Certificate::load(&folder, OffsetDateTime::now_utc()))
+    };
+    match load().await {
+        Some(Err(tls::Error::Mismatch { .. } | tls::Error::Read { .. })) => {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            Certificate::load(folder, OffsetDateTime::now_utc())
+            load().await
         }
         loaded => loaded,
     }
+}
+
+/// Reads files beside the event loop, for a volume may hang. `None` is a panic,
+/// which has been told.
+async fn beside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(read).await.ok()
 }
 
 /// Follows the authorities of callers for ever: what is good holds from the
@@ -115,7 +127,8 @@ pub(super) async fn policy(file: Option<PathBuf>, shared: Arc<Shared>) {
     let mut last_error = String::new();
     loop {
         watch.changed().await;
-        match load_policy(&file).await {
+        let Some(loaded) = load_policy(&file).await else { continue };
+        match loaded {
             Ok(policy) => {
                 last_error.clear();
                 let fingerprint = policy.fingerprint();
@@ -143,11 +156,15 @@ pub(super) async fn policy(file: Option<PathBuf>, shared: Arc<Shared>) {
 
 /// Loads the policy; once more when the first try may have caught a file that
 /// is still being written.
-async fn load_policy(file: &Path) -> Result<crate::policy::Policy, Error> {
-    match policy_file::load(file) {
-        Err(_) => {
+async fn load_policy(file: &Path) -> Option<Result<crate::policy::Policy, Error>> {
+    let load = || {
+        let file = file.to_owned();
+        beside(move || policy_file::load(&file))
+    };
+    match load().await {
+        Some(Err(_)) => {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            policy_file::load(file)
+            load().await
         }
         loaded => loaded,
     }

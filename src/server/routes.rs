@@ -16,10 +16,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use hyper::body::Body as _;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::body::{Budget, Received, Share, discard, receive};
+use super::body::{Budget, Lack, Received, Share, Times, discard, receive};
+use super::callers::Callers;
 use super::limits::Limits;
+use super::places::Places;
 use crate::admission::{self, Answer, Endpoint, Question, Record};
 use crate::policy::Policy;
 use crate::telemetry::{log, metrics::Metrics};
@@ -35,10 +37,16 @@ pub struct Shared {
     pub limits: Limits,
     /// Whether the server is about to stop.
     pub draining: AtomicBool,
-    in_flight: Semaphore,
+    /// Who is connected to the TLS port.
+    pub callers: Arc<Callers>,
+    places: Places,
     budget: Budget,
     /// Large bodies that may be judged at once, so that small ones find a core.
-    heavy: Semaphore,
+    heavy: Arc<Semaphore>,
+    /// What goes wrong before a body is judged; there is no such thing outside
+    /// tests.
+    #[cfg(test)]
+    pub(super) fault: Option<fn(&[u8])>,
 }
 
 impl Shared {
@@ -52,9 +60,12 @@ impl Shared {
             metrics,
             limits,
             draining: AtomicBool::new(false),
-            in_flight: Semaphore::new(limits.in_flight),
+            callers: Arc::new(Callers::new(limits.connections)),
+            places: Places::new(limits.in_flight),
             budget: Budget::new(limits.bodies),
-            heavy: Semaphore::new(cores.div_ceil(2)),
+            heavy: Arc::new(Semaphore::new(cores.div_ceil(2))),
+            #[cfg(test)]
+            fault: None,
         }
     }
 }
@@ -103,9 +114,8 @@ async fn handle(shared: &Arc<Shared>, endpoint: Option<Endpoint>, request: Reque
         (refused, _) => refused.unwrap_or_else(not_found),
     };
     if !body.is_end_stream() {
-        // An answer that overtakes the body breaks the connection for some
-        // callers, and a broken connection may count as a yes.
-        discard(&mut body, begun + shared.limits.discard).await;
+        // The answer overtakes the body, which goes on being read.
+        tokio::spawn(discard(body, begun + shared.limits.discard));
     }
     if shared.draining.load(Ordering::Relaxed) && head.version < Version::HTTP_2 {
         // The caller opens its next connection to a replica that stays.
@@ -143,27 +153,28 @@ async fn answer(
     body: &mut Body,
     begun: Instant,
 ) -> Response {
-    let Ok(_place) = shared.in_flight.try_acquire() else {
-        shared.metrics.shed();
-        let mut response =
-            plain(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way; try again\n");
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        return response;
+    let Some(place) = shared.places.take().await else {
+        return shed(shared);
     };
     let _in_flight = shared.metrics.enter();
-    let wait = asked_timeout(head.uri.query())
+    let patience = asked_timeout(head.uri.query())
         .map_or(shared.limits.request, |asked| asked.min(shared.limits.request));
+    let times = Times::new(begun, patience);
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let received = receive(body, announced, &shared.budget, &shared.limits, begun + wait).await;
+    let received = receive(body, announced, &shared.budget, &shared.limits, times, &place).await;
     let answer = match received {
         Received::Broken => return plain(StatusCode::BAD_REQUEST, "the body broke off\n"),
-        Received::Beginning(beginning, reason) => {
-            let policy = shared.policy.load_full();
-            ask(shared, &policy, endpoint, &beginning, |question, observe| {
-                admission::review_truncated(question, reason, observe)
-            })
+        Received::Beginning(beginning, lack) => {
+            let answer = judge_beginning(shared, endpoint, &beginning, lack.as_str());
+            match (answer.status, lack) {
+                (200, _) | (_, Lack::TooLong | Lack::NoBudget) => answer,
+                (_, Lack::NoPlace) => return shed(shared),
+                (_, Lack::TooSlow) => {
+                    return plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n");
+                }
+            }
         }
-        Received::Whole(whole, share) => judge(shared, endpoint, whole, share).await,
+        Received::Whole(whole, share) => judge(shared, endpoint, whole, share, times.due).await,
     };
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
     if status != StatusCode::OK {
@@ -174,21 +185,39 @@ async fn answer(
     response
 }
 
+/// Sends a request away, quickly: the caller can turn to another replica.
+fn shed(shared: &Shared) -> Response {
+    shared.metrics.shed();
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way; try again\n");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 /// Judges a body: here, when that is a matter of microseconds, else on a
-/// thread of its own.
-async fn judge(shared: &Arc<Shared>, endpoint: Endpoint, body: Bytes, share: Share) -> Answer {
-    let policy = shared.policy.load_full();
+/// thread of its own, in turn.
+async fn judge(shared: &Arc<Shared>, endpoint: Endpoint, body: Bytes, share: Share, due: Instant) -> Answer {
     if body.len() <= shared.limits.quick_body {
-        return ask(shared, &policy, endpoint, &body, admission::review);
+        return ask(shared, &shared.policy.load(), endpoint, &body, admission::review);
     }
-    let _turn = shared.heavy.acquire().await;
+    let policy = shared.policy.load_full();
+    let Ok(Ok(turn)) = timeout_at(due, Arc::clone(&shared.heavy).acquire_owned()).await else {
+        return judge_beginning(shared, endpoint, &body, Lack::NoBudget.as_str());
+    };
     let on_thread = Arc::clone(shared);
     let judged = tokio::task::spawn_blocking(move || {
         let answer = ask(&on_thread, &policy, endpoint, &body, admission::review);
-        drop((body, share));
+        // The turn ends with the work, also where nobody waits for it any more.
+        drop((body, share, turn));
         answer
     });
     judged.await.unwrap_or_else(|_| admission::without_uid())
+}
+
+/// Answers for a body of which only the beginning is looked at.
+fn judge_beginning(shared: &Shared, endpoint: Endpoint, beginning: &[u8], reason: &str) -> Answer {
+    ask(shared, &shared.policy.load(), endpoint, beginning, |question, observe| {
+        admission::review_truncated(question, reason, observe)
+    })
 }
 
 /// Asks the engine, and tells log and metrics. A panic costs this request
@@ -207,7 +236,13 @@ fn ask(
         shared.metrics.decided(record);
         log::decision(record, &fingerprint, begun.elapsed());
     };
-    let answered = catch_unwind(AssertUnwindSafe(|| review(&question, &mut observe)));
+    let answered = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(test)]
+        if let Some(fault) = shared.fault {
+            fault(body);
+        }
+        review(&question, &mut observe)
+    }));
     answered.unwrap_or_else(|_| {
         admission::review_truncated(&question, "an error in nfs-mount-guard; please report it", &mut observe)
     })

@@ -9,8 +9,12 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
 use tracing_appender::non_blocking::ErrorCounter;
 
+use super::callers::Callers;
+use super::connection::{self, Protocol};
 use super::routes::Shared;
 use super::tls::CertificateStore;
 
@@ -23,6 +27,25 @@ pub struct Status {
     pub certificates: Arc<CertificateStore>,
     /// Log lines that were dropped.
     pub log_dropped: Option<ErrorCounter>,
+}
+
+/// Serves the status port for ever, under the same limits of time as the other
+/// one and a smaller one of connections.
+pub(super) async fn serve(listener: TcpListener, status: Status) {
+    let limits = status.shared.limits;
+    let callers = Arc::new(Callers::new(limits.status_connections));
+    let router = router(status);
+    // Probes are answered until the process ends.
+    let never = GracefulShutdown::new();
+    loop {
+        let (stream, caller) = super::accept(&listener, &callers).await;
+        let Some(caller) = caller else { continue };
+        let (router, watcher) = (router.clone(), never.watcher());
+        tokio::spawn(async move {
+            // Whatever a prober does wrong is no concern of the server's.
+            connection::serve(stream, Protocol::Http1, router, limits, &caller, watcher).await;
+        });
+    }
 }
 
 /// The router of the status port.

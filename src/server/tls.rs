@@ -234,9 +234,12 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+/// One state of a folder's two files.
+pub type FileState = Vec<Option<(PathBuf, u64, std::time::SystemTime)>>;
+
 /// What tells one state of the folder's two files from another: where they
 /// lead to, how long they are and when they were written.
-pub fn file_state(folder: &Path) -> Vec<Option<(PathBuf, u64, std::time::SystemTime)>> {
+pub fn file_state(folder: &Path) -> FileState {
     [CERTIFICATE_FILE, KEY_FILE]
         .into_iter()
         .map(|name| {

@@ -5,11 +5,14 @@
 //! watched and not the file, and it is looked at now and then all the same,
 //! for file systems that send no events.
 
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// How long after an event the folder is looked at: what is written together
 /// is seen together.
@@ -21,7 +24,11 @@ const WITHOUT_EVENT: Duration = Duration::from_secs(20);
 /// Tells when a folder may have changed.
 #[derive(Debug)]
 pub struct FolderWatch {
-    _watcher: Option<RecommendedWatcher>,
+    folder: PathBuf,
+    /// The folder that is watched: another one may take its name.
+    watched: Option<(u64, u64)>,
+    watcher: Option<RecommendedWatcher>,
+    sender: mpsc::Sender<()>,
     events: mpsc::Receiver<()>,
 }
 
@@ -30,6 +37,33 @@ impl FolderWatch {
     /// now and then.
     pub fn new(folder: &Path) -> Self {
         let (sender, events) = mpsc::channel(1);
+        let mut watch = Self { folder: folder.to_owned(), watched: None, watcher: None, sender, events };
+        watch.follow();
+        watch
+    }
+
+    /// Waits until the folder is worth a look.
+    pub async fn changed(&mut self) {
+        // The channel stays open: this holds a sender itself.
+        if timeout(WITHOUT_EVENT, self.events.recv()).await.is_ok() {
+            tokio::time::sleep(SETTLE).await;
+            while self.events.try_recv().is_ok() {}
+        }
+        self.follow();
+    }
+
+    /// Watches what has the folder's name now.
+    fn follow(&mut self) {
+        let identity = fs::metadata(&self.folder).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        if identity == self.watched {
+            return;
+        }
+        self.watched = identity;
+        self.watcher = None;
+        if identity.is_none() {
+            return;
+        }
+        let sender = self.sender.clone();
         let handler = move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access()) {
                 // A full channel means that a look is due already.
@@ -37,26 +71,33 @@ impl FolderWatch {
             }
         };
         let watcher = notify::recommended_watcher(handler).and_then(|mut watcher| {
-            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            watcher.watch(&self.folder, RecursiveMode::NonRecursive)?;
             Ok(watcher)
         });
         if let Err(error) = &watcher {
-            tracing::warn!(folder = %folder.display(), %error, "cannot watch the folder; it is looked at every 20 s");
+            tracing::warn!(folder = %self.folder.display(), %error, "cannot watch the folder; it is looked at every 20 s");
         }
-        Self { _watcher: watcher.ok(), events }
+        self.watcher = watcher.ok();
     }
+}
 
-    /// Waits until the folder is worth a look.
-    pub async fn changed(&mut self) {
-        tokio::select! {
-            event = self.events.recv() => {
-                if event.is_none() {
-                    tokio::time::sleep(WITHOUT_EVENT).await;
-                }
-            }
-            () = tokio::time::sleep(WITHOUT_EVENT) => return,
-        }
-        tokio::time::sleep(SETTLE).await;
-        while self.events.try_recv().is_ok() {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn follows_a_folder_that_is_replaced() {
+        let parent = tempfile::TempDir::new().expect("a folder");
+        let folder = parent.path().join("a");
+        fs::create_dir(&folder).expect("a folder");
+        let mut watch = FolderWatch::new(&folder);
+        let soon = Duration::from_secs(10);
+        fs::write(folder.join("b"), "1").expect("written");
+        timeout(soon, watch.changed()).await.expect("a new file is seen");
+        fs::rename(&folder, parent.path().join("old")).expect("renamed");
+        fs::create_dir(&folder).expect("a folder");
+        timeout(soon, watch.changed()).await.expect("the replacement is seen");
+        fs::write(folder.join("b"), "2").expect("written");
+        timeout(soon, watch.changed()).await.expect("a file of the new folder is seen");
     }
 }

@@ -57,6 +57,11 @@ impl<'m> Carrier<'m> {
         }
     }
 
+    /// Bytes of its text, joined.
+    pub fn length(&self) -> usize {
+        self.elements.iter().map(|element| element.len() + 1).sum()
+    }
+
     /// Whether not a single option stands here.
     pub fn is_empty(&self) -> bool {
         self.elements.iter().all(|element| element.bytes().all(|byte| byte == b','))

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The annotation that kubelet reads instead of `spec.mountOptions` on an
 /// in-tree volume (kubernetes `pkg/volume/util`, `MountOptionFromSpec`).
@@ -22,6 +22,14 @@ pub const EXEMPT_ANNOTATION: &str = "nfs-mount-guard.io/exempt";
 
 /// The label that opts an object out of patching.
 pub const MUTATE_LABEL: &str = "nfs-mount-guard.io/mutate";
+
+/// Longest string in bytes: the API server allows that much for all annotations
+/// of an object together, and for all parameters of a class.
+const LONGEST_TEXT: usize = 256 * 1024;
+
+/// Most strings of a list or a map. No object that works comes near; a body of
+/// quotes and commas alone would fill the memory many times over.
+const MOST_TEXTS: usize = 64 * 1024;
 
 /// A string that borrows from the input where the input holds it unescaped.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,20 +65,65 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
                 f.write_str("a string")
             }
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                of_length(text).map(|text| Text(Cow::Borrowed(text)))
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
+                of_length(text).map(|text| Text(Cow::Owned(text.to_owned())))
             }
+        }
 
-            fn visit_string<E>(self, text: String) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text)))
+        fn of_length<E: Error>(text: &str) -> Result<&str, E> {
+            if text.len() > LONGEST_TEXT {
+                return Err(E::custom(format_args!("is a string of more than {LONGEST_TEXT} bytes")));
             }
+            Ok(text)
         }
         deserializer.deserialize_str(TextVisitor)
     }
+}
+
+/// A list of strings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Texts<'a>(Vec<Text<'a>>);
+
+impl<'a> Deref for Texts<'a> {
+    type Target = [Text<'a>];
+
+    fn deref(&self) -> &[Text<'a>] {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextsVisitor;
+        impl<'de> Visitor<'de> for TextsVisitor {
+            type Value = Texts<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of strings")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts<'de>, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    texts.push(room(texts.len(), text)?);
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_seq(TextsVisitor)
+    }
+}
+
+/// `one` more beside so many.
+fn room<T, E: Error>(there: usize, one: T) -> Result<T, E> {
+    if there >= MOST_TEXTS {
+        return Err(E::custom(format_args!("has more than {MOST_TEXTS} entries")));
+    }
+    Ok(one)
 }
 
 /// A StorageClass or a PersistentVolume, as far as mounting goes. Which of the
@@ -89,7 +142,7 @@ pub struct Manifest<'a> {
     /// StorageClass: what the provisioner is told.
     pub parameters: Option<StringMap<'a>>,
     /// StorageClass: the options its volumes get.
-    pub mount_options: Option<Vec<Text<'a>>>,
+    pub mount_options: Option<Texts<'a>>,
     /// PersistentVolume.
     pub spec: Option<Spec<'a>>,
 }
@@ -115,11 +168,11 @@ pub struct Metadata<'a> {
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 pub struct Spec<'a> {
     /// The options the volume is mounted with.
-    pub mount_options: Option<Vec<Text<'a>>>,
+    pub mount_options: Option<Texts<'a>>,
     /// The class it belongs to.
     pub storage_class_name: Option<Text<'a>>,
     /// `ReadWriteOnce`, `ReadOnlyMany`, `ReadWriteMany`, `ReadWriteOncePod`.
-    pub access_modes: Option<Vec<Text<'a>>>,
+    pub access_modes: Option<Texts<'a>>,
     /// `Filesystem` or `Block`.
     pub volume_mode: Option<Text<'a>>,
     /// An NFS volume that kubelet mounts itself.
@@ -308,7 +361,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StringMap<'de>, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
+                    pairs.push(room(pairs.len(), pair)?);
                 }
                 Ok(StringMap(pairs))
             }

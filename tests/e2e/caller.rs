@@ -142,7 +142,7 @@ fn refuses_others() -> Result<(), Failed> {
             plain.write_all(b"POST /validate HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("written");
             let mut answer = Vec::new();
             let _ = plain.read_to_end(&mut answer).await;
-            assert!(!answer.starts_with(b"HTTP"), "an answer in plain text");
+            assert!(answer.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&answer));
         });
     }
     let metrics = String::from_utf8(block_on(status(guard.status, "/metrics"))?.body)?;
@@ -151,7 +151,7 @@ fn refuses_others() -> Result<(), Failed> {
         "client_certificate_expired",
         "client_certificate_unknown",
         "client_certificate_missing",
-        "not_tls",
+        "plain_http",
     ] {
         let line = format!("nfs_mount_guard_clients_refused_total{{reason=\"{reason}\"}} 20");
         assert!(metrics.contains(&line), "{line} in {metrics}");

@@ -2,9 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -27,6 +30,18 @@ impl Process {
 
     /// As [`Self::start`], with variables of its environment.
     pub fn start_with(program: &Path, args: &[OsString], environment: &[(&str, String)], log: &Path) -> Self {
+        let output = File::create(log).expect("a log file");
+        let errors = output.try_clone().expect("a log file");
+        Self::spawn(program, args, environment, output.into(), errors)
+    }
+
+    fn spawn(
+        program: &Path,
+        args: &[OsString],
+        environment: &[(&str, String)],
+        output: Stdio,
+        errors: File,
+    ) -> Self {
         let setpriv = Path::new("/usr/bin/setpriv");
         let mut command = if setpriv.exists() {
             let mut command = Command::new(setpriv);
@@ -35,8 +50,6 @@ impl Process {
         } else {
             Command::new(program)
         };
-        let output = File::create(log).expect("a log file");
-        let errors = output.try_clone().expect("a log file");
         let child = command
             .args(args)
             .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -57,6 +70,18 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
+    }
+
+    /// As [`Self::wait`], while other tasks run.
+    pub async fn wait_async(&mut self, most: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + most;
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        None
     }
 
     /// Waits for the end, at most `most`.
@@ -91,6 +116,7 @@ pub struct Guard {
     /// The folder with its certificates.
     pub certs: PathBuf,
     log: PathBuf,
+    decisions: Arc<AtomicU64>,
     _folder: TempDir,
 }
 
@@ -183,7 +209,34 @@ impl Guard {
         environment: &[(&str, String)],
     ) -> Self {
         let log = folder.path().join("log");
-        let mut process = Process::start_with(program, args, environment, &log);
+        let process = Process::start_with(program, args, environment, &log);
+        Self::listening(folder, certs, log, process, Arc::default())
+    }
+
+    /// As [`Self::start_with_certs`], for many calls: their decisions are
+    /// counted and not kept.
+    pub fn start_for_load(certs: &Path, extra: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let log = folder.path().join("log");
+        let mut args: Vec<OsString> =
+            ["serve", "--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0", "--cert-dir"]
+                .iter()
+                .map(OsString::from)
+                .collect();
+        args.push(certs.into());
+        args.extend(extra.iter().map(OsString::from));
+        let decisions = Arc::new(AtomicU64::new(0));
+        let process = start_counting(&args, &log, &decisions);
+        Self::listening(folder, certs.to_owned(), log, process, decisions)
+    }
+
+    fn listening(
+        folder: TempDir,
+        certs: PathBuf,
+        log: PathBuf,
+        mut process: Process,
+        decisions: Arc<AtomicU64>,
+    ) -> Self {
         let deadline = Instant::now() + Duration::from_secs(10);
         let listening = loop {
             let line = events(&log).into_iter().find(|event| event["message"] == "listening");
@@ -198,7 +251,35 @@ impl Guard {
             );
         };
         let port = |field: &str| listening[field].as_str().expect("an address").parse().expect("an address");
-        Self { address: port("address"), status: port("status"), process, certs, log, _folder: folder }
+        Self {
+            address: port("address"),
+            status: port("status"),
+            process,
+            certs,
+            log,
+            decisions,
+            _folder: folder,
+        }
+    }
+
+    /// Decisions logged so far, of a guard started for load.
+    pub fn decisions(&self) -> u64 {
+        self.decisions.load(Ordering::Relaxed)
+    }
+
+    /// A line of `/proc/PID/status` in KiB: `VmRSS`, or `VmHWM` for its peak.
+    pub fn memory(&self, line: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid())).expect("the process");
+        let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let number = found.and_then(|text| text.split_whitespace().next()).expect("the line");
+        number.parse().expect("a number")
+    }
+
+    /// A metric's value; `None` where it is not shown.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let text = crate::client::status(self.status, "/metrics").await.expect("metrics").body;
+        let text = String::from_utf8(text).expect("text");
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// The events logged so far.
@@ -237,4 +318,28 @@ fn events(log: &Path) -> Vec<Value> {
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
+}
+
+/// How a decision's line says what it is.
+const DECISION: &[u8] = b"\"target\":\"decision\"";
+
+/// Starts the program; everything but its decisions goes to `log`.
+fn start_counting(args: &[OsString], log: &Path, decisions: &Arc<AtomicU64>) -> Process {
+    let mut kept = File::create(log).expect("a log file");
+    let errors = kept.try_clone().expect("a log file");
+    let mut process = Process::spawn(&program(), args, &[], Stdio::piped(), errors);
+    let lines = BufReader::with_capacity(1 << 20, process.child.stdout.take().expect("a pipe"));
+    let decisions = Arc::clone(decisions);
+    std::thread::spawn(move || {
+        for line in lines.split(b'\n') {
+            let Ok(line) = line else { return };
+            let is_decision = line.windows(DECISION.len()).take(120).any(|part| part == DECISION);
+            if is_decision {
+                decisions.fetch_add(1, Ordering::Relaxed);
+            } else {
+                kept.write_all(&[&line[..], b"\n"].concat()).expect("a log file");
+            }
+        }
+    });
+    process
 }

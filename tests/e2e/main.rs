@@ -31,8 +31,12 @@ mod cluster;
 mod commands;
 mod component;
 mod docs;
+mod faults;
 mod guard;
 mod install;
+#[path = "../reliability/load.rs"]
+#[allow(dead_code, reason = "tests/soak reads all of it")]
+mod load;
 mod mount_nfs;
 mod node_check;
 mod objects;
@@ -41,6 +45,9 @@ mod policy;
 mod program;
 mod proxy;
 mod readers;
+#[path = "../reliability/rows.rs"]
+#[allow(dead_code, reason = "tests/soak reads all of it")]
+mod rows;
 mod schema;
 
 use libtest_mimic::{Arguments, Trial};
@@ -54,6 +61,7 @@ fn main() {
     trials.extend(policy::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
+    trials.extend(faults::trials());
     trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(apiserver::trials());

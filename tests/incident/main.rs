@@ -31,6 +31,9 @@ mod sandbox;
 #[path = "../e2e/api.rs"]
 mod api;
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]
+#[path = "../e2e/client.rs"]
+mod client;
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 #[path = "../e2e/client_certificate.rs"]
 mod client_certificate;
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]

@@ -1,0 +1,38 @@
+//! Plain HTTP on the port that speaks TLS: the caller is told.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const TEXT: &str = "this port speaks TLS: https, not http\n";
+
+/// Waits for the caller's first byte, and takes none: a method begins with a
+/// letter, TLS does not.
+pub(super) async fn is_http(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first.iter().all(u8::is_ascii_uppercase)
+}
+
+/// Says what is wrong.
+pub(super) async fn answer(mut stream: TcpStream) {
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{TEXT}",
+        TEXT.len()
+    );
+    let said = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What is not read when a socket is closed takes the answer with it.
+        let mut rest = [0; 1024];
+        for _ in 0..64 {
+            if stream.read(&mut rest).await? == 0 {
+                break;
+            }
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    // Whether the caller hears it is no concern of the server's.
+    let _ = timeout(Duration::from_secs(1), said).await;
+}

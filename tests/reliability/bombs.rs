@@ -1,0 +1,153 @@
+//! JSON that is more work than it looks.
+
+use std::time::Instant;
+
+use hyper::body::Bytes;
+
+use super::{Figure, Problems, Row, Size};
+use crate::client::{Client, block_on};
+use crate::guard::Guard;
+
+pub const ROW: Row = Row {
+    name: "bombs",
+    what: "JSON bombs: depth 100,000, 10 million empty arrays, 10 million options, strings of 10 MB with escapes in every place that holds options, duplicate keys, lone surrogates, NUL",
+    reach: "an answer with the uid, or 400; memory under 256 MiB, and no growth after the first round",
+    run,
+};
+
+const HEAD: &str = "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"request\":{\"uid\":\"the-uid\",\"operation\":\"CREATE\",\"kind\":{\"group\":\"\",\"version\":\"v1\",\"kind\":\"PersistentVolume\"},\"object\":";
+
+fn run(size: Size) -> Figure {
+    let count = size.pick(200_000, 10_000_000);
+    let rounds = size.pick(2, 4);
+    let guard = Guard::start(&[]);
+    let mut problems = Problems::default();
+    let mut after = Vec::new();
+    let mut slowest = (0.0, "");
+    for round in 0..rounds {
+        for (name, object) in objects(count) {
+            let body = Bytes::from(format!("{HEAD}{object}}}}}"));
+            drop(object);
+            for path in ["/validate", "/mutate"] {
+                for protocol in ["http/1.1", "h2"] {
+                    let client = Client::new(guard.address, &guard.certs, protocol);
+                    let begun = Instant::now();
+                    let reply = block_on(client.post(path, body.clone()));
+                    let took = begun.elapsed().as_secs_f64();
+                    if took > slowest.0 {
+                        slowest = (took, name);
+                    }
+                    let is_right = match &reply {
+                        Ok(reply) if reply.status == 200 => {
+                            let response = &reply.json()["response"];
+                            response["uid"] == "the-uid"
+                                && (path == "/validate" || response["allowed"] == true)
+                        }
+                        Ok(reply) => reply.status == 400,
+                        Err(_) => false,
+                    };
+                    problems
+                        .unless(is_right, || format!("{name} {path} {protocol}, round {round}: {reply:?}"));
+                }
+            }
+        }
+        after.push(guard.memory("VmRSS"));
+    }
+    let (first, last) = (after[0], *after.last().expect("a round"));
+    problems.unless(last * 100 <= first * 105, || format!("memory after each round, in KiB: {after:?}"));
+    let peak = guard.memory("VmHWM") / 1024;
+    problems.unless(peak < 256, || format!("memory reached {peak} MiB"));
+    Figure {
+        seen: format!(
+            "all answered; peak {peak} MiB, {:.0} MiB after the first round and {:.0} MiB after {rounds}; slowest {:.1} s ({})",
+            first as f64 / 1024.0,
+            last as f64 / 1024.0,
+            slowest.0,
+            slowest.1
+        ),
+        problems: problems.0,
+    }
+}
+
+/// Bombs with `count` parts, made one at a time: some are large.
+fn objects(count: usize) -> impl Iterator<Item = (&'static str, String)> {
+    let escapes = move || format!("\"{}\"", "\\u0041\\n\\\\,".repeat(count / 13));
+    let spec = |spec: String| format!("{{\"spec\":{{{spec}}}}}");
+    let nfs = "\"nfs\":{\"server\":\"a\",\"path\":\"/\"}";
+    let options = move |one: &str| {
+        let most = 45 * 1024 * 1024 / (one.len() + 1);
+        let list = [one].repeat(count.min(most)).join(",");
+        format!("{{\"spec\":{{{nfs},\"mountOptions\":[{list}]}}}}")
+    };
+    let makers: Vec<(&'static str, Box<dyn Fn() -> String>)> = vec![
+        ("depth of arrays", Box::new(|| "[".repeat(100_000))),
+        ("depth of objects", Box::new(|| "{\"a\":".repeat(100_000))),
+        (
+            "balanced depth in options",
+            Box::new(move || {
+                spec(format!("{nfs},\"mountOptions\":{}{}", "[".repeat(100_000), "]".repeat(100_000)))
+            }),
+        ),
+        ("empty arrays", Box::new(move || format!("[{}[]]", "[],".repeat(count)))),
+        (
+            "empty arrays for options",
+            Box::new(move || spec(format!("{nfs},\"mountOptions\":[{}[]]", "[],".repeat(count)))),
+        ),
+        ("options bg", Box::new(move || options("\"bg\""))),
+        ("options empty", Box::new(move || options("\"\""))),
+        ("options unknown", Box::new(move || options("\"hadr\""))),
+        ("options in one element", Box::new(move || options("\"soft,bg, x,timeo=5\""))),
+        ("escapes in an option", Box::new(move || spec(format!("{nfs},\"mountOptions\":[{}]", escapes())))),
+        (
+            "escapes in the annotation",
+            Box::new(move || {
+                format!(
+                    "{{\"metadata\":{{\"annotations\":{{\"volume.beta.kubernetes.io/mount-options\":{}}}}},\"spec\":{{{nfs}}}}}",
+                    escapes()
+                )
+            }),
+        ),
+        (
+            "escapes in volumeAttributes",
+            Box::new(move || {
+                spec(format!(
+                    "\"csi\":{{\"driver\":\"nfs.csi.k8s.io\",\"volumeAttributes\":{{\"mountOptions\":{}}}}}",
+                    escapes()
+                ))
+            }),
+        ),
+        (
+            "escapes in a name",
+            Box::new(move || format!("{{\"metadata\":{{\"name\":{}}},\"spec\":{{{nfs}}}}}", escapes())),
+        ),
+        (
+            "escapes in the driver's name",
+            Box::new(move || spec(format!("\"csi\":{{\"driver\":{}}},\"mountOptions\":[\"bg\"]", escapes()))),
+        ),
+        (
+            "many annotations",
+            Box::new(move || {
+                let many: String = (0..count / 10).map(|index| format!("\"a{index}\":\"b\",")).collect();
+                format!("{{\"metadata\":{{\"annotations\":{{{many}\"z\":\"\"}}}},\"spec\":{{{nfs}}}}}")
+            }),
+        ),
+        (
+            "many volumeAttributes",
+            Box::new(move || {
+                let many: String = (0..count / 10).map(|index| format!("\"a{index}\":\"b\",")).collect();
+                spec(format!(
+                    "\"csi\":{{\"driver\":\"nfs.csi.k8s.io\",\"volumeAttributes\":{{{many}\"z\":\"\"}}}}"
+                ))
+            }),
+        ),
+        (
+            "duplicate keys",
+            Box::new(move || spec(format!("{nfs},\"mountOptions\":[\"fg\"],\"mountOptions\":[\"bg\"]"))),
+        ),
+        ("a lone surrogate", Box::new(move || spec(format!("{nfs},\"mountOptions\":[\"\\ud800\"]")))),
+        ("NUL", Box::new(move || spec(format!("{nfs},\"mountOptions\":[\"\\u0000bg\"]")))),
+        ("a number too large", Box::new(|| "1e999999".to_owned())),
+        ("a digit ten million times", Box::new(move || "1".repeat(count))),
+    ];
+    makers.into_iter().map(|(name, make)| (name, make()))
+}

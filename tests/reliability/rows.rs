@@ -1,0 +1,163 @@
+//! What is done to the program, one file a row, and what is wanted of it. Each
+//! runs in two sizes: in seconds among the tests of every run, and in full for
+//! the page.
+//!
+//! A new row is a file here and an entry in [`ROWS`].
+
+mod bombs;
+mod certificates;
+mod flood;
+mod growth;
+mod kill;
+mod large;
+mod plain;
+mod policy;
+mod silent;
+mod stop;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+
+use crate::component::program;
+use crate::load::{Call, Tally};
+use crate::objects::class;
+
+/// How much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Seconds: whether it works at all.
+    Quick,
+    /// Minutes: the figures.
+    Full,
+}
+
+impl Size {
+    pub fn pick<T>(self, quick: T, full: T) -> T {
+        match self {
+            Self::Quick => quick,
+            Self::Full => full,
+        }
+    }
+}
+
+/// A row of the table.
+pub struct Row {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub reach: &'static str,
+    pub run: fn(Size) -> Figure,
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Figure {
+    pub seen: String,
+    /// What is not as it should be.
+    pub problems: Vec<String>,
+}
+
+impl Figure {
+    pub fn is_reached(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// All rows, in the order of the page.
+pub const ROWS: &[Row] = &[
+    certificates::ROW,
+    stop::ROW,
+    kill::ROW,
+    silent::ROW,
+    flood::ROW,
+    large::ROW,
+    bombs::ROW,
+    policy::ROW,
+    plain::ROW,
+    growth::ROW,
+];
+
+/// Collects what is not as it should be.
+#[derive(Debug, Default)]
+pub struct Problems(pub Vec<String>);
+
+impl Problems {
+    pub fn unless(&mut self, holds: bool, problem: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(problem());
+        }
+    }
+
+    /// Calls that must all be answered, and at least so many.
+    pub fn of_calls(&mut self, tally: &Tally, least: u64) {
+        self.unless(tally.failures.is_empty(), || format!("failed calls: {:?}", tally.reasons()));
+        self.unless(tally.calls >= least, || format!("only {} calls", tally.calls));
+    }
+}
+
+/// A review of `object` whose uid is put in later.
+pub fn call(path: &'static str, object: &Value, wanted: &'static str) -> Call {
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "THE-UID",
+            "kind": {"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"},
+            "resource": {"group": "storage.k8s.io", "version": "v1", "resource": "storageclasses"},
+            "operation": "CREATE",
+            "name": object["metadata"]["name"],
+            "userInfo": {"username": "tester", "groups": ["system:authenticated"]},
+            "object": object,
+        },
+    })
+    .to_string();
+    let (before, behind) = review.split_once("THE-UID").expect("the uid");
+    Call { path, body: (Bytes::from(before.to_owned()), Bytes::from(behind.to_owned())), wanted }
+}
+
+/// What an API server asks: both questions, of a class that is refused and of
+/// one that passes.
+pub fn usual_calls() -> Vec<Call> {
+    let bad = class("bad", "nfs.csi.k8s.io", &["bg", "nfsvers=4.1"]);
+    let good = class("good", "nfs.csi.k8s.io", &["fg", "timeo=600", "retrans=2", "nfsvers=4.1"]);
+    vec![
+        call("/mutate?timeout=3s", &bad, "\"patchType\":\"JSONPatch\""),
+        call("/validate?timeout=3s", &bad, "\"allowed\":false"),
+        call("/mutate?timeout=3s", &good, "\"allowed\":true"),
+        call("/validate?timeout=3s", &good, "\"allowed\":true"),
+    ]
+}
+
+/// Makes an authority and a certificate in `folder`, or a new certificate of the
+/// same authority.
+pub fn make_certificates(folder: &Path) {
+    let made = Command::new(program())
+        .args(["certs", "generate", "--dns", "localhost,127.0.0.1", "--dir"])
+        .arg(folder)
+        .output()
+        .expect("the program runs");
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// Puts files where kubelet would: in a folder that the link `..data` names,
+/// with links to them beside it. The folder before last goes.
+pub fn publish(volume: &Path, version: usize, files: &[(&str, &[u8])]) {
+    let name = |version: usize| format!("..{version}");
+    let data = volume.join(name(version));
+    fs::create_dir_all(&data).expect("a folder");
+    for (file, content) in files {
+        fs::write(data.join(file), content).expect("written");
+        if !volume.join(file).is_symlink() {
+            symlink(format!("..data/{file}"), volume.join(file)).expect("a link");
+        }
+    }
+    symlink(name(version), volume.join("..data_tmp")).expect("a link");
+    fs::rename(volume.join("..data_tmp"), volume.join("..data")).expect("a swap");
+    if let Some(former) = version.checked_sub(1) {
+        let _ = fs::remove_dir_all(volume.join(name(former)));
+    }
+}
