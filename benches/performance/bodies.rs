@@ -44,18 +44,21 @@ fn class(options: &[&str]) -> Value {
     });
     let applied = format!("{object}\n");
     object["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": applied});
-    object["metadata"]["managedFields"] = json!([managed_fields("kubectl-client-side-apply", &json!({
-        "f:allowVolumeExpansion": {},
-        "f:metadata": {
-            "f:annotations": {".": {}, "f:kubectl.kubernetes.io/last-applied-configuration": {}},
-            "f:labels": {".": {}, "f:app.kubernetes.io/name": {}, "f:app.kubernetes.io/part-of": {}},
-        },
-        "f:mountOptions": {},
-        "f:parameters": {".": {}, "f:server": {}, "f:share": {}, "f:subDir": {}},
-        "f:provisioner": {},
-        "f:reclaimPolicy": {},
-        "f:volumeBindingMode": {},
-    }))]);
+    object["metadata"]["managedFields"] = json!([managed_fields(
+        "kubectl-client-side-apply",
+        &json!({
+            "f:allowVolumeExpansion": {},
+            "f:metadata": {
+                "f:annotations": {".": {}, "f:kubectl.kubernetes.io/last-applied-configuration": {}},
+                "f:labels": {".": {}, "f:app.kubernetes.io/name": {}, "f:app.kubernetes.io/part-of": {}},
+            },
+            "f:mountOptions": {},
+            "f:parameters": {".": {}, "f:server": {}, "f:share": {}, "f:subDir": {}},
+            "f:provisioner": {},
+            "f:reclaimPolicy": {},
+            "f:volumeBindingMode": {},
+        })
+    )]);
     object
 }
 

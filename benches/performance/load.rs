@@ -135,7 +135,12 @@ pub struct Outcome {
 impl Outcome {
     /// The latency that this share of the requests did not exceed.
     pub fn quantile(&self, share: f64) -> f64 {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a place in a list"
+        )]
         let place = (self.latencies.len() as f64 * share).ceil() as usize;
         self.latencies[place.clamp(1, self.latencies.len()) - 1]
     }
@@ -185,7 +190,9 @@ impl Load {
             while !is_over && let Some(index) = free.front().copied() {
                 let due = match pace {
                     Pace::Closed => Instant::now(),
-                    Pace::Rate(rate) => begun + Duration::from_secs(1) * u32::try_from(asked).unwrap_or(u32::MAX) / rate,
+                    Pace::Rate(rate) => {
+                        begun + Duration::from_secs(1) * u32::try_from(asked).unwrap_or(u32::MAX) / rate
+                    }
                 };
                 if due > Instant::now() || matches!(stop, Stop::After(requests) if asked >= requests) {
                     break;
@@ -209,7 +216,8 @@ impl Load {
                     connection.write()?;
                 }
                 if event.is_readable() && connection.read()? {
-                    let due = connection.due.take().ok_or_else(|| io::Error::other("an answer to nothing"))?;
+                    let due =
+                        connection.due.take().ok_or_else(|| io::Error::other("an answer to nothing"))?;
                     if !connection.answer.starts_with(b"HTTP/1.1 200 ") {
                         return Err(io::Error::other(String::from_utf8_lossy(&connection.answer)));
                     }

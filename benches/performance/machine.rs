@@ -8,7 +8,10 @@ use std::time::Duration;
 /// One line on the machine, the compiler and the day.
 pub fn description() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map(|(_, name)| name);
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kibibytes: u64 = memory
         .lines()
@@ -61,7 +64,11 @@ pub fn pin(cores: &str) {
 
 /// Lets a process go before others, where the system permits it.
 pub fn prefer(process: u32) {
-    let _ = Command::new("renice").args(["-n", "-10", "-p", &process.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let _ = Command::new("renice")
+        .args(["-n", "-10", "-p", &process.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// CPU time that all threads of a process have used so far. Threads that have

@@ -8,19 +8,48 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::load::{self, Load};
-use crate::server::{self, Server, Which};
 use crate::machine;
+use crate::server::{self, Server, Which};
 
 /// Parts of the program, each by what the names of its functions begin with or
 /// hold; the first that fits counts.
 const PARTS: &[(&str, &[&str])] = &[
-    ("reading JSON", &["serde_json::de", "serde_json::read", "manifest", "wire", "admission::json", "Deserialize"]),
+    (
+        "reading JSON",
+        &["serde_json::de", "serde_json::read", "manifest", "wire", "admission::json", "Deserialize"],
+    ),
     ("log", &["telemetry::log", "tracing", "crossbeam"]),
     ("metrics", &["metrics", "prometheus_client"]),
-    ("engine", &["nfs_mount_guard::engine", "nfs_mount_guard::rules", "nfs_mount_guard::subject", "nfs_mount_guard::nfs", "nfs_mount_guard::policy"]),
+    (
+        "engine",
+        &[
+            "nfs_mount_guard::engine",
+            "nfs_mount_guard::rules",
+            "nfs_mount_guard::subject",
+            "nfs_mount_guard::nfs",
+            "nfs_mount_guard::policy",
+        ],
+    ),
     ("answer", &["nfs_mount_guard::admission", "serde_json::ser", "serde_core::ser"]),
-    ("TLS", &["rustls", "ring::", "ring_core", "aes_gcm", "aes_hw", "gcm_", "_aesni", "p256", "chacha", "sha256"]),
-    ("HTTP", &["hyper", "h2::", "http::", "http_body", "httparse", "axum", "tower", "matchit", "httpdate", "nfs_mount_guard::server"]),
+    (
+        "TLS",
+        &["rustls", "ring::", "ring_core", "aes_gcm", "aes_hw", "gcm_", "_aesni", "p256", "chacha", "sha256"],
+    ),
+    (
+        "HTTP",
+        &[
+            "hyper",
+            "h2::",
+            "http::",
+            "http_body",
+            "httparse",
+            "axum",
+            "tower",
+            "matchit",
+            "httpdate",
+            "nfs_mount_guard::server",
+        ],
+    ),
     ("runtime", &["tokio", "mio::", "parking_lot", "futures"]),
     ("memory", &["malloc", "free", "calloc", "realloc", "_int_", "alloc::raw_vec", "mi_", "_mi_"]),
     ("copying and comparing bytes", &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "memchr"]),
@@ -101,7 +130,9 @@ fn functions(file: &Path) -> Functions {
         } else if line.starts_with("calls=") {
             is_call = true;
         } else if line.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '-' || c == '*') {
-            if !is_call && let Some(count) = line.split(' ').nth(1).and_then(|count| count.parse::<u64>().ok()) {
+            if !is_call
+                && let Some(count) = line.split(' ').nth(1).and_then(|count| count.parse::<u64>().ok())
+            {
                 *found.entry(current.clone()).or_default() += count;
             }
             is_call = false;

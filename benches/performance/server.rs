@@ -121,8 +121,13 @@ impl Server {
 fn spawn(which: Which, folder: &Path, address: &str, log: &Path) -> Ended {
     let certs = folder.join("certs");
     let serve: [OsString; 7] = [
-        "serve".into(), "--listen".into(), address.into(), "--status-listen".into(), "127.0.0.1:0".into(),
-        "--cert-dir".into(), certs.clone().into(),
+        "serve".into(),
+        "--listen".into(),
+        address.into(),
+        "--status-listen".into(),
+        "127.0.0.1:0".into(),
+        "--cert-dir".into(),
+        certs.clone().into(),
     ];
     let (program, args): (PathBuf, Vec<OsString>) = match which {
         Which::Floor => (
@@ -132,7 +137,8 @@ fn spawn(which: Which, folder: &Path, address: &str, log: &Path) -> Ended {
         Which::Guard => (program(), serve.into()),
         Which::Callgrind => {
             let out = format!("--callgrind-out-file={}", folder.join("callgrind.out").display());
-            let mut args: Vec<OsString> = vec!["--tool=callgrind".into(), "--dump-line=no".into(), out.into()];
+            let mut args: Vec<OsString> =
+                vec!["--tool=callgrind".into(), "--dump-line=no".into(), out.into()];
             args.push(program().into());
             args.extend(serve);
             ("valgrind".into(), args)
@@ -180,13 +186,17 @@ impl Pair {
     }
 
     fn ratio(&self) -> f64 {
-        let ratios: Vec<f64> = self.guard.iter().zip(&self.floor).map(|(guard, floor)| guard / floor).collect();
+        let ratios: Vec<f64> =
+            self.guard.iter().zip(&self.floor).map(|(guard, floor)| guard / floor).collect();
         median(&ratios)
     }
 
     fn row(&self, what: &str, target: f64) {
         let (floor, guard, ratio) = (median(&self.floor), median(&self.guard), self.ratio());
-        println!("| {what} | {floor:.1} | {guard:.1} | {ratio:.2} | {target:.2} | {} |", verdict(ratio, target));
+        println!(
+            "| {what} | {floor:.1} | {guard:.1} | {ratio:.2} | {target:.2} | {} |",
+            verdict(ratio, target)
+        );
     }
 }
 
@@ -208,7 +218,8 @@ pub fn run(quick: bool) {
     machine::pin(&last.to_string());
 
     println!("| | floor | nfs-mount-guard | ratio | at most | reached |\n|---|--:|--:|--:|--:|---|");
-    let servers = [Which::Floor, Which::Guard].map(|which| (which, Server::start(which, folder.path(), &first.to_string())));
+    let servers = [Which::Floor, Which::Guard]
+        .map(|which| (which, Server::start(which, folder.path(), &first.to_string())));
     std::thread::sleep(Duration::from_secs(1));
     let idle = servers.each_ref().map(|(_, server)| machine::memory(server.id()).0);
     let mut loads = servers.each_ref().map(|(_, server)| server.load(&client, CONNECTIONS));
