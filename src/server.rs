@@ -26,9 +26,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::policy::Policy;
+use crate::telemetry::log::Dropped;
 use crate::telemetry::metrics::Reload;
 use limits::Limits;
 use routes::Shared;
@@ -62,7 +62,7 @@ pub struct Options {
     /// learn of it first.
     pub shutdown_delay: Duration,
     /// Counts log lines that were dropped.
-    pub log_dropped: Option<ErrorCounter>,
+    pub log_dropped: Option<Dropped>,
 }
 
 /// Why a server does not start.
@@ -164,7 +164,7 @@ impl Server {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let status = status::Status {
             shared: Arc::clone(&self.shared),
-            log_dropped: self.options.log_dropped.clone(),
+            log_dropped: self.options.log_dropped,
         };
         let status_task = tokio::spawn(serve_status(self.status_listener, status::router(status)));
         let reload_task = tokio::spawn(reload::certificate(

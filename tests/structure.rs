@@ -47,7 +47,7 @@ const CRATES: &[(usize, &[&str])] = &[
         6,
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
-            "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "tracing_appender",
+            "arc_swap", "prometheus_client", "tracing",
             "http_body_util", "notify",
         ],
     ),

@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tracing_appender::non_blocking::ErrorCounter;
 
 use super::routes::Shared;
+use crate::telemetry::log::Dropped;
 
 /// What the status port shows.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct Status {
     /// What the requests share.
     pub shared: Arc<Shared>,
     /// Log lines that were dropped.
-    pub log_dropped: Option<ErrorCounter>,
+    pub log_dropped: Option<Dropped>,
 }
 
 /// The router of the status port.
@@ -42,7 +42,7 @@ async fn ready(State(status): State<Status>) -> Response {
 }
 
 async fn metrics(State(status): State<Status>) -> Response {
-    let dropped = status.log_dropped.as_ref().map_or(0, ErrorCounter::dropped_lines);
-    let text = status.shared.metrics.text(u64::try_from(dropped).unwrap_or(u64::MAX));
+    let dropped = status.log_dropped.as_ref().map_or(0, Dropped::lines);
+    let text = status.shared.metrics.text(dropped);
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
