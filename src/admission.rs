@@ -1,6 +1,7 @@
 //! From the bytes of an AdmissionReview to the bytes of its answer. Pure: who
 //! listens, logs and counts is not here.
 
+pub mod json;
 mod judgement;
 pub mod message;
 pub mod uid;
@@ -112,7 +113,8 @@ pub fn without_uid() -> Answer {
 /// Answers one body. `observe` is told what was decided, once, unless the body
 /// has no uid.
 pub fn review(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
-    match serde_json::from_slice::<FullReview<'_>>(question.body) {
+    let review = json::read(question.body).map_or_else(|| serde_json::from_slice(question.body), Ok);
+    match review as serde_json::Result<FullReview<'_>> {
         Ok(review) if review.api_version.as_deref() == Some(API_VERSION) => {
             judge(question, &review.request, observe)
         }

@@ -31,9 +31,9 @@ use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::policy::Policy;
+use crate::telemetry::log::Dropped;
 use crate::telemetry::metrics::Reload;
 use callers::{Caller, Callers};
 use clients::Clients;
@@ -75,7 +75,7 @@ pub struct Options {
     /// learn of it first.
     pub shutdown_delay: Duration,
     /// Counts log lines that were dropped.
-    pub log_dropped: Option<ErrorCounter>,
+    pub log_dropped: Option<Dropped>,
 }
 
 /// Why a server does not start.
@@ -203,7 +203,7 @@ impl Server {
         let status = status::Status {
             shared: Arc::clone(&self.shared),
             certificates: Arc::clone(&self.store),
-            log_dropped: self.options.log_dropped.clone(),
+            log_dropped: self.options.log_dropped,
         };
         let status_task = tokio::spawn(status::serve(self.status_listener, status));
         let reload_task = tokio::spawn(reload::certificate(

@@ -49,8 +49,8 @@ const CRATES: &[(usize, &[&str])] = &[
         6,
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
-            "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "tracing_appender",
-            "http_body_util", "rustix", "notify", "kube", "k8s_openapi", "tower", "backon", "procfs_core",
+            "arc_swap", "prometheus_client", "tracing", "http_body_util", "rustix", "notify", "kube",
+            "k8s_openapi", "tower", "backon", "procfs_core",
         ],
     ),
     (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile"]),

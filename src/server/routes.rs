@@ -231,10 +231,9 @@ fn ask(
 ) -> Answer {
     let begun = Instant::now();
     let question = Question { endpoint, body, policy, today: time::OffsetDateTime::now_utc().date() };
-    let fingerprint = policy.fingerprint().to_string();
     let mut observe = |record: &Record<'_>| {
         shared.metrics.decided(record);
-        log::decision(record, &fingerprint, begun.elapsed());
+        log::decision(record, policy.fingerprint(), begun.elapsed());
     };
     let answered = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]

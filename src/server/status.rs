@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tracing_appender::non_blocking::ErrorCounter;
 
 use super::callers::Callers;
 use super::connection::{self, Protocol};
 use super::routes::Shared;
 use super::tls::CertificateStore;
+use crate::telemetry::log::Dropped;
 
 /// What the status port shows.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub struct Status {
     /// What the next handshake shows.
     pub certificates: Arc<CertificateStore>,
     /// Log lines that were dropped.
-    pub log_dropped: Option<ErrorCounter>,
+    pub log_dropped: Option<Dropped>,
 }
 
 /// Serves the status port for ever, under the same limits of time as the other
@@ -71,7 +71,7 @@ async fn ready(State(status): State<Status>) -> Response {
 }
 
 async fn metrics(State(status): State<Status>) -> Response {
-    let dropped = status.log_dropped.as_ref().map_or(0, ErrorCounter::dropped_lines);
-    let text = status.shared.metrics.text(u64::try_from(dropped).unwrap_or(u64::MAX));
+    let dropped = status.log_dropped.as_ref().map_or(0, Dropped::lines);
+    let text = status.shared.metrics.text(dropped);
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

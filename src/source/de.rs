@@ -42,7 +42,7 @@ impl de::Error for Misfit {
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         let expected = expected.to_string();
         let hint = match (&found, expected.as_str()) {
-            (Unexpected::Str(text), "a sequence") => format!("; write [{text}]"),
+            (Unexpected::Str(text), "a sequence" | "a list of strings") => format!("; write [{text}]"),
             (Unexpected::Str(_), "a boolean") => "; write it without quotes".to_owned(),
             (
                 Unexpected::Bool(_) | Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_),

@@ -23,9 +23,9 @@ pub const EXEMPT_ANNOTATION: &str = "nfs-mount-guard.io/exempt";
 /// The label that opts an object out of patching.
 pub const MUTATE_LABEL: &str = "nfs-mount-guard.io/mutate";
 
-/// Longest string in bytes: the API server allows that much for all annotations
-/// of an object together, and for all parameters of a class.
-const LONGEST_TEXT: usize = 256 * 1024;
+/// Longest string in bytes: the most that the API server takes for a whole
+/// request (apiserver `MaxRequestBodyBytes`), so no object of its is turned away.
+const LONGEST_TEXT: usize = 3 * 1024 * 1024;
 
 /// Most strings of a list or a map. No object that works comes near; a body of
 /// quotes and commas alone would fill the memory many times over.

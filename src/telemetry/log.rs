@@ -2,24 +2,25 @@
 //! people. Lines are written by a thread of their own; when it cannot keep up
 //! they are dropped and counted, never waited for.
 
-use std::fmt::{self, Write as _};
-use std::io::{self, BufWriter, IsTerminal as _};
+mod decision;
+mod event;
+mod queue;
+
+use std::cell::Cell;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry::LookupSpan;
+use time::OffsetDateTime;
 
 use crate::admission::Record;
+use crate::policy::Fingerprint;
+use queue::Queue;
 
-/// Lines that may wait for the writer; at some 500 bytes each, 8 MiB.
-const WAITING_LINES: usize = 16_384;
+/// Bytes that may wait for the writer: some ten seconds of a thousand decisions
+/// a second.
+const WAITING: usize = 8 * 1024 * 1024;
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +46,33 @@ impl Format {
     }
 }
 
+/// Where the lines of this process go.
+#[derive(Debug)]
+struct Sink {
+    format: Format,
+    queue: Queue,
+}
+
+/// There is one standard output, and so one log.
+static SINK: OnceLock<Sink> = OnceLock::new();
+
 /// A running log. Dropping it writes what still waits.
 #[derive(Debug)]
 pub struct Log {
-    _worker: WorkerGuard,
-    dropped: ErrorCounter,
+    sink: &'static Sink,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Why a log does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The process has one.
+    #[error("this process has a log already")]
+    Started,
+    /// The system gives no thread.
+    #[error("no thread for the log: {0}")]
+    Thread(#[from] io::Error),
 }
 
 impl Log {
@@ -57,256 +80,112 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// When the process has a log already.
-    pub fn start(format: Format) -> Result<Self, tracing::subscriber::SetGlobalDefaultError> {
-        let (writer, worker) = NonBlockingBuilder::default()
-            .buffered_lines_limit(WAITING_LINES)
-            .lossy(true)
-            .thread_name("log")
-            .finish(BufWriter::with_capacity(64 * 1024, io::stdout()));
-        let dropped = writer.error_counter();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(writer)
-            .with_max_level(Level::INFO)
-            .with_ansi(false)
-            .event_format(EventFormat(format))
-            .finish()
-            .with(own_events());
-        tracing::subscriber::set_global_default(subscriber)?;
-        Ok(Self { _worker: worker, dropped })
+    /// When the process has a log already, or no thread is to be had.
+    pub fn start(format: Format) -> Result<Self, Error> {
+        let mut is_new = false;
+        let sink = SINK.get_or_init(|| {
+            is_new = true;
+            Sink { format, queue: Queue::new(WAITING) }
+        });
+        if !is_new || tracing::subscriber::set_global_default(event::Events(sink)).is_err() {
+            return Err(Error::Started);
+        }
+        let writer = thread::Builder::new().name("log".to_owned());
+        let writer = writer.spawn(|| sink.queue.write(io::stdout()))?;
+        Ok(Self { sink, writer: Some(writer) })
     }
 
     /// Counts the lines dropped so far.
-    pub fn dropped(&self) -> ErrorCounter {
-        self.dropped.clone()
+    pub fn dropped(&self) -> Dropped {
+        Dropped(self.sink)
     }
 }
 
-/// What libraries have to say is told, where it matters, by who calls them.
-fn own_events() -> Targets {
-    [env!("CARGO_CRATE_NAME"), "decision"].into_iter().map(|target| (target, Level::INFO)).collect()
-}
-
-/// Most bytes of options or of a patch in one event: lines wait in memory, and
-/// an object may hold mebibytes.
-const LONGEST_FIELD: usize = 16 * 1024;
-
-/// As much of `text` as an event takes.
-fn shortened(text: &str) -> &str {
-    if text.len() <= LONGEST_FIELD {
-        return text;
-    }
-    // A character has at most four bytes, and is not cut in two.
-    (0..4).find_map(|back| text.get(..LONGEST_FIELD - back)).unwrap_or_default()
-}
-
-/// Logs a decision. Objects are never logged whole: `shortened` says that
-/// options are cut, and that a patch is left out.
-pub fn decision(record: &Record<'_>, policy: &str, duration: Duration) {
-    let patch =
-        if record.patch.is_empty() || record.patch.len() > LONGEST_FIELD { "[]" } else { record.patch };
-    let is_shortened = [record.options_before, record.options_after, record.patch]
-        .iter()
-        .any(|text| text.len() > LONGEST_FIELD);
-    let mut rules: Vec<String> =
-        record.findings.iter().map(|judged| judged.finding.code.to_string()).collect();
-    rules.dedup();
-    rules.sort_unstable();
-    rules.dedup();
-    let exempted: Vec<String> = record.exempted.iter().map(ToString::to_string).collect();
-    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(
-        target: "decision",
-        uid = record.uid,
-        endpoint = record.endpoint.as_str(),
-        operation = record.operation,
-        kind = record.kind,
-        name = record.name,
-        user = record.user,
-        dry_run = record.dry_run,
-        driver = record.driver,
-        decision = record.decision,
-        withheld = record.withheld,
-        rules = list(&rules),
-        exempted = list(&exempted),
-        options_before = shortened(record.options_before),
-        options_after = shortened(record.options_after),
-        patch,
-        shortened = is_shortened.then_some(true),
-        policy,
-        error = record.error,
-        duration_us = micros,
-    );
-}
-
-/// Fields whose text is JSON already.
-const JSON_FIELDS: [&str; 3] = ["rules", "exempted", "patch"];
-
-fn list(words: &[String]) -> String {
-    let mut text = String::from("[");
-    for (index, word) in words.iter().enumerate() {
-        let separator = if index == 0 { "" } else { "," };
-        let _ = write!(text, "{separator}\"{word}\"");
-    }
-    text.push(']');
-    text
-}
-
-struct EventFormat(Format);
-
-impl<S, N> FormatEvent<S, N> for EventFormat
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        match self.0 {
-            Format::Json => json_line(&mut writer, event),
-            Format::Text { colour } => text_line(&mut writer, event, colour),
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.sink.queue.close();
+        if let Some(writer) = self.writer.take() {
+            // A writer that has panicked has nothing left to write.
+            let _ = writer.join();
         }
     }
 }
 
-fn json_line(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
-    let metadata = event.metadata();
-    writer.write_str("{\"timestamp\":\"")?;
-    SystemTime.format_time(writer)?;
-    write!(writer, "\",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target())?;
-    let mut fields = JsonFields { writer, result: Ok(()) };
-    event.record(&mut fields);
-    fields.result?;
-    writer.write_str("}\n")
-}
+/// The count of lines that were dropped.
+#[derive(Debug, Clone, Copy)]
+pub struct Dropped(&'static Sink);
 
-/// Writes an event's fields as members of an open JSON object.
-struct JsonFields<'w, 'b> {
-    writer: &'w mut Writer<'b>,
-    result: fmt::Result,
-}
-
-impl JsonFields<'_, '_> {
-    fn member(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.result = self.result.and_then(|()| write!(self.writer, ",\"{}\":{value}", field.name()));
+impl Dropped {
+    /// Lines dropped so far.
+    pub fn lines(&self) -> u64 {
+        self.0.queue.dropped()
     }
 }
 
-impl Visit for JsonFields<'_, '_> {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if JSON_FIELDS.contains(&field.name()) {
-            self.member(field, format_args!("{value}"));
-        } else {
-            self.member(field, format_args!("{}", JsonString(value)));
-        }
+/// Logs a decision. Objects are never logged whole.
+pub fn decision(record: &Record<'_>, policy: Fingerprint, duration: Duration) {
+    thread_local! {
+        /// A line in the making; its memory serves for the next one.
+        static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     }
+    let Some(sink) = SINK.get() else { return };
+    let mut line = LINE.take();
+    match sink.format {
+        Format::Json => decision::json_line(&mut line, record, policy, duration),
+        Format::Text { colour } => decision::text_line(&mut line, record, colour, duration),
+    }
+    sink.queue.push(&line);
+    line.clear();
+    LINE.set(line);
+}
 
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, format_args!("{value}"));
+/// The time as RFC 3339 writes it, in UTC with microseconds.
+fn timestamp(line: &mut Vec<u8>) {
+    let now = OffsetDateTime::now_utc();
+    let (year, month, day) = now.to_calendar_date();
+    digits(line, year.unsigned_abs(), 4);
+    for (separator, number, width) in [
+        (b'-', u32::from(u8::from(month)), 2),
+        (b'-', u32::from(day), 2),
+        (b'T', u32::from(now.hour()), 2),
+        (b':', u32::from(now.minute()), 2),
+        (b':', u32::from(now.second()), 2),
+        (b'.', now.microsecond(), 6),
+    ] {
+        line.push(separator);
+        digits(line, number, width);
     }
+    line.push(b'Z');
+}
 
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, format_args!("{value}"));
+fn digits(line: &mut Vec<u8>, number: u32, width: u32) {
+    for place in (0..width).rev() {
+        let digit = number / 10_u32.pow(place) % 10;
+        line.push(b'0' + u8::try_from(digit).unwrap_or_default());
     }
+}
 
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, format_args!("{value}"));
-    }
+/// The time of day as text lines begin with it.
+fn time_of_day(line: &mut Vec<u8>) {
+    let now = OffsetDateTime::now_utc();
+    // Writing to memory cannot fail.
+    let _ = write!(line, "{:02}:{:02}:{:02}Z ", now.hour(), now.minute(), now.second());
+}
 
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.member(field, format_args!("{value}"));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let text = format!("{value:?}");
-        self.record_str(field, &text);
-    }
+/// `,"name":`, for a name that needs no escapes.
+fn json_member(line: &mut Vec<u8>, name: &str) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
 }
 
 /// A string as JSON text.
-struct JsonString<'s>(&'s str);
-
-impl fmt::Display for JsonString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = serde_json::to_string(self.0).map_err(|_| fmt::Error)?;
-        f.write_str(&text)
-    }
+fn json_text(line: &mut Vec<u8>, text: &str) {
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(line, text);
 }
 
-fn text_line(writer: &mut Writer<'_>, event: &Event<'_>, colour: bool) -> fmt::Result {
-    let mut fields = TextFields::default();
-    event.record(&mut fields);
-    let time = time::OffsetDateTime::now_utc();
-    write!(writer, "{:02}:{:02}:{:02}Z ", time.hour(), time.minute(), time.second())?;
-    if event.metadata().target() == "decision" {
-        return fields.decision(writer, colour);
-    }
-    let level = event.metadata().level();
-    write!(writer, "{level} {}", fields.get("message"))?;
-    for (name, value) in fields.0.iter().filter(|(name, _)| *name != "message") {
-        write!(writer, " {name}={value}")?;
-    }
-    writeln!(writer)
-}
-
-/// An event's fields as text, in the order in which they were given.
-#[derive(Default)]
-struct TextFields(Vec<(&'static str, String)>);
-
-impl TextFields {
-    fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(found, _)| *found == name).map_or("", |(_, value)| value)
-    }
-
-    fn decision(&self, writer: &mut Writer<'_>, colour: bool) -> fmt::Result {
-        let decision = self.get("decision");
-        let code = match decision {
-            "deny" => "31",
-            "patch" => "33",
-            _ => "32",
-        };
-        if colour {
-            write!(writer, "\u{1b}[1;{code}m{decision:<5}\u{1b}[0m")?;
-        } else {
-            write!(writer, "{decision:<5}")?;
-        }
-        write!(
-            writer,
-            " {} {} {}/{}",
-            self.get("endpoint"),
-            self.get("operation"),
-            self.get("kind"),
-            self.get("name")
-        )?;
-        for (name, prefix) in
-            [("driver", " of "), ("user", " by "), ("withheld", ", only observed: "), ("error", ": ")]
-        {
-            let value = self.get(name);
-            if !value.is_empty() {
-                write!(writer, "{prefix}{value}")?;
-            }
-        }
-        let rules = self.get("rules").trim_matches(['[', ']']).replace(['"'], "").replace(',', " ");
-        if !rules.is_empty() {
-            write!(writer, ": {rules}")?;
-        }
-        let (before, after) = (self.get("options_before"), self.get("options_after"));
-        if before != after {
-            write!(writer, "\n          {before}\n       -> {after}")?;
-        }
-        writeln!(writer, " ({} us)", self.get("duration_us"))
-    }
-}
-
-impl Visit for TextFields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.push((field.name(), value.escape_debug().to_string().replace("\\\"", "\"")));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push((field.name(), format!("{value:?}")));
-    }
+/// A text as it can stand in a line for people, control characters escaped.
+fn on_one_line(text: &str) -> String {
+    text.escape_debug().to_string().replace("\\\"", "\"")
 }

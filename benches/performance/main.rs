@@ -1,0 +1,47 @@
+//! What a review and a manifest cost: `cargo bench --bench performance --
+//! SECTION`. `benches/run` runs all sections and writes docs/performance.md.
+
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a program that prints tables"
+)]
+
+mod bodies;
+mod floor;
+mod load;
+mod machine;
+mod profile;
+mod server;
+
+use std::path::PathBuf;
+
+/// The program that is measured.
+fn program() -> PathBuf {
+    std::env::var_os("NFS_MOUNT_GUARD_BIN")
+        .map_or_else(|| env!("CARGO_BIN_EXE_nfs-mount-guard").into(), PathBuf::from)
+}
+
+fn main() {
+    // cargo adds `--bench`.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match *args {
+        ["floor", address, certs] => floor::run(address, certs.as_ref()),
+        ["profile"] => profile::run(false),
+        ["profile", "--functions"] => profile::run(true),
+        ["server"] => server::run(false),
+        ["server", "--quick"] => server::run(true),
+        _ => {
+            eprintln!("usage: cargo bench --bench performance -- server [--quick]");
+            std::process::exit(2);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Where the time goes: the instructions of one review in user space, by
+//! callgrind, summed by part of the program. What two runs of different length
+//! have in common, start and handshakes, cancels out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::load::{self, Load};
+use crate::machine;
+use crate::server::{self, Server, Which};
+
+/// Parts of the program, each by what the names of its functions begin with or
+/// hold; the first that fits counts.
+const PARTS: &[(&str, &[&str])] = &[
+    (
+        "reading JSON",
+        &["serde_json::de", "serde_json::read", "manifest", "wire", "admission::json", "Deserialize"],
+    ),
+    ("log", &["telemetry::log", "tracing", "crossbeam"]),
+    ("metrics", &["metrics", "prometheus_client"]),
+    (
+        "engine",
+        &[
+            "nfs_mount_guard::engine",
+            "nfs_mount_guard::rules",
+            "nfs_mount_guard::subject",
+            "nfs_mount_guard::nfs",
+            "nfs_mount_guard::policy",
+        ],
+    ),
+    ("answer", &["nfs_mount_guard::admission", "serde_json::ser", "serde_core::ser"]),
+    (
+        "TLS",
+        &["rustls", "ring::", "ring_core", "aes_gcm", "aes_hw", "gcm_", "_aesni", "p256", "chacha", "sha256"],
+    ),
+    (
+        "HTTP",
+        &[
+            "hyper",
+            "h2::",
+            "http::",
+            "http_body",
+            "httparse",
+            "axum",
+            "tower",
+            "matchit",
+            "httpdate",
+            "nfs_mount_guard::server",
+        ],
+    ),
+    ("runtime", &["tokio", "mio::", "parking_lot", "futures"]),
+    ("memory", &["malloc", "free", "calloc", "realloc", "_int_", "alloc::raw_vec", "mi_", "_mi_"]),
+    ("copying and comparing bytes", &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "memchr"]),
+];
+
+/// Instructions by function of a whole process.
+type Functions = BTreeMap<String, u64>;
+
+/// Prints both tables.
+pub fn run(verbose: bool) {
+    for (name, path, body) in server::requests() {
+        let request = load::post(path, &body);
+        let (few, many) = (50, 250);
+        let before = instructions(&request, few);
+        let mut each = instructions(&request, many);
+        for (function, count) in &mut each {
+            *count = count.saturating_sub(before.get(function).copied().unwrap_or_default()) / (many - few);
+        }
+        print(name, &each, verbose);
+    }
+}
+
+fn print(name: &str, each: &Functions, verbose: bool) {
+    let total: u64 = each.values().sum();
+    let mut parts: BTreeMap<&str, u64> = BTreeMap::new();
+    for (function, count) in each {
+        *parts.entry(part(function)).or_default() += count;
+    }
+    println!("\n{name}: {total} instructions\n\n| part | instructions | share |\n|---|--:|--:|");
+    let mut parts: Vec<_> = parts.into_iter().filter(|(_, count)| *count > 0).collect();
+    parts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (part, count) in parts {
+        println!("| {part} | {count} | {} % |", count * 100 / total.max(1));
+    }
+    if verbose {
+        let mut functions: Vec<_> = each.iter().collect();
+        functions.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (function, count) in functions.into_iter().take(70) {
+            println!("{count:>8} {:24} {}", part(function), function.chars().take(150).collect::<String>());
+        }
+    }
+}
+
+fn part(function: &str) -> &'static str {
+    PARTS
+        .iter()
+        .find(|(_, marks)| marks.iter().any(|mark| function.contains(mark)))
+        .map_or("everything else", |(part, _)| part)
+}
+
+/// Runs the server under callgrind and asks `requests` times.
+fn instructions(request: &[u8], requests: u64) -> Functions {
+    let folder = tempfile::tempdir().expect("a folder");
+    server::make_certificates(folder.path());
+    let client = load::client(&folder.path().join("certs"));
+    let out = folder.path().join("callgrind.out");
+    let mut server = Server::start(Which::Callgrind, folder.path(), &machine::list(&machine::cores()));
+    let mut load: Load = server.load(&client, 1);
+    for _ in 0..requests {
+        load.ask(request).expect("an answer");
+    }
+    server.stop();
+    functions(&out)
+}
+
+/// Instructions of each function itself, from callgrind's file.
+fn functions(file: &Path) -> Functions {
+    let text = fs::read_to_string(file).expect("callgrind writes its file");
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut found = Functions::new();
+    let mut current = String::new();
+    let mut is_call = false;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("fn=") {
+            current = named(rest, &mut names);
+        } else if let Some(rest) = line.strip_prefix("cfn=") {
+            named(rest, &mut names);
+        } else if line.starts_with("calls=") {
+            is_call = true;
+        } else if line.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '-' || c == '*') {
+            if !is_call
+                && let Some(count) = line.split(' ').nth(1).and_then(|count| count.parse::<u64>().ok())
+            {
+                *found.entry(current.clone()).or_default() += count;
+            }
+            is_call = false;
+        }
+    }
+    found
+}
+
+/// The name behind `(7)` or `(7) name`.
+fn named(text: &str, names: &mut BTreeMap<String, String>) -> String {
+    match text.split_once(' ') {
+        Some((id, name)) => {
+            names.insert(id.to_owned(), name.to_owned());
+            name.to_owned()
+        }
+        None => names.get(text).cloned().unwrap_or_default(),
+    }
+}
+
+/// Whether valgrind is there.
+pub fn is_possible() -> bool {
+    Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
+}

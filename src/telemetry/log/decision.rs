@@ -1,0 +1,125 @@
+//! The event of a decision, written without a detour: there is one a review.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use super::{json_member, json_text, on_one_line, time_of_day, timestamp};
+use crate::admission::Record;
+use crate::finding::Code;
+use crate::policy::Fingerprint;
+
+/// Most bytes of options or of a patch in one event: lines wait in memory, and
+/// an object may hold mebibytes.
+const LONGEST_FIELD: usize = 16 * 1024;
+
+/// As much of `text` as an event takes.
+fn shortened(text: &str) -> &str {
+    if text.len() <= LONGEST_FIELD {
+        return text;
+    }
+    // A character has at most four bytes, and is not cut in two.
+    (0..4).find_map(|back| text.get(..LONGEST_FIELD - back)).unwrap_or_default()
+}
+
+/// The codes of the findings, each once.
+fn codes(record: &Record<'_>) -> Vec<Code> {
+    let mut codes: Vec<Code> = record.findings.iter().map(|judged| judged.finding.code).collect();
+    codes.dedup();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
+}
+
+/// One JSON object. `shortened` says that options are cut, and that a patch is
+/// left out.
+pub(super) fn json_line(line: &mut Vec<u8>, record: &Record<'_>, policy: Fingerprint, duration: Duration) {
+    line.extend_from_slice(b"{\"timestamp\":\"");
+    timestamp(line);
+    line.extend_from_slice(b"\",\"level\":\"INFO\",\"target\":\"decision\"");
+    let text = |line: &mut Vec<u8>, name: &str, value: &str| {
+        json_member(line, name);
+        json_text(line, value);
+    };
+    text(line, "uid", record.uid);
+    text(line, "endpoint", record.endpoint.as_str());
+    text(line, "operation", record.operation);
+    text(line, "kind", record.kind);
+    text(line, "name", record.name);
+    text(line, "user", record.user);
+    json_member(line, "dry_run");
+    line.extend_from_slice(if record.dry_run { b"true" } else { b"false" });
+    text(line, "driver", record.driver);
+    text(line, "decision", record.decision);
+    if let Some(withheld) = record.withheld {
+        text(line, "withheld", withheld);
+    }
+    json_member(line, "rules");
+    list(line, &codes(record));
+    json_member(line, "exempted");
+    list(line, record.exempted);
+    text(line, "options_before", shortened(record.options_before));
+    text(line, "options_after", shortened(record.options_after));
+    json_member(line, "patch");
+    let has_patch = !record.patch.is_empty() && record.patch.len() <= LONGEST_FIELD;
+    line.extend_from_slice(if has_patch { record.patch.as_bytes() } else { b"[]" });
+    let texts = [record.options_before, record.options_after, record.patch];
+    if texts.iter().any(|text| text.len() > LONGEST_FIELD) {
+        line.extend_from_slice(b",\"shortened\":true");
+    }
+    // Writing to memory cannot fail.
+    let _ = write!(line, ",\"policy\":\"{policy}\"");
+    text(line, "error", record.error);
+    let _ = writeln!(line, ",\"duration_us\":{}}}", duration.as_micros());
+}
+
+fn list(line: &mut Vec<u8>, codes: &[Code]) {
+    line.push(b'[');
+    for (index, code) in codes.iter().enumerate() {
+        // Writing to memory cannot fail.
+        let _ = write!(line, "{}\"{code}\"", if index == 0 { "" } else { "," });
+    }
+    line.push(b']');
+}
+
+/// One line for people, and two more where options change.
+pub(super) fn text_line(line: &mut Vec<u8>, record: &Record<'_>, colour: bool, duration: Duration) {
+    time_of_day(line);
+    let decision = record.decision;
+    let code = match decision {
+        "deny" => "31",
+        "patch" => "33",
+        _ => "32",
+    };
+    // Writing to memory cannot fail, here and below.
+    let _ = if colour {
+        write!(line, "\u{1b}[1;{code}m{decision:<5}\u{1b}[0m")
+    } else {
+        write!(line, "{decision:<5}")
+    };
+    let _ = write!(
+        line,
+        " {} {} {}/{}",
+        record.endpoint.as_str(),
+        on_one_line(record.operation),
+        on_one_line(record.kind),
+        on_one_line(record.name)
+    );
+    for (prefix, value) in [
+        (" of ", record.driver),
+        (" by ", record.user),
+        (", only observed: ", record.withheld.unwrap_or_default()),
+        (": ", record.error),
+    ] {
+        if !value.is_empty() {
+            let _ = write!(line, "{prefix}{}", on_one_line(value));
+        }
+    }
+    for (index, code) in codes(record).iter().enumerate() {
+        let _ = write!(line, "{}{code}", if index == 0 { ": " } else { " " });
+    }
+    let (before, after) = (shortened(record.options_before), shortened(record.options_after));
+    if before != after {
+        let _ = write!(line, "\n          {}\n       -> {}", on_one_line(before), on_one_line(after));
+    }
+    let _ = writeln!(line, " ({} us)", duration.as_micros());
+}

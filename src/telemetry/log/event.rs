@@ -1,0 +1,129 @@
+//! What is logged beside decisions: the program's own events. What its
+//! libraries have to say is told, where it matters, by who calls them.
+
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
+
+use super::{Format, Sink, json_member, json_text, timestamp};
+
+/// Takes events; spans mean nothing here.
+pub(super) struct Events(pub(super) &'static Sink);
+
+impl Subscriber for Events {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && *metadata.level() <= LevelFilter::INFO && is_own(metadata.target())
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::INFO)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Vec::with_capacity(256);
+        match self.0.format {
+            Format::Json => json_line(&mut line, event),
+            Format::Text { .. } => text_line(&mut line, event),
+        }
+        self.0.queue.push(&line);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+fn is_own(target: &str) -> bool {
+    target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
+}
+
+fn json_line(line: &mut Vec<u8>, event: &Event<'_>) {
+    let metadata = event.metadata();
+    line.extend_from_slice(b"{\"timestamp\":\"");
+    timestamp(line);
+    // Writing to memory cannot fail, here and below.
+    let _ = write!(line, "\",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target());
+    event.record(&mut JsonFields(line));
+    line.extend_from_slice(b"}\n");
+}
+
+/// Writes an event's fields as members of an open JSON object.
+struct JsonFields<'l>(&'l mut Vec<u8>);
+
+impl JsonFields<'_> {
+    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
+        let _ = write!(self.0, ",\"{}\":{value}", field.name());
+    }
+}
+
+impl Visit for JsonFields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        json_member(self.0, field.name());
+        json_text(self.0, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.plain(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.plain(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.plain(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.plain(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+fn text_line(line: &mut Vec<u8>, event: &Event<'_>) {
+    let mut fields = TextFields::default();
+    event.record(&mut fields);
+    let TextFields { message, others } = fields;
+    super::time_of_day(line);
+    let _ = writeln!(line, "{} {message}{others}", event.metadata().level());
+}
+
+/// An event's fields as text, in the order in which they were given.
+#[derive(Default)]
+struct TextFields {
+    message: String,
+    others: String,
+}
+
+impl Visit for TextFields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let _ = write!(self.others, " {}={}", field.name(), super::on_one_line(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.others, " {name}={value:?}"),
+        };
+    }
+}
