@@ -8,6 +8,7 @@ use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::Endpoint;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::policy_file;
+use nfs_mount_guard::subject::LONGEST_OPTIONS;
 use nfs_mount_guard::{admission_policy, rules};
 use serde_json::{Value, json};
 use time::macros::date;
@@ -23,10 +24,14 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("admission_policy::docs_list_the_differences_that_are_shown", listed),
         trial("a_difference_an_object_that_says_one_thing_twice", says_one_thing_twice),
-        trial("a_difference_text_near_the_limits", text_near_the_limits),
+        trial("a_difference_more_options_than_a_mount_takes", long_options),
         trial("a_difference_an_exemption_that_names_options", exemption_of_options),
         trial("a_difference_an_exemption_that_ends", exemption_that_ends),
     ];
+    trials.push(mutating::trial(
+        "a_difference_more_options_than_a_mount_takes_repaired",
+        long_options_repaired,
+    ));
     trials.push(mutating::trial("a_difference_an_update_of_the_access_modes_alone", access_modes_alone));
     trials
 }
@@ -35,7 +40,7 @@ pub fn trials() -> Vec<Trial> {
 const LISTED: [&str; 5] = [
     "an object that says one thing twice",
     "an update of the access modes alone",
-    "text near the API server's own limits",
+    "more than 128 KiB of options",
     "an exemption that names options",
     "an exemption that ends",
 ];
@@ -125,20 +130,41 @@ fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-fn text_near_the_limits(cluster: &mut Cluster) -> Result<(), Failed> {
+/// A class with one long element. Whether there is `bg` in it only the dear
+/// expressions can tell.
+fn long_class(length: usize, rest: &str) -> Value {
+    class("long", "storage.example.com", &[&format!("x,-bg,{}{rest}", "x".repeat(length))])
+}
+
+/// Long enough for the guard not to read it.
+const LONG: usize = LONGEST_OPTIONS + 1;
+
+/// Long enough for the API server not to, either.
+const TOO_LONG: usize = 400_000;
+
+fn long_options(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.connect();
     let manifest = generated(&Policy::default());
     install(&api, &manifest);
-    let rule = rules::BACKGROUND_MOUNT.code.to_string();
-    // Nobody's bg, but only the dear expressions can tell.
-    let of_length =
-        |length: usize| class("long", "storage.example.com", &[&format!("x,-bg,{}", "x".repeat(length))]);
-    let passes = |length| api.send(Call::try_create(&of_length(length))).passed();
-    assert!(passes(150_000));
-    let said = api.send(Call::try_create(&of_length(400_000)));
+    assert!(LISTED[2].contains(&format!("{} KiB", LONGEST_OPTIONS >> 10)));
+    assert!(refuses(&super::background_mount_only(), &long_class(LONG, ""), None));
+    assert!(!is_refused(&api, &long_class(LONG, "")) && is_refused(&api, &long_class(LONG, ",bg")));
+    let said = api.send(Call::try_create(&long_class(TOO_LONG, "")));
     assert!(!said.passed() && said.message().contains("cost limit exceeded"), "{said:?}");
-    assert!(!said.message().contains(&rule), "{said:?}");
-    assert!(!refuses(&super::background_mount_only(), &of_length(400_000), None));
+    assert!(!said.message().contains(&rules::BACKGROUND_MOUNT.code.to_string()), "{said:?}");
+    Ok(())
+}
+
+fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api, &mutating::generated());
+    let object = long_class(LONG, ",bg");
+    let answer = ask(&super::background_mount_only(), Endpoint::Mutate, &object, None);
+    assert!(answer["patch"].is_null(), "{answer}");
+    let stored = |object: &Value| api.send(Call::try_create(object)).body["mountOptions"].clone();
+    assert!(stored(&object) == long_class(LONG, ",fg")["mountOptions"], "128 KiB are repaired");
+    let object = long_class(4 * TOO_LONG, ",bg");
+    assert!(stored(&object) == object["mountOptions"], "1.6 MB are left as they are");
     Ok(())
 }
 

@@ -117,31 +117,51 @@ pub fn trials() -> Vec<Trial> {
         super::trial("an_object_near_the_api_servers_limit_is_repaired", |cluster| {
             cluster.use_webhooks(Webhooks::Both);
             let huge = |length: usize| {
-                let padding = format!("x-padding={}", "a".repeat(length));
-                let mut object = class("huge", "nfs.csi.k8s.io", &[]);
-                object["mountOptions"] = json!(["nfsvers=4.1", padding, "hard,bg"]);
+                let mut object = class("huge", "nfs.csi.k8s.io", &["nfsvers=4.1", "hard,bg"]);
+                let zone = json!({"key": "topology.example.com/zone", "values": ["a".repeat(length)]});
+                object["allowedTopologies"] = json!([{"matchLabelExpressions": [zone]}]);
                 object
             };
-            let check = |stored: &Value, length: usize| {
-                let stored = options(stored).expect("options");
-                assert_eq!(stored[2..], ["hard,fg", "timeo=600", "retrans=2"].map(str::to_owned));
-                assert_eq!(stored[1].len(), length + "x-padding=".len());
+            let check = |stored: &Value| {
+                let repaired = ["nfsvers=4.1", "hard,fg", "timeo=600", "retrans=2"].map(str::to_owned);
+                assert_eq!(options(stored).expect("options"), repaired);
             };
             // The API server takes 3 MiB and stores 2.
-            let length = 2_900_000;
             let shown = cluster
-                .must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &huge(length).to_string());
-            check(&serde_json::from_str(&shown)?, length);
-            let (object, length) = (huge(1_900_000), 1_900_000);
+                .must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &huge(2_900_000).to_string());
+            check(&serde_json::from_str(&shown)?);
+            let object = huge(1_900_000);
             cluster.must(&["create", "-f", "-"], &object.to_string());
-            check(&cluster.get(&object).expect("it is stored"), length);
-            let event =
-                cluster.guard.wait_for(|event| event["name"] == "huge" && event["decision"] == "patch");
-            assert_eq!(event["shortened"], json!(true), "the options are not logged whole");
-            assert!(event.to_string().len() < 64 * 1024);
+            check(&cluster.get(&object).expect("it is stored"));
             // Both the old and the new object travel with an update.
             cluster.must(&["label", "storageclass", "huge", "a=b"], "");
             cluster.delete(&object);
+            Ok(())
+        }),
+        super::trial("options_that_no_mount_takes_are_refused_however_many", |cluster| {
+            cluster.use_webhooks(Webhooks::Both);
+            let long = |length: usize| {
+                let padding = format!("x-padding={}", "a".repeat(length));
+                let mut object = class("long", "nfs.csi.k8s.io", &[]);
+                object["mountOptions"] = json!([padding, "hard,bg"]);
+                object
+            };
+            for (length, words) in [(2_900_000, "none is judged"), (131_072, "none is judged")] {
+                let refused =
+                    cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &long(length).to_string());
+                let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+                assert!(!refused.status.success() && said.contains(words), "{length}: {said}");
+                assert!(said.len() < 4096, "the options are not said whole: {} bytes", said.len());
+            }
+            let object = long(100_000);
+            let shown =
+                cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &object.to_string());
+            let shown: Value = serde_json::from_str(&shown)?;
+            assert_eq!(shown["mountOptions"][1], json!("hard,fg"));
+            let event =
+                cluster.guard.wait_for(|event| event["name"] == "long" && event["decision"] == "patch");
+            assert_eq!(event["shortened"], json!(true), "the options are not logged whole");
+            assert!(event.to_string().len() < 64 * 1024);
             Ok(())
         }),
         super::trial("a_name_that_the_server_chooses", |cluster| {
