@@ -128,12 +128,13 @@ pub enum Stop {
 }
 
 impl Server {
-    /// Loads the certificate and opens both ports.
+    /// Loads the certificate and opens both ports. Called inside a runtime of
+    /// tokio.
     ///
     /// # Errors
     ///
     /// When the certificate cannot be used or a port cannot be opened.
-    pub async fn bind(options: Options) -> Result<Self, Error> {
+    pub fn bind(options: Options) -> Result<Self, Error> {
         let now = OffsetDateTime::now_utc();
         let mut certificate_files = Vec::new();
         let certificate = match &options.certificate {

@@ -237,7 +237,7 @@ pub fn run(quick: bool) {
             for ((request, _), pair) in requests.iter().zip(&mut cpu) {
                 let before = machine::cpu(server.id());
                 let outcome = load.closed(request, closed).expect("answers");
-                let used = machine::cpu(server.id()) - before;
+                let used = machine::cpu(server.id()).saturating_sub(before);
                 // The first round warms up.
                 if round > 0 {
                     pair.add(*which, used.as_secs_f64() * 1e6 / count(outcome.answers));
@@ -313,7 +313,7 @@ fn two_workers(
     let measure = |server: &Server, load: &mut Load| {
         let before = machine::cpu(server.id());
         let outcome = load.closed(&request, time).expect("answers");
-        (machine::cpu(server.id()) - before).as_secs_f64() * 1e6 / count(outcome.answers)
+        machine::cpu(server.id()).saturating_sub(before).as_secs_f64() * 1e6 / count(outcome.answers)
     };
     let mut pair = Pair::default();
     let mut loads = [servers[1].1.load(client, CONNECTIONS), second.load(client, CONNECTIONS)];

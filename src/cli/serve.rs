@@ -187,7 +187,7 @@ async fn serve(options: Options, managed: ManagedArgs) -> anyhow::Result<()> {
     let is_managed = options.certificate == CertificateSource::Managed;
     // Signals are caught before the ports open: whoever sees a port may send one.
     let stop = stop_signal().context("cannot catch signals")?;
-    let server = Server::bind(options).await.map_err(start_error)?;
+    let server = Server::bind(options).map_err(start_error)?;
     let address = server.address()?;
     let status = server.status_address()?;
     if io::stdout().is_terminal() {

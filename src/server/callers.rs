@@ -84,11 +84,15 @@ impl Callers {
     }
 }
 
+/// What it does, since when, and its number.
+type Candidate = (State, Instant, u64);
+
 impl Table {
     /// Asks `wanted` to leave, or fewer; says how many.
     fn make_room(&mut self, wanted: usize) -> usize {
         let now = Instant::now();
-        let mut by_source: BTreeMap<IpAddr, (usize, Vec<(State, Instant, u64)>)> = BTreeMap::new();
+        // Of each address: how many are here, and who may go.
+        let mut by_source: BTreeMap<IpAddr, (usize, Vec<Candidate>)> = BTreeMap::new();
         for (number, entry) in &self.here {
             let (count, candidates) = by_source.entry(entry.source).or_default();
             *count += 1;

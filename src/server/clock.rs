@@ -1,7 +1,7 @@
 //! What a connection is doing, and since when.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -28,14 +28,14 @@ pub struct Clock {
     /// Milliseconds from `begun` to the last change of state, times 4, plus
     /// the [`State`]: one word, so that both change at once.
     state: AtomicU64,
-    /// Requests being answered.
-    busy: AtomicU64,
+    /// Requests being answered. Held while `state` changes with it.
+    busy: Mutex<u64>,
 }
 
 impl Clock {
     /// A connection that was just opened.
     pub fn start() -> Self {
-        Self { begun: Instant::now(), state: AtomicU64::new(State::New as u64), busy: AtomicU64::new(0) }
+        Self { begun: Instant::now(), state: AtomicU64::new(State::New as u64), busy: Mutex::default() }
     }
 
     /// The present state, and when it began.
@@ -70,9 +70,15 @@ impl Clock {
 
     /// A request came; it is being answered until what is returned is dropped.
     pub fn answering(self: &Arc<Self>) -> Answering {
-        self.busy.fetch_add(1, Ordering::Relaxed);
+        let mut busy = self.busy();
+        *busy += 1;
         self.set(State::Busy);
+        drop(busy);
         Answering(Arc::clone(self))
+    }
+
+    fn busy(&self) -> MutexGuard<'_, u64> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, state: State) {
@@ -87,7 +93,9 @@ pub struct Answering(Arc<Clock>);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        if self.0.busy.fetch_sub(1, Ordering::Relaxed) == 1 {
+        let mut busy = self.0.busy();
+        *busy -= 1;
+        if *busy == 0 {
             self.0.set(State::Idle);
         }
     }

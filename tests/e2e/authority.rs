@@ -43,16 +43,6 @@ pub fn trials() -> Vec<Trial> {
     };
     vec![
         trial("founds_itself_and_owns_nothing_but_the_ca_bundle", founds_itself),
-        trial("changes_without_a_failed_call", |turn| {
-            let change = changes_under_load(turn, 100)?;
-            assert!(change.creates >= 100 && change.took > Duration::from_secs(4), "{change:?}");
-            Ok(())
-        }),
-        trial("outlives_an_api_server_that_is_gone", |turn| {
-            let outage = api_server_gone(turn, Duration::from_secs(4))?;
-            assert!(outage.tries >= 2 && outage.recovered < Duration::from_secs(40), "{outage:?}");
-            Ok(())
-        }),
         trial("is_looked_after_by_the_next_replica", next_replica),
         trial("says_what_it_may_not_do_and_goes_on_when_it_may", without_rights),
         trial("serves_five_years_without_a_gap", five_years),
@@ -92,7 +82,7 @@ fn install(turn: &Turn, wanted: impl Fn(&str) -> bool) {
 }
 
 /// Takes everything away at its end, however that comes.
-struct Installed<'t>(&'t Turn);
+pub struct Installed<'t>(pub &'t Turn);
 
 impl Drop for Installed<'_> {
     fn drop(&mut self) {
@@ -226,7 +216,7 @@ pub struct Change {
 }
 
 /// Changes the authority while objects are created, at least so many.
-pub fn changes_under_load(turn: &Turn, least: usize) -> Result<Change, Failed> {
+pub fn changes_under_load(turn: &Turn, least: usize) -> Change {
     let site = Site::start(turn);
     let before = json_of(turn, "secret", SECRET)["data"]["ca.crt"].clone();
     let (creates, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -270,14 +260,16 @@ pub fn changes_under_load(turn: &Turn, least: usize) -> Result<Change, Failed> {
         assert!(Instant::now() < deadline, "the old authority is still trusted");
     }
     site.until_repaired(turn);
-    let change = Change { creates: creates.into_inner(), failed: failed.into_inner(), took };
-    assert_eq!(change.failed, 0, "{change:?}");
-    Ok(change)
+    Change { creates: creates.into_inner(), failed: failed.into_inner(), took }
 }
 
 /// What was seen of an API server that was gone.
 #[derive(Debug)]
 pub struct Outage {
+    /// Objects that were sent while it was gone for the replicas.
+    pub asked: usize,
+    /// Those that were not repaired.
+    pub failed: usize,
     /// Tries while it was gone.
     pub tries: u64,
     /// From its return to the first success.
@@ -286,7 +278,7 @@ pub struct Outage {
 
 /// Takes the API server away from the replicas for a while. They serve on, try
 /// less and less often, and recover by themselves.
-pub fn api_server_gone(turn: &Turn, gone: Duration) -> Result<Outage, Failed> {
+pub fn api_server_gone(turn: &Turn, gone: Duration) -> Outage {
     let proxy = Proxy::start(turn.cluster.api);
     let site = Site::start_through(turn, proxy.address);
     let errors = || -> u64 {
@@ -298,16 +290,16 @@ pub fn api_server_gone(turn: &Turn, gone: Duration) -> Result<Outage, Failed> {
     let before = errors();
     proxy.set_open(false);
     let since = Instant::now();
+    let (mut asked, mut failed) = (0, 0);
     while since.elapsed() < gone {
-        let output = try_incident(turn);
-        assert!(output.status.success(), "they serve on: {output:?}");
+        asked += 1;
+        failed += usize::from(!try_incident(turn).status.success());
     }
     let tries = errors() - before;
-    assert!(tries >= 1, "nobody noticed");
     proxy.set_open(true);
     let back = Instant::now();
     for guard in &site.guards {
-        assert_eq!(block_on(status(guard.status, "/readyz"))?.status, 200);
+        assert_eq!(block_on(status(guard.status, "/readyz")).expect("an answer").status, 200);
         guard.wait_within(Duration::from_secs(40), |event| {
             event["message"] == "the certificates are looked after again"
         });
@@ -321,7 +313,7 @@ pub fn api_server_gone(turn: &Turn, gone: Duration) -> Result<Outage, Failed> {
     ask_for_a_new_authority(turn);
     site.wait_for("the old authority was retired");
     site.until_repaired(turn);
-    Ok(Outage { tries, recovered })
+    Outage { asked, failed, tries, recovered }
 }
 
 fn metric(guard: &Guard, name: &str) -> u64 {

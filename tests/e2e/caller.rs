@@ -75,7 +75,7 @@ fn another_name_does_not(cluster: &mut Cluster) -> Result<(), Failed> {
 }
 
 /// What a caller with this certificate gets: a status, or nothing.
-fn call(guard: &Guard, certificate: Option<&Pair>) -> Option<u16> {
+pub fn call(guard: &Guard, certificate: Option<&Pair>) -> Option<u16> {
     let pem = fs::read(guard.certs.join("ca.crt")).expect("ca.crt");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&pem).expect("a certificate")).expect("a root");
@@ -109,20 +109,22 @@ fn call(guard: &Guard, certificate: Option<&Pair>) -> Option<u16> {
     })
 }
 
-struct Folder {
+/// The authority of the callers, in a folder.
+pub struct Folder {
     folder: TempDir,
-    authority: Authority,
+    pub authority: Authority,
 }
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
         let authority = Authority::new();
         fs::write(folder.path().join("ca.crt"), &authority.certificate).expect("written");
         Self { folder, authority }
     }
 
-    fn file(&self) -> PathBuf {
+    /// Its certificate.
+    pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.crt")
     }
 }

@@ -2,15 +2,22 @@
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::rows::{ROWS, Row, Size};
+use crate::component;
+use crate::rows::{Figure, ROWS, Row, Size};
 
 /// Faults and load.
 pub fn trials() -> Vec<Trial> {
-    ROWS.iter().map(|row| Trial::test(format!("faults::{}", row.name), || run(row))).collect()
+    let trial = |row: &'static Row| {
+        component::trial(
+            format!("faults::{}", row.name),
+            || row.run.run(Size::Quick),
+            |figure| judge(row, &figure),
+        )
+    };
+    ROWS.iter().map(trial).collect()
 }
 
-fn run(row: &Row) -> Result<(), Failed> {
-    let figure = (row.run)(Size::Quick);
+fn judge(row: &Row, figure: &Figure) -> Result<(), Failed> {
     if figure.is_reached() {
         return Ok(());
     }

@@ -8,10 +8,14 @@
 #![allow(
     unreachable_pub,
     missing_docs,
+    clippy::cast_precision_loss,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::type_complexity,
     clippy::too_many_lines,
     clippy::similar_names,
     clippy::needless_pass_by_value,
@@ -35,27 +39,37 @@ mod faults;
 mod guard;
 mod install;
 #[path = "../reliability/load.rs"]
-#[allow(dead_code, reason = "tests/soak reads all of it")]
 mod load;
 mod mount_nfs;
 mod node_check;
 mod objects;
+#[path = "../reliability/page.rs"]
+mod page;
 mod parity;
 mod policy;
 mod program;
 mod proxy;
 mod readers;
 #[path = "../reliability/rows.rs"]
-#[allow(dead_code, reason = "tests/soak reads all of it")]
 mod rows;
 mod schema;
+#[path = "../reliability/soak.rs"]
+mod soak;
+mod tls;
+
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-fn main() {
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("--soak", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return soak::run(rest);
+    }
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(program::trials());
+    trials.extend(tls::trials());
     trials.extend(parity::trials());
     trials.extend(commands::trials());
     trials.extend(policy::trials());
@@ -70,5 +84,5 @@ fn main() {
     trials.extend(authority::trials());
     trials.extend(install::trials());
     trials.extend(docs::trials());
-    libtest_mimic::run(&arguments, trials).exit();
+    libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         trial("keeps_the_last_good_certificate", keeps_the_last_good_certificate),
         trial("stops_in_order_at_sigterm", stops_in_order_at_sigterm),
         trial("stops_at_once_at_ctrl_c", stops_at_once_at_ctrl_c),
+        trial("stops_whatever_is_left_at_a_second_ctrl_c", stops_whatever_is_left_at_a_second_ctrl_c),
         trial("says_why_it_cannot_start", says_why_it_cannot_start),
         trial("keeps_its_authority_when_certificates_are_made_again", keeps_its_authority),
         trial("answers_bodies_that_are_too_long_with_a_denial", answers_long_bodies),
@@ -215,6 +216,31 @@ fn stops_at_once_at_ctrl_c() -> Result<(), Failed> {
     guard.process.signal("INT");
     let ended = guard.process.wait(Duration::from_secs(5)).expect("it ends");
     assert!(ended.success(), "{ended:?}");
+    Ok(())
+}
+
+fn stops_whatever_is_left_at_a_second_ctrl_c() -> Result<(), Failed> {
+    let mut guard = Guard::start(&[]);
+    let client = Client::new(guard.address, &guard.certs, "http/1.1");
+    let (let_go, held) = tokio::sync::oneshot::channel();
+    let request = std::thread::spawn(move || block_on(client.hold("/validate", held)));
+    block_on(async {
+        for _ in 0..500 {
+            if guard.metric("nfs_mount_guard_in_flight").await == Some(1.0) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the request did not arrive");
+    });
+    guard.process.signal("INT");
+    guard.wait_for(|event| event["message"].as_str().is_some_and(|message| message.contains("stop")));
+    assert!(guard.process.wait(Duration::from_millis(300)).is_none(), "a request is under way");
+    guard.process.signal("INT");
+    let ended = guard.process.wait(Duration::from_secs(2)).expect("it ends");
+    assert_eq!(ended.code(), Some(130));
+    let _ = let_go.send(());
+    request.join().expect("no panic")?;
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! JSON that is more work than it looks.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use hyper::body::Bytes;
 
-use super::{Figure, Problems, Row, Size};
+use super::{Figure, Problems, Row, Run, Size};
 use crate::client::{Client, block_on};
 use crate::guard::Guard;
 
@@ -12,7 +13,7 @@ pub const ROW: Row = Row {
     name: "bombs",
     what: "JSON bombs: depth 100,000, 10 million empty arrays, 10 million options, strings of 10 MB with escapes in every place that holds options, duplicate keys, lone surrogates, NUL",
     reach: "an answer with the uid, or 400; memory under 256 MiB, and no growth after the first round beyond what an allocator keeps (8 MiB or 5 %)",
-    run,
+    run: Run::Alone(run),
 };
 
 /// How far memory may stand above the first round's, in KiB.
@@ -74,6 +75,14 @@ fn run(size: Size) -> Figure {
     }
 }
 
+/// So many members of an object.
+fn members(count: usize) -> String {
+    (0..count).fold(String::new(), |mut text, index| {
+        let _ = write!(text, "\"a{index}\":\"b\",");
+        text
+    })
+}
+
 /// Bombs with `count` parts, made one at a time: some are large.
 fn objects(count: usize) -> impl Iterator<Item = (&'static str, String)> {
     let escapes = move || format!("\"{}\"", "\\u0041\\n\\\\,".repeat(count / 13));
@@ -132,14 +141,14 @@ fn objects(count: usize) -> impl Iterator<Item = (&'static str, String)> {
         (
             "many annotations",
             Box::new(move || {
-                let many: String = (0..count / 10).map(|index| format!("\"a{index}\":\"b\",")).collect();
+                let many = members(count / 10);
                 format!("{{\"metadata\":{{\"annotations\":{{{many}\"z\":\"\"}}}},\"spec\":{{{nfs}}}}}")
             }),
         ),
         (
             "many volumeAttributes",
             Box::new(move || {
-                let many: String = (0..count / 10).map(|index| format!("\"a{index}\":\"b\",")).collect();
+                let many = members(count / 10);
                 spec(format!(
                     "\"csi\":{{\"driver\":\"nfs.csi.k8s.io\",\"volumeAttributes\":{{{many}\"z\":\"\"}}}}"
                 ))

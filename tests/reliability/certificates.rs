@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Figure, Problems, Row, Size, make_certificates, publish, usual_calls};
+use super::{Figure, Problems, Row, Run, Size, make_certificates, publish, usual_calls};
 use crate::client::block_on;
 use crate::guard::Guard;
 use crate::load::{Caller, Endpoint, Load};
@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "certificates",
     what: "certificates swapped as in a Secret volume every 2 s, every fifth pair broken; each call on a connection of its own",
     reach: "0 failed of at least 20,000",
-    run,
+    run: Run::Alone(run),
 };
 
 fn run(size: Size) -> Figure {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::silent::{Slowness, be_slow};
-use super::{Figure, Problems, Row, Size, usual_calls};
+use super::{Figure, Problems, Row, Run, Size, usual_calls};
 use crate::client::block_on;
 use crate::guard::Guard;
 use crate::load::{Caller, Load, connector};
@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "flood",
     what: "6,000 silent connections from one address, opened again as they are closed (the server takes 4,096), and 1,200 slow bodies (it takes 1,024); honest calls from another address, each on a new connection",
     reach: "0 failed, p99 under 1 s",
-    run,
+    run: Run::Alone(run),
 };
 
 fn run(size: Size) -> Figure {

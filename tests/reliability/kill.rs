@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{Figure, Problems, Row, Size, make_certificates, usual_calls};
+use super::{Figure, Problems, Row, Run, Size, make_certificates, usual_calls};
 use crate::client::block_on;
 use crate::guard::Guard;
 use crate::load::{Caller, Endpoint, Load, Probes};
@@ -14,7 +14,7 @@ pub const ROW: Row = Row {
     name: "kill",
     what: "kill -9 of one of two; a connection that the dead one refuses is made to the other",
     reach: "only calls in flight on it fail",
-    run,
+    run: Run::Alone(run),
 };
 
 fn run(size: Size) -> Figure {

@@ -27,8 +27,8 @@ pub fn write(row: &Row, figure: &Figure) {
     lines.push(format!("| {} | {} | {} | {seen} | {} |", row.name, row.what, row.reach, machine()));
     let place = |line: &String| ROWS.iter().position(|one| line.starts_with(&format!("| {} |", one.name)));
     lines.sort_by_key(place);
-    let table: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    fs::write(PAGE, format!("{before}{START}{HEAD}{table}{END}{after}")).expect("written");
+    let table = lines.join("\n");
+    fs::write(PAGE, format!("{before}{START}{HEAD}{table}\n{END}{after}")).expect("written");
 }
 
 fn machine() -> String {

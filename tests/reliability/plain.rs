@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{Figure, Problems, Row, Size};
+use super::{Figure, Problems, Row, Run, Size};
 use crate::client::block_on;
 use crate::guard::Guard;
 
@@ -13,7 +13,7 @@ pub const ROW: Row = Row {
     name: "plain-http",
     what: "2,000 requests of plain HTTP to the TLS port in 10 s",
     reach: "each is refused and counted; at most one line of log a second",
-    run,
+    run: Run::Alone(run),
 };
 
 fn run(size: Size) -> Figure {

@@ -4,7 +4,9 @@
 //!
 //! A new row is a file here and an entry in [`ROWS`].
 
+mod authority;
 mod bombs;
+mod callers;
 mod certificates;
 mod flood;
 mod growth;
@@ -23,7 +25,8 @@ use std::process::Command;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
-use crate::component::program;
+use crate::component::{Missing, program};
+use crate::install::{Turn, turn_with_low_ports};
 use crate::load::{Call, Tally};
 use crate::objects::class;
 
@@ -50,7 +53,26 @@ pub struct Row {
     pub name: &'static str,
     pub what: &'static str,
     pub reach: &'static str,
-    pub run: fn(Size) -> Figure,
+    pub run: Run,
+}
+
+/// How it is done.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// With servers that the row starts.
+    Alone(fn(Size) -> Figure),
+    /// At the real API server.
+    AtTheApiServer(fn(&Turn, Size) -> Figure),
+}
+
+impl Run {
+    /// Does it.
+    pub fn run(self, size: Size) -> Result<Figure, Missing> {
+        match self {
+            Self::Alone(run) => Ok(run(size)),
+            Self::AtTheApiServer(run) => Ok(run(&turn_with_low_ports()?, size)),
+        }
+    }
 }
 
 /// What was seen.
@@ -70,6 +92,8 @@ impl Figure {
 /// All rows, in the order of the page.
 pub const ROWS: &[Row] = &[
     certificates::ROW,
+    authority::CHANGE,
+    authority::OUTAGE,
     stop::ROW,
     kill::ROW,
     silent::ROW,
@@ -77,6 +101,7 @@ pub const ROWS: &[Row] = &[
     large::ROW,
     bombs::ROW,
     policy::ROW,
+    callers::ROW,
     plain::ROW,
     growth::ROW,
 ];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio_rustls::TlsConnector;
 
-use super::{Figure, Problems, Row, Size, usual_calls};
+use super::{Figure, Problems, Row, Run, Size, usual_calls};
 use crate::client::block_on;
 use crate::guard::Guard;
 use crate::load::{Caller, Load, connect_from, connector, tls};
@@ -17,7 +17,7 @@ pub const ROW: Row = Row {
     name: "silent",
     what: "1,000 silent connections, half of them behind a finished handshake, and 200 that send a byte a second of a handshake, a head or a body",
     reach: "p99 of honest calls at most twice the quiet one; all of them are closed",
-    run,
+    run: Run::Alone(run),
 };
 
 /// What a slow caller does.
@@ -112,13 +112,13 @@ pub async fn be_slow(
         Slowness::Silent => trickle(stream, b"", b"", open).await,
         // A record of a handshake, as long as it can be.
         Slowness::Handshake => {
-            trickle(stream, b"\x16\x03\x01\x40\x00", b"\x01\x00\x3f\xfc\x03\x03", open).await
+            trickle(stream, b"\x16\x03\x01\x40\x00", b"\x01\x00\x3f\xfc\x03\x03", open).await;
         }
         Slowness::SilentInTls | Slowness::Head | Slowness::Body => {
             let Ok(stream) = tls(&connector, stream).await else { return };
             match slowness {
                 Slowness::Head => {
-                    trickle(stream, b"POST /validate HTTP/1.1\r\n", b"x-slow: and slower", open).await
+                    trickle(stream, b"POST /validate HTTP/1.1\r\n", b"x-slow: and slower", open).await;
                 }
                 Slowness::Body => {
                     let head = b"POST /validate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";

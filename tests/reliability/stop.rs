@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Figure, Problems, Row, Size, make_certificates, usual_calls};
+use super::{Figure, Problems, Row, Run, Size, make_certificates, usual_calls};
 use crate::client::block_on;
 use crate::guard::Guard;
 use crate::load::{Caller, Endpoint, Load, Probes};
@@ -13,7 +13,7 @@ pub const ROW: Row = Row {
     name: "sigterm",
     what: "SIGTERM to one of two servers behind one list of endpoints, then to the other, and so on; readiness asked every second",
     reach: "0 failed of at least 10,000",
-    run,
+    run: Run::Alone(run),
 };
 
 fn run(size: Size) -> Figure {

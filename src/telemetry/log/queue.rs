@@ -141,7 +141,7 @@ mod tests {
             let queue = Arc::clone(&queue);
             move || queue.write(gate)
         });
-        let expected: String = (0..1000).map(|number| format!("{number}\n")).collect();
+        let expected = (0..1000).map(|number| number.to_string() + "\n").collect::<String>();
         for number in 0..1000 {
             queue.push(format!("{number}\n").as_bytes());
             if number % 100 == 0 {

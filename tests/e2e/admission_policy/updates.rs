@@ -36,7 +36,7 @@ pub fn all(api: &Api) -> Vec<Update> {
     let refused = created.iter().filter(|said| !said.passed() && said.status != 409).count();
     assert!(refused < OBJECTS / 3, "{refused} of {OBJECTS} objects could not be stored");
     let mut updates = Vec::new();
-    for old in stored.into_iter().filter(|said| said.passed()).map(|said| said.body) {
+    for old in stored.into_iter().filter(super::super::api::Said::passed).map(|said| said.body) {
         let changes: &[fn(&mut Value, &mut Rng)] = &[
             |_, _| {},
             label,

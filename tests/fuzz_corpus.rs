@@ -1,0 +1,47 @@
+//! What the fuzzers have found worth keeping, again: `fuzz/run` makes it up,
+//! and `fuzz/corpus` keeps the smallest inputs that reach every part.
+
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::tests_outside_test_module,
+    reason = "a test may end by panicking"
+)]
+
+#[path = "../fuzz/targets.rs"]
+mod targets;
+
+use std::fs;
+use std::path::Path;
+
+use targets::TARGETS;
+
+#[test]
+fn holds_for_every_input_that_is_kept() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (name, target) in TARGETS {
+        let inputs = fs::read_dir(corpus.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut count = 0;
+        for input in inputs {
+            let path = input.expect("an entry").path();
+            let bytes = fs::read(&path).expect("it can be read");
+            let outcome = std::panic::catch_unwind(|| target(&bytes));
+            assert!(outcome.is_ok(), "{}", path.display());
+            count += 1;
+        }
+        assert!(count >= 10, "{name}: {count} inputs");
+    }
+}
+
+#[test]
+fn has_a_program_for_every_target() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("fuzz/Cargo.toml");
+    for (name, _) in TARGETS {
+        let text = fs::read_to_string(folder.join(format!("fuzz_targets/{name}.rs"))).expect("a program");
+        assert!(text.contains(&format!("targets::{name}(bytes)")), "{name}");
+        assert!(manifest.contains(&format!("fuzz_targets/{name}.rs")), "{name}");
+    }
+    assert_eq!(fs::read_dir(folder.join("fuzz_targets")).expect("programs").count(), TARGETS.len());
+}

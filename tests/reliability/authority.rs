@@ -1,0 +1,61 @@
+//! The built-in authority: a change of it, and an API server that is gone.
+
+use std::time::Duration;
+
+use super::{Figure, Problems, Row, Run, Size};
+use crate::authority::{Installed, api_server_gone, changes_under_load};
+use crate::install::Turn;
+
+pub const CHANGE: Row = Row {
+    name: "authority",
+    what: "the built-in authority is replaced, at a real kube-apiserver that calls two replicas while objects are created",
+    reach: "0 failed of at least 1,000 creates",
+    run: Run::AtTheApiServer(change),
+};
+
+pub const OUTAGE: Row = Row {
+    name: "api-server",
+    what: "the API server is gone for 30 s for two replicas that manage their certificates",
+    reach: "they serve on, try less and less often, and recover by themselves within 40 s",
+    run: Run::AtTheApiServer(outage),
+};
+
+fn change(turn: &Turn, size: Size) -> Figure {
+    let installed = Installed(turn);
+    let least = size.pick(100, 1000);
+    let change = changes_under_load(installed.0, least);
+    let mut problems = Problems::default();
+    problems.unless(change.failed == 0 && change.creates >= least, || format!("{change:?}"));
+    // Everyone has to learn of the new one before it signs.
+    problems.unless(change.took > Duration::from_secs(4), || format!("{change:?}"));
+    Figure {
+        seen: format!(
+            "{} failed of {} creates; replaced in {:.0} s",
+            change.failed,
+            change.creates,
+            change.took.as_secs_f64()
+        ),
+        problems: problems.0,
+    }
+}
+
+fn outage(turn: &Turn, size: Size) -> Figure {
+    let installed = Installed(turn);
+    let gone = Duration::from_secs(size.pick(4, 30));
+    let outage = api_server_gone(installed.0, gone);
+    let most = gone.as_secs() * 2;
+    let mut problems = Problems::default();
+    problems.unless(outage.failed == 0 && outage.asked > 0, || format!("{outage:?}"));
+    problems.unless((2..=most).contains(&outage.tries), || format!("{outage:?}"));
+    problems.unless(outage.recovered < Duration::from_secs(40), || format!("{outage:?}"));
+    Figure {
+        seen: format!(
+            "{} failed of {} creates meanwhile; {} tries by two replicas; recovered {:.1} s after its return",
+            outage.failed,
+            outage.asked,
+            outage.tries,
+            outage.recovered.as_secs_f64()
+        ),
+        problems: problems.0,
+    }
+}
