@@ -13,6 +13,11 @@ pub fn background() -> Vec<u8> {
     review("StorageClass", &class(&["nfsvers=4.1", "hard", "bg", "rsize=1048576", "noatime"]))
 }
 
+/// A review of that class with these options.
+pub fn with_options(options: &[&str]) -> Vec<u8> {
+    review("StorageClass", &class(options))
+}
+
 /// A review of a large volume that is allowed: nearly all of it is
 /// `managedFields`.
 pub fn large() -> Vec<u8> {

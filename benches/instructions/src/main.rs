@@ -1,0 +1,207 @@
+//! Instructions of a decision, from the bytes of a review to those of the
+//! answer, counted by callgrind: the same on every run, whatever else the machine
+//! does.
+//!
+//!   benches/instructions/run [--write | --check]
+//!
+//! Two runs of different length are subtracted, so that nothing but decisions is
+//! counted. `--write` keeps the counts in table.tsv, `--check`
+//! fails where one is more than a tenth above those.
+
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::indexing_slicing,
+    reason = "a program that prints a table"
+)]
+
+#[path = "../../performance/bodies.rs"]
+#[allow(dead_code, reason = "the server is measured with all of it")]
+mod bodies;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::{Command, ExitCode};
+
+use nfs_mount_guard::admission::{Endpoint, Question, review};
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::policy_file;
+use time::macros::date;
+
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/table.tsv");
+const HEAD: &str = "decision\tinstructions\n";
+
+/// How far a count may rise, in hundredths.
+const RISE: u64 = 10;
+
+/// A kind of decision.
+struct Case {
+    name: &'static str,
+    endpoint: Endpoint,
+    body: fn() -> Vec<u8>,
+    policy: fn() -> Policy,
+    /// What stands in the answer.
+    expected: &'static str,
+}
+
+const CASES: [Case; 7] = [
+    Case {
+        name: "small class, allowed",
+        endpoint: Endpoint::Validate,
+        body: bodies::small,
+        policy: Policy::default,
+        expected: "\"allowed\":true",
+    },
+    Case {
+        name: "small class, patched",
+        endpoint: Endpoint::Mutate,
+        body: bodies::background,
+        policy: Policy::default,
+        expected: "\"patchType\":\"JSONPatch\"",
+    },
+    Case {
+        name: "small class, refused",
+        endpoint: Endpoint::Validate,
+        body: bodies::background,
+        policy: Policy::default,
+        expected: "\"allowed\":false",
+    },
+    Case {
+        name: "large volume, allowed",
+        endpoint: Endpoint::Validate,
+        body: bodies::large,
+        policy: Policy::default,
+        expected: "\"allowed\":true",
+    },
+    Case {
+        name: "class with 100 options, refused",
+        endpoint: Endpoint::Validate,
+        body: || with_options(100),
+        policy: Policy::default,
+        expected: "\"allowed\":false",
+    },
+    Case {
+        name: "class with 1,000 options, refused",
+        endpoint: Endpoint::Validate,
+        body: || with_options(1000),
+        policy: Policy::default,
+        expected: "\"allowed\":false",
+    },
+    Case {
+        name: "small class, refused, 100 exemptions",
+        endpoint: Endpoint::Validate,
+        body: bodies::background,
+        policy: with_exemptions,
+        expected: "\"allowed\":false",
+    },
+];
+
+fn with_options(count: usize) -> Vec<u8> {
+    let mut options = vec!["hard"; count - 1];
+    options.push("bg");
+    bodies::with_options(&options)
+}
+
+fn with_exemptions() -> Policy {
+    let mut text =
+        "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\nprofile: standard\nexemptions:\n".to_owned();
+    for index in 0..100 {
+        let _ =
+            writeln!(text, "- {{rules: [background-mount], name: other-{index}-*, reason: a measurement}}");
+    }
+    policy_file::parse(&text, "exemptions").expect("a policy")
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["decide", name, times] => decide(name, times.parse().expect("a number")),
+        [] => print(&count()),
+        ["--write"] => {
+            let counts = count();
+            let lines: String =
+                counts.iter().fold(String::new(), |text, (name, count)| text + &format!("{name}\t{count}\n"));
+            fs::write(TABLE, HEAD.to_owned() + &lines).expect("written");
+            print(&counts);
+        }
+        ["--check"] => return check(&count()),
+        _ => {
+            eprintln!("usage: benches/instructions/run [--write | --check]");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// What callgrind watches.
+fn decide(name: &str, times: usize) {
+    let case = CASES.iter().find(|case| case.name == name).expect("a case");
+    let (body, policy) = ((case.body)(), (case.policy)());
+    let question =
+        Question { endpoint: case.endpoint, body: &body, policy: &policy, today: date!(2026 - 03 - 01) };
+    for _ in 0..times {
+        let answer = std::hint::black_box(review(&question, &mut |_| {}));
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(text.contains(case.expected), "{text}");
+    }
+}
+
+fn count() -> Vec<(&'static str, u64)> {
+    CASES
+        .iter()
+        .map(|case| {
+            let (few, many) = (10, 60);
+            let counts = [few, many].map(|times| callgrind(case.name, times));
+            (case.name, (counts[1] - counts[0]) / (many - few))
+        })
+        .collect()
+}
+
+/// Instructions of a whole process.
+fn callgrind(name: &str, times: u64) -> u64 {
+    let program = std::env::current_exe().expect("this program");
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .args(["decide", name, &times.to_string()])
+        .output()
+        .expect("valgrind is there");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let collected = said.lines().find_map(|line| line.rsplit_once("Collected :"));
+    collected.and_then(|(_, count)| count.trim().parse().ok()).unwrap_or_else(|| panic!("{said}"))
+}
+
+fn print(counts: &[(&str, u64)]) {
+    println!("| decision | instructions |\n|---|--:|");
+    for (name, count) in counts {
+        println!("| {name} | {count} |");
+    }
+}
+
+/// Compares with the table.
+fn check(counts: &[(&str, u64)]) -> ExitCode {
+    let table = fs::read_to_string(TABLE).expect("table.tsv");
+    let mut is_good = table.lines().count() == counts.len() + 1;
+    for (name, count) in counts {
+        let kept =
+            table.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.parse::<u64>().ok());
+        let verdict = match kept {
+            Some(kept) if count * 100 <= kept * (100 + RISE) => "ok",
+            Some(_) => "MORE THAN A TENTH ABOVE",
+            None => "NOT IN THE TABLE",
+        };
+        is_good &= verdict == "ok";
+        println!("{name}: {count} instructions, {} in the table: {verdict}", kept.unwrap_or_default());
+    }
+    if is_good {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("instructions: meant so? Then write them anew with --write instead of --check, and say why");
+    ExitCode::FAILURE
+}
