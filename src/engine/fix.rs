@@ -57,10 +57,13 @@ pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
 /// nothing.
 pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Elements<'m> {
     // Each round carries out at least one fix or is the last; the longest
-    // chain known is three (split, correct, drop what then loses).
+    // chain known is three (split, correct, drop what then loses), and a list
+    // may hold as many chains as options.
     const ROUNDS: usize = 16;
+    const OPTIONS: usize = 20_000;
     let mut elements = unchanged(subject);
-    for _ in 0..ROUNDS {
+    let written = subject.options.tokens().len();
+    for _ in 0..ROUNDS.max(OPTIONS / written.max(1)) {
         let fixed = {
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);

@@ -1,7 +1,9 @@
 //! NMG012: an option that is known, and refused as it stands.
 
+use std::collections::BTreeMap;
+
 use super::{Actions, Check, Example, Rule, offer, remove, replace};
-use crate::finding::{Action, Applicability, Code, Fix, Grade};
+use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
 use crate::nfs::catalog::Word;
 use crate::nfs::mount::{self, Refusal, Transport, names_version};
 use crate::nfs::version::Versions;
@@ -120,6 +122,15 @@ fn check_two_versions(check: &mut Check<'_, '_>) {
         None => written.next(),
     };
     let Some(first) = first else { return };
+    // Of equal ones kubelet passes on one, so all of them have to go with it.
+    let mut equals: BTreeMap<&str, Vec<Edit>> = BTreeMap::new();
+    for token in check.options().filter(|token| token.entry().is_some_and(names_version)) {
+        equals.entry(token.option.text()).or_default().extend(remove(token));
+    }
+    let mut passed_on: BTreeMap<&str, usize> = BTreeMap::new();
+    for token in &versions {
+        *passed_on.entry(token.option.text()).or_default() += 1;
+    }
     for token in written {
         let whose = if by_driver.is_some() { "the driver's own " } else { "" };
         let message = format!(
@@ -128,8 +139,12 @@ fn check_two_versions(check: &mut Check<'_, '_>) {
             first.option.text()
         );
         let same = mount::version_request(&token.option) == mount::version_request(&first.option);
-        let fix =
-            (same || by_driver.is_some()).then(|| remove(token)).flatten().map(|edit| offer(vec![edit]));
+        let text = token.option.text();
+        let edits = match passed_on.get(text) {
+            Some(1) => equals.remove(text).unwrap_or_default(),
+            _ => remove(token).into_iter().collect(),
+        };
+        let fix = ((same || by_driver.is_some()) && !edits.is_empty()).then(|| offer(edits));
         check.report(token, Grade::CannotMount, message, fix);
     }
 }

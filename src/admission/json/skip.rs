@@ -12,7 +12,7 @@ pub(super) fn value(text: &[u8], marks: &Marks, mut at: usize) -> Option<usize> 
                 at = white_space(text, at + 1);
                 if text.get(at) != Some(&b'}') {
                     inside.enter(true)?;
-                    at = key(text, marks, at)?;
+                    at = key(text, marks, at, &mut inside)?;
                     continue;
                 }
                 at += 1;
@@ -38,7 +38,7 @@ pub(super) fn value(text: &[u8], marks: &Marks, mut at: usize) -> Option<usize> 
             at = white_space(text, at);
             match (text.get(at)?, is_object) {
                 (b',', true) => {
-                    at = key(text, marks, at + 1)?;
+                    at = key(text, marks, at + 1, &mut inside)?;
                     break;
                 }
                 (b',', false) => {
@@ -70,7 +70,10 @@ pub(super) fn string(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
     if text.get(at) == Some(&b'"') { Some(at + 1) } else { escaped(text, marks, at) }
 }
 
-/// As [`string`], for one whose first mark is something else.
+/// As [`string`], for one whose first mark is something else. Beside that it
+/// would be in the way of what is usual.
+#[cold]
+#[inline(never)]
 fn escaped(text: &[u8], marks: &Marks, mut at: usize) -> Option<usize> {
     loop {
         match text.get(at)? {
@@ -87,17 +90,36 @@ pub(super) fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     (text.get(at..end)? == word).then_some(end)
 }
 
-/// The place behind a key and its colon, and behind all members of the form
-/// `"key":{},` before them: that is what `managedFields` are made of.
-fn key(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
+/// The place behind a key and its colon, and before them behind all members
+/// that read so: `"key":{},`, `"key":"text",`, and the beginning of an object,
+/// `"key":{`. That is what `managedFields` are made of, without white space.
+fn key(text: &[u8], marks: &Marks, at: usize, inside: &mut Nesting) -> Option<usize> {
+    const LEAF: u64 = u64::from_le_bytes(*b":{},\"\0\0\0");
+    const OBJECT: u64 = u64::from_le_bytes(*b":{\"\0\0\0\0\0");
+    const TEXT: u64 = u64::from_le_bytes(*b":\"\0\0\0\0\0\0");
+    const NEXT: u64 = u64::from_le_bytes(*b",\"\0\0\0\0\0\0");
     let mut at = word(text, white_space(text, at), b"\"")?;
     loop {
         at = string(text, marks, at)?;
-        match word(text, at, b":{},\"") {
-            Some(next) => at = next,
-            None => return word(text, white_space(text, at), b":"),
+        let Some(bytes) = text.get(at..at + 8).and_then(<[u8]>::first_chunk) else { break };
+        let bytes = u64::from_le_bytes(*bytes);
+        if bytes & 0xFF_FFFF_FFFF == LEAF {
+            at += 5;
+        } else if bytes & 0xFF_FFFF == OBJECT {
+            inside.enter(true)?;
+            at += 3;
+        } else if bytes & 0xFFFF == TEXT {
+            let end = string(text, marks, at + 2)?;
+            let next = text.get(end..).and_then(<[u8]>::first_chunk).map(|two| u16::from_le_bytes(*two));
+            if next.map(u64::from) != Some(NEXT) {
+                break;
+            }
+            at = end + 2;
+        } else {
+            break;
         }
     }
+    word(text, white_space(text, at), b":")
 }
 
 fn escape(text: &[u8], at: usize) -> Option<usize> {
@@ -178,7 +200,7 @@ impl Marks {
     /// The bits of what follows `at`, at least 57 of them.
     #[inline]
     fn left(&self, at: usize) -> u64 {
-        let bytes = self.0.get(at / 8..).and_then(<[u8]>::first_chunk);
+        let bytes = self.0.get(at / 8..at / 8 + 8).and_then(<[u8]>::first_chunk);
         bytes.map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes)) >> (at % 8)
     }
 }
@@ -189,19 +211,19 @@ fn packed(bytes: [u8; 8]) -> u8 {
     u64::from_le_bytes(bytes).wrapping_mul(0x0102_0408_1020_4080).to_be_bytes()[0]
 }
 
-/// The objects and lists around a value, as deep as a word has bits.
+/// The objects and lists around a value, fewer than a word has bits.
 #[derive(Default)]
 struct Nesting {
     depth: u32,
     /// One bit each, the innermost the lowest: whether it is an object.
-    are_objects: u128,
+    are_objects: u64,
 }
 
 impl Nesting {
     fn enter(&mut self, is_object: bool) -> Option<()> {
         self.depth += 1;
-        self.are_objects = self.are_objects << 1 | u128::from(is_object);
-        (self.depth <= u128::BITS).then_some(())
+        self.are_objects = self.are_objects << 1 | u64::from(is_object);
+        (self.depth <= u64::BITS).then_some(())
     }
 
     fn leave(&mut self) {
