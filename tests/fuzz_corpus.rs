@@ -1,5 +1,6 @@
 //! What the fuzzers have found worth keeping, again: `fuzz/run` makes it up,
-//! and `fuzz/corpus` keeps the smallest inputs that reach every part.
+//! `fuzz/corpus` keeps the smallest inputs that reach every part, and
+//! `fuzz/regressions` those that failed once.
 
 #![allow(
     unreachable_pub,
@@ -19,11 +20,13 @@ use targets::TARGETS;
 
 #[test]
 fn holds_for_every_input_that_is_kept() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     for (name, target) in TARGETS {
-        let inputs = fs::read_dir(corpus.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let corpus = fs::read_dir(folder.join("corpus").join(name));
+        let corpus = corpus.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let regressions = fs::read_dir(folder.join("regressions").join(name)).into_iter().flatten();
         let mut count = 0;
-        for input in inputs {
+        for input in corpus.chain(regressions) {
             let path = input.expect("an entry").path();
             let bytes = fs::read(&path).expect("it can be read");
             let outcome = std::panic::catch_unwind(|| target(&bytes));

@@ -47,10 +47,12 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 fn check(check: &mut Check<'_, '_>) {
     let versions = check.subject.options.settings().versions;
     let only_v4 = versions.and(Versions::V3).is_empty();
-    let asks_for_v4 =
-        check.subject.options.effective().any(|token| {
+    let options = &check.subject.options;
+    let asks_for_v4 = || {
+        options.effective().any(|token| {
             version_request(&token.option).is_some_and(|request| request.versions == Versions::V4)
-        });
+        })
+    };
     for token in check.options() {
         let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
             continue;
@@ -58,7 +60,7 @@ fn check(check: &mut Check<'_, '_>) {
         let why = match (entry.effect, entry.word) {
             (Effect::None(why), _) => why,
             (Effect::NoneOnV4(why), _) if only_v4 => why,
-            (_, Word::Minorversion) if !asks_for_v4 => "it counts only beside vers=4",
+            (_, Word::Minorversion) if !asks_for_v4() => "it counts only beside vers=4",
             (_, Word::MaxConnect)
                 if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>
             {

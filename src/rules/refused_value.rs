@@ -61,23 +61,23 @@ fn check(check: &mut Check<'_, '_>) {
 }
 
 fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
-    let quoted = check.quote(token);
     match token.verdict.refusal {
         Some(Refusal::Unknown) => {}
         Some(refusal) => {
             let overlooked = refusal.is_overlooked_by_sloppy() && token.is_behind_sloppy;
             let grade = if overlooked { Grade::Lesser } else { Grade::CannotMount };
-            let message = format!("{quoted} is refused: {refusal}");
+            let message = format!("{} is refused: {refusal}", check.quote(token));
             check.report(token, grade, message, flag_without_value(token));
         }
         None if needs_ipv6(check, token) => {
-            let message = format!("{quoted} wants an IPv6 address, and the server's is an IPv4 one");
+            let message =
+                format!("{} wants an IPv6 address, and the server's is an IPv4 one", check.quote(token));
             check.report(token, Grade::CannotMount, message, None);
         }
         None if is_udp(token) || token.verdict.kernels.is_all() => {}
         None => {
             let since = token.verdict.kernels.since;
-            let message = format!("{quoted} is refused by kernels before {since}");
+            let message = format!("{} is refused by kernels before {since}", check.quote(token));
             check.report(token, Grade::Lesser, message, None);
         }
     }
@@ -99,8 +99,7 @@ fn is_udp(token: &Token<'_>) -> bool {
 fn needs_ipv6(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
     let wants = matches!(token.word(), Some(Word::Proto | Word::Mountproto))
         && token.option.value().is_some_and(|value| value.ends_with('6'));
-    let server = check.subject.server.map(str::parse);
-    wants && matches!(server, Some(Ok(std::net::IpAddr::V4(_))))
+    wants && check.subject.server.is_some_and(|server| server.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
 /// mount.nfs wants one version option at most, the driver's own included.

@@ -168,7 +168,8 @@ pub(crate) fn lay_out<'m>(
     carriers: &[Carrier<'m>],
     facts: &Facts<'m>,
 ) -> (Options<'m>, &'static [&'static str]) {
-    let mut layout = Layout { driver, tokens: Vec::new() };
+    let elements = carriers.iter().map(|carrier| carrier.elements.len()).sum();
+    let mut layout = Layout { driver, tokens: Vec::with_capacity(elements) };
     let mut first = Vec::new();
     let mut middle = Vec::new();
     let mut last = Vec::new();
@@ -252,10 +253,10 @@ struct Layout<'m> {
 impl<'m> Layout<'m> {
     /// Adds the tokens of a carrier, and gives the strings that are joined.
     fn user_parts(&mut self, index: usize, carrier: &Carrier<'m>) -> Vec<Part<'m>> {
-        let mut parts = Vec::new();
         if refuses_defaults(carrier) {
-            return parts;
+            return Vec::new();
         }
+        let mut parts = Vec::with_capacity(carrier.elements.len());
         for (element_index, element) in carrier.elements.iter().enumerate() {
             let start = self.tokens.len();
             for piece in carrier.pieces(element) {
@@ -316,7 +317,8 @@ impl<'m> Layout<'m> {
     }
 
     fn fold(&self, text: &'m str) -> Cow<'m, str> {
-        if self.driver.case == Case::Folded && text.chars().any(char::is_uppercase) {
+        let may_change = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
+        if self.driver.case == Case::Folded && text.bytes().any(may_change) {
             text.to_lowercase().into()
         } else {
             text.into()
