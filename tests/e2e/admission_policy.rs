@@ -55,7 +55,7 @@ fn trial(name: &str, test: impl FnOnce(&mut Cluster) -> Result<(), Failed> + Sen
 }
 
 /// Takes away what the test before left.
-fn clear(api: &Api) {
+pub fn clear(api: &Api) {
     for resource in [
         "validatingadmissionpolicybindings",
         "mutatingadmissionpolicybindings",
@@ -125,7 +125,7 @@ fn nfs(policy: &Policy, object: &Value) -> Nfs {
 }
 
 /// Registers what is generated, and waits until the API server minds it.
-fn install(api: &Api, manifest: &str) {
+pub fn install(api: &Api, manifest: &str) {
     for object in documents(manifest) {
         let resource = match object["kind"].as_str().expect("a kind") {
             "ValidatingAdmissionPolicy" => "validatingadmissionpolicies",

@@ -34,6 +34,8 @@ mod client_certificate;
 mod cluster;
 mod commands;
 mod component;
+#[path = "../../benches/creates.rs"]
+mod creates;
 mod docs;
 mod faults;
 mod guard;
@@ -65,6 +67,15 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(("--soak", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return soak::run(rest);
+    }
+    if arguments == ["--creates"] {
+        return match creates::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("benches/run: {error}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
