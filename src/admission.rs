@@ -4,6 +4,7 @@
 pub mod json;
 mod judgement;
 pub mod message;
+mod path;
 pub mod uid;
 pub mod wire;
 
@@ -123,7 +124,7 @@ pub fn review(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> 
             let error = format!("apiVersion is {version:?}, and only {API_VERSION} is spoken");
             unreadable(question, &review.request.uid, None, &error, observe)
         }
-        Err(_) => unparsed(question, observe),
+        Err(error) => unparsed(question, &error, observe),
     }
 }
 
@@ -141,7 +142,7 @@ pub fn review_truncated(
 }
 
 /// A body that is not what the schema wants: find out how much can be read.
-fn unparsed(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+fn unparsed(question: &Question<'_>, error: &serde_json::Error, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
     let Some(uid) = uid::find_uid(question.body) else {
         return without_uid();
     };
@@ -150,23 +151,15 @@ fn unparsed(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> An
     if let Some(request) = request.filter(|request| !is_judged(request)) {
         return pass(question, request, "", None, observe);
     }
-    let error = parse_error(question.body);
+    let error = parse_error(question.body, error);
     unreadable(question, &uid, request, &error, observe)
 }
 
 /// Where and how the body departs from the schema.
-fn parse_error(body: &[u8]) -> String {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let result: Result<FullReview<'_>, _> = serde_path_to_error::deserialize(&mut deserializer);
-    match result {
-        Err(error) if error.path().iter().next().is_some() => {
-            format!("{}: {}", error.path(), error.inner())
-        }
-        Err(error) => error.inner().to_string(),
-        Ok(_) => match deserializer.end() {
-            Err(error) => error.to_string(),
-            Ok(()) => "cannot be read".to_owned(),
-        },
+fn parse_error(body: &[u8], error: &serde_json::Error) -> String {
+    match path::at(body, error.line(), error.column()) {
+        path if path.is_empty() => error.to_string(),
+        path => format!("{path}: {error}"),
     }
 }
 

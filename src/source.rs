@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::site::Kind;
 use crate::subject::manifest::{Manifest, Text};
-use de::NodeDeserializer;
+use de::{Misfit, NodeDeserializer};
 use object::{Object, Origin};
 use text::Lines;
 use tree::{NodeId, Tree};
@@ -196,12 +196,15 @@ fn visit_node(
                 visitor(Item::Unreadable(repeated(text, kind, field_name(tree, node), again)));
                 return;
             }
-            if let Ok(manifest) = Manifest::deserialize(from) {
-                let object = Object { kind, manifest, before: None, span, text, origin: origin(node) };
-                visitor(Item::Object(Box::new(object)));
-            } else {
-                let problem = misfit::<Manifest<'_>>(from, kind.as_str(), field_name(tree, node));
-                visitor(Item::Unreadable(problem));
+            match Manifest::deserialize(from) {
+                Ok(manifest) => {
+                    let object = Object { kind, manifest, before: None, span, text, origin: origin(node) };
+                    visitor(Item::Object(Box::new(object)));
+                }
+                Err(misfit) => {
+                    let problem = misplaced(misfit, kind.as_str(), field_name(tree, node));
+                    visitor(Item::Unreadable(problem));
+                }
             }
         }
         Sort::Review => match Recorded::deserialize(from) {
@@ -210,9 +213,7 @@ fn visit_node(
                 let span = object.and_then(|object| tree.node(object)).map(|node| node.span.clone());
                 visit_recorded(recorded, text, object.map(origin).zip(span), visitor);
             }
-            Err(_) => {
-                visitor(Item::Unreadable(misfit::<Recorded<'_>>(from, "AdmissionReview", None)));
-            }
+            Err(misfit) => visitor(Item::Unreadable(misplaced(misfit, "AdmissionReview", None))),
         },
     }
 }
@@ -234,21 +235,11 @@ fn repeated(text: &str, kind: Kind, name: Option<&str>, offset: usize) -> Proble
     Problem::at(offset, format!("{kind}/{name}: the key {key} stands here for the second time; keep one"))
 }
 
-/// Says where and how a value departs from the schema `T`.
-fn misfit<'de, T: Deserialize<'de>>(from: NodeDeserializer<'de>, kind: &str, name: Option<&str>) -> Problem {
-    let result: Result<T, _> = serde_path_to_error::deserialize(from);
-    let Err(error) = result else {
-        return Problem::at(from.offset(), format!("{kind} cannot be read"));
-    };
-    let path = error.path().to_string();
-    let cause = error.into_inner();
+/// Says where and how an object departs from the schema.
+fn misplaced(misfit: Misfit, kind: &str, name: Option<&str>) -> Problem {
     let name = name.map(|name| format!("/{name}")).unwrap_or_default();
-    let message = if path == "." {
-        format!("{kind}{name} {}", cause.message)
-    } else {
-        format!("{kind}{name}: {path} {}", cause.message)
-    };
-    Problem { offset: cause.offset, message }
+    let path = if misfit.path.is_empty() { String::new() } else { format!(": {}", misfit.path) };
+    Problem { offset: misfit.offset, message: format!("{kind}{name}{path} {}", misfit.message) }
 }
 
 /// What is read of a recorded AdmissionReview.
@@ -349,11 +340,10 @@ fn visit_json(
             Err(error) => {
                 let tree = json::tree(text, part);
                 let from = NodeDeserializer { tree: &tree, id: 0 };
-                let mut problem = misfit::<Manifest<'_>>(from, kind.as_str(), field_name(&tree, 0));
-                if problem.offset.is_none() {
-                    problem.offset = Some(span().start);
-                    problem.message = format!("{}: {error}", problem.message);
-                }
+                let problem = match Manifest::deserialize(from) {
+                    Err(misfit) => misplaced(misfit, kind.as_str(), field_name(&tree, 0)),
+                    Ok(_) => Problem::at(span().start, format!("{kind} cannot be read: {error}")),
+                };
                 visitor(Item::Unreadable(problem));
             }
         },

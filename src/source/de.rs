@@ -15,13 +15,27 @@ use super::tree::{Content, NodeId, Style, Tree};
 pub struct Misfit {
     /// Where the value stands, in bytes.
     pub offset: Option<usize>,
+    /// The keys and indices that lead to it, as in `spec.mountOptions[1]`; empty
+    /// for the document itself.
+    pub path: String,
     /// What is wrong with it.
     pub message: String,
 }
 
 impl Misfit {
+    fn new(offset: Option<usize>, message: String) -> Self {
+        Self { offset, path: String::new(), message }
+    }
+
     fn within(mut self, offset: usize) -> Self {
         self.offset.get_or_insert(offset);
+        self
+    }
+
+    /// It is in the member or item that `step` names.
+    fn behind(mut self, step: &str) -> Self {
+        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{step}{dot}{}", self.path);
         self
     }
 }
@@ -36,7 +50,7 @@ impl std::error::Error for Misfit {}
 
 impl de::Error for Misfit {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { offset: None, message: message.to_string() }
+        Self::new(None, message.to_string())
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -104,10 +118,10 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                 Meaning::Float(value) => visitor.visit_f64(value),
                 Meaning::Timestamp => Err(de::Error::custom("is a date; put it in quotes")),
             },
-            Content::List { items, .. } => visitor.visit_seq(Items { at: self, items: items.iter() }),
+            Content::List { items, .. } => visitor.visit_seq(Items { at: self, items: items.iter().enumerate() }),
             Content::Map { .. } => {
                 let pairs = self.tree.entries(self.id).unwrap_or_default();
-                visitor.visit_map(Entries { at: self, pairs, next: 0, value: self.id })
+                visitor.visit_map(Entries { at: self, pairs, next: 0, key: self.id, value: self.id })
             }
             Content::Alias(_) => visitor.visit_unit(),
         };
@@ -142,14 +156,17 @@ fn visit_text<'de, V: Visitor<'de>>(text: &'de Cow<'de, str>, visitor: V) -> Res
 
 struct Items<'de, 'i> {
     at: NodeDeserializer<'de>,
-    items: std::slice::Iter<'i, NodeId>,
+    items: std::iter::Enumerate<std::slice::Iter<'i, NodeId>>,
 }
 
 impl<'de> SeqAccess<'de> for Items<'de, '_> {
     type Error = Misfit;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
-        self.items.next().map(|item| seed.deserialize(self.at.at(*item))).transpose()
+        let Some((index, item)) = self.items.next() else {
+            return Ok(None);
+        };
+        seed.deserialize(self.at.at(*item)).map(Some).map_err(|error| error.behind(&format!("[{index}]")))
     }
 }
 
@@ -157,6 +174,7 @@ struct Entries<'de> {
     at: NodeDeserializer<'de>,
     pairs: Cow<'de, [(NodeId, NodeId)]>,
     next: usize,
+    key: NodeId,
     value: NodeId,
 }
 
@@ -168,14 +186,15 @@ impl<'de> MapAccess<'de> for Entries<'de> {
             return Ok(None);
         };
         self.next += 1;
-        self.value = value;
+        (self.key, self.value) = (key, value);
         let key = KeyDeserializer(self.at.at(key));
         seed.deserialize(key).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         let value = self.at.at(self.value);
-        seed.deserialize(value).map_err(|error| error.within(value.offset()))
+        let key = || self.at.tree.text(self.key).unwrap_or_default();
+        seed.deserialize(value).map_err(|error| error.within(value.offset()).behind(key()))
     }
 }
 
@@ -188,10 +207,10 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match self.0.tree.text(self.0.id) {
             Some(text) => visitor.visit_borrowed_str(text),
-            None => Err(Misfit {
-                offset: Some(self.0.offset()),
-                message: "a key that is no text stands here".to_owned(),
-            }),
+            None => {
+                let message = "a key that is no text stands here".to_owned();
+                Err(Misfit::new(Some(self.0.offset()), message))
+            }
         }
     }
 
