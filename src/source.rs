@@ -305,7 +305,7 @@ fn visit_json(
     };
     // An item of a List is most often an object itself, and says so.
     if envelope.is_none()
-        && let Ok(manifest) = serde_json::from_str::<Manifest<'_>>(part)
+        && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
         && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
     {
         let origin = Origin::Json(part);
@@ -331,7 +331,7 @@ fn visit_json(
         Sort::None => visitor(Item::Skipped(Skip::NoObject)),
         Sort::Other => visitor(Item::Skipped(Skip::OtherKind)),
         // What does not fit is told by the tree, which knows the places.
-        Sort::Object(kind) => match serde_json::from_str::<Manifest<'_>>(part) {
+        Sort::Object(kind) => match serde_json::from_slice::<Manifest<'_>>(part.as_bytes()) {
             Ok(manifest) => {
                 let origin = Origin::Json(part);
                 let object = Object { kind, manifest, before: None, span: span(), text, origin };

@@ -65,7 +65,7 @@ pub fn each<T: Send>(
         }
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
+    done.sort_unstable_by_key(|(index, _)| *index);
     (done.into_iter().map(|(_, result)| result).collect(), errors)
 }
 

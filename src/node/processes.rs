@@ -68,7 +68,7 @@ pub(super) fn list(proc_dir: &Path) -> io::Result<Vec<Process>> {
         // One that cannot be read has ended meanwhile.
         processes.extend(Process::read(proc_dir, pid));
     }
-    processes.sort_by_key(|process| process.pid);
+    processes.sort_unstable_by_key(|process| process.pid);
     Ok(processes)
 }
 

@@ -202,7 +202,7 @@ pub(crate) fn lay_out<'m>(
     parts.append(&mut last);
     if driver.join == Join::Sorted {
         parts.retain(|part| !part.text.is_empty());
-        parts.sort_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
+        parts.sort_unstable_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
         parts.dedup_by(|a, b| a.text == b.text);
     }
     let order: Vec<usize> = parts.iter().flat_map(|part| part.tokens.clone()).collect();
