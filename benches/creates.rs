@@ -33,13 +33,17 @@ pub fn run() -> Result<(), String> {
             }
         }
     }
-    println!("| a class is created, judged by | median, us | p99, us | median beside none |\n|---|--:|--:|--:|");
+    println!(
+        "| a class is created, judged by | median, us | p99, us | median beside none |\n|---|--:|--:|--:|"
+    );
     let base = quantile(&mut seen[0], 50);
     for (way, mut seen) in WAYS.iter().zip(seen) {
         let (median, p99) = (quantile(&mut seen, 50), quantile(&mut seen, 99));
         println!("| {way} | {median:.0} | {p99:.0} | + {:.0} |", median - base);
     }
-    println!("\n{TURNS} turns of {CREATES} server-side dry runs each, one after the other, over one connection.");
+    println!(
+        "\n{TURNS} turns of {CREATES} server-side dry runs each, one after the other, over one connection."
+    );
     Ok(())
 }
 

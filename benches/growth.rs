@@ -4,10 +4,12 @@
 
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a program that prints a table")]
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use nfs_mount_guard::admission::{Endpoint, Question, review};
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::policy_file;
 use time::macros::date;
 
 /// A review of a class with these elements.
@@ -26,10 +28,13 @@ fn body(elements: &[String]) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Microseconds of the fastest of a few reviews.
+/// Microseconds of the fastest of a few reviews under the standard policy.
 fn fastest(endpoint: Endpoint, body: &[u8]) -> f64 {
-    let policy = Policy::default();
-    let question = Question { endpoint, body, policy: &policy, today: date!(2026 - 03 - 01) };
+    fastest_under(&Policy::default(), endpoint, body)
+}
+
+fn fastest_under(policy: &Policy, endpoint: Endpoint, body: &[u8]) -> f64 {
+    let question = Question { endpoint, body, policy, today: date!(2026 - 03 - 01) };
     let begin = Instant::now();
     let mut best = f64::MAX;
     while begin.elapsed().as_millis() < 300 {
@@ -73,7 +78,7 @@ fn main() {
         "\n| element of | KiB | /validate us | ns a byte | /mutate us | ns a byte |\n|---|---|---|---|---|---|"
     );
     for (kind, piece) in kinds {
-        for kibibytes in [1_usize, 32, 1024] {
+        for kibibytes in [1_usize, 10, 100] {
             let element = piece.repeat(kibibytes * 1024 / piece.len()).replace('\u{1}', "\u{7f}");
             let body = body(&[element]);
             #[expect(clippy::cast_precision_loss, reason = "at most a few mebibytes")]
@@ -85,5 +90,29 @@ fn main() {
                 each(mutate)
             );
         }
+    }
+    exemptions();
+}
+
+/// How the time grows with the exemptions of the policy, of which the last one
+/// holds.
+fn exemptions() {
+    println!("\n| exemptions | /validate us | ns an exemption |\n|---|---|---|");
+    let body = body(&["bg".to_owned(), "hard".to_owned()]);
+    let mut base = None;
+    for count in [0_u32, 1, 10, 100, 1000] {
+        let mut text = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\nexemptions:\n".to_owned();
+        for index in 1..=count {
+            let name = if index == count { "a".to_owned() } else { format!("other-{index}-*") };
+            let _ = writeln!(text, "- {{rules: [background-mount], name: {name}, reason: a measurement}}");
+        }
+        if count == 0 {
+            text.push_str("  []\n");
+        }
+        let policy = policy_file::parse(&text, "exemptions").expect("a policy");
+        let took = fastest_under(&policy, Endpoint::Validate, &body);
+        let without = *base.get_or_insert(took);
+        let each = if count == 0 { 0.0 } else { (took - without) * 1000.0 / f64::from(count) };
+        println!("| {count} | {took:.1} | {each:.0} |");
     }
 }

@@ -142,7 +142,11 @@ pub fn review_truncated(
 }
 
 /// A body that is not what the schema wants: find out how much can be read.
-fn unparsed(question: &Question<'_>, error: &serde_json::Error, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+fn unparsed(
+    question: &Question<'_>,
+    error: &serde_json::Error,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
     let Some(uid) = uid::find_uid(question.body) else {
         return without_uid();
     };

@@ -202,7 +202,7 @@ fn visit_node(
                     visitor(Item::Object(Box::new(object)));
                 }
                 Err(misfit) => {
-                    let problem = misplaced(misfit, kind.as_str(), field_name(tree, node));
+                    let problem = misplaced(&misfit, kind.as_str(), field_name(tree, node));
                     visitor(Item::Unreadable(problem));
                 }
             }
@@ -213,7 +213,7 @@ fn visit_node(
                 let span = object.and_then(|object| tree.node(object)).map(|node| node.span.clone());
                 visit_recorded(recorded, text, object.map(origin).zip(span), visitor);
             }
-            Err(misfit) => visitor(Item::Unreadable(misplaced(misfit, "AdmissionReview", None))),
+            Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, "AdmissionReview", None))),
         },
     }
 }
@@ -236,7 +236,7 @@ fn repeated(text: &str, kind: Kind, name: Option<&str>, offset: usize) -> Proble
 }
 
 /// Says where and how an object departs from the schema.
-fn misplaced(misfit: Misfit, kind: &str, name: Option<&str>) -> Problem {
+fn misplaced(misfit: &Misfit, kind: &str, name: Option<&str>) -> Problem {
     let name = name.map(|name| format!("/{name}")).unwrap_or_default();
     let path = if misfit.path.is_empty() { String::new() } else { format!(": {}", misfit.path) };
     Problem { offset: misfit.offset, message: format!("{kind}{name}{path} {}", misfit.message) }
@@ -341,7 +341,7 @@ fn visit_json(
                 let tree = json::tree(text, part);
                 let from = NodeDeserializer { tree: &tree, id: 0 };
                 let problem = match Manifest::deserialize(from) {
-                    Err(misfit) => misplaced(misfit, kind.as_str(), field_name(&tree, 0)),
+                    Err(misfit) => misplaced(&misfit, kind.as_str(), field_name(&tree, 0)),
                     Ok(_) => Problem::at(span().start, format!("{kind} cannot be read: {error}")),
                 };
                 visitor(Item::Unreadable(problem));

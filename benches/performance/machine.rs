@@ -30,7 +30,7 @@ pub fn description() -> String {
 }
 
 /// The compiler's version, `rustc 1.95.0`.
-pub fn compiler() -> String {
+fn compiler() -> String {
     let output = Command::new("rustc").arg("--version").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
@@ -79,14 +79,6 @@ pub fn cpu(process: u32) -> Duration {
         fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
     };
     Duration::from_nanos(tasks.filter_map(|task| nanoseconds(&task.ok()?.path())).sum())
-}
-
-/// User and system time of a process so far, in ticks of 10 ms.
-pub fn ticks(process: u32) -> (u64, u64) {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
-    let fields: Vec<&str> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse().ok()).unwrap_or_default();
-    (ticks(11), ticks(12))
 }
 
 /// Resident memory of a process in MiB: now, and at most so far.

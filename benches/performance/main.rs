@@ -18,6 +18,7 @@ mod bodies;
 mod floor;
 mod load;
 mod machine;
+mod page;
 mod profile;
 mod server;
 
@@ -35,12 +36,15 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match *args {
         ["floor", address, certs] => floor::run(address, certs.as_ref()),
+        ["page", folder] => page::write(folder.as_ref()),
         ["profile"] => profile::run(false),
         ["profile", "--functions"] => profile::run(true),
         ["server"] => server::run(false),
         ["server", "--quick"] => server::run(true),
         _ => {
-            eprintln!("usage: cargo bench --bench performance -- server [--quick]");
+            eprintln!(
+                "usage: cargo bench --bench performance -- server [--quick] | profile [--functions] | page FOLDER"
+            );
             std::process::exit(2);
         }
     }

@@ -151,8 +151,3 @@ fn named(text: &str, names: &mut BTreeMap<String, String>) -> String {
         None => names.get(text).cloned().unwrap_or_default(),
     }
 }
-
-/// Whether valgrind is there.
-pub fn is_possible() -> bool {
-    Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
-}

@@ -37,12 +37,12 @@ pub(super) fn at(text: &[u8], line: usize, column: usize) -> String {
     let mut path = String::new();
     for step in inside {
         match step {
-            Step::Member { key, .. } if key.is_empty() => {}
+            Step::Member { key: b"", .. } => {}
             Step::Member { key, .. } => {
                 path.push_str(if path.is_empty() { "" } else { "." });
                 path.push_str(&String::from_utf8_lossy(key));
             }
-            Step::Item(index) => path.push_str(&format!("[{index}]")),
+            Step::Item(index) => path = format!("{path}[{index}]"),
         }
     }
     path

@@ -118,7 +118,9 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                 Meaning::Float(value) => visitor.visit_f64(value),
                 Meaning::Timestamp => Err(de::Error::custom("is a date; put it in quotes")),
             },
-            Content::List { items, .. } => visitor.visit_seq(Items { at: self, items: items.iter().enumerate() }),
+            Content::List { items, .. } => {
+                visitor.visit_seq(Items { at: self, items: items.iter().enumerate() })
+            }
             Content::Map { .. } => {
                 let pairs = self.tree.entries(self.id).unwrap_or_default();
                 visitor.visit_map(Entries { at: self, pairs, next: 0, key: self.id, value: self.id })
@@ -205,13 +207,11 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        match self.0.tree.text(self.0.id) {
-            Some(text) => visitor.visit_borrowed_str(text),
-            None => {
-                let message = "a key that is no text stands here".to_owned();
-                Err(Misfit::new(Some(self.0.offset()), message))
-            }
-        }
+        let Some(text) = self.0.tree.text(self.0.id) else {
+            let message = "a key that is no text stands here".to_owned();
+            return Err(Misfit::new(Some(self.0.offset()), message));
+        };
+        visitor.visit_borrowed_str(text)
     }
 
     forward_to_deserialize_any! {
