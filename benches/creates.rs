@@ -56,8 +56,9 @@ fn turn_of(cluster: &mut Cluster, way: usize) -> Vec<Duration> {
     cluster.use_webhooks(webhooks);
     let api = cluster.connect();
     if way == 3 {
-        let policy = validating(&Policy::default(), OffsetDateTime::now_utc().date()).expect("a policy");
-        install(&api, &policy.manifest);
+        let policy = Policy::default();
+        let generated = validating(&policy, OffsetDateTime::now_utc().date()).expect("a policy");
+        install(&api, &generated.manifest);
     }
     let object = class("shared", "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "fg", "timeo=600", "retrans=2"]);
     let latencies = (0..CREATES)

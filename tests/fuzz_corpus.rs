@@ -4,7 +4,9 @@
 
 #![allow(
     unreachable_pub,
+    clippy::doc_markdown,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::tests_outside_test_module,
     reason = "a test may end by panicking"

@@ -43,8 +43,8 @@ pub fn cores() -> Vec<usize> {
     list.trim()
         .split(',')
         .flat_map(|part| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            first.parse().unwrap_or(0)..=last.parse().unwrap_or(0)
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            from.parse().unwrap_or(0)..=to.parse().unwrap_or(0)
         })
         .collect()
 }

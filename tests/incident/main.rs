@@ -12,6 +12,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::similar_names,
     clippy::string_slice,
     clippy::too_many_lines,
     clippy::print_stderr,
