@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::site::Kind;
 use carrier::Carrier;
-use driver::{Case, Driver, Evidence, MountOptionsUse, Nfs};
+use driver::{Case, Driver, Evidence, MountOptionsUse, Nfs, Role};
 use effective::Options;
 use manifest::{Manifest, StringMap};
 
@@ -195,6 +195,7 @@ impl<'m> Subject<'m> {
         for (carrier, elements) in subject.carriers.iter_mut().zip(elements) {
             carrier.elements = elements.iter().map(|element| &**element).collect();
         }
+        carrier::put_in_force(&mut subject.carriers);
         subject.lay_out_options();
         subject
     }
@@ -214,9 +215,16 @@ impl<'m> Subject<'m> {
     }
 
     /// The carrier that an option is added to: the one in force that an update
-    /// may change. `None` where the options in force cannot be changed, or
-    /// where the NFS mount takes none of those that can.
+    /// may change. `None` where the options in force cannot be changed, where
+    /// the NFS mount takes none of those that can, or where a list would put
+    /// options out of force that stand elsewhere.
     pub fn growable_carrier(&self) -> Option<usize> {
+        let gives_way = |carrier: &Carrier<'_>| {
+            carrier.in_force && carrier.role == Some(Role::WhenListEmpty) && !carrier.is_empty()
+        };
+        if self.carriers.iter().any(gives_way) {
+            return None;
+        }
         self.carriers.iter().position(|carrier| carrier.in_force && carrier.place.is_patchable())
     }
 

@@ -118,7 +118,6 @@ pub(crate) fn carriers<'m>(
         let Some(found) = carrier_key(driver, kind, key) else {
             continue;
         };
-        let own_list_is_empty = carriers.first().is_none_or(Carrier::is_empty);
         carriers.push(Carrier {
             place: place(key.to_owned()),
             form: match found.role {
@@ -127,15 +126,21 @@ pub(crate) fn carriers<'m>(
             },
             elements: vec![value],
             present: true,
-            in_force: match found.role {
-                Role::NotTaken => false,
-                Role::WhenListEmpty => own_list_is_empty,
-                Role::AppendedLast | Role::First | Role::Sole | Role::Version => true,
-            },
+            in_force: found.role != Role::NotTaken,
             role: Some(found.role),
         });
     }
+    put_in_force(&mut carriers);
     carriers
+}
+
+/// What counts only beside an empty list does so or not, by what the list
+/// holds now.
+pub(crate) fn put_in_force(carriers: &mut [Carrier<'_>]) {
+    let Some((list, others)) = carriers.split_first_mut() else { return };
+    for carrier in others.iter_mut().filter(|carrier| carrier.role == Some(Role::WhenListEmpty)) {
+        carrier.in_force = list.is_empty();
+    }
 }
 
 fn carrier_key(driver: &Driver, kind: Kind, key: &str) -> Option<&'static CarrierKey> {
