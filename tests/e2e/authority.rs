@@ -1,12 +1,13 @@
 //! The built-in authority at a real API server: the plain installation's own
 //! objects and RBAC, two replicas, each called for one of the two webhooks.
 
+mod faults;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -28,7 +29,8 @@ use crate::component;
 use crate::guard::Guard;
 use crate::install::{Turn, turn_with_low_ports};
 use crate::objects::{self, class};
-use crate::proxy::Proxy;
+
+pub use faults::{api_server_gone, changes_under_load};
 
 const NAMESPACE: &str = "nfs-mount-guard";
 const SECRET: &str = "nfs-mount-guard-tls";
@@ -202,125 +204,6 @@ fn founds_itself(turn: &Turn) -> Result<(), Failed> {
         assert_eq!(block_on(status(guard.status, "/readyz"))?.status, 200);
     }
     Ok(())
-}
-
-/// What was seen of a change of authority.
-#[derive(Debug)]
-pub struct Change {
-    /// Objects that were sent meanwhile.
-    pub creates: usize,
-    /// Those that failed.
-    pub failed: usize,
-    /// From the wish to the end of the old authority.
-    pub took: Duration,
-}
-
-/// Changes the authority while objects are created, at least so many.
-pub fn changes_under_load(turn: &Turn, least: usize) -> Change {
-    let site = Site::start(turn);
-    let before = json_of(turn, "secret", SECRET)["data"]["ca.crt"].clone();
-    let (creates, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let is_over = AtomicBool::new(false);
-    let begun = Instant::now();
-    let shared: &Turn = turn;
-    let took = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let classes: Vec<Value> = (0..20)
-                .map(|index| {
-                    class(&format!("change-{index}"), "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "bg"])
-                })
-                .collect();
-            let list = json!({"apiVersion": "v1", "kind": "List", "items": classes}).to_string();
-            while !is_over.load(Ordering::Relaxed) || creates.load(Ordering::Relaxed) < least {
-                let output =
-                    shared.cluster.kubectl(&["create", "--dry-run=server", "-o", "name", "-f", "-"], &list);
-                let passed = String::from_utf8_lossy(&output.stdout).lines().count();
-                creates.fetch_add(classes.len(), Ordering::Relaxed);
-                failed.fetch_add(classes.len() - passed, Ordering::Relaxed);
-            }
-        });
-        ask_for_a_new_authority(shared);
-        site.wait_for("a new authority was announced");
-        site.wait_for("the new authority took over");
-        site.wait_for("the old authority was retired");
-        let took = begun.elapsed();
-        is_over.store(true, Ordering::Relaxed);
-        took
-    });
-    let secret = json_of(turn, "secret", SECRET);
-    assert_ne!(secret["data"]["ca.crt"], before);
-    assert_eq!(
-        (&secret["data"]["next-ca.crt"], &secret["data"]["previous-ca.crt"]),
-        (&Value::Null, &Value::Null)
-    );
-    assert_eq!(secret["metadata"]["annotations"], Value::Null, "the wish is answered");
-    // The old authority is trusted no more, and calls still pass.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while ca_bundle(turn, "mutatingwebhookconfiguration") != secret["data"]["ca.crt"] {
-        assert!(Instant::now() < deadline, "the old authority is still trusted");
-    }
-    site.until_repaired(turn);
-    Change { creates: creates.into_inner(), failed: failed.into_inner(), took }
-}
-
-/// What was seen of an API server that was gone.
-#[derive(Debug)]
-pub struct Outage {
-    /// Objects that were sent while it was gone for the replicas.
-    pub asked: usize,
-    /// Those that were not repaired.
-    pub failed: usize,
-    /// Tries while it was gone.
-    pub tries: u64,
-    /// From its return to the first success.
-    pub recovered: Duration,
-}
-
-/// Takes the API server away from the replicas for a while. They serve on, try
-/// less and less often, and recover by themselves.
-pub fn api_server_gone(turn: &Turn, gone: Duration) -> Outage {
-    let proxy = Proxy::start(turn.cluster.api);
-    let site = Site::start_through(turn, proxy.address);
-    let errors = || -> u64 {
-        site.guards
-            .iter()
-            .map(|guard| metric(guard, "nfs_mount_guard_certificate_management_errors_total"))
-            .sum()
-    };
-    let before = errors();
-    proxy.set_open(false);
-    let since = Instant::now();
-    let (mut asked, mut failed) = (0, 0);
-    while since.elapsed() < gone {
-        asked += 1;
-        failed += usize::from(!try_incident(turn).status.success());
-    }
-    let tries = errors() - before;
-    proxy.set_open(true);
-    let back = Instant::now();
-    for guard in &site.guards {
-        assert_eq!(block_on(status(guard.status, "/readyz")).expect("an answer").status, 200);
-        guard.wait_within(Duration::from_secs(40), |event| {
-            event["message"] == "the certificates are looked after again"
-        });
-    }
-    let recovered = back.elapsed();
-    // One line for an error, however often it is met.
-    for guard in &site.guards {
-        let lines = guard.log().iter().filter(|event| event["level"] == "ERROR").count();
-        assert!(lines <= 3, "{:#?}", guard.log());
-    }
-    ask_for_a_new_authority(turn);
-    site.wait_for("the old authority was retired");
-    site.until_repaired(turn);
-    Outage { asked, failed, tries, recovered }
-}
-
-fn metric(guard: &Guard, name: &str) -> u64 {
-    let text = block_on(status(guard.status, "/metrics")).expect("metrics").body;
-    let text = String::from_utf8(text).expect("text");
-    let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).expect("the metric");
-    line.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
 fn next_replica(turn: &Turn) -> Result<(), Failed> {
