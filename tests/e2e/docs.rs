@@ -172,8 +172,14 @@ fn run_block(turn: &Turn, nodes: &mut Nodes, folder: &Path, page: &str, block: &
 /// Takes away what a page has made.
 fn clean(turn: &mut Turn, nodes: &mut Nodes) {
     let cluster = &turn.cluster;
-    let kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingadmissionpolicies,mutatingadmissionpolicybindings";
-    cluster.kubectl(&["delete", kinds, "--all"], "");
+    for kinds in [
+        "validatingwebhookconfigurations,mutatingwebhookconfigurations",
+        "validatingadmissionpolicies,validatingadmissionpolicybindings",
+        // Older API servers do not know them.
+        "mutatingadmissionpolicies,mutatingadmissionpolicybindings",
+    ] {
+        cluster.kubectl(&["delete", kinds, "--all"], "");
+    }
     cluster.kubectl(&["delete", "storageclasses,persistentvolumes", "--all", "--wait=false"], "");
     cluster.kubectl(&["delete", "namespace", "nfs-mount-guard", "--ignore-not-found", "--wait=false"], "");
     let label = "app.kubernetes.io/name=nfs-mount-guard";
