@@ -27,9 +27,9 @@ pub struct DriverSetting {
     pub retrans: Option<u32>,
 }
 
-/// Most bytes of options that are judged. A longer argument starts no `mount`
-/// (Linux `MAX_ARG_STRLEN`, `E2BIG`), and mount(2) takes a page of them.
-pub const LONGEST_OPTIONS: usize = 128 * 1024;
+/// Most bytes of options that are judged, four times what mount(2) takes: a
+/// page (Linux `copy_mount_options`). Each costs memory while it is judged.
+pub const LONGEST_OPTIONS: usize = 16 * 1024;
 
 /// A StorageClass or PersistentVolume with its options laid out.
 #[derive(Debug, Clone)]

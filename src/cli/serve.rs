@@ -23,6 +23,9 @@ use crate::server::{CertificateSource, Error, Options, Server, Stop};
 use crate::telemetry::log::{Format, Log};
 use managed::ManagedArgs;
 
+/// Most threads that answer requests; one answers tens of thousands a second.
+const WORKERS: usize = 4;
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
@@ -158,7 +161,10 @@ impl Args {
             Some(file) => policy::load(file)?,
             None => Policy::default(),
         };
+        // Each may hold a whole judgement, so their number bounds memory too.
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers)
             .enable_all()
             .build()
             .context("cannot start the runtime")?;

@@ -49,6 +49,10 @@ pub struct Shared {
     pub(super) fault: Option<fn(&[u8])>,
 }
 
+/// Most large bodies that are judged at once, however many cores there are: the
+/// memory of each is many times its length.
+const HEAVY: usize = 2;
+
 impl Shared {
     /// Begins with `policy`.
     pub fn new(policy: Arc<Policy>, limits: Limits) -> Self {
@@ -63,7 +67,7 @@ impl Shared {
             callers: Arc::new(Callers::new(limits.connections)),
             places: Places::new(limits.in_flight),
             budget: Budget::new(limits.bodies),
-            heavy: Arc::new(Semaphore::new(cores.div_ceil(2))),
+            heavy: Arc::new(Semaphore::new(cores.div_ceil(2).min(HEAVY))),
             #[cfg(test)]
             fault: None,
         }

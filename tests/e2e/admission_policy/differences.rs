@@ -40,7 +40,7 @@ pub fn trials() -> Vec<Trial> {
 const LISTED: [&str; 5] = [
     "an object that says one thing twice",
     "an update of the access modes alone",
-    "more than 128 KiB of options",
+    "more than 16 KiB of options",
     "an exemption that names options",
     "an exemption that ends",
 ];
@@ -162,7 +162,7 @@ fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
     let answer = ask(&super::background_mount_only(), Endpoint::Mutate, &object, None);
     assert!(answer["patch"].is_null(), "{answer}");
     let stored = |object: &Value| api.send(Call::try_create(object)).body["mountOptions"].clone();
-    assert!(stored(&object) == long_class(LONG, ",fg")["mountOptions"], "128 KiB are repaired");
+    assert!(stored(&object) == long_class(LONG, ",fg")["mountOptions"], "16 KiB are repaired");
     let object = long_class(4 * TOO_LONG, ",bg");
     assert!(stored(&object) == object["mountOptions"], "1.6 MB are left as they are");
     Ok(())
