@@ -30,6 +30,7 @@ fn run(size: Size) -> Figure {
     let tail = String::from_utf8_lossy(&large.body.1).replace("FILLER", &filler);
     let body = Bytes::from([&large.body.0, &b"the-uid"[..], tail.as_bytes()].concat());
     drop((tail, filler));
+    assert!(body.len() > (length - 1) * 1024 * 1024, "{} bytes", body.len());
     let mut problems = Problems::default();
     let (answers, slowest, tally) = block_on(async {
         let caller = Caller::of(&guard, true);

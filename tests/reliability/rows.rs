@@ -124,24 +124,21 @@ impl Problems {
     }
 }
 
-/// A review of `object` whose uid is put in later.
+/// A review of `object` whose uid is put in later. The uid stands before the
+/// object, as an API server writes it.
 pub fn call(path: &'static str, object: &Value, wanted: &'static str) -> Call {
-    let review = json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "THE-UID",
-            "kind": {"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"},
-            "resource": {"group": "storage.k8s.io", "version": "v1", "resource": "storageclasses"},
-            "operation": "CREATE",
-            "name": object["metadata"]["name"],
-            "userInfo": {"username": "tester", "groups": ["system:authenticated"]},
-            "object": object,
-        },
+    let before = r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":""#;
+    let rest = json!({
+        "kind": {"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"},
+        "resource": {"group": "storage.k8s.io", "version": "v1", "resource": "storageclasses"},
+        "operation": "CREATE",
+        "name": object["metadata"]["name"],
+        "userInfo": {"username": "tester", "groups": ["system:authenticated"]},
+        "object": object,
     })
     .to_string();
-    let (before, behind) = review.split_once("THE-UID").expect("the uid");
-    Call { path, body: (Bytes::from(before.to_owned()), Bytes::from(behind.to_owned())), wanted }
+    let behind = format!("\",{}}}", rest.trim_start_matches('{'));
+    Call { path, body: (Bytes::from(before), Bytes::from(behind)), wanted }
 }
 
 /// What an API server asks: both questions, of a class that is refused and of
