@@ -39,7 +39,7 @@ pub fn run() -> Result<(), String> {
     let base = quantile(&mut seen[0], 50);
     for (way, mut seen) in WAYS.iter().zip(seen) {
         let (median, p99) = (quantile(&mut seen, 50), quantile(&mut seen, 99));
-        println!("| {way} | {median:.0} | {p99:.0} | + {:.0} |", median - base);
+        println!("| {way} | {median:.0} | {p99:.0} | {:+.0} |", median - base);
     }
     println!(
         "\n{TURNS} turns of {CREATES} server-side dry runs each, one after the other, over one connection."
