@@ -16,6 +16,8 @@
 
 #[allow(dead_code, reason = "the engine is measured with the rest of it")]
 mod bodies;
+#[path = "../../tests/e2e/client_config.rs"]
+mod client_config;
 mod floor;
 mod load;
 mod machine;

@@ -6,8 +6,8 @@
 //! error and its place are that library's.
 //!
 //! It is here for the values that nobody reads. Most of a large object is
-//! `managedFields`, and `serde_json` takes several times as long to skip it, as
-//! does every library that was measured (docs/performance.md).
+//! `managedFields`, and every library that was measured takes longer to skip it
+//! (docs/performance.md).
 
 mod skip;
 

@@ -58,12 +58,14 @@ pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
 pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Elements<'m> {
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses), and a list
-    // may hold as many chains as options.
+    // may hold as many chains as options. What all rounds look at together is
+    // bounded, for lists that nobody means.
     const ROUNDS: usize = 16;
     const OPTIONS: usize = 20_000;
     let mut elements = unchanged(subject);
     let written = subject.options.tokens().len();
-    for _ in 0..ROUNDS.max(OPTIONS / written.max(1)) {
+    let rounds = (ROUNDS + 3 * written).min(ROUNDS.max(OPTIONS / written.max(1)));
+    for _ in 0..rounds {
         let fixed = {
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);

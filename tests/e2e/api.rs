@@ -12,11 +12,12 @@ use hyper::{Method, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
+
+use crate::client_config::trusting;
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 16;
@@ -101,15 +102,7 @@ impl Api {
             .expect("a certificate")
             .collect::<Result<_, _>>()
             .expect("certificates");
-        let mut roots = RootCertStore::empty();
-        roots.add(chain.last().expect("an authority").clone()).expect("a root");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        let config = trusting(chain.last().expect("an authority").clone(), "h2");
         let sender = runtime.block_on(async {
             let stream = TcpStream::connect(address).await.expect("a connection");
             // Else every request waits 40 ms for the acknowledgement of its head.

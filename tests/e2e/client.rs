@@ -1,6 +1,5 @@
 //! A client of the server, over TLS and either HTTP version.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,13 +8,13 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::client_config::{authority, trusting};
 
 /// What came back.
 #[derive(Debug)]
@@ -42,16 +41,7 @@ pub struct Client {
 impl Client {
     /// Trusts the authority in `certs`; speaks `protocol`, `h2` or `http/1.1`.
     pub fn new(address: SocketAddr, certs: &Path, protocol: &str) -> Self {
-        let pem = fs::read(certs.join("ca.crt")).expect("ca.crt");
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(&pem).expect("a certificate")).expect("a root");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let config = trusting(authority(certs), protocol);
         Self { connector: TlsConnector::from(Arc::new(config)), address }
     }
 

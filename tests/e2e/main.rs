@@ -31,6 +31,7 @@ mod caller;
 mod check;
 mod client;
 mod client_certificate;
+mod client_config;
 mod cluster;
 mod commands;
 mod component;

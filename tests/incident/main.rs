@@ -38,6 +38,9 @@ mod client;
 #[path = "../e2e/client_certificate.rs"]
 mod client_certificate;
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]
+#[path = "../e2e/client_config.rs"]
+mod client_config;
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 #[path = "../e2e/cluster.rs"]
 mod cluster;
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]

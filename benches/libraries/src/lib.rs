@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionCommon, RootCertStore, ServerConfig, ServerConnection, SideData,
+};
 
 /// Both sides' settings, the server's certificate an ECDSA one on P-256 as the
 /// guard makes them.
@@ -60,24 +62,8 @@ pub struct Connected {
 
 impl Connected {
     fn exchange(&mut self) {
-        let mut bytes = Vec::new();
-        while self.client.wants_write() {
-            self.client.write_tls(&mut bytes).expect("memory");
-        }
-        let mut left = bytes.as_slice();
-        while !left.is_empty() {
-            self.server.read_tls(&mut left).expect("memory");
-            self.server.process_new_packets().expect("TLS");
-        }
-        let mut bytes = Vec::new();
-        while self.server.wants_write() {
-            self.server.write_tls(&mut bytes).expect("memory");
-        }
-        let mut left = bytes.as_slice();
-        while !left.is_empty() {
-            self.client.read_tls(&mut left).expect("memory");
-            self.client.process_new_packets().expect("TLS");
-        }
+        pass_on(&mut self.client, &mut self.server);
+        pass_on(&mut self.server, &mut self.client);
     }
 
     /// A body goes to the server; gives what arrives.
@@ -92,5 +78,18 @@ impl Connected {
             }
         }
         arrived
+    }
+}
+
+/// What one side has to say goes to the other.
+fn pass_on<A: SideData, B: SideData>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>) {
+    let mut bytes = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut bytes).expect("memory");
+    }
+    let mut left = bytes.as_slice();
+    while !left.is_empty() {
+        to.read_tls(&mut left).expect("memory");
+        to.process_new_packets().expect("TLS");
     }
 }
