@@ -54,11 +54,12 @@ fn run(size: Size) -> Figure {
         (tally, caller.refused.load(Ordering::Relaxed))
     });
     problems.unless(tally.calls >= 100, || format!("only {} calls", tally.calls));
-    // As many callers as there are can be on it at once.
-    problems.unless(tally.failures.len() <= 32 * rounds, || format!("{} failed", tally.failures.len()));
+    // Each caller can be on it once, and once more while the system ends it:
+    // until then its port still takes connections.
+    problems.unless(tally.failures.len() <= 2 * 32 * rounds, || format!("{} failed", tally.failures.len()));
     Figure {
         seen: format!(
-            "{} failed of {} in {rounds} kills, all of them on the dead one at that moment ({in_flight} were); {refused} new connections went to the other one",
+            "{} failed of {} in {rounds} kills, all of them sent to it before it had ended ({in_flight} were under way at the signal); {refused} new connections went to the other one",
             tally.failures.len(),
             tally.calls
         ),
