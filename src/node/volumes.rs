@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -152,7 +154,9 @@ pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
     }
 }
 
-/// The CSI driver of a volume, as kubelet noted it.
+/// The CSI driver of a volume, as kubelet noted it. Kubelet makes the file and
+/// then fills it (`saveVolumeData`), so one that is young and breaks off is read
+/// again.
 ///
 /// # Errors
 ///
@@ -163,14 +167,21 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
     struct VolumeData {
         driver_name: String,
     }
+    const YOUNG: Duration = Duration::from_millis(500);
     let file = pods_dir.join(volume.volume_folder()).join("vol_data.json");
-    if !fs::symlink_metadata(&file)?.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidData, "is no file"));
+    loop {
+        let metadata = fs::symlink_metadata(&file)?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidData, "is no file"));
+        }
+        let mut text = Vec::new();
+        File::open(&file)?.take(VOLUME_DATA_LIMIT).read_to_end(&mut text)?;
+        let is_young = metadata.modified()?.elapsed().is_ok_and(|age| age < YOUNG);
+        match serde_json::from_slice::<VolumeData>(&text) {
+            Err(error) if error.is_eof() && is_young => thread::sleep(Duration::from_millis(10)),
+            read => return Ok(read?.driver_name),
+        }
     }
-    let mut text = Vec::new();
-    File::open(file)?.take(VOLUME_DATA_LIMIT).read_to_end(&mut text)?;
-    let data: VolumeData = serde_json::from_slice(&text)?;
-    Ok(data.driver_name)
 }
 
 /// Whether something is not there, or no longer.

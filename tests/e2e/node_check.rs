@@ -3,6 +3,7 @@
 
 mod folders;
 mod mounts;
+mod notes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::component::program;
 pub fn trials() -> Vec<Trial> {
     let mut trials = folders::trials();
     trials.extend(mounts::trials());
+    trials.extend(notes::trials());
     trials
 }
 

@@ -25,8 +25,6 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("ends_with_the_exit_code_that_is_promised", exit_codes),
         trial("says_what_is_wrong_with_the_folder_and_what_to_do", wrong_folders),
         trial("reports_volumes_that_are_not_mounted_with_and_without_files", reports_volumes),
-        trial("knows_the_driver_by_the_table_and_by_the_policy", knows_drivers),
-        trial("says_so_when_a_driver_is_not_known", driver_notes_that_cannot_be_read),
         trial("counts_what_is_there_and_follows_no_link", counts),
         trial("counts_no_further_than_its_limit", counts_at_least),
         trial("shows_names_without_control_characters", control_characters),
@@ -134,62 +132,6 @@ fn reports_volumes() -> Result<(), Failed> {
         "4 Pods, 4 volumes that may be NFS: 0 mounted, 3 lost\n",
     ] {
         assert!(text.contains(said), "{said:?} is not in\n{text}");
-    }
-    Ok(())
-}
-
-fn knows_drivers() -> Result<(), Failed> {
-    let policy = TempDir::new()?;
-    let policy = policy.path().join("policy.yaml");
-    fs::create_dir_all(policy.parent().expect("a folder"))?;
-    for (driver, says, expected, code) in [
-        ("nfs.csi.k8s.io", None, Some(json!(true)), 1),
-        ("nfs-fast.csi.k8s.io", None, Some(json!(true)), 1),
-        ("file.csi.azure.com", None, Some(json!("depends")), 0),
-        ("my-nas.example.com", None, Some(json!("depends")), 0),
-        ("my-nas.example.com", Some("true"), Some(json!(true)), 1),
-        ("my-nas.example.com", Some("false"), None, 0),
-        ("ebs.csi.aws.com", None, None, 0),
-    ] {
-        let pods = Pods::new();
-        fs::write(pods.csi("u", "pv", driver).join("hello"), "hello\n")?;
-        let mut flags = Vec::new();
-        let file = policy.display().to_string();
-        if let Some(nfs) = says {
-            let text = format!(
-                "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\ndrivers:\n- {{name: {driver}, nfs: {nfs}}}\n"
-            );
-            fs::write(&policy, text)?;
-            flags.extend(["--policy", &file]);
-        }
-        let (report, seen) = pods.check(&flags);
-        let nfs = report["volumes"].get(0).map(|volume| volume["nfs"].clone());
-        assert_eq!((nfs, seen), (expected, code), "{driver} {says:?}: {report:#}");
-        assert_eq!(
-            report["summary"]["uncertain"],
-            u32::from(seen == 0 && driver != "ebs.csi.aws.com" && says.is_none())
-        );
-    }
-    Ok(())
-}
-
-fn driver_notes_that_cannot_be_read() -> Result<(), Failed> {
-    for note in [Some(""), Some("{"), Some("[]"), Some("{\"driverName\": 7}"), None] {
-        let pods = Pods::new();
-        let file = pods.csi("u", "pv", "x").with_file_name("vol_data.json");
-        fs::remove_file(&file)?;
-        match note {
-            Some(text) => fs::write(&file, text)?,
-            // Nobody writes to it: whoever opens it waits for ever.
-            None => assert!(Command::new("mkfifo").arg(&file).status()?.success()),
-        }
-        pods.nfs("u", "other");
-        let (report, code) = pods.check(&[]);
-        assert_eq!(code, 3, "{note:?}: {report:#}");
-        assert_eq!(found(&report), not_mounted(&["other"]), "{note:?}");
-        let error = &report["errors"][0];
-        assert!(error["message"].as_str().is_some_and(|said| said.contains("vol_data.json")), "{report:#}");
-        assert!(error["path"].as_str().is_some_and(|path| path.ends_with("pv/mount")), "{report:#}");
     }
     Ok(())
 }

@@ -1,0 +1,100 @@
+//! Who mounts a CSI volume: kubelet's note beside it.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{Pods, found, not_mounted};
+
+pub(super) fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("node_check::{name}"), test);
+    vec![
+        trial("knows_the_driver_by_the_table_and_by_the_policy", knows_drivers),
+        trial("says_so_when_a_driver_is_not_known", driver_notes_that_cannot_be_read),
+        trial("reads_a_note_again_that_kubelet_is_writing", note_in_the_making),
+    ]
+}
+
+fn knows_drivers() -> Result<(), Failed> {
+    let policy = TempDir::new()?;
+    let policy = policy.path().join("policy.yaml");
+    fs::create_dir_all(policy.parent().expect("a folder"))?;
+    for (driver, says, expected, code) in [
+        ("nfs.csi.k8s.io", None, Some(json!(true)), 1),
+        ("nfs-fast.csi.k8s.io", None, Some(json!(true)), 1),
+        ("file.csi.azure.com", None, Some(json!("depends")), 0),
+        ("my-nas.example.com", None, Some(json!("depends")), 0),
+        ("my-nas.example.com", Some("true"), Some(json!(true)), 1),
+        ("my-nas.example.com", Some("false"), None, 0),
+        ("ebs.csi.aws.com", None, None, 0),
+    ] {
+        let pods = Pods::new();
+        fs::write(pods.csi("u", "pv", driver).join("hello"), "hello\n")?;
+        let mut flags = Vec::new();
+        let file = policy.display().to_string();
+        if let Some(nfs) = says {
+            let text = format!(
+                "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\ndrivers:\n- {{name: {driver}, nfs: {nfs}}}\n"
+            );
+            fs::write(&policy, text)?;
+            flags.extend(["--policy", &file]);
+        }
+        let (report, seen) = pods.check(&flags);
+        let nfs = report["volumes"].get(0).map(|volume| volume["nfs"].clone());
+        assert_eq!((nfs, seen), (expected, code), "{driver} {says:?}: {report:#}");
+        assert_eq!(
+            report["summary"]["uncertain"],
+            u32::from(seen == 0 && driver != "ebs.csi.aws.com" && says.is_none())
+        );
+    }
+    Ok(())
+}
+
+fn driver_notes_that_cannot_be_read() -> Result<(), Failed> {
+    for note in [Some(""), Some("{"), Some("[]"), Some("{\"driverName\": 7}"), None] {
+        let pods = Pods::new();
+        let file = pods.csi("u", "pv", "x").with_file_name("vol_data.json");
+        fs::remove_file(&file)?;
+        match note {
+            Some(text) => fs::write(&file, text)?,
+            // Nobody writes to it: whoever opens it waits for ever.
+            None => assert!(Command::new("mkfifo").arg(&file).status()?.success()),
+        }
+        pods.nfs("u", "other");
+        let (report, code) = pods.check(&[]);
+        assert_eq!(code, 3, "{note:?}: {report:#}");
+        assert_eq!(found(&report), not_mounted(&["other"]), "{note:?}");
+        let error = &report["errors"][0];
+        assert!(error["message"].as_str().is_some_and(|said| said.contains("vol_data.json")), "{report:#}");
+        assert!(error["path"].as_str().is_some_and(|path| path.ends_with("pv/mount")), "{report:#}");
+    }
+    Ok(())
+}
+
+fn note_in_the_making() -> Result<(), Failed> {
+    let pods = Pods::new();
+    let mount = pods.csi("u", "new", "nfs.csi.k8s.io");
+    let note = mount.with_file_name("vol_data.json");
+    let text = fs::read(&note)?;
+    fs::write(&note, "")?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(100));
+            fs::write(&note, &text).expect("written");
+        });
+        let (report, code) = pods.check(&[]);
+        assert_eq!((code, &report["volumes"][0]["driver"]), (1, &json!("nfs.csi.k8s.io")), "{report:#}");
+    });
+    // Nobody fills one that has been empty for a while.
+    fs::write(&note, "")?;
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(60);
+    fs::File::options().write(true).open(&note)?.set_modified(long_ago)?;
+    let (report, code) = pods.check(&[]);
+    assert_eq!((code, report["errors"].as_array().map(Vec::len)), (3, Some(1)), "{report:#}");
+    Ok(())
+}
