@@ -195,11 +195,9 @@ impl Load {
             if is_over && free.len() == self.connections.len() {
                 break;
             }
-            let patience = match pace {
-                Pace::Closed => None,
-                Pace::Rate(_) => Some(Duration::ZERO),
-            };
-            self.poll.poll(&mut events, patience)?;
+            // It never sleeps: to wake it would cost the server time, the more
+            // the longer an answer takes.
+            self.poll.poll(&mut events, Some(Duration::ZERO))?;
             for event in &events {
                 let index = event.token().0;
                 let connection = &mut self.connections[index];

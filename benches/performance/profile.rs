@@ -3,6 +3,7 @@
 //! have in common, start and handshakes, cancels out.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -54,41 +55,61 @@ const PARTS: &[(&str, &[&str])] = &[
     ("copying and comparing bytes", &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "memchr"]),
 ];
 
+/// What is in none of [`PARTS`].
+const ELSE: &str = "everything else";
+
 /// Instructions by function of a whole process.
 type Functions = BTreeMap<String, u64>;
 
-/// Prints both tables.
+/// Prints a table for each kind of request.
 pub fn run(verbose: bool) {
     for (name, path, body) in server::requests() {
         let request = load::post(path, &body);
-        let (few, many) = (50, 250);
-        let before = instructions(&request, few);
-        let mut each = instructions(&request, many);
-        for (function, count) in &mut each {
-            *count = count.saturating_sub(before.get(function).copied().unwrap_or_default()) / (many - few);
+        let [floor, guard] = [Which::Floor, Which::Guard].map(|which| each(which, &request));
+        print(name, &floor, &guard);
+        if verbose {
+            for functions in [&floor, &guard] {
+                print_functions(functions);
+            }
         }
-        print(name, &each, verbose);
     }
 }
 
-fn print(name: &str, each: &Functions, verbose: bool) {
-    let total: u64 = each.values().sum();
-    let mut parts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (function, count) in each {
-        *parts.entry(part(function)).or_default() += count;
+/// Instructions of one request.
+fn each(which: Which, request: &[u8]) -> Functions {
+    let (few, many) = (50, 250);
+    let before = instructions(which, request, few);
+    let mut each = instructions(which, request, many);
+    for (function, count) in &mut each {
+        *count = count.saturating_sub(before.get(function).copied().unwrap_or_default()) / (many - few);
     }
-    println!("\n{name}: {total} instructions\n\n| part | instructions | share |\n|---|--:|--:|");
-    let mut parts: Vec<_> = parts.into_iter().filter(|(_, count)| *count > 0).collect();
-    parts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    for (part, count) in parts {
-        println!("| {part} | {count} | {} % |", count * 100 / total.max(1));
+    each
+}
+
+fn print(name: &str, floor: &Functions, guard: &Functions) {
+    let sum = |functions: &Functions, of: &str| -> u64 {
+        functions.iter().filter(|(function, _)| part(function) == of).map(|(_, count)| count).sum()
+    };
+    let mut parts: Vec<(&str, u64, u64)> = PARTS
+        .iter()
+        .map(|(name, _)| *name)
+        .chain([ELSE])
+        .map(|name| (name, sum(floor, name), sum(guard, name)))
+        .collect();
+    parts.sort_by_key(|(_, floor, guard)| std::cmp::Reverse(guard.saturating_sub(*floor)));
+    parts.push(("all", floor.values().sum(), guard.values().sum()));
+    println!("\n{name}:\n\n| part | floor | nfs-mount-guard | more |\n|---|--:|--:|--:|");
+    for (part, floor, guard) in parts {
+        println!("| {part} | {floor} | {guard} | {} |", i128::from(guard) - i128::from(floor));
     }
-    if verbose {
-        let mut functions: Vec<_> = each.iter().collect();
-        functions.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        for (function, count) in functions.into_iter().take(70) {
-            println!("{count:>8} {:24} {}", part(function), function.chars().take(150).collect::<String>());
-        }
+}
+
+fn print_functions(functions: &Functions) {
+    println!();
+    let mut functions: Vec<_> = functions.iter().collect();
+    functions.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    for (function, count) in functions.into_iter().take(90) {
+        println!("{count:>8} {:24} {}", part(function), function.chars().take(150).collect::<String>());
     }
 }
 
@@ -96,16 +117,19 @@ fn part(function: &str) -> &'static str {
     PARTS
         .iter()
         .find(|(_, marks)| marks.iter().any(|mark| function.contains(mark)))
-        .map_or("everything else", |(part, _)| part)
+        .map_or(ELSE, |(part, _)| part)
 }
 
 /// Runs the server under callgrind and asks `requests` times.
-fn instructions(request: &[u8], requests: u64) -> Functions {
+fn instructions(which: Which, request: &[u8], requests: u64) -> Functions {
     let folder = tempfile::tempdir().expect("a folder");
     server::make_certificates(folder.path());
     let client = load::client(&folder.path().join("certs"));
     let out = folder.path().join("callgrind.out");
-    let mut server = Server::start(Which::Callgrind, folder.path(), &machine::list(&machine::cores()));
+    let file = format!("--callgrind-out-file={}", out.display());
+    let callgrind = ["valgrind", "--tool=callgrind", "--dump-line=no", &file].map(OsString::from);
+    let cores = machine::list(&machine::cores());
+    let mut server = Server::start_under(&callgrind, which, folder.path(), &cores);
     let mut load: Load = server.load(&client, 1);
     for _ in 0..requests {
         load.ask(request).expect("an answer");

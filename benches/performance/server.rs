@@ -24,8 +24,6 @@ const ROUNDS: usize = 9;
 pub enum Which {
     Floor,
     Guard,
-    /// The server again, under callgrind.
-    Callgrind,
 }
 
 /// A kind of request and what it may cost beside the floor.
@@ -72,10 +70,15 @@ pub struct Server {
 impl Server {
     /// Starts one on some cores, and waits until it listens.
     pub fn start(which: Which, folder: &Path, cores: &str) -> Self {
+        Self::start_under(&[], which, folder, cores)
+    }
+
+    /// As [`Self::start`], by a command that runs another one.
+    pub fn start_under(runner: &[OsString], which: Which, folder: &Path, cores: &str) -> Self {
         let log = folder.join(format!("{which:?}-{cores}.log"));
         let (own, others) = (machine::cores(), cores);
         machine::pin(others);
-        let process = spawn(which, folder, "127.0.0.1:0", &log);
+        let process = spawn(runner, which, folder, "127.0.0.1:0", &log);
         machine::pin(&machine::list(&own));
         machine::prefer(process.0.id());
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -118,35 +121,23 @@ impl Server {
     }
 }
 
-fn spawn(which: Which, folder: &Path, address: &str, log: &Path) -> Ended {
-    let certs = folder.join("certs");
-    let serve: [OsString; 7] = [
-        "serve".into(),
-        "--listen".into(),
-        address.into(),
-        "--status-listen".into(),
-        "127.0.0.1:0".into(),
-        "--cert-dir".into(),
-        certs.clone().into(),
-    ];
-    let (program, args): (PathBuf, Vec<OsString>) = match which {
-        Which::Floor => (
-            std::env::current_exe().expect("this program"),
-            vec!["floor".into(), address.into(), certs.into()],
-        ),
-        Which::Guard => (program(), serve.into()),
-        Which::Callgrind => {
-            let out = format!("--callgrind-out-file={}", folder.join("callgrind.out").display());
-            let mut args: Vec<OsString> =
-                vec!["--tool=callgrind".into(), "--dump-line=no".into(), out.into()];
-            args.push(program().into());
-            args.extend(serve);
-            ("valgrind".into(), args)
+fn spawn(runner: &[OsString], which: Which, folder: &Path, address: &str, log: &Path) -> Ended {
+    let certs: OsString = folder.join("certs").into();
+    let own: Vec<OsString> = match which {
+        Which::Floor => {
+            let floor = std::env::current_exe().expect("this program");
+            vec![floor.into(), "floor".into(), address.into(), certs]
+        }
+        Which::Guard => {
+            let mut own: Vec<OsString> = vec![program().into(), "serve".into(), "--cert-dir".into(), certs];
+            own.extend(["--listen", address, "--status-listen", "127.0.0.1:0"].map(OsString::from));
+            own
         }
     };
+    let mut words = runner.iter().chain(&own);
     let output = File::create(log).expect("a log file");
-    let child = Command::new(program)
-        .args(args)
+    let child = Command::new(words.next().expect("a program"))
+        .args(words)
         .stdin(Stdio::null())
         .stderr(output.try_clone().expect("a log file"))
         .stdout(output)
@@ -181,7 +172,7 @@ impl Pair {
     fn add(&mut self, which: Which, figure: f64) {
         match which {
             Which::Floor => self.floor.push(figure),
-            Which::Guard | Which::Callgrind => self.guard.push(figure),
+            Which::Guard => self.guard.push(figure),
         }
     }
 
@@ -280,7 +271,7 @@ fn starts(folder: &Path, client: &Arc<ClientConfig>, cores: &str, times: usize) 
             let address = free_address();
             machine::pin(cores);
             let begun = Instant::now();
-            let process = spawn(which, folder, &address.to_string(), &folder.join("start.log"));
+            let process = spawn(&[], which, folder, &address.to_string(), &folder.join("start.log"));
             machine::pin(&own);
             while Load::open(client, address, 1).and_then(|mut load| load.ask(&request)).is_err() {
                 assert!(begun.elapsed() < Duration::from_secs(10), "{which:?} does not start");
