@@ -34,7 +34,6 @@ const LAYERS: &[&[&str]] = &[
 
 /// External crates by the first row that may use them.
 const CRATES: &[(usize, &[&str])] = &[
-    (0, &["phf"]),
     (1, &["serde"]),
     (2, &["strsim"]),
     (3, &["time", "fnv"]),
@@ -42,7 +41,7 @@ const CRATES: &[(usize, &[&str])] = &[
         5,
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
-            "ignore", "globset", "similar", "anstyle", "memchr",
+            "ignore", "globset", "similar", "anstyle", "memchr", "wide",
         ],
     ),
     (

@@ -9,23 +9,50 @@
 //! `managedFields`, and every library that was measured takes longer to skip it
 //! (docs/performance.md).
 
+mod marks;
 mod skip;
 
 use std::borrow::Cow;
 use std::fmt;
 
+use marks::Marks;
+pub use marks::is_plain;
 use serde::Deserialize;
-use serde::de::value::{BorrowedStrDeserializer, StringDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
-use skip::Marks;
 
 /// Reads `text`, or gives up.
 pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
-    let text = std::str::from_utf8(text).ok()?;
-    let mut reader = Reader { text, marks: Marks::of(text.as_bytes()), at: 0 };
+    let mut reader = Reader { text, beginning: beginning(text), marks: Marks::of(text), at: 0 };
     let value = T::deserialize(&mut reader).ok()?;
     reader.peek().is_none().then_some(value)
+}
+
+/// As much of the beginning of `text` as is known to be UTF-8. All of a small
+/// text is looked at once; of a large one each string by itself, for most of
+/// them nobody reads.
+fn beginning(text: &[u8]) -> &str {
+    const LONGEST: usize = 8 * 1024;
+    let (beginning, _) = text.split_at_checked(LONGEST).unwrap_or((text, &[]));
+    match str::from_utf8(beginning) {
+        Ok(beginning) => beginning,
+        Err(error) => beginning
+            .get(..error.valid_up_to())
+            .and_then(|valid| str::from_utf8(valid).ok())
+            .unwrap_or_default(),
+    }
+}
+
+/// Adds `text` to `json` as a string.
+pub fn push_string(json: &mut String, text: &str) {
+    if is_plain(text) {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        // A string always serialises.
+        json.push_str(&serde_json::to_string(text).unwrap_or_default());
+    }
 }
 
 /// It gives up. Why is of no interest.
@@ -47,7 +74,8 @@ impl serde::de::Error for Unusual {
 }
 
 struct Reader<'de> {
-    text: &'de str,
+    text: &'de [u8],
+    beginning: &'de str,
     marks: Marks,
     /// The first byte that is not read yet.
     at: usize,
@@ -55,30 +83,144 @@ struct Reader<'de> {
 
 impl<'de> Reader<'de> {
     /// The next byte that is not white space. It is not read yet.
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
-        self.at = skip::white_space(self.text.as_bytes(), self.at);
-        self.text.as_bytes().get(self.at).copied()
+        self.at = skip::white_space(self.text, self.at);
+        self.text.get(self.at).copied()
+    }
+
+    /// Reads `byte`, white space before it.
+    #[inline]
+    fn expect(&mut self, byte: u8) -> Result<(), Unusual> {
+        if self.peek() != Some(byte) {
+            return Err(Unusual);
+        }
+        self.at += 1;
+        Ok(())
     }
 
     /// Reads `word`, white space before it.
-    fn expect(&mut self, word: &[u8]) -> Result<(), Unusual> {
-        let at = skip::white_space(self.text.as_bytes(), self.at);
-        self.at = skip::word(self.text.as_bytes(), at, word).ok_or(Unusual)?;
+    fn expect_word(&mut self, word: &[u8]) -> Result<(), Unusual> {
+        self.at = skip::word(self.text, skip::white_space(self.text, self.at), word).ok_or(Unusual)?;
         Ok(())
     }
 
     /// A string, white space before it.
-    fn string(&mut self) -> Result<Cow<'de, str>, Unusual> {
-        self.expect(b"\"")?;
-        let begin = self.at;
-        let plain = self.marks.next(begin);
-        self.at = skip::string(self.text.as_bytes(), &self.marks, plain).ok_or(Unusual)?;
-        if self.at == plain + 1 {
-            return self.text.get(begin..plain).map(Cow::Borrowed).ok_or(Unusual);
+    #[inline]
+    fn string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Unusual> {
+        self.expect(b'"')?;
+        let (begin, end) = (self.at, self.marks.next(self.at));
+        if self.text.get(end) != Some(&b'"') {
+            return visit(self.marked_string()?, visitor);
         }
+        self.at = end + 1;
+        visitor.visit_borrowed_str(self.plain(begin, end)?)
+    }
+
+    /// The text of a string that is all ASCII.
+    #[inline]
+    fn plain(&self, begin: usize, end: usize) -> Result<&'de str, Unusual> {
+        self.beginning.get(begin..end).map_or_else(|| self.plain_beyond(begin, end), Ok)
+    }
+
+    #[cold]
+    fn plain_beyond(&self, begin: usize, end: usize) -> Result<&'de str, Unusual> {
+        let bytes = self.text.get(begin..end).ok_or(Unusual)?;
+        str::from_utf8(bytes).map_err(|_| Unusual)
+    }
+
+    /// Reads a key of plain ASCII and its colon, a comma before it where it is
+    /// not the first, all without white space; `None` where anything else
+    /// stands here, of which nothing is read.
+    #[inline]
+    fn plain_key(&mut self, is_first: bool) -> Option<&'de [u8]> {
+        let begin = if is_first {
+            (self.text.get(self.at) == Some(&b'"')).then_some(self.at + 1)?
+        } else {
+            (two(self.text, self.at)? == *b",\"").then_some(self.at + 2)?
+        };
+        let end = self.marks.next(begin);
+        if two(self.text, end)? != *b"\":" {
+            return None;
+        }
+        self.at = end + 2;
+        self.text.get(begin..end)
+    }
+
+    /// The next key and its colon, a comma before it where it is not the first;
+    /// `None` where the object ends.
+    #[cold]
+    #[inline(never)]
+    fn key(&mut self, is_first: bool) -> Result<Option<Cow<'de, str>>, Unusual> {
+        if self.peek() == Some(b'}') {
+            return Ok(None);
+        }
+        if !is_first {
+            self.expect(b',')?;
+        }
+        self.expect(b'"')?;
+        let key = self.marked_string()?;
+        self.expect(b':')?;
+        Ok(Some(key))
+    }
+
+    /// As [`Self::string`], for one that holds more than plain ASCII; its first
+    /// quote is read.
+    #[cold]
+    #[inline(never)]
+    fn marked_string(&mut self) -> Result<Cow<'de, str>, Unusual> {
+        let begin = self.at - 1;
+        self.at = skip::string(self.text, &self.marks, self.at).ok_or(Unusual)?;
         // What escapes mean is the library's to say.
-        let quoted = self.text.get(begin - 1..self.at).ok_or(Unusual)?;
-        serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Unusual)
+        let quoted = self.text.get(begin..self.at).ok_or(Unusual)?;
+        let as_it_stands = serde_json::from_slice(quoted).map(Cow::Borrowed);
+        as_it_stands.or_else(|_| serde_json::from_slice(quoted).map(Cow::Owned)).map_err(|_| Unusual)
+    }
+}
+
+/// Two bytes of a text.
+#[inline]
+fn two(text: &[u8], at: usize) -> Option<[u8; 2]> {
+    text.get(at..).and_then(<[u8]>::first_chunk).copied()
+}
+
+fn visit<'de, V: Visitor<'de>>(text: Cow<'de, str>, visitor: V) -> Result<V::Value, Unusual> {
+    match text {
+        Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+        Cow::Owned(text) => visitor.visit_string(text),
+    }
+}
+
+/// A key that was read.
+enum Key<'de> {
+    /// ASCII without escapes, which is nearly every one.
+    Plain(&'de [u8]),
+    /// Any other.
+    Marked(Cow<'de, str>),
+}
+
+impl<'de> Deserializer<'de> for Key<'de> {
+    type Error = Unusual;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
+        match self {
+            Self::Plain(bytes) => visitor.visit_borrowed_str(str::from_utf8(bytes).map_err(|_| Unusual)?),
+            Self::Marked(text) => visit(text, visitor),
+        }
+    }
+
+    /// Names of fields are compared as bytes.
+    #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
+        match self {
+            Self::Plain(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Self::Marked(text) => visit(text, visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum ignored_any
     }
 }
 
@@ -90,10 +232,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
-        match self.string()? {
-            Cow::Borrowed(string) => visitor.visit_borrowed_str(string),
-            Cow::Owned(string) => visitor.visit_string(string),
-        }
+        self.string(visitor)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
@@ -102,7 +241,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
         let is_true = self.peek() == Some(b't');
-        self.expect(if is_true { b"true" } else { b"false" })?;
+        self.expect_word(if is_true { b"true" } else { b"false" })?;
         visitor.visit_bool(is_true)
     }
 
@@ -110,21 +249,21 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         if self.peek() != Some(b'n') {
             return visitor.visit_some(self);
         }
-        self.expect(b"null")?;
+        self.expect_word(b"null")?;
         visitor.visit_none()
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
-        self.expect(b"[")?;
-        let value = visitor.visit_seq(Members { reader: self, end: b']', is_first: true })?;
-        self.expect(b"]")?;
+        self.expect(b'[')?;
+        let value = visitor.visit_seq(Members { reader: self, is_first: true })?;
+        self.expect(b']')?;
         Ok(value)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
-        self.expect(b"{")?;
-        let value = visitor.visit_map(Members { reader: self, end: b'}', is_first: true })?;
-        self.expect(b"}")?;
+        self.expect(b'{')?;
+        let value = visitor.visit_map(Members { reader: self, is_first: true })?;
+        self.expect(b'}')?;
         Ok(value)
     }
 
@@ -138,7 +277,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
-        self.at = skip::value(self.text.as_bytes(), &self.marks, self.at).ok_or(Unusual)?;
+        self.at = skip::value(self.text, &self.marks, self.at).ok_or(Unusual)?;
         visitor.visit_unit()
     }
 
@@ -148,32 +287,22 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 }
 
-/// The members of an object or a list.
+/// The items of a list, or the members of an object.
 struct Members<'r, 'de> {
     reader: &'r mut Reader<'de>,
-    end: u8,
     is_first: bool,
-}
-
-impl Members<'_, '_> {
-    /// Whether a further one follows, the comma before it read.
-    fn has_next(&mut self) -> Result<bool, Unusual> {
-        if self.reader.peek() == Some(self.end) {
-            return Ok(false);
-        }
-        if !std::mem::take(&mut self.is_first) {
-            self.reader.expect(b",")?;
-        }
-        Ok(true)
-    }
 }
 
 impl<'de> SeqAccess<'de> for Members<'_, 'de> {
     type Error = Unusual;
 
+    #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unusual> {
-        if !self.has_next()? {
+        if self.reader.peek() == Some(b']') {
             return Ok(None);
+        }
+        if !std::mem::take(&mut self.is_first) {
+            self.reader.expect(b',')?;
         }
         seed.deserialize(&mut *self.reader).map(Some)
     }
@@ -182,19 +311,20 @@ impl<'de> SeqAccess<'de> for Members<'_, 'de> {
 impl<'de> MapAccess<'de> for Members<'_, 'de> {
     type Error = Unusual;
 
+    #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unusual> {
-        if !self.has_next()? {
-            return Ok(None);
-        }
-        let key = self.reader.string()?;
-        self.reader.expect(b":")?;
-        match key {
-            Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
-            Cow::Owned(key) => seed.deserialize(StringDeserializer::new(key)),
-        }
-        .map(Some)
+        let is_first = std::mem::take(&mut self.is_first);
+        let key = match self.reader.plain_key(is_first) {
+            Some(key) => Key::Plain(key),
+            None => match self.reader.key(is_first)? {
+                Some(key) => Key::Marked(key),
+                None => return Ok(None),
+            },
+        };
+        seed.deserialize(key).map(Some)
     }
 
+    #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unusual> {
         seed.deserialize(&mut *self.reader)
     }

@@ -1,61 +1,140 @@
 //! Skipping values that nobody reads, and checking them all the same.
 
+use super::marks::Marks;
+
 /// The place behind the value that begins at `at`, white space before it
 /// included; `None` where there is no well-formed value.
-pub(super) fn value(text: &[u8], marks: &Marks, mut at: usize) -> Option<usize> {
-    let mut inside = Nesting::default();
-    loop {
-        at = white_space(text, at);
-        match text.get(at)? {
-            b'"' => at = string(text, marks, at + 1)?,
-            b'{' => {
-                at = white_space(text, at + 1);
-                if text.get(at) != Some(&b'}') {
-                    inside.enter(true)?;
-                    at = key(text, marks, at, &mut inside)?;
-                    continue;
-                }
-                at += 1;
-            }
-            b'[' => {
-                at = white_space(text, at + 1);
-                if text.get(at) != Some(&b']') {
-                    inside.enter(false)?;
-                    continue;
-                }
-                at += 1;
-            }
-            b't' => at = word(text, at, b"true")?,
-            b'f' => at = word(text, at, b"false")?,
-            b'n' => at = word(text, at, b"null")?,
-            _ => at = number(text, at)?,
-        }
-        // A value has ended, and whatever ends with it.
-        loop {
-            let Some(is_object) = inside.innermost() else {
-                return Some(at);
-            };
-            at = white_space(text, at);
-            match (text.get(at)?, is_object) {
-                (b',', true) => {
-                    at = key(text, marks, at + 1, &mut inside)?;
-                    break;
-                }
-                (b',', false) => {
-                    at += 1;
-                    break;
-                }
-                (b'}', true) | (b']', false) => {
-                    at += 1;
-                    inside.leave();
-                }
-                _ => return None,
-            }
-        }
+pub(super) fn value(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
+    let at = white_space(text, at);
+    match text.get(at)? {
+        b'"' => string(text, marks, at + 1),
+        b'{' | b'[' => nested(text, marks, at),
+        _ => scalar(text, at),
     }
 }
 
+/// Where the reader of nested values stands.
+enum Next {
+    /// Before a value, or the white space before it.
+    Value(usize),
+    /// Behind the first quote of a key.
+    Key(usize),
+    /// Behind a value.
+    End(usize),
+}
+
+/// The place behind an object or a list.
+fn nested(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
+    let mut inside = Nesting::NONE;
+    let mut next = Next::Value(at);
+    loop {
+        next = match next {
+            Next::Value(at) => value_inside(text, marks, white_space(text, at), &mut inside)?,
+            Next::Key(at) => members(text, marks, at, &mut inside)?,
+            Next::End(at) => {
+                if inside.is_none() {
+                    return Some(at);
+                }
+                let at = white_space(text, at);
+                match (text.get(at)?, inside.is_object()) {
+                    (b',', true) => Next::Key(quote(text, at + 1)?),
+                    (b',', false) => Next::Value(at + 1),
+                    (b'}', true) | (b']', false) => {
+                        inside.leave();
+                        Next::End(at + 1)
+                    }
+                    _ => return None,
+                }
+            }
+        };
+    }
+}
+
+/// Reads the beginning of a value, and all of one that holds no others.
+fn value_inside(text: &[u8], marks: &Marks, at: usize, inside: &mut Nesting) -> Option<Next> {
+    let end = match text.get(at)? {
+        b'"' => string(text, marks, at + 1)?,
+        b'{' => {
+            let first = white_space(text, at + 1);
+            if text.get(first) != Some(&b'}') {
+                inside.enter(true)?;
+                return quote(text, first).map(Next::Key);
+            }
+            first + 1
+        }
+        b'[' => {
+            let first = white_space(text, at + 1);
+            if text.get(first) != Some(&b']') {
+                inside.enter(false)?;
+                return Some(Next::Value(first));
+            }
+            first + 1
+        }
+        _ => scalar(text, at)?,
+    };
+    Some(Next::End(end))
+}
+
+/// Reads members of an object, the first quote of whose first key stands before
+/// `at`, as long as they read so: `"key":{},`, `"key":"text",`, `"key":{`, and
+/// the ends of objects. That is what `managedFields` are made of, without white
+/// space.
+#[inline]
+fn members(text: &[u8], marks: &Marks, mut at: usize, inside: &mut Nesting) -> Option<Next> {
+    const EMPTY: [u8; 4] = *b"\":{}";
+    const OBJECT: [u8; 4] = *b"\":{\"";
+    loop {
+        let end = marks.next(at);
+        let Some([head @ .., c4, c5, _, _]) = text.get(end..).and_then(<[u8]>::first_chunk::<8>) else {
+            return member(text, marks, at);
+        };
+        let mut behind = if *head == EMPTY {
+            if [*c4, *c5] == *b",\"" {
+                at = end + 6;
+                continue;
+            }
+            end + 4
+        } else if *head == OBJECT {
+            inside.enter(true)?;
+            at = end + 4;
+            continue;
+        } else if let [b'"', b':', b'"', _] = head {
+            string(text, marks, end + 3)?
+        } else {
+            return member(text, marks, at);
+        };
+        // All objects that end here, and the next key of the one around them.
+        while text.get(behind) == Some(&b'}') {
+            behind += 1;
+            inside.leave();
+            if !inside.is_object() {
+                return Some(Next::End(behind));
+            }
+        }
+        if text.get(behind..).and_then(<[u8]>::first_chunk) != Some(b",\"") {
+            return Some(Next::End(behind));
+        }
+        at = behind + 2;
+    }
+}
+
+/// Reads a key, whose first quote stands before `at`, and its colon.
+fn member(text: &[u8], marks: &Marks, at: usize) -> Option<Next> {
+    let end = string(text, marks, at)?;
+    // A key with escapes may stand among others without.
+    if text.get(end..).and_then(<[u8]>::first_chunk) == Some(b":{},\"") {
+        return Some(Next::Key(end + 5));
+    }
+    word(text, white_space(text, end), b":").map(Next::Value)
+}
+
+/// The place behind a quote, white space before it.
+fn quote(text: &[u8], at: usize) -> Option<usize> {
+    word(text, white_space(text, at), b"\"")
+}
+
 /// The first place at or behind `at` that is not white space.
+#[inline]
 pub(super) fn white_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
@@ -67,59 +146,35 @@ pub(super) fn white_space(text: &[u8], mut at: usize) -> usize {
 #[inline]
 pub(super) fn string(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
     let at = marks.next(at);
-    if text.get(at) == Some(&b'"') { Some(at + 1) } else { escaped(text, marks, at) }
+    if text.get(at) == Some(&b'"') { Some(at + 1) } else { marked(text, marks, at) }
 }
 
 /// As [`string`], for one whose first mark is something else. Beside that it
 /// would be in the way of what is usual.
 #[cold]
 #[inline(never)]
-fn escaped(text: &[u8], marks: &Marks, mut at: usize) -> Option<usize> {
+fn marked(text: &[u8], marks: &Marks, mut at: usize) -> Option<usize> {
     loop {
+        // An object that is kept in an annotation is full of escaped quotes.
+        while text.get(at..).and_then(<[u8]>::first_chunk) == Some(b"\\\"") {
+            at = marks.next(at + 2);
+        }
         match text.get(at)? {
             b'"' => return Some(at + 1),
             b'\\' => at = marks.next(escape(text, at)?),
+            0x80.. => {
+                let others = text.get(at..)?.iter().position(u8::is_ascii)?;
+                at = marks.next(at + others);
+            }
             _ => return None,
         }
     }
 }
 
 /// The place behind `word`, if that stands at `at`.
+#[inline]
 pub(super) fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
-    let end = at + word.len();
-    (text.get(at..end)? == word).then_some(end)
-}
-
-/// The place behind a key and its colon, and before them behind all members
-/// that read so: `"key":{},`, `"key":"text",`, and the beginning of an object,
-/// `"key":{`. That is what `managedFields` are made of, without white space.
-fn key(text: &[u8], marks: &Marks, at: usize, inside: &mut Nesting) -> Option<usize> {
-    const LEAF: u64 = u64::from_le_bytes(*b":{},\"\0\0\0");
-    const OBJECT: u64 = u64::from_le_bytes(*b":{\"\0\0\0\0\0");
-    const TEXT: u64 = u64::from_le_bytes(*b":\"\0\0\0\0\0\0");
-    const NEXT: u64 = u64::from_le_bytes(*b",\"\0\0\0\0\0\0");
-    let mut at = word(text, white_space(text, at), b"\"")?;
-    loop {
-        at = string(text, marks, at)?;
-        let Some(bytes) = text.get(at..at + 8).and_then(<[u8]>::first_chunk) else { break };
-        let bytes = u64::from_le_bytes(*bytes);
-        if bytes & 0xFF_FFFF_FFFF == LEAF {
-            at += 5;
-        } else if bytes & 0xFF_FFFF == OBJECT {
-            inside.enter(true)?;
-            at += 3;
-        } else if bytes & 0xFFFF == TEXT {
-            let end = string(text, marks, at + 2)?;
-            let next = text.get(end..).and_then(<[u8]>::first_chunk).map(|two| u16::from_le_bytes(*two));
-            if next.map(u64::from) != Some(NEXT) {
-                break;
-            }
-            at = end + 2;
-        } else {
-            break;
-        }
-    }
-    word(text, white_space(text, at), b":")
+    text.get(at..)?.starts_with(word).then_some(at + word.len())
 }
 
 fn escape(text: &[u8], at: usize) -> Option<usize> {
@@ -127,6 +182,16 @@ fn escape(text: &[u8], at: usize) -> Option<usize> {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 2),
         b'u' => text.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit).then_some(at + 6),
         _ => None,
+    }
+}
+
+/// The place behind what is neither a string nor holds others.
+fn scalar(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at)? {
+        b't' => word(text, at, b"true"),
+        b'f' => word(text, at, b"false"),
+        b'n' => word(text, at, b"null"),
+        _ => number(text, at),
     }
 }
 
@@ -153,85 +218,31 @@ fn digits(text: &[u8], at: usize) -> Option<usize> {
     (count > 0).then_some(at + count)
 }
 
-/// Where in a text the bytes stand that end the plain part of a string: quotes,
-/// backslashes and control characters. They are found in one pass before the
-/// text is read, because that goes by many bytes at a time and needs no guess
-/// at how long a string is.
-pub(super) struct Marks(Vec<u8>);
-
-/// Bytes of a text that are looked at together.
-const BLOCK: usize = 1024;
-
-impl Marks {
-    pub(super) fn of(text: &[u8]) -> Self {
-        let mut bits = Vec::with_capacity(text.len() / 8 + 16);
-        let mut are_marks = [0; BLOCK];
-        for block in text.chunks(BLOCK) {
-            // Two plain loops, of which compilers make vector instructions.
-            for (is_mark, byte) in are_marks.iter_mut().zip(block) {
-                *is_mark = u8::from(*byte == b'"') | u8::from(*byte == b'\\') | u8::from(*byte < b' ');
-            }
-            let (words, _) = are_marks.as_chunks();
-            bits.extend(words.iter().take(block.len().div_ceil(8)).map(|bytes| packed(*bytes)));
-        }
-        // Behind the end all are marks, so that a search ends there.
-        bits.extend_from_slice(&[u8::MAX; 8]);
-        Self(bits)
-    }
-
-    /// The first mark at or behind `at`; without one a place at or behind the
-    /// end of the text.
-    #[inline]
-    pub(super) fn next(&self, at: usize) -> usize {
-        match self.left(at) {
-            0 => self.far(at),
-            left => at + left.trailing_zeros() as usize,
-        }
-    }
-
-    #[cold]
-    fn far(&self, mut at: usize) -> usize {
-        while self.left(at) == 0 {
-            at += 64 - at % 8;
-        }
-        at + self.left(at).trailing_zeros() as usize
-    }
-
-    /// The bits of what follows `at`, at least 57 of them.
-    #[inline]
-    fn left(&self, at: usize) -> u64 {
-        let bytes = self.0.get(at / 8..at / 8 + 8).and_then(<[u8]>::first_chunk);
-        bytes.map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes)) >> (at % 8)
-    }
-}
-
-/// The lowest bits of eight bytes, the first byte's the lowest.
-fn packed(bytes: [u8; 8]) -> u8 {
-    // Each arrives at a place of its own in the highest byte.
-    u64::from_le_bytes(bytes).wrapping_mul(0x0102_0408_1020_4080).to_be_bytes()[0]
-}
-
 /// The objects and lists around a value, fewer than a word has bits.
-#[derive(Default)]
 struct Nesting {
-    depth: u32,
-    /// One bit each, the innermost the lowest: whether it is an object.
+    /// One bit each, the innermost the lowest: whether it is an object. Above
+    /// them stands a 0 for what is in none, and a 1 that tells where they end.
     are_objects: u64,
 }
 
 impl Nesting {
+    const NONE: Self = Self { are_objects: 0b10 };
+
     fn enter(&mut self, is_object: bool) -> Option<()> {
-        self.depth += 1;
+        let is_full = self.are_objects.leading_zeros() == 0;
         self.are_objects = self.are_objects << 1 | u64::from(is_object);
-        (self.depth <= u64::BITS).then_some(())
+        (!is_full).then_some(())
     }
 
     fn leave(&mut self) {
-        self.depth -= 1;
         self.are_objects >>= 1;
     }
 
-    fn innermost(&self) -> Option<bool> {
-        (self.depth > 0).then_some(self.are_objects & 1 == 1)
+    fn is_object(&self) -> bool {
+        self.are_objects & 1 == 1
+    }
+
+    fn is_none(&self) -> bool {
+        self.are_objects == Self::NONE.are_objects
     }
 }
