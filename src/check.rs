@@ -215,7 +215,7 @@ fn finding(
         code: found.code,
         name: judged.rule().map_or("", |rule| rule.name),
         action,
-        message: found.message.clone(),
+        message: found.message.clone().into_owned(),
         carrier: carrier.map(|carrier| carrier.place.to_string()).unwrap_or_default(),
         pointer: carrier.map(|carrier| carrier.place.pointer(element)).unwrap_or_default(),
         element: carrier

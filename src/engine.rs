@@ -116,8 +116,8 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
         grade: Grade::CannotMount,
         carrier,
         site: None,
-        keyword: String::new(),
-        message,
+        keyword: "".into(),
+        message: message.into(),
         fix: None,
     };
     Evaluation { findings: vec![Judged { finding, action: Action::Deny }], ..Evaluation::default() }

@@ -1,5 +1,6 @@
 //! What a rule has to say of a subject. Findings are data, not errors.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -10,9 +11,22 @@ use crate::site::Site;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(pub u16);
 
+impl Code {
+    /// Adds it to a text.
+    pub fn push_to(self, text: &mut String) {
+        text.push_str("NMG");
+        for place in [100, 10, 1] {
+            let digit = char::from_digit(u32::from(self.0 / place % 10), 10);
+            text.push(digit.unwrap_or_default());
+        }
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NMG{:03}", self.0)
+        let mut text = String::new();
+        self.push_to(&mut text);
+        f.write_str(&text)
     }
 }
 
@@ -90,7 +104,7 @@ pub enum Edit {
         /// Where the option stands.
         site: Site,
         /// What takes its place.
-        with: String,
+        with: Cow<'static, str>,
     },
     /// The option at the site goes away, and its element with it when nothing
     /// else stands there.
@@ -111,7 +125,7 @@ pub enum Edit {
         /// Index of the carrier.
         carrier: usize,
         /// The new option.
-        option: String,
+        option: Cow<'static, str>,
     },
 }
 
@@ -137,9 +151,9 @@ pub struct Finding {
     pub site: Option<Site>,
     /// The keyword concerned, as the ratchet on updates compares it: that of
     /// the option at the site, or of the option that is missing.
-    pub keyword: String,
+    pub keyword: Cow<'static, str>,
     /// One sentence: which element, and why. No code, no final dot.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// A way out, if the rule knows one.
     pub fix: Option<Fix>,
 }

@@ -5,6 +5,7 @@ pub mod exemption;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io::Write as _;
 
 use crate::finding::{Action, Code, Grade};
 use crate::rules::{Profile, RULES, Rule};
@@ -77,11 +78,25 @@ pub struct Policy {
 
 /// A short name of a policy's content: equal policies have equal ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(u64);
+pub struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    fn of(hash: u64) -> Self {
+        let mut text = [b'0'; 16];
+        // Writing to a slice fails only where it is too short.
+        let _ = write!(text.as_mut_slice(), "{hash:016x}");
+        Self(text)
+    }
+
+    /// Its 16 hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -216,7 +231,7 @@ impl Builder {
                 exemptions: Vec::new(),
                 on_unreadable: OnUnreadable::default(),
                 annotation_exemptions: false,
-                fingerprint: Fingerprint(0),
+                fingerprint: Fingerprint::of(0),
             },
         }
     }
@@ -297,7 +312,7 @@ impl Builder {
         policy.exemptions.hash(&mut hasher);
         policy.on_unreadable.hash(&mut hasher);
         policy.annotation_exemptions.hash(&mut hasher);
-        self.policy.fingerprint = Fingerprint(hasher.finish());
+        self.policy.fingerprint = Fingerprint::of(hasher.finish());
         self.policy
     }
 

@@ -1,9 +1,12 @@
 //! The rules. One file a rule: what it looks for, why that matters, what is
 //! done about it by default, what can be set, how it is found and fixed.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use crate::nfs::catalog::Words;
+use crate::nfs::option;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 
@@ -185,11 +188,12 @@ impl<'c, 'm> Check<'c, 'm> {
     /// order in which they are written.
     fn options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
         let subject = self.subject;
-        subject
-            .options
-            .tokens()
-            .iter()
-            .filter(|token| token.site.is_some() && token.in_force && !token.is_drivers_own)
+        subject.options.tokens().iter().filter(|token| token.is_written())
+    }
+
+    /// Whether one of [`Self::options`] is of one of these words.
+    const fn speaks_of(&self, words: Words) -> bool {
+        self.subject.options.words().meets(words)
     }
 
     /// As [`Self::options`], without those that NMG001 speaks of.
@@ -210,12 +214,21 @@ impl<'c, 'm> Check<'c, 'm> {
             Some(element) if *element != text && element.len() <= 120 => {
                 format!("{:?} in {element:?}", text.trim())
             }
+            _ if text.len() <= SHORT && option::is_plain(text) && !text.contains('\\') => {
+                ["\"", text, "\""].concat()
+            }
             _ => format!("{:?}", shortened(text)),
         }
     }
 
     /// Reports an option.
-    fn report(&mut self, token: &Token<'_>, grade: Grade, message: String, fix: Option<Fix>) {
+    fn report(
+        &mut self,
+        token: &Token<'_>,
+        grade: Grade,
+        message: impl Into<Cow<'static, str>>,
+        fix: Option<Fix>,
+    ) {
         let Some(site) = token.site.clone() else {
             return;
         };
@@ -223,16 +236,21 @@ impl<'c, 'm> Check<'c, 'm> {
             code: self.rule.code,
             grade,
             carrier: site.carrier,
-            keyword: token.option.keyword().trim().to_owned(),
+            keyword: token.option.keyword().trim().to_owned().into(),
             site: Some(site),
-            message,
+            message: message.into(),
             fix,
         });
     }
 
     /// Reports that an option with `keyword` is missing, and offers to add
     /// `option` where there is a place for it.
-    fn report_missing(&mut self, keyword: &str, option: Option<String>, message: String) {
+    fn report_missing(
+        &mut self,
+        keyword: &'static str,
+        option: Option<Cow<'static, str>>,
+        message: &'static str,
+    ) {
         let growable = self.subject.growable_carrier();
         let in_force = self.subject.carriers.iter().position(|carrier| carrier.in_force);
         let fix = growable.zip(option).map(|(carrier, option)| Fix {
@@ -244,29 +262,32 @@ impl<'c, 'm> Check<'c, 'm> {
             grade: Grade::Proper,
             carrier: growable.or(in_force).unwrap_or_default(),
             site: None,
-            keyword: keyword.to_owned(),
-            message,
+            keyword: keyword.into(),
+            message: message.into(),
             fix,
         });
     }
 
     /// Reports something about a whole carrier.
-    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: String) {
+    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: &'static str) {
         self.findings.push(Finding {
             code: self.rule.code,
             grade,
             carrier,
             site: None,
-            keyword: String::new(),
-            message,
+            keyword: "".into(),
+            message: message.into(),
             fix: None,
         });
     }
 }
 
-/// At most 80 characters of `text`, for a message.
+/// Most characters of an option in a message.
+const SHORT: usize = 80;
+
+/// At most [`SHORT`] characters of `text`, for a message.
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(80) {
+    match text.char_indices().nth(SHORT) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
@@ -276,7 +297,7 @@ fn offer(edits: Vec<Edit>) -> Fix {
     Fix { applicability: Applicability::Offer, edits }
 }
 
-fn replace(token: &Token<'_>, with: impl Into<String>) -> Option<Edit> {
+fn replace(token: &Token<'_>, with: impl Into<Cow<'static, str>>) -> Option<Edit> {
     let site = token.site.clone()?;
     Some(Edit::Replace { site, with: with.into() })
 }

@@ -1,5 +1,6 @@
 //! Where in an object an option stands.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
@@ -66,6 +67,18 @@ impl Place {
         matches!(self, Self::MountOptions(_) | Self::Annotation)
     }
 
+    /// The place's short name, as reports show it: `mountOptions`, `annotation`,
+    /// `parameters.nfsOptions`, `volumeAttributes.mountOptions`.
+    pub fn short(&self) -> Cow<'static, str> {
+        match self {
+            Self::MountOptions(_) => "mountOptions".into(),
+            Self::Annotation => "annotation".into(),
+            Self::Parameter(key) => format!("parameters.{key}").into(),
+            Self::VolumeAttribute(key) => format!("volumeAttributes.{key}").into(),
+            Self::FlexOption(key) => format!("flexVolume.options.{key}").into(),
+        }
+    }
+
     /// The path to the place, one name a step.
     pub fn path(&self) -> Vec<&str> {
         match self {
@@ -116,17 +129,9 @@ impl Place {
     }
 }
 
-/// The place's short name, as reports show it: `mountOptions`, `annotation`,
-/// `parameters.nfsOptions`, `volumeAttributes.mountOptions`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MountOptions(_) => f.write_str("mountOptions"),
-            Self::Annotation => f.write_str("annotation"),
-            Self::Parameter(key) => write!(f, "parameters.{key}"),
-            Self::VolumeAttribute(key) => write!(f, "volumeAttributes.{key}"),
-            Self::FlexOption(key) => write!(f, "flexVolume.options.{key}"),
-        }
+        f.write_str(&self.short())
     }
 }
 

@@ -191,11 +191,19 @@ impl<'m> Subject<'m> {
     where
         'm: 'n,
     {
-        let mut subject: Subject<'n> = self.clone();
-        for (carrier, elements) in subject.carriers.iter_mut().zip(elements) {
-            carrier.elements = elements.iter().map(|element| &**element).collect();
-        }
-        carrier::put_in_force(&mut subject.carriers);
+        let was: &Subject<'n> = self;
+        let mut carriers: Vec<Carrier<'n>> = was
+            .carriers
+            .iter()
+            .zip(elements)
+            .map(|(carrier, elements)| Carrier {
+                place: carrier.place.clone(),
+                elements: elements.iter().map(|element| &**element).collect(),
+                ..*carrier
+            })
+            .collect();
+        carrier::put_in_force(&mut carriers);
+        let mut subject = Subject { carriers, options: Options::default(), ..*was };
         subject.lay_out_options();
         subject
     }
@@ -264,11 +272,10 @@ impl<'m> Subject<'m> {
 
 /// The longest of `carriers` that are too long together.
 fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
-    let lengths: Vec<usize> = carriers.iter().map(Carrier::length).collect();
-    if lengths.iter().sum::<usize>() <= LONGEST_OPTIONS {
+    if carriers.iter().map(Carrier::length).sum::<usize>() <= LONGEST_OPTIONS {
         return None;
     }
-    lengths.iter().enumerate().max_by_key(|(_, length)| **length).map(|(index, _)| index)
+    carriers.iter().enumerate().max_by_key(|(_, carrier)| carrier.length()).map(|(index, _)| index)
 }
 
 /// Who mounts the object, and what it shows of itself.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::fix::{Elements, Scope, fix_once, unchanged};
+use super::fix::{Elements, Scope, changed_once};
 use super::{Evaluation, Judged};
 use crate::finding::{Action, Code};
 use crate::policy::{Mode, Policy};
@@ -101,11 +101,7 @@ pub fn mutate<'m, 'e>(
 }
 
 fn patch<'m>(subject: &Subject<'m>, evaluation: &Evaluation) -> Decision<'m> {
-    if evaluation.findings.is_empty() {
-        return Decision::Allow;
-    }
-    let fixed = fix_once(subject, evaluation, Scope::WEBHOOK);
-    if fixed == unchanged(subject) { Decision::Allow } else { Decision::Patch(fixed) }
+    changed_once(subject, evaluation, Scope::WEBHOOK).map_or(Decision::Allow, Decision::Patch)
 }
 
 fn observe<'m, 'e>(
@@ -123,18 +119,10 @@ fn observe<'m, 'e>(
 
 /// Whether everything that is looked at is the same in both objects.
 pub fn same_options(old: &Subject<'_>, new: &Subject<'_>) -> bool {
-    let carriers = |subject: &Subject<'_>| -> Vec<(Place, Vec<String>)> {
-        subject
-            .carriers
-            .iter()
-            .map(|carrier| {
-                let elements = carrier.elements.iter().map(|element| (*element).to_owned());
-                (carrier.place.clone(), elements.collect())
-            })
-            .collect()
-    };
+    let mut both = old.carriers.iter().zip(&new.carriers);
     old.driver_name == new.driver_name
         && old.nfs == new.nfs
         && old.access == new.access
-        && carriers(old) == carriers(new)
+        && old.carriers.len() == new.carriers.len()
+        && both.all(|(old, new)| old.place == new.place && old.elements == new.elements)
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::Date;
 
 use super::{Evaluation, evaluate};
-use crate::finding::{Action, Applicability, Edit, Finding};
+use crate::finding::{Action, Applicability, Edit, Finding, Fix};
 use crate::nfs::option;
 use crate::policy::Policy;
 use crate::site::Site;
@@ -69,11 +69,9 @@ pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: S
         let fixed = {
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);
-            into_owned(fix_once(&current, &evaluation, scope))
+            changed_once(&current, &evaluation, scope).map(into_owned)
         };
-        if fixed == elements {
-            break;
-        }
+        let Some(fixed) = fixed else { break };
         elements = fixed;
     }
     elements
@@ -88,33 +86,50 @@ fn into_owned<'m>(elements: Elements<'_>) -> Elements<'m> {
 
 /// Carries out the fixes of one evaluation, each wholly or not at all.
 pub fn fix_once<'m>(subject: &Subject<'m>, evaluation: &Evaluation, scope: Scope) -> Elements<'m> {
-    let mut plan = Plan::default();
-    let mut findings: Vec<&Finding> = evaluation
+    changed_once(subject, evaluation, scope).unwrap_or_else(|| unchanged(subject))
+}
+
+/// As [`fix_once`]; `None` where that changes nothing.
+pub fn changed_once<'m>(
+    subject: &Subject<'m>,
+    evaluation: &Evaluation,
+    scope: Scope,
+) -> Option<Elements<'m>> {
+    let mut fixes: Vec<(&Finding, &Fix)> = evaluation
         .findings
         .iter()
         .filter(|judged| judged.action >= scope.least)
-        .map(|judged| &judged.finding)
+        .filter_map(|judged| Some((&judged.finding, judged.finding.fix.as_ref()?)))
+        .filter(|(_, fix)| is_in_reach(subject, fix, scope))
         .collect();
-    findings.sort_by_key(|finding| finding.code);
-    for finding in findings {
-        let Some(fix) = &finding.fix else { continue };
-        let in_reach = fix.applicability <= scope.applicability
-            && fix.edits.iter().all(|edit| {
-                let carrier = subject.carriers.get(carrier_of(edit));
-                carrier.is_some_and(|carrier| !scope.patchable_only || carrier.place.is_patchable())
-            });
-        if in_reach && !fix.edits.iter().any(|edit| plan.conflicts(edit)) {
+    if fixes.is_empty() {
+        return None;
+    }
+    fixes.sort_by_key(|(finding, _)| finding.code);
+    let mut plan = Plan::default();
+    for (_, fix) in fixes {
+        if !fix.edits.iter().any(|edit| plan.conflicts(edit)) {
             for edit in &fix.edits {
                 plan.add(edit);
             }
         }
     }
-    subject
-        .carriers
+    let carriers = subject.carriers.iter().enumerate();
+    let elements: Elements<'m> =
+        carriers.map(|(index, carrier)| plan.carry_out(index, carrier, subject.defaults)).collect();
+    let is_same = elements
         .iter()
-        .enumerate()
-        .map(|(index, carrier)| plan.carry_out(index, carrier, subject.defaults))
-        .collect()
+        .zip(&subject.carriers)
+        .all(|(fixed, carrier)| fixed.iter().map(|element| &**element).eq(carrier.elements.iter().copied()));
+    (!is_same).then_some(elements)
+}
+
+fn is_in_reach(subject: &Subject<'_>, fix: &Fix, scope: Scope) -> bool {
+    fix.applicability <= scope.applicability
+        && fix.edits.iter().all(|edit| {
+            let carrier = subject.carriers.get(carrier_of(edit));
+            carrier.is_some_and(|carrier| !scope.patchable_only || carrier.place.is_patchable())
+        })
 }
 
 const fn carrier_of(edit: &Edit) -> usize {
@@ -162,7 +177,7 @@ impl<'f> Plan<'f> {
         carrier: &Carrier<'m>,
         defaults: &'static [&'static str],
     ) -> Vec<Cow<'m, str>> {
-        let mut elements = Vec::with_capacity(carrier.elements.len());
+        let mut elements = Vec::with_capacity(carrier.elements.len() + self.appends.len());
         for (element_index, element) in carrier.elements.iter().enumerate() {
             let edited = self.edit_element(index, element_index, carrier, element);
             let Some(edited) = edited else { continue };
@@ -180,9 +195,9 @@ impl<'f> Plan<'f> {
                 elements.push(Cow::Owned(pieces.join(",")));
             }
         }
-        let additions: Vec<&str> =
-            self.appends.iter().filter(|(carrier, _)| *carrier == index).map(|(_, option)| *option).collect();
-        if additions.is_empty() {
+        let additions =
+            self.appends.iter().filter(|(carrier, _)| *carrier == index).map(|(_, option)| *option);
+        if additions.clone().next().is_none() {
             return elements;
         }
         // A list of one's own takes the place of the driver's: what the driver
@@ -214,6 +229,10 @@ impl<'f> Plan<'f> {
         let to = (carrier_index, element_index, usize::MAX);
         if self.options.range(from..=to).next().is_none() {
             return Some(Cow::Borrowed(element));
+        }
+        let whole = self.options.get(&from).filter(|(site, _)| site.range == (0..element.len()));
+        if let Some((_, Some(with))) = whole {
+            return Some(Cow::Owned((*with).to_owned()));
         }
         let mut kept: Vec<&str> = Vec::new();
         for piece in carrier.pieces(element) {

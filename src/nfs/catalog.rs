@@ -1,10 +1,11 @@
 //! The catalog: every option that nfs(5), mount(8) or a driver's own mount
-//! helper knows, as data. Looking one up is a perfect hash, no allocation.
+//! helper knows, as data. Looking one up allocates nothing.
 //!
 //! Sources: nfs(5) of nfs-utils 2.6.2 to 3.1.1; the kernel's parameter table
 //! `nfs_fs_parameters` in `fs/nfs/fs_context.c`; libmount `optmap.c`; and, where
 //! those differ, what kernels 6.1, 6.12 and 7.2 did (`tests/kernel-truth/`).
 
+mod index;
 mod table;
 
 use super::kernel::{Kernel, Kernels};
@@ -124,37 +125,61 @@ pub enum Word {
     DriverOwn,
 }
 
+/// A set of words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Words(u128);
+
+impl Words {
+    /// The set of these.
+    pub const fn of(words: &[Word]) -> Self {
+        let (mut set, mut rest) = (0, words);
+        while let [word, others @ ..] = rest {
+            set |= 1 << *word as u32;
+            rest = others;
+        }
+        Self(set)
+    }
+
+    /// Adds a word; false where the set holds it already.
+    pub const fn insert(&mut self, word: Word) -> bool {
+        let is_new = !self.contains(word);
+        self.0 |= 1 << word as u32;
+        is_new
+    }
+
+    /// Whether the set holds the word.
+    pub const fn contains(self, word: Word) -> bool {
+        self.0 & 1 << word as u32 != 0
+    }
+
+    /// Whether both sets hold a word.
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+// A bit for each.
+const _: () = assert!((Word::DriverOwn as u32) < u128::BITS);
+
 /// Options of which one wins and the others are overwritten: for each layer
 /// the last of the group in the string it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the variants are the group's leading words")]
-pub enum Group {
-    Background,
-    Recovery,
-    Transport,
-    AttributeCache,
-    CloseToOpen,
-    Locking,
-    ShareCache,
-    ReservedPort,
-    FsCache,
-    Rdirplus,
-    Acl,
-    Migration,
-    Trunkdiscovery,
-    Alignwrite,
-    Posix,
-    Access,
-    Synchrony,
-    Exec,
-    Suid,
-    Dev,
-    Atime,
-    Diratime,
-    Relatime,
-    Lazytime,
-    /// A `key=` option that is overwritten by a later one of the same word.
-    Value(Word),
+pub struct Group(Word);
+
+impl Group {
+    /// `bg` and `fg`.
+    pub const BACKGROUND: Self = Self(Word::Bg);
+    /// `hard`, `soft` and `softerr`.
+    pub const RECOVERY: Self = Self(Word::Hard);
+    /// `lock`, `nolock` and `local_lock=`.
+    pub const LOCKING: Self = Self(Word::Lock);
+    /// `ro` and `rw`.
+    pub const ACCESS: Self = Self(Word::Ro);
+
+    /// The word that stands for all of the group.
+    pub const fn word(self) -> Word {
+        self.0
+    }
 }
 
 /// Which layers look at an option.
@@ -240,32 +265,32 @@ impl Entry {
     /// The group of which one member wins; `None` where options add up
     /// (`sec=`), are an error when given twice (versions) or stand alone.
     pub const fn group(&self) -> Option<Group> {
-        Some(match self.word {
-            Word::Bg | Word::Fg => Group::Background,
-            Word::Hard | Word::Soft | Word::Softerr => Group::Recovery,
-            Word::Proto | Word::Tcp | Word::Udp | Word::Rdma => Group::Transport,
-            Word::Ac => Group::AttributeCache,
-            Word::Cto => Group::CloseToOpen,
-            Word::Lock | Word::LocalLock => Group::Locking,
-            Word::Sharecache => Group::ShareCache,
-            Word::Resvport => Group::ReservedPort,
-            Word::Fsc => Group::FsCache,
-            Word::Rdirplus => Group::Rdirplus,
-            Word::Acl => Group::Acl,
-            Word::Migration => Group::Migration,
-            Word::Trunkdiscovery => Group::Trunkdiscovery,
-            Word::Alignwrite => Group::Alignwrite,
-            Word::Posix => Group::Posix,
-            Word::Ro | Word::Rw => Group::Access,
-            Word::Sync | Word::Async => Group::Synchrony,
-            Word::Exec => Group::Exec,
-            Word::Suid => Group::Suid,
-            Word::Dev => Group::Dev,
-            Word::Atime => Group::Atime,
-            Word::Diratime => Group::Diratime,
-            Word::Relatime => Group::Relatime,
-            Word::Lazytime => Group::Lazytime,
-            Word::Retry
+        Some(Group(match self.word {
+            Word::Bg | Word::Fg => Word::Bg,
+            Word::Hard | Word::Soft | Word::Softerr => Word::Hard,
+            Word::Proto | Word::Tcp | Word::Udp | Word::Rdma => Word::Proto,
+            Word::Lock | Word::LocalLock => Word::Lock,
+            Word::Ro | Word::Rw => Word::Ro,
+            Word::Sync | Word::Async => Word::Sync,
+            Word::Ac
+            | Word::Cto
+            | Word::Sharecache
+            | Word::Resvport
+            | Word::Fsc
+            | Word::Rdirplus
+            | Word::Acl
+            | Word::Migration
+            | Word::Trunkdiscovery
+            | Word::Alignwrite
+            | Word::Posix
+            | Word::Exec
+            | Word::Suid
+            | Word::Dev
+            | Word::Atime
+            | Word::Diratime
+            | Word::Relatime
+            | Word::Lazytime
+            | Word::Retry
             | Word::Timeo
             | Word::Retrans
             | Word::Minorversion
@@ -290,9 +315,9 @@ impl Entry {
             | Word::Acdirmin
             | Word::Acdirmax
             | Word::Lookupcache
-            | Word::Write => Group::Value(self.word),
+            | Word::Write => self.word,
             _ => return None,
-        })
+        }))
     }
 
     /// Whether `kernel` knows the option with or without a value.
@@ -304,12 +329,12 @@ impl Entry {
 /// Finds an option by its keyword, exactly as it is written: mount(8),
 /// mount.nfs and the kernel distinguish case, and so does this.
 pub fn find(keyword: &str) -> Option<&'static Entry> {
-    table::ENTRIES.get(keyword).or_else(|| find_by_prefix(keyword))
+    index::find(keyword).or_else(|| find_by_prefix(keyword))
 }
 
 /// Every keyword of the catalog with its entry, in the order of the table.
 pub fn entries() -> impl Iterator<Item = (&'static str, &'static Entry)> {
-    table::ENTRIES.entries().map(|(keyword, entry)| (*keyword, entry))
+    table::ENTRIES.iter().map(|(keyword, entry)| (*keyword, entry))
 }
 
 /// libmount keeps every `x-` and `X-` word to itself (`optmap.c`,

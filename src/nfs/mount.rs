@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::catalog::{self, Entry, Word};
+use super::catalog::{Entry, Word};
 use super::kernel::{Kernel, Kernels};
 use super::option::MountOption;
 use super::value::{Grammar, kernel_number};
@@ -88,7 +88,7 @@ pub struct Verdict {
 
 /// Judges one option by itself.
 pub fn judge(option: &MountOption<'_>) -> Verdict {
-    let Some(entry) = catalog::find(option.keyword()) else {
+    let Some(entry) = option.entry() else {
         return Verdict {
             entry: None,
             refusal: Some(Refusal::Unknown),
@@ -172,11 +172,11 @@ pub enum Transport {
 
 /// The transport an option asks for, if it speaks of the transport at all.
 pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
-    match option.keyword() {
-        "tcp" => Some(Transport::Tcp),
-        "udp" => Some(Transport::Udp),
-        "rdma" => Some(Transport::Rdma),
-        "proto" => match option.value()? {
+    match option.entry()?.word {
+        Word::Tcp => Some(Transport::Tcp),
+        Word::Udp => Some(Transport::Udp),
+        Word::Rdma => Some(Transport::Rdma),
+        Word::Proto => match option.value()? {
             "tcp" | "tcp6" => Some(Transport::Tcp),
             "udp" | "udp6" => Some(Transport::Udp),
             "rdma" | "rdma6" => Some(Transport::Rdma),
@@ -188,12 +188,10 @@ pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
 
 /// What version option, if any, `option` is: `vers=`, `nfsvers=` or `v4.1`.
 pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
-    match option.keyword() {
-        "vers" | "nfsvers" => version::parse(option.value()?),
-        keyword => {
-            catalog::find(keyword).filter(|entry| entry.word == Word::VersFlag)?;
-            version::parse(keyword.strip_prefix('v')?)
-        }
+    match option.entry()?.word {
+        Word::Vers => version::parse(option.value()?),
+        Word::VersFlag => version::parse(option.keyword().strip_prefix('v')?),
+        _ => None,
     }
 }
 
@@ -217,7 +215,7 @@ pub fn requested_versions<'o, 'a: 'o>(
     }
     let minor = options
         .into_iter()
-        .filter(|option| option.keyword() == "minorversion")
+        .filter(|option| option.entry().is_some_and(|entry| entry.word == Word::Minorversion))
         .filter_map(|option| kernel_number(option.value()?))
         .last();
     match minor {

@@ -3,25 +3,29 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::catalog::{self, Entry};
+
 /// One option of a list: the text between two separating commas, exactly as
 /// it stands there, blanks included.
 ///
 /// mount(8), mount.nfs and the kernel all judge the *keyword*, the text before
 /// the first `=`; whatever follows is the value. `bg=0` is therefore the
 /// option `bg` (nfs-utils `utils/mount/parse_opt.c`, `po_rightmost`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct MountOption<'a> {
     text: Cow<'a, str>,
     /// Byte offset of the first `=`, or the text's length without one.
     keyword_end: usize,
+    entry: Option<&'static Entry>,
 }
 
 impl<'a> MountOption<'a> {
     /// Reads `text`, which must hold no separating comma.
     pub fn new(text: impl Into<Cow<'a, str>>) -> Self {
         let text = text.into();
-        let keyword_end = text.find('=').unwrap_or(text.len());
-        Self { text, keyword_end }
+        let keyword_end = text.bytes().position(|byte| byte == b'=').unwrap_or(text.len());
+        let entry = catalog::find(text.get(..keyword_end).unwrap_or_default());
+        Self { text, keyword_end, entry }
     }
 
     /// The option as a driver that lower-cases its options passes it on
@@ -34,6 +38,11 @@ impl<'a> MountOption<'a> {
     /// The whole option.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The catalog's row for it; `None` for a keyword that no layer knows.
+    pub const fn entry(&self) -> Option<&'static Entry> {
+        self.entry
     }
 
     /// What stands before the first `=`.
@@ -67,6 +76,13 @@ pub struct Piece<'a> {
 /// commas gives the element back. Allocates nothing.
 pub fn split(element: &str) -> Split<'_> {
     Split { rest: Some(element), offset: 0, quotes: has_paired_quotes(element) }
+}
+
+/// Whether `element` is one option as it should be written: a keyword, and all
+/// of it printable ASCII without a blank, a comma or a quote.
+pub fn is_plain(element: &str) -> bool {
+    !matches!(element.as_bytes().first(), None | Some(b'='))
+        && element.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'+' | b'-'..=b'~'))
 }
 
 /// Whether every double quote in `element` has its partner.
@@ -147,6 +163,14 @@ mod tests {
         let element = "hard,bg";
         let ranges: Vec<_> = split(element).map(|piece| piece.range).collect();
         assert_eq!(ranges, [0..4, 5..7]);
+    }
+
+    #[test]
+    fn a_plain_element_is_one_option() {
+        for element in ["", "hard,bg", "a\"b", " bg", "bg\t", "bg\u{7f}", "é", ",", "=hard"] {
+            assert!(!is_plain(element), "{element:?}");
+        }
+        assert!(is_plain("proto=tcp") && is_plain("!#+-~"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a list of options amounts to once the kernel has read it: the winner
 //! of every conflict, as `/proc/mounts` would show it.
 
-use super::catalog::{self, Word};
+use super::catalog::Word;
 use super::mount::{self, Transport};
 use super::option::MountOption;
 use super::value::kernel_number;
@@ -103,22 +103,22 @@ impl Settings {
     }
 
     fn apply(&mut self, option: &MountOption<'_>) {
-        let Some(entry) = catalog::find(option.keyword()) else {
+        let Some(entry) = option.entry() else {
             return;
         };
         if let Some(transport) = mount::transport(option) {
             self.transport = Some(transport);
             return;
         }
-        let number = option.value().and_then(kernel_number);
+        let number = || option.value().and_then(kernel_number);
         match entry.word {
-            Word::Timeo => set(&mut self.timeo, number.filter(|n| *n > 0).map(cap_timeo)),
-            Word::Retrans => set(&mut self.retrans, number),
-            Word::Nconnect => set(&mut self.nconnect, number.filter(|n| (1..=16).contains(n))),
-            Word::Rsize => set(&mut self.rsize, number.map(io_size)),
-            Word::Wsize => set(&mut self.wsize, number.map(io_size)),
+            Word::Timeo => set(&mut self.timeo, number().filter(|n| *n > 0).map(cap_timeo)),
+            Word::Retrans => set(&mut self.retrans, number()),
+            Word::Nconnect => set(&mut self.nconnect, number().filter(|n| (1..=16).contains(n))),
+            Word::Rsize => set(&mut self.rsize, number().map(io_size)),
+            Word::Wsize => set(&mut self.wsize, number().map(io_size)),
             Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax => {
-                self.attribute_cache.set(entry.word, number);
+                self.attribute_cache.set(entry.word, number());
             }
             Word::Lookupcache => {
                 self.lookupcache = match option.value() {

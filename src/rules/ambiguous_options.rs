@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Actions, Check, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Grade};
-use crate::nfs::catalog::{Group, Word};
+use crate::nfs::catalog::{Entry, Group, Word, Words};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
@@ -56,10 +56,12 @@ spec:
 };
 
 fn check(check: &mut Check<'_, '_>) {
+    if says_everything_once(check) {
+        return;
+    }
     let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
-    for token in check.options().filter(|token| token.verdict.refusal.is_none()) {
-        let group = token.entry().and_then(super::super::nfs::catalog::Entry::group);
-        if let Some(group) = group.filter(|group| *group != Group::Background) {
+    for token in check.options() {
+        if let Some(group) = group(token).filter(|group| *group != Group::BACKGROUND) {
             groups.entry(group).or_default().push(token);
         }
     }
@@ -69,18 +71,27 @@ fn check(check: &mut Check<'_, '_>) {
     check_cache_times(check);
 }
 
-fn check_group(check: &mut Check<'_, '_>, group: Group, written: &[&Token<'_>]) {
-    let effective = check
-        .subject
-        .options
-        .effective()
-        .filter(|token| token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(group))
-        .filter(|token| token.verdict.refusal.is_none() && !token.is_drivers_own);
+/// Whether nothing can contradict anything, which is the usual case: the mount
+/// gets one option of each group at most, and no `actimeo`.
+fn says_everything_once(check: &Check<'_, '_>) -> bool {
+    let mut groups = Words::default();
+    !check.speaks_of(Words::of(&[Word::Actimeo]))
+        && check.subject.options.effective().filter_map(group).all(|group| groups.insert(group.word()))
+}
+
+/// The group that an option takes part in.
+fn group(token: &Token<'_>) -> Option<Group> {
+    let takes_part = token.verdict.refusal.is_none() && !token.is_drivers_own;
+    token.entry().filter(|_| takes_part).and_then(Entry::group)
+}
+
+fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>]) {
+    let effective = check.subject.options.effective().filter(|token| group(token) == Some(of_group));
     let Some(winner) = effective.clone().next_back() else {
         return;
     };
     let losers: Vec<_> = written.iter().copied().filter(|token| !says_the_same(token, winner)).collect();
-    let read_only_undone = group == Group::Access
+    let read_only_undone = of_group == Group::ACCESS
         && winner.word() == Some(Word::Rw)
         && effective.clone().any(|token| token.site.is_none() && token.word() == Some(Word::Ro));
     let Some(last) = written.last() else { return };
@@ -94,7 +105,7 @@ fn check_group(check: &mut Check<'_, '_>, group: Group, written: &[&Token<'_>]) 
         return;
     };
     let disagree =
-        !says_the_same(last, winner) || kernels_disagree(check, group, &effective.collect::<Vec<_>>());
+        !says_the_same(last, winner) || kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
     let grade = if disagree { Grade::Proper } else { Grade::Lesser };
     let winner_text = winner.option.text();
     let why = if disagree {
@@ -123,7 +134,7 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
 /// `lock` and `nolock` win in either order (measured). With `NFSv4` neither
 /// does anything.
 fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: &[&Token<'_>]) -> bool {
-    if group != Group::Locking || check.subject.options.settings().versions.and(Versions::V3).is_empty() {
+    if group != Group::LOCKING || check.subject.options.settings().versions.and(Versions::V3).is_empty() {
         return false;
     }
     let locks = |tokens: &[&Token<'_>]| {

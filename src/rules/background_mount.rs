@@ -51,9 +51,8 @@ fn check(check: &mut Check<'_, '_>) {
             continue;
         }
         let quoted = check.quote(token);
-        let message = format!(
-            "{quoted} lets mount report success while nothing is mounted, so Pods write to the node's own disk"
-        );
+        let message = quoted
+            + " lets mount report success while nothing is mounted, so Pods write to the node's own disk";
         let fix =
             replace(token, "fg").map(|edit| Fix { applicability: Applicability::Apply, edits: vec![edit] });
         check.report(token, Grade::Proper, message, fix);

@@ -2,7 +2,7 @@
 
 use super::{Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::{Word, Words};
 use crate::nfs::value::kernel_number;
 
 pub(super) static RULE: Rule = Rule {
@@ -45,6 +45,18 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, actimeo=30]
 };
 
 fn check(check: &mut Check<'_, '_>) {
+    const WORDS: Words = Words::of(&[
+        Word::Ac,
+        Word::Cto,
+        Word::Actimeo,
+        Word::Acregmin,
+        Word::Acregmax,
+        Word::Acdirmin,
+        Word::Acdirmax,
+    ]);
+    if !check.speaks_of(WORDS) {
+        return;
+    }
     let longest = check.setting("seconds");
     for token in check.options() {
         let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {

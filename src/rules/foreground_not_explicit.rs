@@ -44,8 +44,8 @@ fn check(check: &mut Check<'_, '_>) {
     if !settled {
         check.report_missing(
             "fg",
-            Some("fg".to_owned()),
-            "fg is missing, so a Background=True in the node's nfsmount.conf would let a failed mount pass as success".to_owned(),
+            Some("fg".into()),
+            "fg is missing, so a Background=True in the node's nfsmount.conf would let a failed mount pass as success",
         );
     }
 }

@@ -54,6 +54,6 @@ fn check(check: &mut Check<'_, '_>) {
         } else {
             continue;
         };
-        check.report_carrier(index, Grade::Proper, message.to_owned());
+        check.report_carrier(index, Grade::Proper, message);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::Group;
+use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::version::Versions;
 
 pub(super) static RULE: Rule = Rule {
@@ -54,9 +54,7 @@ fn check(check: &mut Check<'_, '_>) {
     let token = check
         .options()
         .filter(|token| token.verdict.refusal.is_none())
-        .filter(|token| {
-            token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(Group::Locking)
-        })
+        .filter(|token| token.entry().and_then(Entry::group) == Some(Group::LOCKING))
         .last();
     if let Some(token) = token {
         let message = format!(

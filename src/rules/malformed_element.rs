@@ -4,6 +4,7 @@ use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::{self, Word};
 use crate::nfs::option::has_paired_quotes;
+use crate::site::Site;
 use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
 use crate::subject::effective::{Malformation, Token};
@@ -53,7 +54,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 fn check(check: &mut Check<'_, '_>) {
     check_elements(check);
     for token in check.other_options() {
-        if let Some(malformation) = token.malformation() {
+        if let Some(malformation) = token.malformation {
             check_option(check, token, malformation);
         }
     }
@@ -62,45 +63,42 @@ fn check(check: &mut Check<'_, '_>) {
 /// Commas and emptiness, which are about the element, not about an option.
 fn check_elements(check: &mut Check<'_, '_>) {
     let subject = check.subject;
-    for (carrier_index, carrier) in subject.carriers.iter().enumerate() {
-        if !carrier.in_force || carrier.form == Form::Version {
+    for (carrier_index, index) in subject.options.irregular_elements().iter().copied() {
+        let carrier = subject.carriers.get(carrier_index).filter(|carrier| carrier.in_force);
+        let Some((carrier, element)) =
+            carrier.and_then(|carrier| Some((carrier, *carrier.elements.get(index)?)))
+        else {
+            continue;
+        };
+        if !element.is_empty() && !element.bytes().any(|byte| matches!(byte, b',' | b'"')) {
             continue;
         }
-        for (index, element) in carrier.elements.iter().enumerate() {
-            if !element.is_empty() && !element.bytes().any(|byte| matches!(byte, b',' | b'"')) {
-                continue;
-            }
-            let pieces = carrier.pieces(element);
-            let full = pieces.iter().filter(|piece| !piece.text.is_empty()).count();
-            let is_list = carrier.form == Form::List;
-            let shown = shortened(element);
-            let (grade, message) = if !has_paired_quotes(element) {
-                let message = format!(
-                    "{shown:?} leaves a quote open, and what it then hides differs from layer to layer"
-                );
-                (Grade::Proper, message)
-            } else if is_list && full > 1 {
-                (Grade::Lesser, format!("{shown:?} holds {full} options; write one an element"))
-            } else if full == 0 && is_list || full != pieces.len() && !element.is_empty() {
-                (Grade::Lesser, format!("{shown:?} has nothing between its commas"))
-            } else {
-                continue;
-            };
-            let can_split = has_paired_quotes(element) && (is_list || full > 0);
-            check.findings.push(Finding {
-                code: check.rule.code,
-                grade,
-                carrier: carrier_index,
-                site: Some(crate::site::Site {
-                    carrier: carrier_index,
-                    element: index,
-                    range: 0..element.len(),
-                }),
-                keyword: (*element).to_owned(),
-                message,
-                fix: can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }])),
-            });
-        }
+        let pieces = carrier.pieces(element);
+        let full = pieces.iter().filter(|piece| !piece.text.is_empty()).count();
+        let is_list = carrier.form == Form::List;
+        let shown = shortened(element);
+        let (grade, message) = if !has_paired_quotes(element) {
+            let message =
+                format!("{shown:?} leaves a quote open, and what it then hides differs from layer to layer");
+            (Grade::Proper, message)
+        } else if is_list && full > 1 {
+            (Grade::Lesser, format!("{shown:?} holds {full} options; write one an element"))
+        } else if full == 0 && is_list || full != pieces.len() && !element.is_empty() {
+            (Grade::Lesser, format!("{shown:?} has nothing between its commas"))
+        } else {
+            continue;
+        };
+        let can_split = has_paired_quotes(element) && (is_list || full > 0);
+        let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
+        check.findings.push(Finding {
+            code: check.rule.code,
+            grade,
+            carrier: carrier_index,
+            site: Some(site),
+            keyword: element.to_owned().into(),
+            message: message.into(),
+            fix: can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }])),
+        });
     }
 }
 

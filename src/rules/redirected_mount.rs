@@ -2,7 +2,7 @@
 
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::{Word, Words};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(19),
@@ -43,6 +43,19 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
+    const WORDS: Words = Words::of(&[
+        Word::Mounthost,
+        Word::Mountaddr,
+        Word::Addr,
+        Word::XMount,
+        Word::Helper,
+        Word::Propagation,
+        Word::Bind,
+        Word::Remount,
+    ]);
+    if !check.speaks_of(WORDS) {
+        return;
+    }
     for token in check.options() {
         let Some(entry) = token.entry() else {
             continue;

@@ -52,7 +52,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, nconnect=16]
 
 fn check(check: &mut Check<'_, '_>) {
     for token in check.other_options() {
-        if token.malformation().is_none() {
+        if token.malformation.is_none() {
             check_value(check, token);
         }
     }
@@ -89,7 +89,7 @@ fn flag_without_value(token: &Token<'_>) -> Option<Fix> {
     if token.verdict.refusal != Some(Refusal::FlagWithValue) || !is_yes {
         return None;
     }
-    replace(token, token.option.keyword()).map(|edit| offer(vec![edit]))
+    replace(token, token.option.keyword().to_owned()).map(|edit| offer(vec![edit]))
 }
 
 fn is_udp(token: &Token<'_>) -> bool {
@@ -104,16 +104,12 @@ fn needs_ipv6(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
 
 /// mount.nfs wants one version option at most, the driver's own included.
 fn check_two_versions(check: &mut Check<'_, '_>) {
-    let versions: Vec<_> = check
-        .subject
-        .options
-        .effective()
-        .filter(|token| !token.is_drivers_own)
-        .filter(|token| token.entry().is_some_and(names_version))
-        .collect();
-    if versions.len() < 2 {
+    let effective = check.subject.options.effective().filter(|token| !token.is_drivers_own);
+    let versions = effective.filter(|token| token.entry().is_some_and(names_version));
+    if versions.clone().nth(1).is_none() {
         return;
     }
+    let versions: Vec<_> = versions.collect();
     let by_driver = versions.iter().find(|token| token.site.is_none());
     let mut written = versions.iter().filter(|token| token.site.is_some());
     let first = match by_driver {

@@ -3,6 +3,7 @@
 use super::timeo_not_set::check_missing;
 use super::{Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
+use crate::nfs::catalog::Word;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(4),
@@ -51,6 +52,7 @@ fn check(check: &mut Check<'_, '_>) {
         .unwrap_or_else(|| check.setting("value"));
     check_missing(
         check,
+        Word::Retrans,
         "retrans",
         value,
         "retrans is missing, so the node decides how often a request is sent again",

@@ -2,7 +2,7 @@
 
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::{Word, Words};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(14),
@@ -37,6 +37,9 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
+    if !check.speaks_of(Words::of(&[Word::Sloppy])) {
+        return;
+    }
     for token in check.options() {
         if token.word() == Some(Word::Sloppy) {
             let message = format!("{} hides every misspelt option", check.quote(token));

@@ -2,7 +2,7 @@
 
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::Group;
+use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::settings::Recovery;
 use crate::subject::effective::Token;
 
@@ -61,9 +61,11 @@ pub(super) fn soft_option<'c, 'm>(check: &Check<'c, 'm>) -> Option<&'c Token<'m>
     if check.subject.options.settings().recovery == Recovery::Hard {
         return None;
     }
-    let winner =
-        check.subject.options.effective().filter(|token| token.verdict.refusal.is_none()).rfind(|token| {
-            token.entry().and_then(super::super::nfs::catalog::Entry::group) == Some(Group::Recovery)
-        })?;
+    let winner = check
+        .subject
+        .options
+        .effective()
+        .filter(|token| token.verdict.refusal.is_none())
+        .rfind(|token| token.entry().and_then(Entry::group) == Some(Group::RECOVERY))?;
     winner.site.is_some().then_some(winner)
 }

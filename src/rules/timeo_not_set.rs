@@ -2,6 +2,7 @@
 
 use super::{Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
+use crate::nfs::catalog::{Word, Words};
 use crate::nfs::mount::{Transport, transport};
 
 pub(super) static RULE: Rule = Rule {
@@ -52,18 +53,29 @@ fn check(check: &mut Check<'_, '_>) {
         .unwrap_or_else(|| check.setting("value"));
     check_missing(
         check,
+        Word::Timeo,
         "timeo",
         value,
         "timeo is missing, so the node decides how long a request waits before it is sent again",
     );
 }
 
-/// Reports that `keyword` is missing, but for UDP, where the numbers mean
-/// something else.
-pub(super) fn check_missing(check: &mut Check<'_, '_>, keyword: &str, value: u32, message: &str) {
-    let subject = check.subject;
-    let udp = check.options().any(|token| transport(&token.option) == Some(Transport::Udp));
-    if !udp && !subject.options.has(keyword) {
-        check.report_missing(keyword, Some(format!("{keyword}={value}")), message.to_owned());
+/// Reports that `word` is missing, which is written `keyword`, but for UDP,
+/// where the numbers mean something else.
+pub(super) fn check_missing(
+    check: &mut Check<'_, '_>,
+    word: Word,
+    keyword: &'static str,
+    value: u32,
+    message: &'static str,
+) {
+    const TRANSPORTS: Words = Words::of(&[Word::Udp, Word::Proto]);
+    if check.subject.options.has(word) {
+        return;
+    }
+    let udp = check.speaks_of(TRANSPORTS)
+        && check.options().any(|token| transport(&token.option) == Some(Transport::Udp));
+    if !udp {
+        check.report_missing(keyword, Some([keyword, "=", &value.to_string()].concat().into()), message);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Actions, Check, Example, Rule, Setting, offer, replace};
 use crate::finding::{Action, Applicability, Code, Grade};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::{Word, Words};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
 
 pub(super) static RULE: Rule = Rule {
@@ -82,14 +82,21 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
+    if !check.speaks_of(Words::of(&[Word::Timeo, Word::Retrans, Word::Retry])) {
+        return;
+    }
+    // In the order of the rule's settings.
+    let &[timeo_min, timeo_max, retrans_min, retrans_max, retry_max] = check.settings else {
+        return;
+    };
     for token in check.options() {
         let Some(value) = token.option.value() else {
             continue;
         };
         let problem = match token.word() {
-            Some(Word::Timeo) => timeo(check, value),
-            Some(Word::Retrans) => retrans(check, value),
-            Some(Word::Retry) => retry(check, value),
+            Some(Word::Timeo) => timeo(value, timeo_min, timeo_max),
+            Some(Word::Retrans) => retrans(value, retrans_min, retrans_max),
+            Some(Word::Retry) => retry(value, retry_max),
             _ => None,
         };
         let Some(Problem { what, instead }) = problem else {
@@ -114,8 +121,7 @@ impl Problem {
     }
 }
 
-fn timeo(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
-    let (min, max) = (check.setting("timeo-min"), check.setting("timeo-max"));
+fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
     let Some(tenths) = kernel_number(value) else {
         let instead = tenths_of(value).filter(|tenths| *tenths <= u64::from(max));
         return Some(Problem::new("is no plain number of tenths of a second", instead));
@@ -161,8 +167,7 @@ fn tenths_of(value: &str) -> Option<u64> {
     (tenths > 0).then_some(tenths)
 }
 
-fn retrans(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
-    let (min, max) = (check.setting("retrans-min"), check.setting("retrans-max"));
+fn retrans(value: &str, min: u32, max: u32) -> Option<Problem> {
     let Some(tries) = kernel_number(value) else {
         return Some(Problem::new("is no plain number of tries", None));
     };
@@ -174,8 +179,7 @@ fn retrans(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
         .flatten()
 }
 
-fn retry(check: &Check<'_, '_>, value: &str) -> Option<Problem> {
-    let max = check.setting("retry-max");
+fn retry(value: &str, max: u32) -> Option<Problem> {
     if value.is_empty() {
         return None;
     }

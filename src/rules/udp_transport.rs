@@ -2,6 +2,7 @@
 
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
+use crate::nfs::catalog::{Word, Words};
 use crate::nfs::mount::{Transport, transport};
 
 pub(super) static RULE: Rule = Rule {
@@ -42,6 +43,9 @@ mountOptions: [nfsvers=3, hard, fg, proto=tcp, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
+    if !check.speaks_of(Words::of(&[Word::Udp, Word::Proto])) {
+        return;
+    }
     for token in check.options() {
         if transport(&token.option) == Some(Transport::Udp) {
             let message = format!(

@@ -44,7 +44,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 
 fn check(check: &mut Check<'_, '_>) {
     for token in check.other_options() {
-        if token.verdict.refusal != Some(Refusal::Unknown) || token.malformation().is_some() {
+        if token.verdict.refusal != Some(Refusal::Unknown) || token.malformation.is_some() {
             continue;
         }
         let suggestion = suggestion(token);

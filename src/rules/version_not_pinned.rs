@@ -43,7 +43,7 @@ fn check(check: &mut Check<'_, '_>) {
         check.report_missing(
             "nfsvers",
             None,
-            "no protocol version is named, so every node negotiates its own".to_owned(),
+            "no protocol version is named, so every node negotiates its own",
         );
     }
 }

@@ -2,11 +2,12 @@
 //! or folded as the subject's driver does.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::Facts;
 use super::carrier::{Carrier, Form};
 use super::driver::{Case, Driver, Empty, Join, Role};
-use crate::nfs::catalog::{Entry, Word};
+use crate::nfs::catalog::{Entry, Word, Words};
 use crate::nfs::mount::{self, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
@@ -27,52 +28,38 @@ pub struct Token<'m> {
     pub is_drivers_own: bool,
     /// Whether a `sloppy` stands before it in the string the kernel gets.
     pub is_behind_sloppy: bool,
+    /// What is wrong with how it is written, if anything.
+    pub malformation: Option<Malformation>,
 }
 
 impl<'m> Token<'m> {
-    fn new(option: MountOption<'m>, site: Option<Site>, in_force: bool, driver: &Driver) -> Self {
-        let is_drivers_own = driver.own_words.contains(&option.keyword());
+    fn new(option: MountOption<'m>, is_plain: bool, driver: &Driver) -> Self {
+        let malformation = if is_plain { None } else { Malformation::of(&option) };
+        let is_drivers_own = !driver.own_words.is_empty() && driver.own_words.contains(&option.keyword());
         Self {
             verdict: mount::judge(&option),
             option,
-            site,
-            in_force,
+            site: None,
+            in_force: true,
             is_drivers_own,
             is_behind_sloppy: false,
+            malformation,
         }
     }
 
     /// The catalog's row for it.
-    pub fn entry(&self) -> Option<&'static Entry> {
-        self.verdict.entry
+    pub const fn entry(&self) -> Option<&'static Entry> {
+        self.option.entry()
     }
 
     /// The catalog's word for it.
     pub fn word(&self) -> Option<Word> {
-        self.verdict.entry.map(|entry| entry.word)
+        self.entry().map(|entry| entry.word)
     }
 
-    /// What is wrong with how it is written, if anything. The values of
-    /// `SELinux`'s `context=` options may be quoted and hold blanks.
-    pub fn malformation(&self) -> Option<Malformation> {
-        let text = self.option.text();
-        if text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'~')) && !text.starts_with('=') {
-            return None;
-        }
-        let is_context = self.word() == Some(Word::Context);
-        if self.option.keyword().is_empty() {
-            Some(Malformation::NoKeyword)
-        } else if text.chars().any(|c| c.is_control() && c != '\t') {
-            Some(Malformation::Control)
-        } else if is_context {
-            None
-        } else if text.contains('"') {
-            Some(Malformation::Quote)
-        } else if text.chars().any(char::is_whitespace) {
-            Some(Malformation::Blank)
-        } else {
-            None
-        }
+    /// Whether a person wrote it, and it is NFS that reads it at the mount.
+    pub const fn is_written(&self) -> bool {
+        self.site.is_some() && self.in_force && !self.is_drivers_own
     }
 
     /// Whether it is the keyword `bg`, whatever its value. With `fold`, also in
@@ -96,6 +83,28 @@ pub enum Malformation {
     NoKeyword,
 }
 
+impl Malformation {
+    /// The values of `SELinux`'s `context=` options may be quoted and hold
+    /// blanks.
+    fn of(option: &MountOption<'_>) -> Option<Self> {
+        let text = option.text();
+        let is_context = option.entry().is_some_and(|entry| entry.word == Word::Context);
+        if option.keyword().is_empty() {
+            Some(Self::NoKeyword)
+        } else if text.chars().any(|c| c.is_control() && c != '\t') {
+            Some(Self::Control)
+        } else if is_context {
+            None
+        } else if text.contains('"') {
+            Some(Self::Quote)
+        } else if text.chars().any(char::is_whitespace) {
+            Some(Self::Blank)
+        } else {
+            None
+        }
+    }
+}
+
 /// All options of a subject, and the order in which mount.nfs gets those that
 /// reach it.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +113,12 @@ pub struct Options<'m> {
     /// Indices into `tokens`.
     order: Vec<usize>,
     /// The separate strings that are joined with commas.
-    parts: Vec<Cow<'m, str>>,
+    parts: Vec<Part<'m>>,
+    /// Carrier and element of those that are not one option as it should be
+    /// written.
+    irregular: Vec<(usize, usize)>,
+    /// The words of what is written.
+    words: Words,
     settings: Settings,
 }
 
@@ -139,9 +153,20 @@ impl<'m> Options<'m> {
         self.effective().any(|token| token.site.is_some())
     }
 
-    /// Whether an option with this keyword reaches the mount.
-    pub fn has(&self, keyword: &str) -> bool {
-        self.effective().any(|token| token.option.keyword() == keyword)
+    /// Whether an option of this word reaches the mount.
+    pub fn has(&self, word: Word) -> bool {
+        self.effective().any(|token| token.word() == Some(word))
+    }
+
+    /// The words of all options for which [`Token::is_written`] holds.
+    pub const fn words(&self) -> Words {
+        self.words
+    }
+
+    /// Carrier and element of every element that is not one option as it
+    /// should be written, in the order of the object.
+    pub fn irregular_elements(&self) -> &[(usize, usize)] {
+        &self.irregular
     }
 
     /// What they amount to.
@@ -151,14 +176,29 @@ impl<'m> Options<'m> {
 
     /// The string that `mount -o` gets.
     pub fn joined(&self) -> String {
-        self.parts.join(",")
+        let mut joined = String::with_capacity(self.parts.iter().map(|part| part.text.len() + 1).sum());
+        for (index, part) in self.parts.iter().enumerate() {
+            joined.push_str(if index == 0 { "" } else { "," });
+            joined.push_str(&part.text);
+        }
+        joined
     }
 }
 
 /// One string that is joined with others, and the tokens in it.
+#[derive(Debug, Clone)]
 struct Part<'m> {
     text: Cow<'m, str>,
-    tokens: std::ops::Range<usize>,
+    tokens: Range<usize>,
+    turn: Turn,
+}
+
+/// When a part has its turn among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    First,
+    Middle,
+    Last,
 }
 
 /// Lays out the options of the carriers; gives also the driver's own list where
@@ -169,50 +209,46 @@ pub(crate) fn lay_out<'m>(
     facts: &Facts<'m>,
 ) -> (Options<'m>, &'static [&'static str]) {
     let elements = carriers.iter().map(|carrier| carrier.elements.len()).sum();
-    let mut layout = Layout { driver, tokens: Vec::with_capacity(elements) };
-    let mut first = Vec::new();
-    let mut middle = Vec::new();
-    let mut last = Vec::new();
+    let mut layout = Layout {
+        driver,
+        tokens: Vec::with_capacity(elements),
+        parts: Vec::with_capacity(elements),
+        irregular: Vec::new(),
+    };
     for (index, carrier) in carriers.iter().enumerate() {
-        let parts = layout.user_parts(index, carrier);
-        if carrier.in_force {
-            match carrier.role {
-                Some(Role::First) => first.extend(parts),
-                Some(Role::AppendedLast) => last.extend(parts),
-                _ => middle.extend(parts),
-            }
-        }
+        layout.add_carrier(index, carrier);
     }
     let wants_none = carriers.iter().any(refuses_defaults);
-    let mut parts = first;
-    parts.append(&mut middle);
     let version = carriers.iter().find(|carrier| carrier.form == Form::Version);
-    let given = parts.iter().chain(&last).any(|part| !part.tokens.is_empty());
+    let given = layout.parts.iter().any(|part| !part.tokens.is_empty());
     let defaults = if given || wants_none { &[][..] } else { defaults(driver.empty, version) };
     for option in defaults {
-        parts.push(layout.driver_part(option));
+        let part = layout.driver_part(option);
+        layout.parts.push(part);
     }
-    layout.add_additions(facts, &mut parts, &last);
+    layout.add_additions(facts);
     if let Some(version) = version.and_then(|carrier| carrier.elements.first()) {
-        parts.push(layout.version_part(version));
+        layout.add_version(version);
     }
     if facts.read_only {
-        parts.push(layout.driver_part("ro"));
+        let part = layout.driver_part("ro");
+        layout.parts.push(part);
     }
-    parts.append(&mut last);
+    let Layout { mut tokens, mut parts, irregular, .. } = layout;
+    parts.sort_by_key(|part| part.turn);
     if driver.join == Join::Sorted {
         parts.retain(|part| !part.text.is_empty());
         parts.sort_unstable_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
         parts.dedup_by(|a, b| a.text == b.text);
     }
-    let order: Vec<usize> = parts.iter().flat_map(|part| part.tokens.clone()).collect();
-    mark_behind_sloppy(&mut layout.tokens, &order);
-    let mut options = Options {
-        tokens: layout.tokens,
-        order,
-        parts: parts.into_iter().map(|part| part.text).collect(),
-        settings: Settings::default(),
-    };
+    let mut order = Vec::with_capacity(tokens.len());
+    order.extend(parts.iter().flat_map(|part| part.tokens.clone()));
+    mark_behind_sloppy(&mut tokens, &order);
+    let mut words = Words::default();
+    for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::word) {
+        words.insert(word);
+    }
+    let mut options = Options { tokens, order, parts, irregular, words, settings: Settings::default() };
     options.settings = Settings::of(options.effective_options());
     (options, defaults)
 }
@@ -248,72 +284,101 @@ fn defaults(empty: Empty, version: Option<&Carrier<'_>>) -> &'static [&'static s
 struct Layout<'m> {
     driver: &'static Driver,
     tokens: Vec<Token<'m>>,
+    parts: Vec<Part<'m>>,
+    irregular: Vec<(usize, usize)>,
 }
 
 impl<'m> Layout<'m> {
-    /// Adds the tokens of a carrier, and gives the strings that are joined.
-    fn user_parts(&mut self, index: usize, carrier: &Carrier<'m>) -> Vec<Part<'m>> {
-        if refuses_defaults(carrier) {
-            return Vec::new();
+    /// Adds the tokens of a carrier, and the strings that are joined.
+    fn add_carrier(&mut self, index: usize, carrier: &Carrier<'m>) {
+        if refuses_defaults(carrier) || carrier.form == Form::Version {
+            return;
         }
-        let mut parts = Vec::with_capacity(carrier.elements.len());
-        for (element_index, element) in carrier.elements.iter().enumerate() {
+        for (element_index, element) in carrier.elements.iter().copied().enumerate() {
             let start = self.tokens.len();
+            let site = |range| Site { carrier: index, element: element_index, range };
+            if option::is_plain(element) {
+                self.add_option(element, site(0..element.len()), true, carrier.in_force);
+                self.add_part(element, start, carrier);
+                continue;
+            }
+            self.irregular.push((index, element_index));
             for piece in carrier.pieces(element) {
                 let piece_start = self.tokens.len();
                 if !piece.text.is_empty() {
-                    let site = Site { carrier: index, element: element_index, range: piece.range };
-                    self.push(piece.text, Some(site), carrier.in_force);
+                    self.add_option(
+                        piece.text,
+                        site(piece.range),
+                        option::is_plain(piece.text),
+                        carrier.in_force,
+                    );
                 }
                 if carrier.form == Form::SplitEverywhere {
-                    parts.push(Part { text: self.fold(piece.text), tokens: piece_start..self.tokens.len() });
+                    self.add_part(piece.text, piece_start, carrier);
                 }
             }
-            if matches!(carrier.form, Form::List | Form::Joined) {
-                parts.push(Part { text: self.fold(element), tokens: start..self.tokens.len() });
+            if carrier.form != Form::SplitEverywhere {
+                self.add_part(element, start, carrier);
             }
         }
-        parts
+    }
+
+    fn add_option(&mut self, text: &'m str, site: Site, is_plain: bool, in_force: bool) {
+        let token = self.token(text, is_plain);
+        self.tokens.push(Token { site: Some(site), in_force, ..token });
+    }
+
+    fn token(&self, text: &'m str, is_plain: bool) -> Token<'m> {
+        let option = MountOption::new(text);
+        let option = if self.driver.case == Case::Folded { option.folded() } else { option };
+        Token::new(option, is_plain, self.driver)
+    }
+
+    /// The tokens from `start` on are those of `text`, a part of the carrier's.
+    fn add_part(&mut self, text: &'m str, start: usize, carrier: &Carrier<'m>) {
+        if !carrier.in_force {
+            return;
+        }
+        let turn = match carrier.role {
+            Some(Role::First) => Turn::First,
+            Some(Role::AppendedLast) => Turn::Last,
+            _ => Turn::Middle,
+        };
+        self.parts.push(Part { text: self.fold(text), tokens: start..self.tokens.len(), turn });
     }
 
     fn driver_part(&mut self, options: &'static str) -> Part<'m> {
         let start = self.tokens.len();
         for piece in option::split(options) {
-            self.push(piece.text, None, true);
+            let token = self.token(piece.text, true);
+            self.tokens.push(token);
         }
-        Part { text: options.into(), tokens: start..self.tokens.len() }
+        Part { text: options.into(), tokens: start..self.tokens.len(), turn: Turn::Middle }
     }
 
-    fn version_part(&mut self, version: &str) -> Part<'m> {
+    fn add_version(&mut self, version: &str) {
         let text = format!("vers={version}");
         let option = MountOption::new(text.clone());
-        self.tokens.push(Token::new(option, None, true, self.driver));
-        Part { text: text.into(), tokens: self.tokens.len() - 1..self.tokens.len() }
+        let start = self.tokens.len();
+        self.tokens.push(Token::new(option, option::is_plain(&text), self.driver));
+        self.parts.push(Part { text: text.into(), tokens: start..start + 1, turn: Turn::Middle });
     }
 
-    fn add_additions(&mut self, facts: &Facts<'_>, parts: &mut Vec<Part<'m>>, last: &[Part<'m>]) {
+    fn add_additions(&mut self, facts: &Facts<'_>) {
         for addition in self.driver.adds {
-            let is_kept_out = parts
-                .iter()
-                .chain(last)
-                .flat_map(|part| self.tokens.get(part.tokens.clone()).unwrap_or_default())
-                .any(|token| addition.unless.contains(&token.option.keyword()));
+            let mut given =
+                self.parts.iter().flat_map(|part| self.tokens.get(part.tokens.clone()).unwrap_or_default());
+            let is_kept_out = given.any(|token| addition.unless.contains(&token.option.keyword()));
             if is_kept_out || addition.when.is_some_and(|when| !facts.show(&when)) {
                 continue;
             }
             let part = self.driver_part(addition.options);
             if addition.first {
-                parts.insert(0, part);
+                self.parts.insert(0, Part { turn: Turn::First, ..part });
             } else {
-                parts.push(part);
+                self.parts.push(part);
             }
         }
-    }
-
-    fn push(&mut self, text: &'m str, site: Option<Site>, in_force: bool) {
-        let option = MountOption::new(text);
-        let option = if self.driver.case == Case::Folded { option.folded() } else { option };
-        self.tokens.push(Token::new(option, site, in_force, self.driver));
     }
 
     fn fold(&self, text: &'m str) -> Cow<'m, str> {
