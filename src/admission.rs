@@ -5,6 +5,7 @@ pub mod json;
 mod judgement;
 pub mod message;
 mod path;
+mod response;
 pub mod uid;
 pub mod wire;
 
@@ -19,9 +20,8 @@ use crate::site::Kind;
 use crate::subject::Subject;
 use crate::subject::driver::Nfs;
 use judgement::Judgement;
-use wire::{
-    API_VERSION, AuditAnnotations, FullReview, Request, Response, Review, ReviewAnswer, Status, StatusDetails,
-};
+use response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
+use wire::{API_VERSION, FullReview, Request, Review};
 
 /// The two questions an API server asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -212,37 +212,27 @@ fn refuse_unreadable(
     });
     let message = message::unreadable(error);
     let group = Kind::parse(&kind).map(Kind::group).unwrap_or_default();
-    answer(Response {
+    let cause =
+        || StatusCause { reason: "FieldValueInvalid", message: message.clone(), field: String::new() };
+    let status = (!allowed).then(|| Status {
+        status: "Failure",
+        message: message.clone(),
+        reason: "Invalid",
+        code: 422,
+        details: StatusDetails { name: &name, group, kind: &kind, causes: vec![cause()] },
+    });
+    let warnings = allowed.then(|| message::at_most(message.clone(), message::WARNING_LENGTH));
+    answer(&Response {
         uid,
-        allowed,
-        status: (!allowed).then(|| Status {
-            status: "Failure",
-            message: message.clone(),
-            reason: "Invalid",
-            code: 422,
-            details: StatusDetails {
-                name: &name,
-                group,
-                kind: &kind,
-                causes: vec![wire::StatusCause {
-                    reason: "FieldValueInvalid",
-                    message: message.clone(),
-                    field: String::new(),
-                }],
-            },
+        status,
+        patch: "",
+        warnings: warnings.as_slice(),
+        audit: Some(AuditAnnotations {
+            decision,
+            rules: "",
+            exempted: "",
+            policy: question.policy.fingerprint().as_str(),
         }),
-        patch: None,
-        patch_type: None,
-        warnings: if allowed {
-            vec![message::at_most(&message, message::WARNING_LENGTH)]
-        } else {
-            Vec::new()
-        },
-        audit_annotations: AuditAnnotations {
-            decision: Some(decision),
-            policy: question.policy.fingerprint().to_string(),
-            ..AuditAnnotations::default()
-        },
     })
 }
 
@@ -316,22 +306,9 @@ fn pass<O>(
         patch: "",
         error: "",
     });
-    answer(Response {
-        uid: &request.uid,
-        allowed: true,
-        status: None,
-        patch: None,
-        patch_type: None,
-        warnings: Vec::new(),
-        audit_annotations: AuditAnnotations::default(),
-    })
+    answer(&Response { uid: &request.uid, status: None, patch: "", warnings: &[], audit: None })
 }
 
-fn answer(response: Response<'_>) -> Answer {
-    let review = ReviewAnswer { api_version: API_VERSION, kind: "AdmissionReview", response };
-    Answer {
-        status: 200,
-        // Strings and lists of strings always serialise.
-        body: serde_json::to_vec(&review).unwrap_or_default(),
-    }
+fn answer(response: &Response<'_>) -> Answer {
+    Answer { status: 200, body: response.to_json() }
 }

@@ -1,18 +1,16 @@
 //! What becomes of one subject: the decision of the engine as an answer to the
 //! API server and as a record for log and metrics.
 
-use std::borrow::Cow;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::wire::{AuditAnnotations, PatchOperation, PatchValue, Request, Response, Status, StatusDetails};
+use super::json::push_string;
+use super::response::{AuditAnnotations, Response, Status, StatusDetails};
+use super::wire::Request;
 use super::{Answer, Question, Record, answer, message};
 use crate::engine::decide::{self, Before, Decision, Outcome};
 use crate::engine::fix::Elements;
 use crate::engine::{Evaluation, evaluate};
-use crate::finding::{Action, Code};
+use crate::finding::Code;
 use crate::subject::Subject;
+use crate::subject::carrier::Form;
 
 /// One subject, judged.
 pub(super) struct Judgement<'j, 'm> {
@@ -45,7 +43,7 @@ impl Judgement<'_, '_> {
                 },
             }
         });
-        self.conclude(&outcome, self.evaluation, "", "", status, warnings, observe)
+        self.conclude(&outcome, self.evaluation, "", "", status, &warnings, observe)
     }
 
     pub(super) fn mutate(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
@@ -54,7 +52,7 @@ impl Judgement<'_, '_> {
         let Decision::Patch(elements) = &outcome.decision else {
             let refused = decide::validate(policy, self.subject, self.evaluation, self.before);
             let warnings = message::mutate_warnings(policy, self.subject, self.evaluation, None, &refused);
-            return self.conclude(&outcome, self.evaluation, "", "", None, warnings, observe);
+            return self.conclude(&outcome, self.evaluation, "", "", None, &warnings, observe);
         };
         let patched = self.subject.with_elements(elements);
         let left = evaluate(policy, &patched, self.question.today);
@@ -63,7 +61,7 @@ impl Judgement<'_, '_> {
             message::mutate_warnings(policy, self.subject, self.evaluation, Some(&patched), &refused);
         let after = patched.effective();
         let patch = json_patch(self.subject, elements);
-        self.conclude(&outcome, self.evaluation, &after, &patch, None, warnings, observe)
+        self.conclude(&outcome, self.evaluation, &after, &patch, None, &warnings, observe)
     }
 
     fn name(&self) -> &str {
@@ -79,7 +77,7 @@ impl Judgement<'_, '_> {
         after: &str,
         patch: &str,
         status: Option<Status<'_>>,
-        warnings: Vec<String>,
+        warnings: &[String],
         observe: &mut dyn FnMut(&Record<'_>),
     ) -> Answer {
         let before = self.subject.effective();
@@ -104,55 +102,61 @@ impl Judgement<'_, '_> {
             patch,
             error: "",
         });
-        let codes = |codes: &mut dyn Iterator<Item = Code>| {
-            let mut codes: Vec<String> = codes.map(|code| code.to_string()).collect();
-            codes.sort_unstable();
-            codes.dedup();
-            codes.join(",")
-        };
-        answer(Response {
+        let found = evaluation.findings.iter().map(|judged| judged.finding.code);
+        answer(&Response {
             uid: &self.request.uid,
-            allowed: status.is_none(),
             status,
-            patch: (!patch.is_empty()).then(|| STANDARD.encode(patch)),
-            patch_type: (!patch.is_empty()).then_some("JSONPatch"),
+            patch,
             warnings,
-            audit_annotations: AuditAnnotations {
-                decision: Some(decision),
-                rules: codes(
-                    &mut evaluation
-                        .findings
-                        .iter()
-                        .filter(|judged| judged.action > Action::Off)
-                        .map(|judged| judged.finding.code),
-                ),
-                exempted: codes(&mut exempted.iter().copied()),
-                policy: self.question.policy.fingerprint().to_string(),
-            },
+            audit: Some(AuditAnnotations {
+                decision,
+                rules: &listed(found.collect()),
+                exempted: &listed(exempted),
+                policy: self.question.policy.fingerprint().as_str(),
+            }),
         })
     }
+}
+
+/// Each of some codes once, separated by commas.
+fn listed(mut codes: Vec<Code>) -> String {
+    codes.sort_unstable();
+    codes.dedup();
+    let mut text = String::with_capacity(codes.len() * 7);
+    for code in codes {
+        text.push_str(if text.is_empty() { "" } else { "," });
+        code.push_to(&mut text);
+    }
+    text
 }
 
 /// The patch that turns the subject's carriers into `elements`: one `add` or
 /// `replace` a carrier, and never a `test`, whose failure would be an error
 /// for the user even where the webhook may be ignored.
 fn json_patch(subject: &Subject<'_>, elements: &Elements<'_>) -> String {
-    let operations: Vec<PatchOperation<'_>> = subject
-        .carriers
-        .iter()
-        .zip(elements)
-        .filter(|(carrier, elements)| {
-            carrier.place.is_patchable()
-                && !elements.iter().map(|element| &**element).eq(carrier.elements.iter().copied())
-        })
-        .map(|(carrier, elements)| PatchOperation {
-            op: if carrier.present { "replace" } else { "add" },
-            path: carrier.place.pointer(None),
-            value: match carrier.form {
-                crate::subject::carrier::Form::List => PatchValue::List(elements),
-                _ => PatchValue::Text(elements.first().map_or("", |element: &Cow<'_, str>| element)),
-            },
-        })
-        .collect();
-    serde_json::to_string(&operations).unwrap_or_default()
+    let mut patch = String::with_capacity(256);
+    for (carrier, elements) in subject.carriers.iter().zip(elements) {
+        let is_same = elements.iter().map(|element| &**element).eq(carrier.elements.iter().copied());
+        if is_same || !carrier.place.is_patchable() {
+            continue;
+        }
+        let operation = if carrier.present { "replace" } else { "add" };
+        patch.push_str(if patch.is_empty() { "[{\"op\":\"" } else { ",{\"op\":\"" });
+        patch.push_str(operation);
+        patch.push_str("\",\"path\":");
+        push_string(&mut patch, &carrier.place.pointer(None));
+        patch.push_str(",\"value\":");
+        if carrier.form == Form::List {
+            for (index, element) in elements.iter().enumerate() {
+                patch.push(if index == 0 { '[' } else { ',' });
+                push_string(&mut patch, element);
+            }
+            patch.push_str(if elements.is_empty() { "[]" } else { "]" });
+        } else {
+            push_string(&mut patch, elements.first().map_or("", |element| element));
+        }
+        patch.push('}');
+    }
+    patch.push_str(if patch.is_empty() { "" } else { "]" });
+    patch
 }

@@ -2,12 +2,13 @@
 
 use time::Date;
 
-use super::wire::StatusCause;
+use super::response::StatusCause;
 use crate::engine::decide::{self, Decision, Outcome};
 use crate::engine::fix::{Elements, Scope, fix_all};
 use crate::engine::{Evaluation, Exempt, Judged, evaluate};
 use crate::finding::{Action, Edit};
 use crate::policy::Policy;
+use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
@@ -29,12 +30,17 @@ const WHO: &str = "nfs-mount-guard";
 
 /// What is said of an object that cannot be read.
 pub fn unreadable(error: &str) -> String {
-    at_most(&format!("{WHO}: the request cannot be read: {error}"), 500)
+    at_most(format!("{WHO}: the request cannot be read: {error}"), 500)
 }
 
 /// One cause a denial. kubectl prints nothing but these, so each stands alone:
 /// the rule, the element, why, and the list that would pass.
-pub fn causes(policy: &Policy, subject: &Subject<'_>, denials: &[&Judged], today: Date) -> Vec<StatusCause> {
+pub(super) fn causes(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    denials: &[&Judged],
+    today: Date,
+) -> Vec<StatusCause> {
     let proposal = passing(policy, subject, today);
     let further = denials.len().saturating_sub(MOST_CAUSES);
     let more = (further > 0).then(|| StatusCause {
@@ -63,18 +69,31 @@ pub fn causes(policy: &Policy, subject: &Subject<'_>, denials: &[&Judged], today
         .collect()
 }
 
+/// `NMG001 background-mount`, with room for a sentence.
+fn named(judged: &Judged) -> String {
+    let mut text = String::with_capacity(2 * WARNING_LENGTH);
+    judged.finding.code.push_to(&mut text);
+    text.push(' ');
+    text.push_str(judged.rule().map_or("", |rule| rule.name));
+    text
+}
+
 /// `NMG001 background-mount (nfs-mount-guard): sentence`.
 fn headline(judged: &Judged) -> String {
-    let finding = &judged.finding;
-    let name = judged.rule().map_or("", |rule| rule.name);
-    format!("{} {name} ({WHO}): {}", finding.code, finding.message)
+    let mut text = named(judged);
+    for part in [" (", WHO, "): ", &judged.finding.message] {
+        text.push_str(part);
+    }
+    text
 }
 
 /// `NMG001 background-mount: sentence`, cut to what clients show.
 fn warning(judged: &Judged, what: &str) -> String {
-    let finding = &judged.finding;
-    let name = judged.rule().map_or("", |rule| rule.name);
-    at_most(&format!("{} {name}: {what}{}", finding.code, finding.message), WARNING_LENGTH)
+    let mut text = named(judged);
+    for part in [": ", what, &judged.finding.message] {
+        text.push_str(part);
+    }
+    at_most(text, WARNING_LENGTH)
 }
 
 /// The carriers as they would pass `/validate`, if fixes can bring them there.
@@ -169,16 +188,14 @@ pub fn mutate_warnings(
                     .is_some_and(|carrier| carrier.place.is_patchable())
         });
         warnings.extend(repaired.map(|judged| {
-            let place = subject
-                .carriers
-                .get(judged.finding.carrier)
-                .map(|carrier| carrier.place.to_string())
-                .unwrap_or_default();
-            let name = judged.rule().map_or("", |rule| rule.name);
-            at_most(
-                &format!("{} {name}: {WHO} wrote fg in place of bg in {place}", judged.finding.code),
-                WARNING_LENGTH,
-            )
+            let place = subject.carriers.get(judged.finding.carrier).map(|carrier| &carrier.place);
+            let mut text = named(judged);
+            for part in
+                [": ", WHO, " wrote fg in place of bg in ", &place.map(Place::short).unwrap_or_default()]
+            {
+                text.push_str(part);
+            }
+            at_most(text, WARNING_LENGTH)
         }));
     }
     let would = if policy.mode() == crate::policy::Mode::Observe {
@@ -214,7 +231,7 @@ fn ending_exemptions(
                 "{WHO}: the exemption of {} ends in {days} days ({})",
                 subject.name, exemption.reason
             );
-            Some(at_most(&text, WARNING_LENGTH))
+            Some(at_most(text, WARNING_LENGTH))
         })
         .collect()
 }
@@ -230,9 +247,9 @@ fn limited(mut warnings: Vec<String>) -> Vec<String> {
 }
 
 /// The beginning of `text`, at most `most` characters long.
-pub fn at_most(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
+pub fn at_most(text: String, most: usize) -> String {
+    if text.len() <= most || text.chars().count() <= most {
+        return text;
     }
     let kept: String = text.chars().take(most.saturating_sub(3)).collect();
     format!("{kept}...")

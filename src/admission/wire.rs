@@ -1,8 +1,6 @@
-//! AdmissionReview v1 on the wire: the fields that are read of a request, and
-//! the whole of a response. The response is written by hand because the patch
-//! must be base64 text.
+//! AdmissionReview v1 as it comes in: the fields that are read of a request.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::subject::manifest::{Manifest, Text};
 
@@ -46,10 +44,10 @@ pub struct Request<'a, O> {
     pub user_info: UserInfo<'a>,
     /// The object as it would be stored.
     #[serde(default)]
-    pub object: Option<O>,
+    pub object: Option<Box<O>>,
     /// The object as it is stored, on an update.
     #[serde(default)]
-    pub old_object: Option<O>,
+    pub old_object: Option<Box<O>>,
     /// Whether nothing will be stored.
     #[serde(default)]
     pub dry_run: Option<bool>,
@@ -71,125 +69,4 @@ pub struct GroupKind<'a> {
 pub struct UserInfo<'a> {
     /// The user's name.
     pub username: Option<Text<'a>>,
-}
-
-/// An answer.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReviewAnswer<'a> {
-    /// Always [`API_VERSION`].
-    pub api_version: &'static str,
-    /// Always `AdmissionReview`.
-    pub kind: &'static str,
-    /// The response.
-    pub response: Response<'a>,
-}
-
-/// `response` of an AdmissionReview.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Response<'a> {
-    /// The request's own.
-    pub uid: &'a str,
-    /// Whether the request passes.
-    pub allowed: bool,
-    /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status<'a>>,
-    /// A JSON patch (RFC 6902) in base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patch: Option<String>,
-    /// `JSONPatch`, beside a patch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patch_type: Option<&'static str>,
-    /// What the person is told.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
-    /// What the API server's audit log keeps.
-    #[serde(skip_serializing_if = "AuditAnnotations::is_empty")]
-    pub audit_annotations: AuditAnnotations,
-}
-
-/// Annotations of the audit event; the API server puts the webhook's name
-/// before each key.
-#[derive(Debug, Default, Serialize)]
-pub struct AuditAnnotations {
-    /// `allow`, `patch` or `deny`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<&'static str>,
-    /// The codes found, separated by commas.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub rules: String,
-    /// The codes passed over, separated by commas.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub exempted: String,
-    /// The policy's fingerprint.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub policy: String,
-}
-
-impl AuditAnnotations {
-    const fn is_empty(&self) -> bool {
-        self.decision.is_none() && self.rules.is_empty()
-    }
-}
-
-/// `metav1.Status`, as far as a denial needs it.
-#[derive(Debug, Serialize)]
-pub struct Status<'a> {
-    /// Always `Failure`.
-    pub status: &'static str,
-    /// Everything, for a controller's log.
-    pub message: String,
-    /// `Invalid`: the object must be changed before it is sent again.
-    pub reason: &'static str,
-    /// The HTTP code the user's client sees: 422.
-    pub code: u16,
-    /// What kubectl prints.
-    pub details: StatusDetails<'a>,
-}
-
-/// `metav1.StatusDetails`.
-#[derive(Debug, Serialize)]
-pub struct StatusDetails<'a> {
-    /// The object's name.
-    pub name: &'a str,
-    /// Its API group.
-    pub group: &'a str,
-    /// Its kind.
-    pub kind: &'a str,
-    /// One a finding.
-    pub causes: Vec<StatusCause>,
-}
-
-/// `metav1.StatusCause`.
-#[derive(Debug, Serialize, PartialEq, Eq)]
-pub struct StatusCause {
-    /// `FieldValueInvalid` or `FieldValueRequired`.
-    pub reason: &'static str,
-    /// The sentence.
-    pub message: String,
-    /// The path of the field.
-    pub field: String,
-}
-
-/// One operation of a JSON patch.
-#[derive(Debug, Serialize)]
-pub struct PatchOperation<'a> {
-    /// `add` or `replace`.
-    pub op: &'static str,
-    /// A JSON pointer.
-    pub path: String,
-    /// The new value.
-    pub value: PatchValue<'a>,
-}
-
-/// What a patch writes.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum PatchValue<'a> {
-    /// A list of options.
-    List(&'a [std::borrow::Cow<'a, str>]),
-    /// A string of options.
-    Text(&'a str),
 }
