@@ -39,7 +39,7 @@ use callers::{Caller, Callers};
 use clients::Clients;
 use connection::{End, Protocol};
 use limits::Limits;
-use routes::Shared;
+use routes::{Shared, Webhook};
 use tls::{Certificate, CertificateStore};
 
 /// Where the serving certificate comes from.
@@ -284,14 +284,14 @@ async fn accept_loop(
     shared: &Arc<Shared>,
     graceful: &GracefulShutdown,
 ) {
-    let router = routes::router(Arc::clone(shared));
+    let webhook = Webhook::new(Arc::clone(shared));
     let complaints = Arc::new(Complaints::default());
     loop {
         let (stream, caller) = accept(listener, &shared.callers).await;
         let connection = Connection {
             acceptor: TlsAcceptor::from(tls.load_full()),
             clients: clients.clone(),
-            router: router.clone(),
+            webhook: webhook.clone(),
             shared: Arc::clone(shared),
             complaints: Arc::clone(&complaints),
         };
@@ -330,7 +330,7 @@ async fn accept(listener: &TcpListener, callers: &Arc<Callers>) -> (TcpStream, O
 struct Connection {
     acceptor: TlsAcceptor,
     clients: Option<Arc<Clients>>,
-    router: axum::Router,
+    webhook: Webhook,
     shared: Arc<Shared>,
     complaints: Arc<Complaints>,
 }
@@ -357,15 +357,15 @@ impl Connection {
         let session = stream.get_ref().1;
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let is_admitted = self.clients.as_ref().is_none_or(|clients| clients.admits(certificate));
-        let router = if is_admitted {
-            self.router.clone()
+        let webhook = if is_admitted {
+            self.webhook.clone()
         } else {
             self.complaints.complain("client_name", "none of the caller's names is allowed");
-            routes::forbidden(Arc::clone(&self.shared))
+            self.webhook.clone().forbidden()
         };
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
-        match connection::serve(stream, protocol, router, limits, &caller, watcher).await {
+        match connection::serve(stream, protocol, webhook, limits, &caller, watcher).await {
             End::Closed | End::Idle => {}
             End::HeadTimeout => self.refuse("head_timeout", "no request in time"),
             End::MadeRoom => self.made_room(),

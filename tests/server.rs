@@ -1,4 +1,4 @@
-//! The server's router, asked anything at all.
+//! The server's endpoints, asked anything at all.
 
 #![allow(
     clippy::expect_used,
@@ -16,21 +16,20 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use base64::Engine as _;
 use http_body_util::BodyExt as _;
-use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::server::connection::Respond as _;
 use nfs_mount_guard::server::limits::Limits;
-use nfs_mount_guard::server::routes::{Shared, router};
+use nfs_mount_guard::server::routes::{Shared, Webhook};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// The router answers a panic like a body it cannot read, so panics are
+/// A panic is answered like a body it cannot read, so panics are
 /// counted where they happen.
-fn server() -> &'static (Runtime, TowerToHyperService<axum::Router>) {
-    static SERVER: OnceLock<(Runtime, TowerToHyperService<axum::Router>)> = OnceLock::new();
+fn server() -> &'static (Runtime, Webhook) {
+    static SERVER: OnceLock<(Runtime, Webhook)> = OnceLock::new();
     SERVER.get_or_init(|| {
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
@@ -41,19 +40,19 @@ fn server() -> &'static (Runtime, TowerToHyperService<axum::Router>) {
         }));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let shared = Arc::new(Shared::new(Arc::new(Policy::default()), Limits::default()));
-        (runtime, TowerToHyperService::new(router(shared)))
+        (runtime, Webhook::new(shared))
     })
 }
 
 fn ask(method: Method, path: &str, content_type: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
-    let (runtime, service) = server();
+    let (runtime, webhook) = server();
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header("content-type", content_type)
         .body(Body::from(body))
         .expect("a request");
-    let response = runtime.block_on(service.call(request)).expect("an answer");
+    let response = runtime.block_on(webhook.clone().respond(request));
     let status = response.status().as_u16();
     let body = runtime.block_on(response.into_body().collect()).expect("a body").to_bytes().to_vec();
     assert_eq!(PANICS.load(Ordering::Relaxed), 0, "the server panicked");

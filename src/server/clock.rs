@@ -38,7 +38,7 @@ impl Clock {
         Self { begun: Instant::now(), state: AtomicU64::new(State::New as u64), busy: Mutex::default() }
     }
 
-    /// The present state, and when it began.
+    /// The present state, and when it began; of [`State::Busy`] nobody asks when.
     pub fn get(&self) -> (State, Instant) {
         let word = self.state.load(Ordering::Relaxed);
         let state = match word % 4 {
@@ -72,7 +72,7 @@ impl Clock {
     pub fn answering(self: &Arc<Self>) -> Answering {
         let mut busy = self.busy();
         *busy += 1;
-        self.set(State::Busy);
+        self.state.store(State::Busy as u64, Ordering::Relaxed);
         drop(busy);
         Answering(Arc::clone(self))
     }

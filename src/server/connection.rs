@@ -1,6 +1,7 @@
 //! One connection from its first byte to its last, with a clock for each of
 //! its states.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -10,14 +11,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
+use tower::ServiceExt as _;
 
 use super::callers::Caller;
 use super::clock::{Clock, State};
@@ -45,12 +47,24 @@ pub enum End {
     MadeRoom,
 }
 
+/// Who answers the requests of a connection.
+pub trait Respond: Clone + Send + Sync + 'static {
+    /// Answers one.
+    fn respond(self, request: Request) -> impl Future<Output = Response> + Send;
+}
+
+impl Respond for Router {
+    async fn respond(self, request: Request) -> Response {
+        self.oneshot(request).await.unwrap_or_else(|never| match never {})
+    }
+}
+
 /// Serves the requests of one connection until it ends, is too slow or idle,
 /// has to leave, or `watcher` asks it to stop.
 pub async fn serve<S>(
     stream: S,
     protocol: Protocol,
-    router: Router,
+    responder: impl Respond,
     limits: Limits,
     caller: &Caller,
     watcher: Watcher,
@@ -60,11 +74,12 @@ where
 {
     let clock = caller.clock();
     let io = TokioIo::new(Watched { stream, protocol, clock: Arc::clone(clock) });
-    let service = Counted { router: TowerToHyperService::new(router), clock: Arc::clone(clock) };
+    let service = Counted { responder, clock: Arc::clone(clock) };
     let end = async {
         tokio::select! {
-            end = overdue(clock, &limits) => end,
+            biased;
             () = caller.asked_to_leave() => End::MadeRoom,
+            end = overdue(clock, &limits) => end,
         }
     };
     match protocol {
@@ -102,6 +117,7 @@ const HTTP2_WINDOW: u32 = 256 * 1024;
 /// caller's doing: a connection reset or garbage instead of HTTP.
 async fn until<E>(connection: impl Future<Output = Result<(), E>>, end: impl Future<Output = End>) -> End {
     tokio::select! {
+        biased;
         _ = connection => End::Closed,
         end = end => end,
     }
@@ -123,24 +139,24 @@ async fn overdue(clock: &Clock, limits: &Limits) -> End {
     }
 }
 
-/// The router, with the connection's clock.
-struct Counted {
-    router: TowerToHyperService<Router>,
+/// Who answers, with the connection's clock.
+struct Counted<R> {
+    responder: R,
     clock: Arc<Clock>,
 }
 
-impl Service<Request<Incoming>> for Counted {
-    type Response = Response<Body>;
-    type Error = std::convert::Infallible;
+impl<R: Respond> Service<hyper::Request<Incoming>> for Counted<R> {
+    type Response = Response;
+    type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
         let answering = self.clock.answering();
-        let answer = self.router.call(request);
+        let responder = self.responder.clone();
         Box::pin(async move {
-            let response = answer.await;
+            let response = responder.respond(request.map(Body::new)).await;
             drop(answering);
-            response
+            Ok(response)
         })
     }
 }

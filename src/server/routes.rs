@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::any;
 use hyper::body::Body as _;
+use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{Budget, Lack, Received, Share, Times, discard, receive};
 use super::callers::Callers;
+use super::connection::Respond;
 use super::limits::Limits;
 use super::places::Places;
 use crate::admission::{self, Answer, Endpoint, Question, Record};
@@ -74,40 +74,46 @@ impl Shared {
     }
 }
 
-/// The router of the TLS port.
-pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/mutate", any(mutate))
-        .route("/validate", any(validate))
-        .fallback(nowhere)
-        .with_state(shared)
+/// What answers on the TLS port. Its paths are too few to pay a router for each
+/// request.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    shared: Arc<Shared>,
+    is_admitted: bool,
 }
 
-/// The router for a caller whose names are not allowed.
-pub fn forbidden(shared: Arc<Shared>) -> Router {
-    Router::new().fallback(refuse_name).with_state(shared)
+impl Webhook {
+    /// For a caller who may ask.
+    pub const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, is_admitted: true }
+    }
+
+    /// For a caller whose names are not allowed.
+    #[must_use]
+    pub fn forbidden(mut self) -> Self {
+        self.is_admitted = false;
+        self
+    }
 }
 
-async fn refuse_name(State(shared): State<Arc<Shared>>) -> Response {
-    shared.metrics.client_refused("client_name");
-    plain(StatusCode::FORBIDDEN, "the client certificate bears no name that is allowed here\n")
+impl Respond for Webhook {
+    async fn respond(self, request: Request) -> Response {
+        if self.is_admitted {
+            return handle(&self.shared, request).await;
+        }
+        self.shared.metrics.client_refused("client_name");
+        plain(StatusCode::FORBIDDEN, "the client certificate bears no name that is allowed here\n")
+    }
 }
 
-async fn mutate(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    handle(&shared, Some(Endpoint::Mutate), request).await
-}
-
-async fn validate(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    handle(&shared, Some(Endpoint::Validate), request).await
-}
-
-async fn nowhere(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    handle(&shared, None, request).await
-}
-
-async fn handle(shared: &Arc<Shared>, endpoint: Option<Endpoint>, request: Request) -> Response {
+async fn handle(shared: &Arc<Shared>, request: Request) -> Response {
     let begun = Instant::now();
     let (head, mut body) = request.into_parts();
+    let endpoint = match head.uri.path() {
+        "/mutate" => Some(Endpoint::Mutate),
+        "/validate" => Some(Endpoint::Validate),
+        _ => None,
+    };
     let refused = refuse(endpoint, &head);
     let mut response = match (refused, endpoint) {
         (None, Some(endpoint)) => {
@@ -233,11 +239,11 @@ fn ask(
     body: &[u8],
     review: impl Fn(&Question<'_>, &mut dyn FnMut(&Record<'_>)) -> Answer,
 ) -> Answer {
-    let begun = Instant::now();
-    let question = Question { endpoint, body, policy, today: time::OffsetDateTime::now_utc().date() };
+    let (begun, now) = (Instant::now(), OffsetDateTime::now_utc());
+    let question = Question { endpoint, body, policy, today: now.date() };
     let mut observe = |record: &Record<'_>| {
         shared.metrics.decided(record);
-        log::decision(record, policy.fingerprint(), begun.elapsed());
+        log::decision(record, policy.fingerprint(), now, begun.elapsed());
     };
     let answered = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
@@ -255,6 +261,9 @@ fn ask(
 /// `timeout=3s`.
 fn asked_timeout(query: Option<&str>) -> Option<Duration> {
     let value = query?.split('&').find_map(|pair| pair.strip_prefix("timeout="))?;
+    if let Some(seconds) = value.strip_suffix('s').and_then(|seconds| seconds.parse::<u32>().ok()) {
+        return Some(Duration::from_secs(seconds.into()));
+    }
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits.parse().ok()?;
     let seconds = match value.strip_prefix(digits)? {
@@ -267,11 +276,12 @@ fn asked_timeout(query: Option<&str>) -> Option<Duration> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
+    let has_media_type = || {
+        let media_type = value.to_str().ok().and_then(|value| value.split(';').next());
+        media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+    };
+    value == "application/json" || has_media_type()
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::admission::Record;
+use crate::admission::json::is_plain;
 use crate::policy::Fingerprint;
 use queue::Queue;
 
@@ -123,7 +124,7 @@ impl Dropped {
 }
 
 /// Logs a decision. Objects are never logged whole.
-pub fn decision(record: &Record<'_>, policy: Fingerprint, duration: Duration) {
+pub fn decision(record: &Record<'_>, policy: Fingerprint, now: OffsetDateTime, duration: Duration) {
     thread_local! {
         /// A line in the making; its memory serves for the next one.
         static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -131,8 +132,8 @@ pub fn decision(record: &Record<'_>, policy: Fingerprint, duration: Duration) {
     let Some(sink) = SINK.get() else { return };
     let mut line = LINE.take();
     match sink.format {
-        Format::Json => decision::json_line(&mut line, record, policy, duration),
-        Format::Text { colour } => decision::text_line(&mut line, record, colour, duration),
+        Format::Json => decision::json_line(&mut line, record, policy, now, duration),
+        Format::Text { colour } => decision::text_line(&mut line, record, colour, now, duration),
     }
     sink.queue.push(&line);
     line.clear();
@@ -140,34 +141,37 @@ pub fn decision(record: &Record<'_>, policy: Fingerprint, duration: Duration) {
 }
 
 /// The time as RFC 3339 writes it, in UTC with microseconds.
-fn timestamp(line: &mut Vec<u8>) {
-    let now = OffsetDateTime::now_utc();
+fn timestamp(line: &mut Vec<u8>, now: OffsetDateTime) {
     let (year, month, day) = now.to_calendar_date();
-    digits(line, year.unsigned_abs(), 4);
-    for (separator, number, width) in [
-        (b'-', u32::from(u8::from(month)), 2),
-        (b'-', u32::from(day), 2),
-        (b'T', u32::from(now.hour()), 2),
-        (b':', u32::from(now.minute()), 2),
-        (b':', u32::from(now.second()), 2),
-        (b'.', now.microsecond(), 6),
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let micros = now.microsecond();
+    for (place, number) in [
+        (0, year.unsigned_abs() / 100),
+        (2, year.unsigned_abs()),
+        (5, u32::from(u8::from(month))),
+        (8, u32::from(day)),
+        (11, u32::from(now.hour())),
+        (14, u32::from(now.minute())),
+        (17, u32::from(now.second())),
+        (20, micros / 10_000),
+        (22, micros / 100),
+        (24, micros),
     ] {
-        line.push(separator);
-        digits(line, number, width);
+        if let Some([tens, ones]) = text.get_mut(place..place + 2) {
+            *tens += digit(number / 10);
+            *ones += digit(number);
+        }
     }
-    line.push(b'Z');
+    line.extend_from_slice(&text);
 }
 
-fn digits(line: &mut Vec<u8>, number: u32, width: u32) {
-    for place in (0..width).rev() {
-        let digit = number / 10_u32.pow(place) % 10;
-        line.push(b'0' + u8::try_from(digit).unwrap_or_default());
-    }
+/// The last decimal digit.
+const fn digit(number: u32) -> u8 {
+    (number % 10) as u8
 }
 
 /// The time of day as text lines begin with it.
-fn time_of_day(line: &mut Vec<u8>) {
-    let now = OffsetDateTime::now_utc();
+fn time_of_day(line: &mut Vec<u8>, now: OffsetDateTime) {
     // Writing to memory cannot fail.
     let _ = write!(line, "{:02}:{:02}:{:02}Z ", now.hour(), now.minute(), now.second());
 }
@@ -181,8 +185,14 @@ fn json_member(line: &mut Vec<u8>, name: &str) {
 
 /// A string as JSON text.
 fn json_text(line: &mut Vec<u8>, text: &str) {
-    // Writing to memory cannot fail.
-    let _ = serde_json::to_writer(line, text);
+    if is_plain(text) {
+        line.push(b'"');
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'"');
+    } else {
+        // Writing to memory cannot fail.
+        let _ = serde_json::to_writer(line, text);
+    }
 }
 
 /// A text as it can stand in a line for people, control characters escaped.

@@ -1,6 +1,7 @@
 //! Prometheus metrics. Labels are closed sets: no name of an object, a user or
 //! a driver ever becomes one.
 
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::admission::Record;
+use crate::admission::{Endpoint, Record};
 use crate::finding::{Action, Code};
 use crate::policy::Policy;
 
@@ -94,10 +95,46 @@ impl Reload {
     }
 }
 
+/// Counters of a family that were asked for before, each at the number of its
+/// labels: to look labels up costs more than to count.
+#[derive(Debug)]
+struct Known<const COUNTERS: usize>([OnceLock<Counter>; COUNTERS]);
+
+impl<const COUNTERS: usize> Known<COUNTERS> {
+    const fn new() -> Self {
+        Self([const { OnceLock::new() }; COUNTERS])
+    }
+
+    /// Counts one; `look_up` finds the counter the first time.
+    fn count(&self, number: usize, look_up: impl Fn() -> Counter) {
+        match self.0.get(number) {
+            Some(known) => known.get_or_init(look_up).inc(),
+            None => look_up().inc(),
+        };
+    }
+}
+
+/// Values of the label `kind`; the last stands for any other.
+const KINDS: [&str; 3] = ["StorageClass", "PersistentVolume", "other"];
+
+/// Values of the label `operation`; the last stands for any other.
+const OPERATIONS: [&str; 5] = ["CREATE", "UPDATE", "DELETE", "CONNECT", "other"];
+
+/// Values of the label `decision`.
+const DECISIONS: [&str; 3] = ["allow", "patch", "deny"];
+
+/// All kinds of requests: two endpoints, and a dry run or none.
+const REQUESTS: usize = 2 * 2 * KINDS.len() * OPERATIONS.len() * DECISIONS.len();
+
+/// All kinds of findings, with room for codes to come.
+const FINDINGS: usize = 32 * Action::ALL.len();
+
 /// All metrics, and the registry that prints them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    known_requests: Known<REQUESTS>,
+    known_findings: Known<FINDINGS>,
     requests: Family<RequestLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
     duration: Histogram,
@@ -129,6 +166,8 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("nfs_mount_guard"),
+            known_requests: Known::new(),
+            known_findings: Known::new(),
             requests: Family::default(),
             findings: Family::default(),
             duration: Histogram::new(DURATION_BUCKETS),
@@ -217,22 +256,30 @@ impl Metrics {
 
     /// Counts one decision.
     pub fn decided(&self, record: &Record<'_>) {
-        let word = |text: &str, words: &[&'static str]| {
-            Word(words.iter().copied().find(|word| *word == text).unwrap_or("other"))
+        let place = |text: &str, words: &[&'static str]| {
+            words.iter().position(|word| *word == text).unwrap_or(words.len() - 1)
         };
-        self.requests
-            .get_or_create(&RequestLabels {
+        let kind = place(record.kind, &KINDS);
+        let operation = place(record.operation, &OPERATIONS);
+        let decision = place(record.decision, &DECISIONS);
+        let number = (kind * OPERATIONS.len() + operation) * DECISIONS.len() + decision;
+        let number =
+            (number * 2 + usize::from(record.endpoint == Endpoint::Mutate)) * 2 + usize::from(record.dry_run);
+        self.known_requests.count(number, || {
+            let labels = RequestLabels {
                 endpoint: Word(record.endpoint.as_str()),
-                kind: word(record.kind, &["StorageClass", "PersistentVolume"]),
-                operation: word(record.operation, &["CREATE", "UPDATE", "DELETE", "CONNECT"]),
+                kind: Word(KINDS.get(kind).copied().unwrap_or_default()),
+                operation: Word(OPERATIONS.get(operation).copied().unwrap_or_default()),
                 decision: Word(record.decision),
                 dry_run: Word(if record.dry_run { "true" } else { "false" }),
-            })
-            .inc();
+            };
+            self.requests.get_or_create(&labels).clone()
+        });
         for judged in record.findings {
-            self.findings
-                .get_or_create(&FindingLabels { rule: judged.finding.code, action: judged.action })
-                .inc();
+            let (rule, action) = (judged.finding.code, judged.action);
+            self.known_findings.count(usize::from(rule.0) * Action::ALL.len() + action as usize, || {
+                self.findings.get_or_create(&FindingLabels { rule, action }).clone()
+            });
         }
     }
 

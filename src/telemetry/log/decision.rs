@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::{json_member, json_text, on_one_line, time_of_day, timestamp};
+use time::OffsetDateTime;
+
+use super::{json_text, on_one_line, time_of_day, timestamp};
 use crate::admission::Record;
 use crate::finding::Code;
 use crate::policy::Fingerprint;
@@ -32,48 +34,50 @@ fn codes(record: &Record<'_>) -> Vec<Code> {
 
 /// One JSON object. `shortened` says that options are cut, and that a patch is
 /// left out.
-pub(super) fn json_line(line: &mut Vec<u8>, record: &Record<'_>, policy: Fingerprint, duration: Duration) {
+pub(super) fn json_line(
+    line: &mut Vec<u8>,
+    record: &Record<'_>,
+    policy: Fingerprint,
+    now: OffsetDateTime,
+    duration: Duration,
+) {
     line.extend_from_slice(b"{\"timestamp\":\"");
-    timestamp(line);
-    line.extend_from_slice(b"\",\"level\":\"INFO\",\"target\":\"decision\"");
-    let text = |line: &mut Vec<u8>, name: &str, value: &str| {
-        json_member(line, name);
+    timestamp(line, now);
+    let text = |line: &mut Vec<u8>, member: &str, value: &str| {
+        line.extend_from_slice(member.as_bytes());
         json_text(line, value);
     };
-    text(line, "uid", record.uid);
-    text(line, "endpoint", record.endpoint.as_str());
-    text(line, "operation", record.operation);
-    text(line, "kind", record.kind);
-    text(line, "name", record.name);
-    text(line, "user", record.user);
-    json_member(line, "dry_run");
-    line.extend_from_slice(if record.dry_run { b"true" } else { b"false" });
-    text(line, "driver", record.driver);
-    text(line, "decision", record.decision);
+    text(line, "\",\"level\":\"INFO\",\"target\":\"decision\",\"uid\":", record.uid);
+    text(line, ",\"endpoint\":", record.endpoint.as_str());
+    text(line, ",\"operation\":", record.operation);
+    text(line, ",\"kind\":", record.kind);
+    text(line, ",\"name\":", record.name);
+    text(line, ",\"user\":", record.user);
+    line.extend_from_slice(if record.dry_run { b",\"dry_run\":true" } else { b",\"dry_run\":false" });
+    text(line, ",\"driver\":", record.driver);
+    text(line, ",\"decision\":", record.decision);
     if let Some(withheld) = record.withheld {
-        text(line, "withheld", withheld);
+        text(line, ",\"withheld\":", withheld);
     }
-    json_member(line, "rules");
-    list(line, &codes(record));
-    json_member(line, "exempted");
-    list(line, record.exempted);
-    text(line, "options_before", shortened(record.options_before));
-    text(line, "options_after", shortened(record.options_after));
-    json_member(line, "patch");
+    list(line, ",\"rules\":[", &codes(record));
+    list(line, ",\"exempted\":[", record.exempted);
+    text(line, ",\"options_before\":", shortened(record.options_before));
+    text(line, ",\"options_after\":", shortened(record.options_after));
+    line.extend_from_slice(b",\"patch\":");
     let has_patch = !record.patch.is_empty() && record.patch.len() <= LONGEST_FIELD;
     line.extend_from_slice(if has_patch { record.patch.as_bytes() } else { b"[]" });
     let texts = [record.options_before, record.options_after, record.patch];
     if texts.iter().any(|text| text.len() > LONGEST_FIELD) {
         line.extend_from_slice(b",\"shortened\":true");
     }
+    text(line, ",\"policy\":", policy.as_str());
+    text(line, ",\"error\":", record.error);
     // Writing to memory cannot fail.
-    let _ = write!(line, ",\"policy\":\"{policy}\"");
-    text(line, "error", record.error);
     let _ = writeln!(line, ",\"duration_us\":{}}}", duration.as_micros());
 }
 
-fn list(line: &mut Vec<u8>, codes: &[Code]) {
-    line.push(b'[');
+fn list(line: &mut Vec<u8>, member: &str, codes: &[Code]) {
+    line.extend_from_slice(member.as_bytes());
     for (index, code) in codes.iter().enumerate() {
         // Writing to memory cannot fail.
         let _ = write!(line, "{}\"{code}\"", if index == 0 { "" } else { "," });
@@ -82,8 +86,14 @@ fn list(line: &mut Vec<u8>, codes: &[Code]) {
 }
 
 /// One line for people, and two more where options change.
-pub(super) fn text_line(line: &mut Vec<u8>, record: &Record<'_>, colour: bool, duration: Duration) {
-    time_of_day(line);
+pub(super) fn text_line(
+    line: &mut Vec<u8>,
+    record: &Record<'_>,
+    colour: bool,
+    now: OffsetDateTime,
+    duration: Duration,
+) {
+    time_of_day(line, now);
     let decision = record.decision;
     let code = match decision {
         "deny" => "31",

@@ -4,6 +4,7 @@
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
+use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -57,7 +58,7 @@ fn is_own(target: &str) -> bool {
 fn json_line(line: &mut Vec<u8>, event: &Event<'_>) {
     let metadata = event.metadata();
     line.extend_from_slice(b"{\"timestamp\":\"");
-    timestamp(line);
+    timestamp(line, OffsetDateTime::now_utc());
     // Writing to memory cannot fail, here and below.
     let _ = write!(line, "\",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target());
     event.record(&mut JsonFields(line));
@@ -104,7 +105,7 @@ fn text_line(line: &mut Vec<u8>, event: &Event<'_>) {
     let mut fields = TextFields::default();
     event.record(&mut fields);
     let TextFields { message, others } = fields;
-    super::time_of_day(line);
+    super::time_of_day(line, OffsetDateTime::now_utc());
     let _ = writeln!(line, "{} {message}{others}", event.metadata().level());
 }
 
