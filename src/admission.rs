@@ -82,7 +82,9 @@ pub struct Record<'r> {
     pub withheld: Option<&'static str>,
     /// The findings with what is done about each.
     pub findings: &'r [Judged],
-    /// The codes that were passed over.
+    /// The codes of the findings, each once.
+    pub rules: &'r [Code],
+    /// The codes that were passed over, each once.
     pub exempted: &'r [Code],
     /// The string mount.nfs would have got.
     pub options_before: &'r str,
@@ -204,6 +206,7 @@ fn refuse_unreadable(
         decision,
         withheld: None,
         findings: &[],
+        rules: &[],
         exempted: &[],
         options_before: "",
         options_after: "",
@@ -229,8 +232,8 @@ fn refuse_unreadable(
         warnings: warnings.as_slice(),
         audit: Some(AuditAnnotations {
             decision,
-            rules: "",
-            exempted: "",
+            rules: &[],
+            exempted: &[],
             policy: question.policy.fingerprint().as_str(),
         }),
     })
@@ -300,6 +303,7 @@ fn pass<O>(
         decision: "allow",
         withheld: None,
         findings: &[],
+        rules: &[],
         exempted: &[],
         options_before: "",
         options_after: "",

@@ -202,23 +202,32 @@ impl<'c, 'm> Check<'c, 'm> {
         self.options().filter(move |token| !token.is_background(fold))
     }
 
+    /// The element in which `token` stands.
+    fn element(&self, token: &Token<'_>) -> Option<&'c str> {
+        let site = token.site.as_ref()?;
+        self.subject.carriers.get(site.carrier)?.elements.get(site.element).copied()
+    }
+
     /// The element in which `token` stands, for a message: the option alone,
     /// or the option and the whole element where that holds more.
     fn quote(&self, token: &Token<'_>) -> String {
-        let element = token.site.as_ref().and_then(|site| {
-            let carrier = self.subject.carriers.get(site.carrier)?;
-            carrier.elements.get(site.element)
-        });
         let text = token.option.text();
-        match element {
-            Some(element) if *element != text && element.len() <= 120 => {
+        match self.element(token) {
+            Some(element) if element != text && element.len() <= 120 => {
                 format!("{:?} in {element:?}", text.trim())
-            }
-            _ if text.len() <= SHORT && option::is_plain(text) && !text.contains('\\') => {
-                ["\"", text, "\""].concat()
             }
             _ => format!("{:?}", shortened(text)),
         }
+    }
+
+    /// A sentence that begins with [`Self::quote`].
+    fn about(&self, token: &Token<'_>, what: &str) -> String {
+        let text = token.option.text();
+        let is_short = text.len() <= SHORT && option::is_plain(text) && !text.contains('\\');
+        if is_short && self.element(token).is_none_or(|element| element == text) {
+            return ["\"", text, "\" ", what].concat();
+        }
+        [&self.quote(token), " ", what].concat()
     }
 
     /// Reports an option.

@@ -2,6 +2,7 @@
 //! it, and an orderly stop.
 
 pub mod body;
+pub mod buffer;
 pub mod callers;
 pub mod clients;
 pub mod clock;
@@ -24,11 +25,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::io::Errno;
 use rustls::ServerConfig;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -220,14 +221,14 @@ impl Server {
             Arc::clone(&self.store),
             Arc::clone(&self.tls),
         ));
-        let graceful = GracefulShutdown::new();
+        let stopping = Sender::new(());
         {
             let accept = accept_loop(
                 &self.listener,
                 &self.tls,
                 self.options.clients.clone().map(Arc::new),
                 &self.shared,
-                &graceful,
+                &stopping,
             );
             tokio::pin!(accept);
             let stop = tokio::select! {
@@ -248,7 +249,8 @@ impl Server {
         }
         drop(self.listener);
         self.shared.callers.dismiss_the_silent();
-        let drained = timeout(self.options.limits.drain, graceful.shutdown()).await;
+        stopping.send_replace(());
+        let drained = timeout(self.options.limits.drain, stopping.closed()).await;
         if drained.is_err() {
             tracing::warn!("stopped with requests still under way");
         }
@@ -282,7 +284,7 @@ async fn accept_loop(
     tls: &ArcSwap<ServerConfig>,
     clients: Option<Arc<Clients>>,
     shared: &Arc<Shared>,
-    graceful: &GracefulShutdown,
+    stopping: &Sender<()>,
 ) {
     let webhook = Webhook::new(Arc::clone(shared));
     let complaints = Arc::new(Complaints::default());
@@ -299,8 +301,8 @@ async fn accept_loop(
             connection.refuse("crowded", "every connection is busy");
             continue;
         };
-        let watcher = graceful.watcher();
-        tokio::spawn(async move { connection.serve(stream, caller, watcher).await });
+        let stop = stopping.subscribe();
+        tokio::spawn(async move { connection.serve(stream, caller, stop).await });
     }
 }
 
@@ -336,7 +338,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, caller: Caller, watcher: Watcher) {
+    async fn serve(self, stream: TcpStream, caller: Caller, stop: Receiver<()>) {
         let limits = self.shared.limits;
         let handshake = timeout(limits.handshake, async {
             if plain::is_http(&stream).await {
@@ -365,7 +367,7 @@ impl Connection {
         };
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
-        match connection::serve(stream, protocol, webhook, limits, &caller, watcher).await {
+        match connection::serve(stream, protocol, webhook, limits, &caller, stop).await {
             End::Closed | End::Idle => {}
             End::HeadTimeout => self.refuse("head_timeout", "no request in time"),
             End::MadeRoom => self.made_room(),

@@ -93,7 +93,7 @@ impl Place {
 
     /// The JSON pointer (RFC 6901) to the place, or to one element of its list.
     pub fn pointer(&self, element: Option<usize>) -> String {
-        let mut pointer = String::new();
+        let mut pointer = String::with_capacity(64);
         for step in self.path() {
             pointer.push('/');
             for character in step.chars() {

@@ -35,13 +35,13 @@ const LAYERS: &[&[&str]] = &[
 /// External crates by the first row that may use them.
 const CRATES: &[(usize, &[&str])] = &[
     (1, &["serde"]),
-    (2, &["strsim"]),
+    (2, &["strsim", "itoa"]),
     (3, &["time", "fnv"]),
     (
         5,
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
-            "ignore", "globset", "similar", "anstyle", "memchr", "wide",
+            "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8",
         ],
     ),
     (
@@ -49,7 +49,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
             "arc_swap", "prometheus_client", "tracing", "http_body_util", "rustix", "notify", "kube",
-            "k8s_openapi", "tower", "backon", "procfs_core",
+            "k8s_openapi", "tower", "futures_util", "backon", "procfs_core",
         ],
     ),
     (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile"]),

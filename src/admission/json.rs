@@ -15,8 +15,7 @@ mod skip;
 use std::borrow::Cow;
 use std::fmt;
 
-use marks::Marks;
-pub use marks::is_plain;
+use marks::{Marks, is_plain};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -34,13 +33,11 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
 fn beginning(text: &[u8]) -> &str {
     const LONGEST: usize = 8 * 1024;
     let (beginning, _) = text.split_at_checked(LONGEST).unwrap_or((text, &[]));
-    match str::from_utf8(beginning) {
-        Ok(beginning) => beginning,
-        Err(error) => beginning
-            .get(..error.valid_up_to())
-            .and_then(|valid| str::from_utf8(valid).ok())
-            .unwrap_or_default(),
-    }
+    simdutf8::basic::from_utf8(beginning).unwrap_or_else(|_| {
+        // Its end may stand inside a character.
+        let end = str::from_utf8(beginning).map_or_else(|error| error.valid_up_to(), str::len);
+        beginning.get(..end).and_then(|valid| str::from_utf8(valid).ok()).unwrap_or_default()
+    })
 }
 
 /// Adds `text` to `json` as a string.

@@ -72,7 +72,7 @@ impl Judgement<'_, '_> {
     #[allow(clippy::too_many_arguments, reason = "one call site each for the two endpoints")]
     fn conclude(
         &self,
-        outcome: &Outcome<'_, '_>,
+        outcome: &Outcome<'_>,
         evaluation: &Evaluation,
         after: &str,
         patch: &str,
@@ -81,7 +81,8 @@ impl Judgement<'_, '_> {
         observe: &mut dyn FnMut(&Record<'_>),
     ) -> Answer {
         let before = self.subject.effective();
-        let exempted: Vec<Code> = evaluation.exempted.iter().map(|(finding, _)| finding.code).collect();
+        let rules = each_once(evaluation.findings.iter().map(|judged| judged.finding.code));
+        let exempted = each_once(evaluation.exempted.iter().map(|(finding, _)| finding.code));
         let decision = outcome.decision.as_str();
         observe(&Record {
             uid: &self.request.uid,
@@ -96,13 +97,13 @@ impl Judgement<'_, '_> {
             decision,
             withheld: outcome.withheld.as_ref().map(Decision::as_str),
             findings: &evaluation.findings,
+            rules: &rules,
             exempted: &exempted,
             options_before: &before,
             options_after: if patch.is_empty() { &before } else { after },
             patch,
             error: "",
         });
-        let found = evaluation.findings.iter().map(|judged| judged.finding.code);
         answer(&Response {
             uid: &self.request.uid,
             status,
@@ -110,24 +111,20 @@ impl Judgement<'_, '_> {
             warnings,
             audit: Some(AuditAnnotations {
                 decision,
-                rules: &listed(found.collect()),
-                exempted: &listed(exempted),
+                rules: &rules,
+                exempted: &exempted,
                 policy: self.question.policy.fingerprint().as_str(),
             }),
         })
     }
 }
 
-/// Each of some codes once, separated by commas.
-fn listed(mut codes: Vec<Code>) -> String {
+/// Each of some codes once, in order.
+fn each_once(codes: impl Iterator<Item = Code>) -> Vec<Code> {
+    let mut codes: Vec<Code> = codes.collect();
     codes.sort_unstable();
     codes.dedup();
-    let mut text = String::with_capacity(codes.len() * 7);
-    for code in codes {
-        text.push_str(if text.is_empty() { "" } else { "," });
-        code.push_to(&mut text);
-    }
-    text
+    codes
 }
 
 /// The patch that turns the subject's carriers into `elements`: one `add` or

@@ -156,7 +156,7 @@ pub fn validate_warnings(
     policy: &Policy,
     subject: &Subject<'_>,
     evaluation: &Evaluation,
-    outcome: &Outcome<'_, '_>,
+    outcome: &Outcome<'_>,
     today: Date,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -176,7 +176,7 @@ pub fn mutate_warnings(
     subject: &Subject<'_>,
     evaluation: &Evaluation,
     patched: Option<&Subject<'_>>,
-    refused: &Outcome<'_, '_>,
+    refused: &Outcome<'_>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     if patched.is_some() {

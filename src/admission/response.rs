@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::json::push_string;
+use crate::finding::Code;
 
 /// `response` of an AdmissionReview.
 #[derive(Debug)]
@@ -28,10 +29,10 @@ pub(super) struct Response<'a> {
 pub(super) struct AuditAnnotations<'a> {
     /// `allow`, `patch` or `deny`.
     pub(super) decision: &'a str,
-    /// The codes found, separated by commas.
-    pub(super) rules: &'a str,
-    /// The codes passed over, separated by commas.
-    pub(super) exempted: &'a str,
+    /// The codes found; separated by commas.
+    pub(super) rules: &'a [Code],
+    /// The codes passed over; separated by commas.
+    pub(super) exempted: &'a [Code],
     /// The policy's fingerprint.
     pub(super) policy: &'a str,
 }
@@ -64,21 +65,25 @@ impl Response<'_> {
         if let Some(audit) = &self.audit {
             json.push_str(",\"auditAnnotations\":{\"decision\":");
             push_string(&mut json, audit.decision);
-            for (key, value) in [
-                (",\"rules\":", audit.rules),
-                (",\"exempted\":", audit.exempted),
-                (",\"policy\":", audit.policy),
-            ] {
-                if !value.is_empty() {
-                    json.push_str(key);
-                    push_string(&mut json, value);
-                }
-            }
+            push_codes(&mut json, ",\"rules\":\"", audit.rules);
+            push_codes(&mut json, ",\"exempted\":\"", audit.exempted);
+            json.push_str(",\"policy\":");
+            push_string(&mut json, audit.policy);
             json.push('}');
         }
         json.push_str("}}");
         json.into_bytes()
     }
+}
+
+/// Adds a member with codes, if there are any; `key` goes up to the first quote
+/// of the value.
+fn push_codes(json: &mut String, key: &str, codes: &[Code]) {
+    for (index, code) in codes.iter().enumerate() {
+        json.push_str(if index == 0 { key } else { "," });
+        code.push_to(json);
+    }
+    json.push_str(if codes.is_empty() { "" } else { "\"" });
 }
 
 /// `metav1.Status`, as far as a denial needs it.

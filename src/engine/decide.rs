@@ -11,11 +11,11 @@ use crate::subject::Subject;
 
 /// What is to be done with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision<'m> {
+pub enum Decision<'e> {
     /// It passes as it is.
     Allow,
     /// It passes with other text in its carriers.
-    Patch(Elements<'m>),
+    Patch(Elements<'e>),
     /// It is refused.
     Deny,
 }
@@ -33,12 +33,12 @@ impl Decision<'_> {
 
 /// A decision with what the person is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome<'m, 'e> {
+pub struct Outcome<'e> {
     /// What is done.
-    pub decision: Decision<'m>,
+    pub decision: Decision<'e>,
     /// What would be done under `mode: enforce`, where the policy only
     /// observes and would do something.
-    pub withheld: Option<Decision<'m>>,
+    pub withheld: Option<Decision<'e>>,
     /// The findings that are refused, or would be.
     pub denials: Vec<&'e Judged>,
     /// The findings that are refused on a new object and stay on this one: it
@@ -69,12 +69,12 @@ pub struct Before<'b, 'm> {
 /// An update is refused only for what it makes worse: denials that the old
 /// object had already are kept and told, so that finalizers can be removed and
 /// volumes bound.
-pub fn validate<'m, 'e>(
+pub fn validate<'e>(
     policy: &Policy,
-    subject: &'e Subject<'m>,
+    subject: &'e Subject<'_>,
     evaluation: &'e Evaluation,
     before: Option<Before<'_, '_>>,
-) -> Outcome<'m, 'e> {
+) -> Outcome<'e> {
     let old: HashSet<Key<'_>> = before
         .iter()
         .flat_map(|before| before.evaluation.with(Action::Deny).map(|judged| key(before.subject, judged)))
@@ -88,28 +88,28 @@ pub fn validate<'m, 'e>(
 /// What `/mutate` answers: never a denial. On an update that leaves the
 /// options alone there is no patch, for binding or labelling an old volume must
 /// not rewrite it.
-pub fn mutate<'m, 'e>(
+pub fn mutate<'e>(
     policy: &Policy,
-    subject: &'e Subject<'m>,
+    subject: &'e Subject<'_>,
     evaluation: &'e Evaluation,
     before: Option<Before<'_, '_>>,
-) -> Outcome<'m, 'e> {
+) -> Outcome<'e> {
     let untouched = before.is_some_and(|before| same_options(before.subject, subject));
     let decision =
         if untouched || subject.opts_out_of_patching { Decision::Allow } else { patch(subject, evaluation) };
     observe(policy, decision, Vec::new(), Vec::new())
 }
 
-fn patch<'m>(subject: &Subject<'m>, evaluation: &Evaluation) -> Decision<'m> {
+fn patch<'e>(subject: &'e Subject<'_>, evaluation: &'e Evaluation) -> Decision<'e> {
     changed_once(subject, evaluation, Scope::WEBHOOK).map_or(Decision::Allow, Decision::Patch)
 }
 
-fn observe<'m, 'e>(
+fn observe<'e>(
     policy: &Policy,
-    decision: Decision<'m>,
+    decision: Decision<'e>,
     denials: Vec<&'e Judged>,
     grandfathered: Vec<&'e Judged>,
-) -> Outcome<'m, 'e> {
+) -> Outcome<'e> {
     let (decision, withheld) = match policy.mode() {
         Mode::Observe if decision != Decision::Allow => (Decision::Allow, Some(decision)),
         _ => (decision, None),

@@ -85,16 +85,16 @@ fn into_owned<'m>(elements: Elements<'_>) -> Elements<'m> {
 }
 
 /// Carries out the fixes of one evaluation, each wholly or not at all.
-pub fn fix_once<'m>(subject: &Subject<'m>, evaluation: &Evaluation, scope: Scope) -> Elements<'m> {
+pub fn fix_once<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) -> Elements<'e> {
     changed_once(subject, evaluation, scope).unwrap_or_else(|| unchanged(subject))
 }
 
 /// As [`fix_once`]; `None` where that changes nothing.
-pub fn changed_once<'m>(
-    subject: &Subject<'m>,
-    evaluation: &Evaluation,
+pub fn changed_once<'e>(
+    subject: &Subject<'e>,
+    evaluation: &'e Evaluation,
     scope: Scope,
-) -> Option<Elements<'m>> {
+) -> Option<Elements<'e>> {
     let mut fixes: Vec<(&Finding, &Fix)> = evaluation
         .findings
         .iter()
@@ -115,7 +115,7 @@ pub fn changed_once<'m>(
         }
     }
     let carriers = subject.carriers.iter().enumerate();
-    let elements: Elements<'m> =
+    let elements: Elements<'e> =
         carriers.map(|(index, carrier)| plan.carry_out(index, carrier, subject.defaults)).collect();
     let is_same = elements
         .iter()
@@ -171,14 +171,14 @@ impl<'f> Plan<'f> {
         }
     }
 
-    fn carry_out<'m>(
+    fn carry_out(
         &self,
         index: usize,
-        carrier: &Carrier<'m>,
+        carrier: &Carrier<'f>,
         defaults: &'static [&'static str],
-    ) -> Vec<Cow<'m, str>> {
+    ) -> Vec<Cow<'f, str>> {
         let mut elements = Vec::with_capacity(carrier.elements.len() + self.appends.len());
-        for (element_index, element) in carrier.elements.iter().enumerate() {
+        for (element_index, element) in carrier.elements.iter().copied().enumerate() {
             let edited = self.edit_element(index, element_index, carrier, element);
             let Some(edited) = edited else { continue };
             if !self.splits.contains(&(index, element_index)) {
@@ -205,34 +205,36 @@ impl<'f> Plan<'f> {
         let defaults = defaults.iter().copied().filter(|_| carrier.is_empty());
         let additions = defaults.chain(additions);
         if carrier.form == Form::List {
-            elements.extend(additions.map(|option| Cow::Owned(option.to_owned())));
+            elements.extend(additions.map(Cow::Borrowed));
         } else {
-            let old = elements.first().map_or("", |text| &**text);
-            let mut all: Vec<&str> = Vec::new();
-            all.extend((!carrier.is_empty()).then_some(old));
-            all.extend(additions);
-            elements = vec![Cow::Owned(all.join(","))];
+            let old = elements.pop().filter(|_| !carrier.is_empty());
+            let mut text = old.unwrap_or_default().into_owned();
+            for option in additions {
+                text.push_str(if text.is_empty() { "" } else { "," });
+                text.push_str(option);
+            }
+            elements.push(Cow::Owned(text));
         }
         elements
     }
 
     /// The element with its options changed; `None` when none is left of it
     /// and it is one of a list.
-    fn edit_element<'m>(
+    fn edit_element(
         &self,
         carrier_index: usize,
         element_index: usize,
-        carrier: &Carrier<'m>,
-        element: &'m str,
-    ) -> Option<Cow<'m, str>> {
+        carrier: &Carrier<'f>,
+        element: &'f str,
+    ) -> Option<Cow<'f, str>> {
         let from = (carrier_index, element_index, 0);
         let to = (carrier_index, element_index, usize::MAX);
-        if self.options.range(from..=to).next().is_none() {
-            return Some(Cow::Borrowed(element));
-        }
-        let whole = self.options.get(&from).filter(|(site, _)| site.range == (0..element.len()));
-        if let Some((_, Some(with))) = whole {
-            return Some(Cow::Owned((*with).to_owned()));
+        match self.options.range(from..=to).next() {
+            None => return Some(Cow::Borrowed(element)),
+            Some((_, (site, Some(with)))) if site.range == (0..element.len()) => {
+                return Some(Cow::Borrowed(with));
+            }
+            Some(_) => {}
         }
         let mut kept: Vec<&str> = Vec::new();
         for piece in carrier.pieces(element) {

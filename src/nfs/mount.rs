@@ -76,8 +76,6 @@ impl fmt::Display for Refusal {
 /// What the layers say to one option by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Verdict {
-    /// The catalog's row; `None` for an unknown keyword.
-    pub entry: Option<&'static Entry>,
     /// Why nothing takes it; `None` when something does.
     pub refusal: Option<Refusal>,
     /// The protocol versions with which it is taken.
@@ -89,16 +87,15 @@ pub struct Verdict {
 /// Judges one option by itself.
 pub fn judge(option: &MountOption<'_>) -> Verdict {
     let Some(entry) = option.entry() else {
-        return Verdict {
-            entry: None,
-            refusal: Some(Refusal::Unknown),
-            versions: Versions::NONE,
-            kernels: Kernels::NONE,
-        };
+        return Verdict { refusal: Some(Refusal::Unknown), versions: Versions::NONE, kernels: Kernels::NONE };
     };
-    let mut verdict =
-        Verdict { entry: Some(entry), refusal: None, versions: entry.versions, kernels: entry.kernels };
-    if entry.consumers.is_mount_only() && entry.grammar == Grammar::Anything {
+    let mut verdict = Verdict { refusal: None, versions: entry.versions, kernels: entry.kernels };
+    let is_taken_as_it_is = match entry.grammar {
+        Grammar::Anything => entry.consumers.is_mount_only(),
+        Grammar::Flag => option.value().is_none() && entry.word != Word::Udp && !entry.kernels.is_empty(),
+        _ => false,
+    };
+    if is_taken_as_it_is {
         return verdict;
     }
     verdict.refusal = check_value(entry, option.value());
@@ -244,7 +241,7 @@ fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOptio
     let mut versions = 0;
     for option in options {
         let verdict = judge(option);
-        let Some(entry) = verdict.entry else { continue };
+        let Some(entry) = option.entry() else { continue };
         versions += usize::from(names_version(entry));
         let early = match entry.word {
             Word::Port | Word::Mountport | Word::Proto | Word::Mountproto | Word::Vers => {

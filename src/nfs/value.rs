@@ -35,6 +35,9 @@ pub enum Grammar {
 /// then `0x` for base 16, a leading `0` for base 8, else base 10. Nothing may
 /// follow. `None` is what the kernel answers with EINVAL or ERANGE.
 pub fn kernel_number(text: &str) -> Option<u32> {
+    if text.len() < 10 && is_canonical_decimal(text) {
+        return Some(text.bytes().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')));
+    }
     let digits = text.strip_prefix('+').unwrap_or(text);
     let (digits, radix) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         Some(hex) => (hex, 16),

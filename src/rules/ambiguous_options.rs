@@ -165,8 +165,7 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let as_written = of(written.iter().map(|token| &token.option).collect());
     let as_mounted = of(effective.map(|token| &token.option).collect());
     if as_written != as_mounted {
-        let message =
-            format!("{} is sorted behind the single cache times and overwrites them", check.quote(actimeo));
+        let message = check.about(actimeo, "is sorted behind the single cache times and overwrites them");
         check.report(actimeo, Grade::Proper, message, None);
     }
 }

@@ -50,9 +50,10 @@ fn check(check: &mut Check<'_, '_>) {
         if !token.is_background(fold) {
             continue;
         }
-        let quoted = check.quote(token);
-        let message = quoted
-            + " lets mount report success while nothing is mounted, so Pods write to the node's own disk";
+        let message = check.about(
+            token,
+            "lets mount report success while nothing is mounted, so Pods write to the node's own disk",
+        );
         let fix =
             replace(token, "fg").map(|edit| Fix { applicability: Applicability::Apply, edits: vec![edit] });
         check.report(token, Grade::Proper, message, fix);

@@ -81,7 +81,7 @@ fn check(check: &mut Check<'_, '_>) {
             }
             _ => continue,
         };
-        let message = format!("{} {what}", check.quote(token));
+        let message = check.about(token, &what);
         check.report(token, Grade::Proper, message, None);
     }
 }

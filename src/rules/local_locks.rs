@@ -57,10 +57,8 @@ fn check(check: &mut Check<'_, '_>) {
         .filter(|token| token.entry().and_then(Entry::group) == Some(Group::LOCKING))
         .last();
     if let Some(token) = token {
-        let message = format!(
-            "{} keeps locks on one node, so two nodes may both believe they own one",
-            check.quote(token)
-        );
+        let message =
+            check.about(token, "keeps locks on one node, so two nodes may both believe they own one");
         check.report(token, Grade::Proper, message, None);
     }
 }

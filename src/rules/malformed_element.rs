@@ -103,7 +103,6 @@ fn check_elements(check: &mut Check<'_, '_>) {
 }
 
 fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malformation) {
-    let quoted = check.quote(token);
     let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.is_mount_only());
     let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
@@ -124,7 +123,7 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
         grade => grade,
     };
     let fix = trimmed(token);
-    check.report(token, grade, format!("{quoted} {what}"), fix);
+    check.report(token, grade, check.about(token, what), fix);
 }
 
 /// The option without the blanks around it and its `=`, where that is one every

@@ -70,7 +70,7 @@ fn check(check: &mut Check<'_, '_>) {
             Word::Remount => ("changes a mount that is not there yet", Grade::CannotMount),
             _ => continue,
         };
-        let message = format!("{} {what}", check.quote(token));
+        let message = check.about(token, what);
         check.report(token, grade, message, None);
     }
 }

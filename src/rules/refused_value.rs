@@ -52,7 +52,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, nconnect=16]
 
 fn check(check: &mut Check<'_, '_>) {
     for token in check.other_options() {
-        if token.malformation.is_none() {
+        let is_taken = token.verdict.refusal.is_none() && token.verdict.kernels.is_all() && !is_ipv6(token);
+        if !is_taken && token.malformation.is_none() {
             check_value(check, token);
         }
     }
@@ -70,8 +71,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             check.report(token, grade, message, flag_without_value(token));
         }
         None if needs_ipv6(check, token) => {
-            let message =
-                format!("{} wants an IPv6 address, and the server's is an IPv4 one", check.quote(token));
+            let message = check.about(token, "wants an IPv6 address, and the server's is an IPv4 one");
             check.report(token, Grade::CannotMount, message, None);
         }
         None if is_udp(token) || token.verdict.kernels.is_all() => {}
@@ -97,15 +97,18 @@ fn is_udp(token: &Token<'_>) -> bool {
 }
 
 fn needs_ipv6(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
-    let wants = matches!(token.word(), Some(Word::Proto | Word::Mountproto))
-        && token.option.value().is_some_and(|value| value.ends_with('6'));
-    wants && check.subject.server.is_some_and(|server| server.parse::<std::net::Ipv4Addr>().is_ok())
+    is_ipv6(token) && check.subject.server.is_some_and(|server| server.parse::<std::net::Ipv4Addr>().is_ok())
+}
+
+fn is_ipv6(token: &Token<'_>) -> bool {
+    matches!(token.word(), Some(Word::Proto | Word::Mountproto))
+        && token.option.value().is_some_and(|value| value.ends_with('6'))
 }
 
 /// mount.nfs wants one version option at most, the driver's own included.
 fn check_two_versions(check: &mut Check<'_, '_>) {
-    let effective = check.subject.options.effective().filter(|token| !token.is_drivers_own);
-    let versions = effective.filter(|token| token.entry().is_some_and(names_version));
+    let is_version = |token: &&Token<'_>| token.entry().is_some_and(names_version) && !token.is_drivers_own;
+    let versions = check.subject.options.effective().filter(is_version);
     if versions.clone().nth(1).is_none() {
         return;
     }
@@ -151,7 +154,8 @@ fn check_versions_of_options(check: &mut Check<'_, '_>) {
     let mut possible = requested;
     for token in check.subject.options.effective() {
         let versions = token.verdict.versions;
-        if versions.is_empty() || is_udp(token) || token.is_drivers_own {
+        let is_of_all = versions == Versions::ALL;
+        if is_of_all || versions.is_empty() || is_udp(token) || token.is_drivers_own {
             continue;
         }
         if requested.and(versions).is_empty() {

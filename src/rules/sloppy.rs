@@ -42,7 +42,7 @@ fn check(check: &mut Check<'_, '_>) {
     }
     for token in check.options() {
         if token.word() == Some(Word::Sloppy) {
-            let message = format!("{} hides every misspelt option", check.quote(token));
+            let message = check.about(token, "hides every misspelt option");
             check.report(token, Grade::Proper, message, None);
         }
     }

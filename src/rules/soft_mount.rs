@@ -48,9 +48,9 @@ fn check(check: &mut Check<'_, '_>) {
     let Some(token) = soft_option(check) else {
         return;
     };
-    let quoted = check.quote(token);
-    let message = format!(
-        "{quoted} makes writes fail when the server is away, and programs that do not check every fsync lose data"
+    let message = check.about(
+        token,
+        "makes writes fail when the server is away, and programs that do not check every fsync lose data",
     );
     check.report(token, Grade::Proper, message, None);
 }

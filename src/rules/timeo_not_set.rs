@@ -76,6 +76,10 @@ pub(super) fn check_missing(
     let udp = check.speaks_of(TRANSPORTS)
         && check.options().any(|token| transport(&token.option) == Some(Transport::Udp));
     if !udp {
-        check.report_missing(keyword, Some([keyword, "=", &value.to_string()].concat().into()), message);
+        check.report_missing(
+            keyword,
+            Some([keyword, "=", itoa::Buffer::new().format(value)].concat().into()),
+            message,
+        );
     }
 }

@@ -102,7 +102,7 @@ fn check(check: &mut Check<'_, '_>) {
         let Some(Problem { what, instead }) = problem else {
             continue;
         };
-        let message = format!("{} {what}", check.quote(token));
+        let message = check.about(token, &what);
         let fix = instead
             .and_then(|number| replace(token, format!("{}={number}", token.option.keyword())))
             .map(|edit| offer(vec![edit]));

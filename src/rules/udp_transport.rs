@@ -48,10 +48,7 @@ fn check(check: &mut Check<'_, '_>) {
     }
     for token in check.options() {
         if transport(&token.option) == Some(Transport::Udp) {
-            let message = format!(
-                "{} corrupts data on fast links, and kernels since 5.6 refuse it",
-                check.quote(token)
-            );
+            let message = check.about(token, "corrupts data on fast links, and kernels since 5.6 refuse it");
             check.report(token, Grade::Proper, message, None);
         }
     }

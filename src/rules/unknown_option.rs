@@ -48,7 +48,7 @@ fn check(check: &mut Check<'_, '_>) {
             continue;
         }
         let suggestion = suggestion(token);
-        let mut message = format!("{} is unknown to mount.nfs and to every kernel", check.quote(token));
+        let mut message = check.about(token, "is unknown to mount.nfs and to every kernel");
         if let Some(suggestion) = &suggestion {
             // Writing to a string cannot fail.
             let _ = write!(message, "; did you mean {suggestion:?}?");

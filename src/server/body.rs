@@ -2,14 +2,19 @@
 //! one waits for its share of the budget before more than its beginning is
 //! read, so that what callers send at once waits with them and not here.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::buffer::Buffer;
 use super::limits::Limits;
 use super::places::Place;
 
@@ -60,9 +65,9 @@ impl Share {
 #[derive(Debug)]
 pub enum Received {
     /// All of it.
-    Whole(Bytes, Share),
+    Whole(Buffer, Share),
     /// Its beginning, and why not more.
-    Beginning(Bytes, Lack),
+    Beginning(Buffer, Lack),
     /// The caller broke off.
     Broken,
 }
@@ -114,36 +119,60 @@ impl Times {
     }
 }
 
-/// Reads `body`. `announced` is its length, where the caller said so.
+/// What there is of a body.
+#[derive(Debug)]
+pub struct Begun(Buffer);
+
+/// Reads a small body that is there already; the usual one is.
+///
+/// # Errors
+///
+/// What there is of a body that is not, or longer than `most`: the rest is to be
+/// received.
+pub async fn receive_at_once(body: &mut Body, most: usize) -> Result<Received, Begun> {
+    let mut buffer = Buffer::default();
+    let filled = {
+        let mut filling = pin!(fill_to(body, &mut buffer, most));
+        poll_fn(|cx| Poll::Ready(filling.as_mut().poll(cx))).await
+    };
+    match filled {
+        Poll::Ready(Filled::Whole) => Ok(Received::Whole(buffer, Share::default())),
+        Poll::Ready(Filled::Broken) => Ok(Received::Broken),
+        Poll::Ready(Filled::Full) | Poll::Pending => Err(Begun(buffer)),
+    }
+}
+
+/// Reads the rest of `body`.
 pub async fn receive(
     body: &mut Body,
-    announced: Option<u64>,
+    begun: Begun,
     budget: &Budget,
     limits: &Limits,
     times: Times,
     place: &Place<'_>,
 ) -> Received {
-    let announced = announced.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-    let mut buffer = Buffer::None;
+    let Begun(mut buffer) = begun;
+    let announced = body.size_hint().exact().map(|left| usize::try_from(left).unwrap_or(usize::MAX));
+    let announced = announced.map(|left| left.saturating_add(buffer.len()));
     match fill(body, &mut buffer, limits.small_body, times.due, place).await {
-        Ok(Filled::Whole) => return Received::Whole(buffer.into_bytes(), Share::default()),
+        Ok(Filled::Whole) => return Received::Whole(buffer, Share::default()),
         Ok(Filled::Broken) => return Received::Broken,
         Ok(Filled::Full) => {}
-        Err(lack) => return Received::Beginning(buffer.into_bytes(), lack),
+        Err(lack) => return Received::Beginning(buffer, lack),
     }
     if announced.is_some_and(|length| length > limits.body) {
-        return Received::Beginning(buffer.into_bytes(), Lack::TooLong);
+        return Received::Beginning(buffer, Lack::TooLong);
     }
     let length = announced.unwrap_or(limits.body);
     let Some(mut share) = budget.share(length, times.half()).await else {
-        return Received::Beginning(buffer.into_bytes(), Lack::NoBudget);
+        return Received::Beginning(buffer, Lack::NoBudget);
     };
     buffer.expect(announced.unwrap_or_default());
     let due = times.due.min(Instant::now() + limits.large_body);
     let lack = match fill(body, &mut buffer, limits.body, due, place).await {
         Ok(Filled::Whole) => {
             share.shrink(buffer.len());
-            return Received::Whole(buffer.into_bytes(), share);
+            return Received::Whole(buffer, share);
         }
         Ok(Filled::Broken) => return Received::Broken,
         Ok(Filled::Full) => Lack::TooLong,
@@ -160,7 +189,8 @@ enum Filled {
     Broken,
 }
 
-/// Reads until the body ends or the buffer holds more than `most`.
+/// Reads until the body ends or the buffer holds more than `most`, or the caller
+/// is waited for no longer.
 async fn fill(
     body: &mut Body,
     buffer: &mut Buffer,
@@ -168,27 +198,29 @@ async fn fill(
     due: Instant,
     place: &Place<'_>,
 ) -> Result<Filled, Lack> {
-    let filled = place
-        .wait(timeout_at(due, async {
-            loop {
-                match body.frame().await {
-                    None => return Filled::Whole,
-                    Some(Err(_)) => return Filled::Broken,
-                    Some(Ok(frame)) => {
-                        let Ok(data) = frame.into_data() else { continue };
-                        buffer.push(data);
-                        if buffer.len() > most {
-                            return Filled::Full;
-                        }
-                    }
-                }
-            }
-        }))
-        .await;
-    match filled {
+    match place.wait(timeout_at(due, fill_to(body, buffer, most))).await {
         None => Err(Lack::NoPlace),
         Some(Err(_)) => Err(Lack::TooSlow),
         Some(Ok(filled)) => Ok(filled),
+    }
+}
+
+/// Reads until the body ends or the buffer holds more than `most`. It can be
+/// dropped at any time, and what came is in the buffer.
+async fn fill_to(body: &mut Body, buffer: &mut Buffer, most: usize) -> Filled {
+    loop {
+        if buffer.len() > most {
+            return Filled::Full;
+        }
+        match body.frame().await {
+            None => return Filled::Whole,
+            Some(Err(_)) => return Filled::Broken,
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    buffer.push(data);
+                }
+            }
+        }
     }
 }
 
@@ -197,59 +229,4 @@ async fn fill(
 /// answer, and under failurePolicy Ignore a broken connection is a yes.
 pub async fn discard(mut body: Body, deadline: Instant) {
     while let Ok(Some(Ok(_))) = timeout_at(deadline, body.frame()).await {}
-}
-
-/// A body as it grows: a single frame is not copied.
-enum Buffer {
-    None,
-    One(Bytes),
-    Many(Vec<u8>),
-}
-
-impl Buffer {
-    fn len(&self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::One(bytes) => bytes.len(),
-            Self::Many(bytes) => bytes.len(),
-        }
-    }
-
-    fn push(&mut self, data: Bytes) {
-        match self {
-            Self::None => *self = Self::One(data),
-            Self::One(first) => {
-                let mut bytes = Vec::with_capacity(first.len() + data.len());
-                bytes.extend_from_slice(first);
-                bytes.extend_from_slice(&data);
-                *self = Self::Many(bytes);
-            }
-            Self::Many(bytes) => bytes.extend_from_slice(&data),
-        }
-    }
-
-    /// Makes room for a body of so many bytes.
-    fn expect(&mut self, length: usize) {
-        let mut bytes = match std::mem::replace(self, Self::None) {
-            Self::None => Vec::new(),
-            Self::One(bytes) => bytes.to_vec(),
-            Self::Many(bytes) => bytes,
-        };
-        bytes.reserve_exact(length.saturating_sub(bytes.len()));
-        *self = Self::Many(bytes);
-    }
-
-    /// At most so many bytes of what is there, in memory of their own.
-    fn beginning(self, most: usize) -> Bytes {
-        let bytes = self.into_bytes();
-        Bytes::copy_from_slice(bytes.get(..most).unwrap_or(&bytes))
-    }
-
-    fn into_bytes(self) -> Bytes {
-        match self {
-            Self::None => Bytes::new(),
-            Self::One(bytes) => bytes,
-            Self::Many(bytes) => bytes.into(),
-        }
-    }
 }

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,11 +13,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::Watcher;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt as _;
 
@@ -60,14 +63,15 @@ impl Respond for Router {
 }
 
 /// Serves the requests of one connection until it ends, is too slow or idle,
-/// has to leave, or `watcher` asks it to stop.
+/// has to leave, or `stop` says that the server ends: then no further request is
+/// read. Whoever tells it so may wait until all receivers are gone.
 pub async fn serve<S>(
     stream: S,
     protocol: Protocol,
     responder: impl Respond,
     limits: Limits,
     caller: &Caller,
-    watcher: Watcher,
+    stop: watch::Receiver<()>,
 ) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -75,13 +79,7 @@ where
     let clock = caller.clock();
     let io = TokioIo::new(Watched { stream, protocol, clock: Arc::clone(clock) });
     let service = Counted { responder, clock: Arc::clone(clock) };
-    let end = async {
-        tokio::select! {
-            biased;
-            () = caller.asked_to_leave() => End::MadeRoom,
-            end = overdue(clock, &limits) => end,
-        }
-    };
+    let events = Events { clock, limits, caller, stop };
     match protocol {
         Protocol::Http2 => {
             let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -94,7 +92,7 @@ where
                 .keep_alive_interval(Duration::from_secs(30))
                 .keep_alive_timeout(Duration::from_secs(10))
                 .serve_connection(io, service);
-            until(watcher.watch(connection), end).await
+            until(connection, events).await
         }
         Protocol::Http1 => {
             let connection = hyper::server::conn::http1::Builder::new()
@@ -102,7 +100,7 @@ where
                 .header_read_timeout(None)
                 .max_buf_size(64 * 1024)
                 .serve_connection(io, service);
-            until(watcher.watch(connection), end).await
+            until(connection, events).await
         }
     }
 }
@@ -113,13 +111,61 @@ const HTTP2_STREAMS: u32 = 128;
 /// Bytes that an HTTP/2 caller may send before they are asked for.
 const HTTP2_WINDOW: u32 = 256 * 1024;
 
-/// Runs `connection` until it ends or `end` does. Its own errors are the
+/// Runs `connection` until it ends or an event ends it. Its own errors are the
 /// caller's doing: a connection reset or garbage instead of HTTP.
-async fn until<E>(connection: impl Future<Output = Result<(), E>>, end: impl Future<Output = End>) -> End {
+async fn until(connection: impl GracefulConnection, mut events: Events<'_>) -> End {
+    let mut connection = pin!(connection);
+    {
+        // Events are rare: like this they are asked for when one has come, and not
+        // whenever the connection has something to do.
+        let mut next = FuturesUnordered::from_iter([events.next()]);
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return End::Closed,
+            event = next.next() => match event {
+                Some(Event::End(end)) => return end,
+                Some(Event::Stop) | None => {}
+            },
+        }
+    }
+    connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
         _ = connection => End::Closed,
-        end = end => end,
+        end = events.end() => end,
+    }
+}
+
+/// What may happen to a connection from outside.
+enum Event {
+    End(End),
+    Stop,
+}
+
+struct Events<'c> {
+    clock: &'c Clock,
+    limits: Limits,
+    caller: &'c Caller,
+    stop: watch::Receiver<()>,
+}
+
+impl Events<'_> {
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            biased;
+            _ = self.stop.changed() => Event::Stop,
+            () = self.caller.asked_to_leave() => Event::End(End::MadeRoom),
+            end = overdue(self.clock, &self.limits) => Event::End(end),
+        }
+    }
+
+    /// The end of a connection that was told to stop.
+    async fn end(&self) -> End {
+        tokio::select! {
+            biased;
+            () = self.caller.asked_to_leave() => End::MadeRoom,
+            end = overdue(self.clock, &self.limits) => end,
+        }
     }
 }
 

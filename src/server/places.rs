@@ -3,8 +3,10 @@
 //! not cost those whose body is there.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -37,13 +39,22 @@ impl Places {
         Self { free: Semaphore::new(places), waiting: Mutex::default() }
     }
 
-    /// Takes a place; `None` when there is none.
+    /// Takes a place that is free.
+    pub fn try_take(&self) -> Option<Place<'_>> {
+        let permit = self.free.try_acquire().ok()?;
+        Some(Place { places: self, _permit: permit })
+    }
+
+    /// Takes a place, somebody's who has been waited for if it must be; `None`
+    /// when there is none.
     pub async fn take(&self) -> Option<Place<'_>> {
-        let permit = match self.free.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) if self.ask_the_slowest() => timeout(HANDOVER, self.free.acquire()).await.ok()?.ok()?,
-            Err(_) => return None,
-        };
+        if let Some(place) = self.try_take() {
+            return Some(place);
+        }
+        if !self.ask_the_slowest() {
+            return None;
+        }
+        let permit = timeout(HANDOVER, self.free.acquire()).await.ok()?.ok()?;
         Some(Place { places: self, _permit: permit })
     }
 
@@ -76,10 +87,8 @@ impl Place<'_> {
     pub async fn wait<T>(&self, caller: impl Future<Output = T>) -> Option<T> {
         let mut caller = pin!(caller);
         // What is there already costs no entry.
-        tokio::select! {
-            biased;
-            came = &mut caller => return Some(came),
-            () = std::future::ready(()) => {}
+        if let Poll::Ready(came) = poll_fn(|cx| Poll::Ready(caller.as_mut().poll(cx))).await {
+            return Some(came);
         }
         let entry = Entry::new(self.places);
         tokio::select! {

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
@@ -17,7 +17,8 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{Budget, Lack, Received, Share, Times, discard, receive};
+use super::body::{Budget, Lack, Received, Share, Times, discard, receive, receive_at_once};
+use super::buffer::Buffer;
 use super::callers::Callers;
 use super::connection::Respond;
 use super::limits::Limits;
@@ -97,95 +98,100 @@ impl Webhook {
 }
 
 impl Respond for Webhook {
-    async fn respond(self, request: Request) -> Response {
-        if self.is_admitted {
-            return handle(&self.shared, request).await;
-        }
-        self.shared.metrics.client_refused("client_name");
-        plain(StatusCode::FORBIDDEN, "the client certificate bears no name that is allowed here\n")
-    }
-}
-
-async fn handle(shared: &Arc<Shared>, request: Request) -> Response {
-    let begun = Instant::now();
-    let (head, mut body) = request.into_parts();
-    let endpoint = match head.uri.path() {
-        "/mutate" => Some(Endpoint::Mutate),
-        "/validate" => Some(Endpoint::Validate),
-        _ => None,
-    };
-    let refused = refuse(endpoint, &head);
-    let mut response = match (refused, endpoint) {
-        (None, Some(endpoint)) => {
-            let response = answer(shared, endpoint, &head, &mut body, begun).await;
-            shared.metrics.answered(begun.elapsed());
+    fn respond(self, request: Request) -> impl Future<Output = Response> + Send {
+        let begun = Instant::now();
+        let (head, body) = request.into_parts();
+        let is_closed_by_header = head.version < Version::HTTP_2;
+        let asked = self.asked(&head, begun);
+        // What is kept while the body comes is little: it is moved more than once.
+        drop(head);
+        async move {
+            let mut response = self.answer(asked, body, begun).await;
+            if is_closed_by_header && self.shared.draining.load(Ordering::Relaxed) {
+                // The caller opens its next connection to a replica that stays.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             response
         }
-        (refused, _) => refused.unwrap_or_else(not_found),
-    };
-    if !body.is_end_stream() {
-        // The answer overtakes the body, which goes on being read.
-        tokio::spawn(discard(body, begun + shared.limits.discard));
     }
-    if shared.draining.load(Ordering::Relaxed) && head.version < Version::HTTP_2 {
-        // The caller opens its next connection to a replica that stays.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
-/// The answer to a request that asks nothing that can be answered.
-fn refuse(endpoint: Option<Endpoint>, head: &Parts) -> Option<Response> {
-    if endpoint.is_none() {
-        return Some(not_found());
-    }
-    if head.method != Method::POST {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview comes by POST\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return Some(response);
-    }
-    (!is_json(&head.headers)).then(|| {
-        plain(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "an AdmissionReview comes as Content-Type: application/json\n",
-        )
-    })
-}
-
-fn not_found() -> Response {
-    plain(StatusCode::NOT_FOUND, "the paths are /mutate and /validate\n")
-}
-
-async fn answer(
-    shared: &Arc<Shared>,
+/// What a request asks, as its head says.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
     endpoint: Endpoint,
-    head: &Parts,
-    body: &mut Body,
-    begun: Instant,
-) -> Response {
-    let Some(place) = shared.places.take().await else {
-        return shed(shared);
-    };
-    let _in_flight = shared.metrics.enter();
-    let patience = asked_timeout(head.uri.query())
-        .map_or(shared.limits.request, |asked| asked.min(shared.limits.request));
-    let times = Times::new(begun, patience);
-    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let received = receive(body, announced, &shared.budget, &shared.limits, times, &place).await;
-    let answer = match received {
-        Received::Broken => return plain(StatusCode::BAD_REQUEST, "the body broke off\n"),
-        Received::Beginning(beginning, lack) => {
-            let answer = judge_beginning(shared, endpoint, &beginning, lack.as_str());
-            match (answer.status, lack) {
-                (200, _) | (_, Lack::TooLong | Lack::NoBudget) => answer,
-                (_, Lack::NoPlace) => return shed(shared),
-                (_, Lack::TooSlow) => {
-                    return plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n");
-                }
+    times: Times,
+}
+
+/// A request that asks nothing that can be answered.
+#[derive(Debug, Clone, Copy)]
+enum Unasked {
+    Name,
+    Path,
+    Method,
+    MediaType,
+}
+
+impl Unasked {
+    fn answer(self) -> Response {
+        let (status, text) = match self {
+            Self::Name => {
+                (StatusCode::FORBIDDEN, "the client certificate bears no name that is allowed here\n")
             }
+            Self::Path => (StatusCode::NOT_FOUND, "the paths are /mutate and /validate\n"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview comes by POST\n"),
+            Self::MediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "an AdmissionReview comes as Content-Type: application/json\n",
+            ),
+        };
+        let mut response = plain(status, text);
+        if matches!(self, Self::Method) {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         }
-        Received::Whole(whole, share) => judge(shared, endpoint, whole, share, times.due).await,
-    };
+        response
+    }
+}
+
+impl Webhook {
+    fn asked(&self, head: &Parts, begun: Instant) -> Result<Asked, Unasked> {
+        if !self.is_admitted {
+            self.shared.metrics.client_refused("client_name");
+            return Err(Unasked::Name);
+        }
+        let endpoint = match head.uri.path() {
+            "/mutate" => Endpoint::Mutate,
+            "/validate" => Endpoint::Validate,
+            _ => return Err(Unasked::Path),
+        };
+        if head.method != Method::POST {
+            return Err(Unasked::Method);
+        }
+        if !is_json(&head.headers) {
+            return Err(Unasked::MediaType);
+        }
+        let longest = self.shared.limits.request;
+        let patience = asked_timeout(head.uri.query()).map_or(longest, |asked| asked.min(longest));
+        Ok(Asked { endpoint, times: Times::new(begun, patience) })
+    }
+
+    async fn answer(&self, asked: Result<Asked, Unasked>, mut body: Body, begun: Instant) -> Response {
+        let response = match asked {
+            Ok(asked) => match judge(&self.shared, asked, &mut body).await {
+                Ok(answer) => respond_with(answer),
+                Err(response) => response,
+            },
+            Err(unasked) => unasked.answer(),
+        };
+        if !body.is_end_stream() {
+            // The answer overtakes the body, which goes on being read.
+            tokio::spawn(discard(body, begun + self.shared.limits.discard));
+        }
+        response
+    }
+}
+
+fn respond_with(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
     if status != StatusCode::OK {
         return (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], answer.body).into_response();
@@ -193,6 +199,47 @@ async fn answer(
     let mut response = Response::new(Body::from(answer.body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Judges what is in the body; an error is the response to one of which too
+/// little came.
+async fn judge(shared: &Arc<Shared>, asked: Asked, body: &mut Body) -> Result<Answer, Response> {
+    let mut place = shared.places.try_take();
+    if place.is_none() {
+        place = Box::pin(shared.places.take()).await;
+    }
+    let Some(place) = place else {
+        shared.metrics.answered(asked.times.begun.elapsed());
+        return Err(shed(shared));
+    };
+    let _in_flight = shared.metrics.enter();
+    let received = match receive_at_once(body, shared.limits.small_body).await {
+        Ok(received) => received,
+        Err(begun) => {
+            Box::pin(receive(body, begun, &shared.budget, &shared.limits, asked.times, &place)).await
+        }
+    };
+    match received {
+        Received::Broken => {
+            shared.metrics.answered(asked.times.begun.elapsed());
+            Err(plain(StatusCode::BAD_REQUEST, "the body broke off\n"))
+        }
+        Received::Beginning(beginning, lack) => {
+            let answer = judge_beginning(shared, asked, &beginning, lack.as_str());
+            match (answer.status, lack) {
+                (200, _) | (_, Lack::TooLong | Lack::NoBudget) => Ok(answer),
+                (_, Lack::NoPlace) => Err(shed(shared)),
+                (_, Lack::TooSlow) => {
+                    Err(plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n"))
+                }
+            }
+        }
+        // What is a matter of microseconds is judged here.
+        Received::Whole(whole, _) if whole.len() <= shared.limits.quick_body => {
+            Ok(ask(shared, &shared.policy.load(), asked, &whole, admission::review))
+        }
+        Received::Whole(whole, share) => Ok(Box::pin(judge_apart(shared, asked, whole, share)).await),
+    }
 }
 
 /// Sends a request away, quickly: the caller can turn to another replica.
@@ -203,19 +250,16 @@ fn shed(shared: &Shared) -> Response {
     response
 }
 
-/// Judges a body: here, when that is a matter of microseconds, else on a
-/// thread of its own, in turn.
-async fn judge(shared: &Arc<Shared>, endpoint: Endpoint, body: Bytes, share: Share, due: Instant) -> Answer {
-    if body.len() <= shared.limits.quick_body {
-        return ask(shared, &shared.policy.load(), endpoint, &body, admission::review);
-    }
+/// Judges a large body on a thread of its own, in turn.
+async fn judge_apart(shared: &Arc<Shared>, asked: Asked, body: Buffer, share: Share) -> Answer {
     let policy = shared.policy.load_full();
-    let Ok(Ok(turn)) = timeout_at(due, Arc::clone(&shared.heavy).acquire_owned()).await else {
-        return judge_beginning(shared, endpoint, &body, Lack::NoBudget.as_str());
+    let turn = timeout_at(asked.times.due, Arc::clone(&shared.heavy).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else {
+        return judge_beginning(shared, asked, &body, Lack::NoBudget.as_str());
     };
     let on_thread = Arc::clone(shared);
     let judged = tokio::task::spawn_blocking(move || {
-        let answer = ask(&on_thread, &policy, endpoint, &body, admission::review);
+        let answer = ask(&on_thread, &policy, asked, &body, admission::review);
         // The turn ends with the work, also where nobody waits for it any more.
         drop((body, share, turn));
         answer
@@ -224,8 +268,8 @@ async fn judge(shared: &Arc<Shared>, endpoint: Endpoint, body: Bytes, share: Sha
 }
 
 /// Answers for a body of which only the beginning is looked at.
-fn judge_beginning(shared: &Shared, endpoint: Endpoint, beginning: &[u8], reason: &str) -> Answer {
-    ask(shared, &shared.policy.load(), endpoint, beginning, |question, observe| {
+fn judge_beginning(shared: &Shared, asked: Asked, beginning: &[u8], reason: &str) -> Answer {
+    ask(shared, &shared.policy.load(), asked, beginning, |question, observe| {
         admission::review_truncated(question, reason, observe)
     })
 }
@@ -235,15 +279,18 @@ fn judge_beginning(shared: &Shared, endpoint: Endpoint, beginning: &[u8], reason
 fn ask(
     shared: &Shared,
     policy: &Policy,
-    endpoint: Endpoint,
+    asked: Asked,
     body: &[u8],
     review: impl Fn(&Question<'_>, &mut dyn FnMut(&Record<'_>)) -> Answer,
 ) -> Answer {
-    let (begun, now) = (Instant::now(), OffsetDateTime::now_utc());
-    let question = Question { endpoint, body, policy, today: now.date() };
+    let now = OffsetDateTime::now_utc();
+    let question = Question { endpoint: asked.endpoint, body, policy, today: now.date() };
+    let mut duration = None;
     let mut observe = |record: &Record<'_>| {
+        let elapsed = asked.times.begun.elapsed();
+        duration = Some(elapsed);
         shared.metrics.decided(record);
-        log::decision(record, policy.fingerprint(), now, begun.elapsed());
+        log::decision(record, policy.fingerprint(), now, elapsed);
     };
     let answered = catch_unwind(AssertUnwindSafe(|| {
         #[cfg(test)]
@@ -252,15 +299,21 @@ fn ask(
         }
         review(&question, &mut observe)
     }));
-    answered.unwrap_or_else(|_| {
+    let answer = answered.unwrap_or_else(|_| {
         admission::review_truncated(&question, "an error in nfs-mount-guard; please report it", &mut observe)
-    })
+    });
+    shared.metrics.answered(duration.unwrap_or_else(|| asked.times.begun.elapsed()));
+    answer
 }
 
 /// The time the caller will wait, which the API server puts into the query as
 /// `timeout=3s`.
 fn asked_timeout(query: Option<&str>) -> Option<Duration> {
-    let value = query?.split('&').find_map(|pair| pair.strip_prefix("timeout="))?;
+    let query = query?;
+    let value = match query.strip_prefix("timeout=") {
+        Some(value) if value.bytes().all(|byte| byte != b'&') => value,
+        _ => query.split('&').find_map(|pair| pair.strip_prefix("timeout="))?,
+    };
     if let Some(seconds) = value.strip_suffix('s').and_then(|seconds| seconds.parse::<u32>().ok()) {
         return Some(Duration::from_secs(seconds.into()));
     }

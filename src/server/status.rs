@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::callers::Callers;
 use super::connection::{self, Protocol};
@@ -36,14 +36,14 @@ pub(super) async fn serve(listener: TcpListener, status: Status) {
     let callers = Arc::new(Callers::new(limits.status_connections));
     let router = router(status);
     // Probes are answered until the process ends.
-    let never = GracefulShutdown::new();
+    let never = watch::Sender::new(());
     loop {
         let (stream, caller) = super::accept(&listener, &callers).await;
         let Some(caller) = caller else { continue };
-        let (router, watcher) = (router.clone(), never.watcher());
+        let (router, stop) = (router.clone(), never.subscribe());
         tokio::spawn(async move {
             // Whatever a prober does wrong is no concern of the server's.
-            connection::serve(stream, Protocol::Http1, router, limits, &caller, watcher).await;
+            connection::serve(stream, Protocol::Http1, router, limits, &caller, stop).await;
         });
     }
 }

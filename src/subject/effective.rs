@@ -33,17 +33,21 @@ pub struct Token<'m> {
 }
 
 impl<'m> Token<'m> {
-    fn new(option: MountOption<'m>, is_plain: bool, driver: &Driver) -> Self {
-        let malformation = if is_plain { None } else { Malformation::of(&option) };
-        let is_drivers_own = !driver.own_words.is_empty() && driver.own_words.contains(&option.keyword());
+    fn new(
+        option: MountOption<'m>,
+        site: Option<Site>,
+        is_plain: bool,
+        in_force: bool,
+        driver: &Driver,
+    ) -> Self {
         Self {
             verdict: mount::judge(&option),
-            option,
-            site: None,
-            in_force: true,
-            is_drivers_own,
+            site,
+            in_force,
+            is_drivers_own: driver.own_words.contains(&option.keyword()),
             is_behind_sloppy: false,
-            malformation,
+            malformation: if is_plain { None } else { Malformation::of(&option) },
+            option,
         }
     }
 
@@ -298,7 +302,7 @@ impl<'m> Layout<'m> {
             let start = self.tokens.len();
             let site = |range| Site { carrier: index, element: element_index, range };
             if option::is_plain(element) {
-                self.add_option(element, site(0..element.len()), true, carrier.in_force);
+                self.add_option(element, Some(site(0..element.len())), true, carrier.in_force);
                 self.add_part(element, start, carrier);
                 continue;
             }
@@ -306,12 +310,8 @@ impl<'m> Layout<'m> {
             for piece in carrier.pieces(element) {
                 let piece_start = self.tokens.len();
                 if !piece.text.is_empty() {
-                    self.add_option(
-                        piece.text,
-                        site(piece.range),
-                        option::is_plain(piece.text),
-                        carrier.in_force,
-                    );
+                    let is_plain = option::is_plain(piece.text);
+                    self.add_option(piece.text, Some(site(piece.range)), is_plain, carrier.in_force);
                 }
                 if carrier.form == Form::SplitEverywhere {
                     self.add_part(piece.text, piece_start, carrier);
@@ -323,15 +323,10 @@ impl<'m> Layout<'m> {
         }
     }
 
-    fn add_option(&mut self, text: &'m str, site: Site, is_plain: bool, in_force: bool) {
-        let token = self.token(text, is_plain);
-        self.tokens.push(Token { site: Some(site), in_force, ..token });
-    }
-
-    fn token(&self, text: &'m str, is_plain: bool) -> Token<'m> {
+    fn add_option(&mut self, text: &'m str, site: Option<Site>, is_plain: bool, in_force: bool) {
         let option = MountOption::new(text);
         let option = if self.driver.case == Case::Folded { option.folded() } else { option };
-        Token::new(option, is_plain, self.driver)
+        self.tokens.push(Token::new(option, site, is_plain, in_force, self.driver));
     }
 
     /// The tokens from `start` on are those of `text`, a part of the carrier's.
@@ -350,8 +345,7 @@ impl<'m> Layout<'m> {
     fn driver_part(&mut self, options: &'static str) -> Part<'m> {
         let start = self.tokens.len();
         for piece in option::split(options) {
-            let token = self.token(piece.text, true);
-            self.tokens.push(token);
+            self.add_option(piece.text, None, true, true);
         }
         Part { text: options.into(), tokens: start..self.tokens.len(), turn: Turn::Middle }
     }
@@ -360,7 +354,7 @@ impl<'m> Layout<'m> {
         let text = format!("vers={version}");
         let option = MountOption::new(text.clone());
         let start = self.tokens.len();
-        self.tokens.push(Token::new(option, option::is_plain(&text), self.driver));
+        self.tokens.push(Token::new(option, None, option::is_plain(&text), true, self.driver));
         self.parts.push(Part { text: text.into(), tokens: start..start + 1, turn: Turn::Middle });
     }
 

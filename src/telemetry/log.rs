@@ -7,7 +7,8 @@ mod event;
 mod queue;
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
 use std::sync::OnceLock;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -15,7 +16,6 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::admission::Record;
-use crate::admission::json::is_plain;
 use crate::policy::Fingerprint;
 use queue::Queue;
 
@@ -127,7 +127,7 @@ impl Dropped {
 pub fn decision(record: &Record<'_>, policy: Fingerprint, now: OffsetDateTime, duration: Duration) {
     thread_local! {
         /// A line in the making; its memory serves for the next one.
-        static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+        static LINE: Cell<String> = const { Cell::new(String::new()) };
     }
     let Some(sink) = SINK.get() else { return };
     let mut line = LINE.take();
@@ -135,13 +135,13 @@ pub fn decision(record: &Record<'_>, policy: Fingerprint, now: OffsetDateTime, d
         Format::Json => decision::json_line(&mut line, record, policy, now, duration),
         Format::Text { colour } => decision::text_line(&mut line, record, colour, now, duration),
     }
-    sink.queue.push(&line);
+    sink.queue.push(line.as_bytes());
     line.clear();
     LINE.set(line);
 }
 
 /// The time as RFC 3339 writes it, in UTC with microseconds.
-fn timestamp(line: &mut Vec<u8>, now: OffsetDateTime) {
+fn timestamp(line: &mut String, now: OffsetDateTime) {
     let (year, month, day) = now.to_calendar_date();
     let mut text = *b"0000-00-00T00:00:00.000000Z";
     let micros = now.microsecond();
@@ -162,7 +162,8 @@ fn timestamp(line: &mut Vec<u8>, now: OffsetDateTime) {
             *ones += digit(number);
         }
     }
-    line.extend_from_slice(&text);
+    // All of it is ASCII.
+    line.push_str(str::from_utf8(&text).unwrap_or_default());
 }
 
 /// The last decimal digit.
@@ -171,28 +172,9 @@ const fn digit(number: u32) -> u8 {
 }
 
 /// The time of day as text lines begin with it.
-fn time_of_day(line: &mut Vec<u8>, now: OffsetDateTime) {
+fn time_of_day(line: &mut String, now: OffsetDateTime) {
     // Writing to memory cannot fail.
     let _ = write!(line, "{:02}:{:02}:{:02}Z ", now.hour(), now.minute(), now.second());
-}
-
-/// `,"name":`, for a name that needs no escapes.
-fn json_member(line: &mut Vec<u8>, name: &str) {
-    line.extend_from_slice(b",\"");
-    line.extend_from_slice(name.as_bytes());
-    line.extend_from_slice(b"\":");
-}
-
-/// A string as JSON text.
-fn json_text(line: &mut Vec<u8>, text: &str) {
-    if is_plain(text) {
-        line.push(b'"');
-        line.extend_from_slice(text.as_bytes());
-        line.push(b'"');
-    } else {
-        // Writing to memory cannot fail.
-        let _ = serde_json::to_writer(line, text);
-    }
 }
 
 /// A text as it can stand in a line for people, control characters escaped.

@@ -11,10 +11,16 @@ pub(super) struct Marks(Vec<u8>);
 const BLOCK: usize = 64;
 
 /// Whether `text` is ASCII that needs nothing but quotes to be a JSON string.
-pub fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
+    if text.len() < SHORT {
+        return text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=0x7f));
+    }
     let (blocks, rest) = text.as_bytes().as_chunks();
     blocks.iter().all(|block| marks_of(block) == 0) && marks_of(&filled_up(rest, b' ')) == 0
 }
+
+/// A text below this length is sooner looked at byte by byte.
+const SHORT: usize = 16;
 
 /// The beginning of a block, and `byte` behind it.
 fn filled_up(beginning: &[u8], byte: u8) -> [u8; BLOCK] {

@@ -1,12 +1,13 @@
 //! The event of a decision, written without a detour: there is one a review.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{json_text, on_one_line, time_of_day, timestamp};
+use super::{on_one_line, time_of_day, timestamp};
 use crate::admission::Record;
+use crate::admission::json::push_string;
 use crate::finding::Code;
 use crate::policy::Fingerprint;
 
@@ -23,29 +24,20 @@ fn shortened(text: &str) -> &str {
     (0..4).find_map(|back| text.get(..LONGEST_FIELD - back)).unwrap_or_default()
 }
 
-/// The codes of the findings, each once.
-fn codes(record: &Record<'_>) -> Vec<Code> {
-    let mut codes: Vec<Code> = record.findings.iter().map(|judged| judged.finding.code).collect();
-    codes.dedup();
-    codes.sort_unstable();
-    codes.dedup();
-    codes
-}
-
 /// One JSON object. `shortened` says that options are cut, and that a patch is
 /// left out.
 pub(super) fn json_line(
-    line: &mut Vec<u8>,
+    line: &mut String,
     record: &Record<'_>,
     policy: Fingerprint,
     now: OffsetDateTime,
     duration: Duration,
 ) {
-    line.extend_from_slice(b"{\"timestamp\":\"");
+    line.push_str("{\"timestamp\":\"");
     timestamp(line, now);
-    let text = |line: &mut Vec<u8>, member: &str, value: &str| {
-        line.extend_from_slice(member.as_bytes());
-        json_text(line, value);
+    let text = |line: &mut String, member: &str, value: &str| {
+        line.push_str(member);
+        push_string(line, value);
     };
     text(line, "\",\"level\":\"INFO\",\"target\":\"decision\",\"uid\":", record.uid);
     text(line, ",\"endpoint\":", record.endpoint.as_str());
@@ -53,41 +45,44 @@ pub(super) fn json_line(
     text(line, ",\"kind\":", record.kind);
     text(line, ",\"name\":", record.name);
     text(line, ",\"user\":", record.user);
-    line.extend_from_slice(if record.dry_run { b",\"dry_run\":true" } else { b",\"dry_run\":false" });
+    line.push_str(if record.dry_run { ",\"dry_run\":true" } else { ",\"dry_run\":false" });
     text(line, ",\"driver\":", record.driver);
     text(line, ",\"decision\":", record.decision);
     if let Some(withheld) = record.withheld {
         text(line, ",\"withheld\":", withheld);
     }
-    list(line, ",\"rules\":[", &codes(record));
+    list(line, ",\"rules\":[", record.rules);
     list(line, ",\"exempted\":[", record.exempted);
     text(line, ",\"options_before\":", shortened(record.options_before));
     text(line, ",\"options_after\":", shortened(record.options_after));
-    line.extend_from_slice(b",\"patch\":");
+    line.push_str(",\"patch\":");
     let has_patch = !record.patch.is_empty() && record.patch.len() <= LONGEST_FIELD;
-    line.extend_from_slice(if has_patch { record.patch.as_bytes() } else { b"[]" });
+    line.push_str(if has_patch { record.patch } else { "[]" });
     let texts = [record.options_before, record.options_after, record.patch];
     if texts.iter().any(|text| text.len() > LONGEST_FIELD) {
-        line.extend_from_slice(b",\"shortened\":true");
+        line.push_str(",\"shortened\":true");
     }
     text(line, ",\"policy\":", policy.as_str());
     text(line, ",\"error\":", record.error);
-    // Writing to memory cannot fail.
-    let _ = writeln!(line, ",\"duration_us\":{}}}", duration.as_micros());
+    line.push_str(",\"duration_us\":");
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    line.push_str(itoa::Buffer::new().format(micros));
+    line.push_str("}\n");
 }
 
-fn list(line: &mut Vec<u8>, member: &str, codes: &[Code]) {
-    line.extend_from_slice(member.as_bytes());
+fn list(line: &mut String, member: &str, codes: &[Code]) {
+    line.push_str(member);
     for (index, code) in codes.iter().enumerate() {
-        // Writing to memory cannot fail.
-        let _ = write!(line, "{}\"{code}\"", if index == 0 { "" } else { "," });
+        line.push_str(if index == 0 { "\"" } else { ",\"" });
+        code.push_to(line);
+        line.push('"');
     }
-    line.push(b']');
+    line.push(']');
 }
 
 /// One line for people, and two more where options change.
 pub(super) fn text_line(
-    line: &mut Vec<u8>,
+    line: &mut String,
     record: &Record<'_>,
     colour: bool,
     now: OffsetDateTime,
@@ -124,7 +119,7 @@ pub(super) fn text_line(
             let _ = write!(line, "{prefix}{}", on_one_line(value));
         }
     }
-    for (index, code) in codes(record).iter().enumerate() {
+    for (index, code) in record.rules.iter().enumerate() {
         let _ = write!(line, "{}{code}", if index == 0 { ": " } else { " " });
     }
     let (before, after) = (shortened(record.options_before), shortened(record.options_after));

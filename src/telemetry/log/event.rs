@@ -2,7 +2,6 @@
 //! libraries have to say is told, where it matters, by who calls them.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 
 use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
@@ -11,7 +10,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 
-use super::{Format, Sink, json_member, json_text, timestamp};
+use super::{Format, Sink, timestamp};
+use crate::admission::json::push_string;
 
 /// Takes events; spans mean nothing here.
 pub(super) struct Events(pub(super) &'static Sink);
@@ -30,12 +30,12 @@ impl Subscriber for Events {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Vec::with_capacity(256);
+        let mut line = String::with_capacity(256);
         match self.0.format {
             Format::Json => json_line(&mut line, event),
             Format::Text { .. } => text_line(&mut line, event),
         }
-        self.0.queue.push(&line);
+        self.0.queue.push(line.as_bytes());
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -55,18 +55,18 @@ fn is_own(target: &str) -> bool {
     target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
 }
 
-fn json_line(line: &mut Vec<u8>, event: &Event<'_>) {
+fn json_line(line: &mut String, event: &Event<'_>) {
     let metadata = event.metadata();
-    line.extend_from_slice(b"{\"timestamp\":\"");
+    line.push_str("{\"timestamp\":\"");
     timestamp(line, OffsetDateTime::now_utc());
     // Writing to memory cannot fail, here and below.
     let _ = write!(line, "\",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target());
     event.record(&mut JsonFields(line));
-    line.extend_from_slice(b"}\n");
+    line.push_str("}\n");
 }
 
 /// Writes an event's fields as members of an open JSON object.
-struct JsonFields<'l>(&'l mut Vec<u8>);
+struct JsonFields<'l>(&'l mut String);
 
 impl JsonFields<'_> {
     fn plain(&mut self, field: &Field, value: impl fmt::Display) {
@@ -76,8 +76,8 @@ impl JsonFields<'_> {
 
 impl Visit for JsonFields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        json_member(self.0, field.name());
-        json_text(self.0, value);
+        let _ = write!(self.0, ",\"{}\":", field.name());
+        push_string(self.0, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -101,7 +101,7 @@ impl Visit for JsonFields<'_> {
     }
 }
 
-fn text_line(line: &mut Vec<u8>, event: &Event<'_>) {
+fn text_line(line: &mut String, event: &Event<'_>) {
     let mut fields = TextFields::default();
     event.record(&mut fields);
     let TextFields { message, others } = fields;
