@@ -73,6 +73,16 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the process's command line, and ends the process where it asks for
+    /// help or cannot be read.
+    pub fn read() -> Self {
+        #[cfg(feature = "serve")]
+        if let Some(args) = serve::Args::read_alone(std::env::args_os().skip(1)) {
+            return Self { command: Command::Serve(args) };
+        }
+        Self::parse()
+    }
+
     /// Does what the command line says. Errors are told on standard error.
     pub fn run(self) -> Exit {
         let result = match self.command {

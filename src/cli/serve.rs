@@ -3,6 +3,7 @@
 mod managed;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{ArgGroup, ValueEnum};
+use clap::{ArgGroup, Args as _, Command, FromArgMatches as _, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, InputError};
@@ -25,6 +26,10 @@ use managed::ManagedArgs;
 
 /// Most threads that answer requests; one answers tens of thousands a second.
 const WORKERS: usize = 4;
+
+/// Most large bodies that are judged at once, however many cores there are: the
+/// memory of each is many times its length.
+const HEAVY: usize = 2;
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -120,6 +125,18 @@ fn in_flight(text: &str) -> Result<usize, String> {
 }
 
 impl Args {
+    /// Reads `serve` and its flags without a description of all other commands,
+    /// which takes longer than to read them. `None` where that is not what is
+    /// written, or not all of it can be read: to say so takes the whole.
+    pub(super) fn read_alone(mut words: impl Iterator<Item = OsString>) -> Option<Self> {
+        if words.next()? != "serve" {
+            return None;
+        }
+        let command = Self::augment_args(Command::new("serve").no_binary_name(true));
+        let mut matches = command.try_get_matches_from(words).ok()?;
+        Self::from_arg_matches_mut(&mut matches).ok()
+    }
+
     /// Serves until it is told to stop.
     ///
     /// # Errors
@@ -162,12 +179,15 @@ impl Args {
             None => Policy::default(),
         };
         // Each may hold a whole judgement, so their number bounds memory too.
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(workers)
-            .enable_all()
-            .build()
-            .context("cannot start the runtime")?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut builder = match cores {
+            // On a single core a further thread only takes turns with this one.
+            1 => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        let workers = cores.min(WORKERS);
+        let runtime =
+            builder.worker_threads(workers).enable_all().build().context("cannot start the runtime")?;
         let log = Log::start(format).context("cannot start the log")?;
         let options = Options {
             listen,
@@ -176,7 +196,11 @@ impl Args {
             clients: client_ca.map(|authorities| Clients { authorities, names }),
             policy: Arc::new(policy),
             policy_file,
-            limits: Limits { in_flight: max_in_flight, ..Limits::default() },
+            limits: Limits {
+                in_flight: max_in_flight,
+                heavy: cores.div_ceil(2).min(HEAVY),
+                ..Limits::default()
+            },
             shutdown_delay,
             log_dropped: Some(log.dropped()),
         };

@@ -25,6 +25,8 @@ pub struct Limits {
     pub small_body: usize,
     /// A body beyond this length is judged beside the event loop.
     pub quick_body: usize,
+    /// Bodies of that kind that are judged at once.
+    pub heavy: usize,
     /// Longest TLS handshake.
     pub handshake: Duration,
     /// Longest wait for a connection's first request, and for the head of a
@@ -56,6 +58,7 @@ impl Default for Limits {
             bodies: 96 * 1024 * 1024,
             small_body: 64 * 1024,
             quick_body: 512 * 1024,
+            heavy: 1,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             idle: Duration::from_secs(130),

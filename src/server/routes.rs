@@ -50,14 +50,9 @@ pub struct Shared {
     pub(super) fault: Option<fn(&[u8])>,
 }
 
-/// Most large bodies that are judged at once, however many cores there are: the
-/// memory of each is many times its length.
-const HEAVY: usize = 2;
-
 impl Shared {
     /// Begins with `policy`.
     pub fn new(policy: Arc<Policy>, limits: Limits) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let metrics = Metrics::new();
         metrics.policy(crate::telemetry::metrics::Reload::Loaded, Some(&policy));
         Self {
@@ -68,7 +63,7 @@ impl Shared {
             callers: Arc::new(Callers::new(limits.connections)),
             places: Places::new(limits.in_flight),
             budget: Budget::new(limits.bodies),
-            heavy: Arc::new(Semaphore::new(cores.div_ceil(2).min(HEAVY))),
+            heavy: Arc::new(Semaphore::new(limits.heavy)),
             #[cfg(test)]
             fault: None,
         }

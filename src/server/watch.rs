@@ -18,6 +18,10 @@ use tokio::time::timeout;
 /// is seen together.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// How long a folder is not watched at first: a server that starts has better
+/// things to do.
+const START: Duration = Duration::from_secs(1);
+
 /// How often the folder is looked at without an event.
 const WITHOUT_EVENT: Duration = Duration::from_secs(20);
 
@@ -28,22 +32,28 @@ pub struct FolderWatch {
     /// The folder that is watched: another one may take its name.
     watched: Option<(u64, u64)>,
     watcher: Option<RecommendedWatcher>,
+    has_started: bool,
     sender: mpsc::Sender<()>,
     events: mpsc::Receiver<()>,
 }
 
 impl FolderWatch {
-    /// Watches `folder`. Where the system gives no watch, it is only looked at
-    /// now and then.
+    /// Watches `folder` soon. Where the system gives no watch, it is only looked
+    /// at now and then.
     pub fn new(folder: &Path) -> Self {
         let (sender, events) = mpsc::channel(1);
-        let mut watch = Self { folder: folder.to_owned(), watched: None, watcher: None, sender, events };
-        watch.follow();
-        watch
+        Self { folder: folder.to_owned(), watched: None, watcher: None, has_started: false, sender, events }
     }
 
-    /// Waits until the folder is worth a look.
+    /// Waits until the folder is worth a look. It is when the watch begins, for
+    /// what changed before.
     pub async fn changed(&mut self) {
+        if !self.has_started {
+            self.has_started = true;
+            tokio::time::sleep(START).await;
+            self.follow();
+            return;
+        }
         // The channel stays open: this holds a sender itself.
         if timeout(WITHOUT_EVENT, self.events.recv()).await.is_ok() {
             tokio::time::sleep(SETTLE).await;
@@ -92,6 +102,7 @@ mod tests {
         fs::create_dir(&folder).expect("a folder");
         let mut watch = FolderWatch::new(&folder);
         let soon = Duration::from_secs(10);
+        timeout(soon, watch.changed()).await.expect("it begins with a look");
         fs::write(folder.join("b"), "1").expect("written");
         timeout(soon, watch.changed()).await.expect("a new file is seen");
         fs::rename(&folder, parent.path().join("old")).expect("renamed");
