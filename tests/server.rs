@@ -28,8 +28,8 @@ static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// A panic is answered like a body it cannot read, so panics are
 /// counted where they happen.
-fn server() -> &'static (Runtime, Webhook) {
-    static SERVER: OnceLock<(Runtime, Webhook)> = OnceLock::new();
+fn server() -> &'static (Runtime, Arc<Webhook>) {
+    static SERVER: OnceLock<(Runtime, Arc<Webhook>)> = OnceLock::new();
     SERVER.get_or_init(|| {
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
@@ -40,7 +40,7 @@ fn server() -> &'static (Runtime, Webhook) {
         }));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let shared = Arc::new(Shared::new(Arc::new(Policy::default()), Limits::default()));
-        (runtime, Webhook::new(shared))
+        (runtime, Arc::new(Webhook::new(shared)))
     })
 }
 
@@ -52,7 +52,7 @@ fn ask(method: Method, path: &str, content_type: &str, body: Vec<u8>) -> (u16, V
         .header("content-type", content_type)
         .body(Body::from(body))
         .expect("a request");
-    let response = runtime.block_on(webhook.clone().respond(request));
+    let response = runtime.block_on(Arc::clone(webhook).respond(request));
     let status = response.status().as_u16();
     let body = runtime.block_on(response.into_body().collect()).expect("a body").to_bytes().to_vec();
     assert_eq!(PANICS.load(Ordering::Relaxed), 0, "the server panicked");

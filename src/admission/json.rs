@@ -7,7 +7,8 @@
 //!
 //! It is here for the values that nobody reads. Most of a large object is
 //! `managedFields`, and every library that was measured takes longer to skip it
-//! (docs/performance.md).
+//! (docs/performance.md). What it knows of strings serves the writer of answers
+//! too.
 
 mod marks;
 mod skip;

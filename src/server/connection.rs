@@ -51,14 +51,15 @@ pub enum End {
 }
 
 /// Who answers the requests of a connection.
-pub trait Respond: Clone + Send + Sync + 'static {
-    /// Answers one.
-    fn respond(self, request: Request) -> impl Future<Output = Response> + Send;
+pub trait Respond: Send + Sync + 'static {
+    /// Answers one. The count of owners is the connection's own, so that workers
+    /// do not take it from each other with every request.
+    fn respond(self: Arc<Self>, request: Request) -> impl Future<Output = Response> + Send;
 }
 
 impl Respond for Router {
-    async fn respond(self, request: Request) -> Response {
-        self.oneshot(request).await.unwrap_or_else(|never| match never {})
+    async fn respond(self: Arc<Self>, request: Request) -> Response {
+        Self::clone(&self).oneshot(request).await.unwrap_or_else(|never| match never {})
     }
 }
 
@@ -78,7 +79,7 @@ where
 {
     let clock = caller.clock();
     let io = TokioIo::new(Watched { stream, protocol, clock: Arc::clone(clock) });
-    let service = Counted { responder, clock: Arc::clone(clock) };
+    let service = Counted { responder: Arc::new(responder), clock: Arc::clone(clock) };
     let events = Events { clock, limits, caller, stop };
     match protocol {
         Protocol::Http2 => {
@@ -187,7 +188,7 @@ async fn overdue(clock: &Clock, limits: &Limits) -> End {
 
 /// Who answers, with the connection's clock.
 struct Counted<R> {
-    responder: R,
+    responder: Arc<R>,
     clock: Arc<Clock>,
 }
 
@@ -198,7 +199,7 @@ impl<R: Respond> Service<hyper::Request<Incoming>> for Counted<R> {
 
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
         let answering = self.clock.answering();
-        let responder = self.responder.clone();
+        let responder = Arc::clone(&self.responder);
         Box::pin(async move {
             let response = responder.respond(request.map(Body::new)).await;
             drop(answering);

@@ -93,7 +93,7 @@ impl Webhook {
 }
 
 impl Respond for Webhook {
-    fn respond(self, request: Request) -> impl Future<Output = Response> + Send {
+    fn respond(self: Arc<Self>, request: Request) -> impl Future<Output = Response> + Send {
         let begun = Instant::now();
         let (head, body) = request.into_parts();
         let is_closed_by_header = head.version < Version::HTTP_2;

@@ -18,9 +18,9 @@ use tokio::time::timeout;
 /// is seen together.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// How long a folder is not watched at first: a server that starts has better
-/// things to do.
-const START: Duration = Duration::from_secs(1);
+/// How long a folder is not watched at first: a server that starts has its
+/// first callers to answer.
+const START: Duration = SETTLE;
 
 /// How often the folder is looked at without an event.
 const WITHOUT_EVENT: Duration = Duration::from_secs(20);

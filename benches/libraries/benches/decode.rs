@@ -13,6 +13,9 @@ use time::macros::date;
 #[allow(dead_code, reason = "the server is measured with all of it")]
 mod bodies;
 
+#[path = "decode/brackets.rs"]
+mod brackets;
+
 /// The review's size.
 #[derive(Debug, Clone, Copy)]
 enum Body {
@@ -50,6 +53,13 @@ fn memcpy_alone(bencher: Bencher<'_, '_>, body: Body) {
 #[divan::bench(args = BODIES)]
 fn quick_reader_of_the_guard(bencher: Bencher<'_, '_>, body: Body) {
     each(bencher, body, |bytes| assert!(json::read::<FullReview<'_>>(bytes).is_some()));
+}
+
+/// What is left when nothing is checked: where the text ends that brackets
+/// outside of strings enclose.
+#[divan::bench(args = BODIES)]
+fn pre_scan_that_checks_nothing(bencher: Bencher<'_, '_>, body: Body) {
+    each(bencher, body, |bytes| assert_eq!(brackets::depth(bytes), 0));
 }
 
 #[divan::bench(args = BODIES)]
