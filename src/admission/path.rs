@@ -1,12 +1,15 @@
 //! Which member of a JSON text stands at a place, for the message of what
 //! cannot be read there.
 
+use std::fmt::Write as _;
+
 /// The keys and indices that lead to a line and a column, both from 1 as
-/// `serde_json` counts them; empty outside of every member.
+/// `serde_json` counts them; empty outside of every member. It is cut where it
+/// gets longer than a person reads.
 pub(super) fn at(text: &[u8], line: usize, column: usize) -> String {
     let before = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let end = before.map(<[u8]>::len).sum::<usize>() + column;
-    let mut inside: Vec<Step<'_>> = Vec::new();
+    let mut inside = Inside::default();
     let mut at = 0;
     while let Some(byte) = text.get(at).filter(|_| at < end) {
         match byte {
@@ -17,9 +20,9 @@ pub(super) fn at(text: &[u8], line: usize, column: usize) -> String {
                     *key = text.get(begin..at).unwrap_or_default();
                 }
             }
-            b'{' => inside.push(Step::Member { key: b"", awaited: true }),
-            b'[' => inside.push(Step::Item(0)),
-            b'}' | b']' => drop(inside.pop()),
+            b'{' => inside.enter(Step::Member { key: b"", awaited: true }),
+            b'[' => inside.enter(Step::Item(0)),
+            b'}' | b']' => inside.leave(),
             b':' => {
                 if let Some(Step::Member { awaited, .. }) = inside.last_mut() {
                     *awaited = false;
@@ -34,18 +37,65 @@ pub(super) fn at(text: &[u8], line: usize, column: usize) -> String {
         }
         at += 1;
     }
-    let mut path = String::new();
-    for step in inside {
-        match step {
-            Step::Member { key: b"", .. } => {}
-            Step::Member { key, .. } => {
-                path.push_str(if path.is_empty() { "" } else { "." });
-                path.push_str(&String::from_utf8_lossy(key));
-            }
-            Step::Item(index) => path = format!("{path}[{index}]"),
+    inside.path()
+}
+
+/// Steps that are told. A text of brackets alone has as many as bytes.
+const DEEPEST: usize = 32;
+
+/// Bytes of a key that are told.
+const LONGEST: usize = 64;
+
+/// The objects and lists that are open.
+#[derive(Default)]
+struct Inside<'t> {
+    /// The outermost, no more than are told.
+    steps: Vec<Step<'t>>,
+    /// How many there are further in.
+    deeper: usize,
+}
+
+impl<'t> Inside<'t> {
+    fn enter(&mut self, step: Step<'t>) {
+        if self.steps.len() < DEEPEST {
+            self.steps.push(step);
+        } else {
+            self.deeper += 1;
         }
     }
-    path
+
+    fn leave(&mut self) {
+        match self.deeper.checked_sub(1) {
+            Some(fewer) => self.deeper = fewer,
+            None => drop(self.steps.pop()),
+        }
+    }
+
+    /// The innermost, where it is one that is told.
+    fn last_mut(&mut self) -> Option<&mut Step<'t>> {
+        if self.deeper == 0 { self.steps.last_mut() } else { None }
+    }
+
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for step in &self.steps {
+            match step {
+                Step::Member { key: b"", .. } => {}
+                Step::Member { key, .. } => {
+                    path.push_str(if path.is_empty() { "" } else { "." });
+                    let told = key.get(..LONGEST).unwrap_or(key);
+                    path.push_str(&String::from_utf8_lossy(told));
+                    path.push_str(if told.len() < key.len() { "..." } else { "" });
+                }
+                Step::Item(index) => {
+                    // A String takes everything.
+                    let _ = write!(path, "[{index}]");
+                }
+            }
+        }
+        path.push_str(if self.deeper > 0 { "..." } else { "" });
+        path
+    }
 }
 
 /// A member of an object or an item of a list.
@@ -95,6 +145,18 @@ mod tests {
         for text in ["", "5", "[", "\u{feff}{}"] {
             assert!(!path(text).contains('.'), "{text}");
         }
+    }
+
+    #[test]
+    fn it_stays_short_in_a_text_of_brackets_and_a_long_key() {
+        let opened = |depth: usize| "[".repeat(depth);
+        assert_eq!(at(opened(3).as_bytes(), 1, 3), "[0][0][0]");
+        let deep = at(opened(1_000_000).as_bytes(), 1, 1_000_000);
+        assert_eq!(deep, format!("{}...", "[0]".repeat(32)));
+        let left = format!("{}{}", opened(100), "]".repeat(98));
+        assert_eq!(at(left.as_bytes(), 1, left.len()), "[0][0]");
+        let long = format!("{{\"{}\":[", "k".repeat(1000));
+        assert_eq!(at(long.as_bytes(), 1, long.len()), format!("{}...[0]", "k".repeat(64)));
     }
 
     #[test]

@@ -97,6 +97,7 @@ fn objects(count: usize) -> impl Iterator<Item = (&'static str, String)> {
     let makers: Vec<(&'static str, Box<dyn Fn() -> String>)> = vec![
         ("depth of arrays", Box::new(|| "[".repeat(100_000))),
         ("depth of objects", Box::new(|| "{\"a\":".repeat(100_000))),
+        ("depth where nobody reads", Box::new(move || format!("{{\"a\":{}", "[".repeat(count)))),
         (
             "balanced depth in options",
             Box::new(move || {
