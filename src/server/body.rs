@@ -167,7 +167,7 @@ pub async fn receive(
     let Some(mut share) = budget.share(length, times.half()).await else {
         return Received::Beginning(buffer, Lack::NoBudget);
     };
-    buffer.expect(announced.unwrap_or_default());
+    let mut buffer = buffer.expect(announced.unwrap_or_default());
     let due = times.due.min(Instant::now() + limits.large_body);
     let lack = match fill(body, &mut buffer, limits.body, due, place).await {
         Ok(Filled::Whole) => {

@@ -1,7 +1,7 @@
 //! The memory of bodies.
 
 use std::cell::Cell;
-use std::ops::Deref;
+use std::ops::{Deref, RangeInclusive};
 
 use axum::body::Bytes;
 
@@ -17,29 +17,25 @@ pub struct Buffer {
 impl Buffer {
     /// Adds what came.
     pub fn push(&mut self, data: Bytes) {
-        if self.is_empty() {
+        if self.frames.is_none() && self.frame.is_empty() {
             self.frame = data;
-        } else {
-            self.in_memory(data.len()).extend_from_slice(&data);
+            return;
         }
-    }
-
-    /// Makes room for a body of so many bytes.
-    pub fn expect(&mut self, length: usize) {
-        let further = length.saturating_sub(self.len());
-        self.in_memory(further).reserve_exact(further);
-    }
-
-    /// What there is in one piece that can grow, by so many bytes at first.
-    fn in_memory(&mut self, further: usize) -> &mut Vec<u8> {
         let frame = std::mem::take(&mut self.frame);
-        let memory = self.frames.get_or_insert_with(|| {
-            let mut memory = Memory::spare();
-            memory.0.reserve(frame.len() + further);
-            memory.0.extend_from_slice(&frame);
-            memory
-        });
-        &mut memory.0
+        let memory = &mut self.frames.get_or_insert_default().0;
+        memory.reserve(frame.len() + data.len());
+        memory.extend_from_slice(&frame);
+        memory.extend_from_slice(&data);
+    }
+
+    /// Makes room for a body of so many bytes, for which there has to be a share
+    /// of the budget.
+    #[must_use]
+    pub fn expect(self, length: usize) -> Self {
+        let mut memory = Memory::spare(length);
+        memory.0.reserve_exact(length);
+        memory.0.extend_from_slice(&self);
+        Self { frame: Bytes::new(), frames: Some(memory) }
     }
 
     /// At most so many bytes of what is there, in memory of their own.
@@ -57,12 +53,12 @@ impl Deref for Buffer {
     }
 }
 
-/// Most bytes that a thread keeps for its next body. They were the system's
+/// Bytes that a thread keeps for its next large body. They were the system's
 /// before, and to ask it for them every time costs more than to fill them.
-const KEPT: usize = 512 * 1024;
+const KEPT: RangeInclusive<usize> = 128 * 1024..=512 * 1024;
 
-/// Memory that serves for the next body of the thread.
-#[derive(Debug)]
+/// Memory that serves for a further body of the thread.
+#[derive(Debug, Default)]
 struct Memory(Vec<u8>);
 
 thread_local! {
@@ -70,15 +66,18 @@ thread_local! {
 }
 
 impl Memory {
-    fn spare() -> Self {
-        Self(SPARE.try_with(Cell::take).unwrap_or_default())
+    /// For a body of so many bytes: none that would hold much more than its
+    /// share while the body comes.
+    fn spare(length: usize) -> Self {
+        let kept = SPARE.try_with(Cell::take).unwrap_or_default();
+        Self(if kept.capacity() / 2 <= length { kept } else { Vec::new() })
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         let mut memory = std::mem::take(&mut self.0);
-        if memory.capacity() <= KEPT {
+        if KEPT.contains(&memory.capacity()) {
             memory.clear();
             // A thread that ends keeps nothing.
             let _ = SPARE.try_with(|spare| spare.set(memory));
@@ -90,20 +89,43 @@ impl Drop for Memory {
 mod tests {
     use super::*;
 
+    fn filled(expected: Option<usize>, frames: usize, length: usize) -> Buffer {
+        let mut buffer = Buffer::default();
+        if let Some(expected) = expected {
+            buffer = buffer.expect(expected);
+        }
+        for _ in 0..frames {
+            buffer.push(vec![b'a'; length].into());
+        }
+        assert_eq!(*buffer, *vec![b'a'; frames * length]);
+        buffer
+    }
+
+    fn held(buffer: &Buffer) -> usize {
+        buffer.frames.as_ref().map_or(0, |memory| memory.0.capacity())
+    }
+
     #[test]
-    fn memory_of_a_usual_body_serves_again_and_holds_nothing_of_it() {
-        let filled = |length: usize| {
-            let mut buffer = Buffer::default();
-            for _ in 0..3 {
-                buffer.push(vec![b'a'; length].into());
-            }
-            assert_eq!(*buffer, *vec![b'a'; 3 * length]);
-            buffer.as_ptr()
-        };
-        let first = filled(1000);
-        assert_eq!(filled(500), first);
-        filled(KEPT);
-        assert!(SPARE.take().capacity() < KEPT);
+    fn memory_of_a_large_body_serves_again_and_holds_nothing_of_it() {
+        let first = filled(Some(200_000), 2, 100_000).as_ptr();
+        assert_eq!(filled(Some(150_000), 3, 50_000).as_ptr(), first);
+        drop(filled(Some(4 * KEPT.end()), 4, *KEPT.end()));
+        assert!(SPARE.take().capacity() <= *KEPT.end());
+    }
+
+    #[test]
+    fn a_body_holds_no_more_than_about_its_length_while_it_comes() {
+        drop(filled(Some(*KEPT.end()), 2, KEPT.end() / 2));
+        assert!(held(&filled(None, 2, 10)) < 1000, "a small body has no share of the budget");
+        drop(filled(Some(*KEPT.end()), 2, KEPT.end() / 2));
+        assert!(held(&filled(Some(100_000), 1, 10)) <= 200_000);
+    }
+
+    #[test]
+    fn a_small_body_leaves_the_memory_of_large_ones_where_it_is() {
+        let first = filled(Some(200_000), 2, 100_000).as_ptr();
+        drop(filled(None, 3, 1000));
+        assert_eq!(filled(Some(200_000), 2, 100_000).as_ptr(), first);
     }
 
     #[test]
@@ -113,7 +135,7 @@ mod tests {
         let frame = Bytes::from(vec![1, 2, 3]);
         buffer.push(frame.clone());
         assert_eq!(buffer.as_ptr(), frame.as_ptr());
-        buffer.expect(100);
+        buffer = buffer.expect(100);
         buffer.push(frame);
         assert_eq!(*buffer, [1, 2, 3, 1, 2, 3]);
         assert_eq!(*buffer.beginning(4), [1, 2, 3, 1]);
