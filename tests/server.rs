@@ -9,13 +9,17 @@
     reason = "a test may end by panicking"
 )]
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 use base64::Engine as _;
 use http_body_util::BodyExt as _;
+use hyper::body::Frame;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::server::connection::Respond as _;
 use nfs_mount_guard::server::limits::Limits;
@@ -210,6 +214,52 @@ fn other_methods_types_and_paths_have_their_own_answers() {
     assert_eq!(ask(Method::POST, "/validate", "text/plain", b"{}".to_vec()).0, 415);
     assert_eq!(ask(Method::POST, "/other", "application/json", b"{}".to_vec()).0, 404);
     assert_eq!(post("/validate?timeout=3s", b"{}").0, 400);
+}
+
+/// A body that goes on: a frame whenever it is asked the first time, then nothing.
+struct Endless(Arc<AtomicUsize>);
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.0.fetch_add(1, Ordering::Relaxed) {
+            0 => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"{\"a\":\""))))),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+#[test]
+fn of_a_caller_who_may_not_ask_nothing_is_read() {
+    let (runtime, webhook) = server();
+    for (webhook, code, is_read) in
+        [((**webhook).clone().forbidden(), 403, false), ((**webhook).clone(), 404, true)]
+    {
+        let frames = Arc::new(AtomicUsize::new(0));
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/other")
+            .body(Body::new(Endless(Arc::clone(&frames))))
+            .expect("a request");
+        let response = runtime.block_on(async {
+            let response = Arc::new(webhook).respond(request).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            response
+        });
+        assert_eq!(response.status(), code);
+        assert_eq!(frames.load(Ordering::Relaxed) > 0, is_read);
+    }
+}
+
+#[test]
+fn head_gets_no_body() {
+    let (status, body) = ask(Method::HEAD, "/validate", "application/json", Vec::new());
+    assert_eq!((status, body), (405, Vec::new()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
@@ -97,11 +97,15 @@ impl Respond for Webhook {
         let begun = Instant::now();
         let (head, body) = request.into_parts();
         let is_closed_by_header = head.version < Version::HTTP_2;
+        let is_without_body = head.method == Method::HEAD;
         let asked = self.asked(&head, begun);
         // What is kept while the body comes is little: it is moved more than once.
         drop(head);
         async move {
             let mut response = self.answer(asked, body, begun).await;
+            if is_without_body {
+                response = head_only(response);
+            }
             if is_closed_by_header && self.shared.draining.load(Ordering::Relaxed) {
                 // The caller opens its next connection to a replica that stays.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -178,7 +182,8 @@ impl Webhook {
             },
             Err(unasked) => unasked.answer(),
         };
-        if !body.is_end_stream() {
+        // Who may not ask is cut off, however much there is still to say.
+        if !body.is_end_stream() && self.is_admitted {
             // The answer overtakes the body, which goes on being read.
             tokio::spawn(discard(body, begun + self.shared.limits.discard));
         }
@@ -330,6 +335,15 @@ fn is_json(headers: &HeaderMap) -> bool {
         media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
     };
     value == "application/json" || has_media_type()
+}
+
+/// What HEAD gets: how long the answer is, and nothing of it.
+fn head_only(mut response: Response) -> Response {
+    let length = std::mem::take(response.body_mut()).size_hint().exact();
+    if let Some(length) = length {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    response
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

@@ -83,6 +83,8 @@ fn answers_wrong_requests() -> Result<(), Failed> {
     for (method, path, content_type, body, code) in [
         (Method::GET, "/validate", json_type, String::new(), 405),
         (Method::PUT, "/mutate", json_type, good.clone(), 405),
+        (Method::HEAD, "/validate", json_type, String::new(), 405),
+        (Method::HEAD, "/nowhere", None, String::new(), 404),
         (Method::POST, "/nowhere", json_type, good.clone(), 404),
         (Method::POST, "/validate", Some("text/plain"), good.clone(), 415),
         (Method::POST, "/validate", None, good.clone(), 415),
