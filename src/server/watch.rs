@@ -49,8 +49,8 @@ impl FolderWatch {
     /// what changed before.
     pub async fn changed(&mut self) {
         if !self.has_started {
-            self.has_started = true;
             tokio::time::sleep(START).await;
+            self.has_started = true;
             self.follow();
             return;
         }
