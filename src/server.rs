@@ -15,6 +15,7 @@ pub mod routes;
 pub mod status;
 pub mod tls;
 pub mod watch;
+pub mod workers;
 
 use std::future::Future;
 use std::io;
@@ -42,6 +43,7 @@ use connection::{End, Protocol};
 use limits::Limits;
 use routes::{Shared, Webhook};
 use tls::{Certificate, CertificateStore};
+use workers::Workers;
 
 /// Where the serving certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Options {
     pub policy_file: Option<PathBuf>,
     /// How much it takes on.
     pub limits: Limits,
+    /// Threads that answer, at least the one that runs the server.
+    pub threads: usize,
     /// How long it goes on serving once it is asked to stop, so that callers
     /// learn of it first.
     pub shutdown_delay: Duration,
@@ -96,6 +100,9 @@ pub enum Error {
     /// The certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] tls::Error),
+    /// The threads cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -117,6 +124,7 @@ pub struct Server {
     certificate_files: tls::FileState,
     tls: Arc<ArcSwap<ServerConfig>>,
     shared: Arc<Shared>,
+    workers: Workers,
 }
 
 /// How a server is asked to stop.
@@ -129,12 +137,13 @@ pub enum Stop {
 }
 
 impl Server {
-    /// Loads the certificate and opens both ports. Called inside a runtime of
-    /// tokio.
+    /// Loads the certificate, opens both ports and starts the threads. Called
+    /// inside a runtime of tokio.
     ///
     /// # Errors
     ///
-    /// When the certificate cannot be used or a port cannot be opened.
+    /// When the certificate cannot be used, a port cannot be opened or a thread
+    /// cannot be started.
     pub fn bind(options: Options) -> Result<Self, Error> {
         let now = OffsetDateTime::now_utc();
         let mut certificate_files = Vec::new();
@@ -161,6 +170,7 @@ impl Server {
         let tls = tls::server_config(Arc::clone(&store), clients)?;
         let listener = listen(options.listen, "--listen")?;
         let status_listener = listen(options.status_listen, "--status-listen")?;
+        let workers = Workers::start(options.threads).map_err(Error::Thread)?;
         Ok(Self {
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             store,
@@ -169,6 +179,7 @@ impl Server {
             listener,
             status_listener,
             shared,
+            workers,
         })
     }
 
@@ -228,6 +239,7 @@ impl Server {
                 &self.tls,
                 self.options.clients.clone().map(Arc::new),
                 &self.shared,
+                &self.workers,
                 &stopping,
             );
             tokio::pin!(accept);
@@ -284,6 +296,7 @@ async fn accept_loop(
     tls: &ArcSwap<ServerConfig>,
     clients: Option<Arc<Clients>>,
     shared: &Arc<Shared>,
+    workers: &Workers,
     stopping: &Sender<()>,
 ) {
     let webhook = Webhook::new(Arc::clone(shared));
@@ -302,7 +315,7 @@ async fn accept_loop(
             continue;
         };
         let stop = stopping.subscribe();
-        tokio::spawn(async move { connection.serve(stream, caller, stop).await });
+        workers.serve(stream, |stream| connection.serve(stream, caller, stop));
     }
 }
 

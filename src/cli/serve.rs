@@ -20,12 +20,13 @@ use super::policy;
 use crate::policy::Policy;
 use crate::server::clients::Clients;
 use crate::server::limits::Limits;
+use crate::server::workers::event_loop;
 use crate::server::{CertificateSource, Error, Options, Server, Stop};
 use crate::telemetry::log::{Format, Log};
 use managed::ManagedArgs;
 
 /// Most threads that answer requests; one answers tens of thousands a second.
-const WORKERS: usize = 4;
+const THREADS: usize = 4;
 
 /// Most large bodies that are judged at once, however many cores there are: the
 /// memory of each is many times its length.
@@ -180,14 +181,7 @@ impl Args {
         };
         // Each may hold a whole judgement, so their number bounds memory too.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut builder = match cores {
-            // On a single core a further thread only takes turns with this one.
-            1 => tokio::runtime::Builder::new_current_thread(),
-            _ => tokio::runtime::Builder::new_multi_thread(),
-        };
-        let workers = cores.min(WORKERS);
-        let runtime =
-            builder.worker_threads(workers).enable_all().build().context("cannot start the runtime")?;
+        let event_loop = event_loop().context("cannot start the event loop")?;
         let log = Log::start(format).context("cannot start the log")?;
         let options = Options {
             listen,
@@ -201,11 +195,12 @@ impl Args {
                 heavy: cores.div_ceil(2).min(HEAVY),
                 ..Limits::default()
             },
+            threads: cores.min(THREADS),
             shutdown_delay,
             log_dropped: Some(log.dropped()),
         };
-        let served = runtime.block_on(serve(options, managed));
-        runtime.shutdown_timeout(Duration::from_secs(1));
+        let served = event_loop.block_on(serve(options, managed));
+        event_loop.shutdown_timeout(Duration::from_secs(1));
         drop(log);
         served.map(|()| Exit::Success)
     }
