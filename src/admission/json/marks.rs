@@ -32,6 +32,8 @@ fn filled_up(beginning: &[u8], byte: u8) -> [u8; BLOCK] {
 }
 
 impl Marks {
+    /// Those of a whole text. It stands by itself, so that a profile shows it.
+    #[inline(never)]
     pub(super) fn of(text: &[u8]) -> Self {
         let (blocks, rest) = text.as_chunks();
         let mut bits = vec![u8::MAX; (blocks.len() + 2) * size_of::<u64>()];
