@@ -38,6 +38,12 @@ impl Budget {
         Self { bytes: Arc::new(Semaphore::new(bytes / UNIT)), queue: Semaphore::new(QUEUE) }
     }
 
+    /// A share of so many bytes, if nobody waits for one.
+    fn share_at_once(&self, bytes: usize) -> Option<Share> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        Some(Share(Some(Arc::clone(&self.bytes).try_acquire_many_owned(units).ok()?)))
+    }
+
     /// A share of so many bytes, in turn; `None` when there is none until then.
     async fn share(&self, bytes: usize, until: Instant) -> Option<Share> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
@@ -121,24 +127,53 @@ impl Times {
 
 /// What there is of a body.
 #[derive(Debug)]
-pub struct Begun(Buffer);
+pub struct Begun {
+    buffer: Buffer,
+    /// The body's length, as its head says.
+    announced: Option<usize>,
+    /// The body's share of the budget, if it has one already.
+    share: Option<Share>,
+}
 
-/// Reads a small body that is there already; the usual one is.
+impl Begun {
+    /// Begins with nothing. A body of no unusual length has its share at once,
+    /// if there is one, and so its memory.
+    pub fn new(body: &Body, budget: &Budget, limits: &Limits) -> Self {
+        let announced = body.size_hint().exact();
+        let announced = announced.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        let buffer = Buffer::default();
+        let is_usual = |length: &usize| *length > limits.small_body && *length <= limits.quick_body;
+        let Some(length) = announced.filter(is_usual) else {
+            return Self { buffer, announced, share: None };
+        };
+        match budget.share_at_once(length) {
+            Some(share) => Self { buffer: buffer.expect(length), announced, share: Some(share) },
+            None => Self { buffer, announced, share: None },
+        }
+    }
+
+    /// Bytes that may be read now.
+    const fn most(&self, limits: &Limits) -> usize {
+        if self.share.is_some() { limits.body } else { limits.small_body }
+    }
+}
+
+/// Reads a body that is there already, and for which nothing has to be waited
+/// for; the usual one is.
 ///
 /// # Errors
 ///
-/// What there is of a body that is not, or longer than `most`: the rest is to be
-/// received.
-pub async fn receive_at_once(body: &mut Body, most: usize) -> Result<Received, Begun> {
-    let mut buffer = Buffer::default();
+/// What there is of a body that is not: the rest is to be received.
+pub async fn receive_at_once(body: &mut Body, mut begun: Begun, limits: &Limits) -> Result<Received, Begun> {
+    let most = begun.most(limits);
     let filled = {
-        let mut filling = pin!(fill_to(body, &mut buffer, most));
+        let mut filling = pin!(fill_to(body, &mut begun.buffer, most));
         poll_fn(|cx| Poll::Ready(filling.as_mut().poll(cx))).await
     };
     match filled {
-        Poll::Ready(Filled::Whole) => Ok(Received::Whole(buffer, Share::default())),
+        Poll::Ready(Filled::Whole) => Ok(Received::Whole(begun.buffer, begun.share.unwrap_or_default())),
         Poll::Ready(Filled::Broken) => Ok(Received::Broken),
-        Poll::Ready(Filled::Full) | Poll::Pending => Err(Begun(buffer)),
+        Poll::Ready(Filled::Full) | Poll::Pending => Err(begun),
     }
 }
 
@@ -151,23 +186,26 @@ pub async fn receive(
     times: Times,
     place: &Place<'_>,
 ) -> Received {
-    let Begun(mut buffer) = begun;
-    let announced = body.size_hint().exact().map(|left| usize::try_from(left).unwrap_or(usize::MAX));
-    let announced = announced.map(|left| left.saturating_add(buffer.len()));
-    match fill(body, &mut buffer, limits.small_body, times.due, place).await {
-        Ok(Filled::Whole) => return Received::Whole(buffer, Share::default()),
-        Ok(Filled::Broken) => return Received::Broken,
-        Ok(Filled::Full) => {}
-        Err(lack) => return Received::Beginning(buffer, lack),
-    }
-    if announced.is_some_and(|length| length > limits.body) {
-        return Received::Beginning(buffer, Lack::TooLong);
-    }
-    let length = announced.unwrap_or(limits.body);
-    let Some(mut share) = budget.share(length, times.half()).await else {
-        return Received::Beginning(buffer, Lack::NoBudget);
+    let Begun { mut buffer, announced, share } = begun;
+    let mut share = if let Some(share) = share {
+        share
+    } else {
+        match fill(body, &mut buffer, limits.small_body, times.due, place).await {
+            Ok(Filled::Whole) => return Received::Whole(buffer, Share::default()),
+            Ok(Filled::Broken) => return Received::Broken,
+            Ok(Filled::Full) => {}
+            Err(lack) => return Received::Beginning(buffer, lack),
+        }
+        if announced.is_some_and(|length| length > limits.body) {
+            return Received::Beginning(buffer, Lack::TooLong);
+        }
+        let length = announced.unwrap_or(limits.body);
+        let Some(share) = budget.share(length, times.half()).await else {
+            return Received::Beginning(buffer, Lack::NoBudget);
+        };
+        buffer = buffer.expect(announced.unwrap_or_default());
+        share
     };
-    let mut buffer = buffer.expect(announced.unwrap_or_default());
     let due = times.due.min(Instant::now() + limits.large_body);
     let lack = match fill(body, &mut buffer, limits.body, due, place).await {
         Ok(Filled::Whole) => {
@@ -229,4 +267,40 @@ async fn fill_to(body: &mut Body, buffer: &mut Buffer, most: usize) -> Filled {
 /// answer, and under failurePolicy Ignore a broken connection is a yes.
 pub async fn discard(mut body: Body, deadline: Instant) {
     while let Ok(Some(Ok(_))) = timeout_at(deadline, body.frame()).await {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_usual_body_has_its_share_at_once_or_waits_for_it() {
+        let limits = Limits::default();
+        let budget = Budget::new(300 * 1024);
+        let body = || Body::from(vec![b' '; 200 * 1024]);
+        let (mut first, mut second) = (body(), body());
+        let begun = Begun::new(&first, &budget, &limits);
+        let received = receive_at_once(&mut first, begun, &limits).await;
+        assert!(matches!(&received, Ok(Received::Whole(whole, _)) if whole.len() == 200 * 1024));
+        let begun = Begun::new(&second, &budget, &limits);
+        assert!(begun.share.is_none(), "the first has it");
+        assert!(receive_at_once(&mut second, begun, &limits).await.is_err());
+        drop(received);
+        assert!(Begun::new(&body(), &budget, &limits).share.is_some(), "it is given back");
+    }
+
+    #[test]
+    fn only_a_body_of_usual_length_is_given_memory_for_its_word() {
+        let limits = Limits::default();
+        let budget = Budget::new(limits.bodies);
+        for (length, is_given) in [
+            (limits.small_body, false),
+            (limits.small_body + 1, true),
+            (limits.quick_body, true),
+            (limits.quick_body + 1, false),
+        ] {
+            let body = Body::from(vec![b' '; length]);
+            assert_eq!(Begun::new(&body, &budget, &limits).share.is_some(), is_given, "{length}");
+        }
+    }
 }

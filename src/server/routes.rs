@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{Budget, Lack, Received, Share, Times, discard, receive, receive_at_once};
+use super::body::{Begun, Budget, Lack, Received, Share, Times, discard, receive, receive_at_once};
 use super::buffer::Buffer;
 use super::callers::Callers;
 use super::connection::Respond;
@@ -213,7 +213,8 @@ async fn judge(shared: &Arc<Shared>, asked: Asked, body: &mut Body) -> Result<An
         return Err(shed(shared));
     };
     let _in_flight = shared.metrics.enter();
-    let received = match receive_at_once(body, shared.limits.small_body).await {
+    let begun = Begun::new(body, &shared.budget, &shared.limits);
+    let received = match receive_at_once(body, begun, &shared.limits).await {
         Ok(received) => received,
         Err(begun) => {
             Box::pin(receive(body, begun, &shared.budget, &shared.limits, asked.times, &place)).await
