@@ -88,7 +88,7 @@ pub struct Options {
 #[non_exhaustive]
 pub enum Error {
     /// A port cannot be opened.
-    #[error("cannot listen on {address} ({flag}): {source}{}", hint(source))]
+    #[error("cannot listen on {address} ({flag}){}", hint(source))]
     Listen {
         /// The port.
         address: SocketAddr,
@@ -101,7 +101,7 @@ pub enum Error {
     #[error(transparent)]
     Certificate(#[from] tls::Error),
     /// The threads cannot be started.
-    #[error("cannot start a thread: {0}")]
+    #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
 

@@ -107,6 +107,8 @@ fn log_format() -> Result<(), Failed> {
         .current_dir(folder.path())
         .output()?;
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("another program has this port"), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.contains("another program has this port"), "{said}");
+    assert_eq!(said.matches("Address already in use").count(), 1, "{said}");
     Ok(())
 }
