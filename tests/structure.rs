@@ -41,7 +41,7 @@ const CRATES: &[(usize, &[&str])] = &[
         5,
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
-            "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8",
+            "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8", "log",
         ],
     ),
     (
