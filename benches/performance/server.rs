@@ -254,7 +254,7 @@ pub fn run(quick: bool) {
     }
     p50.row("latency at 500/s, us: median", 1.5);
     p99.row("latency at 500/s, us: p99", 1.5);
-    starts(folder.path(), &client, &first.to_string(), if quick { 5 } else { 21 });
+    starts(folder.path(), &client, &first.to_string(), if quick { 15 } else { 61 });
     two_workers(folder.path(), &client, closed, rounds, [*first, *last]);
 
     println!("\n| memory, MiB | floor | nfs-mount-guard | at most | reached |\n|---|--:|--:|--:|---|");

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use marks::{Marks, is_plain};
+use memchr::memchr;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -115,7 +116,7 @@ impl<'de> Reader<'de> {
         visitor.visit_borrowed_str(self.plain(begin, end)?)
     }
 
-    /// The text of a string that is all ASCII.
+    /// The text of a string without escapes.
     #[inline]
     fn plain(&self, begin: usize, end: usize) -> Result<&'de str, Unusual> {
         self.beginning.get(begin..end).map_or_else(|| self.plain_beyond(begin, end), Ok)
@@ -169,10 +170,12 @@ impl<'de> Reader<'de> {
     fn marked_string(&mut self) -> Result<Cow<'de, str>, Unusual> {
         let begin = self.at - 1;
         self.at = skip::string(self.text, &self.marks, self.at).ok_or(Unusual)?;
-        // What escapes mean is the library's to say.
         let quoted = self.text.get(begin..self.at).ok_or(Unusual)?;
-        let as_it_stands = serde_json::from_slice(quoted).map(Cow::Borrowed);
-        as_it_stands.or_else(|_| serde_json::from_slice(quoted).map(Cow::Owned)).map_err(|_| Unusual)
+        if memchr(b'\\', quoted).is_some() {
+            // What escapes mean is the library's to say.
+            return serde_json::from_slice(quoted).map(Cow::Owned).map_err(|_| Unusual);
+        }
+        self.plain(begin + 1, self.at - 1).map(Cow::Borrowed)
     }
 }
 
