@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 /// One line on the machine, the compiler and the day.
 pub fn description() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -111,4 +113,10 @@ pub fn median(figures: &[f64]) -> f64 {
         even if even % 2 == 0 => f64::midpoint(figures[middle - 1], figures[middle]),
         _ => figures[middle],
     }
+}
+
+/// A folder for a measurement, in memory where there is such a place: what a
+/// log costs on a disk is the disk's.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
 }

@@ -123,6 +123,13 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A second of full load is tens of megabytes of log.
+        let _ = fs::remove_file(&self.log);
+    }
+}
+
 fn spawn(runner: &[OsString], which: Which, folder: &Path, address: &str, log: &Path) -> Ended {
     let certs: OsString = folder.join("certs").into();
     let own: Vec<OsString> = match which {
@@ -204,7 +211,7 @@ pub fn run(quick: bool) {
     let cores = machine::cores();
     let (Some(first), Some(last)) = (cores.first(), cores.last()) else { return };
     assert!(first != last, "two cores are wanted: one for the server, one for the load");
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = machine::folder();
     make_certificates(folder.path());
     let client = load::client(&folder.path().join("certs"));
     machine::prefer(std::process::id());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// How long the writer gathers lines once it has written some: the first line
 /// after a pause is written at once, and a flood of them in few writes.
-const GATHERING: Duration = Duration::from_millis(2);
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// Bytes that the writer's buffer keeps from one batch to the next.
 const KEPT: usize = 256 * 1024;
