@@ -22,7 +22,7 @@ use crate::server::clients::Clients;
 use crate::server::limits::Limits;
 use crate::server::workers::event_loop;
 use crate::server::{CertificateSource, Error, Options, Server, Stop};
-use crate::telemetry::log::{Format, Log};
+use crate::telemetry::log::{Format, Lines, Log};
 use managed::ManagedArgs;
 
 /// Most threads that answer requests; one answers tens of thousands a second.
@@ -199,14 +199,14 @@ impl Args {
             shutdown_delay,
             log_dropped: Some(log.dropped()),
         };
-        let served = event_loop.block_on(serve(options, managed));
+        let served = event_loop.block_on(serve(options, managed, log.lines()));
         event_loop.shutdown_timeout(Duration::from_secs(1));
         drop(log);
         served.map(|()| Exit::Success)
     }
 }
 
-async fn serve(options: Options, managed: ManagedArgs) -> anyhow::Result<()> {
+async fn serve(options: Options, managed: ManagedArgs, lines: Lines) -> anyhow::Result<()> {
     let policy = Arc::clone(&options.policy);
     let self_signed = options.certificate == CertificateSource::SelfSigned;
     let is_managed = options.certificate == CertificateSource::Managed;
@@ -230,12 +230,27 @@ async fn serve(options: Options, managed: ManagedArgs) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
+    lines.write();
+    tokio::spawn(write_beside_soon(lines));
     let managed = if is_managed { Some(managed.start(&server)?) } else { None };
     server.run(stop).await;
     if let Some(managed) = managed {
         managed.end().await;
     }
     Ok(())
+}
+
+/// Starts the thread that writes the log, when the first callers have been
+/// answered: they would wait for it.
+async fn write_beside_soon(lines: Lines) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if lines.write_beside().is_ok() {
+            return;
+        }
+        // There will be a thread when others end.
+        lines.write();
+    }
 }
 
 fn start_error(error: Error) -> anyhow::Error {

@@ -9,7 +9,7 @@ mod queue;
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ impl Format {
 struct Sink {
     format: Format,
     queue: Queue,
+    /// The thread that writes, once there is one.
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// There is one standard output, and so one log.
@@ -59,10 +61,7 @@ static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// A running log. Dropping it writes what still waits.
 #[derive(Debug)]
-pub struct Log {
-    sink: &'static Sink,
-    writer: Option<JoinHandle<()>>,
-}
+pub struct Log(&'static Sink);
 
 /// Why a log does not start.
 #[derive(Debug, thiserror::Error)]
@@ -71,44 +70,75 @@ pub enum Error {
     /// The process has one.
     #[error("this process has a log already")]
     Started,
-    /// The system gives no thread.
-    #[error("no thread for the log: {0}")]
-    Thread(#[from] io::Error),
 }
 
 impl Log {
-    /// Starts the log of this process, on standard output.
+    /// Starts the log of this process, on standard output. Until somebody writes
+    /// its [`Lines`], they wait.
     ///
     /// # Errors
     ///
-    /// When the process has a log already, or no thread is to be had.
+    /// When the process has a log already.
     pub fn start(format: Format) -> Result<Self, Error> {
         let mut is_new = false;
         let sink = SINK.get_or_init(|| {
             is_new = true;
-            Sink { format, queue: Queue::new(WAITING) }
+            Sink { format, queue: Queue::new(WAITING), writer: Mutex::default() }
         });
         if !is_new || tracing::subscriber::set_global_default(event::Events(sink)).is_err() {
             return Err(Error::Started);
         }
-        let writer = thread::Builder::new().name("log".to_owned());
-        let writer = writer.spawn(|| sink.queue.write(io::stdout()))?;
-        Ok(Self { sink, writer: Some(writer) })
+        Ok(Self(sink))
+    }
+
+    /// Those that wait to be written.
+    pub const fn lines(&self) -> Lines {
+        Lines(self.0)
     }
 
     /// Counts the lines dropped so far.
-    pub fn dropped(&self) -> Dropped {
-        Dropped(self.sink)
+    pub const fn dropped(&self) -> Dropped {
+        Dropped(self.0)
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.sink.queue.close();
-        if let Some(writer) = self.writer.take() {
+        self.0.queue.close();
+        match self.0.writer().take() {
             // A writer that has panicked has nothing left to write.
-            let _ = writer.join();
+            Some(writer) => drop(writer.join()),
+            None => self.0.queue.write(io::stdout()),
         }
+    }
+}
+
+impl Sink {
+    fn writer(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The lines that wait to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Lines(&'static Sink);
+
+impl Lines {
+    /// Writes them, on the calling thread.
+    pub fn write(self) {
+        self.0.queue.write_waiting(&mut io::stdout());
+    }
+
+    /// Has a thread of its own write them, and all that follow.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn write_beside(self) -> io::Result<()> {
+        let sink = self.0;
+        let writer = thread::Builder::new().name("log".to_owned());
+        *sink.writer() = Some(writer.spawn(|| sink.queue.write(io::stdout()))?);
+        Ok(())
     }
 }
 

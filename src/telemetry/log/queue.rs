@@ -74,13 +74,26 @@ impl Queue {
             if batch.is_empty() {
                 return;
             }
-            if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
-                self.dropped.fetch_add(lines, Ordering::Relaxed);
-            }
+            self.write_batch(&mut out, &batch, lines);
             batch.clear();
             batch.shrink_to(KEPT);
             let is_open = |waiting: &mut Waiting| !waiting.is_closed;
             drop(self.writer.wait_timeout_while(self.lock(), GATHERING, is_open));
+        }
+    }
+
+    /// Writes the lines that wait, and waits for none.
+    pub(super) fn write_waiting(&self, out: &mut impl Write) {
+        let (text, lines) = {
+            let mut waiting = self.lock();
+            (std::mem::take(&mut waiting.text), std::mem::take(&mut waiting.lines))
+        };
+        self.write_batch(out, &text, lines);
+    }
+
+    fn write_batch(&self, out: &mut impl Write, batch: &[u8], lines: u64) {
+        if out.write_all(batch).and_then(|()| out.flush()).is_err() {
+            self.dropped.fetch_add(lines, Ordering::Relaxed);
         }
     }
 
@@ -153,6 +166,21 @@ mod tests {
         queue.push(b"late\n");
         assert_eq!(String::from_utf8_lossy(&written.lock().expect("no panic")), expected);
         assert_eq!(queue.dropped(), 1);
+    }
+
+    #[test]
+    fn what_waits_is_written_without_a_writer() {
+        let queue = Queue::new(100);
+        let mut written = Vec::new();
+        for _ in 0..2 {
+            queue.push(b"line\n");
+            queue.write_waiting(&mut written);
+        }
+        queue.write_waiting(&mut written);
+        queue.push(b"last\n");
+        queue.close();
+        queue.write(&mut written);
+        assert_eq!(written, b"line\nline\nlast\n");
     }
 
     #[test]
