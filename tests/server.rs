@@ -216,7 +216,7 @@ fn other_methods_types_and_paths_have_their_own_answers() {
     assert_eq!(post("/validate?timeout=3s", b"{}").0, 400);
 }
 
-/// A body that goes on: a frame whenever it is asked the first time, then nothing.
+/// A body that has one frame and no end.
 struct Endless(Arc<AtomicUsize>);
 
 impl hyper::body::Body for Endless {

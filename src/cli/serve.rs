@@ -25,7 +25,8 @@ use crate::server::{CertificateSource, Error, Options, Server, Stop};
 use crate::telemetry::log::{Format, Lines, Log};
 use managed::ManagedArgs;
 
-/// Most threads that answer requests; one answers tens of thousands a second.
+/// Most threads that answer requests; one answers tens of thousands a second, and
+/// each may hold a whole judgement.
 const THREADS: usize = 4;
 
 /// Most large bodies that are judged at once, however many cores there are: the
@@ -179,7 +180,6 @@ impl Args {
             Some(file) => policy::load(file)?,
             None => Policy::default(),
         };
-        // Each may hold a whole judgement, so their number bounds memory too.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let event_loop = event_loop().context("cannot start the event loop")?;
         let log = Log::start(format).context("cannot start the log")?;
@@ -230,8 +230,7 @@ async fn serve(options: Options, managed: ManagedArgs, lines: Lines) -> anyhow::
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
-    lines.write();
-    tokio::spawn(write_beside_soon(lines));
+    tokio::spawn(write_soon(lines));
     let managed = if is_managed { Some(managed.start(&server)?) } else { None };
     server.run(stop).await;
     if let Some(managed) = managed {
@@ -241,15 +240,14 @@ async fn serve(options: Options, managed: ManagedArgs, lines: Lines) -> anyhow::
 }
 
 /// Starts the thread that writes the log, when the first callers have been
-/// answered: they would wait for it.
-async fn write_beside_soon(lines: Lines) {
+/// answered: they would wait for it. Where there is no thread to be had there
+/// may be one later; until then lines wait, and nobody for them.
+async fn write_soon(lines: Lines) {
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        if lines.write_beside().is_ok() {
+        if lines.write().is_ok() {
             return;
         }
-        // There will be a thread when others end.
-        lines.write();
     }
 }
 

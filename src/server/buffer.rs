@@ -53,8 +53,8 @@ impl Deref for Buffer {
     }
 }
 
-/// Bytes that a thread keeps for its next large body. They were the system's
-/// before, and to ask it for them every time costs more than to fill them.
+/// Bytes that a thread keeps for its next large body. To ask the
+/// system for them every time takes time of each body.
 const KEPT: RangeInclusive<usize> = 128 * 1024..=512 * 1024;
 
 /// Memory that serves for a further body of the thread.

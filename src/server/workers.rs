@@ -1,6 +1,6 @@
 //! The threads that answer. Each has an event loop of its own, and a connection
-//! stays with the one it was given to: an answer takes microseconds, and to hand
-//! it from thread to thread costs about as much as to give it.
+//! stays with the one it was given to: an answer takes microseconds, and so would
+//! handing it from thread to thread.
 
 use std::future::Future;
 use std::io;

@@ -73,8 +73,8 @@ pub enum Error {
 }
 
 impl Log {
-    /// Starts the log of this process, on standard output. Until somebody writes
-    /// its [`Lines`], they wait.
+    /// Starts the log of this process, on standard output. Lines wait until
+    /// [`Lines::write`] or the end.
     ///
     /// # Errors
     ///
@@ -124,17 +124,12 @@ impl Sink {
 pub struct Lines(&'static Sink);
 
 impl Lines {
-    /// Writes them, on the calling thread.
-    pub fn write(self) {
-        self.0.queue.write_waiting(&mut io::stdout());
-    }
-
     /// Has a thread of its own write them, and all that follow.
     ///
     /// # Errors
     ///
     /// When the system gives no thread.
-    pub fn write_beside(self) -> io::Result<()> {
+    pub fn write(self) -> io::Result<()> {
         let sink = self.0;
         let writer = thread::Builder::new().name("log".to_owned());
         *sink.writer() = Some(writer.spawn(|| sink.queue.write(io::stdout()))?);

@@ -12,28 +12,15 @@ const BLOCK: usize = 64;
 
 /// Whether `text` is ASCII that needs nothing but quotes to be a JSON string.
 pub(super) fn is_plain(text: &str) -> bool {
-    if text.len() < BLOCK {
-        let (words, rest) = text.as_bytes().as_chunks();
-        let is_plain = |byte: &u8| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=0x7f);
-        return words.iter().all(|word| is_plain_word(*word)) && rest.iter().all(is_plain);
+    if text.len() < SHORT {
+        return text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=0x7f));
     }
     let (blocks, rest) = text.as_bytes().as_chunks();
     blocks.iter().all(|block| marks_of(block) == 0) && marks_of(&filled_up(rest, b' ')) == 0
 }
 
-/// As [`is_plain`], for eight bytes in one number.
-const fn is_plain_word(word: [u8; 8]) -> bool {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    /// The highest bit of each byte below `limit`, and perhaps of one behind such a byte.
-    const fn below(word: u64, limit: u64) -> u64 {
-        word.wrapping_sub(ONES * limit) & !word
-    }
-    let word = u64::from_le_bytes(word);
-    let is_quote = below(word ^ (ONES * b'"' as u64), 1);
-    let is_backslash = below(word ^ (ONES * b'\\' as u64), 1);
-    (below(word, b' ' as u64) | is_quote | is_backslash | word) & HIGH == 0
-}
+/// A text below this length is sooner looked at byte by byte.
+const SHORT: usize = 16;
 
 /// The beginning of a block, and `byte` behind it.
 fn filled_up(beginning: &[u8], byte: u8) -> [u8; BLOCK] {

@@ -74,26 +74,13 @@ impl Queue {
             if batch.is_empty() {
                 return;
             }
-            self.write_batch(&mut out, &batch, lines);
+            if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
+                self.dropped.fetch_add(lines, Ordering::Relaxed);
+            }
             batch.clear();
             batch.shrink_to(KEPT);
             let is_open = |waiting: &mut Waiting| !waiting.is_closed;
             drop(self.writer.wait_timeout_while(self.lock(), GATHERING, is_open));
-        }
-    }
-
-    /// Writes the lines that wait, and waits for none.
-    pub(super) fn write_waiting(&self, out: &mut impl Write) {
-        let (text, lines) = {
-            let mut waiting = self.lock();
-            (std::mem::take(&mut waiting.text), std::mem::take(&mut waiting.lines))
-        };
-        self.write_batch(out, &text, lines);
-    }
-
-    fn write_batch(&self, out: &mut impl Write, batch: &[u8], lines: u64) {
-        if out.write_all(batch).and_then(|()| out.flush()).is_err() {
-            self.dropped.fetch_add(lines, Ordering::Relaxed);
         }
     }
 
@@ -169,18 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_written_without_a_writer() {
+    fn what_waits_at_the_end_is_written_though_there_was_no_writer() {
         let queue = Queue::new(100);
-        let mut written = Vec::new();
-        for _ in 0..2 {
-            queue.push(b"line\n");
-            queue.write_waiting(&mut written);
-        }
-        queue.write_waiting(&mut written);
+        queue.push(b"first\n");
         queue.push(b"last\n");
         queue.close();
+        let mut written = Vec::new();
         queue.write(&mut written);
-        assert_eq!(written, b"line\nline\nlast\n");
+        assert_eq!((written.as_slice(), queue.dropped()), (b"first\nlast\n".as_slice(), 0));
     }
 
     #[test]
