@@ -12,6 +12,7 @@ use crate::policy::exemption::annotation_names;
 use crate::rules::{self, Rule};
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
+use crate::subject::filling::Filling;
 use crate::subject::{LONGEST_OPTIONS, Subject};
 
 /// The rule that is judged even where nobody can tell whether it is NFS.
@@ -91,8 +92,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
                 continue;
             }
             let action = policy.action(rule, finding.grade).min(most(policy, subject, &finding));
-            if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT || is_hidden(subject, &finding)
-            {
+            if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT {
                 finding.fix = None;
             }
             if action > Action::Off {
@@ -139,7 +139,7 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// background mount is.
 fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
     let is_background = finding.code == BACKGROUND_MOUNT;
-    if subject.nfs == Nfs::Depends && !is_background || is_hidden(subject, finding) {
+    if subject.nfs == Nfs::Depends && !is_background || cannot_be_filled(subject, finding) {
         return Action::Warn;
     }
     let is_provisioned = subject.provisioned_by.is_some() && !policy.judges_provisioned();
@@ -149,9 +149,10 @@ fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
     Action::Deny
 }
 
-/// Whether the finding misses an option where what holds cannot be seen.
-fn is_hidden(subject: &Subject<'_>, finding: &Finding) -> bool {
-    MISSING.contains(&finding.code) && subject.hides_its_options()
+/// Whether the finding misses an option that cannot be filled in without taking
+/// something away.
+fn cannot_be_filled(subject: &Subject<'_>, finding: &Finding) -> bool {
+    MISSING.contains(&finding.code) && matches!(subject.filling(), Filling::Nowhere(_))
 }
 
 fn exempt(policy: &Policy, subject: &Subject<'_>, finding: &Finding, today: Date) -> Option<Exempt> {

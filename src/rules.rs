@@ -9,6 +9,7 @@ use crate::nfs::catalog::Words;
 use crate::nfs::option;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
+use crate::subject::filling::{Filling, Obstacle};
 
 /// A set of defaults for all rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -260,25 +261,60 @@ impl<'c, 'm> Check<'c, 'm> {
         option: Option<Cow<'static, str>>,
         message: &'static str,
     ) {
-        let growable = self.subject.growable_carrier();
-        let in_force = self.subject.carriers.iter().position(|carrier| carrier.in_force);
-        let fix = growable.zip(option).map(|(carrier, option)| Fix {
-            applicability: Applicability::Apply,
+        let carriers = &self.subject.carriers;
+        let in_force = carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
+        let (carrier, applicability, message) = match self.subject.filling() {
+            Filling::At(carrier) => (Some(carrier), Applicability::Apply, message.into()),
+            Filling::Nowhere(obstacle) => {
+                let message = format!("{message}; {}", self.remedy_of(obstacle)).into();
+                (obstacle.carrier(), Applicability::Unsafe, message)
+            }
+        };
+        let fix = carrier.zip(option).map(|(carrier, option)| Fix {
+            applicability,
             edits: vec![Edit::Append { carrier, option }],
         });
         self.findings.push(Finding {
             code: self.rule.code,
             grade: Grade::Proper,
-            carrier: growable.or(in_force).unwrap_or_default(),
+            carrier: carrier.unwrap_or(in_force),
             site: None,
             keyword: keyword.into(),
-            message: message.into(),
+            message,
             fix,
         });
     }
 
+    /// Where options that are missing can be written, as the end of a message.
+    fn remedy_of(&self, obstacle: Obstacle) -> String {
+        let name = |carrier: usize| {
+            self.subject.carriers.get(carrier).map(|carrier| carrier.place.short()).unwrap_or_default()
+        };
+        match obstacle {
+            Obstacle::ListRefused => {
+                "the kubelet refuses mountOptions on a FlexVolume, so write it into the driver's options".to_owned()
+            }
+            Obstacle::ListNotUsed(Some(carrier)) => format!("write it into {}", name(carrier)),
+            Obstacle::ListNotUsed(None) => "the driver does not pass mountOptions to the mount".to_owned(),
+            Obstacle::Replaces(carrier) => {
+                format!("write it into {0}: mountOptions would replace {0}", name(carrier))
+            }
+            Obstacle::MayReplace(carrier) => {
+                format!("write it into {0}: mountOptions may replace {0}", name(carrier))
+            }
+            Obstacle::Hidden => {
+                "mountOptions would replace options that are not visible here, so write it where those are set"
+                    .to_owned()
+            }
+            Obstacle::OneElement => {
+                "write all options into one element, separated by commas: some clusters cannot mount two".to_owned()
+            }
+            Obstacle::NoneWord => "write the options in place of the word that means none".to_owned(),
+        }
+    }
+
     /// Reports something about a whole carrier.
-    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: &'static str) {
+    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: impl Into<Cow<'static, str>>) {
         self.findings.push(Finding {
             code: self.rule.code,
             grade,

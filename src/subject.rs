@@ -4,15 +4,19 @@
 pub mod carrier;
 pub mod driver;
 pub mod effective;
+pub(crate) mod facts;
+pub mod filling;
 pub mod manifest;
 
 use std::borrow::Cow;
 
 use crate::site::Kind;
 use carrier::Carrier;
-use driver::{Case, Driver, Evidence, MountOptionsUse, Nfs, Role};
+use driver::evidence::Evidence;
+use driver::{Case, Driver, Nfs};
 use effective::Options;
-use manifest::{Manifest, StringMap};
+use facts::Facts;
+use manifest::Manifest;
 
 /// What the policy says of a driver, over what the table says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +80,6 @@ pub struct Subject<'m> {
     facts: Facts<'m>,
 }
 
-/// The class parameters and volume attributes that name the file system's type,
-/// the one that counts first.
-pub(crate) const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType"];
-
 /// Who may write to the subject's volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
@@ -88,45 +88,6 @@ pub struct Access {
     /// Whether Pods on several nodes may write at once; so for every class,
     /// since a claim chooses the mode later.
     pub shared: bool,
-}
-
-/// The parts of a manifest from which clues and additions are read.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Facts<'m> {
-    map: Option<&'m StringMap<'m>>,
-    fs_type: Option<&'m str>,
-    access_modes: Option<&'m [manifest::Text<'m>]>,
-    is_block: bool,
-    pub(crate) read_only: bool,
-}
-
-impl<'m> Facts<'m> {
-    fn value(&self, key: &str) -> Option<&'m str> {
-        self.map?.get(key)
-    }
-
-    /// Whether the evidence is there.
-    pub(crate) fn show(&self, evidence: &Evidence) -> bool {
-        let is_one_of = |value: &str, values: &[&str]| {
-            let value = value.to_lowercase();
-            values.iter().any(|pattern| driver::glob(&pattern.to_lowercase(), &value))
-        };
-        match evidence {
-            Evidence::Value(key, values) => self.value(key).is_some_and(|value| is_one_of(value, values)),
-            Evidence::Key(key) => self.value(key).is_some(),
-            Evidence::FsType(values) => self
-                .fs_type
-                .or_else(|| FS_TYPE_KEYS.iter().find_map(|key| self.value(key)))
-                .is_some_and(|value| is_one_of(value, values)),
-            Evidence::AccessMode(mode) => {
-                self.access_modes.is_some_and(|modes| modes.iter().any(|found| &**found == *mode))
-            }
-            Evidence::NoAccessMode(mode) => self
-                .access_modes
-                .is_some_and(|modes| !modes.is_empty() && modes.iter().all(|found| &**found != *mode)),
-            Evidence::BlockMode => self.is_block,
-        }
-    }
 }
 
 impl<'m> Subject<'m> {
@@ -150,9 +111,10 @@ impl<'m> Subject<'m> {
             (row, Some(false)) => (row.unwrap_or(&driver::UNKNOWN), Nfs::No),
             (Some(row), Some(true)) if row.nfs != Nfs::No => (row, Nfs::Yes),
             (_, Some(true)) => (&driver::DECLARED, Nfs::Yes),
-            (Some(row), None) => (row, verdict(row, &facts)),
+            (Some(row), None) => (row, facts.verdict(row)),
             (None, None) => (&driver::UNKNOWN, Nfs::Depends),
         };
+        let driver = facts.row(driver);
         let carriers = carrier::carriers(kind, manifest, driver, &facts);
         let mut subject = Self {
             kind,
@@ -202,7 +164,7 @@ impl<'m> Subject<'m> {
                 ..*carrier
             })
             .collect();
-        carrier::put_in_force(&mut carriers);
+        carrier::put_in_force(was.driver, &mut carriers);
         let mut subject = Subject { carriers, options: Options::default(), ..*was };
         subject.lay_out_options();
         subject
@@ -222,30 +184,12 @@ impl<'m> Subject<'m> {
         })
     }
 
-    /// The carrier that an option is added to: the one in force that an update
-    /// may change. `None` where the options in force cannot be changed, where
-    /// the NFS mount takes none of those that can, or where a list would put
-    /// options out of force that stand elsewhere.
-    pub fn growable_carrier(&self) -> Option<usize> {
-        let gives_way = |carrier: &Carrier<'_>| {
-            carrier.in_force && carrier.role == Some(Role::WhenListEmpty) && !carrier.is_empty()
-        };
-        if self.carriers.iter().any(gives_way) {
-            return None;
-        }
-        self.carriers.iter().position(|carrier| carrier.in_force && carrier.place.is_patchable())
+    /// Whether the object shows something that the driver goes by.
+    pub(crate) fn shows(&self, evidence: &Evidence) -> bool {
+        self.facts.show(evidence)
     }
 
-    /// Whether the options that will hold are hidden, so that nothing may be
-    /// said of what is missing: the object has none, and what then holds is
-    /// the backend's, or the driver's with no place to add to.
-    pub fn hides_its_options(&self) -> bool {
-        !self.options.any_given()
-            && (self.driver.empty == driver::Empty::Hidden
-                || self.driver.mount_options == MountOptionsUse::NotUsed)
-    }
-
-    /// The string that `mount -o` gets.
+    /// The string that mount.nfs gets.
     pub fn effective(&self) -> String {
         self.options.joined()
     }
@@ -281,7 +225,7 @@ fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
 /// Who mounts the object, and what it shows of itself.
 fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) {
     if kind == Kind::StorageClass {
-        let facts = Facts { map: manifest.parameters.as_ref(), ..Facts::default() };
+        let facts = Facts { map: manifest.parameters.as_ref(), is_class: true, ..Facts::default() };
         return (manifest.provisioner.as_deref().unwrap_or_default(), facts);
     }
     let Some(spec) = &manifest.spec else {
@@ -293,28 +237,27 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
         ..Facts::default()
     };
     if let Some(nfs) = &spec.nfs {
-        facts.read_only = nfs.read_only.unwrap_or_default();
+        facts.in_tree_read_only = nfs.read_only.unwrap_or_default();
         return ("kubernetes.io/nfs", facts);
     }
     if let Some(csi) = &spec.csi {
         facts.map = csi.volume_attributes.as_ref();
         facts.fs_type = csi.fs_type.as_deref();
-        facts.read_only = csi.read_only.unwrap_or_default();
+        facts.volume_handle = csi.volume_handle.as_deref();
         return (csi.driver.as_deref().unwrap_or_default(), facts);
     }
     if let Some(flex) = &spec.flex_volume {
         facts.map = flex.options.as_ref();
         facts.fs_type = flex.fs_type.as_deref();
-        facts.read_only = flex.read_only.unwrap_or_default();
+        facts.is_flex_volume = true;
         return (flex.driver.as_deref().unwrap_or_default(), facts);
     }
     (spec.in_tree_plugin().unwrap_or_default(), facts)
 }
 
-fn verdict(driver: &Driver, facts: &Facts<'_>) -> Nfs {
-    driver.clues.iter().find(|clue| facts.show(&clue.evidence)).map_or(driver.nfs, |clue| clue.verdict)
-}
-
+/// Who may write. Access modes do not count: nothing enforces them on a mount
+/// (kubernetes/kubernetes#90885), and drivers get the claim's `readOnly`, not
+/// that of a CSI source. Where a driver adds `ro`, the options say so.
 fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
     if kind == Kind::StorageClass {
         return Access { writable: true, shared: true };
@@ -323,11 +266,9 @@ fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
     let has = |mode: &str| modes.iter().any(|found| &**found == mode);
     let read_only_source = spec.is_some_and(|spec| {
         spec.nfs.as_ref().and_then(|nfs| nfs.read_only) == Some(true)
-            || spec.csi.as_ref().and_then(|csi| csi.read_only) == Some(true)
             || spec.flex_volume.as_ref().and_then(|flex| flex.read_only) == Some(true)
     });
-    let only_reads = !modes.is_empty() && modes.iter().all(|mode| &**mode == "ReadOnlyMany");
-    Access { writable: !read_only_source && !only_reads, shared: has("ReadWriteMany") && !read_only_source }
+    Access { writable: !read_only_source, shared: has("ReadWriteMany") && !read_only_source }
 }
 
 fn server<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {

@@ -3,7 +3,7 @@
 
 use super::cel::{any, hanging, not};
 use super::drivers::{
-    CLASS, FOLDS_CASE, KEEPS_CASE, Names, Table, VOLUME, attributes_of, driver_of, facts_of,
+    FOLDS_CASE, KEEPS_CASE, Names, Table, attributes_of, driver_of, facts_of, is_option_key,
 };
 use super::exemptions;
 use super::match_conditions::{Concern, MatchCondition, match_conditions};
@@ -118,9 +118,8 @@ impl<'p> Expressions<'p> {
                 name: "values",
                 comment: "The same of attributes that hold options.",
                 expression: format!(
-                    "variables.attributes.filter(k,\n  \
-                     ({OBJECT}.?spec.hasValue() ? '{VOLUME} ' : '{CLASS} ') + k.lowerAscii() in variables.reading)\n  \
-                     .map(k, variables.attributes[k])\n  .filter(t, {})",
+                    "variables.attributes.filter(k,\n  {})\n  .map(k, variables.attributes[k])\n  .filter(t, {})",
+                    hanging(&is_option_key("k"), 2),
                     may_hold_bg("t")
                 ),
             },
@@ -176,7 +175,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "reading",
-                comment: "What it does to letters and blanks, and where it finds options.",
+                comment: "What it does to letters and blanks.",
                 expression: self.table.reading("variables.driver"),
             },
             Variable {

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use super::cel::{any, first_is, hanging, is_one_of, list, not, string};
-use crate::subject::driver::{self, Case, Driver, Evidence, Nfs, On, Role};
+use crate::subject::DriverSetting;
+use crate::subject::driver::evidence::Evidence;
+use crate::subject::driver::{self, Case, Driver, Nfs};
+use crate::subject::facts::FS_TYPE_KEYS;
 use crate::subject::manifest::IN_TREE_PLUGINS;
-use crate::subject::{DriverSetting, FS_TYPE_KEYS};
 
 /// What an expression calls the things it speaks of.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +54,13 @@ pub(super) const KEEPS_CASE: &str = "keeps case";
 /// One that is known to make them small.
 pub(super) const FOLDS_CASE: &str = "folds case";
 
-/// A key that holds options in a class, and one that does in a volume.
-pub(super) const CLASS: &str = "class";
-pub(super) const VOLUME: &str = "volume";
+/// Whether drivers take options under the key `k`, by its last segment.
+pub(super) fn is_option_key(key: &str) -> String {
+    format!(
+        "{key}.lowerAscii().replace('_', '').replace('-', '')\n  .matches(r'^(.*[./])?({})$')",
+        driver::generic_keys().join("|")
+    )
+}
 
 /// What the guard does about the objects of a driver.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +137,12 @@ impl<'p> Table<'p> {
     /// As [`Self::clues_may_be_nfs`], for what an update of the same object can
     /// change about it. `None` where it can change nothing.
     pub(super) fn may_still_be_nfs(&self, names: Names) -> Option<String> {
-        let changes = |evidence| matches!(evidence, Evidence::AccessMode(_) | Evidence::NoAccessMode(_));
+        let changes = |evidence| {
+            matches!(
+                evidence,
+                Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::FirstAccessMode(_)
+            )
+        };
         let terms = self.divided(names, |row| row.clues.iter().any(|clue| changes(clue.evidence)));
         (!terms.is_empty()).then(|| terms.join(" &&\n"))
     }
@@ -179,8 +190,7 @@ impl<'p> Table<'p> {
     }
 
     /// How the driver reads options, as a list: [`KEEPS_CASE`] or
-    /// [`FOLDS_CASE`], where one is known, and the keys that hold options, in
-    /// small letters behind the kind they count on (`class mount-options`).
+    /// [`FOLDS_CASE`], where one is known.
     pub(super) fn reading(&self, driver: &str) -> String {
         let of_unknown = reading(&driver::UNKNOWN);
         let of = |fate: Fate| fate.row().map_or_else(|| of_unknown.clone(), reading);
@@ -238,7 +248,7 @@ fn fate(row: &'static Driver, said: Option<bool>) -> Fate {
         (Some(false), _) => Fate::Never,
         (Some(true), Nfs::No) => Fate::Always(&driver::DECLARED),
         (Some(true), _) => Fate::Always(row),
-        (None, Nfs::No) if row.clues.iter().all(|clue| clue.verdict == Nfs::No) => Fate::Never,
+        (None, Nfs::No) => Fate::Never,
         (None, _) => Fate::ByClues(row),
     }
 }
@@ -254,15 +264,6 @@ fn reading(row: &Driver) -> Vec<String> {
         Case::Kept => reading.push(KEEPS_CASE.to_owned()),
         Case::Folded => reading.push(FOLDS_CASE.to_owned()),
         Case::Unknown => {}
-    }
-    for carrier in row.carriers.iter().filter(|carrier| carrier.role != Role::Version) {
-        let kinds: &[&str] = match carrier.on {
-            On::Both => &[CLASS, VOLUME],
-            On::Class => &[CLASS],
-            On::Volume => &[VOLUME],
-        };
-        let key = carrier.key.to_ascii_lowercase();
-        reading.extend(kinds.iter().map(|kind| format!("{kind} {key}")));
     }
     reading
 }
@@ -303,10 +304,25 @@ fn shows(evidence: &Evidence, names: Names) -> String {
         Evidence::Key(key) => has_fact(facts, &[*key], &["*"]),
         Evidence::FsType(values) => has_fact(facts, &FS_TYPE_KEYS, values),
         Evidence::AccessMode(mode) => format!("{} in {object}.?spec.?accessModes.orValue([])", string(mode)),
-        Evidence::NoAccessMode(mode) => format!(
-            "{object}.?spec.?accessModes.orValue([]).size() > 0 && !({} in {object}.spec.accessModes)",
-            string(mode)
+        Evidence::NoAccessMode(modes) => {
+            let none: Vec<String> =
+                modes.iter().map(|mode| format!("!({} in {object}.spec.accessModes)", string(mode))).collect();
+            format!("{object}.?spec.?accessModes.orValue([]).size() > 0 && {}", none.join(" && "))
+        }
+        Evidence::FirstAccessMode(mode) => {
+            format!("{object}.?spec.?accessModes[?0] == optional.of({})", string(mode))
+        }
+        Evidence::NoKey(key) => not(&has_fact(facts, &[*key], &["*"])),
+        Evidence::FsTypeOfClass(values) => {
+            format!("{object}.?provisioner.hasValue() && {}", has_fact(facts, &FS_TYPE_KEYS, values))
+        }
+        Evidence::VolumeHandle(pattern) => format!(
+            "[{object}.?spec.?csi.?volumeHandle.orValue('')].exists(h, {})",
+            is_one_of("h", &[pattern]).unwrap_or_default()
         ),
+        Evidence::InTreeReadOnly => {
+            format!("{object}.?spec.?nfs.?readOnly == optional.of(true)")
+        }
         Evidence::BlockMode => format!("{object}.?spec.?volumeMode == optional.of('Block')"),
     }
 }
@@ -316,7 +332,7 @@ fn shows_surely(evidence: &Evidence, names: Names) -> String {
     let shown = shows(evidence, names);
     let keys: &[&str] = match evidence {
         Evidence::Value(key, values) if !values.contains(&"*") => &[*key],
-        Evidence::FsType(_) => &FS_TYPE_KEYS,
+        Evidence::FsType(_) | Evidence::FsTypeOfClass(_) => &FS_TYPE_KEYS,
         _ => return shown,
     };
     let is_key = is_one_of("f", &patterns(keys, &["*"]).iter().map(String::as_str).collect::<Vec<_>>());

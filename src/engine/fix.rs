@@ -202,8 +202,7 @@ impl<'f> Plan<'f> {
         }
         // A list of one's own takes the place of the driver's: what the driver
         // would have done has to stay.
-        let defaults = defaults.iter().copied().filter(|_| carrier.is_empty());
-        let additions = defaults.chain(additions);
+        let additions = defaults.iter().copied().chain(additions);
         if carrier.form == Form::List {
             elements.extend(additions.map(Cow::Borrowed));
         } else {

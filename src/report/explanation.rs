@@ -14,6 +14,7 @@ use crate::nfs::mount::goes_to_background;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
+use crate::subject::driver::Role;
 use crate::subject::effective::Token;
 
 /// What one object's options do.
@@ -34,6 +35,13 @@ pub struct Explanation {
     pub driver_title: &'static str,
     /// Whether it is NFS.
     pub nfs: IsNfs,
+    /// How the driver's row is known.
+    pub driver_known: String,
+    /// Where the driver's row comes from; empty for a driver without a row.
+    pub driver_source: &'static str,
+    /// What the driver's vendor or source says that matters here; empty where it
+    /// says nothing.
+    pub advice: &'static str,
     /// The places that hold options.
     pub carriers: Vec<CarrierUse>,
     /// The string that `mount -o` gets.
@@ -57,6 +65,9 @@ pub struct CarrierUse {
     pub pointer: String,
     /// Whether its options reach the mount.
     pub in_force: bool,
+    /// The same in words; a driver whose source was not read may take options
+    /// from places that only look like it.
+    pub effect: &'static str,
     /// What it holds.
     pub elements: Vec<String>,
 }
@@ -116,6 +127,9 @@ impl Explanation {
             driver: subject.driver_name.to_owned(),
             driver_title: subject.driver.title,
             nfs: is_nfs,
+            driver_known: subject.driver.known.describe(),
+            driver_source: subject.driver.source,
+            advice: subject.driver.advice,
             carriers: carriers(subject),
             effective: subject.effective(),
             options: options(subject),
@@ -132,6 +146,14 @@ fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
             carrier: carrier.place.to_string(),
             pointer: carrier.place.pointer(None),
             in_force: carrier.in_force,
+            effect: match (carrier.in_force, carrier.role) {
+                (true, _) => "in force",
+                (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => {
+                    "whether the driver reads it is not known"
+                }
+                (false, Some(Role::NotTaken)) => "not read by the driver",
+                (false, _) => "not in force",
+            },
             elements: carrier.elements.iter().map(|element| (*element).to_owned()).collect(),
         })
         .collect()
@@ -219,10 +241,14 @@ impl fmt::Display for Explanation {
         };
         writeln!(f, "  driver     {} ({}), {nfs}", self.driver, self.driver_title)?;
         for carrier in &self.carriers {
-            let force = if carrier.in_force { "in force" } else { "not in force" };
-            writeln!(f, "  holds      {} ({force}): {}", carrier.carrier, carrier.elements.join(" | "))?;
+            writeln!(f, "  holds      {} ({}): {}", carrier.carrier, carrier.effect, carrier.elements.join(" | "))?;
         }
         let Some(dead) = &self.dead_server else { return Ok(()) };
+        let from = if self.driver_source.is_empty() { String::new() } else { format!(": {}", self.driver_source) };
+        writeln!(f, "  known      {}{from}", self.driver_known)?;
+        if !self.advice.is_empty() {
+            writeln!(f, "  advice     {}", self.advice)?;
+        }
         writeln!(
             f,
             "  mount -o   {}",

@@ -49,7 +49,7 @@ fn check(check: &mut Check<'_, '_>) {
     for (index, carrier) in subject.carriers.iter().enumerate() {
         let message = if carrier.place == Place::Annotation {
             "the annotation volume.beta.kubernetes.io/mount-options takes the place of spec.mountOptions"
-        } else if carrier.role == Some(Role::WhenListEmpty) && carrier.in_force {
+        } else if carrier.role == Some(Role::AnnotationWhenListEmpty) && carrier.in_force {
             "the provisioner writes this parameter to the annotation that takes the place of spec.mountOptions"
         } else {
             continue;

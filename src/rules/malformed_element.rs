@@ -81,6 +81,10 @@ fn check_elements(check: &mut Check<'_, '_>) {
             let message =
                 format!("{shown:?} leaves a quote open, and what it then hides differs from layer to layer");
             (Grade::Proper, message)
+        } else if is_list && full > 1 && subject.driver.one_element {
+            continue;
+        } else if is_list && element.is_empty() && subject.driver.refuses_empty_elements() {
+            (Grade::CannotMount, "an element is empty, and the driver refuses that".to_owned())
         } else if is_list && full > 1 {
             (Grade::Lesser, format!("{shown:?} holds {full} options; write one an element"))
         } else if full == 0 && is_list || full != pieces.len() && !element.is_empty() {

@@ -6,7 +6,9 @@ use super::{Actions, Check, Example, Rule, offer, remove, replace};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
 use crate::nfs::catalog::Word;
 use crate::nfs::mount::{self, Refusal, Transport, names_version};
-use crate::nfs::version::Versions;
+use crate::nfs::version::{self, Versions};
+use crate::subject::carrier::Form;
+use crate::subject::driver::What;
 use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
@@ -59,6 +61,48 @@ fn check(check: &mut Check<'_, '_>) {
     }
     check_two_versions(check);
     check_versions_of_options(check);
+    check_version_carrier(check);
+    check_driver(check);
+}
+
+/// A version that an attribute names and the driver appends as it is.
+fn check_version_carrier(check: &mut Check<'_, '_>) {
+    let carriers = &check.subject.carriers;
+    let Some(carrier) = carriers.iter().position(|carrier| carrier.form == Form::Version) else {
+        return;
+    };
+    let appended = check.subject.options.effective().find_map(|token| {
+        let refusal = token.verdict.refusal?;
+        let is_version = token.site.is_none() && token.entry().is_some_and(names_version);
+        is_version.then(|| format!("{:?}, which the driver appends, is refused: {refusal}", token.option.text()))
+    });
+    if let Some(message) = appended {
+        check.report_carrier(carrier, Grade::CannotMount, message);
+    }
+}
+
+/// What the driver refuses by itself, before it mounts.
+fn check_driver(check: &mut Check<'_, '_>) {
+    for refused in check.subject.driver.refuses {
+        if refused.when.is_some_and(|when| !check.subject.shows(&when)) {
+            continue;
+        }
+        for token in check.subject.options.tokens().iter().filter(|token| token.in_force) {
+            let keyword = token.option.keyword();
+            let is_refused = match refused.what {
+                What::Keyword(keywords) => keywords.contains(&keyword),
+                What::ValueOtherThan(keywords, values) => {
+                    keywords.contains(&keyword)
+                        && token.option.value().is_some_and(|value| !values.contains(&value))
+                }
+                What::EmptyElement => false,
+            };
+            if is_refused && token.site.is_some() {
+                let message = format!("{} is refused by the driver, {}", check.quote(token), refused.why);
+                check.report(token, Grade::CannotMount, message, None);
+            }
+        }
+    }
 }
 
 fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
@@ -136,6 +180,10 @@ fn check_two_versions(check: &mut Check<'_, '_>) {
             check.quote(token),
             first.option.text()
         );
+        if let Some(edit) = written_for_the_driver(check, token) {
+            check.report(token, Grade::CannotMount, message, Some(offer(vec![edit])));
+            continue;
+        }
         let same = mount::version_request(&token.option) == mount::version_request(&first.option);
         let text = token.option.text();
         let edits = match passed_on.get(text) {
@@ -145,6 +193,20 @@ fn check_two_versions(check: &mut Check<'_, '_>) {
         let fix = ((same || by_driver.is_some()) && !edits.is_empty()).then(|| offer(edits));
         check.report(token, Grade::CannotMount, message, fix);
     }
+}
+
+/// The version as `vers=`, for a driver that looks for that spelling and then
+/// appends none of its own.
+fn written_for_the_driver(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Edit> {
+    if !check.subject.driver.looks_for_vers() || token.option.keyword() == "vers" {
+        return None;
+    }
+    let version = match token.option.value() {
+        Some(version) => version,
+        None => token.option.keyword().strip_prefix('v')?,
+    };
+    version::parse(version)?;
+    replace(token, format!("vers={version}"))
 }
 
 /// An option that the asked-for versions do not have, or two options that no

@@ -18,7 +18,7 @@ ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Wher
 the option is ignored instead, and what its author wanted from it is silently lost.",
     remedy: "Correct the spelling, or drop it.",
     actions: Actions::all(Action::Deny),
-    lesser: Some((Actions::all(Action::Warn), "a sloppy before it makes the kernel overlook it")),
+    lesser: Some((Actions::all(Action::Warn), "a sloppy before it makes the kernel overlook it, or the source of the driver was not read, which may take the word for itself")),
     fix: Some(Applicability::Offer),
     settings: &[],
     example: Example {
@@ -54,7 +54,9 @@ fn check(check: &mut Check<'_, '_>) {
             let _ = write!(message, "; did you mean {suggestion:?}?");
         }
         let fix = suggestion.and_then(|text| replace(token, text)).map(|edit| offer(vec![edit]));
-        let grade = if token.is_behind_sloppy { Grade::Lesser } else { Grade::CannotMount };
+        // A driver or its helper may take words that mount.nfs does not know.
+        let is_certain = !token.is_behind_sloppy && check.subject.driver.known.is_read();
+        let grade = if is_certain { Grade::CannotMount } else { Grade::Lesser };
         check.report(token, grade, message, fix);
     }
 }

@@ -1,7 +1,8 @@
 //! The places in an object that hold options.
 
-use super::Facts;
-use super::driver::{CarrierKey, Driver, MountOptionsUse, On, Role};
+use super::driver::assembly::Emptiness;
+use super::driver::{self, Driver, ListUse, On, Role};
+use super::facts::Facts;
 use super::manifest::Manifest;
 use crate::nfs::option::{self, Piece};
 use crate::site::{Kind, Place};
@@ -74,7 +75,7 @@ pub(crate) fn carriers<'m>(
     kind: Kind,
     manifest: &'m Manifest<'_>,
     driver: &'static Driver,
-    _facts: &Facts<'m>,
+    facts: &Facts<'m>,
 ) -> Vec<Carrier<'m>> {
     let spec = manifest.spec.as_ref();
     let list = match kind {
@@ -86,10 +87,11 @@ pub(crate) fn carriers<'m>(
         form: Form::List,
         elements: list.unwrap_or_default().iter().map(|element| &**element).collect(),
         present: list.is_some(),
-        in_force: driver.mount_options == MountOptionsUse::Used,
+        in_force: driver.list == ListUse::Used && !facts.is_flex_volume,
         role: None,
     }];
     if let Some(annotation) = annotation(kind, manifest) {
+        let in_force = !facts.is_flex_volume;
         for carrier in &mut carriers {
             carrier.in_force = false;
         }
@@ -98,7 +100,7 @@ pub(crate) fn carriers<'m>(
             form: Form::SplitEverywhere,
             elements: vec![annotation],
             present: true,
-            in_force: true,
+            in_force,
             role: None,
         });
     }
@@ -115,47 +117,71 @@ pub(crate) fn carriers<'m>(
         },
     };
     for (key, value) in map.into_iter().flat_map(super::manifest::StringMap::iter) {
-        let Some(found) = carrier_key(driver, kind, key) else {
+        let Some(role) = role(driver, kind, key, facts) else {
             continue;
         };
         carriers.push(Carrier {
             place: place(key.to_owned()),
-            form: match found.role {
+            form: match role {
                 Role::Version => Form::Version,
+                Role::AnnotationWhenListEmpty => Form::SplitEverywhere,
                 _ => Form::Joined,
             },
             elements: vec![value],
             present: true,
-            in_force: found.role != Role::NotTaken,
-            role: Some(found.role),
+            in_force: role != Role::NotTaken,
+            role: Some(role),
         });
     }
-    put_in_force(&mut carriers);
+    put_in_force(driver, &mut carriers);
     carriers
 }
 
-/// What counts only beside an empty list does so or not, by what the list
-/// holds now.
-pub(crate) fn put_in_force(carriers: &mut [Carrier<'_>]) {
+/// Puts what counts only beside an empty list in force, or not, by what the
+/// list holds now.
+pub(crate) fn put_in_force(driver: &Driver, carriers: &mut [Carrier<'_>]) {
     let Some((list, others)) = carriers.split_first_mut() else { return };
-    for carrier in others.iter_mut().filter(|carrier| carrier.role == Some(Role::WhenListEmpty)) {
-        carrier.in_force = list.is_empty();
+    let is_empty = !list.in_force || is_empty(driver, list);
+    for carrier in others {
+        if matches!(carrier.role, Some(Role::WhenListEmpty | Role::AnnotationWhenListEmpty)) {
+            carrier.in_force = is_empty;
+        }
     }
 }
 
-fn carrier_key(driver: &Driver, kind: Kind, key: &str) -> Option<&'static CarrierKey> {
-    driver.carriers.iter().find(|carrier| {
-        let on = match carrier.on {
-            On::Both => true,
-            On::Class => kind == Kind::StorageClass,
-            On::Volume => kind == Kind::PersistentVolume,
-        };
-        on && carrier.key.eq_ignore_ascii_case(key)
-    })
+/// Whether the driver takes the list for empty.
+pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
+    match driver.emptiness {
+        Emptiness::NoElement => list.elements.is_empty(),
+        Emptiness::NoText => list.elements.iter().flat_map(|element| option::split(element)).all(|piece| {
+            let keyword = piece.text.split('=').next().unwrap_or_default();
+            piece.text.is_empty() || driver.takes_out.contains(&keyword)
+        }),
+    }
 }
 
-/// The annotation in force: kubelet reads it on in-tree volumes only, and then
-/// in the list's stead, even when it is empty.
+/// How a parameter or attribute takes part; `None` for one that holds no
+/// options. A key that only looks like one of the driver's, or that holds
+/// options with other drivers, is judged for `bg`, no more.
+fn role(driver: &Driver, kind: Kind, key: &str, facts: &Facts<'_>) -> Option<Role> {
+    let is_on = |on: On| match on {
+        On::Both => true,
+        On::Class => kind == Kind::StorageClass,
+        On::Volume => kind == Kind::PersistentVolume,
+    };
+    let found = driver.carriers.iter().find(|carrier| {
+        let is_key =
+            if carrier.exact { carrier.key == key } else { carrier.key.eq_ignore_ascii_case(key) };
+        is_key && is_on(carrier.on) && carrier.when.is_none_or(|when| facts.show(&when))
+    });
+    match found {
+        Some(carrier) => Some(carrier.role),
+        None => driver::is_option_key(key).then_some(Role::NotTaken),
+    }
+}
+
+/// The annotation, which kubelet reads on in-tree volumes only, and then instead
+/// of the list, even when it is empty.
 fn annotation<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
     let spec = manifest.spec.as_ref();
     if kind != Kind::PersistentVolume || spec.is_none_or(|spec| spec.csi.is_some()) {

@@ -2,21 +2,33 @@
 //! the options on their way to mount(8). Data, not code: a new driver is one
 //! row in `driver/` and one fixture.
 
+mod alibaba;
+pub mod assembly;
+mod aws;
+mod azure;
 mod block;
 mod cloud;
+mod dell;
+pub mod evidence;
+mod huawei;
 mod nas;
+mod netapp;
+mod tencent;
 mod upstream;
 
 use std::sync::LazyLock;
+
+use assembly::{Cut, Emptiness, Empty, Step, Unless};
+use evidence::{Clue, Evidence};
 
 /// Whether a driver's volumes are NFS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Nfs {
     /// They are.
     Yes,
-    /// They are not: their options are none of our business.
+    /// They are not: their options are not evaluated.
     No,
-    /// Nobody can tell from the object.
+    /// The object does not tell.
     Depends,
 }
 
@@ -28,29 +40,50 @@ pub struct Driver {
     pub names: &'static [&'static str],
     /// Who makes it, for people.
     pub title: &'static str,
-    /// Whether it is NFS, when no clue speaks.
+    /// Whether it is NFS, when no clue applies.
     pub nfs: Nfs,
-    /// Clues in the object, asked in order; the first that speaks decides.
+    /// Clues in the object, in order; the first that applies decides.
     pub clues: &'static [Clue],
+    /// Rows that replace this one for objects with other evidence, in order.
+    pub variants: &'static [Variant],
     /// Places beyond `mountOptions` that hold options.
     pub carriers: &'static [CarrierKey],
     /// Whether `mountOptions` reach the NFS mount at all.
-    pub mount_options: MountOptionsUse,
-    /// How the elements become one string.
-    pub join: Join,
-    /// What happens to letters on the way.
+    pub list: ListUse,
+    /// How the string for mount(8) is put together.
+    pub steps: &'static [Step],
+    /// What the driver handles as one: an element, or each option in it.
+    pub cut: Cut,
+    /// What happens to letters and whitespace.
     pub case: Case,
-    /// What an empty list means.
+    /// What a list without options means.
     pub empty: Empty,
-    /// What it adds by itself.
-    pub adds: &'static [Addition],
-    /// Words its own mount helper takes out before NFS sees them.
+    /// When the driver takes a list for empty.
+    pub emptiness: Emptiness,
+    /// Keywords that the driver takes out of the list for itself, so that a list
+    /// of nothing else counts as empty.
+    pub takes_out: &'static [&'static str],
+    /// A word that alone means: no option and no default either.
+    pub none_word: Option<&'static str>,
+    /// Words that the driver or its mount helper takes out before mount.nfs
+    /// sees them.
     pub own_words: &'static [&'static str],
+    /// Whether it does so whatever the case of the letters.
+    pub own_words_in_any_case: bool,
+    /// What the driver itself refuses, so that no mount succeeds.
+    pub refuses: &'static [Refused],
+    /// Whether a list of more than one element cannot be mounted in some setups.
+    pub one_element: bool,
+    /// Seconds after which the driver or its caller gives up on a mount.
+    pub deadline: Option<u32>,
     /// Whether its vendor tells users to keep locks on the node.
     pub advises_local_locks: bool,
-    /// What its vendor or its source says that a person should know.
+    /// What its vendor or its source says that an administrator should know:
+    /// one sentence without a final period.
     pub advice: &'static str,
-    /// Where this row comes from.
+    /// How the row is known.
+    pub known: Known,
+    /// Where this row comes from: files and functions, or a vendor's page.
     pub source: &'static str,
 }
 
@@ -60,54 +93,99 @@ pub(crate) const PLAIN: Driver = Driver {
     title: "",
     nfs: Nfs::Yes,
     clues: &[],
+    variants: &[],
     carriers: &[],
-    mount_options: MountOptionsUse::Used,
-    join: Join::Ordered,
+    list: ListUse::Used,
+    steps: assembly::AS_GIVEN,
+    cut: Cut::Elements,
     case: Case::Unknown,
     empty: Empty::KernelDefaults,
-    adds: &[],
+    emptiness: Emptiness::NoText,
+    takes_out: &[],
+    none_word: None,
     own_words: &[],
+    own_words_in_any_case: false,
+    refuses: &[],
+    one_element: false,
+    deadline: None,
     advises_local_locks: false,
     advice: "",
+    known: Known::Unknown,
     source: "",
 };
 
-/// Something in an object that tells whether it is NFS.
-#[derive(Debug, Clone, Copy)]
-pub struct Clue {
-    /// What is looked at.
-    pub evidence: Evidence,
-    /// What it says when it is there.
-    pub verdict: Nfs,
+impl Driver {
+    /// Whether the driver looks for `vers=` in the list, and appends a version of
+    /// its own where there is none.
+    pub fn looks_for_vers(&self) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::Version(_) => self.takes_out.contains(&"vers"),
+            Step::Add(addition) => {
+                addition.options.contains("vers=")
+                    && matches!(addition.unless, Unless::Keyword(keywords) if keywords.contains(&"vers"))
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the driver refuses an element without text.
+    pub fn refuses_empty_elements(&self) -> bool {
+        self.refuses.iter().any(|refused| matches!(refused.what, What::EmptyElement))
+    }
 }
 
-/// What a clue looks at. Keys and values are compared without regard to case.
-#[derive(Debug, Clone, Copy)]
-pub enum Evidence {
-    /// A class parameter or volume attribute with one of these values; a `*`
-    /// at a value's end stands for any text.
-    Value(&'static str, &'static [&'static str]),
-    /// A class parameter or volume attribute that is there at all.
-    Key(&'static str),
-    /// The file system type: `csi.storage.k8s.io/fstype`, `fsType`, or the CSI
-    /// source's own field.
-    FsType(&'static [&'static str]),
-    /// A volume with this access mode.
-    AccessMode(&'static str),
-    /// A volume that has access modes, but not this one.
-    NoAccessMode(&'static str),
-    /// A volume with `volumeMode: Block`.
-    BlockMode,
+/// A row that replaces another for objects with some evidence.
+#[derive(Debug)]
+pub struct Variant {
+    /// The evidence.
+    pub when: Evidence,
+    /// The row, without names.
+    pub row: &'static Driver,
+}
+
+/// How a row is known, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// The driver of this version ran, and its calls of mount were recorded
+    /// (`tests/driver-truth`).
+    Measured(&'static str),
+    /// The source of this commit or version was read.
+    Read(&'static str),
+    /// The vendor's documentation says so; the source was not read.
+    Documented,
+    /// Neither source nor documentation says what happens to options.
+    Unknown,
+}
+
+impl Known {
+    /// Whether someone has read or measured what the driver does with options.
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::Measured(_) | Self::Read(_))
+    }
+
+    /// As pages and `explain` write it.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Measured(version) => format!("measured at {version}"),
+            Self::Read(version) => format!("read in the source at {version}"),
+            Self::Documented => "documented by the vendor, source not read".to_owned(),
+            Self::Unknown => "not known".to_owned(),
+        }
+    }
 }
 
 /// A place beyond `mountOptions` that holds options: a class parameter and a
 /// volume attribute of the same name.
 #[derive(Debug, Clone, Copy)]
 pub struct CarrierKey {
-    /// The key, compared without regard to case.
+    /// The key.
     pub key: &'static str,
+    /// Whether the driver reads the key in exactly this case only.
+    pub exact: bool,
     /// Which kinds of object have it.
     pub on: On,
+    /// The evidence without which the driver does not read it.
+    pub when: Option<Evidence>,
     /// How it takes part.
     pub role: Role,
 }
@@ -126,85 +204,84 @@ pub enum On {
 /// How a further carrier takes part in the mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Its options come after all others, so they win.
-    AppendedLast,
-    /// Its options come before those of `mountOptions`.
-    First,
-    /// It holds all options of the NFS mount and takes the place of the
-    /// driver's defaults.
+    /// Its options are joined with those of `mountOptions`, where the steps say.
+    Joined,
+    /// It holds all options of the NFS mount and replaces the driver's defaults.
     Sole,
+    /// As [`Role::Sole`], also where its text is empty.
+    SoleEvenEmpty,
     /// It counts only where `mountOptions` is empty.
     WhenListEmpty,
-    /// It holds a bare NFS version, which is appended as `vers=`.
+    /// As [`Role::WhenListEmpty`]; its text becomes an annotation that kubelet
+    /// splits at every comma.
+    AnnotationWhenListEmpty,
+    /// It holds a bare NFS version.
     Version,
-    /// The driver does not take it there: it is judged for `bg`, no more.
+    /// The driver does not read options there: it is judged for `bg`, no more.
     NotTaken,
 }
 
 /// What becomes of `mountOptions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MountOptionsUse {
+pub enum ListUse {
     /// They reach the NFS mount.
     Used,
-    /// The NFS mount takes its options from another carrier only.
+    /// The NFS mount takes its options from another carrier, or has its own.
     NotUsed,
 }
 
-/// How the elements of a list become one string.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Join {
-    /// In the order of the list.
-    Ordered,
-    /// As a set: sorted by bytes, duplicates and empty elements dropped
-    /// (kubernetes `pkg/volume/util`, `JoinMountOptions`).
-    Sorted,
-}
-
-/// What a driver does to letters and blanks.
+/// What a driver does to letters and whitespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Case {
     /// Nothing, as its source says.
     Kept,
     /// It lower-cases every element.
     Folded,
-    /// Nobody here has read its source.
+    /// It may trim or fold, or its source was not read.
     Unknown,
 }
 
-/// What a list without a single option means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Empty {
-    /// The kernel's defaults hold.
-    KernelDefaults,
-    /// The driver mounts with these, which any option of the user's replaces.
-    DriverDefaults(&'static [&'static str]),
-    /// As [`Empty::DriverDefaults`], with one list for `NFSv3` and one for
-    /// `NFSv4`, by the version carrier; no version means the first.
-    DriverDefaultsByVersion(&'static [&'static str], &'static [&'static str]),
-    /// Something that cannot be seen holds, such as a backend's own options.
-    Hidden,
+/// Something that a driver refuses by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused {
+    /// What it refuses.
+    pub what: What,
+    /// The evidence without which it does not.
+    pub when: Option<Evidence>,
+    /// Why, as the end of a sentence that begins with the option.
+    pub why: &'static str,
 }
 
-/// Options a driver adds by itself.
+/// What a driver may refuse.
 #[derive(Debug, Clone, Copy)]
-pub struct Addition {
-    /// The options, as one element.
-    pub options: &'static str,
-    /// Keywords of which one is enough to keep the driver from adding it.
-    pub unless: &'static [&'static str],
-    /// Whether it comes before the user's options.
-    pub first: bool,
-    /// The clue that must be there for it.
-    pub when: Option<Evidence>,
+pub enum What {
+    /// An option with one of these keywords.
+    Keyword(&'static [&'static str]),
+    /// An option with one of these keywords whose value is none of those.
+    ValueOtherThan(&'static [&'static str], &'static [&'static str]),
+    /// An element without text.
+    EmptyElement,
 }
 
 /// Every row, the more particular ones first.
 pub fn drivers() -> impl Iterator<Item = &'static Driver> {
-    upstream::DRIVERS.iter().chain(cloud::DRIVERS).chain(nas::DRIVERS).chain(block::DRIVERS).copied()
+    upstream::DRIVERS
+        .iter()
+        .chain(aws::DRIVERS)
+        .chain(azure::DRIVERS)
+        .chain(alibaba::DRIVERS)
+        .chain(tencent::DRIVERS)
+        .chain(huawei::DRIVERS)
+        .chain(cloud::DRIVERS)
+        .chain(dell::DRIVERS)
+        .chain(netapp::DRIVERS)
+        .chain(nas::DRIVERS)
+        .chain(block::DRIVERS)
+        .copied()
 }
 
-/// The row for a name, exact names before patterns; `None` for a driver nobody
-/// has described.
+/// The row for a name, exact names before patterns; `None` for a driver that no
+/// row describes.
 pub fn find(name: &str) -> Option<&'static Driver> {
     EXACT.get(name).copied().or_else(|| {
         drivers()
@@ -217,38 +294,53 @@ pub fn in_tree_nfs() -> &'static Driver {
     &upstream::IN_TREE_NFS
 }
 
-/// The row that stands for a driver nobody has described.
-pub static UNKNOWN: Driver =
-    Driver { title: "an unknown driver", nfs: Nfs::Depends, carriers: GENERIC_CARRIERS, ..PLAIN };
+/// The row that stands for a driver that no row describes.
+pub static UNKNOWN: Driver = Driver { title: "an unknown driver", nfs: Nfs::Depends, ..PLAIN };
 
 /// The row for a driver that the policy calls NFS.
-pub static DECLARED: Driver =
-    Driver { title: "a driver that the policy calls NFS", carriers: GENERIC_CARRIERS, ..PLAIN };
+pub static DECLARED: Driver = Driver { title: "a driver that the policy calls NFS", ..PLAIN };
 
-/// Keys that hold options with one driver or another; judged for `bg` where
-/// the driver is unknown.
-const GENERIC_CARRIERS: &[CarrierKey] = &[
-    not_taken("mountOptions"),
-    not_taken("mount-options"),
-    not_taken("nfsOptions"),
-    not_taken("nfsMountOptions"),
-    not_taken("nfs.mountOptions"),
+/// Last segments of keys under which one driver or another takes options. They
+/// are judged for `bg` with every driver that is or may be NFS.
+const GENERIC_KEYS: [&str; 8] = [
+    "mountoptions",
+    "mountopts",
+    "mountflags",
+    "nfsoptions",
+    "nfsmountoptions",
+    "clientmountoptions",
+    "sharedv4mountoptions",
+    "options",
 ];
 
-pub(crate) const fn not_taken(key: &'static str) -> CarrierKey {
-    CarrierKey { key, on: On::Both, role: Role::NotTaken }
+/// [`GENERIC_KEYS`], for the admission policies.
+pub(crate) const fn generic_keys() -> &'static [&'static str] {
+    &GENERIC_KEYS
 }
 
-pub(crate) const fn appended(key: &'static str, on: On) -> CarrierKey {
-    CarrierKey { key, on, role: Role::AppendedLast }
+/// Whether a key is one under which drivers take options: by its last segment
+/// after `.` or `/`, without regard to case, `_` and `-`.
+///
+/// ```
+/// # use nfs_mount_guard::subject::driver::is_option_key;
+/// assert!(is_option_key("nfs.mount_Options") && is_option_key("example.com/mount-opts"));
+/// assert!(!is_option_key("mountOptions.owner"));
+/// ```
+pub fn is_option_key(key: &str) -> bool {
+    let last = key.rsplit(['.', '/']).next().unwrap_or_default();
+    let letters = || {
+        last.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase())
+    };
+    GENERIC_KEYS.iter().any(|generic| letters().eq(generic.bytes()))
 }
 
-pub(crate) const fn nfs_if(evidence: Evidence) -> Clue {
-    Clue { evidence, verdict: Nfs::Yes }
+pub(crate) const fn carrier(key: &'static str, on: On, role: Role) -> CarrierKey {
+    CarrierKey { key, exact: false, on, when: None, role }
 }
 
-pub(crate) const fn not_nfs_if(evidence: Evidence) -> Clue {
-    Clue { evidence, verdict: Nfs::No }
+/// As [`carrier`], for a key that counts in exactly this case only.
+pub(crate) const fn exact(key: &'static str, on: On, role: Role) -> CarrierKey {
+    CarrierKey { key, exact: true, on, when: None, role }
 }
 
 static EXACT: LazyLock<std::collections::HashMap<&'static str, &'static Driver>> = LazyLock::new(|| {
@@ -282,40 +374,4 @@ pub fn glob(pattern: &str, text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, text, matches) in [
-            ("a*", "abc", true),
-            ("a*c", "abc", true),
-            ("a*c", "ab", false),
-            ("*nfs*", "my-nfs-sc", true),
-            ("*", "", true),
-            ("abc", "abc", true),
-            ("abc", "abcd", false),
-            ("a*b*c", "a-b-b-c", true),
-            ("ab*ba", "aba", false),
-        ] {
-            assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn no_name_stands_in_two_rows() {
-        let mut names: Vec<_> = drivers().flat_map(|driver| driver.names).collect();
-        let all = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), all);
-    }
-
-    #[test]
-    fn every_row_says_where_it_comes_from() {
-        for driver in drivers() {
-            assert!(!driver.title.is_empty(), "{:?}", driver.names);
-            assert!(!driver.source.is_empty(), "{:?}", driver.names);
-        }
-    }
-}
+mod tests;

@@ -1,16 +1,15 @@
 //! The one string mount.nfs gets, after the carriers are joined, split, sorted
 //! or folded as the subject's driver does.
 
-use std::borrow::Cow;
-use std::ops::Range;
+mod layout;
 
-use super::Facts;
-use super::carrier::{Carrier, Form};
-use super::driver::{Case, Driver, Empty, Join, Role};
+use super::driver::Driver;
 use crate::nfs::catalog::{Entry, Word, Words};
 use crate::nfs::mount::{self, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
+pub(crate) use layout::lay_out;
+use layout::Part;
 use crate::site::Site;
 
 /// One option of a subject.
@@ -24,7 +23,7 @@ pub struct Token<'m> {
     pub site: Option<Site>,
     /// Whether it stands in a carrier that reaches the mount.
     pub in_force: bool,
-    /// Whether the driver's own mount helper takes it out.
+    /// Whether the driver or its mount helper takes it out.
     pub is_drivers_own: bool,
     /// Whether a `sloppy` stands before it in the string the kernel gets.
     pub is_behind_sloppy: bool,
@@ -44,11 +43,20 @@ impl<'m> Token<'m> {
             verdict: mount::judge(&option),
             site,
             in_force,
-            is_drivers_own: driver.own_words.contains(&option.keyword()),
+            is_drivers_own: is_drivers_own(driver, &option),
             is_behind_sloppy: false,
             malformation: if is_plain { None } else { Malformation::of(&option) },
             option,
         }
+    }
+
+    /// Puts what the driver makes of the option in its place.
+    fn replace_option(&mut self, option: MountOption<'m>) {
+        self.verdict = mount::judge(&option);
+        if option::is_plain(option.text()) {
+            self.malformation = None;
+        }
+        self.option = option;
     }
 
     /// The catalog's row for it.
@@ -72,6 +80,16 @@ impl<'m> Token<'m> {
         let keyword = self.option.keyword();
         keyword == "bg" || fold && keyword.trim().eq_ignore_ascii_case("bg")
     }
+}
+
+/// Whether the driver or its mount helper takes the option out for itself.
+fn is_drivers_own(driver: &Driver, option: &MountOption<'_>) -> bool {
+    let keyword = option.keyword();
+    let is_own = |word: &&str| {
+        *word == keyword || driver.own_words_in_any_case && word.eq_ignore_ascii_case(keyword)
+    };
+    driver.own_words.iter().any(|word| is_own(&word))
+        || option.value().is_some() && driver.takes_out.contains(&keyword) && keyword != "vers"
 }
 
 /// What is wrong with how an option is written.
@@ -178,7 +196,7 @@ impl<'m> Options<'m> {
         &self.settings
     }
 
-    /// The string that `mount -o` gets.
+    /// The string that mount.nfs gets.
     pub fn joined(&self) -> String {
         let mut joined = String::with_capacity(self.parts.iter().map(|part| part.text.len() + 1).sum());
         for (index, part) in self.parts.iter().enumerate() {
@@ -186,201 +204,5 @@ impl<'m> Options<'m> {
             joined.push_str(&part.text);
         }
         joined
-    }
-}
-
-/// One string that is joined with others, and the tokens in it.
-#[derive(Debug, Clone)]
-struct Part<'m> {
-    text: Cow<'m, str>,
-    tokens: Range<usize>,
-    turn: Turn,
-}
-
-/// When a part has its turn among the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    First,
-    Middle,
-    Last,
-}
-
-/// Lays out the options of the carriers; gives also the driver's own list where
-/// the carriers hold no option at all.
-pub(crate) fn lay_out<'m>(
-    driver: &'static Driver,
-    carriers: &[Carrier<'m>],
-    facts: &Facts<'m>,
-) -> (Options<'m>, &'static [&'static str]) {
-    let elements = carriers.iter().map(|carrier| carrier.elements.len()).sum();
-    let mut layout = Layout {
-        driver,
-        tokens: Vec::with_capacity(elements),
-        parts: Vec::with_capacity(elements),
-        irregular: Vec::new(),
-    };
-    for (index, carrier) in carriers.iter().enumerate() {
-        layout.add_carrier(index, carrier);
-    }
-    let wants_none = carriers.iter().any(refuses_defaults);
-    let version = carriers.iter().find(|carrier| carrier.form == Form::Version);
-    let given = layout.parts.iter().any(|part| !part.tokens.is_empty());
-    let defaults = if given || wants_none { &[][..] } else { defaults(driver.empty, version) };
-    for option in defaults {
-        let part = layout.driver_part(option);
-        layout.parts.push(part);
-    }
-    layout.add_additions(facts);
-    if let Some(version) = version.and_then(|carrier| carrier.elements.first()) {
-        layout.add_version(version);
-    }
-    if facts.read_only {
-        let part = layout.driver_part("ro");
-        layout.parts.push(part);
-    }
-    let Layout { mut tokens, mut parts, irregular, .. } = layout;
-    parts.sort_by_key(|part| part.turn);
-    if driver.join == Join::Sorted {
-        parts.retain(|part| !part.text.is_empty());
-        parts.sort_unstable_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
-        parts.dedup_by(|a, b| a.text == b.text);
-    }
-    let mut order = Vec::with_capacity(tokens.len());
-    order.extend(parts.iter().flat_map(|part| part.tokens.clone()));
-    mark_behind_sloppy(&mut tokens, &order);
-    let mut words = Words::default();
-    for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::word) {
-        words.insert(word);
-    }
-    let mut options = Options { tokens, order, parts, irregular, words, settings: Settings::default() };
-    options.settings = Settings::of(options.effective_options());
-    (options, defaults)
-}
-
-fn mark_behind_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
-    let mut is_behind = false;
-    for index in order {
-        if let Some(token) = tokens.get_mut(*index) {
-            token.is_behind_sloppy = is_behind;
-            is_behind |= token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
-        }
-    }
-}
-
-/// Whether the carrier says `options: none`: no option, and no default either.
-fn refuses_defaults(carrier: &Carrier<'_>) -> bool {
-    carrier.role == Some(Role::First) && carrier.elements == ["none"]
-}
-
-fn defaults(empty: Empty, version: Option<&Carrier<'_>>) -> &'static [&'static str] {
-    match empty {
-        Empty::KernelDefaults | Empty::Hidden => &[],
-        Empty::DriverDefaults(defaults) => defaults,
-        Empty::DriverDefaultsByVersion(v3, v4) => {
-            let is_v4 = version
-                .and_then(|carrier| carrier.elements.first())
-                .is_some_and(|version| version.starts_with('4'));
-            if is_v4 { v4 } else { v3 }
-        }
-    }
-}
-
-struct Layout<'m> {
-    driver: &'static Driver,
-    tokens: Vec<Token<'m>>,
-    parts: Vec<Part<'m>>,
-    irregular: Vec<(usize, usize)>,
-}
-
-impl<'m> Layout<'m> {
-    /// Adds the tokens of a carrier, and the strings that are joined.
-    fn add_carrier(&mut self, index: usize, carrier: &Carrier<'m>) {
-        if refuses_defaults(carrier) || carrier.form == Form::Version {
-            return;
-        }
-        for (element_index, element) in carrier.elements.iter().copied().enumerate() {
-            let start = self.tokens.len();
-            let site = |range| Site { carrier: index, element: element_index, range };
-            if option::is_plain(element) {
-                self.add_option(element, Some(site(0..element.len())), true, carrier.in_force);
-                self.add_part(element, start, carrier);
-                continue;
-            }
-            self.irregular.push((index, element_index));
-            for piece in carrier.pieces(element) {
-                let piece_start = self.tokens.len();
-                if !piece.text.is_empty() {
-                    let is_plain = option::is_plain(piece.text);
-                    self.add_option(piece.text, Some(site(piece.range)), is_plain, carrier.in_force);
-                }
-                if carrier.form == Form::SplitEverywhere {
-                    self.add_part(piece.text, piece_start, carrier);
-                }
-            }
-            if carrier.form != Form::SplitEverywhere {
-                self.add_part(element, start, carrier);
-            }
-        }
-    }
-
-    fn add_option(&mut self, text: &'m str, site: Option<Site>, is_plain: bool, in_force: bool) {
-        let option = MountOption::new(text);
-        let option = if self.driver.case == Case::Folded { option.folded() } else { option };
-        self.tokens.push(Token::new(option, site, is_plain, in_force, self.driver));
-    }
-
-    /// The tokens from `start` on are those of `text`, a part of the carrier's.
-    fn add_part(&mut self, text: &'m str, start: usize, carrier: &Carrier<'m>) {
-        if !carrier.in_force {
-            return;
-        }
-        let turn = match carrier.role {
-            Some(Role::First) => Turn::First,
-            Some(Role::AppendedLast) => Turn::Last,
-            _ => Turn::Middle,
-        };
-        self.parts.push(Part { text: self.fold(text), tokens: start..self.tokens.len(), turn });
-    }
-
-    fn driver_part(&mut self, options: &'static str) -> Part<'m> {
-        let start = self.tokens.len();
-        for piece in option::split(options) {
-            self.add_option(piece.text, None, true, true);
-        }
-        Part { text: options.into(), tokens: start..self.tokens.len(), turn: Turn::Middle }
-    }
-
-    fn add_version(&mut self, version: &str) {
-        let text = format!("vers={version}");
-        let option = MountOption::new(text.clone());
-        let start = self.tokens.len();
-        self.tokens.push(Token::new(option, None, option::is_plain(&text), true, self.driver));
-        self.parts.push(Part { text: text.into(), tokens: start..start + 1, turn: Turn::Middle });
-    }
-
-    fn add_additions(&mut self, facts: &Facts<'_>) {
-        for addition in self.driver.adds {
-            let mut given =
-                self.parts.iter().flat_map(|part| self.tokens.get(part.tokens.clone()).unwrap_or_default());
-            let is_kept_out = given.any(|token| addition.unless.contains(&token.option.keyword()));
-            if is_kept_out || addition.when.is_some_and(|when| !facts.show(&when)) {
-                continue;
-            }
-            let part = self.driver_part(addition.options);
-            if addition.first {
-                self.parts.insert(0, Part { turn: Turn::First, ..part });
-            } else {
-                self.parts.push(part);
-            }
-        }
-    }
-
-    fn fold(&self, text: &'m str) -> Cow<'m, str> {
-        let may_change = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
-        if self.driver.case == Case::Folded && text.bytes().any(may_change) {
-            text.to_lowercase().into()
-        } else {
-            text.into()
-        }
     }
 }

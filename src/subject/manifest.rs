@@ -285,6 +285,8 @@ pub struct NfsSource<'a> {
 pub struct CsiSource<'a> {
     /// The driver's name.
     pub driver: Option<Text<'a>>,
+    /// What the driver calls the volume.
+    pub volume_handle: Option<Text<'a>>,
     /// Whether it is published read-only.
     pub read_only: Option<bool>,
     /// The file system type the driver is asked for.

@@ -13,6 +13,7 @@
 )]
 
 mod corpus;
+mod driver_truth;
 mod drivers;
 mod fixture;
 mod growth;

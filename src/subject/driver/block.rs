@@ -1,11 +1,11 @@
 //! Rows of what is not NFS: block devices, disks of the node, SMB, object
 //! stores and other network file systems.
 
-use super::{Driver, Nfs, PLAIN};
+use super::{Driver, Known, Nfs, PLAIN};
 
 pub(super) static DRIVERS: &[&Driver] = &[&NODE, &IN_TREE, &CLOUD_DISKS, &BLOCK, &OTHER_FILE_SYSTEMS];
 
-const NOT_NFS: Driver = Driver { nfs: Nfs::No, ..PLAIN };
+const NOT_NFS: Driver = Driver { nfs: Nfs::No, known: Known::Documented, ..PLAIN };
 
 static NODE: Driver = Driver {
     names: &[
@@ -37,7 +37,6 @@ static IN_TREE: Driver = Driver {
         "kubernetes.io/azure-file",
         "kubernetes.io/cinder",
         "kubernetes.io/vsphere-volume",
-        "kubernetes.io/portworx-volume",
         "kubernetes.io/iscsi",
         "kubernetes.io/fc",
         "kubernetes.io/rbd",
@@ -82,8 +81,6 @@ static BLOCK: Driver = Driver {
     names: &[
         "rbd.csi.ceph.com",
         "*.rbd.csi.ceph.com",
-        "csi-vxflexos.dellemc.com",
-        "csi-powermax.dellemc.com",
         "block.csi.ibm.com",
         "io.openebs.csi-mayastor",
         "cstor.csi.openebs.io",
@@ -119,7 +116,6 @@ static OTHER_FILE_SYSTEMS: Driver = Driver {
         "parallelstore.csi.storage.gke.io",
         "csi.juicefs.com",
         "seaweedfs-csi-driver",
-        "csi.weka.io",
         "csi.quobyte.com",
         "spectrumscale.csi.ibm.com",
         "beegfs.csi.netapp.com",

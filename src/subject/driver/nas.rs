@@ -1,131 +1,119 @@
-//! Rows of the storage vendors' drivers.
+//! Rows of the other storage vendors' drivers.
 
+use super::assembly::{AS_GIVEN, Emptiness, Empty, Step, Unless, add, add_unless};
+use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::{
-    CarrierKey, Case, Driver, Empty, Evidence, MountOptionsUse, Nfs, On, PLAIN, Role, appended, nfs_if,
-    not_nfs_if, not_taken,
+    Case, Driver, Known, ListUse, Nfs, On, PLAIN, Refused, Role, Variant, What, carrier, exact,
 };
 
 pub(super) static DRIVERS: &[&Driver] = &[
-    &QCFS, &TRIDENT, &POWERSCALE, &POWERSTORE, &UNITY, &HPE, &SYNOLOGY, &TRUENAS, &HUAWEI, &PURE, &PORTWORX,
-    &NUTANIX, &VSPHERE, &QNAP, &VAST,
-];
-
-const FILE_OR_BLOCK: &[super::Clue] = &[
-    nfs_if(Evidence::Value("protocol", &["nfs", "nfs3", "nfs4"])),
-    not_nfs_if(Evidence::Value("protocol", &["*"])),
-    nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
-    not_nfs_if(Evidence::FsType(&["ext3", "ext4", "xfs", "btrfs"])),
-    not_nfs_if(Evidence::BlockMode),
+    &QCFS, &HPE, &SYNOLOGY, &TRUENAS, &TNS, &PURE, &PORTWORX, &NUTANIX, &VSPHERE, &VAST, &INFINIDAT,
+    &NEXENTA, &HAMMERSPACE, &ZADARA, &WEKA,
 ];
 
 static QCFS: Driver = Driver {
     names: &["csi-qcfsplugin"],
     title: "QCFS, the file system of the incident this tool comes from",
-    carriers: &[not_taken("mountOptions")],
-    advice: "its class carried bg, and Pods wrote to the node's own disk",
-    source: "the incident's StorageClass; its source was not read",
+    advice: "its class carried bg, and Pods wrote to the node's local disk",
+    known: Known::Unknown,
+    source: "the incident's StorageClass",
     ..PLAIN
 };
 
-static TRIDENT: Driver = Driver {
-    names: &["csi.trident.netapp.io", "netapp.io/trident"],
-    title: "NetApp Trident; NFS, SMB or block by backend",
-    nfs: Nfs::Depends,
-    clues: &[
-        not_nfs_if(Evidence::Value("nasType", &["smb"])),
-        nfs_if(Evidence::Value(
-            "backendType",
-            &["ontap-nas*", "azure-netapp-files*", "google-cloud-netapp-volumes*", "gcp-cvs*", "aws-cvs*"],
-        )),
-        not_nfs_if(Evidence::Value("backendType", &["ontap-san*", "solidfire-san*", "eseries*"])),
-        nfs_if(Evidence::Value("protocol", &["file"])),
-        not_nfs_if(Evidence::Value("protocol", &["block"])),
-        nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
-        not_nfs_if(Evidence::FsType(&["ext3", "ext4", "xfs", "smb"])),
-        not_nfs_if(Evidence::BlockMode),
-    ],
-    case: Case::Kept,
-    empty: Empty::Hidden,
-    advice: "options of a class take the place of the backend's nfsMountOptions, which are not visible here; it calls mount.nfs itself",
-    source: "trident utils/mount, storage_drivers; Trident documentation of nfsMountOptions",
-    ..PLAIN
-};
-
-static POWERSCALE: Driver = Driver {
-    names: &["csi-isilon.dellemc.com"],
-    title: "Dell PowerScale CSI driver",
-    case: Case::Kept,
-    source: "csi-powerscale service/node.go: options are used as given",
-    ..PLAIN
-};
-
-static POWERSTORE: Driver = Driver {
-    names: &["csi-powerstore.dellemc.com"],
-    title: "Dell PowerStore CSI driver; NFS or block",
-    nfs: Nfs::Depends,
-    clues: FILE_OR_BLOCK,
-    source: "Dell documentation; its source was not read",
-    ..PLAIN
-};
-
-static UNITY: Driver = Driver {
-    names: &["csi-unity.dellemc.com"],
-    title: "Dell Unity CSI driver; NFS or block",
-    nfs: Nfs::Depends,
-    clues: FILE_OR_BLOCK,
-    source: "Dell documentation; its source was not read",
-    ..PLAIN
-};
-
+/// Block volumes; files through an NFS server of the driver's own
+/// (`nfsResources`) or of an array (`accessProtocol: nfs`).
 static HPE: Driver = Driver {
     names: &["csi.hpe.com"],
-    title: "HPE CSI driver; NFS by its own NFS server",
-    nfs: Nfs::No,
-    clues: &[nfs_if(Evidence::Value("nfsResources", &["true"]))],
-    carriers: &[CarrierKey { key: "nfsMountOptions", on: On::Both, role: Role::Sole }],
-    mount_options: MountOptionsUse::NotUsed,
-    case: Case::Kept,
+    nfs: Nfs::Depends,
+    clues: &[
+        nfs_if(Evidence::Value("nfsResources", &["true"])),
+        nfs_if(Evidence::Value("accessProtocol", &["nfs"])),
+        not_nfs_if(Evidence::BlockMode),
+        not_nfs_if(Evidence::Value("accessProtocol", &["*"])),
+    ],
+    variants: &[Variant { when: Evidence::Value("nfsResources", &["true"]), row: &HPE_NFS_SERVER }],
+    ..HPE_BASE
+};
+
+static HPE_NFS_SERVER: Driver = Driver {
+    title: "HPE CSI driver with an NFS server of its own",
+    carriers: &[exact("nfsMountOptions", On::Both, Role::SoleEvenEmpty)],
+    list: ListUse::NotUsed,
     empty: Empty::DriverDefaults(&["nolock", "vers=4"]),
+    advice: "nfsMountOptions replaces nolock,vers=4, and mountOptions are not used; the driver appends addr= with the address of its NFS service; nolock does nothing with NFSv4",
+    known: Known::Measured("v3.2.0-20-g94c8cd10"),
+    source: "hpe-storage csi-driver pkg/flavor/kubernetes/nfs.go HandleNFSNodePublish",
+    ..HPE_BASE
+};
+
+const HPE_BASE: Driver = Driver {
+    title: "HPE CSI driver; NFS with nfsResources or accessProtocol: nfs",
+    case: Case::Kept,
     advises_local_locks: true,
-    advice: "nfsMountOptions replaces nolock,vers=4; nolock does nothing with NFSv4",
-    source: "hpe-storage csi-driver pkg/flavor/kubernetes/nfs.go",
+    advice: "the driver appends addr= with the server's address",
+    known: Known::Read("94c8cd10"),
+    source: "hpe-storage csi-driver pkg/driver/node_server.go, pkg/flavor/kubernetes/file.go HandleFileNodePublish",
     ..PLAIN
 };
 
 static SYNOLOGY: Driver = Driver {
     names: &["csi.san.synology.com"],
     title: "Synology CSI driver; NFS, SMB or iSCSI",
-    nfs: Nfs::No,
-    clues: &[nfs_if(Evidence::Value("protocol", &["nfs"]))],
+    nfs: Nfs::Depends,
+    clues: &[
+        nfs_if(Evidence::Value("protocol", &["nfs"])),
+        not_nfs_if(Evidence::Value("protocol", &["*"])),
+        not_nfs_if(Evidence::NoKey("protocol")),
+    ],
     case: Case::Kept,
+    refuses: &[Refused {
+        what: What::ValueOtherThan(&["nfsvers"], &["3", "4", "4.0", "4.1"]),
+        when: None,
+        why: "which takes nfsvers 3, 4, 4.0 and 4.1 (driver.go)",
+    }],
     advice: "nfsvers must be one of 3, 4, 4.0, 4.1",
-    source: "synology-csi pkg/driver/controllerserver.go",
+    known: Known::Measured("v1.2.1-7-g2807900"),
+    source: "synology-csi pkg/driver/nodeserver.go NodePublishVolume, driver.go:34",
     ..PLAIN
 };
 
 static TRUENAS: Driver = Driver {
-    names: &["csi.truenas.io", "tns.csi.io"],
-    title: "TrueNAS CSI drivers; NFS or block",
-    nfs: Nfs::Depends,
-    clues: FILE_OR_BLOCK,
-    carriers: &[appended("nfs.mountOptions", On::Both)],
-    advice: "options may stand in parameters[nfs.mountOptions]",
-    source: "TrueNAS CSI documentation; its source was not read",
+    names: &["csi.truenas.io"],
+    title: "TrueNAS CSI driver; NFS or block",
+    clues: &[
+        not_nfs_if(Evidence::BlockMode),
+        nfs_if(Evidence::Value("protocol", &["nfs"])),
+        not_nfs_if(Evidence::Value("protocol", &["iscsi", "nvmeof", "nvme-of", "smb"])),
+    ],
+    carriers: &[carrier("nfs.mountOptions", On::Both, Role::WhenListEmpty)],
+    case: Case::Kept,
+    empty: Empty::DriverDefaults(&["hard"]),
+    emptiness: Emptiness::NoElement,
+    advice: "nfs.mountOptions counts only while mountOptions is empty; without either the driver mounts with hard",
+    known: Known::Read("fcb57bc"),
+    source: "truenas-csi pkg/driver/nfs.go NFSHandler.Publish",
     ..PLAIN
 };
 
-static HUAWEI: Driver = Driver {
-    names: &["csi.huawei.com"],
-    title: "Huawei OceanStor CSI driver; NFS or block",
+static TNS: Driver = Driver {
+    names: &["tns.csi.io"],
+    title: "TNS CSI driver for TrueNAS; NFS, SMB or block",
     nfs: Nfs::Depends,
     clues: &[
-        nfs_if(Evidence::Value("volumeType", &["fs"])),
-        not_nfs_if(Evidence::Value("volumeType", &["lun"])),
-        not_nfs_if(Evidence::Value("protocol", &["dpc", "iscsi", "fc", "roce"])),
-        nfs_if(Evidence::Value("protocol", &["nfs", "nfs+"])),
         not_nfs_if(Evidence::BlockMode),
+        nfs_if(Evidence::Value("protocol", &["nfs"])),
+        not_nfs_if(Evidence::Value("protocol", &["*"])),
     ],
-    source: "Huawei eSDK documentation; its source was not read",
+    steps: &[
+        Step::List,
+        add_unless("vers=4.2", Unless::Keyword(&["vers"])),
+        add_unless("nolock", Unless::Keyword(&["nolock"])),
+    ],
+    case: Case::Kept,
+    deadline: Some(30),
+    advice: "the driver adds vers=4.2 and nolock unless the same keyword is there, so nfsvers= makes every mount fail: write vers=",
+    known: Known::Read("b51ffdb"),
+    source: "tns-csi pkg/driver/node_nfs_linux.go getNFSMountOptions",
     ..PLAIN
 };
 
@@ -134,66 +122,168 @@ static PURE: Driver = Driver {
     title: "Pure Storage; FlashBlade is NFS, FlashArray block",
     nfs: Nfs::Depends,
     clues: &[
+        not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::Value("backend", &["file", "pure_file"])),
         not_nfs_if(Evidence::Value("backend", &["block", "pure_block"])),
         nfs_if(Evidence::Key("pure_nfs_endpoint")),
         nfs_if(Evidence::Key("pure_nfs_policy")),
         nfs_if(Evidence::Key("pure_export_rules")),
     ],
-    source: "Pure Storage documentation; its source was not read",
+    known: Known::Documented,
+    source: "Pure Service Orchestrator documentation",
     ..PLAIN
 };
 
 static PORTWORX: Driver = Driver {
-    names: &["pxd.portworx.com"],
-    title: "Portworx; NFS with a FlashBlade behind it",
+    names: &["pxd.portworx.com", "kubernetes.io/portworx-volume"],
+    title: "Portworx; NFS with sharedv4 or a FlashBlade behind it",
     nfs: Nfs::Depends,
     clues: &[
-        nfs_if(Evidence::Value("backend", &["pure_file", "pure_fa_file"])),
-        not_nfs_if(Evidence::Value("backend", &["pure_block"])),
         not_nfs_if(Evidence::BlockMode),
+        nfs_if(Evidence::Value("backend", &["pure_file", "pure_fa_file"])),
+        maybe_nfs_if(Evidence::Key("sharedv4")),
+        maybe_nfs_if(Evidence::Key("sharedv4_mount_options")),
+        not_nfs_if(Evidence::Value("backend", &["pure_block"])),
     ],
-    source: "Portworx documentation; its source was not read",
+    advice: "sharedv4 volumes are NFS and take their options from sharedv4_mount_options",
+    known: Known::Documented,
+    source: "Portworx documentation of sharedv4; openstorage api/spec/spec_handler.go",
     ..PLAIN
 };
 
 static NUTANIX: Driver = Driver {
-    names: &["csi.nutanix.com"],
+    names: &["csi.nutanix.com", "com.nutanix.csi"],
     title: "Nutanix CSI driver; Files is NFS, Volumes is block",
     nfs: Nfs::Depends,
     clues: &[
+        not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::Value("storageType", &["NutanixFiles"])),
         not_nfs_if(Evidence::Value("storageType", &["NutanixVolumes"])),
-        not_nfs_if(Evidence::BlockMode),
     ],
-    source: "Nutanix documentation; its source was not read",
+    known: Known::Documented,
+    source: "Nutanix CSI documentation",
     ..PLAIN
 };
 
+/// The access mode of the claim decides (`IsFileVolumeRequest`); a class with a
+/// disk's type may get file volumes all the same.
 static VSPHERE: Driver = Driver {
     names: &["csi.vsphere.vmware.com"],
     title: "vSphere CSI driver; file volumes are NFS",
-    nfs: Nfs::No,
+    nfs: Nfs::Depends,
     clues: &[
+        not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
         nfs_if(Evidence::Value("type", &["vSphere CNS File Volume"])),
+        nfs_if(Evidence::AccessMode("ReadWriteMany")),
+        nfs_if(Evidence::AccessMode("ReadOnlyMany")),
+        not_nfs_if(Evidence::NoAccessMode(&["ReadWriteMany", "ReadOnlyMany"])),
+        not_nfs_if(Evidence::FsTypeOfClass(&["xfs", "ntfs"])),
     ],
-    source: "vSphere CSI documentation; its source was not read",
-    ..PLAIN
-};
-
-static QNAP: Driver = Driver {
-    names: &["csi.trident.qnap.io"],
-    title: "QNAP's Trident; NFS or iSCSI by backend",
-    nfs: Nfs::Depends,
-    empty: Empty::Hidden,
-    source: "QNAP documentation; its source was not read",
+    steps: &[
+        Step::List,
+        add("hard"),
+        add("sec=sys"),
+        add("vers=4"),
+        add("minorversion=1"),
+        Step::KeepFirstOfEqual,
+    ],
+    case: Case::Kept,
+    advice: "the driver appends hard,sec=sys,vers=4,minorversion=1: soft and another sec= lose, and another version makes every mount fail",
+    known: Known::Measured("bf8090256"),
+    source: "vsphere-csi-driver pkg/csi/service/osutils/linux_os_utils.go PublishFileVolume; common/util.go IsFileVolumeRequest",
     ..PLAIN
 };
 
 static VAST: Driver = Driver {
     names: &["csi.vastdata.com"],
     title: "VAST Data CSI driver",
-    source: "VAST documentation; its source was not read",
+    carriers: &[carrier("mount_options", On::Both, Role::WhenListEmpty)],
+    steps: &[Step::List, Step::Others, Step::Trim],
+    cut: super::assembly::Cut::Options,
+    emptiness: Emptiness::NoElement,
+    advice: "the attribute mount_options counts only while mountOptions is empty, and its order is not kept; the driver trims every option",
+    known: Known::Measured("v2.4.2"),
+    source: "vast-csi vast_csi/server.py NodePublishVolume",
+    ..PLAIN
+};
+
+static INFINIDAT: Driver = Driver {
+    names: &["infinibox-csi-driver"],
+    title: "Infinidat InfiniBox CSI driver; NFS or block",
+    nfs: Nfs::Depends,
+    clues: &[
+        not_nfs_if(Evidence::BlockMode),
+        nfs_if(Evidence::Value("storage_protocol", &["nfs", "nfs_treeq"])),
+        not_nfs_if(Evidence::Value("storage_protocol", &["*"])),
+    ],
+    steps: &[
+        Step::List,
+        add_unless("vers=3", Unless::Keyword(&["vers", "nfsvers"])),
+        add_unless("hard", Unless::Element(&["hard", "soft"])),
+        Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")),
+    ],
+    case: Case::Kept,
+    empty: Empty::DriverDefaults(&["vers=3", "tcp", "rsize=262144", "wsize=262144"]),
+    emptiness: Emptiness::NoElement,
+    refuses: &[Refused {
+        what: What::ValueOtherThan(&["vers", "nfsvers"], &["3"]),
+        when: None,
+        why: "which takes NFSv3 only (storagehelper.go updateNfsMountOptions)",
+    }],
+    advice: "a list replaces vers=3,tcp,rsize=262144,wsize=262144; the driver adds vers=3 and hard unless they are there, and refuses any version but 3",
+    known: Known::Measured("v2.16.1"),
+    source: "infinibox-csi-driver iboxapi/storage/storagehelper.go GetNFSMountOptions, updateNfsMountOptions",
+    ..PLAIN
+};
+
+static NEXENTA: Driver = Driver {
+    names: &["nexentastor-csi-driver.nexenta.com"],
+    title: "NexentaStor CSI driver; NFS or SMB",
+    clues: &[not_nfs_if(Evidence::Value("mountFsType", &["cifs"]))],
+    carriers: &[carrier("mountOptions", On::Both, Role::WhenListEmpty)],
+    steps: AS_GIVEN,
+    case: Case::Kept,
+    empty: Empty::Hidden,
+    emptiness: Emptiness::NoElement,
+    advice: "parameters.mountOptions counts only while mountOptions is empty, then the driver's configuration; the driver adds vers=3, nolock and timeo=100",
+    known: Known::Read("32e6c89"),
+    source: "nexentastor-csi-driver pkg/driver/nodeServer.go NodePublishVolume, mountNFS",
+    ..PLAIN
+};
+
+static HAMMERSPACE: Driver = Driver {
+    names: &["com.hammerspace.csi"],
+    title: "Hammerspace CSI driver; NFS shares or files on them",
+    nfs: Nfs::Depends,
+    clues: &[not_nfs_if(Evidence::BlockMode), nfs_if(Evidence::FsType(&["nfs", "nfs4"]))],
+    carriers: &[carrier("clientMountOptions", On::Both, Role::Joined)],
+    case: Case::Kept,
+    advice: "the driver mounts with nfsvers=4.2 first, then with 3,nolock",
+    known: Known::Read("d4ecb49"),
+    source: "hammerspace csi-plugin pkg/driver/controller.go parseVolParams, utils.go MountShareAtBestDataportal",
+    ..PLAIN
+};
+
+static ZADARA: Driver = Driver {
+    names: &["csi.zadara.com"],
+    title: "Zadara CSI driver; NAS or block",
+    nfs: Nfs::Depends,
+    clues: &[not_nfs_if(Evidence::BlockMode)],
+    known: Known::Documented,
+    source: "zadara-csi docs/configuring_storage.md",
+    ..PLAIN
+};
+
+static WEKA: Driver = Driver {
+    names: &["csi.weka.io"],
+    title: "Weka CSI driver; its own file system, or NFS by flags of the driver",
+    nfs: Nfs::Depends,
+    case: Case::Kept,
+    carriers: &[carrier("mountOptions", On::Both, Role::Joined)],
+    empty: Empty::Hidden,
+    advice: "with --usenfs or --allownfsfailback the driver mounts NFS, and parameters.mountOptions reach that mount",
+    known: Known::Read("csi-wekafs main"),
+    source: "csi-wekafs pkg/wekafs/nfsmount.go doMount",
     ..PLAIN
 };

@@ -1,36 +1,41 @@
 //! Rows of what Kubernetes and its SIGs ship, and of their forks.
 
-use super::{
-    CarrierKey, Case, Driver, Evidence, Join, MountOptionsUse, Nfs, On, PLAIN, Role, appended, nfs_if,
-    not_nfs_if, not_taken,
-};
+use super::assembly::{AS_GIVEN, Empty, Step, add};
+use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
+use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, carrier, exact};
 
 /// What kubelet does with `spec.nfs`.
 pub(super) static IN_TREE_NFS: Driver = Driver {
     names: &["kubernetes.io/nfs"],
     title: "kubelet's NFS volumes (spec.nfs)",
-    join: Join::Sorted,
+    steps: &[Step::List, Step::ReadOnly(Evidence::InTreeReadOnly), Step::Sort],
     case: Case::Kept,
     advice: "kubelet sorts the list as a set, so the order in which it is written means nothing",
-    source: "kubernetes pkg/volume/nfs/nfs.go, pkg/volume/util JoinMountOptions, MountOptionFromSpec",
+    known: Known::Measured("v1.37.2"),
+    source: "kubernetes pkg/volume/nfs/nfs.go SetUpAt, pkg/volume/util JoinMountOptions, MountOptionFromSpec",
     ..PLAIN
 };
 
 pub(super) static DRIVERS: &[&Driver] = &[
     &IN_TREE_NFS, &NFS_CSI, &NFS_SUBDIR, &NFS_GANESHA, &EFS_PROVISIONER, &CEPH_NFS, &ROOK_NFS, &LONGHORN,
-    &OPENEBS_NFS, &DEMOCRATIC,
+    &OPENEBS_NFS, &DEMOCRATIC, &HARVESTER, &LINSTOR,
 ];
+
+/// Steps of provisioners that make `spec.nfs` volumes.
+const SORTED: &[Step] = &[Step::List, Step::Others, Step::Sort];
 
 static NFS_CSI: Driver = Driver {
     names: &["nfs.csi.k8s.io", "nfs*.csi.k8s.io"],
     title: "csi-driver-nfs, also under a name of one's own",
     carriers: &[
-        appended("mountOptions", On::Volume),
-        CarrierKey { key: "mountOptions", on: On::Class, role: Role::NotTaken },
+        carrier("mountOptions", On::Volume, Role::Joined),
+        carrier("mountOptions", On::Class, Role::NotTaken),
     ],
     case: Case::Kept,
-    advice: "volumeAttributes.mountOptions comes last and wins; a class parameter of that name is refused by the driver",
-    source: "csi-driver-nfs pkg/nfs/nodeserver.go, controllerserver.go",
+    deadline: Some(110),
+    advice: "volumeAttributes.mountOptions comes last and wins; the driver refuses a class parameter of that name",
+    known: Known::Measured("v4.13.0-349-gd3b27c00"),
+    source: "csi-driver-nfs pkg/nfs/nodeserver.go NodePublishVolume, controllerserver.go CreateVolume",
     ..PLAIN
 };
 
@@ -42,32 +47,36 @@ static NFS_SUBDIR: Driver = Driver {
         "fuseim.pri/ifs",
     ],
     title: "nfs-subdir-external-provisioner",
-    join: Join::Sorted,
+    steps: SORTED,
     case: Case::Kept,
     advice: "it makes spec.nfs volumes, whose options kubelet sorts",
-    source: "nfs-subdir-external-provisioner cmd/nfs-subdir-external-provisioner/provisioner.go",
+    known: Known::Measured("4.0.18-11-g59a3ca2"),
+    source: "nfs-subdir-external-provisioner cmd/nfs-subdir-external-provisioner/provisioner.go Provision",
     ..PLAIN
 };
 
 static NFS_GANESHA: Driver = Driver {
     names: &["example.com/nfs", "cluster.local/*nfs-server-provisioner*", "cluster.local/*nfs-ganesha*"],
     title: "nfs-ganesha-server-and-external-provisioner",
-    carriers: &[CarrierKey { key: "mountOptions", on: On::Class, role: Role::WhenListEmpty }],
-    join: Join::Sorted,
+    carriers: &[carrier("mountOptions", On::Class, Role::AnnotationWhenListEmpty)],
+    steps: SORTED,
     case: Case::Kept,
-    advice: "the class parameter mountOptions ends in the volume's legacy annotation; use the class's own mountOptions",
-    source: "nfs-ganesha-server-and-external-provisioner pkg/volume/provision.go",
+    emptiness: super::assembly::Emptiness::NoElement,
+    advice: "the class parameter mountOptions becomes the volume's legacy annotation, and only while the class has no mountOptions; use the class's own mountOptions",
+    known: Known::Measured("1.8.0-4-g7027d65"),
+    source: "nfs-ganesha-server-and-external-provisioner pkg/volume/provision.go Provision",
     ..PLAIN
 };
 
 static EFS_PROVISIONER: Driver = Driver {
     names: &["example.com/aws-efs", "openshift.org/aws-efs"],
     title: "the retired efs-provisioner",
-    join: Join::Sorted,
+    steps: SORTED,
     case: Case::Kept,
-    empty: super::Empty::DriverDefaults(&["vers=4.1"]),
+    empty: Empty::DriverDefaults(&["vers=4.1"]),
     advice: "a class's own list replaces vers=4.1",
-    source: "external-storage aws/efs/cmd/efs-provisioner/efs-provisioner.go",
+    known: Known::Read("201f40d78"),
+    source: "external-storage aws/efs/cmd/efs-provisioner/efs-provisioner.go:162",
     ..PLAIN
 };
 
@@ -75,45 +84,59 @@ static CEPH_NFS: Driver = Driver {
     names: &["nfs.csi.ceph.com", "*.nfs.csi.ceph.com"],
     title: "Ceph CSI for NFS, also under Rook",
     case: Case::Kept,
-    source: "ceph-csi internal/nfs/nodeserver/nodeserver.go",
+    one_element: true,
+    advice: "where the cluster sets netNamespaceFilePath (Rook with multus or holder Pods), only a list of one element can be mounted: write all options into it, separated by commas",
+    known: Known::Measured("52fcb7b00"),
+    source: "ceph-csi internal/nfs/nodeserver/nodeserver.go mountNFS",
     ..PLAIN
 };
 
 static ROOK_NFS: Driver = Driver {
     names: &["nfs.rook.io/*"],
     title: "the retired Rook NFS operator",
-    join: Join::Sorted,
+    steps: SORTED,
     case: Case::Kept,
     advice: "it makes spec.nfs volumes, whose options kubelet sorts",
+    known: Known::Documented,
     source: "rook/nfs documentation",
     ..PLAIN
 };
 
+const SHARED: &[&str] = &["ReadWriteMany", "ReadOnlyMany"];
+
+/// Longhorn reads its own record of the volume; access modes are what that
+/// record comes from. A volume with `nfsOptions` is evaluated in any case: the
+/// node takes them from the attributes.
 static LONGHORN: Driver = Driver {
     names: &["driver.longhorn.io"],
-    title: "Longhorn; its ReadWriteMany volumes are NFS",
+    title: "Longhorn; its ReadWriteMany and ReadOnlyMany volumes are NFS",
     nfs: Nfs::Depends,
     clues: &[
-        not_nfs_if(Evidence::Value("migratable", &["true"])),
         not_nfs_if(Evidence::BlockMode),
+        maybe_nfs_if(Evidence::Value("migratable", &["true"])),
         nfs_if(Evidence::AccessMode("ReadWriteMany")),
-        not_nfs_if(Evidence::NoAccessMode("ReadWriteMany")),
+        nfs_if(Evidence::AccessMode("ReadOnlyMany")),
+        maybe_nfs_if(Evidence::Key("nfsOptions")),
+        not_nfs_if(Evidence::NoAccessMode(SHARED)),
     ],
-    carriers: &[CarrierKey { key: "nfsOptions", on: On::Both, role: Role::Sole }],
-    mount_options: MountOptionsUse::NotUsed,
+    carriers: &[exact("nfsOptions", On::Both, Role::Sole)],
+    list: ListUse::NotUsed,
     case: Case::Kept,
-    empty: super::Empty::DriverDefaults(&["vers=4.1", "noresvport", "timeo=600", "retrans=5", "softerr"]),
-    advice: "nfsOptions replaces all of the driver's own options, softerr among them, and nothing checks it",
-    source: "longhorn-manager csi/node_server.go; Longhorn documentation of nfsOptions",
+    empty: Empty::DriverDefaults(&["vers=4.1", "noresvport", "timeo=600", "retrans=5", "softerr"]),
+    advice: "nfsOptions replaces all of the driver's own options (vers=4.1,noresvport,timeo=600,retrans=5,softerr), and nothing checks it",
+    known: Known::Measured("v1.13.0-dev-20260712-168-g5ddaa369f"),
+    source: "longhorn-manager csi/node_server.go nodeStageSharedVolume, csi/util.go requiresSharedAccess",
     ..PLAIN
 };
 
 static OPENEBS_NFS: Driver = Driver {
     names: &["openebs.io/nfsrwx"],
     title: "OpenEBS dynamic NFS provisioner",
-    join: Join::Sorted,
-    advice: "further options may stand in the class's cas.openebs.io/config annotation, which is not read here",
-    source: "OpenEBS documentation; its source was not read",
+    steps: SORTED,
+    case: Case::Kept,
+    advice: "it makes spec.nfs volumes with the class's mountOptions, whose options kubelet sorts",
+    known: Known::Read("077394c"),
+    source: "dynamic-nfs-provisioner provisioner/provisioner_kernel_nfs_server.go",
     ..PLAIN
 };
 
@@ -125,9 +148,60 @@ static DEMOCRATIC: Driver = Driver {
         nfs_if(Evidence::Value("node_attach_driver", &["nfs"])),
         not_nfs_if(Evidence::Value("node_attach_driver", &["*"])),
         nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
-        not_nfs_if(Evidence::FsType(&["cifs", "ext4", "xfs", "btrfs"])),
+        not_nfs_if(Evidence::FsTypeOfClass(&["cifs", "ext3", "ext4", "xfs", "btrfs"])),
     ],
-    carriers: &[not_taken("mountOptions")],
-    source: "democratic-csi examples; its source was not read",
+    steps: &[Step::List, Step::Others, add("defaults")],
+    case: Case::Kept,
+    advice: "options may also come from the driver's configuration (node.mount.mount_flags) and the node-stage Secret (mount_flags), which are not seen here",
+    known: Known::Measured("v1.9.4-10-g8a4a28a"),
+    source: "democratic-csi src/driver/index.js NodeStageVolume",
+    ..PLAIN
+};
+
+static HARVESTER: Driver = Driver {
+    names: &["driver.harvesterhci.io"],
+    title: "Harvester CSI driver; its ReadWriteMany volumes are NFS",
+    nfs: Nfs::Depends,
+    clues: &[
+        not_nfs_if(Evidence::BlockMode),
+        maybe_nfs_if(Evidence::AccessMode("ReadWriteMany")),
+        not_nfs_if(Evidence::NoAccessMode(SHARED)),
+    ],
+    list: ListUse::NotUsed,
+    case: Case::Kept,
+    empty: Empty::Hidden,
+    advice: "mountOptions do not reach the NFS mount; the options come from the NetworkFilesystem object (status.mountOpts)",
+    known: Known::Read("97b6c358"),
+    source: "harvester-csi-driver pkg/csi/node_server.go nodeStageRWXVolume",
+    ..PLAIN
+};
+
+static LINSTOR: Driver = Driver {
+    names: &["linstor.csi.linbit.com"],
+    title: "LINSTOR; its ReadWriteMany volumes may be NFS (--enable-rwx)",
+    nfs: Nfs::Depends,
+    clues: &[
+        nfs_if(Evidence::Key("linstor.csi.linbit.com/nfs-export")),
+        not_nfs_if(Evidence::BlockMode),
+        not_nfs_if(Evidence::NoAccessMode(SHARED)),
+    ],
+    variants: &[super::Variant { when: Evidence::Key("linstor.csi.linbit.com/nfs-export"), row: &LINSTOR_NFS }],
+    ..LINSTOR_BASE
+};
+
+static LINSTOR_NFS: Driver =
+    Driver { steps: &[Step::List, Step::Others, add("vers=4")], ..LINSTOR_BASE };
+
+const LINSTOR_BASE: Driver = Driver {
+    title: "LINSTOR; its ReadWriteMany volumes may be NFS (--enable-rwx)",
+    carriers: &[
+        carrier("linstor.csi.linbit.com/mountOpts", On::Class, Role::Joined),
+        carrier("linstor.csi.linbit.com/mount-options", On::Volume, Role::Joined),
+    ],
+    steps: AS_GIVEN,
+    case: Case::Kept,
+    advice: "an NFS mount ends in port=,vers=4 of the driver's own: another version beside it makes every mount fail",
+    known: Known::Read("44aa98a"),
+    source: "linstor-csi pkg/driver/volume_context.go, pkg/client/linstor.go Mount",
     ..PLAIN
 };

@@ -1,0 +1,74 @@
+//! Rows of Alibaba Cloud's NAS driver.
+
+use super::assembly::{Cut, Empty, Step, Versioning};
+use super::evidence::{Evidence, maybe_nfs_if};
+use super::{Case, CarrierKey, Driver, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier};
+
+pub(super) static DRIVERS: &[&Driver] = &[&NAS];
+
+/// The driver appends one `vers=`: of the list, else of the attribute, else 3.
+const VERSION: Step = Step::Version(Versioning {
+    default: &[(None, "3")],
+    rewrites: &[("3.0", "3"), ("4", "4.0")],
+    unless_equal: true,
+});
+
+static NAS: Driver = Driver {
+    names: &["nasplugin.csi.alibabacloud.com", "alicloud/nas"],
+    clues: &[
+        maybe_nfs_if(Evidence::Value("mountProtocol", &["efc", "cpfs", "cpfs-native", "alinas"])),
+        maybe_nfs_if(Evidence::Key("containerNetworkFileSystem")),
+    ],
+    variants: &[
+        Variant { when: Evidence::Value("mountProtocol", &["efc", "cpfs", "cpfs-native", "alinas"]), row: &OTHER_CLIENT },
+        Variant { when: Evidence::Value("driver", &["flexvolume"]), row: &FLEX },
+    ],
+    ..BASE
+};
+
+/// The same driver with another client than the kernel's.
+static OTHER_CLIENT: Driver = Driver {
+    title: "Alibaba Cloud NAS CSI driver with a client of its own (EFC, CPFS, alinas)",
+    nfs: Nfs::Depends,
+    own_words: &["tls", "efc", "protocol", "net", "fstype", "bindtag", "client_owner"],
+    case: Case::Unknown,
+    ..BASE
+};
+
+/// A class whose volumes are FlexVolumes, which take no list.
+static FLEX: Driver = Driver { list: ListUse::NotUsed, ..BASE };
+
+const BASE: Driver = Driver {
+    title: "Alibaba Cloud NAS CSI driver",
+    carriers: &[
+        carrier("options", On::Both, Role::WhenListEmpty),
+        carrier("vers", On::Volume, Role::Version),
+        // Only this mode of the controller copies it into the volume.
+        CarrierKey {
+            when: Some(Evidence::Value("volumeAs", &["filesystem"])),
+            ..carrier("vers", On::Class, Role::Version)
+        },
+    ],
+    steps: &[
+        Step::List,
+        Step::Others,
+        Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")),
+        VERSION,
+    ],
+    cut: Cut::Options,
+    case: Case::Kept,
+    empty: Empty::DriverDefaultsByVersion(
+        &[
+            "nolock", "proto=tcp", "rsize=1048576", "wsize=1048576", "hard", "timeo=600", "retrans=2",
+            "noresvport",
+        ],
+        &["noresvport"],
+    ),
+    takes_out: &["vers", "access_key_id", "access_key_secret"],
+    none_word: Some("none"),
+    advises_local_locks: true,
+    advice: "one option in mountOptions, vers= left aside, makes the driver ignore options of the attributes and its own defaults; it always appends a version, so nfsvers= or v4.1 makes every mount fail",
+    known: Known::Measured("v1.37.1-16-g8aacf9009"),
+    source: "alibaba-cloud-csi-driver pkg/nas/nodeserver.go NodePublishVolume, pkg/nas/utils.go ParseMountFlags, doMount",
+    ..PLAIN
+};

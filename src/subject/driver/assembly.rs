@@ -1,0 +1,135 @@
+//! How a driver puts the string for `mount -o` together, as data.
+
+use super::evidence::Evidence;
+
+/// One step of the assembly. Steps run in order, each on what the steps before
+/// it have made.
+#[derive(Debug, Clone, Copy)]
+pub enum Step {
+    /// Adds the elements of `mountOptions`, or of the annotation that replaces
+    /// it, or the driver's defaults where there is no option.
+    List,
+    /// Adds the options of all other carriers, in the order of the object.
+    Others,
+    /// Adds `ro` where the object has this evidence.
+    ReadOnly(Evidence),
+    /// Adds options of the driver's own.
+    Add(Addition),
+    /// Adds `vers=` with the version that [`Versioning`] finds.
+    Version(Versioning),
+    /// Sorts by bytes as a set: duplicates and empty elements are dropped
+    /// (kubernetes `pkg/volume/util`, `JoinMountOptions`).
+    Sort,
+    /// Of equal elements keeps the first (gofsutil `RemoveDuplicates`).
+    KeepFirstOfEqual,
+    /// Of options with one keyword keeps the first place and the last value
+    /// (efs-utils `parse_options`, a Python dictionary).
+    OnePerKeyword,
+    /// Trims whitespace around each element.
+    Trim,
+    /// Takes this text off the beginning of the string.
+    StripPrefix(&'static str),
+    /// Passes the string through a shell, unquoted: quotes and backslashes are
+    /// removed, and it ends at the first blank or `;`.
+    Shell,
+}
+
+/// The options as they are given: the list, then what other carriers hold.
+pub(crate) const AS_GIVEN: &[Step] = &[Step::List, Step::Others];
+
+/// As [`AS_GIVEN`] with equal elements dropped.
+pub(crate) const WITHOUT_REPEATS: &[Step] = &[Step::List, Step::Others, Step::KeepFirstOfEqual];
+
+/// Options a driver adds by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Addition {
+    /// The options, as one element.
+    pub options: &'static str,
+    /// What keeps the driver from adding them.
+    pub unless: Unless,
+    /// What must hold for it.
+    pub when: When,
+}
+
+/// What keeps a driver from adding options.
+#[derive(Debug, Clone, Copy)]
+pub enum Unless {
+    /// Nothing.
+    Never,
+    /// An option with one of these keywords.
+    Keyword(&'static [&'static str]),
+    /// One of these, as an element of its own.
+    Element(&'static [&'static str]),
+    /// An element that begins with this text.
+    Prefix(&'static str),
+    /// An equal element.
+    Equal,
+}
+
+/// What must hold for a driver to add options.
+#[derive(Debug, Clone, Copy)]
+pub enum When {
+    /// Nothing.
+    Always,
+    /// The object shows it.
+    Shows(Evidence),
+    /// The version that [`Step::Version`] added is exactly this text.
+    VersionIs(&'static str),
+}
+
+/// Where a driver that appends a version takes it from: what it took out of the
+/// list as `vers=`, else the version carrier, else a default.
+#[derive(Debug, Clone, Copy)]
+pub struct Versioning {
+    /// Defaults, the first whose evidence is there; none for a driver that
+    /// appends a version only where one is given.
+    pub default: &'static [(Option<Evidence>, &'static str)],
+    /// Values that are rewritten.
+    pub rewrites: &'static [(&'static str, &'static str)],
+    /// Whether it is left out where an equal option stands already.
+    pub unless_equal: bool,
+}
+
+/// What a driver handles as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Each element of the list.
+    Elements,
+    /// Each option, after splitting elements at commas outside quotes.
+    Options,
+}
+
+/// When a driver takes a list for empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptiness {
+    /// It has no element.
+    NoElement,
+    /// Its elements hold no option, what is taken out left aside.
+    NoText,
+}
+
+/// What a list without a single option means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Empty {
+    /// The kernel's defaults hold, with what the driver adds to any list.
+    KernelDefaults,
+    /// The driver mounts with these, which any option of the user's replaces.
+    DriverDefaults(&'static [&'static str]),
+    /// As [`Empty::DriverDefaults`], with one list for `NFSv3` and one for
+    /// `NFSv4`, by the version that the driver appends.
+    DriverDefaultsByVersion(&'static [&'static str], &'static [&'static str]),
+    /// Something that cannot be seen holds, such as a backend's own options.
+    Hidden,
+}
+
+pub(crate) const fn add(options: &'static str) -> Step {
+    Step::Add(Addition { options, unless: Unless::Never, when: When::Always })
+}
+
+pub(crate) const fn add_unless(options: &'static str, unless: Unless) -> Step {
+    Step::Add(Addition { options, unless, when: When::Always })
+}
+
+pub(crate) const fn add_when(options: &'static str, when: When) -> Step {
+    Step::Add(Addition { options, unless: Unless::Never, when })
+}

@@ -1,0 +1,58 @@
+//! Rows of Microsoft's drivers.
+
+use super::assembly::{Step, Unless, add, add_unless};
+use super::evidence::{Evidence, nfs_if, not_nfs_if};
+use super::{Case, Driver, Known, Nfs, PLAIN};
+
+pub(super) static DRIVERS: &[&Driver] = &[&FILES, &BLOB];
+
+/// Both drivers add `ro` for an access mode that only reads.
+const READ_ONLY: Step = Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany"));
+
+static FILES: Driver = Driver {
+    names: &["file.csi.azure.com"],
+    title: "Azure Files CSI driver; NFS or SMB",
+    nfs: Nfs::Depends,
+    clues: &[
+        nfs_if(Evidence::Value("protocol", &["nfs"])),
+        // Of a volume the driver does not look at the type: without protocol it is mounted as SMB.
+        nfs_if(Evidence::FsTypeOfClass(&["nfs", "nfs4", "aznfs"])),
+        not_nfs_if(Evidence::Value("protocol", &["*"])),
+        not_nfs_if(Evidence::NoKey("protocol")),
+    ],
+    steps: &[
+        Step::List,
+        READ_ONLY,
+        add("vers=4,minorversion=1,sec=sys"),
+        Step::Sort,
+        add_unless("noresvport", Unless::Prefix("noresvport")),
+        add_unless("actimeo=30", Unless::Prefix("actimeo")),
+    ],
+    case: Case::Kept,
+    own_words: &["encryptInTransit", "notls", "clean", "tls"],
+    own_words_in_any_case: true,
+    advice: "the driver names the version itself, so a vers= or nfsvers= of yours makes every mount fail; it sorts the list, then adds noresvport and actimeo=30",
+    known: Known::Measured("v1.35.0-633-g7b5ae18e7"),
+    source: "azurefile-csi-driver pkg/azurefile/nodeserver.go NodeStageVolume, appendDefaultNfsMountOptions",
+    ..PLAIN
+};
+
+static BLOB: Driver = Driver {
+    names: &["blob.csi.azure.com"],
+    title: "Azure Blob CSI driver; NFSv3 or FUSE",
+    nfs: Nfs::Depends,
+    clues: &[
+        nfs_if(Evidence::Value("protocol", &["nfs", "aznfs", "nfsv3"])),
+        not_nfs_if(Evidence::Value("protocol", &["*"])),
+        not_nfs_if(Evidence::NoKey("protocol")),
+    ],
+    steps: &[Step::List, READ_ONLY, add("sec=sys,vers=3,nolock"), Step::Sort],
+    case: Case::Kept,
+    own_words: &["turbo", "configfile", "notls", "clean", "tls"],
+    deadline: Some(90),
+    advises_local_locks: true,
+    advice: "the driver names the version itself, so a vers= or nfsvers= of yours makes every mount fail",
+    known: Known::Measured("v1.27.0-634-g0744a60b3"),
+    source: "blob-csi-driver pkg/blob/blob.go isNFSProtocol, pkg/blob/nodeserver.go NodeStageVolume",
+    ..PLAIN
+};

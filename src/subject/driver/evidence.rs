@@ -1,0 +1,61 @@
+//! What in an object tells which kind of volume a driver makes of it.
+
+use super::Nfs;
+
+/// Something in an object that tells whether it is NFS.
+#[derive(Debug, Clone, Copy)]
+pub struct Clue {
+    /// The evidence.
+    pub evidence: Evidence,
+    /// What follows from it.
+    pub verdict: Nfs,
+}
+
+/// Something that an object shows. Keys and values are compared without regard
+/// to case.
+///
+/// A key may stand in an object several times, in different case, and Go reads
+/// a map in random order. Evidence therefore has two strengths: it is *there*
+/// when one of the places shows it, and it is *sure* when none contradicts it.
+#[derive(Debug, Clone, Copy)]
+pub enum Evidence {
+    /// A class parameter or volume attribute with one of these values; a `*`
+    /// in a value stands for any text.
+    Value(&'static str, &'static [&'static str]),
+    /// A class parameter or volume attribute that is there at all.
+    Key(&'static str),
+    /// No class parameter or volume attribute of this name.
+    NoKey(&'static str),
+    /// The file system type: `csi.storage.k8s.io/fstype`, `fsType`, or the CSI
+    /// source's own field.
+    FsType(&'static [&'static str]),
+    /// The same of a class only.
+    FsTypeOfClass(&'static [&'static str]),
+    /// A volume with this access mode.
+    AccessMode(&'static str),
+    /// A volume that has access modes, but none of these.
+    NoAccessMode(&'static [&'static str]),
+    /// A volume whose first access mode is this one: the kubelet asks CSI
+    /// drivers for it (kubernetes `pkg/volume/csi/csi_mounter.go`, `SetUpAt`).
+    FirstAccessMode(&'static str),
+    /// A volume with `volumeMode: Block`.
+    BlockMode,
+    /// A CSI volume whose `volumeHandle` matches; a `*` stands for any text.
+    VolumeHandle(&'static str),
+    /// A volume whose in-tree source says `readOnly: true`. A CSI source's field
+    /// does not count: the kubelet gives drivers the claim's (kubernetes
+    /// `pkg/volume/csi/csi_plugin.go`, `getReadOnlyFromSpec`).
+    InTreeReadOnly,
+}
+
+pub(crate) const fn nfs_if(evidence: Evidence) -> Clue {
+    Clue { evidence, verdict: Nfs::Yes }
+}
+
+pub(crate) const fn not_nfs_if(evidence: Evidence) -> Clue {
+    Clue { evidence, verdict: Nfs::No }
+}
+
+pub(crate) const fn maybe_nfs_if(evidence: Evidence) -> Clue {
+    Clue { evidence, verdict: Nfs::Depends }
+}

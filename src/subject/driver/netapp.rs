@@ -1,0 +1,50 @@
+//! Rows of NetApp Trident and its fork.
+
+use super::assembly::{Emptiness, Empty, Step};
+use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
+use super::{Case, Driver, Known, Nfs, PLAIN};
+
+pub(super) static DRIVERS: &[&Driver] = &[&TRIDENT, &QNAP];
+
+/// The driver strips `trident.netapp.io/` from parameters (`removeSCParameterPrefix`).
+static TRIDENT: Driver = Driver {
+    names: &["csi.trident.netapp.io", "netapp.io/trident"],
+    title: "NetApp Trident; NFS, SMB or block by backend",
+    nfs: Nfs::Depends,
+    clues: &[
+        not_nfs_if(Evidence::BlockMode),
+        not_nfs_if(Evidence::Value("nasType", &["smb"])),
+        not_nfs_if(Evidence::Value("trident.netapp.io/nasType", &["smb"])),
+        nfs_if(Evidence::Value("backendType", FILE_BACKENDS)),
+        nfs_if(Evidence::Value("trident.netapp.io/backendType", FILE_BACKENDS)),
+        not_nfs_if(Evidence::Value("backendType", BLOCK_BACKENDS)),
+        not_nfs_if(Evidence::Value("trident.netapp.io/backendType", BLOCK_BACKENDS)),
+        nfs_if(Evidence::Value("protocol", &["file"])),
+        maybe_nfs_if(Evidence::FsType(&["smb"])),
+        nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
+    ],
+    steps: &[Step::List, Step::Others, Step::StripPrefix("-o ")],
+    case: Case::Kept,
+    empty: Empty::Hidden,
+    emptiness: Emptiness::NoElement,
+    advice: "options of a class replace the backend's nfsMountOptions, which are not visible here; the driver calls mount.nfs itself",
+    known: Known::Measured("71dd7161"),
+    source: "trident frontend/csi/controller_server.go ControllerPublishVolume, utils/mount/mount_linux.go MountNFSPath",
+    ..PLAIN
+};
+
+const FILE_BACKENDS: &[&str] =
+    &["ontap-nas*", "azure-netapp-files*", "google-cloud-netapp-volumes*", "gcp-cvs*", "aws-cvs*"];
+const BLOCK_BACKENDS: &[&str] = &["ontap-san*", "solidfire-san*", "eseries*"];
+
+static QNAP: Driver = Driver {
+    names: &["csi.trident.qnap.io"],
+    title: "QNAP's Trident; NFS or iSCSI by backend",
+    nfs: Nfs::Depends,
+    clues: &[not_nfs_if(Evidence::BlockMode)],
+    empty: Empty::Hidden,
+    emptiness: Emptiness::NoElement,
+    known: Known::Documented,
+    source: "QNAP CSI driver documentation",
+    ..PLAIN
+};

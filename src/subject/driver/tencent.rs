@@ -1,0 +1,52 @@
+//! Rows of Tencent Cloud's file storage drivers.
+
+use super::assembly::{Step, Versioning, When, add, add_when};
+use super::evidence::{Evidence, nfs_if, not_nfs_if};
+use super::{Case, Driver, Known, Nfs, On, PLAIN, Role, carrier};
+
+pub(super) static DRIVERS: &[&Driver] = &[&CFS, &CFS_TURBO];
+
+static CFS: Driver = Driver {
+    names: &["com.tencent.cloud.csi.cfs", "com.tencent.cloud.csi.tcfs.*"],
+    title: "Tencent Cloud CFS CSI driver",
+    carriers: &[
+        carrier("options", On::Both, Role::Joined),
+        carrier("vers", On::Both, Role::Version),
+    ],
+    steps: &[
+        Step::List,
+        Step::Others,
+        Step::Version(Versioning {
+            default: &[(Some(Evidence::Key("fsid")), "3"), (None, "4")],
+            rewrites: &[],
+            unless_equal: false,
+        }),
+        add_when("noresvport", When::Shows(Evidence::Key("fsid"))),
+        add_when("nolock,proto=tcp", When::VersionIs("3")),
+    ],
+    case: Case::Kept,
+    advises_local_locks: true,
+    advice: "options of the attributes come after mountOptions and win; the driver always appends a version (the attribute vers, else 3 with fsid, else 4), so a version of yours makes every mount fail",
+    known: Known::Measured("defc12d"),
+    source: "kubernetes-csi-tencentcloud driver/cfs/node.go NodePublishVolume",
+    ..PLAIN
+};
+
+static CFS_TURBO: Driver = Driver {
+    names: &["com.tencent.cloud.csi.cfsturbo"],
+    title: "Tencent Cloud CFS Turbo CSI driver; NFS or Lustre",
+    nfs: Nfs::Depends,
+    clues: &[
+        nfs_if(Evidence::Value("proto", &["nfs"])),
+        not_nfs_if(Evidence::Value("proto", &["lustre"])),
+        not_nfs_if(Evidence::NoKey("proto")),
+    ],
+    carriers: &[carrier("options", On::Both, Role::Joined)],
+    steps: &[Step::List, Step::Others, add("vers=3,nolock,noresvport")],
+    case: Case::Kept,
+    advises_local_locks: true,
+    advice: "the driver appends vers=3,nolock,noresvport, so a version of yours makes every mount fail",
+    known: Known::Read("defc12d"),
+    source: "kubernetes-csi-tencentcloud driver/cfsturbo/node.go NodeStageVolume",
+    ..PLAIN
+};

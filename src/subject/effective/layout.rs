@@ -1,0 +1,414 @@
+//! Runs the steps of a driver's row over the carriers of one subject.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
+
+use super::{Options, Token};
+use crate::nfs::catalog::{Word, Words};
+use crate::nfs::option::{self, MountOption};
+use crate::nfs::settings::Settings;
+use crate::site::Site;
+use crate::subject::carrier::{self, Carrier, Form};
+use crate::subject::driver::assembly::{Addition, Cut, Empty, Step, Unless, Versioning, When};
+use crate::subject::driver::{Case, Driver, Role};
+use crate::subject::facts::Facts;
+
+/// One string that is joined with others, and the tokens in it.
+#[derive(Debug, Clone)]
+pub(super) struct Part<'m> {
+    pub(super) text: Cow<'m, str>,
+    tokens: Range<usize>,
+}
+
+/// Lays out the options of the carriers; gives also the driver's own list where
+/// the carriers hold no option at all.
+pub(crate) fn lay_out<'m>(
+    driver: &'static Driver,
+    carriers: &[Carrier<'m>],
+    facts: &Facts<'m>,
+) -> (Options<'m>, &'static [&'static str]) {
+    let elements = carriers.iter().map(|carrier| carrier.elements.len()).sum();
+    let mut layout = Layout {
+        driver,
+        tokens: Vec::with_capacity(elements),
+        list: Vec::with_capacity(elements),
+        others: Vec::new(),
+        parts: Vec::with_capacity(elements),
+        kept_back: Vec::new(),
+        irregular: Vec::new(),
+        taken_version: None,
+        version: None,
+    };
+    for (index, carrier) in carriers.iter().enumerate() {
+        layout.add_carrier(index, carrier);
+    }
+    layout.drop_none_word();
+    layout.choose_version(carriers, facts);
+    let defaults = layout.defaults(carriers);
+    for step in driver.steps {
+        layout.run(step, defaults, facts);
+    }
+    (layout.finish(), defaults)
+}
+
+/// The state between two steps.
+struct Layout<'m> {
+    driver: &'static Driver,
+    tokens: Vec<Token<'m>>,
+    /// What the list holds, or the annotation that replaces it.
+    list: Vec<Part<'m>>,
+    /// What the other carriers in force hold.
+    others: Vec<Part<'m>>,
+    /// The string so far.
+    parts: Vec<Part<'m>>,
+    /// What the driver or its mount helper keeps for itself.
+    kept_back: Vec<Part<'m>>,
+    irregular: Vec<(usize, usize)>,
+    /// The version that the driver took out of the list, and its token.
+    taken_version: Option<usize>,
+    /// The version that the driver appends.
+    version: Option<Cow<'static, str>>,
+}
+
+impl<'m> Layout<'m> {
+    /// Adds the tokens of a carrier, and its parts to those of the list or of
+    /// the other carriers.
+    fn add_carrier(&mut self, index: usize, carrier: &Carrier<'m>) {
+        if carrier.form == Form::Version {
+            return;
+        }
+        let splits = carrier.form == Form::SplitEverywhere || self.driver.cut == Cut::Options;
+        for (element_index, element) in carrier.elements.iter().copied().enumerate() {
+            let start = self.tokens.len();
+            let site = |range| Site { carrier: index, element: element_index, range };
+            if option::is_plain(element) {
+                self.add_option(element, Some(site(0..element.len())), true, carrier.in_force);
+                self.add_part(element, start, carrier);
+                continue;
+            }
+            self.irregular.push((index, element_index));
+            for piece in carrier.pieces(element) {
+                let piece_start = self.tokens.len();
+                if !piece.text.is_empty() {
+                    let is_plain = option::is_plain(piece.text);
+                    self.add_option(piece.text, Some(site(piece.range)), is_plain, carrier.in_force);
+                }
+                if splits && !piece.text.is_empty() {
+                    self.add_part(piece.text, piece_start, carrier);
+                }
+            }
+            if !splits {
+                self.add_part(element, start, carrier);
+            }
+        }
+    }
+
+    fn add_option(&mut self, text: &'m str, site: Option<Site>, is_plain: bool, in_force: bool) {
+        let option = MountOption::new(text);
+        let option = if self.driver.case == Case::Folded { option.folded() } else { option };
+        self.tokens.push(Token::new(option, site, is_plain, in_force, self.driver));
+    }
+
+    /// Adds a part of the carrier's, whose tokens are those from `start` on.
+    fn add_part(&mut self, text: &'m str, start: usize, carrier: &Carrier<'m>) {
+        if !carrier.in_force {
+            return;
+        }
+        let part = Part { text: self.fold(text), tokens: start..self.tokens.len() };
+        let tokens = self.tokens.get(part.tokens.clone()).unwrap_or_default();
+        let is_taken_version = carrier.role.is_none()
+            && self.driver.takes_out.contains(&"vers")
+            && tokens.iter().any(|token| token.option.keyword() == "vers" && token.option.value().is_some());
+        if is_taken_version {
+            // The driver reads the list from the left: the last one stays.
+            self.taken_version = Some(start);
+        } else if !tokens.is_empty() && tokens.iter().all(|token| token.is_drivers_own) {
+            self.kept_back.push(part);
+        } else if carrier.role.is_none() {
+            self.list.push(part);
+        } else {
+            self.others.push(part);
+        }
+    }
+
+    fn fold(&self, text: &'m str) -> Cow<'m, str> {
+        let may_change = |byte: u8| byte.is_ascii_uppercase() || !byte.is_ascii();
+        if self.driver.case == Case::Folded && text.bytes().any(may_change) {
+            text.to_lowercase().into()
+        } else {
+            text.into()
+        }
+    }
+
+    /// Keeps back a word that means "no option", where it stands alone.
+    fn drop_none_word(&mut self) {
+        let Some(word) = self.driver.none_word else { return };
+        for parts in [&mut self.list, &mut self.others] {
+            if let [part] = parts.as_slice()
+                && part.text == word
+            {
+                for token in self.tokens.get_mut(part.tokens.clone()).unwrap_or_default() {
+                    token.is_drivers_own = true;
+                }
+                self.kept_back.append(parts);
+            }
+        }
+    }
+
+    /// Finds the version that the driver appends: of the list, of its carrier,
+    /// or its default.
+    fn choose_version(&mut self, carriers: &[Carrier<'m>], facts: &Facts<'_>) {
+        let versioning = self.driver.steps.iter().find_map(|step| match step {
+            Step::Version(versioning) => Some(versioning),
+            _ => None,
+        });
+        let Some(versioning) = versioning else { return };
+        let of_list = self.taken_version.and_then(|index| self.tokens.get(index)?.option.value());
+        let of_carrier = carriers
+            .iter()
+            .find(|carrier| carrier.form == Form::Version)
+            .and_then(|carrier| carrier.elements.first().copied())
+            .filter(|version| !version.is_empty());
+        let given = of_list.or(of_carrier);
+        self.version = match given {
+            Some(given) => {
+                let rewrite = versioning.rewrites.iter().find(|(from, _)| *from == given);
+                Some(rewrite.map_or_else(|| given.to_owned().into(), |(_, to)| (*to).into()))
+            }
+            None => versioning
+                .default
+                .iter()
+                .find(|(when, _)| when.is_none_or(|when| facts.show(&when)))
+                .map(|(_, version)| (*version).into()),
+        };
+    }
+
+    /// The driver's own list, where no carrier that replaces it holds anything.
+    fn defaults(&self, carriers: &[Carrier<'m>]) -> &'static [&'static str] {
+        let replaces = |(index, carrier): (usize, &Carrier<'m>)| {
+            carrier.in_force
+                && match carrier.role {
+                    None if index == 0 => !carrier::is_empty(self.driver, carrier),
+                    Some(Role::Version | Role::NotTaken) => false,
+                    Some(Role::Sole) => carrier.elements.iter().any(|text| !text.is_empty()),
+                    Some(Role::SoleEvenEmpty) => true,
+                    _ => !carrier.is_empty(),
+                }
+        };
+        if carriers.iter().enumerate().any(replaces) {
+            return &[];
+        }
+        match self.driver.empty {
+            Empty::KernelDefaults | Empty::Hidden => &[],
+            Empty::DriverDefaults(defaults) => defaults,
+            Empty::DriverDefaultsByVersion(v3, v4) => {
+                if self.version.as_deref().is_some_and(|version| version.starts_with('4')) { v4 } else { v3 }
+            }
+        }
+    }
+
+    fn run(&mut self, step: &Step, defaults: &'static [&'static str], facts: &Facts<'_>) {
+        match step {
+            Step::List => {
+                self.parts.append(&mut self.list);
+                for option in defaults {
+                    self.add_drivers(option);
+                }
+            }
+            Step::Others => self.parts.append(&mut self.others),
+            Step::ReadOnly(when) => {
+                if facts.show(when) {
+                    self.add_drivers("ro");
+                }
+            }
+            Step::Add(addition) => {
+                if self.takes(addition, facts) {
+                    self.add_drivers(addition.options);
+                }
+            }
+            Step::Version(versioning) => self.add_version(versioning),
+            Step::Sort => {
+                self.parts.retain(|part| !part.text.is_empty());
+                self.parts.sort_unstable_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
+                self.parts.dedup_by(|a, b| a.text == b.text);
+            }
+            Step::KeepFirstOfEqual => {
+                let mut seen = HashSet::new();
+                self.parts.retain(|part| seen.insert(part.text.clone()));
+            }
+            Step::OnePerKeyword => self.keep_one_per_keyword(),
+            Step::Trim => {
+                for index in 0..self.parts.len() {
+                    self.rewrite(index, |text| text.trim().to_owned());
+                }
+            }
+            Step::StripPrefix(prefix) => {
+                self.rewrite(0, |text| text.strip_prefix(prefix).unwrap_or(text).to_owned());
+            }
+            Step::Shell => self.pass_through_shell(),
+        }
+    }
+
+    /// Adds options of the driver's own as one element.
+    fn add_drivers(&mut self, options: &'static str) {
+        let start = self.tokens.len();
+        for piece in option::split(options) {
+            self.add_option(piece.text, None, true, true);
+        }
+        self.parts.push(Part { text: options.into(), tokens: start..self.tokens.len() });
+    }
+
+    fn takes(&self, addition: &Addition, facts: &Facts<'_>) -> bool {
+        let mut tokens =
+            self.parts.iter().flat_map(|part| self.tokens.get(part.tokens.clone()).unwrap_or_default());
+        let is_kept_out = match addition.unless {
+            Unless::Never => false,
+            Unless::Keyword(keywords) => tokens.any(|token| keywords.contains(&token.option.keyword())),
+            Unless::Element(elements) => self.parts.iter().any(|part| elements.contains(&&*part.text)),
+            Unless::Prefix(prefix) => self.parts.iter().any(|part| part.text.starts_with(prefix)),
+            Unless::Equal => self.parts.iter().any(|part| part.text == addition.options),
+        };
+        let holds = match addition.when {
+            When::Always => true,
+            When::Shows(evidence) => facts.show(&evidence),
+            When::VersionIs(version) => self.version.as_deref() == Some(version),
+        };
+        !is_kept_out && holds
+    }
+
+    fn add_version(&mut self, versioning: &Versioning) {
+        let Some(version) = &self.version else { return };
+        let text = format!("vers={version}");
+        if versioning.unless_equal && self.parts.iter().any(|part| part.text == text) {
+            return;
+        }
+        let option = MountOption::new(text.clone());
+        let start = match self.taken_version {
+            Some(index) => {
+                if let Some(token) = self.tokens.get_mut(index) {
+                    token.replace_option(option);
+                }
+                index
+            }
+            None => {
+                self.tokens.push(Token::new(option, None, option::is_plain(&text), true, self.driver));
+                self.tokens.len() - 1
+            }
+        };
+        self.parts.push(Part { text: text.into(), tokens: start..start + 1 });
+    }
+
+    /// A part per option is wanted here, which [`Cut::Options`] gives.
+    fn keep_one_per_keyword(&mut self) {
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut kept: Vec<Part<'m>> = Vec::with_capacity(self.parts.len());
+        for part in std::mem::take(&mut self.parts) {
+            let keyword = part.text.split('=').next().unwrap_or_default().to_owned();
+            let place = places.get(&keyword).and_then(|place| kept.get_mut(*place));
+            if let Some(place) = place {
+                *place = part;
+            } else {
+                places.insert(keyword, kept.len());
+                kept.push(part);
+            }
+        }
+        self.parts = kept;
+    }
+
+    /// Changes the text of a part, and its option where it holds only one.
+    fn rewrite(&mut self, index: usize, change: impl FnOnce(&str) -> String) {
+        let Some(part) = self.parts.get_mut(index) else { return };
+        let changed = change(&part.text);
+        if *part.text == *changed {
+            return;
+        }
+        let tokens = self.tokens.get_mut(part.tokens.clone()).unwrap_or_default();
+        if let [token] = tokens
+            && !changed.contains(',')
+        {
+            token.replace_option(MountOption::new(changed.clone()));
+        }
+        part.text = changed.into();
+    }
+
+    fn pass_through_shell(&mut self) {
+        let mut ends_at = None;
+        for index in 0..self.parts.len() {
+            let text = self.parts.get(index).map(|part| part.text.to_string()).unwrap_or_default();
+            let (word, is_whole) = shell_word(&text);
+            self.rewrite(index, |_| word);
+            if !is_whole {
+                ends_at = Some(index + 1);
+                break;
+            }
+        }
+        if let Some(end) = ends_at {
+            self.parts.truncate(end);
+        }
+    }
+
+    fn finish(self) -> Options<'m> {
+        let Self { mut tokens, parts, kept_back, irregular, .. } = self;
+        let mut order = Vec::with_capacity(tokens.len());
+        order.extend(parts.iter().chain(&kept_back).flat_map(|part| part.tokens.clone()));
+        mark_behind_sloppy(&mut tokens, &order);
+        let mut words = Words::default();
+        for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::word) {
+            words.insert(word);
+        }
+        let mut options = Options { tokens, order, parts, irregular, words, settings: Settings::default() };
+        options.settings = Settings::of(options.effective_options());
+        options
+    }
+}
+
+fn mark_behind_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
+    let mut is_behind = false;
+    for index in order {
+        if let Some(token) = tokens.get_mut(*index) {
+            token.is_behind_sloppy = is_behind;
+            is_behind |= token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
+        }
+    }
+}
+
+/// What a shell makes of an unquoted text: its first word without quotes and
+/// backslashes, and whether that was all of it.
+fn shell_word(text: &str) -> (String, bool) {
+    let mut word = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut characters = text.trim_start().chars();
+    while let Some(character) = characters.next() {
+        match (character, quote) {
+            ('\\', None | Some('"')) => word.extend(characters.next()),
+            ('"' | '\'', None) => quote = Some(character),
+            (character, Some(open)) if character == open => quote = None,
+            (character, None) if character.is_whitespace() || ";&|<>()".contains(character) => {
+                return (word, false);
+            }
+            (character, _) => word.push(character),
+        }
+    }
+    (word, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_word;
+
+    #[test]
+    fn a_shell_takes_quotes_away_and_stops_at_a_blank() {
+        for (text, word, whole) in [
+            ("hard", "hard", true),
+            ("'bg'", "bg", true),
+            ("\"bg\"", "bg", true),
+            ("b\\g", "bg", true),
+            ("bg ", "bg", false),
+            ("hard;true", "hard", false),
+            ("context=\"a:c1,c2\"", "context=a:c1,c2", true),
+        ] {
+            assert_eq!(shell_word(text), (word.to_owned(), whole), "{text}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What an object shows of itself, beyond its options: from it clues, variants
+//! and additions of the driver table are read.
+
+use super::driver::evidence::Evidence;
+use super::driver::{self, Driver, Nfs};
+use super::manifest::{StringMap, Text};
+
+/// The class parameters and volume attributes that name the file system's type,
+/// the one that counts first.
+pub(crate) const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType"];
+
+/// The parts of a manifest from which evidence is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Facts<'m> {
+    /// Class parameters, volume attributes or FlexVolume options.
+    pub(crate) map: Option<&'m StringMap<'m>>,
+    /// The CSI or FlexVolume source's own field.
+    pub(crate) fs_type: Option<&'m str>,
+    pub(crate) access_modes: Option<&'m [Text<'m>]>,
+    pub(crate) volume_handle: Option<&'m str>,
+    pub(crate) is_class: bool,
+    pub(crate) is_block: bool,
+    /// Whether it is a FlexVolume, with which kubelet refuses any mount option
+    /// (kubernetes `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
+    pub(crate) is_flex_volume: bool,
+    pub(crate) in_tree_read_only: bool,
+}
+
+impl<'m> Facts<'m> {
+    fn values(&self, key: &str) -> impl Iterator<Item = &'m str> {
+        self.map
+            .into_iter()
+            .flat_map(StringMap::iter)
+            .filter(move |(found, _)| found.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value)
+    }
+
+    fn fs_types(&self) -> impl Iterator<Item = &'m str> {
+        self.fs_type.into_iter().chain(FS_TYPE_KEYS.iter().flat_map(|key| self.values(key)))
+    }
+
+    fn has_mode(&self, mode: &str) -> bool {
+        self.access_modes.is_some_and(|modes| modes.iter().any(|found| &**found == mode))
+    }
+
+    /// Whether the evidence is there, in one place at least.
+    pub(crate) fn show(&self, evidence: &Evidence) -> bool {
+        match evidence {
+            Evidence::Value(key, values) => self.values(key).any(|value| is_one_of(value, values)),
+            Evidence::Key(key) => self.values(key).next().is_some(),
+            Evidence::NoKey(key) => self.values(key).next().is_none(),
+            Evidence::FsType(values) => self.fs_types().any(|value| is_one_of(value, values)),
+            Evidence::FsTypeOfClass(values) => {
+                self.is_class && self.fs_types().any(|value| is_one_of(value, values))
+            }
+            Evidence::AccessMode(mode) => self.has_mode(mode),
+            Evidence::NoAccessMode(modes) => {
+                self.access_modes.is_some_and(|found| !found.is_empty())
+                    && !modes.iter().any(|mode| self.has_mode(mode))
+            }
+            Evidence::FirstAccessMode(mode) => self
+                .access_modes
+                .and_then(<[_]>::first)
+                .is_some_and(|first| &**first == *mode),
+            Evidence::BlockMode => self.is_block,
+            Evidence::VolumeHandle(pattern) => {
+                self.volume_handle.is_some_and(|handle| driver::glob(pattern, handle))
+            }
+            Evidence::InTreeReadOnly => self.in_tree_read_only,
+        }
+    }
+
+    /// Whether the evidence is there and no other place contradicts it.
+    fn show_surely(&self, evidence: &Evidence) -> bool {
+        self.show(evidence)
+            && match evidence {
+                Evidence::Value(key, values) => self.values(key).all(|value| is_one_of(value, values)),
+                Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => {
+                    self.fs_types().all(|value| is_one_of(value, values))
+                }
+                _ => true,
+            }
+    }
+
+    /// Whether the object's volumes are NFS by the clues of `driver`. What only
+    /// one of two contradicting places says makes them neither NFS nor not.
+    pub(crate) fn verdict(&self, driver: &Driver) -> Nfs {
+        for clue in driver.clues.iter().filter(|clue| self.show(&clue.evidence)) {
+            match (clue.verdict, self.show_surely(&clue.evidence)) {
+                (Nfs::No, false) => {}
+                (Nfs::Yes, false) => return Nfs::Depends,
+                (verdict, _) => return verdict,
+            }
+        }
+        driver.nfs
+    }
+
+    /// The row that replaces `driver` for this object, or `driver` itself.
+    pub(crate) fn row(&self, driver: &'static Driver) -> &'static Driver {
+        driver.variants.iter().find(|variant| self.show(&variant.when)).map_or(driver, |variant| variant.row)
+    }
+}
+
+fn is_one_of(value: &str, values: &[&str]) -> bool {
+    let value = value.to_lowercase();
+    values.iter().any(|pattern| driver::glob(&pattern.to_lowercase(), &value))
+}

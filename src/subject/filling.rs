@@ -1,0 +1,114 @@
+//! Where options that are missing can be written, and where they must not be:
+//! a list of one's own may take away what a driver does without one.
+
+use super::Subject;
+use super::carrier::{self, Carrier};
+use super::driver::assembly::Empty;
+use super::driver::{DECLARED, Driver, ListUse, Role};
+use crate::site::Place;
+
+/// Where a missing option is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filling {
+    /// Into the carrier of this index, behind the driver's defaults where it is
+    /// empty.
+    At(usize),
+    /// Nowhere by itself.
+    Nowhere(Obstacle),
+}
+
+/// Why nothing is filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// kubelet refuses mount options for this type of volume (FlexVolume).
+    ListRefused,
+    /// The driver does not pass `mountOptions` to the mount; the options stand in
+    /// the carrier of this index, where there is one.
+    ListNotUsed(Option<usize>),
+    /// A list would make the driver ignore the carrier of this index.
+    Replaces(usize),
+    /// A list may make a driver whose source was not read ignore the carrier of
+    /// this index.
+    MayReplace(usize),
+    /// A list replaces options that cannot be seen, such as a backend's own.
+    Hidden,
+    /// A list of more than one element cannot be mounted in some setups.
+    OneElement,
+    /// The list holds the driver's word for no option at all.
+    NoneWord,
+}
+
+impl Subject<'_> {
+    /// Where a missing option is written so that nothing that is in force is
+    /// taken out of it.
+    pub fn filling(&self) -> Filling {
+        let driver = self.driver;
+        if self.facts.is_flex_volume {
+            return Filling::Nowhere(Obstacle::ListRefused);
+        }
+        let at = self.carriers.iter().position(|carrier| carrier.in_force && carrier.place.is_patchable());
+        let Some(at) = at else {
+            return Filling::Nowhere(Obstacle::ListNotUsed(self.sole_carrier()));
+        };
+        if driver.list == ListUse::NotUsed {
+            return Filling::Nowhere(Obstacle::ListNotUsed(self.sole_carrier()));
+        }
+        if driver.one_element {
+            return Filling::Nowhere(Obstacle::OneElement);
+        }
+        let Some(list) = self.carriers.get(at) else { return Filling::At(at) };
+        if is_none_word(driver, list) {
+            return Filling::Nowhere(Obstacle::NoneWord);
+        }
+        let is_list = matches!(list.place, Place::MountOptions(_));
+        if !is_list || !carrier::is_empty(driver, list) {
+            return Filling::At(at);
+        }
+        self.obstacle_of_empty_list().map_or(Filling::At(at), Filling::Nowhere)
+    }
+
+    /// What a first element in the list would put out of force.
+    fn obstacle_of_empty_list(&self) -> Option<Obstacle> {
+        let driver = self.driver;
+        let position = |holds: &dyn Fn(&Carrier<'_>) -> bool| {
+            self.carriers.iter().position(|carrier| carrier.role.is_some() && !carrier.is_empty() && holds(carrier))
+        };
+        let gives_way = |carrier: &Carrier<'_>| {
+            matches!(carrier.role, Some(Role::WhenListEmpty | Role::AnnotationWhenListEmpty))
+        };
+        if let Some(index) = position(&gives_way) {
+            return Some(Obstacle::Replaces(index));
+        }
+        if driver.empty == Empty::Hidden {
+            return Some(Obstacle::Hidden);
+        }
+        let is_declared = std::ptr::eq(driver, &DECLARED);
+        if is_declared || !driver.known.is_read() {
+            let holds_options = |carrier: &Carrier<'_>| carrier.role != Some(Role::Version);
+            return position(&holds_options).map(Obstacle::MayReplace);
+        }
+        None
+    }
+
+    /// The carrier that holds all options of the mount.
+    fn sole_carrier(&self) -> Option<usize> {
+        self.carriers.iter().position(|carrier| {
+            carrier.in_force && matches!(carrier.role, Some(Role::Sole | Role::SoleEvenEmpty))
+        })
+    }
+}
+
+impl Obstacle {
+    /// The carrier into which the missing options can be written by hand.
+    pub const fn carrier(self) -> Option<usize> {
+        match self {
+            Self::ListNotUsed(carrier) => carrier,
+            Self::Replaces(carrier) | Self::MayReplace(carrier) => Some(carrier),
+            Self::ListRefused | Self::Hidden | Self::OneElement | Self::NoneWord => None,
+        }
+    }
+}
+
+fn is_none_word(driver: &Driver, list: &Carrier<'_>) -> bool {
+    driver.none_word.is_some_and(|word| list.elements.contains(&word))
+}
