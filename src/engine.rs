@@ -139,7 +139,7 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// background mount is.
 fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
     let is_background = finding.code == BACKGROUND_MOUNT;
-    if subject.nfs == Nfs::Depends && !is_background || cannot_be_filled(subject, finding) {
+    if subject.nfs == Nfs::Depends && !is_background || takes_something_away(subject, finding) {
         return Action::Warn;
     }
     let is_provisioned = subject.provisioned_by.is_some() && !policy.judges_provisioned();
@@ -149,10 +149,12 @@ fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
     Action::Deny
 }
 
-/// Whether the finding misses an option that cannot be filled in without taking
-/// something away.
-fn cannot_be_filled(subject: &Subject<'_>, finding: &Finding) -> bool {
-    MISSING.contains(&finding.code) && matches!(subject.filling(), Filling::Nowhere(_))
+/// Whether the finding misses an option of a list that takes something away as
+/// soon as it holds one: nothing is demanded of it. Defaults of the driver that
+/// are known are written out with the missing word, others leave it as it is.
+fn takes_something_away(subject: &Subject<'_>, finding: &Finding) -> bool {
+    MISSING.contains(&finding.code)
+        && (!subject.defaults.is_empty() || matches!(subject.filling(), Filling::Nowhere(_)))
 }
 
 fn exempt(policy: &Policy, subject: &Subject<'_>, finding: &Finding, today: Date) -> Option<Exempt> {

@@ -1,5 +1,6 @@
 //! What the program shows of its findings and rules, one file a format.
 
+pub mod driver_page;
 pub mod explanation;
 pub mod github;
 pub mod gitlab;

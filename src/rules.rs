@@ -9,7 +9,7 @@ use crate::nfs::catalog::Words;
 use crate::nfs::option;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
-use crate::subject::filling::{Filling, Obstacle};
+use crate::subject::filling::Filling;
 
 /// A set of defaults for all rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -266,14 +266,13 @@ impl<'c, 'm> Check<'c, 'm> {
         let (carrier, applicability, message) = match self.subject.filling() {
             Filling::At(carrier) => (Some(carrier), Applicability::Apply, message.into()),
             Filling::Nowhere(obstacle) => {
-                let message = format!("{message}; {}", self.remedy_of(obstacle)).into();
+                let message = format!("{message}; {}", obstacle.remedy(carriers)).into();
                 (obstacle.carrier(), Applicability::Unsafe, message)
             }
         };
-        let fix = carrier.zip(option).map(|(carrier, option)| Fix {
-            applicability,
-            edits: vec![Edit::Append { carrier, option }],
-        });
+        let fix = carrier
+            .zip(option)
+            .map(|(carrier, option)| Fix { applicability, edits: vec![Edit::Append { carrier, option }] });
         self.findings.push(Finding {
             code: self.rule.code,
             grade: Grade::Proper,
@@ -283,34 +282,6 @@ impl<'c, 'm> Check<'c, 'm> {
             message,
             fix,
         });
-    }
-
-    /// Where options that are missing can be written, as the end of a message.
-    fn remedy_of(&self, obstacle: Obstacle) -> String {
-        let name = |carrier: usize| {
-            self.subject.carriers.get(carrier).map(|carrier| carrier.place.short()).unwrap_or_default()
-        };
-        match obstacle {
-            Obstacle::ListRefused => {
-                "the kubelet refuses mountOptions on a FlexVolume, so write it into the driver's options".to_owned()
-            }
-            Obstacle::ListNotUsed(Some(carrier)) => format!("write it into {}", name(carrier)),
-            Obstacle::ListNotUsed(None) => "the driver does not pass mountOptions to the mount".to_owned(),
-            Obstacle::Replaces(carrier) => {
-                format!("write it into {0}: mountOptions would replace {0}", name(carrier))
-            }
-            Obstacle::MayReplace(carrier) => {
-                format!("write it into {0}: mountOptions may replace {0}", name(carrier))
-            }
-            Obstacle::Hidden => {
-                "mountOptions would replace options that are not visible here, so write it where those are set"
-                    .to_owned()
-            }
-            Obstacle::OneElement => {
-                "write all options into one element, separated by commas: some clusters cannot mount two".to_owned()
-            }
-            Obstacle::NoneWord => "write the options in place of the word that means none".to_owned(),
-        }
     }
 
     /// Reports something about a whole carrier.

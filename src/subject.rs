@@ -184,6 +184,12 @@ impl<'m> Subject<'m> {
         })
     }
 
+    /// Whether it is a volume of a CSI driver, which the kubelet tells of a
+    /// read-only claim.
+    pub const fn is_csi_volume(&self) -> bool {
+        self.facts.is_csi_volume
+    }
+
     /// Whether the object shows something that the driver goes by.
     pub(crate) fn shows(&self, evidence: &Evidence) -> bool {
         self.facts.show(evidence)
@@ -244,6 +250,7 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
         facts.map = csi.volume_attributes.as_ref();
         facts.fs_type = csi.fs_type.as_deref();
         facts.volume_handle = csi.volume_handle.as_deref();
+        facts.is_csi_volume = true;
         return (csi.driver.as_deref().unwrap_or_default(), facts);
     }
     if let Some(flex) = &spec.flex_volume {

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 
 use nfs_mount_guard::admission_policy;
 use nfs_mount_guard::policy::Policy;
-use nfs_mount_guard::report::rule_page;
+use nfs_mount_guard::report::{driver_page, rule_page};
 use nfs_mount_guard::rules::RULES;
+use nfs_mount_guard::subject::driver::drivers;
 
 /// Modules from left to right and top to bottom, as docs and lib.rs have them:
 /// one may import from its own row leftwards and from rows above.
@@ -199,6 +200,16 @@ fn the_rule_pages_are_those_of_the_code() {
     compare(&folder.join("README.md"), &index);
     let pages = files(&folder).len();
     assert_eq!(pages, RULES.len() + 1, "a page without a rule");
+}
+
+#[test]
+fn the_driver_pages_are_those_of_the_table() {
+    let folder = root().join("docs/drivers");
+    for driver in drivers() {
+        compare(&folder.join(driver_page::file_name(driver)), &driver_page::page(driver));
+    }
+    compare(&root().join("docs/drivers.md"), &driver_page::table());
+    assert_eq!(files(&folder).len(), drivers().count(), "a page without a driver");
 }
 
 #[test]

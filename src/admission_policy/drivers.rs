@@ -305,8 +305,10 @@ fn shows(evidence: &Evidence, names: Names) -> String {
         Evidence::FsType(values) => has_fact(facts, &FS_TYPE_KEYS, values),
         Evidence::AccessMode(mode) => format!("{} in {object}.?spec.?accessModes.orValue([])", string(mode)),
         Evidence::NoAccessMode(modes) => {
-            let none: Vec<String> =
-                modes.iter().map(|mode| format!("!({} in {object}.spec.accessModes)", string(mode))).collect();
+            let none: Vec<String> = modes
+                .iter()
+                .map(|mode| format!("!({} in {object}.spec.accessModes)", string(mode)))
+                .collect();
             format!("{object}.?spec.?accessModes.orValue([]).size() > 0 && {}", none.join(" && "))
         }
         Evidence::FirstAccessMode(mode) => {

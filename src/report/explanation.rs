@@ -14,6 +14,7 @@ use crate::nfs::mount::goes_to_background;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
+use crate::subject::carrier::Carrier;
 use crate::subject::driver::Role;
 use crate::subject::effective::Token;
 
@@ -46,6 +47,8 @@ pub struct Explanation {
     pub carriers: Vec<CarrierUse>,
     /// The string that `mount -o` gets.
     pub effective: String,
+    /// Whether a read-only claim makes the driver add `ro`.
+    pub follows_claim: bool,
     /// Every option, in the order in which mount.nfs gets them; those that
     /// never reach it come last.
     pub options: Vec<OptionUse>,
@@ -82,6 +85,8 @@ pub struct OptionUse {
     pub carrier: Option<String>,
     /// Whether it reaches the mount.
     pub in_force: bool,
+    /// The same in words; see [`CarrierUse::effect`].
+    pub effect: &'static str,
     /// Who reads it, in their order; empty for a word that nobody knows.
     pub consumers: Vec<&'static str>,
     /// What it means.
@@ -132,6 +137,7 @@ impl Explanation {
             advice: subject.driver.advice,
             carriers: carriers(subject),
             effective: subject.effective(),
+            follows_claim: subject.is_csi_volume() && is_nfs != IsNfs::Known(false),
             options: options(subject),
             conflicts: conflicts(subject),
             dead_server: (is_nfs != IsNfs::Known(false)).then(|| dead_server(subject)),
@@ -146,17 +152,21 @@ fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
             carrier: carrier.place.to_string(),
             pointer: carrier.place.pointer(None),
             in_force: carrier.in_force,
-            effect: match (carrier.in_force, carrier.role) {
-                (true, _) => "in force",
-                (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => {
-                    "whether the driver reads it is not known"
-                }
-                (false, Some(Role::NotTaken)) => "not read by the driver",
-                (false, _) => "not in force",
-            },
+            effect: effect(subject, carrier),
             elements: carrier.elements.iter().map(|element| (*element).to_owned()).collect(),
         })
         .collect()
+}
+
+fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static str {
+    match (carrier.in_force, carrier.role) {
+        (true, _) => "in force",
+        (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => {
+            "whether the driver reads it is not known"
+        }
+        (false, Some(Role::NotTaken)) => "not read by the driver",
+        (false, _) => "not in force",
+    }
 }
 
 fn options(subject: &Subject<'_>) -> Vec<OptionUse> {
@@ -168,7 +178,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
     let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));
     let entry = token.entry();
     let consumers = match entry {
-        _ if token.is_drivers_own => vec!["driver's mount helper"],
+        _ if token.is_drivers_own => vec!["the driver or its mount helper"],
         Some(entry) => entry.consumers.names().collect(),
         None => Vec::new(),
     };
@@ -177,7 +187,16 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
         carrier: carrier.map(|carrier| carrier.place.to_string()),
         in_force: token.in_force,
         consumers,
-        meaning: entry.map_or_else(|| "no layer knows it".to_owned(), |entry| meaning(subject, entry)),
+        effect: match (carrier, token.in_force) {
+            (None, _) => "added by the driver",
+            (Some(_), true) => "in force",
+            (Some(carrier), false) => effect(subject, carrier),
+        },
+        meaning: match entry {
+            _ if token.is_drivers_own => "taken out before mount.nfs sees it".to_owned(),
+            Some(entry) => meaning(subject, entry),
+            None => "no layer knows it".to_owned(),
+        },
     }
 }
 
@@ -241,10 +260,17 @@ impl fmt::Display for Explanation {
         };
         writeln!(f, "  driver     {} ({}), {nfs}", self.driver, self.driver_title)?;
         for carrier in &self.carriers {
-            writeln!(f, "  holds      {} ({}): {}", carrier.carrier, carrier.effect, carrier.elements.join(" | "))?;
+            writeln!(
+                f,
+                "  holds      {} ({}): {}",
+                carrier.carrier,
+                carrier.effect,
+                carrier.elements.join(" | ")
+            )?;
         }
         let Some(dead) = &self.dead_server else { return Ok(()) };
-        let from = if self.driver_source.is_empty() { String::new() } else { format!(": {}", self.driver_source) };
+        let from =
+            if self.driver_source.is_empty() { String::new() } else { format!(": {}", self.driver_source) };
         writeln!(f, "  known      {}{from}", self.driver_known)?;
         if !self.advice.is_empty() {
             writeln!(f, "  advice     {}", self.advice)?;
@@ -254,15 +280,17 @@ impl fmt::Display for Explanation {
             "  mount -o   {}",
             if self.effective.is_empty() { "(nothing)" } else { &self.effective }
         )?;
+        if self.follows_claim {
+            writeln!(f, "  read-only  ro as well if the claim is read-only: the volume does not show that")?;
+        }
         for option in &self.options {
             let who = match option.consumers.as_slice() {
                 [] => "nobody".to_owned(),
                 consumers => consumers.join(", "),
             };
-            let from = match (&option.carrier, option.in_force) {
-                (None, _) => " (added by the driver)",
-                (Some(_), false) => " (not in force)",
-                (Some(_), true) => "",
+            let from = match option.effect {
+                "in force" => String::new(),
+                effect => format!(" ({effect})"),
             };
             writeln!(f, "  option     {}{from}: read by {who}; {}", option.option, option.meaning)?;
         }

@@ -18,7 +18,10 @@ ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Wher
 the option is ignored instead, and what its author wanted from it is silently lost.",
     remedy: "Correct the spelling, or drop it.",
     actions: Actions::all(Action::Deny),
-    lesser: Some((Actions::all(Action::Warn), "a sloppy before it makes the kernel overlook it, or the source of the driver was not read, which may take the word for itself")),
+    lesser: Some((
+        Actions::all(Action::Warn),
+        "a sloppy before it makes the kernel overlook it, or the source of the driver was not read, which may take the word for itself",
+    )),
     fix: Some(Applicability::Offer),
     settings: &[],
     example: Example {

@@ -141,11 +141,11 @@ pub(crate) fn carriers<'m>(
 /// list holds now.
 pub(crate) fn put_in_force(driver: &Driver, carriers: &mut [Carrier<'_>]) {
     let Some((list, others)) = carriers.split_first_mut() else { return };
-    let is_empty = !list.in_force || is_empty(driver, list);
-    for carrier in others {
-        if matches!(carrier.role, Some(Role::WhenListEmpty | Role::AnnotationWhenListEmpty)) {
-            carrier.in_force = is_empty;
-        }
+    let gives_way = |carrier: &&mut Carrier<'_>| {
+        matches!(carrier.role, Some(Role::WhenListEmpty | Role::AnnotationWhenListEmpty))
+    };
+    for carrier in others.iter_mut().filter(gives_way) {
+        carrier.in_force = !list.in_force || is_empty(driver, list);
     }
 }
 
@@ -153,6 +153,7 @@ pub(crate) fn put_in_force(driver: &Driver, carriers: &mut [Carrier<'_>]) {
 pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
     match driver.emptiness {
         Emptiness::NoElement => list.elements.is_empty(),
+        Emptiness::NoText if driver.takes_out.is_empty() => list.is_empty(),
         Emptiness::NoText => list.elements.iter().flat_map(|element| option::split(element)).all(|piece| {
             let keyword = piece.text.split('=').next().unwrap_or_default();
             piece.text.is_empty() || driver.takes_out.contains(&keyword)
@@ -170,8 +171,7 @@ fn role(driver: &Driver, kind: Kind, key: &str, facts: &Facts<'_>) -> Option<Rol
         On::Volume => kind == Kind::PersistentVolume,
     };
     let found = driver.carriers.iter().find(|carrier| {
-        let is_key =
-            if carrier.exact { carrier.key == key } else { carrier.key.eq_ignore_ascii_case(key) };
+        let is_key = if carrier.exact { carrier.key == key } else { carrier.key.eq_ignore_ascii_case(key) };
         is_key && is_on(carrier.on) && carrier.when.is_none_or(|when| facts.show(&when))
     });
     match found {

@@ -303,14 +303,8 @@ pub static DECLARED: Driver = Driver { title: "a driver that the policy calls NF
 /// Last segments of keys under which one driver or another takes options. They
 /// are judged for `bg` with every driver that is or may be NFS.
 const GENERIC_KEYS: [&str; 8] = [
-    "mountoptions",
-    "mountopts",
-    "mountflags",
-    "nfsoptions",
-    "nfsmountoptions",
-    "clientmountoptions",
-    "sharedv4mountoptions",
-    "options",
+    "mountoptions", "mountopts", "mountflags", "nfsoptions", "nfsmountoptions", "clientmountoptions",
+    "sharedv4mountoptions", "options",
 ];
 
 /// [`GENERIC_KEYS`], for the admission policies.
@@ -328,9 +322,8 @@ pub(crate) const fn generic_keys() -> &'static [&'static str] {
 /// ```
 pub fn is_option_key(key: &str) -> bool {
     let last = key.rsplit(['.', '/']).next().unwrap_or_default();
-    let letters = || {
-        last.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase())
-    };
+    let letters =
+        || last.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase());
     GENERIC_KEYS.iter().any(|generic| letters().eq(generic.bytes()))
 }
 

@@ -8,9 +8,9 @@ use crate::nfs::catalog::{Entry, Word, Words};
 use crate::nfs::mount::{self, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
-pub(crate) use layout::lay_out;
-use layout::Part;
 use crate::site::Site;
+use layout::Part;
+pub(crate) use layout::lay_out;
 
 /// One option of a subject.
 #[derive(Debug, Clone)]
@@ -85,9 +85,8 @@ impl<'m> Token<'m> {
 /// Whether the driver or its mount helper takes the option out for itself.
 fn is_drivers_own(driver: &Driver, option: &MountOption<'_>) -> bool {
     let keyword = option.keyword();
-    let is_own = |word: &&str| {
-        *word == keyword || driver.own_words_in_any_case && word.eq_ignore_ascii_case(keyword)
-    };
+    let is_own =
+        |word: &&str| *word == keyword || driver.own_words_in_any_case && word.eq_ignore_ascii_case(keyword);
     driver.own_words.iter().any(|word| is_own(&word))
         || option.value().is_some() && driver.takes_out.contains(&keyword) && keyword != "vers"
 }
@@ -141,6 +140,7 @@ pub struct Options<'m> {
     irregular: Vec<(usize, usize)>,
     /// The words of what is written.
     words: Words,
+    is_cut_short: bool,
     settings: Settings,
 }
 
@@ -189,6 +189,12 @@ impl<'m> Options<'m> {
     /// should be written, in the order of the object.
     pub fn irregular_elements(&self) -> &[(usize, usize)] {
         &self.irregular
+    }
+
+    /// Whether the driver drops what stands behind some option, so that nothing
+    /// appended would reach the mount.
+    pub const fn is_cut_short(&self) -> bool {
+        self.is_cut_short
     }
 
     /// What they amount to.

@@ -19,6 +19,7 @@ pub(crate) struct Facts<'m> {
     pub(crate) access_modes: Option<&'m [Text<'m>]>,
     pub(crate) volume_handle: Option<&'m str>,
     pub(crate) is_class: bool,
+    pub(crate) is_csi_volume: bool,
     pub(crate) is_block: bool,
     /// Whether it is a FlexVolume, with which kubelet refuses any mount option
     /// (kubernetes `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
@@ -58,10 +59,9 @@ impl<'m> Facts<'m> {
                 self.access_modes.is_some_and(|found| !found.is_empty())
                     && !modes.iter().any(|mode| self.has_mode(mode))
             }
-            Evidence::FirstAccessMode(mode) => self
-                .access_modes
-                .and_then(<[_]>::first)
-                .is_some_and(|first| &**first == *mode),
+            Evidence::FirstAccessMode(mode) => {
+                self.access_modes.and_then(<[_]>::first).is_some_and(|first| &**first == *mode)
+            }
             Evidence::BlockMode => self.is_block,
             Evidence::VolumeHandle(pattern) => {
                 self.volume_handle.is_some_and(|handle| driver::glob(pattern, handle))

@@ -36,6 +36,8 @@ pub enum Obstacle {
     OneElement,
     /// The list holds the driver's word for no option at all.
     NoneWord,
+    /// The driver drops what stands behind some element of the list.
+    CutShort,
 }
 
 impl Subject<'_> {
@@ -57,6 +59,9 @@ impl Subject<'_> {
             return Filling::Nowhere(Obstacle::OneElement);
         }
         let Some(list) = self.carriers.get(at) else { return Filling::At(at) };
+        if self.options.is_cut_short() {
+            return Filling::Nowhere(Obstacle::CutShort);
+        }
         if is_none_word(driver, list) {
             return Filling::Nowhere(Obstacle::NoneWord);
         }
@@ -71,7 +76,9 @@ impl Subject<'_> {
     fn obstacle_of_empty_list(&self) -> Option<Obstacle> {
         let driver = self.driver;
         let position = |holds: &dyn Fn(&Carrier<'_>) -> bool| {
-            self.carriers.iter().position(|carrier| carrier.role.is_some() && !carrier.is_empty() && holds(carrier))
+            self.carriers
+                .iter()
+                .position(|carrier| carrier.role.is_some() && !carrier.is_empty() && holds(carrier))
         };
         let gives_way = |carrier: &Carrier<'_>| {
             matches!(carrier.role, Some(Role::WhenListEmpty | Role::AnnotationWhenListEmpty))
@@ -104,8 +111,34 @@ impl Obstacle {
         match self {
             Self::ListNotUsed(carrier) => carrier,
             Self::Replaces(carrier) | Self::MayReplace(carrier) => Some(carrier),
-            Self::ListRefused | Self::Hidden | Self::OneElement | Self::NoneWord => None,
+            Self::ListRefused | Self::Hidden | Self::OneElement | Self::NoneWord | Self::CutShort => None,
         }
+    }
+
+    /// Where the missing options can be written, as the end of a message.
+    pub(crate) fn remedy(self, carriers: &[Carrier<'_>]) -> String {
+        let name =
+            |index: usize| carriers.get(index).map(|carrier| carrier.place.short()).unwrap_or_default();
+        let fixed = match self {
+            Self::ListNotUsed(Some(carrier)) => return format!("write it into {}", name(carrier)),
+            Self::Replaces(carrier) => {
+                return format!("write it into {}, which mountOptions would replace", name(carrier));
+            }
+            Self::MayReplace(carrier) => {
+                return format!("write it into {}, which mountOptions may replace", name(carrier));
+            }
+            Self::ListRefused => {
+                "write it into the driver's options: the kubelet refuses mountOptions on a FlexVolume"
+            }
+            Self::ListNotUsed(None) => "the driver does not pass mountOptions to the mount",
+            Self::Hidden => {
+                "write it where the driver's own options are set, which mountOptions would replace"
+            }
+            Self::OneElement => "write all options into one element: some clusters cannot mount two",
+            Self::NoneWord => "write the options in place of the word that means none",
+            Self::CutShort => "the driver drops what stands behind the element with a blank",
+        };
+        fixed.to_owned()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `check`, `fix` and `explain -f` as a person or a pipeline runs them.
 
+mod cases;
 mod corpus;
 mod fix;
 mod formats;
@@ -27,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         trial("takes_every_flag_from_the_environment", takes_the_environment),
         trial("explains_what_the_options_of_a_file_do", explains_a_file),
     ];
+    trials.extend(cases::trials());
     trials.extend(corpus::trials());
     trials.extend(snapshots::trials());
     trials.extend(inputs::trials());

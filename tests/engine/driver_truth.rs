@@ -6,12 +6,14 @@ use std::fmt::Write as _;
 use std::fs;
 
 use nfs_mount_guard::engine::decide::{Decision, mutate};
+use nfs_mount_guard::engine::{Evaluation, evaluate};
+use nfs_mount_guard::finding::Grade;
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::nfs::settings::Settings;
 use nfs_mount_guard::policy::Policy;
 use serde_json::{Map, Value, json};
 
-use crate::fixture::{judge, path};
+use crate::fixture::{TODAY, judge, path};
 
 /// One recorded call.
 #[derive(Debug, Clone)]
@@ -36,7 +38,8 @@ fn rows() -> Vec<Row> {
         .map(|line| {
             let fields: Vec<&str> = line.split('\t').collect();
             assert_eq!(fields.len(), names.len(), "{line}");
-            let field = |name: &str| fields[names.iter().position(|found| *found == name).expect(name)].to_owned();
+            let field =
+                |name: &str| fields[names.iter().position(|found| *found == name).expect(name)].to_owned();
             let context = field("volume_context");
             Row {
                 driver: field("driver"),
@@ -81,7 +84,10 @@ impl Row {
         let note = &self.note;
         if !self.error.is_empty() || self.helper_options.starts_with("refused") {
             Some("the driver or its mount program refused it")
-        } else if self.options.split(',').any(|option| option == "bind") || self.options.starts_with("bind") || note.contains("bind mount") {
+        } else if self.options.split(',').any(|option| option == "bind")
+            || self.options.starts_with("bind")
+            || note.contains("bind mount")
+        {
             Some("a bind mount of what was staged")
         } else if self.volume_context.contains_key("csi.storage.k8s.io/ephemeral") {
             Some("an inline volume")
@@ -153,7 +159,8 @@ impl Row {
             return self.provisioned();
         }
         let text = if self.helper_options.is_empty() { &self.options } else { &self.helper_options };
-        let mut options: Vec<&str> = split(text).map(|piece| piece.text).filter(|text| !text.is_empty()).collect();
+        let mut options: Vec<&str> =
+            split(text).map(|piece| piece.text).filter(|text| !text.is_empty()).collect();
         if !self.helper_options.is_empty() {
             // mount(8) writes rw first for a helper, and the tunnel's port is chosen when it starts.
             options.retain(|option| *option != "port=20049");
@@ -199,9 +206,10 @@ impl Row {
 
     /// What the table says.
     fn effective(&self) -> String {
-        let effective = judge(&self.object(&self.mount_flags).to_string(), &Policy::default(), |subject, _| {
-            subject.effective()
-        });
+        let effective =
+            judge(&self.object(&self.mount_flags).to_string(), &Policy::default(), |subject, _| {
+                subject.effective()
+            });
         let is_written = |word: &str| {
             self.mount_flags.iter().any(|flag| flag == word)
                 || self.volume_context.values().any(|value| value == word)
@@ -276,7 +284,9 @@ fn the_patch_takes_no_option_of_a_real_driver_out_of_force() {
         let policy = Policy::default();
         let object = row.object(&row.mount_flags);
         judge(&object.to_string(), &policy, |subject, evaluation| {
-            let Decision::Patch(elements) = mutate(&policy, subject, evaluation, None).decision else { return };
+            let Decision::Patch(elements) = mutate(&policy, subject, evaluation, None).decision else {
+                return;
+            };
             let after = subject.with_elements(&elements);
             let after: Vec<&str> = after.options.effective().map(|token| token.option.text()).collect();
             for token in subject.options.effective().filter(|token| !token.is_drivers_own) {
@@ -284,6 +294,12 @@ fn the_patch_takes_no_option_of_a_real_driver_out_of_force() {
                 let is_kept = after.contains(&text) || token.is_background(true);
                 assert!(is_kept, "{text} is lost: {object}: {after:?}");
             }
+            // What could be mounted before can be mounted after.
+            let cannot = |evaluation: &Evaluation| {
+                evaluation.findings.iter().filter(|judged| judged.finding.grade == Grade::CannotMount).count()
+            };
+            let patched = subject.with_elements(&elements);
+            assert!(cannot(&evaluate(&policy, &patched, TODAY)) <= cannot(evaluation), "{object}");
         });
     }
 }

@@ -6,7 +6,9 @@ use nfs_mount_guard::engine::fix::{Scope, fix_all, fix_once, unchanged};
 use nfs_mount_guard::finding::{Applicability, Edit};
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::site::Site;
 use nfs_mount_guard::subject::Subject;
+use nfs_mount_guard::subject::driver::evidence::Evidence;
 use nfs_mount_guard::subject::driver::{Nfs, drivers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -72,18 +74,32 @@ fn class() -> impl Strategy<Value = Value> {
     )
 }
 
+/// Keys that the table speaks of, with values that make its clues and variants
+/// apply, and others.
 fn parameters() -> impl Strategy<Value = Value> {
-    let key = prop::sample::select(vec![
-        "mountOptions", "nfsOptions", "options", "mount-options", "vers", "protocol", "fsType",
-        "nodePublishOptions",
-    ]);
-    let value = prop_oneof![
-        element(),
-        Just("nfs".to_owned()),
-        Just("3".to_owned()),
-        prop::collection::vec(element(), 0..4).prop_map(|list| list.join(",")),
-    ];
-    prop::collection::btree_map(key, value, 0..3).prop_map(|map| json!(map))
+    let mut of_options = vec!["mountOptions", "options", "mount_options", "nodePublishOptions"];
+    let mut clues = vec![("vers", vec!["3", "4.1", "3.0"]), ("fsType", vec!["nfs", "ext4"])];
+    for driver in drivers() {
+        of_options.extend(driver.carriers.iter().map(|carrier| carrier.key));
+        let variants = driver.variants.iter().map(|variant| variant.when);
+        for evidence in driver.clues.iter().map(|clue| clue.evidence).chain(variants) {
+            match evidence {
+                Evidence::Value(key, values) => clues.push((key, values.to_vec())),
+                Evidence::Key(key) | Evidence::NoKey(key) => clues.push((key, vec!["1"])),
+                _ => {}
+            }
+        }
+    }
+    let options = (
+        prop::sample::select(of_options),
+        prop_oneof![element(), prop::collection::vec(element(), 0..4).prop_map(|list| list.join(",")),],
+    );
+    let clue = prop::sample::select(clues)
+        .prop_flat_map(|(key, values)| (Just(key), prop::sample::select(values).prop_map(str::to_owned)));
+    let pair = prop_oneof![options, clue];
+    prop::collection::vec(pair, 0..4).prop_map(|pairs| {
+        Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect())
+    })
 }
 
 fn volume() -> impl Strategy<Value = Value> {
@@ -92,9 +108,11 @@ fn volume() -> impl Strategy<Value = Value> {
     let modes = prop::sample::subsequence(vec!["ReadWriteOnce", "ReadWriteMany", "ReadOnlyMany"], 0..3);
     let source = prop_oneof![
         Just(json!({"nfs": {"server": "a", "path": "/"}})),
-        (driver_name(), parameters()).prop_map(|(driver, attributes)| {
-            json!({"csi": {"driver": driver, "volumeHandle": "a", "volumeAttributes": attributes}})
+        (driver_name(), parameters(), handle()).prop_map(|(driver, attributes, handle)| {
+            json!({"csi": {"driver": driver, "volumeHandle": handle, "volumeAttributes": attributes}})
         }),
+        (driver_name(), parameters())
+            .prop_map(|(driver, options)| { json!({"flexVolume": {"driver": driver, "options": options}}) }),
     ];
     let lists = prop::collection::vec(element(), 0..6);
     (source, lists, annotation, modes, any::<bool>()).prop_map(
@@ -115,6 +133,10 @@ fn volume() -> impl Strategy<Value = Value> {
             object
         },
     )
+}
+
+fn handle() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a", "s3files:fs-0123", "a/b/nfs", "a/b/scsi"])
 }
 
 fn object() -> impl Strategy<Value = Value> {
@@ -227,6 +249,29 @@ proptest! {
         judge(&object.to_string(), &Policy::default(), |subject, _| {
             let again = unchanged(subject);
             assert_eq!(subject.with_elements(&again).effective(), subject.effective());
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+    /// Every option that reaches the mount before the webhook's patch reaches it
+    /// after, but for what a finding names.
+    #[test]
+    fn patching_never_takes_an_option_out_of_force(object in object()) {
+        let policy = Policy::default();
+        judge(&object.to_string(), &policy, |subject, evaluation| {
+            let Decision::Patch(elements) = mutate(&policy, subject, evaluation, None).decision else { return };
+            let patched = subject.with_elements(&elements);
+            let after: Vec<&str> = patched.options.effective().map(|token| token.option.text()).collect();
+            let is_named = |site: &Option<Site>| {
+                evaluation.findings.iter().any(|judged| site.is_some() && judged.finding.site == *site)
+            };
+            for token in subject.options.effective() {
+                let text = token.option.text();
+                assert!(is_named(&token.site) || after.contains(&text), "{text:?} is lost: {object}: {after:?}");
+            }
         });
     }
 }

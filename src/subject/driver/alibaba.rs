@@ -2,7 +2,7 @@
 
 use super::assembly::{Cut, Empty, Step, Versioning};
 use super::evidence::{Evidence, maybe_nfs_if};
-use super::{Case, CarrierKey, Driver, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier};
+use super::{CarrierKey, Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier};
 
 pub(super) static DRIVERS: &[&Driver] = &[&NAS];
 
@@ -20,7 +20,10 @@ static NAS: Driver = Driver {
         maybe_nfs_if(Evidence::Key("containerNetworkFileSystem")),
     ],
     variants: &[
-        Variant { when: Evidence::Value("mountProtocol", &["efc", "cpfs", "cpfs-native", "alinas"]), row: &OTHER_CLIENT },
+        Variant {
+            when: Evidence::Value("mountProtocol", &["efc", "cpfs", "cpfs-native", "alinas"]),
+            row: &OTHER_CLIENT,
+        },
         Variant { when: Evidence::Value("driver", &["flexvolume"]), row: &FLEX },
     ],
     ..BASE
@@ -49,12 +52,7 @@ const BASE: Driver = Driver {
             ..carrier("vers", On::Class, Role::Version)
         },
     ],
-    steps: &[
-        Step::List,
-        Step::Others,
-        Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")),
-        VERSION,
-    ],
+    steps: &[Step::List, Step::Others, Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")), VERSION],
     cut: Cut::Options,
     case: Case::Kept,
     empty: Empty::DriverDefaultsByVersion(

@@ -62,8 +62,6 @@ pub enum Unless {
     Element(&'static [&'static str]),
     /// An element that begins with this text.
     Prefix(&'static str),
-    /// An equal element.
-    Equal,
 }
 
 /// What must hold for a driver to add options.

@@ -40,8 +40,7 @@ static IBM_VPC: Driver = Driver {
 };
 
 /// Shares with encryption in transit, mounted by a service that takes no options.
-static IBM_VPC_ENCRYPTED: Driver =
-    Driver { list: ListUse::NotUsed, empty: Empty::Hidden, ..IBM_VPC_BASE };
+static IBM_VPC_ENCRYPTED: Driver = Driver { list: ListUse::NotUsed, empty: Empty::Hidden, ..IBM_VPC_BASE };
 
 const IBM_VPC_BASE: Driver = Driver {
     title: "IBM Cloud VPC file shares",
@@ -100,10 +99,7 @@ static VOLCENGINE: Driver = Driver {
 static CDS: Driver = Driver {
     names: &["nas.csi.cds.net"],
     title: "Capital Online NAS CSI driver",
-    carriers: &[
-        carrier("options", On::Both, Role::WhenListEmpty),
-        carrier("vers", On::Both, Role::Version),
-    ],
+    carriers: &[carrier("options", On::Both, Role::WhenListEmpty), carrier("vers", On::Both, Role::Version)],
     empty: Empty::Hidden,
     steps: &[
         Step::List,

@@ -8,11 +8,8 @@ use super::{Case, Driver, Known, ListUse, Nfs, PLAIN, Refused, What};
 pub(super) static DRIVERS: &[&Driver] = &[&POWERSCALE, &POWERSTORE, &UNITY, &POWERFLEX, &POWERMAX];
 
 /// gofsutil `validateMountOptions`.
-const NO_EMPTY_ELEMENT: &[Refused] = &[Refused {
-    what: What::EmptyElement,
-    when: None,
-    why: "(gofsutil validateMountOptions)",
-}];
+const NO_EMPTY_ELEMENT: &[Refused] =
+    &[Refused { what: What::EmptyElement, when: None, why: "(gofsutil validateMountOptions)" }];
 
 const READ_WRITE_LAST: &[Step] = &[Step::List, add("rw"), Step::KeepFirstOfEqual];
 

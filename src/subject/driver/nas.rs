@@ -2,9 +2,7 @@
 
 use super::assembly::{AS_GIVEN, Emptiness, Empty, Step, Unless, add, add_unless};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{
-    Case, Driver, Known, ListUse, Nfs, On, PLAIN, Refused, Role, Variant, What, carrier, exact,
-};
+use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Refused, Role, Variant, What, carrier, exact};
 
 pub(super) static DRIVERS: &[&Driver] = &[
     &QCFS, &HPE, &SYNOLOGY, &TRUENAS, &TNS, &PURE, &PORTWORX, &NUTANIX, &VSPHERE, &VAST, &INFINIDAT,
@@ -189,7 +187,7 @@ static VSPHERE: Driver = Driver {
         Step::KeepFirstOfEqual,
     ],
     case: Case::Kept,
-    advice: "the driver appends hard,sec=sys,vers=4,minorversion=1: soft and another sec= lose, and another version makes every mount fail",
+    advice: "the driver appends hard,sec=sys,vers=4,minorversion=1: soft loses, sec=krb5p gets sec=sys beside it, and another version makes every mount fail",
     known: Known::Measured("bf8090256"),
     source: "vsphere-csi-driver pkg/csi/service/osutils/linux_os_utils.go PublishFileVolume; common/util.go IsFileVolumeRequest",
     ..PLAIN

@@ -9,10 +9,7 @@ pub(super) static DRIVERS: &[&Driver] = &[&CFS, &CFS_TURBO];
 static CFS: Driver = Driver {
     names: &["com.tencent.cloud.csi.cfs", "com.tencent.cloud.csi.tcfs.*"],
     title: "Tencent Cloud CFS CSI driver",
-    carriers: &[
-        carrier("options", On::Both, Role::Joined),
-        carrier("vers", On::Both, Role::Version),
-    ],
+    carriers: &[carrier("options", On::Both, Role::Joined), carrier("vers", On::Both, Role::Version)],
     steps: &[
         Step::List,
         Step::Others,

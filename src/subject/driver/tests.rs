@@ -39,9 +39,18 @@ fn every_row_says_where_it_comes_from() {
 #[test]
 fn a_key_that_holds_options_is_found_by_its_last_segment() {
     for key in [
-        "mountOptions", "mount_options", "mount-opts", "MOUNTFLAGS", "nfs.mountOptions", "nfsOptions",
-        "nfs-mount-options", "clientMountOptions", "sharedv4_mount_options", "options",
-        "linstor.csi.linbit.com/mountOpts", "backingStore.nfs.mountOptions",
+        "mountOptions",
+        "mount_options",
+        "mount-opts",
+        "MOUNTFLAGS",
+        "nfs.mountOptions",
+        "nfsOptions",
+        "nfs-mount-options",
+        "clientMountOptions",
+        "sharedv4_mount_options",
+        "options",
+        "linstor.csi.linbit.com/mountOpts",
+        "backingStore.nfs.mountOptions",
     ] {
         assert!(is_option_key(key), "{key}");
     }

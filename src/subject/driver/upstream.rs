@@ -185,12 +185,14 @@ static LINSTOR: Driver = Driver {
         not_nfs_if(Evidence::BlockMode),
         not_nfs_if(Evidence::NoAccessMode(SHARED)),
     ],
-    variants: &[super::Variant { when: Evidence::Key("linstor.csi.linbit.com/nfs-export"), row: &LINSTOR_NFS }],
+    variants: &[super::Variant {
+        when: Evidence::Key("linstor.csi.linbit.com/nfs-export"),
+        row: &LINSTOR_NFS,
+    }],
     ..LINSTOR_BASE
 };
 
-static LINSTOR_NFS: Driver =
-    Driver { steps: &[Step::List, Step::Others, add("vers=4")], ..LINSTOR_BASE };
+static LINSTOR_NFS: Driver = Driver { steps: &[Step::List, Step::Others, add("vers=4")], ..LINSTOR_BASE };
 
 const LINSTOR_BASE: Driver = Driver {
     title: "LINSTOR; its ReadWriteMany volumes may be NFS (--enable-rwx)",

@@ -39,6 +39,7 @@ pub(crate) fn lay_out<'m>(
         irregular: Vec::new(),
         taken_version: None,
         version: None,
+        is_cut_short: false,
     };
     for (index, carrier) in carriers.iter().enumerate() {
         layout.add_carrier(index, carrier);
@@ -69,6 +70,7 @@ struct Layout<'m> {
     taken_version: Option<usize>,
     /// The version that the driver appends.
     version: Option<Cow<'static, str>>,
+    is_cut_short: bool,
 }
 
 impl<'m> Layout<'m> {
@@ -267,7 +269,6 @@ impl<'m> Layout<'m> {
             Unless::Keyword(keywords) => tokens.any(|token| keywords.contains(&token.option.keyword())),
             Unless::Element(elements) => self.parts.iter().any(|part| elements.contains(&&*part.text)),
             Unless::Prefix(prefix) => self.parts.iter().any(|part| part.text.starts_with(prefix)),
-            Unless::Equal => self.parts.iter().any(|part| part.text == addition.options),
         };
         let holds = match addition.when {
             When::Always => true,
@@ -345,11 +346,12 @@ impl<'m> Layout<'m> {
         }
         if let Some(end) = ends_at {
             self.parts.truncate(end);
+            self.is_cut_short = true;
         }
     }
 
     fn finish(self) -> Options<'m> {
-        let Self { mut tokens, parts, kept_back, irregular, .. } = self;
+        let Self { mut tokens, parts, kept_back, irregular, is_cut_short, .. } = self;
         let mut order = Vec::with_capacity(tokens.len());
         order.extend(parts.iter().chain(&kept_back).flat_map(|part| part.tokens.clone()));
         mark_behind_sloppy(&mut tokens, &order);
@@ -357,7 +359,8 @@ impl<'m> Layout<'m> {
         for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::word) {
             words.insert(word);
         }
-        let mut options = Options { tokens, order, parts, irregular, words, settings: Settings::default() };
+        let mut options =
+            Options { tokens, order, parts, irregular, words, is_cut_short, settings: Settings::default() };
         options.settings = Settings::of(options.effective_options());
         options
     }

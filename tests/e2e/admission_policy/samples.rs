@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use fastrand::Rng;
-use nfs_mount_guard::subject::driver::{self, Evidence};
+use nfs_mount_guard::subject::driver;
+use nfs_mount_guard::subject::driver::evidence::Evidence;
 use nfs_mount_guard::subject::manifest::IN_TREE_PLUGINS;
 use serde_json::{Value, json};
 
@@ -74,6 +75,12 @@ const DISGUISES: &[&str] = &[
 /// Options that have nothing to do with it.
 const OTHERS: &[&str] =
     &["hard", "timeo=600", "retrans=2", "nfsvers=4.1", "", "noatime", "fg", "x=\"y\"", "a=\"", "\"z"];
+
+/// Keys under which one driver or another takes options, as they may be written.
+const GENERIC_KEYS: [&str; 7] = [
+    "mountOptions", "mount_options", "nfs.mount-Options", "example.com/mountOpts", "options", "MOUNTFLAGS",
+    "mountOptionsOf",
+];
 
 /// As many of all kinds as are compared; each has a name of its own.
 pub fn all() -> Vec<Value> {
@@ -236,7 +243,8 @@ fn source(rng: &mut Rng) -> Value {
         _ => {
             let driver = driver_name(rng);
             let attributes = attributes(rng, &driver);
-            let mut csi = json!({"driver": driver, "volumeHandle": "a", "volumeAttributes": attributes});
+            let handle = pick(rng, &["a", "b/nfs", "c/scsi", "s3files:d"]);
+            let mut csi = json!({"driver": driver, "volumeHandle": handle, "volumeAttributes": attributes});
             if rng.u8(..4) == 0 {
                 csi["fsType"] = json!(pick(rng, &["nfs", "NFS4", "ext4", "xfs", "cifs", "aznfs", "btrfs"]));
             }
@@ -283,18 +291,23 @@ fn attributes(rng: &mut Rng, driver: &str) -> Value {
     for clue in rows.iter().flat_map(|row| row.clues) {
         match clue.evidence {
             Evidence::Value(key, values) => clues.extend(values.iter().map(|value| (key, *value))),
-            Evidence::FsType(values) => clues.extend(
+            Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => clues.extend(
                 values
                     .iter()
                     .flat_map(|value| ["fsType", "csi.storage.k8s.io/fstype"].map(|key| (key, *value))),
             ),
-            Evidence::Key(key) => clues.extend([(key, "x")]),
-            Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::BlockMode => {}
+            Evidence::Key(key) | Evidence::NoKey(key) => clues.extend([(key, "x")]),
+            Evidence::AccessMode(_)
+            | Evidence::NoAccessMode(_)
+            | Evidence::FirstAccessMode(_)
+            | Evidence::BlockMode
+            | Evidence::VolumeHandle(_)
+            | Evidence::InTreeReadOnly => {}
         }
     }
     let clues: Vec<(&str, &str)> = clues.into_iter().chain([("server", "a")]).collect();
     let mut keys: Vec<&str> =
-        rows.iter().flat_map(|row| row.carriers).map(|carrier| carrier.key).chain(["mountOptions"]).collect();
+        rows.iter().flat_map(|row| row.carriers).map(|carrier| carrier.key).chain(GENERIC_KEYS).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut map = json!({});

@@ -1,0 +1,287 @@
+//! A page a driver and the table of all of them, in Markdown: what docs/drivers/
+//! and docs/drivers.md hold.
+
+use std::fmt::{self, Write as _};
+
+use crate::subject::driver::assembly::{Addition, Cut, Emptiness, Empty, Step, Unless, Versioning, When};
+use crate::subject::driver::evidence::Evidence;
+use crate::subject::driver::{CarrierKey, Case, Driver, ListUse, Nfs, On, Role, What, drivers};
+
+/// A page's file name without its folder: the row's first name with what a file
+/// name cannot hold replaced.
+pub fn file_name(driver: &Driver) -> String {
+    let name = driver.names.first().copied().unwrap_or_default();
+    format!("{}.md", name.replace('/', "_").replace('*', "x"))
+}
+
+/// The page of one driver.
+pub fn page(driver: &Driver) -> String {
+    let mut page = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_page(&mut page, driver);
+    page
+}
+
+/// The table of all drivers that are or may be NFS, and the names of the others.
+pub fn table() -> String {
+    let mut page = String::from(
+        "# Drivers\n\nWhat each provisioner and CSI driver does with NFS mount options on their way to mount.nfs. `explain -f FILE`\n\
+         prints the same for one object. A driver that is not here is *unknown*: only `bg` is denied there, in\n\
+         `mountOptions` and under every key whose last segment is one of ",
+    );
+    let keys: Vec<String> =
+        crate::subject::driver::generic_keys().iter().map(|key| format!("`{key}`")).collect();
+    let _ = write!(
+        page,
+        "{}\n(without regard to case, `_` and `-`). The same keys are judged with every driver of this table.\n\n",
+        keys.join(", ")
+    );
+    page.push_str(
+        "| driver | NFS | carriers besides mountOptions | order | an empty list means | adds | known |\n",
+    );
+    page.push_str("|---|---|---|---|---|---|---|\n");
+    for driver in drivers().filter(|driver| driver.nfs != Nfs::No) {
+        let _ = writeln!(
+            page,
+            "| [{}](drivers/{}) | {} | {} | {} | {} | {} | {} |",
+            names(driver.names),
+            file_name(driver),
+            nfs(driver),
+            carriers(driver.carriers),
+            order(driver.steps),
+            empty(driver),
+            adds(driver.steps),
+            driver.known.describe()
+        );
+    }
+    page.push_str("\n## Never NFS\n\nObjects of these drivers are admitted as they are, and the webhook is not called for them.\n\n");
+    for driver in drivers().filter(|driver| driver.nfs == Nfs::No) {
+        let _ = writeln!(page, "- {}: {}", driver.title, names(driver.names));
+    }
+    page
+}
+
+fn write_page(page: &mut String, driver: &Driver) -> fmt::Result {
+    writeln!(page, "# {}\n", driver.title)?;
+    writeln!(page, "Names: {}.\n", names(driver.names))?;
+    if driver.nfs == Nfs::No {
+        writeln!(page, "Never NFS: its objects are admitted as they are. Source: {}.", driver.source)?;
+        return Ok(());
+    }
+    write_row(page, driver)?;
+    for variant in driver.variants {
+        writeln!(page, "\n## With {}\n", evidence(&variant.when))?;
+        if variant.row.title != driver.title {
+            writeln!(page, "{}.\n", variant.row.title)?;
+        }
+        write_row(page, variant.row)?;
+    }
+    Ok(())
+}
+
+fn write_row(page: &mut String, driver: &Driver) -> fmt::Result {
+    if !driver.advice.is_empty() {
+        writeln!(page, "Note: {}.\n", driver.advice)?;
+    }
+    writeln!(page, "| | |\n|---|---|")?;
+    writeln!(page, "| NFS | {} |", nfs(driver))?;
+    for clue in driver.clues {
+        let verdict = match clue.verdict {
+            Nfs::Yes => "NFS",
+            Nfs::No => "not NFS",
+            Nfs::Depends => "may be NFS",
+        };
+        writeln!(page, "| {verdict} with | {} |", evidence(&clue.evidence))?;
+    }
+    writeln!(page, "| mountOptions | {} |", list_use(driver))?;
+    if !driver.carriers.is_empty() {
+        writeln!(page, "| carriers | {} |", carriers(driver.carriers))?;
+    }
+    writeln!(page, "| order | {} |", order(driver.steps))?;
+    if driver.cut == Cut::Options {
+        writeln!(page, "| elements | the driver handles each option of an element by itself |")?;
+    }
+    writeln!(page, "| an empty list means | {} |", empty(driver))?;
+    if driver.emptiness == Emptiness::NoElement {
+        writeln!(page, "| empty is | a list without elements; one empty element counts |")?;
+    }
+    if !driver.takes_out.is_empty() {
+        writeln!(
+            page,
+            "| takes out | {}: a list of nothing else counts as empty |",
+            codes(driver.takes_out)
+        )?;
+    }
+    if !adds(driver.steps).is_empty() {
+        writeln!(page, "| adds | {} |", adds(driver.steps))?;
+    }
+    if !driver.own_words.is_empty() {
+        writeln!(page, "| own words | {} |", codes(driver.own_words))?;
+    }
+    for refused in driver.refuses {
+        let when = refused.when.map_or_else(String::new, |when| format!(", with {}", evidence(&when)));
+        writeln!(page, "| refuses | {}{when} |", what(refused.what))?;
+    }
+    writeln!(
+        page,
+        "| letters | {} |",
+        match driver.case {
+            Case::Kept => "as they are",
+            Case::Folded => "lower-cased",
+            Case::Unknown => "may be changed or trimmed",
+        }
+    )?;
+    if driver.one_element {
+        writeln!(
+            page,
+            "| one element | more than one element cannot be mounted in some setups; nothing is added |"
+        )?;
+    }
+    if let Some(seconds) = driver.deadline {
+        writeln!(page, "| gives up on a mount after | {seconds} s |")?;
+    }
+    if driver.advises_local_locks {
+        writeln!(page, "| local locks | its vendor advises nolock, so NMG016 does not apply |")?;
+    }
+    writeln!(page, "| known | {} |", driver.known.describe())?;
+    writeln!(page, "| source | {} |", driver.source)
+}
+
+fn codes(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn names(names: &[&str]) -> String {
+    codes(names)
+}
+
+fn nfs(driver: &Driver) -> &'static str {
+    match driver.nfs {
+        Nfs::Yes if driver.clues.is_empty() => "yes",
+        Nfs::Yes => "yes, but for clues",
+        Nfs::No => "no",
+        Nfs::Depends => "depends",
+    }
+}
+
+fn evidence(evidence: &Evidence) -> String {
+    match evidence {
+        Evidence::Value(key, ["*"]) => format!("any other `{key}`"),
+        Evidence::Value(key, values) => format!("`{key}`: {}", codes(values)),
+        Evidence::Key(key) => format!("the key `{key}`"),
+        Evidence::NoKey(key) => format!("no key `{key}`"),
+        Evidence::FsType(types) => format!("a file system type {}", codes(types)),
+        Evidence::FsTypeOfClass(types) => format!("a class's file system type {}", codes(types)),
+        Evidence::AccessMode(mode) => format!("access mode {mode}"),
+        Evidence::NoAccessMode(modes) => format!("access modes without {}", modes.join(" and ")),
+        Evidence::FirstAccessMode(mode) => format!("first access mode {mode}"),
+        Evidence::BlockMode => "volumeMode Block".to_owned(),
+        Evidence::VolumeHandle(pattern) => format!("a volumeHandle `{pattern}`"),
+        Evidence::InTreeReadOnly => "`readOnly: true` of the source".to_owned(),
+    }
+}
+
+fn list_use(driver: &Driver) -> &'static str {
+    match driver.list {
+        ListUse::Used => "reach the mount",
+        ListUse::NotUsed => "do not reach the NFS mount",
+    }
+}
+
+fn carriers(keys: &[CarrierKey]) -> String {
+    let describe = |carrier: &CarrierKey| {
+        let on = match carrier.on {
+            On::Both => "class and volume",
+            On::Class => "class",
+            On::Volume => "volume",
+        };
+        let role = match carrier.role {
+            Role::Joined => "joined with the list",
+            Role::Sole | Role::SoleEvenEmpty => "replaces the defaults",
+            Role::WhenListEmpty => "only while mountOptions is empty",
+            Role::AnnotationWhenListEmpty => "only while mountOptions is empty, becomes the annotation",
+            Role::Version => "the version",
+            Role::NotTaken => "not read",
+        };
+        let when = carrier.when.map_or_else(String::new, |when| format!(", with {}", evidence(&when)));
+        format!("`{}` ({on}: {role}{when})", carrier.key)
+    };
+    keys.iter().map(describe).collect::<Vec<_>>().join(", ")
+}
+
+fn order(steps: &[Step]) -> String {
+    let describe = |step: &Step| match step {
+        Step::List => "the list".to_owned(),
+        Step::Others => "the other carriers".to_owned(),
+        Step::ReadOnly(when) => format!("`ro` with {}", evidence(when)),
+        Step::Add(addition) => format!("`{}`", addition.options),
+        Step::Version(_) => "`vers=`".to_owned(),
+        Step::Sort => "sorted as a set".to_owned(),
+        Step::KeepFirstOfEqual => "equal elements once".to_owned(),
+        Step::OnePerKeyword => "one option a keyword, the last value".to_owned(),
+        Step::Trim => "trimmed".to_owned(),
+        Step::StripPrefix(prefix) => format!("`{}` taken off the front", prefix.trim()),
+        Step::Shell => "through a shell".to_owned(),
+    };
+    steps.iter().map(describe).collect::<Vec<_>>().join(", ")
+}
+
+fn empty(driver: &Driver) -> String {
+    let nothing = |defaults: &[&str]| {
+        if defaults.is_empty() { "nothing".to_owned() } else { format!("`{}`", defaults.join(",")) }
+    };
+    match driver.empty {
+        Empty::KernelDefaults if adds(driver.steps).is_empty() => "the kernel's defaults".to_owned(),
+        Empty::KernelDefaults => "what the driver adds".to_owned(),
+        Empty::DriverDefaults(defaults) => format!("{}, which any option replaces", nothing(defaults)),
+        Empty::DriverDefaultsByVersion(v3, v4) => {
+            format!("{} with NFSv3, {} with NFSv4, which any option replaces", nothing(v3), nothing(v4))
+        }
+        Empty::Hidden => "options that are not visible here, which any option replaces".to_owned(),
+    }
+}
+
+fn adds(steps: &[Step]) -> String {
+    let describe = |step: &Step| match step {
+        Step::Add(addition) => Some(addition_of(addition)),
+        Step::Version(versioning) => Some(version_of(versioning)),
+        _ => None,
+    };
+    steps.iter().filter_map(describe).collect::<Vec<_>>().join("; ")
+}
+
+fn addition_of(addition: &Addition) -> String {
+    let unless = match addition.unless {
+        Unless::Never => String::new(),
+        Unless::Keyword(words) => format!(" unless {} is there", codes(words)),
+        Unless::Element(words) => format!(" unless {} is an element", codes(words)),
+        Unless::Prefix(prefix) => format!(" unless an element begins with `{prefix}`"),
+    };
+    let when = match addition.when {
+        When::Always => String::new(),
+        When::Shows(what) => format!(" with {}", evidence(&what)),
+        When::VersionIs(version) => format!(" with version `{version}`"),
+    };
+    format!("`{}`{when}{unless}", addition.options)
+}
+
+fn version_of(versioning: &Versioning) -> String {
+    let default = |(when, version): &(Option<Evidence>, &str)| match when {
+        Some(when) => format!("`{version}` with {}", evidence(when)),
+        None => format!("`{version}`"),
+    };
+    let defaults: Vec<String> = versioning.default.iter().map(default).collect();
+    if defaults.is_empty() {
+        "`vers=` where a version is given".to_owned()
+    } else {
+        format!("`vers=` with the version given, else {}", defaults.join(", else "))
+    }
+}
+
+fn what(what: What) -> String {
+    match what {
+        What::Keyword(words) => codes(words),
+        What::ValueOtherThan(words, values) => format!("{} other than {}", codes(words), codes(values)),
+        What::EmptyElement => "an empty element".to_owned(),
+    }
+}
