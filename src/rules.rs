@@ -7,6 +7,7 @@ use std::fmt;
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::Words;
 use crate::nfs::option;
+use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 
@@ -204,30 +205,23 @@ impl<'c, 'm> Check<'c, 'm> {
 
     /// The element in which `token` stands.
     fn element(&self, token: &Token<'_>) -> Option<&'c str> {
-        let site = token.site.as_ref()?;
+        self.element_at(token.site.as_ref()?)
+    }
+
+    /// The element of a site.
+    fn element_at(&self, site: &Site) -> Option<&'c str> {
         self.subject.carriers.get(site.carrier)?.elements.get(site.element).copied()
     }
 
     /// The element in which `token` stands, for a message: the option alone,
     /// or the option and the whole element where that holds more.
     fn quote(&self, token: &Token<'_>) -> String {
-        let text = token.option.text();
-        match self.element(token) {
-            Some(element) if element != text && element.len() <= 120 => {
-                format!("{:?} in {element:?}", text.trim())
-            }
-            _ => format!("{:?}", shortened(text)),
-        }
+        quoted(token.option.text(), self.element(token))
     }
 
     /// A sentence that begins with [`Self::quote`].
     fn about(&self, token: &Token<'_>, what: &str) -> String {
-        let text = token.option.text();
-        let is_short = text.len() <= SHORT && option::is_plain(text) && !text.contains('\\');
-        if is_short && self.element(token).is_none_or(|element| element == text) {
-            return ["\"", text, "\" ", what].concat();
-        }
-        [&self.quote(token), " ", what].concat()
+        about(token.option.text(), self.element(token), what)
     }
 
     /// Reports an option.
@@ -294,6 +288,25 @@ impl<'c, 'm> Check<'c, 'm> {
 /// Most characters of an option in a message.
 const SHORT: usize = 80;
 
+/// A sentence that begins with a part of an element.
+fn about(text: &str, element: Option<&str>, what: &str) -> String {
+    let is_short = text.len() <= SHORT && option::is_plain(text);
+    if is_short && element.is_none_or(|element| element == text) {
+        return ["\"", text, "\" ", what].concat();
+    }
+    [&quoted(text, element), " ", what].concat()
+}
+
+/// A part of an element, and the whole element where that holds more.
+fn quoted(text: &str, element: Option<&str>) -> String {
+    match element {
+        Some(element) if element != text && element.len() <= 120 => {
+            format!("{:?} in {element:?}", text.trim())
+        }
+        _ => format!("{:?}", shortened(text)),
+    }
+}
+
 /// At most [`SHORT`] characters of `text`, for a message.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHORT) {
@@ -348,6 +361,9 @@ rules! {
 /// The rule that is judged even where nobody can tell whether it is NFS, and
 /// the one that the API server can judge by itself.
 pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;
+
+/// The rule under which options are refused that are too many to look at.
+pub static MALFORMED_ELEMENT: &Rule = &malformed_element::RULE;
 
 /// Finds a rule by its code or its name, whatever the case.
 pub fn find(text: &str) -> Option<&'static Rule> {

@@ -1,4 +1,4 @@
-//! A subject: a StorageClass or PersistentVolume as the engine sees it. Which
+//! A subject: an object of a kind that is judged, as the engine sees it. Which
 //! driver mounts it, where its options stand, and which of them mount.nfs gets.
 
 pub mod carrier;
@@ -8,6 +8,9 @@ pub mod manifest;
 
 use std::borrow::Cow;
 
+use crate::nfs::mount;
+use crate::nfs::option::MountOption;
+use crate::nfs::reading::{self, Latitude};
 use crate::site::Kind;
 use carrier::Carrier;
 use driver::{Case, Driver, Evidence, MountOptionsUse, Nfs, Role};
@@ -31,10 +34,10 @@ pub struct DriverSetting {
 /// page (Linux `copy_mount_options`). Each costs memory while it is judged.
 pub const LONGEST_OPTIONS: usize = 16 * 1024;
 
-/// A StorageClass or PersistentVolume with its options laid out.
+/// An object of a kind that is judged, with its options laid out.
 #[derive(Debug, Clone)]
 pub struct Subject<'m> {
-    /// Which of the two kinds it is.
+    /// Which kind it is.
     pub kind: Kind,
     /// Its name; what the name begins with where the server chooses it; empty
     /// where there is neither.
@@ -62,7 +65,11 @@ pub struct Subject<'m> {
     pub defaults: &'static [&'static str],
     /// Who may write and how many at once.
     pub access: Access,
-    /// The provisioner that made the volume; `None` for what a person made.
+    /// The provisioner that the volume's annotation names, which anybody can
+    /// write.
+    pub names_provisioner: Option<&'m str>,
+    /// The provisioner that made the volume, as far as that is believed; `None`
+    /// for what a person made.
     pub provisioned_by: Option<&'m str>,
     /// The class a volume belongs to.
     pub storage_class: Option<&'m str>,
@@ -130,8 +137,7 @@ impl<'m> Facts<'m> {
 }
 
 impl<'m> Subject<'m> {
-    /// Lays out `manifest`, or `None` when it is neither a StorageClass nor a
-    /// PersistentVolume. The kind comes from the manifest itself.
+    /// Lays out `manifest`, or `None` when it is of another kind. The kind comes from the manifest itself.
     pub fn new(manifest: &'m Manifest<'_>, settings: &'m [DriverSetting]) -> Option<Self> {
         let kind = Kind::parse(manifest.kind.as_deref()?)?;
         Some(Self::of_kind(kind, manifest, settings))
@@ -154,6 +160,10 @@ impl<'m> Subject<'m> {
             (None, None) => (&driver::UNKNOWN, Nfs::Depends),
         };
         let carriers = carrier::carriers(kind, manifest, driver, &facts);
+        let names_provisioner = annotations
+            .filter(|_| kind == Kind::PersistentVolume)
+            .and_then(|annotations| annotations.provisioned_by.as_deref())
+            .filter(|provisioner| !provisioner.is_empty());
         let mut subject = Self {
             kind,
             name: metadata
@@ -169,10 +179,8 @@ impl<'m> Subject<'m> {
             options: Options::default(),
             defaults: &[],
             access: access(kind, spec),
-            provisioned_by: annotations
-                .filter(|_| kind == Kind::PersistentVolume)
-                .and_then(|annotations| annotations.provisioned_by.as_deref())
-                .filter(|provisioner| !provisioner.is_empty()),
+            names_provisioner,
+            provisioned_by: names_provisioner.filter(|name| may_have_made(name, spec)),
             storage_class: spec.and_then(|spec| spec.storage_class_name.as_deref()),
             exempt: annotations.and_then(|annotations| annotations.exempt.as_deref()),
             opts_out_of_patching: metadata.and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
@@ -214,19 +222,58 @@ impl<'m> Subject<'m> {
         self.driver.case != Case::Kept
     }
 
-    /// Whether anything in the object betrays NFS, beyond the driver's name.
+    /// How freely a keyword in `carrier` is compared with `bg`. Where a quote or
+    /// a backslash stands nobody knows what becomes of blanks.
+    pub fn latitude(&self, carrier: &Carrier<'_>) -> Latitude {
+        let folds = self.may_fold();
+        Latitude { folds, trims: folds || carrier.elements.iter().any(|element| reading::has_marks(element)) }
+    }
+
+    /// Whether anything in the object betrays NFS, beyond the driver's name; an
+    /// option that a quote hides from some layer counts, too.
     pub fn has_nfs_only_option(&self) -> bool {
         self.options.tokens().iter().any(|token| {
             token.site.is_some() && token.entry().is_some_and(|entry| entry.nfs_only)
                 || self.may_fold() && token.is_background(true)
+        }) || self.irregular_elements().any(|(_, element)| {
+            reading::every_piece(element)
+                .any(|piece| MountOption::new(piece.text).entry().is_some_and(|entry| entry.nfs_only))
         })
+    }
+
+    /// The elements that are not one option as it should be written, each with
+    /// its carrier.
+    fn irregular_elements(&self) -> impl Iterator<Item = (&Carrier<'m>, &'m str)> {
+        self.options.irregular_elements().iter().filter_map(|(carrier, element)| {
+            let carrier = self.carriers.get(*carrier)?;
+            Some((carrier, *carrier.elements.get(*element)?))
+        })
+    }
+
+    /// Whether an option that is added may become part of one that is there, or
+    /// be hidden by it.
+    fn has_trap(&self) -> bool {
+        self.irregular_elements()
+            .any(|(carrier, element)| carrier.in_force && !carrier.traps(element).is_empty())
+    }
+
+    /// Whether a failed mount goes on in the background, as some mount(8) reads
+    /// the options.
+    pub fn may_go_to_background(&self) -> bool {
+        mount::goes_to_background(self.options.effective_options())
+            || self.irregular_elements().any(|(_, element)| reading::has_marks(element))
+                && reading::may_go_to_background(&self.effective())
     }
 
     /// The carrier that an option is added to: the one in force that an update
     /// may change. `None` where the options in force cannot be changed, where
-    /// the NFS mount takes none of those that can, or where a list would put
-    /// options out of force that stand elsewhere.
+    /// the NFS mount takes none of those that can, where a list would put
+    /// options out of force that stand elsewhere, or where a quote or a backslash
+    /// may swallow what is added.
     pub fn growable_carrier(&self) -> Option<usize> {
+        if self.has_trap() {
+            return None;
+        }
         let gives_way = |carrier: &Carrier<'_>| {
             carrier.in_force && carrier.role == Some(Role::WhenListEmpty) && !carrier.is_empty()
         };
@@ -243,6 +290,11 @@ impl<'m> Subject<'m> {
         !self.options.any_given()
             && (self.driver.empty == driver::Empty::Hidden
                 || self.driver.mount_options == MountOptionsUse::NotUsed)
+    }
+
+    /// The provisioner that the object names and that is not believed.
+    pub fn disbelieved_provisioner(&self) -> Option<&'m str> {
+        self.names_provisioner.filter(|_| self.provisioned_by.is_none())
     }
 
     /// The string that `mount -o` gets.
@@ -280,9 +332,14 @@ fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
 
 /// Who mounts the object, and what it shows of itself.
 fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) {
-    if kind == Kind::StorageClass {
+    let driver_of_class = match kind {
+        Kind::StorageClass => Some(&manifest.provisioner),
+        Kind::VolumeSnapshotClass => Some(&manifest.driver),
+        Kind::PersistentVolume => None,
+    };
+    if let Some(driver) = driver_of_class {
         let facts = Facts { map: manifest.parameters.as_ref(), ..Facts::default() };
-        return (manifest.provisioner.as_deref().unwrap_or_default(), facts);
+        return (driver.as_deref().unwrap_or_default(), facts);
     }
     let Some(spec) = &manifest.spec else {
         return ("", Facts::default());
@@ -311,12 +368,24 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
     (spec.in_tree_plugin().unwrap_or_default(), facts)
 }
 
+/// Whether the provisioner `name` may have made a volume with this source. That
+/// of a CSI volume has the driver's name (external-provisioner, `provision`);
+/// one of an in-tree volume is no CSI driver and no plugin of kubelet's.
+fn may_have_made(name: &str, spec: Option<&manifest::Spec<'_>>) -> bool {
+    if let Some(csi) = spec.and_then(|spec| spec.csi.as_ref()) {
+        return csi.driver.as_deref() == Some(name);
+    }
+    // External provisioners have a domain and a name; a CSI driver's has no slash.
+    let is_csi = !name.contains('/') && driver::find(name).is_some();
+    !is_csi && !name.starts_with("kubernetes.io/")
+}
+
 fn verdict(driver: &Driver, facts: &Facts<'_>) -> Nfs {
     driver.clues.iter().find(|clue| facts.show(&clue.evidence)).map_or(driver.nfs, |clue| clue.verdict)
 }
 
 fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
-    if kind == Kind::StorageClass {
+    if kind != Kind::PersistentVolume {
         return Access { writable: true, shared: true };
     }
     let modes = spec.and_then(|spec| spec.access_modes.as_deref()).unwrap_or_default();
@@ -331,7 +400,7 @@ fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
 }
 
 fn server<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
-    if kind == Kind::StorageClass {
+    if kind != Kind::PersistentVolume {
         return manifest.parameters.as_ref()?.get("server");
     }
     let spec = manifest.spec.as_ref()?;

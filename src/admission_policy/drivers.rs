@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::cel::{any, first_is, hanging, is_one_of, list, not, string};
-use crate::subject::driver::{self, Case, Driver, Evidence, Nfs, On, Role};
+use crate::subject::driver::{self, Case, Driver, Evidence, Nfs, On};
 use crate::subject::manifest::IN_TREE_PLUGINS;
 use crate::subject::{DriverSetting, FS_TYPE_KEYS};
 
@@ -21,7 +21,7 @@ pub(super) struct Names {
 /// The name of the driver of `object`, as far as the object gives one.
 pub(super) fn driver_of(object: &str) -> String {
     format!(
-        "{object}.?provisioner.or({object}.?spec.?csi.?driver).or({object}.?spec.?flexVolume.?driver).orValue('')"
+        "{object}.?provisioner.or({object}.?spec.?csi.?driver).or({object}.?spec.?flexVolume.?driver).or({object}.?driver).orValue('')"
     )
 }
 
@@ -255,7 +255,7 @@ fn reading(row: &Driver) -> Vec<String> {
         Case::Folded => reading.push(FOLDS_CASE.to_owned()),
         Case::Unknown => {}
     }
-    for carrier in row.carriers.iter().filter(|carrier| carrier.role != Role::Version) {
+    for carrier in row.carriers {
         let kinds: &[&str] = match carrier.on {
             On::Both => &[CLASS, VOLUME],
             On::Class => &[CLASS],

@@ -20,7 +20,7 @@ use crate::subject::effective::Token;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// `StorageClass` or `PersistentVolume`.
+    /// `StorageClass`, `PersistentVolume` or `VolumeSnapshotClass`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,

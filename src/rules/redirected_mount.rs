@@ -61,11 +61,11 @@ fn check(check: &mut Check<'_, '_>) {
             continue;
         };
         let (what, grade) = match entry.word {
-            Word::Mounthost | Word::Mountaddr => ("lets another host answer for the export", Grade::Proper),
-            Word::Addr => ("names another address than the object's server", Grade::Proper),
-            Word::XMount => ("mounts or changes something else than the export's root", Grade::Proper),
-            Word::Helper => ("chooses the program that unmounts the volume", Grade::Proper),
-            Word::Propagation => ("changes which mounts other namespaces see", Grade::Proper),
+            Word::Mounthost | Word::Mountaddr => ("lets another host answer for the export", Grade::Grave),
+            Word::Addr => ("names another address than the object's server", Grade::Grave),
+            Word::XMount => ("mounts or changes something else than the export's root", Grade::Grave),
+            Word::Helper => ("chooses the program that unmounts the volume", Grade::Grave),
+            Word::Propagation => ("changes which mounts other namespaces see", Grade::Grave),
             Word::Bind => ("mounts a folder of the node, not the export", Grade::CannotMount),
             Word::Remount => ("changes a mount that is not there yet", Grade::CannotMount),
             _ => continue,

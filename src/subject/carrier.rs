@@ -1,9 +1,12 @@
 //! The places in an object that hold options.
 
+use std::ops::Range;
+
 use super::Facts;
-use super::driver::{CarrierKey, Driver, MountOptionsUse, On, Role};
+use super::driver::{self, CarrierKey, Driver, MountOptionsUse, On, Role};
 use super::manifest::Manifest;
 use crate::nfs::option::{self, Piece};
+use crate::nfs::reading::{self, Trap};
 use crate::site::{Kind, Place};
 
 /// One place in an object that holds options.
@@ -42,17 +45,18 @@ impl<'m> Carrier<'m> {
     pub fn pieces(&self, element: &'m str) -> Vec<Piece<'m>> {
         match self.form {
             Form::List | Form::Joined => option::split(element).collect(),
-            Form::SplitEverywhere => {
-                let mut start = 0;
-                element
-                    .split(',')
-                    .map(|text| {
-                        let range = start..start + text.len();
-                        start = range.end + 1;
-                        Piece { text, range }
-                    })
-                    .collect()
-            }
+            Form::SplitEverywhere => reading::every_piece(element).collect(),
+            Form::Version => Vec::new(),
+        }
+    }
+
+    /// What in one element changes the meaning of those that it is joined with,
+    /// and where. What kubelet splits at every comma is joined piece by piece.
+    pub fn traps(&self, element: &str) -> Vec<(Range<usize>, Trap)> {
+        let of = |piece: Piece<'_>| Some((piece.range, reading::trap(piece.text)?));
+        match self.form {
+            Form::SplitEverywhere => reading::every_piece(element).filter_map(of).collect(),
+            Form::List | Form::Joined => of(Piece { text: element, range: 0..element.len() }).into_iter().collect(),
             Form::Version => Vec::new(),
         }
     }
@@ -80,13 +84,14 @@ pub(crate) fn carriers<'m>(
     let list = match kind {
         Kind::StorageClass => manifest.mount_options.as_deref(),
         Kind::PersistentVolume => spec.and_then(|spec| spec.mount_options.as_deref()),
+        Kind::VolumeSnapshotClass => None,
     };
     let mut carriers = vec![Carrier {
         place: Place::MountOptions(kind),
         form: Form::List,
         elements: list.unwrap_or_default().iter().map(|element| &**element).collect(),
         present: list.is_some(),
-        in_force: driver.mount_options == MountOptionsUse::Used,
+        in_force: driver.mount_options == MountOptionsUse::Used && kind != Kind::VolumeSnapshotClass,
         role: None,
     }];
     if let Some(annotation) = annotation(kind, manifest) {
@@ -103,7 +108,7 @@ pub(crate) fn carriers<'m>(
         });
     }
     let (map, place): (_, fn(String) -> Place) = match kind {
-        Kind::StorageClass => (manifest.parameters.as_ref(), Place::Parameter),
+        Kind::StorageClass | Kind::VolumeSnapshotClass => (manifest.parameters.as_ref(), Place::Parameter),
         Kind::PersistentVolume => match spec {
             Some(spec) if spec.csi.is_some() => {
                 (spec.csi.as_ref().and_then(|csi| csi.volume_attributes.as_ref()), Place::VolumeAttribute)
@@ -115,19 +120,21 @@ pub(crate) fn carriers<'m>(
         },
     };
     for (key, value) in map.into_iter().flat_map(super::manifest::StringMap::iter) {
-        let Some(found) = carrier_key(driver, kind, key) else {
-            continue;
+        let role = match kind {
+            Kind::VolumeSnapshotClass => snapshot_role(driver, key),
+            _ => carrier_key(driver, kind, key).map(|found| found.role),
         };
+        let Some(role) = role else { continue };
         carriers.push(Carrier {
             place: place(key.to_owned()),
-            form: match found.role {
+            form: match role {
                 Role::Version => Form::Version,
                 _ => Form::Joined,
             },
             elements: vec![value],
             present: true,
-            in_force: found.role != Role::NotTaken,
-            role: Some(found.role),
+            in_force: role != Role::NotTaken,
+            role: Some(role),
         });
     }
     put_in_force(&mut carriers);
@@ -141,6 +148,21 @@ pub(crate) fn put_in_force(carriers: &mut [Carrier<'_>]) {
     for carrier in others.iter_mut().filter(|carrier| carrier.role == Some(Role::WhenListEmpty)) {
         carrier.in_force = list.is_empty();
     }
+}
+
+/// How a parameter of a VolumeSnapshotClass takes part: csi-driver-nfs mounts
+/// with its `mountOptions` to copy the volume (`pkg/nfs/controllerserver.go`,
+/// `CreateSnapshot`); of other drivers every key that holds options somewhere is
+/// looked at.
+fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
+    let is_used = std::ptr::eq(driver, driver::csi_driver_nfs()) && key.eq_ignore_ascii_case("mountOptions");
+    if is_used {
+        return Some(Role::Sole);
+    }
+    let of_driver = driver.carriers.iter().any(|carrier| {
+        carrier.role != Role::Version && carrier.key.eq_ignore_ascii_case(key)
+    });
+    (of_driver || driver::may_hold_options(key)).then_some(Role::NotTaken)
 }
 
 fn carrier_key(driver: &Driver, kind: Kind, key: &str) -> Option<&'static CarrierKey> {

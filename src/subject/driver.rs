@@ -217,6 +217,35 @@ pub fn in_tree_nfs() -> &'static Driver {
     &upstream::IN_TREE_NFS
 }
 
+/// The row of csi-driver-nfs.
+pub fn csi_driver_nfs() -> &'static Driver {
+    &upstream::NFS_CSI
+}
+
+/// The last parts of keys that hold mount options with one driver or another,
+/// in small letters and without `_` and `-`.
+pub const OPTION_KEYS: [&str; 8] = [
+    "mountoptions",
+    "mountopts",
+    "mountflags",
+    "nfsoptions",
+    "nfsmountoptions",
+    "clientmountoptions",
+    "sharedv4mountoptions",
+    "options",
+];
+
+/// Whether a parameter or attribute of this name may hold mount options, as
+/// what stands behind its last dot or slash tells.
+pub fn may_hold_options(key: &str) -> bool {
+    let last = key.rsplit(['.', '/']).next().unwrap_or(key);
+    let is_of = |wanted: &str| {
+        let letters = last.bytes().filter(|byte| !matches!(byte, b'_' | b'-'));
+        letters.map(|byte| byte.to_ascii_lowercase()).eq(wanted.bytes())
+    };
+    OPTION_KEYS.into_iter().any(is_of)
+}
+
 /// The row that stands for a driver nobody has described.
 pub static UNKNOWN: Driver =
     Driver { title: "an unknown driver", nfs: Nfs::Depends, carriers: GENERIC_CARRIERS, ..PLAIN };

@@ -21,7 +21,7 @@ pub(super) static DRIVERS: &[&Driver] = &[
     &OPENEBS_NFS, &DEMOCRATIC,
 ];
 
-static NFS_CSI: Driver = Driver {
+pub(super) static NFS_CSI: Driver = Driver {
     names: &["nfs.csi.k8s.io", "nfs*.csi.k8s.io"],
     title: "csi-driver-nfs, also under a name of one's own",
     carriers: &[
