@@ -72,13 +72,17 @@ fn check(check: &mut Check<'_, '_>) {
 /// one option of its element as it stands.
 fn report(check: &mut Check<'_, '_>, site: Site, piece: &str, word: &'static str) {
     let subject = check.subject;
+    let element = check.element_at(&site);
     let is_option = subject.options.at(&site).is_some_and(|token| token.is_background(subject.may_fold()));
-    let what = if is_option || !reading::has_marks(check.element_at(&site).unwrap_or_default()) {
+    let is_clear = element.is_none_or(|element| {
+        !reading::has_marks(element) || is_option && reading::trap(element).is_none()
+    });
+    let what = if is_clear {
         "lets mount report success while nothing is mounted, so Pods write to the node's own disk"
     } else {
-        "is a background mount to whoever reads quotes or backslashes otherwise: some mount(8) and drivers do"
+        "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise"
     };
-    let message = about(piece, check.element_at(&site), what);
+    let message = about(piece, element, what);
     let with = reading::foreground_instead(piece).into();
     let edits = vec![Edit::Replace { site: site.clone(), with }];
     check.findings.push(Finding {
