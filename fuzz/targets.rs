@@ -72,9 +72,8 @@ pub fn readings(bytes: &[u8]) {
             assert!(pieces.iter().any(|piece| piece.range.start == start), "{reader:?}: {option:?}");
         }
     }
-    let is_background = |piece: &str| {
-        background_word(piece, Latitude { folds: false, trims: false }).is_some()
-    };
+    let is_background =
+        |piece: &str| background_word(piece, Latitude { folds: false, trims: false }).is_some();
     assert!(!may_go_to_background(text) || pieces.iter().any(|piece| is_background(piece.text)), "{text:?}");
     for piece in pieces.iter().filter(|piece| is_background(piece.text)) {
         let instead = foreground_instead(piece.text);
@@ -171,9 +170,10 @@ fn is_without_bg(object: &Value) -> bool {
         return true;
     }
     let carriers = subject.carriers.iter().filter(|carrier| carrier.place.is_patchable());
-    carriers.flat_map(|carrier| &carrier.elements).flat_map(|element| element.split(',')).all(|piece| {
-        piece.split('=').next().unwrap_or_default().replace(['"', '\'', '\\'], "") != "bg"
-    })
+    carriers
+        .flat_map(|carrier| &carrier.elements)
+        .flat_map(|element| element.split(','))
+        .all(|piece| piece.split('=').next().unwrap_or_default().replace(['"', '\'', '\\'], "") != "bg")
 }
 
 /// Policy files: what is read and written again is read as the same.

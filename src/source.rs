@@ -200,7 +200,8 @@ fn visit_node(
             }
             match Manifest::deserialize(from) {
                 Ok(manifest) => {
-                    let object = Object { kind, manifest, before: None, user: None, span, text, origin: origin(node) };
+                    let object =
+                        Object { kind, manifest, before: None, user: None, span, text, origin: origin(node) };
                     visitor(Item::Object(Box::new(object)));
                 }
                 Err(misfit) => {

@@ -239,7 +239,8 @@ fn a_repair_leaves_quotes_in_pairs_and_no_bg() {
         for (old, new) in before.iter().zip(&after) {
             let quotes = |text: &str| text.matches('"').count() % 2;
             assert_eq!(quotes(old), quotes(new), "{old} became {new}");
-            let bare = |piece: &str| piece.split('=').next().expect("a keyword").replace(['"', '\'', '\\'], "");
+            let bare =
+                |piece: &str| piece.split('=').next().expect("a keyword").replace(['"', '\'', '\\'], "");
             assert!(!new.split(',').any(|piece| bare(piece).trim() == "bg"), "{old} became {new}");
         }
     }
@@ -316,7 +317,8 @@ fn a_provisioner_is_believed_only_where_it_fits_and_from_a_service_account() {
         ("", nfs(&lacking), external, false),
     ] {
         let object = with_annotation(object, PROVISIONED_BY, name);
-        let (answer, disbelieved) = ask_of(&Policy::default(), Endpoint::Validate, &sent(user, &object, None));
+        let (answer, disbelieved) =
+            ask_of(&Policy::default(), Endpoint::Validate, &sent(user, &object, None));
         assert_eq!(answer["allowed"], json!(is_believed), "{user} {name} {answer}");
         assert_eq!(disbelieved, if is_believed { "" } else { name });
     }

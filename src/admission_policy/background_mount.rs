@@ -215,7 +215,10 @@ pub(super) fn validations() -> Vec<Validation> {
         Validation {
             expression: [
                 is_short("joined", "variables.wasJudged && variables.joined == variables.oldJoined"),
-                is_short("annotation", "variables.wasJudged && variables.annotation == variables.oldAnnotation"),
+                is_short(
+                    "annotation",
+                    "variables.wasJudged && variables.annotation == variables.oldAnnotation",
+                ),
                 is_short("values", "variables.wasJudged"),
             ]
             .join(" &&\n"),

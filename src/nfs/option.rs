@@ -83,7 +83,9 @@ pub fn split(element: &str) -> Split<'_> {
 /// backslash.
 pub fn is_plain(element: &str) -> bool {
     !matches!(element.as_bytes().first(), None | Some(b'='))
-        && element.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'&' | b'('..=b'+' | b'-'..=b'[' | b']'..=b'~'))
+        && element
+            .bytes()
+            .all(|byte| matches!(byte, b'!' | b'#'..=b'&' | b'('..=b'+' | b'-'..=b'[' | b']'..=b'~'))
 }
 
 /// Whether every double quote in `element` has its partner.

@@ -134,8 +134,7 @@ pub enum Trap {
 /// commas, so it changes what the next ones mean.
 pub fn trap(element: &str) -> Option<Trap> {
     let bytes = element.as_bytes();
-    let is_escape =
-        |pair: &[u8]| matches!(pair, [b'\\', b',' | b'"']);
+    let is_escape = |pair: &[u8]| matches!(pair, [b'\\', b',' | b'"']);
     if bytes.last() == Some(&b'\\') || bytes.windows(2).any(is_escape) {
         return Some(Trap::Backslash);
     }
@@ -180,9 +179,7 @@ pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> 
 
 /// Without white space and marks around it.
 fn trimmed(keyword: &str) -> &str {
-    let is_around = |character: char| {
-        character.is_whitespace() || u8::try_from(character).is_ok_and(is_mark)
-    };
+    let is_around = |character: char| character.is_whitespace() || u8::try_from(character).is_ok_and(is_mark);
     keyword.trim_matches(is_around)
 }
 
@@ -223,7 +220,11 @@ mod tests {
         assert_eq!(MountSince240.options(r"a\\,b"), [r"a\\,b"], "an escaped backslash escapes, too");
         assert_eq!(MountSince240.options(r#"a=\",b"#), [""; 0]);
         assert_eq!(MountSince242.options(r#"a=\",b"#), [r#"a=\""#, "b"]);
-        assert_eq!(MountNfs.options(r#",,hard,x="a,bg"#), ["hard"], "what is behind an open quote is dropped");
+        assert_eq!(
+            MountNfs.options(r#",,hard,x="a,bg"#),
+            ["hard"],
+            "what is behind an open quote is dropped"
+        );
         assert_eq!(Kernel.options(r#"context="a,b",x="c,d""#), [r#"context="a,b""#, r#"x="c"#, r#"d""#]);
     }
 

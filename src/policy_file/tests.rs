@@ -85,7 +85,7 @@ fn every_mistake_has_its_place_its_cause_and_a_way_out() {
         (
             "exemptions:\n- {rules: [NMG005], reason: a, kind: Pod}\n",
             "4:38",
-            "StorageClass, PersistentVolume",
+            "StorageClass, PersistentVolume, VolumeSnapshotClass",
         ),
         ("exemptions:\n- {rules: [NMG005], reason: 5}\n", "4:29", "put it in quotes"),
         ("onUnreadable: maybe\n", "3:15", "it may be deny, allow"),

@@ -74,9 +74,8 @@ fn report(check: &mut Check<'_, '_>, site: Site, piece: &str, word: &'static str
     let subject = check.subject;
     let element = check.element_at(&site);
     let is_option = subject.options.at(&site).is_some_and(|token| token.is_background(subject.may_fold()));
-    let is_clear = element.is_none_or(|element| {
-        !reading::has_marks(element) || is_option && reading::trap(element).is_none()
-    });
+    let is_clear = element
+        .is_none_or(|element| !reading::has_marks(element) || is_option && reading::trap(element).is_none());
     let what = if is_clear {
         "lets mount report success while nothing is mounted, so Pods write to the node's own disk"
     } else {

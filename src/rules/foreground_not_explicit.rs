@@ -46,8 +46,7 @@ fn check(check: &mut Check<'_, '_>) {
         let text = token.option.text();
         token.is_background(fold) && !text.contains(',') && foreground_instead(text) == "fg"
     };
-    let settled =
-        subject.options.effective().any(|token| token.option.text() == "fg" || becomes_fg(token));
+    let settled = subject.options.effective().any(|token| token.option.text() == "fg" || becomes_fg(token));
     if !settled {
         check.report_missing(
             "fg",

@@ -109,7 +109,9 @@ fn trapped(element: &str, trap: Trap) -> String {
             format!("{shown:?} leaves a quote open, and what it then hides differs from layer to layer")
         }
         Trap::Backslash => {
-            format!("{shown:?} escapes a comma or quote for mount(8) since util-linux 2.40, for no other layer")
+            format!(
+                "{shown:?} escapes a comma or quote for mount(8) since util-linux 2.40, for no other layer"
+            )
         }
     }
 }

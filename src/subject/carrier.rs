@@ -56,7 +56,9 @@ impl<'m> Carrier<'m> {
         let of = |piece: Piece<'_>| Some((piece.range, reading::trap(piece.text)?));
         match self.form {
             Form::SplitEverywhere => reading::every_piece(element).filter_map(of).collect(),
-            Form::List | Form::Joined => of(Piece { text: element, range: 0..element.len() }).into_iter().collect(),
+            Form::List | Form::Joined => {
+                of(Piece { text: element, range: 0..element.len() }).into_iter().collect()
+            }
             Form::Version => Vec::new(),
         }
     }
@@ -159,9 +161,10 @@ fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
     if is_used {
         return Some(Role::Sole);
     }
-    let of_driver = driver.carriers.iter().any(|carrier| {
-        carrier.role != Role::Version && carrier.key.eq_ignore_ascii_case(key)
-    });
+    let of_driver = driver
+        .carriers
+        .iter()
+        .any(|carrier| carrier.role != Role::Version && carrier.key.eq_ignore_ascii_case(key));
     (of_driver || driver::may_hold_options(key)).then_some(Role::NotTaken)
 }
 

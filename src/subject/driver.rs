@@ -225,14 +225,8 @@ pub fn csi_driver_nfs() -> &'static Driver {
 /// The last parts of keys that hold mount options with one driver or another,
 /// in small letters and without `_` and `-`.
 pub const OPTION_KEYS: [&str; 8] = [
-    "mountoptions",
-    "mountopts",
-    "mountflags",
-    "nfsoptions",
-    "nfsmountoptions",
-    "clientmountoptions",
-    "sharedv4mountoptions",
-    "options",
+    "mountoptions", "mountopts", "mountflags", "nfsoptions", "nfsmountoptions", "clientmountoptions",
+    "sharedv4mountoptions", "options",
 ];
 
 /// Whether a parameter or attribute of this name may hold mount options, as

@@ -45,7 +45,9 @@ pub fn trials() -> Vec<Trial> {
             Ok(())
         }),
         trial("generated_lists_go_to_background_as_the_engine_says", |mounter| compare(&mounter)),
-        trial("quotes_and_backslashes_go_to_background_as_the_engine_says", |mounter| compare_quoted(&mounter)),
+        trial("quotes_and_backslashes_go_to_background_as_the_engine_says", |mounter| {
+            compare_quoted(&mounter)
+        }),
         trial("mount_hands_on_what_its_version_reads", |mounter| compare_readings(&mounter)),
     ]
 }
@@ -100,7 +102,8 @@ impl Mounter {
         let recorder = self.folder.path().join("recorder");
         let record = "#!/bin/sh\nwhile [ \"$1\" ]; do [ \"$1\" = -o ] && printf '%s' \"$2\"; shift; done\n";
         std::fs::write(&recorder, record).expect("written");
-        let script = "chmod +x \"$2\" && mount --bind \"$2\" \"$3\" && mount -t nfs -o \"$1\" 127.0.0.1:/export /mnt";
+        let script =
+            "chmod +x \"$2\" && mount --bind \"$2\" \"$3\" && mount -t nfs -o \"$1\" 127.0.0.1:/export /mnt";
         let helper = on_path("mount.nfs", "nfs-common").ok()?.canonicalize().ok()?;
         let output = Command::new("unshare")
             .args(["-m", "sh", "-c", script, "sh", list])
@@ -175,8 +178,9 @@ fn mount_here() -> Reader {
 }
 
 /// Parts of options in which every layer's marks meet each other.
-const PARTS: &[&str] =
-    &["\"", "\\", ",", "a", "bg", "x-a=", "comment=", "context=", "hard", "=", "\\\"", "\\,", "\",", ",\"", "'"];
+const PARTS: &[&str] = &[
+    "\"", "\\", ",", "a", "bg", "x-a=", "comment=", "context=", "hard", "=", "\\\"", "\\,", "\",", ",\"", "'",
+];
 
 /// Compares what mount(8) hands to mount.nfs with the model of its version. A
 /// recorder stands in the place of mount.nfs, in a namespace of its own.

@@ -5,9 +5,7 @@ use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, fix_once, unchanged};
 use nfs_mount_guard::finding::{Applicability, Edit};
 use nfs_mount_guard::nfs::option::{MountOption, split};
-use nfs_mount_guard::nfs::reading::{
-    Latitude, Reader, background_word, every_piece, may_go_to_background,
-};
+use nfs_mount_guard::nfs::reading::{Latitude, Reader, background_word, every_piece, may_go_to_background};
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::{Nfs, drivers};

@@ -6,9 +6,9 @@ use std::fs;
 
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::Endpoint;
+use nfs_mount_guard::admission_policy;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::policy_file;
-use nfs_mount_guard::admission_policy;
 use nfs_mount_guard::subject::manifest::Manifest;
 use nfs_mount_guard::subject::{LONGEST_OPTIONS, Subject};
 use serde_json::{Value, json};
@@ -151,7 +151,8 @@ const TOO_MANY: &str = "NMG009 malformed-element (nfs-mount-guard): a mount take
 fn long_options(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.connect();
     let manifest = generated(&Policy::default());
-    let old = api.send(Call::create(&with(long_class(LONG, ",bg"), "/metadata/name", json!("long-before")))).body;
+    let old =
+        api.send(Call::create(&with(long_class(LONG, ",bg"), "/metadata/name", json!("long-before")))).body;
     install(&api, &manifest);
     const { assert!(LONG < LONGEST_OPTIONS && TOO_LONG > LONGEST_OPTIONS) };
     assert!(!refuses(&super::background_mount_only(), &long_class(LONG, ""), None));

@@ -305,7 +305,11 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "a_quote_over_elements_of_an_unknown_driver",
-            class("quote-unknown", "storage.example.com", &["fg", "context=\"a", "b\",bg,context=\"c", "d\""]),
+            class(
+                "quote-unknown",
+                "storage.example.com",
+                &["fg", "context=\"a", "b\",bg,context=\"c", "d\""],
+            ),
             Refused(&["NMG009"]),
             Refused(&["NMG001", "NMG009"]),
         ),

@@ -73,7 +73,8 @@ pub fn trials() -> Vec<Trial> {
             let object = nfs_volume("status-annotated", &["fg", "timeo=600", "retrans=2"]);
             store_before(cluster, &object);
             let annotate = |cluster: &Cluster, text: &str| {
-                let change = json!({"metadata": {"annotations": {MOUNT_OPTIONS_ANNOTATION: text}}}).to_string();
+                let change =
+                    json!({"metadata": {"annotations": {MOUNT_OPTIONS_ANNOTATION: text}}}).to_string();
                 let patch = ["patch", "persistentvolume", "status-annotated", "--subresource=status"];
                 cluster.kubectl(&[&patch[..], &["--type=merge", "-p", &change]].concat(), "")
             };
@@ -133,7 +134,10 @@ pub fn trials() -> Vec<Trial> {
                     Some(code) => assert!(!output.status.success() && said.contains(code), "{text}: {said}"),
                     None => {
                         assert!(output.status.success(), "{text}: {said}");
-                        assert_eq!(cluster.get(&object).expect("it is stored")["parameters"], object["parameters"]);
+                        assert_eq!(
+                            cluster.get(&object).expect("it is stored")["parameters"],
+                            object["parameters"]
+                        );
                         cluster.delete(&object);
                     }
                 }
