@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
     missing_docs,
     reason = "a test may end by panicking"
 )]
@@ -47,7 +48,7 @@ fn is_denied(body: &Value) -> bool {
 fn codes(body: &Value) -> Vec<String> {
     let answer = ask(Endpoint::Validate, body);
     let causes = answer["status"]["details"]["causes"].as_array().cloned().unwrap_or_default();
-    causes.iter().map(|cause| cause["message"].as_str().expect("a message")[..6].to_owned()).collect()
+    causes.iter().map(|cause| cause["message"].as_str().expect("a message").chars().take(6).collect()).collect()
 }
 
 /// A review of `object` as `user` sends it, in the place of `old` if there is

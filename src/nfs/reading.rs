@@ -20,7 +20,7 @@
 
 use super::catalog::Word;
 use super::mount::goes_to_background;
-use super::option::{MountOption, Piece};
+use super::option::{MountOption, Piece, has_paired_quotes};
 
 /// A layer that cuts a string of options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,7 +64,7 @@ impl Reader {
         for (at, byte) in text.bytes().enumerate() {
             match byte {
                 b'"' if !(escapes_quote && is_escaped) => is_open = !is_open,
-                b',' if !is_open && !(escapes_comma && is_escaped) => {
+                b',' if !(is_open || escapes_comma && is_escaped) => {
                     options.extend(text.get(start..at).filter(|option| !option.is_empty()));
                     start = at + 1;
                 }
@@ -138,7 +138,7 @@ pub fn trap(element: &str) -> Option<Trap> {
     if bytes.last() == Some(&b'\\') || bytes.windows(2).any(is_escape) {
         return Some(Trap::Backslash);
     }
-    (bytes.iter().filter(|byte| **byte == b'"').count() % 2 == 1).then_some(Trap::OpenQuote)
+    (!has_paired_quotes(element)).then_some(Trap::OpenQuote)
 }
 
 /// The pieces of `text` between all its commas, quoted and escaped ones too: no
