@@ -5,12 +5,12 @@ pub mod carrier;
 pub mod driver;
 pub mod effective;
 pub mod manifest;
+mod readings;
 
 use std::borrow::Cow;
 
-use crate::nfs::mount;
 use crate::nfs::option::MountOption;
-use crate::nfs::reading::{self, Latitude};
+use crate::nfs::reading;
 use crate::site::Kind;
 use carrier::Carrier;
 use driver::{Case, Driver, Evidence, MountOptionsUse, Nfs, Role};
@@ -222,13 +222,6 @@ impl<'m> Subject<'m> {
         self.driver.case != Case::Kept
     }
 
-    /// How freely a keyword in `carrier` is compared with `bg`. Where a quote or
-    /// a backslash stands nobody knows what becomes of blanks.
-    pub fn latitude(&self, carrier: &Carrier<'_>) -> Latitude {
-        let folds = self.may_fold();
-        Latitude { folds, trims: folds || carrier.elements.iter().any(|element| reading::has_marks(element)) }
-    }
-
     /// Whether anything in the object betrays NFS, beyond the driver's name; an
     /// option that a quote hides from some layer counts, too.
     pub fn has_nfs_only_option(&self) -> bool {
@@ -239,30 +232,6 @@ impl<'m> Subject<'m> {
             reading::every_piece(element)
                 .any(|piece| MountOption::new(piece.text).entry().is_some_and(|entry| entry.nfs_only))
         })
-    }
-
-    /// The elements that are not one option as it should be written, each with
-    /// its carrier.
-    fn irregular_elements(&self) -> impl Iterator<Item = (&Carrier<'m>, &'m str)> {
-        self.options.irregular_elements().iter().filter_map(|(carrier, element)| {
-            let carrier = self.carriers.get(*carrier)?;
-            Some((carrier, *carrier.elements.get(*element)?))
-        })
-    }
-
-    /// Whether an option that is added may become part of one that is there, or
-    /// be hidden by it.
-    fn has_trap(&self) -> bool {
-        self.irregular_elements()
-            .any(|(carrier, element)| carrier.in_force && !carrier.traps(element).is_empty())
-    }
-
-    /// Whether a failed mount goes on in the background, as some mount(8) reads
-    /// the options.
-    pub fn may_go_to_background(&self) -> bool {
-        mount::goes_to_background(self.options.effective_options())
-            || self.irregular_elements().any(|(_, element)| reading::has_marks(element))
-                && reading::may_go_to_background(&self.effective())
     }
 
     /// The carrier that an option is added to: the one in force that an update

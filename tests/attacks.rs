@@ -48,7 +48,10 @@ fn is_denied(body: &Value) -> bool {
 fn codes(body: &Value) -> Vec<String> {
     let answer = ask(Endpoint::Validate, body);
     let causes = answer["status"]["details"]["causes"].as_array().cloned().unwrap_or_default();
-    causes.iter().map(|cause| cause["message"].as_str().expect("a message").chars().take(6).collect()).collect()
+    causes
+        .iter()
+        .map(|cause| cause["message"].as_str().expect("a message").chars().take(6).collect())
+        .collect()
 }
 
 /// A review of `object` as `user` sends it, in the place of `old` if there is
@@ -288,6 +291,9 @@ fn an_update_that_makes_bg_count_is_refused_though_it_was_there() {
         (of(&["bg", "vers=3", "v3"]), of(&["bg", "vers=3"])),
         (of(&["\"bg\""]), of(&["bg"])),
         (of(&["context=\"a,bg,c\""]), of(&["bg"])),
+        (csi(&["b\"", "vers=3", "bg=0"]), csi(&["vers=3", "bg=0", "b\""])),
+        // Only mount(8) of 2.42 and newer went to the background before.
+        (csi(&["fg", "comment=\\\",bg,x-a=\"y\\\"\""]), csi(&["fg", "bg", "comment=\\\",bg,x-a=\"y\\\"\""])),
         (long(""), long(",bg")),
         (long(",bg"), long(",bg,")),
     ] {

@@ -97,7 +97,7 @@ fn is_worse(old: &Subject<'_>, new: &Subject<'_>) -> bool {
     if new.overlong.is_some() {
         return !same_options(old, new);
     }
-    new.may_go_to_background() && !old.may_go_to_background()
+    new.is_background_where_it_was_not(old)
 }
 
 /// What `/mutate` answers: never a denial. On an update that leaves the

@@ -41,6 +41,21 @@ impl Reader {
     /// Every mount(8) that differs from another.
     pub const MOUNTS: [Self; 3] = [Self::MountBefore240, Self::MountSince240, Self::MountSince242];
 
+    /// Every layer that cuts the string.
+    pub const ALL: [Self; 5] =
+        [Self::MountBefore240, Self::MountSince240, Self::MountSince242, Self::MountNfs, Self::Kernel];
+
+    /// Its name, for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::MountBefore240 => "mount(8) of util-linux before 2.40",
+            Self::MountSince240 => "mount(8) of util-linux 2.40 and 2.41",
+            Self::MountSince242 => "mount(8) of util-linux 2.42 and newer",
+            Self::MountNfs => "mount.nfs",
+            Self::Kernel => "the kernel",
+        }
+    }
+
     /// The options that this layer finds in `text`, in order. Empty ones are
     /// passed over by every layer.
     pub fn options(self, text: &str) -> Vec<&str> {
@@ -107,17 +122,27 @@ const fn is_mark(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'\\')
 }
 
+/// On how many kinds of node a string may be read differently: with each of
+/// [`Reader::MOUNTS`], without `SELinux` and with it.
+pub const NODES: usize = 2 * Reader::MOUNTS.len();
+
+/// Whether a failed mount with `text` as its options goes on in the background,
+/// for each kind of node.
+pub fn goes_to_background_by_node(text: &str) -> [bool; NODES] {
+    let mut nodes = [false; NODES];
+    let kinds = Reader::MOUNTS.into_iter().flat_map(|mount| [(mount, false), (mount, true)]);
+    for (node, (mount, selinux)) in nodes.iter_mut().zip(kinds) {
+        let given = mount.hands_on(text, selinux);
+        let options: Vec<_> = Reader::MountNfs.options(&given).into_iter().map(MountOption::new).collect();
+        *node = goes_to_background(&options);
+    }
+    nodes
+}
+
 /// Whether a failed mount with `text` as its options goes on in the background
 /// for one mount(8) or another, on a node with `SELinux` or without.
 pub fn may_go_to_background(text: &str) -> bool {
-    Reader::MOUNTS.into_iter().any(|mount| {
-        [false, true].into_iter().any(|selinux| {
-            let given = mount.hands_on(text, selinux);
-            let options: Vec<_> =
-                Reader::MountNfs.options(&given).into_iter().map(MountOption::new).collect();
-            goes_to_background(&options)
-        })
-    })
+    goes_to_background_by_node(text).contains(&true)
 }
 
 /// Why the layers may cut what follows a text differently.

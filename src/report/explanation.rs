@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::IsNfs;
 use crate::nfs::catalog::{Effect, Entry, Group, Word};
 use crate::nfs::clocks::{self, Retry};
-use crate::nfs::mount::goes_to_background;
+use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
@@ -38,6 +38,8 @@ pub struct Explanation {
     pub carriers: Vec<CarrierUse>,
     /// The string that `mount -o` gets.
     pub effective: String,
+    /// The string as each layer cuts it, where they do not agree.
+    pub readings: Vec<Reading>,
     /// Every option, in the order in which mount.nfs gets them; those that
     /// never reach it come last.
     pub options: Vec<OptionUse>,
@@ -45,6 +47,15 @@ pub struct Explanation {
     pub conflicts: Vec<Conflict>,
     /// What happens when the server is dead; `None` where nothing is NFS.
     pub dead_server: Option<DeadServer>,
+}
+
+/// The string as one layer cuts it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// The layer.
+    pub by: &'static str,
+    /// What it takes for options, in order.
+    pub options: Vec<String>,
 }
 
 /// A place that holds options.
@@ -117,6 +128,7 @@ impl Explanation {
             driver_title: subject.driver.title,
             nfs: is_nfs,
             carriers: carriers(subject),
+            readings: readings(&subject.effective()),
             effective: subject.effective(),
             options: options(subject),
             conflicts: conflicts(subject),
@@ -133,6 +145,20 @@ fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
             pointer: carrier.place.pointer(None),
             in_force: carrier.in_force,
             elements: carrier.elements.iter().map(|element| (*element).to_owned()).collect(),
+        })
+        .collect()
+}
+
+/// How the layers cut `text`; empty where all of them agree.
+fn readings(text: &str) -> Vec<Reading> {
+    let all: Vec<_> = Reader::ALL.into_iter().map(|reader| (reader, reader.options(text))).collect();
+    if all.iter().all(|(_, options)| all.first().is_some_and(|(_, first)| first == options)) {
+        return Vec::new();
+    }
+    all.into_iter()
+        .map(|(reader, options)| Reading {
+            by: reader.title(),
+            options: options.into_iter().map(ToOwned::to_owned).collect(),
         })
         .collect()
 }
@@ -189,7 +215,7 @@ fn conflicts(subject: &Subject<'_>) -> Vec<Conflict> {
 
 fn dead_server(subject: &Subject<'_>) -> DeadServer {
     let settings = subject.options.settings();
-    let background = goes_to_background(subject.options.effective_options());
+    let background = subject.may_go_to_background();
     let retry = subject.options.effective().rfind(|token| token.word() == Some(Word::Retry));
     let retry = Retry::read(retry.and_then(|token| token.option.value()));
     let major = clocks::major_timeout(settings).as_secs();
@@ -228,6 +254,9 @@ impl fmt::Display for Explanation {
             "  mount -o   {}",
             if self.effective.is_empty() { "(nothing)" } else { &self.effective }
         )?;
+        for reading in &self.readings {
+            writeln!(f, "  read as    {} by {}", reading.options.join(" | "), reading.by)?;
+        }
         for option in &self.options {
             let who = match option.consumers.as_slice() {
                 [] => "nobody".to_owned(),

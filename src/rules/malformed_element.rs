@@ -20,7 +20,8 @@ unknown option. A double quote hides a comma from mount.nfs but not from the ker
 smuggles `soft` past the one and into the other. A quote that only another element closes makes one option of \
 what stands between them. mount(8) of util-linux 2.40 and newer takes a comma behind a backslash as a part of the \
 option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do not. Only the SELinux `context=` options may be \
-quoted, and both quotes belong in one element.",
+quoted, and both quotes belong in one element. What changes the meaning by a quote or a backslash is denied on a \
+volume that a provisioner made, too, and, beside an option that only NFS has, where nobody can tell whether it is NFS.",
     remedy: "Write one option an element, without blanks, quotes or backslashes.",
     actions: Actions::all(Action::Deny),
     lesser: Some((

@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     why: "`mounthost=` and `mountaddr=` let another host answer for the export, `addr=` pretends to; \
 `X-mount.subdir=` mounts a folder below it, `X-mount.owner=` and its kin change the export's root; `helper=` \
 chooses the program that unmounts; `bind`, `move`, `remount` and the propagation words do not mount the \
-export at all. Whoever reviews the object reads `server` and `path` and is deceived.",
+export at all. Whoever reviews the object reads `server` and `path` and is deceived. So it is denied on a volume \
+that a provisioner made, too.",
     remedy: "Drop it, and name the server and the path in the object.",
     actions: Actions::all(Action::Deny),
     lesser: None,

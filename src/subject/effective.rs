@@ -350,12 +350,17 @@ impl<'m> Layout<'m> {
         Part { text: options.into(), tokens: start..self.tokens.len(), turn: Turn::Middle }
     }
 
+    /// The value may hold more than a version: it is put behind `vers=` as it is.
     fn add_version(&mut self, version: &str) {
         let text = format!("vers={version}");
-        let option = MountOption::new(text.clone());
         let start = self.tokens.len();
-        self.tokens.push(Token::new(option, None, option::is_plain(&text), true, self.driver));
-        self.parts.push(Part { text: text.into(), tokens: start..start + 1, turn: Turn::Middle });
+        for piece in option::split(&text) {
+            let option = MountOption::new(piece.text.to_owned());
+            let is_plain = option::is_plain(piece.text);
+            self.tokens.push(Token::new(option, None, is_plain, true, self.driver));
+        }
+        let tokens = start..self.tokens.len();
+        self.parts.push(Part { text: text.into(), tokens, turn: Turn::Middle });
     }
 
     fn add_additions(&mut self, facts: &Facts<'_>) {

@@ -194,12 +194,10 @@ fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
 /// Whether the update makes a failed mount go on in the background by options
 /// that the old object had, too.
 pub fn gives_effect(update: &Update) -> bool {
-    let is_background = |object: &Value| {
-        let text = object.to_string();
-        let manifest: Manifest<'_> = serde_json::from_str(&text).expect("an object");
-        Subject::new(&manifest, &[]).expect("a subject").may_go_to_background()
-    };
-    is_background(&update.new) && !is_background(&update.old)
+    let [old, new] = [&update.old, &update.new].map(ToString::to_string);
+    let [old, new] = [&old, &new].map(|text| serde_json::from_str::<Manifest<'_>>(text).expect("an object"));
+    let [old, new] = [&old, &new].map(|manifest| Subject::new(manifest, &[]).expect("a subject"));
+    new.is_background_where_it_was_not(&old)
 }
 
 fn effect_of_an_update(cluster: &mut Cluster) -> Result<(), Failed> {
