@@ -57,18 +57,26 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
-    check_elements(check);
+    let traps = check_elements(check);
+    let is_in_trap = |token: &Token<'_>| {
+        let site = token.site.as_ref();
+        site.is_some_and(|site| traps.binary_search(&(site.carrier, site.element)).is_ok())
+    };
     for token in check.other_options() {
-        if let Some(malformation) = token.malformation {
-            check_option(check, token, malformation);
+        match token.malformation {
+            // What reaches beyond the element was said of the element.
+            Some(Malformation::Quote) if is_in_trap(token) => {}
+            Some(malformation) => check_option(check, token, malformation),
+            None => {}
         }
     }
 }
 
 /// Commas and emptiness, which are about the element, not about an option, and
-/// what reaches beyond it.
-fn check_elements(check: &mut Check<'_, '_>) {
+/// what reaches beyond it. Gives carrier and element of what does, in order.
+fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
     let subject = check.subject;
+    let mut traps = Vec::new();
     for (carrier_index, index) in subject.options.irregular_elements().iter().copied() {
         let carrier = subject.carriers.get(carrier_index).filter(|carrier| carrier.in_force);
         let Some((carrier, element)) =
@@ -79,10 +87,15 @@ fn check_elements(check: &mut Check<'_, '_>) {
         let mut is_trap = false;
         for (range, trap) in carrier.traps(element) {
             is_trap = true;
+            let message = trapped(element.get(range.clone()).unwrap_or(element), trap);
             let site = Site { carrier: carrier_index, element: index, range };
-            report_element(check, site, Grade::Hidden, trapped(element, trap), None);
+            report_element(check, site, Grade::Hidden, message, None);
         }
-        if is_trap || !element.is_empty() && !element.bytes().any(|byte| matches!(byte, b',' | b'"')) {
+        if is_trap {
+            traps.push((carrier_index, index));
+            continue;
+        }
+        if !element.is_empty() && !element.bytes().any(|byte| matches!(byte, b',' | b'"')) {
             continue;
         }
         let pieces = carrier.pieces(element);
@@ -101,6 +114,7 @@ fn check_elements(check: &mut Check<'_, '_>) {
         let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
         report_element(check, site, Grade::Lesser, message, fix);
     }
+    traps
 }
 
 fn trapped(element: &str, trap: Trap) -> String {
