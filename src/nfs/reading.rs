@@ -150,18 +150,21 @@ pub fn may_go_to_background(text: &str) -> bool {
 pub enum Trap {
     /// A double quote that nothing in the text closes.
     OpenQuote,
-    /// A backslash before a comma, before a double quote, or at the end, where
-    /// a comma follows as soon as another option does.
-    Backslash,
+    /// A backslash before a comma, or at the end, where a comma follows as soon
+    /// as another option does.
+    EscapedComma,
+    /// A backslash before a double quote.
+    EscapedQuote,
 }
 
 /// The trap in one element of a list, if there is one. Elements are joined with
 /// commas, so it changes what the next ones mean.
 pub fn trap(element: &str) -> Option<Trap> {
-    let bytes = element.as_bytes();
-    let is_escape = |pair: &[u8]| matches!(pair, [b'\\', b',' | b'"']);
-    if bytes.last() == Some(&b'\\') || bytes.windows(2).any(is_escape) {
-        return Some(Trap::Backslash);
+    if element.contains("\\,") || element.ends_with('\\') {
+        return Some(Trap::EscapedComma);
+    }
+    if element.contains("\\\"") {
+        return Some(Trap::EscapedQuote);
     }
     (!has_paired_quotes(element)).then_some(Trap::OpenQuote)
 }
@@ -271,9 +274,10 @@ mod tests {
     #[test]
     fn a_trap_is_what_reaches_beyond_its_element() {
         for (element, wanted) in [
-            (r"comment=a\", Some(Trap::Backslash)),
-            (r"a\,b", Some(Trap::Backslash)),
-            (r#"comment=\""#, Some(Trap::Backslash)),
+            (r"comment=a\", Some(Trap::EscapedComma)),
+            (r"a\,b", Some(Trap::EscapedComma)),
+            (r#"comment=\""#, Some(Trap::EscapedQuote)),
+            (r#"comment="\"""#, Some(Trap::EscapedQuote)),
             (r#"context="a"#, Some(Trap::OpenQuote)),
             (r#"context="s0:c1,c2""#, None),
             (r"a\b", None),

@@ -123,10 +123,11 @@ fn trapped(element: &str, trap: Trap) -> String {
         Trap::OpenQuote => {
             format!("{shown:?} leaves a quote open, and what it then hides differs from layer to layer")
         }
-        Trap::Backslash => {
-            format!(
-                "{shown:?} escapes a comma or quote for mount(8) since util-linux 2.40, for no other layer"
-            )
+        Trap::EscapedComma => {
+            format!("{shown:?} escapes a comma for mount(8) since util-linux 2.40, and for no other layer")
+        }
+        Trap::EscapedQuote => {
+            format!("{shown:?} escapes a quote for mount(8) since util-linux 2.42, and for no other layer")
         }
     }
 }
