@@ -11,11 +11,15 @@ use nfs_mount_guard::check::repair::repair;
 use nfs_mount_guard::engine::fix::{Scope, fix_all};
 use nfs_mount_guard::nfs::mount::judge;
 use nfs_mount_guard::nfs::option::{MountOption, split as pieces_of};
+use nfs_mount_guard::nfs::reading::{
+    Latitude, Reader, background_word, every_piece, foreground_instead, may_go_to_background,
+};
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::policy_file;
 use nfs_mount_guard::source::text::Lines;
 use nfs_mount_guard::source::{Item, visit};
 use nfs_mount_guard::subject::Subject;
+use nfs_mount_guard::subject::driver::Nfs;
 use nfs_mount_guard::subject::manifest::Manifest;
 use serde_json::{Value, json};
 use time::Date;
@@ -28,8 +32,9 @@ pub type Target = fn(&[u8]);
 
 /// All targets by name; the folder of the corpus has the same one.
 #[allow(dead_code, reason = "the test of the corpus goes through all, a fuzzer calls one")]
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("split", split),
+    ("readings", readings),
     ("effective", effective),
     ("review", review),
     ("json", json),
@@ -53,6 +58,28 @@ pub fn split(bytes: &[u8]) {
             None => assert_eq!(option.keyword(), piece.text),
         }
         let _ = judge(&option);
+    }
+}
+
+/// The layers' readings of one string: none finds an option that does not begin
+/// behind a comma, and what goes to the background by one of them is found.
+pub fn readings(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let pieces: Vec<_> = every_piece(text).collect();
+    for reader in Reader::MOUNTS.into_iter().chain([Reader::MountNfs, Reader::Kernel]) {
+        for option in reader.options(text) {
+            let start = option.as_ptr() as usize - text.as_ptr() as usize;
+            assert!(pieces.iter().any(|piece| piece.range.start == start), "{reader:?}: {option:?}");
+        }
+    }
+    let is_background =
+        |piece: &str| background_word(piece, Latitude { folds: false, trims: false }).is_some();
+    assert!(!may_go_to_background(text) || pieces.iter().any(|piece| is_background(piece.text)), "{text:?}");
+    for piece in pieces.iter().filter(|piece| is_background(piece.text)) {
+        let instead = foreground_instead(piece.text);
+        assert!(!is_background(&instead) && !instead.contains(','), "{instead:?}");
+        let quotes = |text: &str| text.matches('"').count() % 2;
+        assert!(quotes(&instead) == quotes(piece.text), "{instead:?}");
     }
 }
 
@@ -99,8 +126,9 @@ pub fn json(bytes: &[u8]) {
 }
 
 /// Patches: the first line is the driver, the second the annotation, the others
-/// are elements. A patch applies, nothing is left to patch after it, and what
-/// was let through before is let through after it.
+/// are elements. A patch applies, nothing is left to patch after it, nothing in
+/// the places it may change is `bg` by any reading, and what was let through
+/// before is let through after it.
 pub fn patch(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let mut lines = text.split('\n');
@@ -127,8 +155,25 @@ pub fn patch(bytes: &[u8]) {
             assert_ne!(changed, object);
         }
         assert!(patch_of(&changed).is_none(), "{object} became {changed}");
+        assert!(is_without_bg(&changed), "{object} became {changed}");
         assert!(!passes(&object) || passes(&changed), "{object} became {changed}");
     }
+}
+
+/// Whether no text between two commas of the places that a patch may change is
+/// `bg` without quotes and backslashes; of an object that is judged.
+fn is_without_bg(object: &Value) -> bool {
+    let text = object.to_string();
+    let manifest: Manifest<'_> = serde_json::from_str(&text).expect("an object");
+    let subject = Subject::new(&manifest, &[]).expect("a subject");
+    if subject.nfs == Nfs::No || subject.overlong.is_some() {
+        return true;
+    }
+    let carriers = subject.carriers.iter().filter(|carrier| carrier.place.is_patchable());
+    carriers
+        .flat_map(|carrier| &carrier.elements)
+        .flat_map(|element| element.split(','))
+        .all(|piece| piece.split('=').next().unwrap_or_default().replace(['"', '\'', '\\'], "") != "bg")
 }
 
 /// Policy files: what is read and written again is read as the same.

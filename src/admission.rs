@@ -92,6 +92,9 @@ pub struct Record<'r> {
     pub options_after: &'r str,
     /// The JSON patch; empty without one.
     pub patch: &'r str,
+    /// The provisioner that the object names and that is not believed to have
+    /// made it; empty where there is none.
+    pub disbelieved: &'r str,
     /// Why the object could not be read; empty where it could.
     pub error: &'r str,
 }
@@ -211,6 +214,7 @@ fn refuse_unreadable(
         options_before: "",
         options_after: "",
         patch: "",
+        disbelieved: "",
         error,
     });
     let message = message::unreadable(error);
@@ -239,10 +243,10 @@ fn refuse_unreadable(
     })
 }
 
-/// Whether the request creates or updates one of the two kinds itself.
+/// Whether the request creates or updates an object of a kind that is judged.
 fn is_judged<O>(request: &Request<'_, O>) -> bool {
-    judged_kind(request).is_some()
-        && request.sub_resource.as_deref().unwrap_or_default().is_empty()
+    let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
+    judged_kind(request).is_some_and(|kind| kind.is_judged_on(sub_resource))
         && matches!(request.operation.as_deref(), Some("CREATE" | "UPDATE"))
 }
 
@@ -262,7 +266,15 @@ fn judge(
         return pass(question, request, "", None, observe);
     };
     let policy = question.policy;
-    let subject = Subject::of_kind(kind, object, policy.drivers());
+    let user = request.user_info.username.as_deref().unwrap_or_default();
+    let lay_out = |object| {
+        let mut subject = Subject::of_kind(kind, object, policy.drivers());
+        if !policy.believes_provisioner(user) {
+            subject.provisioned_by = None;
+        }
+        subject
+    };
+    let subject = lay_out(object);
     if subject.nfs == Nfs::No {
         return pass(question, request, subject.driver_name, Some(Nfs::No), observe);
     }
@@ -271,7 +283,7 @@ fn judge(
         .old_object
         .as_ref()
         .filter(|_| request.operation.as_deref() == Some("UPDATE"))
-        .map(|old| Subject::of_kind(kind, old, policy.drivers()));
+        .map(|old| lay_out(old));
     let old_evaluation = old.as_ref().map(|old| evaluate(policy, old, question.today));
     let before =
         old.as_ref().zip(old_evaluation.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
@@ -308,6 +320,7 @@ fn pass<O>(
         options_before: "",
         options_after: "",
         patch: "",
+        disbelieved: "",
         error: "",
     });
     answer(&Response { uid: &request.uid, status: None, patch: "", warnings: &[], audit: None })

@@ -59,7 +59,7 @@ impl Check<'_> {
                 // What could be read beside the templates is still judged.
                 *file.skipped.entry(Skip::Template).or_default() += file.errors.len();
                 file.errors.clear();
-            } else if !text.contains("StorageClass") && !text.contains("PersistentVolume") {
+            } else if !Kind::ALL.iter().any(|kind| text.contains(kind.as_str())) {
                 return skipped(Skip::Foreign);
             }
         }
@@ -85,7 +85,7 @@ impl Check<'_> {
     }
 
     fn object(&self, object: &Object<'_>, file: &str, lines: &Lines<'_>) -> SubjectReport {
-        let subject = Subject::of_kind(object.kind, &object.manifest, self.policy.drivers());
+        let subject = object.subject(self.policy);
         let evaluation = evaluate(self.policy, &subject, self.today);
         let actions = self.actions(object, &subject, &evaluation);
         let decision = match actions.iter().max() {
@@ -131,8 +131,7 @@ impl Check<'_> {
         if evaluation.findings.is_empty() {
             return Vec::new();
         }
-        let old = object.before.as_ref();
-        let old = old.map(|old| Subject::of_kind(object.kind, old, self.policy.drivers()));
+        let old = object.subject_before(self.policy);
         let old_evaluation = old.as_ref().map(|old| evaluate(self.policy, old, self.today));
         let before = old
             .as_ref()

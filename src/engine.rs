@@ -10,6 +10,7 @@ use crate::finding::{Action, Code, Finding, Grade};
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
 use crate::rules::{self, Rule};
+use crate::site::Kind;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use crate::subject::filling::Filling;
@@ -80,7 +81,9 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     }
     let mut found = Vec::new();
     let mut evaluation = Evaluation::default();
-    let speaks_of_nfs = subject.nfs == Nfs::Yes || subject.has_nfs_only_option();
+    // A class of snapshots has no place for options where it names none.
+    let is_silent = subject.kind == Kind::VolumeSnapshotClass && !subject.options.any_given();
+    let speaks_of_nfs = !is_silent && (subject.nfs == Nfs::Yes || subject.has_nfs_only_option());
     for (rule, numbers) in policy.active_rules() {
         if !speaks_of_nfs && rule.code != BACKGROUND_MOUNT {
             continue;
@@ -134,16 +137,20 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// The gravest action that makes sense, by who can act on a denial.
 ///
 /// A denial reaches a person only on a class or a volume made by hand; a
-/// provisioner tries again for ever. There, only a background mount and what no
-/// kernel mounts are refused. Where nobody can tell whether it is NFS, only a
-/// background mount is.
+/// provisioner tries again for ever. There, only a background mount, what is
+/// grave and what no kernel mounts are refused. Where nobody can tell whether it
+/// is NFS, and on a class of snapshots, only a background mount and options that
+/// the layers read differently are.
 fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
     let is_background = finding.code == BACKGROUND_MOUNT;
-    if subject.nfs == Nfs::Depends && !is_background || takes_something_away(subject, finding) {
+    let is_bounded = subject.nfs == Nfs::Depends || subject.kind == Kind::VolumeSnapshotClass;
+    if is_bounded && !is_background && finding.grade != Grade::Hidden
+        || takes_something_away(subject, finding)
+    {
         return Action::Warn;
     }
     let is_provisioned = subject.provisioned_by.is_some() && !policy.judges_provisioned();
-    if is_provisioned && !is_background && finding.grade != Grade::CannotMount {
+    if is_provisioned && !is_background && finding.grade < Grade::Grave {
         return Action::Warn;
     }
     Action::Deny

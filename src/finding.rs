@@ -78,6 +78,12 @@ pub enum Grade {
     Lesser,
     /// The rule's proper case: its action applies.
     Proper,
+    /// As proper, and also on a volume made by a provisioner, though the denial
+    /// reaches no person there: what is mounted is not what the object says.
+    Grave,
+    /// As grave, and also where nobody can tell whether it is NFS: the layers
+    /// read different options out of it.
+    Hidden,
     /// As proper, and no covered kernel mounts such a list: refusing it breaks
     /// nothing that worked.
     CannotMount,

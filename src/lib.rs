@@ -7,7 +7,7 @@
 //! | layer | modules, left to right |
 //! |---|---|
 //! | 0 | [`nfs`]: options, catalog, versions, clocks |
-//! | 1 | [`site`], [`finding`], [`subject`]: objects, drivers, effective options |
+//! | 1 | [`site`], [`finding`], [`profile`], [`subject`]: objects, drivers, effective options |
 //! | 2 | [`rules`]: one file a rule |
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
@@ -30,6 +30,7 @@ pub mod nfs;
 pub mod node;
 pub mod policy;
 pub mod policy_file;
+pub mod profile;
 pub mod report;
 pub mod rules;
 #[cfg(feature = "serve")]

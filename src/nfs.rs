@@ -6,6 +6,7 @@ pub mod clocks;
 pub mod kernel;
 pub mod mount;
 pub mod option;
+pub mod reading;
 pub mod settings;
 pub mod value;
 pub mod version;

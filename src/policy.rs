@@ -10,6 +10,7 @@ use std::io::Write as _;
 use crate::finding::{Action, Code, Grade};
 use crate::rules::{Profile, RULES, Rule};
 use crate::subject::DriverSetting;
+use crate::subject::driver::glob;
 use exemption::Exemption;
 
 /// Whether decisions are carried out.
@@ -70,6 +71,7 @@ pub struct Policy {
     /// One for each of [`RULES`], in that order.
     rules: Vec<RuleSetting>,
     drivers: Vec<DriverSetting>,
+    provisioners: Vec<String>,
     exemptions: Vec<Exemption>,
     on_unreadable: OnUnreadable,
     annotation_exemptions: bool,
@@ -125,6 +127,17 @@ impl Policy {
     /// What the policy says of drivers.
     pub fn drivers(&self) -> &[DriverSetting] {
         &self.drivers
+    }
+
+    /// Users that make volumes as provisioners do, beside service accounts.
+    pub fn provisioners(&self) -> &[String] {
+        &self.provisioners
+    }
+
+    /// Whether a volume that `user` sends may have been made by the provisioner
+    /// that it names: provisioners run under service accounts, people do not.
+    pub fn believes_provisioner(&self, user: &str) -> bool {
+        user.starts_with("system:serviceaccount:") || self.provisioners.iter().any(|name| glob(name, user))
     }
 
     /// Who is exempt from what.
@@ -228,6 +241,7 @@ impl Builder {
                 profile,
                 rules,
                 drivers: Vec::new(),
+                provisioners: Vec::new(),
                 exemptions: Vec::new(),
                 on_unreadable: OnUnreadable::default(),
                 annotation_exemptions: false,
@@ -281,6 +295,12 @@ impl Builder {
         self
     }
 
+    /// A user that makes volumes as provisioners do; `*` stands for any text.
+    pub fn provisioner(&mut self, user: String) -> &mut Self {
+        self.policy.provisioners.push(user);
+        self
+    }
+
     /// An exemption.
     pub fn exemption(&mut self, exemption: Exemption) -> &mut Self {
         self.policy.exemptions.push(exemption);
@@ -308,6 +328,10 @@ impl Builder {
         policy.rules.hash(&mut hasher);
         for driver in &policy.drivers {
             (&driver.name, driver.nfs, driver.timeo, driver.retrans).hash(&mut hasher);
+        }
+        // Without them the fingerprint is what it was before there were any.
+        if !policy.provisioners.is_empty() {
+            policy.provisioners.hash(&mut hasher);
         }
         policy.exemptions.hash(&mut hasher);
         policy.on_unreadable.hash(&mut hasher);

@@ -77,7 +77,7 @@ pub struct PolicyName {
 pub struct Summary {
     /// Documents read, each item of a List counted in the List's stead.
     pub documents: usize,
-    /// StorageClasses and PersistentVolumes.
+    /// StorageClasses, PersistentVolumes and VolumeSnapshotClasses.
     pub judged: usize,
     /// Documents of other kinds, and what a walk passes over.
     pub skipped: usize,
@@ -125,7 +125,7 @@ impl Reported {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubjectReport {
-    /// `StorageClass` or `PersistentVolume`.
+    /// `StorageClass`, `PersistentVolume` or `VolumeSnapshotClass`.
     pub kind: &'static str,
     /// As it is written; empty where it is not.
     pub api_version: String,

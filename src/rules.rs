@@ -7,91 +7,11 @@ use std::fmt;
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::Words;
 use crate::nfs::option;
+pub use crate::profile::{Actions, Profile};
+use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 use crate::subject::filling::Filling;
-
-/// A set of defaults for all rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Profile {
-    /// What a cluster should run with.
-    #[default]
-    Standard,
-    /// For the first weeks: what is missing is warned about, not refused.
-    Relaxed,
-    /// Soft mounts and unpinned versions are refused as well, and volumes made
-    /// by a provisioner are judged as any other.
-    Strict,
-}
-
-impl Profile {
-    /// Every profile.
-    pub const ALL: [Self; 3] = [Self::Standard, Self::Relaxed, Self::Strict];
-
-    /// The version of the profiles' contents; a new rule arrives in the next.
-    pub const VERSION: u32 = 1;
-
-    /// As the policy file writes it, without a version.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Relaxed => "relaxed",
-            Self::Strict => "strict",
-        }
-    }
-
-    /// Reads `standard` or `standard@1`; `None` for any other text.
-    pub fn parse(text: &str) -> Option<Self> {
-        let name = match text.split_once('@') {
-            Some((name, version)) if version.parse() == Ok(Self::VERSION) => name,
-            Some(_) => return None,
-            None => text,
-        };
-        Self::ALL.into_iter().find(|profile| profile.as_str() == name)
-    }
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.as_str(), Self::VERSION)
-    }
-}
-
-/// What is done about a rule's findings, profile by profile.
-#[derive(Debug, Clone, Copy)]
-pub struct Actions {
-    standard: Action,
-    relaxed: Action,
-    strict: Action,
-}
-
-impl Actions {
-    /// The same in every profile.
-    pub(crate) const fn all(action: Action) -> Self {
-        Self { standard: action, relaxed: action, strict: action }
-    }
-
-    /// Another action in the relaxed profile.
-    pub(crate) const fn relaxed(mut self, action: Action) -> Self {
-        self.relaxed = action;
-        self
-    }
-
-    /// Another action in the strict profile.
-    pub(crate) const fn strict(mut self, action: Action) -> Self {
-        self.strict = action;
-        self
-    }
-
-    /// The action in `profile`.
-    pub const fn of(&self, profile: Profile) -> Action {
-        match profile {
-            Profile::Standard => self.standard,
-            Profile::Relaxed => self.relaxed,
-            Profile::Strict => self.strict,
-        }
-    }
-}
 
 /// A number that a policy may set for a rule.
 #[derive(Debug, Clone, Copy)]
@@ -205,30 +125,23 @@ impl<'c, 'm> Check<'c, 'm> {
 
     /// The element in which `token` stands.
     fn element(&self, token: &Token<'_>) -> Option<&'c str> {
-        let site = token.site.as_ref()?;
+        self.element_at(token.site.as_ref()?)
+    }
+
+    /// The element of a site.
+    fn element_at(&self, site: &Site) -> Option<&'c str> {
         self.subject.carriers.get(site.carrier)?.elements.get(site.element).copied()
     }
 
     /// The element in which `token` stands, for a message: the option alone,
     /// or the option and the whole element where that holds more.
     fn quote(&self, token: &Token<'_>) -> String {
-        let text = token.option.text();
-        match self.element(token) {
-            Some(element) if element != text && element.len() <= 120 => {
-                format!("{:?} in {element:?}", text.trim())
-            }
-            _ => format!("{:?}", shortened(text)),
-        }
+        quoted(token.option.text(), self.element(token))
     }
 
     /// A sentence that begins with [`Self::quote`].
     fn about(&self, token: &Token<'_>, what: &str) -> String {
-        let text = token.option.text();
-        let is_short = text.len() <= SHORT && option::is_plain(text) && !text.contains('\\');
-        if is_short && self.element(token).is_none_or(|element| element == text) {
-            return ["\"", text, "\" ", what].concat();
-        }
-        [&self.quote(token), " ", what].concat()
+        about(token.option.text(), self.element(token), what)
     }
 
     /// Reports an option.
@@ -301,6 +214,25 @@ impl<'c, 'm> Check<'c, 'm> {
 /// Most characters of an option in a message.
 const SHORT: usize = 80;
 
+/// A sentence that begins with a part of an element.
+fn about(text: &str, element: Option<&str>, what: &str) -> String {
+    let is_short = text.len() <= SHORT && option::is_plain(text);
+    if is_short && element.is_none_or(|element| element == text) {
+        return ["\"", text, "\" ", what].concat();
+    }
+    [&quoted(text, element), " ", what].concat()
+}
+
+/// A part of an element, and the whole element where that holds more.
+fn quoted(text: &str, element: Option<&str>) -> String {
+    match element {
+        Some(element) if element != text && element.len() <= 120 => {
+            format!("{:?} in {element:?}", text.trim())
+        }
+        _ => format!("{:?}", shortened(text)),
+    }
+}
+
 /// At most [`SHORT`] characters of `text`, for a message.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHORT) {
@@ -356,6 +288,9 @@ rules! {
 /// the one that the API server can judge by itself.
 pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;
 
+/// The rule under which options are refused that are too many to look at.
+pub static MALFORMED_ELEMENT: &Rule = &malformed_element::RULE;
+
 /// Finds a rule by its code or its name, whatever the case.
 pub fn find(text: &str) -> Option<&'static Rule> {
     RULES
@@ -398,13 +333,5 @@ mod tests {
         assert_eq!(select("soft").len(), 2);
         assert_eq!(select("NMG").len(), RULES.len());
         assert!(select("").is_empty() && select("nonsense").is_empty());
-    }
-
-    #[test]
-    fn reads_a_profile_with_or_without_its_version() {
-        assert_eq!(Profile::parse("strict@1"), Some(Profile::Strict));
-        assert_eq!(Profile::parse("relaxed"), Some(Profile::Relaxed));
-        assert_eq!(Profile::parse("standard@2"), None);
-        assert_eq!(Profile::parse("Standard"), None);
     }
 }

@@ -4,20 +4,25 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
-/// The two kinds of object that are judged.
+/// The kinds of object that are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the variants are the API's own kinds")]
 pub enum Kind {
     StorageClass,
     PersistentVolume,
+    VolumeSnapshotClass,
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::StorageClass, Self::PersistentVolume, Self::VolumeSnapshotClass];
+
     /// As `kind` in a manifest.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::StorageClass => "StorageClass",
             Self::PersistentVolume => "PersistentVolume",
+            Self::VolumeSnapshotClass => "VolumeSnapshotClass",
         }
     }
 
@@ -26,16 +31,21 @@ impl Kind {
         match self {
             Self::StorageClass => "storage.k8s.io",
             Self::PersistentVolume => "",
+            Self::VolumeSnapshotClass => "snapshot.storage.k8s.io",
         }
     }
 
-    /// The kind that `kind` names, if it is one of the two.
+    /// The kind that `kind` names, if it is one of these.
     pub fn parse(kind: &str) -> Option<Self> {
-        match kind {
-            "StorageClass" => Some(Self::StorageClass),
-            "PersistentVolume" => Some(Self::PersistentVolume),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|found| found.as_str() == kind)
+    }
+
+    /// Whether a request on `sub_resource` of such an object is judged, empty
+    /// for the object itself. `/status` of a volume sets annotations, of which
+    /// kubelet reads one (kubernetes `pkg/registry/core/persistentvolume`,
+    /// `persistentvolumeStatusStrategy`).
+    pub fn is_judged_on(self, sub_resource: &str) -> bool {
+        sub_resource.is_empty() || self == Self::PersistentVolume && sub_resource == "status"
     }
 }
 
@@ -48,7 +58,8 @@ impl fmt::Display for Kind {
 /// A place in an object that holds options.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
-    /// `mountOptions` of a class, `spec.mountOptions` of a volume.
+    /// `mountOptions` of a class, `spec.mountOptions` of a volume. A class of
+    /// snapshots has none.
     MountOptions(Kind),
     /// The annotation `volume.beta.kubernetes.io/mount-options` of a volume.
     Annotation,
@@ -82,8 +93,8 @@ impl Place {
     /// The path to the place, one name a step.
     pub fn path(&self) -> Vec<&str> {
         match self {
-            Self::MountOptions(Kind::StorageClass) => vec!["mountOptions"],
             Self::MountOptions(Kind::PersistentVolume) => vec!["spec", "mountOptions"],
+            Self::MountOptions(_) => vec!["mountOptions"],
             Self::Annotation => vec!["metadata", "annotations", "volume.beta.kubernetes.io/mount-options"],
             Self::Parameter(key) => vec!["parameters", key],
             Self::VolumeAttribute(key) => vec!["spec", "csi", "volumeAttributes", key],

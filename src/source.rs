@@ -29,7 +29,7 @@ const DEEPEST_LIST: usize = 8;
 /// every item of a List in its stead.
 #[derive(Debug)]
 pub enum Item<'i> {
-    /// A StorageClass or PersistentVolume.
+    /// An object of a kind that is judged.
     Object(Box<Object<'i>>),
     /// Something that is not judged.
     Skipped(Skip),
@@ -44,7 +44,8 @@ pub enum Skip {
     OtherKind,
     /// A document without `kind`, and so no object.
     NoObject,
-    /// A recorded AdmissionReview that is not judged: a deletion, a status.
+    /// A recorded AdmissionReview that is not judged: a deletion, the status of a
+    /// class.
     NotJudged,
     /// A Helm template; only in walks.
     Template,
@@ -143,9 +144,10 @@ fn sort(api_version: Option<&str>, kind: Option<&str>, implied: Option<Kind>) ->
     let group = api_version.map(|version| version.split_once('/').map_or("", |(group, _)| group));
     match (kind, implied) {
         (Some("List"), _) => Sort::List(None),
-        (Some("StorageClassList"), _) => Sort::List(Some(Kind::StorageClass)),
-        (Some("PersistentVolumeList"), _) => Sort::List(Some(Kind::PersistentVolume)),
         (Some("AdmissionReview"), _) => Sort::Review,
+        (Some(kind), _) if kind.strip_suffix("List").and_then(Kind::parse).is_some() => {
+            Sort::List(kind.strip_suffix("List").and_then(Kind::parse))
+        }
         (Some(kind), _) => match Kind::parse(kind) {
             Some(kind) if group.is_none_or(|group| group == kind.group()) => Sort::Object(kind),
             _ => Sort::Other,
@@ -198,7 +200,8 @@ fn visit_node(
             }
             match Manifest::deserialize(from) {
                 Ok(manifest) => {
-                    let object = Object { kind, manifest, before: None, span, text, origin: origin(node) };
+                    let object =
+                        Object { kind, manifest, before: None, user: None, span, text, origin: origin(node) };
                     visitor(Item::Object(Box::new(object)));
                 }
                 Err(misfit) => {
@@ -259,9 +262,19 @@ struct RecordedRequest<'a> {
     #[serde(default)]
     operation: Option<Text<'a>>,
     #[serde(default)]
+    user_info: Option<UserInfo<'a>>,
+    #[serde(default)]
     object: Option<Manifest<'a>>,
     #[serde(default)]
     old_object: Option<Manifest<'a>>,
+}
+
+/// As `admission::wire` has it, which is no module to this one.
+#[derive(Debug, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct UserInfo<'a> {
+    #[serde(default)]
+    username: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -280,12 +293,14 @@ fn visit_recorded<'i>(
     let request = recorded.request;
     let kind = request.kind.and_then(|kind| Kind::parse(kind.kind.as_deref()?));
     let is_update = request.operation.as_deref() == Some("UPDATE");
-    let is_judged = request.sub_resource.is_none_or(|resource| resource.is_empty())
+    let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
+    let is_judged = kind.is_some_and(|kind: Kind| kind.is_judged_on(sub_resource))
         && matches!(request.operation.as_deref(), None | Some("CREATE" | "UPDATE"));
     match (kind, request.object, origin) {
         (Some(kind), Some(manifest), Some((origin, span))) if is_judged => {
             let before = request.old_object.filter(|_| is_update);
-            visitor(Item::Object(Box::new(Object { kind, manifest, before, span, text, origin })));
+            let user = request.user_info.map(|user| user.username.as_deref().unwrap_or_default().to_owned());
+            visitor(Item::Object(Box::new(Object { kind, manifest, before, user, span, text, origin })));
         }
         _ => visitor(Item::Skipped(Skip::NotJudged)),
     }
@@ -309,7 +324,7 @@ fn visit_json(
         && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
     {
         let origin = Origin::Json(part);
-        let object = Object { kind, manifest, before: None, span: span(), text, origin };
+        let object = Object { kind, manifest, before: None, user: None, span: span(), text, origin };
         visitor(Item::Object(Box::new(object)));
         return;
     }
@@ -334,7 +349,7 @@ fn visit_json(
         Sort::Object(kind) => match serde_json::from_slice::<Manifest<'_>>(part.as_bytes()) {
             Ok(manifest) => {
                 let origin = Origin::Json(part);
-                let object = Object { kind, manifest, before: None, span: span(), text, origin };
+                let object = Object { kind, manifest, before: None, user: None, span: span(), text, origin };
                 visitor(Item::Object(Box::new(object)));
             }
             Err(error) => {

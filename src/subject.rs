@@ -1,4 +1,4 @@
-//! A subject: a StorageClass or PersistentVolume as the engine sees it. Which
+//! A subject: an object of a kind that is judged, as the engine sees it. Which
 //! driver mounts it, where its options stand, and which of them mount.nfs gets.
 
 pub mod carrier;
@@ -7,9 +7,12 @@ pub mod effective;
 pub(crate) mod facts;
 pub mod filling;
 pub mod manifest;
+mod readings;
 
 use std::borrow::Cow;
 
+use crate::nfs::option::MountOption;
+use crate::nfs::reading;
 use crate::site::Kind;
 use carrier::Carrier;
 use driver::evidence::Evidence;
@@ -35,10 +38,10 @@ pub struct DriverSetting {
 /// page (Linux `copy_mount_options`). Each costs memory while it is judged.
 pub const LONGEST_OPTIONS: usize = 16 * 1024;
 
-/// A StorageClass or PersistentVolume with its options laid out.
+/// An object of a kind that is judged, with its options laid out.
 #[derive(Debug, Clone)]
 pub struct Subject<'m> {
-    /// Which of the two kinds it is.
+    /// Which kind it is.
     pub kind: Kind,
     /// Its name; what the name begins with where the server chooses it; empty
     /// where there is neither.
@@ -66,7 +69,11 @@ pub struct Subject<'m> {
     pub defaults: &'static [&'static str],
     /// Who may write and how many at once.
     pub access: Access,
-    /// The provisioner that made the volume; `None` for what a person made.
+    /// The provisioner that the volume's annotation names, which anybody can
+    /// write.
+    pub names_provisioner: Option<&'m str>,
+    /// The provisioner that made the volume, as far as that is believed; `None`
+    /// for what a person made.
     pub provisioned_by: Option<&'m str>,
     /// The class a volume belongs to.
     pub storage_class: Option<&'m str>,
@@ -91,8 +98,7 @@ pub struct Access {
 }
 
 impl<'m> Subject<'m> {
-    /// Lays out `manifest`, or `None` when it is neither a StorageClass nor a
-    /// PersistentVolume. The kind comes from the manifest itself.
+    /// Lays out `manifest`, or `None` when it is of another kind. The kind comes from the manifest itself.
     pub fn new(manifest: &'m Manifest<'_>, settings: &'m [DriverSetting]) -> Option<Self> {
         let kind = Kind::parse(manifest.kind.as_deref()?)?;
         Some(Self::of_kind(kind, manifest, settings))
@@ -116,6 +122,10 @@ impl<'m> Subject<'m> {
         };
         let driver = facts.row(driver);
         let carriers = carrier::carriers(kind, manifest, driver, &facts);
+        let names_provisioner = annotations
+            .filter(|_| kind == Kind::PersistentVolume)
+            .and_then(|annotations| annotations.provisioned_by.as_deref())
+            .filter(|provisioner| !provisioner.is_empty());
         let mut subject = Self {
             kind,
             name: metadata
@@ -131,10 +141,8 @@ impl<'m> Subject<'m> {
             options: Options::default(),
             defaults: &[],
             access: access(kind, spec),
-            provisioned_by: annotations
-                .filter(|_| kind == Kind::PersistentVolume)
-                .and_then(|annotations| annotations.provisioned_by.as_deref())
-                .filter(|provisioner| !provisioner.is_empty()),
+            names_provisioner,
+            provisioned_by: names_provisioner.filter(|name| may_have_made(name, spec)),
             storage_class: spec.and_then(|spec| spec.storage_class_name.as_deref()),
             exempt: annotations.and_then(|annotations| annotations.exempt.as_deref()),
             opts_out_of_patching: metadata.and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
@@ -176,11 +184,15 @@ impl<'m> Subject<'m> {
         self.driver.case != Case::Kept
     }
 
-    /// Whether anything in the object betrays NFS, beyond the driver's name.
+    /// Whether anything in the object betrays NFS, beyond the driver's name; an
+    /// option that a quote hides from some layer counts, too.
     pub fn has_nfs_only_option(&self) -> bool {
         self.options.tokens().iter().any(|token| {
             token.site.is_some() && token.entry().is_some_and(|entry| entry.nfs_only)
                 || self.may_fold() && token.is_background(true)
+        }) || self.irregular_elements().any(|(_, element)| {
+            reading::every_piece(element)
+                .any(|piece| MountOption::new(piece.text).entry().is_some_and(|entry| entry.nfs_only))
         })
     }
 
@@ -193,6 +205,11 @@ impl<'m> Subject<'m> {
     /// Whether the object shows something that the driver goes by.
     pub(crate) fn shows(&self, evidence: &Evidence) -> bool {
         self.facts.show(evidence)
+    }
+
+    /// The provisioner that the object names and that is not believed.
+    pub fn disbelieved_provisioner(&self) -> Option<&'m str> {
+        self.names_provisioner.filter(|_| self.provisioned_by.is_none())
     }
 
     /// The string that mount.nfs gets.
@@ -230,9 +247,18 @@ fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
 
 /// Who mounts the object, and what it shows of itself.
 fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) {
-    if kind == Kind::StorageClass {
-        let facts = Facts { map: manifest.parameters.as_ref(), is_class: true, ..Facts::default() };
-        return (manifest.provisioner.as_deref().unwrap_or_default(), facts);
+    let driver_of_class = match kind {
+        Kind::StorageClass => Some(&manifest.provisioner),
+        Kind::VolumeSnapshotClass => Some(&manifest.driver),
+        Kind::PersistentVolume => None,
+    };
+    if let Some(driver) = driver_of_class {
+        let facts = Facts {
+            map: manifest.parameters.as_ref(),
+            is_class: kind == Kind::StorageClass,
+            ..Facts::default()
+        };
+        return (driver.as_deref().unwrap_or_default(), facts);
     }
     let Some(spec) = &manifest.spec else {
         return ("", Facts::default());
@@ -262,11 +288,23 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
     (spec.in_tree_plugin().unwrap_or_default(), facts)
 }
 
+/// Whether the provisioner `name` may have made a volume with this source. That
+/// of a CSI volume has the driver's name (external-provisioner, `provision`);
+/// one of an in-tree volume is no CSI driver and no plugin of kubelet's.
+fn may_have_made(name: &str, spec: Option<&manifest::Spec<'_>>) -> bool {
+    if let Some(csi) = spec.and_then(|spec| spec.csi.as_ref()) {
+        return csi.driver.as_deref() == Some(name);
+    }
+    // External provisioners have a domain and a name; a CSI driver's has no slash.
+    let is_csi = !name.contains('/') && driver::find(name).is_some();
+    !is_csi && !name.starts_with("kubernetes.io/")
+}
+
 /// Who may write. Access modes do not count: nothing enforces them on a mount
 /// (kubernetes/kubernetes#90885), and drivers get the claim's `readOnly`, not
 /// that of a CSI source. Where a driver adds `ro`, the options say so.
 fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
-    if kind == Kind::StorageClass {
+    if kind != Kind::PersistentVolume {
         return Access { writable: true, shared: true };
     }
     let modes = spec.and_then(|spec| spec.access_modes.as_deref()).unwrap_or_default();
@@ -279,7 +317,7 @@ fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
 }
 
 fn server<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
-    if kind == Kind::StorageClass {
+    if kind != Kind::PersistentVolume {
         return manifest.parameters.as_ref()?.get("server");
     }
     let spec = manifest.spec.as_ref()?;

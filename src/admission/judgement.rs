@@ -48,7 +48,8 @@ impl Judgement<'_, '_> {
 
     pub(super) fn mutate(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
         let policy = self.question.policy;
-        let outcome = decide::mutate(policy, self.subject, self.evaluation, self.before);
+        let mutate = if self.request.is_status() { decide::mutate_status } else { decide::mutate };
+        let outcome = mutate(policy, self.subject, self.evaluation, self.before);
         let Decision::Patch(elements) = &outcome.decision else {
             let refused = decide::validate(policy, self.subject, self.evaluation, self.before);
             let warnings = message::mutate_warnings(policy, self.subject, self.evaluation, None, &refused);
@@ -102,6 +103,7 @@ impl Judgement<'_, '_> {
             options_before: &before,
             options_after: if patch.is_empty() { &before } else { after },
             patch,
+            disbelieved: self.subject.disbelieved_provisioner().unwrap_or_default(),
             error: "",
         });
         answer(&Response {

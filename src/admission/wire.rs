@@ -53,6 +53,13 @@ pub struct Request<'a, O> {
     pub dry_run: Option<bool>,
 }
 
+impl<O> Request<'_, O> {
+    /// Whether it changes the object's status, and its metadata with it.
+    pub fn is_status(&self) -> bool {
+        self.sub_resource.as_deref() == Some("status")
+    }
+}
+
 /// A group, a version and a kind.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]

@@ -3,13 +3,13 @@
 
 use super::cel::{any, hanging, not};
 use super::drivers::{
-    FOLDS_CASE, KEEPS_CASE, Names, Table, attributes_of, driver_of, facts_of, is_option_key,
+    CLASS, FOLDS_CASE, KEEPS_CASE, Names, Table, VOLUME, attributes_of, driver_of, facts_of, is_option_key,
 };
 use super::exemptions;
 use super::match_conditions::{Concern, MatchCondition, match_conditions};
 use crate::policy::Policy;
 use crate::policy::exemption::Exemption;
-use crate::rules::BACKGROUND_MOUNT;
+use crate::rules::{BACKGROUND_MOUNT, MALFORMED_ELEMENT};
 use crate::subject::driver;
 use crate::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
 
@@ -66,7 +66,7 @@ impl<'p> Expressions<'p> {
         variables.extend([
             Variable {
                 name: "spellings",
-                comment: "What reaches mount.nfs as bg; where nobody knows, BG may, and \" bg\".",
+                comment: "What reaches mount.nfs as bg; where nobody knows, BG may.",
                 expression: SPELLINGS.to_owned(),
             },
             Variable {
@@ -95,32 +95,23 @@ impl<'p> Expressions<'p> {
                 expression: format!("!variables.wasJudged ? '' :\n{}.join(',')", list_of(OLD)),
             },
             Variable {
-                name: "mountOptions",
-                comment: "Texts in which bg may stand: the list as one, or, where there are quotes, its elements.",
-                expression: texts("variables.joined", &list_of(OBJECT)),
-            },
-            Variable {
-                name: "oldMountOptions",
-                comment: "",
-                expression: texts("variables.oldJoined", &list_of(OLD)),
-            },
-            Variable {
                 name: "annotation",
-                comment: "The same of the annotation, which kubelet splits at every comma, and reads not on a CSI volume.",
-                expression: texts_of_annotation(OBJECT),
+                comment: "The annotation, which kubelet reads not on a CSI volume.",
+                expression: format!("{}.orValue('')", annotation_of(OBJECT)),
             },
             Variable {
                 name: "oldAnnotation",
                 comment: "",
-                expression: format!("!variables.wasJudged ? [] :\n{}", texts_of_annotation(OLD)),
+                expression: format!("!variables.wasJudged ? '' :\n{}.orValue('')", annotation_of(OLD)),
             },
             Variable {
                 name: "values",
-                comment: "The same of attributes that hold options.",
+                comment: "Attributes that hold options, as one text.",
                 expression: format!(
-                    "variables.attributes.filter(k,\n  {})\n  .map(k, variables.attributes[k])\n  .filter(t, {})",
-                    hanging(&is_option_key("k"), 2),
-                    may_hold_bg("t")
+                    "variables.attributes.filter(k,\n  {} ||\n  \
+                     ({OBJECT}.?spec.hasValue() ? '{VOLUME} ' : '{CLASS} ') + k.lowerAscii() in variables.reading)\n  \
+                     .map(k, variables.attributes[k]).join(',')",
+                    hanging(&is_option_key("k"), 2)
                 ),
             },
         ]);
@@ -145,20 +136,20 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "repairedOptions",
-                comment: "The list with fg for every bg; what else an element holds keeps its bytes.",
+                comment: "The list with fg for every bg; what else an element holds keeps its bytes. A status has no list.",
                 expression: format!(
                     "!({}) ? variables.mountOptions :\n{}",
                     may_hold_bg("variables.joined"),
-                    repaired("variables.mountOptions")
+                    repaired("variables.mountOptions", "variables.joined")
                 ),
             },
             Variable {
                 name: "repairedAnnotation",
                 comment: "The same of the annotation.",
                 expression: format!(
-                    "!({}) ? variables.annotation :\n{}.join(',')",
+                    "!({}) ? variables.annotation :\n{}[0]",
                     may_hold_bg("variables.annotation"),
-                    repaired("variables.annotation.split(',')")
+                    repaired("[variables.annotation]", "variables.annotation")
                 ),
             },
         ]);
@@ -213,18 +204,36 @@ impl<'p> Expressions<'p> {
 
 /// What must hold, one a carrier.
 pub(super) fn validations() -> Vec<Validation> {
-    let holds = |texts: &str| format!("variables.{texts}.exists(t, {})", is_spelled("t"));
     let rule = |new: &str, before: &str| {
-        format!("variables.spellings.all(spelling,\n  !{} ||\n  {before})", hanging(&holds(new), 2))
+        let new = hanging(&is_spelled(&format!("variables.{new}")), 2);
+        format!("variables.spellings.all(spelling,\n  !({new}) ||\n  {before})")
     };
+    let of_old = |old: &str| hanging(&is_spelled(&format!("variables.{old}")), 2);
     let in_place = "write fg in its place";
+    let is_short = |new: &str, before: &str| format!("(variables.{new}.size() <= {LONGEST} || {before})");
     vec![
+        // What is longer would cost more than the API server allows.
         Validation {
-            expression: rule("mountOptions", &hanging(&holds("oldMountOptions"), 2)),
+            expression: [
+                is_short("joined", "variables.wasJudged && variables.joined == variables.oldJoined"),
+                is_short(
+                    "annotation",
+                    "variables.wasJudged && variables.annotation == variables.oldAnnotation",
+                ),
+                is_short("values", "variables.wasJudged"),
+            ]
+            .join(" &&\n"),
+            message: format!(
+                "{} {} (nfs-mount-guard): a mount takes {LONGEST} bytes of options, and these are more,\nso they are not looked through for bg; write fewer",
+                MALFORMED_ELEMENT.code, MALFORMED_ELEMENT.name
+            ),
+        },
+        Validation {
+            expression: rule("joined", &of_old("oldJoined")),
             message: message("mountOptions", in_place),
         },
         Validation {
-            expression: rule("annotation", &hanging(&holds("oldAnnotation"), 2)),
+            expression: rule("annotation", &of_old("oldAnnotation")),
             message: message(&format!("the annotation {MOUNT_OPTIONS_ANNOTATION}"), in_place),
         },
         // An update cannot change these.
@@ -251,7 +260,8 @@ fn message(carrier: &str, remedy: &str) -> String {
 pub(super) fn repairs() -> String {
     let annotation = MOUNT_OPTIONS_ANNOTATION.replace('/', "~1");
     format!(
-        "(variables.repairedOptions == variables.mountOptions ? [] : [JSONPatch{{
+        "(has(request.subResource) && request.subResource == 'status' ||
+variables.repairedOptions == variables.mountOptions ? [] : [JSONPatch{{
   op: 'replace',
   path: {OBJECT}.?spec.hasValue() ? '/spec/mountOptions' : '/mountOptions',
   value: variables.repairedOptions
@@ -264,38 +274,42 @@ pub(super) fn repairs() -> String {
     )
 }
 
-/// Regular expressions for the keyword and the blanks around it. The blanks are
-/// those of Unicode's `White_Space`, as the engine trims them.
-const SPELLINGS: &str = r"variables.keepsCase ? ['bg'] :
-variables.foldsCase ? [r'[\s\v\x{85}\pZ]*(?i:bg)[\s\v\x{85}\pZ]*'] :
-['bg', 'BG', 'Bg', 'bG'].map(bg, r'[\s\v\x{85}\pZ]*' + bg + r'[\s\v\x{85}\pZ]*')";
+/// Most characters that are looked through: mount(2) takes as many bytes.
+const LONGEST: usize = 4096;
 
-/// Whether `bg` may stand in a text at all: a cheap question, whose answer is
-/// nearly always no, before dear ones.
-fn may_hold_bg(text: &str) -> String {
-    format!(r"{text}.lowerAscii().contains('bg') && {text}.matches(r'(?i)(^|,)\W*bg')")
+/// Regular expressions for the keyword. What some layer takes out of a word may
+/// stand in it: quotes of both kinds and backslashes, as the engine has it.
+const SPELLINGS: &str = r"variables.keepsCase ? [r'b[\x22\x27\\]*g'] :
+variables.foldsCase ? [r'(?i:b[\x22\x27\\]*g)'] :
+[r'b[\x22\x27\\]*g', r'B[\x22\x27\\]*G', r'B[\x22\x27\\]*g', r'b[\x22\x27\\]*G']";
+
+/// What may stand around the keyword: quotes and backslashes, and white space,
+/// that of Unicode's `White_Space`, where it is not known to stay or where they
+/// are.
+fn around(text: &str) -> String {
+    format!(
+        r"(variables.keepsCase && !{text}.matches(r'[\x22\x27\\]') ? '' : r'[\s\v\x{{85}}\pZ\x22\x27\\]*')"
+    )
 }
 
-/// Whether an option of the text has the keyword `spelling`. Commas between
-/// quotes separate nothing, unless a quote is left open.
+/// Whether `bg` may stand in a text at all: a cheap question, whose answer is
+/// nearly always no, before dear ones. Nothing is said of a long text.
+fn may_hold_bg(text: &str) -> String {
+    format!(r"{text}.size() <= {LONGEST} && {text}.matches(r'(?i)b[\x22\x27\\]*g')")
+}
+
+/// Whether an option of the text has the keyword `spelling`, however commas are
+/// quoted or escaped.
 fn is_spelled(text: &str) -> String {
     format!(
-        r#"{text}.matches(
-  ({text}.contains('"') && {text}.split('"').size() % 2 == 1 ? '^(([^"]*"[^"]*")*[^"]*,)?' : '(^|,)') +
-  spelling + '(=|,|$)')"#
+        "{} &&\n{text}.matches('(^|,)' + {around} + spelling + {around} + '(=|,|$)')",
+        may_hold_bg(text),
+        around = around(text)
     )
 }
 
 fn list_of(object: &str) -> String {
     format!("{object}.?mountOptions.or({object}.?spec.?mountOptions).orValue([])")
-}
-
-fn texts(joined: &str, list: &str) -> String {
-    format!(
-        "!({}) ? [] :\n!{joined}.contains('\"') ? [{joined}] :\n{list}\n  .filter(t, {})",
-        may_hold_bg(joined),
-        may_hold_bg("t")
-    )
 }
 
 /// The annotation, where kubelet reads it: an optional text.
@@ -306,24 +320,20 @@ fn annotation_of(object: &str) -> String {
     )
 }
 
-fn texts_of_annotation(object: &str) -> String {
+/// The texts with `fg` for every option that is `bg`, in the bytes of the
+/// others; `all` is all of them as one. A quote keeps its partner, as
+/// `reading::foreground_instead` has it.
+fn repaired(texts: &str, all: &str) -> String {
+    let around = around(all);
     format!(
-        "{}\n  .optMap(text, !({}) ? [] :\n    text.contains('\"') ? text.split(',') : [text]).orValue([])",
-        annotation_of(object),
-        may_hold_bg("text")
-    )
-}
-
-/// The elements with `fg` in the place of every option that is `bg`. An
-/// element is taken apart into options and commas, and put together again.
-fn repaired(elements: &str) -> String {
-    format!(
-        r#"{elements}.map(e, !({}) ? e :
-  e.findAll(e.contains('"') && e.split('"').size() % 2 == 1 ? '([^",]|"[^"]*")+|,' : '[^,]+|,')
-    .map(option,
-      (variables.keepsCase ? option.split('=', 2)[0] : option.split('=', 2)[0].trim().lowerAscii()) == 'bg' ?
-      'fg' : option)
-    .join(''))"#,
+        r#"{texts}.map(e, !({}) ? e :
+  e.split(',').map(option,
+    !option.matches('^' + {around} + (variables.keepsCase ? r'b[\x22\x27\\]*g' : r'(?i:b[\x22\x27\\]*g)') + {around} + '(=|$)') ?
+      option :
+    !option.contains('\\') && option.split('"').size() % 2 == 1 && option.split("'").size() % 2 == 1 ? 'fg' :
+    option.split('=', 2)[0].lowerAscii().replace('b', 'f') +
+      (option.contains('=') ? '=' + option.split('=', 2)[1] : ''))
+    .join(','))"#,
         may_hold_bg("e")
     )
 }

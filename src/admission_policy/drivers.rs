@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::cel::{any, first_is, hanging, is_one_of, list, not, string};
 use crate::subject::DriverSetting;
 use crate::subject::driver::evidence::Evidence;
-use crate::subject::driver::{self, Case, Driver, Nfs};
+use crate::subject::driver::{self, Case, Driver, Nfs, On, Role};
 use crate::subject::facts::FS_TYPE_KEYS;
 use crate::subject::manifest::IN_TREE_PLUGINS;
 
@@ -23,7 +23,7 @@ pub(super) struct Names {
 /// The name of the driver of `object`, as far as the object gives one.
 pub(super) fn driver_of(object: &str) -> String {
     format!(
-        "{object}.?provisioner.or({object}.?spec.?csi.?driver).or({object}.?spec.?flexVolume.?driver).orValue('')"
+        "{object}.?provisioner.or({object}.?spec.?csi.?driver).or({object}.?spec.?flexVolume.?driver).or({object}.?driver).orValue('')"
     )
 }
 
@@ -53,6 +53,10 @@ pub(super) const KEEPS_CASE: &str = "keeps case";
 
 /// One that is known to make them small.
 pub(super) const FOLDS_CASE: &str = "folds case";
+
+/// A version's key in a class, and one in a volume.
+pub(super) const CLASS: &str = "class";
+pub(super) const VOLUME: &str = "volume";
 
 /// Whether drivers take options under the key `k`, by its last segment.
 pub(super) fn is_option_key(key: &str) -> String {
@@ -264,6 +268,15 @@ fn reading(row: &Driver) -> Vec<String> {
         Case::Kept => reading.push(KEEPS_CASE.to_owned()),
         Case::Folded => reading.push(FOLDS_CASE.to_owned()),
         Case::Unknown => {}
+    }
+    for carrier in row.carriers.iter().filter(|carrier| carrier.role == Role::Version) {
+        let kinds: &[&str] = match carrier.on {
+            On::Both => &[CLASS, VOLUME],
+            On::Class => &[CLASS],
+            On::Volume => &[VOLUME],
+        };
+        let key = carrier.key.to_ascii_lowercase();
+        reading.extend(kinds.iter().map(|kind| format!("{kind} {key}")));
     }
     reading
 }

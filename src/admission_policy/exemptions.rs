@@ -32,6 +32,8 @@ pub(super) fn selects(exemption: &Exemption, object: &str) -> String {
     let is_it = match exemption.kind {
         None => named(&name),
         Some(Kind::PersistentVolume) => format!("{is_volume} && {}", named(&name)),
+        // The policies are not asked about classes of snapshots.
+        Some(Kind::VolumeSnapshotClass) => "false".to_owned(),
         // One for a class is about its volumes too.
         Some(Kind::StorageClass) => {
             format!("({is_volume} ? {class} != '' && {} : {})", named(&class), named(&name))

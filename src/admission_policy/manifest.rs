@@ -63,12 +63,14 @@ pub(super) fn validations(validations: &[Validation], by: usize) -> String {
     })
 }
 
-/// The requests in question: both kinds are created or updated.
+/// The requests in question: classes and volumes are created or updated, and
+/// the status of volumes, with which annotations change.
 pub(super) fn match_constraints(by: usize, honours_label: bool) -> String {
     let mut text = String::from("resourceRules:\n");
-    for (kind, resource) in
-        [(Kind::StorageClass, "storageclasses"), (Kind::PersistentVolume, "persistentvolumes")]
-    {
+    for (kind, resource) in [
+        (Kind::StorageClass, "storageclasses"),
+        (Kind::PersistentVolume, "persistentvolumes, persistentvolumes/status"),
+    ] {
         let _ = write!(
             text,
             "  - apiGroups: [{:?}]\n    apiVersions: [v1]\n    operations: [CREATE, UPDATE]\n    resources: [{resource}]\n    scope: Cluster\n",

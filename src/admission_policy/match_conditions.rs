@@ -38,6 +38,7 @@ pub enum Concern {
 pub const INSPECTED: &[(&[&str], Concern)] = &[
     (&["provisioner"], Concern::Options),
     (&["parameters"], Concern::Options),
+    (&["driver"], Concern::Options),
     (&["mountOptions"], Concern::Options),
     (&["spec", "nfs"], Concern::Options),
     (&["spec", "csi"], Concern::Options),

@@ -55,7 +55,7 @@ pub fn repair(
         Item::Object(object) => {
             let mut intention = Intention::new();
             if wants(&object) {
-                let subject = Subject::of_kind(object.kind, &object.manifest, policy.drivers());
+                let subject = object.subject(policy);
                 match object_replacements(policy, today, scope, &subject, &object, &mut intention) {
                     Ok(found) => replacements.extend(found),
                     Err(refusal) => {

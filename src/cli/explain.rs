@@ -14,7 +14,6 @@ use crate::report::rule_page;
 use crate::rules;
 use crate::source::text::{self, Lines};
 use crate::source::{Item, visit};
-use crate::subject::Subject;
 
 /// Explain a rule, or what the options of a file do.
 #[derive(Debug, clap::Args)]
@@ -79,7 +78,7 @@ impl Args {
         let mut problems = Vec::new();
         visit(&text, &lines, &mut |item| match item {
             Item::Object(object) => {
-                let subject = Subject::of_kind(object.kind, &object.manifest, policy.drivers());
+                let subject = object.subject(policy);
                 let line = lines.position(object.span.start).line;
                 explanations.push(Explanation::of(&subject, &input.name, line));
             }

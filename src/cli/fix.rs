@@ -18,6 +18,7 @@ use crate::check::{As, Check};
 use crate::engine::fix::Scope;
 use crate::finding::Applicability;
 use crate::report::{self, FileReport, Report, Reported};
+use crate::site::Kind;
 use crate::source::text::{self, Lines};
 use crate::source::{Problem, walk};
 
@@ -180,7 +181,7 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
 }
 
 fn speaks_of_volumes(text: &str) -> bool {
-    text.contains("StorageClass") || text.contains("PersistentVolume")
+    Kind::ALL.iter().any(|kind| text.contains(kind.as_str()))
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::fix::{Elements, Scope, changed_once};
-use super::{Evaluation, Judged};
+use super::{BACKGROUND_MOUNT, Evaluation, Judged};
 use crate::finding::{Action, Code};
 use crate::policy::{Mode, Policy};
 use crate::site::Place;
@@ -68,7 +68,9 @@ pub struct Before<'b, 'm> {
 ///
 /// An update is refused only for what it makes worse: denials that the old
 /// object had already are kept and told, so that finalizers can be removed and
-/// volumes bound.
+/// volumes bound. It makes worse, too, what the old object had without effect: a
+/// `bg` that something else kept from counting, and options too many to judge
+/// that are not the same ones.
 pub fn validate<'e>(
     policy: &Policy,
     subject: &'e Subject<'_>,
@@ -79,10 +81,23 @@ pub fn validate<'e>(
         .iter()
         .flat_map(|before| before.evaluation.with(Action::Deny).map(|judged| key(before.subject, judged)))
         .collect();
-    let (grandfathered, denials): (Vec<_>, Vec<_>) =
-        evaluation.with(Action::Deny).partition(|judged| old.contains(&key(subject, judged)));
+    let is_worse = before.is_some_and(|before| is_worse(before.subject, subject));
+    let may_stay = |judged: &&Judged| {
+        let hangs_on_effect = subject.overlong.is_some() || judged.finding.code == BACKGROUND_MOUNT;
+        old.contains(&key(subject, judged)) && !(is_worse && hangs_on_effect)
+    };
+    let (grandfathered, denials): (Vec<_>, Vec<_>) = evaluation.with(Action::Deny).partition(may_stay);
     let decision = if denials.is_empty() { Decision::Allow } else { Decision::Deny };
     observe(policy, decision, denials, grandfathered)
+}
+
+/// Whether the options of `new` have a worse effect than those of `old`,
+/// whatever was written in both.
+fn is_worse(old: &Subject<'_>, new: &Subject<'_>) -> bool {
+    if new.overlong.is_some() {
+        return !same_options(old, new);
+    }
+    new.is_background_where_it_was_not(old)
 }
 
 /// What `/mutate` answers: never a denial. On an update that leaves the
@@ -94,14 +109,33 @@ pub fn mutate<'e>(
     evaluation: &'e Evaluation,
     before: Option<Before<'_, '_>>,
 ) -> Outcome<'e> {
-    let untouched = before.is_some_and(|before| same_options(before.subject, subject));
-    let decision =
-        if untouched || subject.opts_out_of_patching { Decision::Allow } else { patch(subject, evaluation) };
-    observe(policy, decision, Vec::new(), Vec::new())
+    mutate_within(Scope::WEBHOOK, policy, subject, evaluation, before)
 }
 
-fn patch<'e>(subject: &'e Subject<'_>, evaluation: &'e Evaluation) -> Decision<'e> {
-    changed_once(subject, evaluation, Scope::WEBHOOK).map_or(Decision::Allow, Decision::Patch)
+/// As [`mutate`], to a request on `/status`, where only the metadata changes.
+pub fn mutate_status<'e>(
+    policy: &Policy,
+    subject: &'e Subject<'_>,
+    evaluation: &'e Evaluation,
+    before: Option<Before<'_, '_>>,
+) -> Outcome<'e> {
+    mutate_within(Scope::STATUS, policy, subject, evaluation, before)
+}
+
+fn mutate_within<'e>(
+    scope: Scope,
+    policy: &Policy,
+    subject: &'e Subject<'_>,
+    evaluation: &'e Evaluation,
+    before: Option<Before<'_, '_>>,
+) -> Outcome<'e> {
+    let untouched = before.is_some_and(|before| same_options(before.subject, subject));
+    let decision = if untouched || subject.opts_out_of_patching {
+        Decision::Allow
+    } else {
+        changed_once(subject, evaluation, scope).map_or(Decision::Allow, Decision::Patch)
+    };
+    observe(policy, decision, Vec::new(), Vec::new())
 }
 
 fn observe<'e>(

@@ -12,7 +12,7 @@ use super::{Evaluation, evaluate};
 use crate::finding::{Action, Applicability, Edit, Finding, Fix};
 use crate::nfs::option;
 use crate::policy::Policy;
-use crate::site::Site;
+use crate::site::{Place, Site};
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
 
@@ -24,24 +24,49 @@ pub type Elements<'m> = Vec<Vec<Cow<'m, str>>>;
 pub struct Scope {
     /// The boldest fix that is.
     pub applicability: Applicability,
-    /// Whether only places that an update may change are touched.
-    pub patchable_only: bool,
+    /// The places that are touched.
+    pub reach: Reach,
     /// The mildest finding that is fixed.
     pub least: Action,
+}
+
+/// The places that fixes touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All.
+    Everywhere,
+    /// Those that an update may change.
+    Patchable,
+    /// Those in the object's metadata: a request on `/status` changes nothing
+    /// else.
+    Metadata,
+}
+
+impl Reach {
+    const fn includes(self, place: &Place) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Patchable => place.is_patchable(),
+            Self::Metadata => matches!(place, Place::Annotation),
+        }
+    }
 }
 
 impl Scope {
     /// What the mutating webhook does.
     pub const WEBHOOK: Self =
-        Self { applicability: Applicability::Apply, patchable_only: true, least: Action::Warn };
+        Self { applicability: Applicability::Apply, reach: Reach::Patchable, least: Action::Warn };
+
+    /// What the mutating webhook does on `/status`.
+    pub const STATUS: Self = Self { reach: Reach::Metadata, ..Self::WEBHOOK };
 
     /// What `fix` does to a file.
     pub const FILE: Self =
-        Self { applicability: Applicability::Offer, patchable_only: false, least: Action::Audit };
+        Self { applicability: Applicability::Offer, reach: Reach::Everywhere, least: Action::Audit };
 
     /// What a denial proposes: no more than it takes to pass.
     pub const PROPOSAL: Self =
-        Self { applicability: Applicability::Offer, patchable_only: false, least: Action::Deny };
+        Self { applicability: Applicability::Offer, reach: Reach::Everywhere, least: Action::Deny };
 }
 
 /// The carriers as they are.
@@ -128,7 +153,7 @@ fn is_in_reach(subject: &Subject<'_>, fix: &Fix, scope: Scope) -> bool {
     fix.applicability <= scope.applicability
         && fix.edits.iter().all(|edit| {
             let carrier = subject.carriers.get(carrier_of(edit));
-            carrier.is_some_and(|carrier| !scope.patchable_only || carrier.place.is_patchable())
+            carrier.is_some_and(|carrier| scope.reach.includes(&carrier.place))
         })
 }
 
@@ -151,9 +176,19 @@ struct Plan<'f> {
 impl<'f> Plan<'f> {
     fn conflicts(&self, edit: &Edit) -> bool {
         match edit {
-            Edit::Replace { site, .. } | Edit::Remove { site } => self.options.contains_key(&site.order()),
+            Edit::Replace { site, .. } | Edit::Remove { site } => self.overlaps(site),
             Edit::Split { .. } | Edit::Append { .. } => false,
         }
+    }
+
+    /// Whether something else is done to a part of the site. What is planned
+    /// overlaps nothing, so its neighbours are enough.
+    fn overlaps(&self, site: &Site) -> bool {
+        let (carrier, element, start) = site.order();
+        let before = self.options.range((carrier, element, 0)..=(carrier, element, start)).next_back();
+        let behind = self.options.range((carrier, element, start)..=(carrier, element, usize::MAX)).next();
+        before.is_some_and(|(_, (found, _))| found.range.end > start || found.range.start == start)
+            || behind.is_some_and(|(_, (found, _))| found.range.start < site.range.end)
     }
 
     fn add(&mut self, edit: &'f Edit) {
@@ -228,25 +263,32 @@ impl<'f> Plan<'f> {
     ) -> Option<Cow<'f, str>> {
         let from = (carrier_index, element_index, 0);
         let to = (carrier_index, element_index, usize::MAX);
-        match self.options.range(from..=to).next() {
+        let mut edits = self.options.range(from..=to).map(|(_, edit)| edit).peekable();
+        match edits.peek() {
             None => return Some(Cow::Borrowed(element)),
-            Some((_, (site, Some(with)))) if site.range == (0..element.len()) => {
+            Some((site, Some(with))) if site.range == (0..element.len()) => {
                 return Some(Cow::Borrowed(with));
             }
             Some(_) => {}
         }
-        let mut kept: Vec<&str> = Vec::new();
-        for piece in carrier.pieces(element) {
-            let key = (carrier_index, element_index, piece.range.start);
-            match self.options.get(&key).filter(|(site, _)| site.range == piece.range) {
-                Some((_, Some(with))) => kept.push(with),
-                Some((_, None)) => {}
-                None => kept.push(piece.text),
+        let mut edited = String::with_capacity(element.len());
+        let mut at = 0;
+        for (site, with) in edits {
+            edited.push_str(element.get(at..site.range.start).unwrap_or_default());
+            at = site.range.end;
+            if let Some(with) = with {
+                edited.push_str(with);
+            } else if element.get(at..).is_some_and(|rest| rest.starts_with(',')) {
+                // An option that goes away takes a comma with it.
+                at += 1;
+            } else if edited.ends_with(',') {
+                edited.pop();
             }
         }
-        if kept.is_empty() && carrier.form == Form::List {
+        edited.push_str(element.get(at..).unwrap_or_default());
+        if edited.is_empty() && carrier.form == Form::List {
             return None;
         }
-        Some(Cow::Owned(kept.join(",")))
+        Some(Cow::Owned(edited))
     }
 }

@@ -58,6 +58,7 @@ impl Exemption {
         let class = match subject.kind {
             Kind::StorageClass => subject.name,
             Kind::PersistentVolume => subject.storage_class.unwrap_or_default(),
+            Kind::VolumeSnapshotClass => "",
         };
         (is_it || is_its_class)
             && matches(&self.storage_class_name, class)

@@ -18,8 +18,8 @@ use crate::source::tree::{Content, NodeId, Style, Tree};
 use crate::subject::DriverSetting;
 
 const TOP: &[&str] = &[
-    "apiVersion", "kind", "mode", "profile", "rules", "drivers", "exemptions", "onUnreadable",
-    "annotationExemptions",
+    "apiVersion", "kind", "mode", "profile", "rules", "drivers", "provisioners", "exemptions",
+    "onUnreadable", "annotationExemptions",
 ];
 const DRIVER: &[&str] = &["name", "nfs", "timeo", "retrans"];
 const EXEMPTION: &[&str] =
@@ -97,6 +97,13 @@ impl<'t> Reader<'t> {
                 for item in self.list(value, "drivers") {
                     if let Some(driver) = self.driver(item) {
                         builder.driver(driver);
+                    }
+                }
+            }
+            "provisioners" => {
+                for item in self.list(value, "provisioners") {
+                    if let Some(user) = self.string(item, "a provisioner") {
+                        builder.provisioner(user.to_owned());
                     }
                 }
             }
@@ -190,7 +197,7 @@ impl<'t> Reader<'t> {
         }
         let codes = self.exempted_rules(find("rules"), id);
         let kind = find("kind").and_then(|value| {
-            let kinds = [Kind::StorageClass.as_str(), Kind::PersistentVolume.as_str()];
+            let kinds = Kind::ALL.map(Kind::as_str);
             Kind::parse(self.one_of(value, "kind", &kinds)?)
         });
         let options = find("options").map_or_else(Vec::new, |value| {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{API_VERSION, KIND};
 use crate::finding::Action;
 use crate::rules::{Profile, RULES, Rule};
+use crate::site::Kind;
 
 /// The schema, draft 2020-12.
 pub fn schema() -> Value {
@@ -54,6 +55,11 @@ pub fn schema() -> Value {
                     },
                 },
             },
+            "provisioners": {
+                "type": ["array", "null"],
+                "description": "users that make volumes as provisioners do, beside service accounts: what they send is judged as made by the provisioner that it names; * stands for any text",
+                "items": text.clone(),
+            },
             "exemptions": {
                 "type": ["array", "null"],
                 "items": {
@@ -62,7 +68,7 @@ pub fn schema() -> Value {
                     "additionalProperties": false,
                     "properties": {
                         "rules": {"type": "array", "minItems": 1, "items": {"enum": names}},
-                        "kind": {"enum": ["StorageClass", "PersistentVolume"]},
+                        "kind": {"enum": Kind::ALL.map(Kind::as_str)},
                         "name": text.clone(),
                         "storageClassName": text.clone(),
                         "driver": text.clone(),

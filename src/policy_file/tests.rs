@@ -35,6 +35,19 @@ fn reads_every_key() {
     assert_eq!(policy.numbers(rule("timeo-not-set")), [600]);
     assert!(policy.drivers().iter().any(|driver| driver.nfs == Some(true)));
     assert_eq!(policy.exemptions().len(), 1);
+    assert_eq!(policy.provisioners(), ["storage-operator"]);
+    for (user, is_believed) in
+        [("storage-operator", true), ("system:serviceaccount:a:b", true), ("jane", false), ("", false)]
+    {
+        assert_eq!(policy.believes_provisioner(user), is_believed, "{user}");
+    }
+}
+
+#[test]
+fn who_is_believed_is_part_of_the_fingerprint() {
+    let of = |rest: &str| parse(&format!("{HEAD}{rest}"), "p.yaml").expect("good").fingerprint();
+    assert_eq!(of("provisioners: []\n"), Policy::default().fingerprint());
+    assert_ne!(of("provisioners: [a]\n"), of("provisioners: [b]\n"));
 }
 
 #[test]
@@ -73,6 +86,9 @@ fn every_mistake_has_its_place_its_cause_and_a_way_out() {
         ("rules:\n  NMG005: {action: deny}\n  soft-mount: {action: warn}\n", "5:3", "is named twice"),
         ("rules:\n  NMG005: {}\n  NMG005: {}\n", "5:3", "a second time"),
         ("rules: [soft-mount]\n", "3:8", "is no mapping"),
+        ("provisioners: storage-operator\n", "3:15", "is no list"),
+        ("provisioners: [\"\"]\n", "3:16", "is empty"),
+        ("provisioners: [1]\n", "3:16", "put it in quotes"),
         ("drivers:\n- {nfs: true}\n", "4:3", "has no name"),
         ("drivers:\n- {name: a, nfs: \"yes\"}\n", "4:18", "write true or false"),
         ("drivers: a\n", "3:10", "is no list"),
@@ -85,7 +101,7 @@ fn every_mistake_has_its_place_its_cause_and_a_way_out() {
         (
             "exemptions:\n- {rules: [NMG005], reason: a, kind: Pod}\n",
             "4:38",
-            "StorageClass, PersistentVolume",
+            "StorageClass, PersistentVolume, VolumeSnapshotClass",
         ),
         ("exemptions:\n- {rules: [NMG005], reason: 5}\n", "4:29", "put it in quotes"),
         ("onUnreadable: maybe\n", "3:15", "it may be deny, allow"),

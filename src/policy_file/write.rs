@@ -33,6 +33,10 @@ fn write_policy(text: &mut String, policy: &Policy) -> std::fmt::Result {
     for driver in policy.drivers() {
         write_driver(text, driver)?;
     }
+    if !policy.provisioners().is_empty() {
+        let users: Vec<String> = policy.provisioners().iter().map(|user| quoted(user)).collect();
+        writeln!(text, "provisioners: [{}]", users.join(", "))?;
+    }
     if !policy.exemptions().is_empty() {
         writeln!(text, "exemptions:")?;
     }

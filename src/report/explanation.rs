@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::IsNfs;
 use crate::nfs::catalog::{Effect, Entry, Group, Word};
 use crate::nfs::clocks::{self, Retry};
-use crate::nfs::mount::goes_to_background;
+use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
@@ -22,7 +22,7 @@ use crate::subject::effective::Token;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// `StorageClass` or `PersistentVolume`.
+    /// `StorageClass`, `PersistentVolume` or `VolumeSnapshotClass`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -49,6 +49,8 @@ pub struct Explanation {
     pub effective: String,
     /// Whether a read-only claim makes the driver add `ro`.
     pub follows_claim: bool,
+    /// The string as each layer cuts it, where they do not agree.
+    pub readings: Vec<Reading>,
     /// Every option, in the order in which mount.nfs gets them; those that
     /// never reach it come last.
     pub options: Vec<OptionUse>,
@@ -56,6 +58,15 @@ pub struct Explanation {
     pub conflicts: Vec<Conflict>,
     /// What happens when the server is dead; `None` where nothing is NFS.
     pub dead_server: Option<DeadServer>,
+}
+
+/// The string as one layer cuts it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// The layer.
+    pub by: &'static str,
+    /// What it takes for options, in order.
+    pub options: Vec<String>,
 }
 
 /// A place that holds options.
@@ -136,6 +147,7 @@ impl Explanation {
             driver_source: subject.driver.source,
             advice: subject.driver.advice,
             carriers: carriers(subject),
+            readings: readings(&subject.effective()),
             effective: subject.effective(),
             follows_claim: subject.is_csi_volume() && is_nfs != IsNfs::Known(false),
             options: options(subject),
@@ -167,6 +179,20 @@ fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static str {
         (false, Some(Role::NotTaken)) => "not read by the driver",
         (false, _) => "not in force",
     }
+}
+
+/// How the layers cut `text`; empty where all of them agree.
+fn readings(text: &str) -> Vec<Reading> {
+    let all: Vec<_> = Reader::ALL.into_iter().map(|reader| (reader, reader.options(text))).collect();
+    if all.iter().all(|(_, options)| all.first().is_some_and(|(_, first)| first == options)) {
+        return Vec::new();
+    }
+    all.into_iter()
+        .map(|(reader, options)| Reading {
+            by: reader.title(),
+            options: options.into_iter().map(ToOwned::to_owned).collect(),
+        })
+        .collect()
 }
 
 fn options(subject: &Subject<'_>) -> Vec<OptionUse> {
@@ -230,7 +256,7 @@ fn conflicts(subject: &Subject<'_>) -> Vec<Conflict> {
 
 fn dead_server(subject: &Subject<'_>) -> DeadServer {
     let settings = subject.options.settings();
-    let background = goes_to_background(subject.options.effective_options());
+    let background = subject.may_go_to_background();
     let retry = subject.options.effective().rfind(|token| token.word() == Some(Word::Retry));
     let retry = Retry::read(retry.and_then(|token| token.option.value()));
     let major = clocks::major_timeout(settings).as_secs();
@@ -282,6 +308,9 @@ impl fmt::Display for Explanation {
         )?;
         if self.follows_claim {
             writeln!(f, "  read-only  ro as well if the claim is read-only: the volume does not show that")?;
+        }
+        for reading in &self.readings {
+            writeln!(f, "  read as    {} by {}", reading.options.join(" | "), reading.by)?;
         }
         for option in &self.options {
             let who = match option.consumers.as_slice() {

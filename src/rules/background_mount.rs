@@ -1,7 +1,10 @@
 //! NMG001: a `bg` anywhere.
 
-use super::{Actions, Check, Example, Rule, replace};
-use crate::finding::{Action, Applicability, Code, Fix, Grade};
+use super::{Actions, Check, Example, Rule, about};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use crate::nfs::reading;
+use crate::site::Site;
+use crate::subject::driver::Case;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(1),
@@ -11,7 +14,9 @@ pub(super) static RULE: Rule = Rule {
 that exit code and never looks again: the Pod starts on an empty folder of the node's own disk and writes \
 there. When the mount succeeds later, perhaps after days, it hides those files. The keyword counts wherever \
 it stands, whatever follows its `=`: `hard,bg` in one element, `bg=0`, in the legacy annotation, in \
-`volumeAttributes`, and as `BG` where the driver lower-cases its options.",
+`volumeAttributes`, and as `BG` where the driver lower-cases its options. Quotes and backslashes hide nothing: \
+mount(8) before and since util-linux 2.40, mount.nfs and drivers that run a shell read them differently, so every \
+text between two commas counts, as in `context=\"a,bg,c\"`, `\"bg\"` or `b\\g`.",
     remedy: "Write `fg` in its place. Where it stands in parameters or volumeAttributes, which cannot be \
 changed later, make the object anew.",
     actions: Actions::all(Action::Deny),
@@ -45,17 +50,61 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
 
 fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
-    let fold = subject.may_fold();
-    for token in subject.options.tokens() {
-        if !token.is_background(fold) {
+    for (carrier_index, carrier) in subject.carriers.iter().enumerate() {
+        let latitude = subject.latitude(carrier);
+        for (element_index, element) in carrier.elements.iter().copied().enumerate() {
+            // Most elements have not even the letter.
+            if !element.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'g')) {
+                continue;
+            }
+            for piece in reading::every_piece(element) {
+                if let Some(word) = reading::background_word(piece.text, latitude) {
+                    let word = if subject.driver.case == Case::Folded { "bg" } else { word };
+                    let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
+                    report(check, site, piece.text, word);
+                }
+            }
+        }
+    }
+    check_rewritten(check);
+}
+
+/// What becomes `bg` only because the driver rewrites it, as a shell does.
+fn check_rewritten(check: &mut Check<'_, '_>) {
+    let subject = check.subject;
+    for token in subject.options.effective().filter(|token| token.option.keyword() == "bg") {
+        let Some(site) = token.site.clone() else { continue };
+        if check.findings.iter().any(|finding| finding.site.as_ref() == Some(&site)) {
             continue;
         }
-        let message = check.about(
-            token,
-            "lets mount report success while nothing is mounted, so Pods write to the node's own disk",
-        );
-        let fix =
-            replace(token, "fg").map(|edit| Fix { applicability: Applicability::Apply, edits: vec![edit] });
-        check.report(token, Grade::Proper, message, fix);
+        let written = check.element_at(&site).and_then(|element| element.get(site.range.clone()));
+        report(check, site.clone(), written.unwrap_or_default(), "bg");
     }
+}
+
+/// Reports `piece`, which is `word` to some layer: to all of them where it is
+/// one option of its element as it stands.
+fn report(check: &mut Check<'_, '_>, site: Site, piece: &str, word: &'static str) {
+    let subject = check.subject;
+    let element = check.element_at(&site);
+    let is_option = subject.options.at(&site).is_some_and(|token| token.is_background(subject.may_fold()));
+    let is_clear = element
+        .is_none_or(|element| !reading::has_marks(element) || is_option && reading::trap(element).is_none());
+    let what = if is_clear {
+        "lets mount report success while nothing is mounted, so Pods write to the node's own disk"
+    } else {
+        "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise"
+    };
+    let message = about(piece, element, what);
+    let with = reading::foreground_instead(piece).into();
+    let edits = vec![Edit::Replace { site: site.clone(), with }];
+    check.findings.push(Finding {
+        code: check.rule.code,
+        grade: Grade::Proper,
+        carrier: site.carrier,
+        keyword: word.into(),
+        site: Some(site),
+        message: message.into(),
+        fix: Some(Fix { applicability: Applicability::Apply, edits }),
+    });
 }

@@ -2,6 +2,8 @@
 
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Applicability, Code};
+use crate::nfs::reading::foreground_instead;
+use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(2),
@@ -39,8 +41,12 @@ mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
 fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     let fold = subject.may_fold();
-    let settled =
-        subject.options.effective().any(|token| token.option.text() == "fg" || token.is_background(fold));
+    // What is bg becomes fg, but for one that a quote ties to something else.
+    let becomes_fg = |token: &Token<'_>| {
+        let text = token.option.text();
+        token.is_background(fold) && !text.contains(',') && foreground_instead(text) == "fg"
+    };
+    let settled = subject.options.effective().any(|token| token.option.text() == "fg" || becomes_fg(token));
     if !settled {
         check.report_missing(
             "fg",

@@ -3,7 +3,7 @@
 use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::{self, Word};
-use crate::nfs::option::has_paired_quotes;
+use crate::nfs::reading::Trap;
 use crate::site::Site;
 use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
@@ -12,13 +12,17 @@ use crate::subject::effective::{Malformation, Token};
 pub(super) static RULE: Rule = Rule {
     code: Code(9),
     name: "malformed-element",
-    summary: "an element with a comma, a blank, a quote, a control character, or nothing in it",
+    summary: "an element with a comma, a blank, a quote, a backslash, a control character, or nothing in it",
     why: "The elements of the list are joined with commas and split again, more than once and by different \
 rules. A comma inside an element makes two options of it, which defeats every check that compares whole \
 elements, and kubelet's sort as well. A blank is part of the option's name: ` bg` is not `bg`, it is an \
 unknown option. A double quote hides a comma from mount.nfs but not from the kernel, so `x=\"a,soft,b\"` \
-smuggles `soft` past the one and into the other. Only the SELinux `context=` options may be quoted.",
-    remedy: "Write one option an element, without blanks or quotes.",
+smuggles `soft` past the one and into the other. A quote that only another element closes makes one option of \
+what stands between them. mount(8) of util-linux 2.40 and newer takes a comma behind a backslash as a part of the \
+option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do not. Only the SELinux `context=` options may be \
+quoted, and both quotes belong in one element. What changes the meaning by a quote or a backslash is denied on a \
+volume that a provisioner made, too, and, beside an option that only NFS has, where nobody can tell whether it is NFS.",
+    remedy: "Write one option an element, without blanks, quotes or backslashes.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
         Actions::all(Action::Warn),
@@ -45,6 +49,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     references: &[
         "kubernetes mount-utils, MakeMountArgsSensitiveWithMountFlags: no escaping",
         "nfs-utils utils/mount/token.c",
+        "util-linux lib/strutils.c, ul_optstr_next",
         "Linux fs/fs_context.c, generic_parse_monolithic",
     ],
     since: "0.1.0",
@@ -52,17 +57,26 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
-    check_elements(check);
+    let traps = check_elements(check);
+    let is_in_trap = |token: &Token<'_>| {
+        let site = token.site.as_ref();
+        site.is_some_and(|site| traps.binary_search(&(site.carrier, site.element)).is_ok())
+    };
     for token in check.other_options() {
-        if let Some(malformation) = token.malformation {
-            check_option(check, token, malformation);
+        match token.malformation {
+            // What reaches beyond the element was said of the element.
+            Some(Malformation::Quote) if is_in_trap(token) => {}
+            Some(malformation) => check_option(check, token, malformation),
+            None => {}
         }
     }
 }
 
-/// Commas and emptiness, which are about the element, not about an option.
-fn check_elements(check: &mut Check<'_, '_>) {
+/// Commas and emptiness, which are about the element, not about an option, and
+/// what reaches beyond it. Gives carrier and element of what does, in order.
+fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
     let subject = check.subject;
+    let mut traps = Vec::new();
     for (carrier_index, index) in subject.options.irregular_elements().iter().copied() {
         let carrier = subject.carriers.get(carrier_index).filter(|carrier| carrier.in_force);
         let Some((carrier, element)) =
@@ -70,6 +84,17 @@ fn check_elements(check: &mut Check<'_, '_>) {
         else {
             continue;
         };
+        let mut is_trap = false;
+        for (range, trap) in carrier.traps(element) {
+            is_trap = true;
+            let message = trapped(element.get(range.clone()).unwrap_or(element), trap);
+            let site = Site { carrier: carrier_index, element: index, range };
+            report_element(check, site, Grade::Hidden, message, None);
+        }
+        if is_trap {
+            traps.push((carrier_index, index));
+            continue;
+        }
         if !element.is_empty() && !element.bytes().any(|byte| matches!(byte, b',' | b'"')) {
             continue;
         }
@@ -77,11 +102,7 @@ fn check_elements(check: &mut Check<'_, '_>) {
         let full = pieces.iter().filter(|piece| !piece.text.is_empty()).count();
         let is_list = carrier.form == Form::List;
         let shown = shortened(element);
-        let (grade, message) = if !has_paired_quotes(element) {
-            let message =
-                format!("{shown:?} leaves a quote open, and what it then hides differs from layer to layer");
-            (Grade::Proper, message)
-        } else if is_list && full > 1 && subject.driver.one_element {
+        let (grade, message) = if is_list && full > 1 && subject.driver.one_element {
             continue;
         } else if is_list && element.is_empty() && subject.driver.refuses_empty_elements() {
             (Grade::CannotMount, "an element is empty, and the driver refuses that".to_owned())
@@ -92,18 +113,40 @@ fn check_elements(check: &mut Check<'_, '_>) {
         } else {
             continue;
         };
-        let can_split = has_paired_quotes(element) && (is_list || full > 0);
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
-        check.findings.push(Finding {
-            code: check.rule.code,
-            grade,
-            carrier: carrier_index,
-            site: Some(site),
-            keyword: element.to_owned().into(),
-            message: message.into(),
-            fix: can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }])),
-        });
+        let can_split = is_list || full > 0;
+        let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
+        report_element(check, site, grade, message, fix);
     }
+    traps
+}
+
+fn trapped(element: &str, trap: Trap) -> String {
+    let shown = shortened(element);
+    match trap {
+        Trap::OpenQuote => {
+            format!("{shown:?} leaves a quote open, and what it then hides differs from layer to layer")
+        }
+        Trap::EscapedComma => {
+            format!("{shown:?} escapes a comma for mount(8) since util-linux 2.40, and for no other layer")
+        }
+        Trap::EscapedQuote => {
+            format!("{shown:?} escapes a quote for mount(8) since util-linux 2.42, and for no other layer")
+        }
+    }
+}
+
+fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: String, fix: Option<Fix>) {
+    let keyword = check.element_at(&site).unwrap_or_default().to_owned().into();
+    check.findings.push(Finding {
+        code: check.rule.code,
+        grade,
+        carrier: site.carrier,
+        site: Some(site),
+        keyword,
+        message: message.into(),
+        fix,
+    });
 }
 
 fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malformation) {
@@ -117,7 +160,7 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
             ("holds a blank, which is part of the option's name or value", Grade::CannotMount)
         }
         Malformation::Quote => {
-            ("holds a quote, which mount.nfs and the kernel read differently", Grade::Proper)
+            ("holds a quote, which mount.nfs and the kernel read differently", Grade::Hidden)
         }
         Malformation::NoKeyword => ("has no option name before its =", Grade::Proper),
     };

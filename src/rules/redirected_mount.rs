@@ -11,7 +11,8 @@ pub(super) static RULE: Rule = Rule {
     why: "`mounthost=` and `mountaddr=` let another host answer for the export, `addr=` pretends to; \
 `X-mount.subdir=` mounts a folder below it, `X-mount.owner=` and its kin change the export's root; `helper=` \
 chooses the program that unmounts; `bind`, `move`, `remount` and the propagation words do not mount the \
-export at all. Whoever reviews the object reads `server` and `path` and is deceived.",
+export at all. Whoever reviews the object reads `server` and `path` and is deceived. So it is denied on a volume \
+that a provisioner made, too.",
     remedy: "Drop it, and name the server and the path in the object.",
     actions: Actions::all(Action::Deny),
     lesser: None,
@@ -64,11 +65,11 @@ fn check(check: &mut Check<'_, '_>) {
         let (what, grade) = match entry.word {
             // A line of /proc/mounts repeats the server's own address.
             Word::Mounthost | Word::Mountaddr | Word::Addr if is_the_server => continue,
-            Word::Mounthost | Word::Mountaddr => ("lets another host answer for the export", Grade::Proper),
-            Word::Addr => ("names another address than the object's server", Grade::Proper),
-            Word::XMount => ("mounts or changes something else than the export's root", Grade::Proper),
-            Word::Helper => ("chooses the program that unmounts the volume", Grade::Proper),
-            Word::Propagation => ("changes which mounts other namespaces see", Grade::Proper),
+            Word::Mounthost | Word::Mountaddr => ("lets another host answer for the export", Grade::Grave),
+            Word::Addr => ("names another address than the object's server", Grade::Grave),
+            Word::XMount => ("mounts or changes something else than the export's root", Grade::Grave),
+            Word::Helper => ("chooses the program that unmounts the volume", Grade::Grave),
+            Word::Propagation => ("changes which mounts other namespaces see", Grade::Grave),
             Word::Bind => ("mounts a folder of the node, not the export", Grade::CannotMount),
             Word::Remount => ("changes a mount that is not there yet", Grade::CannotMount),
             _ => continue,

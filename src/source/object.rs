@@ -11,18 +11,22 @@ use super::de::NodeDeserializer;
 use super::json;
 use super::scalar::places;
 use super::tree::{Content, NodeId, Tree};
+use crate::policy::Policy;
 use crate::site::{Kind, Place};
+use crate::subject::Subject;
 use crate::subject::manifest::Manifest;
 
-/// A StorageClass or PersistentVolume of an input.
+/// An object of an input, of a kind that is judged.
 #[derive(Debug)]
 pub struct Object<'i> {
-    /// Which of the two it is.
+    /// Which kind it is.
     pub kind: Kind,
     /// What the engine reads of it.
     pub manifest: Manifest<'i>,
     /// The object before the update, in a recorded AdmissionReview.
     pub before: Option<Manifest<'i>>,
+    /// Who sent it, in a recorded AdmissionReview.
+    pub user: Option<String>,
     /// Bytes of the text.
     pub span: Range<usize>,
     pub(super) text: &'i str,
@@ -44,11 +48,31 @@ impl<'i> Object<'i> {
         self.text
     }
 
+    /// The object as the engine sees it.
+    pub fn subject<'o>(&'o self, policy: &'o Policy) -> Subject<'o> {
+        self.lay_out(&self.manifest, policy)
+    }
+
+    /// The object before the update, as the engine sees it.
+    pub fn subject_before<'o>(&'o self, policy: &'o Policy) -> Option<Subject<'o>> {
+        self.before.as_ref().map(|before| self.lay_out(before, policy))
+    }
+
+    /// Of who made it, a file has nothing but the object's own word.
+    fn lay_out<'o>(&self, manifest: &'o Manifest<'i>, policy: &'o Policy) -> Subject<'o> {
+        let mut subject = Subject::of_kind(self.kind, manifest, policy.drivers());
+        if self.user.as_ref().is_some_and(|user| !policy.believes_provisioner(user)) {
+            subject.provisioned_by = None;
+        }
+        subject
+    }
+
     /// Whether the object is partial: it names no driver and no source, as a
     /// kustomize patch does.
     pub fn is_partial(&self) -> bool {
         match self.kind {
             Kind::StorageClass => self.manifest.provisioner.is_none(),
+            Kind::VolumeSnapshotClass => self.manifest.driver.is_none(),
             Kind::PersistentVolume => self.manifest.spec.as_ref().is_none_or(|spec| {
                 spec.nfs.is_none()
                     && spec.csi.is_none()

@@ -1,10 +1,13 @@
 //! The places in an object that hold options.
 
+use std::ops::Range;
+
 use super::driver::assembly::Emptiness;
 use super::driver::{self, Driver, ListUse, On, Role};
 use super::facts::Facts;
 use super::manifest::Manifest;
 use crate::nfs::option::{self, Piece};
+use crate::nfs::reading::{self, Trap};
 use crate::site::{Kind, Place};
 
 /// One place in an object that holds options.
@@ -43,16 +46,19 @@ impl<'m> Carrier<'m> {
     pub fn pieces(&self, element: &'m str) -> Vec<Piece<'m>> {
         match self.form {
             Form::List | Form::Joined => option::split(element).collect(),
-            Form::SplitEverywhere => {
-                let mut start = 0;
-                element
-                    .split(',')
-                    .map(|text| {
-                        let range = start..start + text.len();
-                        start = range.end + 1;
-                        Piece { text, range }
-                    })
-                    .collect()
+            Form::SplitEverywhere => reading::every_piece(element).collect(),
+            Form::Version => Vec::new(),
+        }
+    }
+
+    /// What in one element changes the meaning of those that it is joined with,
+    /// and where. What kubelet splits at every comma is joined piece by piece.
+    pub fn traps(&self, element: &str) -> Vec<(Range<usize>, Trap)> {
+        let of = |piece: Piece<'_>| Some((piece.range, reading::trap(piece.text)?));
+        match self.form {
+            Form::SplitEverywhere => reading::every_piece(element).filter_map(of).collect(),
+            Form::List | Form::Joined => {
+                of(Piece { text: element, range: 0..element.len() }).into_iter().collect()
             }
             Form::Version => Vec::new(),
         }
@@ -81,13 +87,14 @@ pub(crate) fn carriers<'m>(
     let list = match kind {
         Kind::StorageClass => manifest.mount_options.as_deref(),
         Kind::PersistentVolume => spec.and_then(|spec| spec.mount_options.as_deref()),
+        Kind::VolumeSnapshotClass => None,
     };
     let mut carriers = vec![Carrier {
         place: Place::MountOptions(kind),
         form: Form::List,
         elements: list.unwrap_or_default().iter().map(|element| &**element).collect(),
         present: list.is_some(),
-        in_force: driver.list == ListUse::Used && !facts.is_flex_volume,
+        in_force: driver.list == ListUse::Used && !facts.is_flex_volume && kind != Kind::VolumeSnapshotClass,
         role: None,
     }];
     if let Some(annotation) = annotation(kind, manifest) {
@@ -105,7 +112,7 @@ pub(crate) fn carriers<'m>(
         });
     }
     let (map, place): (_, fn(String) -> Place) = match kind {
-        Kind::StorageClass => (manifest.parameters.as_ref(), Place::Parameter),
+        Kind::StorageClass | Kind::VolumeSnapshotClass => (manifest.parameters.as_ref(), Place::Parameter),
         Kind::PersistentVolume => match spec {
             Some(spec) if spec.csi.is_some() => {
                 (spec.csi.as_ref().and_then(|csi| csi.volume_attributes.as_ref()), Place::VolumeAttribute)
@@ -117,9 +124,11 @@ pub(crate) fn carriers<'m>(
         },
     };
     for (key, value) in map.into_iter().flat_map(super::manifest::StringMap::iter) {
-        let Some(role) = role(driver, kind, key, facts) else {
-            continue;
+        let role = match kind {
+            Kind::VolumeSnapshotClass => snapshot_role(driver, key),
+            _ => role(driver, kind, key, facts),
         };
+        let Some(role) = role else { continue };
         carriers.push(Carrier {
             place: place(key.to_owned()),
             form: match role {
@@ -159,6 +168,22 @@ pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
             piece.text.is_empty() || driver.takes_out.contains(&keyword)
         }),
     }
+}
+
+/// How a parameter of a VolumeSnapshotClass takes part: csi-driver-nfs mounts
+/// with its `mountOptions` to copy the volume (`pkg/nfs/controllerserver.go`,
+/// `CreateSnapshot`); of other drivers every key that holds options somewhere is
+/// looked at.
+fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
+    let is_used = std::ptr::eq(driver, driver::csi_driver_nfs()) && key.eq_ignore_ascii_case("mountOptions");
+    if is_used {
+        return Some(Role::Sole);
+    }
+    let of_driver = driver
+        .carriers
+        .iter()
+        .any(|carrier| carrier.role != Role::Version && carrier.key.eq_ignore_ascii_case(key));
+    (of_driver || driver::is_option_key(key)).then_some(Role::NotTaken)
 }
 
 /// How a parameter or attribute takes part; `None` for one that holds no

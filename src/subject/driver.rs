@@ -294,6 +294,11 @@ pub fn in_tree_nfs() -> &'static Driver {
     &upstream::IN_TREE_NFS
 }
 
+/// The row of csi-driver-nfs.
+pub fn csi_driver_nfs() -> &'static Driver {
+    &upstream::NFS_CSI
+}
+
 /// The row that stands for a driver that no row describes.
 pub static UNKNOWN: Driver = Driver { title: "an unknown driver", nfs: Nfs::Depends, ..PLAIN };
 

@@ -2,6 +2,7 @@
 //! or folded as the subject's driver does.
 
 mod layout;
+mod shell;
 
 use super::driver::Driver;
 use crate::nfs::catalog::{Entry, Word, Words};

@@ -38,6 +38,8 @@ pub enum Obstacle {
     NoneWord,
     /// The driver drops what stands behind some element of the list.
     CutShort,
+    /// A quote or a backslash may swallow what is appended.
+    Trap,
 }
 
 impl Subject<'_> {
@@ -59,6 +61,9 @@ impl Subject<'_> {
             return Filling::Nowhere(Obstacle::OneElement);
         }
         let Some(list) = self.carriers.get(at) else { return Filling::At(at) };
+        if self.has_trap() {
+            return Filling::Nowhere(Obstacle::Trap);
+        }
         if self.options.is_cut_short() {
             return Filling::Nowhere(Obstacle::CutShort);
         }
@@ -111,7 +116,12 @@ impl Obstacle {
         match self {
             Self::ListNotUsed(carrier) => carrier,
             Self::Replaces(carrier) | Self::MayReplace(carrier) => Some(carrier),
-            Self::ListRefused | Self::Hidden | Self::OneElement | Self::NoneWord | Self::CutShort => None,
+            Self::ListRefused
+            | Self::Hidden
+            | Self::OneElement
+            | Self::NoneWord
+            | Self::CutShort
+            | Self::Trap => None,
         }
     }
 
@@ -136,6 +146,7 @@ impl Obstacle {
             }
             Self::OneElement => "write all options into one element: some clusters cannot mount two",
             Self::NoneWord => "write the options in place of the word that means none",
+            Self::Trap => "a quote or backslash in the list would swallow it",
             Self::CutShort => "the driver drops what stands behind the element with a blank",
         };
         fixed.to_owned()

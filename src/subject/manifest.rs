@@ -1,5 +1,5 @@
-//! The one schema of the inputs: the few fields of a StorageClass or a
-//! PersistentVolume that say how it is mounted. Everything else, managedFields
+//! The one schema of the inputs: the few fields of a StorageClass, a
+//! PersistentVolume or a VolumeSnapshotClass that say how it is mounted. Everything else, managedFields
 //! and unknown fields alike, is skipped and never built.
 
 use std::borrow::Cow;
@@ -126,23 +126,26 @@ fn room<T, E: Error>(there: usize, one: T) -> Result<T, E> {
     Ok(one)
 }
 
-/// A StorageClass or a PersistentVolume, as far as mounting goes. Which of the
-/// two it is, `kind` says; the fields of the other one are simply absent.
+/// A StorageClass, a PersistentVolume or a VolumeSnapshotClass, as far as
+/// mounting goes. Which it is, `kind` says; the fields of the others are simply
+/// absent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 pub struct Manifest<'a> {
-    /// `storage.k8s.io/v1` or `v1`.
+    /// `storage.k8s.io/v1`, `v1` or `snapshot.storage.k8s.io/v1`.
     pub api_version: Option<Text<'a>>,
-    /// `StorageClass` or `PersistentVolume`.
+    /// `StorageClass`, `PersistentVolume` or `VolumeSnapshotClass`.
     pub kind: Option<Text<'a>>,
     /// Name, labels and annotations.
     pub metadata: Option<Metadata<'a>>,
     /// StorageClass: who makes the volumes.
     pub provisioner: Option<Text<'a>>,
-    /// StorageClass: what the provisioner is told.
+    /// StorageClass and VolumeSnapshotClass: what the driver is told.
     pub parameters: Option<StringMap<'a>>,
     /// StorageClass: the options its volumes get.
     pub mount_options: Option<Texts<'a>>,
+    /// VolumeSnapshotClass: the CSI driver that makes the snapshots.
+    pub driver: Option<Text<'a>>,
     /// PersistentVolume.
     pub spec: Option<Spec<'a>>,
 }

@@ -115,7 +115,7 @@ impl<const COUNTERS: usize> Known<COUNTERS> {
 }
 
 /// Values of the label `kind`; the last stands for any other.
-const KINDS: [&str; 3] = ["StorageClass", "PersistentVolume", "other"];
+const KINDS: [&str; 4] = ["StorageClass", "PersistentVolume", "VolumeSnapshotClass", "other"];
 
 /// Values of the label `operation`; the last stands for any other.
 const OPERATIONS: [&str; 5] = ["CREATE", "UPDATE", "DELETE", "CONNECT", "other"];

@@ -15,6 +15,7 @@ use nfs_mount_guard::engine::{evaluate, fix};
 use nfs_mount_guard::nfs::catalog;
 use nfs_mount_guard::nfs::mount::goes_to_background;
 use nfs_mount_guard::nfs::option::{MountOption, split};
+use nfs_mount_guard::nfs::reading::{Reader, may_go_to_background};
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::manifest::Manifest;
@@ -44,6 +45,10 @@ pub fn trials() -> Vec<Trial> {
             Ok(())
         }),
         trial("generated_lists_go_to_background_as_the_engine_says", |mounter| compare(&mounter)),
+        trial("quotes_and_backslashes_go_to_background_as_the_engine_says", |mounter| {
+            compare_quoted(&mounter)
+        }),
+        trial("mount_hands_on_what_its_version_reads", |mounter| compare_readings(&mounter)),
     ]
 }
 
@@ -91,6 +96,24 @@ impl Mounter {
         Ok(Self { folder: TempDir::new().expect("a folder") })
     }
 
+    /// The options that mount(8) hands to mount.nfs, without the `rw` that it
+    /// puts first.
+    fn record(&self, list: &str) -> Option<String> {
+        let recorder = self.folder.path().join("recorder");
+        let record = "#!/bin/sh\nwhile [ \"$1\" ]; do [ \"$1\" = -o ] && printf '%s' \"$2\"; shift; done\n";
+        std::fs::write(&recorder, record).expect("written");
+        let script =
+            "chmod +x \"$2\" && mount --bind \"$2\" \"$3\" && mount -t nfs -o \"$1\" 127.0.0.1:/export /mnt";
+        let helper = on_path("mount.nfs", "nfs-common").ok()?.canonicalize().ok()?;
+        let output = Command::new("unshare")
+            .args(["-m", "sh", "-c", script, "sh", list])
+            .args([&recorder, &helper])
+            .output()
+            .expect("unshare runs");
+        let text = String::from_utf8(output.stdout).ok()?;
+        Some(text.strip_prefix("rw").map(|rest| rest.trim_start_matches(',').to_owned()).unwrap_or(text))
+    }
+
     fn mount(&self, list: &str) -> Mounted {
         let script = "mount -t nfs -o \"$1\" 127.0.0.1:/export \"$2\"; echo \"exit=$?\"; grep -q \" $2 \" /proc/self/mounts && echo mounted";
         let output = Command::new("timeout")
@@ -109,6 +132,79 @@ impl Mounter {
             said: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// Lists in which quotes and backslashes stand around `bg`.
+const QUOTED: &[&str] = &[
+    "fg,timeo=600,retrans=2,context=\"a,b\",bg,context=\"c,d\"",
+    "fg,comment=\\\",bg,x-a=\"y\\\"\"",
+    "bg,comment=a\\,fg",
+    "bg,comment=a,fg",
+    "bg,x-a=\"b,fg",
+    "fg,x-a=\"b,bg",
+    "fg,context=\"a,bg,c\"",
+    "bg=\"a,b\"",
+    "fg,x-a=\\\",bg",
+    "bg,x-a=\\\",fg",
+];
+
+/// Compares whether a list goes to the background by the mount(8) of this
+/// machine, as the engine models that one, with what happens.
+fn compare_quoted(mounter: &Mounter) -> Result<(), Failed> {
+    let mount = mount_here();
+    for quoted in QUOTED {
+        let list = format!("vers=3,nolock,retry=0,{quoted}");
+        let given = mount.hands_on(&list, false);
+        let options: Vec<_> = Reader::MountNfs.options(&given).into_iter().map(MountOption::new).collect();
+        let expected = goes_to_background(&options);
+        let mounted = mounter.mount(&list);
+        assert_eq!(expected, mounted.exit == 0 && !mounted.has_mount, "{list}: {mounted:?}");
+        assert!(!expected || may_go_to_background(&list), "{list}");
+    }
+    Ok(())
+}
+
+/// Which of the modelled mount(8) this machine has.
+fn mount_here() -> Reader {
+    let output = Command::new("mount").arg("--version").output().expect("mount runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.split_whitespace().find_map(|word| word.strip_prefix("2.")).expect("a version");
+    let minor: u32 = version.split('.').next().and_then(|minor| minor.parse().ok()).expect("a number");
+    match minor {
+        0..40 => Reader::MountBefore240,
+        40..42 => Reader::MountSince240,
+        _ => Reader::MountSince242,
+    }
+}
+
+/// Parts of options in which every layer's marks meet each other.
+const PARTS: &[&str] = &[
+    "\"", "\\", ",", "a", "bg", "x-a=", "comment=", "context=", "hard", "=", "\\\"", "\\,", "\",", ",\"", "'",
+];
+
+/// Compares what mount(8) hands to mount.nfs with the model of its version. A
+/// recorder stands in the place of mount.nfs, in a namespace of its own.
+fn compare_readings(mounter: &Mounter) -> Result<(), Failed> {
+    let mount = mount_here();
+    let mut rng = Rng::with_seed(3);
+    let mut lists: Vec<String> = QUOTED.iter().map(|list| (*list).to_owned()).collect();
+    while lists.len() < LISTS {
+        let parts: Vec<&str> = (0..rng.usize(1..9)).map(|_| PARTS[rng.usize(0..PARTS.len())]).collect();
+        // What begins with a `=` is a mistake to newer ones, and no list.
+        lists.push(format!("foo,{}", parts.concat()).replace(",=", ",a="));
+    }
+    let mut differences = Vec::new();
+    for list in &lists {
+        let wanted = mount.hands_on(list, false);
+        match mounter.record(list) {
+            Some(seen) if seen == wanted => {}
+            seen => differences.push(format!("{list}: {wanted:?} is expected, {seen:?} is handed on")),
+        }
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{} of {} differ:\n{}", differences.len(), lists.len(), differences.join("\n")).into())
 }
 
 /// Every disguise of `bg`, and things that only look like it.

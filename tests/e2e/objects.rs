@@ -108,10 +108,16 @@ pub fn provisioned(object: Value) -> Value {
     with(object, "/metadata/annotations/pv.kubernetes.io~1provisioned-by", json!("nfs.csi.k8s.io"))
 }
 
+/// Whether it is as a provisioner makes it.
+pub fn is_provisioned(object: &Value) -> bool {
+    object["metadata"]["annotations"]["pv.kubernetes.io/provisioned-by"].is_string()
+}
+
 /// The resource's name for kubectl.
 pub fn resource(object: &Value) -> &'static str {
     match object["kind"].as_str() {
         Some("StorageClass") => "storageclasses",
+        Some("VolumeSnapshotClass") => "volumesnapshotclasses",
         _ => "persistentvolumes",
     }
 }

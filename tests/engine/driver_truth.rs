@@ -13,7 +13,7 @@ use nfs_mount_guard::nfs::settings::Settings;
 use nfs_mount_guard::policy::Policy;
 use serde_json::{Map, Value, json};
 
-use crate::fixture::{TODAY, judge, path};
+use crate::fixture::{TODAY, is_named, judge, path};
 
 /// One recorded call.
 #[derive(Debug, Clone)]
@@ -291,7 +291,7 @@ fn the_patch_takes_no_option_of_a_real_driver_out_of_force() {
             let after: Vec<&str> = after.options.effective().map(|token| token.option.text()).collect();
             for token in subject.options.effective().filter(|token| !token.is_drivers_own) {
                 let text = token.option.text();
-                let is_kept = after.contains(&text) || token.is_background(true);
+                let is_kept = after.contains(&text) || is_named(evaluation, token.site.as_ref());
                 assert!(is_kept, "{text} is lost: {object}: {after:?}");
             }
             // What could be mounted before can be mounted after.

@@ -8,6 +8,7 @@ use nfs_mount_guard::engine::decide::{Decision, mutate, validate};
 use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
 use nfs_mount_guard::engine::{Evaluation, evaluate};
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::site::Site;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::Nfs;
 use nfs_mount_guard::subject::manifest::Manifest;
@@ -38,6 +39,17 @@ pub fn judge<T>(json: &str, policy: &Policy, look: impl FnOnce(&Subject<'_>, &Ev
         Subject::new(&manifest, policy.drivers()).unwrap_or_else(|| panic!("not a subject: {json}"));
     let evaluation = evaluate(policy, &subject, TODAY);
     look(&subject, &evaluation)
+}
+
+/// Whether some finding is about the option at `site`, or about a part of it.
+pub fn is_named(evaluation: &Evaluation, site: Option<&Site>) -> bool {
+    let about = |site: &Site, other: &Site| {
+        (site.carrier, site.element) == (other.carrier, other.element)
+            && site.range.start < other.range.end
+            && other.range.start < site.range.end
+    };
+    let sites = || evaluation.findings.iter().filter_map(|judged| judged.finding.site.as_ref());
+    site.is_some_and(|site| sites().any(|other| about(site, other)))
 }
 
 /// What the engine says of one object, for people to review.

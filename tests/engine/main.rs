@@ -19,5 +19,6 @@ mod fixture;
 mod growth;
 mod kernel_truth;
 mod properties;
+mod readings;
 mod rules;
 mod sorting;

@@ -5,15 +5,15 @@ use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, fix_once, unchanged};
 use nfs_mount_guard::finding::{Applicability, Edit};
 use nfs_mount_guard::nfs::option::{MountOption, split};
+use nfs_mount_guard::nfs::reading::{Latitude, Reader, background_word, every_piece, may_go_to_background};
 use nfs_mount_guard::policy::Policy;
-use nfs_mount_guard::site::Site;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::evidence::Evidence;
 use nfs_mount_guard::subject::driver::{Nfs, drivers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::fixture::{TODAY, judge};
+use crate::fixture::{TODAY, is_named, judge};
 
 /// An element as people, tools and attackers write it.
 fn element() -> impl Strategy<Value = String> {
@@ -33,6 +33,14 @@ fn element() -> impl Strategy<Value = String> {
         "\"bg\"",
         "x=\"a,bg",
         "b\"",
+        "b\\g",
+        "'bg'=1",
+        "context=\"a,bg,c\"",
+        "b\",bg,context=\"c",
+        "comment=\\\",bg,x-a=\"y\\\"\"",
+        "bg=\"a,fg\"",
+        "comment=a\\",
+        "bg\\",
         "timeo=60s",
         "harrd",
         "vers=3",
@@ -183,6 +191,53 @@ proptest! {
     }
 
     #[test]
+    fn after_the_patch_nothing_is_bg_to_any_layer_where_the_webhook_writes(object in object()) {
+        let policy = Policy::default();
+        judge(&object.to_string(), &policy, |subject, evaluation| {
+            if subject.nfs == Nfs::No || subject.overlong.is_some() {
+                return;
+            }
+            let patched = match mutate(&policy, subject, evaluation, None).decision {
+                Decision::Patch(elements) => elements,
+                _ => unchanged(subject),
+            };
+            let folds = subject.may_fold();
+            for (carrier, elements) in subject.carriers.iter().zip(&patched) {
+                if !carrier.place.is_patchable() {
+                    continue;
+                }
+                for piece in elements.iter().flat_map(|element| element.split(',')) {
+                    let word = piece.split('=').next().unwrap_or_default().replace(['"', '\'', '\\'], "");
+                    let is_bg = word == "bg" || folds && word.trim().eq_ignore_ascii_case("bg");
+                    assert!(!is_bg, "{object}: {piece}");
+                }
+                let joined = elements.join(",");
+                for reader in Reader::MOUNTS {
+                    let given = reader.hands_on(&joined, true);
+                    let has_bg = Reader::MountNfs.options(&given).iter().any(|option| MountOption::new(*option).keyword() == "bg");
+                    assert!(!has_bg, "{object}: {reader:?} makes {given:?} of {joined:?}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn no_layer_finds_an_option_that_begins_between_two_commas(text in element(), other in element()) {
+        let joined = format!("{text},{other}");
+        let starts: Vec<usize> = every_piece(&joined).map(|piece| piece.range.start).collect();
+        for reader in Reader::MOUNTS.into_iter().chain([Reader::MountNfs, Reader::Kernel]) {
+            for option in reader.options(&joined) {
+                let start = option.as_ptr() as usize - joined.as_ptr() as usize;
+                prop_assert!(starts.contains(&start), "{:?} of {:?}", option, joined);
+            }
+        }
+        if may_go_to_background(&joined) {
+            let latitude = Latitude { folds: false, trims: false };
+            prop_assert!(every_piece(&joined).any(|piece| background_word(piece.text, latitude).is_some()));
+        }
+    }
+
+    #[test]
     fn fixing_twice_is_fixing_once_and_leaves_no_fix(object in object()) {
         let policy = Policy::default();
         judge(&object.to_string(), &policy, |subject, _| {
@@ -265,12 +320,9 @@ proptest! {
             let Decision::Patch(elements) = mutate(&policy, subject, evaluation, None).decision else { return };
             let patched = subject.with_elements(&elements);
             let after: Vec<&str> = patched.options.effective().map(|token| token.option.text()).collect();
-            let is_named = |site: &Option<Site>| {
-                evaluation.findings.iter().any(|judged| site.is_some() && judged.finding.site == *site)
-            };
             for token in subject.options.effective() {
                 let text = token.option.text();
-                assert!(is_named(&token.site) || after.contains(&text), "{text:?} is lost: {object}: {after:?}");
+                assert!(is_named(evaluation, token.site.as_ref()) || after.contains(&text), "{text:?} is lost: {object}: {after:?}");
             }
         });
     }

@@ -8,7 +8,18 @@
 - apiGroups: [""]
   apiVersions: [v1]
   operations: [CREATE, UPDATE]
-  resources: [persistentvolumes]
+  # kubelet reads an annotation, and that changes with the status, too.
+  resources: [persistentvolumes, persistentvolumes/status]
+  scope: Cluster
+{{- end -}}
+
+{{/* What the validating one is called for besides: their parameters are never patched. */}}
+{{- define "nfs-mount-guard.validatingRules" -}}
+{{ include "nfs-mount-guard.rules" . }}
+- apiGroups: [snapshot.storage.k8s.io]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [volumesnapshotclasses]
   scope: Cluster
 {{- end -}}
 
@@ -52,7 +63,7 @@ generated conditions know the table of drivers only. Empty where it names none.
 {{- if .nfs -}}{{- $patterns = append $patterns (regexQuoteMeta .name | replace "\\*" ".*") -}}{{- end -}}
 {{- end -}}
 {{- with $patterns -}}
-object.?provisioner.or(object.?spec.?csi.?driver).or(object.?spec.?flexVolume.?driver).orValue('').matches({{ printf "^(%s)$" (join "|" .) | toJson }})
+object.?provisioner.or(object.?spec.?csi.?driver).or(object.?spec.?flexVolume.?driver).or(object.?driver).orValue('').matches({{ printf "^(%s)$" (join "|" .) | toJson }})
 {{- end -}}
 {{- end -}}
 

@@ -24,7 +24,7 @@ pub(super) static DRIVERS: &[&Driver] = &[
 /// Steps of provisioners that make `spec.nfs` volumes.
 const SORTED: &[Step] = &[Step::List, Step::Others, Step::Sort];
 
-static NFS_CSI: Driver = Driver {
+pub(super) static NFS_CSI: Driver = Driver {
     names: &["nfs.csi.k8s.io", "nfs*.csi.k8s.io"],
     title: "csi-driver-nfs, also under a name of one's own",
     carriers: &[

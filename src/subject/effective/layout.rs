@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
+use super::shell::shell_word;
 use super::{Options, Token};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::option::{self, MountOption};
@@ -284,20 +285,25 @@ impl<'m> Layout<'m> {
         if versioning.unless_equal && self.parts.iter().any(|part| part.text == text) {
             return;
         }
-        let option = MountOption::new(text.clone());
-        let start = match self.taken_version {
+        let tokens = match self.taken_version {
             Some(index) => {
                 if let Some(token) = self.tokens.get_mut(index) {
-                    token.replace_option(option);
+                    token.replace_option(MountOption::new(text.clone()));
                 }
-                index
+                index..index + 1
             }
             None => {
-                self.tokens.push(Token::new(option, None, option::is_plain(&text), true, self.driver));
-                self.tokens.len() - 1
+                // The value may hold more than a version: it is put behind vers= as it is.
+                let start = self.tokens.len();
+                for piece in option::split(&text) {
+                    let option = MountOption::new(piece.text.to_owned());
+                    let is_plain = option::is_plain(piece.text);
+                    self.tokens.push(Token::new(option, None, is_plain, true, self.driver));
+                }
+                start..self.tokens.len()
             }
         };
-        self.parts.push(Part { text: text.into(), tokens: start..start + 1 });
+        self.parts.push(Part { text: text.into(), tokens });
     }
 
     /// A part per option is wanted here, which [`Cut::Options`] gives.
@@ -372,46 +378,6 @@ fn mark_behind_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
         if let Some(token) = tokens.get_mut(*index) {
             token.is_behind_sloppy = is_behind;
             is_behind |= token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
-        }
-    }
-}
-
-/// What a shell makes of an unquoted text: its first word without quotes and
-/// backslashes, and whether that was all of it.
-fn shell_word(text: &str) -> (String, bool) {
-    let mut word = String::with_capacity(text.len());
-    let mut quote = None;
-    let mut characters = text.trim_start().chars();
-    while let Some(character) = characters.next() {
-        match (character, quote) {
-            ('\\', None | Some('"')) => word.extend(characters.next()),
-            ('"' | '\'', None) => quote = Some(character),
-            (character, Some(open)) if character == open => quote = None,
-            (character, None) if character.is_whitespace() || ";&|<>()".contains(character) => {
-                return (word, false);
-            }
-            (character, _) => word.push(character),
-        }
-    }
-    (word, true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shell_word;
-
-    #[test]
-    fn a_shell_takes_quotes_away_and_stops_at_a_blank() {
-        for (text, word, whole) in [
-            ("hard", "hard", true),
-            ("'bg'", "bg", true),
-            ("\"bg\"", "bg", true),
-            ("b\\g", "bg", true),
-            ("bg ", "bg", false),
-            ("hard;true", "hard", false),
-            ("context=\"a:c1,c2\"", "context=a:c1,c2", true),
-        ] {
-            assert_eq!(shell_word(text), (word.to_owned(), whole), "{text}");
         }
     }
 }

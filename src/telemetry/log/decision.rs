@@ -47,6 +47,9 @@ pub(super) fn json_line(
     text(line, ",\"user\":", record.user);
     line.push_str(if record.dry_run { ",\"dry_run\":true" } else { ",\"dry_run\":false" });
     text(line, ",\"driver\":", record.driver);
+    if !record.disbelieved.is_empty() {
+        text(line, ",\"disbelieved_provisioner\":", shortened(record.disbelieved));
+    }
     text(line, ",\"decision\":", record.decision);
     if let Some(withheld) = record.withheld {
         text(line, ",\"withheld\":", withheld);
@@ -112,6 +115,7 @@ pub(super) fn text_line(
     for (prefix, value) in [
         (" of ", record.driver),
         (" by ", record.user),
+        (", not believed to be made by ", record.disbelieved),
         (", only observed: ", record.withheld.unwrap_or_default()),
         (": ", record.error),
     ] {

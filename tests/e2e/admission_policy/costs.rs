@@ -33,6 +33,14 @@ fn objects() -> Vec<(&'static str, Value)> {
     };
     let long = |text: &str| "x".repeat(1 << 20) + text;
     let list = |driver: &str, list: Value| with(class("a", driver, &[]), "/mountOptions", list);
+    let full = |text: &str| {
+        let volume = with(
+            csi_volume("a", "storage.example.com", &[text]),
+            "/spec/csi/volumeAttributes/mountOptions",
+            json!(text),
+        );
+        annotated(volume, text)
+    };
     let attributes: serde_json::Map<String, Value> =
         (0..500).map(|index| (format!("key-{index}"), json!("value"))).collect();
     vec![
@@ -56,6 +64,18 @@ fn objects() -> Vec<(&'static str, Value)> {
         (
             "one of 1 MiB with the letters",
             json!({"object": list("storage.example.com", json!([long("bg")]))}),
+        ),
+        // As long as is looked through, with what makes every question be asked.
+        (
+            "4 KiB of options with the letters and quotes",
+            json!({"object": list("storage.example.com", json!(["b\\g,x-\"bg".repeat(409)]))}),
+        ),
+        (
+            "an update of them, an annotation and attributes as long",
+            json!({
+                "object": full(&"x\"bg'".repeat(819)),
+                "oldObject": full(&"y\"bg'".repeat(819)),
+            }),
         ),
         (
             "an annotation of 250 KiB",

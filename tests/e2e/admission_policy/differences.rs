@@ -6,10 +6,11 @@ use std::fs;
 
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::Endpoint;
+use nfs_mount_guard::admission_policy;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::policy_file;
-use nfs_mount_guard::subject::LONGEST_OPTIONS;
-use nfs_mount_guard::{admission_policy, rules};
+use nfs_mount_guard::subject::manifest::Manifest;
+use nfs_mount_guard::subject::{LONGEST_OPTIONS, Subject};
 use serde_json::{Value, json};
 use time::macros::date;
 
@@ -17,7 +18,7 @@ use super::updates::Update;
 use super::{ask, clear, install, mutating, refuses, trial, validating};
 use crate::api::{Api, Call};
 use crate::cluster::Cluster;
-use crate::objects::{class, csi_volume, nfs_volume, with};
+use crate::objects::{annotated, class, csi_volume, nfs_volume, with};
 
 /// Tests of the differences.
 pub fn trials() -> Vec<Trial> {
@@ -25,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("admission_policy::docs_list_the_differences_that_are_shown", listed),
         trial("a_difference_an_object_that_says_one_thing_twice", says_one_thing_twice),
         trial("a_difference_more_options_than_a_mount_takes", long_options),
+        trial("a_difference_an_update_that_gives_effect_to_bg", effect_of_an_update),
         trial("a_difference_an_exemption_that_names_options", exemption_of_options),
         trial("a_difference_an_exemption_that_ends", exemption_that_ends),
     ];
@@ -37,10 +39,11 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The beginnings of the rows in the docs, one a test.
-const LISTED: [&str; 5] = [
+const LISTED: [&str; 6] = [
     "an object that says one thing twice",
     "an update of the access modes alone",
-    "more than 16 KiB of options",
+    "more than 4 KiB of options",
+    "an update that gives effect to bg",
     "an exemption that names options",
     "an exemption that ends",
 ];
@@ -136,22 +139,42 @@ fn long_class(length: usize, rest: &str) -> Value {
     class("long", "storage.example.com", &[&format!("x,-bg,{}{rest}", "x".repeat(length))])
 }
 
-/// Long enough for the guard not to read it.
-const LONG: usize = LONGEST_OPTIONS + 1;
+/// More than the policies read, of which the guard reads as much again.
+const LONG: usize = 5_000;
 
-/// Long enough for the API server not to, either.
+/// Long enough for the guard not to read it, either.
 const TOO_LONG: usize = 400_000;
+
+/// What the refusing policy says of what it does not read.
+const TOO_MANY: &str = "NMG009 malformed-element (nfs-mount-guard): a mount takes 4096 bytes of options";
 
 fn long_options(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.connect();
     let manifest = generated(&Policy::default());
+    let old =
+        api.send(Call::create(&with(long_class(LONG, ",bg"), "/metadata/name", json!("long-before")))).body;
     install(&api, &manifest);
-    assert!(LISTED[2].contains(&format!("{} KiB", LONGEST_OPTIONS >> 10)));
-    assert!(refuses(&super::background_mount_only(), &long_class(LONG, ""), None));
-    assert!(!is_refused(&api, &long_class(LONG, "")) && is_refused(&api, &long_class(LONG, ",bg")));
-    let said = api.send(Call::try_create(&long_class(TOO_LONG, "")));
-    assert!(!said.passed() && said.message().contains("cost limit exceeded"), "{said:?}");
-    assert!(!said.message().contains(&rules::BACKGROUND_MOUNT.code.to_string()), "{said:?}");
+    const { assert!(LONG < LONGEST_OPTIONS && TOO_LONG > LONGEST_OPTIONS) };
+    assert!(!refuses(&super::background_mount_only(), &long_class(LONG, ""), None));
+    assert!(refuses(&super::background_mount_only(), &long_class(LONG, ",bg"), None));
+    let annotation = annotated(nfs_volume("long", &[]), &"x,".repeat(LONG));
+    let attribute = with(
+        csi_volume("long", "nfs.csi.k8s.io", &[]),
+        "/spec/csi/volumeAttributes/mountOptions",
+        json!("x".repeat(LONG)),
+    );
+    for object in
+        [long_class(LONG, ""), long_class(LONG, ",bg"), long_class(TOO_LONG, ",bg"), annotation, attribute]
+    {
+        let said = api.send(Call::try_create(&object));
+        assert!(!said.passed() && said.message().contains(TOO_MANY), "{}", said.message());
+    }
+    // What was there stays, and may not become something else as long.
+    let mut labelled = with(old.clone(), "/metadata/labels", json!({"seen": "yes"}));
+    assert!(api.send(Call::try_replace(&labelled)).passed());
+    labelled["mountOptions"][0] = json!("y".repeat(LONG));
+    assert!(api.send(Call::try_replace(&labelled)).message().contains(TOO_MANY));
+    cluster.delete(&old);
     Ok(())
 }
 
@@ -160,11 +183,35 @@ fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
     install(&api, &mutating::generated());
     let object = long_class(LONG, ",bg");
     let answer = ask(&super::background_mount_only(), Endpoint::Mutate, &object, None);
-    assert!(answer["patch"].is_null(), "{answer}");
-    let stored = |object: &Value| api.send(Call::try_create(object)).body["mountOptions"].clone();
-    assert!(stored(&object) == long_class(LONG, ",fg")["mountOptions"], "16 KiB are repaired");
-    let object = long_class(4 * TOO_LONG, ",bg");
-    assert!(stored(&object) == object["mountOptions"], "1.6 MB are left as they are");
+    assert!(answer["patch"].is_string(), "{answer}");
+    for object in [object, long_class(4 * TOO_LONG, ",bg")] {
+        let stored = api.send(Call::try_create(&object)).body["mountOptions"].clone();
+        assert!(stored == object["mountOptions"], "it is left as it is");
+    }
+    Ok(())
+}
+
+/// Whether the update makes a failed mount go on in the background by options
+/// that the old object had, too.
+pub fn gives_effect(update: &Update) -> bool {
+    let [old, new] = [&update.old, &update.new].map(ToString::to_string);
+    let [old, new] = [&old, &new].map(|text| serde_json::from_str::<Manifest<'_>>(text).expect("an object"));
+    let [old, new] = [&old, &new].map(|manifest| Subject::new(manifest, &[]).expect("a subject"));
+    new.is_background_where_it_was_not(&old)
+}
+
+fn effect_of_an_update(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    let object = class("effect", "nfs.csi.k8s.io", &["bg", "fg"]);
+    cluster.delete(&object);
+    let old = api.send(Call::create(&object)).body;
+    let new = with(old.clone(), "/mountOptions", json!(["fg", "bg"]));
+    let update = Update { old, new };
+    assert!(gives_effect(&update));
+    install(&api, &generated(&Policy::default()));
+    assert!(refuses(&super::background_mount_only(), &update.new, Some(&update.old)));
+    assert!(api.send(Call::try_replace(&update.new)).passed());
+    cluster.delete(&object);
     Ok(())
 }
 

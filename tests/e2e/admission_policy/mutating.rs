@@ -5,6 +5,7 @@ use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::Endpoint;
 use nfs_mount_guard::admission_policy::mutating;
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -13,7 +14,7 @@ use super::{ask, background_mount_only, clear, install, samples, updates};
 use crate::api::{Call, Said};
 use crate::cluster::{self, Cluster};
 use crate::component::{self, Missing};
-use crate::objects::{class, with};
+use crate::objects::{class, nfs_volume, with};
 
 /// Tests of the policy.
 pub fn trials() -> Vec<Trial> {
@@ -21,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("the_mutating_policy_repairs_what_the_engine_repairs_byte_for_byte", creates),
         trial("the_mutating_policy_leaves_alone_what_an_update_does_not_change", changes),
         trial("the_mutating_policy_honours_the_label", label),
+        trial("the_mutating_policy_repairs_the_annotation_that_a_status_sets", status),
     ]
 }
 
@@ -127,5 +129,25 @@ fn label(cluster: &mut Cluster) -> Result<(), Failed> {
     assert_eq!(api.send(Call::try_create(&object)).body["mountOptions"], json!(["hard,fg"]));
     let object = with(object, "/metadata/labels", json!({"nfs-mount-guard.io/mutate": "disabled"}));
     assert_eq!(api.send(Call::try_create(&object)).body["mountOptions"], json!(["hard,bg"]));
+    Ok(())
+}
+
+fn status(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    let object = nfs_volume("status-repaired", &["bg"]);
+    cluster.delete(&object);
+    assert!(api.send(Call::create(&object)).passed());
+    install(&api, &generated());
+    let change = json!({"metadata": {"annotations": {MOUNT_OPTIONS_ANNOTATION: "hard,\"bg"}}}).to_string();
+    cluster.must(
+        &[
+            "patch", "persistentvolume", "status-repaired", "--subresource=status", "--type=merge", "-p",
+            &change,
+        ],
+        "",
+    );
+    let stored = cluster.get(&object).expect("it is there");
+    assert_eq!(carriers(&stored), [json!(["bg"]), json!("hard,\"fg")]);
+    cluster.delete(&object);
     Ok(())
 }

@@ -4,20 +4,23 @@ use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission_policy::validating;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::rules::BACKGROUND_MOUNT;
-use serde_json::Value;
+use nfs_mount_guard::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::differences::says_twice;
+use super::differences::{gives_effect, says_twice};
 use super::updates::Update;
 use super::{background_mount_only, install, refuses, samples, trial, updates};
 use crate::api::{Call, Said};
 use crate::cluster::Cluster;
+use crate::objects::nfs_volume;
 
 /// Tests of the policy.
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("the_validating_policy_refuses_what_the_engine_refuses_for_bg", creates),
         trial("the_validating_policy_has_the_ratchet_of_the_engine", changes),
+        trial("the_validating_policy_refuses_a_status_that_sets_the_annotation", status),
     ]
 }
 
@@ -97,6 +100,27 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
+fn status(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    let object = nfs_volume("status-by-policy", &["fg"]);
+    cluster.delete(&object);
+    assert!(api.send(Call::create(&object)).passed());
+    install(&api, &generated());
+    let annotate = |text: &str| {
+        let change = json!({"metadata": {"annotations": {MOUNT_OPTIONS_ANNOTATION: text}}}).to_string();
+        let patch = ["patch", "persistentvolume", "status-by-policy", "--subresource=status"];
+        cluster.kubectl(&[&patch[..], &["--type=merge", "-p", &change]].concat(), "")
+    };
+    for text in ["bg", "hard,bg=0", "'bg'", "context=\"a,bg\""] {
+        let output = annotate(text);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("NMG001"), "{text}: {output:?}");
+    }
+    assert!(annotate("hard,fg").status.success());
+    cluster.delete(&object);
+    Ok(())
+}
+
 /// As [`compare`], of updates.
 pub fn compare_updates(policy: &Policy, updates: &[Update], answers: &[Said]) -> Result<[usize; 3], Failed> {
     let mut counts = [0; 3];
@@ -104,7 +128,8 @@ pub fn compare_updates(policy: &Policy, updates: &[Update], answers: &[Said]) ->
         let verdict = Verdict::of(said);
         counts[verdict as usize] += 1;
         let is_refused = refuses(policy, &update.new, Some(&update.old));
-        let is_safe = verdict == Verdict::Refused && says_twice(&update.new);
+        let is_safe = verdict == Verdict::Refused && says_twice(&update.new)
+            || verdict == Verdict::Passed && gives_effect(update);
         if verdict != Verdict::Invalid && (verdict == Verdict::Refused) != is_refused && !is_safe {
             let what = updates::describe(update);
             return Err(format!("the engine refuses it: {is_refused}; {said:?}: {what}").into());

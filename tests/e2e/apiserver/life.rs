@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::routing::post;
 use base64::Engine as _;
 use libtest_mimic::Trial;
+use nfs_mount_guard::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Webhooks};
@@ -66,6 +67,82 @@ pub fn trials() -> Vec<Trial> {
             );
             assert!(output.status.success(), "{output:?}");
             cluster.delete(&object);
+            Ok(())
+        }),
+        super::trial("a_status_that_sets_the_annotation_is_refused_and_repaired_there", |cluster| {
+            let object = nfs_volume("status-annotated", &["fg", "timeo=600", "retrans=2"]);
+            store_before(cluster, &object);
+            let annotate = |cluster: &Cluster, text: &str| {
+                let change =
+                    json!({"metadata": {"annotations": {MOUNT_OPTIONS_ANNOTATION: text}}}).to_string();
+                let patch = ["patch", "persistentvolume", "status-annotated", "--subresource=status"];
+                cluster.kubectl(&[&patch[..], &["--type=merge", "-p", &change]].concat(), "")
+            };
+            cluster.use_webhooks(Webhooks::Validating);
+            for text in ["bg", "fg,timeo=600,retrans=2,bg=1", "\"bg\""] {
+                let output = annotate(cluster, text);
+                assert!(String::from_utf8_lossy(&output.stderr).contains("NMG001"), "{text}: {output:?}");
+            }
+            let stored = cluster.get(&object).expect("it is there");
+            assert!(stored["metadata"]["annotations"][MOUNT_OPTIONS_ANNOTATION].is_null(), "{stored}");
+            cluster.use_webhooks(Webhooks::Both);
+            let output = annotate(cluster, "nfsvers=4.1,bg");
+            assert!(output.status.success(), "{output:?}");
+            let stored = cluster.get(&object).expect("it is there");
+            let annotation = stored["metadata"]["annotations"][MOUNT_OPTIONS_ANNOTATION].as_str();
+            assert_eq!(annotation, Some("nfsvers=4.1,fg,timeo=600,retrans=2"));
+            assert_eq!(options(&stored), options(&object));
+            cluster.delete(&object);
+            Ok(())
+        }),
+        super::trial("a_class_of_snapshots_with_bg_is_refused_and_never_repaired", |cluster| {
+            // The guard needs no more of the definition than its names.
+            let definition = json!({
+                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": {
+                    "name": "volumesnapshotclasses.snapshot.storage.k8s.io",
+                    "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+                },
+                "spec": {
+                    "group": "snapshot.storage.k8s.io", "scope": "Cluster",
+                    "names": {"kind": "VolumeSnapshotClass", "plural": "volumesnapshotclasses"},
+                    "versions": [{"name": "v1", "served": true, "storage": true, "schema": {
+                        "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}],
+                },
+            });
+            cluster.must(&["apply", "-f", "-"], &definition.to_string());
+            cluster.must(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"], "");
+            let of = |driver: &str, text: &str| {
+                json!({
+                    "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass",
+                    "metadata": {"name": "snapshots"}, "driver": driver, "deletionPolicy": "Delete",
+                    "parameters": {"mountOptions": text},
+                })
+            };
+            cluster.use_webhooks(Webhooks::Both);
+            for (driver, text, wanted) in [
+                ("nfs.csi.k8s.io", "nfsvers=4.1,bg", Some("NMG001")),
+                ("nfs.csi.k8s.io", "nfsvers=4.1,\"bg\"", Some("NMG001")),
+                ("nfs.csi.k8s.io", "nfsvers=4.1,comment=a\\", Some("NMG009")),
+                ("nfs.csi.k8s.io", "nfsvers=4.1", None),
+                ("ebs.csi.aws.com", "bg", None),
+            ] {
+                let object = of(driver, text);
+                let output = cluster.kubectl(&["create", "-f", "-"], &object.to_string());
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                match wanted {
+                    Some(code) => assert!(!output.status.success() && said.contains(code), "{text}: {said}"),
+                    None => {
+                        assert!(output.status.success(), "{text}: {said}");
+                        assert_eq!(
+                            cluster.get(&object).expect("it is stored")["parameters"],
+                            object["parameters"]
+                        );
+                        cluster.delete(&object);
+                    }
+                }
+            }
+            cluster.must(&["delete", "crd", "volumesnapshotclasses.snapshot.storage.k8s.io"], "");
             Ok(())
         }),
         super::trial("an_update_that_adds_bg_is_refused", |cluster| {

@@ -1,0 +1,319 @@
+//! How each layer cuts one string of options into a list. What a quote or a
+//! backslash does to a comma differs between them, so one string may be several
+//! lists.
+//!
+//! | layer | `,` between `"` | `,` behind `\` | `"` behind `\` | a quote left open |
+//! |---|---|---|---|---|
+//! | mount(8) before util-linux 2.40 ([`mnt_optstr_parse_next`][2.38]) | kept | separates | counts | drops the rest |
+//! | since 2.40 ([`ul_optstr_next`][2.40]) | kept | kept | counts | drops the rest |
+//! | since 2.42 ([`ul_optstr_next`][2.42]) | kept | kept | does not count | drops the rest |
+//! | mount.nfs ([`parse_opts`][mount.c], [`po_split`][token.c]) | kept | separates | counts | drops the rest |
+//! | the kernel ([`vfs_parse_monolithic_sep`][kernel]) | separates, but in what an LSM takes first ([`selinux_sb_eat_lsm_opts`][lsm]) | separates | - | - |
+//!
+//! [2.38]: https://github.com/util-linux/util-linux/blob/v2.38.1/libmount/src/optstr.c#L54
+//! [2.40]: https://github.com/util-linux/util-linux/blob/v2.40/lib/strutils.c#L1193
+//! [2.42]: https://github.com/util-linux/util-linux/blob/v2.42/lib/strutils.c#L1235
+//! [mount.c]: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/mount.c;hb=nfs-utils-2-6-2
+//! [token.c]: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/token.c;hb=nfs-utils-2-6-2
+//! [kernel]: https://github.com/torvalds/linux/blob/v6.12/fs/fs_context.c#L197
+//! [lsm]: https://github.com/torvalds/linux/blob/v6.12/security/selinux/hooks.c#L2620
+
+use super::catalog::Word;
+use super::mount::goes_to_background;
+use super::option::{MountOption, Piece, has_paired_quotes};
+
+/// A layer that cuts a string of options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reader {
+    /// mount(8) of util-linux before 2.40.
+    MountBefore240,
+    /// mount(8) of util-linux 2.40 and 2.41.
+    MountSince240,
+    /// mount(8) of util-linux 2.42 and newer.
+    MountSince242,
+    /// mount.nfs of nfs-utils.
+    MountNfs,
+    /// The kernel's NFS client, on a node with `SELinux`.
+    Kernel,
+}
+
+impl Reader {
+    /// Every mount(8) that differs from another.
+    pub const MOUNTS: [Self; 3] = [Self::MountBefore240, Self::MountSince240, Self::MountSince242];
+
+    /// Every layer that cuts the string.
+    pub const ALL: [Self; 5] =
+        [Self::MountBefore240, Self::MountSince240, Self::MountSince242, Self::MountNfs, Self::Kernel];
+
+    /// Its name, for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::MountBefore240 => "mount(8) of util-linux before 2.40",
+            Self::MountSince240 => "mount(8) of util-linux 2.40 and 2.41",
+            Self::MountSince242 => "mount(8) of util-linux 2.42 and newer",
+            Self::MountNfs => "mount.nfs",
+            Self::Kernel => "the kernel",
+        }
+    }
+
+    /// The options that this layer finds in `text`, in order. Empty ones are
+    /// passed over by every layer.
+    pub fn options(self, text: &str) -> Vec<&str> {
+        let mut options = Vec::new();
+        for option in self.quoted(text) {
+            if self == Self::Kernel && !is_context(option) {
+                options.extend(option.split(',').filter(|piece| !piece.is_empty()));
+            } else {
+                options.push(option);
+            }
+        }
+        options
+    }
+
+    /// Cuts where a comma is neither quoted nor escaped.
+    fn quoted(self, text: &str) -> Vec<&str> {
+        let escapes_comma = matches!(self, Self::MountSince240 | Self::MountSince242);
+        let escapes_quote = self == Self::MountSince242;
+        let mut options = Vec::new();
+        let (mut start, mut is_open, mut is_escaped) = (0, false, false);
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b'"' if !(escapes_quote && is_escaped) => is_open = !is_open,
+                b',' if !(is_open || escapes_comma && is_escaped) => {
+                    options.extend(text.get(start..at).filter(|option| !option.is_empty()));
+                    start = at + 1;
+                }
+                _ => {}
+            }
+            // Only the byte before counts, be it escaped itself.
+            is_escaped = byte == b'\\';
+        }
+        let rest = text.get(start..).filter(|rest| !rest.is_empty() && (!is_open || self == Self::Kernel));
+        options.extend(rest);
+        options
+    }
+
+    /// The string that this mount(8) hands to mount.nfs: what it takes for
+    /// itself is not in it, nor `context=` where the node has no `SELinux`.
+    pub fn hands_on(self, text: &str, selinux: bool) -> String {
+        let stays = |option: &&str| {
+            let option = MountOption::new(*option);
+            let is_dropped = option.entry().is_some_and(|entry| {
+                entry.consumers.is_mount_only() || entry.word == Word::Context && !selinux
+            });
+            !is_dropped
+        };
+        self.options(text).into_iter().filter(stays).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn is_context(option: &str) -> bool {
+    MountOption::new(option).entry().is_some_and(|entry| entry.word == Word::Context)
+}
+
+/// Whether `text` may be another list to one layer than to another at all.
+pub fn has_marks(text: &str) -> bool {
+    text.bytes().any(is_mark)
+}
+
+/// What some layer, or a shell that a driver runs mount with, takes out of a
+/// word: double and single quotes, backslashes.
+const fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'\\')
+}
+
+/// On how many kinds of node a string may be read differently: with each of
+/// [`Reader::MOUNTS`], without `SELinux` and with it.
+pub const NODES: usize = 2 * Reader::MOUNTS.len();
+
+/// Whether a failed mount with `text` as its options goes on in the background,
+/// for each kind of node.
+pub fn goes_to_background_by_node(text: &str) -> [bool; NODES] {
+    let mut nodes = [false; NODES];
+    let kinds = Reader::MOUNTS.into_iter().flat_map(|mount| [(mount, false), (mount, true)]);
+    for (node, (mount, selinux)) in nodes.iter_mut().zip(kinds) {
+        let given = mount.hands_on(text, selinux);
+        let options: Vec<_> = Reader::MountNfs.options(&given).into_iter().map(MountOption::new).collect();
+        *node = goes_to_background(&options);
+    }
+    nodes
+}
+
+/// Whether a failed mount with `text` as its options goes on in the background
+/// for one mount(8) or another, on a node with `SELinux` or without.
+pub fn may_go_to_background(text: &str) -> bool {
+    goes_to_background_by_node(text).contains(&true)
+}
+
+/// Why the layers may cut what follows a text differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trap {
+    /// A double quote that nothing in the text closes.
+    OpenQuote,
+    /// A backslash before a comma, or at the end, where a comma follows as soon
+    /// as another option does.
+    EscapedComma,
+    /// A backslash before a double quote.
+    EscapedQuote,
+}
+
+/// The trap in one element of a list, if there is one. Elements are joined with
+/// commas, so it changes what the next ones mean.
+pub fn trap(element: &str) -> Option<Trap> {
+    if element.contains("\\,") || element.ends_with('\\') {
+        return Some(Trap::EscapedComma);
+    }
+    if element.contains("\\\"") {
+        return Some(Trap::EscapedQuote);
+    }
+    (!has_paired_quotes(element)).then_some(Trap::OpenQuote)
+}
+
+/// The pieces of `text` between all its commas, quoted and escaped ones too: no
+/// layer finds an option that does not begin where one of these does.
+pub fn every_piece(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut start = 0;
+    text.split(',').map(move |text| {
+        let range = start..start + text.len();
+        start = range.end + 1;
+        Piece { text, range }
+    })
+}
+
+/// How freely a keyword is compared with `bg`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latitude {
+    /// Letters may become small on the way.
+    pub folds: bool,
+    /// White space around it may go away on the way.
+    pub trims: bool,
+}
+
+/// The word that `piece` may be to some layer where that is `bg`, in its own
+/// letters: its keyword, without quotes and backslashes.
+pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> {
+    let keyword = piece.split('=').next()?;
+    let keyword = if latitude.trims { trimmed(keyword) } else { keyword };
+    let mut letters = keyword.bytes().filter(|byte| !is_mark(*byte));
+    let word = match (letters.next()?, letters.next()?, letters.next()) {
+        (b'b', b'g', None) => "bg",
+        (b'B', b'G', None) if latitude.folds => "BG",
+        (b'B', b'g', None) if latitude.folds => "Bg",
+        (b'b', b'G', None) if latitude.folds => "bG",
+        _ => return None,
+    };
+    Some(word)
+}
+
+/// Without white space and marks around it.
+fn trimmed(keyword: &str) -> &str {
+    let is_around = |character: char| character.is_whitespace() || u8::try_from(character).is_ok_and(is_mark);
+    keyword.trim_matches(is_around)
+}
+
+/// What takes the place of `piece`, whose keyword is `bg` to some layer: `fg`,
+/// or, where that would leave a quote without its partner or take a backslash
+/// away, the same text with `fg` for its letters.
+pub fn foreground_instead(piece: &str) -> String {
+    let is_even = |mark: u8| piece.bytes().filter(|byte| *byte == mark).count() % 2 == 0;
+    if is_even(b'"') && is_even(b'\'') && !piece.contains('\\') {
+        return "fg".to_owned();
+    }
+    let keyword_end = piece.find('=').unwrap_or(piece.len());
+    let (keyword, value) = piece.split_at_checked(keyword_end).unwrap_or((piece, ""));
+    keyword.to_ascii_lowercase().replace('b', "f") + value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Latitude = Latitude { folds: true, trims: true };
+    const EXACT: Latitude = Latitude { folds: false, trims: false };
+
+    #[test]
+    fn each_layer_cuts_by_its_own_rules() {
+        use Reader::{Kernel, MountBefore240, MountNfs, MountSince240, MountSince242};
+        let text = r#"a=\",b,c="d\"",e"#;
+        // The last quote closes what the first one opened, where all count.
+        let all_count = [r#"a=\",b,c="d\"""#, "e"];
+        for reader in [MountBefore240, MountSince240, MountNfs] {
+            assert_eq!(reader.options(text), all_count, "{reader:?}");
+        }
+        for reader in [MountSince242, Kernel] {
+            assert_eq!(reader.options(text), [r#"a=\""#, "b", r#"c="d\"""#, "e"], "{reader:?}");
+        }
+        assert_eq!(MountBefore240.options(r"a\,b"), [r"a\", "b"]);
+        assert_eq!(MountSince240.options(r"a\,b"), [r"a\,b"]);
+        assert_eq!(MountSince240.options(r"a\\,b"), [r"a\\,b"], "an escaped backslash escapes, too");
+        assert_eq!(MountSince240.options(r#"a=\",b"#), [""; 0]);
+        assert_eq!(MountSince242.options(r#"a=\",b"#), [r#"a=\""#, "b"]);
+        assert_eq!(
+            MountNfs.options(r#",,hard,x="a,bg"#),
+            ["hard"],
+            "what is behind an open quote is dropped"
+        );
+        assert_eq!(Kernel.options(r#"context="a,b",x="c,d""#), [r#"context="a,b""#, r#"x="c"#, r#"d""#]);
+    }
+
+    #[test]
+    fn a_string_goes_to_the_background_as_soon_as_one_mount_reads_it_so() {
+        for (text, wanted) in [
+            ("fg,timeo=600,bg", true),
+            ("bg,fg", false),
+            (r#"fg,context="a,b",bg,context="c,d""#, true),
+            (r#"fg,comment=\",bg,x-a="y\"""#, true),
+            (r"bg,comment=a\,fg", true),
+            (r#"fg,context="a,bg,c""#, false),
+            (r"fg,comment=a", false),
+        ] {
+            assert_eq!(may_go_to_background(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_trap_is_what_reaches_beyond_its_element() {
+        for (element, wanted) in [
+            (r"comment=a\", Some(Trap::EscapedComma)),
+            (r"a\,b", Some(Trap::EscapedComma)),
+            (r#"comment=\""#, Some(Trap::EscapedQuote)),
+            (r#"comment="\"""#, Some(Trap::EscapedQuote)),
+            (r#"context="a"#, Some(Trap::OpenQuote)),
+            (r#"context="s0:c1,c2""#, None),
+            (r"a\b", None),
+            ("", None),
+        ] {
+            assert_eq!(trap(element), wanted, "{element}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_bg_without_its_quotes_and_backslashes() {
+        for piece in ["bg", "\"bg\"", "'bg'=1", r"b\g", r#"b""g=0"#, r"\bg\"] {
+            assert_eq!(background_word(piece, EXACT), Some("bg"), "{piece}");
+        }
+        for piece in [" bg", "\" bg \"", "BG", r" B\g", "\u{a0}bG=1"] {
+            assert!(background_word(piece, EXACT).is_none(), "{piece}");
+            assert!(background_word(piece, WIDE).is_some(), "{piece}");
+        }
+        for piece in ["", "b", "bgx", "x-bg", "b g", "b-g", "=bg", "\u{200b}bg"] {
+            assert!(background_word(piece, WIDE).is_none(), "{piece}");
+        }
+    }
+
+    #[test]
+    fn what_takes_its_place_keeps_quotes_in_pairs() {
+        for (piece, wanted) in [
+            ("bg", "fg"),
+            (" BG =1", "fg"),
+            ("\"bg\"", "fg"),
+            ("bg=\"a\"", "fg"),
+            ("\"bg", "\"fg"),
+            (r"b\g", r"f\g"),
+            ("bg=\"b", "fg=\"b"),
+            ("\"BG\\\"=B", "\"fg\\\"=B"),
+        ] {
+            assert_eq!(foreground_instead(piece), wanted, "{piece}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What quotes and backslashes in a subject's options do: the layers may read
+//! them differently.
+
+use super::Subject;
+use super::carrier::Carrier;
+use crate::nfs::mount;
+use crate::nfs::reading::{self, Latitude, NODES};
+
+impl<'m> Subject<'m> {
+    /// How freely a keyword in `carrier` is compared with `bg`. Where a quote or
+    /// a backslash stands nobody knows what becomes of blanks.
+    pub fn latitude(&self, carrier: &Carrier<'_>) -> Latitude {
+        let folds = self.may_fold();
+        Latitude { folds, trims: folds || carrier.elements.iter().any(|element| reading::has_marks(element)) }
+    }
+
+    /// The elements that are not one option as it should be written, each with
+    /// its carrier.
+    pub(super) fn irregular_elements(&self) -> impl Iterator<Item = (&Carrier<'m>, &'m str)> {
+        self.options.irregular_elements().iter().filter_map(|(carrier, element)| {
+            let carrier = self.carriers.get(*carrier)?;
+            Some((carrier, *carrier.elements.get(*element)?))
+        })
+    }
+
+    /// Whether an option that is added may become part of one that is there, or
+    /// be hidden by it.
+    pub(super) fn has_trap(&self) -> bool {
+        self.irregular_elements()
+            .any(|(carrier, element)| carrier.in_force && !carrier.traps(element).is_empty())
+    }
+
+    /// Whether a failed mount goes on in the background on some node where that
+    /// of `old` does not.
+    pub fn is_background_where_it_was_not(&self, old: &Self) -> bool {
+        let nodes = self.goes_to_background().into_iter().zip(old.goes_to_background());
+        nodes.into_iter().any(|(new, old)| new && !old)
+    }
+
+    /// Whether a failed mount goes on in the background on some node.
+    pub fn may_go_to_background(&self) -> bool {
+        self.goes_to_background().contains(&true)
+    }
+
+    /// Whether a failed mount goes on in the background, for each kind of node;
+    /// on all the same where no quote and no backslash stands.
+    fn goes_to_background(&self) -> [bool; NODES] {
+        if self.irregular_elements().any(|(_, element)| reading::has_marks(element)) {
+            return reading::goes_to_background_by_node(&self.effective());
+        }
+        [mount::goes_to_background(self.options.effective_options()); NODES]
+    }
+}
