@@ -195,13 +195,16 @@ fn role(driver: &Driver, kind: Kind, key: &str, facts: &Facts<'_>) -> Option<Rol
         On::Class => kind == Kind::StorageClass,
         On::Volume => kind == Kind::PersistentVolume,
     };
+    let mut is_of_driver = false;
     let found = driver.carriers.iter().find(|carrier| {
-        let is_key = if carrier.exact { carrier.key == key } else { carrier.key.eq_ignore_ascii_case(key) };
+        let looks_like_it = carrier.key.eq_ignore_ascii_case(key);
+        is_of_driver |= looks_like_it;
+        let is_key = if carrier.exact { carrier.key == key } else { looks_like_it };
         is_key && is_on(carrier.on) && carrier.when.is_none_or(|when| facts.show(&when))
     });
     match found {
         Some(carrier) => Some(carrier.role),
-        None => driver::is_option_key(key).then_some(Role::NotTaken),
+        None => (is_of_driver || driver::is_option_key(key)).then_some(Role::NotTaken),
     }
 }
 
