@@ -221,7 +221,10 @@ fn dead_guard(cluster: &mut Cluster) -> Result<(), Failed> {
 fn longhorn(name: &str, mode: &str) -> Value {
     let mut object = without_options(csi_volume(name, "driver.longhorn.io", &[]));
     object["spec"]["accessModes"] = json!([mode]);
-    object["spec"]["csi"]["volumeAttributes"] =
-        json!({"nfsOptions": "vers=4.1,noresvport,hard,fg,timeo=600,retrans=5"});
+    // With nfsOptions it may be NFS whatever its mode: Longhorn's own record decides.
+    if mode == "ReadWriteMany" {
+        object["spec"]["csi"]["volumeAttributes"] =
+            json!({"nfsOptions": "vers=4.1,noresvport,hard,fg,timeo=600,retrans=5"});
+    }
     object
 }
