@@ -1,10 +1,12 @@
 //! What the program shows of its findings and rules, one file a format.
 
+pub mod diff;
 pub mod explanation;
 pub mod github;
 pub mod gitlab;
 pub mod json;
 pub mod junit;
+pub mod plain;
 pub mod rule_page;
 pub mod sarif;
 pub mod text;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::IsNfs;
+use super::plain::{place, plain};
 use crate::nfs::catalog::{Effect, Entry, Group, Word};
 use crate::nfs::clocks::{self, Retry};
 use crate::nfs::mount::goes_to_background;
@@ -211,22 +212,22 @@ fn dead_server(subject: &Subject<'_>) -> DeadServer {
 /// The explanation for people.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}:{}: {}/{}", self.file, self.line, self.kind, self.name)?;
+        writeln!(f, "{}:{}: {}/{}", place(&self.file), self.line, self.kind, plain(&self.name))?;
         let nfs = match self.nfs {
             IsNfs::Known(true) => "NFS",
             IsNfs::Known(false) => "not NFS: its options are none of our business",
             IsNfs::Depends(_) => "NFS or not, nobody can tell from the object",
         };
-        writeln!(f, "  driver     {} ({}), {nfs}", self.driver, self.driver_title)?;
+        writeln!(f, "  driver     {} ({}), {nfs}", plain(&self.driver), self.driver_title)?;
         for carrier in &self.carriers {
             let force = if carrier.in_force { "in force" } else { "not in force" };
-            writeln!(f, "  holds      {} ({force}): {}", carrier.carrier, carrier.elements.join(" | "))?;
+            writeln!(f, "  holds      {} ({force}): {}", plain(&carrier.carrier), plain(&carrier.elements.join(" | ")))?;
         }
         let Some(dead) = &self.dead_server else { return Ok(()) };
         writeln!(
             f,
             "  mount -o   {}",
-            if self.effective.is_empty() { "(nothing)" } else { &self.effective }
+            if self.effective.is_empty() { "(nothing)".into() } else { plain(&self.effective) }
         )?;
         for option in &self.options {
             let who = match option.consumers.as_slice() {
@@ -238,10 +239,10 @@ impl fmt::Display for Explanation {
                 (Some(_), false) => " (not in force)",
                 (Some(_), true) => "",
             };
-            writeln!(f, "  option     {}{from}: read by {who}; {}", option.option, option.meaning)?;
+            writeln!(f, "  option     {}{from}: read by {who}; {}", plain(&option.option), option.meaning)?;
         }
         for conflict in &self.conflicts {
-            writeln!(f, "  conflict   {}: {} wins", conflict.options.join(", "), conflict.winner)?;
+            writeln!(f, "  conflict   {}: {} wins", plain(&conflict.options.join(", ")), plain(&conflict.winner))?;
         }
         write_dead_server(f, dead)
     }
