@@ -154,8 +154,17 @@ begin a document with --- in a line of its own, or take it out"
         match document {
             Err(problem) => visitor(Item::Unreadable(problem)),
             Ok(tree) => {
+                // Of a template nothing fits before it is rendered.
+                let fault = if tree.is_template { Fault::Template } else { Fault::Unread };
+                let mut visitor = |item: Item<'_>| {
+                    visitor(match item {
+                        Item::Unreadable(problem) => Item::Unreadable(Problem { fault, ..problem }),
+                        other => other,
+                    });
+                };
                 if let Some(root) = tree.root().filter(|root| !is_empty(&tree, *root)) {
-                    list::visit_node(&Source { text, lines }, &tree, root, &Implied::default(), 0, visitor);
+                    let source = Source { text, lines };
+                    list::visit_node(&source, &tree, root, &Implied::default(), 0, &mut visitor);
                 }
             }
         }

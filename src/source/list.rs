@@ -41,6 +41,11 @@ pub(super) fn visit_node(
         visitor(Item::Unreadable(problem));
         return;
     }
+    if !from.is_null() && tree.entries(node).is_none() {
+        // Serde would take a list for the fields in their order.
+        visitor(Item::Skipped(Skip::NoObject));
+        return;
+    }
     let field = |key| tree.get(node, key).and_then(|value| tree.string(value));
     let (api_version, kind) = (field("apiVersion"), field("kind"));
     if let Some(items) = tree.get(node, "items") {
@@ -140,6 +145,7 @@ pub(super) fn visit_json(
     };
     // An item of a List is most often an object itself, and says so.
     if depth > 0
+        && part.starts_with('{')
         && !json::may_have_items(part)
         && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
         && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
