@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::report::plain::plain;
+use crate::report::plain::lines;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +49,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
         return Exit::Success;
     }
     // When even standard error is gone there is nobody left to tell.
-    let text = format!("{error:#}");
-    let lines: Vec<_> = text.lines().map(plain).collect();
-    let _ = writeln!(io::stderr(), "nfs-mount-guard: {}", lines.join("\n"));
+    let _ = writeln!(io::stderr(), "nfs-mount-guard: {}", lines(&format!("{error:#}")));
     if error.chain().any(<dyn std::error::Error + 'static>::is::<InputError>) {
         Exit::Unreadable
     } else {

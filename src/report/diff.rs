@@ -61,7 +61,7 @@ fn line(line: &str) -> Cow<'_, str> {
 /// A path of the header, in quotes as git writes it where something is odd.
 fn path(prefix: &str, name: &str) -> String {
     let is_odd = |character: char| is_unseen(character) || matches!(character, '"' | '\\');
-    if !name.chars().any(is_odd) {
+    if !name.chars().any(is_odd) && !name.contains("##") {
         return format!("{prefix}{name}");
     }
     let mut quoted = format!("\"{prefix}");
@@ -69,7 +69,7 @@ fn path(prefix: &str, name: &str) -> String {
         match character {
             '\n' | '\r' | '\t' => escape(&mut quoted, character),
             '"' | '\\' => quoted.extend(['\\', character]),
-            other if is_unseen(other) => {
+            other if is_unseen(other) || other == '#' => {
                 let mut bytes = [0; 4];
                 for byte in other.encode_utf8(&mut bytes).bytes() {
                     let _ = write!(quoted, "\\{byte:03o}");
@@ -98,6 +98,7 @@ mod tests {
 
     #[test]
     fn nothing_in_it_is_obeyed() {
+        assert!(write("##[a]", "", "b\n").starts_with("--- \"a/\\043\\043[a]\"\n"));
         let seen = write("a\n\u{1b}\"", "x\u{1b}\r\n", "y ##[error]\u{202e}\r\n");
         assert_eq!(
             seen,

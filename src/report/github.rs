@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::plain::{escape, is_unseen};
+use super::plain::{ends_as_command, escape, is_unseen};
 use super::{Report, Reported};
 
 /// One command a finding, and the last line of the text report.
@@ -60,6 +60,7 @@ fn data(text: &str) -> String {
             '%' => escaped.push_str("%25"),
             '\r' => escaped.push_str("%0D"),
             '\n' => escaped.push_str("%0A"),
+            '[' if ends_as_command(&escaped) => escaped.push_str("\\["),
             other if is_unseen(other) => escape(&mut escaped, other),
             other => escaped.push(other),
         }

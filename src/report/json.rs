@@ -13,12 +13,14 @@ pub fn write(report: &Report) -> String {
     plain(&text)
 }
 
-/// JSON text in which everything is escaped that is not seen as itself. Such
-/// characters stand in strings only, and mean the same with an escape.
+/// JSON text in which everything is escaped that is not seen as itself, or that
+/// a runner of jobs would take for a command (`##[error]`). Such characters
+/// stand in strings only, and mean the same with an escape.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_unseen(character) && !matches!(character, '\n' | '\t') {
+        let is_second = character == '#' && plain.ends_with('#');
+        if is_second || is_unseen(character) && !matches!(character, '\n' | '\t') {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
                 let _ = write!(plain, "\\u{unit:04x}");

@@ -34,6 +34,22 @@ pub fn place(file: &str) -> Cow<'_, str> {
     if file.trim_start().starts_with(':') { Cow::Owned(format!("./{shown}")) } else { shown }
 }
 
+/// Lines, each as [`plain`] shows it, and none of them a command of GitHub's
+/// runner.
+pub fn lines(text: &str) -> String {
+    let shown: Vec<_> = text
+        .lines()
+        .map(|line| {
+            let shown = plain(line);
+            match shown.trim_start().strip_prefix("::") {
+                Some(rest) => Cow::Owned(format!("\\u{{3a}}:{rest}")),
+                None => shown,
+            }
+        })
+        .collect();
+    shown.join("\n")
+}
+
 /// Whether a terminal or a reader does not see the character as what it is.
 pub fn is_unseen(character: char) -> bool {
     character.is_control()
@@ -83,5 +99,6 @@ mod tests {
         assert_eq!(place("::error::a.yaml"), "./::error::a.yaml");
         assert_eq!(place(" ::error::\n"), "./ ::error::\\n");
         assert_eq!(place("a:b"), "a:b");
+        assert_eq!(lines("a: b\n  c\r\n ::d\u{1b}"), "a: b\n  c\n\\u{3a}:d\\u{1b}");
     }
 }

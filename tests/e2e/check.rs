@@ -3,6 +3,7 @@
 mod corpus;
 mod fix;
 mod formats;
+mod hostile;
 mod inputs;
 mod snapshots;
 
@@ -31,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(snapshots::trials());
     trials.extend(inputs::trials());
     trials.extend(formats::trials());
+    trials.extend(hostile::trials());
     trials.extend(fix::trials());
     trials
 }

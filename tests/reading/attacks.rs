@@ -35,7 +35,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn command(args: &[&str]) -> Command {
+pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(args);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NFS_MOUNT_GUARD_")) {
@@ -145,6 +145,9 @@ fn line_breaks() -> Result<(), Failed> {
             format!("{CLASS}{GOOD}# keep foreground{mark}{BAD}"),
             format!("{CLASS}{GOOD}# harmless{mark}# more\n"),
             format!("{CLASS}{GOOD}# end{mark}"),
+            CLASS.replace("StorageClass", &format!("\"StorageClass\" # c{mark}")) + BAD,
+            format!("{CLASS}{GOOD}reclaimPolicy: 'Delete' # c{mark}{BAD}"),
+            format!("{CLASS}{GOOD}reclaimPolicy: \"Del\\\"ete\" # '{mark}{BAD}"),
             format!("{mark}{CLASS}{BAD}"),
             CLASS.replace("kind: StorageClass", &format!("kind: StorageClass{mark}")) + BAD,
             CLASS.replace("kind:", &format!("{mark}kind:")) + BAD,
@@ -230,6 +233,11 @@ fn hidden_values() -> Result<(), Failed> {
         (format!("{CLASS}mountOptions: [&a:b fg, timeo=600, retrans=2]\n"), "elsewhere"),
         (format!("{CLASS}mountOptions: [&é fg, timeo=600, retrans=2]\n"), "elsewhere"),
         (format!("{CLASS}mountOptions: [! fg, timeo=600, retrans=2]\n"), "the tag !"),
+        (format!("{CLASS}mountOptions: [?bg, fg, timeo=600, retrans=2]\n"), "in its own way"),
+        (format!("{CLASS}{GOOD}parameters: {{?a: b}}\n"), "in its own way"),
+        (format!("{{?kind: StorageClass, apiVersion: storage.k8s.io/v1, {}}}\n", BAD.trim()), "in its own way"),
+        (format!("{CLASS}mountOptions: [fg, timeo=600, retrans=2, :bg]\n"), "in its own way"),
+        (format!("{CLASS}{GOOD}parameters: {{a:,b: c}}\n"), "in its own way"),
         (format!("{CLASS}mountOptions: !!set [fg, timeo=600, retrans=2]\n"), "the tag"),
     ] {
         ends(&check(&text), 3, words, &text);
@@ -371,7 +379,7 @@ fn braces() -> Result<(), Failed> {
         bad.replace("bg,", "{{ .Values.option }},"),
         bad.replace("name: a", "name: {{ .Release.Name }}-a"),
         bad.replace("kind: StorageClass", "kind: StorageClass\n{{ include \"labels\" . }}"),
-        format!("{bad}{{{{- range .Values.x }}}}\n---\n{CLASS}"),
+        format!("{bad}{{{{- range .Values.x }}}}\n---\n{CLASS}{GOOD}"),
         format!("{bad}parameters:\n  {{{{- toYaml .Values.parameters | nindent 2 }}}}\n"),
     ] {
         ends(&walk(&[("a.yaml", text.as_bytes())]), 0, "Helm templates", &text);

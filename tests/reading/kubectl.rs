@@ -105,7 +105,12 @@ fn is_judged(object: &Value) -> bool {
 /// What of an object decides how it is mounted, numbers left aside.
 fn essence(object: &Value) -> Value {
     let name = object["metadata"]["name"].clone();
-    let annotations = object["metadata"]["annotations"].clone();
+    let annotations = object["metadata"]["annotations"].as_object().map(|annotations| {
+        let read = |key: &str| key.contains("mount-options") || key.contains("provisioned-by");
+        // Of the others nothing is read, so that a line break in quotes may stand there.
+        let pair = |(key, value): (&String, &Value)| (key.clone(), if read(key) { value.clone() } else { json!("<text>") });
+        annotations.iter().map(pair).collect::<serde_json::Map<_, _>>()
+    });
     without_numbers(json!({
         "kind": object["kind"],
         "name": name,

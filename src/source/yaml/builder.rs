@@ -25,6 +25,8 @@ struct Open {
     weight: u64,
     /// Levels of nesting in it, itself included.
     height: usize,
+    /// Whether it stands in brackets or braces, or is written with them.
+    in_flow: bool,
     /// The key whose value comes next, in a mapping.
     key: Option<NodeId>,
     /// The keys seen.
@@ -70,7 +72,10 @@ impl<'t> Builder<'t> {
                 };
                 let is_quoted = matches!(style, Style::SingleQuoted | Style::DoubleQuoted);
                 let mut span = without_properties(self.text, span, anchor, tag.is_some());
-                let is_folded = is_quoted && breaks.quoted(&span);
+                let is_folded = is_quoted && breaks.quoted(&quoted(self.text, &span, style));
+                if style == Style::Plain && self.open.last().is_some_and(|open| open.in_flow) {
+                    properties::check_plain(self.text, &span)?;
+                }
                 if matches!(style, Style::Literal | Style::Folded) {
                     // The parser counts the next line's indentation in.
                     let written = self.text.get(span.clone()).unwrap_or_default();
@@ -183,8 +188,10 @@ impl<'t> Builder<'t> {
         if self.open.len() >= DEEPEST {
             return Err(Problem::at(start, too_deep()));
         }
+        let is_flow = matches!(node.content, Content::List { flow: true, .. } | Content::Map { flow: true, .. });
+        let in_flow = is_flow || self.open.last().is_some_and(|open| open.in_flow);
         let node = self.add(node, 1)?;
-        self.open.push(Open { node, anchor, weight: 1, height: 1, key: None, keys: HashSet::new() });
+        self.open.push(Open { node, anchor, weight: 1, height: 1, in_flow, key: None, keys: HashSet::new() });
         Ok(())
     }
 
@@ -249,6 +256,25 @@ fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: boo
         start += property + (after.len() - after.trim_start().len());
     }
     if start >= span.end && span.end > span.start { span.end..span.end } else { start..span.end.max(start) }
+}
+
+/// A scalar in quotes up to the quote that ends it: the parser counts a comment
+/// behind it in.
+fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
+    let written = text.get(span.clone()).unwrap_or_default();
+    let quote = if style == Style::SingleQuoted { b'\'' } else { b'"' };
+    let bytes = written.as_bytes();
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        let next = bytes.get(at + 1);
+        if *byte == b'\\' && style == Style::DoubleQuoted || *byte == quote && quote == b'\'' && next == Some(&quote) {
+            at += 1;
+        } else if *byte == quote {
+            return span.start..span.start + at + 1;
+        }
+        at += 1;
+    }
+    span.clone()
 }
 
 /// The value as a slice of the text, where it stands there as it is.

@@ -1,5 +1,5 @@
-//! Anchors and tags: those that kubectl's reader takes for something else are
-//! refused.
+//! Anchors, tags and plain scalars: those that kubectl's reader takes for
+//! something else are refused.
 //!
 //! go-yaml ends the name of an anchor at the first character that is no letter,
 //! digit, `_` or `-` (`scannerc.go`, `yaml_parser_scan_anchor`), takes a comma
@@ -74,6 +74,25 @@ pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
         let length = 1 + name.len();
         let behind = rest.get(length..).unwrap_or_default();
         at += length + (behind.len() - behind.trim_start().len());
+    }
+    Ok(())
+}
+
+/// Looks at a plain scalar in brackets or braces. There go-yaml takes every `?`
+/// for the mark of a key, and a `:` for that of a value where a scalar may begin
+/// and before a blank, but not before a comma or a bracket (`scannerc.go`,
+/// `yaml_parser_fetch_next_token`, `yaml_parser_scan_plain_scalar`).
+///
+/// # Errors
+///
+/// When one of them stands in it or behind it.
+pub(super) fn check_plain(text: &str, span: &Range<usize>) -> Result<(), Problem> {
+    let written = text.get(span.clone()).unwrap_or_default();
+    let behind = text.get(span.end..).unwrap_or_default().trim_start();
+    let is_cut = behind.strip_prefix(':').is_some_and(|behind| behind.starts_with([',', ']', '}', '[', '{']));
+    if written.contains('?') || written.starts_with(':') || is_cut {
+        let message = "kubectl reads ? and : in brackets in its own way; put the text in quotes, and a blank behind the :";
+        return Err(Problem::at(span.start, message.to_owned()));
     }
     Ok(())
 }
