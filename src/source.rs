@@ -134,7 +134,14 @@ pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     if text.trim_start().starts_with('{') {
         let stream = json::documents(text);
         for (envelope, part) in &stream.documents {
-            list::visit_json(&Source { text, lines }, part, envelope.as_ref(), &Implied::default(), 0, visitor);
+            list::visit_json(
+                &Source { text, lines },
+                part,
+                envelope.as_ref(),
+                &Implied::default(),
+                0,
+                visitor,
+            );
         }
         let rest = text.get(stream.end..).unwrap_or_default();
         match stream.documents.len() {
@@ -210,8 +217,9 @@ fn sort(api_version: Option<&str>, kind: Option<&str>, implied: &Implied) -> Sor
     // Go's `omitempty` and its readers take an empty text for none.
     let filled = |text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
     let api_version = filled(api_version).or_else(|| implied.api_version.clone());
-    let group =
-        api_version.as_deref().map(|version| version.split_once('/').map_or("", |(group, _)| group).to_owned());
+    let group = api_version
+        .as_deref()
+        .map(|version| version.split_once('/').map_or("", |(group, _)| group).to_owned());
     let Some(kind) = filled(kind).or_else(|| implied.kind.clone()) else { return Sort::None };
     match kind.as_str() {
         "List" | "StorageClassList" | "PersistentVolumeList" => Sort::NoItems,

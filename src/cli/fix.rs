@@ -83,7 +83,9 @@ impl Args {
             ..Scope::FILE
         };
         let Worked { results, errors, passed_over } =
-            input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| fix(&check, scope, input));
+            input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
+                fix(&check, scope, input)
+            });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors;
         let (mut files, mut objects, mut stays) = (0, 0, false);
@@ -181,7 +183,8 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
         Err(problem) => return Err(describe(&input.name, &old, &problem)),
     };
     if repaired.text.is_some() && input.leads_out {
-        let message = "is left as it is: it is a link out of the folder; name the file that it leads to".to_owned();
+        let message =
+            "is left as it is: it is a link out of the folder; name the file that it leads to".to_owned();
         repaired = Repaired { text: None, refusals: vec![Problem::whole(message)], objects: 0 };
     }
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());

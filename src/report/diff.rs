@@ -89,11 +89,11 @@ mod tests {
     #[test]
     fn an_ordinary_diff_is_exact() {
         let seen = write("x.yaml", "a\nb\tc\n::d e\n", "a\nB\tc\n::d e\n");
+        assert_eq!(seen, "--- a/x.yaml\n+++ b/x.yaml\n@@ -1,3 +1,3 @@\n a\n-b\tc\n+B\tc\n \\u{3a}:d e\n");
         assert_eq!(
-            seen,
-            "--- a/x.yaml\n+++ b/x.yaml\n@@ -1,3 +1,3 @@\n a\n-b\tc\n+B\tc\n \\u{3a}:d e\n"
+            write("x", "a", "b"),
+            "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n"
         );
-        assert_eq!(write("x", "a", "b"), "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n");
     }
 
     #[test]

@@ -221,7 +221,12 @@ impl fmt::Display for Explanation {
         writeln!(f, "  driver     {} ({}), {nfs}", plain(&self.driver), self.driver_title)?;
         for carrier in &self.carriers {
             let force = if carrier.in_force { "in force" } else { "not in force" };
-            writeln!(f, "  holds      {} ({force}): {}", plain(&carrier.carrier), plain(&carrier.elements.join(" | ")))?;
+            writeln!(
+                f,
+                "  holds      {} ({force}): {}",
+                plain(&carrier.carrier),
+                plain(&carrier.elements.join(" | "))
+            )?;
         }
         let Some(dead) = &self.dead_server else { return Ok(()) };
         writeln!(
@@ -242,7 +247,12 @@ impl fmt::Display for Explanation {
             writeln!(f, "  option     {}{from}: read by {who}; {}", plain(&option.option), option.meaning)?;
         }
         for conflict in &self.conflicts {
-            writeln!(f, "  conflict   {}: {} wins", plain(&conflict.options.join(", ")), plain(&conflict.winner))?;
+            writeln!(
+                f,
+                "  conflict   {}: {} wins",
+                plain(&conflict.options.join(", ")),
+                plain(&conflict.winner)
+            )?;
         }
         write_dead_server(f, dead)
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Report;
-use super::plain::is_unseen;
+use super::plain::{ends_as_command, is_unseen};
 
 /// The report, with a line break behind it.
 pub fn write(report: &Report) -> String {
@@ -19,8 +19,8 @@ pub fn write(report: &Report) -> String {
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
-        let is_second = character == '#' && plain.ends_with('#');
-        if is_second || is_unseen(character) && !matches!(character, '\n' | '\t') {
+        let is_command = character == '[' && ends_as_command(&plain);
+        if is_command || is_unseen(character) && !matches!(character, '\n' | '\t') {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
                 let _ = write!(plain, "\\u{unit:04x}");

@@ -121,7 +121,10 @@ fn no_list(offset: usize) -> Problem {
 }
 
 fn no_items(offset: usize) -> Problem {
-    Problem::at(offset, "is a List without the key items, so kubectl finds nothing in it; write items".to_owned())
+    Problem::at(
+        offset,
+        "is a List without the key items, so kubectl finds nothing in it; write items".to_owned(),
+    )
 }
 
 /// Says where and how an object departs from the schema.
@@ -154,12 +157,11 @@ pub(super) fn visit_json(
         return;
     }
     let read;
-    let envelope = match envelope {
-        Some(envelope) => Some(envelope),
-        None => {
-            read = serde_json::from_str(part).ok();
-            read.as_ref()
-        }
+    let envelope = if envelope.is_some() {
+        envelope
+    } else {
+        read = serde_json::from_str(part).ok();
+        read.as_ref()
     };
     let Some(envelope) = envelope.filter(|_| part.starts_with('{')) else {
         // The tree knows what is wrong with it, and where.

@@ -10,9 +10,9 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use super::Problem;
 use super::text::Lines;
 use super::tree::{Content, NodeId, Style, Tree};
-use super::Problem;
 
 /// A key and its value.
 type Entry = (NodeId, NodeId);
@@ -20,7 +20,7 @@ type Entry = (NodeId, NodeId);
 /// Values that are compared before two of them count as different.
 const MOST_COMPARED: usize = 10_000;
 
-impl<'t> Tree<'t> {
+impl Tree<'_> {
     /// The entries of a mapping as kubectl reads them, those that `<<` merges
     /// into it included.
     pub fn entries(&self, id: NodeId) -> Option<Cow<'_, [Entry]>> {
@@ -146,7 +146,9 @@ kustomize the one in line {}; keep one, or write {name} behind the <<",
                 return Some(problem);
             }
             let inner: Vec<NodeId> = match self.written(id).map(|node| &node.content) {
-                Some(Content::Map { entries, .. }) => entries.iter().flat_map(|(key, value)| [*value, *key]).collect(),
+                Some(Content::Map { entries, .. }) => {
+                    entries.iter().flat_map(|(key, value)| [*value, *key]).collect()
+                }
                 Some(Content::List { items, .. }) => items.clone(),
                 _ => continue,
             };

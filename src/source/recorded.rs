@@ -1,4 +1,4 @@
-//! Recorded AdmissionReviews: the objects of requests that the webhook judges.
+//! Recorded reviews of an API server: the objects of requests that the webhook judges.
 
 use serde::Deserialize;
 

@@ -96,7 +96,9 @@ mod tests {
         ] {
             assert!(speaks_of_volumes(&bytes), "{}", String::from_utf8_lossy(&bytes));
         }
-        for bytes in [&b"kind: ConfigMap"[..], b"\\", b"\\x", b"\\u00", b"\\\xE2", b"Storage\nClass", &[0, 1, 2]] {
+        for bytes in
+            [&b"kind: ConfigMap"[..], b"\\", b"\\x", b"\\u00", b"\\\xE2", b"Storage\nClass", &[0, 1, 2]]
+        {
             assert!(!speaks_of_volumes(bytes), "{}", String::from_utf8_lossy(bytes));
         }
     }

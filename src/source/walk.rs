@@ -67,7 +67,8 @@ const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "kyaml"];
 /// Finds the files that `paths` mean. `excludes` holds for what a folder or a
 /// glob leads to, not for a file that is named itself.
 pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
-    let mut walk = Walk { excludes, found: BTreeMap::new(), passed_over: BTreeMap::new(), errors: Vec::new() };
+    let mut walk =
+        Walk { excludes, found: BTreeMap::new(), passed_over: BTreeMap::new(), errors: Vec::new() };
     for path in paths {
         if path.is_dir() {
             walk.folder(path, None);
@@ -111,10 +112,13 @@ impl Walk<'_> {
                 return;
             }
         };
-        let count = |walk: &Self| walk.found.len() + walk.passed_over.values().map(BTreeSet::len).sum::<usize>();
+        let count =
+            |walk: &Self| walk.found.len() + walk.passed_over.values().map(BTreeSet::len).sum::<usize>();
         let before = count(self);
-        let fixed: PathBuf =
-            Path::new(pattern).components().take_while(|part| !is_glob(Path::new(part.as_os_str()))).collect();
+        let fixed: PathBuf = Path::new(pattern)
+            .components()
+            .take_while(|part| !is_glob(Path::new(part.as_os_str())))
+            .collect();
         let root = if fixed.as_os_str().is_empty() { Path::new(".") } else { &fixed };
         self.folder(root, Some(&glob));
         if count(self) == before && self.errors.is_empty() {
@@ -162,7 +166,8 @@ impl Walk<'_> {
             if metadata.as_ref().is_some_and(fs::Metadata::is_dir) {
                 continue;
             }
-            let relative_root: PathBuf = root.components().filter(|part| *part != Component::CurDir).collect();
+            let relative_root: PathBuf =
+                root.components().filter(|part| *part != Component::CurDir).collect();
             let reason = if self.excludes.contains(&relative_root, &path) {
                 Some(Skip::Excluded)
             } else {

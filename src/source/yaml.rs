@@ -51,9 +51,10 @@ impl<'t, 'l> Documents<'t, 'l> {
             if let Some(behind) = line.strip_prefix(SEPARATOR) {
                 let behind = behind.trim();
                 if !behind.is_empty() && !behind.starts_with('#') {
-                    let message = "kubectl takes a line that begins with --- for the beginning of a document, \
+                    let message =
+                        "kubectl takes a line that begins with --- for the beginning of a document, \
 and refuses what stands behind it; put that in the next line, or indent the line"
-                        .to_owned();
+                            .to_owned();
                     return Some(Err(Problem::at(begins, message)));
                 }
                 if !is_empty {
@@ -81,12 +82,15 @@ and refuses what stands behind it; put that in the next line, or indent the line
             breaks: Breaks::of(self.text, start..piece.end),
         };
         let tree = reading.read();
-        if let Some(problem) = reading.breaks.problem(tree.as_ref().err().and_then(|problem| problem.offset)) {
+        if let Some(problem) = reading.breaks.problem(tree.as_ref().err().and_then(|problem| problem.offset))
+        {
             return Err(problem);
         }
         tree.map_err(|problem| {
             let is_template = problem.fault == Fault::Unread
-                && problem.offset.is_some_and(|offset| template::breaks_at(written, offset.saturating_sub(start)));
+                && problem
+                    .offset
+                    .is_some_and(|offset| template::breaks_at(written, offset.saturating_sub(start)));
             if is_template { Problem { fault: Fault::Template, ..problem } } else { problem }
         })
     }
@@ -126,7 +130,9 @@ impl<'t> Reading<'t, '_> {
                 Event::StreamEnd => break,
                 Event::DocumentStart(_) if tree.is_none() => tree = Some(self.tree()?),
                 Event::DocumentStart(_) => {
-                    let message = "another document begins here, and kubectl passes over it; write --- before it".to_owned();
+                    let message =
+                        "another document begins here, and kubectl passes over it; write --- before it"
+                            .to_owned();
                     return Err(Problem::at(span.start, message));
                 }
                 _ => {}

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use crate::component::program;
 
 /// A class without options, and so not refused for them when they follow.
-const CLASS: &str = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
+const CLASS: &str =
+    "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
 const GOOD: &str = "mountOptions: [fg, timeo=600, retrans=2]\n";
 const BAD: &str = "mountOptions: [bg, timeo=600, retrans=2]\n";
 
@@ -31,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
         trial("braces_in_comments_and_quotes_skip_nothing", braces),
         trial("only_gitignore_and_exclude_pass_over_files", passed_over),
         trial("a_walk_reads_regular_files_of_a_bounded_size", regular_files),
+        trial("fix_needs_little_memory_for_many_options", little_memory),
         trial("fix_writes_through_no_link_out_of_the_folder", links),
     ]
 }
@@ -100,7 +102,8 @@ fn no_kept_attack_gets_past() -> Result<(), Failed> {
 
 fn merges() -> Result<(), Failed> {
     let disputed = "is set twice, and << merges one of the two: kubectl reads the one in line";
-    let chain: String = (1..40).map(|level| format!("- &m{level} {{<<: *m{}}}\n", level - 1)).collect();
+    let chain: Vec<String> = (1..40).map(|level| format!("- &m{level} {{<<: *m{}}}\n", level - 1)).collect();
+    let chain = chain.concat();
     let list = |items: &str| format!("apiVersion: v1\nkind: List\nx:\n{items}");
     let class = CLASS.replace('\n', "\n  ");
     for (text, code, words) in [
@@ -109,15 +112,30 @@ fn merges() -> Result<(), Failed> {
         (format!("{CLASS}{BAD}<<: {{{}}}\n", GOOD.trim()), 3, disputed),
         (format!("{CLASS}<<: {{{}}}\n<<: {{{}}}\n", GOOD.trim(), BAD.trim()), 3, disputed),
         (format!("{CLASS}{GOOD}<<: {{<<: {{{}}}}}\n", BAD.trim()), 3, disputed),
-        (format!("{}<<: {{kind: StorageClass}}\n{BAD}", CLASS.replace("kind: StorageClass", "kind: ConfigMap")), 3, disputed),
+        (
+            format!(
+                "{}<<: {{kind: StorageClass}}\n{BAD}",
+                CLASS.replace("kind: StorageClass", "kind: ConfigMap")
+            ),
+            3,
+            disputed,
+        ),
         (format!("{CLASS}parameters: {{a: b, <<: {{a: c}}}}\n{GOOD}"), 3, disputed),
         (format!("{CLASS}<<: x\n{GOOD}"), 3, "merges something that is no mapping"),
         (format!("x: &l [{{a: b}}]\n{CLASS}<<: *l\n{GOOD}"), 3, "merges something that is no mapping"),
         (format!("{CLASS}!!merge <<: {{{}}}\n{GOOD}", BAD.trim()), 3, "the tag"),
         (format!("{CLASS}! <<: {{{}}}\n", BAD.trim()), 3, "the tag !"),
         // The dispute stands elsewhere, and an alias brings it here.
-        (list(&format!("- &s {{{}, <<: {{{}}}}}\nitems:\n- <<: *s\n  {class}\n", GOOD.trim(), BAD.trim())), 3, disputed),
-        (list(&format!("- &s {{{}, {}}}\nitems:\n- <<: *s\n  {class}\n", GOOD.trim(), BAD.trim())), 3, "is set twice"),
+        (
+            list(&format!("- &s {{{}, <<: {{{}}}}}\nitems:\n- <<: *s\n  {class}\n", GOOD.trim(), BAD.trim())),
+            3,
+            disputed,
+        ),
+        (
+            list(&format!("- &s {{{}, {}}}\nitems:\n- <<: *s\n  {class}\n", GOOD.trim(), BAD.trim())),
+            3,
+            "is set twice",
+        ),
         (format!("x: &k mountOptions\n{CLASS}{GOOD}? *k\n: [bg]\n"), 3, "second time"),
         // Both readings are one.
         (format!("<<: {{{}}}\n{CLASS}", BAD.trim()), 1, "NMG001"),
@@ -140,7 +158,8 @@ fn merges() -> Result<(), Failed> {
 
 fn line_breaks() -> Result<(), Failed> {
     for mark in ["\u{85}", "\u{2028}", "\u{2029}"] {
-        let code = format!("U+{:04X} stands here outside quotes", u32::from(mark.chars().next().expect("one")));
+        let code =
+            format!("U+{:04X} stands here outside quotes", u32::from(mark.chars().next().expect("one")));
         for text in [
             format!("{CLASS}{GOOD}# keep foreground{mark}{BAD}"),
             format!("{CLASS}{GOOD}# harmless{mark}# more\n"),
@@ -163,7 +182,8 @@ fn line_breaks() -> Result<(), Failed> {
         }
         // In quotes they are text that nothing hangs on, or are refused there.
         for quote in ['"', '\''] {
-            let text = CLASS.replace("{name: a}", &format!("{{name: a, annotations: {{d: {quote}x{mark}y{quote}}}}}"));
+            let text = CLASS
+                .replace("{name: a}", &format!("{{name: a, annotations: {{d: {quote}x{mark}y{quote}}}}}"));
             ends(&check(format!("{text}{GOOD}")), 0, "1 judged", &text);
             ends(&check(format!("{text}{BAD}")), 1, "NMG001", &text);
             let text = format!("{CLASS}mountOptions: [{quote}fg{mark}{quote}, timeo=600, retrans=2]\n");
@@ -182,7 +202,9 @@ fn line_breaks() -> Result<(), Failed> {
 fn items() -> Result<(), Failed> {
     let inner = format!("- {}", format!("{CLASS}{BAD}").trim_end().replace('\n', "\n  "));
     let bare = format!("- metadata: {{name: b}}\n  provisioner: nfs.csi.k8s.io\n  {BAD}");
-    let implied = |head: &str| format!("{head}items:\n{}", bare.replace("- metadata", "- kind: ~\n  apiVersion: ''\n  metadata"));
+    let implied = |head: &str| {
+        format!("{head}items:\n{}", bare.replace("- metadata", "- kind: ~\n  apiVersion: ''\n  metadata"))
+    };
     for (text, code, words) in [
         (format!("{CLASS}{GOOD}items:\n{inner}\n"), 1, "NMG001"),
         (format!("{CLASS}{GOOD}items:\n{bare}"), 1, "NMG001"),
@@ -191,14 +213,32 @@ fn items() -> Result<(), Failed> {
         (format!("apiVersion: admission.k8s.io/v1\nkind: AdmissionReview\nitems:\n{inner}\n"), 1, "NMG001"),
         (implied("apiVersion: storage.k8s.io/v1\nkind: StorageClassList\n"), 1, "NMG001"),
         (implied("apiVersion: storage.k8s.io/v1\nkind: StorageClass\n"), 1, "NMG001"),
-        (format!("apiVersion: v1\nkind: List\nitems:\n- kind: Other\n  items:\n  {}\n", inner.replace('\n', "\n  ")), 1, "NMG001"),
+        (
+            format!(
+                "apiVersion: v1\nkind: List\nitems:\n- kind: Other\n  items:\n  {}\n",
+                inner.replace('\n', "\n  ")
+            ),
+            1,
+            "NMG001",
+        ),
         (format!("apiVersion: v1\nkind: List\nitems:\n{inner}\n  items: {{}}\n"), 1, "NMG001"),
         (format!("apiVersion: v1\nkind: List\n\"it\\x65ms\":\n{inner}\n"), 1, "NMG001"),
-        (format!("<<: {{items: [{{<<: &c {{apiVersion: storage.k8s.io/v1, kind: StorageClass, {}}}}}]}}\n{CLASS}{GOOD}", BAD.trim()), 1, "NMG001"),
+        (
+            format!(
+                "<<: {{items: [{{<<: &c {{apiVersion: storage.k8s.io/v1, kind: StorageClass, {}}}}}]}}\n{CLASS}{GOOD}",
+                BAD.trim()
+            ),
+            1,
+            "NMG001",
+        ),
         (format!("{CLASS}{GOOD}items: {{}}\n"), 3, "items must be a list"),
         ("apiVersion: v1\nkind: List\n".to_owned(), 3, "without the key items"),
         (format!("apiVersion: v1\nkind: List\nItems:\n{inner}\n"), 3, "without the key items"),
-        (format!("apiVersion: storage.k8s.io/v1\nkind: StorageClassList\nitem:\n{inner}\n"), 3, "without the key items"),
+        (
+            format!("apiVersion: storage.k8s.io/v1\nkind: StorageClassList\nitem:\n{inner}\n"),
+            3,
+            "without the key items",
+        ),
         ("{\"apiVersion\":\"v1\",\"kind\":\"PersistentVolumeList\"}".to_owned(), 3, "without the key items"),
         ("apiVersion: v1\nkind: List\nitems: []\n".to_owned(), 0, "0 judged"),
         ("apiVersion: example.com/v1\nkind: Menu\nitems: [a, b]\n".to_owned(), 0, "2 no objects"),
@@ -207,7 +247,11 @@ fn items() -> Result<(), Failed> {
         ends(&check(&text), code, words, &text);
     }
     // The same as JSON, and with escapes.
-    let object = |options: &str| format!("\"apiVersion\":\"storage.k8s.io/v1\",\"kind\":\"StorageClass\",\"metadata\":{{\"name\":\"a\"}},\"provisioner\":\"nfs.csi.k8s.io\",\"mountOptions\":[\"{options}\",\"timeo=600\",\"retrans=2\"]");
+    let object = |options: &str| {
+        format!(
+            "\"apiVersion\":\"storage.k8s.io/v1\",\"kind\":\"StorageClass\",\"metadata\":{{\"name\":\"a\"}},\"provisioner\":\"nfs.csi.k8s.io\",\"mountOptions\":[\"{options}\",\"timeo=600\",\"retrans=2\"]"
+        )
+    };
     for key in ["items", "\\u0069tems", "it\\u0065ms"] {
         let list = format!("{{{},\"{key}\":[{{{}}}]}}", object("fg"), object("bg"));
         ends(&check(&list), 1, "NMG001", &list);
@@ -222,7 +266,10 @@ fn hidden_values() -> Result<(), Failed> {
         (format!("{CLASS}{GOOD}!!binary bW91bnRPcHRpb25z: [bg]\n"), "the tag !!binary"),
         (CLASS.replace("StorageClass", "!!binary U3RvcmFnZUNsYXNz") + BAD, "the tag !!binary"),
         (CLASS.replace("StorageClass", "!!binary \"U3RvcmFnZUNsYXNz\"") + BAD, "the tag !!binary"),
-        (CLASS.replace("StorageClass", "!<tag:yaml.org,2002:binary> U3RvcmFnZUNsYXNz") + BAD, "the tag !!binary"),
+        (
+            CLASS.replace("StorageClass", "!<tag:yaml.org,2002:binary> U3RvcmFnZUNsYXNz") + BAD,
+            "the tag !!binary",
+        ),
         (CLASS.replace("StorageClass", "!!bin%61ry U3RvcmFnZUNsYXNz") + BAD, "the tag !!binary"),
         (CLASS.replace("StorageClass", "&k !!binary U3RvcmFnZUNsYXNz") + BAD, "the tag !!binary"),
         (CLASS.replace("StorageClass", "!!binary &k |\n  U3RvcmFnZUNsYXNz") + BAD, "the tag !!binary"),
@@ -235,7 +282,10 @@ fn hidden_values() -> Result<(), Failed> {
         (format!("{CLASS}mountOptions: [! fg, timeo=600, retrans=2]\n"), "the tag !"),
         (format!("{CLASS}mountOptions: [?bg, fg, timeo=600, retrans=2]\n"), "in its own way"),
         (format!("{CLASS}{GOOD}parameters: {{?a: b}}\n"), "in its own way"),
-        (format!("{{?kind: StorageClass, apiVersion: storage.k8s.io/v1, {}}}\n", BAD.trim()), "in its own way"),
+        (
+            format!("{{?kind: StorageClass, apiVersion: storage.k8s.io/v1, {}}}\n", BAD.trim()),
+            "in its own way",
+        ),
         (format!("{CLASS}mountOptions: [fg, timeo=600, retrans=2, :bg]\n"), "in its own way"),
         (format!("{CLASS}{GOOD}parameters: {{a:,b: c}}\n"), "in its own way"),
         (format!("{CLASS}mountOptions: !!set [fg, timeo=600, retrans=2]\n"), "the tag"),
@@ -254,7 +304,11 @@ fn hidden_values() -> Result<(), Failed> {
 }
 
 fn behind_json() -> Result<(), Failed> {
-    let object = |options: &str| format!("{{\"apiVersion\":\"storage.k8s.io/v1\",\"kind\":\"StorageClass\",\"metadata\":{{\"name\":\"a\"}},\"provisioner\":\"nfs.csi.k8s.io\",\"mountOptions\":[\"{options}\",\"timeo=600\",\"retrans=2\"]}}");
+    let object = |options: &str| {
+        format!(
+            "{{\"apiVersion\":\"storage.k8s.io/v1\",\"kind\":\"StorageClass\",\"metadata\":{{\"name\":\"a\"}},\"provisioner\":\"nfs.csi.k8s.io\",\"mountOptions\":[\"{options}\",\"timeo=600\",\"retrans=2\"]}}"
+        )
+    };
     let (good, bad) = (object("fg"), object("bg"));
     for text in [
         format!("{bad}:"),
@@ -314,8 +368,11 @@ fn undecodable() -> Result<(), Failed> {
         let units = mark.then_some(0xFEFF).into_iter().chain(text.encode_utf16());
         units.flat_map(order).collect::<Vec<u8>>()
     };
-    let utf32 = |text: &str| text.chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect::<Vec<u8>>();
-    let escaped = bad.replace("kind: StorageClass", "kind: \"Storage\\x43lass\"").replace("mountOptions", "\"\\u006dountOptions\"");
+    let utf32 =
+        |text: &str| text.chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect::<Vec<u8>>();
+    let escaped = bad
+        .replace("kind: StorageClass", "kind: \"Storage\\x43lass\"")
+        .replace("mountOptions", "\"\\u006dountOptions\"");
     let volume = "{\"\\u006bind\":\"\\u0050ersistentVolume\",\"x\":tru e}}";
     for bytes in [
         [bad.as_bytes(), b"# caf\xE9\n"].concat(),
@@ -329,7 +386,7 @@ fn undecodable() -> Result<(), Failed> {
         [escaped.as_bytes(), b"x: caf\xE9\n"].concat(),
         format!("{escaped}a: [b]#c\n").into_bytes(),
         format!("---#\n{escaped}a: [b\n").into_bytes(),
-        format!("\"\\x6bind\": \"Storage\\\n  Class\"\na: [b]#c\n").into_bytes(),
+        b"\"\\x6bind\": \"Storage\\\n  Class\"\na: [b]#c\n".to_vec(),
         volume.as_bytes().to_vec(),
         b"metadata: {annotations: {volume.beta.kubernetes.io/mount-options: bg}}\na: [b]#c\n".to_vec(),
         b"kind: VolumeSnapshotClass\na: [b]#c\n".to_vec(),
@@ -339,7 +396,9 @@ fn undecodable() -> Result<(), Failed> {
         }
     }
     // What says nothing of volumes may be anything.
-    for bytes in [&b"\x00\x01\x02"[..], b"caf\xE9", b"a: [b]#c\n", &utf16("kind: ConfigMap\n", true, u16::to_le_bytes)] {
+    for bytes in
+        [&b"\x00\x01\x02"[..], b"caf\xE9", b"a: [b]#c\n", &utf16("kind: ConfigMap\n", true, u16::to_le_bytes)]
+    {
         ends(&walk(&[("a.yaml", bytes)]), 0, "1 no manifests", bytes);
         ends(&check(bytes), 3, "unreadable", bytes);
     }
@@ -348,7 +407,8 @@ fn undecodable() -> Result<(), Failed> {
 
 fn braces() -> Result<(), Failed> {
     let bad = format!("{CLASS}{BAD}");
-    let annotated = |text: &str| bad.replace("{name: a}", &format!("{{name: a, annotations: {{d: {text}}}}}"));
+    let annotated =
+        |text: &str| bad.replace("{name: a}", &format!("{{name: a, annotations: {{d: {text}}}}}"));
     for text in [
         format!("{bad}# see {{{{ the chart }}}}\n"),
         format!("# {{{{- if .Values.x }}}}\n{bad}# {{{{- end }}}}\n"),
@@ -397,18 +457,25 @@ fn braces() -> Result<(), Failed> {
 
 fn passed_over() -> Result<(), Failed> {
     let bad = format!("{CLASS}{BAD}").into_bytes();
-    let files: [(&str, &[u8]); 4] = [("a.yaml", &bad), ("b/c.yaml", &bad), ("b/d/e.yml", &bad), ("x.txt", &bad)];
+    let files: [(&str, &[u8]); 4] =
+        [("a.yaml", &bad), ("b/c.yaml", &bad), ("b/d/e.yml", &bad), ("x.txt", &bad)];
     for ignore in [".ignore", ".rgignore", ".git/info/exclude"] {
-        let files = [files.as_slice(), &[(ignore, b"*\n"), (".git/HEAD", b"ref: refs/heads/main\n")]].concat();
+        let files =
+            [files.as_slice(), &[(ignore, b"*\n"), (".git/HEAD", b"ref: refs/heads/main\n")]].concat();
         ends(&walk(&files), 1, "3 judged (3 denied", ignore);
     }
-    let (folder, output) = in_folder(&["check", ".", "--no-policy"], &[files.as_slice(), &[(".gitignore", b"b\n")]].concat());
+    let (folder, output) =
+        in_folder(&["check", ".", "--no-policy"], &[files.as_slice(), &[(".gitignore", b"b\n")]].concat());
     ends(&output, 1, "1 judged", ".gitignore");
     let (at, name) = (folder.path(), "b/c.yaml");
     let run = |args: &[&str]| command(args).current_dir(at).output().expect("the program runs");
     fs::remove_file(at.join(".gitignore"))?;
     for (args, code, words) in [
-        (&["check", ".", "--exclude", "b"][..], 1, "1 judged (1 denied, 0 patched, 0 warned), 2 skipped (2 excluded)"),
+        (
+            &["check", ".", "--exclude", "b"][..],
+            1,
+            "1 judged (1 denied, 0 patched, 0 warned), 2 skipped (2 excluded)",
+        ),
         (&["check", ".", "--exclude", "*.yaml", "--exclude", "e.*"], 0, "0 judged"),
         (&["check", ".", "--exclude", "*.{yaml,yml}"], 0, "3 excluded"),
         (&["check", ".", "--exclude", "b/d,a.yaml"], 1, "1 judged"),
@@ -417,13 +484,22 @@ fn passed_over() -> Result<(), Failed> {
         (&["check", "*.yaml", "--exclude", "a.yaml"], 0, "1 excluded"),
         // A file that is named itself is read.
         (&["check", name, "--exclude", "b"], 1, "1 judged"),
-        (&["check", ".", name, "--exclude", "b"], 1, "2 judged (2 denied, 0 patched, 0 warned), 1 skipped (1 excluded)"),
+        (
+            &["check", ".", name, "--exclude", "b"],
+            1,
+            "2 judged (2 denied, 0 patched, 0 warned), 1 skipped (1 excluded)",
+        ),
         (&["check", ".", "--exclude", "["], 2, "--exclude"),
-        (&["fix", ".", "--diff", "--exclude", "b"], 1, "1 object in 1 file would change, 0 left as they are, 2 excluded"),
+        (
+            &["fix", ".", "--diff", "--exclude", "b"],
+            1,
+            "1 object in 1 file would change, 0 left as they are, 2 excluded",
+        ),
     ] {
         ends(&run(args), code, words, format!("{args:?}"));
     }
-    let output = command(&["check", "."]).current_dir(at).env("NFS_MOUNT_GUARD_EXCLUDE", "b,a.yaml").output()?;
+    let output =
+        command(&["check", "."]).current_dir(at).env("NFS_MOUNT_GUARD_EXCLUDE", "b,a.yaml").output()?;
     ends(&output, 0, "3 excluded", "the environment");
     Ok(())
 }
@@ -446,6 +522,24 @@ fn regular_files() -> Result<(), Failed> {
         ends(&output, 3, "is larger than 64 MiB", command_name);
         let output = command(&[command_name, &folder_name, "--exclude", "large.yaml"]).output()?;
         ends(&output, 0, "1 excluded", command_name);
+    }
+    Ok(())
+}
+
+/// A table of all options by all options was half a gigabyte here.
+fn little_memory() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("a.yaml");
+    let list = |element: &str| format!("{CLASS}mountOptions: [{}bg]\n", format!("{element}, ").repeat(7_900));
+    for text in [list("a"), format!("{CLASS}mountOptions: ['{}bg']\n", "a,".repeat(7_900))] {
+        fs::write(&file, text)?;
+        // The program maps little more than it uses; its threads' stacks are counted in.
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -v 300000 && exec \"$0\" fix --no-policy --diff \"$1\""])
+            .arg(program())
+            .arg(&file)
+            .output()?;
+        ends(&output, 1, "1 object in 1 file would change", "many options");
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub fn file(seed: u64) -> Vec<u8> {
     let mut rng = Rng::with_seed(seed);
     let mut text = String::new();
     let is_json = rng.u8(..) < 40;
-    for document in 0..1 + rng.usize(..8).saturating_sub(5) {
+    for document in 0..=rng.usize(..8).saturating_sub(5) {
         if document > 0 || rng.u8(..) < 60 {
             text.push_str(if is_json && rng.bool() { "\n" } else { separator(&mut rng) });
         }
@@ -38,7 +38,8 @@ pub fn file(seed: u64) -> Vec<u8> {
 }
 
 const OPTIONS: [&str; 14] = [
-    "bg", "fg", "hard", "timeo=600", "retrans=2", "nfsvers=4.1", "hard,bg", "soft", "ro", "rsize=8192", "noatime", "a b", "'", "é",
+    "bg", "fg", "hard", "timeo=600", "retrans=2", "nfsvers=4.1", "hard,bg", "soft", "ro", "rsize=8192",
+    "noatime", "a b", "'", "é",
 ];
 
 fn scalar(text: &str) -> Value {
@@ -49,7 +50,10 @@ fn options(rng: &mut Rng) -> Value {
     let mut list: Vec<Value> = (0..rng.usize(..4)).map(|_| scalar(pick(rng, &OPTIONS))).collect();
     if rng.u8(..20) == 0 {
         // Not a string, for one reader or for both.
-        list.push(scalar(pick(rng, &["yes", "on", "~", "null", "600", "0x1", "1_0", "2026-11-24", ".5", "1e3", "=", "<<"])));
+        list.push(scalar(pick(
+            rng,
+            &["yes", "on", "~", "null", "600", "0x1", "1_0", "2026-11-24", ".5", "1e3", "=", "<<"],
+        )));
     }
     Value::List(list)
 }
@@ -62,7 +66,10 @@ fn document_value(rng: &mut Rng) -> Value {
     match rng.u8(..10) {
         0 => {
             let items = Value::List((0..rng.usize(..4)).map(|_| object(rng)).collect());
-            let kind = pick(rng, &["List", "StorageClassList", "PersistentVolumeList", "ConfigMapList", "StorageClass"]);
+            let kind = pick(
+                rng,
+                &["List", "StorageClassList", "PersistentVolumeList", "ConfigMapList", "StorageClass"],
+            );
             let mut fields = vec![
                 ("apiVersion".to_owned(), scalar(pick(rng, &["v1", "storage.k8s.io/v1"]))),
                 ("kind".to_owned(), scalar(kind)),
@@ -105,7 +112,10 @@ fn object(rng: &mut Rng) -> Value {
         &mut fields
     } else {
         let attributes = Value::Map(vec![("mountOptions".to_owned(), scalar(pick(rng, &OPTIONS)))]);
-        let csi = vec![("driver".to_owned(), scalar("nfs.csi.k8s.io")), ("volumeAttributes".to_owned(), attributes)];
+        let csi = vec![
+            ("driver".to_owned(), scalar("nfs.csi.k8s.io")),
+            ("volumeAttributes".to_owned(), attributes),
+        ];
         &mut vec![("csi".to_owned(), Value::Map(csi))]
     };
     carriers.push(("mountOptions".to_owned(), options(rng)));
@@ -123,7 +133,10 @@ fn object(rng: &mut Rng) -> Value {
 fn separator(rng: &mut Rng) -> &'static str {
     pick(
         rng,
-        &["---\n", "---\n", "---\n", "---\n", "---\n", "---\n", "---\n", "---\n", "--- # c\n", "---  \n", "---#\n", "...\n---\n", "...\n", "--- ", "----\n", "%YAML 1.1\n---\n"],
+        &[
+            "---\n", "---\n", "---\n", "---\n", "---\n", "---\n", "---\n", "---\n", "--- # c\n", "---  \n",
+            "---#\n", "...\n---\n", "...\n", "--- ", "----\n", "%YAML 1.1\n---\n",
+        ],
     )
 }
 
@@ -154,7 +167,17 @@ impl Writer<'_> {
             1 => {
                 let tag = pick(
                     self.rng,
-                    &["!!str ", "!!int ", "!!binary ", "! ", "!x ", "!<tag:yaml.org,2002:str> ", "!!map ", "!!null ", "!!bin%61ry "],
+                    &[
+                        "!!str ",
+                        "!!int ",
+                        "!!binary ",
+                        "! ",
+                        "!x ",
+                        "!<tag:yaml.org,2002:str> ",
+                        "!!map ",
+                        "!!null ",
+                        "!!bin%61ry ",
+                    ],
                 );
                 self.text.push_str(tag);
             }
@@ -210,7 +233,15 @@ impl Writer<'_> {
         if self.rng.u8(..40) == 0 {
             let options = pick(
                 self.rng,
-                &["{mountOptions: [bg]}", "{mountOptions: [fg], x: y}", "[{kind: ConfigMap}, {kind: List}]", "{}", "{<<: {mountOptions: [bg]}}", "x", "*a1"],
+                &[
+                    "{mountOptions: [bg]}",
+                    "{mountOptions: [fg], x: y}",
+                    "[{kind: ConfigMap}, {kind: List}]",
+                    "{}",
+                    "{<<: {mountOptions: [bg]}}",
+                    "x",
+                    "*a1",
+                ],
             );
             let key = pick(self.rng, &["<<", "<<", "<<", "\"<<\"", "!!merge <<", "? <<\n"]);
             let _ = write!(self.text, "{key}: {options}\n{pad}");
@@ -243,7 +274,10 @@ impl Writer<'_> {
         match value {
             Value::Scalar(_) => {
                 self.scalar(value, false, indent);
-                self.text.push_str(pick(self.rng, &["\n", "\n", "\n", "\n", " # c\n", "\r\n", "  \n", "\t# {{\n"]));
+                self.text.push_str(pick(
+                    self.rng,
+                    &["\n", "\n", "\n", "\n", " # c\n", "\r\n", "  \n", "\t# {{\n"],
+                ));
             }
             _ if self.rng.u8(..3) == 0 => {
                 self.flow(value);
@@ -299,7 +333,8 @@ impl Writer<'_> {
 
     fn scalar(&mut self, value: &Value, in_flow: bool, indent: usize) {
         let Value::Scalar(text) = value else { return };
-        let is_plain = !text.is_empty() && !text.contains(['\n', '#', '{', '\'', ':']) && !(in_flow && text.contains(','));
+        let is_quoted =
+            text.is_empty() || text.contains(['\n', '#', '{', '\'', ':']) || in_flow && text.contains(',');
         let written = match self.rng.u8(..12) {
             0 => format!("'{}'", text.replace('\'', "''")),
             1 => format!("\"{}\"", escaped(self.rng, text)),
@@ -308,7 +343,7 @@ impl Writer<'_> {
                 let pad = " ".repeat(indent);
                 format!("{header}\n{pad}{}", text.replace('\n', &format!("\n{pad}")))
             }
-            _ if is_plain => text.clone(),
+            _ if !is_quoted => text.clone(),
             _ => format!("\"{}\"", text.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"")),
         };
         self.text.push_str(&written);
@@ -377,11 +412,68 @@ fn json_string(rng: &mut Rng, value: &str, text: &mut String) {
 
 /// What is put in, or in a character's stead, wherever that is.
 const PIECES: [&str; 62] = [
-    "\u{2028}", "\u{2029}", "\u{85}", "\u{feff}", "\u{a0}", "\r", "\n", "\t", " ", "\u{1b}", "\u{0}", "#", " #", "'", "\"", ":",
-    ": ", "-", "- ", "---", "\n---\n", "\n---", "\n...\n", "{", "}", "{{", "}}", "[", "]", ",", "&a ", "&a:b ", "*a", "*a1",
-    "!!binary ", "!!str,", "!", "|", ">", "|\n", "?", "? ", "<<: ", "\n<<: {mountOptions: [bg]}\n", "~", "null", "\\",
-    "\\\u{2028}", "@", "`", "%", "%YAML 1.1\n", "\nitems: []\n", "\nkind: List\n", "mountOptions: [bg]", "\nmountOptions: [bg]\n",
-    "\u{2028}mountOptions: [bg]\n", "🦀", "\u{200b}", "{}", "items", "é",
+    "\u{2028}",
+    "\u{2029}",
+    "\u{85}",
+    "\u{feff}",
+    "\u{a0}",
+    "\r",
+    "\n",
+    "\t",
+    " ",
+    "\u{1b}",
+    "\u{0}",
+    "#",
+    " #",
+    "'",
+    "\"",
+    ":",
+    ": ",
+    "-",
+    "- ",
+    "---",
+    "\n---\n",
+    "\n---",
+    "\n...\n",
+    "{",
+    "}",
+    "{{",
+    "}}",
+    "[",
+    "]",
+    ",",
+    "&a ",
+    "&a:b ",
+    "*a",
+    "*a1",
+    "!!binary ",
+    "!!str,",
+    "!",
+    "|",
+    ">",
+    "|\n",
+    "?",
+    "? ",
+    "<<: ",
+    "\n<<: {mountOptions: [bg]}\n",
+    "~",
+    "null",
+    "\\",
+    "\\\u{2028}",
+    "@",
+    "`",
+    "%",
+    "%YAML 1.1\n",
+    "\nitems: []\n",
+    "\nkind: List\n",
+    "mountOptions: [bg]",
+    "\nmountOptions: [bg]\n",
+    "\u{2028}mountOptions: [bg]\n",
+    "🦀",
+    "\u{200b}",
+    "{}",
+    "items",
+    "é",
 ];
 
 fn mutated(rng: &mut Rng, text: String) -> String {

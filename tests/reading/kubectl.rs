@@ -68,8 +68,13 @@ pub fn compare(reader: &Path, files: Vec<(String, Vec<u8>)>) -> (Vec<String>, Co
 }
 
 fn compare_one(file: &[u8], answer: &Value, counts: &mut Counts) -> Result<(), String> {
-    let theirs: Vec<Value> =
-        answer["objects"].as_array().expect("objects").iter().filter(|object| is_judged(object)).map(essence).collect();
+    let theirs: Vec<Value> = answer["objects"]
+        .as_array()
+        .expect("objects")
+        .iter()
+        .filter(|object| is_judged(object))
+        .map(essence)
+        .collect();
     let fails = answer["error"].is_string();
     let ours = ours(file);
     if theirs.is_empty() && ours.as_ref().is_ok_and(Vec::is_empty) {
@@ -108,7 +113,9 @@ fn essence(object: &Value) -> Value {
     let annotations = object["metadata"]["annotations"].as_object().map(|annotations| {
         let read = |key: &str| key.contains("mount-options") || key.contains("provisioned-by");
         // Of the others nothing is read, so that a line break in quotes may stand there.
-        let pair = |(key, value): (&String, &Value)| (key.clone(), if read(key) { value.clone() } else { json!("<text>") });
+        let pair = |(key, value): (&String, &Value)| {
+            (key.clone(), if read(key) { value.clone() } else { json!("<text>") })
+        };
         annotations.iter().map(pair).collect::<serde_json::Map<_, _>>()
     });
     without_numbers(json!({
@@ -153,7 +160,8 @@ fn ours(file: &[u8]) -> Result<Vec<Value>, ()> {
 /// What kubectl finds in a file of a folder is judged or told of.
 fn in_a_walk(file: &[u8], theirs: &[Value]) -> Result<(), String> {
     let policy = Policy::default();
-    let check = Check { policy: &policy, judged_as: As::Validate, today: time::macros::date!(2026 - 03 - 01) };
+    let check =
+        Check { policy: &policy, judged_as: As::Validate, today: time::macros::date!(2026 - 03 - 01) };
     let report: FileReport = check.bytes(Path::new("file.yaml"), "file.yaml", file.to_vec(), false);
     let partial: usize = report
         .skipped
@@ -179,5 +187,8 @@ pub fn kept() -> Vec<(String, Vec<u8>)> {
         .filter(|path| path.is_file() && !path.to_string_lossy().ends_with(".review.json"))
         .collect();
     files.sort();
-    files.into_iter().map(|path| (path.display().to_string(), std::fs::read(&path).expect("a file"))).collect()
+    files
+        .into_iter()
+        .map(|path| (path.display().to_string(), std::fs::read(&path).expect("a file")))
+        .collect()
 }

@@ -46,8 +46,8 @@ fn main() -> ExitCode {
     let need = || component::binary("kubectl-reads");
     let mut trials = attacks::trials();
     trials.extend([
-        component::trial("kubectl::reads_what_is_kept_as_check_does", need, |reader| kept(reader)),
-        component::trial("kubectl::reads_made_up_files_as_check_does", need, |reader| made_up(reader)),
+        component::trial("kubectl::reads_what_is_kept_as_check_does", need, kept),
+        component::trial("kubectl::reads_made_up_files_as_check_does", need, made_up),
     ]);
     libtest_mimic::run(&arguments, trials).exit_code()
 }

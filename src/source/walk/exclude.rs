@@ -35,10 +35,8 @@ impl Excludes {
             let path = glob.strip_prefix("./").unwrap_or(glob);
             let is_path = path.trim_end_matches('/').contains('/');
             let built = GlobBuilder::new(path.trim_matches('/')).literal_separator(true).build();
-            let built = built.map_err(|error| ExcludeError {
-                glob: glob.to_owned(),
-                reason: error.kind().to_string(),
-            })?;
+            let built = built
+                .map_err(|error| ExcludeError { glob: glob.to_owned(), reason: error.kind().to_string() })?;
             read.push((built.compile_matcher(), is_path));
         }
         Ok(Self { globs: read })
@@ -61,11 +59,14 @@ impl Excludes {
     fn matches(&self, path: &Path, above: usize) -> bool {
         let mut so_far = PathBuf::new();
         let mut steps = 0;
-        for step in path.components().filter(|step| matches!(step, Component::Normal(_) | Component::ParentDir)) {
+        for step in
+            path.components().filter(|step| matches!(step, Component::Normal(_) | Component::ParentDir))
+        {
             so_far.push(step);
             steps += 1;
             let name = Path::new(step.as_os_str());
-            let holds = |(glob, is_path): &(GlobMatcher, bool)| glob.is_match(if *is_path { &so_far } else { name });
+            let holds =
+                |(glob, is_path): &(GlobMatcher, bool)| glob.is_match(if *is_path { &so_far } else { name });
             if steps > above && self.globs.iter().any(holds) {
                 return true;
             }

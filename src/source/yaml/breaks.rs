@@ -18,9 +18,9 @@ impl Breaks {
         if written.is_ascii() {
             return Self { outside: Vec::new() };
         }
-        let found = written.char_indices().filter(|(_, character)| {
-            matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-        });
+        let found = written
+            .char_indices()
+            .filter(|(_, character)| matches!(character, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}'));
         Self { outside: found.map(|(at, character)| (piece.start + at, character)).collect() }
     }
 

@@ -188,8 +188,9 @@ impl<'t> Builder<'t> {
         if self.open.len() >= DEEPEST {
             return Err(Problem::at(start, too_deep()));
         }
-        let is_flow = matches!(node.content, Content::List { flow: true, .. } | Content::Map { flow: true, .. });
-        let in_flow = is_flow || self.open.last().is_some_and(|open| open.in_flow);
+        let has_brackets =
+            matches!(node.content, Content::List { flow: true, .. } | Content::Map { flow: true, .. });
+        let in_flow = has_brackets || self.open.last().is_some_and(|open| open.in_flow);
         let node = self.add(node, 1)?;
         self.open.push(Open { node, anchor, weight: 1, height: 1, in_flow, key: None, keys: HashSet::new() });
         Ok(())
@@ -267,7 +268,9 @@ fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
     let mut at = 1;
     while let Some(byte) = bytes.get(at) {
         let next = bytes.get(at + 1);
-        if *byte == b'\\' && style == Style::DoubleQuoted || *byte == quote && quote == b'\'' && next == Some(&quote) {
+        if *byte == b'\\' && style == Style::DoubleQuoted
+            || *byte == quote && quote == b'\'' && next == Some(&quote)
+        {
             at += 1;
         } else if *byte == quote {
             return span.start..span.start + at + 1;

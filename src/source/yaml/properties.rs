@@ -65,7 +65,9 @@ pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
         if is_tag && !is_verbatim && name.contains(',') || !is_tag && !name.chars().all(is_plain) {
             return Err(hidden(
                 at,
-                &format!("kubectl ends the name {property} elsewhere; use letters, digits, - and _, and a blank behind"),
+                &format!(
+                    "kubectl ends the name {property} elsewhere; use letters, digits, - and _, and a blank behind"
+                ),
             ));
         }
         if property.starts_with('*') {

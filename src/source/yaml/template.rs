@@ -17,16 +17,19 @@ pub(super) fn breaks_at(text: &str, offset: usize) -> bool {
     // The scanner may complain of the braces themselves.
     let end = text.len().min(offset + OPEN.len());
     let before = text.get(..end).unwrap_or(text);
-    before.rmatch_indices(OPEN).take(MOST_TRIED).any(|(at, _)| opens_a_value(before.get(..at).unwrap_or_default()))
+    before
+        .rmatch_indices(OPEN)
+        .take(MOST_TRIED)
+        .any(|(at, _)| opens_a_value(before.get(..at).unwrap_or_default()))
 }
 
 /// Whether a value begins behind `before`: with `{{` there it is no YAML, with a
 /// word it is. In a comment or inside a scalar both are YAML, in quotes neither.
 fn opens_a_value(before: &str) -> bool {
     // It may be a key, or one bracket may still be open.
-    ["", ": b", "]", "}"].iter().any(|close| {
-        is_yaml(&format!("{before}a{close}")) && !is_yaml(&format!("{before}{OPEN}{close}"))
-    })
+    ["", ": b", "]", "}"]
+        .iter()
+        .any(|close| is_yaml(&format!("{before}a{close}")) && !is_yaml(&format!("{before}{OPEN}{close}")))
 }
 
 fn is_yaml(text: &str) -> bool {

@@ -72,7 +72,8 @@ fn folder(text: &str) -> TempDir {
     fs::write(at(&format!("{name}.json")), manifests(text)).expect("written");
     fs::write(at(&format!("{name}x.yaml")), format!("kind: StorageClass\na: [{text}\n")).expect("written");
     fs::write(at(&format!("{name}y.yaml")), b"kind: StorageClass\n\xFF").expect("written");
-    fs::write(at("nfs-mount-guard.yaml"), "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n").expect("written");
+    fs::write(at("nfs-mount-guard.yaml"), "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n")
+        .expect("written");
     folder
 }
 
@@ -85,7 +86,8 @@ fn run(at: &Path, args: &[&str]) -> Output {
 fn is_harmless(output: &[u8], of: &str) {
     let shown = std::str::from_utf8(output).expect("UTF-8");
     for character in shown.chars().filter(|character| *character != '\n') {
-        let is_turning = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let is_turning =
+            matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let is_break = matches!(character, '\u{2028}' | '\u{2029}');
         assert!(
             !character.is_control() && !is_turning && !is_break,
@@ -133,7 +135,10 @@ fn no_format_obeys() -> Result<(), Failed> {
                         for line in shown.lines().filter(|line| line.trim_start().starts_with("::")) {
                             let own = ["::error file=", "::warning file=", "::notice file="];
                             assert!(own.iter().any(|own| line.starts_with(own)), "{of}: {line}");
-                            assert!(line.contains(",title=NMG0") || line.contains(",title=unreadable::"), "{of}: {line}");
+                            assert!(
+                                line.contains(",title=NMG0") || line.contains(",title=unreadable::"),
+                                "{of}: {line}"
+                            );
                         }
                     }
                     "junit" => assert!(!shown.contains("<script") && !shown.contains("]]>"), "{of}: {shown}"),
@@ -211,11 +216,13 @@ fn node_check_obeys_nothing() -> Result<(), Failed> {
         let folder = TempDir::new()?;
         let name = text.replace('/', "");
         let pods = folder.path().join(&name);
-        let volume = pods.join(format!("pod{name}")).join("volumes/kubernetes.io~nfs").join(format!("v{name}"));
+        let volume =
+            pods.join(format!("pod{name}")).join("volumes/kubernetes.io~nfs").join(format!("v{name}"));
         fs::create_dir_all(&volume)?;
         fs::write(volume.join("file"), "x")?;
         for format in ["text", "json"] {
-            let output = run(folder.path(), &["node-check", &format!("--pods-dir={name}"), "--format", format]);
+            let output =
+                run(folder.path(), &["node-check", &format!("--pods-dir={name}"), "--format", format]);
             let of = format!("node-check as {format} of {text:?}");
             assert_eq!(output.status.code(), Some(1), "{of}: {output:?}");
             for shown in [&output.stdout, &output.stderr] {
