@@ -12,7 +12,7 @@ use crate::engine::decide::{self, Before, Decision};
 use crate::engine::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Finding};
 use crate::policy::Policy;
-use crate::report::plain::is_unseen;
+use crate::report::plain::{ends_as_command, is_unseen};
 use crate::report::{FileReport, FindingReport, IsNfs, ReadError, Reported, Snippet, SubjectReport};
 use crate::site::{Kind, Site};
 use crate::source::object::{Layout, Object};
@@ -247,10 +247,12 @@ fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
     let text = shown
         .chars()
         .chain(rest.chars().take(MOST - indent))
-        .map(|character| if is_unseen(character) { ' ' } else { character })
-        .collect::<String>()
-        // The caret stays where it is.
-        .replace("##", "# ");
+        // One for one, so that the caret stays where it is.
+        .fold(String::new(), |mut text, character| {
+            let is_obeyed = is_unseen(character) || character == '[' && ends_as_command(&text);
+            text.push(if is_obeyed { ' ' } else { character });
+            text
+        });
     Snippet { text, indent, width }
 }
 

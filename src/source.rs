@@ -68,7 +68,7 @@ impl Skip {
             Self::Partial => "partial manifests",
             Self::Foreign => "no manifests",
             Self::Excluded => "excluded",
-            Self::Irregular => "no regular files",
+            Self::Irregular => "not regular files",
         }
     }
 }
@@ -149,8 +149,8 @@ pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
             0 => begin = behind_blanks(text),
             1 if rest.starts_with("---") => begin = stream.end,
             _ => {
-                let message = "stands behind a JSON object, where kubectl reads something else or nothing; \
-begin a document with --- in a line of its own, or take it out"
+                let message = "content after a JSON object, which kubectl reads differently or not at all; \
+start a new document with --- on its own line, or delete it"
                     .to_owned();
                 visitor(Item::Unreadable(Problem::at(stream.end, message)));
                 return;

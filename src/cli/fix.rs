@@ -184,7 +184,8 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
     };
     if repaired.text.is_some() && input.leads_out {
         let message =
-            "is left as it is: it is a link out of the folder; name the file that it leads to".to_owned();
+            "is left as it is: the link leads out of the directory; name the file that it points to"
+                .to_owned();
         repaired = Repaired { text: None, refusals: vec![Problem::whole(message)], objects: 0 };
     }
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());

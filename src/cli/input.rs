@@ -36,13 +36,13 @@ pub struct Input {
 /// Which files of folders and globs are passed over.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Exclusion {
-    /// Files and folders to pass over
+    /// Files and directories to skip
     #[arg(
         long,
         value_name = "GLOB",
         env = "NFS_MOUNT_GUARD_EXCLUDE",
-        help = "Pass over these files and folders of a walk: a name at any depth, or a path with a slash; may be \
-given several times, or several with commas. A file that is itself a PATH is read all the same"
+        help = "Skip these files and directories found in a directory or glob: a name at any depth, or a path with a \
+slash; may be given several times, or as a list with commas. A file that is itself a PATH is always read"
     )]
     exclude: Vec<String>,
 }
@@ -157,7 +157,7 @@ fn file(found: &Found) -> Result<Vec<u8>, String> {
     let bytes = whole(file.take(MOST_BYTES + 1))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!(
-            "is larger than {} MiB, the most that is read of a file in a folder; name the file itself, or pass over it with --exclude",
+            "is larger than {} MiB, the limit for a file found in a directory; name the file itself, or skip it with --exclude",
             MOST_BYTES / (1024 * 1024)
         ));
     }

@@ -78,7 +78,7 @@ pub(super) fn escape(out: &mut String, character: char) {
 }
 
 /// Whether a bracket behind this text would make it a command.
-pub(super) fn ends_as_command(shown: &str) -> bool {
+pub fn ends_as_command(shown: &str) -> bool {
     shown.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).ends_with("##")
 }
 

@@ -123,7 +123,7 @@ fn no_list(offset: usize) -> Problem {
 fn no_items(offset: usize) -> Problem {
     Problem::at(
         offset,
-        "is a List without the key items, so kubectl finds nothing in it; write items".to_owned(),
+        "is a List without the key items, so kubectl finds no objects in it; add items".to_owned(),
     )
 }
 

@@ -109,10 +109,11 @@ impl Tree<'_> {
         let merged = entries.iter().filter(|(key, _)| self.is_merge(*key));
         for source in merged.flat_map(|(_, value)| self.sources(*value)) {
             if self.own_entries(source).is_none() {
-                let message = "<< merges something that is no mapping; kubectl refuses it".to_owned();
+                let message = "<< merges a value that is not a mapping, which kubectl refuses; merge a mapping, or a list of mappings".to_owned();
                 return Some(Problem::at(self.start(source), message));
             }
         }
+        let is_merged_twice = entries.iter().filter(|(key, _)| self.is_merge(*key)).count() > 1;
         let (mut kubectl, mut others) = (Read::default(), Read::default());
         self.collect(entries, true, &mut kubectl);
         self.collect(entries, false, &mut others);
@@ -124,19 +125,25 @@ impl Tree<'_> {
                 return None;
             }
             let line = |key: NodeId| lines.position(self.start(key)).line;
-            let message = format!(
-                "{name} is set twice, and << merges one of the two: kubectl reads the one in line {}, \
-kustomize the one in line {}; keep one, or write {name} behind the <<",
-                line(*key),
-                line(other_key)
-            );
+            let (kubectl, other) = (line(*key), line(other_key));
+            let message = if is_merged_twice {
+                format!(
+                    "{name} is set twice through <<: kubectl reads the one in line {kubectl} and not the one in line \
+{other}, kustomize refuses a second <<; keep one"
+                )
+            } else {
+                format!(
+                    "{name} is set twice, once through <<: kubectl reads the one in line {kubectl}, kustomize the one \
+in line {other}; keep one, or write {name} after the <<"
+                )
+            };
             Some(Problem::at(self.start(other_key), message))
         })
     }
 
     /// The first dispute of the object at `id`, aliases followed.
     pub(super) fn disputed_within(&self, id: NodeId, lines: &Lines<'_>) -> Option<Problem> {
-        if self.repeated.is_empty() && !self.nodes.iter().any(|node| is_merge_text(&node.content)) {
+        if self.repeated.is_empty() && !self.has_merges {
             return None;
         }
         let mut open = vec![self.target(id)];
@@ -205,10 +212,6 @@ kustomize the one in line {}; keep one, or write {name} behind the <<",
             _ => false,
         }
     }
-}
-
-fn is_merge_text(content: &Content<'_>) -> bool {
-    matches!(content, Content::Scalar { text, style: Style::Plain, .. } if text == "<<")
 }
 
 /// Entries read so far, in the order of their first place.

@@ -74,6 +74,8 @@ pub struct Tree<'t> {
     pub(super) repeated: HashMap<NodeId, NodeId>,
     /// Scalars in quotes with a line break that only Go's reader takes for one.
     pub(super) folded: HashSet<NodeId>,
+    /// Whether a mapping merges another one.
+    pub(super) has_merges: bool,
     /// Whether `{{` opens a value: kubectl refuses the whole document.
     pub(super) is_template: bool,
 }

@@ -52,8 +52,8 @@ impl<'t, 'l> Documents<'t, 'l> {
                 let behind = behind.trim();
                 if !behind.is_empty() && !behind.starts_with('#') {
                     let message =
-                        "kubectl takes a line that begins with --- for the beginning of a document, \
-and refuses what stands behind it; put that in the next line, or indent the line"
+                        "kubectl starts a document at every line that begins with ---, and refuses text \
+after it; move the text to the next line, or indent the line"
                             .to_owned();
                     return Some(Err(Problem::at(begins, message)));
                 }
@@ -131,7 +131,7 @@ impl<'t> Reading<'t, '_> {
                 Event::DocumentStart(_) if tree.is_none() => tree = Some(self.tree()?),
                 Event::DocumentStart(_) => {
                     let message =
-                        "another document begins here, and kubectl passes over it; write --- before it"
+                        "a second document starts here without ---, and kubectl ignores it; write --- before it"
                             .to_owned();
                     return Err(Problem::at(span.start, message));
                 }

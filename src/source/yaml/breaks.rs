@@ -43,10 +43,10 @@ impl Breaks {
             return None;
         }
         let does = match character {
-            '\u{feff}' => "passes over it, also before a key",
-            _ => "takes it for a line break, also in a comment",
+            '\u{feff}' => "skips it, even before a key",
+            _ => "treats it as a line break, even in a comment",
         };
         let code = u32::from(character);
-        Some(Problem::at(at, format!("U+{code:04X} stands here outside quotes: kubectl {does}; take it out")))
+        Some(Problem::at(at, format!("U+{code:04X} outside quotes: kubectl {does}; delete it")))
     }
 }

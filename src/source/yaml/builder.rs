@@ -150,6 +150,7 @@ impl<'t> Builder<'t> {
             (Some(Content::Map { .. }), None) => {
                 open.key = Some(id);
                 let is_merge = self.tree.is_merge(id);
+                self.tree.has_merges |= is_merge;
                 if let Some(key) = self.tree.text(id).filter(|_| !is_merge)
                     && !open.keys.insert(key.to_owned())
                 {

@@ -35,13 +35,13 @@ pub(super) fn tagged(tag: &Tag, at: usize) -> Result<Tagged, Problem> {
         Some("int" | "float" | "bool" | "null" | "timestamp") => Ok(Tagged::Plain),
         Some("binary") => Err(hidden(
             at,
-            "the tag !!binary stands here: kubectl reads what the base64 says, which nobody sees; \
-write the text itself, or base64 without the tag",
+            "tag !!binary: kubectl decodes the base64 and reads a value that the file does not show; \
+write the value itself, or base64 without the tag",
         )),
         None if tag.suffix != "!" || !tag.handle.is_empty() => Ok(Tagged::Text),
         _ => {
             let name = if whole == "!" { Cow::Borrowed("!") } else { Cow::Owned(whole) };
-            Err(hidden(at, &format!("the tag {name} is read by kubectl in its own way; take it out")))
+            Err(hidden(at, &format!("tag {name}: kubectl reads the value differently; delete the tag")))
         }
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
             return Err(hidden(
                 at,
                 &format!(
-                    "kubectl ends the name {property} elsewhere; use letters, digits, - and _, and a blank behind"
+                    "kubectl ends the name {property} earlier or later; use letters, digits, - and _, and a space after it"
                 ),
             ));
         }
@@ -93,7 +93,8 @@ pub(super) fn check_plain(text: &str, span: &Range<usize>) -> Result<(), Problem
     let behind = text.get(span.end..).unwrap_or_default().trim_start();
     let is_cut = behind.strip_prefix(':').is_some_and(|behind| behind.starts_with([',', ']', '}', '[', '{']));
     if written.contains('?') || written.starts_with(':') || is_cut {
-        let message = "kubectl reads ? and : in brackets in its own way; put the text in quotes, and a blank behind the :";
+        let message =
+            "kubectl reads ? and : differently in brackets; quote the text, and write a space after the :";
         return Err(Problem::at(span.start, message.to_owned()));
     }
     Ok(())
