@@ -222,7 +222,8 @@ fn sort(api_version: Option<&str>, kind: Option<&str>, implied: &Implied) -> Sor
         .map(|version| version.split_once('/').map_or("", |(group, _)| group).to_owned());
     let Some(kind) = filled(kind).or_else(|| implied.kind.clone()) else { return Sort::None };
     match kind.as_str() {
-        "List" | "StorageClassList" | "PersistentVolumeList" => Sort::NoItems,
+        "List" => Sort::NoItems,
+        kind if kind.strip_suffix("List").and_then(Kind::parse).is_some() => Sort::NoItems,
         "AdmissionReview" => Sort::Review,
         kind => match Kind::parse(kind) {
             Some(kind) if group.is_none_or(|group| group == kind.group()) => Sort::Object(kind),
