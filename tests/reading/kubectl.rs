@@ -184,7 +184,7 @@ fn is_review(path: &Path) -> bool {
 /// The files that are kept: attacks, and what the fuzzers of YAML came upon.
 pub fn kept() -> Vec<(String, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["tests/attacks", "tests/check", "fuzz/corpus/yaml", "fuzz/regressions/yaml"];
+    let folders = ["tests/reading/files", "tests/check", "fuzz/corpus/yaml", "fuzz/regressions/yaml"];
     let mut files: Vec<PathBuf> = folders
         .iter()
         .flat_map(|folder| std::fs::read_dir(root.join(folder)).expect("a folder"))
