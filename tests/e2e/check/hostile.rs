@@ -179,8 +179,9 @@ fn fix_obeys_nothing() -> Result<(), Failed> {
     for text in HOSTILE {
         let folder = TempDir::new()?;
         let name = format!("{}.yaml", text.replace('/', ""));
-        let quoted: String = text.chars().map(|letter| format!("\\U{:08x}", u32::from(letter))).collect();
-        let quoted = format!("\"{quoted}\"");
+        let letters: Vec<String> =
+            text.chars().map(|letter| format!("\\U{:08x}", u32::from(letter))).collect();
+        let quoted = format!("\"{}\"", letters.concat());
         // What a file may hold raw.
         let raw = text.replace(['\n', '\r', '\u{85}', '\u{2028}', '\u{feff}'], " ");
         let class = format!(
