@@ -98,7 +98,8 @@ fn is_refused(api: &Api, object: &Value) -> bool {
 fn rewritten_by_a_shell(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.connect();
     install(&api, &generated(&Policy::default()));
-    let object = with(class("shell", "csi.huawei.com", &["${X}bg"]), "/parameters", json!({"protocol": "nfs"}));
+    let object =
+        with(class("shell", "csi.huawei.com", &["${X}bg"]), "/parameters", json!({"protocol": "nfs"}));
     assert!(is_rewritten(&object) && refuses(&Policy::default(), &object, None));
     assert!(!is_refused(&api, &object));
     Ok(())
