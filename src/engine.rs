@@ -107,7 +107,9 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
 /// Options that are too long to be judged are refused whatever the policy says:
 /// anything may stand among them.
 fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
-    let bytes = subject.carriers.get(carrier).map_or(0, Carrier::length);
+    let in_force = subject.carriers.get(carrier).is_some_and(|carrier| carrier.in_force);
+    let together = subject.carriers.iter().filter(|carrier| carrier.in_force == in_force);
+    let bytes: usize = together.map(Carrier::length).sum();
     let message = format!(
         "{bytes} bytes of options stand here, a mount takes 4096, and of more than {LONGEST_OPTIONS} none is judged"
     );

@@ -27,9 +27,10 @@ pub struct DriverSetting {
     pub retrans: Option<u32>,
 }
 
-/// Most bytes of options that are judged, four times what mount(2) takes: a
-/// page (Linux `copy_mount_options`). Each costs memory while it is judged.
-pub const LONGEST_OPTIONS: usize = 16 * 1024;
+/// Most bytes of options that are judged: a little more than mount(2) takes, which
+/// is a page of 4,096 bytes (Linux `copy_mount_options`). Longer ones are never
+/// mounted, and each option costs time and memory while it is judged.
+pub const LONGEST_OPTIONS: usize = 4 * 1024 + 512;
 
 /// A StorageClass or PersistentVolume with its options laid out.
 #[derive(Debug, Clone)]
@@ -270,12 +271,15 @@ impl<'m> Subject<'m> {
     }
 }
 
-/// The longest of `carriers` that are too long together.
+/// The longest of `carriers` that are too long together: of those in force, or of
+/// the others, which no mount gets.
 fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
-    if carriers.iter().map(Carrier::length).sum::<usize>() <= LONGEST_OPTIONS {
-        return None;
-    }
-    carriers.iter().enumerate().max_by_key(|(_, carrier)| carrier.length()).map(|(index, _)| index)
+    [true, false].into_iter().find_map(|in_force| {
+        let of_kind = || carriers.iter().enumerate().filter(move |(_, carrier)| carrier.in_force == in_force);
+        let is_too_long = of_kind().map(|(_, carrier)| carrier.length()).sum::<usize>() > LONGEST_OPTIONS;
+        let longest = of_kind().max_by_key(|(_, carrier)| carrier.length());
+        longest.filter(|_| is_too_long).map(|(index, _)| index)
+    })
 }
 
 /// Who mounts the object, and what it shows of itself.

@@ -129,3 +129,16 @@ fn strings_end_where_they_end_wherever_blocks_do() {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn a_beginning_takes_no_more_than_it_may_and_as_much_as_it_can(text in any::<String>(), most in 0usize..40) {
+        let written = |text: &str| serde_json::to_string(text).expect("a string").len() - 2;
+        prop_assert_eq!(length_within(&text), written(&text));
+        let beginning = beginning_within(&text, most);
+        prop_assert!(text.starts_with(beginning) && written(beginning) <= most);
+        if let Some(next) = text[beginning.len()..].chars().next() {
+            prop_assert!(written(&format!("{beginning}{next}")) > most);
+        }
+    }
+}
