@@ -32,6 +32,10 @@ pub struct DriverSetting {
 /// mounted, and each option costs time and memory while it is judged.
 pub const LONGEST_OPTIONS: usize = 4 * 1024 + 512;
 
+/// Most options that are judged: as many as fit into that page, for the shortest
+/// has two letters and a comma.
+pub const MOST_OPTIONS: usize = 4 * 1024 / "fg,".len();
+
 /// A StorageClass or PersistentVolume with its options laid out.
 #[derive(Debug, Clone)]
 pub struct Subject<'m> {
@@ -276,7 +280,8 @@ impl<'m> Subject<'m> {
 fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
     [true, false].into_iter().find_map(|in_force| {
         let of_kind = || carriers.iter().enumerate().filter(move |(_, carrier)| carrier.in_force == in_force);
-        let is_too_long = of_kind().map(|(_, carrier)| carrier.length()).sum::<usize>() > LONGEST_OPTIONS;
+        let is_too_long = of_kind().map(|(_, carrier)| carrier.length()).sum::<usize>() > LONGEST_OPTIONS
+            || of_kind().map(|(_, carrier)| carrier.count()).sum::<usize>() > MOST_OPTIONS;
         let longest = of_kind().max_by_key(|(_, carrier)| carrier.length());
         longest.filter(|_| is_too_long).map(|(index, _)| index)
     })

@@ -45,9 +45,9 @@ struct Table {
     here: BTreeMap<u64, Entry>,
     /// The places that each address has, while it is connected or holds some.
     sources: BTreeMap<IpAddr, Weak<Source>>,
-    /// When somebody who does not read was last looked for, and whether there was
-    /// one.
-    looked: Option<(Instant, bool)>,
+    /// When somebody who does not read was last looked for, of one address and of
+    /// all, and whether there was one.
+    looked: [Option<(Instant, bool)>; 2],
 }
 
 #[derive(Debug)]
@@ -114,7 +114,9 @@ impl Callers {
     pub fn dismiss_unread(&self, of: Option<&Arc<Source>>) -> bool {
         let now = Instant::now();
         let mut table = self.table();
-        if let Some((_, found)) = table.looked.filter(|(when, _)| now.duration_since(*when) < LOOK) {
+        let [of_one, of_all] = &table.looked;
+        let looked = if of.is_some() { of_one } else { of_all };
+        if let Some((_, found)) = looked.filter(|(when, _)| now.duration_since(*when) < LOOK) {
             return found;
         }
         let mut unread: Vec<(Instant, u64)> = Vec::new();
@@ -133,7 +135,8 @@ impl Callers {
                 entry.leave.notify_one();
             }
         }
-        table.looked = Some((now, !unread.is_empty()));
+        let [of_one, of_all] = &mut table.looked;
+        *(if of.is_some() { of_one } else { of_all }) = Some((now, !unread.is_empty()));
         !unread.is_empty()
     }
 

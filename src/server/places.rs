@@ -216,7 +216,7 @@ mod tests {
             came
         };
         let elsewhere = async {
-            tokio::time::timeout(GRACE * 3, other.wait(std::future::pending::<()>())).await.is_err()
+            timeout(GRACE * 3, other.wait(std::future::pending::<()>())).await.is_err()
         };
         let next = async {
             tokio::time::sleep(GRACE).await;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::read;
+use super::{beginning_within, length_within, read};
 use crate::admission::wire::FullReview;
 use crate::subject::manifest::Manifest;
 
@@ -138,7 +138,8 @@ proptest! {
         let beginning = beginning_within(&text, most);
         prop_assert!(text.starts_with(beginning) && written(beginning) <= most);
         if let Some(next) = text[beginning.len()..].chars().next() {
-            prop_assert!(written(&format!("{beginning}{next}")) > most);
+            let longer = format!("{beginning}{next}");
+            prop_assert!(written(&longer) > most);
         }
     }
 }
