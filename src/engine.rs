@@ -116,7 +116,9 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
         )
     } else {
         let options: usize = together.map(Carrier::count).sum();
-        format!("{options} options stand here, more than fit into the 4096 bytes that a mount takes, and none is judged")
+        format!(
+            "{options} options stand here, more than fit into the 4096 bytes that a mount takes, and none is judged"
+        )
     };
     let finding = Finding {
         code: MALFORMED_ELEMENT,

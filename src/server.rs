@@ -1,11 +1,13 @@
 //! The webhook server: its own accept loop on TLS, a plain status port beside
 //! it, and an orderly stop.
 
+mod asked;
 pub mod body;
 pub mod buffer;
 pub mod callers;
 pub mod clients;
 pub mod clock;
+mod complaints;
 pub mod connection;
 pub mod limits;
 pub mod places;
@@ -22,7 +24,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -40,6 +42,7 @@ use crate::telemetry::log::Dropped;
 use crate::telemetry::metrics::Reload;
 use callers::{Caller, Callers};
 use clients::Clients;
+use complaints::Complaints;
 use connection::{End, Protocol};
 use limits::Limits;
 use routes::{Shared, Webhook};
@@ -374,7 +377,10 @@ impl Connection {
                 return Err(("plain_http", "plain HTTP on the port that speaks TLS".to_owned()));
             }
             let limit = |session: &mut ServerConnection| session.set_buffer_limit(Some(TLS_BUFFER));
-            self.acceptor.accept_with(stream, limit).await.map_err(|error| (clients::refusal(&error), error.to_string()))
+            self.acceptor
+                .accept_with(stream, limit)
+                .await
+                .map_err(|error| (clients::refusal(&error), error.to_string()))
         });
         let handshake = tokio::select! {
             done = handshake => done,
@@ -410,27 +416,5 @@ impl Connection {
     fn refuse(&self, reason: &'static str, error: &str) {
         self.shared.metrics.client_refused(reason);
         self.complaints.complain(reason, error);
-    }
-}
-
-/// Logs what callers do wrong, at most one line a second: a port scan must not
-/// fill the log.
-#[derive(Debug, Default)]
-struct Complaints {
-    /// The second since 1970 of the last line.
-    last: AtomicI64,
-    /// Those of which no line told since.
-    untold: AtomicU64,
-}
-
-impl Complaints {
-    fn complain(&self, reason: &'static str, error: &str) {
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        if self.last.fetch_max(now, Ordering::Relaxed) < now {
-            let untold = self.untold.swap(0, Ordering::Relaxed);
-            tracing::warn!(reason, error, untold, "a connection was refused");
-        } else {
-            self.untold.fetch_add(1, Ordering::Relaxed);
-        }
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::print_stdout,
     clippy::cast_precision_loss,
     missing_docs,
     reason = "a test may end by panicking"
@@ -88,7 +89,10 @@ fn no_list_takes_much_longer_than_a_usual_one() {
         ("one element of control characters", Box::new(|_| "\u{1}".repeat(3500))),
         ("one element of commas", Box::new(|_| ",".repeat(1300))),
         ("one element of background mounts", Box::new(|_| "bg,".repeat(1300))),
-        ("all kinds", Box::new(of(&["bg", "hadr", "soft", "udp", " ro", "vers=3", "timeo=1", "noac", "\"x"]))),
+        (
+            "all kinds",
+            Box::new(of(&["bg", "hadr", "soft", "udp", " ro", "vers=3", "timeo=1", "noac", "\"x"])),
+        ),
     ];
     let usual = ["bg", "nolock", "async", "rw", "nfsvers=3"].map(str::to_owned);
     let usual = time(&body(&usual), Endpoint::Validate);

@@ -48,9 +48,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 const SUGGESTIONS: usize = 20;
 
 fn check(check: &mut Check<'_, '_>) {
-    let is_unknown = |token: &&Token<'_>| {
-        token.verdict.refusal == Some(Refusal::Unknown) && token.malformation.is_none()
-    };
+    let is_unknown =
+        |token: &&Token<'_>| token.verdict.refusal == Some(Refusal::Unknown) && token.malformation.is_none();
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
         let suggestion = (index < SUGGESTIONS).then(|| suggestion(token)).flatten();
         let mut message = check.about(token, "is unknown to mount.nfs and to every kernel");

@@ -86,8 +86,12 @@ impl Callers {
         table.next += 1;
         let address = source(address);
         let source = table.source(address, self.places);
-        let entry =
-            Entry { address, source: Arc::clone(&source), clock: Arc::clone(&clock), leave: Arc::clone(&leave) };
+        let entry = Entry {
+            address,
+            source: Arc::clone(&source),
+            clock: Arc::clone(&clock),
+            leave: Arc::clone(&leave),
+        };
         table.here.insert(number, entry);
         drop(table);
         Some(Caller { callers: Arc::clone(self), number, source, clock, leave })
@@ -297,7 +301,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_does_not_read_has_to_go() {
         let callers = Arc::new(Callers::new(2, 2));
-        let (slow, honest) = (callers.enter(address(1)).expect("room"), callers.enter(address(2)).expect("room"));
+        let (slow, honest) =
+            (callers.enter(address(1)).expect("room"), callers.enter(address(2)).expect("room"));
         let (mut unread, _busy) = (slow.clock().answering(), honest.clock().answering());
         unread.made();
         assert!(!callers.dismiss_unread(None) && !must_go(&slow), "it was asked a moment ago");

@@ -215,9 +215,7 @@ mod tests {
             drop(first);
             came
         };
-        let elsewhere = async {
-            timeout(GRACE * 3, other.wait(std::future::pending::<()>())).await.is_err()
-        };
+        let elsewhere = async { timeout(GRACE * 3, other.wait(std::future::pending::<()>())).await.is_err() };
         let next = async {
             tokio::time::sleep(GRACE).await;
             places.take(&many, NOBODY).await.is_some()

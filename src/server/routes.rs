@@ -3,20 +3,20 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Body as _;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::asked::{Asked, asked_timeout, is_json};
 use super::body::{Begun, Budget, Lack, Received, Share, Times, discard, receive, receive_at_once};
 use super::buffer::Buffer;
 use super::callers::Callers;
@@ -126,13 +126,6 @@ impl Respond for Webhook {
     }
 }
 
-/// What a request asks, as its head says.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    endpoint: Endpoint,
-    times: Times,
-}
-
 /// A request that asks nothing that can be answered.
 #[derive(Debug, Clone, Copy)]
 enum Unasked {
@@ -217,8 +210,7 @@ impl AsRef<[u8]> for Answered {
 
 fn respond_with((status, answered): (u16, Answered)) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let media_type =
-        if status == StatusCode::OK { "application/json" } else { "text/plain; charset=utf-8" };
+    let media_type = if status == StatusCode::OK { "application/json" } else { "text/plain; charset=utf-8" };
     let mut response = Response::new(Body::from(Bytes::from_owner(answered)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -368,37 +360,6 @@ fn try_ask(
     Some(answer)
 }
 
-/// The time the caller will wait, which the API server puts into the query as
-/// `timeout=3s`.
-fn asked_timeout(query: Option<&str>) -> Option<Duration> {
-    let query = query?;
-    let value = match query.strip_prefix("timeout=") {
-        Some(value) if value.bytes().all(|byte| byte != b'&') => value,
-        _ => query.split('&').find_map(|pair| pair.strip_prefix("timeout="))?,
-    };
-    if let Some(seconds) = value.strip_suffix('s').and_then(|seconds| seconds.parse::<u32>().ok()) {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits.parse().ok()?;
-    let seconds = match value.strip_prefix(digits)? {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
-    let has_media_type = || {
-        let media_type = value.to_str().ok().and_then(|value| value.split(';').next());
-        media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
-    };
-    value == "application/json" || has_media_type()
-}
-
 /// What HEAD gets: how long the answer is, and nothing of it.
 fn head_only(mut response: Response) -> Response {
     let length = std::mem::take(response.body_mut()).size_hint().exact();
@@ -410,25 +371,4 @@ fn head_only(mut response: Response) -> Response {
 
 fn plain(status: StatusCode, text: &'static str) -> Response {
     (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_timeout_the_api_server_sends() {
-        for (query, expected) in [
-            ("timeout=3s", Some(3000)),
-            ("a=b&timeout=500ms", Some(500)),
-            ("timeout=1m", Some(60_000)),
-            ("timeout=1m30s", None),
-            ("timeout=-3s", None),
-            ("timeout=", None),
-            ("", None),
-        ] {
-            let expected = expected.map(Duration::from_millis);
-            assert_eq!(asked_timeout(Some(query)), expected, "{query}");
-        }
-    }
 }

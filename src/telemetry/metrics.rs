@@ -204,7 +204,11 @@ impl Metrics {
             "Time from a request's head to its answer",
             self.duration.clone(),
         );
-        registry.register("in_flight", "Requests in flight, until their answer is written", self.in_flight.clone());
+        registry.register(
+            "in_flight",
+            "Requests in flight, until their answer is written",
+            self.in_flight.clone(),
+        );
         registry.register("shed", "Requests answered 503 because too many were in flight", self.shed.clone());
         registry.register(
             "certificate_not_after_seconds",

@@ -26,7 +26,13 @@ pub const ROW: Row = Row {
 fn lists() -> Vec<Vec<String>> {
     let filled = |option: fn(usize) -> String| {
         let mut bytes = 0;
-        (0..).map(option).take_while(|text| { bytes += text.len() + 1; bytes < 4500 }).collect()
+        (0..4500)
+            .map(option)
+            .take_while(|text| {
+                bytes += text.len() + 1;
+                bytes < 4500
+            })
+            .collect()
     };
     vec![
         filled(|index| format!("timeoo{}", index % 10)),
@@ -67,7 +73,9 @@ fn run(size: Size) -> Figure {
                         .await
                         .expect("HTTP");
                 tokio::spawn(connection);
-                for (body, path) in bodies.iter().cycle().skip(index).zip(["/validate", "/mutate"].iter().cycle()) {
+                for (body, path) in
+                    bodies.iter().cycle().skip(index).zip(["/validate", "/mutate"].iter().cycle())
+                {
                     let request = request(Method::POST, path, Some("application/json"), body.clone());
                     let response = sender.send_request(request).await.expect("an answer");
                     assert_eq!(response.status(), 200);

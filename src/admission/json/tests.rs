@@ -137,7 +137,7 @@ proptest! {
         prop_assert_eq!(length_within(&text), written(&text));
         let beginning = beginning_within(&text, most);
         prop_assert!(text.starts_with(beginning) && written(beginning) <= most);
-        if let Some(next) = text[beginning.len()..].chars().next() {
+        if let Some(next) = text.strip_prefix(beginning).and_then(|rest| rest.chars().next()) {
             let longer = format!("{beginning}{next}");
             prop_assert!(written(&longer) > most);
         }
