@@ -102,7 +102,7 @@ where
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(None)
-                .max_buf_size(64 * 1024)
+                .max_buf_size(HTTP1_BUFFER)
                 .serve_connection(io, service);
             until(connection, events).await
         }
@@ -112,6 +112,10 @@ where
 /// Requests that one HTTP/2 connection may have in flight: about as many as
 /// HTTP/1.1 answers ahead where a caller sends them at once.
 const HTTP2_STREAMS: u32 = 16;
+
+/// Bytes that are read ahead on an HTTP/1.1 connection, of a head or of requests
+/// behind the one that is being answered.
+const HTTP1_BUFFER: usize = 16 * 1024;
 
 /// Bytes that an HTTP/2 caller may send before they are asked for.
 const HTTP2_WINDOW: u32 = 256 * 1024;

@@ -274,7 +274,7 @@ async fn judge_in_place(
                     return Ok(answer);
                 }
             }
-            Ok(Box::pin(judge_apart(shared, asked, whole, share)).await)
+            Box::pin(judge_apart(shared, asked, place, whole, share)).await
         }
     }
 }
@@ -287,12 +287,23 @@ fn shed(shared: &Shared) -> Response {
     response
 }
 
-/// Judges a large body on a thread of its own, in turn.
-async fn judge_apart(shared: &Arc<Shared>, asked: Asked, body: Buffer, share: Share) -> Answer {
+/// Judges a large body, or a long list, on a thread of its own, in turn. Who waits
+/// for a turn gives up the place where others need it.
+async fn judge_apart(
+    shared: &Arc<Shared>,
+    asked: Asked,
+    place: &Place,
+    body: Buffer,
+    share: Share,
+) -> Result<Answer, Response> {
     let policy = shared.policy.load_full();
-    let turn = timeout_at(asked.times.due, Arc::clone(&shared.heavy).acquire_owned()).await;
+    let turn = timeout_at(asked.times.due, Arc::clone(&shared.heavy).acquire_owned());
+    let Some(turn) = place.wait(turn).await else {
+        shared.metrics.answered(asked.times.begun.elapsed());
+        return Err(shed(shared));
+    };
     let Ok(Ok(turn)) = turn else {
-        return judge_beginning(shared, asked, &body, Lack::NoBudget.as_str());
+        return Ok(judge_beginning(shared, asked, &body, Lack::NoBudget.as_str()));
     };
     let on_thread = Arc::clone(shared);
     let judged = tokio::task::spawn_blocking(move || {
@@ -301,7 +312,7 @@ async fn judge_apart(shared: &Arc<Shared>, asked: Asked, body: Buffer, share: Sh
         drop((body, share, turn));
         answer
     });
-    judged.await.unwrap_or_else(|_| admission::without_uid())
+    Ok(judged.await.unwrap_or_else(|_| admission::without_uid()))
 }
 
 /// Answers for a body of which only the beginning is looked at.
