@@ -296,7 +296,7 @@ async fn judge_apart(
     body: Buffer,
     share: Share,
 ) -> Result<Answer, Response> {
-    let policy = shared.policy.load_full();
+    let (body, policy) = (body.fit(), shared.policy.load_full());
     let turn = timeout_at(asked.times.due, Arc::clone(&shared.heavy).acquire_owned());
     let Some(turn) = place.wait(turn).await else {
         shared.metrics.answered(asked.times.begun.elapsed());
