@@ -69,6 +69,19 @@ impl<'m> Carrier<'m> {
         self.elements.iter().map(|element| element.len() + 1).sum()
     }
 
+    /// How many options stand here at most: whatever stands between commas may be
+    /// one.
+    pub fn count(&self) -> usize {
+        let commas = |element: &&str| element.bytes().filter(|byte| *byte == b',').count();
+        self.elements.len() + self.elements.iter().map(commas).sum::<usize>()
+    }
+
+    /// Whether more stands here than a mount takes, so that its options are not
+    /// told apart.
+    pub fn is_overlong(&self) -> bool {
+        self.length() > super::LONGEST_OPTIONS || self.count() > super::MOST_OPTIONS
+    }
+
     /// Whether not a single option stands here.
     pub fn is_empty(&self) -> bool {
         self.elements.iter().all(|element| element.bytes().all(|byte| byte == b','))
