@@ -11,7 +11,7 @@ use super::scalar::{Meaning, resolve};
 use super::tree::{Content, NodeId, Tree};
 
 /// What is said of a string in quotes that Go's YAML reader breaks in lines.
-const FOLDED: &str = "contains U+0085, U+2028 or U+2029, which kubectl folds as a line break; \
+pub(super) const FOLDED: &str = "contains U+0085, U+2028 or U+2029, which kubectl folds as a line break; \
 write \\N, \\L or \\P in double quotes, or delete it";
 
 /// Why a value does not fit the schema.

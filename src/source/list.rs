@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use serde::Deserialize as _;
 
-use super::de::{Misfit, NodeDeserializer};
+use super::de::{FOLDED, Misfit, NodeDeserializer};
 use super::object::{Object, Origin};
 use super::tree::{NodeId, Tree};
 use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort};
@@ -44,6 +44,11 @@ pub(super) fn visit_node(
     if !from.is_null() && tree.entries(node).is_none() {
         // Serde would take a list for the fields in their order.
         visitor(Item::Skipped(Skip::NoObject));
+        return;
+    }
+    let heads = ["apiVersion", "kind"].map(|key| tree.get(node, key));
+    if let Some(folded) = heads.into_iter().flatten().find(|value| tree.is_folded(*value)) {
+        visitor(Item::Unreadable(Problem::at(from.at(folded).offset(), FOLDED.to_owned())));
         return;
     }
     let field = |key| tree.get(node, key).and_then(|value| tree.string(value));

@@ -7,9 +7,12 @@
 
 use memchr::memmem;
 
-/// Kinds that are judged, and keys that hold options.
-const WORDS: [&str; 5] =
-    ["StorageClass", "PersistentVolume", "VolumeSnapshotClass", "mountOptions", "mount-options"];
+/// Kinds that are judged, keys that hold options, and the tag behind which both
+/// may be.
+const WORDS: [&str; 7] = [
+    "StorageClass", "PersistentVolume", "VolumeSnapshotClass", "mountOptions", "mount-options", "!binary",
+    ":binary",
+];
 
 /// Whether one of these words stands in the bytes: as it is, in UTF-16 or
 /// UTF-32, or with the escapes of JSON and YAML.
@@ -20,7 +23,7 @@ pub fn speaks_of_volumes(bytes: &[u8]) -> bool {
     }
     // UTF-16 and UTF-32 write a letter with NULs beside it.
     let letters: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
-    has_word(&letters) || letters.contains(&b'\\') && has_word(&unescaped(&letters))
+    has_word(&letters) || letters.iter().any(|byte| b"\\%".contains(byte)) && has_word(&unescaped(&letters))
 }
 
 /// The bytes with their escapes carried out, as far as these make ASCII.
@@ -35,6 +38,8 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
                 b'U' => coded(behind, 8),
                 _ => (None, joined(behind_break(*kind, behind))),
             },
+            // As in a tag.
+            (b'%', Some(_)) => coded(behind, 2),
             _ => (Some(*first), behind),
         };
         plain.extend(letter);
@@ -93,6 +98,8 @@ mod tests {
             utf16(u16::to_be_bytes),
             utf32,
             b"volume.beta.kubernetes.io/mount-options".to_vec(),
+            b"kind: !!binary U3RvcmFnZUNsYXNz".to_vec(),
+            b"kind: !!bin%61ry U3RvcmFnZUNsYXNz".to_vec(),
         ] {
             assert!(speaks_of_volumes(&bytes), "{}", String::from_utf8_lossy(&bytes));
         }

@@ -71,6 +71,18 @@ after it; move the text to the next line, or indent the line"
 
     /// The document of a piece; `None` where it holds none.
     fn document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
+        let start = piece.start;
+        self.plain_document(piece.clone()).map_err(|problem| {
+            let written = self.text.get(piece).unwrap_or_default();
+            let breaks_at =
+                |offset: usize| template::breaks_at(written, offset.saturating_sub(start), is_read);
+            let is_template = problem.fault == Fault::Unread && problem.offset.is_some_and(breaks_at);
+            if is_template { Problem { fault: Fault::Template, ..problem } } else { problem }
+        })
+    }
+
+    /// The same, and nothing is a template.
+    fn plain_document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let written = self.text.get(piece.clone()).unwrap_or_default();
         let start = piece.start + if written.starts_with(MARK) { MARK.len_utf8() } else { 0 };
         let written = self.text.get(start..piece.end).unwrap_or_default();
@@ -82,18 +94,15 @@ after it; move the text to the next line, or indent the line"
             breaks: Breaks::of(self.text, start..piece.end),
         };
         let tree = reading.read();
-        if let Some(problem) = reading.breaks.problem(tree.as_ref().err().and_then(|problem| problem.offset))
-        {
-            return Err(problem);
-        }
-        tree.map_err(|problem| {
-            let is_template = problem.fault == Fault::Unread
-                && problem
-                    .offset
-                    .is_some_and(|offset| template::breaks_at(written, offset.saturating_sub(start)));
-            if is_template { Problem { fault: Fault::Template, ..problem } } else { problem }
-        })
+        let end = tree.as_ref().err().and_then(|problem| problem.offset);
+        reading.breaks.problem(end).map_or(tree, Err)
     }
+}
+
+/// Whether a text is one document that this reader and kubectl's read alike.
+fn is_read(text: &str) -> bool {
+    let lines = Lines::new(text);
+    Documents::new(text, &lines, 0).plain_document(0..text.len()).is_ok()
 }
 
 impl<'t> Iterator for Documents<'t, '_> {

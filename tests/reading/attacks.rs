@@ -388,6 +388,8 @@ fn undecodable() -> Result<(), Failed> {
         volume.as_bytes().to_vec(),
         b"metadata: {annotations: {volume.beta.kubernetes.io/mount-options: bg}}\na: [b]#c\n".to_vec(),
         b"kind: VolumeSnapshotClass\na: [b]#c\n".to_vec(),
+        b"kind: !!binary U3RvcmFnZUNsYXNz\na: caf\xE9\n".to_vec(),
+        "kind: \"StorageClass\u{2028}List\"\nitems: []\n".into(),
     ] {
         for name in ["a.yaml", "a.json"] {
             ends(&walk(&[(name, &bytes)]), 3, "1 unreadable", &bytes);
@@ -428,6 +430,15 @@ fn braces() -> Result<(), Failed> {
         format!("{bad}d: \"{{{{\"\na: [b]#c\n"),
         format!("{bad}d: a {{{{ b }}}}\na: [b]#c\n"),
         format!("{bad}# {{{{ x }}}}\u{2028}{BAD}"),
+    ] {
+        ends(&walk(&[("a.yaml", text.as_bytes())]), 3, "1 unreadable", &text);
+    }
+    // Another reader sees a value opened where kubectl sees the text of a scalar, or nothing at all.
+    for text in [
+        format!("{bad}d: &a:b {{{{ x }}}} y\n"),
+        format!("{bad}...\n{{{{ x }}}} y\n"),
+        format!("{bad}# c\u{2028}d: {{{{ x }}}} y\n"),
+        "{a: {?b, c: {{ x }} y}, d: StorageClass}\n".to_owned(),
     ] {
         ends(&walk(&[("a.yaml", text.as_bytes())]), 3, "1 unreadable", &text);
     }

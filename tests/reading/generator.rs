@@ -15,6 +15,13 @@ enum Value {
 /// The file of a number.
 pub fn file(seed: u64) -> Vec<u8> {
     let mut rng = Rng::with_seed(seed);
+    if rng.u8(..10) == 0 {
+        let mut text = pick(&mut rng, &KEPT).to_owned();
+        for _ in 0..=rng.usize(..4) {
+            text = mutated(&mut rng, text);
+        }
+        return encoded(&mut rng, text);
+    }
     let mut text = String::new();
     let is_json = rng.u8(..) < 40;
     for document in 0..=rng.usize(..8).saturating_sub(5) {
@@ -36,6 +43,22 @@ pub fn file(seed: u64) -> Vec<u8> {
     }
     encoded(&mut rng, text)
 }
+
+/// Files that once got past, and others of many styles, to be changed.
+const KEPT: [&str; 12] = [
+    include_str!("files/check-binary-key.yaml"),
+    include_str!("files/check-binary-kind.yaml"),
+    include_str!("files/check-comment-ls.yaml"),
+    include_str!("files/check-items.yaml"),
+    include_str!("files/check-json-colon.json"),
+    include_str!("files/check-kind-ls.yaml"),
+    include_str!("files/check-merge-real.yaml"),
+    include_str!("files/check-merge.yaml"),
+    include_str!("files/walk-template-comment.yaml"),
+    include_str!("../check/styles.yaml"),
+    include_str!("../check/list.json"),
+    include_str!("../check/good.yaml"),
+];
 
 const OPTIONS: [&str; 14] = [
     "bg", "fg", "hard", "timeo=600", "retrans=2", "nfsvers=4.1", "hard,bg", "soft", "ro", "rsize=8192",

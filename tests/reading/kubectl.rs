@@ -107,25 +107,24 @@ fn is_judged(object: &Value) -> bool {
     }
 }
 
-/// What of an object decides how it is mounted, numbers left aside.
+/// What of an object decides how it is mounted, numbers left aside. Of all else
+/// nothing is read, so that a line break in quotes, or a key that is no text, may
+/// stand there.
 fn essence(object: &Value) -> Value {
-    let name = object["metadata"]["name"].clone();
-    let annotations = object["metadata"]["annotations"].as_object().map(|annotations| {
-        let read = |key: &str| key.contains("mount-options") || key.contains("provisioned-by");
-        // Of the others nothing is read, so that a line break in quotes may stand there.
-        let pair = |(key, value): (&String, &Value)| {
-            (key.clone(), if read(key) { value.clone() } else { json!("<text>") })
-        };
-        annotations.iter().map(pair).collect::<serde_json::Map<_, _>>()
-    });
+    let annotations = &object["metadata"]["annotations"];
+    let spec = &object["spec"];
     without_numbers(json!({
         "kind": object["kind"],
-        "name": name,
-        "annotations": annotations,
+        "name": object["metadata"]["name"],
+        "annotation": annotations["volume.beta.kubernetes.io/mount-options"],
+        "provisionedBy": annotations["pv.kubernetes.io/provisioned-by"],
         "provisioner": object["provisioner"],
         "parameters": object["parameters"],
         "mountOptions": object["mountOptions"],
-        "spec": object["spec"],
+        "volumeOptions": spec["mountOptions"],
+        "nfs": spec["nfs"],
+        "driver": spec["csi"]["driver"],
+        "attributes": spec["csi"]["volumeAttributes"],
     }))
 }
 

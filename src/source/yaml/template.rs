@@ -13,23 +13,24 @@ const OPEN: &str = "{{";
 const MOST_TRIED: usize = 4;
 
 /// Whether a value that `{{` opens is what makes `text` no YAML at `offset`.
-pub(super) fn breaks_at(text: &str, offset: usize) -> bool {
+/// `is_read` tells whether a text is read as kubectl reads it.
+pub(super) fn breaks_at(text: &str, offset: usize, is_read: fn(&str) -> bool) -> bool {
     // The scanner may complain of the braces themselves.
     let end = text.len().min(offset + OPEN.len());
     let before = text.get(..end).unwrap_or(text);
     before
         .rmatch_indices(OPEN)
         .take(MOST_TRIED)
-        .any(|(at, _)| opens_a_value(before.get(..at).unwrap_or_default()))
+        .any(|(at, _)| opens_a_value(before.get(..at).unwrap_or_default(), is_read))
 }
 
 /// Whether a value begins behind `before`: with `{{` there it is no YAML, with a
 /// word it is. In a comment or inside a scalar both are YAML, in quotes neither.
-fn opens_a_value(before: &str) -> bool {
+fn opens_a_value(before: &str, is_read: fn(&str) -> bool) -> bool {
     // It may be a key, or one bracket may still be open.
     ["", ": b", "]", "}"]
         .iter()
-        .any(|close| is_yaml(&format!("{before}a{close}")) && !is_yaml(&format!("{before}{OPEN}{close}")))
+        .any(|close| is_read(&format!("{before}a{close}")) && !is_yaml(&format!("{before}{OPEN}{close}")))
 }
 
 fn is_yaml(text: &str) -> bool {
@@ -43,10 +44,10 @@ mod tests {
     #[test]
     fn braces_in_comments_quotes_and_scalars_are_text() {
         for before in ["# ", "a: b # ", "a: '", "a: \"", "a: b ", "a: b", "a: |\n  x ", "- x"] {
-            assert!(!opens_a_value(before), "{before}");
+            assert!(!opens_a_value(before, is_yaml), "{before}");
         }
         for before in ["", "a: ", "- ", "a:\n  ", "a: b\n", "a: [", "a: [b, ", "a: {b: "] {
-            assert!(opens_a_value(before), "{before}");
+            assert!(opens_a_value(before, is_yaml), "{before}");
         }
     }
 }
