@@ -2,7 +2,6 @@
 //! done about it by default, what can be set, how it is found and fixed.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::Words;

@@ -173,6 +173,8 @@ const HIDDEN: &[&[&str]] = &[
     &["foo=\"", "bg", "bar=\""],
     &["hard,'bg,x'"],
     &["\" bg \""],
+    &["-o bg"],
+    &["-o \"bg\"=1", "hard"],
     &["bg=\"fg,fg\""],
 ];
 

@@ -201,7 +201,13 @@ fn role(driver: &Driver, kind: Kind, key: &str, facts: &Facts<'_>) -> Option<Rol
     });
     match found {
         Some(carrier) => Some(carrier.role),
-        None => driver::is_option_key(key).then_some(Role::NotTaken),
+        None => {
+            let looks_like = driver
+                .carriers
+                .iter()
+                .any(|carrier| carrier.key.eq_ignore_ascii_case(key) && is_on(carrier.on));
+            (looks_like || driver::is_option_key(key)).then_some(Role::NotTaken)
+        }
     }
 }
 

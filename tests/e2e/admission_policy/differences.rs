@@ -24,7 +24,6 @@ use crate::objects::{annotated, class, csi_volume, nfs_volume, with};
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("admission_policy::docs_list_the_differences_that_are_shown", listed),
-        trial("a_difference_an_object_that_says_one_thing_twice", says_one_thing_twice),
         trial("a_difference_more_options_than_a_mount_takes", long_options),
         trial("a_difference_an_update_that_gives_effect_to_bg", effect_of_an_update),
         trial("a_difference_an_exemption_that_names_options", exemption_of_options),
@@ -39,8 +38,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The beginnings of the rows in the docs, one a test.
-const LISTED: [&str; 6] = [
-    "an object that says one thing twice",
+const LISTED: [&str; 5] = [
     "an update of the access modes alone",
     "more than 4 KiB of options",
     "an update that gives effect to bg",
@@ -100,20 +98,6 @@ fn policy(text: &str) -> Policy {
 
 fn is_refused(api: &Api, object: &Value) -> bool {
     validating::Verdict::of(&api.send(Call::try_create(object))) == validating::Verdict::Refused
-}
-
-fn says_one_thing_twice(cluster: &mut Cluster) -> Result<(), Failed> {
-    let api = cluster.connect();
-    let manifest = generated(&Policy::default());
-    install(&api, &manifest);
-    let object = with(
-        class("twice", "file.csi.azure.com", &["bg"]),
-        "/parameters",
-        json!({"PROTOCOL": "smb", "protocol": "nfs"}),
-    );
-    assert!(says_twice(&object) && !refuses(&Policy::default(), &object, None));
-    assert!(is_refused(&api, &object));
-    Ok(())
 }
 
 fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {

@@ -261,7 +261,7 @@ fn cases() -> Vec<Case> {
                 "nolock", "proto=tcp", "rsize=1048576", "wsize=1048576", "hard", "timeo=600", "retrans=2",
                 "noresvport", "fg",
             ]),
-            Refused(&["NMG002"]),
+            AsSent,
         ),
         case(
             "trident_without_a_clue_is_left_alone",
