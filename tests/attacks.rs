@@ -211,6 +211,17 @@ fn bg_is_refused_whatever_quotes_and_backslashes_stand_around_it() {
 }
 
 #[test]
+fn what_a_drivers_shell_would_make_of_an_element_is_refused() {
+    for element in ["$(echo bg)", "`echo bg`", "b$@g", "${X}bg", "hard;bg", "{bg,fg}", "hard&bg", "hard\nbg"]
+    {
+        for base in [&[][..], &["nfsvers=4.1", "fg", "timeo=600", "retrans=2"]] {
+            let object = class("csi.huawei.com", &[base, &[element]].concat());
+            assert!(is_denied(&created(&object)), "{element}");
+        }
+    }
+}
+
+#[test]
 fn what_only_looks_like_it_passes() {
     let good = ["nfsvers=4.1", "fg", "timeo=600", "retrans=2"];
     for element in ["context=\"system_u:object_r:x:s0:c1,c2\"", "comment=a\\b", "x-bg", "comment=bg"] {

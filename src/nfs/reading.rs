@@ -155,6 +155,15 @@ pub enum Trap {
     EscapedComma,
     /// A backslash before a double quote.
     EscapedQuote,
+    /// A character with which a shell puts another word in the place of this
+    /// one, or ends the options and runs a command.
+    Shell,
+}
+
+/// Whether a shell that is given `element` unquoted makes another word of it, or
+/// several, than its quotes and backslashes alone do.
+pub fn is_shell(element: &str) -> bool {
+    element.bytes().any(|byte| b"$`;&|<>(){}\n".contains(&byte))
 }
 
 /// The trap in one element of a list, if there is one. Elements are joined with

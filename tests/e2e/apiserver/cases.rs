@@ -322,8 +322,8 @@ fn cases() -> Vec<Case> {
         case(
             "a_backslash_at_the_end_is_followed_by_nothing",
             class("backslash-end", NFS, &["timeo=600", "retrans=2", "comment=a\\"]),
-            Refused(&["NMG002", "NMG009"]),
-            Refused(&["NMG002", "NMG009"]),
+            Refused(&["NMG009"]),
+            Refused(&["NMG009"]),
         ),
         case(
             "a_context_with_categories",
