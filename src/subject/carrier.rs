@@ -199,16 +199,12 @@ fn role(driver: &Driver, kind: Kind, key: &str, facts: &Facts<'_>) -> Option<Rol
         let is_key = if carrier.exact { carrier.key == key } else { carrier.key.eq_ignore_ascii_case(key) };
         is_key && is_on(carrier.on) && carrier.when.is_none_or(|when| facts.show(&when))
     });
-    match found {
-        Some(carrier) => Some(carrier.role),
-        None => {
-            let looks_like = driver
-                .carriers
-                .iter()
-                .any(|carrier| carrier.key.eq_ignore_ascii_case(key) && is_on(carrier.on));
-            (looks_like || driver::is_option_key(key)).then_some(Role::NotTaken)
-        }
+    if let Some(carrier) = found {
+        return Some(carrier.role);
     }
+    let looks_like =
+        driver.carriers.iter().any(|carrier| carrier.key.eq_ignore_ascii_case(key) && is_on(carrier.on));
+    (looks_like || driver::is_option_key(key)).then_some(Role::NotTaken)
 }
 
 /// The annotation, which kubelet reads on in-tree volumes only, and then instead
