@@ -18,6 +18,7 @@ use crate::finding::Code;
 use crate::policy::{OnUnreadable, Policy};
 use crate::site::Kind;
 use crate::subject::Subject;
+use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use judgement::Judgement;
 use response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
@@ -119,10 +120,33 @@ pub fn without_uid() -> Answer {
 /// Answers one body. `observe` is told what was decided, once, unless the body
 /// has no uid.
 pub fn review(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+    review_at_most(question, usize::MAX, observe).unwrap_or_else(without_uid)
+}
+
+/// As [`review`], where that takes no longer than it does for a list as people
+/// write it; `None`, and nothing is observed, where it may.
+pub fn review_quickly(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Option<Answer> {
+    review_at_most(question, QUICK_OPTIONS, observe)
+}
+
+/// Most bytes of options, in the object and the one before it, that are judged
+/// quickly. Real lists have 50 to 200.
+const QUICK_OPTIONS: usize = 1024;
+
+/// Longest uid that is repeated; those of an API server have 36 bytes.
+const LONGEST_UID: usize = 1024;
+
+/// As [`review`]; `None` where the options have more than `most` bytes.
+fn review_at_most(
+    question: &Question<'_>,
+    most: usize,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Option<Answer> {
     let review = json::read(question.body).map_or_else(|| serde_json::from_slice(question.body), Ok);
-    match review as serde_json::Result<FullReview<'_>> {
+    Some(match review as serde_json::Result<FullReview<'_>> {
+        Ok(review) if review.request.uid.len() > LONGEST_UID => without_uid(),
         Ok(review) if review.api_version.as_deref() == Some(API_VERSION) => {
-            judge(question, &review.request, observe)
+            return judge(question, &review.request, most, observe);
         }
         Ok(review) => {
             let version = review.api_version.as_deref().unwrap_or_default();
@@ -130,7 +154,12 @@ pub fn review(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> 
             unreadable(question, &review.request.uid, None, &error, observe)
         }
         Err(error) => unparsed(question, &error, observe),
-    }
+    })
+}
+
+/// The uid of a body that is not what the schema wants.
+fn uid_of(body: &[u8]) -> Option<String> {
+    uid::find_uid(body).filter(|uid| uid.len() <= LONGEST_UID)
 }
 
 /// Answers a body of which only the beginning is at hand: too long, or no
@@ -140,7 +169,7 @@ pub fn review_truncated(
     reason: &str,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
-    match uid::find_uid(question.body) {
+    match uid_of(question.body) {
         Some(uid) => refuse_unreadable(question, &uid, None, reason, true, observe),
         None => Answer { status: 413, body: format!("{reason}\n").into_bytes() },
     }
@@ -152,7 +181,7 @@ fn unparsed(
     error: &serde_json::Error,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
-    let Some(uid) = uid::find_uid(question.body) else {
+    let Some(uid) = uid_of(question.body) else {
         return without_uid();
     };
     let envelope = serde_json::from_slice::<Review<'_, IgnoredAny>>(question.body).ok();
@@ -226,7 +255,12 @@ fn refuse_unreadable(
         message: message.clone(),
         reason: "Invalid",
         code: 422,
-        details: StatusDetails { name: &name, group, kind: &kind, causes: vec![cause()] },
+        details: StatusDetails {
+            name: message::name(&name),
+            group,
+            kind: message::name(&kind),
+            causes: vec![cause()],
+        },
     });
     let warnings = allowed.then(|| message::at_most(message.clone(), message::WARNING_LENGTH));
     answer(&Response {
@@ -259,11 +293,12 @@ fn judged_kind<O>(request: &Request<'_, O>) -> Option<Kind> {
 fn judge(
     question: &Question<'_>,
     request: &Request<'_, crate::subject::manifest::Manifest<'_>>,
+    most: usize,
     observe: &mut dyn FnMut(&Record<'_>),
-) -> Answer {
+) -> Option<Answer> {
     let kind = judged_kind(request).filter(|_| is_judged(request));
     let (Some(kind), Some(object)) = (kind, &request.object) else {
-        return pass(question, request, "", None, observe);
+        return Some(pass(question, request, "", None, observe));
     };
     let policy = question.policy;
     let user = request.user_info.username.as_deref().unwrap_or_default();
@@ -276,22 +311,26 @@ fn judge(
     };
     let subject = lay_out(object);
     if subject.nfs == Nfs::No {
-        return pass(question, request, subject.driver_name, Some(Nfs::No), observe);
+        return Some(pass(question, request, subject.driver_name, Some(Nfs::No), observe));
     }
-    let evaluation = evaluate(policy, &subject, question.today);
     let old = request
         .old_object
         .as_ref()
         .filter(|_| request.operation.as_deref() == Some("UPDATE"))
         .map(|old| lay_out(old));
+    let carriers = subject.carriers.iter().chain(old.iter().flat_map(|old| &old.carriers));
+    if carriers.map(Carrier::length).sum::<usize>() > most {
+        return None;
+    }
+    let evaluation = evaluate(policy, &subject, question.today);
     let old_evaluation = old.as_ref().map(|old| evaluate(policy, old, question.today));
     let before =
         old.as_ref().zip(old_evaluation.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
     let judgement = Judgement { question, request, subject: &subject, evaluation: &evaluation, before };
-    match question.endpoint {
+    Some(match question.endpoint {
         Endpoint::Validate => judgement.validate(observe),
         Endpoint::Mutate => judgement.mutate(observe),
-    }
+    })
 }
 
 /// Allows what is not judged.

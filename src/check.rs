@@ -12,11 +12,13 @@ use crate::engine::decide::{self, Before, Decision};
 use crate::engine::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Finding};
 use crate::policy::Policy;
+use crate::report::plain::{ends_as_command, is_unseen};
 use crate::report::{FileReport, FindingReport, IsNfs, ReadError, Reported, Snippet, SubjectReport};
 use crate::site::{Kind, Site};
 use crate::source::object::{Layout, Object};
+use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
-use crate::source::{Item, Problem, Skip, visit, walk};
+use crate::source::{Fault, Item, Problem, Skip, visit, walk};
 use crate::subject::Subject;
 
 /// Whose answer is reported.
@@ -45,42 +47,43 @@ impl Check<'_> {
     pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, named: bool) -> FileReport {
         let text = match text::decode(bytes) {
             Ok((text, _)) => text,
-            Err(_) if !named => return skipped(Skip::Foreign),
-            Err(error) => return unreadable(name, None, error.to_string()),
+            Err((_, bytes)) if !named && !speaks_of_volumes(&bytes) => return skipped(Skip::Foreign),
+            Err((error, _)) => return unreadable(name, None, error.to_string()),
         };
-        if !named && text.contains("{{") && walk::is_in_chart(path) {
+        if !named && is_in_templates(path, &text) {
             return skipped(Skip::Template);
         }
         let lines = Lines::new(&text);
         let mut file = FileReport::default();
-        visit(&text, &lines, &mut |item| self.item(item, name, &lines, named, &mut file));
-        if !named && !file.errors.is_empty() {
-            if text.contains("{{") {
-                // What could be read beside the templates is still judged.
-                *file.skipped.entry(Skip::Template).or_default() += file.errors.len();
-                file.errors.clear();
-            } else if !Kind::ALL.iter().any(|kind| text.contains(kind.as_str())) {
-                return skipped(Skip::Foreign);
-            }
+        let mut problems = Vec::new();
+        visit(&text, &lines, &mut |item| self.item(item, name, &lines, named, &mut file, &mut problems));
+        if !named && is_foreign(&text, &problems) {
+            return skipped(Skip::Foreign);
         }
+        file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
         file
     }
 
-    fn item(&self, item: Item<'_>, name: &str, lines: &Lines<'_>, named: bool, file: &mut FileReport) {
+    fn item(
+        &self,
+        item: Item<'_>,
+        name: &str,
+        lines: &Lines<'_>,
+        named: bool,
+        file: &mut FileReport,
+        problems: &mut Vec<Problem>,
+    ) {
         file.documents += 1;
         match item {
             Item::Skipped(reason) => *file.skipped.entry(reason).or_default() += 1,
-            Item::Unreadable(problem) => file.errors.push(read_error(name, &problem, lines)),
-            Item::Object(object) => {
-                let written = object.text().get(object.span.clone()).unwrap_or_default();
-                if !named && object.is_partial() {
-                    *file.skipped.entry(Skip::Partial).or_default() += 1;
-                } else if !named && written.contains("{{") {
-                    *file.skipped.entry(Skip::Template).or_default() += 1;
-                } else {
-                    file.subjects.push(self.object(&object, name, lines));
-                }
+            Item::Unreadable(problem) if !named && problem.fault == Fault::Template => {
+                *file.skipped.entry(Skip::Template).or_default() += 1;
             }
+            Item::Unreadable(problem) => problems.push(problem),
+            Item::Object(object) => match passed_over(&object).filter(|_| !named) {
+                Some(reason) => *file.skipped.entry(reason).or_default() += 1,
+                None => file.subjects.push(self.object(&object, name, lines)),
+            },
         }
     }
 
@@ -243,9 +246,38 @@ fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
     let text = shown
         .chars()
         .chain(rest.chars().take(MOST - indent))
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect();
+        // One for one, so that the caret stays where it is.
+        .fold(String::new(), |mut text, character| {
+            let is_obeyed = is_unseen(character) || character == '[' && ends_as_command(&text);
+            text.push(if is_obeyed { ' ' } else { character });
+            text
+        });
     Snippet { text, indent, width }
+}
+
+/// Whether a file of a walk is a Helm template: it lies among those of a chart,
+/// and Helm has something to do in it.
+pub fn is_in_templates(path: &Path, text: &str) -> bool {
+    text.contains("{{") && walk::is_in_chart(path)
+}
+
+/// Whether a file of a walk, of which not all can be read, is something else
+/// than manifests.
+pub fn is_foreign(text: &str, problems: &[Problem]) -> bool {
+    !problems.is_empty()
+        && problems.iter().all(|problem| problem.fault == Fault::Unread)
+        && !speaks_of_volumes(text.as_bytes())
+}
+
+/// Why an object is not judged in a walk.
+pub fn passed_over(object: &Object<'_>) -> Option<Skip> {
+    if object.is_template() {
+        Some(Skip::Template)
+    } else if object.is_partial() {
+        Some(Skip::Partial)
+    } else {
+        None
+    }
 }
 
 fn skipped(reason: Skip) -> FileReport {

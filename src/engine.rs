@@ -110,10 +110,19 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
 /// Options that are too long to be judged are refused whatever the policy says:
 /// anything may stand among them.
 fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
-    let bytes = subject.carriers.get(carrier).map_or(0, Carrier::length);
-    let message = format!(
-        "{bytes} bytes of options stand here, a mount takes 4096, and of more than {LONGEST_OPTIONS} none is judged"
-    );
+    let in_force = subject.carriers.get(carrier).is_some_and(|carrier| carrier.in_force);
+    let together = subject.carriers.iter().filter(|carrier| carrier.in_force == in_force);
+    let bytes: usize = together.clone().map(Carrier::length).sum();
+    let message = if bytes > LONGEST_OPTIONS {
+        format!(
+            "{bytes} bytes of options stand here, a mount takes 4096, and of more than {LONGEST_OPTIONS} none is judged"
+        )
+    } else {
+        let options: usize = together.map(Carrier::count).sum();
+        format!(
+            "{options} options stand here, more than fit into the 4096 bytes that a mount takes, and none is judged"
+        )
+    };
     let finding = Finding {
         code: MALFORMED_ELEMENT,
         grade: Grade::CannotMount,

@@ -126,7 +126,7 @@ pub fn load(path: &Path) -> Result<Policy, Error> {
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST) {
         return Err(Error::TooLong { file });
     }
-    let (text, _) = decode(bytes).map_err(|source| Error::Text { file: file.clone(), source })?;
+    let (text, _) = decode(bytes).map_err(|(source, _)| Error::Text { file: file.clone(), source })?;
     Ok(parse(&text, &file)?)
 }
 
@@ -166,14 +166,14 @@ fn read(text: &str, lines: &Lines<'_>) -> Result<Policy, Vec<Problem>> {
         if policy.is_some() {
             let offset = tree.written(root).map_or(0, |node| node.span.start);
             let message = "a second policy stands here; a file holds one".to_owned();
-            return Err(vec![Problem { offset: Some(offset), message }]);
+            return Err(vec![Problem::at(offset, message)]);
         }
         policy = Some(reader::policy(&tree, root)?);
     }
     policy.ok_or_else(|| {
         let message =
             format!("the file is empty; a policy begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`");
-        vec![Problem { offset: Some(0), message }]
+        vec![Problem::at(0, message)]
     })
 }
 

@@ -1,11 +1,13 @@
 //! What the program shows of its findings and rules, one file a format.
 
+pub mod diff;
 pub mod driver_page;
 pub mod explanation;
 pub mod github;
 pub mod gitlab;
 pub mod json;
 pub mod junit;
+pub mod plain;
 pub mod rule_page;
 pub mod sarif;
 pub mod text;

@@ -1,11 +1,13 @@
 //! The webhook server: its own accept loop on TLS, a plain status port beside
 //! it, and an orderly stop.
 
+mod asked;
 pub mod body;
 pub mod buffer;
 pub mod callers;
 pub mod clients;
 pub mod clock;
+mod complaints;
 pub mod connection;
 pub mod limits;
 pub mod places;
@@ -22,12 +24,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustix::io::Errno;
-use rustls::ServerConfig;
+use rustix::net::sockopt::set_tcp_user_timeout;
+use rustls::{ServerConfig, ServerConnection};
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch::{Receiver, Sender};
@@ -39,6 +42,7 @@ use crate::telemetry::log::Dropped;
 use crate::telemetry::metrics::Reload;
 use callers::{Caller, Callers};
 use clients::Clients;
+use complaints::Complaints;
 use connection::{End, Protocol};
 use limits::Limits;
 use routes::{Shared, Webhook};
@@ -278,11 +282,25 @@ impl Server {
 /// caller tries again after a second. Linux itself allows 4096.
 const BACKLOG: u32 = 4096;
 
+/// Bytes of answers that the system keeps for a connection.
+const SEND_BUFFER: u32 = 16 * 1024;
+
+/// Milliseconds that the system tries to send them to a caller that takes nothing
+/// (`TCP_USER_TIMEOUT`): then it ends the connection.
+const SEND_TIMEOUT: u32 = 3000;
+
+/// Bytes of answers that TLS keeps for a connection; no place is held for them.
+const TLS_BUFFER: usize = 8 * 1024;
+
 fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
     let open = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // A port that was just left is still held by its last connections.
         socket.set_reuseaddr(true)?;
+        // Its connections inherit both. Linux counts what nobody reads as the
+        // container's memory, and keeps twice the size.
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        set_tcp_user_timeout(&socket, SEND_TIMEOUT)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };
@@ -358,7 +376,11 @@ impl Connection {
                 plain::answer(stream).await;
                 return Err(("plain_http", "plain HTTP on the port that speaks TLS".to_owned()));
             }
-            self.acceptor.accept(stream).await.map_err(|error| (clients::refusal(&error), error.to_string()))
+            let limit = |session: &mut ServerConnection| session.set_buffer_limit(Some(TLS_BUFFER));
+            self.acceptor
+                .accept_with(stream, limit)
+                .await
+                .map_err(|error| (clients::refusal(&error), error.to_string()))
         });
         let handshake = tokio::select! {
             done = handshake => done,
@@ -372,17 +394,17 @@ impl Connection {
         let session = stream.get_ref().1;
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let is_admitted = self.clients.as_ref().is_none_or(|clients| clients.admits(certificate));
-        let webhook = if is_admitted {
-            self.webhook.clone()
-        } else {
+        let mut webhook = self.webhook.clone().of_source(caller.source());
+        if !is_admitted {
             self.complaints.complain("client_name", "none of the caller's names is allowed");
-            self.webhook.clone().forbidden()
-        };
+            webhook = webhook.forbidden();
+        }
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
         match connection::serve(stream, protocol, webhook, limits, &caller, stop).await {
             End::Closed | End::Idle => {}
             End::HeadTimeout => self.refuse("head_timeout", "no request in time"),
+            End::Unread => self.refuse("answer_unread", "the answer was not read in time"),
             End::MadeRoom => self.made_room(),
         }
     }
@@ -394,27 +416,5 @@ impl Connection {
     fn refuse(&self, reason: &'static str, error: &str) {
         self.shared.metrics.client_refused(reason);
         self.complaints.complain(reason, error);
-    }
-}
-
-/// Logs what callers do wrong, at most one line a second: a port scan must not
-/// fill the log.
-#[derive(Debug, Default)]
-struct Complaints {
-    /// The second since 1970 of the last line.
-    last: AtomicI64,
-    /// Those of which no line told since.
-    untold: AtomicU64,
-}
-
-impl Complaints {
-    fn complain(&self, reason: &'static str, error: &str) {
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        if self.last.fetch_max(now, Ordering::Relaxed) < now {
-            let untold = self.untold.swap(0, Ordering::Relaxed);
-            tracing::warn!(reason, error, untold, "a connection was refused");
-        } else {
-            self.untold.fetch_add(1, Ordering::Relaxed);
-        }
     }
 }

@@ -34,9 +34,14 @@ pub struct DriverSetting {
     pub retrans: Option<u32>,
 }
 
-/// Most bytes of options that are judged, four times what mount(2) takes: a
-/// page (Linux `copy_mount_options`). Each costs memory while it is judged.
-pub const LONGEST_OPTIONS: usize = 16 * 1024;
+/// Most bytes of options that are judged: a little more than mount(2) takes, which
+/// is a page of 4,096 bytes (Linux `copy_mount_options`). Longer ones are never
+/// mounted, and each option costs time and memory while it is judged.
+pub const LONGEST_OPTIONS: usize = 4 * 1024 + 512;
+
+/// Most options that are judged: as many as fit into that page, for the shortest
+/// has two letters and a comma.
+pub const MOST_OPTIONS: usize = 4 * 1024 / "fg,".len();
 
 /// An object of a kind that is judged, with its options laid out.
 #[derive(Debug, Clone)]
@@ -237,12 +242,14 @@ impl<'m> Subject<'m> {
     }
 }
 
-/// The longest of `carriers` that are too long together.
+/// The longest of the carriers in force that are too long together. Others are
+/// no concern of a mount's, and may hold something else under the key.
 fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
-    if carriers.iter().map(Carrier::length).sum::<usize>() <= LONGEST_OPTIONS {
-        return None;
-    }
-    carriers.iter().enumerate().max_by_key(|(_, carrier)| carrier.length()).map(|(index, _)| index)
+    let in_force = || carriers.iter().enumerate().filter(|(_, carrier)| carrier.in_force);
+    let is_too_long = in_force().map(|(_, carrier)| carrier.length()).sum::<usize>() > LONGEST_OPTIONS
+        || in_force().map(|(_, carrier)| carrier.count()).sum::<usize>() > MOST_OPTIONS;
+    let longest = in_force().max_by_key(|(_, carrier)| carrier.length());
+    longest.filter(|_| is_too_long).map(|(index, _)| index)
 }
 
 /// Who mounts the object, and what it shows of itself.

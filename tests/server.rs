@@ -290,3 +290,93 @@ fn bombs_of_json_are_answered_with_the_uid_and_do_no_harm() {
         }
     }
 }
+
+/// Most bytes of an answer, as docs/threat-model.md says.
+const LONGEST_ANSWER: usize = 96 * 1024;
+
+/// An answer that is whole and bounded, whatever was asked.
+fn bounded(path: &str, body: &Value) -> Value {
+    let (status, answer) = post(path, body.to_string().as_bytes());
+    assert_eq!(status, 200);
+    assert!(answer.len() <= LONGEST_ANSWER, "{} bytes", answer.len());
+    let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+    let response = answer["response"].clone();
+    assert_eq!(response["uid"], "the-uid");
+    let warnings = response["warnings"].as_array().cloned().unwrap_or_default();
+    let causes = response["status"]["details"]["causes"].as_array().cloned().unwrap_or_default();
+    assert!(warnings.len() <= 20 && causes.len() <= 21, "{} and {}", warnings.len(), causes.len());
+    assert!(warnings.iter().all(|text| text.as_str().is_some_and(|text| text.chars().count() <= 120)));
+    response
+}
+
+#[test]
+fn an_answer_is_bounded_whatever_stands_in_the_review() {
+    for unit in ["\u{1}", "\"", "\\", "a", "€", "\u{10ffff}", "bg,", "timeoo,", "a b", "x=\"", "\n"] {
+        let one = vec![unit.repeat(4400 / unit.len())];
+        let many = vec![unit.to_owned(); 4400 / (unit.len() + 1)];
+        let long = vec![unit.repeat(300_000)];
+        for options in [one, many, long] {
+            let class = json!({
+                "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": unit.repeat(100_000)},
+                "provisioner": "nfs.csi.k8s.io", "mountOptions": options,
+            });
+            let volume = json!({
+                "apiVersion": "v1", "kind": "PersistentVolume",
+                "metadata": {
+                    "name": "a",
+                    "annotations": {"volume.beta.kubernetes.io/mount-options": options.join(",")},
+                },
+                "spec": {"nfs": {"server": "a", "path": "/"}, "mountOptions": options},
+            });
+            for object in [class, volume] {
+                for path in ["/validate", "/mutate"] {
+                    bounded(path, &review(&object));
+                    let mut unreadable = review(&object);
+                    unreadable["apiVersion"] = json!(unit.repeat(100_000));
+                    unreadable["request"]["name"] = json!(unit.repeat(100_000));
+                    bounded(path, &unreadable);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_uid_that_no_api_server_writes_is_none() {
+    let mut body = review(&json!({"kind": "StorageClass", "provisioner": "nfs.csi.k8s.io"}));
+    body["request"]["uid"] = json!("u".repeat(1024));
+    assert_eq!(post("/validate", body.to_string().as_bytes()).0, 200);
+    body["request"]["uid"] = json!("u".repeat(1025));
+    assert_eq!(post("/validate", body.to_string().as_bytes()).0, 400);
+    body["request"]["object"] = json!("not an object");
+    assert_eq!(post("/validate", body.to_string().as_bytes()).0, 400);
+}
+
+#[test]
+fn a_denial_shows_the_list_that_passes_once_for_each_place() {
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+        "provisioner": "nfs.csi.k8s.io", "mountOptions": ["bg", "nfsvers=4.1"],
+    });
+    let response = bounded("/validate", &review(&class));
+    let text = response["status"]["message"].as_str().expect("a message");
+    assert_eq!(text.matches("[fg, nfsvers=4.1, timeo=600, retrans=2]").count(), 1, "{text}");
+    assert!(text.contains("add \"timeo=600\""), "{text}");
+}
+
+#[test]
+fn a_list_that_is_longer_than_people_write_is_judged_all_the_same() {
+    for count in [10, 100, 400] {
+        let mut options = vec!["hard"; count];
+        options.push("bg");
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+            "provisioner": "nfs.csi.k8s.io", "mountOptions": options,
+        });
+        let response = bounded("/validate", &review(&class));
+        assert_eq!(response["allowed"], false);
+        assert!(response["status"]["message"].as_str().is_some_and(|text| text.contains("NMG001")));
+        let (_, patch) = mutated(&class);
+        assert_eq!(patch.expect("a patch")[0]["value"][count], "fg");
+    }
+}

@@ -54,6 +54,35 @@ pub fn push_string(json: &mut String, text: &str) {
     }
 }
 
+/// Bytes that `text` takes inside a string.
+pub fn length_within(text: &str) -> usize {
+    text.chars().map(escaped).sum()
+}
+
+/// The longest beginning of `text` that takes at most `most` bytes inside a string.
+pub fn beginning_within(text: &str, most: usize) -> &str {
+    // No character takes more than six times its bytes.
+    if text.len() <= most / 6 || text.len() <= most && is_plain(text) {
+        return text;
+    }
+    let mut left = most;
+    let end = text.char_indices().find_map(|(at, character)| {
+        let fits = left.checked_sub(escaped(character));
+        left = fits.unwrap_or_default();
+        fits.is_none().then_some(at)
+    });
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// Bytes of a character inside a string.
+const fn escaped(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..'\u{20}' => 6,
+        _ => character.len_utf8(),
+    }
+}
+
 /// It gives up. Why is of no interest.
 #[derive(Debug)]
 struct Unusual;

@@ -29,14 +29,13 @@ impl Judgement<'_, '_> {
             message::validate_warnings(policy, self.subject, self.evaluation, &outcome, self.question.today);
         let status = (outcome.decision == Decision::Deny).then(|| {
             let causes = message::causes(policy, self.subject, &outcome.denials, self.question.today);
-            let sentences: Vec<&str> = causes.iter().map(|cause| cause.message.as_str()).collect();
             Status {
                 status: "Failure",
-                message: sentences.join("; "),
+                message: message::together(&causes),
                 reason: "Invalid",
                 code: 422,
                 details: StatusDetails {
-                    name: self.name(),
+                    name: message::name(self.name()),
                     group: self.subject.kind.group(),
                     kind: self.subject.kind.as_str(),
                     causes,

@@ -2,6 +2,7 @@
 
 use time::Date;
 
+use super::json::length_within;
 use super::response::StatusCause;
 use crate::engine::decide::{self, Decision, Outcome};
 use crate::engine::fix::{Elements, Scope, fix_all};
@@ -10,7 +11,7 @@ use crate::finding::{Action, Edit};
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::subject::Subject;
-use crate::subject::carrier::Form;
+use crate::subject::carrier::{Carrier, Form};
 
 /// Most characters of a warning: what every client shows whole.
 pub const WARNING_LENGTH: usize = 120;
@@ -22,8 +23,22 @@ const MOST_WARNINGS: usize = 20;
 /// grow with the square of the list.
 const MOST_CAUSES: usize = 20;
 
+/// Most bytes of all causes of one denial as they are sent; its message repeats
+/// them.
+const MOST_BYTES: usize = 16 * 1024;
+
 /// Most characters of a list that is proposed.
 const LONGEST_PROPOSAL: usize = 2000;
+
+/// Most options of a subject for which a list is proposed.
+const MOST_PROPOSED: usize = 100;
+
+/// Most characters of a cause, beside a list that is proposed.
+const LONGEST_CAUSE: usize = 1000;
+
+/// Longest name of an object, or of a kind, that is repeated: what the API server
+/// takes.
+const LONGEST_NAME: usize = 253;
 
 /// Who speaks, in a message that stands alone.
 const WHO: &str = "nfs-mount-guard";
@@ -33,40 +48,56 @@ pub fn unreadable(error: &str) -> String {
     at_most(format!("{WHO}: the request cannot be read: {error}"), 500)
 }
 
+/// The beginning of the name of an object or of a kind, as an answer repeats it.
+pub(super) fn name(text: &str) -> &str {
+    text.char_indices().nth(LONGEST_NAME).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
 /// One cause a denial. kubectl prints nothing but these, so each stands alone:
-/// the rule, the element, why, and the list that would pass.
+/// the rule, the element, why, and the way out. The list that would pass stands in
+/// the first of each carrier.
 pub(super) fn causes(
     policy: &Policy,
     subject: &Subject<'_>,
     denials: &[&Judged],
     today: Date,
 ) -> Vec<StatusCause> {
-    let proposal = passing(policy, subject, today);
-    let further = denials.len().saturating_sub(MOST_CAUSES);
-    let more = (further > 0).then(|| StatusCause {
-        reason: "FieldValueInvalid",
-        message: format!("{WHO}: and {further} further findings like these"),
-        field: String::new(),
-    });
-    denials
-        .iter()
-        .take(MOST_CAUSES)
-        .map(|judged| {
-            let finding = &judged.finding;
-            let carrier = subject.carriers.get(finding.carrier);
-            let element = finding.site.as_ref().map(|site| site.element);
-            let way_out = proposal
-                .as_ref()
-                .and_then(|elements| proposed(subject, elements, finding.carrier))
-                .map_or_else(|| advice(judged), |list| format!("use {list}"));
-            StatusCause {
-                reason: if finding.site.is_some() { "FieldValueInvalid" } else { "FieldValueRequired" },
-                message: format!("{}; {way_out}", headline(judged)),
-                field: carrier.map(|carrier| carrier.place.field(element)).unwrap_or_default(),
-            }
-        })
-        .chain(more)
-        .collect()
+    let mut proposal: Vec<Option<String>> = lists_that_pass(policy, subject, today);
+    let mut causes = Vec::new();
+    let mut bytes = 0;
+    for judged in denials.iter().take(MOST_CAUSES) {
+        let finding = &judged.finding;
+        let carrier = subject.carriers.get(finding.carrier);
+        let element = finding.site.as_ref().map(|site| site.element);
+        let list = proposal.get_mut(finding.carrier).and_then(Option::take);
+        let message = match list {
+            Some(list) => format!("{}; use {list}", at_most(headline(judged), LONGEST_CAUSE)),
+            None => at_most(format!("{}; {}", headline(judged), advice(judged)), LONGEST_CAUSE),
+        };
+        let field = carrier.map(|carrier| carrier.place.field(element)).unwrap_or_default();
+        let field = at_most(field, LONGEST_CAUSE);
+        bytes += length_within(&message) + length_within(&field);
+        if bytes > MOST_BYTES && !causes.is_empty() {
+            break;
+        }
+        let reason = if finding.site.is_some() { "FieldValueInvalid" } else { "FieldValueRequired" };
+        causes.push(StatusCause { reason, message, field });
+    }
+    let further = denials.len() - causes.len();
+    if further > 0 {
+        causes.push(StatusCause {
+            reason: "FieldValueInvalid",
+            message: format!("{WHO}: and {further} further findings like these"),
+            field: String::new(),
+        });
+    }
+    causes
+}
+
+/// All causes in one text, for a controller's log.
+pub(super) fn together(causes: &[StatusCause]) -> String {
+    let sentences: Vec<&str> = causes.iter().map(|cause| cause.message.as_str()).collect();
+    sentences.join("; ")
 }
 
 /// `NMG001 background-mount`, with room for a sentence.
@@ -96,8 +127,14 @@ fn warning(judged: &Judged, what: &str) -> String {
     at_most(text, WARNING_LENGTH)
 }
 
-/// The carriers as they would pass `/validate`, if fixes can bring them there.
+/// The carriers as they would pass `/validate`, if fixes can bring them there. They
+/// are not sought where they would not be shown.
 fn passing<'m>(policy: &Policy, subject: &Subject<'m>, today: Date) -> Option<Elements<'m>> {
+    let is_shown = subject.options.tokens().len() <= MOST_PROPOSED
+        && subject.carriers.iter().map(Carrier::length).max() <= Some(LONGEST_PROPOSAL);
+    if !is_shown {
+        return None;
+    }
     let elements = fix_all(policy, subject, today, Scope::PROPOSAL);
     let fixed = subject.with_elements(&elements);
     let evaluation = evaluate(policy, &fixed, today);
@@ -246,11 +283,60 @@ fn limited(mut warnings: Vec<String>) -> Vec<String> {
     warnings
 }
 
-/// The beginning of `text`, at most `most` characters long.
+/// The beginning of `text`, at most `most` characters long. No escape, as `{:?}`
+/// writes them, is cut in two.
 pub fn at_most(text: String, most: usize) -> String {
     if text.len() <= most || text.chars().count() <= most {
         return text;
     }
-    let kept: String = text.chars().take(most.saturating_sub(3)).collect();
-    format!("{kept}...")
+    let most = most.saturating_sub(3);
+    let (mut end, mut kept) = (0, 0);
+    let mut rest = text.as_str();
+    while let Some(length) = unit(rest) {
+        let unit = rest.get(..length).unwrap_or_default();
+        kept += unit.chars().count();
+        if kept > most {
+            break;
+        }
+        end += length;
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    format!("{}...", text.get(..end).unwrap_or_default())
+}
+
+/// Bytes of the character that `text` begins with, or of its escape.
+fn unit(text: &str) -> Option<usize> {
+    let mut characters = text.chars();
+    let first = characters.next()?;
+    let Some(second) = characters.next().filter(|_| first == '\\') else {
+        return Some(first.len_utf8());
+    };
+    // The longest is \u{10ffff}.
+    let code = text.strip_prefix("\\u{").and_then(|code| code.find('}')).filter(|digits| *digits <= 6);
+    Some(code.map_or(1 + second.len_utf8(), |digits| "\\u{}".len() + digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_escapes() {
+        let cut = |text: &str, most| at_most(text.to_owned(), most);
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdefg", 6), "abc...");
+        assert_eq!(cut("äöüß€éàè", 6), "äöü...");
+        assert_eq!(cut("ab\\u{1b}cdefgh", 9), "ab...");
+        assert_eq!(cut("ab\\u{1b}cdefgh", 11), "ab\\u{1b}...");
+        assert_eq!(cut("ab\\\\\\\\cdef", 6), "ab...");
+        assert_eq!(cut("ab\\\\\\\\cdef", 8), "ab\\\\...");
+        assert_eq!(cut("ab\\", 2), "...");
+        assert_eq!(cut(&"\\u{".repeat(9), 8).len(), 8);
+    }
+
+    #[test]
+    fn a_name_is_cut_between_characters() {
+        assert_eq!(name("a"), "a");
+        assert_eq!(name(&"€".repeat(300)), "€".repeat(253));
+    }
 }

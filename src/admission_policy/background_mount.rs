@@ -3,7 +3,7 @@
 
 use super::cel::{any, hanging, not};
 use super::drivers::{
-    CLASS, FOLDS_CASE, KEEPS_CASE, Names, Table, VOLUME, attributes_of, driver_of, facts_of, is_option_key,
+    FOLDS_CASE, KEEPS_CASE, KEY, Names, Table, attributes_of, driver_of, facts_of, is_option_key,
 };
 use super::exemptions;
 use super::match_conditions::{Concern, MatchCondition, match_conditions};
@@ -99,7 +99,7 @@ impl<'p> Expressions<'p> {
                 comment: "Attributes that hold options, as one text.",
                 expression: format!(
                     "variables.attributes.filter(k,\n  {} ||\n  \
-                     ({OBJECT}.?spec.hasValue() ? '{VOLUME} ' : '{CLASS} ') + k.lowerAscii() in variables.reading)\n  \
+                     '{KEY}' + k.lowerAscii() in variables.reading)\n  \
                      .map(k, variables.attributes[k]).join(',')",
                     hanging(&is_option_key("k"), 2)
                 ),

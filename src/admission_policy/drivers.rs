@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::cel::{any, first_is, hanging, is_one_of, list, not, string};
 use crate::subject::DriverSetting;
 use crate::subject::driver::evidence::Evidence;
-use crate::subject::driver::{self, Case, Driver, Nfs, On, Role};
+use crate::subject::driver::{self, Case, Driver, Nfs, Role};
 use crate::subject::facts::FS_TYPE_KEYS;
 use crate::subject::manifest::IN_TREE_PLUGINS;
 
@@ -54,9 +54,8 @@ pub(super) const KEEPS_CASE: &str = "keeps case";
 /// One that is known to make them small.
 pub(super) const FOLDS_CASE: &str = "folds case";
 
-/// A version's key in a class, and one in a volume.
-pub(super) const CLASS: &str = "class";
-pub(super) const VOLUME: &str = "volume";
+/// What stands before the key of a version.
+pub(super) const KEY: &str = "key ";
 
 /// Whether drivers take options under the key `k`, by its last segment.
 pub(super) fn is_option_key(key: &str) -> String {
@@ -293,13 +292,10 @@ fn reading(row: &Driver) -> Vec<String> {
         Case::Unknown => {}
     }
     for carrier in row.carriers.iter().filter(|carrier| carrier.role == Role::Version) {
-        let kinds: &[&str] = match carrier.on {
-            On::Both => &[CLASS, VOLUME],
-            On::Class => &[CLASS],
-            On::Volume => &[VOLUME],
-        };
-        let key = carrier.key.to_ascii_lowercase();
-        reading.extend(kinds.iter().map(|kind| format!("{kind} {key}")));
+        let key = format!("{KEY}{}", carrier.key.to_ascii_lowercase());
+        if !reading.contains(&key) {
+            reading.push(key);
+        }
     }
     reading
 }
@@ -365,16 +361,19 @@ fn shows(evidence: &Evidence, names: Names) -> String {
     }
 }
 
-/// Whether the evidence is there and nothing speaks against it.
+/// Whether the evidence is there and no other place contradicts it.
 fn shows_surely(evidence: &Evidence, names: Names) -> String {
     let shown = shows(evidence, names);
-    let keys: &[&str] = match evidence {
-        Evidence::Value(key, values) if !values.contains(&"*") => &[*key],
-        Evidence::FsType(_) | Evidence::FsTypeOfClass(_) => &FS_TYPE_KEYS,
+    let (keys, values): (&[&str], &[&str]) = match evidence {
+        Evidence::Value(key, values) if !values.contains(&"*") => (&[*key], values),
+        Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => (&FS_TYPE_KEYS, values),
         _ => return shown,
     };
-    let is_key = is_one_of("f", &patterns(keys, &["*"]).iter().map(String::as_str).collect::<Vec<_>>());
-    format!("{shown} && {}.exists_one(f, {})", names.facts, is_key.unwrap_or_default())
+    let is_fact = |values: &[&str]| {
+        let patterns = patterns(keys, values);
+        is_one_of("f", &patterns.iter().map(String::as_str).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    format!("{shown} && {}.all(f, !({}) || {})", names.facts, is_fact(&["*"]), is_fact(values))
 }
 
 /// Whether one of the keys has one of the values.

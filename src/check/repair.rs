@@ -11,7 +11,7 @@ use crate::site::Place;
 use crate::source::object::Object;
 use crate::source::rewrite::{self, Change, Refusal, Replacement};
 use crate::source::text::Lines;
-use crate::source::{Item, Problem, visit};
+use crate::source::{Fault, Item, Problem, visit};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
@@ -48,8 +48,11 @@ pub fn repair(
     let mut replacements: Vec<Replacement> = Vec::new();
     let mut unreadable = None;
     visit(text, &lines, &mut |item| match item {
+        // A template counts only where nothing else is wrong.
         Item::Unreadable(problem) => {
-            unreadable.get_or_insert(problem);
+            if unreadable.as_ref().is_none_or(|first: &Problem| first.fault == Fault::Template) {
+                unreadable = Some(problem);
+            }
         }
         Item::Skipped(_) => {}
         Item::Object(object) => {
@@ -73,7 +76,7 @@ pub fn repair(
     if replacements.is_empty() {
         return Ok(repaired);
     }
-    let whole = |refusal: Refusal| Problem { offset: None, message: format!("is left as it is: {refusal}") };
+    let whole = |refusal: Refusal| Problem::whole(format!("is left as it is: {refusal}"));
     let new = rewrite::apply(text, replacements).map_err(whole)?;
     if meanings(text, &lines, &intentions) != meanings(&new, &Lines::new(&new), &[]) {
         return Err(whole(Refusal::Misread));

@@ -11,11 +11,11 @@ use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
 use super::exit::{Exit, InputError};
-use super::input;
+use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
 use crate::check::baseline::Baseline;
 use crate::check::{self, As, Check};
-use crate::report::{self, ReadError, Report, Reported};
+use crate::report::{self, FileReport, ReadError, Report, Reported};
 
 /// Judge manifests as the webhook would.
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,7 @@ Examples:
   nfs-mount-guard check deploy/ --format github --format sarif=nfs.sarif
   nfs-mount-guard check deploy/ --write-baseline known.json
   nfs-mount-guard check deploy/ --baseline known.json
+  nfs-mount-guard check . --exclude vendor --exclude 'tests/**/*.yaml'
 
 Exit codes: 0 nothing is refused, 1 something is, 2 wrong use, 3 an input could not be read, 4 nothing to
 judge with --require-match.")]
@@ -45,6 +46,8 @@ pub struct Args {
 may be given several times"
     )]
     format: Vec<Output>,
+    #[command(flatten)]
+    exclusion: Exclusion,
     #[command(flatten)]
     judgement: Judgement,
     /// Whose answer is reported: what `validate` refuses, or what it refuses after `mutate` has repaired
@@ -145,6 +148,7 @@ impl Args {
                 "--format: only one format can go to standard output; give the others a file: json=report.json"
             );
         }
+        let excludes = self.exclusion.read()?;
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
         let (policy, name) = self.judgement.named_policy()?;
         let check = Check {
@@ -156,14 +160,17 @@ impl Args {
             today: OffsetDateTime::now_utc().date(),
         };
         let mut report = Report::new(name);
-        let (files, errors) =
-            input::each(&self.paths, self.stdin_filename.as_deref(), |input| match input.bytes {
+        let stdin_name = self.stdin_filename.as_deref();
+        let Worked { results, errors, passed_over } =
+            input::each(&self.paths, &excludes, stdin_name, |input| match input.bytes {
                 Ok(bytes) => check.bytes(&input.path, &input.name, bytes, input.named),
                 Err(message) => check::unreadable(&input.name, None, message),
             });
-        for file in files {
+        for file in results {
             report.add(file);
         }
+        let documents = passed_over.values().sum();
+        report.add(FileReport { documents, skipped: passed_over, ..FileReport::default() });
         report.errors.extend(errors.into_iter().map(|message| match message.split_once(": ") {
             Some((file, message)) => {
                 ReadError { file: file.to_owned(), line: None, column: None, message: message.to_owned() }

@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::report::plain::lines;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -47,7 +49,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
         return Exit::Success;
     }
     // When even standard error is gone there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "nfs-mount-guard: {error:#}");
+    let _ = writeln!(io::stderr(), "nfs-mount-guard: {}", lines(&format!("{error:#}")));
     if error.chain().any(<dyn std::error::Error + 'static>::is::<InputError>) {
         Exit::Unreadable
     } else {

@@ -10,9 +10,11 @@ use super::input;
 use super::judgement::Judgement;
 use crate::policy::Policy;
 use crate::report::explanation::Explanation;
-use crate::report::rule_page;
+use crate::report::plain::plain;
+use crate::report::{json, rule_page};
 use crate::rules;
 use crate::source::text::{self, Lines};
+use crate::source::walk::exclude::Excludes;
 use crate::source::{Item, visit};
 
 /// Explain a rule, or what the options of a file do.
@@ -66,13 +68,13 @@ impl Args {
     }
 
     fn explain(&self, file: PathBuf, policy: &Policy) -> anyhow::Result<Exit> {
-        let (mut inputs, errors) = input::each(&[file], None, |input| input);
-        let Some(input) = inputs.pop() else {
-            anyhow::bail!(InputError(errors.join("; ")));
+        let mut worked = input::each(&[file], &Excludes::default(), None, |input| input);
+        let Some(input) = worked.results.pop() else {
+            anyhow::bail!(InputError(plain(&worked.errors.join("; ")).into_owned()));
         };
-        let bytes = input.bytes.map_err(|error| InputError(format!("{}: {error}", input.name)))?;
-        let (text, _) =
-            text::decode(bytes).map_err(|error| InputError(format!("{}: {error}", input.name)))?;
+        let name = plain(&input.name);
+        let bytes = input.bytes.map_err(|error| InputError(format!("{name}: {error}")))?;
+        let (text, _) = text::decode(bytes).map_err(|(error, _)| InputError(format!("{name}: {error}")))?;
         let lines = Lines::new(&text);
         let mut explanations = Vec::new();
         let mut problems = Vec::new();
@@ -90,7 +92,7 @@ impl Args {
         });
         let mut out = io::stdout().lock();
         match self.format {
-            Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&explanations)?)?,
+            Format::Json => writeln!(out, "{}", json::plain(&serde_json::to_string_pretty(&explanations)?))?,
             Format::Text => {
                 for explanation in &explanations {
                     writeln!(out, "{explanation}")?;
@@ -98,7 +100,7 @@ impl Args {
             }
         }
         for problem in &problems {
-            writeln!(io::stderr(), "nfs-mount-guard: {problem}")?;
+            writeln!(io::stderr(), "nfs-mount-guard: {}", plain(problem))?;
         }
         Ok(if problems.is_empty() { Exit::Success } else { Exit::Unreadable })
     }

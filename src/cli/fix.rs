@@ -7,20 +7,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::builder::FalseyValueParser;
-use similar::TextDiff;
 use time::OffsetDateTime;
 
 use super::exit::Exit;
-use super::input::{self, Input};
+use super::input::{self, Exclusion, Input, Worked};
 use super::judgement::Judgement;
 use crate::check::repair::{self, Repaired};
-use crate::check::{As, Check};
+use crate::check::{As, Check, is_foreign, is_in_templates, passed_over};
 use crate::engine::fix::Scope;
 use crate::finding::Applicability;
-use crate::report::{self, FileReport, Report, Reported};
-use crate::site::Kind;
+use crate::report::plain::plain;
+use crate::report::{self, FileReport, Report, Reported, diff};
+use crate::source::object::Object;
+use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
-use crate::source::{Problem, walk};
+use crate::source::{Fault, Problem};
 
 /// Repair manifests, touching nothing but the options concerned.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,7 @@ use crate::source::{Problem, walk};
 Examples:
   nfs-mount-guard fix deploy/
   nfs-mount-guard fix deploy/ --diff
+  nfs-mount-guard fix . --exclude vendor
   nfs-mount-guard fix - < class.yaml > class.fixed.yaml
 
 Exit codes: 0 nothing is refused any more, 1 something still is, or --diff shows a change, 2 wrong use, 3 an
@@ -42,6 +44,8 @@ pub struct Args {
     /// Also carry out fixes that change what the options mean
     #[arg(long, env = "NFS_MOUNT_GUARD_UNSAFE_FIXES", value_parser = FalseyValueParser::new())]
     unsafe_fixes: bool,
+    #[command(flatten)]
+    exclusion: Exclusion,
     #[command(flatten)]
     judgement: Judgement,
     /// How standard input is called in messages
@@ -70,6 +74,7 @@ impl Args {
     ///
     /// On wrong use, and when a file cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
+        let excludes = self.exclusion.read()?;
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
         let check = Check { policy: &policy, judged_as: As::Validate, today };
@@ -77,8 +82,10 @@ impl Args {
             applicability: if self.unsafe_fixes { Applicability::Unsafe } else { Applicability::Offer },
             ..Scope::FILE
         };
-        let (results, errors) =
-            input::each(&self.paths, self.stdin_filename.as_deref(), |input| fix(&check, scope, input));
+        let Worked { results, errors, passed_over } =
+            input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
+                fix(&check, scope, input)
+            });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors;
         let (mut files, mut objects, mut stays) = (0, 0, false);
@@ -112,17 +119,21 @@ impl Args {
             write!(err, "{findings}")?;
         }
         for failure in &failures {
-            writeln!(err, "nfs-mount-guard: {failure}")?;
+            writeln!(err, "nfs-mount-guard: {}", plain(failure))?;
         }
         let verb = if self.diff { "would change" } else { "changed" };
         let plural = |count: usize| if count == 1 { "" } else { "s" };
-        writeln!(
+        write!(
             err,
             "{objects} object{} in {files} file{} {verb}, {} left as they are",
             plural(objects),
             plural(files),
             failures.len()
         )?;
+        for (reason, count) in &passed_over {
+            write!(err, ", {count} {reason}")?;
+        }
+        writeln!(err)?;
         Ok(if !failures.is_empty() {
             Exit::Unreadable
         } else if stays || self.diff && files > 0 {
@@ -139,9 +150,7 @@ impl Args {
         let mut out = io::stdout().lock();
         if self.diff {
             if let Some(new) = new {
-                let diff = TextDiff::from_lines(fixed.old.as_str(), new);
-                let (old, new) = (format!("a/{}", fixed.name), format!("b/{}", fixed.name));
-                write!(out, "{}", diff.unified_diff().header(&old, &new))?;
+                write!(out, "{}", diff::write(&fixed.name, &fixed.old, new))?;
             }
         } else if is_stdin {
             write!(out, "{mark}{}", new.unwrap_or(&fixed.old))?;
@@ -159,29 +168,29 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
     let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
     let (old, has_mark) = match text::decode(bytes) {
         Ok(decoded) => decoded,
-        Err(_) if !input.named => return Ok(None),
-        Err(error) => return Err(format!("{}: {error}", input.name)),
+        Err((_, bytes)) if !input.named && !speaks_of_volumes(&bytes) => return Ok(None),
+        Err((error, _)) => return Err(format!("{}: {error}", input.name)),
     };
-    let is_template = old.contains("{{");
-    if !input.named && is_template && walk::is_in_chart(&input.path) {
+    if !input.named && is_in_templates(&input.path, &old) {
         return Ok(None);
     }
-    let wants = |object: &crate::source::object::Object<'_>| {
-        let written = object.text().get(object.span.clone()).unwrap_or_default();
-        input.named || !object.is_partial() && !written.contains("{{")
-    };
-    let repaired = match repair::repair(check.policy, check.today, scope, &old, &wants) {
+    let wants = |object: &Object<'_>| input.named || passed_over(object).is_none();
+    let mut repaired = match repair::repair(check.policy, check.today, scope, &old, &wants) {
         Ok(repaired) => repaired,
-        Err(_) if !input.named && (is_template || !speaks_of_volumes(&old)) => return Ok(None),
+        // Beside a template nothing is changed: what the file means is seen when it is rendered.
+        Err(problem) if !input.named && problem.fault == Fault::Template => return Ok(None),
+        Err(problem) if !input.named && is_foreign(&old, std::slice::from_ref(&problem)) => return Ok(None),
         Err(problem) => return Err(describe(&input.name, &old, &problem)),
     };
+    if repaired.text.is_some() && input.leads_out {
+        let message =
+            "is left as it is: the link leads out of the directory; name the file that it points to"
+                .to_owned();
+        repaired = Repaired { text: None, refusals: vec![Problem::whole(message)], objects: 0 };
+    }
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
     let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.named);
     Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
-}
-
-fn speaks_of_volumes(text: &str) -> bool {
-    Kind::ALL.iter().any(|kind| text.contains(kind.as_str()))
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {

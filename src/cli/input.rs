@@ -1,14 +1,19 @@
 //! Reading what the paths of a command line mean.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use anyhow::Context as _;
+
 use super::progress::Progress;
-use crate::source::walk::{self, Found};
+use crate::source::Skip;
+use crate::source::walk::exclude::Excludes;
+use crate::source::walk::{self, Found, MOST_BYTES, Walked};
 
 /// What `-` is called in reports, unless `--stdin-filename` says otherwise.
 pub const STDIN: &str = "<stdin>";
@@ -22,20 +27,74 @@ pub struct Input {
     pub name: String,
     /// Whether it was named itself.
     pub named: bool,
+    /// Whether it is a link out of the folder that was walked.
+    pub leads_out: bool,
     /// What it holds, or why that cannot be read.
     pub bytes: Result<Vec<u8>, String>,
 }
 
-/// Everything that `paths` mean, each given to `work` on one of a few threads;
-/// what comes of it, in the order of the names.
+/// Which files of folders and globs are passed over.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Exclusion {
+    /// Files and directories to skip
+    #[arg(
+        long,
+        value_name = "GLOB",
+        env = "NFS_MOUNT_GUARD_EXCLUDE",
+        help = "Skip these files and directories found in a directory or glob: a name at any depth, or a path with a \
+slash; may be given several times, or as a list with commas. A file that is itself a PATH is always read"
+    )]
+    exclude: Vec<String>,
+}
+
+impl Exclusion {
+    /// The globs.
+    ///
+    /// # Errors
+    ///
+    /// When one is none.
+    pub fn read(&self) -> anyhow::Result<Excludes> {
+        let globs: Vec<&str> = self.exclude.iter().flat_map(|globs| between_commas(globs)).collect();
+        Excludes::new(&globs).context("--exclude")
+    }
+}
+
+/// The globs of a value; a comma in braces belongs to its glob.
+fn between_commas(globs: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    globs
+        .split(|letter| {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            letter == ',' && depth == 0
+        })
+        .collect()
+}
+
+/// What came of the paths of a command line.
+#[derive(Debug)]
+pub struct Worked<T> {
+    /// What came of each input, in the order of the names.
+    pub results: Vec<T>,
+    /// Paths that lead to nothing, each with the reason.
+    pub errors: Vec<String>,
+    /// Files that a walk passed over, and why.
+    pub passed_over: BTreeMap<Skip, usize>,
+}
+
+/// Everything that `paths` mean, each given to `work` on one of a few threads.
 pub fn each<T: Send>(
     paths: &[PathBuf],
+    excludes: &Excludes,
     stdin_name: Option<&str>,
     work: impl Fn(Input) -> T + Sync,
-) -> (Vec<T>, Vec<String>) {
-    let (mut files, errors) = walk::files(&with_stdin_apart(paths));
+) -> Worked<T> {
+    let Walked { found: mut files, errors, passed_over } = walk::files(&with_stdin_apart(paths), excludes);
     if paths.iter().any(|path| path == Path::new("-")) {
-        files.insert(0, Found { path: "-".into(), named: true });
+        files.insert(0, Found { path: "-".into(), named: true, leads_out: false });
     }
     let errors = errors.iter().map(ToString::to_string).collect();
     let next = AtomicUsize::new(0);
@@ -66,7 +125,7 @@ pub fn each<T: Send>(
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_unstable_by_key(|(index, _)| *index);
-    (done.into_iter().map(|(_, result)| result).collect(), errors)
+    Worked { results: done.into_iter().map(|(_, result)| result).collect(), errors, passed_over }
 }
 
 fn with_stdin_apart(paths: &[PathBuf]) -> Vec<PathBuf> {
@@ -75,12 +134,7 @@ fn with_stdin_apart(paths: &[PathBuf]) -> Vec<PathBuf> {
 
 fn read(found: &Found, stdin_name: Option<&str>) -> Input {
     let is_stdin = found.path == Path::new("-");
-    let bytes = if is_stdin {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(&found.path)
-    };
+    let bytes = if is_stdin { whole(io::stdin().lock()) } else { file(found) };
     Input {
         path: found.path.clone(),
         name: if is_stdin {
@@ -89,6 +143,44 @@ fn read(found: &Found, stdin_name: Option<&str>) -> Input {
             found.path.display().to_string()
         },
         named: found.named,
-        bytes: bytes.map_err(|error| format!("cannot be read: {error}")),
+        leads_out: found.leads_out,
+        bytes,
+    }
+}
+
+/// The content of a file: of one that was found in a walk, only so much.
+fn file(found: &Found) -> Result<Vec<u8>, String> {
+    let file = File::open(&found.path).map_err(unreadable)?;
+    if found.named {
+        return whole(file);
+    }
+    let bytes = whole(file.take(MOST_BYTES + 1))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!(
+            "is larger than {} MiB, the limit for a file found in a directory; name the file itself, or skip it with --exclude",
+            MOST_BYTES / (1024 * 1024)
+        ));
+    }
+    Ok(bytes)
+}
+
+fn whole(mut from: impl io::Read) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).map(|_| bytes).map_err(unreadable)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn unreadable(error: io::Error) -> String {
+    format!("cannot be read: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_braces_belongs_to_its_glob() {
+        assert_eq!(between_commas("a,*.{yaml,yml},b/"), ["a", "*.{yaml,yml}", "b/"]);
+        assert_eq!(between_commas("a"), ["a"]);
     }
 }

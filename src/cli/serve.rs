@@ -107,7 +107,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = humantime::parse_duration)]
     shutdown_delay: Duration,
 
-    /// Requests that may be under way at once; further ones get 503
+    /// Requests that may be in flight at once, half of them from one address; further ones get 503
     #[arg(long, value_name = "N", env = "NFS_MOUNT_GUARD_MAX_IN_FLIGHT", default_value_t = Limits::default().in_flight, value_parser = in_flight)]
     max_in_flight: usize,
 

@@ -84,12 +84,13 @@ pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: S
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses), and a list
     // may hold as many chains as options. What all rounds look at together is
-    // bounded, for lists that nobody means.
+    // bounded, for lists that nobody means; a denial waits for what it proposes.
     const ROUNDS: usize = 16;
-    const OPTIONS: usize = 20_000;
+    let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
     let mut elements = unchanged(subject);
     let written = subject.options.tokens().len();
-    let rounds = (ROUNDS + 3 * written).min(ROUNDS.max(OPTIONS / written.max(1)));
+    let least = if scope == Scope::PROPOSAL { ROUNDS / 2 } else { ROUNDS };
+    let rounds = (ROUNDS + 3 * written).min(least.max(options / written.max(1)));
     for _ in 0..rounds {
         let fixed = {
             let current = subject.with_elements(&elements);

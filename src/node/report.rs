@@ -5,6 +5,7 @@ pub mod text;
 
 use serde::Serialize;
 
+use crate::report::json::plain;
 use crate::report::{IsNfs, Tool};
 
 /// The version of the JSON report; fields are only ever added within one.
@@ -156,11 +157,11 @@ impl NodeReport {
     /// The report as one line of JSON.
     pub fn json_line(&self) -> String {
         // Strings, numbers and lists of them always serialise.
-        serde_json::to_string(self).unwrap_or_default()
+        plain(&serde_json::to_string(self).unwrap_or_default())
     }
 
     /// The report as JSON for people, without a line break behind it.
     pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default()
+        plain(&serde_json::to_string_pretty(self).unwrap_or_default())
     }
 }

@@ -379,7 +379,7 @@ impl<'t> Reader<'t> {
             return;
         }
         let offset = self.tree.written(at).map(|node| node.span.start);
-        self.problems.push(Problem { offset, message });
+        self.problems.push(Problem { offset, ..Problem::whole(message) });
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::IsNfs;
+use super::plain::{place, plain};
 use crate::nfs::catalog::{Effect, Entry, Group, Word};
 use crate::nfs::clocks::{self, Retry};
 use crate::nfs::reading::Reader;
@@ -278,20 +279,20 @@ fn dead_server(subject: &Subject<'_>) -> DeadServer {
 /// The explanation for people.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}:{}: {}/{}", self.file, self.line, self.kind, self.name)?;
+        writeln!(f, "{}:{}: {}/{}", place(&self.file), self.line, self.kind, plain(&self.name))?;
         let nfs = match self.nfs {
             IsNfs::Known(true) => "NFS",
             IsNfs::Known(false) => "not NFS: its options are none of our business",
             IsNfs::Depends(_) => "NFS or not, nobody can tell from the object",
         };
-        writeln!(f, "  driver     {} ({}), {nfs}", self.driver, self.driver_title)?;
+        writeln!(f, "  driver     {} ({}), {nfs}", plain(&self.driver), self.driver_title)?;
         for carrier in &self.carriers {
             writeln!(
                 f,
                 "  holds      {} ({}): {}",
-                carrier.carrier,
+                plain(&carrier.carrier),
                 carrier.effect,
-                carrier.elements.join(" | ")
+                plain(&carrier.elements.join(" | "))
             )?;
         }
         let Some(dead) = &self.dead_server else { return Ok(()) };
@@ -304,13 +305,13 @@ impl fmt::Display for Explanation {
         writeln!(
             f,
             "  mount -o   {}",
-            if self.effective.is_empty() { "(nothing)" } else { &self.effective }
+            if self.effective.is_empty() { "(nothing)".into() } else { plain(&self.effective) }
         )?;
         if self.follows_claim {
             writeln!(f, "  read-only  ro as well if the claim is read-only: the volume does not show that")?;
         }
         for reading in &self.readings {
-            writeln!(f, "  read as    {} by {}", reading.options.join(" | "), reading.by)?;
+            writeln!(f, "  read as    {} by {}", plain(&reading.options.join(" | ")), reading.by)?;
         }
         for option in &self.options {
             let who = match option.consumers.as_slice() {
@@ -321,10 +322,15 @@ impl fmt::Display for Explanation {
                 "in force" => String::new(),
                 effect => format!(" ({effect})"),
             };
-            writeln!(f, "  option     {}{from}: read by {who}; {}", option.option, option.meaning)?;
+            writeln!(f, "  option     {}{from}: read by {who}; {}", plain(&option.option), option.meaning)?;
         }
         for conflict in &self.conflicts {
-            writeln!(f, "  conflict   {}: {} wins", conflict.options.join(", "), conflict.winner)?;
+            writeln!(
+                f,
+                "  conflict   {}: {} wins",
+                plain(&conflict.options.join(", ")),
+                plain(&conflict.winner)
+            )?;
         }
         write_dead_server(f, dead)
     }

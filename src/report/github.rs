@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plain::{ends_as_command, escape, is_unseen};
 use super::{Report, Reported};
 
 /// One command a finding, and the last line of the text report.
@@ -50,9 +51,21 @@ pub fn write(report: &Report) -> String {
     out
 }
 
-/// What a command says, escaped as the runner unescapes it.
+/// What a command says, escaped as the runner unescapes it; it shows line
+/// breaks, and nothing else that is not seen.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '%' => escaped.push_str("%25"),
+            '\r' => escaped.push_str("%0D"),
+            '\n' => escaped.push_str("%0A"),
+            '[' if ends_as_command(&escaped) => escaped.push_str("\\["),
+            other if is_unseen(other) => escape(&mut escaped, other),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 /// A property of a command, where `:` and `,` mean something too.

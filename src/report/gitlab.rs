@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::json::plain;
 use super::{Fingerprints, Report, Reported};
 
 /// One issue a finding.
@@ -45,5 +46,5 @@ pub fn write(report: &Report) -> String {
     }
     let mut text = serde_json::to_string_pretty(&issues).unwrap_or_default();
     text.push('\n');
-    text
+    plain(&text)
 }

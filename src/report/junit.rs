@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plain::is_unseen;
 use super::{Report, Reported};
 
 /// The report as a test run.
@@ -90,7 +91,9 @@ fn escape(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\n' => escaped.push_str("&#10;"),
             '\t' => escaped.push_str("&#9;"),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            // What a runner of jobs would take for a command.
+            '#' if escaped.ends_with('#') => escaped.push_str("&#35;"),
+            c if is_unseen(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
     }

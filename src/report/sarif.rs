@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::json::plain;
 use super::rule_page;
 use super::{FindingReport, Fingerprints, ReadError, Report, Reported, SubjectReport};
 use crate::finding::{Action, Grade};
@@ -38,7 +39,7 @@ pub fn write(report: &Report) -> String {
     });
     let mut text = serde_json::to_string_pretty(&log).unwrap_or_default();
     text.push('\n');
-    text
+    plain(&text)
 }
 
 fn rule(rule: &Rule) -> Value {

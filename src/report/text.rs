@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use super::plain::{place, plain};
 use super::{FindingReport, ReadError, Report, Reported, SubjectReport};
 
 /// Colours, or none of them.
@@ -84,7 +85,10 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
         writeln!(
             out,
             "{faint}={faint:#} {}/{} passes with {strong}{}: {list}{strong:#}\n",
-            subject.kind, subject.name, finding.carrier
+            subject.kind,
+            plain(&subject.name),
+            plain(&finding.carrier),
+            list = plain(list)
         )?;
     }
     Ok(())
@@ -101,11 +105,11 @@ fn write_finding(
     writeln!(
         out,
         "{strong}{}:{line}:{column}:{strong:#} {action}{}{action:#} {} {}: {}",
-        subject.file,
+        place(&subject.file),
         finding.action.as_str(),
         finding.code,
         finding.name,
-        finding.message
+        plain(&finding.message)
     )?;
     let margin = " ".repeat(line.to_string().len());
     writeln!(out, "{faint}{line} |{faint:#} {}", snippet.text)?;
@@ -115,20 +119,20 @@ fn write_finding(
 
 fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::Result {
     let (deny, strong) = (palette.deny, palette.strong);
-    write!(out, "{strong}{}:", error.file)?;
+    write!(out, "{strong}{}:", place(&error.file))?;
     if let Some(line) = error.line {
         write!(out, "{line}:")?;
     }
     if let Some(column) = error.column {
         write!(out, "{column}:")?;
     }
-    writeln!(out, "{strong:#} {deny}unreadable{deny:#}: {}\n", error.message)
+    writeln!(out, "{strong:#} {deny}unreadable{deny:#}: {}\n", plain(&error.message))
 }
 
 fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
     let summary = &report.summary;
     let policy = &report.policy;
-    let from = policy.file.as_ref().map(|file| format!(" from {file}")).unwrap_or_default();
+    let from = policy.file.as_ref().map(|file| format!(" from {}", plain(file))).unwrap_or_default();
     writeln!(out, "policy: {}{from}, {}", policy.profile, policy.mode)?;
     let plural = if summary.documents == 1 { "" } else { "s" };
     write!(

@@ -54,17 +54,19 @@ fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     for (carrier_index, carrier) in subject.carriers.iter().enumerate() {
         let latitude = subject.latitude(carrier);
+        // Of what no mount takes, one is enough to say.
+        let most = if carrier.is_overlong() { 1 } else { usize::MAX };
         for (element_index, element) in carrier.elements.iter().copied().enumerate() {
             // Most elements have not even the letter.
             if !element.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'g')) {
                 continue;
             }
-            for piece in reading::every_piece(element) {
-                if let Some(word) = reading::background_word(piece.text, latitude) {
-                    let word = if subject.driver.case == Case::Folded { "bg" } else { word };
-                    let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
-                    report(check, site, piece.text, word);
-                }
+            let pieces = reading::every_piece(element)
+                .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
+            for (word, piece) in pieces.take(most) {
+                let word = if subject.driver.case == Case::Folded { "bg" } else { word };
+                let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
+                report(check, site, piece.text, word);
             }
         }
     }
@@ -74,6 +76,9 @@ fn check(check: &mut Check<'_, '_>) {
 /// What becomes `bg` only because the driver rewrites it, as a shell does.
 fn check_rewritten(check: &mut Check<'_, '_>) {
     let subject = check.subject;
+    if !subject.driver.rewrites_options() {
+        return;
+    }
     let reported: BTreeSet<_> =
         check.findings.iter().filter_map(|finding| finding.site.as_ref()).map(Site::order).collect();
     for token in subject.options.effective().filter(|token| token.option.keyword() == "bg") {

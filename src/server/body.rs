@@ -184,7 +184,7 @@ pub async fn receive(
     budget: &Budget,
     limits: &Limits,
     times: Times,
-    place: &Place<'_>,
+    place: &Place,
 ) -> Received {
     let Begun { mut buffer, announced, share } = begun;
     let mut share = if let Some(share) = share {
@@ -234,7 +234,7 @@ async fn fill(
     buffer: &mut Buffer,
     most: usize,
     due: Instant,
-    place: &Place<'_>,
+    place: &Place,
 ) -> Result<Filled, Lack> {
     match place.wait(timeout_at(due, fill_to(body, buffer, most))).await {
         None => Err(Lack::NoPlace),

@@ -38,6 +38,15 @@ impl Buffer {
         Self { frame: Bytes::new(), frames: Some(memory) }
     }
 
+    /// The same without the room for more: it waits.
+    #[must_use]
+    pub fn fit(mut self) -> Self {
+        if let Some(memory) = &mut self.frames {
+            memory.0.shrink_to_fit();
+        }
+        self
+    }
+
     /// At most so many bytes of what is there, in memory of their own.
     #[must_use]
     pub fn beginning(self, most: usize) -> Self {
@@ -126,6 +135,13 @@ mod tests {
         let first = filled(Some(200_000), 2, 100_000).as_ptr();
         drop(filled(None, 3, 1000));
         assert_eq!(filled(Some(200_000), 2, 100_000).as_ptr(), first);
+    }
+
+    #[test]
+    fn a_body_that_waits_holds_its_length() {
+        let buffer = filled(None, 5, 5000);
+        assert!(held(&buffer) > 25_000, "it grew");
+        assert_eq!(held(&buffer.fit()), 25_000);
     }
 
     #[test]

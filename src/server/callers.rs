@@ -1,29 +1,40 @@
 //! Who is connected. A server that is full makes room for who comes next: those
-//! who keep a connection open and ask nothing have to go first, and of these
-//! the ones whose address holds the most connections. So whoever opens
-//! thousands of them takes them from himself and not from the API server.
+//! who keep a connection open and ask nothing, or do not read what they asked for,
+//! have to go first, and of these the ones whose address holds the most
+//! connections. So whoever opens thousands of them takes them from himself and not
+//! from the API server.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::clock::{Clock, State};
+use super::places::{self, Source};
 
-/// A head that is younger than this may just be on its way.
+/// A request that is expected for less than this may just be on its way, and so
+/// may the reading of an answer.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Room is made for the limit's 32nd part at once, so that a flood does not pay
 /// for a look at everyone with every connection.
 const PART: usize = 32;
 
+/// Callers who do not read are looked for once in this time, however many places
+/// are wanted.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// Everyone who is connected to one port.
 #[derive(Debug)]
 pub struct Callers {
     most: usize,
+    /// Places of requests in flight.
+    places: usize,
+    /// Whether a connection may be closed while a request is being answered.
+    busy_may_go: bool,
     table: Mutex<Table>,
 }
 
@@ -32,19 +43,34 @@ struct Table {
     next: u64,
     /// By number, which is by age.
     here: BTreeMap<u64, Entry>,
+    /// The places that each address has, while it is connected or holds some.
+    sources: BTreeMap<IpAddr, Weak<Source>>,
+    /// When somebody who does not read was last looked for, of one address and of
+    /// all, and whether there was one.
+    looked: [Option<(Instant, bool)>; 2],
 }
 
 #[derive(Debug)]
 struct Entry {
-    source: IpAddr,
+    address: IpAddr,
+    source: Arc<Source>,
     clock: Arc<Clock>,
     leave: Arc<Notify>,
 }
 
 impl Callers {
-    /// At most `most` at once.
-    pub fn new(most: usize) -> Self {
-        Self { most, table: Mutex::default() }
+    /// At most `most` at once, who share so many places.
+    pub fn new(most: usize, places: usize) -> Self {
+        Self { most, places, busy_may_go: false, table: Mutex::default() }
+    }
+
+    /// A connection may be closed at any time, and those of the fullest address
+    /// are the first: where answers are as small as those to probes, a caller
+    /// that asks without a pause must not keep the next one out.
+    #[must_use]
+    pub fn where_busy_may_go(mut self) -> Self {
+        self.busy_may_go = true;
+        self
     }
 
     /// One more; others are asked to leave where it takes that. `None` when all
@@ -52,22 +78,30 @@ impl Callers {
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Caller> {
         let (clock, leave) = (Arc::new(Clock::start()), Arc::new(Notify::new()));
         let mut table = self.table();
-        if table.here.len() >= self.most && table.make_room((self.most / PART).max(1)) == 0 {
+        let part = (self.most / PART).max(1);
+        if table.here.len() >= self.most && table.make_room(part, self.busy_may_go) == 0 {
             return None;
         }
         let number = table.next;
         table.next += 1;
-        let entry = Entry { source: source(address), clock: Arc::clone(&clock), leave: Arc::clone(&leave) };
+        let address = source(address);
+        let source = table.source(address, self.places);
+        let entry = Entry {
+            address,
+            source: Arc::clone(&source),
+            clock: Arc::clone(&clock),
+            leave: Arc::clone(&leave),
+        };
         table.here.insert(number, entry);
         drop(table);
-        Some(Caller { callers: Arc::clone(self), number, clock, leave })
+        Some(Caller { callers: Arc::clone(self), number, source, clock, leave })
     }
 
     /// Asks some to leave, whatever the limit: the system gives no more.
     pub fn make_room(&self) -> usize {
         let mut table = self.table();
         let part = (table.here.len() / PART).max(1);
-        table.make_room(part)
+        table.make_room(part, self.busy_may_go)
     }
 
     /// Asks everyone to leave who asked nothing yet: the server ends.
@@ -79,52 +113,95 @@ impl Callers {
         }
     }
 
+    /// Asks those to leave, of one address or of all, who have not read an answer
+    /// for a moment; says whether there was one.
+    pub fn dismiss_unread(&self, of: Option<&Arc<Source>>) -> bool {
+        let now = Instant::now();
+        let mut table = self.table();
+        let [of_one, of_all] = &table.looked;
+        let looked = if of.is_some() { of_one } else { of_all };
+        if let Some((_, found)) = looked.filter(|(when, _)| now.duration_since(*when) < LOOK) {
+            return found;
+        }
+        let mut unread: Vec<(Instant, u64)> = Vec::new();
+        for (number, entry) in &table.here {
+            if of.is_none_or(|source| Arc::ptr_eq(source, &entry.source))
+                && let Some(since) = entry.clock.unread_since()
+                && now.duration_since(since) >= places::GRACE
+            {
+                unread.push((since, *number));
+            }
+        }
+        unread.sort_unstable();
+        unread.truncate((table.here.len() / PART).max(1));
+        for (_, number) in &unread {
+            if let Some(entry) = table.here.remove(number) {
+                entry.leave.notify_one();
+            }
+        }
+        let [of_one, of_all] = &mut table.looked;
+        *(if of.is_some() { of_one } else { of_all }) = Some((now, !unread.is_empty()));
+        !unread.is_empty()
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What it does, since when, and its number.
-type Candidate = (State, Instant, u64);
+/// How early it has to go, what it does, since when, and its number.
+type Candidate = (u8, State, Instant, u64);
 
 impl Table {
     /// Asks `wanted` to leave, or fewer; says how many.
-    fn make_room(&mut self, wanted: usize) -> usize {
+    fn make_room(&mut self, wanted: usize, busy_may_go: bool) -> usize {
         let now = Instant::now();
         // Of each address: how many are here, and who may go.
         let mut by_source: BTreeMap<IpAddr, (usize, Vec<Candidate>)> = BTreeMap::new();
         for (number, entry) in &self.here {
-            let (count, candidates) = by_source.entry(entry.source).or_default();
+            let (count, candidates) = by_source.entry(entry.address).or_default();
             *count += 1;
             let (state, since) = entry.clock.get();
-            let may_go = match state {
-                State::New | State::Idle => true,
-                State::Head => now.duration_since(since) >= GRACE,
-                State::Busy => false,
+            let is_late = |since: Instant| now.duration_since(since) >= GRACE;
+            let turn = match state {
+                State::New | State::Head if is_late(since) => 0,
+                State::Busy if entry.clock.unread_since().is_some_and(is_late) => 0,
+                State::New | State::Head | State::Idle => 1,
+                State::Busy if busy_may_go => 1,
+                State::Busy => continue,
             };
-            if may_go {
-                candidates.push((state, since, *number));
-            }
+            candidates.push((turn, state, since, *number));
         }
         let mut all = Vec::new();
         for (count, mut candidates) in by_source.into_values() {
             candidates.sort_unstable();
             // With each that goes, its address holds one less.
             let fewer = (0..count).rev();
-            all.extend(
-                candidates.into_iter().zip(fewer).map(|((state, since, number), others)| {
-                    (state, std::cmp::Reverse(others), since, number)
-                }),
-            );
+            all.extend(candidates.into_iter().zip(fewer).map(|((turn, state, since, number), others)| {
+                (turn, std::cmp::Reverse(others), state, since, number)
+            }));
         }
         all.sort_unstable();
         all.truncate(wanted);
-        for (_, _, _, number) in &all {
+        for (.., number) in &all {
             if let Some(entry) = self.here.remove(number) {
                 entry.leave.notify_one();
             }
         }
         all.len()
+    }
+
+    /// The places of an address.
+    fn source(&mut self, address: IpAddr, places: usize) -> Arc<Source> {
+        if let Some(source) = self.sources.get(&address).and_then(Weak::upgrade) {
+            return source;
+        }
+        if self.sources.len() > 2 * self.here.len() + 16 {
+            self.sources.retain(|_, source| source.strong_count() > 0);
+        }
+        let source = Arc::new(Source::new(places));
+        self.sources.insert(address, Arc::downgrade(&source));
+        source
     }
 }
 
@@ -141,11 +218,17 @@ fn source(address: IpAddr) -> IpAddr {
 pub struct Caller {
     callers: Arc<Callers>,
     number: u64,
+    source: Arc<Source>,
     clock: Arc<Clock>,
     leave: Arc<Notify>,
 }
 
 impl Caller {
+    /// The places of its address.
+    pub const fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
     /// The connection's clock.
     pub const fn clock(&self) -> &Arc<Clock> {
         &self.clock
@@ -179,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_holds_the_most_and_asks_nothing_makes_room() {
-        let callers = Arc::new(Callers::new(8));
+        let callers = Arc::new(Callers::new(8, 8));
         let honest = callers.enter(address(1)).expect("room");
         let flood: Vec<_> = (0..7).map(|_| callers.enter(address(2)).expect("room")).collect();
         let late = callers.enter(address(3)).expect("room is made");
@@ -188,22 +271,77 @@ mod tests {
         assert!(!must_go(&honest) && !must_go(&late));
     }
 
-    #[tokio::test]
-    async fn who_asked_nothing_yet_goes_before_who_did() {
-        let callers = Arc::new(Callers::new(4));
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_nothing_goes_before_who_did() {
+        let callers = Arc::new(Callers::new(4, 4));
         let served: Vec<_> = (0..3).map(|_| callers.enter(address(1)).expect("room")).collect();
         for caller in &served {
             drop(caller.clock().answering());
         }
         let silent = callers.enter(address(2)).expect("room");
+        tokio::time::sleep(GRACE).await;
         let _late = callers.enter(address(1)).expect("room is made");
         assert!(must_go(&silent));
         assert!(!served.iter().any(must_go));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_just_came_stays_where_one_address_has_asked_and_keeps_the_rest() {
+        let callers = Arc::new(Callers::new(4, 4));
+        let many: Vec<_> = (0..3).map(|_| callers.enter(address(1)).expect("room")).collect();
+        for caller in &many {
+            drop(caller.clock().answering());
+        }
+        let honest = callers.enter(address(2)).expect("room");
+        let _next = callers.enter(address(1)).expect("room is made");
+        assert!(!must_go(&honest));
+        assert_eq!(many.iter().filter(|caller| must_go(caller)).count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_has_to_go() {
+        let callers = Arc::new(Callers::new(2, 2));
+        let (slow, honest) =
+            (callers.enter(address(1)).expect("room"), callers.enter(address(2)).expect("room"));
+        let (mut unread, _busy) = (slow.clock().answering(), honest.clock().answering());
+        unread.made();
+        assert!(!callers.dismiss_unread(None) && !must_go(&slow), "it was asked a moment ago");
+        tokio::time::sleep(GRACE).await;
+        assert!(!callers.dismiss_unread(Some(honest.source())) && !must_go(&slow), "another address");
+        tokio::time::sleep(LOOK).await;
+        assert!(callers.dismiss_unread(None) && must_go(&slow) && !must_go(&honest));
+
+        let slow = callers.enter(address(1)).expect("room");
+        slow.clock().blocked();
+        let busy = slow.clock().answering();
+        tokio::time::sleep(GRACE).await;
+        assert!(callers.enter(address(3)).is_some(), "room is made");
+        assert!(must_go(&slow) && !must_go(&honest));
+        drop(busy);
+    }
+
+    #[tokio::test]
+    async fn where_busy_may_go_the_fullest_address_does() {
+        let callers = Arc::new(Callers::new(4, 4).where_busy_may_go());
+        let flood: Vec<_> = (0..4).map(|_| callers.enter(address(1)).expect("room")).collect();
+        let _busy: Vec<_> = flood.iter().map(|caller| caller.clock().answering()).collect();
+        let probe = callers.enter(address(2)).expect("room is made");
+        let further: Vec<_> = (0..4).map(|_| callers.enter(address(1)).expect("room")).collect();
+        assert!(!must_go(&probe));
+        assert_eq!(flood.iter().chain(&further).filter(|caller| must_go(caller)).count(), 5);
+    }
+
+    #[tokio::test]
+    async fn connections_of_an_address_share_its_places() {
+        let callers = Arc::new(Callers::new(8, 4));
+        let [one, two, other] =
+            [address(1), address(1), address(2)].map(|address| callers.enter(address).expect("room"));
+        assert!(Arc::ptr_eq(one.source(), two.source()) && !Arc::ptr_eq(one.source(), other.source()));
+    }
+
     #[tokio::test]
     async fn nobody_who_is_being_answered_has_to_go() {
-        let callers = Arc::new(Callers::new(2));
+        let callers = Arc::new(Callers::new(2, 2));
         let both: Vec<_> = (0..2).map(|_| callers.enter(address(1)).expect("room")).collect();
         let answering: Vec<_> = both.iter().map(|caller| caller.clock().answering()).collect();
         assert!(callers.enter(address(2)).is_none());

@@ -1,6 +1,6 @@
 //! What a connection is doing, and since when.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,14 +28,36 @@ pub struct Clock {
     /// Milliseconds from `begun` to the last change of state, times 4, plus
     /// the [`State`]: one word, so that both change at once.
     state: AtomicU64,
-    /// Requests being answered. Held while `state` changes with it.
-    busy: Mutex<u64>,
+    /// Requests that came and whose answer is not written yet. Held while
+    /// `state` changes with it.
+    busy: Mutex<Busy>,
+    /// Milliseconds from `begun` to when the stream took no more bytes, plus 1;
+    /// 0 while it takes them.
+    blocked: AtomicU64,
+    /// Whether the system gave up sending what was written.
+    timed_out: AtomicBool,
+}
+
+/// Requests of a connection that came and whose answer is not written yet.
+#[derive(Debug, Default)]
+struct Busy {
+    requests: u64,
+    next: u64,
+    /// When each answer that is made and not written was made, by number. They
+    /// are few: as many as a connection may have requests in flight.
+    unread: Vec<(u64, Instant)>,
 }
 
 impl Clock {
     /// A connection that was just opened.
     pub fn start() -> Self {
-        Self { begun: Instant::now(), state: AtomicU64::new(State::New as u64), busy: Mutex::default() }
+        Self {
+            begun: Instant::now(),
+            state: AtomicU64::new(State::New as u64),
+            busy: Mutex::default(),
+            blocked: AtomicU64::new(0),
+            timed_out: AtomicBool::new(false),
+        }
     }
 
     /// The present state, and when it began; of [`State::Busy`] nobody asks when.
@@ -61,6 +83,37 @@ impl Clock {
         }
     }
 
+    /// Since when the caller has been expected to read: when the oldest answer
+    /// was made that is not written whole, or when the stream took no more bytes.
+    /// What arrives of an answer byte by byte is no progress.
+    pub fn unread_since(&self) -> Option<Instant> {
+        let answer = self.busy().unread.iter().map(|(_, made)| *made).min();
+        let blocked = self.blocked.load(Ordering::Relaxed).checked_sub(1);
+        let blocked = blocked.map(|millis| self.begun + Duration::from_millis(millis));
+        [answer, blocked].into_iter().flatten().min()
+    }
+
+    /// The stream took no more bytes.
+    pub fn blocked(&self) {
+        let now = self.elapsed() + 1;
+        let _ = self.blocked.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The stream took all bytes.
+    pub fn flushed(&self) {
+        self.blocked.store(0, Ordering::Relaxed);
+    }
+
+    /// The system gave up sending what was written.
+    pub fn timed_out(&self) {
+        self.timed_out.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the system gave up sending what was written.
+    pub fn has_timed_out(&self) -> bool {
+        self.timed_out.load(Ordering::Relaxed)
+    }
+
     /// Bytes of HTTP/1 came in: between requests they begin a head.
     pub fn received(&self) {
         if self.get().0 == State::Idle {
@@ -68,35 +121,89 @@ impl Clock {
         }
     }
 
-    /// A request came; it is being answered until what is returned is dropped.
+    /// A request came; it is in flight until what is returned is dropped.
     pub fn answering(self: &Arc<Self>) -> Answering {
         let mut busy = self.busy();
-        *busy += 1;
+        busy.requests += 1;
         self.state.store(State::Busy as u64, Ordering::Relaxed);
         drop(busy);
-        Answering(Arc::clone(self))
+        Answering { clock: Arc::clone(self), unread: None }
     }
 
-    fn busy(&self) -> MutexGuard<'_, u64> {
+    fn busy(&self) -> MutexGuard<'_, Busy> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX / 4)
+    }
+
     fn set(&self, state: State) {
-        let elapsed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX / 4);
-        self.state.store(elapsed * 4 + state as u64, Ordering::Relaxed);
+        self.state.store(self.elapsed() * 4 + state as u64, Ordering::Relaxed);
     }
 }
 
-/// A request that is being answered.
+/// A request whose answer is not written yet.
 #[derive(Debug)]
-pub struct Answering(Arc<Clock>);
+pub struct Answering {
+    clock: Arc<Clock>,
+    /// The number of the answer, once it is made.
+    unread: Option<u64>,
+}
+
+impl Answering {
+    /// The answer is made: from now on the caller is waited for.
+    pub fn made(&mut self) {
+        let mut busy = self.clock.busy();
+        let number = busy.next;
+        busy.next += 1;
+        busy.unread.push((number, Instant::now()));
+        self.unread = Some(number);
+    }
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let mut busy = self.0.busy();
-        *busy -= 1;
-        if *busy == 0 {
-            self.0.set(State::Idle);
+        let mut busy = self.clock.busy();
+        if let Some(place) = busy.unread.iter().position(|(number, _)| Some(*number) == self.unread) {
+            busy.unread.swap_remove(place);
         }
+        busy.requests -= 1;
+        if busy.requests == 0 {
+            self.clock.set(State::Idle);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_answer_that_is_not_written_counts() {
+        let clock = Arc::new(Clock::start());
+        let (mut first, mut second) = (clock.answering(), clock.answering());
+        assert_eq!(clock.unread_since(), None, "none is made");
+        first.made();
+        let begun = Instant::now();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        second.made();
+        assert_eq!(clock.unread_since(), Some(begun));
+        drop(second);
+        assert_eq!(clock.unread_since(), Some(begun), "another answer was written");
+        drop(first);
+        assert_eq!((clock.unread_since(), clock.get().0), (None, State::Idle));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_blocked_until_all_of_it_is_flushed() {
+        let clock = Clock::start();
+        let begun = Instant::now();
+        clock.blocked();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        clock.blocked();
+        assert_eq!(clock.unread_since(), Some(begun));
+        clock.flushed();
+        assert_eq!(clock.unread_since(), None);
     }
 }

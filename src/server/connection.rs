@@ -10,12 +10,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Collected, Full};
+use hyper::body::{Body as _, Incoming};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
@@ -25,7 +26,7 @@ use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt as _;
 
 use super::callers::Caller;
-use super::clock::{Clock, State};
+use super::clock::{Answering, Clock, State};
 use super::limits::Limits;
 
 /// The two that are spoken.
@@ -46,6 +47,8 @@ pub enum End {
     HeadTimeout,
     /// Nothing was asked for a long time.
     Idle,
+    /// An answer was not read in time.
+    Unread,
     /// Somebody else needed the room.
     MadeRoom,
 }
@@ -99,15 +102,20 @@ where
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(None)
-                .max_buf_size(64 * 1024)
+                .max_buf_size(HTTP1_BUFFER)
                 .serve_connection(io, service);
             until(connection, events).await
         }
     }
 }
 
-/// Requests that one HTTP/2 connection may have under way.
-const HTTP2_STREAMS: u32 = 128;
+/// Requests that one HTTP/2 connection may have in flight: about as many as
+/// HTTP/1.1 answers ahead where a caller sends them at once.
+const HTTP2_STREAMS: u32 = 16;
+
+/// Bytes that are read ahead on an HTTP/1.1 connection, of a head or of requests
+/// behind the one that is being answered.
+const HTTP1_BUFFER: usize = 16 * 1024;
 
 /// Bytes that an HTTP/2 caller may send before they are asked for.
 const HTTP2_WINDOW: u32 = 256 * 1024;
@@ -115,6 +123,7 @@ const HTTP2_WINDOW: u32 = 256 * 1024;
 /// Runs `connection` until it ends or an event ends it. Its own errors are the
 /// caller's doing: a connection reset or garbage instead of HTTP.
 async fn until(connection: impl GracefulConnection, mut events: Events<'_>) -> End {
+    let clock = events.clock;
     let mut connection = pin!(connection);
     {
         // Events are rare: like this they are asked for when one has come, and not
@@ -122,7 +131,7 @@ async fn until(connection: impl GracefulConnection, mut events: Events<'_>) -> E
         let mut next = FuturesUnordered::from_iter([events.next()]);
         tokio::select! {
             biased;
-            _ = connection.as_mut() => return End::Closed,
+            _ = connection.as_mut() => return closed(clock),
             event = next.next() => match event {
                 Some(Event::End(end)) => return end,
                 Some(Event::Stop) | None => {}
@@ -132,9 +141,14 @@ async fn until(connection: impl GracefulConnection, mut events: Events<'_>) -> E
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
-        _ = connection => End::Closed,
+        _ = connection => closed(clock),
         end = events.end() => end,
     }
+}
+
+/// How a connection ended that nothing here ended.
+fn closed(clock: &Clock) -> End {
+    if clock.has_timed_out() { End::Unread } else { End::Closed }
 }
 
 /// What may happen to a connection from outside.
@@ -173,16 +187,18 @@ impl Events<'_> {
 /// Ends when the connection has been too long in its present state.
 async fn overdue(clock: &Clock, limits: &Limits) -> End {
     loop {
-        let Some(deadline) = clock.deadline(limits) else {
-            tokio::time::sleep(limits.head).await;
-            continue;
-        };
-        if deadline <= Instant::now() {
+        let now = Instant::now();
+        if clock.unread_since().is_some_and(|since| since + limits.answer <= now) {
+            return End::Unread;
+        }
+        let deadline = clock.deadline(limits);
+        if deadline.is_some_and(|deadline| deadline <= now) {
             let is_idle = clock.get().0 == State::Idle;
             return if is_idle { End::Idle } else { End::HeadTimeout };
         }
-        // A head may begin at any time, and its clock is the shorter one.
-        sleep_until(deadline.min(Instant::now() + limits.head)).await;
+        // An answer may be made at any time, and its clock is the shortest one.
+        let next = now + limits.answer / 2;
+        sleep_until(deadline.map_or(next, |deadline| deadline.min(next))).await;
     }
 }
 
@@ -193,26 +209,75 @@ struct Counted<R> {
 }
 
 impl<R: Respond> Service<hyper::Request<Incoming>> for Counted<R> {
-    type Response = Response;
+    type Response = hyper::Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
-        let answering = self.clock.answering();
+        let mut answering = self.clock.answering();
         let responder = Arc::clone(&self.responder);
         Box::pin(async move {
             let response = responder.respond(request.map(Body::new)).await;
-            drop(answering);
-            Ok(response)
+            let (head, body) = response.into_parts();
+            let bytes = whole(body).await;
+            if bytes.is_empty() {
+                return Ok(hyper::Response::from_parts(head, Full::default()));
+            }
+            answering.made();
+            let bytes = Bytes::from_owner(Unread { bytes, _answering: answering });
+            Ok(hyper::Response::from_parts(head, Full::new(bytes)))
         })
     }
 }
 
-/// A stream that tells its clock when bytes come in.
+/// All of a body that is there. Answers are one frame each.
+async fn whole(mut body: Body) -> Bytes {
+    let frame = body.frame().await.and_then(Result::ok);
+    let first = frame.and_then(|frame| frame.into_data().ok()).unwrap_or_default();
+    if body.is_end_stream() {
+        return first;
+    }
+    let rest = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+    [first, rest].concat().into()
+}
+
+/// The bytes of an answer. They are dropped when the last of them has been
+/// written, or when the connection ends: until then the request is in flight.
+struct Unread {
+    bytes: Bytes,
+    _answering: Answering,
+}
+
+impl AsRef<[u8]> for Unread {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// A stream that tells its clock when bytes come in, and when none go out.
 struct Watched<S> {
     stream: S,
     protocol: Protocol,
     clock: Arc<Clock>,
+}
+
+impl<S> Watched<S> {
+    /// The system ends a connection whose caller takes nothing of what was
+    /// written ([`super::listen`]).
+    fn note_time_out<T>(&self, polled: &Poll<io::Result<T>>) {
+        if matches!(polled, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut) {
+            self.clock.timed_out();
+        }
+    }
+
+    /// Notes whether bytes wait here that the stream does not take.
+    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_pending() {
+            self.clock.blocked();
+        }
+        self.note_time_out(&polled);
+        polled
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -223,6 +288,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.note_time_out(&polled);
         // Those of HTTP/2 may be of anything.
         if buf.filled().len() > before && self.protocol == Protocol::Http1 {
             self.clock.received();
@@ -233,7 +299,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(polled)
     }
 
     fn poll_write_vectored(
@@ -241,7 +308,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -249,10 +317,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if polled.is_ready() {
+            self.clock.flushed();
+        }
+        self.note(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.note(polled)
     }
 }

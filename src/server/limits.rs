@@ -41,6 +41,10 @@ pub struct Limits {
     /// Longest wait for a large body once it has its share of the budget: those
     /// behind it wait too.
     pub large_body: Duration,
+    /// Longest time from when an answer is made to when all of it is written;
+    /// looked at twice in that time, so that an answer nobody reads is gone within
+    /// one and a half of it.
+    pub answer: Duration,
     /// Longest time that a body nobody needs is read, counted from the request's
     /// head on.
     pub discard: Duration,
@@ -64,6 +68,7 @@ impl Default for Limits {
             idle: Duration::from_secs(130),
             request: Duration::from_secs(30),
             large_body: Duration::from_secs(5),
+            answer: Duration::from_secs(2),
             discard: Duration::from_secs(10),
             drain: Duration::from_secs(30),
         }

@@ -3,29 +3,30 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Body as _;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::asked::{Asked, asked_timeout, is_json};
 use super::body::{Begun, Budget, Lack, Received, Share, Times, discard, receive, receive_at_once};
 use super::buffer::Buffer;
 use super::callers::Callers;
 use super::connection::Respond;
 use super::limits::Limits;
-use super::places::Places;
+use super::places::{Place, Places, Source};
 use crate::admission::{self, Answer, Endpoint, Question, Record};
 use crate::policy::Policy;
-use crate::telemetry::{log, metrics::Metrics};
+use crate::telemetry::log;
+use crate::telemetry::metrics::{InFlight, Metrics};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub struct Shared {
     pub draining: AtomicBool,
     /// Who is connected to the TLS port.
     pub callers: Arc<Callers>,
-    places: Places,
+    places: Arc<Places>,
     budget: Budget,
     /// Large bodies that may be judged at once, so that small ones find a core.
     heavy: Arc<Semaphore>,
@@ -60,8 +61,8 @@ impl Shared {
             metrics,
             limits,
             draining: AtomicBool::new(false),
-            callers: Arc::new(Callers::new(limits.connections)),
-            places: Places::new(limits.in_flight),
+            callers: Arc::new(Callers::new(limits.connections, limits.in_flight)),
+            places: Arc::new(Places::new(limits.in_flight)),
             budget: Budget::new(limits.bodies),
             heavy: Arc::new(Semaphore::new(limits.heavy)),
             #[cfg(test)]
@@ -75,13 +76,23 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub struct Webhook {
     shared: Arc<Shared>,
+    /// The places of the caller's address.
+    source: Arc<Source>,
     is_admitted: bool,
 }
 
 impl Webhook {
-    /// For a caller who may ask.
-    pub const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, is_admitted: true }
+    /// For a caller who may ask, and whose address holds no place.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let source = Arc::new(Source::new(shared.limits.in_flight));
+        Self { shared, source, is_admitted: true }
+    }
+
+    /// For a caller whose address has places already.
+    #[must_use]
+    pub fn of_source(mut self, source: &Arc<Source>) -> Self {
+        self.source = Arc::clone(source);
+        self
     }
 
     /// For a caller whose names are not allowed.
@@ -113,13 +124,6 @@ impl Respond for Webhook {
             response
         }
     }
-}
-
-/// What a request asks, as its head says.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    endpoint: Endpoint,
-    times: Times,
 }
 
 /// A request that asks nothing that can be answered.
@@ -176,8 +180,8 @@ impl Webhook {
 
     async fn answer(&self, asked: Result<Asked, Unasked>, mut body: Body, begun: Instant) -> Response {
         let response = match asked {
-            Ok(asked) => match judge(&self.shared, asked, &mut body).await {
-                Ok(answer) => respond_with(answer),
+            Ok(asked) => match judge(&self.shared, &self.source, asked, &mut body).await {
+                Ok(answered) => respond_with(answered),
                 Err(response) => response,
             },
             Err(unasked) => unasked.answer(),
@@ -191,33 +195,60 @@ impl Webhook {
     }
 }
 
-fn respond_with(answer: Answer) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
-    if status != StatusCode::OK {
-        return (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], answer.body).into_response();
+/// An answer with what its request holds until it is written: a caller that
+/// reads nothing keeps its place.
+struct Answered {
+    body: Vec<u8>,
+    _held: (Place, InFlight),
+}
+
+impl AsRef<[u8]> for Answered {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
     }
-    let mut response = Response::new(Body::from(answer.body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+}
+
+fn respond_with((status, answered): (u16, Answered)) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let media_type = if status == StatusCode::OK { "application/json" } else { "text/plain; charset=utf-8" };
+    let mut response = Response::new(Body::from(Bytes::from_owner(answered)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
 
 /// Judges what is in the body; an error is the response to one of which too
 /// little came.
-async fn judge(shared: &Arc<Shared>, asked: Asked, body: &mut Body) -> Result<Answer, Response> {
-    let mut place = shared.places.try_take();
+async fn judge(
+    shared: &Arc<Shared>,
+    source: &Arc<Source>,
+    asked: Asked,
+    body: &mut Body,
+) -> Result<(u16, Answered), Response> {
+    let mut place = shared.places.try_take(source);
     if place.is_none() {
-        place = Box::pin(shared.places.take()).await;
+        place = Box::pin(shared.places.take(source, |of| shared.callers.dismiss_unread(of))).await;
     }
     let Some(place) = place else {
         shared.metrics.answered(asked.times.begun.elapsed());
         return Err(shed(shared));
     };
-    let _in_flight = shared.metrics.enter();
+    let in_flight = shared.metrics.enter();
+    let answer = judge_in_place(shared, asked, body, &place).await?;
+    Ok((answer.status, Answered { body: answer.body, _held: (place, in_flight) }))
+}
+
+async fn judge_in_place(
+    shared: &Arc<Shared>,
+    asked: Asked,
+    body: &mut Body,
+    place: &Place,
+) -> Result<Answer, Response> {
     let begun = Begun::new(body, &shared.budget, &shared.limits);
     let received = match receive_at_once(body, begun, &shared.limits).await {
         Ok(received) => received,
         Err(begun) => {
-            Box::pin(receive(body, begun, &shared.budget, &shared.limits, asked.times, &place)).await
+            Box::pin(receive(body, begun, &shared.budget, &shared.limits, asked.times, place)).await
         }
     };
     match received {
@@ -235,11 +266,16 @@ async fn judge(shared: &Arc<Shared>, asked: Asked, body: &mut Body) -> Result<An
                 }
             }
         }
-        // What is a matter of microseconds is judged here.
-        Received::Whole(whole, _) if whole.len() <= shared.limits.quick_body => {
-            Ok(ask(shared, &shared.policy.load(), asked, &whole, admission::review))
+        Received::Whole(whole, share) => {
+            // What is a matter of microseconds is judged here.
+            if whole.len() <= shared.limits.quick_body {
+                let policy = shared.policy.load();
+                if let Some(answer) = try_ask(shared, &policy, asked, &whole, admission::review_quickly) {
+                    return Ok(answer);
+                }
+            }
+            Box::pin(judge_apart(shared, asked, place, whole, share)).await
         }
-        Received::Whole(whole, share) => Ok(Box::pin(judge_apart(shared, asked, whole, share)).await),
     }
 }
 
@@ -251,12 +287,23 @@ fn shed(shared: &Shared) -> Response {
     response
 }
 
-/// Judges a large body on a thread of its own, in turn.
-async fn judge_apart(shared: &Arc<Shared>, asked: Asked, body: Buffer, share: Share) -> Answer {
-    let policy = shared.policy.load_full();
-    let turn = timeout_at(asked.times.due, Arc::clone(&shared.heavy).acquire_owned()).await;
+/// Judges a large body, or a long list, on a thread of its own, in turn. Who waits
+/// for a turn gives up the place where others need it.
+async fn judge_apart(
+    shared: &Arc<Shared>,
+    asked: Asked,
+    place: &Place,
+    body: Buffer,
+    share: Share,
+) -> Result<Answer, Response> {
+    let (body, policy) = (body.fit(), shared.policy.load_full());
+    let turn = timeout_at(asked.times.due, Arc::clone(&shared.heavy).acquire_owned());
+    let Some(turn) = place.wait(turn).await else {
+        shared.metrics.answered(asked.times.begun.elapsed());
+        return Err(shed(shared));
+    };
     let Ok(Ok(turn)) = turn else {
-        return judge_beginning(shared, asked, &body, Lack::NoBudget.as_str());
+        return Ok(judge_beginning(shared, asked, &body, Lack::NoBudget.as_str()));
     };
     let on_thread = Arc::clone(shared);
     let judged = tokio::task::spawn_blocking(move || {
@@ -265,7 +312,7 @@ async fn judge_apart(shared: &Arc<Shared>, asked: Asked, body: Buffer, share: Sh
         drop((body, share, turn));
         answer
     });
-    judged.await.unwrap_or_else(|_| admission::without_uid())
+    Ok(judged.await.unwrap_or_else(|_| admission::without_uid()))
 }
 
 /// Answers for a body of which only the beginning is looked at.
@@ -284,6 +331,18 @@ fn ask(
     body: &[u8],
     review: impl Fn(&Question<'_>, &mut dyn FnMut(&Record<'_>)) -> Answer,
 ) -> Answer {
+    let answer = try_ask(shared, policy, asked, body, |question, observe| Some(review(question, observe)));
+    answer.unwrap_or_else(admission::without_uid)
+}
+
+/// As [`ask`]; `None` where `review` leaves it to another time.
+fn try_ask(
+    shared: &Shared,
+    policy: &Policy,
+    asked: Asked,
+    body: &[u8],
+    review: impl Fn(&Question<'_>, &mut dyn FnMut(&Record<'_>)) -> Option<Answer>,
+) -> Option<Answer> {
     let now = OffsetDateTime::now_utc();
     let question = Question { endpoint: asked.endpoint, body, policy, today: now.date() };
     let mut duration = None;
@@ -300,42 +359,16 @@ fn ask(
         }
         review(&question, &mut observe)
     }));
-    let answer = answered.unwrap_or_else(|_| {
-        admission::review_truncated(&question, "an error in nfs-mount-guard; please report it", &mut observe)
-    });
+    let answer = match answered {
+        Ok(answer) => answer?,
+        Err(_) => admission::review_truncated(
+            &question,
+            "an error in nfs-mount-guard; please report it",
+            &mut observe,
+        ),
+    };
     shared.metrics.answered(duration.unwrap_or_else(|| asked.times.begun.elapsed()));
-    answer
-}
-
-/// The time the caller will wait, which the API server puts into the query as
-/// `timeout=3s`.
-fn asked_timeout(query: Option<&str>) -> Option<Duration> {
-    let query = query?;
-    let value = match query.strip_prefix("timeout=") {
-        Some(value) if value.bytes().all(|byte| byte != b'&') => value,
-        _ => query.split('&').find_map(|pair| pair.strip_prefix("timeout="))?,
-    };
-    if let Some(seconds) = value.strip_suffix('s').and_then(|seconds| seconds.parse::<u32>().ok()) {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits.parse().ok()?;
-    let seconds = match value.strip_prefix(digits)? {
-        "ms" => number / 1000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return false };
-    let has_media_type = || {
-        let media_type = value.to_str().ok().and_then(|value| value.split(';').next());
-        media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
-    };
-    value == "application/json" || has_media_type()
+    Some(answer)
 }
 
 /// What HEAD gets: how long the answer is, and nothing of it.
@@ -349,25 +382,4 @@ fn head_only(mut response: Response) -> Response {
 
 fn plain(status: StatusCode, text: &'static str) -> Response {
     (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_timeout_the_api_server_sends() {
-        for (query, expected) in [
-            ("timeout=3s", Some(3000)),
-            ("a=b&timeout=500ms", Some(500)),
-            ("timeout=1m", Some(60_000)),
-            ("timeout=1m30s", None),
-            ("timeout=-3s", None),
-            ("timeout=", None),
-            ("", None),
-        ] {
-            let expected = expected.map(Duration::from_millis);
-            assert_eq!(asked_timeout(Some(query)), expected, "{query}");
-        }
-    }
 }

@@ -33,7 +33,8 @@ pub struct Status {
 /// one and a smaller one of connections.
 pub(super) async fn serve(listener: TcpListener, status: Status) {
     let limits = status.shared.limits;
-    let callers = Arc::new(Callers::new(limits.status_connections));
+    let callers = Callers::new(limits.status_connections, limits.in_flight).where_busy_may_go();
+    let callers = Arc::new(callers);
     let router = router(status);
     // Probes are answered until the process ends.
     let never = watch::Sender::new(());
@@ -71,6 +72,8 @@ async fn ready(State(status): State<Status>) -> Response {
 }
 
 async fn metrics(State(status): State<Status>) -> Response {
+    // Who asks for one after the other lets probes pass in between.
+    tokio::task::yield_now().await;
     let dropped = status.log_dropped.as_ref().map_or(0, Dropped::lines);
     let text = status.shared.metrics.text(dropped);
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()

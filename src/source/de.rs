@@ -8,7 +8,11 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexp
 use serde::forward_to_deserialize_any;
 
 use super::scalar::{Meaning, resolve};
-use super::tree::{Content, NodeId, Style, Tree};
+use super::tree::{Content, NodeId, Tree};
+
+/// What is said of a string in quotes that Go's YAML reader breaks in lines.
+const FOLDED: &str = "contains U+0085, U+2028 or U+2029, which kubectl folds as a line break; \
+write \\N, \\L or \\P in double quotes, or delete it";
 
 /// Why a value does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,8 +98,7 @@ impl NodeDeserializer<'_> {
     pub fn is_null(self) -> bool {
         matches!(
             self.tree.node(self.id).map(|node| &node.content),
-            Some(Content::Scalar { text, style: Style::Plain, is_string: false })
-                if resolve(text) == Meaning::Null
+            Some(Content::Scalar { text, is_string: false, .. }) if resolve(text) == Meaning::Null
         )
     }
 }
@@ -108,6 +111,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             return visitor.visit_unit();
         };
         let result = match &node.content {
+            Content::Scalar { .. } if self.tree.is_folded(self.id) => Err(de::Error::custom(FOLDED)),
             Content::Scalar { text, is_string: true, .. } => visit_text(text, visitor),
             Content::Scalar { text, .. } => match resolve(text) {
                 Meaning::Text => visit_text(text, visitor),
@@ -207,6 +211,9 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
     type Error = Misfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        if self.0.tree.is_folded(self.0.id) {
+            return Err(Misfit::new(Some(self.0.offset()), FOLDED.to_owned()));
+        }
         let Some(text) = self.0.tree.text(self.0.id) else {
             let message = "a key that is no text stands here".to_owned();
             return Err(Misfit::new(Some(self.0.offset()), message));

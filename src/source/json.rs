@@ -3,8 +3,10 @@
 //! only in objects that something is said about.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::tree::{Content, Node, NodeId, Style, Tree};
@@ -17,35 +19,114 @@ pub(super) struct Envelope<'t> {
     pub(super) api_version: Option<&'t RawValue>,
     #[serde(borrow, default)]
     pub(super) kind: Option<&'t RawValue>,
-    #[serde(borrow, default)]
-    pub(super) items: Option<Vec<&'t RawValue>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(super) items: Option<Items<'t>>,
 }
 
-/// A field's text, if it is a string.
-pub(super) fn string(value: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(value?.get()).ok()
+/// What stands under the key `items`.
+#[derive(Debug)]
+pub(super) enum Items<'t> {
+    List(Vec<&'t RawValue>),
+    Null,
+    Other,
 }
 
-/// The documents of a JSON text, one behind the other, each with its place and
-/// text. `None` where the text is no JSON, or holds something other than
-/// objects.
-pub(super) fn documents(text: &str) -> Option<Vec<(Envelope<'_>, &str)>> {
-    let mut documents = Vec::new();
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Envelope<'_>>();
-    loop {
-        let start = stream.byte_offset();
-        let rest = text.get(start..)?.trim_start_matches([' ', '\t', '\r', '\n']);
-        if rest.is_empty() {
-            return Some(documents);
+/// A null is there as well.
+fn present<'de: 't, 't, D: Deserializer<'de>>(from: D) -> Result<Option<Items<'t>>, D::Error> {
+    struct ItemsVisitor;
+    impl<'de> Visitor<'de> for ItemsVisitor {
+        type Value = Items<'de>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("items")
         }
-        // serde would take an array for the fields in their order.
-        if !rest.starts_with('{') {
-            return None;
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = list.next_element()? {
+                items.push(item);
+            }
+            Ok(Items::List(items))
         }
-        let envelope = stream.next()?.ok()?;
-        let end = stream.byte_offset();
-        documents.push((envelope, text.get(text.len() - rest.len()..end)?));
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Items<'de>, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(Items::Other)
+        }
+
+        fn visit_unit<E>(self) -> Result<Items<'de>, E> {
+            Ok(Items::Null)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Items<'de>, E> {
+            Ok(Items::Other)
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Items<'de>, E> {
+            Ok(Items::Other)
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Items<'de>, E> {
+            Ok(Items::Other)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Items<'de>, E> {
+            Ok(Items::Other)
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Items<'de>, E> {
+            Ok(Items::Other)
+        }
     }
+    from.deserialize_any(ItemsVisitor).map(Some)
+}
+
+/// Whether an object may have a key `items`, also one that is written with
+/// escapes.
+pub(super) fn may_have_items(part: &str) -> bool {
+    let has = |text: &str| memchr::memmem::find(part.as_bytes(), text.as_bytes()).is_some();
+    has("items\"") || has("\\u")
+}
+
+/// A field's text, if it is a string that is not empty.
+pub(super) fn string(value: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(value?.get()).ok().filter(|text: &String| !text.is_empty())
+}
+
+/// The JSON objects that a text begins with.
+pub(super) struct Stream<'t> {
+    /// Each with what it says it is, where that can be read, and its text.
+    pub(super) documents: Vec<(Option<Envelope<'t>>, &'t str)>,
+    /// Where they end, and the blanks behind them; the text's length where
+    /// nothing follows.
+    pub(super) end: usize,
+}
+
+/// The objects that stand at the text's beginning, one behind the other.
+pub(super) fn documents(text: &str) -> Stream<'_> {
+    let mut documents = Vec::new();
+    let mut end = 0;
+    loop {
+        let rest = text.get(end..).unwrap_or_default().trim_start_matches([' ', '\t', '\r', '\n']);
+        end = text.len() - rest.len();
+        // A list is no object, and serde would take it for the fields in their order.
+        if !rest.starts_with('{') {
+            return Stream { documents, end };
+        }
+        let read = first::<Envelope<'_>>(rest).map(|(envelope, length)| (Some(envelope), length));
+        // A key twice is JSON all the same.
+        let read = read.or_else(|| first::<&RawValue>(rest).map(|(_, length)| (None, length)));
+        let Some((envelope, length)) = read else { return Stream { documents, end } };
+        documents.push((envelope, rest.get(..length).unwrap_or_default()));
+        end += length;
+    }
+}
+
+/// The value that a text begins with, and its length.
+fn first<'t, T: Deserialize<'t>>(text: &'t str) -> Option<(T, usize)> {
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter();
+    let value = stream.next()?.ok()?;
+    Some((value, stream.byte_offset()))
 }
 
 /// Where `part`, a slice of `text`, begins in it.
@@ -157,9 +238,9 @@ mod tests {
     #[test]
     fn places_are_those_of_the_whole_text() {
         let text = "  {\"a\": [1, \"b\\\"c\", {\"d\": null}]} {\"e\": 2}";
-        let found = documents(text).unwrap();
-        assert_eq!(found.len(), 2);
-        let tree = tree(text, found[0].1);
+        let found = documents(text);
+        assert_eq!((found.documents.len(), found.end), (2, text.len()));
+        let tree = tree(text, found.documents[0].1);
         let list = tree.get(0, "a").unwrap();
         let items = tree.items(list).unwrap();
         assert_eq!(tree.text(items[1]), Some("b\"c"));
@@ -169,9 +250,18 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_json() {
-        for text in ["[]", "{a: b}", "{} x", "{}\n---\n{}", "{"] {
-            assert!(documents(text).is_none(), "{text}");
+    fn ends_where_the_text_is_no_json_any_more() {
+        for (text, count, end) in [
+            ("[]", 0, 0),
+            (" {a: b}", 0, 1),
+            ("{} x", 1, 3),
+            ("{}\n---\n{}", 1, 3),
+            ("{", 0, 0),
+            ("{}:", 1, 2),
+            ("{\"kind\":1,\"kind\":2}{}", 2, 21),
+        ] {
+            let found = documents(text);
+            assert_eq!((found.documents.len(), found.end), (count, end), "{text}");
         }
     }
 }

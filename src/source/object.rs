@@ -4,10 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::de::NodeDeserializer;
 use super::json;
 use super::scalar::places;
 use super::tree::{Content, NodeId, Tree};
@@ -82,10 +80,15 @@ impl<'i> Object<'i> {
         }
     }
 
+    /// Whether the document is a template that is not rendered.
+    pub fn is_template(&self) -> bool {
+        matches!(self.origin, Origin::Tree(tree, _) if tree.is_template)
+    }
+
     /// The whole object as JSON has it; `None` where that cannot be.
     pub fn value(&self) -> Option<Value> {
         match &self.origin {
-            Origin::Tree(tree, node) => Value::deserialize(NodeDeserializer { tree, id: *node }).ok(),
+            Origin::Tree(tree, node) => Some(tree.value(*node)),
             Origin::Json(part) => serde_json::from_str(part).ok(),
         }
     }

@@ -7,6 +7,8 @@ mod string;
 use std::collections::HashSet;
 use std::ops::Range;
 
+use similar::{Algorithm, DiffTag, capture_diff};
+
 use super::object::Layout;
 use super::scalar::{Meaning, resolve};
 use super::tree::{Content, NodeId, Style};
@@ -261,42 +263,31 @@ struct Hunk {
     new: Range<usize>,
 }
 
-/// Where two lists differ, by their longest common subsequence.
+/// Elements of two lists up to which the fewest changes are looked for: the time
+/// grows with the elements times the changes.
+const MOST_COMPARED: usize = 20_000;
+
+/// Where two lists differ: the fewest changes between them, found with memory
+/// for a few lines of the lists' length (Myers, "An O(ND) Difference Algorithm").
 fn hunks(old: &[&str], new: &[&str]) -> Vec<Hunk> {
-    let width = new.len() + 1;
-    let mut lengths = vec![0_usize; (old.len() + 1) * width];
-    let at = |i: usize, j: usize| i * width + j;
-    for (i, one) in old.iter().enumerate().rev() {
-        for (j, other) in new.iter().enumerate().rev() {
-            let get = |index: usize| lengths.get(index).copied().unwrap_or_default();
-            let length = if one == other {
-                get(at(i + 1, j + 1)) + 1
-            } else {
-                get(at(i + 1, j)).max(get(at(i, j + 1)))
-            };
-            if let Some(place) = lengths.get_mut(at(i, j)) {
-                *place = length;
-            }
-        }
+    let same = |(one, other): &(&&str, &&str)| one == other;
+    let before = old.iter().zip(new).take_while(same).count();
+    let (rest, new_rest) = (old.get(before..).unwrap_or_default(), new.get(before..).unwrap_or_default());
+    let behind = rest.iter().rev().zip(new_rest.iter().rev()).take_while(same).count();
+    let (old_end, new_end) = (old.len() - behind, new.len() - behind);
+    if (old_end - before) + (new_end - before) > MOST_COMPARED {
+        return vec![Hunk { old: before..old_end, new: before..new_end }];
     }
-    let get = |i: usize, j: usize| lengths.get(at(i, j)).copied().unwrap_or_default();
     let mut hunks: Vec<Hunk> = Vec::new();
-    let (mut i, mut j) = (0, 0);
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old.get(i) == new.get(j) {
-            (i, j) = (i + 1, j + 1);
-            continue;
-        }
-        if !hunks.last().is_some_and(|hunk| hunk.old.end == i && hunk.new.end == j) {
-            hunks.push(Hunk { old: i..i, new: j..j });
-        }
-        if j >= new.len() || i < old.len() && get(i + 1, j) >= get(i, j + 1) {
-            i += 1;
-        } else {
-            j += 1;
-        }
-        if let Some(hunk) = hunks.last_mut() {
-            (hunk.old.end, hunk.new.end) = (i, j);
+    for change in capture_diff(Algorithm::Myers, old, before..old_end, new, before..new_end) {
+        let (tag, old, new) = change.as_tag_tuple();
+        match hunks.last_mut() {
+            _ if tag == DiffTag::Equal => {}
+            // What is taken out and what is put in at one place are one change.
+            Some(hunk) if hunk.old.end == old.start && hunk.new.end == new.start => {
+                (hunk.old.end, hunk.new.end) = (old.end, new.end);
+            }
+            _ => hunks.push(Hunk { old, new }),
         }
     }
     hunks

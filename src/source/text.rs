@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Bytes that no UTF-8 text holds.
-    #[error("line {line}: is not UTF-8")]
+    #[error("line {line}: is not UTF-8; save it as UTF-8")]
     NotUtf8 {
         /// The line, counted from 1.
         line: usize,
@@ -14,7 +14,7 @@ pub enum TextError {
     #[error("is UTF-16; save it as UTF-8")]
     Utf16,
     /// A NUL byte, which no manifest holds.
-    #[error("is binary, not text")]
+    #[error("is binary, or UTF-16 without a mark; save text as UTF-8")]
     Binary,
 }
 
@@ -23,17 +23,18 @@ pub enum TextError {
 ///
 /// # Errors
 ///
-/// When the bytes are binary or in another encoding.
-pub fn decode(bytes: Vec<u8>) -> Result<(String, bool), TextError> {
+/// When the bytes are binary or in another encoding; with the bytes.
+pub fn decode(bytes: Vec<u8>) -> Result<(String, bool), (TextError, Vec<u8>)> {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-        return Err(TextError::Utf16);
+        return Err((TextError::Utf16, bytes));
     }
     if bytes.contains(&0) {
-        return Err(TextError::Binary);
+        return Err((TextError::Binary, bytes));
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
-        TextError::NotUtf8 { line: good.filter(|byte| **byte == b'\n').count() + 1 }
+        let line = good.filter(|byte| **byte == b'\n').count() + 1;
+        (TextError::NotUtf8 { line }, error.into_bytes())
     })?;
     let has_mark = text.starts_with(MARK);
     if has_mark {
@@ -122,7 +123,8 @@ impl<'t> Lines<'t> {
         self.text.len()
     }
 
-    fn characters_before(&self, offset: usize) -> usize {
+    /// Characters before the byte at `offset`.
+    pub(super) fn characters_before(&self, offset: usize) -> usize {
         let step = offset / STEP;
         match self.counts.get(step) {
             Some(count) => {
@@ -172,8 +174,12 @@ mod tests {
     #[test]
     fn drops_a_mark_and_refuses_what_is_no_text() {
         assert_eq!(decode("\u{feff}a".into()), Ok(("a".to_owned(), true)));
-        assert_eq!(decode(vec![b'\n', 0xE9]), Err(TextError::NotUtf8 { line: 2 }));
-        assert_eq!(decode(vec![0xFF, 0xFE, b'a', 0]), Err(TextError::Utf16));
-        assert_eq!(decode(vec![b'a', 0]), Err(TextError::Binary));
+        for (bytes, error) in [
+            (vec![b'\n', 0xE9], TextError::NotUtf8 { line: 2 }),
+            (vec![0xFF, 0xFE, b'a', 0], TextError::Utf16),
+            (vec![b'a', 0], TextError::Binary),
+        ] {
+            assert_eq!(decode(bytes.clone()), Err((error, bytes)));
+        }
     }
 }

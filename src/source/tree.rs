@@ -1,8 +1,12 @@
 //! The values of one document, each with its place in the text.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+
+use serde_json::Value;
+
+use super::scalar::{Meaning, resolve};
 
 /// Index of a node in its tree.
 pub type NodeId = usize;
@@ -65,8 +69,15 @@ pub struct Node<'t> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree<'t> {
     pub(super) nodes: Vec<Node<'t>>,
-    /// Places where a mapping has a key again: the key's, and that of the first.
-    pub(super) repeated: Vec<(usize, usize)>,
+    /// Mappings that have a key again: the key as it stands there the second
+    /// time.
+    pub(super) repeated: HashMap<NodeId, NodeId>,
+    /// Scalars in quotes with a line break that only Go's reader takes for one.
+    pub(super) folded: HashSet<NodeId>,
+    /// Whether a mapping merges another one.
+    pub(super) has_merges: bool,
+    /// Whether `{{` opens a value: kubectl refuses the whole document.
+    pub(super) is_template: bool,
 }
 
 impl<'t> Tree<'t> {
@@ -77,11 +88,15 @@ impl<'t> Tree<'t> {
 
     /// A node, aliases followed.
     pub fn node(&self, id: NodeId) -> Option<&Node<'t>> {
-        let node = self.nodes.get(id)?;
-        match node.content {
+        self.nodes.get(self.target(id))
+    }
+
+    /// The node that an alias stands for; any other is itself.
+    pub(super) fn target(&self, id: NodeId) -> NodeId {
+        match self.nodes.get(id).map(|node| &node.content) {
             // An alias names a finished node, and never another alias.
-            Content::Alias(target) => self.nodes.get(target),
-            _ => Some(node),
+            Some(Content::Alias(target)) => *target,
+            _ => id,
         }
     }
 
@@ -106,18 +121,46 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// The entries of a mapping, those that `<<` merges into it included: its
-    /// own first, then the merged ones that it does not have itself.
-    pub fn entries(&self, id: NodeId) -> Option<Cow<'_, [(NodeId, NodeId)]>> {
-        let Content::Map { entries, .. } = &self.node(id)?.content else {
-            return None;
-        };
-        if entries.iter().all(|(key, _)| !self.is_merge(*key)) {
-            return Some(Cow::Borrowed(entries));
+    /// Whether Go's reader sees a line break in the scalar where the text here
+    /// has a character.
+    pub(super) fn is_folded(&self, id: NodeId) -> bool {
+        !self.folded.is_empty() && self.folded.contains(&self.target(id))
+    }
+
+    /// The text of a scalar that kubectl reads as a string, and that is not
+    /// empty.
+    pub(super) fn string(&self, id: NodeId) -> Option<&str> {
+        match &self.node(id)?.content {
+            Content::Scalar { text, is_string, .. } if !self.is_folded(id) => {
+                let is_text = *is_string || matches!(resolve(text), Meaning::Text | Meaning::Timestamp);
+                Some(&**text).filter(|text| is_text && !text.is_empty())
+            }
+            _ => None,
         }
-        let mut all = Vec::new();
-        self.collect(entries, &mut all, &mut HashSet::new(), 0);
-        Some(Cow::Owned(all))
+    }
+
+    /// The whole value as JSON has it, dates as their text.
+    pub(super) fn value(&self, id: NodeId) -> Value {
+        match self.node(id).map(|node| &node.content) {
+            Some(Content::Scalar { text, is_string: false, .. }) => match resolve(text) {
+                Meaning::Text | Meaning::Timestamp => Value::from(&**text),
+                Meaning::Null => Value::Null,
+                Meaning::Bool(value) => Value::from(value),
+                Meaning::Unsigned(value) => Value::from(value),
+                Meaning::Signed(value) => Value::from(value),
+                Meaning::Float(value) => Value::from(value),
+            },
+            Some(Content::Scalar { text, .. }) => Value::from(&**text),
+            Some(Content::List { items, .. }) => items.iter().map(|item| self.value(*item)).collect(),
+            Some(Content::Map { .. }) => {
+                let entries = self.entries(id).unwrap_or_default();
+                let pair = |(key, value): &(NodeId, NodeId)| {
+                    (self.text(*key).unwrap_or_default().to_owned(), self.value(*value))
+                };
+                Value::Object(entries.iter().map(pair).collect())
+            }
+            Some(Content::Alias(_)) | None => Value::Null,
+        }
     }
 
     /// The key and the value of an entry.
@@ -128,58 +171,5 @@ impl<'t> Tree<'t> {
     /// The value of an entry.
     pub fn get(&self, id: NodeId, key: &str) -> Option<NodeId> {
         self.entry(id, key).map(|(_, value)| value)
-    }
-
-    /// Whether the key is a plain `<<`.
-    pub fn is_merge(&self, key: NodeId) -> bool {
-        matches!(
-            self.nodes.get(key).map(|node| &node.content),
-            Some(Content::Scalar { text, style: Style::Plain, is_string: false }) if text == "<<"
-        )
-    }
-
-    fn collect<'s>(
-        &'s self,
-        entries: &[(NodeId, NodeId)],
-        all: &mut Vec<(NodeId, NodeId)>,
-        keys: &mut HashSet<Option<&'s str>>,
-        depth: usize,
-    ) {
-        const DEEPEST_MERGE: usize = 16;
-        for entry in entries.iter().filter(|(key, _)| !self.is_merge(*key)) {
-            if keys.insert(self.text(entry.0)) {
-                all.push(*entry);
-            }
-        }
-        for (_, value) in entries.iter().filter(|(key, _)| self.is_merge(*key)) {
-            let sources = match self.items(*value) {
-                Some(items) => items,
-                None => std::slice::from_ref(value),
-            };
-            for source in sources.iter().filter(|_| depth < DEEPEST_MERGE) {
-                if let Some(Content::Map { entries, .. }) = self.node(*source).map(|node| &node.content) {
-                    self.collect(entries, all, keys, depth + 1);
-                }
-            }
-        }
-    }
-
-    /// A key that says what the object is and that the object has twice, with
-    /// the place of the second: readers disagree on which one counts.
-    pub fn ambiguous_head(&self, id: NodeId) -> Option<(&'static str, usize)> {
-        let Content::Map { entries, .. } = &self.node(id)?.content else {
-            return None;
-        };
-        ["apiVersion", "kind", "items", "request"].into_iter().find_map(|head| {
-            let mut found = entries.iter().filter(|(key, _)| self.text(*key) == Some(head));
-            let again = found.nth(1)?.0;
-            Some((head, self.written(again)?.span.start))
-        })
-    }
-
-    /// The place in `span` where a mapping has a key again, with that of the
-    /// first.
-    pub fn repeated_in(&self, span: &Range<usize>) -> Option<(usize, usize)> {
-        self.repeated.iter().copied().find(|(again, _)| span.contains(again))
     }
 }

@@ -1,10 +1,20 @@
 //! Which files a command line means: files, folders and globs.
 
-use std::collections::BTreeMap;
+pub mod exclude;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 use ignore::WalkBuilder;
+
+use super::Skip;
+use exclude::Excludes;
+
+/// The most bytes that are read of a file that was found in a walk: 64 MiB. A
+/// file that was named itself may be longer.
+pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A file to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +23,20 @@ pub struct Found {
     pub path: PathBuf,
     /// Whether it was named itself: it must then be readable, whatever it is.
     pub named: bool,
+    /// Whether it is a link out of the folder that was walked, through which
+    /// nothing is written.
+    pub leads_out: bool,
+}
+
+/// What paths lead to.
+#[derive(Debug, Default)]
+pub struct Walked {
+    /// The files, each once, sorted by name.
+    pub found: Vec<Found>,
+    /// What cannot be found or read.
+    pub errors: Vec<WalkError>,
+    /// What is not read, and why.
+    pub passed_over: BTreeMap<Skip, usize>,
 }
 
 /// Why a path leads to no file.
@@ -40,84 +64,130 @@ pub enum WalkError {
 /// Files with one of these endings may hold manifests.
 const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "kyaml"];
 
-/// Finds the files that `paths` mean, each once, sorted by name. What cannot be
-/// found or read is given beside them.
-pub fn files(paths: &[PathBuf]) -> (Vec<Found>, Vec<WalkError>) {
-    let mut found = BTreeMap::new();
-    let mut errors = Vec::new();
+/// Finds the files that `paths` mean. `excludes` holds for what a folder or a
+/// glob leads to, not for a file that is named itself.
+pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
+    let mut walk =
+        Walk { excludes, found: BTreeMap::new(), passed_over: BTreeMap::new(), errors: Vec::new() };
     for path in paths {
         if path.is_dir() {
-            walk(path, None, &mut found, &mut errors);
+            walk.folder(path, None);
         } else if path.exists() {
-            found.insert(path.clone(), true);
+            walk.found.insert(path.clone(), Found { path: path.clone(), named: true, leads_out: false });
         } else if is_glob(path) {
-            glob(path, &mut found, &mut errors);
+            walk.glob(path);
         } else {
-            errors.push(WalkError::Missing(path.clone()));
+            walk.errors.push(WalkError::Missing(path.clone()));
         }
     }
-    let found = found.into_iter().map(|(path, named)| Found { path, named }).collect();
-    (found, errors)
+    let found: Vec<Found> = walk.found.into_values().collect();
+    let mut passed_over = BTreeMap::new();
+    let is_found = |path: &PathBuf| found.binary_search_by(|found| found.path.cmp(path)).is_ok();
+    for (reason, paths) in walk.passed_over {
+        let count = paths.iter().filter(|path| !is_found(path)).count();
+        passed_over.extend(Some((reason, count)).filter(|(_, count)| *count > 0));
+    }
+    Walked { found, errors: walk.errors, passed_over }
 }
 
 fn is_glob(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '[', '{'])
 }
 
-fn glob(path: &Path, found: &mut BTreeMap<PathBuf, bool>, errors: &mut Vec<WalkError>) {
-    let pattern = path.to_string_lossy();
-    let pattern = pattern.strip_prefix("./").unwrap_or(&pattern);
-    let glob = match GlobBuilder::new(pattern).literal_separator(true).build() {
-        Ok(glob) => glob.compile_matcher(),
-        Err(source) => {
-            errors.push(WalkError::Glob { path: path.to_owned(), source });
-            return;
-        }
-    };
-    let before = found.len();
-    let fixed: PathBuf =
-        Path::new(pattern).components().take_while(|part| !is_glob(Path::new(part.as_os_str()))).collect();
-    let root = if fixed.as_os_str().is_empty() { Path::new(".") } else { &fixed };
-    walk(root, Some(&glob), found, errors);
-    if found.len() == before && errors.is_empty() {
-        errors.push(WalkError::NoMatch(path.to_owned()));
-    }
+struct Walk<'w> {
+    excludes: &'w Excludes,
+    found: BTreeMap<PathBuf, Found>,
+    passed_over: BTreeMap<Skip, BTreeSet<PathBuf>>,
+    errors: Vec<WalkError>,
 }
 
-fn walk(
-    root: &Path,
-    glob: Option<&GlobMatcher>,
-    found: &mut BTreeMap<PathBuf, bool>,
-    errors: &mut Vec<WalkError>,
-) {
-    let mut builder = WalkBuilder::new(root);
-    // A folder need not be a repository, and hidden folders may hold manifests.
-    builder.require_git(false).hidden(false).filter_entry(|entry| entry.file_name() != ".git");
-    for entry in builder.build() {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(error) => {
-                errors.push(WalkError::Walk(error));
-                continue;
+impl Walk<'_> {
+    fn glob(&mut self, path: &Path) {
+        let pattern = path.to_string_lossy();
+        let pattern = pattern.strip_prefix("./").unwrap_or(&pattern);
+        let glob = match GlobBuilder::new(pattern).literal_separator(true).build() {
+            Ok(glob) => glob.compile_matcher(),
+            Err(source) => {
+                self.errors.push(WalkError::Glob { path: path.to_owned(), source });
+                return;
             }
         };
-        let path: PathBuf = entry.path().components().filter(|part| *part != Component::CurDir).collect();
-        let is_wanted = match glob {
-            Some(glob) => glob.is_match(&path),
-            None => path
-                .extension()
-                .and_then(|extension| extension.to_str())
-                .is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())),
-        };
-        if is_wanted && !path.is_dir() {
-            found.entry(path).or_insert(false);
+        let count =
+            |walk: &Self| walk.found.len() + walk.passed_over.values().map(BTreeSet::len).sum::<usize>();
+        let before = count(self);
+        let fixed: PathBuf = Path::new(pattern)
+            .components()
+            .take_while(|part| !is_glob(Path::new(part.as_os_str())))
+            .collect();
+        let root = if fixed.as_os_str().is_empty() { Path::new(".") } else { &fixed };
+        self.folder(root, Some(&glob));
+        if count(self) == before && self.errors.is_empty() {
+            self.errors.push(WalkError::NoMatch(path.to_owned()));
+        }
+    }
+
+    fn folder(&mut self, root: &Path, glob: Option<&GlobMatcher>) {
+        let whole_root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+        let is_in_repository = whole_root.ancestors().any(|folder| folder.join(".git").exists());
+        let mut builder = WalkBuilder::new(root);
+        // A folder need not be a repository, and hidden folders may hold manifests. Of all the files
+        // that name what to pass over only .gitignore is read: it is in the repository, where everyone
+        // sees it, and every machine has the same.
+        builder
+            // In a repository .gitignore files count from its root on, elsewhere from this folder on.
+            .require_git(is_in_repository)
+            .hidden(false)
+            .ignore(false)
+            .git_global(false)
+            .git_exclude(false)
+            .parents(is_in_repository)
+            .filter_entry(|entry| entry.file_name() != ".git");
+        for entry in builder.build() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.errors.push(WalkError::Walk(error));
+                    continue;
+                }
+            };
+            let path: PathBuf = entry.path().components().filter(|part| *part != Component::CurDir).collect();
+            let is_wanted = match glob {
+                Some(glob) => glob.is_match(&path),
+                None => path
+                    .extension()
+                    .and_then(|extension| extension.to_str())
+                    .is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())),
+            };
+            if !is_wanted {
+                continue;
+            }
+            // A link that leads nowhere is found, and reading it tells why.
+            let metadata = fs::metadata(&path).ok();
+            if metadata.as_ref().is_some_and(fs::Metadata::is_dir) {
+                continue;
+            }
+            let relative_root: PathBuf =
+                root.components().filter(|part| *part != Component::CurDir).collect();
+            let reason = if self.excludes.contains(&relative_root, &path) {
+                Some(Skip::Excluded)
+            } else {
+                metadata.filter(|metadata| !metadata.is_file()).map(|_| Skip::Irregular)
+            };
+            if let Some(reason) = reason {
+                self.passed_over.entry(reason).or_default().insert(path);
+                continue;
+            }
+            let leads_out = entry.path_is_symlink()
+                && fs::canonicalize(&path).is_ok_and(|target| !target.starts_with(&whole_root));
+            self.found.entry(path.clone()).or_insert(Found { path, named: false, leads_out });
         }
     }
 }
 
 /// Whether a file belongs to the templates of a Helm chart.
 pub fn is_in_chart(path: &Path) -> bool {
-    path.ancestors().any(|folder| {
+    let whole = std::path::absolute(path);
+    whole.as_deref().unwrap_or(path).ancestors().any(|folder| {
         folder.file_name().is_some_and(|name| name == "templates")
             && folder.parent().is_some_and(|chart| chart.join("Chart.yaml").exists())
     })
@@ -139,8 +209,8 @@ mod tests {
         }
         fs::write(root.join("a/.gitignore"), "ignored.yaml\n").unwrap();
         let names = |paths: &[PathBuf]| -> Vec<(String, bool)> {
-            files(paths)
-                .0
+            files(paths, &Excludes::default())
+                .found
                 .into_iter()
                 .map(|found| (found.path.strip_prefix(root).unwrap().display().to_string(), found.named))
                 .collect()
@@ -151,7 +221,22 @@ mod tests {
         );
         assert_eq!(names(&[root.join("a/ignored.yaml")]), [("a/ignored.yaml".to_owned(), true)]);
         assert_eq!(names(&[root.join("*/x.y*ml")]), [("a/x.yaml".to_owned(), false)]);
-        assert!(matches!(files(&[root.join("no.yaml")]).1[..], [WalkError::Missing(_)]));
-        assert!(matches!(files(&[root.join("*.no")]).1[..], [WalkError::NoMatch(_)]));
+        let errors = |path: &str| files(&[root.join(path)], &Excludes::default()).errors;
+        assert!(matches!(errors("no.yaml")[..], [WalkError::Missing(_)]));
+        assert!(matches!(errors("*.no")[..], [WalkError::NoMatch(_)]));
+    }
+
+    #[test]
+    fn only_gitignore_says_what_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("a");
+        fs::create_dir_all(root.join(".git/info")).unwrap();
+        fs::write(root.join("x.yaml"), "a: b\n").unwrap();
+        for file in [".ignore", ".rgignore", ".git/info/exclude", "../.ignore", "../.gitignore"] {
+            fs::write(root.join(file), "*.yaml\n").unwrap();
+        }
+        assert_eq!(files(&[root.clone()], &Excludes::default()).found.len(), 1);
+        fs::remove_dir_all(root.join(".git")).unwrap();
+        assert_eq!(files(&[root], &Excludes::default()).found.len(), 1);
     }
 }

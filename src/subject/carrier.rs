@@ -69,6 +69,19 @@ impl<'m> Carrier<'m> {
         self.elements.iter().map(|element| element.len() + 1).sum()
     }
 
+    /// How many options stand here at most: whatever stands between commas may be
+    /// one.
+    pub fn count(&self) -> usize {
+        let commas = |element: &&str| element.bytes().filter(|byte| *byte == b',').count();
+        self.elements.len() + self.elements.iter().map(commas).sum::<usize>()
+    }
+
+    /// Whether more stands here than a mount takes, so that its options are not
+    /// told apart.
+    pub fn is_overlong(&self) -> bool {
+        self.length() > super::LONGEST_OPTIONS || self.count() > super::MOST_OPTIONS
+    }
+
     /// Whether not a single option stands here.
     pub fn is_empty(&self) -> bool {
         self.elements.iter().all(|element| element.bytes().all(|byte| byte == b','))
@@ -195,16 +208,17 @@ fn role(driver: &Driver, kind: Kind, key: &str, facts: &Facts<'_>) -> Option<Rol
         On::Class => kind == Kind::StorageClass,
         On::Volume => kind == Kind::PersistentVolume,
     };
+    let mut is_of_driver = false;
     let found = driver.carriers.iter().find(|carrier| {
-        let is_key = if carrier.exact { carrier.key == key } else { carrier.key.eq_ignore_ascii_case(key) };
+        let looks_like_it = carrier.key.eq_ignore_ascii_case(key);
+        is_of_driver |= looks_like_it;
+        let is_key = if carrier.exact { carrier.key == key } else { looks_like_it };
         is_key && is_on(carrier.on) && carrier.when.is_none_or(|when| facts.show(&when))
     });
-    if let Some(carrier) = found {
-        return Some(carrier.role);
+    match found {
+        Some(carrier) => Some(carrier.role),
+        None => (is_of_driver || driver::is_option_key(key)).then_some(Role::NotTaken),
     }
-    let looks_like =
-        driver.carriers.iter().any(|carrier| carrier.key.eq_ignore_ascii_case(key) && is_on(carrier.on));
-    (looks_like || driver::is_option_key(key)).then_some(Role::NotTaken)
 }
 
 /// The annotation, which kubelet reads on in-tree volumes only, and then instead

@@ -128,6 +128,11 @@ impl Driver {
         })
     }
 
+    /// Whether an option may become another one on its way through the driver.
+    pub fn rewrites_options(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Trim | Step::StripPrefix(_) | Step::Shell))
+    }
+
     /// Whether the driver refuses an element without text.
     pub fn refuses_empty_elements(&self) -> bool {
         self.refuses.iter().any(|refused| matches!(refused.what, What::EmptyElement))

@@ -202,7 +202,20 @@ fn time_of_day(line: &mut String, now: OffsetDateTime) {
     let _ = write!(line, "{:02}:{:02}:{:02}Z ", now.hour(), now.minute(), now.second());
 }
 
-/// A text as it can stand in a line for people, control characters escaped.
-fn on_one_line(text: &str) -> String {
-    text.escape_debug().to_string().replace("\\\"", "\"")
+/// A text as it can stand in a line for people, control characters escaped; at most
+/// so many bytes of it.
+fn on_one_line(text: &str, most: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(most));
+    for character in text.chars() {
+        let before = line.len();
+        match character {
+            '"' | '\'' => line.push(character),
+            _ => line.extend(character.escape_debug()),
+        }
+        if line.len() > most {
+            line.truncate(before);
+            break;
+        }
+    }
+    line
 }

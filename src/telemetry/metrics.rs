@@ -204,7 +204,11 @@ impl Metrics {
             "Time from a request's head to its answer",
             self.duration.clone(),
         );
-        registry.register("in_flight", "Requests being answered", self.in_flight.clone());
+        registry.register(
+            "in_flight",
+            "Requests in flight, until their answer is written",
+            self.in_flight.clone(),
+        );
         registry.register("shed", "Requests answered 503 because too many were in flight", self.shed.clone());
         registry.register(
             "certificate_not_after_seconds",
@@ -289,9 +293,9 @@ impl Metrics {
     }
 
     /// One more request is being answered, until the guard is dropped.
-    pub fn enter(&self) -> InFlight<'_> {
+    pub fn enter(&self) -> InFlight {
         self.in_flight.inc();
-        InFlight(self)
+        InFlight(self.in_flight.clone())
     }
 
     /// Counts a request that was sent away.
@@ -349,12 +353,12 @@ impl Metrics {
     }
 }
 
-/// Counts one request as being answered while it lives.
+/// Counts one request as in flight while it lives.
 #[derive(Debug)]
-pub struct InFlight<'m>(&'m Metrics);
+pub struct InFlight(Gauge);
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.dec();
+        self.0.dec();
     }
 }

@@ -4,6 +4,7 @@ mod cases;
 mod corpus;
 mod fix;
 mod formats;
+mod hostile;
 mod inputs;
 mod snapshots;
 
@@ -33,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(snapshots::trials());
     trials.extend(inputs::trials());
     trials.extend(formats::trials());
+    trials.extend(hostile::trials());
     trials.extend(fix::trials());
     trials
 }

@@ -8,14 +8,17 @@ mod authority;
 mod bombs;
 mod callers;
 mod certificates;
+mod dear;
 mod flood;
 mod growth;
 mod kill;
 mod large;
 mod plain;
 mod policy;
+mod probes;
 mod silent;
 mod stop;
+mod unread;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -98,6 +101,9 @@ pub const ROWS: &[Row] = &[
     kill::ROW,
     silent::ROW,
     flood::ROW,
+    unread::ROW,
+    dear::ROW,
+    probes::ROW,
     large::ROW,
     bombs::ROW,
     policy::ROW,

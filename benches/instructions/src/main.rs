@@ -49,7 +49,7 @@ struct Case {
     expected: &'static str,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 10] = [
     Case {
         name: "small class, allowed",
         endpoint: Endpoint::Validate,
@@ -86,9 +86,9 @@ const CASES: [Case; 7] = [
         expected: "\"allowed\":false",
     },
     Case {
-        name: "class with 1,000 options, refused",
+        name: "class with 800 options, refused",
         endpoint: Endpoint::Validate,
-        body: || with_options(1000),
+        body: || with_options(800),
         policy: Policy::default,
         expected: "\"allowed\":false",
     },
@@ -97,6 +97,27 @@ const CASES: [Case; 7] = [
         endpoint: Endpoint::Validate,
         body: bodies::background,
         policy: with_exemptions,
+        expected: "\"allowed\":false",
+    },
+    Case {
+        name: "class with 500 misspelt options, refused",
+        endpoint: Endpoint::Validate,
+        body: || bodies::with_options(&["timeoo1"; 500]),
+        policy: Policy::default,
+        expected: "\"allowed\":false",
+    },
+    Case {
+        name: "class with 95 options that conflict, refused",
+        endpoint: Endpoint::Validate,
+        body: || bodies::with_options(&["hard", "soft", "vers=3", "hadr", " ro"].repeat(19)),
+        policy: Policy::default,
+        expected: "\"allowed\":false",
+    },
+    Case {
+        name: "class with 4,400 quotes, refused",
+        endpoint: Endpoint::Validate,
+        body: || bodies::with_options(&[&"\"".repeat(4400)]),
+        policy: Policy::default,
         expected: "\"allowed\":false",
     },
 ];

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::read;
+use super::{beginning_within, length_within, read};
 use crate::admission::wire::FullReview;
 use crate::subject::manifest::Manifest;
 
@@ -126,6 +126,20 @@ fn strings_end_where_they_end_wherever_blocks_do() {
             assert_eq!(read::<IgnoredAny>(text.as_bytes()).is_some(), is_well_formed, "{text}");
             let read: Option<Vec<String>> = read(text.as_bytes());
             assert_eq!(read, serde_json::from_str(&text).ok(), "{text}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_beginning_takes_no_more_than_it_may_and_as_much_as_it_can(text in any::<String>(), most in 0usize..40) {
+        let written = |text: &str| serde_json::to_string(text).expect("a string").len() - 2;
+        prop_assert_eq!(length_within(&text), written(&text));
+        let beginning = beginning_within(&text, most);
+        prop_assert!(text.starts_with(beginning) && written(beginning) <= most);
+        if let Some(next) = text.strip_prefix(beginning).and_then(|rest| rest.chars().next()) {
+            let longer = format!("{beginning}{next}");
+            prop_assert!(written(&longer) > most);
         }
     }
 }

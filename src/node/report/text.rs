@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Background, Data, NodeReport, State, Volume};
 use crate::report::IsNfs;
+use crate::report::plain::{place, plain};
 
 /// The report as text. Names come from Pods and are shown without control
 /// characters.
@@ -28,7 +29,7 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
     }
     write_advice(out, report)?;
     for error in &report.errors {
-        writeln!(out, "{}: {alarm}unreadable{alarm:#}: {}\n", plain(&error.path), plain(&error.message))?;
+        writeln!(out, "{}: {alarm}unreadable{alarm:#}: {}\n", place(&error.path), plain(&error.message))?;
     }
     write_summary(out, report)
 }
@@ -135,7 +136,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
     write!(
         out,
         "{}: {} Pod{}, {} volume{} that may be NFS: {} mounted, {} lost",
-        plain(&report.pods_dir),
+        place(&report.pods_dir),
         summary.pods,
         plural(summary.pods as u64),
         summary.volumes,
@@ -158,17 +159,4 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
 
 const fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
-}
-
-/// The text with its control characters written out, since a terminal would obey them.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            plain.extend(character.escape_default());
-        } else {
-            plain.push(character);
-        }
-    }
-    plain
 }

@@ -34,7 +34,6 @@ static OTHER_CLIENT: Driver = Driver {
     title: "Alibaba Cloud NAS CSI driver with a client of its own (EFC, CPFS, alinas)",
     nfs: Nfs::Depends,
     own_words: &["tls", "efc", "protocol", "net", "fstype", "bindtag", "client_owner"],
-    case: Case::Unknown,
     ..BASE
 };
 

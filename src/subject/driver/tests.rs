@@ -67,3 +67,13 @@ fn a_driver_that_can_mount_nfs_is_never_called_not_nfs_as_a_whole() {
         assert!(driver.clues.is_empty() && driver.variants.is_empty(), "{:?}", driver.names);
     }
 }
+
+/// The admission policies know a driver by its name alone.
+#[test]
+fn a_variant_treats_letters_as_its_row_does() {
+    for driver in drivers() {
+        for variant in driver.variants {
+            assert_eq!(variant.row.case, driver.case, "{:?}", driver.names);
+        }
+    }
+}

@@ -78,7 +78,7 @@ impl<'m> Layout<'m> {
     /// Adds the tokens of a carrier, and its parts to those of the list or of
     /// the other carriers.
     fn add_carrier(&mut self, index: usize, carrier: &Carrier<'m>) {
-        if carrier.form == Form::Version {
+        if carrier.form == Form::Version || !carrier.in_force && carrier.is_overlong() {
             return;
         }
         let splits = carrier.form == Form::SplitEverywhere || self.driver.cut == Cut::Options;

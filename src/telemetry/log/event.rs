@@ -11,7 +11,11 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 
 use super::{Format, Sink, timestamp};
-use crate::admission::json::push_string;
+use crate::admission::json::{beginning_within, push_string};
+
+/// Most bytes of a field, as written: none of an event has more than a few, and
+/// what is logged of files and callers may be long.
+const LONGEST_FIELD: usize = 1500;
 
 /// Takes events; spans mean nothing here.
 pub(super) struct Events(pub(super) &'static Sink);
@@ -77,7 +81,7 @@ impl JsonFields<'_> {
 impl Visit for JsonFields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         let _ = write!(self.0, ",\"{}\":", field.name());
-        push_string(self.0, value);
+        push_string(self.0, beginning_within(value, LONGEST_FIELD));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -118,13 +122,16 @@ struct TextFields {
 
 impl Visit for TextFields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let _ = write!(self.others, " {}={}", field.name(), super::on_one_line(value));
+        let _ = write!(self.others, " {}={}", field.name(), super::on_one_line(value, LONGEST_FIELD));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),
-            name => write!(self.others, " {name}={value:?}"),
+            name => {
+                let value = super::on_one_line(&format!("{value:?}"), LONGEST_FIELD);
+                write!(self.others, " {name}={value}")
+            }
         };
     }
 }

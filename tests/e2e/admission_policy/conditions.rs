@@ -8,7 +8,6 @@ use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::driver::Nfs;
 use serde_json::{Value, json};
 
-use super::differences::says_twice;
 use super::{ask, clear, install, nfs, refuses, samples, trial, updates};
 use crate::api::{Api, Call, Said};
 use crate::cluster::{Cluster, Webhooks, free_port, webhook_configurations};
@@ -81,7 +80,7 @@ fn creates(cluster: &mut Cluster) -> Result<(), Failed> {
             }
             let is_nfs = nfs(&policy, object) != Nfs::No;
             // Where an object contradicts itself, one is asked too often.
-            if (asked == Asked::Yes) != is_nfs && !(asked == Asked::Yes && says_twice(object)) {
+            if (asked == Asked::Yes) != is_nfs {
                 return Err(format!("asked: {asked:?}, NFS: {is_nfs}: {object:#}").into());
             }
         }
@@ -136,7 +135,7 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
             }
             let is_in_question =
                 nfs(&policy, &update.new) != Nfs::No && differ(&update.old, &update.new, concern);
-            if asked == Asked::Yes && !is_in_question && !says_twice(&update.new) {
+            if asked == Asked::Yes && !is_in_question {
                 return Err(format!("asked without need: {}", updates::describe(update)).into());
             }
         }
@@ -221,7 +220,10 @@ fn dead_guard(cluster: &mut Cluster) -> Result<(), Failed> {
 fn longhorn(name: &str, mode: &str) -> Value {
     let mut object = without_options(csi_volume(name, "driver.longhorn.io", &[]));
     object["spec"]["accessModes"] = json!([mode]);
-    object["spec"]["csi"]["volumeAttributes"] =
-        json!({"nfsOptions": "vers=4.1,noresvport,hard,fg,timeo=600,retrans=5"});
+    // With nfsOptions it may be NFS whatever its mode: Longhorn's own record decides.
+    if mode == "ReadWriteMany" {
+        object["spec"]["csi"]["volumeAttributes"] =
+            json!({"nfsOptions": "vers=4.1,noresvport,hard,fg,timeo=600,retrans=5"});
+    }
     object
 }

@@ -24,6 +24,7 @@ use crate::objects::{annotated, class, csi_volume, nfs_volume, with};
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("admission_policy::docs_list_the_differences_that_are_shown", listed),
+        trial("a_difference_an_option_that_a_shell_rewrites", rewritten_by_a_shell),
         trial("a_difference_more_options_than_a_mount_takes", long_options),
         trial("a_difference_an_update_that_gives_effect_to_bg", effect_of_an_update),
         trial("a_difference_an_exemption_that_names_options", exemption_of_options),
@@ -38,7 +39,8 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The beginnings of the rows in the docs, one a test.
-const LISTED: [&str; 5] = [
+const LISTED: [&str; 6] = [
+    "an option that becomes bg in a shell",
     "an update of the access modes alone",
     "more than 4 KiB of options",
     "an update that gives effect to bg",
@@ -62,22 +64,15 @@ fn listed() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether a key stands there twice, in different case, or the file system's
-/// type in two places.
-pub fn says_twice(object: &Value) -> bool {
-    let csi = &object["spec"]["csi"];
-    let maps = [&object["parameters"], &csi["volumeAttributes"], &object["spec"]["flexVolume"]["options"]];
-    let mut keys: Vec<String> = maps
-        .iter()
-        .filter_map(|map| map.as_object())
-        .flat_map(|map| map.keys())
-        .map(|key| key.to_lowercase().replace("csi.storage.k8s.io/fstype", "fstype"))
-        .chain(csi["fsType"].is_string().then(|| "fstype".to_owned()))
-        .collect();
-    let all = keys.len();
-    keys.sort_unstable();
-    keys.dedup();
-    keys.len() < all
+/// Whether the object's driver runs mount through a shell, and its options hold
+/// what a shell takes away in the middle of a word.
+pub fn is_rewritten(object: &Value) -> bool {
+    let spec = &object["spec"];
+    let driver = [&object["provisioner"], &spec["csi"]["driver"], &spec["flexVolume"]["driver"]];
+    let lists = [&object["mountOptions"], &spec["mountOptions"]];
+    let mut elements = lists.iter().filter_map(|list| list.as_array()).flatten();
+    driver.contains(&&json!("csi.huawei.com"))
+        && elements.any(|element| element.as_str().unwrap_or_default().contains(['\\', '$', '"', '\'']))
 }
 
 /// Whether the access modes are changed, and the options are not.
@@ -98,6 +93,16 @@ fn policy(text: &str) -> Policy {
 
 fn is_refused(api: &Api, object: &Value) -> bool {
     validating::Verdict::of(&api.send(Call::try_create(object))) == validating::Verdict::Refused
+}
+
+fn rewritten_by_a_shell(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api, &generated(&Policy::default()));
+    let object =
+        with(class("shell", "csi.huawei.com", &["${X}bg"]), "/parameters", json!({"protocol": "nfs"}));
+    assert!(is_rewritten(&object) && refuses(&Policy::default(), &object, None));
+    assert!(!is_refused(&api, &object));
+    Ok(())
 }
 
 fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
@@ -123,8 +128,8 @@ fn long_class(length: usize, rest: &str) -> Value {
     class("long", "storage.example.com", &[&format!("x,-bg,{}{rest}", "x".repeat(length))])
 }
 
-/// More than the policies read, of which the guard reads as much again.
-const LONG: usize = 5_000;
+/// More than the policies read, and not too much for the guard.
+const LONG: usize = 4_200;
 
 /// Long enough for the guard not to read it, either.
 const TOO_LONG: usize = 400_000;

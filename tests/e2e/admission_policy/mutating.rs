@@ -9,7 +9,7 @@ use nfs_mount_guard::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::differences::{changes_access_alone, says_twice};
+use super::differences::{changes_access_alone, is_rewritten};
 use super::{ask, background_mount_only, clear, install, samples, updates};
 use crate::api::{Call, Said};
 use crate::cluster::{self, Cluster};
@@ -81,8 +81,7 @@ pub fn carriers(object: &Value) -> [Value; 2] {
 /// whether anything was changed.
 fn compare(sent: &Value, old: Option<&Value>, said: &Said) -> Result<bool, Failed> {
     let (wanted, seen) = (carriers(&patched(sent, old)), carriers(&said.body));
-    // Where an object contradicts itself, bg is repaired to be safe.
-    if wanted == seen || wanted == carriers(sent) && says_twice(sent) {
+    if wanted == seen || is_rewritten(sent) {
         return Ok(seen != carriers(sent));
     }
     Err(format!("wanted {wanted:?}, seen {seen:?}: {sent:#}").into())

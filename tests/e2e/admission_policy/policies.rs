@@ -12,7 +12,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::conditions::{Asked, register_dead};
-use super::differences::says_twice;
 use super::{clear, install, nfs, refuses, samples, trial, updates, validating};
 use crate::api::Call;
 use crate::cluster::Cluster;
@@ -165,10 +164,7 @@ fn declared_drivers(cluster: &mut Cluster) -> Result<(), Failed> {
     assert!(differing > 30, "only {differing} objects are held to be something else");
     for (object, said) in objects.iter().zip(&answers) {
         let (asked, is_nfs) = (Asked::of(said), nfs(&policy, object) != Nfs::No);
-        if asked != Asked::Invalid
-            && (asked == Asked::Yes) != is_nfs
-            && !(asked == Asked::Yes && says_twice(object))
-        {
+        if asked != Asked::Invalid && (asked == Asked::Yes) != is_nfs {
             return Err(format!("asked: {asked:?}, NFS: {is_nfs}: {object:#}").into());
         }
     }

@@ -146,21 +146,21 @@ pub fn trials() -> Vec<Trial> {
                 object["mountOptions"] = json!([padding, "hard,bg"]);
                 object
             };
-            for (length, words) in [(2_900_000, "none is judged"), (16_384, "none is judged")] {
+            for (length, words) in [(2_900_000, "none is judged"), (4_608, "none is judged")] {
                 let refused =
                     cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &long(length).to_string());
                 let said = String::from_utf8_lossy(&refused.stderr).into_owned();
                 assert!(!refused.status.success() && said.contains(words), "{length}: {said}");
                 assert!(said.len() < 4096, "the options are not said whole: {} bytes", said.len());
             }
-            let object = long(15_000);
+            let object = long(4_000);
             let shown =
                 cluster.must(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &object.to_string());
             let shown: Value = serde_json::from_str(&shown)?;
             assert_eq!(shown["mountOptions"][1], json!("hard,fg"));
             let event =
                 cluster.guard.wait_for(|event| event["name"] == "long" && event["decision"] == "patch");
-            assert!(event.to_string().len() < 64 * 1024);
+            assert!(event.to_string().len() < 8 * 1024);
             Ok(())
         }),
         super::trial("a_name_that_the_server_chooses", |cluster| {

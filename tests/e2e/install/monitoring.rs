@@ -240,7 +240,9 @@ fn metrics_are_there() -> Result<(), Failed> {
 }
 
 fn api_servers_metrics(turn: &mut Turn) -> Result<(), Failed> {
-    // Nobody answers: one webhook fails closed, one open.
+    // Nobody answers: one webhook fails closed, one open. Of one class each has a
+    // condition that fails, too.
+    let condition = "object.metadata.name != 'the-condition-fails' || object.parameters.team == 'x'";
     for (kind, name, policy) in [
         ("ValidatingWebhookConfiguration", "validate.nfs-mount-guard.io", "Fail"),
         ("MutatingWebhookConfiguration", "mutate.nfs-mount-guard.io", "Ignore"),
@@ -249,6 +251,7 @@ fn api_servers_metrics(turn: &mut Turn) -> Result<(), Failed> {
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": "nfs-mount-guard"},
             "webhooks": [{
                 "name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": policy,
+                "matchConditions": [{"name": "team", "expression": condition}],
                 "clientConfig": {"url": format!("https://127.0.0.1:{}/", crate::cluster::free_port())},
                 "rules": [{"apiGroups": ["storage.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["storageclasses"]}],
             }],
@@ -258,10 +261,12 @@ fn api_servers_metrics(turn: &mut Turn) -> Result<(), Failed> {
     let object = class("nobody-answers", "nfs.csi.k8s.io", &["fg"]).to_string();
     let wanted: BTreeSet<String> =
         all_queries().iter().flat_map(|query| named(query, "apiserver_")).collect();
-    assert_eq!(wanted.len(), 3, "{wanted:?}");
+    assert_eq!(wanted.len(), 4, "{wanted:?}");
+    let failing = class("the-condition-fails", "nfs.csi.k8s.io", &["fg"]).to_string();
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         turn.cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &object);
+        let said = turn.cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &failing);
         let text = turn.cluster.must(&["get", "--raw", "/metrics"], "");
         let has = |name: &str, labels: &[&str]| {
             text.lines().any(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)))
@@ -271,6 +276,14 @@ fn api_servers_metrics(turn: &mut Turn) -> Result<(), Failed> {
             &["name=\"validate.nfs-mount-guard.io\"", "error_type=\"calling_webhook_error\""],
         ) && has("apiserver_admission_webhook_fail_open_count{", &["name=\"mutate.nfs-mount-guard.io\""])
         {
+            condition_fails_as_documented(&format!("{said:?}"));
+            for name in ["validate", "mutate"] {
+                let name = format!("name=\"{name}.nfs-mount-guard.io\"");
+                assert!(
+                    has("apiserver_admission_match_condition_evaluation_errors_total{", &[&name]),
+                    "{text}"
+                );
+            }
             for name in &wanted {
                 assert!(
                     has(name, &["name=\"validate.nfs-mount-guard.io\""]) || has(name, &["name=\"mutate."]),
@@ -281,4 +294,14 @@ fn api_servers_metrics(turn: &mut Turn) -> Result<(), Failed> {
         }
         assert!(Instant::now() < deadline, "the API server counts neither");
     }
+}
+
+/// Under Fail the user sees what docs/operations.md says, and no webhook's name.
+fn condition_fails_as_documented(said: &str) {
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).expect("the page");
+    for words in ["resulted in error: no such key: parameters", "Forbidden"] {
+        assert!(said.contains(words) && page.contains(words), "{said}");
+    }
+    assert!(!said.contains("nfs-mount-guard.io"), "{said}");
 }

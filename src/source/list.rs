@@ -1,0 +1,223 @@
+//! Lists, and the objects in them, as kubectl takes them apart.
+//!
+//! To kubectl any object with a key `items` is a list, whatever its kind
+//! (apimachinery `unstructuredJSONScheme`, `decode`): the object itself is
+//! passed over. Its items get its kind without `List`, and its apiVersion, where
+//! they have neither. An item is a list only where its `items` is one.
+
+use std::ops::Range;
+
+use serde::Deserialize as _;
+
+use super::de::{Misfit, NodeDeserializer};
+use super::object::{Object, Origin};
+use super::tree::{NodeId, Tree};
+use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort};
+use crate::site::Kind;
+use crate::subject::manifest::Manifest;
+
+/// Lists in lists that are followed.
+const DEEPEST_LIST: usize = 8;
+
+impl Implied {
+    /// For the items of a list of this kind.
+    fn by(api_version: Option<&str>, kind: Option<&str>) -> Self {
+        let filled = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+        let kind = kind.map(|kind| kind.strip_suffix("List").unwrap_or(kind));
+        Self { api_version: filled(api_version).filter(|_| kind != Some("")), kind: filled(kind) }
+    }
+}
+
+pub(super) fn visit_node(
+    source: &Source<'_>,
+    tree: &Tree<'_>,
+    node: NodeId,
+    implied: &Implied,
+    depth: usize,
+    visitor: &mut dyn FnMut(Item<'_>),
+) {
+    let from = NodeDeserializer { tree, id: node };
+    if let Some(problem) = tree.disputed(node, true, source.lines) {
+        visitor(Item::Unreadable(problem));
+        return;
+    }
+    if !from.is_null() && tree.entries(node).is_none() {
+        // Serde would take a list for the fields in their order.
+        visitor(Item::Skipped(Skip::NoObject));
+        return;
+    }
+    let field = |key| tree.get(node, key).and_then(|value| tree.string(value));
+    let (api_version, kind) = (field("apiVersion"), field("kind"));
+    if let Some(items) = tree.get(node, "items") {
+        let is_root_of_a_kind = depth == 0 && kind.is_some();
+        match tree.items(items) {
+            Some(items) if is_root_of_a_kind || depth > 0 => {
+                let implied = Implied::by(api_version, kind);
+                for item in items {
+                    if depth < DEEPEST_LIST {
+                        visit_node(source, tree, *item, &implied, depth + 1, visitor);
+                    } else {
+                        visitor(Item::Unreadable(too_deep(from.offset())));
+                    }
+                }
+                return;
+            }
+            None if is_root_of_a_kind => {
+                if !from.at(items).is_null() {
+                    visitor(Item::Unreadable(no_list(from.at(items).offset())));
+                }
+                return;
+            }
+            _ => {}
+        }
+    }
+    let name = || field_name(tree, node);
+    match sort(api_version, kind, implied) {
+        Sort::None => visitor(Item::Skipped(Skip::NoObject)),
+        Sort::Other => visitor(Item::Skipped(Skip::OtherKind)),
+        Sort::NoItems => visitor(Item::Unreadable(no_items(from.offset()))),
+        Sort::Object(kind) => {
+            if let Some(problem) = tree.disputed_within(node, source.lines) {
+                let message = format!("{kind}/{}: {}", name().unwrap_or_default(), problem.message);
+                visitor(Item::Unreadable(Problem { message, ..problem }));
+                return;
+            }
+            let span = tree.node(node).map_or(0..0, |node| node.span.clone());
+            let origin = Origin::Tree(tree, node);
+            match Manifest::deserialize(from) {
+                Ok(manifest) => visitor(object(source, kind, manifest, span, origin)),
+                Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),
+            }
+        }
+        Sort::Review => match tree.disputed_within(node, source.lines) {
+            Some(problem) => visitor(Item::Unreadable(problem)),
+            None => recorded::visit(source, tree, node, visitor),
+        },
+    }
+}
+
+fn object<'i>(
+    source: &Source<'i>,
+    kind: Kind,
+    manifest: Manifest<'i>,
+    span: Range<usize>,
+    origin: Origin<'i>,
+) -> Item<'i> {
+    Item::Object(Box::new(Object {
+        kind,
+        manifest,
+        before: None,
+        user: None,
+        span,
+        text: source.text,
+        origin,
+    }))
+}
+
+fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
+    tree.get(node, "metadata")
+        .and_then(|metadata| tree.get(metadata, "name"))
+        .and_then(|name| tree.text(name))
+}
+
+fn too_deep(offset: usize) -> Problem {
+    Problem::at(offset, format!("is a List in a List more than {DEEPEST_LIST} times"))
+}
+
+fn no_list(offset: usize) -> Problem {
+    Problem::at(offset, "items must be a list".to_owned())
+}
+
+fn no_items(offset: usize) -> Problem {
+    Problem::at(
+        offset,
+        "is a List without the key items, so kubectl finds no objects in it; add items".to_owned(),
+    )
+}
+
+/// Says where and how an object departs from the schema.
+pub(super) fn misplaced(misfit: &Misfit, kind: &str, name: Option<&str>) -> Problem {
+    let name = name.map(|name| format!("/{name}")).unwrap_or_default();
+    let path = if misfit.path.is_empty() { String::new() } else { format!(": {}", misfit.path) };
+    Problem { offset: misfit.offset, ..Problem::whole(format!("{kind}{name}{path} {}", misfit.message)) }
+}
+
+pub(super) fn visit_json(
+    source: &Source<'_>,
+    part: &str,
+    envelope: Option<&json::Envelope<'_>>,
+    implied: &Implied,
+    depth: usize,
+    visitor: &mut dyn FnMut(Item<'_>),
+) {
+    let span = || {
+        let start = json::offset_in(source.text, part);
+        start..start + part.len()
+    };
+    // An item of a List is most often an object itself, and says so.
+    if depth > 0
+        && part.starts_with('{')
+        && !json::may_have_items(part)
+        && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
+        && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
+    {
+        visitor(object(source, kind, manifest, span(), Origin::Json(part)));
+        return;
+    }
+    let read;
+    let envelope = if envelope.is_some() {
+        envelope
+    } else {
+        read = serde_json::from_str(part).ok();
+        read.as_ref()
+    };
+    let Some(envelope) = envelope.filter(|_| part.starts_with('{')) else {
+        // The tree knows what is wrong with it, and where.
+        let tree = json::tree(source.text, part);
+        visit_node(source, &tree, 0, implied, depth, visitor);
+        return;
+    };
+    let (version, kind) = (json::string(envelope.api_version), json::string(envelope.kind));
+    let is_root_of_a_kind = depth == 0 && kind.is_some();
+    match &envelope.items {
+        Some(json::Items::List(items)) if is_root_of_a_kind || depth > 0 => {
+            let implied = Implied::by(version.as_deref(), kind.as_deref());
+            for item in items {
+                if depth < DEEPEST_LIST {
+                    visit_json(source, item.get(), None, &implied, depth + 1, visitor);
+                } else {
+                    visitor(Item::Unreadable(too_deep(span().start)));
+                }
+            }
+            return;
+        }
+        Some(json::Items::Null) if is_root_of_a_kind => return,
+        Some(json::Items::Other) if is_root_of_a_kind => {
+            visitor(Item::Unreadable(no_list(span().start)));
+            return;
+        }
+        _ => {}
+    }
+    match sort(version.as_deref(), kind.as_deref(), implied) {
+        Sort::None => visitor(Item::Skipped(Skip::NoObject)),
+        Sort::Other => visitor(Item::Skipped(Skip::OtherKind)),
+        Sort::NoItems => visitor(Item::Unreadable(no_items(span().start))),
+        // What does not fit is told by the tree, which knows the places.
+        Sort::Object(kind) => match serde_json::from_slice::<Manifest<'_>>(part.as_bytes()) {
+            Ok(manifest) => visitor(object(source, kind, manifest, span(), Origin::Json(part))),
+            Err(error) => {
+                let tree = json::tree(source.text, part);
+                let from = NodeDeserializer { tree: &tree, id: 0 };
+                let problem = match Manifest::deserialize(from) {
+                    Err(misfit) => misplaced(&misfit, kind.as_str(), field_name(&tree, 0)),
+                    Ok(_) => Problem::at(span().start, format!("{kind} cannot be read: {error}")),
+                };
+                visitor(Item::Unreadable(problem));
+            }
+        },
+        Sort::Review => {
+            let tree = json::tree(source.text, part);
+            visit_node(source, &tree, 0, implied, depth, visitor);
+        }
+    }
+}
