@@ -198,7 +198,7 @@ impl<'m> Subject<'m> {
         }) || self.irregular_elements().any(|(_, element)| {
             reading::every_piece(element)
                 .any(|piece| MountOption::new(piece.text).entry().is_some_and(|entry| entry.nfs_only))
-        })
+        }) || self.may_hold_any_option()
     }
 
     /// Whether it is a volume of a CSI driver, which the kubelet tells of a

@@ -173,6 +173,8 @@ const HIDDEN: &[&[&str]] = &[
     &["foo=\"", "bg", "bar=\""],
     &["hard,'bg,x'"],
     &["\" bg \""],
+    &["-o bg"],
+    &["-o \"bg\"=1", "hard"],
     &["bg=\"fg,fg\""],
 ];
 
@@ -204,6 +206,17 @@ fn bg_is_refused_whatever_quotes_and_backslashes_stand_around_it() {
             for body in [created(&object), sent(PROVISIONER, &object, None)] {
                 assert!(codes(&body).contains(&"NMG001".to_owned()), "{body} {:?}", codes(&body));
             }
+        }
+    }
+}
+
+#[test]
+fn what_a_drivers_shell_would_make_of_an_element_is_refused() {
+    for element in ["$(echo bg)", "`echo bg`", "b$@g", "${X}bg", "hard;bg", "{bg,fg}", "hard&bg", "hard\nbg"]
+    {
+        for base in [&[][..], &["nfsvers=4.1", "fg", "timeo=600", "retrans=2"]] {
+            let object = class("csi.huawei.com", &[base, &[element]].concat());
+            assert!(is_denied(&created(&object)), "{element}");
         }
     }
 }

@@ -70,16 +70,6 @@ impl<'p> Expressions<'p> {
                 expression: SPELLINGS.to_owned(),
             },
             Variable {
-                name: "attributes",
-                comment: "Class parameters or volume attributes.",
-                expression: attributes_of(OBJECT),
-            },
-            Variable {
-                name: "facts",
-                comment: "The same as key=value, in small letters.",
-                expression: facts_of(OBJECT, "variables.attributes"),
-            },
-            Variable {
                 name: "wasJudged",
                 comment: "Whether what the object had before may stay.",
                 expression: self.was_judged(),
@@ -165,9 +155,23 @@ impl<'p> Expressions<'p> {
                 expression: format!("{OBJECT}.?spec.?nfs.hasValue() ? '{in_tree}' :\n{}", driver_of(OBJECT)),
             },
             Variable {
+                name: "attributes",
+                comment: "Class parameters or volume attributes.",
+                expression: attributes_of(OBJECT),
+            },
+            Variable {
+                name: "facts",
+                comment: "The same as key=value, in small letters.",
+                expression: facts_of(OBJECT, "variables.attributes"),
+            },
+            Variable {
                 name: "reading",
                 comment: "What it does to letters and blanks.",
-                expression: self.table.reading("variables.driver"),
+                expression: self.table.reading(Names {
+                    object: OBJECT,
+                    driver: "variables.driver",
+                    facts: "variables.facts",
+                }),
             },
             Variable {
                 name: "keepsCase",
@@ -302,7 +306,7 @@ fn may_hold_bg(text: &str) -> String {
 /// quoted or escaped.
 fn is_spelled(text: &str) -> String {
     format!(
-        "{} &&\n{text}.matches('(^|,)' + {around} + spelling + {around} + '(=|,|$)')",
+        "{} &&\n{text}.matches('(^|,)(-o )?' + {around} + spelling + {around} + '(=|,|$)')",
         may_hold_bg(text),
         around = around(text)
     )
@@ -328,7 +332,7 @@ fn repaired(texts: &str, all: &str) -> String {
     format!(
         r#"{texts}.map(e, !({}) ? e :
   e.split(',').map(option,
-    !option.matches('^' + {around} + (variables.keepsCase ? r'b[\x22\x27\\]*g' : r'(?i:b[\x22\x27\\]*g)') + {around} + '(=|$)') ?
+    !option.matches('^(-o )?' + {around} + (variables.keepsCase ? r'b[\x22\x27\\]*g' : r'(?i:b[\x22\x27\\]*g)') + {around} + '(=|$)') ?
       option :
     !option.contains('\\') && option.split('"').size() % 2 == 1 && option.split("'").size() % 2 == 1 ? 'fg' :
     option.split('=', 2)[0].lowerAscii().replace('b', 'f') +

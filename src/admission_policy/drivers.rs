@@ -194,7 +194,9 @@ impl<'p> Table<'p> {
 
     /// How the driver reads options, as a list: [`KEEPS_CASE`] or
     /// [`FOLDS_CASE`], where one is known.
-    pub(super) fn reading(&self, driver: &str) -> String {
+    pub(super) fn reading(&self, names: Names) -> String {
+        let driver = names.driver;
+        let mut text = self.readings_of_variants(names);
         let of_unknown = reading(&driver::UNKNOWN);
         let of = |fate: Fate| fate.row().map_or_else(|| of_unknown.clone(), reading);
         let (patterns, names): (Vec<_>, Vec<_>) = self.rows.iter().partition(|(name, _)| name.contains('*'));
@@ -219,13 +221,34 @@ impl<'p> Table<'p> {
         if runs.last().is_some_and(|(reading, _)| *reading == of_unknown) {
             runs.pop();
         }
-        let mut text = String::new();
         for (reading, patterns) in runs {
             let is = is_one_of(driver, &patterns).unwrap_or_default();
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{is} ?\n  {} :", literals(&reading));
         }
         text + &literals(&of_unknown)
+    }
+
+    /// As [`Self::reading`], where a driver reads otherwise than by its row for
+    /// objects that show something; a choice for each, the first that fits.
+    fn readings_of_variants(&self, names: Names) -> String {
+        let mut rows: Vec<(&'static Driver, Vec<&str>)> = Vec::new();
+        for (name, row) in self.rows.iter().filter_map(|(name, fate)| Some((*name, fate.row()?))) {
+            match rows.iter_mut().find(|(found, _)| std::ptr::eq(*found, row)) {
+                Some((_, of_row)) => of_row.push(name),
+                None => rows.push((row, vec![name])),
+            }
+        }
+        let mut text = String::new();
+        for (row, of_row) in rows {
+            for variant in row.variants.iter().filter(|variant| reading(variant.row) != reading(row)) {
+                let is = is_one_of(names.driver, &of_row).unwrap_or_default();
+                let shown = shows(&variant.when, names);
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{is} && ({shown}) ?\n  {} :", literals(&reading(variant.row)));
+            }
+        }
+        text
     }
 
     /// Whether some object of a driver whose name is, or matches, `pattern` is

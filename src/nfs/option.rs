@@ -79,13 +79,16 @@ pub fn split(element: &str) -> Split<'_> {
 }
 
 /// Whether `element` is one option as it should be written: a keyword, and all
-/// of it printable ASCII without a blank, a comma, a quote of either kind or a
-/// backslash.
+/// of it printable ASCII without a blank, a comma, a quote of either kind, a
+/// backslash or another character that means something to a shell.
 pub fn is_plain(element: &str) -> bool {
     !matches!(element.as_bytes().first(), None | Some(b'='))
-        && element
-            .bytes()
-            .all(|byte| matches!(byte, b'!' | b'#'..=b'&' | b'('..=b'+' | b'-'..=b'[' | b']'..=b'~'))
+        && element.bytes().all(|byte| {
+            matches!(
+                byte,
+                b'!' | b'#' | b'%' | b'*'..=b'+' | b'-'..=b':' | b'=' | b'?'..=b'[' | b']'..=b'_' | b'a'..=b'z' | b'~'
+            )
+        })
 }
 
 /// Whether every double quote in `element` has its partner.
@@ -170,7 +173,10 @@ mod tests {
 
     #[test]
     fn a_plain_element_is_one_option() {
-        for element in ["", "hard,bg", "a\"b", " bg", "bg\t", "bg\u{7f}", "é", ",", "=hard", "a'b", "a\\"] {
+        for element in [
+            "", "hard,bg", "a\"b", " bg", "bg\t", "bg\u{7f}", "é", ",", "=hard", "a$b", "a;b", "a`", "a'b",
+            "a\\",
+        ] {
             assert!(!is_plain(element), "{element:?}");
         }
         assert!(is_plain("proto=tcp") && is_plain("!#+-~"));

@@ -155,6 +155,15 @@ pub enum Trap {
     EscapedComma,
     /// A backslash before a double quote.
     EscapedQuote,
+    /// A character with which a shell puts another word in the place of this
+    /// one, or ends the options and runs a command.
+    Shell,
+}
+
+/// Whether a shell that is given `element` unquoted makes another word of it, or
+/// several, than its quotes and backslashes alone do.
+pub fn is_shell(element: &str) -> bool {
+    element.bytes().any(|byte| b"$`;&|<>(){}\n".contains(&byte))
 }
 
 /// The trap in one element of a list, if there is one. Elements are joined with
@@ -193,6 +202,8 @@ pub struct Latitude {
 /// letters: its keyword, without quotes and backslashes.
 pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> {
     let keyword = piece.split('=').next()?;
+    // Trident takes it off the string (`utils/mount/mount_linux.go`).
+    let keyword = keyword.strip_prefix("-o ").unwrap_or(keyword);
     let keyword = if latitude.trims { trimmed(keyword) } else { keyword };
     let mut letters = keyword.bytes().filter(|byte| !is_mark(*byte));
     let word = match (letters.next()?, letters.next()?, letters.next()) {
@@ -289,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_word_is_bg_without_its_quotes_and_backslashes() {
-        for piece in ["bg", "\"bg\"", "'bg'=1", r"b\g", r#"b""g=0"#, r"\bg\"] {
+        for piece in ["bg", "-o bg", "\"bg\"", "'bg'=1", r"b\g", r#"b""g=0"#, r"\bg\"] {
             assert_eq!(background_word(piece, EXACT), Some("bg"), "{piece}");
         }
         for piece in [" bg", "\" bg \"", "BG", r" B\g", "\u{a0}bG=1"] {

@@ -1,5 +1,7 @@
 //! NMG001: a `bg` anywhere.
 
+use std::collections::BTreeSet;
+
 use super::{Actions, Check, Example, Rule, about};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::reading;
@@ -77,11 +79,12 @@ fn check_rewritten(check: &mut Check<'_, '_>) {
     if !subject.driver.rewrites_options() {
         return;
     }
+    let reported: BTreeSet<_> =
+        check.findings.iter().filter_map(|finding| finding.site.as_ref()).map(Site::order).collect();
     for token in subject.options.effective().filter(|token| token.option.keyword() == "bg") {
-        let Some(site) = token.site.clone() else { continue };
-        if check.findings.iter().any(|finding| finding.site.as_ref() == Some(&site)) {
+        let Some(site) = token.site.clone().filter(|site| !reported.contains(&site.order())) else {
             continue;
-        }
+        };
         let written = check.element_at(&site).and_then(|element| element.get(site.range.clone()));
         report(check, site.clone(), written.unwrap_or_default(), "bg");
     }

@@ -19,7 +19,8 @@ elements, and kubelet's sort as well. A blank is part of the option's name: ` bg
 unknown option. A double quote hides a comma from mount.nfs but not from the kernel, so `x=\"a,soft,b\"` \
 smuggles `soft` past the one and into the other. A quote that only another element closes makes one option of \
 what stands between them. mount(8) of util-linux 2.40 and newer takes a comma behind a backslash as a part of the \
-option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do not. Only the SELinux `context=` options may be \
+option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do not. A driver that runs mount through a \
+shell lets `$`, `;` and their like make other options, or commands, of an element. Only the SELinux `context=` options may be \
 quoted, and both quotes belong in one element. What changes the meaning by a quote or a backslash is denied on a \
 volume that a provisioner made, too, and, beside an option that only NFS has, where nobody can tell whether it is NFS.",
     remedy: "Write one option an element, without blanks, quotes or backslashes.",
@@ -85,7 +86,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
             continue;
         };
         let mut is_trap = false;
-        for (range, trap) in carrier.traps(element) {
+        for (range, trap) in subject.traps(carrier, element) {
             is_trap = true;
             let message = trapped(element.get(range.clone()).unwrap_or(element), trap);
             let site = Site { carrier: carrier_index, element: index, range };
@@ -130,6 +131,7 @@ fn trapped(element: &str, trap: Trap) -> String {
         Trap::EscapedComma => {
             format!("{shown:?} escapes a comma for mount(8) since util-linux 2.40, and for no other layer")
         }
+        Trap::Shell => format!("{shown:?} is run by a shell of the driver, which makes any options of it"),
         Trap::EscapedQuote => {
             format!("{shown:?} escapes a quote for mount(8) since util-linux 2.42, and for no other layer")
         }

@@ -1,10 +1,13 @@
 //! What quotes and backslashes in a subject's options do: the layers may read
 //! them differently.
 
+use std::ops::Range;
+
 use super::Subject;
 use super::carrier::Carrier;
+use super::driver::assembly::Step;
 use crate::nfs::mount;
-use crate::nfs::reading::{self, Latitude, NODES};
+use crate::nfs::reading::{self, Latitude, NODES, Trap};
 
 impl<'m> Subject<'m> {
     /// How freely a keyword in `carrier` is compared with `bg`. Where a quote or
@@ -23,11 +26,30 @@ impl<'m> Subject<'m> {
         })
     }
 
+    /// What in an element of `carrier` changes the meaning of those that it is
+    /// joined with, and where.
+    pub fn traps(&self, carrier: &Carrier<'_>, element: &str) -> Vec<(Range<usize>, Trap)> {
+        if self.runs_a_shell() && reading::is_shell(element) {
+            return vec![(0..element.len(), Trap::Shell)];
+        }
+        carrier.traps(element)
+    }
+
+    /// Whether the driver passes the options through a shell.
+    fn runs_a_shell(&self) -> bool {
+        self.driver.steps.iter().any(|step| matches!(step, Step::Shell))
+    }
+
+    /// Whether a shell may make any option of an element.
+    pub(super) fn may_hold_any_option(&self) -> bool {
+        self.runs_a_shell() && self.irregular_elements().any(|(_, element)| reading::is_shell(element))
+    }
+
     /// Whether an option that is added may become part of one that is there, or
     /// be hidden by it.
     pub(super) fn has_trap(&self) -> bool {
         self.irregular_elements()
-            .any(|(carrier, element)| carrier.in_force && !carrier.traps(element).is_empty())
+            .any(|(carrier, element)| carrier.in_force && !self.traps(carrier, element).is_empty())
     }
 
     /// Whether a failed mount goes on in the background on some node where that

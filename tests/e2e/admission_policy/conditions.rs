@@ -185,7 +185,6 @@ fn dead_guard(cluster: &mut Cluster) -> Result<(), Failed> {
         csi_volume("disk", "ebs.csi.aws.com", &["noatime"]),
         csi_volume("smb", "smb.csi.k8s.io", &["vers=3.0"]),
         without_options(volume("host-path", &[], json!({"hostPath": {"path": "/tmp"}}))),
-        longhorn("block-longhorn", "ReadWriteOnce"),
     ];
     for object in &not_nfs {
         cluster.must(&["create", "-f", "-"], &object.to_string());

@@ -47,6 +47,8 @@ const DISGUISES: &[&str] = &[
     "x-a=\"b,bg\",\"c",
     "x=\"a\",y=\"b,bg\",bg",
     "\"\",bg",
+    "-o bg",
+    "hard,-o \"bg\"=1",
     "\"bg\"",
     "'bg'=1",
     "b\\g",

@@ -261,7 +261,7 @@ fn cases() -> Vec<Case> {
                 "nolock", "proto=tcp", "rsize=1048576", "wsize=1048576", "hard", "timeo=600", "retrans=2",
                 "noresvport", "fg",
             ]),
-            Refused(&["NMG002"]),
+            AsSent,
         ),
         case(
             "trident_without_a_clue_is_left_alone",
@@ -322,8 +322,8 @@ fn cases() -> Vec<Case> {
         case(
             "a_backslash_at_the_end_is_followed_by_nothing",
             class("backslash-end", NFS, &["timeo=600", "retrans=2", "comment=a\\"]),
-            Refused(&["NMG002", "NMG009"]),
-            Refused(&["NMG002", "NMG009"]),
+            Refused(&["NMG009"]),
+            Refused(&["NMG009"]),
         ),
         case(
             "a_context_with_categories",
