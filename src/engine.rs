@@ -32,6 +32,9 @@ pub struct Judged {
     pub finding: Finding,
     /// What is done about it.
     pub action: Action,
+    /// What the policy asks for, before caps by who can act on a denial: what is
+    /// to be denied is repaired by the webhook, whoever made the object.
+    pub demanded: Action,
 }
 
 impl Judged {
@@ -94,12 +97,13 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
                 evaluation.exempted.push((finding, exempt));
                 continue;
             }
-            let action = policy.action(rule, finding.grade).min(most(policy, subject, &finding));
+            let demanded = policy.action(rule, finding.grade);
+            let action = demanded.min(most(policy, subject, &finding));
             if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT {
                 finding.fix = None;
             }
             if action > Action::Off {
-                evaluation.findings.push(Judged { finding, action });
+                evaluation.findings.push(Judged { finding, action, demanded });
             }
         }
     }
@@ -132,7 +136,10 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
         message: message.into(),
         fix: None,
     };
-    Evaluation { findings: vec![Judged { finding, action: Action::Deny }], ..Evaluation::default() }
+    Evaluation {
+        findings: vec![Judged { finding, action: Action::Deny, demanded: Action::Deny }],
+        ..Evaluation::default()
+    }
 }
 
 /// Findings stand in the order of the object; what is missing comes behind

@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod clocks;
+pub mod intended;
 pub mod kernel;
 pub mod mount;
 pub mod option;

@@ -207,6 +207,11 @@ impl<'m> Subject<'m> {
         self.facts.is_csi_volume
     }
 
+    /// Whether a CSI driver mounts it: the name of one has no slash.
+    pub fn is_csi(&self) -> bool {
+        !self.driver_name.contains('/')
+    }
+
     /// Whether the object shows something that the driver goes by.
     pub(crate) fn shows(&self, evidence: &Evidence) -> bool {
         self.facts.show(evidence)

@@ -6,9 +6,9 @@ use super::response::{AuditAnnotations, Response, Status, StatusDetails};
 use super::wire::Request;
 use super::{Answer, Question, Record, answer, message};
 use crate::engine::decide::{self, Before, Decision, Outcome};
-use crate::engine::fix::Elements;
-use crate::engine::{Evaluation, evaluate};
-use crate::finding::Code;
+use crate::engine::fix::{Elements, Scope};
+use crate::engine::{Evaluation, Judged, evaluate};
+use crate::finding::{Action, Code};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
@@ -24,9 +24,20 @@ pub(super) struct Judgement<'j, 'm> {
 impl Judgement<'_, '_> {
     pub(super) fn validate(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
         let policy = self.question.policy;
-        let outcome = decide::validate(policy, self.subject, self.evaluation, self.before);
-        let warnings =
-            message::validate_warnings(policy, self.subject, self.evaluation, &outcome, self.question.today);
+        let mut outcome = decide::validate(policy, self.subject, self.evaluation, self.before);
+        let repaired = self.repaired_before_observing(&outcome);
+        if repaired.is_some() && outcome.denials.iter().all(|judged| !is_left(repaired.as_ref(), judged)) {
+            // With both webhooks the request would have passed.
+            outcome.withheld = None;
+        }
+        let warnings = message::validate_warnings(
+            policy,
+            self.subject,
+            self.evaluation,
+            &outcome,
+            repaired.as_ref(),
+            self.question.today,
+        );
         let status = (outcome.decision == Decision::Deny).then(|| {
             let causes = message::causes(policy, self.subject, &outcome.denials, self.question.today);
             Status {
@@ -49,7 +60,12 @@ impl Judgement<'_, '_> {
         let policy = self.question.policy;
         let mutate = if self.request.is_status() { decide::mutate_status } else { decide::mutate };
         let outcome = mutate(policy, self.subject, self.evaluation, self.before);
-        let Decision::Patch(elements) = &outcome.decision else {
+        let patch = [Some(&outcome.decision), outcome.withheld.as_ref()];
+        let elements = patch.into_iter().flatten().find_map(|decision| match decision {
+            Decision::Patch(elements) => Some(elements),
+            _ => None,
+        });
+        let Some(elements) = elements else {
             let refused = decide::validate(policy, self.subject, self.evaluation, self.before);
             let warnings = message::mutate_warnings(policy, self.subject, self.evaluation, None, &refused);
             return self.conclude(&outcome, self.evaluation, "", "", None, &warnings, observe);
@@ -59,9 +75,21 @@ impl Judgement<'_, '_> {
         let refused = decide::validate(policy, &patched, &left, self.before);
         let warnings =
             message::mutate_warnings(policy, self.subject, self.evaluation, Some(&patched), &refused);
+        if outcome.withheld.is_some() {
+            return self.conclude(&outcome, self.evaluation, "", "", None, &warnings, observe);
+        }
         let after = patched.effective();
         let patch = json_patch(self.subject, elements);
         self.conclude(&outcome, self.evaluation, &after, &patch, None, &warnings, observe)
+    }
+
+    /// Where the policy only observes and would refuse: what would be said of the
+    /// object once the mutating webhook had repaired it.
+    fn repaired_before_observing(&self, outcome: &Outcome<'_>) -> Option<Evaluation> {
+        outcome.withheld.as_ref()?;
+        let scope = if self.request.is_status() { Scope::STATUS } else { Scope::WEBHOOK };
+        let elements = decide::repaired(scope, self.subject, self.evaluation, self.before)?;
+        Some(evaluate(self.question.policy, &self.subject.with_elements(&elements), self.question.today))
     }
 
     fn name(&self) -> &str {
@@ -118,6 +146,12 @@ impl Judgement<'_, '_> {
             }),
         })
     }
+}
+
+/// Whether a denial is still there after the repair.
+pub(super) fn is_left(repaired: Option<&Evaluation>, judged: &Judged) -> bool {
+    let of = |judged: &Judged| (judged.finding.code, judged.finding.carrier, judged.finding.keyword.clone());
+    repaired.is_none_or(|repaired| repaired.with(Action::Deny).any(|left| of(left) == of(judged)))
 }
 
 /// Each of some codes once, in order.

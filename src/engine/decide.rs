@@ -129,13 +129,20 @@ fn mutate_within<'e>(
     evaluation: &'e Evaluation,
     before: Option<Before<'_, '_>>,
 ) -> Outcome<'e> {
-    let untouched = before.is_some_and(|before| same_options(before.subject, subject));
-    let decision = if untouched || subject.opts_out_of_patching {
-        Decision::Allow
-    } else {
-        changed_once(subject, evaluation, scope).map_or(Decision::Allow, Decision::Patch)
-    };
+    let decision = repaired(scope, subject, evaluation, before).map_or(Decision::Allow, Decision::Patch);
     observe(policy, decision, Vec::new(), Vec::new())
+}
+
+/// The carriers as the mutating webhook writes them where the policy enforces;
+/// `None` where it leaves them.
+pub fn repaired<'e>(
+    scope: Scope,
+    subject: &'e Subject<'_>,
+    evaluation: &'e Evaluation,
+    before: Option<Before<'_, '_>>,
+) -> Option<Elements<'e>> {
+    let untouched = before.is_some_and(|before| same_options(before.subject, subject));
+    if untouched || subject.opts_out_of_patching { None } else { changed_once(subject, evaluation, scope) }
 }
 
 fn observe<'e>(

@@ -28,6 +28,8 @@ pub struct Scope {
     pub reach: Reach,
     /// The mildest finding that is fixed.
     pub least: Action,
+    /// Whether that is asked of what the policy demands, before caps.
+    pub as_demanded: bool,
 }
 
 /// The places that fixes touch.
@@ -54,19 +56,31 @@ impl Reach {
 
 impl Scope {
     /// What the mutating webhook does.
-    pub const WEBHOOK: Self =
-        Self { applicability: Applicability::Apply, reach: Reach::Patchable, least: Action::Warn };
+    pub const WEBHOOK: Self = Self {
+        applicability: Applicability::Apply,
+        reach: Reach::Patchable,
+        least: Action::Deny,
+        as_demanded: true,
+    };
 
     /// What the mutating webhook does on `/status`.
     pub const STATUS: Self = Self { reach: Reach::Metadata, ..Self::WEBHOOK };
 
     /// What `fix` does to a file.
-    pub const FILE: Self =
-        Self { applicability: Applicability::Offer, reach: Reach::Everywhere, least: Action::Audit };
+    pub const FILE: Self = Self {
+        applicability: Applicability::Offer,
+        reach: Reach::Everywhere,
+        least: Action::Audit,
+        as_demanded: false,
+    };
 
     /// What a denial proposes: no more than it takes to pass.
-    pub const PROPOSAL: Self =
-        Self { applicability: Applicability::Offer, reach: Reach::Everywhere, least: Action::Deny };
+    pub const PROPOSAL: Self = Self {
+        applicability: Applicability::Offer,
+        reach: Reach::Everywhere,
+        least: Action::Deny,
+        as_demanded: false,
+    };
 }
 
 /// The carriers as they are.
@@ -124,7 +138,7 @@ pub fn changed_once<'e>(
     let mut fixes: Vec<(&Finding, &Fix)> = evaluation
         .findings
         .iter()
-        .filter(|judged| judged.action >= scope.least)
+        .filter(|judged| if scope.as_demanded { judged.demanded } else { judged.action } >= scope.least)
         .filter_map(|judged| Some((&judged.finding, judged.finding.fix.as_ref()?)))
         .filter(|(_, fix)| is_in_reach(subject, fix, scope))
         .collect();

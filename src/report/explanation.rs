@@ -6,14 +6,18 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
+use time::Date;
 
 use super::IsNfs;
 use super::plain::{place, plain};
+use crate::engine::{Judged, evaluate};
+use crate::finding::Grade;
 use crate::nfs::catalog::{Effect, Entry, Group, Word};
 use crate::nfs::clocks::{self, Retry};
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
+use crate::policy::Policy;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Role;
@@ -57,6 +61,8 @@ pub struct Explanation {
     pub options: Vec<OptionUse>,
     /// Options of which only one can win.
     pub conflicts: Vec<Conflict>,
+    /// Why every mount with these options fails; `None` where one may succeed.
+    pub refused: Option<String>,
     /// What happens when the server is dead; `None` where nothing is NFS.
     pub dead_server: Option<DeadServer>,
 }
@@ -128,6 +134,8 @@ pub struct DeadServer {
     pub recovery: &'static str,
     /// Seconds until a soft mount fails a call, and a hard one starts over.
     pub major_timeout_seconds: u64,
+    /// The same in milliseconds, which `timeo` below a second needs.
+    pub major_timeout_milliseconds: u64,
     /// Seconds a call may hang; `None` is for ever.
     pub call_seconds: Option<u64>,
 }
@@ -153,6 +161,7 @@ impl Explanation {
             follows_claim: subject.is_csi_volume() && is_nfs != IsNfs::Known(false),
             options: options(subject),
             conflicts: conflicts(subject),
+            refused: refused(subject),
             dead_server: (is_nfs != IsNfs::Known(false)).then(|| dead_server(subject)),
         }
     }
@@ -255,12 +264,24 @@ fn conflicts(subject: &Subject<'_>) -> Vec<Conflict> {
         .collect()
 }
 
+/// The first finding that says that no mount succeeds. UDP is one: kernels since
+/// 5.6 refuse it unless they are built otherwise.
+fn refused(subject: &Subject<'_>) -> Option<String> {
+    let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
+    let is_certain = |judged: &&Judged| {
+        judged.finding.grade == Grade::CannotMount
+            || judged.rule().is_some_and(|rule| rule.name == "udp-transport")
+    };
+    evaluation.findings.iter().find(is_certain).map(|judged| judged.finding.message.clone().into_owned())
+}
+
 fn dead_server(subject: &Subject<'_>) -> DeadServer {
     let settings = subject.options.settings();
     let background = subject.may_go_to_background();
     let retry = subject.options.effective().rfind(|token| token.word() == Some(Word::Retry));
     let retry = Retry::read(retry.and_then(|token| token.option.value()));
-    let major = clocks::major_timeout(settings).as_secs();
+    let major_timeout = clocks::major_timeout(settings);
+    let major = major_timeout.as_secs();
     let (recovery, call_seconds) = match settings.recovery {
         Recovery::Hard => ("hard", None),
         Recovery::Soft => ("soft", Some(major)),
@@ -272,6 +293,7 @@ fn dead_server(subject: &Subject<'_>) -> DeadServer {
         silent_try_seconds: clocks::silent_try(settings).as_secs(),
         recovery,
         major_timeout_seconds: major,
+        major_timeout_milliseconds: u64::try_from(major_timeout.as_millis()).unwrap_or(u64::MAX),
         call_seconds,
     }
 }
@@ -332,6 +354,9 @@ impl fmt::Display for Explanation {
                 plain(&conflict.winner)
             )?;
         }
+        if let Some(refused) = &self.refused {
+            return writeln!(f, "  every try  the mount is refused (exit 32): {}", plain(refused));
+        }
         write_dead_server(f, dead)
     }
 }
@@ -356,9 +381,11 @@ dropped; the Pod waits and kubelet tries again",
         )?;
     }
     writeln!(f, "  dead server, at the mount: {mount}")?;
-    let major = time(dead.major_timeout_seconds);
+    let major = human(Duration::from_millis(dead.major_timeout_milliseconds));
     let mounted = match dead.recovery {
-        "hard" => format!("a call hangs for ever; the kernel starts over every {major}, and no data is lost"),
+        "hard" => format!(
+            "a call hangs until the server is back, and its Pod stays Terminating; the kernel starts over every {major}, and no data is lost"
+        ),
         "soft" => format!("a call fails with EIO after {major}, and data on its way is lost"),
         _ => format!("a call fails with ETIMEDOUT after {major}, and data on its way is lost"),
     };
@@ -368,9 +395,10 @@ dropped; the Pod waits and kubelet tries again",
 /// `90 s`, `3 min`, `7 days`.
 fn human(duration: Duration) -> String {
     match duration.as_secs() {
+        0..120 if duration.subsec_millis() > 0 => format!("{:.1} s", duration.as_secs_f64()),
         seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} days", seconds / 86_400),
+        seconds @ 120..7_200 => format!("{} min", (seconds + 30) / 60),
+        seconds @ 7_200..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
+        seconds => format!("about {} days", (seconds + 43_200) / 86_400),
     }
 }

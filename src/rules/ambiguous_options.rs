@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Actions, Check, Example, Rule, offer, remove};
-use crate::finding::{Action, Applicability, Code, Grade};
+use crate::finding::{Action, Applicability, Code, Edit, Grade};
 use crate::nfs::catalog::{Entry, Group, Word, Words};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
@@ -114,8 +114,28 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         format!("{winner_text:?} wins")
     };
     let message = format!("{} contradicts {winner_text:?}: {why}", check.quote(first_loser));
-    let edits: Vec<_> = losers.iter().filter_map(|token| remove(token)).collect();
-    check.report(first_loser, grade, message, Some(offer(edits)));
+    let fix = match of_group {
+        Group::LOCKING => keep_nolock(check, written, &losers),
+        _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
+    };
+    check.report(first_loser, grade, message, fix.map(offer));
+}
+
+/// Drops what loses, but never `nolock` where NFSv3 is possible: without it the
+/// mount needs rpc.statd, and fails where that does not run (measured: exit 32).
+/// There `local_lock` goes, if `nolock` alone amounts to the same.
+fn keep_nolock(check: &Check<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'_>]) -> Option<Vec<Edit>> {
+    let is_nolock = |token: &Token<'_>| {
+        token.word() == Some(Word::Lock) && token.entry().is_some_and(|entry| entry.negated)
+    };
+    let settings = check.subject.options.settings();
+    let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
+    if !is_v3_possible || !written.iter().any(|token| is_nolock(token)) {
+        return Some(losers.iter().filter_map(|token| remove(token)).collect());
+    }
+    let locks = settings.local_locks;
+    let others = written.iter().filter(|token| !is_nolock(token));
+    (locks.flock && locks.posix).then(|| others.filter_map(|token| remove(token)).collect())
 }
 
 fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {

@@ -52,6 +52,9 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
 
 fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
+    // A later fg wins; the order is no safe guard, but the reason is another one.
+    let last = subject.options.effective().rfind(|token| matches!(token.option.keyword(), "bg" | "fg"));
+    let is_overridden = last.is_some_and(|token| token.option.keyword() == "fg");
     for (carrier_index, carrier) in subject.carriers.iter().enumerate() {
         let latitude = subject.latitude(carrier);
         // Of what no mount takes, one is enough to say.
@@ -66,7 +69,7 @@ fn check(check: &mut Check<'_, '_>) {
             for (word, piece) in pieces.take(most) {
                 let word = if subject.driver.case == Case::Folded { "bg" } else { word };
                 let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
-                report(check, site, piece.text, word);
+                report(check, site, piece.text, word, is_overridden);
             }
         }
     }
@@ -86,19 +89,22 @@ fn check_rewritten(check: &mut Check<'_, '_>) {
             continue;
         };
         let written = check.element_at(&site).and_then(|element| element.get(site.range.clone()));
-        report(check, site.clone(), written.unwrap_or_default(), "bg");
+        report(check, site.clone(), written.unwrap_or_default(), "bg", false);
     }
 }
 
 /// Reports `piece`, which is `word` to some layer: to all of them where it is
 /// one option of its element as it stands.
-fn report(check: &mut Check<'_, '_>, site: Site, piece: &str, word: &'static str) {
+fn report(check: &mut Check<'_, '_>, site: Site, piece: &str, word: &'static str, is_overridden: bool) {
     let subject = check.subject;
     let element = check.element_at(&site);
     let is_option = subject.options.at(&site).is_some_and(|token| token.is_background(subject.may_fold()));
     let is_clear = element
         .is_none_or(|element| !reading::has_marks(element) || is_option && reading::trap(element).is_none());
-    let what = if is_clear {
+    let is_in_force = subject.options.at(&site).is_some_and(|token| token.in_force);
+    let what = if is_clear && is_in_force && is_overridden {
+        "is overridden by a later fg, and mounts in the background where a driver changes the order"
+    } else if is_clear {
         "lets mount report success while nothing is mounted, so Pods write to the node's own disk"
     } else {
         "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise"

@@ -158,6 +158,10 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
         Malformation::Control => {
             ("holds a control character, which is part of the option's name or value", Grade::CannotMount)
         }
+        Malformation::Blank if token.option.text().starts_with('[') => (
+            "is a Go list as a template prints it without toYaml: write one option an element",
+            Grade::CannotMount,
+        ),
         Malformation::Blank => {
             ("holds a blank, which is part of the option's name or value", Grade::CannotMount)
         }

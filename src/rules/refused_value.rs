@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Actions, Check, Example, Rule, offer, remove, replace};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
 use crate::nfs::catalog::Word;
+use crate::nfs::intended::intended;
 use crate::nfs::mount::{self, Refusal, Transport, names_version};
 use crate::nfs::version::{self, Versions};
 use crate::subject::carrier::Form;
@@ -33,14 +34,14 @@ apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: shared}
 provisioner: nfs.csi.k8s.io
-mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, nconnect=32]
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1M]
 ",
         good: "\
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: shared}
 provisioner: nfs.csi.k8s.io
-mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, nconnect=16]
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
 ",
     },
     references: &[
@@ -112,8 +113,17 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
         Some(refusal) => {
             let overlooked = refusal.is_overlooked_by_sloppy() && token.is_behind_sloppy;
             let grade = if overlooked { Grade::Lesser } else { Grade::CannotMount };
-            let message = format!("{} is refused: {refusal}", check.quote(token));
-            check.report(token, grade, message, flag_without_value(token));
+            let mut message = format!("{} is refused: {refusal}", check.quote(token));
+            let meant = intended(&token.option);
+            if let Some(text) = &meant {
+                message.push_str("; use ");
+                message.push_str(text);
+            }
+            let fix = meant
+                .and_then(|text| replace(token, text))
+                .map(|edit| offer(vec![edit]))
+                .or_else(|| flag_without_value(token));
+            check.report(token, grade, message, fix);
         }
         None if needs_ipv6(check, token) => {
             let message = check.about(token, "wants an IPv6 address, and the server's is an IPv4 one");

@@ -12,8 +12,8 @@ pub(super) static RULE: Rule = Rule {
     why: "A soft mount fails every call at its major timeout: `timeo / 10 * (1 + retrans)` seconds over TCP. \
 A server that restarts or fails over is away for 30 to 120 seconds, and an NFSv4 server then needs up to 90 \
 seconds of grace. A mount that gives up earlier loses writes at every such event. `timeo` is in tenths of a \
-second: `timeo=10` is one second, not ten. `retrans=0` fails at the first lost packet.",
-    remedy: "Use `hard`, or give it at least `timeo=600,retrans=2` (180 seconds).",
+second: `timeo=10` is one second, not ten. `retrans=0` fails after one timeout, without a retry.",
+    remedy: "Use `hard`, or raise `timeo` and `retrans`: `timeo=600,retrans=2` is 180 seconds.",
     actions: Actions::all(Action::Deny),
     lesser: Some((Actions::all(Action::Warn), "the volume is only read")),
     fix: None,
@@ -57,10 +57,14 @@ fn check(check: &mut Check<'_, '_>) {
     let major = major_timeout(settings);
     let least = check.setting("seconds");
     let message = if settings.retrans == Some(0) {
-        "with retrans=0 a soft mount fails a call at the first lost packet".to_owned()
+        format!(
+            "{} with retrans=0 fails a call after one timeout ({} s), without a retry",
+            check.quote(token),
+            major.as_secs_f64()
+        )
     } else if major.as_secs_f64() < f64::from(least) {
         format!(
-            "{} gives up after {} s, before a server can fail over; {least} s is the least",
+            "{} fails a call after {} s, and a server takes longer to fail over (minimum: {least} s)",
             check.quote(token),
             major.as_secs_f64()
         )

@@ -90,13 +90,14 @@ fn check(check: &mut Check<'_, '_>) {
         return;
     };
     for token in check.options() {
-        let Some(value) = token.option.value() else {
+        // What the kernel refuses is NMG012's to say.
+        let Some(value) = token.option.value().filter(|_| token.verdict.refusal.is_none()) else {
             continue;
         };
         let problem = match token.word() {
             Some(Word::Timeo) => timeo(value, timeo_min, timeo_max),
             Some(Word::Retrans) => retrans(value, retrans_min, retrans_max),
-            Some(Word::Retry) => retry(value, retry_max),
+            Some(Word::Retry) => retry(value, retry_max, check.subject.is_csi()),
             _ => None,
         };
         let Some(Problem { what, instead }) = problem else {
@@ -122,10 +123,7 @@ impl Problem {
 }
 
 fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
-    let Some(tenths) = kernel_number(value) else {
-        let instead = tenths_of(value).filter(|tenths| *tenths <= u64::from(max));
-        return Some(Problem::new("is no plain number of tenths of a second", instead));
-    };
+    let tenths = kernel_number(value)?;
     if !is_canonical_decimal(value) {
         return Some(Problem::new(
             format!("is read by the kernel as {tenths} tenths of a second"),
@@ -151,26 +149,8 @@ fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
     None
 }
 
-/// Reads a duration with its unit, as an author who takes `timeo` for one
-/// writes it, in whole tenths of a second.
-fn tenths_of(value: &str) -> Option<u64> {
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = value.strip_prefix(digits)?;
-    let number: u64 = digits.parse().ok().filter(|_| is_canonical_decimal(digits))?;
-    let tenths = match unit {
-        "ms" if number.is_multiple_of(100) => number / 100,
-        "ds" => number,
-        "s" | "sec" => number.checked_mul(10)?,
-        "m" | "min" => number.checked_mul(600)?,
-        _ => return None,
-    };
-    (tenths > 0).then_some(tenths)
-}
-
 fn retrans(value: &str, min: u32, max: u32) -> Option<Problem> {
-    let Some(tries) = kernel_number(value) else {
-        return Some(Problem::new("is no plain number of tries", None));
-    };
+    let tries = kernel_number(value)?;
     if !is_canonical_decimal(value) {
         return Some(Problem::new(format!("is read by the kernel as {tries} tries"), Some(u64::from(tries))));
     }
@@ -179,7 +159,7 @@ fn retrans(value: &str, min: u32, max: u32) -> Option<Problem> {
         .flatten()
 }
 
-fn retry(value: &str, max: u32) -> Option<Problem> {
+fn retry(value: &str, max: u32, is_csi: bool) -> Option<Problem> {
     if value.is_empty() {
         return None;
     }
@@ -196,9 +176,11 @@ fn retry(value: &str, max: u32) -> Option<Problem> {
     (minutes > u64::from(max))
         .then(|| {
             Some(Problem::new(
-                format!(
-                    "keeps mount.nfs trying for {minutes} minutes, longer than kubelet waits for a CSI driver"
-                ),
+                if is_csi {
+                    format!("keeps mount.nfs trying for {minutes} min, longer than the kubelet waits for a CSI driver")
+                } else {
+                    format!("keeps mount.nfs trying for {minutes} min, while the kubelet waits for it")
+                },
                 None,
             ))
         })

@@ -56,7 +56,10 @@ fn check(check: &mut Check<'_, '_>) {
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
         let suggestion = (index < SUGGESTIONS).then(|| suggestion(token)).flatten();
         let mut message = check.about(token, "is unknown to mount.nfs and to every kernel");
-        if let Some(suggestion) = &suggestion {
+        if let Some(whose) = other_program(token.option.keyword()) {
+            // Writing to a string cannot fail.
+            let _ = write!(message, "; {whose}");
+        } else if let Some(suggestion) = &suggestion {
             // Writing to a string cannot fail.
             let _ = write!(message, "; did you mean {suggestion:?}?");
         }
@@ -76,6 +79,9 @@ fn suggestion(token: &Token<'_>) -> Option<String> {
     let keyword = match written.as_str() {
         // nfsmount.conf has these words for it; nobody else has.
         "foreground" | "background" | "bg" | "nobg" => "fg",
+        "version" => "vers",
+        "nfsversion" | "nfs_version" | "nfsver" | "nfs_vers" => "nfsvers",
+        "protocol" | "transport" => "proto",
         _ => closest(&written)?,
     };
     // A misspelt `bg` must not be put right.
@@ -85,6 +91,33 @@ fn suggestion(token: &Token<'_>) -> Option<String> {
         _ => keyword.to_owned(),
     };
     judge(&MountOption::new(text.as_str())).refusal.is_none().then_some(text)
+}
+
+/// Options of exports(5), which a server reads, by their keywords.
+const OF_EXPORTS: &[&str] = &[
+    "all_squash", "anongid", "anonuid", "crossmnt", "hide", "insecure", "insecure_locks", "no_acl",
+    "no_all_squash", "no_auth_nlm", "no_root_squash", "no_subtree_check", "no_wdelay", "nohide", "pnfs",
+    "refer", "replicas", "root_squash", "secure", "secure_locks", "security_label", "subtree_check",
+    "wdelay",
+];
+
+/// Options of mount.cifs(8), by their keywords.
+const OF_SMB: &[&str] = &[
+    "cache", "cifsacl", "cred", "credentials", "cruid", "dir_mode", "dom", "domain", "echo_interval",
+    "file_mode", "forcegid", "forceuid", "gid", "guest", "handletimeout", "iocharset", "max_credits",
+    "mfsymlinks", "multichannel", "nobrl", "nohandlecache", "noperm", "noserverino", "nounix", "pass",
+    "password", "persistenthandles", "seal", "serverino", "setuids", "snapshot", "uid", "username",
+];
+
+/// What reads an option that is none of mount.nfs(8).
+fn other_program(keyword: &str) -> Option<&'static str> {
+    if OF_EXPORTS.contains(&keyword) {
+        Some("it is an option of exports(5): set it on the NFS server")
+    } else if OF_SMB.contains(&keyword) {
+        Some("it is an option of mount.cifs(8), for SMB: an NFS mount has no such option")
+    } else {
+        None
+    }
 }
 
 fn closest(written: &str) -> Option<&'static str> {

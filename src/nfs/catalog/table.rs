@@ -38,6 +38,13 @@ const fn fstab(word: Word, meaning: &'static str) -> Entry {
         .without_effect("it speaks to whoever reads /etc/fstab, and a volume has no such file")
 }
 
+/// A word of fstab(5) that mount(8) turns into flags, whoever calls it
+/// (util-linux libmount/src/optmap.c; measured: `users` hands mount.nfs
+/// `noexec,nosuid,nodev`).
+const fn implies(word: Word, meaning: &'static str) -> Entry {
+    entry(word, Grammar::Anything, meaning).read_by(Consumers::MOUNT)
+}
+
 impl Entry {
     const fn negation(mut self) -> Self {
         self.negated = true;
@@ -124,7 +131,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("udp", flag(Word::Udp, "transport over UDP, which corrupts data on fast links").read_by(Consumers::BOTH)),
     ("rdma", flag(Word::Rdma, "transport over RDMA").read_by(Consumers::BOTH)),
     ("port", number(Word::Port, 0, 65535, "port", "the server's NFS port").read_by(Consumers::BOTH)),
-    ("nconnect", number(Word::Nconnect, 1, 16, "connections", "connections to the server; the first mount of a server decides (RHEL 8 has it since 8.3)").nfs_only()),
+    ("nconnect", number(Word::Nconnect, 1, 16, "connections", "connections to the server; the first mount of a server decides (RHEL 8 has it since 8.3)").since(5, 3).nfs_only()),
     ("max_connect", number(Word::MaxConnect, 1, 16, "connections", "connections to further addresses of the same NFSv4.1 server").since(5, 15).nfs_only()),
     ("trunkdiscovery", flag(Word::Trunkdiscovery, "asks the server for further addresses of itself").since(5, 18).nfs_only()),
     ("notrunkdiscovery", flag(Word::Trunkdiscovery, "does not ask the server for further addresses").negation().since(5, 18).nfs_only()),
@@ -229,13 +236,13 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("noauto", fstab(Word::Auto, "not mounted by mount -a").negation()),
     ("nofail", fstab(Word::Nofail, "a missing device is no error; a server that is away still is one")),
     ("_netdev", fstab(Word::Netdev, "mounted once the network is up")),
-    ("user", fstab(Word::User, "any user may mount it; implies noexec, nosuid and nodev")),
+    ("user", implies(Word::User, "any user may mount it; implies noexec, nosuid and nodev")),
     ("nouser", fstab(Word::User, "only root may mount it").negation()),
-    ("users", fstab(Word::User, "any user may mount and unmount it; implies noexec, nosuid and nodev")),
+    ("users", implies(Word::User, "any user may mount and unmount it; implies noexec, nosuid and nodev")),
     ("nousers", fstab(Word::User, "not every user may unmount it").negation()),
-    ("owner", fstab(Word::User, "the device's owner may mount it; implies nosuid and nodev")),
+    ("owner", implies(Word::User, "the device's owner may mount it; implies nosuid and nodev")),
     ("noowner", fstab(Word::User, "the device's owner may not mount it").negation()),
-    ("group", fstab(Word::User, "the device's group may mount it; implies nosuid and nodev")),
+    ("group", implies(Word::User, "the device's group may mount it; implies nosuid and nodev")),
     ("nogroup", fstab(Word::User, "the device's group may not mount it").negation()),
     ("comment", fstab(Word::Comment, "a remark for people")),
     ("loop", fstab(Word::Loop, "mounted through a loop device")),

@@ -181,7 +181,7 @@ pub fn trials() -> Vec<Trial> {
             let output = patch(cluster, &object, &json!({"mountOptions": ["bg", "udp"]}));
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{said}");
-            assert!(said.contains("NMG001") && said.contains("kept from before"), "{said}");
+            assert!(said.contains("NMG001") && said.contains("already present"), "{said}");
             cluster.delete(&object);
             Ok(())
         }),

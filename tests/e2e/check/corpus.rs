@@ -112,7 +112,10 @@ fn round_trip(render: fn(&Value) -> String) -> Result<(), Failed> {
         let subject = &report["subjects"][0];
         for finding in subject["findings"].as_array().expect("findings") {
             // What changes the meaning, or a place that cannot be changed later, is left to a person.
-            assert!(finding["fix"].is_null() || finding["fix"] == "unsafe", "a fix is left: {finding}\n{after}");
+            assert!(
+                finding["fix"].is_null() || finding["fix"] == "unsafe",
+                "a fix is left: {finding}\n{after}"
+            );
         }
         passed += usize::from(subject["decision"] == "allow");
         let again = run(&["fix", "--no-policy", &name]);

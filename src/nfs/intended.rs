@@ -1,0 +1,112 @@
+//! What an author meant by a value that mount.nfs or the kernel refuses.
+
+use super::catalog::Word;
+use super::mount::judge;
+use super::option::MountOption;
+
+/// The option as it should be written, where its refused value can mean one
+/// thing only: another case, a unit, a version with its name around it. `None`
+/// where it may mean several things, or nothing.
+///
+/// ```
+/// # use nfs_mount_guard::nfs::{intended::intended, option::MountOption};
+/// let meant = |text| intended(&MountOption::new(text));
+/// assert_eq!(meant("nfsvers=v4.1").as_deref(), Some("nfsvers=4.1"));
+/// assert_eq!(meant("timeo=60s").as_deref(), Some("timeo=600"));
+/// assert_eq!(meant("rsize=1M").as_deref(), Some("rsize=1048576"));
+/// assert_eq!(meant("timeo=soon"), None);
+/// ```
+pub fn intended(option: &MountOption<'_>) -> Option<String> {
+    let value = option.value()?.trim();
+    let meant = match option.entry()?.word {
+        Word::Vers => version(value)?,
+        Word::Timeo => tenths(value)?.to_string(),
+        Word::Rsize | Word::Wsize | Word::Bsize => bytes(value)?.to_string(),
+        _ => value.to_lowercase(),
+    };
+    let text = format!("{}={meant}", option.keyword());
+    let is_taken = judge(&MountOption::new(text.as_str())).refusal.is_none();
+    (is_taken && text != option.text()).then_some(text)
+}
+
+/// The version in `v4.1`, `NFSv4`, `4.1.` or `NFS 4.1`; `3.0` is 3.
+fn version(value: &str) -> Option<String> {
+    let lower = value.to_lowercase();
+    let rest = lower.strip_prefix("nfs").unwrap_or(&lower).trim_start_matches([' ', '-', '_']);
+    let rest = rest.strip_prefix('v').unwrap_or(rest).trim_end_matches('.');
+    let is_version = rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match rest {
+        "" => None,
+        "3.0" => Some("3".to_owned()),
+        rest => is_version.then(|| rest.to_owned()),
+    }
+}
+
+/// A duration with its unit, in whole tenths of a second.
+fn tenths(value: &str) -> Option<u64> {
+    let (number, unit) = split_unit(value)?;
+    let tenths = match unit.as_str() {
+        "ms" if number.is_multiple_of(100) => number / 100,
+        "ds" => number,
+        "s" | "sec" => number.checked_mul(10)?,
+        "m" | "min" => number.checked_mul(600)?,
+        _ => return None,
+    };
+    (tenths > 0 && tenths <= 6000).then_some(tenths)
+}
+
+/// A size with its unit, in bytes; K, M and their like are powers of 1024.
+fn bytes(value: &str) -> Option<u64> {
+    let (number, unit) = split_unit(value)?;
+    let factor = match unit.as_str() {
+        "b" => 1,
+        "k" | "kb" | "kib" | "ki" => 1024,
+        "m" | "mb" | "mib" | "mi" => 1024 * 1024,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+/// A plain number and the letters behind it, in small ones.
+fn split_unit(value: &str) -> Option<(u64, String)> {
+    let digits = value.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let unit = value.strip_prefix(digits)?;
+    let is_plain =
+        digits == "0" || !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| is_plain)?;
+    Some((number, unit.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_one_meaning_is_put_right() {
+        for (text, meant) in [
+            ("nfsvers=v4.1", "nfsvers=4.1"),
+            ("vers=NFSv4", "vers=4"),
+            ("vers=4.1.", "vers=4.1"),
+            ("vers=3.0", "vers=3"),
+            ("proto=TCP", "proto=tcp"),
+            ("sec=KRB5P", "sec=krb5p"),
+            ("lookupcache=None", "lookupcache=none"),
+            ("timeo=60s", "timeo=600"),
+            ("timeo=1min", "timeo=600"),
+            ("rsize=1M", "rsize=1048576"),
+            ("wsize=64kB", "wsize=65536"),
+        ] {
+            assert_eq!(intended(&MountOption::new(text)).as_deref(), Some(meant), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_mean_several_things_is_left() {
+        for text in [
+            "vers=5", "vers=four", "timeo=60x", "timeo=0s", "timeo=", "rsize=1G2", "hard=1", "nfsvers=4,1",
+            "foo=1M",
+        ] {
+            assert_eq!(intended(&MountOption::new(text)), None, "{text}");
+        }
+    }
+}
