@@ -9,6 +9,7 @@ use time::Date;
 
 use crate::admission::message;
 use crate::engine::decide::{self, Before, Decision};
+use crate::engine::fix::Scope;
 use crate::engine::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Finding};
 use crate::policy::Policy;
@@ -100,11 +101,7 @@ impl Check<'_> {
             Vec::new()
         } else {
             let place = Places { layout: object.layout(), text: object.text(), lines };
-            let lists = if actions.iter().any(|action| *action >= Reported::Patch) {
-                message::lists_that_pass(self.policy, &subject, self.today)
-            } else {
-                Vec::new()
-            };
+            let lists = self.lists(&subject, &evaluation, &actions);
             let mut findings: Vec<FindingReport> = evaluation
                 .findings
                 .iter()
@@ -126,6 +123,27 @@ impl Check<'_> {
             file: file.to_owned(),
             line: lines.position(object.span.start).line,
             findings,
+        }
+    }
+
+    /// The carriers as they pass, each as it can be pasted: as the mutating webhook
+    /// writes them, or as fixes bring them there.
+    fn lists(
+        &self,
+        subject: &Subject<'_>,
+        evaluation: &Evaluation,
+        actions: &[Reported],
+    ) -> Vec<Option<String>> {
+        if actions.contains(&Reported::Patch)
+            && let Some(elements) = decide::repaired(Scope::WEBHOOK, subject, evaluation, None)
+            && !actions.contains(&Reported::Deny)
+        {
+            return message::lists(subject, &elements);
+        }
+        if actions.iter().any(|action| *action >= Reported::Patch) {
+            message::lists_that_pass(self.policy, subject, self.today)
+        } else {
+            Vec::new()
         }
     }
 

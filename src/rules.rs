@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
-use crate::nfs::catalog::Words;
-use crate::nfs::option;
+use crate::nfs::catalog::{Entry, Words};
+use crate::nfs::mount::names_version;
+use crate::nfs::option::{self, MountOption};
 pub use crate::profile::{Actions, Profile};
 use crate::site::Site;
 use crate::subject::Subject;
@@ -178,6 +179,9 @@ impl<'c, 'm> Check<'c, 'm> {
         let (carrier, applicability, message) = match self.subject.filling() {
             Filling::At(carrier) => (Some(carrier), Applicability::Apply, message.into()),
             Filling::Nowhere(obstacle) => {
+                if obstacle.carrier().is_some_and(|carrier| self.is_in(carrier, keyword)) {
+                    return;
+                }
                 let message = format!("{message}; {}", obstacle.remedy(carriers)).into();
                 (obstacle.carrier(), Applicability::Unsafe, message)
             }
@@ -194,6 +198,20 @@ impl<'c, 'm> Check<'c, 'm> {
             message,
             fix,
         });
+    }
+
+    /// Whether an option with this keyword, or one that does the same, stands in a
+    /// carrier, in force or not.
+    fn is_in(&self, carrier: usize, keyword: &str) -> bool {
+        let wanted = MountOption::new(keyword).entry().and_then(Entry::group);
+        let is_version = MountOption::new(keyword).entry().is_some_and(names_version);
+        let names_it = |token: &Token<'_>| {
+            token.option.keyword() == keyword
+                || is_version && token.entry().is_some_and(names_version)
+                || wanted.is_some() && token.entry().and_then(Entry::group) == wanted
+        };
+        let is_there = |token: &&Token<'_>| token.site.as_ref().is_some_and(|site| site.carrier == carrier);
+        self.subject.options.tokens().iter().filter(is_there).any(names_it)
     }
 
     /// Reports something about a whole carrier.

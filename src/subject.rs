@@ -152,7 +152,7 @@ impl<'m> Subject<'m> {
             exempt: annotations.and_then(|annotations| annotations.exempt.as_deref()),
             opts_out_of_patching: metadata.and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
                 == Some("disabled"),
-            server: server(kind, manifest),
+            server: server(kind, manifest, driver.server_key),
             facts,
         };
         subject.lay_out_options();
@@ -328,14 +328,14 @@ fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
     Access { writable: !read_only_source, shared: has("ReadWriteMany") && !read_only_source }
 }
 
-fn server<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
+fn server<'m>(kind: Kind, manifest: &'m Manifest<'_>, key: &str) -> Option<&'m str> {
     if kind != Kind::PersistentVolume {
-        return manifest.parameters.as_ref()?.get("server");
+        return manifest.parameters.as_ref()?.get(key);
     }
     let spec = manifest.spec.as_ref()?;
     match (&spec.nfs, &spec.csi) {
         (Some(nfs), _) => nfs.server.as_deref(),
-        (None, Some(csi)) => csi.volume_attributes.as_ref()?.get("server"),
+        (None, Some(csi)) => csi.volume_attributes.as_ref()?.get(key),
         (None, None) => None,
     }
 }

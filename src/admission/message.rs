@@ -150,7 +150,12 @@ pub fn lists_that_pass(policy: &Policy, subject: &Subject<'_>, today: Date) -> V
     let Some(elements) = passing(policy, subject, today) else {
         return Vec::new();
     };
-    (0..subject.carriers.len()).map(|index| proposed(subject, &elements, index)).collect()
+    lists(subject, &elements)
+}
+
+/// Each carrier's new content, as it can be pasted into YAML.
+pub fn lists(subject: &Subject<'_>, elements: &Elements<'_>) -> Vec<Option<String>> {
+    (0..subject.carriers.len()).map(|index| proposed(subject, elements, index)).collect()
 }
 
 /// A carrier's new content, as it can be pasted into YAML.

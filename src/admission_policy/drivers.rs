@@ -347,6 +347,18 @@ fn shows(evidence: &Evidence, names: Names) -> String {
             format!("{object}.?spec.?accessModes[?0] == optional.of({})", string(mode))
         }
         Evidence::NoKey(key) => not(&has_fact(facts, &[*key], &["*"])),
+        Evidence::Text(key) => {
+            format!("{} && {}", has_fact(facts, &[*key], &["*"]), not(&has_fact(facts, &[*key], &[""])))
+        }
+        Evidence::Parameter(key, values) => {
+            format!("{object}.?provisioner.hasValue() && {}", has_fact(facts, &[*key], values))
+        }
+        Evidence::Attribute(key, values) => {
+            format!("{object}.?spec.hasValue() && {}", has_fact(facts, &[*key], values))
+        }
+        Evidence::NoAttribute(key, values) => {
+            not(&format!("({object}.?spec.hasValue() && {})", has_fact(facts, &[*key], values)))
+        }
         Evidence::FsTypeOfClass(values) => {
             format!("{object}.?provisioner.hasValue() && {}", has_fact(facts, &FS_TYPE_KEYS, values))
         }
@@ -365,7 +377,9 @@ fn shows(evidence: &Evidence, names: Names) -> String {
 fn shows_surely(evidence: &Evidence, names: Names) -> String {
     let shown = shows(evidence, names);
     let (keys, values): (&[&str], &[&str]) = match evidence {
-        Evidence::Value(key, values) if !values.contains(&"*") => (&[*key], values),
+        Evidence::Value(key, values) | Evidence::Parameter(key, values) if !values.contains(&"*") => {
+            (&[*key], values)
+        }
         Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => (&FS_TYPE_KEYS, values),
         _ => return shown,
     };

@@ -15,7 +15,6 @@ use super::judgement::Judgement;
 use crate::check::repair::{self, Repaired};
 use crate::check::{As, Check, is_foreign, is_in_templates, passed_over};
 use crate::engine::fix::Scope;
-use crate::finding::Applicability;
 use crate::report::plain::plain;
 use crate::report::{self, FileReport, Report, Reported, diff};
 use crate::source::object::Object;
@@ -78,10 +77,7 @@ impl Args {
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
         let check = Check { policy: &policy, judged_as: As::Validate, today };
-        let scope = Scope {
-            applicability: if self.unsafe_fixes { Applicability::Unsafe } else { Applicability::Offer },
-            ..Scope::FILE
-        };
+        let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
                 fix(&check, scope, input)

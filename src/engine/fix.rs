@@ -37,6 +37,9 @@ pub struct Scope {
 pub enum Reach {
     /// All.
     Everywhere,
+    /// Those that an update may change, and elsewhere only what needs no second
+    /// look.
+    PatchableFirst,
     /// Those that an update may change.
     Patchable,
     /// Those in the object's metadata: a request on `/status` changes nothing
@@ -45,9 +48,10 @@ pub enum Reach {
 }
 
 impl Reach {
-    const fn includes(self, place: &Place) -> bool {
+    const fn includes(self, place: &Place, applicability: Applicability) -> bool {
         match self {
             Self::Everywhere => true,
+            Self::PatchableFirst => place.is_patchable() || matches!(applicability, Applicability::Apply),
             Self::Patchable => place.is_patchable(),
             Self::Metadata => matches!(place, Place::Annotation),
         }
@@ -69,10 +73,16 @@ impl Scope {
     /// What `fix` does to a file.
     pub const FILE: Self = Self {
         applicability: Applicability::Offer,
-        reach: Reach::Everywhere,
+        reach: Reach::PatchableFirst,
         least: Action::Audit,
         as_demanded: false,
     };
+
+    /// What `fix --unsafe-fixes` does to a file: it writes into
+    /// parameters and attributes, too, though an object that exists has to be made
+    /// anew for it.
+    pub const FILE_UNSAFE: Self =
+        Self { applicability: Applicability::Unsafe, reach: Reach::Everywhere, ..Self::FILE };
 
     /// What a denial proposes: no more than it takes to pass.
     pub const PROPOSAL: Self = Self {
@@ -168,7 +178,7 @@ fn is_in_reach(subject: &Subject<'_>, fix: &Fix, scope: Scope) -> bool {
     fix.applicability <= scope.applicability
         && fix.edits.iter().all(|edit| {
             let carrier = subject.carriers.get(carrier_of(edit));
-            carrier.is_some_and(|carrier| scope.reach.includes(&carrier.place))
+            carrier.is_some_and(|carrier| scope.reach.includes(&carrier.place, fix.applicability))
         })
 }
 

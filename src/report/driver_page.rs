@@ -170,6 +170,12 @@ fn evidence(evidence: &Evidence) -> String {
         Evidence::Value(key, values) => format!("`{key}`: {}", codes(values)),
         Evidence::Key(key) => format!("the key `{key}`"),
         Evidence::NoKey(key) => format!("no key `{key}`"),
+        Evidence::Text(key) => format!("a `{key}` that is not empty"),
+        Evidence::Parameter(key, values) => format!("a class's `{key}`: {}", codes(values)),
+        Evidence::Attribute(key, values) => format!("a volume's attribute `{key}`: {}", codes(values)),
+        Evidence::NoAttribute(key, values) => {
+            format!("a class, or a volume without the attribute `{key}`: {}", codes(values))
+        }
         Evidence::FsType(types) => format!("a file system type {}", codes(types)),
         Evidence::FsTypeOfClass(types) => format!("a class's file system type {}", codes(types)),
         Evidence::AccessMode(mode) => format!("access mode {mode}"),
@@ -260,6 +266,7 @@ fn addition_of(addition: &Addition) -> String {
     let when = match addition.when {
         When::Always => String::new(),
         When::Shows(what) => format!(" with {}", evidence(&what)),
+        When::Holds(element) => format!(" with the element `{element}`"),
         When::VersionIs(version) => format!(" with version `{version}`"),
     };
     format!("`{}`{when}{unless}", addition.options)

@@ -9,6 +9,7 @@ use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
+use crate::subject::driver::evidence::Evidence;
 use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
@@ -96,9 +97,15 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         && effective.clone().any(|token| token.site.is_none() && token.word() == Some(Word::Ro));
     let Some(last) = written.last() else { return };
     if read_only_undone {
-        let message = "rw undoes readOnly: true, for kubelet sorts it behind ro".to_owned();
-        let fix = remove(winner).map(|edit| offer(vec![edit]));
-        check.report(winner, Grade::Proper, message, fix);
+        // Only what the object itself says is what its author meant.
+        if check.subject.shows(&Evidence::InTreeReadOnly) {
+            let message = "rw undoes readOnly: true, for kubelet sorts it behind ro".to_owned();
+            let fix = remove(winner).map(|edit| offer(vec![edit]));
+            check.report(winner, Grade::Proper, message, fix);
+        } else {
+            let message = "rw undoes the ro that the driver adds for its access mode: the mount is writable";
+            check.report(winner, Grade::Lesser, message.to_owned(), None);
+        }
         return;
     }
     let Some(first_loser) = losers.first() else {
@@ -114,7 +121,14 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         format!("{winner_text:?} wins")
     };
     let message = format!("{} contradicts {winner_text:?}: {why}", check.quote(first_loser));
+    // What the driver would do without the option could beat the winner.
+    let staying = || {
+        let stays = |token: &&Token<'_>| !losers.iter().any(|loser| std::ptr::eq(*loser, *token));
+        check.subject.options.effective().filter(stays).map(|token| &token.option)
+    };
+    let is_needed = losers.iter().any(|loser| check.subject.driver.depends_on(&loser.option, staying()));
     let fix = match of_group {
+        _ if is_needed => None,
         Group::LOCKING => keep_nolock(check, written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
@@ -184,7 +198,7 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let of = |tokens: Vec<&MountOption<'_>>| Settings::of(tokens).attribute_cache;
     let as_written = of(written.iter().map(|token| &token.option).collect());
     let as_mounted = of(effective.map(|token| &token.option).collect());
-    if as_written != as_mounted {
+    if as_written != as_mounted && written.len() > 1 {
         let message = check.about(actimeo, "is sorted behind the single cache times and overwrites them");
         check.report(actimeo, Grade::Proper, message, None);
     }

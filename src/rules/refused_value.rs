@@ -8,8 +8,9 @@ use crate::nfs::catalog::Word;
 use crate::nfs::intended::intended;
 use crate::nfs::mount::{self, Refusal, Transport, names_version};
 use crate::nfs::version::{self, Versions};
+use crate::subject::Subject;
 use crate::subject::carrier::Form;
-use crate::subject::driver::What;
+use crate::subject::driver::{Refused, What};
 use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
@@ -85,26 +86,33 @@ fn check_version_carrier(check: &mut Check<'_, '_>) {
 
 /// What the driver refuses by itself, before it mounts.
 fn check_driver(check: &mut Check<'_, '_>) {
-    for refused in check.subject.driver.refuses {
-        if refused.when.is_some_and(|when| !check.subject.shows(&when)) {
-            continue;
-        }
-        for token in check.subject.options.tokens().iter().filter(|token| token.in_force) {
-            let keyword = token.option.keyword();
-            let is_refused = match refused.what {
-                What::Keyword(keywords) => keywords.contains(&keyword),
-                What::ValueOtherThan(keywords, values) => {
-                    keywords.contains(&keyword)
-                        && token.option.value().is_some_and(|value| !values.contains(&value))
-                }
-                What::EmptyElement => false,
-            };
-            if is_refused && token.site.is_some() {
-                let message = format!("{} is refused by the driver, {}", check.quote(token), refused.why);
-                check.report(token, Grade::CannotMount, message, None);
-            }
+    let subject = check.subject;
+    let written = subject.options.tokens().iter().filter(|token| token.in_force && token.site.is_some());
+    for token in written {
+        for refused in refusals(subject, token) {
+            let message = format!("{} is refused by the driver, {}", check.quote(token), refused.why);
+            check.report(token, Grade::CannotMount, message, None);
         }
     }
+}
+
+/// Why the driver itself refuses an option.
+fn refusals<'c>(
+    subject: &'c Subject<'_>,
+    token: &'c Token<'_>,
+) -> impl Iterator<Item = &'static Refused> + use<'c> {
+    let keyword = token.option.keyword();
+    subject.driver.refuses.iter().filter(move |refused| {
+        let is_meant = match refused.what {
+            What::Keyword(keywords) => keywords.contains(&keyword),
+            What::ValueOtherThan(keywords, values) => {
+                keywords.contains(&keyword)
+                    && token.option.value().is_some_and(|value| !values.contains(&value))
+            }
+            What::EmptyElement => false,
+        };
+        is_meant && refused.when.is_none_or(|when| subject.shows(&when))
+    })
 }
 
 fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
@@ -169,7 +177,10 @@ fn check_two_versions(check: &mut Check<'_, '_>) {
     }
     let versions: Vec<_> = versions.collect();
     let by_driver = versions.iter().find(|token| token.site.is_none());
-    let mut written = versions.iter().filter(|token| token.site.is_some());
+    let subject = check.subject;
+    // One fault, one finding: what the driver refuses does not get that far.
+    let mut written =
+        versions.iter().filter(|token| token.site.is_some() && refusals(subject, token).next().is_none());
     let first = match by_driver {
         Some(token) => Some(token),
         None => written.next(),

@@ -279,16 +279,52 @@ fn hunks(old: &[&str], new: &[&str]) -> Vec<Hunk> {
         return vec![Hunk { old: before..old_end, new: before..new_end }];
     }
     let mut hunks: Vec<Hunk> = Vec::new();
+    // Only the lengths count: the places of what was shifted are stale
+    // (mitsuhiko/similar, `algorithms/compact.rs`).
+    let (mut at, mut new_at) = (before, before);
     for change in capture_diff(Algorithm::Myers, old, before..old_end, new, before..new_end) {
-        let (tag, old, new) = change.as_tag_tuple();
+        let (tag, gone, come) = change.as_tag_tuple();
+        let gone = if tag == DiffTag::Insert { 0 } else { gone.len() };
+        let come = if tag == DiffTag::Delete { 0 } else { come.len() };
+        let (start, new_start) = (at, new_at);
+        (at, new_at) = (at + gone, new_at + come);
+        if tag == DiffTag::Equal {
+            continue;
+        }
         match hunks.last_mut() {
-            _ if tag == DiffTag::Equal => {}
             // What is taken out and what is put in at one place are one change.
-            Some(hunk) if hunk.old.end == old.start && hunk.new.end == new.start => {
-                (hunk.old.end, hunk.new.end) = (old.end, new.end);
+            Some(hunk) if hunk.old.end == start && hunk.new.end == new_start => {
+                (hunk.old.end, hunk.new.end) = (at, new_at);
             }
-            _ => hunks.push(Hunk { old, new }),
+            _ => hunks.push(Hunk { old: start..at, new: new_start..new_at }),
         }
     }
     hunks
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test may end by panicking")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::hunks;
+
+    proptest! {
+        /// Lists of a few words repeat them, which is where differences shift.
+        #[test]
+        fn carrying_out_the_hunks_gives_the_new_list(
+            old in prop::collection::vec(prop::sample::select(vec!["bg", "fg", "hard"]), 0..7),
+            new in prop::collection::vec(prop::sample::select(vec!["fg", "hard", "timeo=600"]), 0..7),
+        ) {
+            let mut made: Vec<&str> = Vec::new();
+            let mut at = 0;
+            for hunk in hunks(&old, &new) {
+                made.extend(&old[at..hunk.old.start]);
+                made.extend(&new[hunk.new.clone()]);
+                at = hunk.old.end;
+            }
+            made.extend(&old[at..]);
+            prop_assert_eq!(made, new);
+        }
+    }
 }

@@ -21,6 +21,8 @@ use std::sync::LazyLock;
 use assembly::{Cut, Emptiness, Empty, Step, Unless};
 use evidence::{Clue, Evidence};
 
+use crate::nfs::option::MountOption;
+
 /// Whether a driver's volumes are NFS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Nfs {
@@ -50,6 +52,8 @@ pub struct Driver {
     pub carriers: &'static [CarrierKey],
     /// Whether `mountOptions` reach the NFS mount at all.
     pub list: ListUse,
+    /// The class parameter and volume attribute that holds the server's address.
+    pub server_key: &'static str,
     /// How the string for mount(8) is put together.
     pub steps: &'static [Step],
     /// What the driver handles as one: an element, or each option in it.
@@ -63,7 +67,7 @@ pub struct Driver {
     /// Keywords that the driver takes out of the list for itself, so that a list
     /// of nothing else counts as empty.
     pub takes_out: &'static [&'static str],
-    /// A word that alone means: no option and no default either.
+    /// A word that alone means, in any case: no option and no default either.
     pub none_word: Option<&'static str>,
     /// Words that the driver or its mount helper takes out before mount.nfs
     /// sees them.
@@ -96,6 +100,7 @@ pub(crate) const PLAIN: Driver = Driver {
     variants: &[],
     carriers: &[],
     list: ListUse::Used,
+    server_key: "server",
     steps: assembly::AS_GIVEN,
     cut: Cut::Elements,
     case: Case::Unknown,
@@ -122,7 +127,30 @@ impl Driver {
             Step::Version(_) => self.takes_out.contains(&"vers"),
             Step::Add(addition) => {
                 addition.options.contains("vers=")
-                    && matches!(addition.unless, Unless::Keyword(keywords) if keywords.contains(&"vers"))
+                    && match addition.unless {
+                        Unless::Keyword(keywords) => keywords.contains(&"vers"),
+                        Unless::Prefix(prefix) => prefix == "vers",
+                        Unless::Never | Unless::Element(_) => false,
+                    }
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the driver would add something, or add it in another place, if the
+    /// option were not there; `others` are those that stay.
+    pub fn depends_on<'o>(
+        &self,
+        option: &MountOption<'_>,
+        mut others: impl Iterator<Item = &'o MountOption<'o>> + Clone,
+    ) -> bool {
+        let keeps_first = self.steps.iter().any(|step| matches!(step, Step::KeepFirstOfEqual));
+        self.steps.iter().any(|step| match step {
+            Step::Add(addition) if matches!(addition.unless, Unless::Never) => {
+                keeps_first && addition.options.split(',').any(|added| added == option.text())
+            }
+            Step::Add(addition) => {
+                addition.unless.is_met_by(option) && !others.any(|other| addition.unless.is_met_by(other))
             }
             _ => false,
         })

@@ -44,12 +44,22 @@ impl<'m> Facts<'m> {
         self.access_modes.is_some_and(|modes| modes.iter().any(|found| &**found == mode))
     }
 
+    fn has_attribute(&self, key: &str, values: &[&str]) -> bool {
+        !self.is_class && self.values(key).any(|value| is_one_of(value, values))
+    }
+
     /// Whether the evidence is there, in one place at least.
     pub(crate) fn show(&self, evidence: &Evidence) -> bool {
         match evidence {
             Evidence::Value(key, values) => self.values(key).any(|value| is_one_of(value, values)),
             Evidence::Key(key) => self.values(key).next().is_some(),
             Evidence::NoKey(key) => self.values(key).next().is_none(),
+            Evidence::Text(key) => self.values(key).any(|value| !value.is_empty()),
+            Evidence::Parameter(key, values) => {
+                self.is_class && self.values(key).any(|value| is_one_of(value, values))
+            }
+            Evidence::Attribute(key, values) => self.has_attribute(key, values),
+            Evidence::NoAttribute(key, values) => !self.has_attribute(key, values),
             Evidence::FsType(values) => self.fs_types().any(|value| is_one_of(value, values)),
             Evidence::FsTypeOfClass(values) => {
                 self.is_class && self.fs_types().any(|value| is_one_of(value, values))
@@ -74,7 +84,9 @@ impl<'m> Facts<'m> {
     fn show_surely(&self, evidence: &Evidence) -> bool {
         self.show(evidence)
             && match evidence {
-                Evidence::Value(key, values) => self.values(key).all(|value| is_one_of(value, values)),
+                Evidence::Value(key, values) | Evidence::Parameter(key, values) => {
+                    self.values(key).all(|value| is_one_of(value, values))
+                }
                 Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => {
                     self.fs_types().all(|value| is_one_of(value, values))
                 }

@@ -146,7 +146,7 @@ impl Obstacle {
             }
             Self::OneElement => "write all options into one element: some clusters cannot mount two",
             Self::NoneWord => "write the options in place of the word that means none",
-            Self::Trap => "a quote or backslash in the list would swallow it",
+            Self::Trap => "what stands in the list would swallow or change it",
             Self::CutShort => "the driver drops what stands behind the element with a blank",
         };
         fixed.to_owned()
@@ -154,5 +154,8 @@ impl Obstacle {
 }
 
 fn is_none_word(driver: &Driver, list: &Carrier<'_>) -> bool {
-    driver.none_word.is_some_and(|word| list.elements.contains(&word))
+    driver.none_word.is_some_and(|word| match list.elements.as_slice() {
+        [element] => element.trim_matches(',').eq_ignore_ascii_case(word),
+        _ => false,
+    })
 }

@@ -535,12 +535,12 @@ fn regular_files() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A table of all options by all options was half a gigabyte here.
+/// As many options as are judged: a table of all by all would grow with their square.
 fn little_memory() -> Result<(), Failed> {
     let folder = TempDir::new()?;
     let file = folder.path().join("a.yaml");
-    let list = |element: &str| format!("{CLASS}mountOptions: [{}bg]\n", format!("{element}, ").repeat(7_900));
-    for text in [list("a"), format!("{CLASS}mountOptions: ['{}bg']\n", "a,".repeat(7_900))] {
+    let list = |element: &str| format!("{CLASS}mountOptions: [{}bg]\n", format!("{element}, ").repeat(1_300));
+    for text in [list("a"), format!("{CLASS}mountOptions: ['{}bg']\n", "a,".repeat(1_300))] {
         fs::write(&file, text)?;
         // The program maps little more than it uses; its threads' stacks are counted in.
         let output = Command::new("sh")

@@ -10,24 +10,29 @@ pub(super) static DRIVERS: &[&Driver] = &[&NAS];
 const VERSION: Step = Step::Version(Versioning {
     default: &[(None, "3")],
     rewrites: &[("3.0", "3"), ("4", "4.0")],
+    any_other: None,
     unless_equal: true,
 });
 
 static NAS: Driver = Driver {
     names: &["nasplugin.csi.alibabacloud.com", "alicloud/nas"],
     clues: &[
-        maybe_nfs_if(Evidence::Value("mountProtocol", &["efc", "cpfs", "cpfs-native", "alinas"])),
+        maybe_nfs_if(Evidence::Value("mountProtocol", OTHER_CLIENTS)),
+        maybe_nfs_if(Evidence::Text("useClient")),
+        maybe_nfs_if(Evidence::Text("accesspoint")),
         maybe_nfs_if(Evidence::Key("containerNetworkFileSystem")),
     ],
     variants: &[
-        Variant {
-            when: Evidence::Value("mountProtocol", &["efc", "cpfs", "cpfs-native", "alinas"]),
-            row: &OTHER_CLIENT,
-        },
+        Variant { when: Evidence::Value("mountProtocol", OTHER_CLIENTS), row: &OTHER_CLIENT },
+        Variant { when: Evidence::Text("useClient"), row: &OTHER_CLIENT },
+        Variant { when: Evidence::Text("accesspoint"), row: &OTHER_CLIENT },
         Variant { when: Evidence::Value("driver", &["flexvolume"]), row: &FLEX },
     ],
     ..BASE
 };
+
+/// The driver trims the value.
+const OTHER_CLIENTS: &[&str] = &["*efc*", "*cpfs*", "*alinas*"];
 
 /// The same driver with another client than the kernel's.
 static OTHER_CLIENT: Driver = Driver {

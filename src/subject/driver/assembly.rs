@@ -1,6 +1,7 @@
 //! How a driver puts the string for `mount -o` together, as data.
 
 use super::evidence::Evidence;
+use crate::nfs::option::MountOption;
 
 /// One step of the assembly. Steps run in order, each on what the steps before
 /// it have made.
@@ -64,6 +65,18 @@ pub enum Unless {
     Prefix(&'static str),
 }
 
+impl Unless {
+    /// Whether one option, as an element of its own, keeps the driver from adding.
+    pub fn is_met_by(self, option: &MountOption<'_>) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Keyword(keywords) => keywords.contains(&option.keyword()),
+            Self::Element(elements) => elements.contains(&option.text()),
+            Self::Prefix(prefix) => option.text().starts_with(prefix),
+        }
+    }
+}
+
 /// What must hold for a driver to add options.
 #[derive(Debug, Clone, Copy)]
 pub enum When {
@@ -71,6 +84,8 @@ pub enum When {
     Always,
     /// The object shows it.
     Shows(Evidence),
+    /// This stands there as an element of its own.
+    Holds(&'static str),
     /// The version that [`Step::Version`] added is exactly this text.
     VersionIs(&'static str),
 }
@@ -84,6 +99,8 @@ pub struct Versioning {
     pub default: &'static [(Option<Evidence>, &'static str)],
     /// Values that are rewritten.
     pub rewrites: &'static [(&'static str, &'static str)],
+    /// The values that are taken, and what any other becomes.
+    pub any_other: Option<(&'static [&'static str], &'static str)>,
     /// Whether it is left out where an equal option stands already.
     pub unless_equal: bool,
 }

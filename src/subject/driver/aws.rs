@@ -13,6 +13,13 @@ const EFS_WORDS: &[&str] = &[
     "nos3readcache", "nodirects3read", "tlsport",
 ];
 
+/// What mount.s3files takes out beyond those.
+const S3_FILES_WORDS: &[&str] = &[
+    "tls", "iam", "accesspoint", "awsprofile", "awscredsuri", "crossaccount", "mounttargetip", "stunnel",
+    "notls", "az", "azid", "region", "ocsp", "noocsp", "cafile", "verify", "rolearn", "jwtpath", "netns",
+    "nos3readcache", "nodirects3read", "tlsport",
+];
+
 const fn steps(version: &'static str) -> [Step; 9] {
     [
         Step::List,
@@ -30,8 +37,12 @@ const fn steps(version: &'static str) -> [Step; 9] {
 static EFS_STEPS: [Step; 9] = steps("nfsvers=4.1");
 static S3_FILES_STEPS: [Step; 9] = steps("nfsvers=4.2");
 
-const UNENCRYPTED: Option<Evidence> = Some(Evidence::Value("encryptInTransit", &["false"]));
-const ENCRYPTED: Option<Evidence> = Some(Evidence::NoKey("encryptInTransit"));
+/// What Go's `strconv.ParseBool` takes for false. The controller does not copy
+/// the key from a class into its volumes.
+const FALSE: &[&str] = &["false", "0", "f"];
+
+const UNENCRYPTED: Option<Evidence> = Some(Evidence::Attribute("encryptInTransit", FALSE));
+const ENCRYPTED: Option<Evidence> = Some(Evidence::NoAttribute("encryptInTransit", FALSE));
 
 static EFS: Driver = Driver {
     names: &["efs.csi.aws.com"],
@@ -44,6 +55,7 @@ static EFS: Driver = Driver {
 static S3_FILES: Driver = Driver {
     title: "Amazon S3 Files, mounted by the EFS CSI driver",
     steps: &S3_FILES_STEPS,
+    own_words: S3_FILES_WORDS,
     known: Known::Read("efs-utils def6e74"),
     ..EFS_BASE
 };

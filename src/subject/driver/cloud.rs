@@ -17,6 +17,7 @@ static GOOGLE_FILESTORE: Driver = Driver {
         exact("mountOptions", On::Volume, Role::Joined),
     ],
     case: Case::Kept,
+    server_key: "ip",
     advice: "the class parameter mount-options comes after mountOptions, and nothing checks it",
     known: Known::Measured("v1.13.0-8-g2edb466b"),
     source: "gcp-filestore-csi-driver pkg/csi_driver/node.go NodeStageVolume",
@@ -84,13 +85,18 @@ static VOLCENGINE: Driver = Driver {
     names: &["nas.csi.volcengine.com"],
     title: "Volcengine NAS CSI driver",
     steps: &[
-        Step::Version(Versioning { default: &[(None, "3")], rewrites: &[], unless_equal: true }),
+        Step::Version(Versioning {
+            default: &[(None, "3")],
+            rewrites: &[],
+            any_other: Some((&["3", "4", "4.0", "4.1", "4.2"], "3")),
+            unless_equal: true,
+        }),
         Step::List,
     ],
     cut: super::assembly::Cut::Options,
     case: Case::Kept,
     takes_out: &["vers"],
-    advice: "the driver puts vers=3 first where the list has no vers=, so nfsvers= or v4.1 makes every mount fail",
+    advice: "the driver puts vers=3 first where the list has no vers= or one that it does not know, so nfsvers= or v4.1 makes every mount fail",
     known: Known::Read("6d065f0"),
     source: "volcengine-csi-driver pkg/nas/nodeserver.go, pkg/nas/utils.go doNfsMount",
     ..PLAIN
@@ -102,14 +108,22 @@ static CDS: Driver = Driver {
     carriers: &[carrier("options", On::Both, Role::WhenListEmpty), carrier("vers", On::Both, Role::Version)],
     empty: Empty::Hidden,
     steps: &[
+        Step::Version(Versioning {
+            default: &[(None, "4.0")],
+            rewrites: &[("3.0", "3"), ("4", "4.0")],
+            any_other: None,
+            unless_equal: false,
+        }),
         Step::List,
         Step::Others,
-        Step::Version(Versioning { default: &[], rewrites: &[], unless_equal: true }),
     ],
+    cut: super::assembly::Cut::Options,
     case: Case::Kept,
-    advice: "mountOptions replace options of the parameters and the driver's defaults, which depend on the version",
+    takes_out: &["vers"],
+    none_word: Some("none"),
+    advice: "one option in mountOptions, vers= left aside, replaces options of the parameters and the driver's defaults (noresvport, with NFSv3 also nolock,tcp); the driver always puts a version first (of the list, else of vers, else 4.0), so nfsvers= or v4.1 makes every mount fail",
     known: Known::Read("34d504e"),
-    source: "cds-csi-driver pkg/driver/nas/utils.go",
+    source: "cds-csi-driver pkg/driver/nas/utils.go parsePublishOptions, parseMountOptionsField, mountNasVolume",
     ..PLAIN
 };
 

@@ -26,6 +26,14 @@ pub enum Evidence {
     Key(&'static str),
     /// No class parameter or volume attribute of this name.
     NoKey(&'static str),
+    /// A class parameter or volume attribute that is there and not empty.
+    Text(&'static str),
+    /// A class parameter with one of these values; a volume shows it never.
+    Parameter(&'static str, &'static [&'static str]),
+    /// A volume attribute with one of these values, that no class parameter sets.
+    Attribute(&'static str, &'static [&'static str]),
+    /// No volume attribute with one of these values. Shown by every class.
+    NoAttribute(&'static str, &'static [&'static str]),
     /// The file system type: `csi.storage.k8s.io/fstype`, `fsType`, or the CSI
     /// source's own field.
     FsType(&'static [&'static str]),

@@ -56,9 +56,9 @@ static OCEANSTOR: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         not_nfs_if(Evidence::BlockMode),
+        not_nfs_if(Evidence::Parameter("volumeType", &["lun"])),
+        // The driver reads the protocol of its backend, never the object's.
         nfs_if(Evidence::Value("protocol", &["nfs"])),
-        not_nfs_if(Evidence::Value("protocol", &["dpc", "dtfs", "iscsi", "fc", "fc-nvme", "roce", "scsi"])),
-        not_nfs_if(Evidence::Value("volumeType", &["lun"])),
     ],
     steps: &[Step::List, Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")), Step::Shell],
     own_words: &["cnflush"],

@@ -1,6 +1,6 @@
 //! Rows of the other storage vendors' drivers.
 
-use super::assembly::{AS_GIVEN, Emptiness, Empty, Step, Unless, add, add_unless};
+use super::assembly::{Addition, Emptiness, Empty, Step, Unless, When, add, add_unless};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Refused, Role, Variant, What, carrier, exact};
 
@@ -104,7 +104,7 @@ static TNS: Driver = Driver {
     ],
     steps: &[
         Step::List,
-        add_unless("vers=4.2", Unless::Keyword(&["vers"])),
+        add_unless("vers=4.2", Unless::Prefix("vers")),
         add_unless("nolock", Unless::Keyword(&["nolock"])),
     ],
     case: Case::Kept,
@@ -212,12 +212,14 @@ static INFINIDAT: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         not_nfs_if(Evidence::BlockMode),
+        // The driver trims the value.
         nfs_if(Evidence::Value("storage_protocol", &["nfs", "nfs_treeq"])),
+        maybe_nfs_if(Evidence::Value("storage_protocol", &["*nfs*"])),
         not_nfs_if(Evidence::Value("storage_protocol", &["*"])),
     ],
     steps: &[
         Step::List,
-        add_unless("vers=3", Unless::Keyword(&["vers", "nfsvers"])),
+        add_unless("vers=3", Unless::Element(&["vers=3", "nfsvers=3"])),
         add_unless("hard", Unless::Element(&["hard", "soft"])),
         Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")),
     ],
@@ -240,11 +242,22 @@ static NEXENTA: Driver = Driver {
     title: "NexentaStor CSI driver; NFS or SMB",
     clues: &[not_nfs_if(Evidence::Value("mountFsType", &["cifs"]))],
     carriers: &[carrier("mountOptions", On::Both, Role::WhenListEmpty)],
-    steps: AS_GIVEN,
+    steps: &[
+        Step::List,
+        Step::Others,
+        add_unless("vers=3", Unless::Keyword(&["vers"])),
+        Step::Add(Addition {
+            options: "nolock",
+            unless: Unless::Prefix("nolock"),
+            when: When::Holds("vers=3"),
+        }),
+        add_unless("timeo=100", Unless::Keyword(&["timeo"])),
+    ],
+    cut: super::assembly::Cut::Options,
     case: Case::Kept,
     empty: Empty::Hidden,
     emptiness: Emptiness::NoElement,
-    advice: "parameters.mountOptions counts only while mountOptions is empty, then the driver's configuration; the driver adds vers=3, nolock and timeo=100",
+    advice: "nfsvers= gets vers=3 beside it, which makes every mount fail: write vers=; parameters.mountOptions counts only while mountOptions is empty, then the driver's configuration; the driver adds vers=3, nolock and timeo=100 where they are not given",
     known: Known::Read("32e6c89"),
     source: "nexentastor-csi-driver pkg/driver/nodeServer.go NodePublishVolume, mountNFS",
     ..PLAIN

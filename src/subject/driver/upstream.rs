@@ -1,6 +1,6 @@
 //! Rows of what Kubernetes and its SIGs ship, and of their forks.
 
-use super::assembly::{AS_GIVEN, Empty, Step, add};
+use super::assembly::{Empty, Step, add};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, carrier, exact};
 
@@ -192,7 +192,8 @@ static LINSTOR: Driver = Driver {
     ..LINSTOR_BASE
 };
 
-static LINSTOR_NFS: Driver = Driver { steps: &[Step::List, Step::Others, add("vers=4")], ..LINSTOR_BASE };
+static LINSTOR_NFS: Driver =
+    Driver { steps: &[Step::Others, add("_netdev"), Step::List, add("vers=4")], ..LINSTOR_BASE };
 
 const LINSTOR_BASE: Driver = Driver {
     title: "LINSTOR; its ReadWriteMany volumes may be NFS (--enable-rwx)",
@@ -200,9 +201,9 @@ const LINSTOR_BASE: Driver = Driver {
         carrier("linstor.csi.linbit.com/mountOpts", On::Class, Role::Joined),
         carrier("linstor.csi.linbit.com/mount-options", On::Volume, Role::Joined),
     ],
-    steps: AS_GIVEN,
+    steps: &[Step::Others, Step::List],
     case: Case::Kept,
-    advice: "an NFS mount ends in port=,vers=4 of the driver's own: another version beside it makes every mount fail",
+    advice: "mountOptions come after the options of the attributes and win; an NFS mount ends in port=,vers=4 of the driver's own: another version beside it makes every mount fail",
     known: Known::Read("44aa98a"),
     source: "linstor-csi pkg/driver/volume_context.go, pkg/client/linstor.go Mount",
     ..PLAIN

@@ -149,7 +149,7 @@ impl<'m> Layout<'m> {
         let Some(word) = self.driver.none_word else { return };
         for parts in [&mut self.list, &mut self.others] {
             if let [part] = parts.as_slice()
-                && part.text == word
+                && part.text.eq_ignore_ascii_case(word)
             {
                 for token in self.tokens.get_mut(part.tokens.clone()).unwrap_or_default() {
                     token.is_drivers_own = true;
@@ -177,7 +177,9 @@ impl<'m> Layout<'m> {
         self.version = match given {
             Some(given) => {
                 let rewrite = versioning.rewrites.iter().find(|(from, _)| *from == given);
-                Some(rewrite.map_or_else(|| given.to_owned().into(), |(_, to)| (*to).into()))
+                let other = versioning.any_other.filter(|(taken, _)| !taken.contains(&given));
+                let becomes = rewrite.map(|(_, to)| *to).or(other.map(|(_, to)| to));
+                Some(becomes.map_or_else(|| given.to_owned().into(), Into::into))
             }
             None => versioning
                 .default
@@ -274,6 +276,7 @@ impl<'m> Layout<'m> {
         let holds = match addition.when {
             When::Always => true,
             When::Shows(evidence) => facts.show(&evidence),
+            When::Holds(element) => self.parts.iter().any(|part| part.text == element),
             When::VersionIs(version) => self.version.as_deref() == Some(version),
         };
         !is_kept_out && holds

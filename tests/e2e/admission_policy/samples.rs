@@ -312,13 +312,16 @@ fn attributes(rng: &mut Rng, driver: &str) -> Value {
     let mut clues: BTreeSet<(&str, &str)> = BTreeSet::new();
     for clue in rows.iter().flat_map(|row| row.clues) {
         match clue.evidence {
-            Evidence::Value(key, values) => clues.extend(values.iter().map(|value| (key, *value))),
+            Evidence::Value(key, values)
+            | Evidence::Parameter(key, values)
+            | Evidence::Attribute(key, values)
+            | Evidence::NoAttribute(key, values) => clues.extend(values.iter().map(|value| (key, *value))),
             Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => clues.extend(
                 values
                     .iter()
                     .flat_map(|value| ["fsType", "csi.storage.k8s.io/fstype"].map(|key| (key, *value))),
             ),
-            Evidence::Key(key) | Evidence::NoKey(key) => clues.extend([(key, "x")]),
+            Evidence::Key(key) | Evidence::NoKey(key) | Evidence::Text(key) => clues.extend([(key, "x")]),
             Evidence::AccessMode(_)
             | Evidence::NoAccessMode(_)
             | Evidence::FirstAccessMode(_)

@@ -174,7 +174,10 @@ impl<'t> Life<'t> {
         // The manifest itself, stored this time.
         let output = self.turn.cluster.kubectl(&["create", "-f", "examples/lost-volume.yaml"], "");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && said.contains("Warning: NMG001 background-mount"), "{said}");
+        assert!(
+            output.status.success() && said.contains("Warning: nfs-mount-guard wrote fg in place of bg"),
+            "{said}"
+        );
         let stored = self.turn.cluster.get(&incident).expect("it is stored");
         let stored = options(&stored).expect("options");
         assert!(stored.contains(&"fg".to_owned()) && !stored.contains(&"bg".to_owned()), "{stored:?}");
