@@ -271,10 +271,9 @@ impl<'p> Table<'p> {
 
 fn fate(row: &'static Driver, said: Option<bool>) -> Fate {
     match (said, row.nfs) {
-        (Some(false), _) => Fate::Never,
+        (Some(false), _) | (None, Nfs::No) => Fate::Never,
         (Some(true), Nfs::No) => Fate::Always(&driver::DECLARED),
         (Some(true), _) => Fate::Always(row),
-        (None, Nfs::No) => Fate::Never,
         (None, _) => Fate::ByClues(row),
     }
 }

@@ -235,7 +235,7 @@ mod tests {
         for file in [".ignore", ".rgignore", ".git/info/exclude", "../.ignore", "../.gitignore"] {
             fs::write(root.join(file), "*.yaml\n").unwrap();
         }
-        assert_eq!(files(&[root.clone()], &Excludes::default()).found.len(), 1);
+        assert_eq!(files(std::slice::from_ref(&root), &Excludes::default()).found.len(), 1);
         fs::remove_dir_all(root.join(".git")).unwrap();
         assert_eq!(files(&[root], &Excludes::default()).found.len(), 1);
     }

@@ -88,7 +88,7 @@ fn is_drivers_own(driver: &Driver, option: &MountOption<'_>) -> bool {
     let keyword = option.keyword();
     let is_own =
         |word: &&str| *word == keyword || driver.own_words_in_any_case && word.eq_ignore_ascii_case(keyword);
-    driver.own_words.iter().any(|word| is_own(&word))
+    driver.own_words.iter().any(is_own)
         || option.value().is_some() && driver.takes_out.contains(&keyword) && keyword != "vers"
 }
 

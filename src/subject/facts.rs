@@ -11,17 +11,18 @@ pub(crate) const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType
 
 /// The parts of a manifest from which evidence is read.
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own that a manifest states or not")]
 pub(crate) struct Facts<'m> {
-    /// Class parameters, volume attributes or FlexVolume options.
+    /// Class parameters, volume attributes or `FlexVolume` options.
     pub(crate) map: Option<&'m StringMap<'m>>,
-    /// The CSI or FlexVolume source's own field.
+    /// The CSI or `FlexVolume` source's own field.
     pub(crate) fs_type: Option<&'m str>,
     pub(crate) access_modes: Option<&'m [Text<'m>]>,
     pub(crate) volume_handle: Option<&'m str>,
     pub(crate) is_class: bool,
     pub(crate) is_csi_volume: bool,
     pub(crate) is_block: bool,
-    /// Whether it is a FlexVolume, with which kubelet refuses any mount option
+    /// Whether it is a `FlexVolume`, with which kubelet refuses any mount option
     /// (kubernetes `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
     pub(crate) is_flex_volume: bool,
     pub(crate) in_tree_read_only: bool,

@@ -20,7 +20,7 @@ pub enum Filling {
 /// Why nothing is filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
-    /// kubelet refuses mount options for this type of volume (FlexVolume).
+    /// kubelet refuses mount options for this type of volume (`FlexVolume`).
     ListRefused,
     /// The driver does not pass `mountOptions` to the mount; the options stand in
     /// the carrier of this index, where there is one.
@@ -94,7 +94,7 @@ impl Subject<'_> {
         if driver.empty == Empty::Hidden {
             return Some(Obstacle::Hidden);
         }
-        let is_declared = std::ptr::eq(driver, &DECLARED);
+        let is_declared = std::ptr::eq(driver, &raw const DECLARED);
         if is_declared || !driver.known.is_read() {
             let holds_options = |carrier: &Carrier<'_>| carrier.role != Some(Role::Version);
             return position(&holds_options).map(Obstacle::MayReplace);

@@ -42,7 +42,7 @@ static OTHER_CLIENT: Driver = Driver {
     ..BASE
 };
 
-/// A class whose volumes are FlexVolumes, which take no list.
+/// A class whose volumes are `FlexVolume`s, which take no list.
 static FLEX: Driver = Driver { list: ListUse::NotUsed, ..BASE };
 
 const BASE: Driver = Driver {

@@ -1,4 +1,4 @@
-//! Rows of NetApp Trident and its fork.
+//! Rows of `NetApp` Trident and its fork.
 
 use super::assembly::{Emptiness, Empty, Step};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};

@@ -288,23 +288,20 @@ impl<'m> Layout<'m> {
         if versioning.unless_equal && self.parts.iter().any(|part| part.text == text) {
             return;
         }
-        let tokens = match self.taken_version {
-            Some(index) => {
-                if let Some(token) = self.tokens.get_mut(index) {
-                    token.replace_option(MountOption::new(text.clone()));
-                }
-                index..index + 1
+        let tokens = if let Some(index) = self.taken_version {
+            if let Some(token) = self.tokens.get_mut(index) {
+                token.replace_option(MountOption::new(text.clone()));
             }
-            None => {
-                // The value may hold more than a version: it is put behind vers= as it is.
-                let start = self.tokens.len();
-                for piece in option::split(&text) {
-                    let option = MountOption::new(piece.text.to_owned());
-                    let is_plain = option::is_plain(piece.text);
-                    self.tokens.push(Token::new(option, None, is_plain, true, self.driver));
-                }
-                start..self.tokens.len()
+            index..index + 1
+        } else {
+            // The value may hold more than a version: it is put behind vers= as it is.
+            let start = self.tokens.len();
+            for piece in option::split(&text) {
+                let option = MountOption::new(piece.text.to_owned());
+                let is_plain = option::is_plain(piece.text);
+                self.tokens.push(Token::new(option, None, is_plain, true, self.driver));
             }
+            start..self.tokens.len()
         };
         self.parts.push(Part { text: text.into(), tokens });
     }

@@ -130,16 +130,13 @@ pub fn trials() -> Vec<Trial> {
                 let object = of(driver, text);
                 let output = cluster.kubectl(&["create", "-f", "-"], &object.to_string());
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                match wanted {
-                    Some(code) => assert!(!output.status.success() && said.contains(code), "{text}: {said}"),
-                    None => {
-                        assert!(output.status.success(), "{text}: {said}");
-                        assert_eq!(
-                            cluster.get(&object).expect("it is stored")["parameters"],
-                            object["parameters"]
-                        );
-                        cluster.delete(&object);
-                    }
+                if let Some(code) = wanted {
+                    assert!(!output.status.success() && said.contains(code), "{text}: {said}");
+                } else {
+                    assert!(output.status.success(), "{text}: {said}");
+                    let stored = cluster.get(&object).expect("it is stored");
+                    assert_eq!(stored["parameters"], object["parameters"]);
+                    cluster.delete(&object);
                 }
             }
             cluster.must(&["delete", "crd", "volumesnapshotclasses.snapshot.storage.k8s.io"], "");
