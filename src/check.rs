@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod repair;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use time::Date;
@@ -164,11 +165,12 @@ impl Check<'_> {
                 let patched = subject.with_elements(&elements);
                 let left = evaluate(self.policy, &patched, self.today);
                 let refused = decide::validate(self.policy, &patched, &left, before);
+                let denied = identities(&refused.denials);
                 return evaluation
                     .findings
                     .iter()
                     .map(|judged| match left.findings.iter().find(|kept| same(kept, judged)) {
-                        Some(kept) => reported(kept, refused.withheld.is_none(), &refused.denials),
+                        Some(kept) => reported(kept, refused.withheld.is_none(), &denied),
                         None if judged.action > Action::Audit => Reported::Patch,
                         None => Reported::Audit,
                     })
@@ -176,10 +178,11 @@ impl Check<'_> {
             }
         }
         let outcome = decide::validate(self.policy, subject, evaluation, before);
+        let denied = identities(&outcome.denials);
         evaluation
             .findings
             .iter()
-            .map(|judged| reported(judged, outcome.withheld.is_none(), &outcome.denials))
+            .map(|judged| reported(judged, outcome.withheld.is_none(), &denied))
             .collect()
     }
 }
@@ -193,11 +196,17 @@ fn same(one: &Judged, other: &Judged) -> bool {
         && (one.keyword == other.keyword || spot(one).is_some() && spot(one) == spot(other))
 }
 
+/// Which findings these are: there may be thousands, so each is looked up, not
+/// sought.
+fn identities(findings: &[&Judged]) -> HashSet<*const Judged> {
+    findings.iter().map(|judged| std::ptr::from_ref(*judged)).collect()
+}
+
 /// What comes of a finding: a denial that the old object had already, or that
 /// is only observed, is a warning.
-fn reported(judged: &Judged, enforced: bool, denials: &[&Judged]) -> Reported {
+fn reported(judged: &Judged, enforced: bool, denied: &HashSet<*const Judged>) -> Reported {
     match judged.action {
-        Action::Deny if enforced && denials.contains(&judged) => Reported::Deny,
+        Action::Deny if enforced && denied.contains(&std::ptr::from_ref(judged)) => Reported::Deny,
         Action::Deny | Action::Warn => Reported::Warn,
         Action::Audit | Action::Off => Reported::Audit,
     }

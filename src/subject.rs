@@ -212,6 +212,11 @@ impl<'m> Subject<'m> {
         !self.driver_name.contains('/')
     }
 
+    /// Whether it is a `FlexVolume`.
+    pub(crate) const fn is_flex_volume(&self) -> bool {
+        self.facts.is_flex_volume
+    }
+
     /// Whether the object shows something that the driver goes by.
     pub(crate) fn shows(&self, evidence: &Evidence) -> bool {
         self.facts.show(evidence)

@@ -8,6 +8,7 @@ use crate::nfs::catalog::Word;
 use crate::nfs::intended::intended;
 use crate::nfs::mount::{self, Refusal, Transport, names_version};
 use crate::nfs::version::{self, Versions};
+use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use crate::subject::driver::{Refused, What};
@@ -65,6 +66,21 @@ fn check(check: &mut Check<'_, '_>) {
     check_versions_of_options(check);
     check_version_carrier(check);
     check_driver(check);
+    check_flex_volume(check);
+}
+
+/// The kubelet mounts no `FlexVolume` that has a list (kubernetes
+/// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
+fn check_flex_volume(check: &mut Check<'_, '_>) {
+    let list =
+        check.subject.carriers.iter().position(|carrier| matches!(carrier.place, Place::MountOptions(_)));
+    let is_given =
+        list.and_then(|list| check.subject.carriers.get(list)).is_some_and(|list| !list.is_empty());
+    if let Some(list) = list.filter(|_| is_given && check.subject.is_flex_volume()) {
+        let message =
+            "the kubelet refuses mountOptions on a FlexVolume; write them into the driver's options";
+        check.report_carrier(list, Grade::CannotMount, message);
+    }
 }
 
 /// A version that an attribute names and the driver appends as it is.

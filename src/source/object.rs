@@ -2,6 +2,8 @@
 //! each of its options stands.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -99,7 +101,7 @@ impl<'i> Object<'i> {
             Origin::Tree(tree, node) => (Cow::Borrowed(*tree), *node),
             Origin::Json(part) => (Cow::Owned(json::tree(self.text, part)), 0),
         };
-        Layout { text: self.text, tree, node }
+        Layout { text: self.text, tree, node, keys: RefCell::default() }
     }
 }
 
@@ -109,9 +111,38 @@ pub struct Layout<'o> {
     pub(super) text: &'o str,
     pub(super) tree: Cow<'o, Tree<'o>>,
     pub(super) node: NodeId,
+    keys: RefCell<Option<Keys>>,
+}
+
+/// The entries of the long mapping that was looked at last: each finding looks
+/// its own key up.
+#[derive(Debug)]
+struct Keys {
+    of: NodeId,
+    entries: HashMap<String, (NodeId, NodeId)>,
 }
 
 impl Layout<'_> {
+    /// The key and the value of an entry, the first of its name.
+    fn entry(&self, of: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
+        const LONG: usize = 64;
+        let mut keys = self.keys.borrow_mut();
+        if keys.as_ref().is_none_or(|keys| keys.of != of) {
+            let entries = self.tree.entries(of)?;
+            if entries.len() < LONG {
+                return self.tree.entry(of, key);
+            }
+            let mut first = HashMap::with_capacity(entries.len());
+            for (key, value) in entries.iter().copied() {
+                if let Some(text) = self.tree.text(key) {
+                    first.entry(text.to_owned()).or_insert((key, value));
+                }
+            }
+            *keys = Some(Keys { of, entries: first });
+        }
+        keys.as_ref()?.entries.get(key).copied()
+    }
+
     /// The key of a place, or the innermost key on the way to it that exists;
     /// the object's first key where there is none.
     pub fn key(&self, place: &Place) -> Option<Range<usize>> {
@@ -120,7 +151,7 @@ impl Layout<'_> {
         let mut key =
             entries.iter().find(|(key, _)| self.tree.text(*key) == Some("kind")).or(entries.first())?.0;
         for step in place.path() {
-            let Some((found, value)) = self.tree.entry(at, step) else { break };
+            let Some((found, value)) = self.entry(at, step) else { break };
             (key, at) = (found, value);
         }
         self.inner(key)
@@ -154,7 +185,7 @@ impl Layout<'_> {
 
     /// The node of a place.
     pub(super) fn value(&self, place: &Place) -> Option<NodeId> {
-        place.path().into_iter().try_fold(self.node, |at, step| self.tree.get(at, step))
+        place.path().into_iter().try_fold(self.node, |at, step| self.entry(at, step).map(|(_, value)| value))
     }
 
     /// The node of one element of a place, or of the place itself where it is
