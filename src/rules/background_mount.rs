@@ -66,10 +66,15 @@ fn check(check: &mut Check<'_, '_>) {
             }
             let pieces = reading::every_piece(element)
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
-            for (word, piece) in pieces.take(most) {
+            let mut pieces = pieces.take(most).peekable();
+            if pieces.peek().is_none() {
+                continue;
+            }
+            let ambiguity = Ambiguity::of(Some(element));
+            for (word, piece) in pieces {
                 let word = if subject.driver.case == Case::Folded { "bg" } else { word };
                 let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
-                report(check, site, piece.text, word, is_overridden);
+                report(check, site, piece.text, word, is_overridden, ambiguity);
             }
         }
     }
@@ -88,19 +93,52 @@ fn check_rewritten(check: &mut Check<'_, '_>) {
         let Some(site) = token.site.clone().filter(|site| !reported.contains(&site.order())) else {
             continue;
         };
-        let written = check.element_at(&site).and_then(|element| element.get(site.range.clone()));
-        report(check, site.clone(), written.unwrap_or_default(), "bg", false);
+        let element = check.element_at(&site);
+        let written = element.and_then(|element| element.get(site.range.clone())).unwrap_or_default();
+        report(check, site, written, "bg", false, Ambiguity::of(element));
+    }
+}
+
+/// How surely all layers read an element alike. Found once for all its pieces:
+/// an element may hold more than a thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ambiguity {
+    /// Nothing in it is read in different ways.
+    None,
+    /// It holds quotes or backslashes, and no reading moves its commas.
+    Marks,
+    /// Some reading moves its commas.
+    Trap,
+}
+
+impl Ambiguity {
+    fn of(element: Option<&str>) -> Self {
+        match element {
+            Some(element) if reading::trap(element).is_some() => Self::Trap,
+            Some(element) if reading::has_marks(element) => Self::Marks,
+            _ => Self::None,
+        }
     }
 }
 
 /// Reports `piece`, which is `word` to some layer: to all of them where it is
 /// one option of its element as it stands.
-fn report(check: &mut Check<'_, '_>, site: Site, piece: &str, word: &'static str, is_overridden: bool) {
+fn report(
+    check: &mut Check<'_, '_>,
+    site: Site,
+    piece: &str,
+    word: &'static str,
+    is_overridden: bool,
+    ambiguity: Ambiguity,
+) {
     let subject = check.subject;
     let element = check.element_at(&site);
     let is_option = subject.options.at(&site).is_some_and(|token| token.is_background(subject.may_fold()));
-    let is_clear = element
-        .is_none_or(|element| !reading::has_marks(element) || is_option && reading::trap(element).is_none());
+    let is_clear = match ambiguity {
+        Ambiguity::None => true,
+        Ambiguity::Marks => is_option,
+        Ambiguity::Trap => false,
+    };
     let is_in_force = subject.options.at(&site).is_some_and(|token| token.in_force);
     let what = if is_clear && is_in_force && is_overridden {
         "is overridden by a later fg, and mounts in the background where a driver changes the order"
