@@ -7,10 +7,10 @@ pub mod fix;
 use time::Date;
 
 use crate::finding::{Action, Code, Finding, Grade};
+use crate::kind::Refuses;
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
 use crate::rules::{self, Rule};
-use crate::site::Kind;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use crate::subject::filling::Filling;
@@ -84,8 +84,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     }
     let mut found = Vec::new();
     let mut evaluation = Evaluation::default();
-    // A class of snapshots has no place for options where it names none.
-    let is_silent = subject.kind == Kind::VolumeSnapshotClass && !subject.options.any_given();
+    let is_silent = subject.kind.row().may_be_silent && !subject.options.any_given();
     let speaks_of_nfs = !is_silent && (subject.nfs == Nfs::Yes || subject.has_nfs_only_option());
     for (rule, numbers) in policy.active_rules() {
         if !speaks_of_nfs && rule.code != BACKGROUND_MOUNT {
@@ -159,7 +158,7 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// the layers read differently are.
 fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
     let is_background = finding.code == BACKGROUND_MOUNT;
-    let is_bounded = subject.nfs == Nfs::Depends || subject.kind == Kind::VolumeSnapshotClass;
+    let is_bounded = subject.nfs == Nfs::Depends || subject.kind.row().refuses == Refuses::Background;
     if is_bounded && !is_background && finding.grade != Grade::Hidden
         || takes_something_away(subject, finding)
     {

@@ -7,7 +7,7 @@
 //! | layer | modules, left to right |
 //! |---|---|
 //! | 0 | [`nfs`]: options, catalog, versions, clocks |
-//! | 1 | [`site`], [`finding`], [`profile`], [`subject`]: objects, drivers, effective options |
+//! | 1 | [`kind`], [`site`], [`finding`], [`profile`], [`subject`]: kinds of object, places in them, drivers, effective options |
 //! | 2 | [`rules`]: one file a rule |
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
@@ -25,6 +25,7 @@ pub mod cli;
 pub mod cluster;
 pub mod engine;
 pub mod finding;
+pub mod kind;
 pub mod nfs;
 #[cfg(unix)]
 pub mod node;

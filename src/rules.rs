@@ -186,8 +186,9 @@ impl<'c, 'm> Check<'c, 'm> {
                 (obstacle.carrier(), Applicability::Unsafe, message)
             }
         };
+        // A Pod that differs from its template is never done rolling out.
         let fix = carrier
-            .zip(option)
+            .zip(option.filter(|_| self.subject.volume.is_none()))
             .map(|(carrier, option)| Fix { applicability, edits: vec![Edit::Append { carrier, option }] });
         self.findings.push(Finding {
             code: self.rule.code,

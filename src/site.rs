@@ -4,56 +4,11 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
-/// The kinds of object that are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the variants are the API's own kinds")]
-pub enum Kind {
-    StorageClass,
-    PersistentVolume,
-    VolumeSnapshotClass,
-}
+use crate::kind::Kind;
 
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::StorageClass, Self::PersistentVolume, Self::VolumeSnapshotClass];
-
-    /// As `kind` in a manifest.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::StorageClass => "StorageClass",
-            Self::PersistentVolume => "PersistentVolume",
-            Self::VolumeSnapshotClass => "VolumeSnapshotClass",
-        }
-    }
-
-    /// The API group; empty for the core group.
-    pub const fn group(self) -> &'static str {
-        match self {
-            Self::StorageClass => "storage.k8s.io",
-            Self::PersistentVolume => "",
-            Self::VolumeSnapshotClass => "snapshot.storage.k8s.io",
-        }
-    }
-
-    /// The kind that `kind` names, if it is one of these.
-    pub fn parse(kind: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|found| found.as_str() == kind)
-    }
-
-    /// Whether a request on `sub_resource` of such an object is judged, empty
-    /// for the object itself. `/status` of a volume sets annotations, of which
-    /// kubelet reads one (kubernetes `pkg/registry/core/persistentvolume`,
-    /// `persistentvolumeStatusStrategy`).
-    pub fn is_judged_on(self, sub_resource: &str) -> bool {
-        sub_resource.is_empty() || self == Self::PersistentVolume && sub_resource == "status"
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+/// The annotation that kubelet reads instead of `spec.mountOptions` on an
+/// in-tree volume (kubernetes `pkg/volume/util`, `MountOptionFromSpec`).
+pub const MOUNT_OPTIONS_ANNOTATION: &str = "volume.beta.kubernetes.io/mount-options";
 
 /// A place in an object that holds options.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +24,37 @@ pub enum Place {
     VolumeAttribute(String),
     /// `spec.flexVolume.options[key]` of a volume.
     FlexOption(String),
+    /// `csi.volumeAttributes[key]` of an inline volume.
+    InlineAttribute(InlineVolume, String),
+}
+
+/// An inline CSI volume of a Pod or of a template of Pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InlineVolume {
+    /// What holds it.
+    pub kind: Kind,
+    /// Its index among the volumes of the Pod.
+    pub index: usize,
+}
+
+impl InlineVolume {
+    /// The path to it, one step each: names, and the index.
+    fn steps(self) -> Vec<Cow<'static, str>> {
+        let pod_spec = self.kind.pod_spec().map_or(&[][..], |at| at.path());
+        let mut steps: Vec<Cow<'static, str>> = pod_spec.iter().map(|step| (*step).into()).collect();
+        steps.extend(["volumes".into(), self.index.to_string().into()]);
+        steps
+    }
+}
+
+/// As the API server writes the path: `spec.template.spec.volumes[1]`.
+impl fmt::Display for InlineVolume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in self.kind.pod_spec().map_or(&[][..], |at| at.path()) {
+            write!(f, "{step}.")?;
+        }
+        write!(f, "volumes[{}]", self.index)
+    }
 }
 
 impl Place {
@@ -85,27 +71,38 @@ impl Place {
             Self::MountOptions(_) => "mountOptions".into(),
             Self::Annotation => "annotation".into(),
             Self::Parameter(key) => format!("parameters.{key}").into(),
-            Self::VolumeAttribute(key) => format!("volumeAttributes.{key}").into(),
+            Self::VolumeAttribute(key) | Self::InlineAttribute(_, key) => {
+                format!("volumeAttributes.{key}").into()
+            }
             Self::FlexOption(key) => format!("flexVolume.options.{key}").into(),
         }
     }
 
-    /// The path to the place, one name a step.
-    pub fn path(&self) -> Vec<&str> {
+    /// The path to the place, one step each as in a JSON pointer: names, and in
+    /// a list the index.
+    pub fn path(&self) -> Vec<Cow<'_, str>> {
         match self {
-            Self::MountOptions(Kind::PersistentVolume) => vec!["spec", "mountOptions"],
-            Self::MountOptions(_) => vec!["mountOptions"],
-            Self::Annotation => vec!["metadata", "annotations", "volume.beta.kubernetes.io/mount-options"],
-            Self::Parameter(key) => vec!["parameters", key],
-            Self::VolumeAttribute(key) => vec!["spec", "csi", "volumeAttributes", key],
-            Self::FlexOption(key) => vec!["spec", "flexVolume", "options", key],
+            Self::MountOptions(kind) => kind.row().list.iter().map(|step| (*step).into()).collect(),
+            Self::Annotation => {
+                vec!["metadata".into(), "annotations".into(), MOUNT_OPTIONS_ANNOTATION.into()]
+            }
+            Self::Parameter(key) => vec!["parameters".into(), key.into()],
+            Self::VolumeAttribute(key) => {
+                vec!["spec".into(), "csi".into(), "volumeAttributes".into(), key.into()]
+            }
+            Self::FlexOption(key) => vec!["spec".into(), "flexVolume".into(), "options".into(), key.into()],
+            Self::InlineAttribute(volume, key) => {
+                let mut steps: Vec<Cow<'_, str>> = volume.steps();
+                steps.extend(["csi".into(), "volumeAttributes".into(), key.into()]);
+                steps
+            }
         }
     }
 
     /// The JSON pointer (RFC 6901) to the place, or to one element of its list.
     pub fn pointer(&self, element: Option<usize>) -> String {
         let mut pointer = String::with_capacity(64);
-        for step in self.path() {
+        for step in &self.path() {
             pointer.push('/');
             for character in step.chars() {
                 match character {
@@ -136,6 +133,7 @@ impl Place {
             (Self::Parameter(key), _) => format!("parameters[{key}]"),
             (Self::VolumeAttribute(key), _) => format!("spec.csi.volumeAttributes[{key}]"),
             (Self::FlexOption(key), _) => format!("spec.flexVolume.options[{key}]"),
+            (Self::InlineAttribute(volume, key), _) => format!("{volume}.csi.volumeAttributes[{key}]"),
         }
     }
 }
@@ -176,6 +174,20 @@ mod tests {
         );
         assert_eq!(Place::Parameter("a~b".to_owned()).pointer(None), "/parameters/a~0b");
         assert_eq!(Place::MountOptions(Kind::PersistentVolume).pointer(Some(2)), "/spec/mountOptions/2");
+    }
+
+    #[test]
+    fn leads_to_an_inline_volume_by_its_index() {
+        let volume = InlineVolume { kind: Kind::CronJob, index: 2 };
+        let place = Place::InlineAttribute(volume, "mountOptions".to_owned());
+        assert_eq!(
+            place.pointer(None),
+            "/spec/jobTemplate/spec/template/spec/volumes/2/csi/volumeAttributes/mountOptions"
+        );
+        assert_eq!(
+            place.field(None),
+            "spec.jobTemplate.spec.template.spec.volumes[2].csi.volumeAttributes[mountOptions]"
+        );
     }
 
     #[test]

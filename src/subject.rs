@@ -8,12 +8,14 @@ pub(crate) mod facts;
 pub mod filling;
 pub mod manifest;
 mod readings;
+pub mod workload;
 
 use std::borrow::Cow;
 
+use crate::kind::{Holds, Kind};
 use crate::nfs::option::MountOption;
 use crate::nfs::reading;
-use crate::site::Kind;
+use crate::site::InlineVolume;
 use carrier::Carrier;
 use driver::evidence::Evidence;
 use driver::{Case, Driver, Nfs};
@@ -48,10 +50,13 @@ pub const MOST_OPTIONS: usize = 4 * 1024 / "fg,".len();
 pub struct Subject<'m> {
     /// Which kind it is.
     pub kind: Kind,
+    /// The inline volume of the object that it is; `None` where it is the object
+    /// itself.
+    pub volume: Option<InlineVolume>,
     /// Its name; what the name begins with where the server chooses it; empty
     /// where there is neither.
     pub name: &'m str,
-    /// The namespace that the manifest gives, though neither kind has one.
+    /// The namespace that the manifest gives.
     pub namespace: Option<&'m str>,
     /// The driver's name: the provisioner, the CSI driver, or the plugin's name
     /// of an in-tree volume. Empty where the object names none.
@@ -112,9 +117,28 @@ impl<'m> Subject<'m> {
     /// Lays out `manifest` as an object of `kind`, whatever its own kind says:
     /// an admission request names the kind beside the object.
     pub fn of_kind(kind: Kind, manifest: &'m Manifest<'_>, settings: &'m [DriverSetting]) -> Self {
+        Self::of_part(kind, None, manifest, settings)
+    }
+
+    /// Lays out an inline volume of a workload, which `manifest` holds as if it
+    /// were a volume of its own.
+    pub fn of_inline_volume(
+        volume: InlineVolume,
+        manifest: &'m Manifest<'_>,
+        settings: &'m [DriverSetting],
+    ) -> Self {
+        Self::of_part(volume.kind, Some(volume), manifest, settings)
+    }
+
+    fn of_part(
+        kind: Kind,
+        volume: Option<InlineVolume>,
+        manifest: &'m Manifest<'_>,
+        settings: &'m [DriverSetting],
+    ) -> Self {
         let metadata = manifest.metadata.as_ref();
         let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
-        let spec = manifest.spec.as_ref().filter(|_| kind == Kind::PersistentVolume);
+        let spec = manifest.spec.as_ref().filter(|_| is_volume(kind));
         let (driver_name, facts) = identify(kind, manifest);
         let driver_setting = settings.iter().find(|setting| driver::glob(&setting.name, driver_name));
         let row = driver::find(driver_name);
@@ -126,13 +150,14 @@ impl<'m> Subject<'m> {
             (None, None) => (&driver::UNKNOWN, Nfs::Depends),
         };
         let driver = facts.row(driver);
-        let carriers = carrier::carriers(kind, manifest, driver, &facts);
+        let carriers = carrier::carriers(kind, volume, manifest, driver, &facts);
         let names_provisioner = annotations
-            .filter(|_| kind == Kind::PersistentVolume)
+            .filter(|_| kind.row().holds == Holds::Volume)
             .and_then(|annotations| annotations.provisioned_by.as_deref())
             .filter(|provisioner| !provisioner.is_empty());
         let mut subject = Self {
             kind,
+            volume,
             name: metadata
                 .and_then(|metadata| metadata.name.as_deref().or(metadata.generate_name.as_deref()))
                 .unwrap_or_default(),
@@ -201,10 +226,10 @@ impl<'m> Subject<'m> {
         }) || self.may_hold_any_option()
     }
 
-    /// Whether it is a volume of a CSI driver, which the kubelet tells of a
-    /// read-only claim.
-    pub const fn is_csi_volume(&self) -> bool {
-        self.facts.is_csi_volume
+    /// Whether the kubelet tells a CSI driver of a read-only claim, which the
+    /// object does not show.
+    pub const fn follows_claim(&self) -> bool {
+        self.facts.is_csi_volume && self.volume.is_none()
     }
 
     /// Whether a CSI driver mounts it: the name of one has no slash.
@@ -264,17 +289,15 @@ fn overlong(carriers: &[Carrier<'_>]) -> Option<usize> {
 
 /// Who mounts the object, and what it shows of itself.
 fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) {
-    let driver_of_class = match kind {
-        Kind::StorageClass => Some(&manifest.provisioner),
-        Kind::VolumeSnapshotClass => Some(&manifest.driver),
-        Kind::PersistentVolume => None,
+    let holds = kind.row().holds;
+    let driver_of_class = match holds {
+        Holds::Class => Some(&manifest.provisioner),
+        Holds::Snapshots => Some(&manifest.driver),
+        Holds::Volume | Holds::InlineVolumes(_) => None,
     };
     if let Some(driver) = driver_of_class {
-        let facts = Facts {
-            map: manifest.parameters.as_ref(),
-            is_class: kind == Kind::StorageClass,
-            ..Facts::default()
-        };
+        let facts =
+            Facts { map: manifest.parameters.as_ref(), is_class: holds == Holds::Class, ..Facts::default() };
         return (driver.as_deref().unwrap_or_default(), facts);
     }
     let Some(spec) = &manifest.spec else {
@@ -317,24 +340,36 @@ fn may_have_made(name: &str, spec: Option<&manifest::Spec<'_>>) -> bool {
     !is_csi && !name.starts_with("kubernetes.io/")
 }
 
+/// Whether an object of this kind is, or holds, volumes with a source.
+const fn is_volume(kind: Kind) -> bool {
+    matches!(kind.row().holds, Holds::Volume | Holds::InlineVolumes(_))
+}
+
 /// Who may write. Access modes do not count: nothing enforces them on a mount
 /// (kubernetes/kubernetes#90885), and drivers get the claim's `readOnly`, not
-/// that of a CSI source. Where a driver adds `ro`, the options say so.
+/// that of a CSI source; an inline volume has no claim, and its source's counts
+/// (kubernetes `pkg/volume/csi/csi_plugin.go`, `getReadOnlyFromSpec`). Where a
+/// driver adds `ro`, the options say so.
 fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
-    if kind != Kind::PersistentVolume {
-        return Access { writable: true, shared: true };
-    }
+    let is_inline = match kind.row().holds {
+        Holds::Class | Holds::Snapshots => return Access { writable: true, shared: true },
+        Holds::Volume => false,
+        Holds::InlineVolumes(_) => true,
+    };
     let modes = spec.and_then(|spec| spec.access_modes.as_deref()).unwrap_or_default();
     let has = |mode: &str| modes.iter().any(|found| &**found == mode);
     let read_only_source = spec.is_some_and(|spec| {
         spec.nfs.as_ref().and_then(|nfs| nfs.read_only) == Some(true)
             || spec.flex_volume.as_ref().and_then(|flex| flex.read_only) == Some(true)
+            || is_inline && spec.csi.as_ref().and_then(|csi| csi.read_only) == Some(true)
     });
-    Access { writable: !read_only_source, shared: has("ReadWriteMany") && !read_only_source }
+    // Other Pods may mount the same export inline.
+    let shared = is_inline || has("ReadWriteMany");
+    Access { writable: !read_only_source, shared: shared && !read_only_source }
 }
 
 fn server<'m>(kind: Kind, manifest: &'m Manifest<'_>, key: &str) -> Option<&'m str> {
-    if kind != Kind::PersistentVolume {
+    if !is_volume(kind) {
         return manifest.parameters.as_ref()?.get(key);
     }
     let spec = manifest.spec.as_ref()?;

@@ -24,7 +24,7 @@ use nfs_mount_guard::subject::driver::drivers;
 /// one may import from its own row leftwards and from rows above.
 const LAYERS: &[&[&str]] = &[
     &["nfs"],
-    &["site", "finding", "profile", "subject"],
+    &["kind", "site", "finding", "profile", "subject"],
     &["rules"],
     &["policy"],
     &["engine"],

@@ -10,8 +10,8 @@ use super::match_conditions::{Concern, MatchCondition, match_conditions};
 use crate::policy::Policy;
 use crate::policy::exemption::Exemption;
 use crate::rules::{BACKGROUND_MOUNT, MALFORMED_ELEMENT};
+use crate::site::MOUNT_OPTIONS_ANNOTATION;
 use crate::subject::driver;
-use crate::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
 
 /// The object, of either kind: what a class lacks a volume has.
 const OBJECT: &str = "dyn(object)";

@@ -4,10 +4,10 @@ use time::Date;
 
 use super::cel::{any, is_one_of, list, string};
 use super::drivers::driver_of;
+use crate::kind::Kind;
 use crate::policy::Policy;
 use crate::policy::exemption::Exemption;
 use crate::rules::BACKGROUND_MOUNT;
-use crate::site::Kind;
 use crate::subject::driver::{self, glob};
 use crate::subject::manifest::{EXEMPT_ANNOTATION, IN_TREE_PLUGINS};
 
@@ -32,13 +32,15 @@ pub(super) fn selects(exemption: &Exemption, object: &str) -> String {
     let is_it = match exemption.kind {
         None => named(&name),
         Some(Kind::PersistentVolume) => format!("{is_volume} && {}", named(&name)),
-        // The policies are not asked about classes of snapshots.
-        Some(Kind::VolumeSnapshotClass) => "false".to_owned(),
         // One for a class is about its volumes too.
         Some(Kind::StorageClass) => {
             format!("({is_volume} ? {class} != '' && {} : {})", named(&class), named(&name))
         }
+        // The policies are not asked about other kinds.
+        Some(_) => "false".to_owned(),
     };
+    // A class and a volume have no namespace that a pattern could select.
+    let is_it = if exemption.namespace.is_some() { "false".to_owned() } else { is_it };
     let by_class = exemption.storage_class_name.as_deref().map(|pattern| {
         let of = |text: &str| is_one_of(text, &[pattern]).unwrap_or_default();
         format!("({is_volume} ? {} : {})", of(&class), of(&name))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::background_mount::{Validation, Variable};
 use super::match_conditions::MatchCondition;
-use crate::site::Kind;
+use crate::kind::Kind;
 use crate::subject::manifest::MUTATE_LABEL;
 
 /// A text with every line that is not empty moved to the right.

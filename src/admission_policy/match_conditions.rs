@@ -7,7 +7,8 @@
 use super::cel::{hanging, list, not, string};
 use super::drivers::{Names, Table, attributes_of, driver_of, facts_of};
 use crate::policy::Policy;
-use crate::subject::manifest::{EXEMPT_ANNOTATION, MOUNT_OPTIONS_ANNOTATION, PROVISIONED_BY_ANNOTATION};
+use crate::site::MOUNT_OPTIONS_ANNOTATION;
+use crate::subject::manifest::{EXEMPT_ANNOTATION, PROVISIONED_BY_ANNOTATION};
 
 /// One condition.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use time::Date;
 
 use crate::finding::{Code, Finding};
+use crate::kind::{Holds, Kind};
 use crate::rules;
-use crate::site::Kind;
 use crate::subject::Subject;
 use crate::subject::driver::glob;
 
@@ -21,6 +21,9 @@ pub struct Exemption {
     pub kind: Option<Kind>,
     /// The object's name.
     pub name: Option<String>,
+    /// The object's namespace; a cluster-scoped object has none, and no pattern
+    /// selects it.
+    pub namespace: Option<String>,
     /// The class a volume belongs to.
     pub storage_class_name: Option<String>,
     /// The driver.
@@ -55,12 +58,16 @@ impl Exemption {
             && subject.kind == Kind::PersistentVolume
             && subject.storage_class.is_some_and(|class| !class.is_empty() && matches(&self.name, class));
         let is_it = self.kind.is_none_or(|kind| kind == subject.kind) && matches(&self.name, subject.name);
-        let class = match subject.kind {
-            Kind::StorageClass => subject.name,
-            Kind::PersistentVolume => subject.storage_class.unwrap_or_default(),
-            Kind::VolumeSnapshotClass => "",
+        let class = match subject.kind.row().holds {
+            Holds::Class => subject.name,
+            Holds::Volume => subject.storage_class.unwrap_or_default(),
+            Holds::Snapshots | Holds::InlineVolumes(_) => "",
         };
+        let is_in_namespace = self.namespace.as_ref().is_none_or(|pattern| {
+            subject.kind.pod_spec().is_some() && glob(pattern, subject.namespace.unwrap_or("default"))
+        });
         (is_it || is_its_class)
+            && is_in_namespace
             && matches(&self.storage_class_name, class)
             && matches(&self.driver, subject.driver_name)
     }

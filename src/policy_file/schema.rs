@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{API_VERSION, KIND};
 use crate::finding::Action;
+use crate::kind::Kind;
 use crate::rules::{Profile, RULES, Rule};
-use crate::site::Kind;
 
 /// The schema, draft 2020-12.
 pub fn schema() -> Value {
@@ -68,8 +68,9 @@ pub fn schema() -> Value {
                     "additionalProperties": false,
                     "properties": {
                         "rules": {"type": "array", "minItems": 1, "items": {"enum": names}},
-                        "kind": {"enum": Kind::ALL.map(Kind::as_str)},
+                        "kind": {"enum": Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>()},
                         "name": text.clone(),
+                        "namespace": text.clone(),
                         "storageClassName": text.clone(),
                         "driver": text.clone(),
                         "options": {"type": "array", "items": text.clone()},

@@ -99,7 +99,7 @@ fn every_mistake_has_its_place_its_cause_and_a_way_out() {
         ("exemptions:\n- {rules: [NMG005], reason: a, expires: 31.3.2027}\n", "4:41", "2027-03-31"),
         ("exemptions:\n- {rules: [NMG005], reason: a, expires: 2027-02-30}\n", "4:41", "2027-03-31"),
         (
-            "exemptions:\n- {rules: [NMG005], reason: a, kind: Pod}\n",
+            "exemptions:\n- {rules: [NMG005], reason: a, kind: Node}\n",
             "4:38",
             "StorageClass, PersistentVolume, VolumeSnapshotClass",
         ),

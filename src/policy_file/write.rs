@@ -92,6 +92,7 @@ fn write_exemption(text: &mut String, exemption: &Exemption) -> std::fmt::Result
     }
     for (key, value) in [
         ("name", &exemption.name),
+        ("namespace", &exemption.namespace),
         ("storageClassName", &exemption.storage_class_name),
         ("driver", &exemption.driver),
     ] {

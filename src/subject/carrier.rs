@@ -6,9 +6,10 @@ use super::driver::assembly::Emptiness;
 use super::driver::{self, Driver, ListUse, On, Role};
 use super::facts::Facts;
 use super::manifest::Manifest;
+use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, Piece};
 use crate::nfs::reading::{self, Trap};
-use crate::site::{Kind, Place};
+use crate::site::{InlineVolume, Place};
 
 /// One place in an object that holds options.
 #[derive(Debug, Clone)]
@@ -92,22 +93,27 @@ impl<'m> Carrier<'m> {
 /// annotation, then the others in the order of the object.
 pub(crate) fn carriers<'m>(
     kind: Kind,
+    volume: Option<InlineVolume>,
     manifest: &'m Manifest<'_>,
     driver: &'static Driver,
     facts: &Facts<'m>,
 ) -> Vec<Carrier<'m>> {
     let spec = manifest.spec.as_ref();
-    let list = match kind {
-        Kind::StorageClass => manifest.mount_options.as_deref(),
-        Kind::PersistentVolume => spec.and_then(|spec| spec.mount_options.as_deref()),
-        Kind::VolumeSnapshotClass => None,
+    let holds = kind.row().holds;
+    let list = match holds {
+        Holds::Class => manifest.mount_options.as_deref(),
+        Holds::Volume => spec.and_then(|spec| spec.mount_options.as_deref()),
+        Holds::Snapshots | Holds::InlineVolumes(_) => None,
     };
     let mut carriers = vec![Carrier {
-        place: Place::MountOptions(kind),
+        place: volume.map_or(Place::MountOptions(kind), |volume| {
+            let key = driver.carriers.iter().find(|key| key.on != On::Class && key.role != Role::Version);
+            Place::InlineAttribute(volume, key.map_or("mountOptions", |key| key.key).to_owned())
+        }),
         form: Form::List,
         elements: list.unwrap_or_default().iter().map(|element| &**element).collect(),
         present: list.is_some(),
-        in_force: driver.list == ListUse::Used && !facts.is_flex_volume && kind != Kind::VolumeSnapshotClass,
+        in_force: driver.list == ListUse::Used && !facts.is_flex_volume && !kind.row().list.is_empty(),
         role: None,
     }];
     if let Some(annotation) = annotation(kind, manifest) {
@@ -124,22 +130,24 @@ pub(crate) fn carriers<'m>(
             role: None,
         });
     }
-    let (map, place): (_, fn(String) -> Place) = match kind {
-        Kind::StorageClass | Kind::VolumeSnapshotClass => (manifest.parameters.as_ref(), Place::Parameter),
-        Kind::PersistentVolume => match spec {
-            Some(spec) if spec.csi.is_some() => {
-                (spec.csi.as_ref().and_then(|csi| csi.volume_attributes.as_ref()), Place::VolumeAttribute)
-            }
-            Some(spec) => {
-                (spec.flex_volume.as_ref().and_then(|flex| flex.options.as_ref()), Place::FlexOption)
-            }
-            None => (None, Place::VolumeAttribute),
-        },
+    let attributes = spec.and_then(|spec| spec.csi.as_ref()).and_then(|csi| csi.volume_attributes.as_ref());
+    let place = |key: String| match (holds, volume) {
+        (Holds::Class | Holds::Snapshots, _) => Place::Parameter(key),
+        (_, Some(volume)) => Place::InlineAttribute(volume, key),
+        (_, None) if facts.is_flex_volume => Place::FlexOption(key),
+        (_, None) => Place::VolumeAttribute(key),
+    };
+    let map = match holds {
+        Holds::Class | Holds::Snapshots => manifest.parameters.as_ref(),
+        Holds::Volume | Holds::InlineVolumes(_) if facts.is_flex_volume => {
+            spec.and_then(|spec| spec.flex_volume.as_ref()).and_then(|flex| flex.options.as_ref())
+        }
+        Holds::Volume | Holds::InlineVolumes(_) => attributes,
     };
     for (key, value) in map.into_iter().flat_map(super::manifest::StringMap::iter) {
-        let role = match kind {
-            Kind::VolumeSnapshotClass => snapshot_role(driver, key),
-            _ => role(driver, kind, key, facts),
+        let role = match holds {
+            Holds::Snapshots => snapshot_role(driver, key),
+            _ => role(driver, holds, key, facts),
         };
         let Some(role) = role else { continue };
         carriers.push(Carrier {
@@ -202,11 +210,11 @@ fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
 /// How a parameter or attribute takes part; `None` for one that holds no
 /// options. A key that only looks like one of the driver's, or that holds
 /// options with other drivers, is judged for `bg`, no more.
-fn role(driver: &Driver, kind: Kind, key: &str, facts: &Facts<'_>) -> Option<Role> {
+fn role(driver: &Driver, holds: Holds, key: &str, facts: &Facts<'_>) -> Option<Role> {
     let is_on = |on: On| match on {
         On::Both => true,
-        On::Class => kind == Kind::StorageClass,
-        On::Volume => kind == Kind::PersistentVolume,
+        On::Class => holds == Holds::Class,
+        On::Volume => matches!(holds, Holds::Volume | Holds::InlineVolumes(_)),
     };
     let mut is_of_driver = false;
     let found = driver.carriers.iter().find(|carrier| {
@@ -225,7 +233,7 @@ fn role(driver: &Driver, kind: Kind, key: &str, facts: &Facts<'_>) -> Option<Rol
 /// of the list, even when it is empty.
 fn annotation<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
     let spec = manifest.spec.as_ref();
-    if kind != Kind::PersistentVolume || spec.is_none_or(|spec| spec.csi.is_some()) {
+    if kind.row().holds != Holds::Volume || spec.is_none_or(|spec| spec.csi.is_some()) {
         return None;
     }
     let annotations = manifest.metadata.as_ref()?.annotations.as_ref()?;

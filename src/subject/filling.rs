@@ -4,7 +4,7 @@
 use super::Subject;
 use super::carrier::{self, Carrier};
 use super::driver::assembly::Empty;
-use super::driver::{DECLARED, Driver, ListUse, Role};
+use super::driver::{DECLARED, Driver, ListUse, On, Role};
 use crate::site::Place;
 
 /// Where a missing option is written.
@@ -40,6 +40,13 @@ pub enum Obstacle {
     CutShort,
     /// A quote or a backslash may swallow what is appended.
     Trap,
+    /// It is an inline volume of a Pod, in which nothing is filled in.
+    Inline {
+        /// The index of the carrier that holds its options, where there is one.
+        carrier: Option<usize>,
+        /// The attribute from which the driver reads options.
+        key: Option<&'static str>,
+    },
 }
 
 impl Subject<'_> {
@@ -49,6 +56,13 @@ impl Subject<'_> {
         let driver = self.driver;
         if self.facts.is_flex_volume {
             return Filling::Nowhere(Obstacle::ListRefused);
+        }
+        if self.volume.is_some() {
+            let carrier = self.carriers.iter().position(|carrier| carrier.in_force);
+            let mut keys =
+                driver.carriers.iter().filter(|key| key.on != On::Class && key.role != Role::Version);
+            let key = keys.next().map(|key| key.key);
+            return Filling::Nowhere(Obstacle::Inline { carrier, key });
         }
         let at = self.carriers.iter().position(|carrier| carrier.in_force && carrier.place.is_patchable());
         let Some(at) = at else {
@@ -114,7 +128,7 @@ impl Obstacle {
     /// The carrier into which the missing options can be written by hand.
     pub const fn carrier(self) -> Option<usize> {
         match self {
-            Self::ListNotUsed(carrier) => carrier,
+            Self::ListNotUsed(carrier) | Self::Inline { carrier, .. } => carrier,
             Self::Replaces(carrier) | Self::MayReplace(carrier) => Some(carrier),
             Self::ListRefused
             | Self::Hidden
@@ -130,12 +144,20 @@ impl Obstacle {
         let name =
             |index: usize| carriers.get(index).map(|carrier| carrier.place.short()).unwrap_or_default();
         let fixed = match self {
-            Self::ListNotUsed(Some(carrier)) => return format!("write it into {}", name(carrier)),
+            Self::ListNotUsed(Some(carrier)) | Self::Inline { carrier: Some(carrier), .. } => {
+                return format!("write it into {}", name(carrier));
+            }
             Self::Replaces(carrier) => {
                 return format!("write it into {}, which mountOptions would replace", name(carrier));
             }
             Self::MayReplace(carrier) => {
                 return format!("write it into {}, which mountOptions may replace", name(carrier));
+            }
+            Self::Inline { carrier: None, key: Some(key) } => {
+                return format!("write it into volumeAttributes.{key}");
+            }
+            Self::Inline { carrier: None, key: None } => {
+                "the driver is not known to read options of an inline volume"
             }
             Self::ListRefused => {
                 "write it into the driver's options: the kubelet refuses mountOptions on a FlexVolume"

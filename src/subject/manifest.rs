@@ -9,10 +9,6 @@ use std::ops::Deref;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The annotation that kubelet reads instead of `spec.mountOptions` on an
-/// in-tree volume (kubernetes `pkg/volume/util`, `MountOptionFromSpec`).
-pub const MOUNT_OPTIONS_ANNOTATION: &str = "volume.beta.kubernetes.io/mount-options";
-
 /// The annotation that a provisioner puts on every PersistentVolume it makes.
 pub const PROVISIONED_BY_ANNOTATION: &str = "pv.kubernetes.io/provisioned-by";
 
@@ -342,7 +338,7 @@ pub struct Labels<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub struct Annotations<'a> {
-    /// Value of [`MOUNT_OPTIONS_ANNOTATION`].
+    /// Value of [`crate::site::MOUNT_OPTIONS_ANNOTATION`].
     #[serde(rename = "volume.beta.kubernetes.io/mount-options")]
     pub mount_options: Option<Text<'a>>,
     /// Value of [`PROVISIONED_BY_ANNOTATION`].

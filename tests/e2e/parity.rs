@@ -11,8 +11,8 @@ use clap::CommandFactory as _;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::{Endpoint, Question, review};
 use nfs_mount_guard::cli::Cli;
+use nfs_mount_guard::kind::Kind;
 use nfs_mount_guard::policy::Policy;
-use nfs_mount_guard::site::Kind;
 use serde_json::{Value, json};
 
 use crate::component::program;

@@ -5,7 +5,7 @@ use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::Endpoint;
 use nfs_mount_guard::admission_policy::mutating;
 use nfs_mount_guard::policy::Policy;
-use nfs_mount_guard::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
+use nfs_mount_guard::site::MOUNT_OPTIONS_ANNOTATION;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 

@@ -4,7 +4,7 @@ use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission_policy::validating;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::rules::BACKGROUND_MOUNT;
-use nfs_mount_guard::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
+use nfs_mount_guard::site::MOUNT_OPTIONS_ANNOTATION;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::routing::post;
 use base64::Engine as _;
 use libtest_mimic::Trial;
-use nfs_mount_guard::subject::manifest::MOUNT_OPTIONS_ANNOTATION;
+use nfs_mount_guard::site::MOUNT_OPTIONS_ANNOTATION;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Webhooks};

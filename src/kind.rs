@@ -1,0 +1,186 @@
+//! The kinds of object that are judged, as data: one file a kind, one word in
+//! the list below.
+//!
+//! A file says what the API calls the kind, what it holds that is mounted, and
+//! how far its findings go. Nothing else in the program asks for a kind by name
+//! where this row can answer.
+
+mod persistent_volume;
+mod storage_class;
+mod volume_snapshot_class;
+mod workload;
+
+use std::fmt;
+
+/// What is known of a kind.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// As `kind` in a manifest.
+    pub(crate) name: &'static str,
+    /// The API group; empty for the core group.
+    pub(crate) group: &'static str,
+    /// As a rule of a webhook configuration names it.
+    pub(crate) plural: &'static str,
+    /// What of it is mounted.
+    pub(crate) holds: Holds,
+    /// The path to its `mountOptions`; empty for a kind without such a list.
+    pub(crate) list: &'static [&'static str],
+    /// The sub-resources that are judged beside the object itself.
+    pub(crate) sub_resources: &'static [&'static str],
+    /// Whether an object without any option is complete as it is.
+    pub(crate) may_be_silent: bool,
+    /// Which findings may refuse it.
+    pub(crate) refuses: Refuses,
+    /// What a denial does at admission.
+    pub(crate) reach: Reach,
+}
+
+/// What of an object is mounted: the subjects that it gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// Whatever a driver makes with these parameters: one subject.
+    Class,
+    /// What a driver mounts to make snapshots: one subject.
+    Snapshots,
+    /// The volume that it is: one subject.
+    Volume,
+    /// The inline CSI volumes of its Pods: a subject each.
+    InlineVolumes(PodSpec),
+}
+
+/// Where the specification of an object's Pods stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PodSpec {
+    /// `spec`
+    Spec,
+    /// `template.spec`
+    Template,
+    /// `spec.template.spec`
+    SpecTemplate,
+    /// `spec.jobTemplate.spec.template.spec`
+    JobTemplate,
+}
+
+impl PodSpec {
+    /// The path to it, one name a step.
+    pub(crate) const fn path(self) -> &'static [&'static str] {
+        match self {
+            Self::Spec => &["spec"],
+            Self::Template => &["template", "spec"],
+            Self::SpecTemplate => &["spec", "template", "spec"],
+            Self::JobTemplate => &["spec", "jobTemplate", "spec", "template", "spec"],
+        }
+    }
+}
+
+/// Which findings may refuse an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refuses {
+    /// All that the policy denies.
+    All,
+    /// A background mount, and options that the layers read differently.
+    Background,
+}
+
+/// What a denial does at admission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// It refuses the request.
+    Decides,
+    /// It warns: what the object makes is refused in its stead, and refusing
+    /// what a controller makes only has it try again.
+    Warns,
+}
+
+macro_rules! kinds {
+    ($($kind:ident => $row:path),* $(,)?) => {
+        /// The kinds of object that are judged.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "the variants are the API's own kinds")]
+        pub enum Kind { $($kind),* }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            pub(crate) const fn row(self) -> &'static Row {
+                match self { $(Self::$kind => &$row),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    StorageClass => storage_class::ROW,
+    PersistentVolume => persistent_volume::ROW,
+    VolumeSnapshotClass => volume_snapshot_class::ROW,
+    Pod => workload::POD,
+    PodTemplate => workload::POD_TEMPLATE,
+    ReplicationController => workload::REPLICATION_CONTROLLER,
+    Deployment => workload::DEPLOYMENT,
+    StatefulSet => workload::STATEFUL_SET,
+    DaemonSet => workload::DAEMON_SET,
+    ReplicaSet => workload::REPLICA_SET,
+    Job => workload::JOB,
+    CronJob => workload::CRON_JOB,
+}
+
+impl Kind {
+    /// As `kind` in a manifest.
+    pub const fn as_str(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The API group; empty for the core group.
+    pub const fn group(self) -> &'static str {
+        self.row().group
+    }
+
+    /// As a rule of a webhook configuration names it.
+    pub const fn plural(self) -> &'static str {
+        self.row().plural
+    }
+
+    /// The kind that `kind` names, if it is one of these.
+    pub fn parse(kind: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|found| found.as_str() == kind)
+    }
+
+    /// Whether a request on `sub_resource` of such an object is judged, empty
+    /// for the object itself.
+    pub fn is_judged_on(self, sub_resource: &str) -> bool {
+        sub_resource.is_empty() || self.row().sub_resources.contains(&sub_resource)
+    }
+
+    /// Where the Pods of a workload are specified; `None` for a kind that is
+    /// itself a subject.
+    pub(crate) const fn pod_spec(self) -> Option<PodSpec> {
+        match self.row().holds {
+            Holds::InlineVolumes(at) => Some(at),
+            Holds::Class | Holds::Snapshots | Holds::Volume => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_own_name_and_no_two_share_one() {
+        let names: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let plurals: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.plural()).collect();
+        assert_eq!((names.len(), plurals.len()), (Kind::ALL.len(), Kind::ALL.len()));
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(*kind));
+        }
+    }
+}

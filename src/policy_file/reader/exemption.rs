@@ -1,0 +1,81 @@
+//! From an entry of `exemptions` to an exemption.
+
+use time::Date;
+use time::macros::format_description;
+
+use super::Reader;
+use crate::finding::Code;
+use crate::kind::Kind;
+use crate::policy::exemption::Exemption;
+use crate::source::tree::NodeId;
+
+const EXEMPTION: &[&str] =
+    &["rules", "kind", "name", "namespace", "storageClassName", "driver", "options", "reason", "expires"];
+
+impl Reader<'_> {
+    pub(super) fn exemption(&mut self, id: NodeId) -> Exemption {
+        let entries = self.mapping(id, "an exemption", EXEMPTION);
+        let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
+        let mut text = |key: &str| {
+            let value = find(key)?;
+            self.string(value, key).map(str::to_owned)
+        };
+        let (name, namespace) = (text("name"), text("namespace"));
+        let (storage_class_name, driver) = (text("storageClassName"), text("driver"));
+        let reason = text("reason").unwrap_or_default();
+        if reason.trim().is_empty() {
+            let at = find("reason").unwrap_or(id);
+            self.problem(
+                at,
+                "the exemption has no reason; say why it may be, for those who find it".to_owned(),
+            );
+        }
+        let codes = self.exempted_rules(find("rules"), id);
+        let kind = find("kind").and_then(|value| {
+            let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+            Kind::parse(self.one_of(value, "kind", &kinds)?)
+        });
+        let options = find("options").map_or_else(Vec::new, |value| {
+            self.list(value, "options")
+                .into_iter()
+                .filter_map(|item| self.string(item, "an option").map(str::to_owned))
+                .collect()
+        });
+        let expires = find("expires").and_then(|value| self.date(value));
+        Exemption {
+            rules: codes,
+            kind,
+            name,
+            namespace,
+            storage_class_name,
+            driver,
+            options,
+            reason,
+            expires,
+        }
+    }
+
+    fn exempted_rules(&mut self, value: Option<NodeId>, exemption: NodeId) -> Vec<Code> {
+        let named = value.map_or_else(Vec::new, |value| self.list(value, "rules"));
+        if named.is_empty() {
+            let at = value.unwrap_or(exemption);
+            self.problem(at, "the exemption names no rules; write `rules: [soft-mount]`".to_owned());
+        }
+        named
+            .into_iter()
+            .filter_map(|item| {
+                let text = self.string(item, "a rule")?;
+                self.rule(text, item).map(|rule| rule.code)
+            })
+            .collect()
+    }
+
+    fn date(&mut self, id: NodeId) -> Option<Date> {
+        let text = self.scalar(id, "expires")?.0;
+        let date = Date::parse(text, format_description!("[year]-[month]-[day]"));
+        if date.is_err() {
+            self.problem(id, format!("expires is {text:?}, and a day is written 2027-03-31"));
+        }
+        date.ok()
+    }
+}

@@ -1,0 +1,124 @@
+//! What makes Pods, as far as the inline CSI volumes of these go.
+
+use serde::Deserialize;
+
+use super::manifest::{CsiSource, Manifest, Metadata, Spec, Text};
+use crate::kind::PodSpec;
+
+/// A Pod, or what holds a template of one. Where the Pod is specified the kind
+/// says; the fields of the others are simply absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct Workload<'a> {
+    /// `v1`, `apps/v1` or `batch/v1`.
+    pub api_version: Option<Text<'a>>,
+    /// `Pod`, `Deployment` and so on.
+    pub kind: Option<Text<'a>>,
+    /// Its own name, namespace, labels and annotations, not those of its template.
+    pub metadata: Option<Metadata<'a>>,
+    /// Of a Pod, or of what makes Pods.
+    pub spec: Option<WorkloadSpec<'a>>,
+    /// PodTemplate.
+    pub template: Option<Template<'a>>,
+}
+
+/// `spec`, of a Pod or of what makes Pods.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct WorkloadSpec<'a> {
+    /// Pod.
+    pub volumes: Option<Vec<Option<Volume<'a>>>>,
+    /// The template of Pods.
+    pub template: Option<Template<'a>>,
+    /// CronJob: the template of Jobs.
+    pub job_template: Option<JobTemplate<'a>>,
+}
+
+/// A template of Pods.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct Template<'a> {
+    /// The Pods' own.
+    pub spec: Option<PodSpecification<'a>>,
+}
+
+/// `spec` of a Pod that is made.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct PodSpecification<'a> {
+    /// Its volumes.
+    pub volumes: Option<Vec<Option<Volume<'a>>>>,
+}
+
+/// A template of Jobs.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct JobTemplate<'a> {
+    /// The Jobs' own.
+    pub spec: Option<JobSpecification<'a>>,
+}
+
+/// `spec` of a Job that is made.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct JobSpecification<'a> {
+    /// The template of its Pods.
+    pub template: Option<Template<'a>>,
+}
+
+/// A volume of a Pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct Volume<'a> {
+    /// Its name, unique in the Pod.
+    pub name: Option<Text<'a>>,
+    /// An inline volume of a CSI driver.
+    pub csi: Option<CsiSource<'a>>,
+}
+
+/// An inline CSI volume of a workload, as a manifest of its own.
+#[derive(Debug, Clone)]
+pub struct Inline<'a> {
+    /// Its index among the volumes of the Pod.
+    pub index: usize,
+    /// Its name, unique in the Pod.
+    pub name: Option<Text<'a>>,
+    /// The workload's metadata with the volume's source.
+    pub manifest: Manifest<'a>,
+}
+
+impl<'a> Workload<'a> {
+    /// The inline CSI volumes of its Pods, whose specification stands at `at`.
+    pub(crate) fn inline_volumes(self, at: PodSpec) -> Vec<Inline<'a>> {
+        let Self { api_version, kind, metadata, spec, template } = self;
+        let spec = spec.unwrap_or_default();
+        let of_template = |template: Option<Template<'a>>| template?.spec?.volumes;
+        let volumes = match at {
+            PodSpec::Spec => spec.volumes,
+            PodSpec::Template => of_template(template),
+            PodSpec::SpecTemplate => of_template(spec.template),
+            PodSpec::JobTemplate => {
+                of_template(spec.job_template.unwrap_or_default().spec.unwrap_or_default().template)
+            }
+        };
+        let volumes = volumes.unwrap_or_default().into_iter().enumerate();
+        let inline = volumes.filter_map(|(index, volume)| {
+            let Volume { name, csi } = volume?;
+            let spec = Spec { csi: Some(csi?), ..Spec::default() };
+            Some((index, name, spec))
+        });
+        inline
+            .map(|(index, name, spec)| Inline {
+                index,
+                name,
+                manifest: Manifest {
+                    api_version: api_version.clone(),
+                    kind: kind.clone(),
+                    metadata: metadata.clone(),
+                    spec: Some(spec),
+                    ..Manifest::default()
+                },
+            })
+            .collect()
+    }
+}
