@@ -5,29 +5,32 @@ pub mod json;
 mod judgement;
 pub mod message;
 mod path;
+mod record;
 mod response;
 pub mod uid;
 pub mod wire;
+mod workload;
 
 use serde::de::IgnoredAny;
 use time::Date;
 
 use crate::engine::decide::Before;
-use crate::engine::{Judged, evaluate};
-use crate::finding::Code;
+use crate::engine::evaluate;
+use crate::kind::Kind;
 use crate::policy::{OnUnreadable, Policy};
-use crate::site::Kind;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use judgement::Judgement;
+pub use record::Record;
 use response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
 use wire::{API_VERSION, FullReview, Request, Review};
 
 /// The two questions an API server asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Endpoint {
     /// `/mutate`: what should be changed?
+    #[default]
     Mutate,
     /// `/validate`: may it be stored?
     Validate,
@@ -54,50 +57,6 @@ pub struct Question<'q> {
     pub policy: &'q Policy,
     /// The day, for exemptions that end.
     pub today: Date,
-}
-
-/// What was decided, for log and metrics. Borrows from the request.
-#[derive(Debug)]
-pub struct Record<'r> {
-    /// The request's uid.
-    pub uid: &'r str,
-    /// Which question was asked.
-    pub endpoint: Endpoint,
-    /// `CREATE`, `UPDATE` and so on; empty where it could not be read.
-    pub operation: &'r str,
-    /// The object's kind; empty where it could not be read.
-    pub kind: &'r str,
-    /// The object's name.
-    pub name: &'r str,
-    /// Who asked.
-    pub user: &'r str,
-    /// Whether nothing is stored.
-    pub dry_run: bool,
-    /// Who mounts the object.
-    pub driver: &'r str,
-    /// Whether it is NFS; `None` for an object that is not judged.
-    pub nfs: Option<Nfs>,
-    /// `allow`, `patch` or `deny`.
-    pub decision: &'static str,
-    /// What would have been decided, where the policy only observes.
-    pub withheld: Option<&'static str>,
-    /// The findings with what is done about each.
-    pub findings: &'r [Judged],
-    /// The codes of the findings, each once.
-    pub rules: &'r [Code],
-    /// The codes that were passed over, each once.
-    pub exempted: &'r [Code],
-    /// The string mount.nfs would have got.
-    pub options_before: &'r str,
-    /// The string it will get after the patch.
-    pub options_after: &'r str,
-    /// The JSON patch; empty without one.
-    pub patch: &'r str,
-    /// The provisioner that the object names and that is not believed to have
-    /// made it; empty where there is none.
-    pub disbelieved: &'r str,
-    /// Why the object could not be read; empty where it could.
-    pub error: &'r str,
 }
 
 /// What goes back over HTTP.
@@ -146,6 +105,9 @@ fn review_at_most(
     Some(match review as serde_json::Result<FullReview<'_>> {
         Ok(review) if review.request.uid.len() > LONGEST_UID => without_uid(),
         Ok(review) if review.api_version.as_deref() == Some(API_VERSION) => {
+            if judged_kind(&review.request).and_then(Kind::pod_spec).is_some() {
+                return workload::review(question, most, observe);
+            }
             return judge(question, &review.request, most, observe);
         }
         Ok(review) => {
@@ -221,33 +183,16 @@ fn refuse_unreadable(
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
     let allowed = question.endpoint == Endpoint::Mutate || !deny;
-    let text = |value: Option<&'_ str>| value.unwrap_or_default().to_owned();
-    let kind = text(request.and_then(|request| request.kind.kind.as_deref()));
-    let name = text(request.and_then(|request| request.name.as_deref()));
+    let kind = request.and_then(|request| request.kind.kind.as_deref()).unwrap_or_default();
+    let name = request.and_then(|request| request.name.as_deref()).unwrap_or_default();
     let decision = if allowed { "allow" } else { "deny" };
-    observe(&Record {
-        uid,
-        endpoint: question.endpoint,
-        operation: request.and_then(|request| request.operation.as_deref()).unwrap_or_default(),
-        kind: &kind,
-        name: &name,
-        user: request.and_then(|request| request.user_info.username.as_deref()).unwrap_or_default(),
-        dry_run: request.and_then(|request| request.dry_run).unwrap_or_default(),
-        driver: "",
-        nfs: None,
-        decision,
-        withheld: None,
-        findings: &[],
-        rules: &[],
-        exempted: &[],
-        options_before: "",
-        options_after: "",
-        patch: "",
-        disbelieved: "",
-        error,
-    });
+    let asked = match request {
+        Some(request) => Record::of(request, question.endpoint),
+        None => Record::default(),
+    };
+    observe(&Record { uid, endpoint: question.endpoint, decision, error, ..asked });
     let message = message::unreadable(error);
-    let group = Kind::parse(&kind).map(Kind::group).unwrap_or_default();
+    let group = Kind::parse(kind).map(Kind::group).unwrap_or_default();
     let cause =
         || StatusCause { reason: "FieldValueInvalid", message: message.clone(), field: String::new() };
     let status = (!allowed).then(|| Status {
@@ -256,9 +201,9 @@ fn refuse_unreadable(
         reason: "Invalid",
         code: 422,
         details: StatusDetails {
-            name: message::name(&name),
+            name: message::name(name),
             group,
-            kind: message::name(&kind),
+            kind: message::name(kind),
             causes: vec![cause()],
         },
     });
@@ -326,10 +271,16 @@ fn judge(
     let old_evaluation = old.as_ref().map(|old| evaluate(policy, old, question.today));
     let before =
         old.as_ref().zip(old_evaluation.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
-    let judgement = Judgement { question, request, subject: &subject, evaluation: &evaluation, before };
+    let judgement = Judgement {
+        question,
+        is_status: request.is_status(),
+        subject: &subject,
+        evaluation: &evaluation,
+        before,
+    };
     Some(match question.endpoint {
-        Endpoint::Validate => judgement.validate(observe),
-        Endpoint::Mutate => judgement.mutate(observe),
+        Endpoint::Validate => judgement.validate(request, observe),
+        Endpoint::Mutate => judgement.mutate(request, observe),
     })
 }
 
@@ -341,27 +292,7 @@ fn pass<O>(
     nfs: Option<Nfs>,
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
-    observe(&Record {
-        uid: &request.uid,
-        endpoint: question.endpoint,
-        operation: request.operation.as_deref().unwrap_or_default(),
-        kind: request.kind.kind.as_deref().unwrap_or_default(),
-        name: request.name.as_deref().unwrap_or_default(),
-        user: request.user_info.username.as_deref().unwrap_or_default(),
-        dry_run: request.dry_run.unwrap_or_default(),
-        driver,
-        nfs,
-        decision: "allow",
-        withheld: None,
-        findings: &[],
-        rules: &[],
-        exempted: &[],
-        options_before: "",
-        options_after: "",
-        patch: "",
-        disbelieved: "",
-        error: "",
-    });
+    observe(&Record { driver, nfs, ..Record::of(request, question.endpoint) });
     answer(&Response { uid: &request.uid, status: None, patch: "", warnings: &[], audit: None })
 }
 

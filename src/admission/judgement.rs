@@ -2,27 +2,30 @@
 //! API server and as a record for log and metrics.
 
 use super::json::push_string;
-use super::response::{AuditAnnotations, Response, Status, StatusDetails};
+use super::response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
 use super::wire::Request;
 use super::{Answer, Question, Record, answer, message};
 use crate::engine::decide::{self, Before, Decision, Outcome};
 use crate::engine::fix::{Elements, Scope};
 use crate::engine::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Code};
+use crate::kind::Kind;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
 /// One subject, judged.
 pub(super) struct Judgement<'j, 'm> {
     pub(super) question: &'j Question<'j>,
-    pub(super) request: &'j Request<'j, crate::subject::manifest::Manifest<'j>>,
+    /// Whether only the object's status and metadata change.
+    pub(super) is_status: bool,
     pub(super) subject: &'j Subject<'m>,
     pub(super) evaluation: &'j Evaluation,
     pub(super) before: Option<Before<'j, 'm>>,
 }
 
 impl Judgement<'_, '_> {
-    pub(super) fn validate(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+    /// What `/validate` says of the subject: the outcome, and the warnings.
+    pub(super) fn validation(&self) -> (Outcome<'_>, Vec<String>) {
         let policy = self.question.policy;
         let mut outcome = decide::validate(policy, self.subject, self.evaluation, self.before);
         let repaired = self.repaired_before_observing(&outcome);
@@ -38,27 +41,29 @@ impl Judgement<'_, '_> {
             repaired.as_ref(),
             self.question.today,
         );
-        let status = (outcome.decision == Decision::Deny).then(|| {
-            let causes = message::causes(policy, self.subject, &outcome.denials, self.question.today);
-            Status {
-                status: "Failure",
-                message: message::together(&causes),
-                reason: "Invalid",
-                code: 422,
-                details: StatusDetails {
-                    name: message::name(self.name()),
-                    group: self.subject.kind.group(),
-                    kind: self.subject.kind.as_str(),
-                    causes,
-                },
-            }
-        });
-        self.conclude(&outcome, self.evaluation, "", "", status, &warnings, observe)
+        (outcome, warnings)
     }
 
-    pub(super) fn mutate(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+    /// The causes of a denial.
+    pub(super) fn causes(&self, outcome: &Outcome<'_>) -> Vec<StatusCause> {
+        message::causes(self.question.policy, self.subject, &outcome.denials, self.question.today)
+    }
+
+    pub(super) fn validate<O>(
+        &self,
+        request: &Request<'_, O>,
+        observe: &mut dyn FnMut(&Record<'_>),
+    ) -> Answer {
+        let (outcome, warnings) = self.validation();
+        let is_denied = outcome.decision == Decision::Deny;
+        let status = is_denied.then(|| refusal(self.name(request), self.subject.kind, self.causes(&outcome)));
+        let said = Said { status, warnings: &warnings, ..Said::default() };
+        self.conclude(request, &outcome, said, observe)
+    }
+
+    pub(super) fn mutate<O>(&self, request: &Request<'_, O>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
         let policy = self.question.policy;
-        let mutate = if self.request.is_status() { decide::mutate_status } else { decide::mutate };
+        let mutate = if self.is_status { decide::mutate_status } else { decide::mutate };
         let outcome = mutate(policy, self.subject, self.evaluation, self.before);
         let patch = [Some(&outcome.decision), outcome.withheld.as_ref()];
         let elements = patch.into_iter().flatten().find_map(|decision| match decision {
@@ -68,7 +73,8 @@ impl Judgement<'_, '_> {
         let Some(elements) = elements else {
             let refused = decide::validate(policy, self.subject, self.evaluation, self.before);
             let warnings = message::mutate_warnings(policy, self.subject, self.evaluation, None, &refused);
-            return self.conclude(&outcome, self.evaluation, "", "", None, &warnings, observe);
+            let said = Said { warnings: &warnings, ..Said::default() };
+            return self.conclude(request, &outcome, said, observe);
         };
         let patched = self.subject.with_elements(elements);
         let left = evaluate(policy, &patched, self.question.today);
@@ -76,65 +82,59 @@ impl Judgement<'_, '_> {
         let warnings =
             message::mutate_warnings(policy, self.subject, self.evaluation, Some(&patched), &refused);
         if outcome.withheld.is_some() {
-            return self.conclude(&outcome, self.evaluation, "", "", None, &warnings, observe);
+            let said = Said { warnings: &warnings, ..Said::default() };
+            return self.conclude(request, &outcome, said, observe);
         }
         let after = patched.effective();
         let patch = json_patch(self.subject, elements);
-        self.conclude(&outcome, self.evaluation, &after, &patch, None, &warnings, observe)
+        let said = Said { status: None, warnings: &warnings, patch: &patch, after: &after };
+        self.conclude(request, &outcome, said, observe)
     }
 
     /// Where the policy only observes and would refuse: what would be said of the
     /// object once the mutating webhook had repaired it.
     fn repaired_before_observing(&self, outcome: &Outcome<'_>) -> Option<Evaluation> {
         outcome.withheld.as_ref()?;
-        let scope = if self.request.is_status() { Scope::STATUS } else { Scope::WEBHOOK };
+        let scope = if self.is_status { Scope::STATUS } else { Scope::WEBHOOK };
         let elements = decide::repaired(scope, self.subject, self.evaluation, self.before)?;
         Some(evaluate(self.question.policy, &self.subject.with_elements(&elements), self.question.today))
     }
 
-    fn name(&self) -> &str {
-        let asked = self.request.name.as_deref().unwrap_or_default();
+    fn name<'n, O>(&'n self, request: &'n Request<'_, O>) -> &'n str {
+        let asked = request.name.as_deref().unwrap_or_default();
         if asked.is_empty() { self.subject.name } else { asked }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call site each for the two endpoints")]
-    fn conclude(
+    fn conclude<O>(
         &self,
+        request: &Request<'_, O>,
         outcome: &Outcome<'_>,
-        evaluation: &Evaluation,
-        after: &str,
-        patch: &str,
-        status: Option<Status<'_>>,
-        warnings: &[String],
+        said: Said<'_>,
         observe: &mut dyn FnMut(&Record<'_>),
     ) -> Answer {
+        let Said { status, warnings, patch, after } = said;
         let before = self.subject.effective();
-        let rules = each_once(evaluation.findings.iter().map(|judged| judged.finding.code));
-        let exempted = each_once(evaluation.exempted.iter().map(|(finding, _)| finding.code));
+        let rules = each_once(self.evaluation.findings.iter().map(|judged| judged.finding.code));
+        let exempted = each_once(self.evaluation.exempted.iter().map(|(finding, _)| finding.code));
         let decision = outcome.decision.as_str();
         observe(&Record {
-            uid: &self.request.uid,
-            endpoint: self.question.endpoint,
-            operation: self.request.operation.as_deref().unwrap_or_default(),
             kind: self.subject.kind.as_str(),
-            name: self.name(),
-            user: self.request.user_info.username.as_deref().unwrap_or_default(),
-            dry_run: self.request.dry_run.unwrap_or_default(),
+            name: self.name(request),
             driver: self.subject.driver_name,
             nfs: Some(self.subject.nfs),
             decision,
             withheld: outcome.withheld.as_ref().map(Decision::as_str),
-            findings: &evaluation.findings,
+            findings: &self.evaluation.findings,
             rules: &rules,
             exempted: &exempted,
             options_before: &before,
             options_after: if patch.is_empty() { &before } else { after },
             patch,
             disbelieved: self.subject.disbelieved_provisioner().unwrap_or_default(),
-            error: "",
+            ..Record::of(request, self.question.endpoint)
         });
         answer(&Response {
-            uid: &self.request.uid,
+            uid: &request.uid,
             status,
             patch,
             warnings,
@@ -148,6 +148,32 @@ impl Judgement<'_, '_> {
     }
 }
 
+/// What an answer holds beside the decision.
+#[derive(Default)]
+struct Said<'s> {
+    status: Option<Status<'s>>,
+    warnings: &'s [String],
+    patch: &'s str,
+    /// The string mount.nfs gets after the patch.
+    after: &'s str,
+}
+
+/// A denial for these causes.
+pub(super) fn refusal(name: &str, kind: Kind, causes: Vec<StatusCause>) -> Status<'_> {
+    Status {
+        status: "Failure",
+        message: message::together(&causes),
+        reason: "Invalid",
+        code: 422,
+        details: StatusDetails {
+            name: message::name(name),
+            group: kind.group(),
+            kind: kind.as_str(),
+            causes,
+        },
+    }
+}
+
 /// Whether a denial is still there after the repair.
 pub(super) fn is_left(repaired: Option<&Evaluation>, judged: &Judged) -> bool {
     let of = |judged: &Judged| (judged.finding.code, judged.finding.carrier, judged.finding.keyword.clone());
@@ -155,7 +181,7 @@ pub(super) fn is_left(repaired: Option<&Evaluation>, judged: &Judged) -> bool {
 }
 
 /// Each of some codes once, in order.
-fn each_once(codes: impl Iterator<Item = Code>) -> Vec<Code> {
+pub(super) fn each_once(codes: impl Iterator<Item = Code>) -> Vec<Code> {
     let mut codes: Vec<Code> = codes.collect();
     codes.sort_unstable();
     codes.dedup();

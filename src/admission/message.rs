@@ -87,11 +87,7 @@ pub(super) fn causes(
     }
     let further = denials.len() - causes.len();
     if further > 0 {
-        causes.push(StatusCause {
-            reason: "FieldValueInvalid",
-            message: format!("{WHO}: and {further} further findings like these"),
-            field: String::new(),
-        });
+        causes.push(further_causes(further));
     }
     causes
 }
@@ -309,7 +305,30 @@ fn ending_exemptions(
         .collect()
 }
 
-fn limited(mut warnings: Vec<String>) -> Vec<String> {
+/// What is said of a template whose Pods are refused.
+pub(super) fn template_warnings(outcome: &Outcome<'_>) -> Vec<String> {
+    outcome.denials.iter().map(|judged| warning(judged, "its Pods will be denied: ")).collect()
+}
+
+/// The causes of several subjects, as many as one denial has.
+pub(super) fn limited_causes(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
+    let further = causes.len().saturating_sub(MOST_CAUSES);
+    if further > 0 {
+        causes.truncate(MOST_CAUSES);
+        causes.push(further_causes(further));
+    }
+    causes
+}
+
+fn further_causes(count: usize) -> StatusCause {
+    StatusCause {
+        reason: "FieldValueInvalid",
+        message: format!("{WHO}: and {count} further findings like these"),
+        field: String::new(),
+    }
+}
+
+pub(super) fn limited(mut warnings: Vec<String>) -> Vec<String> {
     let all = warnings.len();
     if all > MOST_WARNINGS {
         warnings.truncate(MOST_WARNINGS - 1);

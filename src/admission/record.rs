@@ -1,0 +1,68 @@
+//! What was decided of a request.
+
+use super::Endpoint;
+use super::wire::Request;
+use crate::engine::Judged;
+use crate::finding::Code;
+use crate::subject::driver::Nfs;
+
+/// What was decided, for log and metrics. Borrows from the request.
+#[derive(Debug, Default)]
+pub struct Record<'r> {
+    /// The request's uid.
+    pub uid: &'r str,
+    /// Which question was asked.
+    pub endpoint: Endpoint,
+    /// `CREATE`, `UPDATE` and so on; empty where it could not be read.
+    pub operation: &'r str,
+    /// The object's kind; empty where it could not be read.
+    pub kind: &'r str,
+    /// The object's name.
+    pub name: &'r str,
+    /// Who asked.
+    pub user: &'r str,
+    /// Whether nothing is stored.
+    pub dry_run: bool,
+    /// Who mounts the object.
+    pub driver: &'r str,
+    /// Whether it is NFS; `None` for an object that is not judged.
+    pub nfs: Option<Nfs>,
+    /// `allow`, `patch` or `deny`.
+    pub decision: &'static str,
+    /// What would have been decided, where the policy only observes.
+    pub withheld: Option<&'static str>,
+    /// The findings with what is done about each.
+    pub findings: &'r [Judged],
+    /// The codes of the findings, each once.
+    pub rules: &'r [Code],
+    /// The codes that were passed over, each once.
+    pub exempted: &'r [Code],
+    /// The string mount.nfs would have got.
+    pub options_before: &'r str,
+    /// The string it will get after the patch.
+    pub options_after: &'r str,
+    /// The JSON patch; empty without one.
+    pub patch: &'r str,
+    /// The provisioner that the object names and that is not believed to have
+    /// made it; empty where there is none.
+    pub disbelieved: &'r str,
+    /// Why the object could not be read; empty where it could.
+    pub error: &'r str,
+}
+
+impl<'r> Record<'r> {
+    /// A request that is let through without anything to say of it.
+    pub(super) fn of<O>(request: &'r Request<'_, O>, endpoint: Endpoint) -> Self {
+        Self {
+            uid: &request.uid,
+            endpoint,
+            operation: request.operation.as_deref().unwrap_or_default(),
+            kind: request.kind.kind.as_deref().unwrap_or_default(),
+            name: request.name.as_deref().unwrap_or_default(),
+            user: request.user_info.username.as_deref().unwrap_or_default(),
+            dry_run: request.dry_run.unwrap_or_default(),
+            decision: "allow",
+            ..Self::default()
+        }
+    }
+}

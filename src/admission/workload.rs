@@ -1,0 +1,160 @@
+//! Requests for Pods and for what makes Pods: each inline CSI volume is judged,
+//! and nothing is ever patched, for a Pod that differs from its template is
+//! taken for outdated by its controller.
+
+use super::judgement::{Judgement, each_once, refusal};
+use super::response::{AuditAnnotations, Response};
+use super::wire::{API_VERSION, Request, Review};
+use super::{Answer, Endpoint, Question, Record, answer, is_judged, judged_kind, message, pass, unparsed};
+use crate::engine::decide::{Before, Decision};
+use crate::engine::{Evaluation, Judged, evaluate};
+use crate::finding::Code;
+use crate::kind::{Kind, Reach};
+use crate::site::InlineVolume;
+use crate::subject::Subject;
+use crate::subject::carrier::Carrier;
+use crate::subject::driver::Nfs;
+use crate::subject::workload::{Inline, Workload};
+
+/// Answers a review of a workload; `None` where its options have more than
+/// `most` bytes.
+pub(super) fn review(
+    question: &Question<'_>,
+    most: usize,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Option<Answer> {
+    match serde_json::from_slice::<Review<'_, Workload<'_>>>(question.body) {
+        Ok(review) if review.api_version.as_deref() == Some(API_VERSION) => {
+            judge(question, review.request, most, observe)
+        }
+        // It was read once already: the version is the one that is spoken.
+        Ok(review) => Some(pass(question, &review.request, "", None, observe)),
+        Err(error) => Some(unparsed(question, &error, observe)),
+    }
+}
+
+/// An inline volume with the one of the same name before the update.
+struct Pair<'p> {
+    volume: InlineVolume,
+    new: Inline<'p>,
+    old: Option<Inline<'p>>,
+}
+
+fn judge(
+    question: &Question<'_>,
+    mut request: Request<'_, Workload<'_>>,
+    most: usize,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Option<Answer> {
+    let kind = judged_kind(&request).filter(|_| is_judged(&request));
+    let (object, old) = (request.object.take(), request.old_object.take());
+    let is_update = request.operation.as_deref() == Some("UPDATE");
+    let pairs = kind.zip(object).map(|(kind, object)| pairs(kind, *object, old.filter(|_| is_update)));
+    let (Some(kind), Some(pairs), Endpoint::Validate) = (kind, pairs, question.endpoint) else {
+        return Some(pass(question, &request, "", None, observe));
+    };
+    let settings = question.policy.drivers();
+    let subjects: Vec<(Subject<'_>, Option<Subject<'_>>)> = pairs
+        .iter()
+        .map(|pair| {
+            let of = |inline| Subject::of_inline_volume(pair.volume, inline, settings);
+            (of(&pair.new.manifest), pair.old.as_ref().map(|old| of(&old.manifest)))
+        })
+        .filter(|(subject, _)| subject.nfs != Nfs::No)
+        .collect();
+    if subjects.is_empty() {
+        return Some(pass(question, &request, "", None, observe));
+    }
+    let all = subjects.iter().flat_map(|(new, old)| [Some(new), old.as_ref()]).flatten();
+    if all.flat_map(|subject| &subject.carriers).map(Carrier::length).sum::<usize>() > most {
+        return None;
+    }
+    Some(decide(question, &request, kind, &subjects, observe))
+}
+
+/// The inline volumes of an object, each with the one that it was.
+fn pairs<'p>(kind: Kind, object: Workload<'p>, old: Option<Box<Workload<'p>>>) -> Vec<Pair<'p>> {
+    let Some(at) = kind.pod_spec() else { return Vec::new() };
+    let mut old = old.map(|old| old.inline_volumes(at)).unwrap_or_default();
+    let pair = |new: Inline<'p>| {
+        let same = old.iter().position(|old| old.name == new.name);
+        let volume = InlineVolume { kind, index: new.index };
+        Pair { volume, new, old: same.map(|same| old.swap_remove(same)) }
+    };
+    object.inline_volumes(at).into_iter().map(pair).collect()
+}
+
+fn decide(
+    question: &Question<'_>,
+    request: &Request<'_, Workload<'_>>,
+    kind: Kind,
+    subjects: &[(Subject<'_>, Option<Subject<'_>>)],
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
+    let policy = question.policy;
+    let evaluations: Vec<(Evaluation, Option<Evaluation>)> = subjects
+        .iter()
+        .map(|(subject, old)| {
+            let of = |subject| evaluate(policy, subject, question.today);
+            (of(subject), old.as_ref().map(of))
+        })
+        .collect();
+    let decides = kind.row().reach == Reach::Decides;
+    let (mut causes, mut warnings, mut is_withheld) = (Vec::new(), Vec::new(), false);
+    for ((subject, old), (evaluation, old_evaluation)) in subjects.iter().zip(&evaluations) {
+        let before = old.as_ref().zip(old_evaluation.as_ref());
+        let before = before.map(|(subject, evaluation)| Before { subject, evaluation });
+        let judgement = Judgement { question, is_status: false, subject, evaluation, before };
+        let (outcome, told) = judgement.validation();
+        is_withheld |= decides && outcome.withheld.is_some();
+        match outcome.decision {
+            Decision::Deny if decides => causes.extend(judgement.causes(&outcome)),
+            Decision::Deny => warnings.extend(message::template_warnings(&outcome)),
+            Decision::Allow | Decision::Patch(_) => {}
+        }
+        warnings.extend(told);
+    }
+    let is_denied = !causes.is_empty();
+    let findings: Vec<Judged> =
+        evaluations.iter().flat_map(|(evaluation, _)| &evaluation.findings).cloned().collect();
+    let exempted = evaluations.iter().flat_map(|(evaluation, _)| &evaluation.exempted);
+    let exempted: Vec<Code> = each_once(exempted.map(|(finding, _)| finding.code));
+    let rules = each_once(findings.iter().map(|judged| judged.finding.code));
+    let joined = |texts: Vec<String>| texts.join(" | ");
+    let drivers = joined(subjects.iter().map(|(subject, _)| subject.driver_name.to_owned()).collect());
+    let options = joined(subjects.iter().map(|(subject, _)| subject.effective()).collect());
+    let decision = if is_denied { "deny" } else { "allow" };
+    let own_name = subjects.first().map(|(subject, _)| subject.name).unwrap_or_default();
+    let name = request.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(own_name);
+    observe(&Record {
+        name,
+        driver: &drivers,
+        nfs: subjects
+            .iter()
+            .map(|(subject, _)| subject.nfs)
+            .find(|nfs| *nfs == Nfs::Yes)
+            .or(Some(Nfs::Depends)),
+        decision,
+        withheld: is_withheld.then_some("deny"),
+        findings: &findings,
+        rules: &rules,
+        exempted: &exempted,
+        options_before: &options,
+        options_after: &options,
+        ..Record::of(request, question.endpoint)
+    });
+    let status = is_denied.then(|| refusal(name, kind, message::limited_causes(causes)));
+    let warnings = message::limited(warnings);
+    answer(&Response {
+        uid: &request.uid,
+        status,
+        patch: "",
+        warnings: &warnings,
+        audit: Some(AuditAnnotations {
+            decision,
+            rules: &rules,
+            exempted: &exempted,
+            policy: policy.fingerprint().as_str(),
+        }),
+    })
+}
