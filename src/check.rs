@@ -13,13 +13,17 @@ use crate::engine::decide::{self, Before, Decision};
 use crate::engine::fix::Scope;
 use crate::engine::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Finding};
+use crate::kind::Kind;
 use crate::policy::Policy;
 use crate::report::plain::{ends_as_command, is_unseen};
-use crate::report::{FileReport, FindingReport, IsNfs, ReadError, Reported, Snippet, SubjectReport};
-use crate::site::{Kind, Site};
-use crate::source::object::{Layout, Object};
+use crate::report::{
+    FileReport, FindingReport, IsNfs, NotJudged, ReadError, Reported, Snippet, SubjectReport,
+};
+use crate::site::Site;
+use crate::source::object::{Layout, Object, Part};
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
+use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit, walk};
 use crate::subject::Subject;
 
@@ -57,6 +61,17 @@ impl Check<'_> {
         }
         let lines = Lines::new(&text);
         let mut file = FileReport::default();
+        if is_terraform(path) {
+            let found = of_terraform(&text);
+            if found.is_empty() {
+                return skipped(Skip::Foreign);
+            }
+            file.documents = found.len();
+            for found in &found {
+                not_judged(found, name, &lines, &mut file);
+            }
+            return file;
+        }
         let mut problems = Vec::new();
         visit(&text, &lines, &mut |item| self.item(item, name, &lines, named, &mut file, &mut problems));
         if !named && is_foreign(&text, &problems) {
@@ -78,21 +93,30 @@ impl Check<'_> {
         file.documents += 1;
         match item {
             Item::Skipped(reason) => *file.skipped.entry(reason).or_default() += 1,
+            Item::Unjudged(found) => not_judged(&found, name, lines, file),
             Item::Unreadable(problem) if !named && problem.fault == Fault::Template => {
                 *file.skipped.entry(Skip::Template).or_default() += 1;
             }
             Item::Unreadable(problem) => problems.push(problem),
-            Item::Object(object) => match passed_over(&object).filter(|_| !named) {
-                Some(reason) => *file.skipped.entry(reason).or_default() += 1,
-                None => file.subjects.push(self.object(&object, name, lines)),
-            },
+            Item::Object(object) => {
+                if let Some(reason) = passed_over(&object).filter(|_| !named) {
+                    match object.unjudged().filter(|_| reason == Skip::Partial) {
+                        Some(found) => not_judged(&found, name, lines, file),
+                        None => *file.skipped.entry(reason).or_default() += 1,
+                    }
+                    return;
+                }
+                let subjects = object.parts.iter().map(|part| self.part(part, &object, name, lines));
+                file.subjects.extend(subjects);
+            }
         }
     }
 
-    fn object(&self, object: &Object<'_>, file: &str, lines: &Lines<'_>) -> SubjectReport {
-        let subject = object.subject(self.policy);
+    fn part<'i>(&self, part: &Part<'i>, object: &Object<'i>, file: &str, lines: &Lines<'_>) -> SubjectReport {
+        let subject = part.subject(object, self.policy);
         let evaluation = evaluate(self.policy, &subject, self.today);
-        let actions = self.actions(object, &subject, &evaluation);
+        let old = part.subject_before(object, self.policy);
+        let actions = self.actions(old.as_ref(), &subject, &evaluation);
         let decision = match actions.iter().max() {
             Some(Reported::Deny) => "deny",
             _ if actions.contains(&Reported::Patch) => "patch",
@@ -114,9 +138,10 @@ impl Check<'_> {
         };
         SubjectReport {
             kind: object.kind.as_str(),
-            api_version: object.manifest.api_version.as_deref().unwrap_or_default().to_owned(),
+            api_version: part.manifest.api_version.as_deref().unwrap_or_default().to_owned(),
             name: subject.name.to_owned(),
             namespace: subject.namespace.map(ToOwned::to_owned),
+            path: subject.volume.map(|volume| volume.to_string()),
             driver: subject.driver_name.to_owned(),
             nfs: IsNfs::of(subject.nfs),
             decision,
@@ -149,16 +174,18 @@ impl Check<'_> {
     }
 
     /// What is done about each finding.
-    fn actions(&self, object: &Object<'_>, subject: &Subject<'_>, evaluation: &Evaluation) -> Vec<Reported> {
+    fn actions(
+        &self,
+        old: Option<&Subject<'_>>,
+        subject: &Subject<'_>,
+        evaluation: &Evaluation,
+    ) -> Vec<Reported> {
         if evaluation.findings.is_empty() {
             return Vec::new();
         }
-        let old = object.subject_before(self.policy);
-        let old_evaluation = old.as_ref().map(|old| evaluate(self.policy, old, self.today));
-        let before = old
-            .as_ref()
-            .zip(old_evaluation.as_ref())
-            .map(|(subject, evaluation)| Before { subject, evaluation });
+        let old_evaluation = old.map(|old| evaluate(self.policy, old, self.today));
+        let before =
+            old.zip(old_evaluation.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
         if self.judged_as == As::Mutate {
             let mutated = decide::mutate(self.policy, subject, evaluation, before);
             if let Decision::Patch(elements) = mutated.decision {
@@ -305,6 +332,19 @@ pub fn passed_over(object: &Object<'_>) -> Option<Skip> {
     } else {
         None
     }
+}
+
+/// Names what is not judged and holds mount options.
+fn not_judged(found: &Unjudged, name: &str, lines: &Lines<'_>, file: &mut FileReport) {
+    *file.skipped.entry(Skip::HoldsOptions).or_default() += 1;
+    file.not_judged.push(NotJudged {
+        kind: found.kind.clone(),
+        namespace: found.namespace.clone(),
+        name: found.name.clone(),
+        file: name.to_owned(),
+        line: lines.position(found.offset).line,
+        why: format!("holds mount options at {}", found.at),
+    });
 }
 
 fn skipped(reason: Skip) -> FileReport {

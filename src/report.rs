@@ -40,6 +40,8 @@ pub struct Report {
     pub subjects: Vec<SubjectReport>,
     /// What could not be read, in the order of the files.
     pub errors: Vec<ReadError>,
+    /// What holds mount options and is not judged, in the order of the files.
+    pub not_judged: Vec<NotJudged>,
     /// Findings a rule, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Vec<Statistic>>,
@@ -79,7 +81,7 @@ pub struct PolicyName {
 pub struct Summary {
     /// Documents read, each item of a List counted in the List's stead.
     pub documents: usize,
-    /// StorageClasses, PersistentVolumes and VolumeSnapshotClasses.
+    /// Objects of the kinds that are judged, and inline volumes.
     pub judged: usize,
     /// Documents of other kinds, and what a walk passes over.
     pub skipped: usize,
@@ -93,6 +95,9 @@ pub struct Summary {
     pub warned: usize,
     /// Findings that the baseline knows.
     pub baselined: usize,
+    /// Documents that hold mount options and are not judged; they count as
+    /// skipped.
+    pub not_judged: usize,
     /// Why documents were skipped.
     pub skipped_by: BTreeMap<&'static str, usize>,
 }
@@ -127,14 +132,17 @@ impl Reported {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubjectReport {
-    /// `StorageClass`, `PersistentVolume` or `VolumeSnapshotClass`.
+    /// The object's kind.
     pub kind: &'static str,
     /// As it is written; empty where it is not.
     pub api_version: String,
     /// Its name.
     pub name: String,
-    /// The namespace that is written, though neither kind has one.
+    /// The namespace that is written.
     pub namespace: Option<String>,
+    /// The inline volume of the object that it is, as in
+    /// `spec.template.spec.volumes[1]`; `None` for the object itself.
+    pub path: Option<String>,
     /// Who mounts it; empty where it does not say.
     pub driver: String,
     /// Whether it is NFS.
@@ -149,6 +157,18 @@ pub struct SubjectReport {
     pub line: usize,
     /// What was found, by position, then code.
     pub findings: Vec<FindingReport>,
+}
+
+impl SubjectReport {
+    /// The object, as baselines and reports name it: `StorageClass/shared`,
+    /// `Deployment/shop/web` with the namespace that is written.
+    pub fn object(&self) -> String {
+        match &self.namespace {
+            // A class or a volume has none, whatever its manifest says.
+            Some(namespace) if self.path.is_some() => format!("{}/{namespace}/{}", self.kind, self.name),
+            _ => format!("{}/{}", self.kind, self.name),
+        }
+    }
 }
 
 /// Whether an object is NFS, as JSON has it.
@@ -230,6 +250,23 @@ pub struct ReadError {
     pub message: String,
 }
 
+/// Something that holds mount options and is not judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotJudged {
+    /// Its kind, `Terraform` for a file of that; empty where it says none.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: Option<String>,
+    /// Its name; empty where it has none.
+    pub name: String,
+    /// The file.
+    pub file: String,
+    /// The line of the options.
+    pub line: usize,
+    /// `holds mount options at spec.values.storageClass.mountOptions`
+    pub why: String,
+}
+
 /// How often a rule found something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Statistic {
@@ -251,6 +288,7 @@ impl Report {
             summary: Summary::default(),
             subjects: Vec::new(),
             errors: Vec::new(),
+            not_judged: Vec::new(),
             statistics: None,
         }
     }
@@ -264,6 +302,7 @@ impl Report {
         }
         self.subjects.extend(file.subjects);
         self.errors.extend(file.errors);
+        self.not_judged.extend(file.not_judged);
     }
 
     /// Counts what is there, once everything is.
@@ -273,6 +312,7 @@ impl Report {
         (self.summary.denied, self.summary.patched) = (with("deny"), with("patch"));
         self.summary.judged = self.subjects.len();
         self.summary.unreadable = self.errors.len();
+        self.summary.not_judged = self.not_judged.len();
         self.summary.warned = self
             .subjects
             .iter()
@@ -308,6 +348,8 @@ pub struct FileReport {
     pub subjects: Vec<SubjectReport>,
     /// What could not be read.
     pub errors: Vec<ReadError>,
+    /// What holds mount options and is not judged.
+    pub not_judged: Vec<NotJudged>,
 }
 
 /// Names of findings that stay when lines move: by rule, object and pointer,
@@ -321,8 +363,11 @@ impl Fingerprints {
     fn of(&mut self, subject: &SubjectReport, finding: &FindingReport) -> String {
         let element = finding.element.as_deref().unwrap_or_default();
         self.of_text(&format!(
-            "{}\n{}\n{}/{}\n{}\n{element}",
-            finding.code, subject.file, subject.kind, subject.name, finding.carrier
+            "{}\n{}\n{}\n{}\n{element}",
+            finding.code,
+            subject.file,
+            subject.object(),
+            if subject.path.is_some() { &finding.pointer } else { &finding.carrier }
         ))
     }
 

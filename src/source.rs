@@ -12,15 +12,17 @@ pub mod scalar;
 pub mod suspect;
 pub mod text;
 pub mod tree;
+pub mod unjudged;
 pub mod walk;
 mod yaml;
 
 use std::fmt;
 
-use crate::site::Kind;
+use crate::kind::Kind;
 use object::Object;
 use text::Lines;
 use tree::{NodeId, Tree};
+use unjudged::Unjudged;
 
 /// What a text holds, piece by piece: every document counts one, and so does
 /// every item of a List in its stead.
@@ -30,6 +32,8 @@ pub enum Item<'i> {
     Object(Box<Object<'i>>),
     /// Something that is not judged.
     Skipped(Skip),
+    /// Something that is not judged and holds mount options.
+    Unjudged(Unjudged),
     /// Something that cannot be read.
     Unreadable(Problem),
 }
@@ -37,8 +41,12 @@ pub enum Item<'i> {
 /// Why something is not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Skip {
+    /// Mount options in an object of another kind, in a patch, in Terraform.
+    HoldsOptions,
     /// An object of another kind.
     OtherKind,
+    /// A Pod, or what makes Pods, without an inline volume of a CSI driver.
+    NoInlineVolume,
     /// A document without `kind`, and so no object.
     NoObject,
     /// A recorded AdmissionReview that is not judged: a deletion, the status of a
@@ -62,7 +70,9 @@ impl Skip {
     /// As the last line of a report counts them.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::HoldsOptions => "not judged: holds mount options",
             Self::OtherKind => "other kinds",
+            Self::NoInlineVolume => "without inline CSI volumes",
             Self::NoObject => "no objects",
             Self::NotJudged => "reviews of nothing that is judged",
             Self::Template => "Helm templates",

@@ -62,7 +62,7 @@ impl Baseline {
                 let told = subject.findings.iter().filter(|finding| finding.action > Reported::Audit);
                 told.map(|finding| Entry {
                     rule: finding.code.to_string(),
-                    object: format!("{}/{}", subject.kind, subject.name),
+                    object: subject.object(),
                     pointer: finding.pointer.clone(),
                 })
             })
@@ -83,7 +83,7 @@ impl Baseline {
     pub fn apply(&self, report: &mut Report) -> usize {
         let mut used = BTreeSet::new();
         for subject in &mut report.subjects {
-            let object = format!("{}/{}", subject.kind, subject.name);
+            let object = subject.object();
             let before = subject.findings.len();
             subject.findings.retain(|finding| {
                 let entry = Entry {

@@ -1,5 +1,6 @@
 //! Repairs the options in a text, and makes sure that nothing else changed.
 
+use std::borrow::Cow;
 use std::hash::{Hash as _, Hasher as _};
 
 use serde_json::{Map, Value};
@@ -54,12 +55,18 @@ pub fn repair(
                 unreadable = Some(problem);
             }
         }
-        Item::Skipped(_) => {}
+        Item::Skipped(_) | Item::Unjudged(_) => {}
         Item::Object(object) => {
             let mut intention = Intention::new();
             if wants(&object) {
-                let subject = object.subject(policy);
-                match object_replacements(policy, today, scope, &subject, &object, &mut intention) {
+                let found = object.parts.iter().try_fold(Vec::new(), |mut found, part| {
+                    let subject = part.subject(&object, policy);
+                    found.extend(object_replacements(
+                        policy, today, scope, &subject, &object, &mut intention,
+                    )?);
+                    Ok(found)
+                });
+                match found {
                     Ok(found) => replacements.extend(found),
                     Err(refusal) => {
                         intention.clear();
@@ -115,11 +122,7 @@ fn object_replacements(
 }
 
 fn refused(object: &Object<'_>, refusal: Refusal) -> Problem {
-    let name = object.manifest.metadata.as_ref().and_then(|metadata| metadata.name.as_deref());
-    Problem::at(
-        object.span.start,
-        format!("{}/{} is left as it is: {refusal}", object.kind, name.unwrap_or_default()),
-    )
+    Problem::at(object.span.start, format!("{}/{} is left as it is: {refusal}", object.kind, object.name()))
 }
 
 /// What the objects of a text say, after what they shall become: one number an
@@ -141,18 +144,22 @@ fn meanings(text: &str, lines: &Lines<'_>, intentions: &[Intention]) -> Vec<Opti
             }));
         }
         Item::Unreadable(_) => meanings.push(None),
-        Item::Skipped(_) => {}
+        Item::Skipped(_) | Item::Unjudged(_) => {}
     });
     meanings
 }
 
-fn set(object: &mut Value, path: &[&str], new: &Value) {
+fn set(object: &mut Value, path: &[Cow<'_, str>], new: &Value) {
     let Some((step, rest)) = path.split_first() else {
         *object = new.clone();
         return;
     };
-    if let Value::Object(map) = object {
-        let next = map.entry(*step).or_insert_with(|| Value::Object(Map::new()));
+    let next = match object {
+        Value::Object(map) => Some(map.entry(step.as_ref()).or_insert_with(|| Value::Object(Map::new()))),
+        Value::Array(items) => step.parse().ok().and_then(|index: usize| items.get_mut(index)),
+        _ => None,
+    };
+    if let Some(next) = next {
         set(next, rest, new);
     }
 }
@@ -260,7 +267,7 @@ mod tests {
         let mut found = Vec::new();
         visit(text, &Lines::new(text), &mut |item| {
             let Item::Object(object) = item else { panic!("an object") };
-            let subject = Subject::of_kind(object.kind, &object.manifest, &[]);
+            let subject = Subject::of_kind(object.kind, &object.parts[0].manifest, &[]);
             let layout = object.layout();
             assert_eq!(unchanged(&subject).len(), subject.carriers.len());
             for token in subject.options.tokens() {

@@ -80,15 +80,16 @@ impl Args {
         let mut problems = Vec::new();
         visit(&text, &lines, &mut |item| match item {
             Item::Object(object) => {
-                let subject = object.subject(policy);
                 let line = lines.position(object.span.start).line;
-                explanations.push(Explanation::of(&subject, &input.name, line));
+                for part in &object.parts {
+                    explanations.push(Explanation::of(&part.subject(&object, policy), &input.name, line));
+                }
             }
             Item::Unreadable(problem) => {
                 let line = problem.offset.map(|offset| format!(":{}", lines.position(offset).line));
                 problems.push(format!("{}{}: {problem}", input.name, line.unwrap_or_default()));
             }
-            Item::Skipped(_) => {}
+            Item::Skipped(_) | Item::Unjudged(_) => {}
         });
         let mut out = io::stdout().lock();
         match self.format {

@@ -20,6 +20,7 @@ use crate::report::{self, FileReport, Report, Reported, diff};
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
+use crate::source::unjudged::is_terraform;
 use crate::source::{Fault, Problem};
 
 /// Repair manifests, touching nothing but the options concerned.
@@ -167,6 +168,10 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
         Err((_, bytes)) if !input.named && !speaks_of_volumes(&bytes) => return Ok(None),
         Err((error, _)) => return Err(format!("{}: {error}", input.name)),
     };
+    if is_terraform(&input.path) {
+        let message = "is Terraform, in which nothing is fixed; change mount_options by hand";
+        return if input.named { Err(format!("{}: {message}", input.name)) } else { Ok(None) };
+    }
     if !input.named && is_in_templates(&input.path, &old) {
         return Ok(None);
     }

@@ -27,10 +27,13 @@ use crate::subject::effective::Token;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
-    /// `StorageClass`, `PersistentVolume` or `VolumeSnapshotClass`.
+    /// The object's kind.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
+    /// The inline volume of the object that it is, as in
+    /// `spec.template.spec.volumes[1]`; `None` for the object itself.
+    pub path: Option<String>,
     /// The file.
     pub file: String,
     /// The line on which it begins.
@@ -147,6 +150,7 @@ impl Explanation {
         Self {
             kind: subject.kind.as_str(),
             name: subject.name.to_owned(),
+            path: subject.volume.map(|volume| volume.to_string()),
             file: file.to_owned(),
             line,
             driver: subject.driver_name.to_owned(),
@@ -158,7 +162,7 @@ impl Explanation {
             carriers: carriers(subject),
             readings: readings(&subject.effective()),
             effective: subject.effective(),
-            follows_claim: subject.is_csi_volume() && is_nfs != IsNfs::Known(false),
+            follows_claim: subject.follows_claim() && is_nfs != IsNfs::Known(false),
             options: options(subject),
             conflicts: conflicts(subject),
             refused: refused(subject),
@@ -301,7 +305,11 @@ fn dead_server(subject: &Subject<'_>) -> DeadServer {
 /// The explanation for people.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}:{}: {}/{}", place(&self.file), self.line, self.kind, plain(&self.name))?;
+        write!(f, "{}:{}: {}/{}", place(&self.file), self.line, self.kind, plain(&self.name))?;
+        match &self.path {
+            Some(path) => writeln!(f, " {path}")?,
+            None => writeln!(f)?,
+        }
         let nfs = match self.nfs {
             IsNfs::Known(true) => "NFS",
             IsNfs::Known(false) => "not NFS: its options are none of our business",

@@ -12,7 +12,7 @@ pub fn write(report: &Report) -> String {
     for subject in &report.subjects {
         for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
             issues.push(json!({
-                "description": format!("{}/{}: {}", subject.kind, subject.name, finding.message),
+                "description": format!("{}: {}", subject.object(), finding.message),
                 "check_name": format!("{} {}", finding.code, finding.name),
                 "fingerprint": fingerprints.of(subject, finding),
                 "severity": match finding.action {

@@ -15,7 +15,7 @@ pub fn write(report: &Report) -> String {
             cases,
             "  <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\"",
             escape(&subject.file),
-            escape(&format!("{}/{}", subject.kind, subject.name)),
+            escape(&subject.object()),
             escape(&subject.file),
             subject.line
         );

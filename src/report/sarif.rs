@@ -69,7 +69,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str) -
             Reported::Warn => "warning",
             Reported::Patch | Reported::Audit => "note",
         },
-        "message": {"text": format!("{}/{}: {}{way_out}", subject.kind, subject.name, finding.message)},
+        "message": {"text": format!("{}: {}{way_out}", subject.object(), finding.message)},
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": {"uri": uri(&subject.file)},
@@ -80,7 +80,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str) -
                 },
             },
             "logicalLocations": [{
-                "fullyQualifiedName": format!("{}/{}{}", subject.kind, subject.name, finding.pointer),
+                "fullyQualifiedName": format!("{}{}", subject.object(), finding.pointer),
                 "kind": "member",
             }],
         }],

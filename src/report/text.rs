@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::plain::{place, plain};
-use super::{FindingReport, ReadError, Report, Reported, SubjectReport};
+use super::{FindingReport, NotJudged, ReadError, Report, Reported, SubjectReport};
 
 /// Colours, or none of them.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,9 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
     for error in errors {
         write_error(out, error, palette)?;
     }
+    for found in &report.not_judged {
+        write_not_judged(out, found, palette)?;
+    }
     for statistic in report.statistics.iter().flatten() {
         writeln!(out, "{:>6}  {} {}", statistic.count, statistic.code, statistic.name)?;
     }
@@ -84,9 +87,8 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
         let (strong, faint) = (palette.strong, palette.faint);
         writeln!(
             out,
-            "{faint}={faint:#} {}/{} passes with {strong}{}: {list}{strong:#}\n",
-            subject.kind,
-            plain(&subject.name),
+            "{faint}={faint:#} {} passes with {strong}{}: {list}{strong:#}\n",
+            plain(&subject.object()),
             plain(&finding.carrier),
             list = plain(list)
         )?;
@@ -127,6 +129,19 @@ fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::R
         write!(out, "{column}:")?;
     }
     writeln!(out, "{strong:#} {deny}unreadable{deny:#}: {}\n", plain(&error.message))
+}
+
+fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> fmt::Result {
+    let (warn, strong) = (palette.warn, palette.strong);
+    write!(out, "{strong}{}:{}:{strong:#} ", place(&found.file), found.line)?;
+    let namespace = found.namespace.as_deref().unwrap_or_default();
+    let name =
+        [found.kind.as_str(), namespace, found.name.as_str()].into_iter().filter(|part| !part.is_empty());
+    let name = name.collect::<Vec<_>>().join("/");
+    if !name.is_empty() {
+        write!(out, "{} ", plain(&name))?;
+    }
+    writeln!(out, "{warn}not judged{warn:#}: {}\n", plain(&found.why))
 }
 
 fn write_summary(out: &mut String, report: &Report) -> fmt::Result {

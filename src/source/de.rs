@@ -37,7 +37,7 @@ impl Misfit {
     }
 
     /// It is in the member or item that `step` names.
-    fn behind(mut self, step: &str) -> Self {
+    pub(super) fn behind(mut self, step: &str) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{step}{dot}{}", self.path);
         self

@@ -81,11 +81,11 @@ fn present<'de: 't, 't, D: Deserializer<'de>>(from: D) -> Result<Option<Items<'t
     from.deserialize_any(ItemsVisitor).map(Some)
 }
 
-/// Whether an object may have a key `items`, also one that is written with
-/// escapes.
-pub(super) fn may_have_items(part: &str) -> bool {
+/// Whether an object may have a key that ends with `end`, quote included, also
+/// one that is written with escapes.
+pub(super) fn may_have_key(part: &str, end: &str) -> bool {
     let has = |text: &str| memchr::memmem::find(part.as_bytes(), text.as_bytes()).is_some();
-    has("items\"") || has("\\u")
+    has(end) || has("\\u")
 }
 
 /// A field's text, if it is a string that is not empty.

@@ -7,13 +7,11 @@
 
 use std::ops::Range;
 
-use serde::Deserialize as _;
-
 use super::de::{FOLDED, Misfit, NodeDeserializer};
-use super::object::{Object, Origin};
+use super::object::{Object, Origin, Part, parts};
 use super::tree::{NodeId, Tree};
-use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort};
-use crate::site::Kind;
+use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, unjudged};
+use crate::kind::Kind;
 use crate::subject::manifest::Manifest;
 
 /// Lists in lists that are followed.
@@ -43,7 +41,7 @@ pub(super) fn visit_node(
     }
     if !from.is_null() && tree.entries(node).is_none() {
         // Serde would take a list for the fields in their order.
-        visitor(Item::Skipped(Skip::NoObject));
+        visitor(not_judged(tree, node, Skip::NoObject));
         return;
     }
     let heads = ["apiVersion", "kind"].map(|key| tree.get(node, key));
@@ -78,10 +76,14 @@ pub(super) fn visit_node(
     }
     let name = || field_name(tree, node);
     match sort(api_version, kind, implied) {
-        Sort::None => visitor(Item::Skipped(Skip::NoObject)),
-        Sort::Other => visitor(Item::Skipped(Skip::OtherKind)),
-        Sort::NoItems => visitor(Item::Unreadable(no_items(from.offset()))),
+        Sort::None => visitor(not_judged(tree, node, Skip::NoObject)),
+        Sort::Other => visitor(not_judged(tree, node, Skip::OtherKind)),
+        Sort::NoItems => visitor(Item::Unreadable(no_items(from.offset(), inner_object(tree, node)))),
         Sort::Object(kind) => {
+            if kind.pod_spec().is_some() && !tree.has_csi_key() {
+                visitor(not_judged(tree, node, Skip::NoInlineVolume));
+                return;
+            }
             if let Some(problem) = tree.disputed_within(node, source.lines) {
                 let message = format!("{kind}/{}: {}", name().unwrap_or_default(), problem.message);
                 visitor(Item::Unreadable(Problem { message, ..problem }));
@@ -89,8 +91,9 @@ pub(super) fn visit_node(
             }
             let span = tree.node(node).map_or(0..0, |node| node.span.clone());
             let origin = Origin::Tree(tree, node);
-            match Manifest::deserialize(from) {
-                Ok(manifest) => visitor(object(source, kind, manifest, span, origin)),
+            match parts(kind, from) {
+                Ok(parts) if parts.is_empty() => visitor(not_judged(tree, node, Skip::NoInlineVolume)),
+                Ok(parts) => visitor(object(source, kind, parts, span, origin)),
                 Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),
             }
         }
@@ -104,19 +107,11 @@ pub(super) fn visit_node(
 fn object<'i>(
     source: &Source<'i>,
     kind: Kind,
-    manifest: Manifest<'i>,
+    parts: Vec<Part<'i>>,
     span: Range<usize>,
     origin: Origin<'i>,
 ) -> Item<'i> {
-    Item::Object(Box::new(Object {
-        kind,
-        manifest,
-        before: None,
-        user: None,
-        span,
-        text: source.text,
-        origin,
-    }))
+    Item::Object(Box::new(Object { kind, parts, user: None, span, text: source.text, origin }))
 }
 
 fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
@@ -133,11 +128,34 @@ fn no_list(offset: usize) -> Problem {
     Problem::at(offset, "items must be a list".to_owned())
 }
 
-fn no_items(offset: usize) -> Problem {
-    Problem::at(
-        offset,
-        "is a List without the key items, so kubectl finds no objects in it; add items".to_owned(),
-    )
+/// `inner` is an object that stands in it all the same.
+fn no_items(offset: usize, inner: Option<String>) -> Problem {
+    let inner = inner.map(|inner| format!(", though {inner} stands there")).unwrap_or_default();
+    let message =
+        format!("is a List without the key items, so kubectl finds no objects in it{inner}; add items");
+    Problem::at(offset, message)
+}
+
+/// The first object in some list of the mapping at `node`, as `Kind/name`.
+fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<String> {
+    let entries = tree.entries(node)?;
+    let mut objects = entries.iter().filter_map(|(_, value)| tree.items(*value)).flatten();
+    objects.find_map(|object| {
+        let kind = tree.text(tree.get(*object, "kind")?)?;
+        Some(format!("{kind}/{}", field_name(tree, *object).unwrap_or_default()))
+    })
+}
+
+/// What is not judged at `node`, with the mount options that it holds.
+fn not_judged(tree: &Tree<'_>, node: NodeId, skip: Skip) -> Item<'static> {
+    unjudged::find(tree, node).map_or(Item::Skipped(skip), Item::Unjudged)
+}
+
+fn not_judged_json(source: &Source<'_>, part: &str, skip: Skip) -> Item<'static> {
+    if !unjudged::may_hold_options(part) {
+        return Item::Skipped(skip);
+    }
+    not_judged(&json::tree(source.text, part), 0, skip)
 }
 
 /// Says where and how an object departs from the schema.
@@ -162,11 +180,13 @@ pub(super) fn visit_json(
     // An item of a List is most often an object itself, and says so.
     if depth > 0
         && part.starts_with('{')
-        && !json::may_have_items(part)
+        && !json::may_have_key(part, "items\"")
         && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
         && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
+        && kind.pod_spec().is_none()
     {
-        visitor(object(source, kind, manifest, span(), Origin::Json(part)));
+        let parts = vec![Part::whole(manifest)];
+        visitor(object(source, kind, parts, span(), Origin::Json(part)));
         return;
     }
     let read;
@@ -204,16 +224,23 @@ pub(super) fn visit_json(
         _ => {}
     }
     match sort(version.as_deref(), kind.as_deref(), implied) {
-        Sort::None => visitor(Item::Skipped(Skip::NoObject)),
-        Sort::Other => visitor(Item::Skipped(Skip::OtherKind)),
-        Sort::NoItems => visitor(Item::Unreadable(no_items(span().start))),
+        Sort::None => visitor(not_judged_json(source, part, Skip::NoObject)),
+        Sort::Other => visitor(not_judged_json(source, part, Skip::OtherKind)),
+        Sort::NoItems => {
+            let tree = json::tree(source.text, part);
+            visitor(Item::Unreadable(no_items(span().start, inner_object(&tree, 0))));
+        }
+        Sort::Object(kind) if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") => {
+            visitor(not_judged_json(source, part, Skip::NoInlineVolume));
+        }
         // What does not fit is told by the tree, which knows the places.
-        Sort::Object(kind) => match serde_json::from_slice::<Manifest<'_>>(part.as_bytes()) {
-            Ok(manifest) => visitor(object(source, kind, manifest, span(), Origin::Json(part))),
+        Sort::Object(kind) => match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
+            Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
+            Ok(parts) => visitor(object(source, kind, parts, span(), Origin::Json(part))),
             Err(error) => {
                 let tree = json::tree(source.text, part);
                 let from = NodeDeserializer { tree: &tree, id: 0 };
-                let problem = match Manifest::deserialize(from) {
+                let problem = match parts(kind, from) {
                     Err(misfit) => misplaced(&misfit, kind.as_str(), field_name(&tree, 0)),
                     Ok(_) => Problem::at(span().start, format!("{kind} cannot be read: {error}")),
                 };

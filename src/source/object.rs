@@ -6,31 +6,46 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use serde::{Deserialize as _, Deserializer};
 use serde_json::Value;
 
 use super::json;
 use super::scalar::places;
 use super::tree::{Content, NodeId, Tree};
+use super::unjudged::{self, Unjudged};
+use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
-use crate::site::{Kind, Place};
+use crate::site::{InlineVolume, Place};
 use crate::subject::Subject;
-use crate::subject::manifest::Manifest;
+use crate::subject::manifest::{Manifest, Text};
+use crate::subject::workload::{Inline, Workload};
 
 /// An object of an input, of a kind that is judged.
 #[derive(Debug)]
 pub struct Object<'i> {
     /// Which kind it is.
     pub kind: Kind,
-    /// What the engine reads of it.
-    pub manifest: Manifest<'i>,
-    /// The object before the update, in a recorded AdmissionReview.
-    pub before: Option<Manifest<'i>>,
+    /// What of it is mounted, at least one.
+    pub parts: Vec<Part<'i>>,
     /// Who sent it, in a recorded AdmissionReview.
     pub user: Option<String>,
     /// Bytes of the text.
     pub span: Range<usize>,
     pub(super) text: &'i str,
     pub(super) origin: Origin<'i>,
+}
+
+/// What of an object is mounted: the object itself, or an inline volume of it.
+#[derive(Debug)]
+pub struct Part<'i> {
+    /// The inline volume; `None` for the object itself.
+    pub volume: Option<InlineVolume>,
+    /// The inline volume's name, unique in its Pod.
+    pub name: Option<Text<'i>>,
+    /// What the engine reads of it.
+    pub manifest: Manifest<'i>,
+    /// The same before the update, in a recorded AdmissionReview.
+    pub before: Option<Manifest<'i>>,
 }
 
 /// Where an object came from.
@@ -42,44 +57,97 @@ pub(super) enum Origin<'i> {
     Json(&'i str),
 }
 
+/// Reads what an object of `kind` holds that is mounted; nothing in a workload
+/// without inline CSI volumes.
+///
+/// # Errors
+///
+/// When the object does not fit the schema of its kind.
+pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<Part<'i>>, D::Error> {
+    let Some(at) = kind.pod_spec() else {
+        let manifest = Manifest::deserialize(from)?;
+        return Ok(vec![Part::whole(manifest)]);
+    };
+    let volumes = Workload::deserialize(from)?.inline_volumes(at).into_iter();
+    let part = |Inline { index, name, manifest }| {
+        let volume = Some(InlineVolume { kind, index });
+        Part { volume, name, manifest, before: None }
+    };
+    Ok(volumes.map(part).collect())
+}
+
+impl<'i> Part<'i> {
+    /// An object that is itself what is mounted.
+    pub(super) const fn whole(manifest: Manifest<'i>) -> Self {
+        Self { volume: None, name: None, manifest, before: None }
+    }
+
+    /// The part as the engine sees it.
+    pub fn subject<'o>(&'o self, object: &Object<'i>, policy: &'o Policy) -> Subject<'o> {
+        self.lay_out(&self.manifest, object, policy)
+    }
+
+    /// The part before the update, as the engine sees it.
+    pub fn subject_before<'o>(&'o self, object: &Object<'i>, policy: &'o Policy) -> Option<Subject<'o>> {
+        self.before.as_ref().map(|before| self.lay_out(before, object, policy))
+    }
+
+    /// Of who made it, a file has nothing but the object's own word.
+    fn lay_out<'o>(
+        &self,
+        manifest: &'o Manifest<'i>,
+        object: &Object<'i>,
+        policy: &'o Policy,
+    ) -> Subject<'o> {
+        let mut subject = match self.volume {
+            None => Subject::of_kind(object.kind, manifest, policy.drivers()),
+            Some(volume) => Subject::of_inline_volume(volume, manifest, policy.drivers()),
+        };
+        if object.user.as_ref().is_some_and(|user| !policy.believes_provisioner(user)) {
+            subject.provisioned_by = None;
+        }
+        subject
+    }
+
+    /// Whether it is partial: it names no driver and no source, as a kustomize
+    /// patch does.
+    fn is_partial(&self, kind: Kind) -> bool {
+        match kind.row().holds {
+            Holds::Class => self.manifest.provisioner.is_none(),
+            Holds::Snapshots => self.manifest.driver.is_none(),
+            Holds::Volume => self.manifest.spec.as_ref().is_none_or(|spec| {
+                spec.nfs.is_none()
+                    && spec.csi.is_none()
+                    && spec.flex_volume.is_none()
+                    && spec.in_tree_plugin().is_none()
+            }),
+            // Without a CSI source it is no part.
+            Holds::InlineVolumes(_) => false,
+        }
+    }
+}
+
 impl<'i> Object<'i> {
     /// The whole text that the object stands in.
     pub const fn text(&self) -> &'i str {
         self.text
     }
 
-    /// The object as the engine sees it.
-    pub fn subject<'o>(&'o self, policy: &'o Policy) -> Subject<'o> {
-        self.lay_out(&self.manifest, policy)
+    /// The object's name; empty where it has none.
+    pub fn name(&self) -> &str {
+        let metadata = self.parts.first().and_then(|part| part.manifest.metadata.as_ref());
+        metadata.and_then(|metadata| metadata.name.as_deref()).unwrap_or_default()
     }
 
-    /// The object before the update, as the engine sees it.
-    pub fn subject_before<'o>(&'o self, policy: &'o Policy) -> Option<Subject<'o>> {
-        self.before.as_ref().map(|before| self.lay_out(before, policy))
-    }
-
-    /// Of who made it, a file has nothing but the object's own word.
-    fn lay_out<'o>(&self, manifest: &'o Manifest<'i>, policy: &'o Policy) -> Subject<'o> {
-        let mut subject = Subject::of_kind(self.kind, manifest, policy.drivers());
-        if self.user.as_ref().is_some_and(|user| !policy.believes_provisioner(user)) {
-            subject.provisioned_by = None;
-        }
-        subject
-    }
-
-    /// Whether the object is partial: it names no driver and no source, as a
-    /// kustomize patch does.
+    /// Whether the object is partial, as a kustomize patch is.
     pub fn is_partial(&self) -> bool {
-        match self.kind {
-            Kind::StorageClass => self.manifest.provisioner.is_none(),
-            Kind::VolumeSnapshotClass => self.manifest.driver.is_none(),
-            Kind::PersistentVolume => self.manifest.spec.as_ref().is_none_or(|spec| {
-                spec.nfs.is_none()
-                    && spec.csi.is_none()
-                    && spec.flex_volume.is_none()
-                    && spec.in_tree_plugin().is_none()
-            }),
-        }
+        self.parts.iter().all(|part| part.is_partial(self.kind))
+    }
+
+    /// The mount options of an object that is not judged, where it holds any.
+    pub fn unjudged(&self) -> Option<Unjudged> {
+        let layout = self.layout();
+        unjudged::find(&layout.tree, layout.node)
     }
 
     /// Whether the document is a template that is not rendered.
@@ -123,6 +191,14 @@ struct Keys {
 }
 
 impl Layout<'_> {
+    /// The node one step further: of a mapping with its key, of a list without.
+    fn step(&self, at: NodeId, step: &str) -> Option<(Option<NodeId>, NodeId)> {
+        match self.tree.items(at) {
+            Some(items) => items.get(step.parse::<usize>().ok()?).map(|item| (None, *item)),
+            None => self.entry(at, step).map(|(key, value)| (Some(key), value)),
+        }
+    }
+
     /// The key and the value of an entry, the first of its name.
     fn entry(&self, of: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
         const LONG: usize = 64;
@@ -151,8 +227,8 @@ impl Layout<'_> {
         let mut key =
             entries.iter().find(|(key, _)| self.tree.text(*key) == Some("kind")).or(entries.first())?.0;
         for step in place.path() {
-            let Some((found, value)) = self.entry(at, step) else { break };
-            (key, at) = (found, value);
+            let Some((found, value)) = self.step(at, &step) else { break };
+            (key, at) = (found.unwrap_or(key), value);
         }
         self.inner(key)
     }
@@ -185,7 +261,7 @@ impl Layout<'_> {
 
     /// The node of a place.
     pub(super) fn value(&self, place: &Place) -> Option<NodeId> {
-        place.path().into_iter().try_fold(self.node, |at, step| self.entry(at, step).map(|(_, value)| value))
+        place.path().iter().try_fold(self.node, |at, step| self.step(at, step).map(|(_, value)| value))
     }
 
     /// The node of one element of a place, or of the place itself where it is

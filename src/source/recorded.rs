@@ -4,11 +4,11 @@ use serde::Deserialize;
 
 use super::de::NodeDeserializer;
 use super::list::misplaced;
-use super::object::{Object, Origin};
+use super::object::{Object, Origin, Part, parts};
 use super::tree::{NodeId, Tree};
 use super::{Item, Skip, Source};
-use crate::site::Kind;
-use crate::subject::manifest::{Manifest, Text};
+use crate::kind::Kind;
+use crate::subject::manifest::Text;
 
 /// What is read of a recorded AdmissionReview.
 #[derive(Debug, Deserialize)]
@@ -28,10 +28,6 @@ struct RecordedRequest<'a> {
     operation: Option<Text<'a>>,
     #[serde(default)]
     user_info: Option<UserInfo<'a>>,
-    #[serde(default)]
-    object: Option<Manifest<'a>>,
-    #[serde(default)]
-    old_object: Option<Manifest<'a>>,
 }
 
 /// As `admission::wire` has it, which is no module to this one.
@@ -58,20 +54,46 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
             return;
         }
     };
-    let object = tree.get(node, "request").and_then(|request| tree.get(request, "object"));
+    let member = |key| tree.get(node, "request").and_then(|request| tree.get(request, key));
+    let there = |node: &NodeId| !NodeDeserializer { tree, id: *node }.is_null();
+    let object = member("object").filter(there);
     let span = object.and_then(|object| tree.node(object)).map(|node| node.span.clone());
     let kind = request.kind.and_then(|kind| Kind::parse(kind.kind.as_deref()?));
     let is_update = request.operation.as_deref() == Some("UPDATE");
     let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
     let is_judged = kind.is_some_and(|kind: Kind| kind.is_judged_on(sub_resource))
         && matches!(request.operation.as_deref(), None | Some("CREATE" | "UPDATE"));
-    match (kind, request.object, object.zip(span)) {
-        (Some(kind), Some(manifest), Some((object, span))) if is_judged => {
-            let before = request.old_object.filter(|_| is_update);
+    let (Some(kind), Some((object, span))) = (kind.filter(|_| is_judged), object.zip(span)) else {
+        visitor(Item::Skipped(Skip::NotJudged));
+        return;
+    };
+    let read = |id, member| {
+        parts(kind, NodeDeserializer { tree, id })
+            .map_err(|misfit| misplaced(&misfit.behind(member).behind("request"), "AdmissionReview", None))
+    };
+    let old = member("oldObject").filter(|node| is_update && there(node));
+    let both = read(object, "object").and_then(|new| {
+        let old = old.map_or(Ok(Vec::new()), |old| read(old, "oldObject"))?;
+        Ok((new, old))
+    });
+    match both {
+        Err(problem) => visitor(Item::Unreadable(problem)),
+        Ok((new, _)) if new.is_empty() => visitor(Item::Skipped(Skip::NoInlineVolume)),
+        Ok((new, old)) => {
+            let parts = with_before(new, old);
             let user = request.user_info.map(|user| user.username.as_deref().unwrap_or_default().to_owned());
             let (text, origin) = (source.text, Origin::Tree(tree, object));
-            visitor(Item::Object(Box::new(Object { kind, manifest, before, user, span, text, origin })));
+            visitor(Item::Object(Box::new(Object { kind, parts, user, span, text, origin })));
         }
-        _ => visitor(Item::Skipped(Skip::NotJudged)),
     }
+}
+
+/// The parts of an object, each with the one that it was before the update: of
+/// inline volumes the one of the same name, which may have moved.
+fn with_before<'i>(mut new: Vec<Part<'i>>, mut old: Vec<Part<'i>>) -> Vec<Part<'i>> {
+    for part in &mut new {
+        let same = old.iter().position(|old| old.name == part.name);
+        part.before = same.map(|same| old.swap_remove(same).manifest);
+    }
+    new
 }

@@ -12,7 +12,8 @@ use similar::{Algorithm, DiffTag, capture_diff};
 use super::object::Layout;
 use super::scalar::{Meaning, resolve};
 use super::tree::{Content, NodeId, Style};
-use crate::site::{Kind, Place};
+use crate::kind::Kind;
+use crate::site::Place;
 
 /// Text to be put in the place of other text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -9,9 +9,9 @@ use memchr::memmem;
 
 /// Kinds that are judged, keys that hold options, and the tag behind which both
 /// may be.
-const WORDS: [&str; 7] = [
-    "StorageClass", "PersistentVolume", "VolumeSnapshotClass", "mountOptions", "mount-options", "!binary",
-    ":binary",
+const WORDS: [&str; 8] = [
+    "StorageClass", "PersistentVolume", "VolumeSnapshotClass", "volumeAttributes", "mountOptions",
+    "mount-options", "!binary", ":binary",
 ];
 
 /// Whether one of these words stands in the bytes: as it is, in UTF-16 or

@@ -1,6 +1,7 @@
 //! The values of one document, each with its place in the text.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -76,6 +77,9 @@ pub struct Tree<'t> {
     pub(super) folded: HashSet<NodeId>,
     /// Whether a mapping merges another one.
     pub(super) has_merges: bool,
+    /// Whether `csi` stands anywhere, once that was asked: each item of a List
+    /// asks again.
+    has_csi: OnceCell<bool>,
     /// Whether `{{` opens a value: kubectl refuses the whole document.
     pub(super) is_template: bool,
 }
@@ -111,6 +115,14 @@ impl<'t> Tree<'t> {
             Content::Scalar { text, .. } => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether a key or a value anywhere says `csi`: without one no volume of a
+    /// Pod is a CSI driver's, whatever is merged or stands there twice.
+    pub(super) fn has_csi_key(&self) -> bool {
+        let says_it =
+            |node: &Node<'_>| matches!(&node.content, Content::Scalar { text, .. } if text == "csi");
+        *self.has_csi.get_or_init(|| self.nodes.iter().any(says_it))
     }
 
     /// The items of a list.

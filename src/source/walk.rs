@@ -62,7 +62,7 @@ pub enum WalkError {
 }
 
 /// Files with one of these endings may hold manifests.
-const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "kyaml"];
+const EXTENSIONS: [&str; 5] = ["yaml", "yml", "json", "kyaml", "tf"];
 
 /// Finds the files that `paths` mean. `excludes` holds for what a folder or a
 /// glob leads to, not for a file that is named itself.

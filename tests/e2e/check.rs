@@ -7,6 +7,7 @@ mod formats;
 mod hostile;
 mod inputs;
 mod snapshots;
+mod workloads;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(formats::trials());
     trials.extend(hostile::trials());
     trials.extend(fix::trials());
+    trials.extend(workloads::trials());
     trials
 }
 

@@ -134,6 +134,7 @@ fn passes_over() -> Result<(), Failed> {
         at("patch.yaml"),
         "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: p}\nspec: {mountOptions: [bg]}\n",
     )?;
+    fs::write(at("bare.yaml"), "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: p}\n")?;
     fs::write(at("broken.json"), "{\"a\": [1, }")?;
     fs::write(at("binary.yaml"), [0, 1, 2])?;
     fs::write(at("ignored.yaml"), &bad)?;
@@ -144,7 +145,14 @@ fn passes_over() -> Result<(), Failed> {
     let walked = run(&["check", &folder]);
     let text = stdout(&walked);
     assert_eq!(walked.status.code(), Some(0), "{text}");
-    for words in ["1 judged", "2 Helm templates", "1 partial manifests", "2 no manifests", "0 unreadable"] {
+    for words in [
+        "1 judged",
+        "2 Helm templates",
+        "1 partial manifests",
+        "1 not judged: holds mount options",
+        "2 no manifests",
+        "0 unreadable",
+    ] {
         assert!(text.contains(words), "{words} in {text}");
     }
     for (name, code) in

@@ -1,0 +1,234 @@
+//! Mount options in what is not judged: values of Helm charts, claims, patches,
+//! Secrets of provisioners, Terraform. They are named, so that no report passes
+//! over them in silence. Their values are never shown: a Secret may hold them.
+
+use std::path::Path;
+
+use memchr::memmem;
+
+use super::tree::{Content, NodeId, Style, Tree};
+use crate::subject::driver::is_option_key;
+
+/// Something that is not judged and holds mount options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unjudged {
+    /// Its kind; empty where it says none.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: Option<String>,
+    /// Its name; empty where it has none.
+    pub name: String,
+    /// Where the first of the options stand, in bytes.
+    pub offset: usize,
+    /// The path to them: `spec.values.storageClass.mountOptions`.
+    pub at: String,
+}
+
+/// Most nodes of a document that are looked at, and how deep.
+const MOST_NODES: usize = 500_000;
+const DEEPEST: usize = 64;
+
+/// Whether a key names mount options wherever it stands. `options` alone, which
+/// is one inside a volume, may be anything elsewhere.
+fn names_options(key: &str) -> bool {
+    let last = key.rsplit(['.', '/']).next().unwrap_or_default();
+    is_option_key(key) && !last.eq_ignore_ascii_case("options")
+}
+
+/// Whether a text, such as a patch or a manifest in another one, has a line
+/// `mountOptions:` with something behind it or below.
+fn has_key(text: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.trim_start().trim_start_matches("- ");
+        let key = line.split_once([':', '=']).map_or("", |(key, _)| key.trim());
+        let quotes = ['"', '\'', '{', '}', '[', ']', ',', ' '];
+        let value = line.split_once(':').map_or("", |(_, value)| value).trim_matches(quotes);
+        let key = key.trim_matches(quotes);
+        names_options(key) || key == "path" && is_patched(value)
+    })
+}
+
+/// Whether the path of a JSON patch leads to mount options, or to one of them.
+fn is_patched(path: &str) -> bool {
+    path.starts_with('/') && path.split('/').any(|step| names_options(&step.replace("~1", "/")))
+}
+
+/// Whether JSON text may hold mount options, without looking closely.
+pub(super) fn may_hold_options(part: &str) -> bool {
+    let bytes = part.as_bytes();
+    let follows = |at: usize, word: &[u8]| {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let rest = rest.strip_prefix(b"_").or(rest.strip_prefix(b"-")).unwrap_or(rest);
+        rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    let of_mount = memmem::find_iter(bytes, b"ount")
+        .any(|at| [&b"opt"[..], b"flag"].iter().any(|word| follows(at + 4, word)));
+    of_mount
+        || ["nfsOptions", "nfs_options", "nfs-options", "\\u", "MOUNT", "NFS"]
+            .iter()
+            .any(|word| memmem::find(bytes, word.as_bytes()).is_some())
+}
+
+/// Looks for mount options in the document, or a part of it, at `node`.
+pub(super) fn find(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
+    let mut search = Search { tree, left: MOST_NODES, path: Vec::new() };
+    let offset = search.visit(node)?;
+    let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
+    let metadata = tree.get(node, "metadata");
+    Some(Unjudged {
+        kind: text(Some(node), "kind").unwrap_or_default(),
+        namespace: text(metadata, "namespace"),
+        name: text(metadata, "name").unwrap_or_default(),
+        offset,
+        at: search.path.join("."),
+    })
+}
+
+struct Search<'t> {
+    tree: &'t Tree<'t>,
+    left: usize,
+    /// The keys and indices on the way, the outermost first.
+    path: Vec<String>,
+}
+
+impl Search<'_> {
+    /// Where options stand at or below `node`, aliases not followed: what they
+    /// stand for is elsewhere in the document.
+    fn visit(&mut self, node: NodeId) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        if self.path.len() > DEEPEST {
+            return None;
+        }
+        let tree = self.tree;
+        match &tree.written(node)?.content {
+            Content::Map { entries, .. } => entries.iter().find_map(|(key, value)| {
+                let name = tree.text(*key).unwrap_or_default();
+                self.path.push(name.to_owned());
+                let found = if names_options(name) && self.holds_text(*value)
+                    || name == "path" && tree.text(*value).is_some_and(is_patched)
+                {
+                    Some(tree.written(*key)?.span.start)
+                } else {
+                    self.visit(*value)
+                };
+                self.leave(found)
+            }),
+            Content::List { items, .. } => items.iter().enumerate().find_map(|(index, item)| {
+                self.path.push(index.to_string());
+                let found = self.visit(*item);
+                self.leave(found)
+            }),
+            // A manifest or a patch in a text.
+            Content::Scalar { text, style, .. }
+                if (text.contains('\n') || matches!(style, Style::Literal | Style::Folded))
+                    && has_key(text) =>
+            {
+                Some(tree.written(node)?.span.start)
+            }
+            Content::Scalar { .. } | Content::Alias(_) => None,
+        }
+    }
+
+    fn leave(&mut self, found: Option<usize>) -> Option<usize> {
+        if found.is_none() {
+            self.path.pop();
+        }
+        found
+    }
+
+    /// Whether a value is a text, or a list of texts, that is not empty.
+    fn holds_text(&self, value: NodeId) -> bool {
+        match self.tree.items(value) {
+            Some(items) => items.iter().any(|item| self.tree.string(*item).is_some()),
+            None => self.tree.string(value).is_some(),
+        }
+    }
+}
+
+/// Whether a file is written in Terraform's own language, by its name.
+pub fn is_terraform(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tf"))
+}
+
+/// The mount options of a Terraform file, as its provider for Kubernetes names
+/// them: one entry an assignment of `mount_options`.
+pub fn of_terraform(text: &str) -> Vec<Unjudged> {
+    let mut found = Vec::new();
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let code = line.trim_start();
+        if !code.starts_with('#') && !code.starts_with("//") && has_key(line) {
+            let at = code.split(['=', ':']).next().unwrap_or_default().trim().trim_matches('"');
+            found.push(Unjudged {
+                kind: "Terraform".to_owned(),
+                namespace: None,
+                name: String::new(),
+                offset: offset + line.len() - code.len(),
+                at: at.to_owned(),
+            });
+        }
+        offset += line.len();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::Lines;
+    use super::super::trees;
+    use super::*;
+
+    fn found(text: &str) -> Option<(String, usize)> {
+        let lines = Lines::new(text);
+        let tree = trees(text, &lines).next()?.ok()?;
+        let found = find(&tree, tree.root()?)?;
+        Some((found.at, lines.position(found.offset).line))
+    }
+
+    #[test]
+    fn options_are_found_wherever_they_hide() {
+        for (text, at, line) in [
+            ("spec:\n  values:\n    a: {mountOptions: [bg]}\n", "spec.values.a.mountOptions", 3),
+            ("nfs:\n  mountOptions:\n  - bg\n", "nfs.mountOptions", 2),
+            ("kind: Secret\nstringData: {mountOptions: \"bg\"}\n", "stringData.mountOptions", 2),
+            ("- op: add\n  path: /spec/mountOptions\n  value: [bg]\n", "0.path", 2),
+            ("patches:\n- patch: |-\n    mountOptions: [bg]\n", "patches.0.patch", 2),
+            (
+                "patches:\n- patch: |-\n    - op: add\n      path: /mountOptions/-\n      value: bg\n",
+                "patches.0.patch",
+                2,
+            ),
+            (
+                "metadata:\n  annotations: {volume.beta.kubernetes.io/mount-options: bg}\n",
+                "metadata.annotations.volume.beta.kubernetes.io/mount-options",
+                2,
+            ),
+        ] {
+            assert_eq!(found(text), (line > 0).then(|| (at.to_owned(), line)), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_none() {
+        for text in [
+            "mountOptions: []\n",
+            "mountOptions:\n",
+            "properties:\n  mountOptions: {type: array, description: the mountOptions of a class}\n",
+            "options: [bg]\n",
+            "description: |\n  Set mountOptions where you need them.\n",
+        ] {
+            assert_eq!(found(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn terraform_is_read_line_by_line() {
+        let text = "resource \"kubernetes_storage_class\" \"a\" {\n  # mount_options = []\n  mount_options = [\"bg\"]\n}\n";
+        let found = of_terraform(text);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].at.as_str(), Lines::new(text).position(found[0].offset).line),
+            ("mount_options", 3)
+        );
+    }
+}

@@ -1,0 +1,276 @@
+//! Inline CSI volumes of Pods and of what makes Pods, in files.
+
+use std::fs;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{pipe, report, run, stdout};
+
+/// Tests of workloads.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::workloads::{name}"), test);
+    vec![
+        trial("every_kind_gives_its_inline_volumes", every_kind),
+        trial("others_are_passed_over", others),
+        trial("fix_keeps_the_style_of_a_nested_volume", fixes),
+        trial("explain_names_the_volume", explains),
+        trial("an_exemption_goes_by_namespace", exempts),
+        trial("a_baseline_tells_namespaces_and_volumes_apart", tolerates),
+        trial("a_recorded_review_is_judged_volume_by_volume", reviews),
+        trial("what_is_not_judged_and_holds_options_is_named", names_others),
+    ]
+}
+
+/// Every kind with the group and the path of its Pods' specification.
+const KINDS: [(&str, &str, &[&str]); 9] = [
+    ("Pod", "v1", &["spec"]),
+    ("PodTemplate", "v1", &["template", "spec"]),
+    ("ReplicationController", "v1", &["spec", "template", "spec"]),
+    ("Deployment", "apps/v1", &["spec", "template", "spec"]),
+    ("StatefulSet", "apps/v1", &["spec", "template", "spec"]),
+    ("DaemonSet", "apps/v1", &["spec", "template", "spec"]),
+    ("ReplicaSet", "apps/v1", &["spec", "template", "spec"]),
+    ("Job", "batch/v1", &["spec", "template", "spec"]),
+    ("CronJob", "batch/v1", &["spec", "jobTemplate", "spec", "template", "spec"]),
+];
+
+fn volume(name: &str, options: &str) -> Value {
+    json!({"name": name, "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes":
+        {"server": "nfs.example.com", "share": "/", "mountOptions": options}}})
+}
+
+/// An object of a kind with these volumes.
+fn object((kind, version, path): (&str, &str, &[&str]), name: &str, volumes: Value) -> Value {
+    let spec =
+        json!({"containers": [{"name": "c", "image": "registry.example.com/app"}], "volumes": volumes});
+    let mut object = path.iter().rev().fold(spec, |inner, step| json!({ (*step): inner }));
+    object["apiVersion"] = version.into();
+    object["kind"] = kind.into();
+    object["metadata"] = json!({"name": name, "namespace": "shop"});
+    object
+}
+
+fn judged(input: &Value) -> Value {
+    let output = pipe(&["check", "--no-policy", "--format", "json", "-"], input.to_string().as_bytes());
+    serde_json::from_slice(&output.stdout).expect("a report")
+}
+
+fn every_kind() -> Result<(), Failed> {
+    let volumes = || {
+        json!([
+            {"name": "tmp", "emptyDir": {}},
+            volume("good", "nfsvers=4.1,hard,fg,timeo=600,retrans=2"),
+            volume("bad", "hard,bg"),
+        ])
+    };
+    for kind in KINDS {
+        let path = format!("{}.volumes", kind.2.join("."));
+        let report = judged(&object(kind, "web", volumes()));
+        let subjects = report["subjects"].as_array().ok_or("subjects")?;
+        let seen: Vec<_> = subjects
+            .iter()
+            .map(|subject| (subject["path"].as_str(), subject["decision"].as_str(), subject["kind"].as_str()))
+            .collect();
+        let paths = [format!("{path}[1]"), format!("{path}[2]")];
+        assert_eq!(
+            seen,
+            [
+                (Some(paths[0].as_str()), Some("allow"), Some(kind.0)),
+                (Some(paths[1].as_str()), Some("deny"), Some(kind.0)),
+            ]
+        );
+        assert_eq!(subjects[1]["namespace"], "shop");
+        assert_eq!(subjects[0]["findings"].as_array().map(Vec::len), Some(0), "{subjects:#?}");
+        let findings = subjects[1]["findings"].as_array().ok_or("findings")?;
+        let denied: Vec<&Value> = findings.iter().filter(|finding| finding["action"] == "deny").collect();
+        let pointer = format!("/{}/volumes/2/csi/volumeAttributes/mountOptions", kind.2.join("/"));
+        assert_eq!(denied.len(), 1, "{findings:#?}");
+        assert_eq!((&denied[0]["code"], &denied[0]["pointer"]), (&json!("NMG001"), &json!(pointer)));
+        // Nothing that is missing refuses a Pod.
+        for finding in findings.iter().filter(|finding| finding["code"] != "NMG001") {
+            assert_ne!(finding["action"], "deny", "{finding:#}");
+        }
+    }
+    Ok(())
+}
+
+fn others() -> Result<(), Failed> {
+    let shapes = [
+        json!(null),
+        json!([]),
+        json!([{"name": "a", "emptyDir": {}}]),
+        json!([{"name": "a", "persistentVolumeClaim": {"claimName": "a"}}]),
+        json!([{"name": "a", "nfs": {"server": "a", "path": "/"}}]),
+    ];
+    for kind in KINDS {
+        for shape in &shapes {
+            let report = judged(&object(kind, "web", shape.clone()));
+            assert_eq!(report["summary"]["judged"], 0, "{report:#}");
+            assert_eq!(report["summary"]["skippedBy"], json!({"without inline CSI volumes": 1}));
+        }
+    }
+    // The same kind of another group is something else.
+    let volumes = json!([volume("a", "bg")]);
+    let foreign = object(("Job", "batch.volcano.sh/v1alpha1", KINDS[7].2), "a", volumes);
+    assert_eq!(judged(&foreign)["summary"]["judged"], 0);
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": KINDS.map(|kind| {
+        object(kind, "web", json!([volume("a", "bg"), volume("b", "bg")]))
+    })});
+    assert_eq!(judged(&list)["summary"]["denied"], 18);
+    Ok(())
+}
+
+/// The third volume of a CronJob in four styles: nothing but the word changes.
+fn fixes() -> Result<(), Failed> {
+    let head = "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: nightly, namespace: shop}\nspec:\n  jobTemplate:\n    spec:\n      template:\n        spec:\n";
+    let block = "          volumes:\n          - name: tmp\n            emptyDir: {}\n          - name: a\n            csi: {driver: secrets.example.com}\n          - name: b # the third\n            csi:\n              driver: nfs.csi.k8s.io\n              volumeAttributes:\n                share: /\n                mountOptions: hard,bg # why\n";
+    let flow = "          volumes: [{name: tmp, emptyDir: {}}, {name: a, csi: {driver: secrets.example.com}}, {name: b, csi: {driver: nfs.csi.k8s.io, volumeAttributes: {share: /, mountOptions: 'hard,bg'}}}] # why\n";
+    let folded = block.replace("hard,bg # why", ">-\n                  hard,bg");
+    let texts = [
+        format!("{head}{block}"),
+        format!("{head}{flow}"),
+        format!("{head}{folded}"),
+        object(
+            KINDS[8],
+            "nightly",
+            json!([{"name": "t", "emptyDir": {}}, volume("a", "fg"), volume("b", "hard,bg")]),
+        )
+        .to_string(),
+    ];
+    for text in texts {
+        let output = pipe(&["fix", "--no-policy", "-"], text.as_bytes());
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(stdout(&output), text.replace("hard,bg", "hard,fg"));
+    }
+    Ok(())
+}
+
+fn explains() -> Result<(), Failed> {
+    let object = object(KINDS[3], "web", json!([volume("a", "hard,bg")]));
+    let output = pipe(&["explain", "-f", "-"], object.to_string().as_bytes());
+    let text = stdout(&output);
+    assert!(text.starts_with("<stdin>:1: Deployment/web spec.template.spec.volumes[0]\n"), "{text}");
+    assert!(text.contains("mount -o   hard,bg"), "{text}");
+    assert!(!text.contains("claim"), "an inline volume has none: {text}");
+    Ok(())
+}
+
+fn exempts() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let policy = folder.path().join("policy.yaml");
+    let file = folder.path().join("pods.json");
+    let mut other = object(KINDS[0], "b", json!([volume("a", "bg")]));
+    other["metadata"]["namespace"] = "shop-test".into();
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": {"name": "c", "namespace": "shop-test"}, "provisioner": "nfs.csi.k8s.io",
+        "mountOptions": ["bg", "timeo=600", "retrans=2"]});
+    let items = [object(KINDS[0], "a", json!([volume("a", "bg")])), other, class];
+    fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;
+    fs::write(
+        &policy,
+        "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\nexemptions:\n- {rules: [NMG001], namespace: '*-test', reason: tests}\n",
+    )?;
+    let [policy, file] = [&policy, &file].map(|path| path.display().to_string());
+    let report = report(&["--policy", &policy, &file]);
+    let denied: Vec<&Value> = report["subjects"]
+        .as_array()
+        .ok_or("subjects")?
+        .iter()
+        .filter(|subject| subject["decision"] == "deny")
+        .map(|subject| &subject["name"])
+        .collect();
+    assert_eq!(denied, ["a", "c"], "a class has no namespace");
+    Ok(())
+}
+
+fn tolerates() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let [file, baseline] =
+        ["pods.json", "baseline.json"].map(|name| folder.path().join(name).display().to_string());
+    let pod = object(KINDS[0], "a", json!([volume("a", "bg")]));
+    fs::write(&file, pod.to_string())?;
+    assert_eq!(run(&["check", "--no-policy", &file, "--write-baseline", &baseline]).status.code(), Some(0));
+    let check = || run(&["check", "--no-policy", &file, "--baseline", &baseline]).status.code();
+    assert_eq!(check(), Some(0));
+    let mut moved = pod.clone();
+    moved["metadata"]["namespace"] = "other".into();
+    fs::write(&file, moved.to_string())?;
+    assert_eq!(check(), Some(1), "another namespace");
+    fs::write(&file, object(KINDS[0], "a", json!([volume("b", "fg"), volume("a", "bg")])).to_string())?;
+    assert_eq!(check(), Some(1), "another volume");
+    Ok(())
+}
+
+fn reviews() -> Result<(), Failed> {
+    let review = |operation: &str, new: Value, old: Value| {
+        json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "u", "operation": operation, "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+            "userInfo": {"username": "a"}, "object": new, "oldObject": old}})
+    };
+    let of = |volumes: Value| object(KINDS[3], "web", volumes);
+    let bad = || of(json!([volume("a", "fg"), volume("b", "bg")]));
+    assert_eq!(judged(&review("CREATE", bad(), Value::Null))["summary"]["denied"], 1);
+    // What was there before stays, also where it moves.
+    let moved = of(json!([volume("b", "bg"), volume("a", "fg")]));
+    assert_eq!(judged(&review("UPDATE", moved, bad()))["summary"]["denied"], 0);
+    let worse = of(json!([volume("a", "bg"), volume("b", "bg")]));
+    assert_eq!(judged(&review("UPDATE", worse, bad()))["summary"]["denied"], 1);
+    assert_eq!(judged(&review("DELETE", bad(), bad()))["summary"]["judged"], 0);
+    Ok(())
+}
+
+fn names_others() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    for (name, text) in [
+        ("values.yaml", "storageClass:\n  mountOptions: [bg]\n"),
+        (
+            "release.yaml",
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: nfs, namespace: kube-system}\nspec: {values: {nfs: {mountOptions: [bg]}}}\n",
+        ),
+        (
+            "secret.yaml",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {mountOptions: hunter2}\n",
+        ),
+        (
+            "claim.yaml",
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec: {mountOptions: [bg]}\n",
+        ),
+        ("patch.json", "[{\"op\": \"add\", \"path\": \"/spec/mountOptions\", \"value\": [\"bg\"]}]"),
+        (
+            "kustomization.yaml",
+            "patches:\n- patch: |-\n    - op: add\n      path: /mountOptions\n      value: [bg]\n",
+        ),
+        ("main.tf", "resource \"kubernetes_storage_class_v1\" \"a\" {\n  mount_options = [\"bg\"]\n}\n"),
+        ("innocent.yaml", "kind: ConfigMap\ndata: {a: mountOptions are nice}\n"),
+        ("empty.tf", "resource \"a\" \"b\" {}\n"),
+    ] {
+        fs::write(folder.path().join(name), text)?;
+    }
+    let folder = folder.path().display().to_string();
+    let output = run(&["check", "--no-policy", &folder]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    for line in [
+        "HelmRelease/kube-system/nfs not judged: holds mount options at spec.values.nfs.mountOptions",
+        "Secret/s not judged: holds mount options at stringData.mountOptions",
+        "main.tf:2: Terraform not judged: holds mount options",
+        "7 not judged: holds mount options",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    let report = report(&["--no-policy", &folder]);
+    assert_eq!(report["summary"]["notJudged"], 7);
+    let kinds: Vec<&str> = report["notJudged"]
+        .as_array()
+        .ok_or("a list")?
+        .iter()
+        .filter_map(|found| found["kind"].as_str())
+        .collect();
+    assert_eq!(kinds, ["PersistentVolumeClaim", "", "Terraform", "", "HelmRelease", "Secret", ""]);
+    assert_eq!(run(&["check", &folder, "--require-match"]).status.code(), Some(4));
+    Ok(())
+}
