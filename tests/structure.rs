@@ -233,6 +233,12 @@ fn the_manifests_are_those_of_the_driver_table() {
     compare(&folder.join("background-mount-policy.yaml"), &validating);
     let mutating = admission_policy::mutating(&policy, today).expect("a policy").manifest;
     compare(&folder.join("background-mount-mutation.yaml"), &mutating);
+    let inline = admission_policy::inline(&policy).expect("a policy");
+    compare(&folder.join("inline-background-mount-policy.yaml"), &inline);
+    // In the chart the bindings hang on its values.
+    let alone = |manifest: &str| manifest.split("---\n").next().unwrap_or_default().to_owned();
+    compare(&folder.join("chart/files/background-mount-policy.yaml"), &alone(&validating));
+    compare(&folder.join("chart/files/inline-background-mount-policy.yaml"), &alone(&inline));
     let conditions = admission_policy::webhook_match_conditions(&policy);
     compare(&folder.join("chart/files/match-conditions.yaml"), &conditions);
 }

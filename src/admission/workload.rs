@@ -158,3 +158,111 @@ fn decide(
         }),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::admission::review as answer_to;
+    use crate::policy::Policy;
+
+    fn ask(
+        endpoint: Endpoint,
+        policy: &Policy,
+        kind: Kind,
+        operation: &str,
+        objects: [Value; 2],
+    ) -> (Value, String) {
+        let [object, old_object] = objects;
+        let body = json!({"apiVersion": API_VERSION, "kind": "AdmissionReview", "request": {
+            "uid": "u", "operation": operation, "name": "web",
+            "kind": {"group": kind.group(), "version": "v1", "kind": kind.as_str()},
+            "object": object, "oldObject": old_object}})
+        .to_string();
+        let today = time::macros::date!(2026 - 11 - 28);
+        let mut told = String::new();
+        let question = Question { endpoint, body: body.as_bytes(), policy, today };
+        let answer = answer_to(&question, &mut |record| {
+            told = format!("{} {} {:?}", record.driver, record.options_before, record.withheld);
+        });
+        let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        (answer["response"].clone(), told)
+    }
+
+    fn object(kind: Kind, volumes: &[(&str, &str)]) -> Value {
+        let volumes: Vec<Value> = volumes
+            .iter()
+            .map(|(name, options)| {
+                json!({"name": name, "csi": {"driver": "nfs.csi.k8s.io",
+                    "volumeAttributes": {"mountOptions": options}}})
+            })
+            .collect();
+        let path = kind.pod_spec().expect("a workload").path();
+        path.iter().rev().fold(json!({ "volumes": volumes }), |inner, step| json!({ (*step): inner }))
+    }
+
+    #[test]
+    fn a_pod_is_refused_and_a_template_warned_about() {
+        let policy = Policy::default();
+        let bad = [("a", "fg,hard"), ("b", "hard,bg"), ("c", "bg")];
+        for kind in Kind::ALL.iter().copied().filter(|kind| kind.pod_spec().is_some()) {
+            let create = |endpoint| ask(endpoint, &policy, kind, "CREATE", [object(kind, &bad), Value::Null]);
+            let (response, told) = create(Endpoint::Validate);
+            let path = kind.pod_spec().expect("a workload").path().join(".");
+            assert_eq!(told, "nfs.csi.k8s.io | nfs.csi.k8s.io | nfs.csi.k8s.io fg,hard | hard,bg | bg None");
+            if kind == Kind::Pod {
+                assert_eq!(response["allowed"], false);
+                let causes = response["status"]["details"]["causes"].as_array().expect("causes");
+                let fields: Vec<&Value> = causes.iter().map(|cause| &cause["field"]).collect();
+                let field = |index| format!("{path}.volumes[{index}].csi.volumeAttributes[mountOptions]");
+                assert_eq!(fields, [&json!(field(1)), &json!(field(2))]);
+            } else {
+                assert_eq!(response["allowed"], true, "{kind}");
+                let warnings = response["warnings"].as_array().expect("warnings");
+                let denied = |warning: &&Value| {
+                    let text = warning.as_str().unwrap_or_default();
+                    text.starts_with("NMG001 background-mount: its Pods will be denied: ")
+                };
+                assert_eq!(warnings.iter().filter(denied).count(), 2, "{warnings:#?}");
+            }
+            let (response, _) = create(Endpoint::Mutate);
+            assert_eq!((&response["allowed"], &response["patch"]), (&json!(true), &Value::Null));
+        }
+    }
+
+    #[test]
+    fn what_a_pod_had_before_stays_wherever_it_moves() {
+        let policy = Policy::default();
+        let update = |new: &[(&str, &str)], old: &[(&str, &str)]| {
+            let objects = [object(Kind::Pod, new), object(Kind::Pod, old)];
+            ask(Endpoint::Validate, &policy, Kind::Pod, "UPDATE", objects).0["allowed"] == true
+        };
+        assert!(update(&[("b", "bg"), ("a", "fg")], &[("a", "fg"), ("b", "bg")]));
+        assert!(!update(&[("b", "bg"), ("a", "bg")], &[("a", "fg"), ("b", "bg")]));
+    }
+
+    #[test]
+    fn an_observing_policy_tells_and_refuses_nothing() {
+        let policy = Policy::default();
+        let mut builder = policy.to_builder();
+        builder.mode(crate::policy::Mode::Observe);
+        let objects = [object(Kind::Pod, &[("a", "bg")]), Value::Null];
+        let (response, told) = ask(Endpoint::Validate, &builder.build(), Kind::Pod, "CREATE", objects);
+        assert_eq!(response["allowed"], true);
+        assert!(told.ends_with("Some(\"deny\")"), "{told}");
+        let warnings = response["warnings"].to_string();
+        assert!(warnings.contains("NMG001 background-mount: would be denied: "), "{warnings}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_as_any_object() {
+        let policy = Policy::default();
+        let wrong = json!({"spec": {"volumes": [{"name": "a", "csi": {"driver": 5}}]}});
+        let (response, _) = ask(Endpoint::Validate, &policy, Kind::Pod, "CREATE", [wrong, Value::Null]);
+        assert_eq!(response["allowed"], false);
+        let other = json!({"spec": {"containers": [5], "volumes": [{"name": "a", "emptyDir": 5}]}});
+        let (response, _) = ask(Endpoint::Validate, &policy, Kind::Pod, "CREATE", [other, Value::Null]);
+        assert_eq!(response["allowed"], true, "no inline volume");
+    }
+}

@@ -279,7 +279,7 @@ variables.repairedOptions == variables.mountOptions ? [] : [JSONPatch{{
 }
 
 /// Most characters that are looked through: mount(2) takes as many bytes.
-const LONGEST: usize = 4096;
+pub(super) const LONGEST: usize = 4096;
 
 /// Regular expressions for the keyword. What some layer takes out of a word may
 /// stand in it: quotes of both kinds and backslashes, as the engine has it.
@@ -291,25 +291,29 @@ variables.foldsCase ? [r'(?i:b[\x22\x27\\]*g)'] :
 /// that of Unicode's `White_Space`, where it is not known to stay or where they
 /// are.
 fn around(text: &str) -> String {
-    format!(
-        r"(variables.keepsCase && !{text}.matches(r'[\x22\x27\\]') ? '' : r'[\s\v\x{{85}}\pZ\x22\x27\\]*')"
-    )
+    around_in(text, "variables.keepsCase")
+}
+
+/// As [`around`], where `keeps_case` says whether white space stays.
+pub(super) fn around_in(text: &str, keeps_case: &str) -> String {
+    format!(r"({keeps_case} && !{text}.matches(r'[\x22\x27\\]') ? '' : r'[\s\v\x{{85}}\pZ\x22\x27\\]*')")
 }
 
 /// Whether `bg` may stand in a text at all: a cheap question, whose answer is
 /// nearly always no, before dear ones. Nothing is said of a long text.
-fn may_hold_bg(text: &str) -> String {
+pub(super) fn may_hold_bg(text: &str) -> String {
     format!(r"{text}.size() <= {LONGEST} && {text}.matches(r'(?i)b[\x22\x27\\]*g')")
 }
 
 /// Whether an option of the text has the keyword `spelling`, however commas are
 /// quoted or escaped.
 fn is_spelled(text: &str) -> String {
-    format!(
-        "{} &&\n{text}.matches('(^|,)(-o )?' + {around} + spelling + {around} + '(=|,|$)')",
-        may_hold_bg(text),
-        around = around(text)
-    )
+    format!("{} &&\n{}", may_hold_bg(text), spelled(text, &around(text), "spelling"))
+}
+
+/// Whether an option of the text is `spelling`, with what may stand `around` it.
+pub(super) fn spelled(text: &str, around: &str, spelling: &str) -> String {
+    format!("{text}.matches('(^|,)(-o )?' + {around} + {spelling} + {around} + '(=|,|$)')")
 }
 
 fn list_of(object: &str) -> String {

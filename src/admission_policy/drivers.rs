@@ -126,6 +126,22 @@ impl<'p> Table<'p> {
         terms.join(" &&\n")
     }
 
+    /// Whether the CSI driver is one that mounts NFS, or may, by the table or the
+    /// policy; an unknown one is not.
+    pub(super) fn is_known_to_mount_nfs(&self, driver: &str) -> String {
+        let csi: Vec<(&str, Fate)> =
+            self.rows.iter().filter(|(name, _)| !name.contains('/')).copied().collect();
+        let terms: Vec<String> = first_is(driver, &csi, |fate| !matches!(fate, Fate::Never))
+            .into_iter()
+            .chain(self.is_called_nfs(driver, true))
+            .collect();
+        let is_known = any(&terms).unwrap_or_else(|| "false".to_owned());
+        match self.is_called_nfs(driver, false) {
+            Some(no) => format!("{} &&\n{is_known}", not(&no)),
+            None => is_known,
+        }
+    }
+
     /// Whether the object may be NFS, in so far as its clues tell.
     pub(super) fn clues_may_be_nfs(&self, names: Names) -> String {
         self.divided(names, |_| true).join(" &&\n")
@@ -190,6 +206,16 @@ impl<'p> Table<'p> {
             .filter(|(_, plugin)| is_never(plugin))
             .map(|(source, _)| source)
             .collect()
+    }
+
+    /// The keys under which some driver takes a bare version, in small letters.
+    pub(super) fn version_keys(&self) -> Vec<String> {
+        let rows = self.rows.iter().filter_map(|(_, fate)| fate.row());
+        let carriers = rows.flat_map(|row| row.carriers).filter(|carrier| carrier.role == Role::Version);
+        let mut keys: Vec<String> = carriers.map(|carrier| carrier.key.to_ascii_lowercase()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     /// How the driver reads options, as a list: [`KEEPS_CASE`] or

@@ -9,7 +9,7 @@ use crate::kind::Kind;
 use crate::subject::manifest::MUTATE_LABEL;
 
 /// A text with every line that is not empty moved to the right.
-fn indented(text: &str, by: usize) -> String {
+pub(super) fn indented(text: &str, by: usize) -> String {
     let mut indented = String::new();
     for line in text.lines() {
         if !line.is_empty() {

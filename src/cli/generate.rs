@@ -27,16 +27,18 @@ enum Command {
 Print an admission policy for background-mount (NMG001).
 
 A ValidatingAdmissionPolicy refuses bg in the API server itself, also while no guard answers; it needs no Pod. \
-With --mutating, a MutatingAdmissionPolicy writes fg in its place. What neither can say: docs/admission-policy.md.")]
+With --mutating, a MutatingAdmissionPolicy writes fg in its place. With --pods, a ValidatingAdmissionPolicy does the \
+same for the inline volumes of Pods. What they cannot say: docs/admission-policy.md.")]
     #[command(after_help = "\
 Examples:
   nfs-mount-guard generate policy | kubectl apply -f -
   nfs-mount-guard generate policy --policy nfs-mount-guard.yaml | kubectl apply -f -
-  nfs-mount-guard generate policy --mutating > background-mount-mutation.yaml")]
+  nfs-mount-guard generate policy --mutating > background-mount-mutation.yaml
+  nfs-mount-guard generate policy --pods | kubectl apply -f -")]
     Policy(PolicyArgs),
-    /// Print the matchConditions of the two webhooks
+    /// Print the matchConditions of the webhooks
     #[command(long_about = "\
-Print the matchConditions of the two webhooks, under the keys `validate` and `mutate`.
+Print the matchConditions of the webhooks, under the keys `validate`, `mutate` and `inline` (volumes of Pods).
 
 With them the API server asks no webhook about updates that change nothing of interest, and about what is never NFS, \
 so that a guard that is down holds up nothing else.")]
@@ -55,6 +57,10 @@ struct PolicyArgs {
     /// A MutatingAdmissionPolicy that repairs (Kubernetes 1.36)
     #[arg(long, env = "NFS_MOUNT_GUARD_MUTATING")]
     mutating: bool,
+
+    /// A ValidatingAdmissionPolicy for the inline volumes of Pods; templates of Pods are warned about
+    #[arg(long, env = "NFS_MOUNT_GUARD_PODS", conflicts_with = "mutating")]
+    pods: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,7 +85,18 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let text = match self.command {
             Command::MatchConditions(file) => admission_policy::webhook_match_conditions(&file.load()?),
-            Command::Policy(PolicyArgs { file, mutating }) => {
+            Command::Policy(PolicyArgs { file, pods: true, .. }) => {
+                let policy = file.load()?;
+                if !policy.exemptions().is_empty() {
+                    // The manifest on standard output is not spoiled by this.
+                    let _ = writeln!(
+                        io::stderr(),
+                        "nfs-mount-guard: warning: the policy's exemptions do not reach the admission policy for Pods"
+                    );
+                }
+                admission_policy::inline(&policy)?
+            }
+            Command::Policy(PolicyArgs { file, mutating, .. }) => {
                 let policy = file.load()?;
                 let today = OffsetDateTime::now_utc().date();
                 let generated = if mutating {

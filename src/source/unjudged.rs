@@ -192,11 +192,11 @@ mod tests {
             ("nfs:\n  mountOptions:\n  - bg\n", "nfs.mountOptions", 2),
             ("kind: Secret\nstringData: {mountOptions: \"bg\"}\n", "stringData.mountOptions", 2),
             ("- op: add\n  path: /spec/mountOptions\n  value: [bg]\n", "0.path", 2),
-            ("patches:\n- patch: |-\n    mountOptions: [bg]\n", "patches.0.patch", 2),
+            ("patches:\n- patch: |-\n    mountOptions: [bg]\n", "patches.0.patch", 3),
             (
                 "patches:\n- patch: |-\n    - op: add\n      path: /mountOptions/-\n      value: bg\n",
                 "patches.0.patch",
-                2,
+                3,
             ),
             (
                 "metadata:\n  annotations: {volume.beta.kubernetes.io/mount-options: bg}\n",

@@ -5,6 +5,7 @@
 mod conditions;
 mod costs;
 mod differences;
+mod inline;
 mod mutating;
 mod policies;
 mod samples;
@@ -39,6 +40,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(policies::trials());
     trials.extend(differences::trials());
     trials.extend(costs::trials());
+    trials.extend(inline::trials());
     trials
 }
 
@@ -96,7 +98,7 @@ fn only_background_mount(mut builder: Builder) -> Policy {
 /// place of `old`.
 fn ask(policy: &Policy, endpoint: Endpoint, object: &Value, old: Option<&Value>) -> Value {
     let kind = object["kind"].as_str().expect("a kind");
-    let group = if kind == "StorageClass" { "storage.k8s.io" } else { "" };
+    let group = nfs_mount_guard::kind::Kind::parse(kind).expect("a kind that is judged").group();
     let body = json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {

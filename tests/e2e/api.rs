@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http2::SendRequest;
 use hyper::{Method, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use nfs_mount_guard::kind::Kind;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
@@ -68,7 +69,7 @@ impl Call {
 
     /// Creates an object.
     pub fn create(object: &Value) -> Self {
-        Self { method: Method::POST, path: collection(object).to_owned(), body: object.clone() }
+        Self { method: Method::POST, path: collection(object), body: object.clone() }
     }
 
     /// Puts an object in the place of the stored one of its name, without
@@ -82,11 +83,16 @@ impl Call {
     }
 }
 
-fn collection(object: &Value) -> &'static str {
-    match object["kind"].as_str() {
-        Some("StorageClass") => "/apis/storage.k8s.io/v1/storageclasses",
-        _ => "/api/v1/persistentvolumes",
-    }
+/// Where objects of a kind are: of those that have one, in the namespace default.
+fn collection(object: &Value) -> String {
+    let kind = object["kind"].as_str().and_then(Kind::parse).expect("a kind that is judged");
+    let group =
+        if kind.group().is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/v1", kind.group()) };
+    let namespace = match kind {
+        Kind::StorageClass | Kind::PersistentVolume | Kind::VolumeSnapshotClass => "",
+        _ => "/namespaces/default",
+    };
+    format!("{group}{namespace}/{}", kind.plural())
 }
 
 impl Api {

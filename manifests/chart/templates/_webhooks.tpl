@@ -23,6 +23,41 @@
   scope: Cluster
 {{- end -}}
 
+{{/* Pods, whose volumes never change. */}}
+{{- define "nfs-mount-guard.podRules" -}}
+- apiGroups: [""]
+  apiVersions: [v1]
+  operations: [CREATE]
+  resources: [pods]
+  scope: Namespaced
+{{- end -}}
+
+{{/* What makes Pods. */}}
+{{- define "nfs-mount-guard.templateRules" -}}
+- apiGroups: [""]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [podtemplates, replicationcontrollers]
+  scope: Namespaced
+- apiGroups: [apps]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [deployments, statefulsets, daemonsets, replicasets]
+  scope: Namespaced
+- apiGroups: [batch]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [jobs, cronjobs]
+  scope: Namespaced
+{{- end -}}
+
+{{/* A generated ValidatingAdmissionPolicy with the chart's labels. */}}
+{{- define "nfs-mount-guard.admissionPolicy" -}}
+{{- $policy := .root.Files.Get .file | fromYaml -}}
+{{- $_ := set $policy.metadata "labels" (include "nfs-mount-guard.labels" .root | fromYaml) -}}
+{{- toYaml $policy -}}
+{{- end -}}
+
 {{/*
 How the API server calls a path. In the modes built-in and cert-manager there
 is no caBundle here: what writes it owns it.

@@ -84,6 +84,7 @@ fn commands() -> Result<(), Failed> {
     for (args, file) in [
         (&["generate", "policy"][..], "background-mount-policy.yaml"),
         (&["generate", "policy", "--mutating"], "background-mount-mutation.yaml"),
+        (&["generate", "policy", "--pods"], "inline-background-mount-policy.yaml"),
         (&["generate", "match-conditions"], "chart/files/match-conditions.yaml"),
     ] {
         let output = run(args);
@@ -100,6 +101,7 @@ fn nothing_to_generate() -> Result<(), Failed> {
     for (rest, args, wanted) in [
         ("rules: {background-mount: {action: off}}", &[][..], "turns background-mount (NMG001) off"),
         ("rules: {background-mount: {action: off}}", &["--mutating"], "turns background-mount (NMG001) off"),
+        ("rules: {background-mount: {action: off}}", &["--pods"], "turns background-mount (NMG001) off"),
         ("rules: {background-mount: {action: audit}}", &["--mutating"], "patches nothing"),
         ("mode: observe", &["--mutating"], "patches nothing"),
         ("mode: nonsense", &[], "mode"),

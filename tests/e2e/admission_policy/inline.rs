@@ -1,0 +1,246 @@
+//! The admission policy for inline volumes of Pods.
+
+use std::time::Instant;
+
+use hyper::Method;
+use libtest_mimic::{Failed, Trial};
+use nfs_mount_guard::admission_policy::inline;
+use nfs_mount_guard::kind::Kind;
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::subject::driver::{self, Nfs};
+use serde_json::{Value, json};
+
+use super::differences::is_rewritten;
+use super::{background_mount_only, refuses, registrations, samples, trial, wait};
+use crate::api::{Api, Call, Said};
+use crate::cluster::Cluster;
+use crate::objects::documents;
+
+/// Tests of the policy.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("the_inline_policy_refuses_the_pods_that_the_engine_refuses", pods),
+        trial("the_inline_policy_warns_of_what_makes_such_pods", templates),
+        trial("the_inline_policy_keeps_out_no_other_pod_however_large", large),
+    ]
+}
+
+fn pod_spec(volumes: &Value) -> Value {
+    json!({"containers": [{"name": "c", "image": "registry.example.com/app"}], "volumes": volumes})
+}
+
+/// An object of a kind whose Pods have these volumes.
+fn workload(kind: Kind, volumes: &Value) -> Value {
+    let labels = json!({"app": "a"});
+    let mut spec = pod_spec(volumes);
+    if matches!(kind, Kind::Job | Kind::CronJob) {
+        spec["restartPolicy"] = "Never".into();
+    }
+    let template = json!({"metadata": {"labels": labels}, "spec": spec});
+    let version = if kind.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", kind.group()) };
+    let mut object = json!({"apiVersion": version, "kind": kind.as_str(), "metadata": {"name": "web"}});
+    let selector = json!({"matchLabels": labels});
+    match kind {
+        Kind::Pod => object["spec"] = pod_spec(volumes),
+        Kind::PodTemplate => object["template"] = template,
+        Kind::ReplicationController => {
+            object["spec"] = json!({"selector": labels, "template": template});
+        }
+        Kind::Job => object["spec"] = json!({ "template": template }),
+        Kind::CronJob => {
+            object["spec"] =
+                json!({"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": template}}});
+        }
+        Kind::StatefulSet => {
+            object["spec"] = json!({"serviceName": "web", "selector": selector, "template": template});
+        }
+        _ => object["spec"] = json!({"selector": selector, "template": template}),
+    }
+    object
+}
+
+fn workloads() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied().filter(|kind| {
+        !matches!(kind, Kind::StorageClass | Kind::PersistentVolume | Kind::VolumeSnapshotClass)
+    })
+}
+
+fn volume(name: &str, driver: &str, options: &str) -> Value {
+    json!({"name": name, "csi": {"driver": driver, "volumeAttributes": {"mountOptions": options}}})
+}
+
+fn install(api: &Api) {
+    for object in documents(&inline(&Policy::default()).expect("a policy")) {
+        let resource = match object["kind"].as_str() {
+            Some("ValidatingAdmissionPolicy") => "validatingadmissionpolicies",
+            _ => "validatingadmissionpolicybindings",
+        };
+        let said = api.send(Call { method: Method::POST, path: registrations(resource), body: object });
+        assert!(said.passed(), "{said:?}");
+    }
+    let bad = json!([volume("a", "nfs.csi.k8s.io", "bg")]);
+    wait("it is not in effect", || {
+        let pod = api.send(Call::try_create(&workload(Kind::Pod, &bad)));
+        let template = api.send(Call::try_create(&workload(Kind::Deployment, &bad)));
+        !pod.passed() && !template.warnings.is_empty()
+    });
+}
+
+fn is_refused_by_policy(said: &Said) -> bool {
+    !said.passed() && said.message().contains("ValidatingAdmissionPolicy")
+}
+
+/// Volumes of every driver with attributes of every kind, each inline in a Pod
+/// beside a harmless one.
+fn pods(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api);
+    let policy = background_mount_only();
+    let mut rng = fastrand::Rng::with_seed(7);
+    let drivers = driver::drivers().flat_map(|row| row.names).filter(|name| !name.contains(['*', '/']));
+    let disguised = drivers.flat_map(|driver| {
+        let some: Vec<Value> = (0..12)
+            .map(|_| json!({"spec": {"csi": {"driver": driver}, "mountOptions": samples::options(&mut rng)}}))
+            .collect();
+        some
+    });
+    let pods: Vec<Value> = samples::all()
+        .into_iter()
+        .chain(disguised)
+        .filter(|object| object["spec"]["csi"]["driver"].is_string())
+        .map(|object| {
+            let csi = &object["spec"]["csi"];
+            let mut attributes = csi["volumeAttributes"].clone();
+            // What stood in the list stands in the attribute.
+            if let Some(list) = object["spec"]["mountOptions"].as_array() {
+                let list: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+                if attributes.is_null() {
+                    attributes = json!({});
+                }
+                attributes["mountOptions"] = list.join(",").into();
+            }
+            let mut source = json!({"driver": csi["driver"], "volumeAttributes": attributes});
+            if csi["fsType"].is_string() {
+                source["fsType"] = csi["fsType"].clone();
+            }
+            let volumes = json!([
+                {"name": "tmp", "emptyDir": {}}, volume("good", "nfs.csi.k8s.io", "fg"),
+                {"name": "it", "csi": source},
+            ]);
+            workload(Kind::Pod, &volumes)
+        })
+        .collect();
+    let answers = api.send_all(pods.iter().map(Call::try_create).collect());
+    let mut counts = [0; 4];
+    for (pod, said) in pods.iter().zip(&answers) {
+        let is_refused = is_refused_by_policy(said);
+        if !said.passed() && !is_refused {
+            counts[2] += 1;
+            continue;
+        }
+        let driver = pod["spec"]["volumes"][2]["csi"]["driver"].as_str().unwrap_or_default();
+        let is_listed = driver::find(driver).is_some_and(|row| row.nfs != Nfs::No);
+        let is_wanted = refuses(&policy, pod, None);
+        counts[usize::from(is_refused)] += 1;
+        if is_wanted && !is_listed {
+            // Of unknown drivers the policy knows nothing.
+            assert!(!is_refused, "{pod:#}");
+            counts[3] += 1;
+        } else if is_wanted != is_refused && !(is_wanted && is_rewritten(pod)) {
+            let source = &pod["spec"]["volumes"][2];
+            return Err(format!("the engine refuses it: {is_wanted}; {}: {source:#}", said.message()).into());
+        }
+    }
+    println!("passed, refused, invalid, of unknown drivers: {counts:?}");
+    assert!(counts[0] > 500 && counts[1] > 300 && counts[2] * 4 < pods.len(), "{counts:?}");
+    Ok(())
+}
+
+fn templates(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api);
+    let shapes = [
+        (json!([]), false),
+        (json!([{"name": "a", "emptyDir": {}}]), false),
+        (json!([{"name": "a", "nfs": {"server": "a", "path": "/"}}]), false),
+        (json!([volume("a", "secrets-store.csi.k8s.io", "bg")]), false),
+        (json!([volume("a", "nfs.csi.k8s.io", "hard,fg")]), false),
+        (json!([volume("a", "nfs.csi.k8s.io", "hard,bg")]), true),
+        (json!([volume("a", "nfs.csi.k8s.io", "fg"), volume("b", "nfs.csi.k8s.io", "bg")]), true),
+    ];
+    for kind in workloads() {
+        for (volumes, is_bad) in &shapes {
+            let said = api.send(Call::try_create(&workload(kind, volumes)));
+            let warned = said.warnings.iter().any(|warning| warning.contains("NMG001"));
+            match (kind, is_bad) {
+                (_, false) => assert!(said.passed() && !warned, "{kind} {volumes}: {said:?}"),
+                (Kind::Pod, true) => assert!(is_refused_by_policy(&said), "{volumes}: {said:?}"),
+                (_, true) => assert!(said.passed() && warned, "{kind} {volumes}: {said:?}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Pods near the limit of a request, in every shape that could cost too much:
+/// under `failurePolicy: Fail` a limit would keep them out.
+fn large(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    let long = |bytes: usize| "b".repeat(bytes);
+    let nfs = "nfs.csi.k8s.io";
+    let attributes = |count: usize, value: &str| -> Value {
+        (0..count)
+            .map(|index| (format!("key-{index}"), json!(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let with_attributes =
+        |attributes: Value| json!([{"name": "a", "csi": {"driver": nfs, "volumeAttributes": attributes}}]);
+    let many = |count: usize, options: &str| -> Value {
+        (0..count).map(|index| volume(&format!("v{index}"), nfs, options)).collect::<Vec<_>>().into()
+    };
+    let mut shapes = vec![
+        (
+            "an attribute of 1 MB",
+            with_attributes(json!({"other": long(1_000_000), "mountOptions": "hard"})),
+            false,
+        ),
+        ("20,000 attributes", with_attributes(attributes(20_000, "value")), false),
+        ("1,000 inline volumes", many(1_000, "hard,nfsvers=4.1"), false),
+        (
+            "5,000 other volumes",
+            (0..5_000).map(|index| json!({"name": format!("v{index}"), "emptyDir": {}})).collect(),
+            false,
+        ),
+        ("options of 5 kB", json!([volume("a", nfs, &long(5_000))]), true),
+        (
+            "bg beside an attribute of 1 MB",
+            with_attributes(json!({"other": long(1_000_000), "mountOptions": "hard,bg"})),
+            true,
+        ),
+        ("bg in the last of 500 volumes", many(500, "hard"), true),
+    ];
+    if let Some((_, volumes, _)) = shapes.last_mut() {
+        volumes[499] = volume("last", nfs, "hard,bg");
+    }
+    let took = |api: &Api, volumes: &Value| {
+        let begun = Instant::now();
+        (api.send(Call::try_create(&workload(Kind::Pod, volumes))), begun.elapsed())
+    };
+    let before: Vec<_> = shapes.iter().map(|(_, volumes, _)| took(&api, volumes).1).collect();
+    install(&api);
+    for ((what, volumes, is_bad), before) in shapes.iter().zip(before) {
+        let (said, took) = took(&api, volumes);
+        println!("{what}: {} ms without the policy, {} ms with it", before.as_millis(), took.as_millis());
+        if *is_bad {
+            assert!(
+                is_refused_by_policy(&said) && said.message().contains("NMG0"),
+                "{what}: {}",
+                said.message()
+            );
+        } else {
+            assert!(said.passed(), "{what}: {}", said.message());
+        }
+    }
+    Ok(())
+}
