@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use hyper::Method;
 use libtest_mimic::{Failed, Trial};
-use nfs_mount_guard::admission_policy::inline;
+use nfs_mount_guard::admission_policy::{inline, webhook_match_conditions};
 use nfs_mount_guard::kind::Kind;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::driver::{self, Nfs};
 use serde_json::{Value, json};
 
 use super::differences::is_rewritten;
-use super::{background_mount_only, refuses, registrations, samples, trial, wait};
+use super::{background_mount_only, clear, refuses, registrations, samples, trial, wait};
 use crate::api::{Api, Call, Said};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, free_port, webhook_configurations};
 use crate::objects::documents;
 
 /// Tests of the policy.
@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("the_inline_policy_refuses_the_pods_that_the_engine_refuses", pods),
         trial("the_inline_policy_warns_of_what_makes_such_pods", templates),
+        trial("a_webhook_for_inline_volumes_is_asked_about_nothing_else", webhook),
         trial("the_inline_policy_keeps_out_no_other_pod_however_large", large),
     ]
 }
@@ -199,7 +200,7 @@ fn large(cluster: &mut Cluster) -> Result<(), Failed> {
     let many = |count: usize, options: &str| -> Value {
         (0..count).map(|index| volume(&format!("v{index}"), nfs, options)).collect::<Vec<_>>().into()
     };
-    let mut shapes = vec![
+    let mut shapes = [
         (
             "an attribute of 1 MB",
             with_attributes(json!({"other": long(1_000_000), "mountOptions": "hard"})),
@@ -241,6 +242,76 @@ fn large(cluster: &mut Cluster) -> Result<(), Failed> {
         } else {
             assert!(said.passed(), "{what}: {}", said.message());
         }
+    }
+    Ok(())
+}
+
+/// The webhook of the chart: with a dead guard, under Fail, whoever passes was
+/// not asked about; a live one refuses Pods and warns of templates.
+fn webhook(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    let conditions: Value = serde_saphyr::from_str(&webhook_match_conditions(&Policy::default()))?;
+    let change = |webhook: &mut Value| {
+        webhook["rules"] = json!([{"apiGroups": ["", "apps", "batch"], "apiVersions": ["v1"],
+            "operations": ["CREATE"], "resources": workloads().map(Kind::plural).collect::<Vec<_>>()}]);
+        webhook["matchConditions"] = conditions["inline"].clone();
+    };
+    let nfs = [
+        json!([volume("a", "nfs.csi.k8s.io", "fg")]),
+        json!([{"name": "t", "emptyDir": {}}, volume("a", "csi.vastdata.com", "fg")]),
+    ];
+    let others = [
+        json!([]),
+        json!(null),
+        json!([{"name": "a", "emptyDir": {}}]),
+        json!([{"name": "a", "persistentVolumeClaim": {"claimName": "a"}}]),
+        json!([{"name": "a", "nfs": {"server": "a", "path": "/"}}]),
+        json!([volume("a", "secrets-store.csi.k8s.io", "bg")]),
+    ];
+    let ask = |kind, volumes: &Value| api.send(Call::try_create(&workload(kind, volumes)));
+    let register = |dead: bool| {
+        for mut configuration in webhook_configurations(&cluster.guard) {
+            if configuration["kind"] != "ValidatingWebhookConfiguration" {
+                continue;
+            }
+            let webhook = &mut configuration["webhooks"][0];
+            webhook["failurePolicy"] = json!("Fail");
+            if dead {
+                webhook["clientConfig"]["url"] = json!(format!("https://127.0.0.1:{}/", free_port()));
+            }
+            change(webhook);
+            let path = registrations("validatingwebhookconfigurations");
+            let said = api.send(Call { method: Method::POST, path, body: configuration });
+            assert!(said.passed(), "{said:?}");
+        }
+        let bad = json!([volume("a", "nfs.csi.k8s.io", "bg")]);
+        wait("it is not in effect", || !ask(Kind::Pod, &bad).passed());
+    };
+    register(true);
+    for kind in workloads() {
+        for volumes in &nfs {
+            let said = ask(kind, volumes);
+            assert!(said.message().contains("failed calling webhook"), "{kind} {volumes}: {said:?}");
+        }
+        for volumes in &others {
+            let said = ask(kind, volumes);
+            assert!(said.passed(), "{kind} {volumes}: {said:?}");
+        }
+    }
+    clear(&api);
+    register(false);
+    let bad = json!([volume("a", "nfs.csi.k8s.io", "fg"), volume("b", "nfs.csi.k8s.io", "hard,bg")]);
+    for kind in workloads() {
+        let said = ask(kind, &bad);
+        if kind == Kind::Pod {
+            assert!(!said.passed() && said.message().contains("NMG001 background-mount"), "{said:?}");
+            let field = &said.body["details"]["causes"][0]["field"];
+            assert_eq!(field, "spec.volumes[1].csi.volumeAttributes[mountOptions]", "{said:?}");
+        } else {
+            let wanted = "NMG001 background-mount: its Pods will be denied: ";
+            assert!(said.passed() && said.warnings.iter().any(|text| text.contains(wanted)), "{said:?}");
+        }
+        assert!(ask(kind, &nfs[0]).passed(), "{kind}");
     }
     Ok(())
 }
