@@ -49,6 +49,10 @@ pub enum Skip {
     NoInlineVolume,
     /// A document without `kind`, and so no object.
     NoObject,
+    /// A List whose `items` is null.
+    EmptyList,
+    /// A text without a document, such as one of comments alone.
+    Empty,
     /// A recorded AdmissionReview that is not judged: a deletion, the status of a
     /// class.
     NotJudged,
@@ -74,6 +78,8 @@ impl Skip {
             Self::OtherKind => "other kinds",
             Self::NoInlineVolume => "without inline CSI volumes",
             Self::NoObject => "no objects",
+            Self::EmptyList => "empty Lists",
+            Self::Empty => "empty",
             Self::NotJudged => "reviews of nothing that is judged",
             Self::Template => "Helm templates",
             Self::Partial => "partial manifests",
@@ -141,6 +147,18 @@ pub(crate) fn trees<'t>(
 /// with a brace is JSON, one object behind the other, until that fails; from
 /// there it is YAML.
 pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
+    let mut is_empty = true;
+    visit_documents(text, lines, &mut |item| {
+        is_empty = false;
+        visitor(item);
+    });
+    if is_empty {
+        visitor(Item::Skipped(Skip::Empty));
+    }
+}
+
+/// As [`visit`], where a text may hold nothing.
+fn visit_documents(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     let mut begin = 0;
     if text.trim_start().starts_with('{') {
         let stream = json::documents(text);

@@ -66,7 +66,9 @@ pub(super) fn visit_node(
                 return;
             }
             None if is_root_of_a_kind => {
-                if !from.at(items).is_null() {
+                if from.at(items).is_null() {
+                    visitor(Item::Skipped(Skip::EmptyList));
+                } else {
                     visitor(Item::Unreadable(no_list(from.at(items).offset())));
                 }
                 return;
@@ -216,7 +218,10 @@ pub(super) fn visit_json(
             }
             return;
         }
-        Some(json::Items::Null) if is_root_of_a_kind => return,
+        Some(json::Items::Null) if is_root_of_a_kind => {
+            visitor(Item::Skipped(Skip::EmptyList));
+            return;
+        }
         Some(json::Items::Other) if is_root_of_a_kind => {
             visitor(Item::Unreadable(no_list(span().start)));
             return;
