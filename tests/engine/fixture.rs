@@ -54,43 +54,47 @@ pub fn is_named(evaluation: &Evaluation, site: Option<&Site>) -> bool {
 
 /// What the engine says of one object, for people to review.
 pub fn describe(json: &str, policy: &Policy) -> String {
-    judge(json, policy, |subject, evaluation| {
-        let mut text = String::new();
-        let _ = writeln!(
-            text,
-            "{} {} ({}): {}",
-            subject.kind,
-            subject.name,
-            subject.driver_name,
-            match subject.nfs {
-                Nfs::Yes => "NFS",
-                Nfs::No => "not NFS",
-                Nfs::Depends => "may be NFS",
-            }
-        );
-        let _ = writeln!(text, "  effective: {}", subject.effective());
-        for judged in &evaluation.findings {
-            let finding = &judged.finding;
-            let field = subject.carriers.get(finding.carrier).map_or_else(String::new, |carrier| {
-                carrier.place.field(finding.site.as_ref().map(|site| site.element))
-            });
-            let fix = finding.fix.as_ref().map_or(String::new(), |fix| format!(" [{:?}]", fix.applicability));
-            let _ = writeln!(text, "  {} {} {field}: {}{fix}", judged.action, finding.code, finding.message);
+    judge(json, policy, |subject, evaluation| describe_subject(subject, evaluation, policy))
+}
+
+/// The same of a subject.
+pub fn describe_subject(subject: &Subject<'_>, evaluation: &Evaluation, policy: &Policy) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{} {}{} ({}): {}",
+        subject.kind,
+        subject.name,
+        subject.volume.map(|volume| format!(" {volume}")).unwrap_or_default(),
+        subject.driver_name,
+        match subject.nfs {
+            Nfs::Yes => "NFS",
+            Nfs::No => "not NFS",
+            Nfs::Depends => "may be NFS",
         }
-        let validated = validate(policy, subject, evaluation, None).decision;
-        let mutated = mutate(policy, subject, evaluation, None).decision;
-        let _ = writeln!(text, "  /validate: {}", validated.as_str());
-        let _ = write!(text, "  /mutate: {}", mutated.as_str());
-        if let Decision::Patch(elements) = &mutated {
-            let _ = write!(text, " to {}", subject.with_elements(elements).effective());
-        }
-        let fixed = fix_all(policy, subject, TODAY, Scope::FILE);
-        if fixed != unchanged(subject) {
-            let _ = write!(text, "\n  fix: to {}", subject.with_elements(&fixed).effective());
-        }
-        text.push('\n');
-        text
-    })
+    );
+    let _ = writeln!(text, "  effective: {}", subject.effective());
+    for judged in &evaluation.findings {
+        let finding = &judged.finding;
+        let field = subject.carriers.get(finding.carrier).map_or_else(String::new, |carrier| {
+            carrier.place.field(finding.site.as_ref().map(|site| site.element))
+        });
+        let fix = finding.fix.as_ref().map_or(String::new(), |fix| format!(" [{:?}]", fix.applicability));
+        let _ = writeln!(text, "  {} {} {field}: {}{fix}", judged.action, finding.code, finding.message);
+    }
+    let validated = validate(policy, subject, evaluation, None).decision;
+    let mutated = mutate(policy, subject, evaluation, None).decision;
+    let _ = writeln!(text, "  /validate: {}", validated.as_str());
+    let _ = write!(text, "  /mutate: {}", mutated.as_str());
+    if let Decision::Patch(elements) = &mutated {
+        let _ = write!(text, " to {}", subject.with_elements(elements).effective());
+    }
+    let fixed = fix_all(policy, subject, TODAY, Scope::FILE);
+    if fixed != unchanged(subject) {
+        let _ = write!(text, "\n  fix: to {}", subject.with_elements(&fixed).effective());
+    }
+    text.push('\n');
+    text
 }
 
 /// Compares what the engine says of `manifests` with the file beside it.
