@@ -70,6 +70,41 @@ fn volume(index: usize) -> Value {
     })
 }
 
+/// One Pod, as kubectl prints it; one of a hundred has an inline volume.
+fn pod(index: usize) -> Value {
+    let mut volumes = vec![
+        json!({"name": "config", "configMap": {"defaultMode": 420, "name": "web"}}),
+        json!({"name": "data", "persistentVolumeClaim": {"claimName": format!("data-{index}")}}),
+        json!({"name": "token", "projected": {"defaultMode": 420, "sources": [
+            {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+            {"configMap": {"items": [{"key": "ca.crt", "path": "ca.crt"}], "name": "kube-root-ca.crt"}},
+        ]}}),
+    ];
+    if index.is_multiple_of(100) {
+        volumes.push(json!({"name": "inline", "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes":
+            {"server": "filer.example.com", "share": "/export", "mountOptions": "nfsvers=4.1,hard,fg"}}}));
+    }
+    let container = json!({
+        "image": "registry.example.com/web:1.2.3", "imagePullPolicy": "IfNotPresent", "name": "web",
+        "env": (0..12).map(|number| json!({"name": format!("SETTING_{number}"), "value": "some value"})).collect::<Vec<_>>(),
+        "resources": {"limits": {"memory": "256Mi"}, "requests": {"cpu": "100m", "memory": "128Mi"}},
+        "volumeMounts": [{"mountPath": "/data", "name": "data"}, {"mountPath": "/etc/web", "name": "config", "readOnly": true}],
+    });
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": format!("web-{index:08}"), "namespace": format!("team-{}", index % 50),
+            "labels": {"app.kubernetes.io/name": "web", "pod-template-hash": "6b7f5c9d4"},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-6b7f5c9d4", "controller": true}],
+            "resourceVersion": index.to_string(),
+        },
+        "spec": {"containers": [container], "nodeName": format!("node-{}", index % 500), "volumes": volumes},
+        "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": (0..5).map(|number| json!({"type": format!("Condition{number}"),
+            "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"})).collect::<Vec<_>>()},
+    })
+}
+
 /// What one run of the program took.
 struct Run {
     cpu: f64,
@@ -156,6 +191,14 @@ fn main() {
     fs::write(&file, &list).expect("written");
     let parsed = own(&|| drop(std::hint::black_box(serde_json::from_str::<Value>(&list).expect("JSON"))));
     let what = format!("a JSON List of {} MB", list.len() / 1_000_000);
+    row(&what, &best(&file, "0"), "serde_json", parsed);
+
+    let pods: Vec<Value> = (0..20_000).map(pod).collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": pods}).to_string();
+    let file = folder.path().join("pods.json");
+    fs::write(&file, &list).expect("written");
+    let parsed = own(&|| drop(std::hint::black_box(serde_json::from_str::<Value>(&list).expect("JSON"))));
+    let what = format!("20,000 Pods in a JSON List of {} MB", list.len() / 1_000_000);
     row(&what, &best(&file, "0"), "serde_json", parsed);
 
     let mut yaml = String::from("apiVersion: v1\nkind: List\nitems:\n");

@@ -106,6 +106,10 @@ pub(super) fn manifests_are_refused(machine: &mut Machine) {
 
 pub(super) fn an_old_volume(machine: &mut Machine) {
     let before: Value = machine.get("pv", "lost");
+    machine.page.say(
+        "An inline CSI volume cannot be shown in this way, because no CSI driver is installed here. That `bg` in its `volumeAttributes` is\n\
+         refused is shown at the real API server only ([inline volumes](admission-policy.md#inline-volumes-of-pods)).",
+    );
     machine.page.say("## What was there before the guard\n\nIt can still be labelled, bound and freed:");
     for webhooks in [Webhooks::Validating, Webhooks::Both] {
         machine.cluster.use_webhooks(webhooks);
