@@ -12,10 +12,11 @@ pub mod workload;
 
 use std::borrow::Cow;
 
+use crate::finding::Finding;
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::MountOption;
 use crate::nfs::reading;
-use crate::site::InlineVolume;
+use crate::site::{InlineVolume, Place};
 use carrier::Carrier;
 use driver::evidence::Evidence;
 use driver::{Case, Driver, Nfs};
@@ -242,6 +243,22 @@ impl<'m> Subject<'m> {
         self.facts.is_flex_volume
     }
 
+    /// The place that a finding is about.
+    pub fn place<'f>(&'f self, finding: &'f Finding) -> Option<&'f Place> {
+        let carrier = || self.carriers.get(finding.carrier).map(|carrier| &carrier.place);
+        finding.place.as_ref().or_else(carrier)
+    }
+
+    /// The server of an NFS volume that the kubelet mounts itself.
+    pub(crate) fn in_tree_server(&self) -> Option<&'m str> {
+        self.server.filter(|_| self.facts.is_in_tree_nfs)
+    }
+
+    /// Whether volumes of the class are deleted by a mount without its options.
+    pub(crate) fn loses_options_on_delete(&self) -> bool {
+        self.driver.deletion.is_some_and(|deletion| self.facts.loses_options_on_delete(&deletion))
+    }
+
     /// Whether the object shows something that the driver goes by.
     pub(crate) fn shows(&self, evidence: &Evidence) -> bool {
         self.facts.show(evidence)
@@ -296,8 +313,12 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
         Holds::Volume | Holds::InlineVolumes(_) => None,
     };
     if let Some(driver) = driver_of_class {
-        let facts =
-            Facts { map: manifest.parameters.as_ref(), is_class: holds == Holds::Class, ..Facts::default() };
+        let facts = Facts {
+            map: manifest.parameters.as_ref(),
+            is_class: holds == Holds::Class,
+            reclaim_policy: manifest.reclaim_policy.as_deref(),
+            ..Facts::default()
+        };
         return (driver.as_deref().unwrap_or_default(), facts);
     }
     let Some(spec) = &manifest.spec else {
@@ -310,6 +331,7 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
     };
     if let Some(nfs) = &spec.nfs {
         facts.in_tree_read_only = nfs.read_only.unwrap_or_default();
+        facts.is_in_tree_nfs = true;
         return ("kubernetes.io/nfs", facts);
     }
     if let Some(csi) = &spec.csi {

@@ -46,7 +46,8 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
         "nfs-utils utils/mount/stropts.c, nfsmount_parent and nfsmount_child",
         "kubernetes pkg/volume/nfs/nfs.go, SetUpAt",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -154,6 +155,7 @@ fn report(
         code: check.rule.code,
         grade: Grade::Proper,
         carrier: site.carrier,
+        place: None,
         keyword: word.into(),
         site: Some(site),
         message: message.into(),

@@ -53,7 +53,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
         "util-linux lib/strutils.c, ul_optstr_next",
         "Linux fs/fs_context.c, generic_parse_monolithic",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -144,6 +145,7 @@ fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: 
         code: check.rule.code,
         grade,
         carrier: site.carrier,
+        place: None,
         site: Some(site),
         keyword,
         message: message.into(),

@@ -51,7 +51,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
         "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
         "nfs-utils utils/mount/network.c, nfs_nfs_version",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

@@ -32,7 +32,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &["nfs(5), sloppy", "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

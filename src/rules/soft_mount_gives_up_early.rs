@@ -45,7 +45,8 @@ mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=3]
         "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo",
         "measured: soft,timeo=10,retrans=1 gives EIO after seconds",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

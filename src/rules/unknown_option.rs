@@ -41,7 +41,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &["nfs(5)", "Linux fs/nfs/fs_context.c, nfs_fs_parameters"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

@@ -251,6 +251,11 @@ impl Layout<'_> {
         Some(node.span.start + start..node.span.start + end.max(start))
     }
 
+    /// The bytes of a place that is one text.
+    pub fn text_of(&self, place: &Place) -> Option<Range<usize>> {
+        self.inner(self.value(place)?)
+    }
+
     /// Whether the text at `offset` stands in brackets or braces.
     pub(super) fn is_in_flow(&self, offset: usize) -> bool {
         self.tree.nodes.iter().any(|node| {

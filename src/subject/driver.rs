@@ -80,6 +80,9 @@ pub struct Driver {
     pub one_element: bool,
     /// Seconds after which the driver or its caller gives up on a mount.
     pub deadline: Option<u32>,
+    /// How it deletes a volume, where it mounts for that without the class's
+    /// options.
+    pub deletion: Option<Deletion>,
     /// Whether its vendor tells users to keep locks on the node.
     pub advises_local_locks: bool,
     /// What its vendor or its source says that an administrator should know:
@@ -113,6 +116,7 @@ pub(crate) const PLAIN: Driver = Driver {
     refuses: &[],
     one_element: false,
     deadline: None,
+    deletion: None,
     advises_local_locks: false,
     advice: "",
     known: Known::Unknown,
@@ -165,6 +169,14 @@ impl Driver {
     pub fn refuses_empty_elements(&self) -> bool {
         self.refuses.iter().any(|refused| matches!(refused.what, What::EmptyElement))
     }
+}
+
+/// A driver that mounts without the class's options to delete a volume: it gets
+/// them only from a Secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Deletion {
+    /// The evidence with which it keeps the data and does not mount.
+    pub keeps: Evidence,
 }
 
 /// A row that replaces another for objects with some evidence.

@@ -2,12 +2,16 @@
 //! and additions of the driver table are read.
 
 use super::driver::evidence::Evidence;
-use super::driver::{self, Driver, Nfs};
+use super::driver::{self, Deletion, Driver, Nfs};
 use super::manifest::{StringMap, Text};
 
 /// The class parameters and volume attributes that name the file system's type,
 /// the one that counts first.
 pub(crate) const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType"];
+
+/// The class parameters that name the Secret of a request to delete, the second
+/// one deprecated (external-provisioner `pkg/controller/controller.go`).
+const SECRET_KEYS: [&str; 2] = ["csi.storage.k8s.io/provisioner-secret-name", "csiProvisionerSecretName"];
 
 /// The parts of a manifest from which evidence is read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,6 +30,10 @@ pub(crate) struct Facts<'m> {
     /// (kubernetes `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
     pub(crate) is_flex_volume: bool,
     pub(crate) in_tree_read_only: bool,
+    /// Whether the kubelet mounts it as NFS itself.
+    pub(crate) is_in_tree_nfs: bool,
+    /// What a class says of volumes whose claim is gone.
+    pub(crate) reclaim_policy: Option<&'m str>,
 }
 
 impl<'m> Facts<'m> {
@@ -79,6 +87,15 @@ impl<'m> Facts<'m> {
             }
             Evidence::InTreeReadOnly => self.in_tree_read_only,
         }
+    }
+
+    /// Whether volumes of a class are deleted, by a mount that does not get the
+    /// class's options.
+    pub(crate) fn loses_options_on_delete(&self, deletion: &Deletion) -> bool {
+        // The API server's default (kubernetes pkg/apis/storage/v1/defaults.go).
+        let deletes = self.reclaim_policy.is_none_or(|policy| policy == "Delete" || policy.is_empty());
+        let has_secret = SECRET_KEYS.iter().any(|key| self.show(&Evidence::Text(key)));
+        deletes && !has_secret && !self.show(&deletion.keeps)
     }
 
     /// Whether the evidence is there and no other place contradicts it.

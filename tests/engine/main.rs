@@ -18,6 +18,7 @@ mod drivers;
 mod fixture;
 mod growth;
 mod kernel_truth;
+mod profiles;
 mod properties;
 mod readings;
 mod rules;
