@@ -154,7 +154,7 @@ fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: 
 }
 
 fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malformation) {
-    let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.is_mount_only());
+    let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.end_before_kernel());
     let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
         Malformation::Control => {
