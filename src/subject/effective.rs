@@ -6,7 +6,7 @@ mod shell;
 
 use super::driver::Driver;
 use crate::nfs::catalog::{Entry, Word, Words};
-use crate::nfs::mount::{self, Verdict};
+use crate::nfs::mount::{self, Sloppy, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::site::Site;
@@ -26,8 +26,8 @@ pub struct Token<'m> {
     pub in_force: bool,
     /// Whether the driver or its mount helper takes it out.
     pub is_drivers_own: bool,
-    /// Whether a `sloppy` stands before it in the string the kernel gets.
-    pub is_behind_sloppy: bool,
+    /// Where the string that the kernel gets has a `sloppy`, if it has one.
+    pub sloppy: Option<Sloppy>,
     /// What is wrong with how it is written, if anything.
     pub malformation: Option<Malformation>,
 }
@@ -45,7 +45,7 @@ impl<'m> Token<'m> {
             site,
             in_force,
             is_drivers_own: is_drivers_own(driver, &option),
-            is_behind_sloppy: false,
+            sloppy: None,
             malformation: if is_plain { None } else { Malformation::of(&option) },
             option,
         }

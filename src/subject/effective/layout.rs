@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::shell::shell_word;
 use super::{Options, Token};
 use crate::nfs::catalog::{Word, Words};
+use crate::nfs::mount::Sloppy;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::site::Site;
@@ -360,7 +361,7 @@ impl<'m> Layout<'m> {
         let Self { mut tokens, parts, kept_back, irregular, is_cut_short, .. } = self;
         let mut order = Vec::with_capacity(tokens.len());
         order.extend(parts.iter().chain(&kept_back).flat_map(|part| part.tokens.clone()));
-        mark_behind_sloppy(&mut tokens, &order);
+        mark_sloppy(&mut tokens, &order);
         let mut words = Words::default();
         for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::word) {
             words.insert(word);
@@ -372,12 +373,13 @@ impl<'m> Layout<'m> {
     }
 }
 
-fn mark_behind_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
-    let mut is_behind = false;
-    for index in order {
+fn mark_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
+    let is_sloppy = |token: &Token<'_>| token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
+    let at = order.iter().position(|index| tokens.get(*index).is_some_and(is_sloppy));
+    let Some(at) = at else { return };
+    for (place, index) in order.iter().enumerate() {
         if let Some(token) = tokens.get_mut(*index) {
-            token.is_behind_sloppy = is_behind;
-            is_behind |= token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
+            token.sloppy = Some(if place > at { Sloppy::Earlier } else { Sloppy::Later });
         }
     }
 }
