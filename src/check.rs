@@ -148,6 +148,7 @@ impl Check<'_> {
             effective: subject.effective(),
             file: file.to_owned(),
             line: lines.position(object.span.start).line,
+            not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             findings,
         }
     }

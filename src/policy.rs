@@ -202,6 +202,11 @@ impl Policy {
         self.setting(rule).map(|setting| setting.numbers.as_slice()).unwrap_or_default()
     }
 
+    /// What the policy sets of the settings of `rule`, in their order.
+    pub fn own_numbers(&self, rule: &Rule) -> &[Option<u32>] {
+        self.setting(rule).map(|setting| setting.own.as_slice()).unwrap_or_default()
+    }
+
     /// The action the policy sets for `rule` over its profile.
     pub fn own_action(&self, rule: &Rule) -> Option<Action> {
         self.setting(rule)?.action

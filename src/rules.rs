@@ -195,6 +195,9 @@ impl<'c, 'm> Check<'c, 'm> {
         option: Option<Cow<'static, str>>,
         message: &'static str,
     ) {
+        if self.subject.options.has_unrendered() {
+            return;
+        }
         let carriers = &self.subject.carriers;
         let in_force = carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
         let (carrier, applicability, message) = match self.subject.filling() {

@@ -7,6 +7,7 @@ pub mod effective;
 pub(crate) mod facts;
 pub mod filling;
 pub mod manifest;
+mod placeholders;
 mod readings;
 pub mod workload;
 
@@ -118,7 +119,7 @@ impl<'m> Subject<'m> {
     /// Lays out `manifest` as an object of `kind`, whatever its own kind says:
     /// an admission request names the kind beside the object.
     pub fn of_kind(kind: Kind, manifest: &'m Manifest<'_>, settings: &'m [DriverSetting]) -> Self {
-        Self::of_part(kind, None, manifest, settings)
+        Self::lay_out(kind, None, manifest, settings, false)
     }
 
     /// Lays out an inline volume of a workload, which `manifest` holds as if it
@@ -128,19 +129,33 @@ impl<'m> Subject<'m> {
         manifest: &'m Manifest<'_>,
         settings: &'m [DriverSetting],
     ) -> Self {
-        Self::of_part(volume.kind, Some(volume), manifest, settings)
+        Self::lay_out(volume.kind, Some(volume), manifest, settings, false)
     }
 
-    fn of_part(
+    /// Lays out an object of a file, or an inline volume of one: a program may
+    /// still fill in its placeholders, so that an option with one may become any
+    /// option.
+    pub fn in_file(
         kind: Kind,
         volume: Option<InlineVolume>,
         manifest: &'m Manifest<'_>,
         settings: &'m [DriverSetting],
     ) -> Self {
+        Self::lay_out(kind, volume, manifest, settings, true)
+    }
+
+    fn lay_out(
+        kind: Kind,
+        volume: Option<InlineVolume>,
+        manifest: &'m Manifest<'_>,
+        settings: &'m [DriverSetting],
+        is_in_file: bool,
+    ) -> Self {
         let metadata = manifest.metadata.as_ref();
         let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
         let spec = manifest.spec.as_ref().filter(|_| is_volume(kind));
         let (driver_name, facts) = identify(kind, manifest);
+        let facts = Facts { is_in_file, ..facts };
         let driver_setting = settings.iter().find(|setting| driver::glob(&setting.name, driver_name));
         let row = driver::find(driver_name);
         let (driver, nfs) = match (row, driver_setting.and_then(|setting| setting.nfs)) {
@@ -247,16 +262,6 @@ impl<'m> Subject<'m> {
     pub fn place<'f>(&'f self, finding: &'f Finding) -> Option<&'f Place> {
         let carrier = || self.carriers.get(finding.carrier).map(|carrier| &carrier.place);
         finding.place.as_ref().or_else(carrier)
-    }
-
-    /// The server of an NFS volume that the kubelet mounts itself.
-    pub(crate) fn in_tree_server(&self) -> Option<&'m str> {
-        self.server.filter(|_| self.facts.is_in_tree_nfs)
-    }
-
-    /// Whether volumes of the class are deleted by a mount without its options.
-    pub(crate) fn loses_options_on_delete(&self) -> bool {
-        self.driver.deletion.is_some_and(|deletion| self.facts.loses_options_on_delete(&deletion))
     }
 
     /// Whether the object shows something that the driver goes by.

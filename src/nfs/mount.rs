@@ -61,11 +61,11 @@ impl Refusal {
     /// `sloppy` is; since then every value that does not fit is, but only behind
     /// `sloppy`.
     pub const fn is_overlooked(self, sloppy: Sloppy) -> bool {
-        match (self, sloppy) {
+        matches!(
+            (self, sloppy),
             (Self::Unknown | Self::FlagWithValue | Self::ValueMissing, _)
-            | (Self::NotANumber | Self::NotOneOf(_), Sloppy::Earlier) => true,
-            _ => false,
-        }
+                | (Self::NotANumber | Self::NotOneOf(_), Sloppy::Earlier)
+        )
     }
 }
 

@@ -56,9 +56,9 @@ fn write_rule(text: &mut String, policy: &Policy, rule: &Rule) -> std::fmt::Resu
     if own.is_none() {
         defaults.push(format!("action: {}", policy.action(rule, Grade::Proper)));
     }
-    for (setting, number) in rule.settings.iter().zip(policy.numbers(rule)) {
-        let list =
-            if *number == rule.default_number(setting, policy.profile()) { &mut defaults } else { &mut set };
+    let numbers = policy.numbers(rule).iter().zip(policy.own_numbers(rule));
+    for (setting, (number, own)) in rule.settings.iter().zip(numbers) {
+        let list = if own.is_some() { &mut set } else { &mut defaults };
         list.push(format!("{}: {number}", setting.name));
     }
     if set.is_empty() {

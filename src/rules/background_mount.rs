@@ -71,7 +71,7 @@ fn check(check: &mut Check<'_, '_>) {
             if pieces.peek().is_none() {
                 continue;
             }
-            let ambiguity = Ambiguity::of(Some(element));
+            let ambiguity = Ambiguity::of(Some(&carrier.seen(element)));
             for (word, piece) in pieces {
                 let word = if subject.driver.case == Case::Folded { "bg" } else { word };
                 let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
@@ -149,6 +149,10 @@ fn report(
         "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise"
     };
     let message = about(piece, element, what);
+    // Text that a program still fills in is never touched.
+    let is_unrendered = element
+        .zip(subject.carriers.get(site.carrier))
+        .is_some_and(|(element, carrier)| carrier.is_unrendered(element, site.range.clone()));
     let with = reading::foreground_instead(piece).into();
     let edits = vec![Edit::Replace { site: site.clone(), with }];
     check.findings.push(Finding {
@@ -159,6 +163,6 @@ fn report(
         keyword: word.into(),
         site: Some(site),
         message: message.into(),
-        fix: Some(Fix { applicability: Applicability::Apply, edits }),
+        fix: (!is_unrendered).then_some(Fix { applicability: Applicability::Apply, edits }),
     });
 }

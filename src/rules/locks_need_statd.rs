@@ -53,7 +53,7 @@ fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     let settings = subject.options.settings();
     let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
-    if !is_v3_possible || settings.local_locks.nolock {
+    if !is_v3_possible || settings.local_locks.nolock || subject.options.has_unrendered() {
         return;
     }
     let place = place_of_mount_nfs(subject);

@@ -116,7 +116,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
             continue;
         };
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
-        let can_split = is_list || full > 0;
+        let can_split = (is_list || full > 0) && !carrier.is_unrendered(element, 0..element.len());
         let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
         report_element(check, site, grade, message, fix);
     }

@@ -104,7 +104,11 @@ fn check_version_carrier(check: &mut Check<'_, '_>) {
 /// What the driver refuses by itself, before it mounts.
 fn check_driver(check: &mut Check<'_, '_>) {
     let subject = check.subject;
-    let written = subject.options.tokens().iter().filter(|token| token.in_force && token.site.is_some());
+    let written = subject
+        .options
+        .tokens()
+        .iter()
+        .filter(|token| token.in_force && token.site.is_some() && !token.is_unrendered);
     for token in written {
         for refused in refusals(subject, token) {
             let message = format!("{} is refused by the driver, {}", check.quote(token), refused.why);

@@ -19,7 +19,7 @@ mod upstream;
 use std::sync::LazyLock;
 
 use assembly::{Cut, Emptiness, Empty, Step, Unless};
-use evidence::{Clue, Evidence};
+use evidence::{Clue, Deletion, Evidence};
 
 use crate::nfs::option::MountOption;
 
@@ -169,14 +169,6 @@ impl Driver {
     pub fn refuses_empty_elements(&self) -> bool {
         self.refuses.iter().any(|refused| matches!(refused.what, What::EmptyElement))
     }
-}
-
-/// A driver that mounts without the class's options to delete a volume: it gets
-/// them only from a Secret.
-#[derive(Debug, Clone, Copy)]
-pub struct Deletion {
-    /// The evidence with which it keeps the data and does not mount.
-    pub keeps: Evidence,
 }
 
 /// A row that replaces another for objects with some evidence.

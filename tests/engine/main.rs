@@ -18,6 +18,7 @@ mod drivers;
 mod fixture;
 mod growth;
 mod kernel_truth;
+mod placeholders;
 mod profiles;
 mod properties;
 mod readings;

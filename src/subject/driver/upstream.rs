@@ -1,8 +1,8 @@
 //! Rows of what Kubernetes and its SIGs ship, and of their forks.
 
 use super::assembly::{Empty, Step, add};
-use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{Case, Deletion, Driver, Known, ListUse, Nfs, On, PLAIN, Role, carrier, exact};
+use super::evidence::{Deletion, Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
+use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, carrier, exact};
 
 /// What kubelet does with `spec.nfs`.
 pub(super) static IN_TREE_NFS: Driver = Driver {
