@@ -6,6 +6,7 @@
 mod background_mount;
 mod cel;
 mod drivers;
+mod evidence;
 mod exemptions;
 mod inline_volumes;
 mod manifest;

@@ -148,6 +148,7 @@ impl Check<'_> {
             effective: subject.effective(),
             file: file.to_owned(),
             line: lines.position(object.span.start).line,
+            not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             findings,
         }
     }
@@ -255,11 +256,13 @@ fn finding(
     object: &Object<'_>,
 ) -> FindingReport {
     let found = &judged.finding;
+    let place = subject.place(found);
     let carrier = subject.carriers.get(found.carrier);
     let element = found.site.as_ref().map(|site| site.element);
-    let range = carrier.and_then(|carrier| match &found.site {
-        Some(site) => places.layout.option(&carrier.place, site.element, &site.range),
-        None => places.layout.key(&carrier.place),
+    let range = place.and_then(|place| match &found.site {
+        Some(site) => places.layout.option(place, site.element, &site.range),
+        None if found.place.is_some() => places.layout.text_of(place),
+        None => places.layout.key(place),
     });
     let range = range.unwrap_or(object.span.start..object.span.start);
     let start = places.lines.position(range.start);
@@ -272,8 +275,8 @@ fn finding(
         name: judged.rule().map_or("", |rule| rule.name),
         action,
         message: found.message.clone().into_owned(),
-        carrier: carrier.map(|carrier| carrier.place.to_string()).unwrap_or_default(),
-        pointer: carrier.map(|carrier| carrier.place.pointer(element)).unwrap_or_default(),
+        carrier: place.map(ToString::to_string).unwrap_or_default(),
+        pointer: place.map(|place| place.pointer(element)).unwrap_or_default(),
         element: carrier
             .zip(element)
             .and_then(|(carrier, element)| carrier.elements.get(element))
@@ -282,7 +285,10 @@ fn finding(
         column: start.column,
         end_column: start.column + width,
         fix: found.fix.as_ref().map(|fix| fix.applicability),
-        way_out: lists.get(found.carrier).filter(|_| action >= Reported::Patch).and_then(Clone::clone),
+        way_out: lists
+            .get(found.carrier)
+            .filter(|_| action >= Reported::Patch && found.place.is_none())
+            .and_then(Clone::clone),
         snippet: snippet(around, width),
     }
 }

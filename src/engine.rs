@@ -130,6 +130,7 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
         code: MALFORMED_ELEMENT,
         grade: Grade::CannotMount,
         carrier,
+        place: None,
         site: None,
         keyword: "".into(),
         message: message.into(),

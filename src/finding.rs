@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::site::Site;
+use crate::site::{Place, Site};
 
 /// A rule's code, `NMG001`. A code is never used again for another rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -153,6 +153,8 @@ pub struct Finding {
     pub grade: Grade,
     /// Index of the carrier concerned.
     pub carrier: usize,
+    /// The place concerned, where it is none that holds options.
+    pub place: Option<Place>,
     /// The option concerned; `None` where one is missing.
     pub site: Option<Site>,
     /// The keyword concerned, as the ratchet on updates compares it: that of

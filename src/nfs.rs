@@ -7,6 +7,7 @@ pub mod intended;
 pub mod kernel;
 pub mod mount;
 pub mod option;
+pub mod placeholder;
 pub mod reading;
 pub mod settings;
 pub mod value;

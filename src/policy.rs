@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::io::Write as _;
 
 use crate::finding::{Action, Code, Grade};
-use crate::rules::{Profile, RULES, Rule};
+use crate::rules::{Profile, RULES, Rule, Set};
 use crate::subject::DriverSetting;
 use crate::subject::driver::glob;
 use exemption::Exemption;
@@ -55,11 +55,13 @@ impl OnUnreadable {
 }
 
 /// What a policy says of one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct RuleSetting {
     /// Overrides the profile for all findings of the rule.
     action: Option<Action>,
-    /// One number for each of the rule's settings, in its order.
+    /// What the policy sets of the rule's settings, in their order.
+    own: Vec<Option<u32>>,
+    /// The number that holds for each of them.
     numbers: Vec<u32>,
 }
 
@@ -68,6 +70,7 @@ struct RuleSetting {
 pub struct Policy {
     mode: Mode,
     profile: Profile,
+    preview: bool,
     /// One for each of [`RULES`], in that order.
     rules: Vec<RuleSetting>,
     drivers: Vec<DriverSetting>,
@@ -124,6 +127,11 @@ impl Policy {
         self.profile
     }
 
+    /// Whether rules that are still tried out run, too.
+    pub const fn preview(&self) -> bool {
+        self.preview
+    }
+
     /// What the policy says of drivers.
     pub fn drivers(&self) -> &[DriverSetting] {
         &self.drivers
@@ -162,7 +170,7 @@ impl Policy {
 
     /// Whether volumes made by a provisioner are judged as any other.
     pub fn judges_provisioned(&self) -> bool {
-        self.profile == Profile::Strict
+        self.profile.set() == Set::Strict
     }
 
     /// The rules that run, each with its settings, in the order of the codes.
@@ -170,12 +178,20 @@ impl Policy {
         RULES
             .iter()
             .zip(&self.rules)
-            .filter(|(_, setting)| setting.action != Some(Action::Off))
+            .filter(|(rule, _)| self.runs(rule))
             .map(|(rule, setting)| (*rule, setting.numbers.as_slice()))
+    }
+
+    /// Whether the rule runs at all.
+    pub fn runs(&self, rule: &Rule) -> bool {
+        [Grade::Proper, Grade::Lesser].iter().any(|grade| self.action(rule, *grade) > Action::Off)
     }
 
     /// What is done about a finding of `rule` with `grade`.
     pub fn action(&self, rule: &Rule, grade: Grade) -> Action {
+        if rule.preview && !self.preview {
+            return Action::Off;
+        }
         self.setting(rule)
             .and_then(|setting| setting.action)
             .unwrap_or_else(|| rule.default_action(grade, self.profile))
@@ -184,6 +200,11 @@ impl Policy {
     /// The numbers that hold for `rule`, in the order of its settings.
     pub fn numbers(&self, rule: &Rule) -> &[u32] {
         self.setting(rule).map(|setting| setting.numbers.as_slice()).unwrap_or_default()
+    }
+
+    /// What the policy sets of the settings of `rule`, in their order.
+    pub fn own_numbers(&self, rule: &Rule) -> &[Option<u32>] {
+        self.setting(rule).map(|setting| setting.own.as_slice()).unwrap_or_default()
     }
 
     /// The action the policy sets for `rule` over its profile.
@@ -232,13 +253,15 @@ impl Builder {
             .iter()
             .map(|rule| RuleSetting {
                 action: None,
-                numbers: rule.settings.iter().map(|setting| setting.default).collect(),
+                own: vec![None; rule.settings.len()],
+                numbers: Vec::new(),
             })
             .collect();
         Self {
             policy: Policy {
                 mode: Mode::default(),
                 profile,
+                preview: false,
                 rules,
                 drivers: Vec::new(),
                 provisioners: Vec::new(),
@@ -253,6 +276,12 @@ impl Builder {
     /// Another profile; what was set before stays.
     pub const fn profile(&mut self, profile: Profile) -> &mut Self {
         self.policy.profile = profile;
+        self
+    }
+
+    /// Whether rules that are still tried out run, too.
+    pub const fn preview(&mut self, preview: bool) -> &mut Self {
+        self.policy.preview = preview;
         self
     }
 
@@ -283,8 +312,8 @@ impl Builder {
         if !(meta.min..=meta.max).contains(&number) {
             return Err(SettingError::OutOfRange { min: meta.min, max: meta.max });
         }
-        if let Some(place) = self.setting(rule).and_then(|setting| setting.numbers.get_mut(index)) {
-            *place = number;
+        if let Some(place) = self.setting(rule).and_then(|setting| setting.own.get_mut(index)) {
+            *place = Some(number);
         }
         Ok(())
     }
@@ -321,17 +350,29 @@ impl Builder {
 
     /// The finished policy.
     pub fn build(mut self) -> Policy {
+        let profile = self.policy.profile;
+        for (rule, setting) in RULES.iter().zip(&mut self.policy.rules) {
+            let numbers = rule.settings.iter().zip(&setting.own);
+            setting.numbers = numbers
+                .map(|(meta, own)| own.unwrap_or_else(|| rule.default_number(meta, profile)))
+                .collect();
+        }
         let mut hasher = fnv::FnvHasher::default();
         let policy = &self.policy;
         policy.mode.hash(&mut hasher);
         policy.profile.hash(&mut hasher);
-        policy.rules.hash(&mut hasher);
+        for setting in &policy.rules {
+            (setting.action, &setting.numbers).hash(&mut hasher);
+        }
         for driver in &policy.drivers {
             (&driver.name, driver.nfs, driver.timeo, driver.retrans).hash(&mut hasher);
         }
-        // Without them the fingerprint is what it was before there were any.
+        // Without these the fingerprint is what it was before there were any.
         if !policy.provisioners.is_empty() {
             policy.provisioners.hash(&mut hasher);
+        }
+        if policy.preview {
+            policy.preview.hash(&mut hasher);
         }
         policy.exemptions.hash(&mut hasher);
         policy.on_unreadable.hash(&mut hasher);
@@ -342,5 +383,24 @@ impl Builder {
 
     fn setting(&mut self, rule: &Rule) -> Option<&mut RuleSetting> {
         self.policy.rules.get_mut(index_of(rule.code)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::BACKGROUND_MOUNT;
+
+    #[test]
+    fn a_rule_in_preview_runs_only_where_the_policy_asks_for_it() {
+        let rule = Rule { preview: true, ..*BACKGROUND_MOUNT };
+        let mut builder = Builder::new(Profile::default());
+        builder.action(&rule, Action::Warn);
+        assert!(!builder.build().runs(&rule), "not even with an action of its own");
+        let mut builder = Builder::new(Profile::default());
+        builder.preview(true);
+        let policy = builder.build();
+        assert_eq!(policy.action(&rule, Grade::Proper), Action::Deny);
+        assert_ne!(policy.fingerprint(), Policy::default().fingerprint());
     }
 }

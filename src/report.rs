@@ -2,6 +2,7 @@
 
 pub mod diff;
 pub mod driver_page;
+mod duration;
 pub mod explanation;
 pub mod github;
 pub mod gitlab;
@@ -98,6 +99,8 @@ pub struct Summary {
     /// Documents that hold mount options and are not judged; they count as
     /// skipped.
     pub not_judged: usize,
+    /// Objects with placeholders, which are not rendered.
+    pub not_rendered: usize,
     /// Why documents were skipped.
     pub skipped_by: BTreeMap<&'static str, usize>,
 }
@@ -155,6 +158,9 @@ pub struct SubjectReport {
     pub file: String,
     /// The line on which the object begins.
     pub line: usize,
+    /// What is not judged because a program still fills it in: options, the driver's
+    /// name or the server, with their placeholders.
+    pub not_rendered: Vec<String>,
     /// What was found, by position, then code.
     pub findings: Vec<FindingReport>,
 }
@@ -311,6 +317,8 @@ impl Report {
             |decision: &str| self.subjects.iter().filter(|subject| subject.decision == decision).count();
         (self.summary.denied, self.summary.patched) = (with("deny"), with("patch"));
         self.summary.judged = self.subjects.len();
+        self.summary.not_rendered =
+            self.subjects.iter().filter(|subject| !subject.not_rendered.is_empty()).count();
         self.summary.unreadable = self.errors.len();
         self.summary.not_judged = self.not_judged.len();
         self.summary.warned = self

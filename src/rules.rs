@@ -7,7 +7,8 @@ use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::{Entry, Words};
 use crate::nfs::mount::names_version;
 use crate::nfs::option::{self, MountOption};
-pub use crate::profile::{Actions, Profile};
+use crate::profile::Fixed;
+pub use crate::profile::{Actions, Profile, Set, UnknownProfile, VERSIONS, Version};
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
@@ -63,8 +64,10 @@ pub struct Rule {
     pub example: Example,
     /// Where the reasons come from.
     pub references: &'static [&'static str],
-    /// The version of this program in which it appeared.
-    pub since: &'static str,
+    /// The version of the profiles in which it appeared.
+    pub since: u32,
+    /// Whether it is still tried out: off unless the policy asks for such rules.
+    pub preview: bool,
     /// Looks at a subject.
     pub(crate) check: fn(&mut Check<'_, '_>),
 }
@@ -72,10 +75,27 @@ pub struct Rule {
 impl Rule {
     /// What is done about a finding of `grade` in `profile`.
     pub fn default_action(&self, grade: Grade, profile: Profile) -> Action {
-        match (grade, self.lesser) {
-            (Grade::Lesser, Some((lesser, _))) => lesser.of(profile),
-            _ => self.actions.of(profile),
+        let (actions, lesser) = match profile.fixed(self.code) {
+            Fixed::Open => (self.actions, self.lesser.map(|(lesser, _)| lesser)),
+            Fixed::Row(row) => (row.actions, row.lesser),
+            Fixed::Without => return Action::Off,
+        };
+        match (grade, lesser) {
+            (Grade::Lesser, Some(lesser)) => lesser.of(profile.set()),
+            _ => actions.of(profile.set()),
         }
+    }
+
+    /// The number that holds for a setting in `profile` where the policy is silent.
+    pub fn default_number(&self, setting: &Setting, profile: Profile) -> u32 {
+        let Fixed::Row(row) = profile.fixed(self.code) else { return setting.default };
+        let fixed = row.settings.iter().find(|(name, _)| *name == setting.name);
+        fixed.map_or(setting.default, |(_, number)| *number)
+    }
+
+    /// The release of this program in which it appeared.
+    pub fn release(&self) -> &'static str {
+        Version::find(self.since).map_or("", |version| version.release)
     }
 
     /// Runs the rule. `settings` holds one number for each of
@@ -159,6 +179,7 @@ impl<'c, 'm> Check<'c, 'm> {
             code: self.rule.code,
             grade,
             carrier: site.carrier,
+            place: None,
             keyword: token.option.keyword().trim().to_owned().into(),
             site: Some(site),
             message: message.into(),
@@ -174,6 +195,9 @@ impl<'c, 'm> Check<'c, 'm> {
         option: Option<Cow<'static, str>>,
         message: &'static str,
     ) {
+        if self.subject.options.has_unrendered() {
+            return;
+        }
         let carriers = &self.subject.carriers;
         let in_force = carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
         let (carrier, applicability, message) = match self.subject.filling() {
@@ -194,6 +218,7 @@ impl<'c, 'm> Check<'c, 'm> {
             code: self.rule.code,
             grade: Grade::Proper,
             carrier: carrier.unwrap_or(in_force),
+            place: None,
             site: None,
             keyword: keyword.into(),
             message,
@@ -221,6 +246,7 @@ impl<'c, 'm> Check<'c, 'm> {
             code: self.rule.code,
             grade,
             carrier,
+            place: None,
             site: None,
             keyword: "".into(),
             message: message.into(),
@@ -300,6 +326,9 @@ rules! {
     version_not_pinned,
     cost_or_staleness,
     redirected_mount,
+    options_lost_on_delete,
+    locks_need_statd,
+    server_needs_cluster_dns,
 }
 
 /// The rule that is judged even where nobody can tell whether it is NFS, and

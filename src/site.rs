@@ -26,6 +26,8 @@ pub enum Place {
     FlexOption(String),
     /// `csi.volumeAttributes[key]` of an inline volume.
     InlineAttribute(InlineVolume, String),
+    /// `spec.nfs.server` of a volume, which holds no options.
+    Server,
 }
 
 /// An inline CSI volume of a Pod or of a template of Pods.
@@ -75,6 +77,7 @@ impl Place {
                 format!("volumeAttributes.{key}").into()
             }
             Self::FlexOption(key) => format!("flexVolume.options.{key}").into(),
+            Self::Server => "nfs.server".into(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Place {
                 steps.extend(["csi".into(), "volumeAttributes".into(), key.into()]);
                 steps
             }
+            Self::Server => vec!["spec".into(), "nfs".into(), "server".into()],
         }
     }
 
@@ -126,7 +130,7 @@ impl Place {
             (Self::MountOptions(_), Some(element)) => {
                 format!("{}[{element}]", self.path().join("."))
             }
-            (Self::MountOptions(_), None) => self.path().join("."),
+            (Self::MountOptions(_), None) | (Self::Server, _) => self.path().join("."),
             (Self::Annotation, _) => {
                 "metadata.annotations[volume.beta.kubernetes.io/mount-options]".to_owned()
             }

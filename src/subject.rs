@@ -7,15 +7,17 @@ pub mod effective;
 pub(crate) mod facts;
 pub mod filling;
 pub mod manifest;
+mod placeholders;
 mod readings;
 pub mod workload;
 
 use std::borrow::Cow;
 
+use crate::finding::Finding;
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::MountOption;
 use crate::nfs::reading;
-use crate::site::InlineVolume;
+use crate::site::{InlineVolume, Place};
 use carrier::Carrier;
 use driver::evidence::Evidence;
 use driver::{Case, Driver, Nfs};
@@ -117,7 +119,7 @@ impl<'m> Subject<'m> {
     /// Lays out `manifest` as an object of `kind`, whatever its own kind says:
     /// an admission request names the kind beside the object.
     pub fn of_kind(kind: Kind, manifest: &'m Manifest<'_>, settings: &'m [DriverSetting]) -> Self {
-        Self::of_part(kind, None, manifest, settings)
+        Self::lay_out(kind, None, manifest, settings, false)
     }
 
     /// Lays out an inline volume of a workload, which `manifest` holds as if it
@@ -127,19 +129,33 @@ impl<'m> Subject<'m> {
         manifest: &'m Manifest<'_>,
         settings: &'m [DriverSetting],
     ) -> Self {
-        Self::of_part(volume.kind, Some(volume), manifest, settings)
+        Self::lay_out(volume.kind, Some(volume), manifest, settings, false)
     }
 
-    fn of_part(
+    /// Lays out an object of a file, or an inline volume of one: a program may
+    /// still fill in its placeholders, so that an option with one may become any
+    /// option.
+    pub fn in_file(
         kind: Kind,
         volume: Option<InlineVolume>,
         manifest: &'m Manifest<'_>,
         settings: &'m [DriverSetting],
     ) -> Self {
+        Self::lay_out(kind, volume, manifest, settings, true)
+    }
+
+    fn lay_out(
+        kind: Kind,
+        volume: Option<InlineVolume>,
+        manifest: &'m Manifest<'_>,
+        settings: &'m [DriverSetting],
+        is_in_file: bool,
+    ) -> Self {
         let metadata = manifest.metadata.as_ref();
         let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
         let spec = manifest.spec.as_ref().filter(|_| is_volume(kind));
         let (driver_name, facts) = identify(kind, manifest);
+        let facts = Facts { is_in_file, ..facts };
         let driver_setting = settings.iter().find(|setting| driver::glob(&setting.name, driver_name));
         let row = driver::find(driver_name);
         let (driver, nfs) = match (row, driver_setting.and_then(|setting| setting.nfs)) {
@@ -242,6 +258,12 @@ impl<'m> Subject<'m> {
         self.facts.is_flex_volume
     }
 
+    /// The place that a finding is about.
+    pub fn place<'f>(&'f self, finding: &'f Finding) -> Option<&'f Place> {
+        let carrier = || self.carriers.get(finding.carrier).map(|carrier| &carrier.place);
+        finding.place.as_ref().or_else(carrier)
+    }
+
     /// Whether the object shows something that the driver goes by.
     pub(crate) fn shows(&self, evidence: &Evidence) -> bool {
         self.facts.show(evidence)
@@ -296,8 +318,12 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
         Holds::Volume | Holds::InlineVolumes(_) => None,
     };
     if let Some(driver) = driver_of_class {
-        let facts =
-            Facts { map: manifest.parameters.as_ref(), is_class: holds == Holds::Class, ..Facts::default() };
+        let facts = Facts {
+            map: manifest.parameters.as_ref(),
+            is_class: holds == Holds::Class,
+            reclaim_policy: manifest.reclaim_policy.as_deref(),
+            ..Facts::default()
+        };
         return (driver.as_deref().unwrap_or_default(), facts);
     }
     let Some(spec) = &manifest.spec else {
@@ -310,6 +336,7 @@ fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) 
     };
     if let Some(nfs) = &spec.nfs {
         facts.in_tree_read_only = nfs.read_only.unwrap_or_default();
+        facts.is_in_tree_nfs = true;
         return ("kubernetes.io/nfs", facts);
     }
     if let Some(csi) = &spec.csi {

@@ -69,20 +69,22 @@ pub(super) fn causes(
     let mut bytes = 0;
     for judged in denials.iter().take(MOST_CAUSES) {
         let finding = &judged.finding;
-        let carrier = subject.carriers.get(finding.carrier);
+        let place = subject.place(finding);
         let element = finding.site.as_ref().map(|site| site.element);
-        let list = proposal.get_mut(finding.carrier).and_then(Option::take);
+        let list =
+            proposal.get_mut(finding.carrier).filter(|_| finding.place.is_none()).and_then(Option::take);
         let message = match list {
             Some(list) => format!("{}; use {list}", at_most(headline(judged), LONGEST_CAUSE)),
             None => at_most(format!("{}; {}", headline(judged), advice(judged)), LONGEST_CAUSE),
         };
-        let field = carrier.map(|carrier| carrier.place.field(element)).unwrap_or_default();
+        let field = place.map(|place| place.field(element)).unwrap_or_default();
         let field = at_most(field, LONGEST_CAUSE);
         bytes += length_within(&message) + length_within(&field);
         if bytes > MOST_BYTES && !causes.is_empty() {
             break;
         }
-        let reason = if finding.site.is_some() { "FieldValueInvalid" } else { "FieldValueRequired" };
+        let is_there = finding.site.is_some() || finding.place.is_some();
+        let reason = if is_there { "FieldValueInvalid" } else { "FieldValueRequired" };
         causes.push(StatusCause { reason, message, field });
     }
     let further = denials.len() - causes.len();

@@ -85,7 +85,7 @@ impl Args {
             });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors;
-        let (mut files, mut objects, mut stays) = (0, 0, false);
+        let (mut files, mut objects, mut not_rendered, mut stays) = (0, 0, 0, false);
         for result in results {
             let fixed = match result {
                 Ok(Some(fixed)) => fixed,
@@ -100,6 +100,7 @@ impl Args {
                 objects += fixed.repaired.objects;
             }
             failures.extend(refusals(&fixed));
+            not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
             self.deliver(&fixed)?;
             report.add(fixed.left);
@@ -129,6 +130,9 @@ impl Args {
         )?;
         for (reason, count) in &passed_over {
             write!(err, ", {count} {reason}")?;
+        }
+        if not_rendered > 0 {
+            write!(err, ", {not_rendered} not rendered")?;
         }
         writeln!(err)?;
         Ok(if !failures.is_empty() {

@@ -27,7 +27,7 @@ pub struct Judgement {
     #[arg(
         long,
         env = "NFS_MOUNT_GUARD_PROFILE",
-        value_parser = PossibleValuesParser::new(["standard", "relaxed", "strict", "standard@1", "relaxed@1", "strict@1"])
+        value_parser = PossibleValuesParser::new(Profile::spellings())
     )]
     profile: Option<String>,
     /// Judge by these rules only: codes, names, or what these begin with
@@ -69,8 +69,8 @@ impl Judgement {
     fn policy(&self, file: Option<&Path>) -> anyhow::Result<Policy> {
         let profile = match &self.profile {
             Some(name) => match Profile::parse(name) {
-                Some(profile) => Some(profile),
-                None => bail!("--profile: there is no profile {name:?}"),
+                Ok(profile) => Some(profile),
+                Err(error) => bail!("--profile: there is no profile {name:?}; {error}"),
             },
             None => None,
         };

@@ -10,7 +10,6 @@ use time::{Date, OffsetDateTime};
 
 use super::exit::{Exit, InputError};
 use crate::admission_policy;
-use crate::finding::Action;
 use crate::policy::Policy;
 use crate::policy_file::{self, Error, schema, write};
 use crate::rules::{Profile, RULES};
@@ -61,7 +60,7 @@ struct ShowArgs {
     #[arg(
         long,
         env = "NFS_MOUNT_GUARD_PROFILE",
-        value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::as_str))
+        value_parser = PossibleValuesParser::new(Profile::spellings())
     )]
     profile: Option<String>,
 }
@@ -111,7 +110,7 @@ fn check(args: FileArgs) -> anyhow::Result<Exit> {
 }
 
 fn show(args: ShowArgs) -> anyhow::Result<Exit> {
-    let policy = match (args.profile.as_deref().and_then(Profile::parse), args.file.file) {
+    let policy = match (args.profile.as_deref().and_then(|name| Profile::parse(name).ok()), args.file.file) {
         (Some(profile), _) => Policy::of_profile(profile),
         (None, Some(file)) => load(&file)?,
         (None, None) => match discover()? {
@@ -157,15 +156,21 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
             Some(days) => warnings.push(format!("{which} ends in {days} days")),
             None => {}
         }
-        let is_idle = exemption.rules.iter().all(|code| {
-            RULES
-                .iter()
-                .find(|rule| rule.code == *code)
-                .is_some_and(|rule| policy.own_action(rule) == Some(Action::Off))
-        });
+        let is_idle = exemption
+            .rules
+            .iter()
+            .all(|code| RULES.iter().find(|rule| rule.code == *code).is_some_and(|rule| !policy.runs(rule)));
         if is_idle {
             warnings.push(format!("{which} exempts from nothing: its rules are off"));
         }
+    }
+    for rule in
+        RULES.iter().filter(|rule| rule.preview && !policy.preview() && policy.own_action(rule).is_some())
+    {
+        warnings.push(format!(
+            "the policy sets an action of {}, which is in preview and does not run without `preview: true`",
+            rule.name
+        ));
     }
     for name in admission_policy::drivers_to_generate_for(policy) {
         warnings.push(format!(

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use crate::finding::{Action, Applicability, Code, Grade};
-use crate::rules::{Profile, RULES};
+use crate::rules::{Profile, RULES, Set};
 
 /// List the rules.
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,8 @@ struct Row {
     strict: Action,
     fix: Option<Applicability>,
     since: &'static str,
+    profile_version: u32,
+    preview: bool,
 }
 
 impl Args {
@@ -53,16 +55,18 @@ impl Args {
         let rows: Vec<Row> = RULES
             .iter()
             .map(|rule| {
-                let action = |profile| rule.default_action(Grade::Proper, profile);
+                let action = |set| rule.default_action(Grade::Proper, Profile::newest(set));
                 Row {
                     code: rule.code,
                     name: rule.name,
                     summary: rule.summary,
-                    standard: action(Profile::Standard),
-                    relaxed: action(Profile::Relaxed),
-                    strict: action(Profile::Strict),
+                    standard: action(Set::Standard),
+                    relaxed: action(Set::Relaxed),
+                    strict: action(Set::Strict),
                     fix: rule.fix,
-                    since: rule.since,
+                    since: rule.release(),
+                    profile_version: rule.since,
+                    preview: rule.preview,
                 }
             })
             .collect();

@@ -51,8 +51,7 @@ type Key<'e> = (Code, Option<&'e Place>, &'e str);
 
 fn key<'e>(subject: &'e Subject<'_>, judged: &'e Judged) -> Key<'e> {
     let finding = &judged.finding;
-    let place = subject.carriers.get(finding.carrier).map(|carrier| &carrier.place);
-    (finding.code, place, &finding.keyword)
+    (finding.code, subject.place(finding), &finding.keyword)
 }
 
 /// The object before an update, with its evaluation under the same policy.

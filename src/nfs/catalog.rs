@@ -195,6 +195,8 @@ impl Consumers {
     pub const KERNEL: Self = Self(4);
     /// mount.nfs acts on it and the kernel knows it.
     pub const BOTH: Self = Self(6);
+    /// mount(8) reads it, and mount.nfs takes it out of what the kernel gets.
+    pub const USER: Self = Self(3);
     /// mount(8) reads it, and the kernel gets it as a mount flag.
     pub const VFS: Self = Self(5);
     /// A mount helper of a driver's own, such as mount.efs.
@@ -208,6 +210,11 @@ impl Consumers {
     /// Whether the option ends at mount(8) and mount.nfs never sees it.
     pub const fn is_mount_only(self) -> bool {
         self.0 == Self::MOUNT.0
+    }
+
+    /// Whether the option ends before the kernel, and nothing but mount(8) acts on it.
+    pub const fn end_before_kernel(self) -> bool {
+        self.is_mount_only() || self.0 == Self::USER.0
     }
 
     /// The layers' names, in the order in which they see the option.

@@ -39,14 +39,32 @@ pub enum Refusal {
     NoKernel,
 }
 
+/// Where in the string that the kernel gets a `sloppy` is, seen from another
+/// option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sloppy {
+    /// Before it.
+    Earlier,
+    /// Only behind it.
+    Later,
+}
+
+/// The first kernel that reads the options one by one
+/// (`nfs_fs_context_parse_param`). Older ones read all of them and then look
+/// whether one was `sloppy` (`nfs_parse_mount_options`).
+pub const READS_IN_ORDER: Kernel = Kernel::new(5, 6);
+
 impl Refusal {
-    /// Whether a `sloppy` that stands earlier makes the kernel overlook it.
-    /// What mount.nfs checks itself, and a number out of range, is refused all
-    /// the same (`nfs_fs_context_parse_param`: only `fs_parse` errors count).
-    pub const fn is_overlooked_by_sloppy(self) -> bool {
+    /// Whether some covered kernel overlooks it beside a `sloppy`. What mount.nfs
+    /// checks itself, and a number out of range, is refused all the same. Before
+    /// [`READS_IN_ORDER`] only what is no option at all is overlooked, wherever
+    /// `sloppy` is; since then every value that does not fit is, but only behind
+    /// `sloppy`.
+    pub const fn is_overlooked(self, sloppy: Sloppy) -> bool {
         matches!(
-            self,
-            Self::Unknown | Self::FlagWithValue | Self::ValueMissing | Self::NotANumber | Self::NotOneOf(_)
+            (self, sloppy),
+            (Self::Unknown | Self::FlagWithValue | Self::ValueMissing, _)
+                | (Self::NotANumber | Self::NotOneOf(_), Sloppy::Earlier)
         )
     }
 }

@@ -21,6 +21,7 @@
 use super::catalog::Word;
 use super::mount::goes_to_background;
 use super::option::{MountOption, Piece, has_paired_quotes};
+use super::value::Grammar;
 
 /// A layer that cuts a string of options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,7 +100,9 @@ impl Reader {
         let stays = |option: &&str| {
             let option = MountOption::new(*option);
             let is_dropped = option.entry().is_some_and(|entry| {
-                entry.consumers.is_mount_only() || entry.word == Word::Context && !selinux
+                // A word with a value that it does not expect is another word to it.
+                let is_known = entry.grammar == Grammar::Anything || option.value().is_none();
+                entry.consumers.is_mount_only() && is_known || entry.word == Word::Context && !selinux
             });
             !is_dropped
         };

@@ -8,14 +8,14 @@ use std::collections::HashSet;
 use super::{API_VERSION, KIND};
 use crate::finding::{Action, Code};
 use crate::policy::{Builder, Mode, OnUnreadable, Policy, SettingError};
-use crate::rules::{self, Profile, RULES, Rule};
+use crate::rules::{self, Profile, RULES, Rule, Set, UnknownProfile};
 use crate::source::Problem;
 use crate::source::scalar::{Meaning, resolve};
 use crate::source::tree::{Content, NodeId, Style, Tree};
 use crate::subject::DriverSetting;
 
 const TOP: &[&str] = &[
-    "apiVersion", "kind", "mode", "profile", "rules", "drivers", "provisioners", "exemptions",
+    "apiVersion", "kind", "mode", "profile", "preview", "rules", "drivers", "provisioners", "exemptions",
     "onUnreadable", "annotationExemptions",
 ];
 const DRIVER: &[&str] = &["name", "nfs", "timeo", "retrans"];
@@ -57,12 +57,14 @@ impl<'t> Reader<'t> {
         let profile = find("profile").and_then(|value| {
             let text = self.string(value, "profile")?;
             let profile = Profile::parse(text);
-            if profile.is_none() {
-                let names = Profile::ALL.map(Profile::as_str);
-                let hint = did_you_mean(text, &names);
-                self.problem(value, format!("there is no profile {text:?}{hint}; {}", alternatives(&names)));
+            if let Err(error) = profile {
+                let hint = match error {
+                    UnknownProfile::Set => did_you_mean(text, &Set::ALL.map(Set::as_str)),
+                    UnknownProfile::Version(_) => String::new(),
+                };
+                self.problem(value, format!("there is no profile {text:?}{hint}; {error}"));
             }
-            profile
+            profile.ok()
         });
         let mut builder = Builder::new(profile.unwrap_or_default());
         for entry in &entries {
@@ -85,6 +87,11 @@ impl<'t> Reader<'t> {
             "annotationExemptions" => {
                 if let Some(allowed) = self.boolean(value, "annotationExemptions") {
                     builder.annotation_exemptions(allowed);
+                }
+            }
+            "preview" => {
+                if let Some(preview) = self.boolean(value, "preview") {
+                    builder.preview(preview);
                 }
             }
             "rules" => self.rules(value, builder),

@@ -17,10 +17,7 @@ pub fn schema() -> Value {
         rules.insert(rule.name.to_owned(), rule_schema(rule));
         rules.insert(rule.code.to_string(), rule_schema(rule));
     }
-    let profiles: Vec<Value> = Profile::ALL
-        .into_iter()
-        .flat_map(|profile| [json!(profile.as_str()), json!(profile.to_string())])
-        .collect();
+    let profiles: Vec<&str> = Profile::spellings().collect();
     let text = json!({"type": "string", "minLength": 1});
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -35,7 +32,14 @@ pub fn schema() -> Value {
                 "enum": ["enforce", "observe"],
                 "description": "observe: nothing is patched or refused; what would have been is told",
             },
-            "profile": {"enum": profiles, "description": "the defaults of all rules"},
+            "profile": {
+                "enum": profiles,
+                "description": "the defaults of all rules; without a version the newest, with one as that was released",
+            },
+            "preview": {
+                "type": "boolean",
+                "description": "whether rules that are still tried out run, too",
+            },
             "rules": {
                 "type": ["object", "null"],
                 "additionalProperties": false,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::finding::Action;
 use crate::policy::{Mode, OnUnreadable};
-use crate::rules::Profile;
+use crate::rules::{Profile, Set};
 
 const HEAD: &str = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n";
 
@@ -28,7 +28,7 @@ fn all_mistakes(text: &str) -> Vec<String> {
 fn reads_every_key() {
     let policy = parse(WHOLE, "policy.yaml").expect("the example is good");
     assert_eq!(policy.mode(), Mode::Enforce);
-    assert_eq!(policy.profile(), Profile::Standard);
+    assert_eq!(policy.profile(), Profile::default());
     assert_eq!(policy.on_unreadable(), OnUnreadable::Deny);
     let rule = |name| crate::rules::find(name).expect("a rule");
     assert_eq!(policy.own_action(rule("soft-mount")), Some(Action::Deny));
@@ -58,7 +58,7 @@ fn a_policy_of_its_head_alone_is_the_standard_one() {
 
 #[test]
 fn what_is_written_is_read_as_the_same_policy() {
-    for profile in Profile::ALL {
+    for profile in Profile::every() {
         let policy = Policy::of_profile(profile);
         assert_eq!(parse(&write::yaml(&policy), "p.yaml").expect("good"), policy);
     }
@@ -73,7 +73,9 @@ fn every_mistake_has_its_place_its_cause_and_a_way_out() {
     for (text, place, part) in [
         ("mode: enforec\n", "3:7", "did you mean \"enforce\"?"),
         ("profile: standrad\n", "3:10", "did you mean \"standard\"?"),
-        ("profile: standard@2\n", "3:10", "there is no profile"),
+        ("profile: standard@99\n", "3:10", "the profile standard has these versions: standard@1, standard@2"),
+        ("profile: standrad@1\n", "3:10", "it may be standard, relaxed or strict"),
+        ("preview: maybe\n", "3:10", "write true or false"),
         ("porfile: strict\n", "3:1", "did you mean \"profile\"?"),
         ("rules:\n  sotf-mount: {action: deny}\n", "4:3", "did you mean \"soft-mount\"?"),
         ("rules:\n  soft-mount: {action: refuse}\n", "4:24", "it may be off, audit, warn, deny"),
@@ -155,7 +157,7 @@ fn an_action_that_yaml_takes_for_a_truth_value_is_read() {
 fn a_policy_in_json_is_one_in_yaml() {
     let text =
         format!("{{\"apiVersion\": \"{API_VERSION}\", \"kind\": \"{KIND}\", \"profile\": \"strict\"}}");
-    assert_eq!(parse(&text, "p.json").expect("good").profile(), Profile::Strict);
+    assert_eq!(parse(&text, "p.json").expect("good").profile(), Profile::newest(Set::Strict));
 }
 
 #[test]

@@ -21,6 +21,9 @@ fn write_policy(text: &mut String, policy: &Policy) -> std::fmt::Result {
     writeln!(text, "# fingerprint {}", policy.fingerprint())?;
     writeln!(text, "apiVersion: {API_VERSION}\nkind: {KIND}")?;
     writeln!(text, "mode: {}\nprofile: {}", policy.mode().as_str(), policy.profile())?;
+    if policy.preview() {
+        writeln!(text, "preview: true")?;
+    }
     writeln!(text, "onUnreadable: {}", policy.on_unreadable().as_str())?;
     writeln!(text, "annotationExemptions: {}", policy.annotation_exemptions())?;
     writeln!(text, "rules:")?;
@@ -51,10 +54,11 @@ fn write_rule(text: &mut String, policy: &Policy, rule: &Rule) -> std::fmt::Resu
     let mut set: Vec<String> = own.iter().map(|action| format!("action: {action}")).collect();
     let mut defaults = Vec::new();
     if own.is_none() {
-        defaults.push(format!("action: {}", rule.default_action(Grade::Proper, policy.profile())));
+        defaults.push(format!("action: {}", policy.action(rule, Grade::Proper)));
     }
-    for (setting, number) in rule.settings.iter().zip(policy.numbers(rule)) {
-        let list = if *number == setting.default { &mut defaults } else { &mut set };
+    let numbers = policy.numbers(rule).iter().zip(policy.own_numbers(rule));
+    for (setting, (number, own)) in rule.settings.iter().zip(numbers) {
+        let list = if own.is_some() { &mut set } else { &mut defaults };
         list.push(format!("{}: {number}", setting.name));
     }
     if set.is_empty() {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use time::Date;
 
 use super::IsNfs;
+use super::duration::human;
 use super::plain::{place, plain};
 use crate::engine::{Judged, evaluate};
 use crate::finding::Grade;
@@ -57,6 +58,8 @@ pub struct Explanation {
     pub effective: String,
     /// Whether a read-only claim makes the driver add `ro`.
     pub follows_claim: bool,
+    /// What a program still fills in, with its placeholders.
+    pub not_rendered: Vec<String>,
     /// The string as each layer cuts it, where they do not agree.
     pub readings: Vec<Reading>,
     /// Every option, in the order in which mount.nfs gets them; those that
@@ -160,7 +163,8 @@ impl Explanation {
             driver_source: subject.driver.source,
             advice: subject.driver.advice,
             carriers: carriers(subject),
-            readings: readings(&subject.effective()),
+            not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
+            readings: readings(subject),
             effective: subject.effective(),
             follows_claim: subject.follows_claim() && is_nfs != IsNfs::Known(false),
             options: options(subject),
@@ -196,9 +200,11 @@ fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static str {
 }
 
 /// How the layers cut `text`; empty where all of them agree.
-fn readings(text: &str) -> Vec<Reading> {
-    let all: Vec<_> = Reader::ALL.into_iter().map(|reader| (reader, reader.options(text))).collect();
-    if all.iter().all(|(_, options)| all.first().is_some_and(|(_, first)| first == options)) {
+fn readings(subject: &Subject<'_>) -> Vec<Reading> {
+    let text = subject.effective();
+    let all: Vec<_> = Reader::ALL.into_iter().map(|reader| (reader, reader.options(&text))).collect();
+    let is_one = all.iter().all(|(_, options)| all.first().is_some_and(|(_, first)| first == options));
+    if is_one || subject.options.has_unrendered() {
         return Vec::new();
     }
     all.into_iter()
@@ -211,7 +217,8 @@ fn readings(text: &str) -> Vec<Reading> {
 
 fn options(subject: &Subject<'_>) -> Vec<OptionUse> {
     let idle = subject.options.tokens().iter().filter(|token| !token.in_force);
-    subject.options.effective().chain(idle).map(|token| option(subject, token)).collect()
+    let unrendered = subject.options.unrendered().filter(|token| token.option.keyword() != "bg");
+    subject.options.effective().chain(unrendered).chain(idle).map(|token| option(subject, token)).collect()
 }
 
 fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
@@ -219,6 +226,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
     let entry = token.entry();
     let consumers = match entry {
         _ if token.is_drivers_own => vec!["the driver or its mount helper"],
+        _ if token.is_unrendered => vec!["the reader of what it becomes"],
         Some(entry) => entry.consumers.names().collect(),
         None => Vec::new(),
     };
@@ -234,6 +242,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
         },
         meaning: match entry {
             _ if token.is_drivers_own => "taken out before mount.nfs sees it".to_owned(),
+            _ if token.is_unrendered => "not rendered: it may become any option".to_owned(),
             Some(entry) => meaning(subject, entry),
             None => "no layer knows it".to_owned(),
         },
@@ -340,6 +349,10 @@ impl fmt::Display for Explanation {
         if self.follows_claim {
             writeln!(f, "  read-only  ro as well if the claim is read-only: the volume does not show that")?;
         }
+        if !self.not_rendered.is_empty() {
+            let open = self.not_rendered.join(" | ");
+            writeln!(f, "  rendered   not yet: {}; what follows leaves out what that becomes", plain(&open))?;
+        }
         for reading in &self.readings {
             writeln!(f, "  read as    {} by {}", plain(&reading.options.join(" | ")), reading.by)?;
         }
@@ -398,15 +411,4 @@ dropped; the Pod waits and kubelet tries again",
         _ => format!("a call fails with ETIMEDOUT after {major}, and data on its way is lost"),
     };
     writeln!(f, "  dead server, once mounted: {mounted}")
-}
-
-/// `90 s`, `3 min`, `7 days`.
-fn human(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..120 if duration.subsec_millis() > 0 => format!("{:.1} s", duration.as_secs_f64()),
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", (seconds + 30) / 60),
-        seconds @ 7_200..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
-        seconds => format!("about {} days", (seconds + 43_200) / 86_400),
-    }
 }

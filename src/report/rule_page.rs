@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::finding::{Applicability, Grade};
-use crate::rules::{Profile, RULES, Rule};
+use crate::rules::{Profile, RULES, Rule, Set};
 
 /// The page of one rule.
 pub fn page(rule: &Rule) -> String {
@@ -51,7 +51,11 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
     for reference in rule.references {
         writeln!(page, "- {reference}")?;
     }
-    writeln!(page, "\nSince {}.", rule.since)
+    writeln!(page, "\nSince {}, with version {} of the profiles.", rule.release(), rule.since)?;
+    if rule.preview {
+        writeln!(page, "\nIn preview: off unless the policy says `preview: true`.")?;
+    }
+    Ok(())
 }
 
 fn fix(rule: &Rule) -> &'static str {
@@ -69,14 +73,11 @@ pub fn table(prefix: &str) -> String {
     let mut table =
         String::from("| rule | finds | standard | relaxed | strict | fix |\n|---|---|---|---|---|---|\n");
     for rule in RULES {
-        let action = |profile| {
+        let action = |set| {
+            let profile = Profile::newest(set);
             let proper = rule.default_action(Grade::Proper, profile);
-            match rule.lesser {
-                Some((lesser, _)) if lesser.of(profile) != proper => {
-                    format!("{proper} or {}", lesser.of(profile))
-                }
-                _ => proper.to_string(),
-            }
+            let lesser = rule.default_action(Grade::Lesser, profile);
+            if lesser == proper { proper.to_string() } else { format!("{proper} or {lesser}") }
         };
         let fix = match rule.fix {
             Some(Applicability::Apply) => "apply",
@@ -91,9 +92,9 @@ pub fn table(prefix: &str) -> String {
             rule.name,
             rule.code,
             rule.summary,
-            action(Profile::Standard),
-            action(Profile::Relaxed),
-            action(Profile::Strict)
+            action(Set::Standard),
+            action(Set::Relaxed),
+            action(Set::Strict)
         );
     }
     table

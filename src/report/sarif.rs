@@ -43,7 +43,7 @@ pub fn write(report: &Report) -> String {
 }
 
 fn rule(rule: &Rule) -> Value {
-    let level = match rule.default_action(Grade::Proper, Profile::Standard) {
+    let level = match rule.default_action(Grade::Proper, Profile::default()) {
         Action::Deny => "error",
         Action::Warn => "warning",
         Action::Audit | Action::Off => "note",

@@ -73,7 +73,31 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
     write_summary(out, report)
 }
 
+/// Most placeholders that a note names.
+const MOST_NAMED: usize = 5;
+
+/// What of an object is not judged until the file is rendered.
+fn write_note(out: &mut String, subject: &SubjectReport, palette: &Palette) -> fmt::Result {
+    let Some(further) = subject.not_rendered.len().checked_sub(1) else { return Ok(()) };
+    let (faint, strong) = (palette.faint, palette.strong);
+    write!(
+        out,
+        "{strong}{}:{}:{strong:#} {faint}note{faint:#}: {}/{} is not rendered: ",
+        place(&subject.file),
+        subject.line,
+        subject.kind,
+        plain(&subject.name)
+    )?;
+    let named: Vec<_> = subject.not_rendered.iter().take(MOST_NAMED).map(|text| plain(text)).collect();
+    write!(out, "{}", named.join(" | "))?;
+    if further >= MOST_NAMED {
+        write!(out, " and {} more", further + 1 - MOST_NAMED)?;
+    }
+    writeln!(out, "; what a placeholder becomes is not judged\n")
+}
+
 fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -> fmt::Result {
+    write_note(out, subject, palette)?;
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
         write_finding(out, subject, finding, palette)?;
     }
@@ -161,6 +185,9 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
         write!(out, " ({})", reasons.join(", "))?;
     }
     write!(out, ", {} unreadable", summary.unreadable)?;
+    if summary.not_rendered > 0 {
+        write!(out, ", {} not rendered", summary.not_rendered)?;
+    }
     if summary.baselined > 0 {
         write!(out, ", {} findings in the baseline", summary.baselined)?;
     }

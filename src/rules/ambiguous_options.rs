@@ -52,7 +52,8 @@ spec:
         "kubernetes pkg/volume/util, JoinMountOptions",
         "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

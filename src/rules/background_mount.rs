@@ -46,7 +46,8 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
         "nfs-utils utils/mount/stropts.c, nfsmount_parent and nfsmount_child",
         "kubernetes pkg/volume/nfs/nfs.go, SetUpAt",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -70,7 +71,7 @@ fn check(check: &mut Check<'_, '_>) {
             if pieces.peek().is_none() {
                 continue;
             }
-            let ambiguity = Ambiguity::of(Some(element));
+            let ambiguity = Ambiguity::of(Some(&carrier.seen(element)));
             for (word, piece) in pieces {
                 let word = if subject.driver.case == Case::Folded { "bg" } else { word };
                 let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
@@ -148,15 +149,20 @@ fn report(
         "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise"
     };
     let message = about(piece, element, what);
+    // Text that a program still fills in is never touched.
+    let is_unrendered = element
+        .zip(subject.carriers.get(site.carrier))
+        .is_some_and(|(element, carrier)| carrier.is_unrendered(element, site.range.clone()));
     let with = reading::foreground_instead(piece).into();
     let edits = vec![Edit::Replace { site: site.clone(), with }];
     check.findings.push(Finding {
         code: check.rule.code,
         grade: Grade::Proper,
         carrier: site.carrier,
+        place: None,
         keyword: word.into(),
         site: Some(site),
         message: message.into(),
-        fix: Some(Fix { applicability: Applicability::Apply, edits }),
+        fix: (!is_unrendered).then_some(Fix { applicability: Applicability::Apply, edits }),
     });
 }

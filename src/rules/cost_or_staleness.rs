@@ -40,7 +40,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, actimeo=30]
 ",
     },
     references: &["nfs(5), ac / noac, actimeo, cto / nocto"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

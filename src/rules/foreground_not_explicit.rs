@@ -34,7 +34,8 @@ mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
 ",
     },
     references: &["nfsmount.conf(5)", "nfs-utils utils/mount/configfile.c, conf_parse_mntopts"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

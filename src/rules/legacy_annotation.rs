@@ -40,7 +40,8 @@ spec:
 ",
     },
     references: &["kubernetes pkg/volume/util, MountOptionFromSpec"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

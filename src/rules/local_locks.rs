@@ -1,5 +1,6 @@
 //! NMG016: locks that other nodes do not see.
 
+use super::locks_need_statd::place_of_mount_nfs;
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::catalog::{Entry, Group};
@@ -13,7 +14,8 @@ pub(super) static RULE: Rule = Rule {
 that they own it, and both write: databases and mail stores are corrupted that way. It matters with NFSv3, \
 where locks are a protocol of their own, and where several nodes may write. Some vendors tell their users to \
 do it all the same (Alibaba, Tencent, HPE); their drivers are left alone.",
-    remedy: "Drop it, so that the server keeps the locks; or use NFSv4, where locks are built in.",
+    remedy: "Use NFSv4, where locks are built in. Or drop it, so that the server keeps the locks: mount.nfs then needs \
+rpc.statd where it runs ([NMG022](NMG022.md)).",
     actions: Actions::all(Action::Warn),
     lesser: None,
     fix: None,
@@ -35,7 +37,8 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &["nfs(5), lock / nolock and local_lock"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -57,8 +60,14 @@ fn check(check: &mut Check<'_, '_>) {
         .filter(|token| token.entry().and_then(Entry::group) == Some(Group::LOCKING))
         .last();
     if let Some(token) = token {
-        let message =
-            check.about(token, "keeps locks on one node, so two nodes may both believe they own one");
+        // What NMG022 says of a mount without nolock, for a person about to drop it.
+        let what = if settings.local_locks.nolock {
+            let place = place_of_mount_nfs(subject);
+            format!("hides locks from other nodes; without it rpc.statd must run {place}")
+        } else {
+            "hides locks from other nodes, so two nodes may hold the same one".to_owned()
+        };
+        let message = check.about(token, &what);
         check.report(token, Grade::Proper, message, None);
     }
 }

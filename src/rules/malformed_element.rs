@@ -53,7 +53,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
         "util-linux lib/strutils.c, ul_optstr_next",
         "Linux fs/fs_context.c, generic_parse_monolithic",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -115,7 +116,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
             continue;
         };
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
-        let can_split = is_list || full > 0;
+        let can_split = (is_list || full > 0) && !carrier.is_unrendered(element, 0..element.len());
         let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
         report_element(check, site, grade, message, fix);
     }
@@ -144,6 +145,7 @@ fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: 
         code: check.rule.code,
         grade,
         carrier: site.carrier,
+        place: None,
         site: Some(site),
         keyword,
         message: message.into(),
@@ -152,7 +154,7 @@ fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: 
 }
 
 fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malformation) {
-    let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.is_mount_only());
+    let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.end_before_kernel());
     let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
         Malformation::Control => {

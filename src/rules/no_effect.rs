@@ -40,7 +40,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
         "util-linux libmount/src/optmap.c",
         "measured: nofail does not hide a failed mount",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

@@ -39,7 +39,8 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
         "mount(8), X-mount.subdir, helper and bind",
         "kubernetes mount-utils, MakeBindOptsSensitive",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

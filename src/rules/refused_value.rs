@@ -6,7 +6,7 @@ use super::{Actions, Check, Example, Rule, offer, remove, replace};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
 use crate::nfs::catalog::Word;
 use crate::nfs::intended::intended;
-use crate::nfs::mount::{self, Refusal, Transport, names_version};
+use crate::nfs::mount::{self, READS_IN_ORDER, Refusal, Sloppy, Transport, names_version};
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
 use crate::subject::Subject;
@@ -26,7 +26,7 @@ kernels refuse it the mount depends on the node, and the finding names them.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
         Actions::all(Action::Warn),
-        "only some of the kernels from 4.18 to 7.3 refuse it, or a sloppy makes them overlook it",
+        "only some of the kernels from 4.18 to 7.3 refuse it, or a sloppy makes some of them overlook it",
     )),
     fix: Some(Applicability::Offer),
     settings: &[],
@@ -51,7 +51,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
         "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
         "nfs-utils utils/mount/network.c, nfs_nfs_version",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -103,7 +104,11 @@ fn check_version_carrier(check: &mut Check<'_, '_>) {
 /// What the driver refuses by itself, before it mounts.
 fn check_driver(check: &mut Check<'_, '_>) {
     let subject = check.subject;
-    let written = subject.options.tokens().iter().filter(|token| token.in_force && token.site.is_some());
+    let written = subject
+        .options
+        .tokens()
+        .iter()
+        .filter(|token| token.in_force && token.site.is_some() && !token.is_unrendered);
     for token in written {
         for refused in refusals(subject, token) {
             let message = format!("{} is refused by the driver, {}", check.quote(token), refused.why);
@@ -135,9 +140,15 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
     match token.verdict.refusal {
         Some(Refusal::Unknown) => {}
         Some(refusal) => {
-            let overlooked = refusal.is_overlooked_by_sloppy() && token.is_behind_sloppy;
-            let grade = if overlooked { Grade::Lesser } else { Grade::CannotMount };
-            let mut message = format!("{} is refused: {refusal}", check.quote(token));
+            let overlooked = token.sloppy.filter(|sloppy| refusal.is_overlooked(*sloppy));
+            let (grade, what) = match overlooked {
+                None => (Grade::CannotMount, "is refused"),
+                Some(Sloppy::Earlier) => (Grade::Lesser, "is ignored behind sloppy"),
+                Some(Sloppy::Later) => {
+                    (Grade::Lesser, "is refused by kernels since 5.6, ignored by older ones")
+                }
+            };
+            let mut message = format!("{} {what}: {refusal}", check.quote(token));
             let meant = intended(&token.option);
             if let Some(text) = &meant {
                 message.push_str("; use ");
@@ -156,7 +167,13 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
         None if is_udp(token) || token.verdict.kernels.is_all() => {}
         None => {
             let since = token.verdict.kernels.since;
-            let message = format!("{} is refused by kernels before {since}", check.quote(token));
+            let is_ignored = match token.sloppy {
+                None => false,
+                Some(Sloppy::Earlier) => true,
+                Some(Sloppy::Later) => since <= READS_IN_ORDER,
+            };
+            let what = if is_ignored { "is ignored beside sloppy" } else { "is refused" };
+            let message = format!("{} {what} by kernels before {since}", check.quote(token));
             check.report(token, Grade::Lesser, message, None);
         }
     }

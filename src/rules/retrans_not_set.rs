@@ -40,7 +40,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &["nfs(5), retrans", "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

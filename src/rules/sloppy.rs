@@ -32,7 +32,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &["nfs(5), sloppy", "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -41,7 +42,8 @@ fn check(check: &mut Check<'_, '_>) {
         return;
     }
     for token in check.options() {
-        if token.word() == Some(Word::Sloppy) {
+        // With a value it is refused, and hides nothing.
+        if token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none() {
             let message = check.about(token, "hides every misspelt option");
             check.report(token, Grade::Proper, message, None);
         }

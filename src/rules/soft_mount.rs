@@ -37,7 +37,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &["nfs(5), soft / softerr / hard", "Linux fs/nfs/write.c, nfs_write_error"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

@@ -3,6 +3,7 @@
 use super::soft_mount::soft_option;
 use super::{Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Code, Grade};
+use crate::nfs::catalog::Word;
 use crate::nfs::clocks::major_timeout;
 
 pub(super) static RULE: Rule = Rule {
@@ -45,7 +46,8 @@ mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=3]
         "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo",
         "measured: soft,timeo=10,retrans=1 gives EIO after seconds",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -56,7 +58,12 @@ fn check(check: &mut Check<'_, '_>) {
     let settings = check.subject.options.settings();
     let major = major_timeout(settings);
     let least = check.setting("seconds");
-    let message = if settings.retrans == Some(0) {
+    // A value that is not known yet may be long enough.
+    let is_open = |word| check.subject.options.unrendered().any(|token| token.word() == Some(word));
+    let (timeo_is_open, retrans_is_open) = (is_open(Word::Timeo), is_open(Word::Retrans));
+    let message = if retrans_is_open || timeo_is_open && settings.retrans != Some(0) {
+        return;
+    } else if settings.retrans == Some(0) {
         format!(
             "{} with retrans=0 fails a call after one timeout ({} s), without a retry",
             check.quote(token),

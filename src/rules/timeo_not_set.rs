@@ -41,7 +41,8 @@ mountOptions: [nfsvers=4.1, hard, fg, retrans=2, timeo=600]
 ",
     },
     references: &["nfs(5), timeo", "Linux fs/nfs/client.c, nfs_init_timeout_values"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

@@ -77,7 +77,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
         "Linux lib/kstrtox.c, kstrtouint with base 0",
         "nfs-utils utils/mount/stropts.c, nfs_parse_retry_option",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

@@ -38,7 +38,8 @@ mountOptions: [nfsvers=3, hard, fg, proto=tcp, timeo=600, retrans=2]
         "nfs(5), Using NFS over UDP on high-speed links",
         "Linux fs/nfs/Kconfig, NFS_DISABLE_UDP_SUPPORT",
     ],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

@@ -14,13 +14,14 @@ pub(super) static RULE: Rule = Rule {
     name: "unknown-option",
     summary: "an option that no mount.nfs and no kernel knows",
     why: "The kernel refuses the whole mount with \"an incorrect mount option was specified\", and Pods stay in \
-ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Where `sloppy` stands before it \
-the option is ignored instead, and what its author wanted from it is silently lost.",
+ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Beside `sloppy` the \
+option is ignored instead, by every kernel if `sloppy` comes first and else by kernels before 5.6, and what its \
+author wanted from it is silently lost.",
     remedy: "Correct the spelling, or drop it.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
         Actions::all(Action::Warn),
-        "a sloppy before it makes the kernel overlook it, or the source of the driver was not read, which may take the word for itself",
+        "a sloppy makes some kernels overlook it, or the source of the driver was not read, which may take the word for itself",
     )),
     fix: Some(Applicability::Offer),
     settings: &[],
@@ -40,8 +41,13 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5)", "Linux fs/nfs/fs_context.c, nfs_fs_parameters"],
-    since: "0.1.0",
+    references: &[
+        "nfs(5)",
+        "Linux fs/nfs/fs_context.c, nfs_fs_parameters",
+        "Linux before 5.6, fs/nfs/super.c, nfs_parse_mount_options",
+    ],
+    since: 1,
+    preview: false,
     check,
 };
 
@@ -65,7 +71,7 @@ fn check(check: &mut Check<'_, '_>) {
         }
         let fix = suggestion.and_then(|text| replace(token, text)).map(|edit| offer(vec![edit]));
         // A driver or its helper may take words that mount.nfs does not know.
-        let is_certain = !token.is_behind_sloppy && check.subject.driver.known.is_read();
+        let is_certain = token.sloppy.is_none() && check.subject.driver.known.is_read();
         let grade = if is_certain { Grade::CannotMount } else { Grade::Lesser };
         check.report(token, grade, message, fix);
     }

@@ -33,7 +33,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &["nfs(5), nfsvers", "nfs-utils utils/mount/stropts.c, nfs_autonegotiate"],
-    since: "0.1.0",
+    since: 1,
+    preview: false,
     check,
 };
 

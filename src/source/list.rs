@@ -113,7 +113,15 @@ fn object<'i>(
     span: Range<usize>,
     origin: Origin<'i>,
 ) -> Item<'i> {
-    Item::Object(Box::new(Object { kind, parts, user: None, span, text: source.text, origin }))
+    Item::Object(Box::new(Object {
+        kind,
+        parts,
+        user: None,
+        is_recorded: false,
+        span,
+        text: source.text,
+        origin,
+    }))
 }
 
 fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {

@@ -29,6 +29,8 @@ pub struct Object<'i> {
     pub parts: Vec<Part<'i>>,
     /// Who sent it, in a recorded AdmissionReview.
     pub user: Option<String>,
+    /// Whether it comes from a recorded AdmissionReview: the API server had it so.
+    pub(super) is_recorded: bool,
     /// Bytes of the text.
     pub span: Range<usize>,
     pub(super) text: &'i str,
@@ -100,6 +102,9 @@ impl<'i> Part<'i> {
         policy: &'o Policy,
     ) -> Subject<'o> {
         let mut subject = match self.volume {
+            _ if !object.is_recorded => {
+                Subject::in_file(object.kind, self.volume, manifest, policy.drivers())
+            }
             None => Subject::of_kind(object.kind, manifest, policy.drivers()),
             Some(volume) => Subject::of_inline_volume(volume, manifest, policy.drivers()),
         };
@@ -249,6 +254,11 @@ impl Layout<'_> {
             None => start,
         };
         Some(node.span.start + start..node.span.start + end.max(start))
+    }
+
+    /// The bytes of a place that is one text.
+    pub fn text_of(&self, place: &Place) -> Option<Range<usize>> {
+        self.inner(self.value(place)?)
     }
 
     /// Whether the text at `offset` stands in brackets or braces.

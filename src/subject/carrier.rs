@@ -1,5 +1,6 @@
 //! The places in an object that hold options.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::driver::assembly::Emptiness;
@@ -8,6 +9,7 @@ use super::facts::Facts;
 use super::manifest::Manifest;
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, Piece};
+use crate::nfs::placeholder::{masked, placeholders};
 use crate::nfs::reading::{self, Trap};
 use crate::site::{InlineVolume, Place};
 
@@ -27,6 +29,8 @@ pub struct Carrier<'m> {
     pub in_force: bool,
     /// How it takes part, for one that is not `mountOptions`.
     pub role: Option<Role>,
+    /// Whether it comes from a file, where a program may still fill in placeholders.
+    pub is_in_file: bool,
 }
 
 /// How a carrier is written.
@@ -45,11 +49,26 @@ pub enum Form {
 impl<'m> Carrier<'m> {
     /// The pieces of one element, as the carrier's reader splits it.
     pub fn pieces(&self, element: &'m str) -> Vec<Piece<'m>> {
+        let seen = self.seen(element);
+        let whole =
+            |piece: Piece<'_>| Some(Piece { text: element.get(piece.range.clone())?, range: piece.range });
         match self.form {
-            Form::List | Form::Joined => option::split(element).collect(),
-            Form::SplitEverywhere => reading::every_piece(element).collect(),
+            Form::List | Form::Joined => option::split(&seen).filter_map(whole).collect(),
+            Form::SplitEverywhere => reading::every_piece(&seen).filter_map(whole).collect(),
             Form::Version => Vec::new(),
         }
+    }
+
+    /// The element as its commas, quotes and backslashes are looked at: those of a
+    /// placeholder are gone when a reader sees it.
+    pub(crate) fn seen<'e>(&self, element: &'e str) -> Cow<'e, str> {
+        if self.is_in_file { masked(element) } else { element.into() }
+    }
+
+    /// Whether a placeholder is in `element`, or in the part of it at `range`.
+    pub(crate) fn is_unrendered(&self, element: &str, range: Range<usize>) -> bool {
+        self.is_in_file
+            && placeholders(element).any(|found| found.start < range.end && range.start < found.end)
     }
 
     /// What in one element changes the meaning of those that it is joined with,
@@ -57,9 +76,9 @@ impl<'m> Carrier<'m> {
     pub fn traps(&self, element: &str) -> Vec<(Range<usize>, Trap)> {
         let of = |piece: Piece<'_>| Some((piece.range, reading::trap(piece.text)?));
         match self.form {
-            Form::SplitEverywhere => reading::every_piece(element).filter_map(of).collect(),
+            Form::SplitEverywhere => reading::every_piece(&self.seen(element)).filter_map(of).collect(),
             Form::List | Form::Joined => {
-                of(Piece { text: element, range: 0..element.len() }).into_iter().collect()
+                of(Piece { text: &self.seen(element), range: 0..element.len() }).into_iter().collect()
             }
             Form::Version => Vec::new(),
         }
@@ -115,6 +134,7 @@ pub(crate) fn carriers<'m>(
         present: list.is_some(),
         in_force: driver.list == ListUse::Used && !facts.is_flex_volume && !kind.row().list.is_empty(),
         role: None,
+        is_in_file: facts.is_in_file,
     }];
     if let Some(annotation) = annotation(kind, manifest) {
         let in_force = !facts.is_flex_volume;
@@ -128,6 +148,7 @@ pub(crate) fn carriers<'m>(
             present: true,
             in_force,
             role: None,
+            is_in_file: facts.is_in_file,
         });
     }
     let attributes = spec.and_then(|spec| spec.csi.as_ref()).and_then(|csi| csi.volume_attributes.as_ref());
@@ -161,6 +182,7 @@ pub(crate) fn carriers<'m>(
             present: true,
             in_force: role != Role::NotTaken,
             role: Some(role),
+            is_in_file: facts.is_in_file,
         });
     }
     put_in_force(driver, &mut carriers);

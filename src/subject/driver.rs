@@ -19,7 +19,7 @@ mod upstream;
 use std::sync::LazyLock;
 
 use assembly::{Cut, Emptiness, Empty, Step, Unless};
-use evidence::{Clue, Evidence};
+use evidence::{Clue, Deletion, Evidence};
 
 use crate::nfs::option::MountOption;
 
@@ -80,6 +80,9 @@ pub struct Driver {
     pub one_element: bool,
     /// Seconds after which the driver or its caller gives up on a mount.
     pub deadline: Option<u32>,
+    /// How it deletes a volume, where it mounts for that without the class's
+    /// options.
+    pub deletion: Option<Deletion>,
     /// Whether its vendor tells users to keep locks on the node.
     pub advises_local_locks: bool,
     /// What its vendor or its source says that an administrator should know:
@@ -113,6 +116,7 @@ pub(crate) const PLAIN: Driver = Driver {
     refuses: &[],
     one_element: false,
     deadline: None,
+    deletion: None,
     advises_local_locks: false,
     advice: "",
     known: Known::Unknown,

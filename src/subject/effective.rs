@@ -6,7 +6,7 @@ mod shell;
 
 use super::driver::Driver;
 use crate::nfs::catalog::{Entry, Word, Words};
-use crate::nfs::mount::{self, Verdict};
+use crate::nfs::mount::{self, Sloppy, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::site::Site;
@@ -26,8 +26,11 @@ pub struct Token<'m> {
     pub in_force: bool,
     /// Whether the driver or its mount helper takes it out.
     pub is_drivers_own: bool,
-    /// Whether a `sloppy` stands before it in the string the kernel gets.
-    pub is_behind_sloppy: bool,
+    /// Whether it has a placeholder that a program may still fill in: then it may
+    /// become any option, and nothing is said of it.
+    pub is_unrendered: bool,
+    /// Where the string that the kernel gets has a `sloppy`, if it has one.
+    pub sloppy: Option<Sloppy>,
     /// What is wrong with how it is written, if anything.
     pub malformation: Option<Malformation>,
 }
@@ -45,7 +48,8 @@ impl<'m> Token<'m> {
             site,
             in_force,
             is_drivers_own: is_drivers_own(driver, &option),
-            is_behind_sloppy: false,
+            is_unrendered: false,
+            sloppy: None,
             malformation: if is_plain { None } else { Malformation::of(&option) },
             option,
         }
@@ -72,7 +76,7 @@ impl<'m> Token<'m> {
 
     /// Whether a person wrote it, and it is NFS that reads it at the mount.
     pub const fn is_written(&self) -> bool {
-        self.site.is_some() && self.in_force && !self.is_drivers_own
+        self.site.is_some() && self.in_force && !self.is_drivers_own && !self.is_unrendered
     }
 
     /// Whether it is the keyword `bg`, whatever its value. With `fold`, also in
@@ -141,6 +145,7 @@ pub struct Options<'m> {
     irregular: Vec<(usize, usize)>,
     /// The words of what is written.
     words: Words,
+    has_unrendered: bool,
     is_cut_short: bool,
     settings: Settings,
 }
@@ -161,7 +166,8 @@ impl<'m> Options<'m> {
         (token.site.as_ref() == Some(site)).then_some(token)
     }
 
-    /// The options that reach mount.nfs, in the order in which it gets them.
+    /// The options that reach mount.nfs, in the order in which it gets them; but
+    /// for those that have placeholders.
     pub fn effective(&self) -> impl DoubleEndedIterator<Item = &Token<'m>> + Clone {
         self.order.iter().filter_map(|index| self.tokens.get(*index))
     }
@@ -173,7 +179,18 @@ impl<'m> Options<'m> {
 
     /// Whether the user gave a single option that reaches the mount.
     pub fn any_given(&self) -> bool {
-        self.effective().any(|token| token.site.is_some())
+        self.has_unrendered() || self.effective().any(|token| token.site.is_some())
+    }
+
+    /// Whether an option that reaches the mount has a placeholder: what is missing
+    /// may be there once the file is rendered.
+    pub const fn has_unrendered(&self) -> bool {
+        self.has_unrendered
+    }
+
+    /// The options that reach the mount and have placeholders.
+    pub fn unrendered(&self) -> impl Iterator<Item = &Token<'m>> {
+        self.tokens.iter().filter(|token| token.is_unrendered && token.in_force)
     }
 
     /// Whether an option of this word reaches the mount.

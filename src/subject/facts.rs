@@ -1,13 +1,19 @@
 //! What an object shows of itself, beyond its options: from it clues, variants
 //! and additions of the driver table are read.
 
-use super::driver::evidence::Evidence;
+use super::Subject;
+use super::driver::evidence::{Deletion, Evidence};
 use super::driver::{self, Driver, Nfs};
 use super::manifest::{StringMap, Text};
+use crate::nfs::placeholder::has_placeholder;
 
 /// The class parameters and volume attributes that name the file system's type,
 /// the one that counts first.
 pub(crate) const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType"];
+
+/// The class parameters that name the Secret of a request to delete, the second
+/// one deprecated (external-provisioner `pkg/controller/controller.go`).
+const SECRET_KEYS: [&str; 2] = ["csi.storage.k8s.io/provisioner-secret-name", "csiProvisionerSecretName"];
 
 /// The parts of a manifest from which evidence is read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,6 +25,9 @@ pub(crate) struct Facts<'m> {
     pub(crate) fs_type: Option<&'m str>,
     pub(crate) access_modes: Option<&'m [Text<'m>]>,
     pub(crate) volume_handle: Option<&'m str>,
+    /// Whether the object comes from a file, where a program may still fill in
+    /// placeholders.
+    pub(crate) is_in_file: bool,
     pub(crate) is_class: bool,
     pub(crate) is_csi_volume: bool,
     pub(crate) is_block: bool,
@@ -26,6 +35,10 @@ pub(crate) struct Facts<'m> {
     /// (kubernetes `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
     pub(crate) is_flex_volume: bool,
     pub(crate) in_tree_read_only: bool,
+    /// Whether the kubelet mounts it as NFS itself.
+    pub(crate) is_in_tree_nfs: bool,
+    /// What a class says of volumes whose claim is gone.
+    pub(crate) reclaim_policy: Option<&'m str>,
 }
 
 impl<'m> Facts<'m> {
@@ -81,6 +94,36 @@ impl<'m> Facts<'m> {
         }
     }
 
+    /// Whether volumes of a class are deleted, by a mount that does not get the
+    /// class's options.
+    pub(crate) fn loses_options_on_delete(&self, deletion: &Deletion) -> bool {
+        // The API server's default (kubernetes pkg/apis/storage/v1/defaults.go).
+        let deletes = self.reclaim_policy.is_none_or(|policy| policy == "Delete" || policy.is_empty());
+        let has_secret = SECRET_KEYS.iter().any(|key| self.show(&Evidence::Text(key)));
+        deletes && !has_secret && !self.show(&deletion.keeps) && !self.may_still_show(&deletion.keeps)
+    }
+
+    /// Whether a placeholder is where the evidence would be, so that it may be
+    /// there once the file is rendered.
+    fn may_still_show(&self, evidence: &Evidence) -> bool {
+        if !self.is_in_file {
+            return false;
+        }
+        match evidence {
+            Evidence::Value(key, _)
+            | Evidence::Text(key)
+            | Evidence::Parameter(key, _)
+            | Evidence::Attribute(key, _)
+            | Evidence::NoAttribute(key, _) => self.values(key).any(has_placeholder),
+            Evidence::FsType(_) | Evidence::FsTypeOfClass(_) => self.fs_types().any(has_placeholder),
+            Evidence::VolumeHandle(_) => self.volume_handle.is_some_and(has_placeholder),
+            Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::FirstAccessMode(_) => {
+                self.access_modes.is_some_and(|modes| modes.iter().any(|mode| has_placeholder(mode)))
+            }
+            Evidence::Key(_) | Evidence::NoKey(_) | Evidence::BlockMode | Evidence::InTreeReadOnly => false,
+        }
+    }
+
     /// Whether the evidence is there and no other place contradicts it.
     fn show_surely(&self, evidence: &Evidence) -> bool {
         self.show(evidence)
@@ -98,7 +141,13 @@ impl<'m> Facts<'m> {
     /// Whether the object's volumes are NFS by the clues of `driver`. What only
     /// one of two contradicting places says makes them neither NFS nor not.
     pub(crate) fn verdict(&self, driver: &Driver) -> Nfs {
-        for clue in driver.clues.iter().filter(|clue| self.show(&clue.evidence)) {
+        for clue in driver.clues {
+            if self.may_still_show(&clue.evidence) {
+                return Nfs::Depends;
+            }
+            if !self.show(&clue.evidence) {
+                continue;
+            }
             match (clue.verdict, self.show_surely(&clue.evidence)) {
                 (Nfs::No, false) => {}
                 (Nfs::Yes, false) => return Nfs::Depends,
@@ -111,6 +160,18 @@ impl<'m> Facts<'m> {
     /// The row that replaces `driver` for this object, or `driver` itself.
     pub(crate) fn row(&self, driver: &'static Driver) -> &'static Driver {
         driver.variants.iter().find(|variant| self.show(&variant.when)).map_or(driver, |variant| variant.row)
+    }
+}
+
+impl<'m> Subject<'m> {
+    /// The server of an NFS volume that the kubelet mounts itself.
+    pub(crate) fn in_tree_server(&self) -> Option<&'m str> {
+        self.server.filter(|_| self.facts.is_in_tree_nfs)
+    }
+
+    /// Whether volumes of the class are deleted by a mount without its options.
+    pub(crate) fn loses_options_on_delete(&self) -> bool {
+        self.driver.deletion.is_some_and(|deletion| self.facts.loses_options_on_delete(&deletion))
     }
 }
 

@@ -138,6 +138,8 @@ pub struct Manifest<'a> {
     pub provisioner: Option<Text<'a>>,
     /// StorageClass and VolumeSnapshotClass: what the driver is told.
     pub parameters: Option<StringMap<'a>>,
+    /// StorageClass: what becomes of a volume whose claim is gone.
+    pub reclaim_policy: Option<Text<'a>>,
     /// StorageClass: the options its volumes get.
     pub mount_options: Option<Texts<'a>>,
     /// VolumeSnapshotClass: the CSI driver that makes the snapshots.

@@ -29,7 +29,7 @@ impl<'m> Subject<'m> {
     /// What in an element of `carrier` changes the meaning of those that it is
     /// joined with, and where.
     pub fn traps(&self, carrier: &Carrier<'_>, element: &str) -> Vec<(Range<usize>, Trap)> {
-        if self.runs_a_shell() && reading::is_shell(element) {
+        if self.runs_a_shell() && reading::is_shell(&carrier.seen(element)) {
             return vec![(0..element.len(), Trap::Shell)];
         }
         carrier.traps(element)
@@ -42,7 +42,8 @@ impl<'m> Subject<'m> {
 
     /// Whether a shell may make any option of an element.
     pub(super) fn may_hold_any_option(&self) -> bool {
-        self.runs_a_shell() && self.irregular_elements().any(|(_, element)| reading::is_shell(element))
+        self.runs_a_shell()
+            && self.irregular_elements().any(|(carrier, element)| reading::is_shell(&carrier.seen(element)))
     }
 
     /// Whether an option that is added may become part of one that is there, or
@@ -67,7 +68,8 @@ impl<'m> Subject<'m> {
     /// Whether a failed mount goes on in the background, for each kind of node;
     /// on all the same where no quote and no backslash stands.
     fn goes_to_background(&self) -> [bool; NODES] {
-        if self.irregular_elements().any(|(_, element)| reading::has_marks(element)) {
+        let has_marks = |(carrier, element): (&Carrier<'_>, &str)| reading::has_marks(&carrier.seen(element));
+        if self.irregular_elements().any(has_marks) {
             return reading::goes_to_background_by_node(&self.effective());
         }
         [mount::goes_to_background(self.options.effective_options()); NODES]

@@ -84,7 +84,7 @@ fn registrations(resource: &str) -> String {
 
 /// NMG001 and nothing else: what an admission policy can be compared with.
 fn background_mount_only() -> Policy {
-    only_background_mount(Builder::new(Profile::Standard))
+    only_background_mount(Builder::new(Profile::default()))
 }
 
 fn only_background_mount(mut builder: Builder) -> Policy {

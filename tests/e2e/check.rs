@@ -214,7 +214,8 @@ fn takes_the_environment() -> Result<(), Failed> {
         ("NFS_MOUNT_GUARD_EXIT_ZERO", "1", 0, "policy:"),
         ("NFS_MOUNT_GUARD_EXIT_ZERO", "false", 1, "policy:"),
         ("NFS_MOUNT_GUARD_STATISTICS", "1", 1, "1  NMG001 background-mount"),
-        ("NFS_MOUNT_GUARD_PROFILE", "relaxed", 1, "relaxed@1"),
+        ("NFS_MOUNT_GUARD_PROFILE", "relaxed", 1, "relaxed@2"),
+        ("NFS_MOUNT_GUARD_PROFILE", "strict@1", 1, "strict@1"),
         ("NFS_MOUNT_GUARD_SELECT", "NMG014", 0, "1 judged"),
         ("NFS_MOUNT_GUARD_AS", "mutate", 0, "patch NMG001"),
     ] {

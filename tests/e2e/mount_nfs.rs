@@ -49,6 +49,7 @@ pub fn trials() -> Vec<Trial> {
             compare_quoted(&mounter)
         }),
         trial("mount_hands_on_what_its_version_reads", |mounter| compare_readings(&mounter)),
+        trial("words_without_effect_do_what_the_table_says", |mounter| compare_words(&mounter)),
     ]
 }
 
@@ -112,6 +113,24 @@ impl Mounter {
             .expect("unshare runs");
         let text = String::from_utf8(output.stdout).ok()?;
         Some(text.strip_prefix("rw").map(|rest| rest.trim_start_matches(',').to_owned()).unwrap_or(text))
+    }
+
+    /// The options that mount.nfs hands to the kernel, without the version, the
+    /// patience and the addresses.
+    fn kernel_options(&self, list: &str) -> Option<String> {
+        const BEFORE: &str = "text-based options 'vers=4.1,retry=0";
+        let output = Command::new("timeout")
+            .args(["20", "unshare", "-m", "mount", "-v", "-t", "nfs", "-o"])
+            .arg(format!("vers=4.1,retry=0,{list}"))
+            .arg("127.0.0.1:/export")
+            .arg(self.folder.path())
+            .output()
+            .expect("unshare runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let (_, options) = said.split_once(BEFORE)?;
+        let (options, _) = options.split_once(",addr=")?;
+        Some(options.trim_start_matches(',').to_owned())
     }
 
     fn mount(&self, list: &str) -> Mounted {
@@ -205,6 +224,22 @@ fn compare_readings(mounter: &Mounter) -> Result<(), Failed> {
         return Ok(());
     }
     Err(format!("{} of {} differ:\n{}", differences.len(), lists.len(), differences.join("\n")).into())
+}
+
+/// Measures the rows of tests/readings/words.tsv again.
+fn compare_words(mounter: &Mounter) -> Result<(), Failed> {
+    let table =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readings/words.tsv"))?;
+    let mut differences = Vec::new();
+    for row in table.lines().filter(|row| !row.starts_with('#')) {
+        let (option, wanted) = row.split_once('\t').expect("columns");
+        let to_mount_nfs = mounter.record(option).unwrap_or_default();
+        let seen = format!("{to_mount_nfs}\t{}", mounter.kernel_options(option).unwrap_or_default());
+        if seen != wanted {
+            differences.push(format!("{option}: {wanted:?} in the table, {seen:?} seen"));
+        }
+    }
+    if differences.is_empty() { Ok(()) } else { Err(differences.join("\n").into()) }
 }
 
 /// Every disguise of `bg`, and things that only look like it.

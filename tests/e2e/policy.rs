@@ -48,7 +48,7 @@ fn check_says_what_is_wrong() -> Result<(), Failed> {
     };
     let good = check(HEAD.as_bytes());
     assert_eq!(good.status.code(), Some(0), "{good:?}");
-    assert!(text(&good.stdout).starts_with("p.yaml: good: profile standard@1"), "{good:?}");
+    assert!(text(&good.stdout).starts_with("p.yaml: good: profile standard@2"), "{good:?}");
     let bad = check(format!("{HEAD}mode: obsrve\nruls: {{}}\n").as_bytes());
     let said = text(&bad.stderr);
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
@@ -81,7 +81,10 @@ fn show_prints_what_check_takes() -> Result<(), Failed> {
     let folder = TempDir::new()?;
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/policy.yaml");
     let of_example = ["policy", "show", example];
-    for args in [&["policy", "show"][..], &["policy", "show", "--profile", "strict"], &of_example] {
+    let of_version = ["policy", "show", "--profile", "standard@1"];
+    for args in
+        [&["policy", "show"][..], &["policy", "show", "--profile", "strict"], &of_version, &of_example]
+    {
         let shown = run(folder.path(), args);
         assert_eq!(shown.status.code(), Some(0), "{shown:?}");
         fs::write(folder.path().join("p.yaml"), &shown.stdout)?;
@@ -109,7 +112,7 @@ fn is_found() -> Result<(), Failed> {
     fs::create_dir(folder.path().join(".git"))?;
     fs::write(folder.path().join("nfs-mount-guard.yaml"), format!("{HEAD}profile: relaxed\n"))?;
     let output = run(&deep, &["policy", "check"]);
-    assert!(text(&output.stdout).contains("profile relaxed@1"), "{output:?}");
+    assert!(text(&output.stdout).contains("profile relaxed@2"), "{output:?}");
     fs::write(deep.join("class.yaml"), class("a", "nfs.csi.k8s.io", &["nfsvers=4.1"]).to_string())?;
     assert_eq!(run(&deep, &["check", "class.yaml"]).status.code(), Some(0), "relaxed only warns");
     assert_eq!(run(&deep, &["check", "--no-policy", "class.yaml"]).status.code(), Some(1));

@@ -76,9 +76,9 @@ pub fn describe_subject(subject: &Subject<'_>, evaluation: &Evaluation, policy: 
     let _ = writeln!(text, "  effective: {}", subject.effective());
     for judged in &evaluation.findings {
         let finding = &judged.finding;
-        let field = subject.carriers.get(finding.carrier).map_or_else(String::new, |carrier| {
-            carrier.place.field(finding.site.as_ref().map(|site| site.element))
-        });
+        let field = subject
+            .place(finding)
+            .map_or_else(String::new, |place| place.field(finding.site.as_ref().map(|site| site.element)));
         let fix = finding.fix.as_ref().map_or(String::new(), |fix| format!(" [{:?}]", fix.applicability));
         let _ = writeln!(text, "  {} {} {field}: {}{fix}", judged.action, finding.code, finding.message);
     }

@@ -19,6 +19,8 @@ mod fixture;
 mod growth;
 mod kernel_truth;
 mod kinds;
+mod placeholders;
+mod profiles;
 mod properties;
 mod readings;
 mod rules;

@@ -38,11 +38,19 @@ const fn fstab(word: Word, meaning: &'static str) -> Entry {
         .without_effect("it speaks to whoever reads /etc/fstab, and a volume has no such file")
 }
 
+/// A word of fstab(5) that mount(8) knows without a value only: with one it is
+/// unknown to all layers (measured: tests/readings/words.tsv).
+const fn fstab_flag(word: Word, meaning: &'static str) -> Entry {
+    let mut entry = fstab(word, meaning);
+    entry.grammar = Grammar::Flag;
+    entry
+}
+
 /// A word of fstab(5) that mount(8) turns into flags, whoever calls it
 /// (util-linux libmount/src/optmap.c; measured: `users` hands mount.nfs
 /// `noexec,nosuid,nodev`).
-const fn implies(word: Word, meaning: &'static str) -> Entry {
-    entry(word, Grammar::Anything, meaning).read_by(Consumers::MOUNT)
+const fn implies(word: Word, grammar: Grammar, meaning: &'static str) -> Entry {
+    entry(word, grammar, meaning).read_by(Consumers::MOUNT)
 }
 
 impl Entry {
@@ -234,16 +242,16 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
 
     ("auto", fstab(Word::Auto, "mounted by mount -a")),
     ("noauto", fstab(Word::Auto, "not mounted by mount -a").negation()),
-    ("nofail", fstab(Word::Nofail, "a missing device is no error; a server that is away still is one")),
-    ("_netdev", fstab(Word::Netdev, "mounted once the network is up")),
-    ("user", implies(Word::User, "any user may mount it; implies noexec, nosuid and nodev")),
-    ("nouser", fstab(Word::User, "only root may mount it").negation()),
-    ("users", implies(Word::User, "any user may mount and unmount it; implies noexec, nosuid and nodev")),
-    ("nousers", fstab(Word::User, "not every user may unmount it").negation()),
-    ("owner", implies(Word::User, "the device's owner may mount it; implies nosuid and nodev")),
-    ("noowner", fstab(Word::User, "the device's owner may not mount it").negation()),
-    ("group", implies(Word::User, "the device's group may mount it; implies nosuid and nodev")),
-    ("nogroup", fstab(Word::User, "the device's group may not mount it").negation()),
+    ("nofail", fstab_flag(Word::Nofail, "a missing device is no error; a server that is away still is one").read_by(Consumers::USER)),
+    ("_netdev", fstab_flag(Word::Netdev, "mounted once the network is up").read_by(Consumers::USER)),
+    ("user", implies(Word::User, Grammar::Anything, "any user may mount it; implies noexec, nosuid and nodev").read_by(Consumers::USER)),
+    ("nouser", fstab_flag(Word::User, "only root may mount it").negation()),
+    ("users", implies(Word::User, Grammar::Flag, "any user may mount and unmount it; implies noexec, nosuid and nodev").read_by(Consumers::USER)),
+    ("nousers", fstab_flag(Word::User, "not every user may unmount it").negation()),
+    ("owner", implies(Word::User, Grammar::Flag, "the device's owner may mount it; implies nosuid and nodev")),
+    ("noowner", fstab_flag(Word::User, "the device's owner may not mount it").negation()),
+    ("group", implies(Word::User, Grammar::Flag, "the device's group may mount it; implies nosuid and nodev")),
+    ("nogroup", fstab_flag(Word::User, "the device's group may not mount it").negation()),
     ("comment", fstab(Word::Comment, "a remark for people")),
     ("loop", fstab(Word::Loop, "mounted through a loop device")),
     ("offset", fstab(Word::Loop, "where in the loop device it begins")),

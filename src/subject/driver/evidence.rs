@@ -56,6 +56,14 @@ pub enum Evidence {
     InTreeReadOnly,
 }
 
+/// A driver that mounts without the class's options to delete a volume: it gets
+/// them only from a Secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Deletion {
+    /// The evidence with which it keeps the data and does not mount.
+    pub keeps: Evidence,
+}
+
 pub(crate) const fn nfs_if(evidence: Evidence) -> Clue {
     Clue { evidence, verdict: Nfs::Yes }
 }

@@ -1,7 +1,7 @@
 //! Rows of what Kubernetes and its SIGs ship, and of their forks.
 
 use super::assembly::{Empty, Step, add};
-use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
+use super::evidence::{Deletion, Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, carrier, exact};
 
 /// What kubelet does with `spec.nfs`.
@@ -33,6 +33,7 @@ pub(super) static NFS_CSI: Driver = Driver {
     ],
     case: Case::Kept,
     deadline: Some(110),
+    deletion: Some(Deletion { keeps: Evidence::Value("onDelete", &["retain"]) }),
     advice: "volumeAttributes.mountOptions comes last and wins; the driver refuses a class parameter of that name",
     known: Known::Measured("v4.13.0-349-gd3b27c00"),
     source: "csi-driver-nfs pkg/nfs/nodeserver.go NodePublishVolume, controllerserver.go CreateVolume",

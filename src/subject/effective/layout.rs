@@ -7,7 +7,9 @@ use std::ops::Range;
 use super::shell::shell_word;
 use super::{Options, Token};
 use crate::nfs::catalog::{Word, Words};
+use crate::nfs::mount::Sloppy;
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::placeholder::has_placeholder;
 use crate::nfs::settings::Settings;
 use crate::site::Site;
 use crate::subject::carrier::{self, Carrier, Form};
@@ -95,7 +97,11 @@ impl<'m> Layout<'m> {
                 let piece_start = self.tokens.len();
                 if !piece.text.is_empty() {
                     let is_plain = option::is_plain(piece.text);
+                    let is_unrendered = carrier.is_unrendered(element, piece.range.clone());
                     self.add_option(piece.text, Some(site(piece.range)), is_plain, carrier.in_force);
+                    if let Some(token) = self.tokens.last_mut() {
+                        token.is_unrendered = is_unrendered;
+                    }
                 }
                 if splits && !piece.text.is_empty() {
                     self.add_part(piece.text, piece_start, carrier);
@@ -175,6 +181,7 @@ impl<'m> Layout<'m> {
             .filter(|version| !version.is_empty());
         let given = of_list.or(of_carrier);
         self.version = match given {
+            Some(given) if facts.is_in_file && has_placeholder(given) => Some(given.to_owned().into()),
             Some(given) => {
                 let rewrite = versioning.rewrites.iter().find(|(from, _)| *from == given);
                 let other = versioning.any_other.filter(|(taken, _)| !taken.contains(&given));
@@ -232,7 +239,7 @@ impl<'m> Layout<'m> {
                     self.add_drivers(addition.options);
                 }
             }
-            Step::Version(versioning) => self.add_version(versioning),
+            Step::Version(versioning) => self.add_version(versioning, facts),
             Step::Sort => {
                 self.parts.retain(|part| !part.text.is_empty());
                 self.parts.sort_unstable_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
@@ -282,7 +289,7 @@ impl<'m> Layout<'m> {
         !is_kept_out && holds
     }
 
-    fn add_version(&mut self, versioning: &Versioning) {
+    fn add_version(&mut self, versioning: &Versioning, facts: &Facts<'_>) {
         let Some(version) = &self.version else { return };
         let text = format!("vers={version}");
         if versioning.unless_equal && self.parts.iter().any(|part| part.text == text) {
@@ -299,7 +306,9 @@ impl<'m> Layout<'m> {
             for piece in option::split(&text) {
                 let option = MountOption::new(piece.text.to_owned());
                 let is_plain = option::is_plain(piece.text);
-                self.tokens.push(Token::new(option, None, is_plain, true, self.driver));
+                let is_unrendered = facts.is_in_file && has_placeholder(piece.text);
+                let token = Token::new(option, None, is_plain, true, self.driver);
+                self.tokens.push(Token { is_unrendered, ..token });
             }
             start..self.tokens.len()
         };
@@ -359,25 +368,39 @@ impl<'m> Layout<'m> {
     fn finish(self) -> Options<'m> {
         let Self { mut tokens, parts, kept_back, irregular, is_cut_short, .. } = self;
         let mut order = Vec::with_capacity(tokens.len());
-        order.extend(parts.iter().chain(&kept_back).flat_map(|part| part.tokens.clone()));
-        mark_behind_sloppy(&mut tokens, &order);
+        // `bg` is bg whatever follows its `=`.
+        let is_known = |index: &usize| {
+            tokens.get(*index).is_some_and(|token| !token.is_unrendered || token.option.keyword() == "bg")
+        };
+        order.extend(parts.iter().chain(&kept_back).flat_map(|part| part.tokens.clone()).filter(is_known));
+        mark_sloppy(&mut tokens, &order);
         let mut words = Words::default();
         for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::word) {
             words.insert(word);
         }
-        let mut options =
-            Options { tokens, order, parts, irregular, words, is_cut_short, settings: Settings::default() };
+        let has_unrendered = tokens.iter().any(|token| token.is_unrendered && token.in_force);
+        let mut options = Options {
+            tokens,
+            order,
+            parts,
+            irregular,
+            words,
+            has_unrendered,
+            is_cut_short,
+            settings: Settings::default(),
+        };
         options.settings = Settings::of(options.effective_options());
         options
     }
 }
 
-fn mark_behind_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
-    let mut is_behind = false;
-    for index in order {
+fn mark_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
+    let is_sloppy = |token: &Token<'_>| token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
+    let at = order.iter().position(|index| tokens.get(*index).is_some_and(is_sloppy));
+    let Some(at) = at else { return };
+    for (place, index) in order.iter().enumerate() {
         if let Some(token) = tokens.get_mut(*index) {
-            token.is_behind_sloppy = is_behind;
-            is_behind |= token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
+            token.sloppy = Some(if place > at { Sloppy::Earlier } else { Sloppy::Later });
         }
     }
 }

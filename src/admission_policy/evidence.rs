@@ -1,0 +1,112 @@
+//! The clues and evidence of the driver table in CEL.
+
+use super::cel::{hanging, is_one_of, not, string};
+use super::drivers::Names;
+use crate::subject::driver::evidence::Evidence;
+use crate::subject::driver::{Driver, Nfs};
+use crate::subject::facts::FS_TYPE_KEYS;
+
+/// Whether the clues of a row leave it open that an object of its is NFS;
+/// `None` where they always do.
+///
+/// The first clue that speaks decides. Where an object says a thing twice, with
+/// a key in different case or in two places for the file system's type, it may
+/// be NFS as soon as one of them says so.
+pub(super) fn may_be_nfs(row: &Driver, names: Names) -> Option<String> {
+    let mut rest = if row.nfs == Nfs::No { Some("false".to_owned()) } else { None };
+    for clue in row.clues.iter().rev() {
+        rest = match (clue.verdict == Nfs::No, rest) {
+            (true, None) => Some(not(&shows_surely(&clue.evidence, names))),
+            (true, Some(rest)) if rest == "false" => Some(rest),
+            (true, Some(rest)) => {
+                let rest = if rest.contains(" ||\n") { format!("({})", hanging(&rest, 1)) } else { rest };
+                Some(format!("{} &&\n{rest}", not(&shows_surely(&clue.evidence, names))))
+            }
+            (false, None) => None,
+            (false, Some(rest)) if rest == "false" => Some(shows(&clue.evidence, names)),
+            (false, Some(rest)) => Some(format!("{} ||\n{rest}", shows(&clue.evidence, names))),
+        };
+    }
+    rest
+}
+
+/// Whether the evidence is there.
+pub(super) fn shows(evidence: &Evidence, names: Names) -> String {
+    let (object, facts) = (names.object, names.facts);
+    match evidence {
+        Evidence::Value(key, values) => has_fact(facts, &[*key], values),
+        Evidence::Key(key) => has_fact(facts, &[*key], &["*"]),
+        Evidence::FsType(values) => has_fact(facts, &FS_TYPE_KEYS, values),
+        Evidence::AccessMode(mode) => format!("{} in {object}.?spec.?accessModes.orValue([])", string(mode)),
+        Evidence::NoAccessMode(modes) => {
+            let none: Vec<String> = modes
+                .iter()
+                .map(|mode| format!("!({} in {object}.spec.accessModes)", string(mode)))
+                .collect();
+            format!("{object}.?spec.?accessModes.orValue([]).size() > 0 && {}", none.join(" && "))
+        }
+        Evidence::FirstAccessMode(mode) => {
+            format!("{object}.?spec.?accessModes[?0] == optional.of({})", string(mode))
+        }
+        Evidence::NoKey(key) => not(&has_fact(facts, &[*key], &["*"])),
+        Evidence::Text(key) => {
+            format!("{} && {}", has_fact(facts, &[*key], &["*"]), not(&has_fact(facts, &[*key], &[""])))
+        }
+        Evidence::Parameter(key, values) => {
+            format!("{object}.?provisioner.hasValue() && {}", has_fact(facts, &[*key], values))
+        }
+        Evidence::Attribute(key, values) => {
+            format!("{object}.?spec.hasValue() && {}", has_fact(facts, &[*key], values))
+        }
+        Evidence::NoAttribute(key, values) => {
+            not(&format!("({object}.?spec.hasValue() && {})", has_fact(facts, &[*key], values)))
+        }
+        Evidence::FsTypeOfClass(values) => {
+            format!("{object}.?provisioner.hasValue() && {}", has_fact(facts, &FS_TYPE_KEYS, values))
+        }
+        Evidence::VolumeHandle(pattern) => format!(
+            "[{object}.?spec.?csi.?volumeHandle.orValue('')].exists(h, {})",
+            is_one_of("h", &[pattern]).unwrap_or_default()
+        ),
+        Evidence::InTreeReadOnly => {
+            format!("{object}.?spec.?nfs.?readOnly == optional.of(true)")
+        }
+        Evidence::BlockMode => format!("{object}.?spec.?volumeMode == optional.of('Block')"),
+    }
+}
+
+/// Whether the evidence is there and no other place contradicts it.
+fn shows_surely(evidence: &Evidence, names: Names) -> String {
+    let shown = shows(evidence, names);
+    let (keys, values): (&[&str], &[&str]) = match evidence {
+        Evidence::Value(key, values) | Evidence::Parameter(key, values) if !values.contains(&"*") => {
+            (&[*key], values)
+        }
+        Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => (&FS_TYPE_KEYS, values),
+        _ => return shown,
+    };
+    let is_fact = |values: &[&str]| {
+        let patterns = patterns(keys, values);
+        is_one_of("f", &patterns.iter().map(String::as_str).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    format!("{shown} && {}.all(f, !({}) || {})", names.facts, is_fact(&["*"]), is_fact(values))
+}
+
+/// Whether one of the keys has one of the values.
+fn has_fact(facts: &str, keys: &[&str], values: &[&str]) -> String {
+    let patterns = patterns(keys, values);
+    let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    match patterns.as_slice() {
+        [fact] if !fact.contains('*') => format!("{} in {facts}", string(fact)),
+        patterns => format!("{facts}.exists(f, {})", is_one_of("f", patterns).unwrap_or_default()),
+    }
+}
+
+/// What a fact looks like that has one of the keys and one of the values.
+fn patterns(keys: &[&str], values: &[&str]) -> Vec<String> {
+    let of_key = |key: &str| {
+        let key = key.to_ascii_lowercase();
+        values.iter().map(|value| format!("{key}={}", value.to_lowercase())).collect::<Vec<_>>()
+    };
+    keys.iter().flat_map(|key| of_key(key)).collect()
+}

@@ -1,0 +1,133 @@
+//! Placeholders in a file that another program fills in before the object
+//! reaches a cluster: `${X}` and `${X:=4.1}` (envsubst, Flux), `$(X)`
+//! (kustomize) and `{{ x }}` (Helm and other templates). What they become is
+//! not known here; a comma or a quote inside one separates nothing.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// How a placeholder is written.
+struct Form {
+    open: &'static str,
+    close: &'static str,
+    /// What, inside, wants a close of its own.
+    nests: &'static str,
+}
+
+const FORMS: [Form; 3] = [
+    Form { open: "${", close: "}", nests: "{" },
+    Form { open: "$(", close: ")", nests: "(" },
+    Form { open: "{{", close: "}}", nests: "{{" },
+];
+
+/// Where the placeholders of `text` are, in order. One that nothing closes is
+/// text like any other.
+///
+/// ```
+/// # use nfs_mount_guard::nfs::placeholder::placeholders;
+/// let found = |text: &str| placeholders(text).collect::<Vec<_>>();
+/// assert_eq!(found("nfsvers=${V:=4.1},hard"), [8..17]);
+/// assert_eq!(found("$X,%X%,${X,{x}"), []);
+/// ```
+pub fn placeholders(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let start = at + rest.find(['$', '{'])?;
+            match text.get(start..).and_then(length) {
+                Some(length) => {
+                    at = start + length;
+                    return Some(start..at);
+                }
+                None => at = start + 1,
+            }
+        }
+        None
+    })
+}
+
+/// Whether `text` has a placeholder.
+pub fn has_placeholder(text: &str) -> bool {
+    placeholders(text).next().is_some()
+}
+
+/// `text` with letters in place of its placeholders, byte for byte.
+pub fn masked(text: &str) -> Cow<'_, str> {
+    let mut masked = String::new();
+    let mut at = 0;
+    for range in placeholders(text) {
+        masked.push_str(text.get(at..range.start).unwrap_or_default());
+        masked.extend(range.clone().map(|_| 'x'));
+        at = range.end;
+    }
+    if at == 0 {
+        return text.into();
+    }
+    masked.push_str(text.get(at..).unwrap_or_default());
+    masked.into()
+}
+
+/// Bytes of the placeholder that `text` begins with.
+fn length(text: &str) -> Option<usize> {
+    let form = FORMS.iter().find(|form| text.starts_with(form.open))?;
+    let (mut at, mut depth) = (form.open.len(), 1_usize);
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if rest.starts_with(form.close) {
+            at += form.close.len();
+            depth -= 1;
+            if depth == 0 {
+                return Some(at);
+            }
+        } else if rest.starts_with(form.nests) {
+            at += form.nests.len();
+            depth += 1;
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<&str> {
+        placeholders(text).filter_map(|range| text.get(range)).collect()
+    }
+
+    #[test]
+    fn a_placeholder_ends_where_its_own_bracket_closes() {
+        for (text, wanted) in [
+            ("nfsvers=${NFS_VERSION:=4.1}", vec!["${NFS_VERSION:=4.1}"]),
+            ("${A:-${B:-hard,bg}},fg", vec!["${A:-${B:-hard,bg}}"]),
+            ("$(NFS_VERSION)", vec!["$(NFS_VERSION)"]),
+            ("$(a $(b, c)),d", vec!["$(a $(b, c))"]),
+            ("timeo={{ .Values.timeo | default \"6,0\" }}0", vec!["{{ .Values.timeo | default \"6,0\" }}"]),
+            ("{{- if .x -}}bg{{- end }}", vec!["{{- if .x -}}", "{{- end }}"]),
+            ("${A}${B}=$(C)", vec!["${A}", "${B}", "$(C)"]),
+            ("$${A}", vec!["${A}"]),
+            ("é${é}é", vec!["${é}"]),
+            ("${}", vec!["${}"]),
+        ] {
+            assert_eq!(found(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_closed_or_written_otherwise_is_text() {
+        for text in
+            ["", "$", "{", "$A", "%A%", "{a}", "@A@", "<A>", "${A", "$(A", "{{ A }", "a}b)c}}", "$ {A}"]
+        {
+            assert!(!has_placeholder(text), "{text}");
+        }
+        assert_eq!(found("${A ${B}"), ["${B}"]);
+    }
+
+    #[test]
+    fn a_mask_keeps_every_byte_in_its_place() {
+        assert_eq!(masked("hard,a=${B,\"C},d"), "hard,a=xxxxxxx,d");
+        assert_eq!(masked("${é}é"), "xxxxxé");
+        assert!(matches!(masked("hard"), Cow::Borrowed("hard")));
+    }
+}
