@@ -326,6 +326,7 @@ rules! {
     version_not_pinned,
     cost_or_staleness,
     redirected_mount,
+    unread_options,
     options_lost_on_delete,
     locks_need_statd,
     server_needs_cluster_dns,

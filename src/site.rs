@@ -28,6 +28,8 @@ pub enum Place {
     InlineAttribute(InlineVolume, String),
     /// `spec.nfs.server` of a volume, which holds no options.
     Server,
+    /// A field of a file that Kubernetes does not know, by its path.
+    Field(Vec<String>),
 }
 
 /// An inline CSI volume of a Pod or of a template of Pods.
@@ -78,6 +80,18 @@ impl Place {
             }
             Self::FlexOption(key) => format!("flexVolume.options.{key}").into(),
             Self::Server => "nfs.server".into(),
+            Self::Field(_) => self.field(None).into(),
+        }
+    }
+
+    /// The key of a parameter or an attribute.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Parameter(key)
+            | Self::VolumeAttribute(key)
+            | Self::FlexOption(key)
+            | Self::InlineAttribute(_, key) => Some(key),
+            Self::MountOptions(_) | Self::Annotation | Self::Server | Self::Field(_) => None,
         }
     }
 
@@ -100,6 +114,7 @@ impl Place {
                 steps
             }
             Self::Server => vec!["spec".into(), "nfs".into(), "server".into()],
+            Self::Field(path) => path.iter().map(|step| step.as_str().into()).collect(),
         }
     }
 
@@ -130,7 +145,7 @@ impl Place {
             (Self::MountOptions(_), Some(element)) => {
                 format!("{}[{element}]", self.path().join("."))
             }
-            (Self::MountOptions(_), None) | (Self::Server, _) => self.path().join("."),
+            (Self::MountOptions(_), None) | (Self::Server | Self::Field(_), _) => self.path().join("."),
             (Self::Annotation, _) => {
                 "metadata.annotations[volume.beta.kubernetes.io/mount-options]".to_owned()
             }

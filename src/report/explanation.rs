@@ -19,6 +19,7 @@ use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
 use crate::policy::Policy;
+use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Role;
@@ -185,7 +186,22 @@ fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
             effect: effect(subject, carrier),
             elements: carrier.elements.iter().map(|element| (*element).to_owned()).collect(),
         })
+        .chain(unread(subject))
         .collect()
+}
+
+/// What holds options and is read by nothing.
+fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
+    let fields =
+        subject.misplaced.iter().map(|field| (Place::Field(field.path.clone()), field.texts.clone()));
+    let annotation = subject.unread_annotation.map(|text| (Place::Annotation, vec![text.to_owned()]));
+    fields.chain(annotation).map(|(place, elements)| CarrierUse {
+        carrier: place.to_string(),
+        pointer: place.pointer(None),
+        in_force: false,
+        effect: "not read",
+        elements,
+    })
 }
 
 fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static str {

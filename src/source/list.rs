@@ -12,6 +12,7 @@ use super::object::{Object, Origin, Part, parts};
 use super::tree::{NodeId, Tree};
 use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, unjudged};
 use crate::kind::Kind;
+use crate::subject::Misplaced;
 use crate::subject::manifest::Manifest;
 
 /// Lists in lists that are followed.
@@ -95,7 +96,12 @@ pub(super) fn visit_node(
             let origin = Origin::Tree(tree, node);
             match parts(kind, from) {
                 Ok(parts) if parts.is_empty() => visitor(not_judged(tree, node, Skip::NoInlineVolume)),
-                Ok(parts) => visitor(object(source, kind, parts, span, origin)),
+                Ok(mut parts) => {
+                    if let [part] = parts.as_mut_slice() {
+                        part.misplaced = unread_fields(tree, node, kind, part.volume.is_some());
+                    }
+                    visitor(object(source, kind, parts, span, origin));
+                }
                 Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),
             }
         }
@@ -122,6 +128,26 @@ fn object<'i>(
         text: source.text,
         origin,
     }))
+}
+
+/// Fields that hold options and that nothing reads; those of a workload are not
+/// looked for.
+fn unread_fields(tree: &Tree<'_>, node: NodeId, kind: Kind, is_volume: bool) -> Vec<Misplaced> {
+    if is_volume { Vec::new() } else { unjudged::misplaced(tree, node, kind) }
+}
+
+/// The same in JSON, of which no tree is built as long as no more keys name
+/// options than the manifest holds.
+fn misplaced_in_json(source: &Source<'_>, part: &str, kind: Kind, manifest: &Manifest<'_>) -> Vec<Misplaced> {
+    if unjudged::keys_like_options(part) <= manifest.keys_like_options() {
+        return Vec::new();
+    }
+    unjudged::misplaced(&json::tree(source.text, part), 0, kind)
+}
+
+fn whole<'i>(source: &Source<'_>, part: &str, kind: Kind, manifest: Manifest<'i>) -> Part<'i> {
+    let misplaced = misplaced_in_json(source, part, kind, &manifest);
+    Part { misplaced, ..Part::whole(manifest) }
 }
 
 fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
@@ -195,7 +221,7 @@ pub(super) fn visit_json(
         && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
         && kind.pod_spec().is_none()
     {
-        let parts = vec![Part::whole(manifest)];
+        let parts = vec![whole(source, part, kind, manifest)];
         visitor(object(source, kind, parts, span(), Origin::Json(part)));
         return;
     }
@@ -249,7 +275,14 @@ pub(super) fn visit_json(
         // What does not fit is told by the tree, which knows the places.
         Sort::Object(kind) => match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
             Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
-            Ok(parts) => visitor(object(source, kind, parts, span(), Origin::Json(part))),
+            Ok(mut parts) => {
+                if let [whole] = parts.as_mut_slice()
+                    && whole.volume.is_none()
+                {
+                    whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
+                }
+                visitor(object(source, kind, parts, span(), Origin::Json(part)));
+            }
             Err(error) => {
                 let tree = json::tree(source.text, part);
                 let from = NodeDeserializer { tree: &tree, id: 0 };

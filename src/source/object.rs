@@ -16,9 +16,9 @@ use super::unjudged::{self, Unjudged};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::site::{InlineVolume, Place};
-use crate::subject::Subject;
 use crate::subject::manifest::{Manifest, Text};
 use crate::subject::workload::{Inline, Workload};
+use crate::subject::{Misplaced, Subject};
 
 /// An object of an input, of a kind that is judged.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct Part<'i> {
     pub name: Option<Text<'i>>,
     /// What the engine reads of it.
     pub manifest: Manifest<'i>,
+    /// Fields that hold options and that nothing reads.
+    pub misplaced: Vec<Misplaced>,
     /// The same before the update, in a recorded AdmissionReview.
     pub before: Option<Manifest<'i>>,
 }
@@ -73,7 +75,7 @@ pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<
     let volumes = Workload::deserialize(from)?.inline_volumes(at).into_iter();
     let part = |Inline { index, name, manifest }| {
         let volume = Some(InlineVolume { kind, index });
-        Part { volume, name, manifest, before: None }
+        Part { volume, name, manifest, misplaced: Vec::new(), before: None }
     };
     Ok(volumes.map(part).collect())
 }
@@ -81,12 +83,14 @@ pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<
 impl<'i> Part<'i> {
     /// An object that is itself what is mounted.
     pub(super) const fn whole(manifest: Manifest<'i>) -> Self {
-        Self { volume: None, name: None, manifest, before: None }
+        Self { volume: None, name: None, manifest, misplaced: Vec::new(), before: None }
     }
 
     /// The part as the engine sees it.
     pub fn subject<'o>(&'o self, object: &Object<'i>, policy: &'o Policy) -> Subject<'o> {
-        self.lay_out(&self.manifest, object, policy)
+        let mut subject = self.lay_out(&self.manifest, object, policy);
+        subject.misplaced = &self.misplaced;
+        subject
     }
 
     /// The part before the update, as the engine sees it.

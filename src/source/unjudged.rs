@@ -4,10 +4,13 @@
 
 use std::path::Path;
 
-use memchr::memmem;
+use memchr::{memchr, memmem, memrchr};
 
 use super::tree::{Content, NodeId, Style, Tree};
-use crate::subject::driver::is_option_key;
+use crate::kind::Kind;
+use crate::site::MOUNT_OPTIONS_ANNOTATION;
+use crate::subject::Misplaced;
+use crate::subject::driver::{names_mount_options, resembles_mount_options};
 
 /// Something that is not judged and holds mount options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +31,6 @@ pub struct Unjudged {
 const MOST_NODES: usize = 500_000;
 const DEEPEST: usize = 64;
 
-/// Whether a key names mount options wherever it stands. `options` alone, which
-/// is one inside a volume, may be anything elsewhere.
-fn names_options(key: &str) -> bool {
-    let last = key.rsplit(['.', '/']).next().unwrap_or_default();
-    is_option_key(key) && !last.eq_ignore_ascii_case("options")
-}
-
 /// Whether a text, such as a patch or a manifest in another one, has a line
 /// `mountOptions:` with something behind it or below.
 fn has_key(text: &str) -> bool {
@@ -44,13 +40,13 @@ fn has_key(text: &str) -> bool {
         let quotes = ['"', '\'', '{', '}', '[', ']', ',', ' '];
         let value = line.split_once(':').map_or("", |(_, value)| value).trim_matches(quotes);
         let key = key.trim_matches(quotes);
-        names_options(key) || key == "path" && is_patched(value)
+        names_mount_options(key) || key == "path" && is_patched(value)
     })
 }
 
 /// Whether the path of a JSON patch leads to mount options, or to one of them.
 fn is_patched(path: &str) -> bool {
-    path.starts_with('/') && path.split('/').any(|step| names_options(&step.replace("~1", "/")))
+    path.starts_with('/') && path.split('/').any(|step| names_mount_options(&step.replace("~1", "/")))
 }
 
 /// Whether JSON text may hold mount options, without looking closely.
@@ -104,7 +100,7 @@ impl Search<'_> {
             Content::Map { entries, .. } => entries.iter().find_map(|(key, value)| {
                 let name = tree.text(*key).unwrap_or_default();
                 self.path.push(name.to_owned());
-                let found = if names_options(name) && self.holds_text(*value)
+                let found = if names_mount_options(name) && self.holds_text(*value)
                     || name == "path" && tree.text(*value).is_some_and(is_patched)
                 {
                     Some(tree.written(*key)?.span.start)
@@ -143,6 +139,82 @@ impl Search<'_> {
             None => self.tree.string(value).is_some(),
         }
     }
+}
+
+/// The fields of an object that is judged which hold options and which nothing
+/// reads.
+pub(super) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Misplaced> {
+    let mut found = Vec::new();
+    let mut path = Vec::new();
+    collect(tree, node, kind, &mut path, &mut found);
+    found
+}
+
+/// Whether other rules look at a path, or the API server writes it.
+fn is_spared(path: &[String], kind: Kind) -> bool {
+    const READ: [&[&str]; 7] = [
+        &["parameters"],
+        &["spec", "csi", "volumeAttributes"],
+        &["spec", "flexVolume", "options"],
+        &["metadata", "managedFields"],
+        &["metadata", "labels"],
+        &["metadata", "annotations", MOUNT_OPTIONS_ANNOTATION],
+        &["status"],
+    ];
+    let is = |steps: &[&str]| path.iter().map(String::as_str).eq(steps.iter().copied());
+    let list = kind.row().list;
+    READ.iter().any(|steps| is(steps)) || !list.is_empty() && is(list)
+}
+
+fn collect(tree: &Tree<'_>, node: NodeId, kind: Kind, path: &mut Vec<String>, found: &mut Vec<Misplaced>) {
+    /// The deepest place at which someone writes options by mistake: the source.
+    const DEEPEST_FIELD: usize = 4;
+    let Some(entries) = tree.entries(node).filter(|_| path.len() < DEEPEST_FIELD) else { return };
+    for (key, value) in entries.iter() {
+        let name = tree.text(*key).unwrap_or_default();
+        path.push(name.to_owned());
+        if !is_spared(path, kind) {
+            let texts = texts(tree, *value);
+            if !texts.is_empty() && (names_mount_options(name) || resembles_mount_options(name)) {
+                found.push(Misplaced { path: path.clone(), texts });
+            } else {
+                collect(tree, *value, kind, path, found);
+            }
+        }
+        path.pop();
+    }
+}
+
+/// A text, or the texts of a list, that are not empty.
+fn texts(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
+    let items = tree.items(value).map_or_else(|| vec![value], <[NodeId]>::to_vec);
+    items.into_iter().filter_map(|item| tree.string(item).map(ToOwned::to_owned)).collect()
+}
+
+/// How many keys of JSON text name mount options, or nearly so. Those in a text,
+/// such as the object that kubectl keeps in an annotation, do not count.
+pub(super) fn keys_like_options(part: &str) -> usize {
+    let bytes = part.as_bytes();
+    let is_key = |at: usize| {
+        let start = memrchr(b'"', bytes.get(..at)?)?;
+        let is_escaped = start.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\\');
+        let end = at + memchr(b'"', bytes.get(at..)?)?;
+        let key = part.get(start + 1..end)?;
+        let follows = part.get(end + 1..)?.trim_start().starts_with(':');
+        Some(!is_escaped && follows && (names_mount_options(key) || resembles_mount_options(key)))
+    };
+    let words = [&b"pti"[..], b"PTI", b"opt", b"flag", b"Flag"];
+    let mut places: Vec<usize> = words.iter().flat_map(|word| memmem::find_iter(bytes, word)).collect();
+    places.sort_unstable();
+    let mut count = 0;
+    let mut counted_to = 0;
+    for at in places {
+        if at >= counted_to && is_key(at) == Some(true) {
+            count += 1;
+            counted_to = at + memchr(b'"', bytes.get(at..).unwrap_or_default()).unwrap_or_default();
+        }
+    }
+    count
 }
 
 /// Whether a file is written in Terraform's own language, by its name.

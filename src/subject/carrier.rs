@@ -152,12 +152,6 @@ pub(crate) fn carriers<'m>(
         });
     }
     let attributes = spec.and_then(|spec| spec.csi.as_ref()).and_then(|csi| csi.volume_attributes.as_ref());
-    let place = |key: String| match (holds, volume) {
-        (Holds::Class | Holds::Snapshots, _) => Place::Parameter(key),
-        (_, Some(volume)) => Place::InlineAttribute(volume, key),
-        (_, None) if facts.is_flex_volume => Place::FlexOption(key),
-        (_, None) => Place::VolumeAttribute(key),
-    };
     let map = match holds {
         Holds::Class | Holds::Snapshots => manifest.parameters.as_ref(),
         Holds::Volume | Holds::InlineVolumes(_) if facts.is_flex_volume => {
@@ -172,7 +166,7 @@ pub(crate) fn carriers<'m>(
         };
         let Some(role) = role else { continue };
         carriers.push(Carrier {
-            place: place(key.to_owned()),
+            place: place_of_key(kind, volume, facts.is_flex_volume, key.to_owned()),
             form: match role {
                 Role::Version => Form::Version,
                 Role::AnnotationWhenListEmpty => Form::SplitEverywhere,
@@ -187,6 +181,21 @@ pub(crate) fn carriers<'m>(
     }
     put_in_force(driver, &mut carriers);
     carriers
+}
+
+/// Where the parameter or the attribute `key` stands.
+pub(crate) fn place_of_key(
+    kind: Kind,
+    volume: Option<InlineVolume>,
+    is_flex_volume: bool,
+    key: String,
+) -> Place {
+    match (kind.row().holds, volume) {
+        (Holds::Class | Holds::Snapshots, _) => Place::Parameter(key),
+        (_, Some(volume)) => Place::InlineAttribute(volume, key),
+        (_, None) if is_flex_volume => Place::FlexOption(key),
+        (_, None) => Place::VolumeAttribute(key),
+    }
 }
 
 /// Puts what counts only beside an empty list in force, or not, by what the

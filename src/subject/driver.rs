@@ -13,6 +13,7 @@ pub mod evidence;
 mod huawei;
 mod nas;
 mod netapp;
+mod option_key;
 mod tencent;
 mod upstream;
 
@@ -22,6 +23,8 @@ use assembly::{Cut, Emptiness, Empty, Step, Unless};
 use evidence::{Clue, Deletion, Evidence};
 
 use crate::nfs::option::MountOption;
+pub(crate) use option_key::{generic_keys, names_version, resembles_mount_options};
+pub use option_key::{is_option_key, names_mount_options};
 
 /// Whether a driver's volumes are NFS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +79,8 @@ pub struct Driver {
     pub own_words_in_any_case: bool,
     /// What the driver itself refuses, so that no mount succeeds.
     pub refuses: &'static [Refused],
+    /// What the driver makes of a class parameter that it does not know.
+    pub unknown_parameters: UnknownParameters,
     /// Whether a list of more than one element cannot be mounted in some setups.
     pub one_element: bool,
     /// Seconds after which the driver or its caller gives up on a mount.
@@ -114,6 +119,7 @@ pub(crate) const PLAIN: Driver = Driver {
     own_words: &[],
     own_words_in_any_case: false,
     refuses: &[],
+    unknown_parameters: UnknownParameters::Ignored,
     one_element: false,
     deadline: None,
     deletion: None,
@@ -258,6 +264,15 @@ pub enum Role {
     NotTaken,
 }
 
+/// What a driver makes of a class parameter that it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownParameters {
+    /// It drops it, as far as is known.
+    Ignored,
+    /// It refuses to make a volume.
+    Refused,
+}
+
 /// What becomes of `mountOptions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListUse {
@@ -341,33 +356,6 @@ pub static UNKNOWN: Driver = Driver { title: "an unknown driver", nfs: Nfs::Depe
 
 /// The row for a driver that the policy calls NFS.
 pub static DECLARED: Driver = Driver { title: "a driver that the policy calls NFS", ..PLAIN };
-
-/// Last segments of keys under which one driver or another takes options. They
-/// are judged for `bg` with every driver that is or may be NFS.
-const GENERIC_KEYS: [&str; 8] = [
-    "mountoptions", "mountopts", "mountflags", "nfsoptions", "nfsmountoptions", "clientmountoptions",
-    "sharedv4mountoptions", "options",
-];
-
-/// [`GENERIC_KEYS`], for the admission policies.
-pub(crate) const fn generic_keys() -> &'static [&'static str] {
-    &GENERIC_KEYS
-}
-
-/// Whether a key is one under which drivers take options: by its last segment
-/// after `.` or `/`, without regard to case, `_` and `-`.
-///
-/// ```
-/// # use nfs_mount_guard::subject::driver::is_option_key;
-/// assert!(is_option_key("nfs.mount_Options") && is_option_key("example.com/mount-opts"));
-/// assert!(!is_option_key("mountOptions.owner"));
-/// ```
-pub fn is_option_key(key: &str) -> bool {
-    let last = key.rsplit(['.', '/']).next().unwrap_or_default();
-    let letters =
-        || last.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase());
-    GENERIC_KEYS.iter().any(|generic| letters().eq(generic.bytes()))
-}
 
 pub(crate) const fn carrier(key: &'static str, on: On, role: Role) -> CarrierKey {
     CarrierKey { key, exact: false, on, when: None, role }

@@ -9,6 +9,8 @@ use std::ops::Deref;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::driver::{names_mount_options, resembles_mount_options};
+
 /// The annotation that a provisioner puts on every PersistentVolume it makes.
 pub const PROVISIONED_BY_ANNOTATION: &str = "pv.kubernetes.io/provisioned-by";
 
@@ -146,6 +148,24 @@ pub struct Manifest<'a> {
     pub driver: Option<Text<'a>>,
     /// PersistentVolume.
     pub spec: Option<Spec<'a>>,
+}
+
+impl Manifest<'_> {
+    /// How many keys it holds that name mount options, or nearly so.
+    pub(crate) fn keys_like_options(&self) -> usize {
+        let spec = self.spec.as_ref();
+        let lists = [self.mount_options.is_some(), spec.is_some_and(|spec| spec.mount_options.is_some())];
+        let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
+        let annotation = annotations.is_some_and(|annotations| annotations.mount_options.is_some());
+        let maps = [
+            self.parameters.as_ref(),
+            spec.and_then(|spec| spec.csi.as_ref()?.volume_attributes.as_ref()),
+            spec.and_then(|spec| spec.flex_volume.as_ref()?.options.as_ref()),
+        ];
+        let keys = maps.into_iter().flatten().flat_map(StringMap::iter);
+        let of_keys = keys.filter(|(key, _)| names_mount_options(key) || resembles_mount_options(key));
+        lists.into_iter().chain([annotation]).filter(|is_there| *is_there).count() + of_keys.count()
+    }
 }
 
 /// `metadata` of either kind.

@@ -2,7 +2,7 @@
 
 use super::assembly::{Step, Unless, add, add_unless};
 use super::evidence::{Evidence, nfs_if, not_nfs_if};
-use super::{Case, Driver, Known, Nfs, PLAIN};
+use super::{Case, Driver, Known, Nfs, PLAIN, UnknownParameters};
 
 pub(super) static DRIVERS: &[&Driver] = &[&FILES, &BLOB];
 
@@ -28,6 +28,8 @@ static FILES: Driver = Driver {
         add_unless("noresvport", Unless::Prefix("noresvport")),
         add_unless("actimeo=30", Unless::Prefix("actimeo")),
     ],
+    // pkg/azurefile/controllerserver.go CreateVolume: "invalid parameter".
+    unknown_parameters: UnknownParameters::Refused,
     case: Case::Kept,
     own_words: &["encryptInTransit", "notls", "clean", "tls"],
     own_words_in_any_case: true,

@@ -2,7 +2,10 @@
 
 use super::assembly::{Addition, Emptiness, Empty, Step, Unless, When, add, add_unless};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Refused, Role, Variant, What, carrier, exact};
+use super::{
+    Case, Driver, Known, ListUse, Nfs, On, PLAIN, Refused, Role, UnknownParameters, Variant, What, carrier,
+    exact,
+};
 
 pub(super) static DRIVERS: &[&Driver] = &[
     &QCFS, &HPE, &SYNOLOGY, &TRUENAS, &TNS, &PURE, &PORTWORX, &NUTANIX, &VSPHERE, &VAST, &INFINIDAT,
@@ -188,6 +191,8 @@ static VSPHERE: Driver = Driver {
     ],
     case: Case::Kept,
     advice: "the driver appends hard,sec=sys,vers=4,minorversion=1: soft loses, sec=krb5p gets sec=sys beside it, and another version makes every mount fail",
+    // pkg/csi/service/common/util.go ParseStorageClassParams: "invalid parameters".
+    unknown_parameters: UnknownParameters::Refused,
     known: Known::Measured("bf8090256"),
     source: "vsphere-csi-driver pkg/csi/service/osutils/linux_os_utils.go PublishFileVolume; common/util.go IsFileVolumeRequest",
     ..PLAIN

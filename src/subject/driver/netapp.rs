@@ -2,7 +2,7 @@
 
 use super::assembly::{Emptiness, Empty, Step};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{Case, Driver, Known, Nfs, PLAIN};
+use super::{Case, Driver, Known, Nfs, PLAIN, UnknownParameters};
 
 pub(super) static DRIVERS: &[&Driver] = &[&TRIDENT, &QNAP];
 
@@ -33,6 +33,9 @@ static TRIDENT: Driver = Driver {
     empty: Empty::Hidden,
     emptiness: Emptiness::NoElement,
     advice: "options of a class replace the backend's nfsMountOptions, which are not visible here; the driver calls mount.nfs itself",
+    // "unrecognized storage attribute" (frontend/csi/controller_helpers/kubernetes
+    // plugin.go processStorageClass).
+    unknown_parameters: UnknownParameters::Refused,
     known: Known::Measured("71dd7161"),
     source: "trident frontend/csi/controller_server.go ControllerPublishVolume, utils/mount/mount_linux.go MountNFSPath",
     ..PLAIN

@@ -2,7 +2,7 @@
 
 use super::assembly::{Empty, Step, add};
 use super::evidence::{Deletion, Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, carrier, exact};
+use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, carrier, exact};
 
 /// What kubelet does with `spec.nfs`.
 pub(super) static IN_TREE_NFS: Driver = Driver {
@@ -34,6 +34,7 @@ pub(super) static NFS_CSI: Driver = Driver {
     case: Case::Kept,
     deadline: Some(110),
     deletion: Some(Deletion { keeps: Evidence::Value("onDelete", &["retain"]) }),
+    unknown_parameters: UnknownParameters::Refused,
     advice: "volumeAttributes.mountOptions comes last and wins; the driver refuses a class parameter of that name",
     known: Known::Measured("v4.13.0-349-gd3b27c00"),
     source: "csi-driver-nfs pkg/nfs/nodeserver.go NodePublishVolume, controllerserver.go CreateVolume",

@@ -1,0 +1,144 @@
+//! NMG020: options at a place that nothing reads, or that the driver refuses.
+
+use super::{Actions, Check, Example, Rule};
+use crate::finding::{Action, Code, Finding, Grade};
+use crate::kind::Holds;
+use crate::nfs::option::MountOption;
+use crate::nfs::reading;
+use crate::site::Place;
+use crate::subject::driver::{self, ListUse, On, Role, UnknownParameters};
+
+pub(super) static RULE: Rule = Rule {
+    code: Code(20),
+    name: "unread-options",
+    summary: "options at a place that nothing reads, or that the driver refuses",
+    why: "Kubernetes and most drivers drop a key that they do not know without a word, and the volume is mounted \
+without its options. Some drivers refuse a StorageClass with such a parameter: csi-driver-nfs takes no \
+`parameters.mountOptions` and no `parameters.nfsVersion`, so no volume is ever made.",
+    remedy: "Write the options in `mountOptions` of the class, or in `spec.mountOptions` of the volume. A class with a \
+refused parameter has to be deleted and made again, because parameters cannot be changed.",
+    actions: Actions::all(Action::Deny),
+    lesser: Some((Actions::all(Action::Warn), "the options are only lost")),
+    fix: None,
+    settings: &[],
+    example: Example {
+        bad: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+parameters: {server: nas.example.com, share: /export, mountOptions: nfsvers=4.1}
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+        good: "\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: shared}
+provisioner: nfs.csi.k8s.io
+parameters: {server: nas.example.com, share: /export}
+mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
+",
+    },
+    references: &[
+        "csi-driver-nfs pkg/nfs/controllerserver.go, CreateVolume",
+        "https://github.com/kubernetes/kubernetes/issues/96284",
+    ],
+    since: 2,
+    preview: false,
+    check,
+};
+
+fn check(check: &mut Check<'_, '_>) {
+    let subject = check.subject;
+    let holds = subject.kind.row().holds;
+    for misplaced in subject.misplaced {
+        let place = Place::Field(misplaced.path.clone());
+        let field = place.field(None);
+        let list = Place::MountOptions(subject.kind).field(None);
+        let bg = bg(&misplaced.texts);
+        let kind = subject.kind;
+        let message = format!("{field} is no field of a {kind}, so its options are lost{bg}; use {list}");
+        report(check, 0, place, Grade::Lesser, message);
+    }
+    if let Some(text) = subject.unread_annotation {
+        let bg = bg(&[text]);
+        let what = if holds == Holds::Class { "a class" } else { "a CSI volume" };
+        let message = format!("the annotation is not read on {what}, so its options are lost{bg}");
+        report(check, 0, Place::Annotation, Grade::Lesser, message);
+    }
+    // Of a driver whose source was not read, another key may be one it reads.
+    let is_its_own = subject.provisioned_by.is_none() && holds != Holds::Snapshots;
+    if !is_its_own || !subject.driver.known.is_read() {
+        return;
+    }
+    for (index, carrier) in subject.carriers.iter().enumerate() {
+        let Some(key) = carrier.place.key() else { continue };
+        if carrier.role == Some(Role::NotTaken) && !carrier.is_empty() && driver::names_mount_options(key) {
+            report_key(check, index, &carrier.place, &carrier.elements);
+        }
+    }
+    let keys: Vec<(&str, &str)> = subject.keys().collect();
+    for (key, value) in keys {
+        let is_carrier = subject.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
+        let is_refused =
+            holds == Holds::Class && subject.driver.unknown_parameters == UnknownParameters::Refused;
+        let may_be_meant = driver::resembles_mount_options(key) || is_refused && driver::names_version(key);
+        if !is_carrier && may_be_meant && !value.is_empty() {
+            let place = subject.place_of_key(key);
+            report_key(check, 0, &place, &[value]);
+        }
+    }
+}
+
+/// Says what becomes of a parameter or an attribute that the driver does not read.
+fn report_key(check: &mut Check<'_, '_>, carrier: usize, place: &Place, texts: &[&str]) {
+    let subject = check.subject;
+    let is_class = subject.kind.row().holds == Holds::Class;
+    let (name, bg) = (place.short(), bg(texts));
+    let (grade, message) = if is_class && subject.driver.unknown_parameters == UnknownParameters::Refused {
+        (Grade::Proper, format!("the driver refuses a class with {name}, so no volume is made{bg}"))
+    } else {
+        (Grade::Lesser, format!("the driver does not read {name}, so its options are lost{bg}"))
+    };
+    let message = match remedy(check) {
+        Some(remedy) => format!("{message}; use {remedy}"),
+        None => message,
+    };
+    report(check, carrier, place.clone(), grade, message);
+}
+
+/// The place from which the driver takes options.
+fn remedy(check: &Check<'_, '_>) -> Option<String> {
+    let subject = check.subject;
+    let holds = subject.kind.row().holds;
+    if subject.driver.list == ListUse::Used && !subject.kind.row().list.is_empty() {
+        return Some("mountOptions".to_owned());
+    }
+    let is_on = |on: On| match on {
+        On::Both => true,
+        On::Class => holds == Holds::Class,
+        On::Volume => holds != Holds::Class,
+    };
+    let mut keys = subject.driver.carriers.iter().filter(|key| is_on(key.on) && key.role != Role::Version);
+    keys.next().map(|key| subject.place_of_key(key.key).short().into_owned())
+}
+
+/// Whether `bg` is among the options, as the end of a clause.
+fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
+    let keyword = |piece: &str| MountOption::new(piece.trim()).keyword().trim().to_ascii_lowercase();
+    let is_bg = |text: &T| reading::every_piece(text.as_ref()).any(|piece| keyword(piece.text) == "bg");
+    if texts.iter().any(is_bg) { ", bg among them" } else { "" }
+}
+
+fn report(check: &mut Check<'_, '_>, carrier: usize, place: Place, grade: Grade, message: String) {
+    check.findings.push(Finding {
+        code: check.rule.code,
+        grade,
+        carrier,
+        place: Some(place),
+        site: None,
+        keyword: "".into(),
+        message: message.into(),
+        fix: None,
+    });
+}

@@ -1,0 +1,52 @@
+//! Keys of parameters, attributes and fields that name mount options.
+
+/// Last segments of keys under which one driver or another takes options. They
+/// are judged for `bg` with every driver that is or may be NFS.
+const GENERIC_KEYS: [&str; 8] = [
+    "mountoptions", "mountopts", "mountflags", "nfsoptions", "nfsmountoptions", "clientmountoptions",
+    "sharedv4mountoptions", "options",
+];
+
+/// [`GENERIC_KEYS`], for the admission policies.
+pub(crate) const fn generic_keys() -> &'static [&'static str] {
+    &GENERIC_KEYS
+}
+
+/// Whether a key is one under which drivers take options: by its last segment
+/// after `.` or `/`, without regard to case, `_` and `-`.
+///
+/// ```
+/// # use nfs_mount_guard::subject::driver::is_option_key;
+/// assert!(is_option_key("nfs.mount_Options") && is_option_key("example.com/mount-opts"));
+/// assert!(!is_option_key("mountOptions.owner"));
+/// ```
+pub fn is_option_key(key: &str) -> bool {
+    GENERIC_KEYS.iter().any(|generic| letters(last_segment(key)).eq(generic.bytes()))
+}
+
+/// Whether a key names mount options wherever it stands. `options` alone, which
+/// does in a volume, may be anything elsewhere.
+pub fn names_mount_options(key: &str) -> bool {
+    is_option_key(key) && !last_segment(key).eq_ignore_ascii_case("options")
+}
+
+/// Whether a key is `mountOptions` but for one letter.
+pub(crate) fn resembles_mount_options(key: &str) -> bool {
+    const WORD: &str = "mountoptions";
+    let letters: String = letters(last_segment(key)).map(char::from).collect();
+    letters.len().abs_diff(WORD.len()) <= 1 && letters != WORD && strsim::osa_distance(&letters, WORD) == 1
+}
+
+/// Whether a key names an NFS version.
+pub(crate) fn names_version(key: &str) -> bool {
+    ["nfsversion", "nfsvers", "vers"].iter().any(|name| letters(last_segment(key)).eq(name.bytes()))
+}
+
+fn last_segment(key: &str) -> &str {
+    key.rsplit(['.', '/']).next().unwrap_or_default()
+}
+
+/// The letters of a key without `_` and `-`, small.
+fn letters(key: &str) -> impl Iterator<Item = u8> {
+    key.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase())
+}
