@@ -6,6 +6,7 @@ mod fix;
 mod formats;
 mod hostile;
 mod inputs;
+mod placeholders;
 mod snapshots;
 mod workloads;
 
@@ -38,6 +39,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(hostile::trials());
     trials.extend(fix::trials());
     trials.extend(workloads::trials());
+    trials.extend(placeholders::trials());
     trials
 }
 

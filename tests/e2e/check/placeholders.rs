@@ -1,0 +1,70 @@
+//! Files that are not rendered yet.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::{pipe, stdout};
+use crate::objects::{class, nfs_volume, volume};
+
+pub fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::{name}"), test);
+    vec![
+        trial("notes_what_is_not_rendered", notes_it),
+        trial("takes_a_placeholder_at_admission_for_an_option", is_an_option_at_admission),
+        trial("names_the_server_that_needs_cluster_dns", names_the_server),
+    ]
+}
+
+fn notes_it() -> Result<(), Failed> {
+    let object = class("a", "nfs.csi.k8s.io", &["nfsvers=${V:=4.1}", "hard"]).to_string();
+    let output = pipe(&["check", "--no-policy", "-"], object.as_bytes());
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("StorageClass/a is not rendered: nfsvers=${V:=4.1}; "), "{text}");
+    assert!(text.trim_end().ends_with(", 1 not rendered"), "{text}");
+    let output = pipe(&["check", "--no-policy", "--format", "json", "-"], object.as_bytes());
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(report["subjects"][0]["notRendered"], json!(["nfsvers=${V:=4.1}"]));
+    assert_eq!(report["summary"]["notRendered"], json!(1));
+    let explained = stdout(&pipe(&["explain", "--no-policy", "-f", "-"], object.as_bytes()));
+    assert!(explained.contains("rendered   not yet: nfsvers=${V:=4.1}"), "{explained}");
+    let fixed = pipe(&["fix", "--no-policy", "-"], object.as_bytes());
+    assert_eq!(stdout(&fixed), object, "nothing is added");
+    assert!(String::from_utf8_lossy(&fixed.stderr).contains("1 not rendered"), "{fixed:?}");
+    Ok(())
+}
+
+/// What the API server had is no file that a program fills in.
+fn is_an_option_at_admission() -> Result<(), Failed> {
+    let object = nfs_volume("a", &["${X}", "nfsvers=4.1", "fg", "timeo=600", "retrans=2"]);
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "1", "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "PersistentVolume"},
+        "object": object,
+    }});
+    let of = |input: &Value| pipe(&["check", "--no-policy", "-"], input.to_string().as_bytes());
+    assert_eq!(of(&object).status.code(), Some(0), "{}", stdout(&of(&object)));
+    let text = stdout(&of(&review));
+    assert_eq!(of(&review).status.code(), Some(1), "{text}");
+    assert!(text.contains("deny NMG011") && !text.contains("not rendered"), "{text}");
+    Ok(())
+}
+
+fn names_the_server() -> Result<(), Failed> {
+    let source = json!({"nfs": {"server": "nfs.storage.svc.cluster.local", "path": "/a"}});
+    let object = volume("a", &["nfsvers=4.1", "fg", "timeo=600", "retrans=2"], source).to_string();
+    let output = pipe(&["check", "--no-policy", "--format", "json", "-"], object.as_bytes());
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    let finding = &report["subjects"][0]["findings"][0];
+    assert_eq!(finding["code"], "NMG023", "{report}");
+    assert_eq!(
+        (&finding["pointer"], &finding["carrier"]),
+        (&json!("/spec/nfs/server"), &json!("nfs.server"))
+    );
+    let columns =
+        ["column", "endColumn"].map(|name| finding[name].as_u64().and_then(|at| usize::try_from(at).ok()));
+    let [Some(start), Some(end)] = columns else { panic!("{finding}") };
+    assert_eq!(object.get(start - 1..end - 1), Some("nfs.storage.svc.cluster.local"));
+    let first = pipe(&["check", "--no-policy", "--profile", "standard@1", "-"], object.as_bytes());
+    assert!(!stdout(&first).contains("NMG023"), "{}", stdout(&first));
+    Ok(())
+}
