@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod repair;
+pub mod together;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -136,6 +137,12 @@ impl Check<'_> {
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
             findings
         };
+        let mut tie = together::tie(&subject);
+        if let Some(judged) = together::unreached(self.policy, &subject, self.today) {
+            let place = Places { layout: object.layout(), text: object.text(), lines };
+            let action = if judged.action == Action::Audit { Reported::Audit } else { Reported::Warn };
+            tie.unreached = Some(Box::new(finding(&subject, &judged, action, &place, &[], object)));
+        }
         SubjectReport {
             kind: object.kind.as_str(),
             api_version: part.manifest.api_version.as_deref().unwrap_or_default().to_owned(),
@@ -150,6 +157,7 @@ impl Check<'_> {
             line: lines.position(object.span.start).line,
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             findings,
+            tie,
         }
     }
 

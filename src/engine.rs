@@ -91,23 +91,41 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
             continue;
         }
         rule.check(subject, numbers, &mut found);
-        for mut finding in found.drain(..) {
+        for finding in found.drain(..) {
             if let Some(exempt) = exempt(policy, subject, &finding, today) {
                 evaluation.exempted.push((finding, exempt));
-                continue;
-            }
-            let demanded = policy.action(rule, finding.grade);
-            let action = demanded.min(most(policy, subject, &finding));
-            if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT {
-                finding.fix = None;
-            }
-            if action > Action::Off {
-                evaluation.findings.push(Judged { finding, action, demanded });
+            } else {
+                evaluation.findings.extend(judged(policy, subject, rule, finding));
             }
         }
     }
     evaluation.findings.sort_by_key(order);
     evaluation
+}
+
+/// Judges a finding that no rule makes by itself, because it takes two objects;
+/// `None` where nothing is to be said of it.
+pub(crate) fn judge_one(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    rule: &Rule,
+    finding: Finding,
+    today: Date,
+) -> Option<Judged> {
+    let speaks_of_nfs =
+        subject.nfs == Nfs::Yes || subject.nfs == Nfs::Depends && subject.has_nfs_only_option();
+    let is_exempt = exempt(policy, subject, &finding, today).is_some();
+    judged(policy, subject, rule, finding).filter(|_| speaks_of_nfs && !is_exempt)
+}
+
+/// What the policy does about a finding; `None` for nothing.
+fn judged(policy: &Policy, subject: &Subject<'_>, rule: &Rule, mut finding: Finding) -> Option<Judged> {
+    let demanded = policy.action(rule, finding.grade);
+    let action = demanded.min(most(policy, subject, &finding));
+    if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT {
+        finding.fix = None;
+    }
+    (action > Action::Off).then_some(Judged { finding, action, demanded })
 }
 
 /// Options that are too long to be judged are refused whatever the policy says:

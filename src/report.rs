@@ -163,6 +163,20 @@ pub struct SubjectReport {
     pub not_rendered: Vec<String>,
     /// What was found, by position, then code.
     pub findings: Vec<FindingReport>,
+    /// How it hangs together with other objects of the input.
+    #[serde(skip)]
+    pub tie: Tie,
+}
+
+/// How an object hangs together with others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tie {
+    /// The class a volume belongs to.
+    pub class: Option<String>,
+    /// Whether it is a class with mount options.
+    pub class_has_options: bool,
+    /// What is to be said of a volume where its class has mount options.
+    pub unreached: Option<Box<FindingReport>>,
 }
 
 impl SubjectReport {

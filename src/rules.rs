@@ -336,6 +336,9 @@ rules! {
 /// the one that the API server can judge by itself.
 pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;
 
+/// The rule that also speaks of a class and a volume together.
+pub static UNREAD_OPTIONS: &Rule = &unread_options::RULE;
+
 /// The rule under which options are refused that are too many to look at.
 pub static MALFORMED_ELEMENT: &Rule = &malformed_element::RULE;
 

@@ -169,6 +169,7 @@ impl Args {
         for file in results {
             report.add(file);
         }
+        check::together::judge(&mut report);
         let documents = passed_over.values().sum();
         report.add(FileReport { documents, skipped: passed_over, ..FileReport::default() });
         report.errors.extend(errors.into_iter().map(|message| match message.split_once(": ") {

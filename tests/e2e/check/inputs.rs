@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("finds_the_same_in_every_form_of_one_object", finds_the_same),
         trial("keeps_the_ratchet_of_a_recorded_update", keeps_the_ratchet),
         trial("passes_over_what_is_no_manifest_in_a_walk", passes_over),
+        trial("judges_a_class_and_its_volumes_together", judges_together),
         trial("stands_hostile_texts", stands_hostile_texts),
         trial("is_quiet_when_its_reader_goes_away", is_quiet_without_a_reader),
     ]
@@ -119,6 +120,34 @@ fn keeps_the_ratchet() -> Result<(), Failed> {
     let deleted = fs::read_to_string(&update)?.replace("\"UPDATE\"", "\"DELETE\"");
     let output = pipe(&["check", "-"], deleted.as_bytes());
     assert!(stdout(&output).contains("1 skipped"), "{}", stdout(&output));
+    Ok(())
+}
+
+/// What a class has does not reach a volume that nobody provisioned, and only
+/// the two together show it.
+fn judges_together() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: shared}\nprovisioner: nfs.csi.k8s.io\nmountOptions: [nfsvers=4.1, fg, timeo=600, retrans=2]\n";
+    let volume = |more: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: v{more}}}\nspec:\n  storageClassName: shared\n  nfs: {{server: a, path: /}}\n"
+        )
+    };
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text);
+    let found = || {
+        let path = folder.path().display().to_string();
+        stdout(&run(&["check", "--no-policy", &path]))
+            .contains("NMG020 unread-options: options of StorageClass/shared")
+    };
+    write("volume.yaml", &volume(""))?;
+    assert!(!found(), "the class is not there");
+    write("class.yaml", class)?;
+    assert!(found());
+    write("class.yaml", &class.replace("mountOptions", "# mountOptions"))?;
+    assert!(!found(), "the class has none");
+    write("class.yaml", class)?;
+    write("volume.yaml", &volume(", annotations: {pv.kubernetes.io/provisioned-by: a.example.com/nfs}"))?;
+    assert!(!found(), "a provisioner has copied what there was");
     Ok(())
 }
 
