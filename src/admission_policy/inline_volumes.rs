@@ -13,6 +13,10 @@ use super::match_conditions::MatchCondition;
 use crate::kind::Kind;
 use crate::rules::{BACKGROUND_MOUNT, MALFORMED_ELEMENT};
 
+/// Most attributes of a volume that are looked through: each costs the API server
+/// time, and drivers read about a dozen.
+const MOST_ATTRIBUTES: usize = 200;
+
 /// What the expressions call one volume and what belongs to it.
 const VOLUME: Names = Names { object: "volume", driver: "driver", facts: "facts" };
 
@@ -67,6 +71,7 @@ fn of_each(table: &Table<'_>, what: &str) -> String {
         "variables.volumes.all(volume,\n\
          [volume.spec.csi.?driver.orValue('')].all(driver,\n\
          [{}].all(attributes,\n\
+         attributes.size() > {MOST_ATTRIBUTES} ||\n\
          [{}].all(candidate,\n\n{what}\n))))",
         hanging("volume.spec.csi.?volumeAttributes.orValue({})", 1),
         hanging(&candidate, 1),
@@ -104,6 +109,15 @@ fn takes_no_bg(table: &Table<'_>) -> String {
 /// What must hold of every volume.
 pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
     vec![
+        Validation {
+            expression: format!(
+                "variables.volumes.all(volume,\n  volume.spec.csi.?volumeAttributes.orValue({{}}).size() <= {MOST_ATTRIBUTES})"
+            ),
+            message: format!(
+                "{} {} (nfs-mount-guard): an inline volume has more than {MOST_ATTRIBUTES} volumeAttributes,\nso they are not looked through for bg; write fewer",
+                MALFORMED_ELEMENT.code, MALFORMED_ELEMENT.name
+            ),
+        },
         // What is longer would cost more than the API server allows.
         Validation {
             expression: of_each(table, &format!("candidate.size() <= {LONGEST}")),

@@ -6,7 +6,7 @@ use hyper::Method;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission_policy::{inline, webhook_match_conditions};
 use nfs_mount_guard::kind::Kind;
-use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::policy::{Mode, Policy};
 use nfs_mount_guard::subject::driver::{self, Nfs};
 use serde_json::{Value, json};
 
@@ -21,6 +21,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("the_inline_policy_refuses_the_pods_that_the_engine_refuses", pods),
         trial("the_inline_policy_warns_of_what_makes_such_pods", templates),
+        trial("a_workload_that_runs_comes_back_while_the_inline_policy_warns", comes_back),
+        trial("what_the_inline_policy_costs_a_pod", price),
         trial("a_webhook_for_inline_volumes_is_asked_about_nothing_else", webhook),
         trial("the_inline_policy_keeps_out_no_other_pod_however_large", large),
     ]
@@ -71,7 +73,17 @@ fn volume(name: &str, driver: &str, options: &str) -> Value {
 }
 
 fn install(api: &Api) {
-    for object in documents(&inline(&Policy::default()).expect("a policy")) {
+    register(api, &Policy::default());
+    let bad = json!([volume("a", "nfs.csi.k8s.io", "bg")]);
+    wait("it is not in effect", || {
+        let pod = api.send(Call::try_create(&workload(Kind::Pod, &bad)));
+        let template = api.send(Call::try_create(&workload(Kind::Deployment, &bad)));
+        !pod.passed() && !template.warnings.is_empty()
+    });
+}
+
+fn register(api: &Api, policy: &Policy) {
+    for object in documents(&inline(policy).expect("a policy")) {
         let resource = match object["kind"].as_str() {
             Some("ValidatingAdmissionPolicy") => "validatingadmissionpolicies",
             _ => "validatingadmissionpolicybindings",
@@ -79,12 +91,59 @@ fn install(api: &Api) {
         let said = api.send(Call { method: Method::POST, path: registrations(resource), body: object });
         assert!(said.passed(), "{said:?}");
     }
-    let bad = json!([volume("a", "nfs.csi.k8s.io", "bg")]);
-    wait("it is not in effect", || {
-        let pod = api.send(Call::try_create(&workload(Kind::Pod, &bad)));
-        let template = api.send(Call::try_create(&workload(Kind::Deployment, &bad)));
-        !pod.passed() && !template.warnings.is_empty()
-    });
+}
+
+/// As the chart installs it: a Pod with bg that is drained is created again.
+fn comes_back(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    let mut observing = Policy::default().to_builder();
+    observing.mode(Mode::Observe);
+    register(&api, &observing.build());
+    let bad = json!([volume("a", "nfs.csi.k8s.io", "hard,bg")]);
+    let create = |kind| api.send(Call::try_create(&workload(kind, &bad)));
+    wait("it is not in effect", || !create(Kind::Pod).warnings.is_empty());
+    for kind in workloads() {
+        let said = create(kind);
+        let warned = said.warnings.iter().any(|warning| warning.contains("NMG001"));
+        assert!(said.passed() && warned, "{kind}: {said:?}");
+    }
+    Ok(())
+}
+
+/// The price of the policy in microseconds a Pod, in turns: an ordinary Pod of
+/// seven volumes, and one with an inline NFS volume among them.
+fn price(cluster: &mut Cluster) -> Result<(), Failed> {
+    const ROUNDS: usize = 150;
+    let api = cluster.connect();
+    let plain = |count: usize| -> Vec<Value> {
+        (0..count).map(|index| json!({"name": format!("v{index}"), "emptyDir": {}})).collect()
+    };
+    let mut inline_too = plain(6);
+    inline_too.push(volume("it", "nfs.csi.k8s.io", "nfsvers=4.1,hard,fg"));
+    let shapes =
+        [("seven volumes", json!(plain(7))), ("an inline NFS volume among seven", json!(inline_too))];
+    let median = |volumes: &Value| {
+        let pod = workload(Kind::Pod, volumes);
+        let mut times: Vec<u128> = (0..ROUNDS)
+            .map(|_| {
+                let begun = Instant::now();
+                assert!(api.send(Call::try_create(&pod)).passed());
+                begun.elapsed().as_micros()
+            })
+            .collect();
+        times.sort_unstable();
+        times[ROUNDS / 2]
+    };
+    let before = shapes.each_ref().map(|(_, volumes)| median(volumes));
+    install(&api);
+    let after = shapes.each_ref().map(|(_, volumes)| median(volumes));
+    for (index, (what, _)) in shapes.iter().enumerate() {
+        let [without, with] = [before[index], after[index]];
+        println!("a Pod of {what}: {without} us without the policy, {with} us with it");
+        // Far from what anyone would feel; the machine may be busy.
+        assert!(with < without * 3 + 5_000, "{what}");
+    }
+    Ok(())
 }
 
 fn is_refused_by_policy(said: &Said) -> bool {
@@ -206,7 +265,8 @@ fn large(cluster: &mut Cluster) -> Result<(), Failed> {
             with_attributes(json!({"other": long(1_000_000), "mountOptions": "hard"})),
             false,
         ),
-        ("20,000 attributes", with_attributes(attributes(20_000, "value")), false),
+        ("20,000 attributes", with_attributes(attributes(20_000, "value")), true),
+        ("150 attributes", with_attributes(attributes(150, "value")), false),
         ("1,000 inline volumes", many(1_000, "hard,nfsvers=4.1"), false),
         (
             "5,000 other volumes",
