@@ -30,13 +30,19 @@ pub(super) struct Documents<'t, 'l> {
     lines: &'l Lines<'t>,
     /// The first byte that is not looked at yet.
     at: usize,
+    /// Whether the next one is read behind one that cannot be.
+    goes_on: bool,
     ended: bool,
 }
 
 impl<'t, 'l> Documents<'t, 'l> {
     /// Begins at the byte `at`, which begins a document.
     pub(super) fn new(text: &'t str, lines: &'l Lines<'t>, at: usize) -> Self {
-        Self { text, lines, at, ended: false }
+        Self { text, lines, at, goes_on: false, ended: false }
+    }
+
+    pub(super) fn going_on(self, goes_on: bool) -> Self {
+        Self { goes_on, ..self }
     }
 
     /// The next piece of the text, up to a line that begins with `---`.
@@ -112,7 +118,8 @@ impl<'t> Iterator for Documents<'t, '_> {
         while !self.ended {
             let document = self.piece()?.and_then(|piece| self.document(piece));
             // kubectl reads nothing behind what is no YAML; a template is none before it is rendered.
-            self.ended = document.as_ref().is_err_and(|problem| problem.fault != Fault::Template);
+            let is_broken = document.as_ref().is_err_and(|problem| problem.fault != Fault::Template);
+            self.ended = is_broken && !self.goes_on;
             if let Some(document) = document.transpose() {
                 return Some(document);
             }

@@ -39,25 +39,37 @@ pub(super) fn rewrite(
         spans
     });
     let new_pieces: Vec<&str> = new.split(',').collect();
-    // In braces or brackets a comma ends a plain scalar.
-    let takes_commas = *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
+    // In braces or brackets a comma ends a plain scalar. What stands around one is looked for, so
+    // that is asked only where a comma would come in.
+    let takes_commas = || *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
     let changed = |hunk: &Hunk| new_pieces.get(hunk.new.clone()).unwrap_or_default();
     let old_pieces: Vec<&str> = old.split(',').collect();
     let hunks = hunks(&old_pieces, &new_pieces);
     let can_stay = hunks.iter().all(|hunk| {
         changed(hunk).iter().all(|piece| is_safe(piece, true))
-            && (takes_commas || hunk.new.len() <= hunk.old.len())
+            && (hunk.new.len() <= hunk.old.len() || takes_commas())
     });
     if let Some(spans) = pieces.filter(|_| can_stay) {
         return hunks.iter().map(|hunk| replace(hunk, changed(hunk), &spans)).collect();
     }
     match style {
-        Style::Literal | Style::Folded => Err(Refusal::Unwieldy),
+        Style::Literal | Style::Folded => Ok(vec![instead_of_block(node.span.start, written, new)]),
         Style::SingleQuoted if is_safe(new, false) => {
             Ok(vec![Replacement::new(node.span.clone(), format!("'{new}'"))])
         }
         _ => Ok(vec![Replacement::new(node.span.clone(), quoted(new))]),
     }
+}
+
+/// A block scalar as one in quotes. A comment behind its header stays, and so
+/// does its last line break.
+fn instead_of_block(start: usize, written: &str, new: &str) -> Replacement {
+    let header = written.lines().next().unwrap_or_default();
+    let comment =
+        header.trim_start_matches(['|', '>', '+', '-']).trim_start_matches(|c: char| c.is_ascii_digit());
+    let comment = comment.trim_start_matches(['+', '-']).trim_end();
+    let end = written.trim_end_matches(['\n', '\r']).len();
+    Replacement::new(start..start + end, format!("{}{comment}", quoted(new)))
 }
 
 /// The pieces between the commas, each with its first byte.

@@ -72,7 +72,10 @@ impl<'t> Builder<'t> {
                 };
                 let is_quoted = matches!(style, Style::SingleQuoted | Style::DoubleQuoted);
                 let mut span = without_properties(self.text, span, anchor, tag.is_some());
-                let is_folded = is_quoted && breaks.quoted(&quoted(self.text, &span, style));
+                if is_quoted {
+                    span = quoted(self.text, &span, style);
+                }
+                let is_folded = is_quoted && breaks.quoted(&span);
                 if style == Style::Plain && self.open.last().is_some_and(|open| open.in_flow) {
                     properties::check_plain(self.text, &span)?;
                 }
@@ -80,6 +83,13 @@ impl<'t> Builder<'t> {
                     // The parser counts the next line's indentation in.
                     let written = self.text.get(span.clone()).unwrap_or_default();
                     span.end = span.start + written.trim_end_matches([' ', '\t']).len();
+                    // ... and begins behind the header.
+                    let from = self.tree.nodes.last().map_or(0, |node| node.span.end);
+                    span.start = header(self.text, from, span.start);
+                }
+                if style == Style::Plain {
+                    let written = self.text.get(span.clone()).unwrap_or_default();
+                    span.end = span.start + written.trim_end().len();
                 }
                 let value = borrowed(self.text, &span, value);
                 let node = Node { span, content: Content::Scalar { text: value, style, is_string } };
@@ -96,7 +106,8 @@ impl<'t> Builder<'t> {
                     return Err(Problem::at(span.start, message));
                 };
                 let start = span.start;
-                self.add(Node { span, content: Content::Alias(target.node) }, target.weight)?;
+                let alias = self.add(Node { span, content: Content::Alias(target.node) }, target.weight)?;
+                self.tree.aliases.push(alias);
                 self.rise(target.height, start)?;
             }
             Event::SequenceStart(anchor, tag) => {
@@ -258,6 +269,24 @@ fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: boo
         start += property + (after.len() - after.trim_start().len());
     }
     if start >= span.end && span.end > span.start { span.end..span.end } else { start..span.end.max(start) }
+}
+
+/// Where the block scalar begins whose text stands at `start`, behind everything
+/// before `from`: at its `|` or `>`.
+fn header(text: &str, from: usize, start: usize) -> usize {
+    if text.get(start..).is_some_and(|rest| rest.starts_with(['|', '>'])) {
+        return start;
+    }
+    let mut at = from;
+    for line in text.get(from..start).unwrap_or_default().split_inclusive('\n') {
+        let comment = if line.starts_with('#') { Some(0) } else { line.find(" #") };
+        let plain = line.get(..comment.unwrap_or(line.len())).unwrap_or_default();
+        if let Some(header) = plain.find(['|', '>']) {
+            return at + header;
+        }
+        at += line.len();
+    }
+    start
 }
 
 /// A scalar in quotes up to the quote that ends it: the parser counts a comment
