@@ -7,6 +7,7 @@ use std::ops::Range;
 use saphyr_parser::{Event, ScalarStyle, Tag};
 
 use super::breaks::Breaks;
+use super::closing;
 use super::properties::{self, Tagged};
 use crate::source::Problem;
 use crate::source::tree::{Content, Node, NodeId, Style, Tree};
@@ -58,7 +59,7 @@ impl<'t> Builder<'t> {
 
     pub(super) fn take(
         &mut self,
-        event: Event<'t>,
+        event: Event<'_>,
         span: Range<usize>,
         breaks: &mut Breaks,
     ) -> Result<(), Problem> {
@@ -217,7 +218,7 @@ impl<'t> Builder<'t> {
             Some(Content::List { flow: true, .. } | Content::Map { flow: true, .. })
         );
         if is_flow {
-            self.extend_parent(closed.node, span.end);
+            self.extend_parent(closed.node, closing::end(self.text, span.start));
         } else {
             self.begin_at_dash(closed.node);
         }
@@ -311,13 +312,13 @@ fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
 }
 
 /// The value as a slice of the text, where it stands there as it is.
-fn borrowed<'t>(text: &'t str, span: &Range<usize>, value: Cow<'t, str>) -> Cow<'t, str> {
-    let Some(written) = text.get(span.clone()) else { return value };
+fn borrowed<'t>(text: &'t str, span: &Range<usize>, value: Cow<'_, str>) -> Cow<'t, str> {
+    let written = text.get(span.clone()).unwrap_or_default();
     let inner = written
         .strip_prefix(['"', '\''])
         .and_then(|inner| inner.strip_suffix(['"', '\'']))
         .unwrap_or(written);
-    if inner == value { Cow::Borrowed(inner) } else { value }
+    if inner == value { Cow::Borrowed(inner) } else { Cow::Owned(value.into_owned()) }
 }
 
 const fn style_of(style: ScalarStyle) -> Style {
