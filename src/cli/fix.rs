@@ -77,7 +77,7 @@ impl Args {
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
-        let check = Check { policy: &policy, judged_as: As::Validate, today };
+        let check = Check { policy: &policy, judged_as: As::Validate, today, with_fixes: false };
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {

@@ -47,6 +47,12 @@ fn a_comment_stays_with_its_element_and_goes_with_it() {
             "mountOptions: [hard, # h\n]\n",
             "mountOptions: [hard, # h\n               fg,\n               timeo=600,\n               retrans=2,\n]\n",
         ),
+        ("mountOptions: [ # none\n]\n", "mountOptions: [ # none\n  fg, timeo=600, retrans=2\n]\n"),
+        ("mountOptions: []  # none\n", "mountOptions: [fg, timeo=600, retrans=2]  # none\n"),
+        (
+            "mountOptions: [\n  \"soft\", # s\n  \"bg\" # b\n]\n",
+            "mountOptions: [\n  \"soft\", # s\n  \"fg\", # b\n  \"timeo=600\",\n  \"retrans=2\"\n]\n",
+        ),
         // With an element that goes: behind, above and below it.
         ("mountOptions: [hard, intr # i\n]\n", "mountOptions: [hard, fg, timeo=600, retrans=2\n]\n"),
         (
@@ -329,7 +335,7 @@ proptest! {
         comments_are_where_they_belong(&elements, layout, &before, &after)?;
         // The findings that are left are there in both.
         let policy = Policy::default();
-        let check = Check { policy: &policy, judged_as: As::Validate, today: TODAY };
+        let check = Check { policy: &policy, judged_as: As::Validate, today: TODAY, with_fixes: false };
         let report = check.bytes(Path::new("t"), "t", after.into_bytes(), true);
         prop_assert!(report.errors.is_empty());
     }

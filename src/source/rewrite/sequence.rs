@@ -47,8 +47,29 @@ pub(super) fn rewrite(
     list.reshape(&fates, &added)?;
     if list.plan.steps.iter().any(|step| step.element.is_none()) {
         list.plan.touched.push(id);
+        list.plan.steps = joined(list.plan.steps);
     }
     Ok(list.plan)
+}
+
+/// Steps that touch are one, but for those that are about one element alone: the
+/// order of two at one place would count.
+fn joined(mut steps: Vec<Step>) -> Vec<Step> {
+    steps.sort_by_key(|step| (step.replacement.start, step.replacement.end));
+    let mut joined: Vec<Step> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let is_next = |last: &&mut Step| {
+            last.element.is_none() && step.element.is_none() && last.replacement.end == step.replacement.start
+        };
+        match joined.last_mut().filter(is_next) {
+            Some(last) => {
+                last.replacement.end = step.replacement.end;
+                last.replacement.with.push_str(&step.replacement.with);
+            }
+            None => joined.push(step),
+        }
+    }
+    joined
 }
 
 struct List<'l, 'o> {
@@ -276,10 +297,17 @@ impl List<'_, '_> {
     fn insert_instead(&mut self, new: &[&str]) {
         let rendered = self.rendered(0, new);
         let Some(first) = self.items.first().cloned() else {
-            // A comment in the brackets speaks of the empty list.
             let inside = self.span.start + 1..self.span.end.saturating_sub(1);
-            let at = if self.text(inside.clone()).contains('#') { inside.end } else { inside.start };
-            self.shape(Replacement::insert(at, rendered.join(", ")));
+            let elements = rendered.join(", ");
+            // A comment in the brackets speaks of the empty list, and ends with its line.
+            if self.text(inside.clone()).contains('#') {
+                let line = line_start(self.layout.text, inside.end);
+                let lead = self.text(line..inside.end);
+                let lines = format!("{lead}  {elements}{}", newline(self.layout.text, self.span.start));
+                self.shape(Replacement::insert(line, lines));
+            } else {
+                self.shape(Replacement::insert(inside.start, elements));
+            }
             return;
         };
         let newline = newline(self.layout.text, first.end);
