@@ -1,21 +1,24 @@
 //! Options that are one string: only the pieces between its commas change.
 
+use std::ops::Range;
+
+use super::lines::line_end;
 use super::{Hunk, Refusal, Replacement, hunks, is_safe, quoted};
 use crate::source::object::Layout;
 use crate::source::scalar::places;
-use crate::source::tree::{Content, NodeId, Style};
+use crate::source::tree::{Content, Node, NodeId, Style};
 
-/// The replacements that make the scalar `node` say `new` in place of `old`.
+/// The replacements that make the scalar `id` say `new` in place of `old`.
 pub(super) fn rewrite(
     layout: &Layout<'_>,
-    node: NodeId,
+    id: NodeId,
     old: &str,
     new: &str,
 ) -> Result<Vec<Replacement>, Refusal> {
     if old == new {
         return Ok(Vec::new());
     }
-    let node = layout.tree.node(node).ok_or(Refusal::NoPlace)?;
+    let node = layout.tree.node(id).ok_or(Refusal::NoPlace)?;
     let Content::Scalar { text, style, .. } = &node.content else {
         return Err(Refusal::Unwieldy);
     };
@@ -53,7 +56,17 @@ pub(super) fn rewrite(
         return hunks.iter().map(|hunk| replace(hunk, changed(hunk), &spans)).collect();
     }
     match style {
-        Style::Literal | Style::Folded => Ok(vec![instead_of_block(node.span.start, written, new)]),
+        Style::Literal | Style::Folded => {
+            // The value's own place is that of its text, behind the header.
+            let before = layout.tree.target(id).checked_sub(1).and_then(|before| layout.tree.written(before));
+            // Before it stands its key, the element before, or the list that begins with it.
+            let from = |before: &Node<'_>| {
+                let Range { start, end } = before.span;
+                if end <= node.span.start { end } else { start }
+            };
+            let start = header(layout.text, before.map_or(0, from), node.span.start);
+            Ok(vec![instead_of_block(layout.text, start..node.span.end, new)])
+        }
         Style::SingleQuoted if is_safe(new, false) => {
             Ok(vec![Replacement::new(node.span.clone(), format!("'{new}'"))])
         }
@@ -61,15 +74,34 @@ pub(super) fn rewrite(
     }
 }
 
-/// A block scalar as one in quotes. A comment behind its header stays, and so
-/// does its last line break.
-fn instead_of_block(start: usize, written: &str, new: &str) -> Replacement {
-    let header = written.lines().next().unwrap_or_default();
-    let comment =
-        header.trim_start_matches(['|', '>', '+', '-']).trim_start_matches(|c: char| c.is_ascii_digit());
-    let comment = comment.trim_start_matches(['+', '-']).trim_end();
-    let end = written.trim_end_matches(['\n', '\r']).len();
-    Replacement::new(start..start + end, format!("{}{comment}", quoted(new)))
+/// The block scalar of these bytes as one in quotes. A comment behind its header
+/// stays, and so do the line breaks at its end.
+fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
+    let written = text.get(span.clone()).unwrap_or_default();
+    let end = span.start + written.trim_end_matches(['\n', '\r']).len();
+    let header = text.get(span.start..line_end(text, span.start)).unwrap_or_default();
+    let behind = header.trim_start_matches(['|', '>', '+', '-']);
+    let behind = behind.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let comment = behind.trim_start_matches(['+', '-']).trim_end();
+    Replacement::new(span.start..end, format!("{}{comment}", quoted(new)))
+}
+
+/// Where the block scalar begins whose text stands at `start`, behind everything
+/// before `from`: at its `|` or `>`.
+fn header(text: &str, from: usize, start: usize) -> usize {
+    if text.get(start..).is_some_and(|rest| rest.starts_with(['|', '>'])) {
+        return start;
+    }
+    let mut at = from;
+    for line in text.get(from..start).unwrap_or_default().split_inclusive('\n') {
+        let comment = if line.starts_with('#') { Some(0) } else { line.find(" #") };
+        let plain = line.get(..comment.unwrap_or(line.len())).unwrap_or_default();
+        if let Some(header) = plain.find(['|', '>']) {
+            return at + header;
+        }
+        at += line.len();
+    }
+    start
 }
 
 /// The pieces between the commas, each with its first byte.

@@ -84,9 +84,6 @@ impl<'t> Builder<'t> {
                     // The parser counts the next line's indentation in.
                     let written = self.text.get(span.clone()).unwrap_or_default();
                     span.end = span.start + written.trim_end_matches([' ', '\t']).len();
-                    // ... and begins behind the header.
-                    let from = self.tree.nodes.last().map_or(0, |node| node.span.end);
-                    span.start = header(self.text, from, span.start);
                 }
                 if style == Style::Plain {
                     let written = self.text.get(span.clone()).unwrap_or_default();
@@ -270,24 +267,6 @@ fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: boo
         start += property + (after.len() - after.trim_start().len());
     }
     if start >= span.end && span.end > span.start { span.end..span.end } else { start..span.end.max(start) }
-}
-
-/// Where the block scalar begins whose text stands at `start`, behind everything
-/// before `from`: at its `|` or `>`.
-fn header(text: &str, from: usize, start: usize) -> usize {
-    if text.get(start..).is_some_and(|rest| rest.starts_with(['|', '>'])) {
-        return start;
-    }
-    let mut at = from;
-    for line in text.get(from..start).unwrap_or_default().split_inclusive('\n') {
-        let comment = if line.starts_with('#') { Some(0) } else { line.find(" #") };
-        let plain = line.get(..comment.unwrap_or(line.len())).unwrap_or_default();
-        if let Some(header) = plain.find(['|', '>']) {
-            return at + header;
-        }
-        at += line.len();
-    }
-    start
 }
 
 /// A scalar in quotes up to the quote that ends it: the parser counts a comment
