@@ -26,3 +26,4 @@ mod readings;
 mod repair;
 mod rules;
 mod sorting;
+mod winners;
