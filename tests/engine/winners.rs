@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_once, unchanged};
 use nfs_mount_guard::finding::{Edit, Finding};
+use nfs_mount_guard::nfs::catalog::Entry;
 use nfs_mount_guard::nfs::option::MountOption;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::Subject;
@@ -25,7 +26,7 @@ fn is_read_alike(subject: &Subject<'_>) -> bool {
 /// What options exclude each other by, the last one winning.
 fn key(option: &str) -> String {
     let option = MountOption::new(option.trim());
-    match option.entry().and_then(|entry| entry.group()) {
+    match option.entry().and_then(Entry::group) {
         Some(group) => format!("{group:?}"),
         None => option.keyword().to_owned(),
     }
