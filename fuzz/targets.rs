@@ -198,9 +198,9 @@ pub fn yaml(bytes: &[u8]) {
         }
     });
     let policy = Policy::default();
-    let Ok(repaired) = repair(&policy, TODAY, Scope::FILE, text, &|_| true) else { return };
+    let repaired = repair(&policy, TODAY, Scope::FILE, text, &|_| true);
     if let Some(new) = repaired.text {
-        let again = repair(&policy, TODAY, Scope::FILE, &new, &|_| true).expect("it can be read");
+        let again = repair(&policy, TODAY, Scope::FILE, &new, &|_| true);
         assert_eq!(again.text, None, "{text:?} became {new:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! Judges the objects of files by a policy, as the webhook would.
 
 pub mod baseline;
+mod proposed;
 pub mod repair;
 pub mod together;
 
@@ -27,6 +28,7 @@ use crate::source::text::{self, Lines};
 use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit, walk};
 use crate::subject::Subject;
+use proposed::Proposed;
 
 /// Whose answer is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct Check<'c> {
     pub judged_as: As,
     /// The day, for exemptions that end.
     pub today: Date,
+    /// Whether each finding says what `fix` would write.
+    pub with_fixes: bool,
 }
 
 impl Check<'_> {
@@ -74,7 +78,9 @@ impl Check<'_> {
             return file;
         }
         let mut problems = Vec::new();
-        visit(&text, &lines, &mut |item| self.item(item, name, &lines, named, &mut file, &mut problems));
+        let fixes = if self.with_fixes { Proposed::of(self, &text, named) } else { Proposed::default() };
+        let mut reading = Reading { name, lines: &lines, named, fixes, objects: 0 };
+        visit(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         if !named && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
         }
@@ -85,35 +91,43 @@ impl Check<'_> {
     fn item(
         &self,
         item: Item<'_>,
-        name: &str,
-        lines: &Lines<'_>,
-        named: bool,
+        reading: &mut Reading<'_>,
         file: &mut FileReport,
         problems: &mut Vec<Problem>,
     ) {
         file.documents += 1;
         match item {
             Item::Skipped(reason) => *file.skipped.entry(reason).or_default() += 1,
-            Item::Unjudged(found) => not_judged(&found, name, lines, file),
-            Item::Unreadable(problem) if !named && problem.fault == Fault::Template => {
+            Item::Unjudged(found) => not_judged(&found, reading.name, reading.lines, file),
+            Item::Unreadable(problem) if !reading.named && problem.fault == Fault::Template => {
                 *file.skipped.entry(Skip::Template).or_default() += 1;
             }
             Item::Unreadable(problem) => problems.push(problem),
             Item::Object(object) => {
-                if let Some(reason) = passed_over(&object).filter(|_| !named) {
+                let index = reading.objects;
+                reading.objects += 1;
+                if let Some(reason) = passed_over(&object).filter(|_| !reading.named) {
                     match object.unjudged().filter(|_| reason == Skip::Partial) {
-                        Some(found) => not_judged(&found, name, lines, file),
+                        Some(found) => not_judged(&found, reading.name, reading.lines, file),
                         None => *file.skipped.entry(reason).or_default() += 1,
                     }
                     return;
                 }
-                let subjects = object.parts.iter().map(|part| self.part(part, &object, name, lines));
-                file.subjects.extend(subjects);
+                let parts = object.parts.iter().enumerate();
+                file.subjects.extend(parts.map(|(at, part)| self.part(part, &object, (index, at), reading)));
             }
         }
     }
 
-    fn part<'i>(&self, part: &Part<'i>, object: &Object<'i>, file: &str, lines: &Lines<'_>) -> SubjectReport {
+    /// Judges one part of an object; `at` are the object's index and the part's.
+    fn part<'i>(
+        &self,
+        part: &Part<'i>,
+        object: &Object<'i>,
+        at: (usize, usize),
+        reading: &Reading<'_>,
+    ) -> SubjectReport {
+        let lines = reading.lines;
         let subject = part.subject(object, self.policy);
         let evaluation = evaluate(self.policy, &subject, self.today);
         let old = part.subject_before(object, self.policy);
@@ -132,7 +146,10 @@ impl Check<'_> {
                 .findings
                 .iter()
                 .zip(&actions)
-                .map(|(judged, action)| finding(&subject, judged, *action, &place, &lists, object))
+                .map(|(judged, action)| FindingReport {
+                    fixes: reading.fixes.about(at, &judged.finding, lines),
+                    ..finding(&subject, judged, *action, &place, &lists, object)
+                })
                 .collect();
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
             findings
@@ -153,7 +170,7 @@ impl Check<'_> {
             nfs: IsNfs::of(subject.nfs),
             decision,
             effective: subject.effective(),
-            file: file.to_owned(),
+            file: reading.name.to_owned(),
             line: lines.position(object.span.start).line,
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             findings,
@@ -248,6 +265,18 @@ fn reported(judged: &Judged, enforced: bool, denied: &HashSet<*const Judged>) ->
     }
 }
 
+/// A text that is being read.
+struct Reading<'r> {
+    /// How it is called.
+    name: &'r str,
+    lines: &'r Lines<'r>,
+    /// Whether it was named itself.
+    named: bool,
+    fixes: Proposed,
+    /// Objects so far.
+    objects: usize,
+}
+
 /// Where the findings of one object stand.
 struct Places<'p, 't> {
     layout: Layout<'p>,
@@ -298,6 +327,7 @@ fn finding(
             .filter(|_| action >= Reported::Patch && found.place.is_none())
             .and_then(Clone::clone),
         snippet: snippet(around, width),
+        fixes: Vec::new(),
     }
 }
 

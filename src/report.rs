@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::finding::{Applicability, Code};
 use crate::source::Skip;
+use crate::source::text::Position;
 use crate::subject::driver::Nfs;
 
 /// The version of the JSON report; fields are only ever added within one.
@@ -244,6 +245,20 @@ pub struct FindingReport {
     /// The line as it stands in the file, for people.
     #[serde(skip)]
     pub snippet: Snippet,
+    /// What `fix` would write about it, where that was asked for.
+    #[serde(skip)]
+    pub fixes: Vec<TextEdit>,
+}
+
+/// Text to be put in the place of other text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextEdit {
+    /// The first character.
+    pub start: Position,
+    /// The character behind the last.
+    pub end: Position,
+    /// The new text.
+    pub with: String,
 }
 
 /// A part of a line that shows a finding.

@@ -9,6 +9,7 @@ pub mod object;
 mod recorded;
 pub mod rewrite;
 pub mod scalar;
+mod sharing;
 pub mod suspect;
 pub mod text;
 pub mod tree;
@@ -148,7 +149,7 @@ pub(crate) fn trees<'t>(
 /// there it is YAML.
 pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     let mut is_empty = true;
-    visit_documents(text, lines, &mut |item| {
+    visit_documents(text, lines, false, &mut |item| {
         is_empty = false;
         visitor(item);
     });
@@ -157,8 +158,14 @@ pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     }
 }
 
+/// As [`visit`], and goes on behind a document that is no YAML: where documents
+/// begin does not depend on it, so the others are what they are once it is mended.
+pub fn visit_each(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
+    visit_documents(text, lines, true, visitor);
+}
+
 /// As [`visit`], where a text may hold nothing.
-fn visit_documents(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
+fn visit_documents(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut dyn FnMut(Item<'_>)) {
     let mut begin = 0;
     if text.trim_start().starts_with('{') {
         let stream = json::documents(text);
@@ -186,7 +193,7 @@ start a new document with --- on its own line, or delete it"
             }
         }
     }
-    for document in yaml::Documents::new(text, lines, begin) {
+    for document in yaml::Documents::new(text, lines, begin).going_on(goes_on) {
         match document {
             Err(problem) => visitor(Item::Unreadable(problem)),
             Ok(tree) => {

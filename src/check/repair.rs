@@ -1,20 +1,24 @@
 //! Repairs the options in a text, and makes sure that nothing else changed.
 
+mod wish;
+
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::hash::{Hash as _, Hasher as _};
 
 use serde_json::{Map, Value};
 use time::Date;
 
-use crate::engine::fix::{Scope, fix_all};
+use crate::engine::fix::{Scope, Traced, fix_traced};
 use crate::policy::Policy;
 use crate::site::Place;
-use crate::source::object::Object;
+use crate::source::object::{Layout, Object};
 use crate::source::rewrite::{self, Change, Refusal, Replacement};
 use crate::source::text::Lines;
-use crate::source::{Fault, Item, Problem, visit};
+use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
+use wish::{Wish, Wishes};
 
 /// What was done to a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,126 +29,218 @@ pub struct Repaired {
     pub objects: usize,
     /// Places that should change and cannot.
     pub refusals: Vec<Problem>,
+    /// What cannot be read, and stays as it is.
+    pub unread: Vec<Problem>,
+    /// What makes the new text out of the old one, in the order of the objects.
+    pub edits: Vec<Edit>,
 }
 
-/// What an object shall become: one entry a place that changes.
-type Intention = Vec<(Place, Value)>;
+/// One replacement, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Index of the object among those of the text.
+    pub object: usize,
+    /// Index of the part in the object.
+    pub part: usize,
+    /// Index of the carrier in the subject.
+    pub carrier: usize,
+    /// The element that gets other text; `None` where elements come or go.
+    pub element: Option<usize>,
+    /// What becomes of the text.
+    pub replacement: Replacement,
+}
 
-/// Repairs the objects of a text. Those that `wants` declines stay as they are.
-///
-/// # Errors
-///
-/// What cannot be read, and then nothing is changed; or, without a place, why
-/// the whole text cannot be changed.
+/// One object of a text, as far as it is to change.
+struct Intended {
+    /// `Kind/name`.
+    name: String,
+    /// What it shall become: one entry a place that changes.
+    values: Vec<(Place, Value)>,
+}
+
+/// Repairs the objects of a text. Those that `wants` declines stay as they are,
+/// and so does what cannot be read or be changed.
 pub fn repair(
     policy: &Policy,
     today: Date,
     scope: Scope,
     text: &str,
     wants: &dyn Fn(&Object<'_>) -> bool,
-) -> Result<Repaired, Problem> {
+) -> Repaired {
     let lines = Lines::new(text);
     let mut repaired = Repaired::default();
-    let mut intentions: Vec<Intention> = Vec::new();
-    let mut replacements: Vec<Replacement> = Vec::new();
-    let mut unreadable = None;
-    visit(text, &lines, &mut |item| match item {
-        // A template counts only where nothing else is wrong.
-        Item::Unreadable(problem) => {
-            if unreadable.as_ref().is_none_or(|first: &Problem| first.fault == Fault::Template) {
-                unreadable = Some(problem);
-            }
-        }
+    let mut objects: Vec<Intended> = Vec::new();
+    let mut wishes = Wishes::default();
+    visit_each(text, &lines, &mut |item| match item {
+        Item::Unreadable(problem) => repaired.unread.push(problem),
         Item::Skipped(_) | Item::Unjudged(_) => {}
         Item::Object(object) => {
-            let mut intention = Intention::new();
+            let name = format!("{}/{}", object.kind, object.name());
+            let mut intended = Intended { name, values: Vec::new() };
             if wants(&object) {
-                let found = object.parts.iter().try_fold(Vec::new(), |mut found, part| {
-                    let subject = part.subject(&object, policy);
-                    found.extend(object_replacements(
-                        policy, today, scope, &subject, &object, &mut intention,
-                    )?);
-                    Ok(found)
-                });
-                match found {
-                    Ok(found) => replacements.extend(found),
-                    Err(refusal) => {
-                        intention.clear();
-                        repaired.refusals.push(refused(&object, refusal));
-                    }
+                let index = objects.len();
+                let mut layout = None;
+                let subjects = object.parts.iter().map(|part| part.subject(&object, policy));
+                for (part, subject) in subjects.enumerate() {
+                    let fixed = fix_traced(policy, &subject, today, scope);
+                    let of = Of { object: &object, index, part };
+                    intended.values.extend(wish(of, &subject, &fixed, &mut layout, &mut wishes));
                 }
             }
-            intentions.push(intention);
+            objects.push(intended);
         }
     });
-    if let Some(problem) = unreadable {
-        return Err(problem);
+    let (granted, refused) = wishes.settle();
+    let message = |object: usize, at: usize, refusal: Refusal| {
+        let name = objects.get(object).map(|object| object.name.as_str()).unwrap_or_default();
+        Problem::at(at, format!("{name} is left as it is: {}", refusal.message(&lines)))
+    };
+    repaired.refusals.extend(refused.iter().map(|(wish, refusal)| message(wish.object, wish.at, *refusal)));
+    if granted.is_empty() {
+        return repaired;
     }
-    if replacements.is_empty() {
-        return Ok(repaired);
-    }
-    let whole = |refusal: Refusal| Problem::whole(format!("is left as it is: {refusal}"));
-    let new = rewrite::apply(text, replacements).map_err(whole)?;
-    if meanings(text, &lines, &intentions) != meanings(&new, &Lines::new(&new), &[]) {
-        return Err(whole(Refusal::Misread));
-    }
-    repaired.objects = intentions.iter().filter(|intention| !intention.is_empty()).count();
-    repaired.text = Some(new);
-    Ok(repaired)
+    let carrying_out = CarryingOut { text, objects: &objects, lines: &lines };
+    let (done, failed) = carrying_out.all(granted);
+    repaired.refusals.extend(failed.iter().map(|wish| message(wish.object, wish.at, Refusal::Misread)));
+    repaired.refusals.sort_by_key(|problem| problem.offset);
+    repaired.objects = done.iter().map(|wish| wish.object).collect::<HashSet<_>>().len();
+    repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
+    repaired.edits = done
+        .into_iter()
+        .flat_map(|wish| {
+            let Wish { object, part, carrier, .. } = wish;
+            wish.plan.steps.into_iter().map(move |step| Edit {
+                object,
+                part,
+                carrier,
+                element: step.element,
+                replacement: step.replacement,
+            })
+        })
+        .collect();
+    repaired
 }
 
-fn object_replacements(
-    policy: &Policy,
-    today: Date,
-    scope: Scope,
+/// A part of an object.
+#[derive(Clone, Copy)]
+struct Of<'o, 'i> {
+    object: &'o Object<'i>,
+    /// Index of the object.
+    index: usize,
+    /// Index of the part.
+    part: usize,
+}
+
+/// Notes what a part of an object asks for, and says what it shall become.
+fn wish<'o>(
+    of: Of<'o, '_>,
     subject: &Subject<'_>,
-    object: &Object<'_>,
-    intention: &mut Intention,
-) -> Result<Vec<Replacement>, Refusal> {
-    let fixed = fix_all(policy, subject, today, scope);
-    let mut replacements = Vec::new();
-    let mut layout = None;
-    for (carrier, elements) in subject.carriers.iter().zip(&fixed) {
+    fixed: &Traced<'_>,
+    layout: &mut Option<Layout<'o>>,
+    wishes: &mut Wishes,
+) -> Vec<(Place, Value)> {
+    let mut values = Vec::new();
+    let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins)).enumerate();
+    for (carrier_index, (carrier, (elements, origins))) in carriers {
         let new: Vec<&str> = elements.iter().map(|element| &**element).collect();
         if new == carrier.elements {
             continue;
         }
-        let layout = layout.get_or_insert_with(|| object.layout());
-        let change = Change { place: &carrier.place, old: &carrier.elements, new: &new };
-        replacements.extend(rewrite::rewrite(layout, change)?);
+        let layout = layout.get_or_insert_with(|| of.object.layout());
+        let change = Change { place: &carrier.place, old: &carrier.elements, new: &new, origins };
+        wishes.add((of.index, of.part, carrier_index), layout, change);
         let value = match carrier.form {
             Form::List => Value::from(new),
             _ => Value::from(new.first().copied().unwrap_or_default()),
         };
-        intention.push((carrier.place.clone(), value));
+        values.push((carrier.place.clone(), value));
     }
-    Ok(replacements)
+    values
 }
 
-fn refused(object: &Object<'_>, refusal: Refusal) -> Problem {
-    Problem::at(object.span.start, format!("{}/{} is left as it is: {refusal}", object.kind, object.name()))
+/// A text, and what its objects shall become.
+struct CarryingOut<'c> {
+    text: &'c str,
+    objects: &'c [Intended],
+    lines: &'c Lines<'c>,
 }
 
-/// What the objects of a text say, after what they shall become: one number an
-/// object, for a large text is not to be held in memory as values.
-fn meanings(text: &str, lines: &Lines<'_>, intentions: &[Intention]) -> Vec<Option<u64>> {
-    let mut meanings = Vec::new();
-    visit(text, lines, &mut |item| match item {
-        Item::Object(object) => {
-            let mut value = object.value();
-            for (place, new) in intentions.get(meanings.len()).into_iter().flatten() {
-                if let Some(value) = &mut value {
-                    set(value, &place.path(), new);
-                }
+impl CarryingOut<'_> {
+    /// Carries wishes out and reads the new text again. Where it does not mean
+    /// what it should, those that spoil it are found by halves and left out: the
+    /// second list.
+    fn all(&self, wishes: Vec<Wish>) -> (Vec<Wish>, Vec<Wish>) {
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        let mut open = vec![wishes];
+        while let Some(mut next) = open.pop() {
+            let count = done.len();
+            done.append(&mut next);
+            if self.means_what_it_should(&done) {
+                continue;
             }
-            meanings.push(value.map(|value| {
-                let mut hasher = fnv::FnvHasher::default();
-                value.hash(&mut hasher);
-                hasher.finish()
-            }));
+            let mut tried = done.split_off(count);
+            let middle = tried.get(tried.len() / 2).map(|wish| wish.object);
+            let first = tried.first().map(|wish| wish.object);
+            // The wishes of one object stay together.
+            let half = match middle {
+                Some(middle) if Some(middle) != first => tried.partition_point(|wish| wish.object < middle),
+                _ => tried.partition_point(|wish| Some(wish.object) == first),
+            };
+            let rest = tried.split_off(half);
+            if rest.is_empty() {
+                failed.append(&mut tried);
+            } else {
+                open.extend([rest, tried]);
+            }
         }
-        Item::Unreadable(_) => meanings.push(None),
-        Item::Skipped(_) | Item::Unjudged(_) => {}
+        (done, failed)
+    }
+
+    fn apply(&self, wishes: &[Wish]) -> Result<String, Refusal> {
+        // The same change asked for twice, through an alias, is one.
+        let mut seen = HashSet::new();
+        let once =
+            wishes.iter().filter(|wish| !wish.is_shared() || seen.insert((wish.document, &wish.plan.steps)));
+        let steps = once.flat_map(|wish| &wish.plan.steps);
+        rewrite::apply(self.text, steps.map(|step| &step.replacement).collect())
+    }
+
+    fn means_what_it_should(&self, wishes: &[Wish]) -> bool {
+        let asking: HashSet<usize> = wishes.iter().map(|wish| wish.object).collect();
+        let intended = |object: usize| self.objects.get(object).filter(|_| asking.contains(&object));
+        self.apply(wishes).is_ok_and(|new| {
+            let found = meanings(&new, &Lines::new(&new), &|_| None);
+            meanings(self.text, self.lines, &intended) == found
+        })
+    }
+}
+
+/// What a text says, after what its objects shall become: one number an object,
+/// for a large text is not to be held in memory as values.
+fn meanings<'i>(
+    text: &str,
+    lines: &Lines<'_>,
+    intended: &dyn Fn(usize) -> Option<&'i Intended>,
+) -> Vec<Option<u64>> {
+    let mut meanings = Vec::new();
+    let mut count = 0;
+    visit_each(text, lines, &mut |item| {
+        let Item::Object(object) = item else {
+            meanings.push(None);
+            return;
+        };
+        let mut value = object.value();
+        for (place, new) in intended(count).map(|object| &object.values).into_iter().flatten() {
+            if let Some(value) = &mut value {
+                set(value, &place.path(), new);
+            }
+        }
+        count += 1;
+        meanings.push(value.map(|value| {
+            let mut hasher = fnv::FnvHasher::default();
+            value.hash(&mut hasher);
+            hasher.finish()
+        }));
     });
     meanings
 }
@@ -165,119 +261,4 @@ fn set(object: &mut Value, path: &[Cow<'_, str>], new: &Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::check::{As, Check};
-    use crate::engine::fix::unchanged;
-    use std::path::Path;
-
-    const TODAY: Date = time::macros::date!(2026 - 11 - 24);
-
-    /// Pieces of which texts are made that come close to manifests.
-    const PIECES: [&str; 46] = [
-        "apiVersion: v1\nkind: PersistentVolume\nspec:\n",
-        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nprovisioner: nfs.csi.k8s.io\n",
-        "{\"kind\":\"StorageClass\",\"provisioner\":\"nfs.csi.k8s.io\",\"mountOptions\":[\"bg\"]}",
-        "{\"kind\":\"List\",\"items\":[",
-        "  nfs: {server: a, path: /}\n",
-        "mountOptions:",
-        "  mountOptions: ",
-        "  mountOptions:\n  - ",
-        "metadata: {annotations: {volume.beta.kubernetes.io/mount-options: ",
-        "parameters: {mountOptions: ",
-        "bg",
-        "hard,bg",
-        "soft,hard",
-        "timeo=7",
-        "\"bg\"",
-        "'b''g,bg'",
-        "\"\\x62g\\\n  ,\\u00e9\"",
-        "[",
-        "]",
-        "{",
-        "}",
-        ",",
-        ": ",
-        "- ",
-        "\n",
-        "\n- ",
-        "\n  - ",
-        "\r\n",
-        "\r",
-        "\t",
-        " ",
-        " # é😀\n",
-        ">-\n    ",
-        "|+\n  ",
-        "\n---\n",
-        "\n...\n",
-        "&a ",
-        "*a",
-        "<<: ",
-        "!!str ",
-        "? ",
-        "~",
-        "\u{feff}",
-        "\u{85}",
-        "é",
-        "%YAML 1.2\n",
-    ];
-
-    fn text() -> impl Strategy<Value = String> {
-        let piece =
-            prop_oneof![4 => prop::sample::select(&PIECES[..]).prop_map(str::to_owned), 1 => ".{0,3}"];
-        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
-    }
-
-    /// Repairs a text twice, and looks at the findings of both.
-    fn stands(text: &str) -> Result<(), TestCaseError> {
-        let policy = Policy::default();
-        let check = Check { policy: &policy, judged_as: As::Validate, today: TODAY };
-        let report = check.bytes(Path::new("t"), "t", text.as_bytes().to_vec(), true);
-        for finding in report.subjects.iter().flat_map(|subject| &subject.findings) {
-            prop_assert!(finding.line >= 1 && finding.column >= 1);
-            prop_assert!(finding.end_column >= finding.column);
-        }
-        let Ok(repaired) = repair(&policy, TODAY, Scope::FILE, text, &|_| true) else {
-            return Ok(());
-        };
-        if let Some(new) = repaired.text {
-            let again = repair(&policy, TODAY, Scope::FILE, &new, &|_| true);
-            prop_assert!(again.is_ok_and(|again| again.text.is_none()), "{:?}", new);
-        }
-        Ok(())
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
-
-        #[test]
-        fn no_text_panics_and_a_second_repair_changes_nothing(text in text()) {
-            stands(&text)?;
-        }
-    }
-
-    #[test]
-    fn every_option_is_found_where_it_stands() {
-        let text = "apiVersion: v1\nkind: PersistentVolume\nmetadata:\n  annotations:\n    \
-                    volume.beta.kubernetes.io/mount-options: 'é,bg'\nspec:\n  mountOptions: [hard, \"soft,bg\"]\n  \
-                    nfs: {server: a, path: /}\n";
-        let mut found = Vec::new();
-        visit(text, &Lines::new(text), &mut |item| {
-            let Item::Object(object) = item else { panic!("an object") };
-            let subject = Subject::of_kind(object.kind, &object.parts[0].manifest, &[]);
-            let layout = object.layout();
-            assert_eq!(unchanged(&subject).len(), subject.carriers.len());
-            for token in subject.options.tokens() {
-                let Some(site) = &token.site else { continue };
-                let place = &subject.carriers[site.carrier].place;
-                let range = layout.option(place, site.element, &site.range).expect("a place");
-                assert_eq!(text.get(range), Some(token.option.text()));
-                found.push(token.option.text().to_owned());
-            }
-        });
-        assert_eq!(found, ["hard", "soft", "bg", "é", "bg"]);
-    }
-}
+mod tests;

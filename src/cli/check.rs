@@ -15,6 +15,7 @@ use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
 use crate::check::baseline::Baseline;
 use crate::check::{self, As, Check};
+use crate::report::sarif::Root;
 use crate::report::{self, FileReport, ReadError, Report, Reported};
 
 /// Judge manifests as the webhook would.
@@ -158,6 +159,7 @@ impl Args {
                 Endpoint::Mutate => As::Mutate,
             },
             today: OffsetDateTime::now_utc().date(),
+            with_fixes: self.format.iter().any(|output| output.format == Format::Sarif),
         };
         let mut report = Report::new(name);
         let stdin_name = self.stdin_filename.as_deref();
@@ -226,7 +228,7 @@ fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
     let text = match output.format {
         Format::Text => report::text::write(report, colour),
         Format::Json => report::json::write(report),
-        Format::Sarif => report::sarif::write(report),
+        Format::Sarif => report::sarif::write(report, &root()?),
         Format::Junit => report::junit::write(report),
         Format::Github => report::github::write(report),
         Format::Gitlab => report::gitlab::write(report),
@@ -239,6 +241,14 @@ fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
         out.flush()?;
     }
     Ok(())
+}
+
+/// The root of the Git repository, or the working directory outside one.
+fn root() -> anyhow::Result<Root> {
+    let working = std::env::current_dir().context("cannot tell the working directory")?;
+    let is_root = |folder: &&Path| folder.join(".git").exists();
+    let folder = working.ancestors().find(is_root).unwrap_or(&working);
+    Ok(Root::new(&working, folder))
 }
 
 /// Colours are for terminals, and not where `NO_COLOR` says anything.

@@ -77,7 +77,7 @@ impl Args {
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
-        let check = Check { policy: &policy, judged_as: As::Validate, today };
+        let check = Check { policy: &policy, judged_as: As::Validate, today, with_fixes: false };
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
@@ -180,18 +180,24 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
         return Ok(None);
     }
     let wants = |object: &Object<'_>| input.named || passed_over(object).is_none();
-    let mut repaired = match repair::repair(check.policy, check.today, scope, &old, &wants) {
-        Ok(repaired) => repaired,
-        // Beside a template nothing is changed: what the file means is seen when it is rendered.
-        Err(problem) if !input.named && problem.fault == Fault::Template => return Ok(None),
-        Err(problem) if !input.named && is_foreign(&old, std::slice::from_ref(&problem)) => return Ok(None),
-        Err(problem) => return Err(describe(&input.name, &old, &problem)),
-    };
+    let mut repaired = repair::repair(check.policy, check.today, scope, &old, &wants);
+    if !input.named && is_foreign(&old, &repaired.unread) {
+        return Ok(None);
+    }
+    // Beside a template nothing is changed: what the file means is seen when it is rendered.
+    if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
+        repaired.unread.retain(|problem| input.named || problem.fault != Fault::Template);
+        if repaired.unread.is_empty() {
+            return Ok(None);
+        }
+        repaired = Repaired { unread: repaired.unread, ..Repaired::default() };
+    }
     if repaired.text.is_some() && input.leads_out {
         let message =
             "is left as it is: the link leads out of the directory; name the file that it points to"
                 .to_owned();
-        repaired = Repaired { text: None, refusals: vec![Problem::whole(message)], objects: 0 };
+        let refusals = vec![Problem::whole(message)];
+        repaired = Repaired { refusals, unread: repaired.unread, ..Repaired::default() };
     }
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
     let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.named);
@@ -199,13 +205,16 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {
-    fixed.repaired.refusals.iter().map(|problem| describe(&fixed.name, &fixed.old, problem)).collect()
+    let lines = Lines::new(&fixed.old);
+    let mut problems: Vec<&Problem> = fixed.repaired.refusals.iter().chain(&fixed.repaired.unread).collect();
+    problems.sort_by_key(|problem| problem.offset);
+    problems.into_iter().map(|problem| describe(&fixed.name, &lines, problem)).collect()
 }
 
-fn describe(name: &str, text: &str, problem: &Problem) -> Failure {
+fn describe(name: &str, lines: &Lines<'_>, problem: &Problem) -> Failure {
     match problem.offset {
         Some(offset) => {
-            let position = Lines::new(text).position(offset);
+            let position = lines.position(offset);
             format!("{name}:{}:{}: {}", position.line, position.column, problem.message)
         }
         None => format!("{name}: {}", problem.message),

@@ -105,6 +105,22 @@ pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
 /// Fixes round by round until nothing is left to fix. Doing it again changes
 /// nothing.
 pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Elements<'m> {
+    fix_traced(policy, subject, today, scope).elements
+}
+
+/// The carriers after a repair, and where each of their elements comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced<'m> {
+    /// The text of every carrier.
+    pub elements: Elements<'m>,
+    /// For each of these elements, the index of the one that it was, whole or a
+    /// part of it; `None` for one that was added.
+    pub origins: Vec<Vec<Option<usize>>>,
+}
+
+/// As [`fix_all`], with the origin of every element: in a file, a comment stays
+/// with its element.
+pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Traced<'m> {
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses), and a list
     // may hold as many chains as options. What all rounds look at together is
@@ -112,6 +128,8 @@ pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: S
     const ROUNDS: usize = 16;
     let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
     let mut elements = unchanged(subject);
+    let mut origins: Vec<Vec<Option<usize>>> =
+        elements.iter().map(|elements| (0..elements.len()).map(Some).collect()).collect();
     let written = subject.options.tokens().len();
     let least = if scope == Scope::PROPOSAL { ROUNDS / 2 } else { ROUNDS };
     let rounds = (ROUNDS + 3 * written).min(least.max(options / written.max(1)));
@@ -119,19 +137,28 @@ pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: S
         let fixed = {
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);
-            changed_once(&current, &evaluation, scope).map(into_owned)
+            round(&current, &evaluation, scope).map(into_owned)
         };
-        let Some(fixed) = fixed else { break };
+        let Some((fixed, steps)) = fixed else { break };
         elements = fixed;
+        for (origins, steps) in origins.iter_mut().zip(steps) {
+            *origins = steps.into_iter().map(|step| origins.get(step?).copied().flatten()).collect();
+        }
     }
-    elements
+    Traced { elements, origins }
 }
 
-fn into_owned<'m>(elements: Elements<'_>) -> Elements<'m> {
-    elements
-        .into_iter()
-        .map(|list| list.into_iter().map(|element| Cow::Owned(element.into_owned())).collect())
-        .collect()
+/// The text of every carrier, and for each element the one before the round.
+fn into_owned<'m>(carriers: Vec<Vec<Piece<'_>>>) -> (Elements<'m>, Vec<Vec<Option<usize>>>) {
+    let owned = |piece: Piece<'_>| (Cow::Owned(piece.text.into_owned()), piece.origin);
+    carriers.into_iter().map(|pieces| pieces.into_iter().map(owned).unzip()).unzip()
+}
+
+/// An element after a round.
+struct Piece<'e> {
+    text: Cow<'e, str>,
+    /// The element before the round that it is, or is a part of.
+    origin: Option<usize>,
 }
 
 /// Carries out the fixes of one evaluation, each wholly or not at all.
@@ -145,6 +172,11 @@ pub fn changed_once<'e>(
     evaluation: &'e Evaluation,
     scope: Scope,
 ) -> Option<Elements<'e>> {
+    let carriers = round(subject, evaluation, scope)?;
+    Some(carriers.into_iter().map(|pieces| pieces.into_iter().map(|piece| piece.text).collect()).collect())
+}
+
+fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) -> Option<Vec<Vec<Piece<'e>>>> {
     let mut fixes: Vec<(&Finding, &Fix)> = evaluation
         .findings
         .iter()
@@ -165,13 +197,13 @@ pub fn changed_once<'e>(
         }
     }
     let carriers = subject.carriers.iter().enumerate();
-    let elements: Elements<'e> =
+    let pieces: Vec<Vec<Piece<'e>>> =
         carriers.map(|(index, carrier)| plan.carry_out(index, carrier, subject.defaults)).collect();
-    let is_same = elements
+    let is_same = pieces
         .iter()
         .zip(&subject.carriers)
-        .all(|(fixed, carrier)| fixed.iter().map(|element| &**element).eq(carrier.elements.iter().copied()));
-    (!is_same).then_some(elements)
+        .all(|(fixed, carrier)| fixed.iter().map(|piece| &*piece.text).eq(carrier.elements.iter().copied()));
+    (!is_same).then_some(pieces)
 }
 
 fn is_in_reach(subject: &Subject<'_>, fix: &Fix, scope: Scope) -> bool {
@@ -236,45 +268,46 @@ impl<'f> Plan<'f> {
         index: usize,
         carrier: &Carrier<'f>,
         defaults: &'static [&'static str],
-    ) -> Vec<Cow<'f, str>> {
-        let mut elements = Vec::with_capacity(carrier.elements.len() + self.appends.len());
+    ) -> Vec<Piece<'f>> {
+        let mut pieces = Vec::with_capacity(carrier.elements.len() + self.appends.len());
         for (element_index, element) in carrier.elements.iter().copied().enumerate() {
             let edited = self.edit_element(index, element_index, carrier, element);
             let Some(edited) = edited else { continue };
+            let origin = Some(element_index);
             if !self.splits.contains(&(index, element_index)) {
-                elements.push(edited);
+                pieces.push(Piece { text: edited, origin });
                 continue;
             }
-            let pieces: Vec<String> = option::split(&edited)
+            let parts: Vec<String> = option::split(&edited)
                 .filter(|piece| !piece.text.is_empty())
                 .map(|piece| piece.text.to_owned())
                 .collect();
             if carrier.form == Form::List {
-                elements.extend(pieces.into_iter().map(Cow::Owned));
+                pieces.extend(parts.into_iter().map(|part| Piece { text: Cow::Owned(part), origin }));
             } else {
-                elements.push(Cow::Owned(pieces.join(",")));
+                pieces.push(Piece { text: Cow::Owned(parts.join(",")), origin });
             }
         }
         let additions =
             self.appends.iter().filter(|(carrier, _)| *carrier == index).map(|(_, option)| *option);
         if additions.clone().next().is_none() {
-            return elements;
+            return pieces;
         }
         // A list of one's own takes the place of the driver's: what the driver
         // would have done has to stay.
         let additions = defaults.iter().copied().chain(additions);
         if carrier.form == Form::List {
-            elements.extend(additions.map(Cow::Borrowed));
+            pieces.extend(additions.map(|option| Piece { text: Cow::Borrowed(option), origin: None }));
         } else {
-            let old = elements.pop().filter(|_| !carrier.is_empty());
-            let mut text = old.unwrap_or_default().into_owned();
+            let old = pieces.pop().filter(|_| !carrier.is_empty());
+            let mut text = old.map(|piece| piece.text.into_owned()).unwrap_or_default();
             for option in additions {
                 text.push_str(if text.is_empty() { "" } else { "," });
                 text.push_str(option);
             }
-            elements.push(Cow::Owned(text));
+            pieces.push(Piece { text: Cow::Owned(text), origin: Some(0) });
         }
-        elements
+        pieces
     }
 
     /// The element with its options changed; `None` when none is left of it

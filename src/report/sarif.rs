@@ -1,22 +1,74 @@
 //! The report as SARIF 2.1.0, for code scanning.
 
 use std::fmt::Write as _;
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::json::plain;
 use super::rule_page;
-use super::{FindingReport, Fingerprints, ReadError, Report, Reported, SubjectReport};
+use super::{FindingReport, Fingerprints, ReadError, Report, Reported, SubjectReport, TextEdit};
 use crate::finding::{Action, Grade};
 use crate::rules::{Profile, RULES, Rule};
 
+/// What paths are given relative to: the root of the Git repository, or the
+/// working directory outside one.
+#[derive(Debug, Clone)]
+pub struct Root {
+    working: PathBuf,
+    folder: PathBuf,
+}
+
+impl Root {
+    /// `folder`, for paths that are relative to `working`; both are absolute.
+    pub fn new(working: &Path, folder: &Path) -> Self {
+        Self { working: normal(working), folder: normal(folder) }
+    }
+
+    /// Where a file is; a name that is no path stands for itself.
+    fn location(&self, file: &str) -> Value {
+        if file.starts_with('<') {
+            return json!({"uri": uri(file)});
+        }
+        let path = normal(&self.working.join(file));
+        match path.strip_prefix(&self.folder) {
+            Ok(inside) => json!({"uri": uri(&inside.to_string_lossy()), "uriBaseId": BASE}),
+            Err(_) => json!({"uri": absolute(&path)}),
+        }
+    }
+}
+
+/// The name that readers know for the root of the sources.
+const BASE: &str = "%SRCROOT%";
+
+/// A path without `.` and `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+/// An absolute path as a URI.
+fn absolute(path: &Path) -> String {
+    let path = path.to_string_lossy().replace('\\', "/");
+    format!("file://{}{}", if path.starts_with('/') { "" } else { "/" }, uri(&path))
+}
+
 /// The report as one run.
-pub fn write(report: &Report) -> String {
+pub fn write(report: &Report, root: &Root) -> String {
     let mut fingerprints = Fingerprints::default();
     let mut results = Vec::new();
     for subject in &report.subjects {
         for finding in &subject.findings {
-            results.push(result(subject, finding, &fingerprints.of(subject, finding)));
+            results.push(result(subject, finding, &fingerprints.of(subject, finding), root));
         }
     }
     let log = json!({
@@ -29,10 +81,11 @@ pub fn write(report: &Report) -> String {
                 "rules": RULES.iter().map(|found| rule(found)).collect::<Vec<_>>(),
             }},
             "columnKind": "unicodeCodePoints",
+            "originalUriBaseIds": {BASE: {"uri": format!("{}/", absolute(&root.folder).trim_end_matches('/'))}},
             "invocations": [{
                 "executionSuccessful": report.errors.is_empty(),
                 "toolExecutionNotifications":
-                    report.errors.iter().map(notification).collect::<Vec<_>>(),
+                    report.errors.iter().map(|error| notification(error, root)).collect::<Vec<_>>(),
             }],
             "results": results,
         }],
@@ -58,10 +111,10 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
-fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str) -> Value {
+fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, root: &Root) -> Value {
     let index = RULES.iter().position(|rule| rule.code == finding.code);
     let way_out = finding.way_out.as_ref().map(|list| format!("; use {list}")).unwrap_or_default();
-    json!({
+    let mut result = json!({
         "ruleId": finding.code,
         "ruleIndex": index,
         "level": match finding.action {
@@ -72,7 +125,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str) -
         "message": {"text": format!("{}: {}{way_out}", subject.object(), finding.message)},
         "locations": [{
             "physicalLocation": {
-                "artifactLocation": {"uri": uri(&subject.file)},
+                "artifactLocation": root.location(&subject.file),
                 "region": {
                     "startLine": finding.line,
                     "startColumn": finding.column,
@@ -86,11 +139,35 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str) -
         }],
         "partialFingerprints": {"ruleObjectPointer/v1": fingerprint},
         "properties": {"action": finding.action, "fix": finding.fix},
+    });
+    if let Some(result) = result.as_object_mut().filter(|_| !finding.fixes.is_empty()) {
+        let fix = json!({
+            "description": {"text": "What nfs-mount-guard fix writes"},
+            "artifactChanges": [{
+                "artifactLocation": root.location(&subject.file),
+                "replacements": finding.fixes.iter().map(replacement).collect::<Vec<_>>(),
+            }],
+        });
+        result.insert("fixes".to_owned(), json!([fix]));
+    }
+    result
+}
+
+/// Nothing but text that comes in has a region without length.
+fn replacement(edit: &TextEdit) -> Value {
+    json!({
+        "deletedRegion": {
+            "startLine": edit.start.line,
+            "startColumn": edit.start.column,
+            "endLine": edit.end.line,
+            "endColumn": edit.end.column,
+        },
+        "insertedContent": {"text": edit.with},
     })
 }
 
-fn notification(error: &ReadError) -> Value {
-    let mut location = json!({"artifactLocation": {"uri": uri(&error.file)}});
+fn notification(error: &ReadError, root: &Root) -> Value {
+    let mut location = json!({"artifactLocation": root.location(&error.file)});
     if let (Some(line), Some(place)) = (error.line, location.as_object_mut()) {
         let region = json!({"startLine": line, "startColumn": error.column.unwrap_or(1)});
         place.insert("region".to_owned(), region);
@@ -105,7 +182,7 @@ fn notification(error: &ReadError) -> Value {
 /// A path as a relative URI reference.
 fn uri(path: &str) -> String {
     let mut uri = String::new();
-    for byte in path.trim_start_matches("./").bytes() {
+    for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
         } else {

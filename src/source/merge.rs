@@ -41,7 +41,8 @@ impl Tree<'_> {
         )
     }
 
-    fn own_entries(&self, id: NodeId) -> Option<&[Entry]> {
+    /// The entries that are written in the mapping itself.
+    pub(super) fn own_entries(&self, id: NodeId) -> Option<&[Entry]> {
         match &self.node(id)?.content {
             Content::Map { entries, .. } => Some(entries),
             _ => None,

@@ -201,7 +201,7 @@ struct Keys {
 
 impl Layout<'_> {
     /// The node one step further: of a mapping with its key, of a list without.
-    fn step(&self, at: NodeId, step: &str) -> Option<(Option<NodeId>, NodeId)> {
+    pub(super) fn step(&self, at: NodeId, step: &str) -> Option<(Option<NodeId>, NodeId)> {
         match self.tree.items(at) {
             Some(items) => items.get(step.parse::<usize>().ok()?).map(|item| (None, *item)),
             None => self.entry(at, step).map(|(key, value)| (Some(key), value)),
@@ -263,6 +263,39 @@ impl Layout<'_> {
     /// The bytes of a place that is one text.
     pub fn text_of(&self, place: &Place) -> Option<Range<usize>> {
         self.inner(self.value(place)?)
+    }
+
+    /// The values.
+    pub fn tree(&self) -> &Tree<'_> {
+        &self.tree
+    }
+
+    /// Where the object's document begins.
+    pub fn document(&self) -> usize {
+        self.tree.written(0).map_or(0, |root| root.span.start)
+    }
+
+    /// Where a place is written; where its key or the object is, if it is not.
+    pub fn start(&self, place: &Place) -> usize {
+        let value = self.value(place).and_then(|value| self.tree.written(value));
+        let start = value.map(|value| value.span.start).or_else(|| Some(self.key(place)?.start));
+        start.or_else(|| Some(self.tree.written(self.node)?.span.start)).unwrap_or_default()
+    }
+
+    /// Whether an alias stands in the object's document.
+    pub fn has_aliases(&self) -> bool {
+        !self.tree.aliases.is_empty()
+    }
+
+    /// A value and those around it, from the inside.
+    pub fn around(&self, value: NodeId) -> impl Iterator<Item = NodeId> {
+        std::iter::successors(Some(value), |id| self.tree.parent(*id))
+    }
+
+    /// Where an alias through which a value is read stands.
+    pub fn alias_of(&self, value: NodeId) -> usize {
+        let alias = self.tree.alias_of(value).and_then(|alias| self.tree.written(alias));
+        alias.map_or(0, |alias| alias.span.start)
     }
 
     /// Whether the text at `offset` stands in brackets or braces.

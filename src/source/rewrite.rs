@@ -1,19 +1,23 @@
 //! Rewriting the options of an object in the text it was read from: only the
 //! tokens concerned change, in the style in which they are written.
 
+mod apart;
+mod field;
+mod gaps;
+mod lines;
 mod sequence;
 mod string;
 
-use std::collections::HashSet;
 use std::ops::Range;
 
 use similar::{Algorithm, DiffTag, capture_diff};
 
 use super::object::Layout;
 use super::scalar::{Meaning, resolve};
-use super::tree::{Content, NodeId, Style};
-use crate::kind::Kind;
+use super::text::Lines;
+use super::tree::{NodeId, Style};
 use crate::site::Place;
+pub use apart::apart;
 
 /// Text to be put in the place of other text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,24 +40,74 @@ impl Replacement {
     }
 }
 
+/// One replacement of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// The element that it gives other text, alone; `None` for one that takes
+    /// elements out, puts some in, or stands for the whole place.
+    pub element: Option<usize>,
+    /// What becomes of the text.
+    pub replacement: Replacement,
+}
+
+/// How a change is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The values that get other content. Where one is read at other places, too,
+    /// it changes there as well.
+    pub touched: Vec<NodeId>,
+    /// Values that this place does not read any more: aliases brought them.
+    pub left: Vec<NodeId>,
+    /// What becomes of the text.
+    pub steps: Vec<Step>,
+}
+
+/// Whether an alias stays, and what it stands for changes, or the new text takes
+/// the alias's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Together,
+    Apart,
+}
+
 /// Why a place is not rewritten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Nothing would be left of the list.
-    #[error("nothing would be left of the list; take the field out by hand")]
     NothingLeft,
-    /// A comment, a block scalar or an alias stands in the way.
-    #[error("it is written in a way that cannot be changed without losing something; change it by hand")]
+    /// It is written in a way that is not taken apart.
     Unwieldy,
     /// There is no mapping to which the field could be added.
-    #[error("there is no place to add the field to; add it by hand")]
     NoPlace,
+    /// The alias at this byte reads it, too, and shall not change.
+    Shared(usize),
+    /// It comes through the alias at this byte, which brings more than it.
+    Outer(usize),
     /// Two changes meet in the same text.
-    #[error("two changes meet in the same text, as where an anchor is used twice; change it by hand")]
     Overlap,
     /// The new text would mean something else than it should.
-    #[error("the new text would not mean what it should; change it by hand")]
     Misread,
+}
+
+impl Refusal {
+    /// What is in the way, and what to do: the end of a sentence.
+    pub fn message(self, lines: &Lines<'_>) -> String {
+        let line = |offset: usize| lines.position(offset).line;
+        match self {
+            Self::NothingLeft => "nothing would be left of the list; delete the field".to_owned(),
+            Self::Unwieldy => "it is not written as a plain list or string; change it by hand".to_owned(),
+            Self::NoPlace => "there is no mapping to add the field to; add it by hand".to_owned(),
+            Self::Shared(offset) => {
+                format!(
+                    "the alias in line {} reads it, too, and would change; write it out there",
+                    line(offset)
+                )
+            }
+            Self::Outer(_) => "this alias brings it with other fields; write them out".to_owned(),
+            Self::Overlap => "two changes meet in the same text; change it by hand".to_owned(),
+            Self::Misread => "the new text would not mean what it should; change it by hand".to_owned(),
+        }
+    }
 }
 
 /// One place, as it is and as it shall be.
@@ -65,25 +119,39 @@ pub struct Change<'c> {
     pub old: &'c [&'c str],
     /// Its elements then.
     pub new: &'c [&'c str],
+    /// For each of these, which one it was; `None` for one that is added.
+    pub origins: &'c [Option<usize>],
 }
 
-/// The replacements that carry out a change.
+impl Change<'_> {
+    const fn is_list(&self) -> bool {
+        matches!(self.place, Place::MountOptions(_))
+    }
+}
+
+/// The plan that carries out a change. An alias stays one: what it stands for
+/// changes, everywhere where it is read.
 ///
 /// # Errors
 ///
 /// When it cannot be done without touching more than the options.
-pub fn rewrite(layout: &Layout<'_>, change: Change<'_>) -> Result<Vec<Replacement>, Refusal> {
-    let is_list = matches!(change.place, Place::MountOptions(_));
+pub fn rewrite(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Refusal> {
+    in_place(layout, change, Way::Together)
+}
+
+fn in_place(layout: &Layout<'_>, change: Change<'_>, way: Way) -> Result<Plan, Refusal> {
     match layout.value(change.place) {
-        Some(value) if !is_list => {
+        Some(value) if !change.is_list() => {
             let (Some(old), Some(new)) = (change.old.first(), change.new.first()) else {
                 return Err(Refusal::NothingLeft);
             };
-            string::rewrite(layout, value, old, new)
+            let replacements = string::rewrite(layout, value, old, new)?;
+            let steps = replacements.into_iter().map(|replacement| Step { element: None, replacement });
+            Ok(Plan { touched: vec![layout.tree.target(value)], left: Vec::new(), steps: steps.collect() })
         }
-        Some(value) if layout.tree.items(value).is_some() => sequence::rewrite(layout, value, change),
-        Some(value) => fill(layout, change, value),
-        None if is_list => add(layout, change),
+        Some(value) if layout.tree.items(value).is_some() => sequence::rewrite(layout, value, change, way),
+        Some(value) => field::fill(layout, change, value),
+        None if change.is_list() => field::add(layout, change),
         None => Err(Refusal::NoPlace),
     }
 }
@@ -93,15 +161,12 @@ pub fn rewrite(layout: &Layout<'_>, change: Change<'_>) -> Result<Vec<Replacemen
 /// # Errors
 ///
 /// When two of them overlap.
-pub fn apply(text: &str, mut replacements: Vec<Replacement>) -> Result<String, Refusal> {
-    // The same change asked for twice, through an alias, is one.
-    let mut seen = HashSet::new();
-    replacements.retain(|replacement| seen.insert(replacement.clone()));
+pub fn apply(text: &str, mut replacements: Vec<&Replacement>) -> Result<String, Refusal> {
     // A stable sort: what is inserted at one place stays in its order.
     replacements.sort_by_key(|replacement| (replacement.start, replacement.end));
     let mut out = String::with_capacity(text.len() + 64);
     let mut at = 0;
-    for replacement in &replacements {
+    for replacement in replacements {
         let kept = text.get(at..replacement.start).ok_or(Refusal::Overlap)?;
         out.push_str(kept);
         out.push_str(&replacement.with);
@@ -109,106 +174,6 @@ pub fn apply(text: &str, mut replacements: Vec<Replacement>) -> Result<String, R
     }
     out.push_str(text.get(at..).ok_or(Refusal::Overlap)?);
     Ok(out)
-}
-
-/// Puts a list where the field has none: `mountOptions:` with nothing behind it.
-fn fill(layout: &Layout<'_>, change: Change<'_>, value: NodeId) -> Result<Vec<Replacement>, Refusal> {
-    let path = change.place.path();
-    let (name, parents) = path.split_last().ok_or(Refusal::NoPlace)?;
-    let parent = parents.iter().try_fold(layout.node, |at, step| layout.tree.get(at, step));
-    let key = parent.and_then(|parent| layout.tree.entry(parent, name)).map(|(key, _)| key);
-    let key = key.and_then(|key| layout.tree.written(key)).ok_or(Refusal::NoPlace)?;
-    let node = layout.tree.written(value).ok_or(Refusal::NoPlace)?;
-    if layout.tree.text(value).is_none_or(|text| resolve(text) != Meaning::Null) {
-        return Err(Refusal::Unwieldy);
-    }
-    let list = flow_list(change.new, style_of(layout, key.span.start));
-    if !layout.text.get(node.span.clone()).unwrap_or_default().is_empty() {
-        return Ok(vec![Replacement::new(node.span.clone(), list)]);
-    }
-    let rest = layout.text.get(key.span.end..).unwrap_or_default();
-    let colon = rest.find(':').ok_or(Refusal::NoPlace)?;
-    Ok(vec![Replacement::insert(key.span.end + colon + 1, format!(" {list}"))])
-}
-
-/// Adds the field, behind the one that people write it behind.
-fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Vec<Replacement>, Refusal> {
-    let (parent, neighbour) = match change.place {
-        Place::MountOptions(Kind::StorageClass) => (Some(layout.node), "provisioner"),
-        _ => (layout.tree.get(layout.node, "spec"), "accessModes"),
-    };
-    let parent = parent.and_then(|parent| layout.tree.written(parent)).ok_or(Refusal::NoPlace)?;
-    let Content::Map { entries, flow } = &parent.content else {
-        return Err(Refusal::NoPlace);
-    };
-    let last = entries.last().ok_or(Refusal::NoPlace)?;
-    let beside = entries.iter().find(|(key, _)| layout.tree.text(*key) == Some(neighbour)).unwrap_or(last);
-    let key = layout.tree.written(beside.0).ok_or(Refusal::NoPlace)?.span.clone();
-    let value = layout.tree.written(beside.1).ok_or(Refusal::NoPlace)?;
-    if *flow {
-        return add_to_flow(layout, change, parent.span.start, entries);
-    }
-    let indent = column(layout.text, key.start);
-    let margin = " ".repeat(indent);
-    let newline = newline(layout.text);
-    let mut lines = format!("{margin}mountOptions:");
-    match &value.content {
-        Content::List { flow: true, .. } => {
-            lines.push(' ');
-            lines.push_str(&flow_list(change.new, Style::Plain));
-        }
-        content => {
-            let deeper = match content {
-                Content::List { .. } => column(layout.text, value.span.start).saturating_sub(indent),
-                _ => 2,
-            };
-            for element in change.new {
-                lines.extend([newline, &margin, &" ".repeat(deeper), "- "]);
-                lines.push_str(&render(element, Style::Plain, false));
-            }
-        }
-    }
-    let end = if value.span.is_empty() { key.end } else { value.span.end };
-    if layout.text.get(..end).is_some_and(|before| before.ends_with('\n')) {
-        return Ok(vec![Replacement::insert(end, format!("{lines}{newline}"))]);
-    }
-    Ok(vec![Replacement::insert(line_end(layout.text, end), format!("{newline}{lines}"))])
-}
-
-fn add_to_flow(
-    layout: &Layout<'_>,
-    change: Change<'_>,
-    open: usize,
-    entries: &[(NodeId, NodeId)],
-) -> Result<Vec<Replacement>, Refusal> {
-    let span = |node: NodeId| layout.tree.written(node).map(|node| node.span.clone());
-    let (key, value) = entries.last().ok_or(Refusal::NoPlace)?;
-    let (key, value) = (span(*key).ok_or(Refusal::NoPlace)?, span(*value).ok_or(Refusal::NoPlace)?);
-    let before = entries.len().checked_sub(2).and_then(|index| entries.get(index));
-    let from = before.and_then(|(_, value)| span(*value)).map_or(open + 1, |value| value.end);
-    let blank = layout.text.get(from..key.start).unwrap_or_default().trim_start_matches(',');
-    let blank =
-        if blank.trim().is_empty() && (before.is_some() || blank.contains('\n')) { blank } else { " " };
-    let style = style_of(layout, key.start);
-    let name = if style == Style::DoubleQuoted { "\"mountOptions\"" } else { "mountOptions" };
-    let gap = layout.text.get(key.end..value.start).filter(|gap| gap.trim() == ":").unwrap_or(": ");
-    let with = format!(",{blank}{name}{gap}{}", flow_list(change.new, style));
-    let end = if value.is_empty() { key.end } else { value.end };
-    Ok(vec![Replacement::insert(end, with)])
-}
-
-/// The style in which a list is written beside a key.
-fn style_of(layout: &Layout<'_>, key: usize) -> Style {
-    if layout.text.get(key..).is_some_and(|rest| rest.starts_with('"')) {
-        Style::DoubleQuoted
-    } else {
-        Style::Plain
-    }
-}
-
-fn flow_list(elements: &[&str], style: Style) -> String {
-    let elements: Vec<String> = elements.iter().map(|element| render(element, style, true)).collect();
-    format!("[{}]", elements.join(", "))
 }
 
 /// An element as YAML, in `style` where that can be.
@@ -234,27 +199,6 @@ fn quoted(text: &str) -> String {
 fn is_safe(text: &str, in_flow: bool) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_=./+-@%:".contains(&byte) || byte == b',' && !in_flow)
-}
-
-/// Spaces before the byte in its line, whatever stands there.
-fn column(text: &str, at: usize) -> usize {
-    let start = line_start(text, at);
-    text.get(start..at).map_or(0, |before| before.chars().count())
-}
-
-fn line_start(text: &str, at: usize) -> usize {
-    text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1)
-}
-
-/// The end of the line in which the byte stands, before its line break.
-fn line_end(text: &str, at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    let end = at + rest.find('\n').unwrap_or(rest.len());
-    if text.get(at..end).is_some_and(|line| line.ends_with('\r')) { end - 1 } else { end }
-}
-
-fn newline(text: &str) -> &'static str {
-    if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
 /// A stretch in which two lists differ.
@@ -304,11 +248,45 @@ fn hunks(old: &[&str], new: &[&str]) -> Vec<Hunk> {
 }
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, reason = "a test may end by panicking")]
+#[allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may end by panicking")]
 mod tests {
     use proptest::prelude::*;
 
-    use super::hunks;
+    use super::{Change, apply, hunks, rewrite};
+    use crate::kind::Kind;
+    use crate::site::Place;
+    use crate::source::text::Lines;
+    use crate::source::{Item, visit};
+
+    /// A class whose options are written as `options`, with other ones.
+    fn rewritten(options: &str, old: &[&str], new: &[&str]) -> String {
+        let text = format!("kind: StorageClass\nmountOptions:{options}");
+        let place = Place::MountOptions(Kind::StorageClass);
+        let origins: Vec<_> = (0..new.len()).map(Some).collect();
+        let mut made = String::new();
+        visit(&text, &Lines::new(&text), &mut |item| {
+            let Item::Object(object) = item else { panic!("an object") };
+            let change = Change { place: &place, old, new, origins: &origins };
+            let plan = rewrite(&object.layout(), change).unwrap();
+            made = apply(&text, plan.steps.iter().map(|step| &step.replacement).collect()).unwrap();
+        });
+        made.split_once("mountOptions:").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn what_a_style_cannot_hold_is_written_in_quotes() {
+        let new = ["context=\"a,b\"", "hard"];
+        let old = ["bg", "hard"];
+        let quoted = "\"context=\\\"a,b\\\"\"";
+        for (before, after) in [
+            ("\n- |- # kept\n  bg\n- hard\n", format!("\n- {quoted} # kept\n- hard\n")),
+            ("\n- >2-\n  bg\n\n\n- hard\n", format!("\n- {quoted}\n\n\n- hard\n")),
+            ("\n- bg # c\n- hard\n", format!("\n- {quoted} # c\n- hard\n")),
+            (" ['bg' , hard]\n", format!(" [{quoted} , hard]\n")),
+        ] {
+            assert_eq!(rewritten(before, &old, &new), after, "{before}");
+        }
+    }
 
     proptest! {
         /// Lists of a few words repeat them, which is where differences shift.

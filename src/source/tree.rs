@@ -8,6 +8,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::scalar::{Meaning, resolve};
+use super::sharing::Sharing;
 
 /// Index of a node in its tree.
 pub type NodeId = usize;
@@ -82,6 +83,10 @@ pub struct Tree<'t> {
     has_csi: OnceCell<bool>,
     /// Whether `{{` opens a value: kubectl refuses the whole document.
     pub(super) is_template: bool,
+    /// Aliases, in the order of the text.
+    pub(super) aliases: Vec<NodeId>,
+    /// What the aliases make of the values, once that was asked.
+    pub(super) sharing: OnceCell<Sharing>,
 }
 
 impl<'t> Tree<'t> {

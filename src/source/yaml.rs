@@ -8,9 +8,11 @@
 
 mod breaks;
 mod builder;
+mod closing;
 mod properties;
 mod template;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScanError, Span, StrInput};
@@ -24,19 +26,28 @@ use builder::Builder;
 /// Where kubectl begins another document.
 const SEPARATOR: &str = "---";
 
+/// Brackets of a document that are moved for the parser.
+const MOST_MOVED: usize = 32;
+
 /// Reads the documents of a text one by one.
 pub(super) struct Documents<'t, 'l> {
     text: &'t str,
     lines: &'l Lines<'t>,
     /// The first byte that is not looked at yet.
     at: usize,
+    /// Whether the next one is read behind one that cannot be.
+    goes_on: bool,
     ended: bool,
 }
 
 impl<'t, 'l> Documents<'t, 'l> {
     /// Begins at the byte `at`, which begins a document.
     pub(super) fn new(text: &'t str, lines: &'l Lines<'t>, at: usize) -> Self {
-        Self { text, lines, at, ended: false }
+        Self { text, lines, at, goes_on: false, ended: false }
+    }
+
+    pub(super) fn going_on(self, goes_on: bool) -> Self {
+        Self { goes_on, ..self }
     }
 
     /// The next piece of the text, up to a line that begins with `---`.
@@ -85,17 +96,27 @@ after it; move the text to the next line, or indent the line"
     fn plain_document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let written = self.text.get(piece.clone()).unwrap_or_default();
         let start = piece.start + if written.starts_with(MARK) { MARK.len_utf8() } else { 0 };
-        let written = self.text.get(start..piece.end).unwrap_or_default();
-        let mut reading = Reading {
-            text: self.text,
-            lines: self.lines,
-            parser: Parser::new_from_str(written),
-            characters: self.lines.characters_before(start),
-            breaks: Breaks::of(self.text, start..piece.end),
-        };
-        let tree = reading.read();
-        let end = tree.as_ref().err().and_then(|problem| problem.offset);
-        reading.breaks.problem(end).map_or(tree, Err)
+        let mut written = Cow::Borrowed(self.text.get(start..piece.end).unwrap_or_default());
+        for tried in 0.. {
+            let mut reading = Reading {
+                text: self.text,
+                lines: self.lines,
+                parser: Parser::new_from_str(&written),
+                characters: self.lines.characters_before(start),
+                last: start,
+                breaks: Breaks::of(self.text, start..piece.end),
+            };
+            let tree = reading.read();
+            let end = tree.as_ref().err().and_then(|problem| problem.offset);
+            let moved = end.filter(|_| tried < MOST_MOVED).and_then(|end| {
+                closing::moved_up(&written, reading.last.checked_sub(start)?, end.checked_sub(start)?)
+            });
+            let Some(moved) = moved else {
+                return reading.breaks.problem(end).map_or(tree, Err);
+            };
+            written = Cow::Owned(moved);
+        }
+        Ok(None)
     }
 }
 
@@ -112,7 +133,8 @@ impl<'t> Iterator for Documents<'t, '_> {
         while !self.ended {
             let document = self.piece()?.and_then(|piece| self.document(piece));
             // kubectl reads nothing behind what is no YAML; a template is none before it is rendered.
-            self.ended = document.as_ref().is_err_and(|problem| problem.fault != Fault::Template);
+            let is_broken = document.as_ref().is_err_and(|problem| problem.fault != Fault::Template);
+            self.ended = is_broken && !self.goes_on;
             if let Some(document) = document.transpose() {
                 return Some(document);
             }
@@ -122,16 +144,19 @@ impl<'t> Iterator for Documents<'t, '_> {
 }
 
 /// One piece that is being read.
-struct Reading<'t, 'l> {
+struct Reading<'t, 'l, 'p> {
     text: &'t str,
     lines: &'l Lines<'t>,
-    parser: Parser<'t, StrInput<'t>>,
+    /// Over the piece, or over one of the same length.
+    parser: Parser<'p, StrInput<'p>>,
     /// Characters of the text before the piece.
     characters: usize,
+    /// Where the last event begins.
+    last: usize,
     breaks: Breaks,
 }
 
-impl<'t> Reading<'t, '_> {
+impl<'t, 'p> Reading<'t, '_, 'p> {
     fn read(&mut self) -> Result<Option<Tree<'t>>, Problem> {
         let mut tree = None;
         while let Some((event, span)) = self.event()? {
@@ -161,10 +186,14 @@ impl<'t> Reading<'t, '_> {
         Ok(builder.tree)
     }
 
-    fn event(&mut self) -> Result<Option<(Event<'t>, Range<usize>)>, Problem> {
+    fn event(&mut self) -> Result<Option<(Event<'p>, Range<usize>)>, Problem> {
         match self.parser.next_event() {
             None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((event, self.bytes(&span)))),
+            Some(Ok((event, span))) => {
+                let span = self.bytes(&span);
+                self.last = span.start;
+                Ok(Some((event, span)))
+            }
             Some(Err(error)) => Err(self.syntax(&error)),
         }
     }

@@ -7,6 +7,7 @@ mod formats;
 mod hostile;
 mod inputs;
 mod placeholders;
+mod sarif;
 mod snapshots;
 mod workloads;
 
@@ -40,6 +41,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(fix::trials());
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());
+    trials.extend(sarif::trials());
     trials
 }
 

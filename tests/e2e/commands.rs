@@ -9,7 +9,6 @@ use tempfile::TempDir;
 
 use crate::component::program;
 use crate::guard::Guard;
-use crate::objects::class;
 
 /// Tests of the small commands.
 pub fn trials() -> Vec<Trial> {
@@ -85,15 +84,25 @@ fn explain_file() -> Result<(), Failed> {
     Ok(())
 }
 
+/// What is missing is written into parameters, which are immutable, only where that
+/// is asked for.
 fn unsafe_fixes() -> Result<(), Failed> {
     let folder = TempDir::new()?;
-    let file = folder.path().join("class.json");
-    let object = class("a", "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "bg", "timeo=600", "retrans=2"]);
-    fs::write(&file, object.to_string())?;
-    let output = run(&["fix", "--unsafe-fixes", "--no-policy", &file.display().to_string()]);
+    let file = folder.path().join("class.yaml");
+    let name = file.display().to_string();
+    let class = |options: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: \
+             example.com/nfs\nparameters: {{mountOptions: \"{options}\"}}\n"
+        )
+    };
+    fs::write(&file, class("vers=4.1,bg"))?;
+    let output = run(&["fix", "--no-policy", &name]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let fixed: Value = serde_json::from_slice(&fs::read(&file)?)?;
-    assert_eq!(fixed["mountOptions"][2], "fg");
+    assert_eq!(fs::read_to_string(&file)?, class("vers=4.1,fg"));
+    let output = run(&["fix", "--unsafe-fixes", "--no-policy", &name]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(fs::read_to_string(&file)?, class("vers=4.1,fg,timeo=600,retrans=2"));
     Ok(())
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use nfs_mount_guard::check::repair::repair;
+use nfs_mount_guard::engine::fix::Scope;
 use nfs_mount_guard::policy::Policy;
 use serde_json::json;
 
-use crate::fixture::judge;
+use crate::fixture::{TODAY, judge};
 
 /// The time of the fastest of three judgements.
 fn time(elements: &[String]) -> Duration {
@@ -51,4 +53,28 @@ fn a_mebibyte_in_one_element_takes_ten_times_a_tenth_of_it() {
         let element = |length: usize| vec![piece.repeat(length / piece.len())];
         grows_linearly(piece, &element(100_000), &element(1_000_000));
     }
+}
+
+/// The time of the fastest of three repairs of a volume with so many attributes.
+fn repair_time(attributes: usize) -> Duration {
+    let attributes: Vec<String> =
+        (0..attributes).map(|index| format!("      k{index}/mountOptions: bg\n")).collect();
+    let attributes = attributes.concat();
+    let text = format!(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  csi:\n    driver: \
+         unknown.example.com\n    volumeAttributes:\n{attributes}"
+    );
+    let try_one = || {
+        let start = Instant::now();
+        let repaired = repair(&Policy::default(), TODAY, Scope::FILE, &text, &|_| true);
+        assert_eq!(repaired.text, Some(text.replace(": bg", ": fg")));
+        start.elapsed()
+    };
+    (0..3).map(|_| try_one()).min().expect("three")
+}
+
+#[test]
+fn ten_times_the_attributes_take_fix_ten_times_as_long() {
+    let (small, large) = (repair_time(1000), repair_time(10_000));
+    assert!(large < small * 30, "{small:?}, and ten times as much {large:?}");
 }

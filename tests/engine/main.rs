@@ -23,5 +23,7 @@ mod placeholders;
 mod profiles;
 mod properties;
 mod readings;
+mod repair;
 mod rules;
 mod sorting;
+mod winners;

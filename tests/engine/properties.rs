@@ -147,7 +147,7 @@ fn handle() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["a", "s3files:fs-0123", "a/b/nfs", "a/b/scsi"])
 }
 
-fn object() -> impl Strategy<Value = Value> {
+pub fn object() -> impl Strategy<Value = Value> {
     prop_oneof![class(), volume()]
 }
 

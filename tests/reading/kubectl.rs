@@ -159,8 +159,12 @@ fn ours(file: &[u8]) -> Result<Vec<Value>, ()> {
 /// What kubectl finds in a file of a folder is judged or told of.
 fn in_a_walk(file: &[u8], theirs: &[Value]) -> Result<(), String> {
     let policy = Policy::default();
-    let check =
-        Check { policy: &policy, judged_as: As::Validate, today: time::macros::date!(2026 - 03 - 01) };
+    let check = Check {
+        policy: &policy,
+        judged_as: As::Validate,
+        today: time::macros::date!(2026 - 03 - 01),
+        with_fixes: false,
+    };
     let report: FileReport = check.bytes(Path::new("file.yaml"), "file.yaml", file.to_vec(), false);
     let partial: usize = report
         .skipped

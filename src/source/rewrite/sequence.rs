@@ -1,192 +1,333 @@
 //! Options that are a list: elements change, go and come, each in the style of
-//! its neighbours.
+//! its neighbours, and each with the comments that speak of it.
 
 use std::ops::Range;
 
-use super::{Change, Refusal, Replacement, column, hunks, line_end, line_start, newline, render, string};
+use super::gaps::{self, Item};
+use super::lines::{column, line_end, line_start, newline};
+use super::{Change, Plan, Refusal, Replacement, Step, Way, render, string};
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId, Style};
 
-/// The replacements that carry out `change` in the list `value`.
+/// The plan that carries out `change` in the list `value`.
 pub(super) fn rewrite(
     layout: &Layout<'_>,
     value: NodeId,
     change: Change<'_>,
-) -> Result<Vec<Replacement>, Refusal> {
-    let node = layout.tree.node(value).ok_or(Refusal::NoPlace)?;
-    let Content::List { items, flow } = &node.content else {
+    way: Way,
+) -> Result<Plan, Refusal> {
+    let id = layout.tree.target(value);
+    let node = layout.tree.node(id).ok_or(Refusal::NoPlace)?;
+    let Content::List { items: ids, flow } = &node.content else {
         return Err(Refusal::Unwieldy);
     };
-    if items.len() != change.old.len() {
+    if ids.len() != change.old.len() || change.new.len() != change.origins.len() {
         return Err(Refusal::Unwieldy);
     }
-    let list = List { layout, items, flow: *flow, span: node.span.clone() };
-    let mut replacements = Vec::new();
-    for hunk in hunks(change.old, change.new) {
-        let paired = hunk.old.len().min(hunk.new.len());
-        for (index, new) in (hunk.old.start..).zip(hunk.new.clone()).take(paired) {
-            let (Some(item), Some(old), Some(new)) =
-                (items.get(index), change.old.get(index), change.new.get(new))
-            else {
-                return Err(Refusal::Unwieldy);
-            };
-            replacements.extend(string::rewrite(layout, *item, old, new)?);
-        }
-        let (gone, come) = (hunk.old.start + paired..hunk.old.end, hunk.new.start + paired..hunk.new.end);
-        if !gone.is_empty() {
-            if change.new.is_empty() {
-                return Err(Refusal::NothingLeft);
-            }
-            list.remove(gone, &mut replacements)?;
-        } else if !come.is_empty() {
-            let come = change.new.get(come).unwrap_or_default();
-            list.insert(hunk.old.end, come, &mut replacements)?;
+    if change.new.is_empty() {
+        return Err(Refusal::NothingLeft);
+    }
+    let spans: Option<Vec<Range<usize>>> =
+        ids.iter().map(|item| Some(layout.tree.written(*item)?.span.clone())).collect();
+    let spans = spans.ok_or(Refusal::Unwieldy)?;
+    let items = gaps::items(layout.text, &node.span, &spans, *flow);
+    let mut list = List { layout, ids, items, flow: *flow, span: node.span.clone(), plan: Plan::default() };
+    let mut fates: Vec<Vec<&str>> = vec![Vec::new(); ids.len()];
+    let mut added: Vec<&str> = Vec::new();
+    for (text, origin) in change.new.iter().zip(change.origins) {
+        match origin.and_then(|origin| fates.get_mut(origin)) {
+            Some(fate) => fate.push(text),
+            None => added.push(text),
         }
     }
-    Ok(replacements)
+    for (index, fate) in fates.iter().enumerate() {
+        let (Some(old), Some(first)) = (change.old.get(index), fate.first()) else { continue };
+        list.edit(index, old, first, fate.len() == 1, way)?;
+    }
+    list.reshape(&fates, &added)?;
+    if list.plan.steps.iter().any(|step| step.element.is_none()) {
+        list.plan.touched.push(id);
+        list.plan.steps = joined(list.plan.steps);
+    }
+    Ok(list.plan)
+}
+
+/// Steps that touch are one, but for those that are about one element alone: the
+/// order of two at one place would count.
+fn joined(mut steps: Vec<Step>) -> Vec<Step> {
+    steps.sort_by_key(|step| (step.replacement.start, step.replacement.end));
+    let mut joined: Vec<Step> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let is_next = |last: &&mut Step| {
+            last.element.is_none() && step.element.is_none() && last.replacement.end == step.replacement.start
+        };
+        match joined.last_mut().filter(is_next) {
+            Some(last) => {
+                last.replacement.end = step.replacement.end;
+                last.replacement.with.push_str(&step.replacement.with);
+            }
+            None => joined.push(step),
+        }
+    }
+    joined
 }
 
 struct List<'l, 'o> {
     layout: &'l Layout<'o>,
-    items: &'l [NodeId],
+    ids: &'l [NodeId],
+    items: Vec<Item>,
     flow: bool,
     span: Range<usize>,
+    plan: Plan,
 }
 
 impl List<'_, '_> {
-    /// An item as it stands in the text, an alias as an alias.
-    fn span(&self, index: usize) -> Option<Range<usize>> {
-        Some(self.layout.tree.written(*self.items.get(index)?)?.span.clone())
-    }
-
     fn text(&self, range: Range<usize>) -> &str {
         self.layout.text.get(range).unwrap_or_default()
     }
 
+    fn shape(&mut self, replacement: Replacement) {
+        self.plan.steps.push(Step { element: None, replacement });
+    }
+
+    /// Gives an element other text.
+    fn edit(&mut self, index: usize, old: &str, new: &str, alone: bool, way: Way) -> Result<(), Refusal> {
+        if old == new {
+            return Ok(());
+        }
+        let id = self.ids.get(index).copied().ok_or(Refusal::Unwieldy)?;
+        let written = self.layout.tree.written(id).ok_or(Refusal::Unwieldy)?;
+        let element = alone.then_some(index);
+        if matches!(written.content, Content::Alias(_)) && way == Way::Apart {
+            self.plan.left.push(self.layout.tree.target(id));
+            let text = render(new, Style::Plain, self.flow);
+            self.plan.steps.push(Step { element, replacement: Replacement::new(written.span.clone(), text) });
+            return Ok(());
+        }
+        self.plan.touched.push(self.layout.tree.target(id));
+        let replacements = string::rewrite(self.layout, id, old, new)?;
+        let steps = replacements.into_iter().map(|replacement| Step { element, replacement });
+        self.plan.steps.extend(steps);
+        Ok(())
+    }
+
     fn style(&self, near: usize) -> Style {
-        let index = near.min(self.items.len().saturating_sub(1));
-        match self.items.get(index).and_then(|item| self.layout.tree.node(*item)).map(|node| &node.content) {
+        match self.ids.get(near).and_then(|item| self.layout.tree.node(*item)).map(|node| &node.content) {
             Some(Content::Scalar { style, .. }) => *style,
             _ => Style::Plain,
         }
     }
 
-    fn remove(&self, gone: Range<usize>, replacements: &mut Vec<Replacement>) -> Result<(), Refusal> {
-        if !self.flow {
-            for index in gone {
-                replacements.push(self.remove_line(index)?);
+    fn rendered(&self, near: usize, new: &[&str]) -> Vec<String> {
+        let style = self.style(near);
+        new.iter().map(|element| render(element, style, self.flow)).collect()
+    }
+
+    /// Takes out the elements of which nothing is left, and puts in the others:
+    /// parts of one behind it, and what is added behind the last that stays.
+    fn reshape(&mut self, fates: &[Vec<&str>], added: &[&str]) -> Result<(), Refusal> {
+        let gone: Vec<bool> = fates.iter().map(Vec::is_empty).collect();
+        let last = gone.iter().rposition(|gone| !gone);
+        let has_parts = last.and_then(|last| fates.get(last)).is_some_and(|fate| fate.len() > 1);
+        self.remove(&gone, last.is_none(), has_parts || !added.is_empty())?;
+        for (index, fate) in fates.iter().enumerate() {
+            let mut come: Vec<&str> = fate.get(1..).unwrap_or_default().to_vec();
+            if Some(index) == last {
+                come.extend(added);
             }
-            return Ok(());
+            if !come.is_empty() {
+                let has_next = Some(index) != last;
+                self.insert_behind(index, &come, has_next);
+            }
         }
-        let first = self.span(gone.start).ok_or(Refusal::Unwieldy)?;
-        let last = self.span(gone.end - 1).ok_or(Refusal::Unwieldy)?;
-        let range =
-            match (self.span(gone.end), gone.start.checked_sub(1).and_then(|before| self.span(before))) {
-                (Some(next), _) => first.start..next.start,
-                (None, Some(before)) => before.end..last.end,
-                (None, None) => first.start..last.end,
-            };
-        if self.text(range.clone()).contains('#') {
-            return Err(Refusal::Unwieldy);
+        if last.is_none() {
+            self.insert_instead(added);
         }
-        replacements.push(Replacement::new(range, ""));
         Ok(())
     }
 
-    /// Takes out the line of an item; a comment behind it stays.
-    fn remove_line(&self, index: usize) -> Result<Replacement, Refusal> {
-        let span = self.span(index).ok_or(Refusal::Unwieldy)?;
-        let start = line_start(self.layout.text, span.start);
-        let before = self.text(start..span.start);
-        let (Some(dash), true) = (before.find('-'), before.trim() == "-") else {
-            return Err(Refusal::Unwieldy);
-        };
-        let end = line_end(self.layout.text, span.end);
-        let comment = self.text(span.end..end).trim_start();
-        if comment.is_empty() {
-            let rest = self.text(end..self.layout.text.len());
-            let line_break = if rest.starts_with("\r\n") { 2 } else { usize::from(rest.starts_with('\n')) };
-            // The last line of a file without a final line break.
-            let start =
-                if line_break == 0 { start.saturating_sub(newline(self.layout.text).len()) } else { start };
-            return Ok(Replacement::new(start..end + line_break, ""));
-        }
-        Ok(Replacement::new(start + dash..end - comment.len(), ""))
-    }
-
-    /// Adds elements before the item `index`, or at the end.
-    fn insert(&self, index: usize, new: &[&str], replacements: &mut Vec<Replacement>) -> Result<(), Refusal> {
-        let style = self.style(index.saturating_sub(1));
-        let rendered: Vec<String> = new.iter().map(|element| render(element, style, self.flow)).collect();
-        if self.flow {
-            self.insert_in_flow(index, &rendered, replacements);
+    fn remove(&mut self, gone: &[bool], all: bool, comes: bool) -> Result<(), Refusal> {
+        if !gone.contains(&true) {
             return Ok(());
         }
-        let indent = " ".repeat(column(self.layout.text, self.span.start));
-        let newline = newline(self.layout.text);
-        let item = self.span(index.saturating_sub(1)).ok_or(Refusal::Unwieldy)?;
-        let gap = self.text(line_start(self.layout.text, item.start)..item.start);
-        let gap = gap.trim_start().strip_prefix('-').filter(|gap| gap.trim().is_empty() && !gap.is_empty());
-        let bullet = format!("{indent}-{}", gap.unwrap_or(" "));
-        let replacement = if index == 0 {
-            let lines = framed(&rendered, &bullet, newline);
-            Replacement::insert(line_start(self.layout.text, item.start), lines)
-        } else if self.text(0..item.end).ends_with('\n') {
-            let lines = framed(&rendered, &bullet, newline);
-            Replacement::insert(item.end, lines)
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for (index, item) in
+            self.items.iter().enumerate().filter(|(index, _)| gone.get(*index) == Some(&true))
+        {
+            ranges.push(item.begin..item.end);
+            ranges.extend(item.comments.iter().cloned());
+            let id = self.ids.get(index).copied().ok_or(Refusal::Unwieldy)?;
+            match self.layout.tree.target(id) {
+                target if target == id => self.plan.touched.push(id),
+                target => self.plan.left.push(target),
+            }
+        }
+        ranges.extend(self.commas_too_many(gone, comes));
+        let start = self.items.first().map(|item| item.begin).filter(|_| all && comes);
+        for range in gaps::tidied(self.layout.text, ranges, start) {
+            self.shape(Replacement::new(range, ""));
+        }
+        Ok(())
+    }
+
+    /// Between two elements that stay, one comma does; the last one has one where
+    /// the last of all has one.
+    fn commas_too_many(&self, gone: &[bool], comes: bool) -> Vec<Range<usize>> {
+        let stays: Vec<usize> =
+            (0..self.items.len()).filter(|index| gone.get(*index) == Some(&false)).collect();
+        let comma = |index: usize| self.items.get(index).and_then(|item| item.comma.clone());
+        let ends_with_one = self.items.last().is_some_and(|item| item.comma.is_some());
+        let leads = self.comma_lead().is_some();
+        let mut kept: Vec<usize> = stays
+            .iter()
+            .zip(stays.iter().skip(1))
+            .map(|(one, next)| if leads { next.saturating_sub(1) } else { *one })
+            .collect();
+        let last = stays.last().copied();
+        kept.extend(last.filter(|last| {
+            let has_room = *last + 1 < self.items.len();
+            ends_with_one || comes && has_room && !leads && self.own_line(*last)
+        }));
+        let all = (0..self.items.len()).filter(|index| kept.binary_search(index).is_err());
+        all.filter_map(comma).collect()
+    }
+
+    /// What stands before an element in its line, where lines begin with commas.
+    fn comma_lead(&self) -> Option<&str> {
+        let (first, second) = (self.items.first()?, self.items.get(1)?);
+        let lead = self.text(line_start(self.layout.text, second.begin)..second.begin);
+        let is_below = self.text(first.end..second.begin).contains('\n');
+        Some(lead).filter(|lead| is_below && lead.trim() == ",")
+    }
+
+    /// Whether what comes behind an element gets a line of its own.
+    fn own_line(&self, index: usize) -> bool {
+        let Some(item) = self.items.get(index) else { return false };
+        let next = self.items.get(index + 1);
+        let is_alone = next.is_none_or(|next| self.text(item.end..next.begin).contains('\n'));
+        item.is_commented() || item.begins_line && is_alone
+    }
+
+    fn insert_behind(&mut self, index: usize, new: &[&str], has_next: bool) {
+        let Some(item) = self.items.get(index).cloned() else { return };
+        let rendered = self.rendered(index, new);
+        if self.flow {
+            self.insert_in_flow(index, &item, &rendered, has_next);
+            return;
+        }
+        let bullet = self.bullet(&item);
+        let last = item.last();
+        let newline = newline(self.layout.text, last);
+        let replacement = if self.text(0..last).ends_with('\n') {
+            Replacement::insert(last, framed(&rendered, &bullet, newline))
         } else {
             let lines = framed(&rendered, &format!("{newline}{bullet}"), "");
-            Replacement::insert(line_end(self.layout.text, item.end), lines)
+            Replacement::insert(line_end(self.layout.text, last), lines)
         };
-        replacements.push(replacement);
-        Ok(())
+        self.shape(replacement);
     }
 
-    fn insert_in_flow(&self, index: usize, rendered: &[String], replacements: &mut Vec<Replacement>) {
-        let Some(first) = self.span(0) else {
-            replacements.push(Replacement::insert(self.span.start + 1, rendered.join(", ")));
+    /// What stands before an element in its line.
+    fn bullet(&self, item: &Item) -> String {
+        let indent = " ".repeat(column(self.layout.text, self.span.start));
+        let line = self.text(item.begin..line_end(self.layout.text, item.begin));
+        let line = line.strip_prefix('-').unwrap_or_default();
+        let gap = line.get(..line.len() - line.trim_start().len()).filter(|gap| *gap != line);
+        format!("{indent}-{}", gap.filter(|gap| !gap.is_empty()).unwrap_or(" "))
+    }
+
+    fn insert_in_flow(&mut self, index: usize, item: &Item, rendered: &[String], has_next: bool) {
+        if !self.own_line(index) {
+            let lines = framed(rendered, &format!(",{}", self.blank()), "");
+            self.shape(Replacement::insert(item.end, lines));
             return;
-        };
-        let between = match self.span(1) {
-            Some(second) => self.text(first.end..second.start).trim_start().strip_prefix(','),
-            None => Some(self.text(self.span.start + 1..first.start)).filter(|lead| lead.contains('\n')),
-        };
-        let blank = between.filter(|blank| blank.trim().is_empty()).map_or_else(
-            || if self.span(1).is_some() { self.own_line(first.start) } else { " ".to_owned() },
-            ToOwned::to_owned,
-        );
-        let Some(before) = index.checked_sub(1).and_then(|before| self.span(before)) else {
-            let lines = framed(rendered, "", &format!(",{blank}"));
-            replacements.push(Replacement::insert(first.start, lines));
+        }
+        let text = self.layout.text;
+        let newline = newline(text, item.end);
+        let comma = item.comma.clone();
+        let behind = item.last().max(comma.as_ref().map_or(0, |comma| {
+            let is_in_line = !self.text(item.end..comma.start).contains('\n');
+            if is_in_line { comma.end } else { 0 }
+        }));
+        if let Some(lead) = self.comma_lead() {
+            let lines = framed(rendered, &format!("{newline}{lead}"), "");
+            self.shape(Replacement::insert(behind, lines));
             return;
-        };
-        let end = line_end(self.layout.text, before.end);
-        let rest = self.text(before.end..end).trim_start();
-        let has_comma = rest.starts_with(',');
-        let is_commented = rest.trim_start_matches(',').trim_start().starts_with('#');
-        if is_commented && blank.contains('\n') {
-            let lines = rendered.join(&format!(",{blank}"));
-            if !has_comma {
-                replacements.push(Replacement::insert(before.end, ","));
+        }
+        let lead = self.text(line_start(text, item.begin)..item.begin);
+        let indent = if lead.trim().is_empty() { lead.to_owned() } else { self.indent(item) };
+        match comma {
+            Some(comma) if comma.end > behind => {
+                let lines = framed(rendered, &format!("{newline}{indent}, "), "");
+                self.shape(Replacement::insert(behind, lines));
             }
-            let comma = if has_comma { "," } else { "" };
-            replacements.push(Replacement::insert(end, format!("{blank}{lines}{comma}")));
-            return;
+            Some(_) if has_next || self.items.last().is_some_and(|item| item.comma.is_some()) => {
+                let lines = framed(rendered, &format!("{newline}{indent}"), ",");
+                self.shape(Replacement::insert(behind, lines));
+            }
+            comma => {
+                if comma.is_none() {
+                    self.shape(Replacement::insert(item.end, ","));
+                }
+                let between = format!(",{newline}{indent}");
+                let lines = format!("{newline}{indent}{}", rendered.join(&between));
+                self.shape(Replacement::insert(behind, lines));
+            }
         }
-        let lines = framed(rendered, &format!(",{blank}"), "");
-        replacements.push(Replacement::insert(before.end, lines));
     }
 
-    /// The white space that puts an element on a line of its own, where the
-    /// first one stands on its own.
-    fn own_line(&self, first: usize) -> String {
-        let start = line_start(self.layout.text, first);
-        let before = self.text(start..first);
-        if before.trim().is_empty() {
-            format!("{}{before}", newline(self.layout.text))
-        } else {
-            " ".to_owned()
+    /// The blanks that put an element below the first one of the line.
+    fn indent(&self, item: &Item) -> String {
+        let start = line_start(self.layout.text, item.begin);
+        let first = self.items.iter().map(|item| item.begin).find(|begin| *begin >= start);
+        " ".repeat(column(self.layout.text, first.unwrap_or(item.begin)))
+    }
+
+    /// The blanks behind a comma.
+    fn blank(&self) -> String {
+        let (first, second) = (self.items.first(), self.items.get(1));
+        let gap = first.zip(second).and_then(|(first, second)| {
+            let comma = first.comma.as_ref()?;
+            self.layout.text.get(comma.end..second.begin)
+        });
+        gap.filter(|gap| gap.bytes().all(|byte| byte == b' ')).unwrap_or(" ").to_owned()
+    }
+
+    /// Puts elements where none was, or where none of the others stays.
+    fn insert_instead(&mut self, new: &[&str]) {
+        let rendered = self.rendered(0, new);
+        let Some(first) = self.items.first().cloned() else {
+            let inside = self.span.start + 1..self.span.end.saturating_sub(1);
+            let elements = rendered.join(", ");
+            // A comment in the brackets speaks of the empty list, and ends with its line.
+            if self.text(inside.clone()).contains('#') {
+                let line = line_start(self.layout.text, inside.end);
+                let lead = self.text(line..inside.end);
+                let lines = format!("{lead}  {elements}{}", newline(self.layout.text, self.span.start));
+                self.shape(Replacement::insert(line, lines));
+            } else {
+                self.shape(Replacement::insert(inside.start, elements));
+            }
+            return;
+        };
+        let newline = newline(self.layout.text, first.end);
+        let between = match (self.flow, first.begins_line) {
+            (true, true) => {
+                let start = line_start(self.layout.text, first.begin);
+                format!(",{newline}{}", self.text(start..first.begin))
+            }
+            (true, false) => format!(",{}", self.blank()),
+            (false, _) => format!("{newline}{}", self.bullet(&first)),
+        };
+        let mut lines = rendered.join(&between);
+        if !self.flow {
+            let bullet = self.bullet(&first);
+            lines.insert_str(0, bullet.trim_start());
+            if self.text(0..first.end).ends_with('\n') {
+                lines.push_str(newline);
+            }
         }
+        self.shape(Replacement::insert(first.begin, lines));
     }
 }
 

@@ -1,21 +1,24 @@
 //! Options that are one string: only the pieces between its commas change.
 
+use std::ops::Range;
+
+use super::lines::line_end;
 use super::{Hunk, Refusal, Replacement, hunks, is_safe, quoted};
 use crate::source::object::Layout;
 use crate::source::scalar::places;
-use crate::source::tree::{Content, NodeId, Style};
+use crate::source::tree::{Content, Node, NodeId, Style};
 
-/// The replacements that make the scalar `node` say `new` in place of `old`.
+/// The replacements that make the scalar `id` say `new` in place of `old`.
 pub(super) fn rewrite(
     layout: &Layout<'_>,
-    node: NodeId,
+    id: NodeId,
     old: &str,
     new: &str,
 ) -> Result<Vec<Replacement>, Refusal> {
     if old == new {
         return Ok(Vec::new());
     }
-    let node = layout.tree.node(node).ok_or(Refusal::NoPlace)?;
+    let node = layout.tree.node(id).ok_or(Refusal::NoPlace)?;
     let Content::Scalar { text, style, .. } = &node.content else {
         return Err(Refusal::Unwieldy);
     };
@@ -39,25 +42,66 @@ pub(super) fn rewrite(
         spans
     });
     let new_pieces: Vec<&str> = new.split(',').collect();
-    // In braces or brackets a comma ends a plain scalar.
-    let takes_commas = *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
+    // In braces or brackets a comma ends a plain scalar. What stands around one is looked for, so
+    // that is asked only where a comma would come in.
+    let takes_commas = || *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
     let changed = |hunk: &Hunk| new_pieces.get(hunk.new.clone()).unwrap_or_default();
     let old_pieces: Vec<&str> = old.split(',').collect();
     let hunks = hunks(&old_pieces, &new_pieces);
     let can_stay = hunks.iter().all(|hunk| {
         changed(hunk).iter().all(|piece| is_safe(piece, true))
-            && (takes_commas || hunk.new.len() <= hunk.old.len())
+            && (hunk.new.len() <= hunk.old.len() || takes_commas())
     });
     if let Some(spans) = pieces.filter(|_| can_stay) {
         return hunks.iter().map(|hunk| replace(hunk, changed(hunk), &spans)).collect();
     }
     match style {
-        Style::Literal | Style::Folded => Err(Refusal::Unwieldy),
+        Style::Literal | Style::Folded => {
+            // The value's own place is that of its text, behind the header.
+            let before = layout.tree.target(id).checked_sub(1).and_then(|before| layout.tree.written(before));
+            // Before it stands its key, the element before, or the list that begins with it.
+            let from = |before: &Node<'_>| {
+                let Range { start, end } = before.span;
+                if end <= node.span.start { end } else { start }
+            };
+            let start = header(layout.text, before.map_or(0, from), node.span.start);
+            Ok(vec![instead_of_block(layout.text, start..node.span.end, new)])
+        }
         Style::SingleQuoted if is_safe(new, false) => {
             Ok(vec![Replacement::new(node.span.clone(), format!("'{new}'"))])
         }
         _ => Ok(vec![Replacement::new(node.span.clone(), quoted(new))]),
     }
+}
+
+/// The block scalar of these bytes as one in quotes. A comment behind its header
+/// stays, and so do the line breaks at its end.
+fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
+    let written = text.get(span.clone()).unwrap_or_default();
+    let end = span.start + written.trim_end_matches(['\n', '\r']).len();
+    let header = text.get(span.start..line_end(text, span.start)).unwrap_or_default();
+    let behind = header.trim_start_matches(['|', '>', '+', '-']);
+    let behind = behind.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let comment = behind.trim_start_matches(['+', '-']).trim_end();
+    Replacement::new(span.start..end, format!("{}{comment}", quoted(new)))
+}
+
+/// Where the block scalar begins whose text stands at `start`, behind everything
+/// before `from`: at its `|` or `>`.
+fn header(text: &str, from: usize, start: usize) -> usize {
+    if text.get(start..).is_some_and(|rest| rest.starts_with(['|', '>'])) {
+        return start;
+    }
+    let mut at = from;
+    for line in text.get(from..start).unwrap_or_default().split_inclusive('\n') {
+        let comment = if line.starts_with('#') { Some(0) } else { line.find(" #") };
+        let plain = line.get(..comment.unwrap_or(line.len())).unwrap_or_default();
+        if let Some(header) = plain.find(['|', '>']) {
+            return at + header;
+        }
+        at += line.len();
+    }
+    start
 }
 
 /// The pieces between the commas, each with its first byte.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use saphyr_parser::{Event, ScalarStyle, Tag};
 
 use super::breaks::Breaks;
+use super::closing;
 use super::properties::{self, Tagged};
 use crate::source::Problem;
 use crate::source::tree::{Content, Node, NodeId, Style, Tree};
@@ -58,7 +59,7 @@ impl<'t> Builder<'t> {
 
     pub(super) fn take(
         &mut self,
-        event: Event<'t>,
+        event: Event<'_>,
         span: Range<usize>,
         breaks: &mut Breaks,
     ) -> Result<(), Problem> {
@@ -72,7 +73,10 @@ impl<'t> Builder<'t> {
                 };
                 let is_quoted = matches!(style, Style::SingleQuoted | Style::DoubleQuoted);
                 let mut span = without_properties(self.text, span, anchor, tag.is_some());
-                let is_folded = is_quoted && breaks.quoted(&quoted(self.text, &span, style));
+                if is_quoted {
+                    span = quoted(self.text, &span, style);
+                }
+                let is_folded = is_quoted && breaks.quoted(&span);
                 if style == Style::Plain && self.open.last().is_some_and(|open| open.in_flow) {
                     properties::check_plain(self.text, &span)?;
                 }
@@ -80,6 +84,10 @@ impl<'t> Builder<'t> {
                     // The parser counts the next line's indentation in.
                     let written = self.text.get(span.clone()).unwrap_or_default();
                     span.end = span.start + written.trim_end_matches([' ', '\t']).len();
+                }
+                if style == Style::Plain {
+                    let written = self.text.get(span.clone()).unwrap_or_default();
+                    span.end = span.start + written.trim_end().len();
                 }
                 let value = borrowed(self.text, &span, value);
                 let node = Node { span, content: Content::Scalar { text: value, style, is_string } };
@@ -96,7 +104,8 @@ impl<'t> Builder<'t> {
                     return Err(Problem::at(span.start, message));
                 };
                 let start = span.start;
-                self.add(Node { span, content: Content::Alias(target.node) }, target.weight)?;
+                let alias = self.add(Node { span, content: Content::Alias(target.node) }, target.weight)?;
+                self.tree.aliases.push(alias);
                 self.rise(target.height, start)?;
             }
             Event::SequenceStart(anchor, tag) => {
@@ -206,7 +215,7 @@ impl<'t> Builder<'t> {
             Some(Content::List { flow: true, .. } | Content::Map { flow: true, .. })
         );
         if is_flow {
-            self.extend_parent(closed.node, span.end);
+            self.extend_parent(closed.node, closing::end(self.text, span.start));
         } else {
             self.begin_at_dash(closed.node);
         }
@@ -282,13 +291,13 @@ fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
 }
 
 /// The value as a slice of the text, where it stands there as it is.
-fn borrowed<'t>(text: &'t str, span: &Range<usize>, value: Cow<'t, str>) -> Cow<'t, str> {
-    let Some(written) = text.get(span.clone()) else { return value };
+fn borrowed<'t>(text: &'t str, span: &Range<usize>, value: Cow<'_, str>) -> Cow<'t, str> {
+    let written = text.get(span.clone()).unwrap_or_default();
     let inner = written
         .strip_prefix(['"', '\''])
         .and_then(|inner| inner.strip_suffix(['"', '\'']))
         .unwrap_or(written);
-    if inner == value { Cow::Borrowed(inner) } else { value }
+    if inner == value { Cow::Borrowed(inner) } else { Cow::Owned(value.into_owned()) }
 }
 
 const fn style_of(style: ScalarStyle) -> Style {

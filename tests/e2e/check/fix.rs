@@ -116,13 +116,29 @@ fn writes_in_one_step() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A bad document keeps its bytes, and the others are repaired, also those behind
+/// it.
 fn leaves_what_it_cannot_read() -> Result<(), Failed> {
+    let class = |name: &str, options: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {name}}}\nprovisioner: \
+             nfs.csi.k8s.io\nmountOptions: {options}\n"
+        )
+    };
+    let good = "[fg, timeo=600, retrans=2]";
     let folder = TempDir::new()?;
     let file = folder.path().join("broken.yaml");
-    fs::copy(fixture("broken.yaml"), &file)?;
-    let output = run(&["fix", &file.display().to_string()]);
-    assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("broken.yaml:"), "{output:?}");
-    assert_eq!(fs::read(&file)?, fs::read(fixture("broken.yaml"))?);
+    for (bad, line, column) in [("[4.1, hard]", 11, 16), ("[hard", 12, 1), ("{a: b, ? [", 12, 1)] {
+        let text =
+            |options: &str| [class("one", options), class("bad", bad), class("two", options)].join("---\n");
+        fs::write(&file, text("[bg]"))?;
+        let name = file.display().to_string();
+        let output = run(&["fix", &name]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{bad}: {said}");
+        assert!(said.contains(&format!("broken.yaml:{line}:{column}: ")), "{bad}: {said}");
+        assert!(said.contains("2 objects in 1 file changed, 1 left as they are"), "{bad}: {said}");
+        assert_eq!(fs::read_to_string(&file)?, text(good), "{bad}");
+    }
     Ok(())
 }

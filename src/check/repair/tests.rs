@@ -1,0 +1,115 @@
+//! What holds of any text that is repaired.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::check::{As, Check};
+use crate::engine::fix::unchanged;
+use crate::source::visit;
+use crate::subject::Subject;
+use std::path::Path;
+
+const TODAY: Date = time::macros::date!(2026 - 11 - 24);
+
+/// Pieces of which texts are made that come close to manifests.
+const PIECES: [&str; 46] = [
+    "apiVersion: v1\nkind: PersistentVolume\nspec:\n",
+    "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nprovisioner: nfs.csi.k8s.io\n",
+    "{\"kind\":\"StorageClass\",\"provisioner\":\"nfs.csi.k8s.io\",\"mountOptions\":[\"bg\"]}",
+    "{\"kind\":\"List\",\"items\":[",
+    "  nfs: {server: a, path: /}\n",
+    "mountOptions:",
+    "  mountOptions: ",
+    "  mountOptions:\n  - ",
+    "metadata: {annotations: {volume.beta.kubernetes.io/mount-options: ",
+    "parameters: {mountOptions: ",
+    "bg",
+    "hard,bg",
+    "soft,hard",
+    "timeo=7",
+    "\"bg\"",
+    "'b''g,bg'",
+    "\"\\x62g\\\n  ,\\u00e9\"",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ": ",
+    "- ",
+    "\n",
+    "\n- ",
+    "\n  - ",
+    "\r\n",
+    "\r",
+    "\t",
+    " ",
+    " # é😀\n",
+    ">-\n    ",
+    "|+\n  ",
+    "\n---\n",
+    "\n...\n",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!str ",
+    "? ",
+    "~",
+    "\u{feff}",
+    "\u{85}",
+    "é",
+    "%YAML 1.2\n",
+];
+
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![4 => prop::sample::select(&PIECES[..]).prop_map(str::to_owned), 1 => ".{0,3}"];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// Repairs a text twice, and looks at the findings of both.
+fn stands(text: &str) -> Result<(), TestCaseError> {
+    let policy = Policy::default();
+    let check = Check { policy: &policy, judged_as: As::Validate, today: TODAY, with_fixes: false };
+    let report = check.bytes(Path::new("t"), "t", text.as_bytes().to_vec(), true);
+    for finding in report.subjects.iter().flat_map(|subject| &subject.findings) {
+        prop_assert!(finding.line >= 1 && finding.column >= 1);
+        prop_assert!(finding.end_column >= finding.column);
+    }
+    let repaired = repair(&policy, TODAY, Scope::FILE, text, &|_| true);
+    if let Some(new) = repaired.text {
+        let again = repair(&policy, TODAY, Scope::FILE, &new, &|_| true);
+        prop_assert!(again.text.is_none(), "{:?}", new);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_text_panics_and_a_second_repair_changes_nothing(text in text()) {
+        stands(&text)?;
+    }
+}
+
+#[test]
+fn every_option_is_found_where_it_stands() {
+    let text = "apiVersion: v1\nkind: PersistentVolume\nmetadata:\n  annotations:\n    \
+                volume.beta.kubernetes.io/mount-options: 'é,bg'\nspec:\n  mountOptions: [hard, \"soft,bg\"]\n  \
+                nfs: {server: a, path: /}\n";
+    let mut found = Vec::new();
+    visit(text, &Lines::new(text), &mut |item| {
+        let Item::Object(object) = item else { panic!("an object") };
+        let subject = Subject::of_kind(object.kind, &object.parts[0].manifest, &[]);
+        let layout = object.layout();
+        assert_eq!(unchanged(&subject).len(), subject.carriers.len());
+        for token in subject.options.tokens() {
+            let Some(site) = &token.site else { continue };
+            let place = &subject.carriers[site.carrier].place;
+            let range = layout.option(place, site.element, &site.range).expect("a place");
+            assert_eq!(text.get(range), Some(token.option.text()));
+            found.push(token.option.text().to_owned());
+        }
+    });
+    assert_eq!(found, ["hard", "soft", "bg", "é", "bg"]);
+}

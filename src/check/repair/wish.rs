@@ -1,0 +1,187 @@
+//! What the objects of a text ask for, and which of it can be done where several
+//! places read one value through aliases.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash as _, Hasher as _};
+
+use crate::source::object::Layout;
+use crate::source::rewrite::{self, Change, Plan, Refusal};
+use crate::source::tree::NodeId;
+
+/// What becomes of one place of one object.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    /// Index of the object.
+    pub(super) object: usize,
+    /// Index of the part of it.
+    pub(super) part: usize,
+    /// Index of the carrier.
+    pub(super) carrier: usize,
+    /// Where the object's document begins, which tells values of several
+    /// documents apart.
+    pub(super) document: usize,
+    /// Where the place is written.
+    pub(super) at: usize,
+    /// How it is carried out.
+    pub(super) plan: Plan,
+    /// The values touched that are read at several places.
+    shared: Vec<Shared>,
+}
+
+impl Wish {
+    pub(super) const fn is_shared(&self) -> bool {
+        !self.shared.is_empty()
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hasher = fnv::FnvHasher::default();
+        self.plan.steps.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// A value that is read at several places.
+#[derive(Debug, Clone)]
+struct Shared {
+    value: NodeId,
+    /// It, and the values around it.
+    around: Vec<NodeId>,
+    readers: u64,
+    /// Where an alias brings it elsewhere.
+    alias: usize,
+}
+
+/// A value of a document.
+type Key = (usize, NodeId);
+
+/// One place of one object, with the ways to change it.
+#[derive(Debug)]
+struct Asked {
+    together: Result<Wish, Refusal>,
+    /// Where the value is read elsewhere, too: without changing it there.
+    apart: Option<Result<Wish, Refusal>>,
+    object: usize,
+    part: usize,
+    carrier: usize,
+    document: usize,
+    at: usize,
+}
+
+/// What the objects of a text ask for.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    asked: Vec<Asked>,
+}
+
+/// What is granted, and what is refused.
+type Settled = (Vec<Wish>, Vec<(Wish, Refusal)>);
+
+impl Wishes {
+    /// Notes that a carrier is to change: by the index of the object, of the part
+    /// and of the carrier in it.
+    pub(super) fn add(
+        &mut self,
+        (object, part, carrier): (usize, usize, usize),
+        layout: &Layout<'_>,
+        change: Change<'_>,
+    ) {
+        let (document, at) = (layout.document(), layout.start(change.place));
+        let wish = |plan: Plan| {
+            let shared = plan.touched.iter().filter_map(|value| {
+                let readers = layout.tree().readers(*value);
+                (readers > 1).then(|| Shared {
+                    value: *value,
+                    around: layout.around(*value).collect(),
+                    readers,
+                    alias: layout.alias_of(*value),
+                })
+            });
+            Wish { object, part, carrier, document, at, shared: shared.collect(), plan }
+        };
+        let together = rewrite::rewrite(layout, change).map(wish);
+        let is_alone = together.as_ref().is_ok_and(|wish| !wish.is_shared());
+        let has_aliases = layout.has_aliases();
+        let apart = (!is_alone && has_aliases).then(|| rewrite::apart(layout, change).map(wish));
+        self.asked.push(Asked { together, apart, object, part, carrier, document, at });
+    }
+
+    /// Grants what changes no place that does not ask for it; of an object all or
+    /// nothing.
+    pub(super) fn settle(self) -> Settled {
+        let mut refused: Vec<(Wish, Refusal)> = Vec::new();
+        let mut asked = self.asked;
+        loop {
+            let (granted, now_refused) = grant(&asked);
+            if now_refused.is_empty() {
+                return (granted, refused);
+            }
+            let objects: HashSet<usize> = now_refused.iter().map(|(wish, _)| wish.object).collect();
+            refused.extend(now_refused);
+            // What they asked for together with others, these ask for alone now.
+            asked.retain(|asked| !objects.contains(&asked.object));
+        }
+    }
+}
+
+fn grant(asked: &[Asked]) -> Settled {
+    let mut counts: HashMap<(Key, u64), u64> = HashMap::new();
+    for wish in asked.iter().filter_map(|asked| asked.together.as_ref().ok()) {
+        for shared in &wish.shared {
+            *counts.entry(((wish.document, shared.value), wish.hash())).or_default() += 1;
+        }
+    }
+    let is_unanimous = |wish: &Wish| {
+        wish.shared
+            .iter()
+            .all(|shared| counts.get(&((wish.document, shared.value), wish.hash())) == Some(&shared.readers))
+    };
+    let (mut granted, mut refused) = (Vec::new(), Vec::new());
+    let mut left: HashMap<Key, u64> = HashMap::new();
+    let mut open: Vec<&Asked> = Vec::new();
+    for asked in asked {
+        match (&asked.together, &asked.apart) {
+            (Ok(wish), _) if is_unanimous(wish) => granted.push(wish.clone()),
+            (_, Some(Ok(wish))) if !wish.is_shared() => {
+                for value in &wish.plan.left {
+                    *left.entry((wish.document, *value)).or_default() += 1;
+                }
+                granted.push(wish.clone());
+            }
+            _ => open.push(asked),
+        }
+    }
+    for asked in open {
+        // Places that have the new text of their own do not read the value any more.
+        let is_left_alone = |wish: &Wish| {
+            wish.shared.iter().all(|shared| {
+                let around = shared.around.iter();
+                let left: u64 = around.filter_map(|value| left.get(&(wish.document, *value))).sum();
+                left + 1 == shared.readers
+            })
+        };
+        match (&asked.together, &asked.apart) {
+            (_, Some(Ok(wish))) if is_left_alone(wish) => granted.push(wish.clone()),
+            (_, Some(Ok(wish))) => {
+                let alias = wish.shared.first().map_or(wish.at, |shared| shared.alias);
+                refused.push((wish.clone(), Refusal::Shared(alias)));
+            }
+            (Err(refusal), None) | (_, Some(Err(refusal))) => {
+                refused.push((asked.nothing(*refusal), *refusal));
+            }
+            (Ok(wish), None) => refused.push((wish.clone(), Refusal::Overlap)),
+        }
+    }
+    granted.sort_by_key(|wish| (wish.object, wish.part, wish.carrier));
+    (granted, refused)
+}
+
+impl Asked {
+    /// A wish of which nothing comes.
+    fn nothing(&self, refusal: Refusal) -> Wish {
+        let Self { object, part, carrier, document, mut at, .. } = *self;
+        if let Refusal::Outer(alias) = refusal {
+            at = alias;
+        }
+        Wish { object, part, carrier, document, at, plan: Plan::default(), shared: Vec::new() }
+    }
+}

@@ -1,0 +1,82 @@
+//! Options that are read through an alias or a merge, and shall not change at
+//! the other places that read them: the new value is written out here.
+
+use super::field::{self, Field};
+use super::{Change, Plan, Refusal, Replacement, Step, Way, in_place, render};
+use crate::source::object::Layout;
+use crate::source::tree::{Content, NodeId, Style};
+
+/// The last alias or merge on the way from an object to one of its values.
+enum Detour {
+    None,
+    /// The value itself is an alias.
+    Value(NodeId),
+    /// The field comes out of a mapping that is merged into this one.
+    Merge(NodeId),
+    /// Something around the value is an alias.
+    Outer(NodeId),
+}
+
+/// As [`super::rewrite`], and no other place changes that does not read the
+/// values that the plan touches.
+///
+/// # Errors
+///
+/// When it cannot be done.
+pub fn apart(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Refusal> {
+    if change.new.is_empty() {
+        return Err(Refusal::NothingLeft);
+    }
+    match detour(layout, change) {
+        Detour::None => in_place(layout, change, Way::Apart),
+        Detour::Value(alias) => {
+            let span = layout.tree.written(alias).ok_or(Refusal::NoPlace)?.span.clone();
+            let in_flow = change.is_list() || layout.is_in_flow(span.start);
+            let text = match change.new.first().filter(|_| !change.is_list()) {
+                Some(text) => render(text, Style::Plain, in_flow),
+                None => field::flow_list(change.new, Style::Plain),
+            };
+            let step = Step { element: None, replacement: Replacement::new(span, text) };
+            Ok(Plan { touched: vec![alias], left: vec![layout.tree.target(alias)], steps: vec![step] })
+        }
+        Detour::Merge(map) => {
+            let path = change.place.path();
+            let name = path.last().ok_or(Refusal::NoPlace)?;
+            let field = Field { name, elements: change.new, is_list: change.is_list() };
+            field::add_last(layout, map, field)
+        }
+        Detour::Outer(alias) => {
+            Err(Refusal::Outer(layout.tree.written(alias).map_or(0, |node| node.span.start)))
+        }
+    }
+}
+
+fn detour(layout: &Layout<'_>, change: Change<'_>) -> Detour {
+    let tree = &layout.tree;
+    let is_alias = |id: NodeId| matches!(tree.written(id).map(|node| &node.content), Some(Content::Alias(_)));
+    let mut detour = if is_alias(layout.node) { Detour::Outer(layout.node) } else { Detour::None };
+    let path = change.place.path();
+    let mut at = layout.node;
+    for (index, step) in path.iter().enumerate() {
+        let Some((key, value)) = layout.step(at, step) else { break };
+        let is_last = index + 1 == path.len();
+        let map = tree.target(at);
+        if let Some(key) = key.filter(|key| tree.parent(*key) != Some(map)) {
+            detour = if is_last {
+                Detour::Merge(map)
+            } else {
+                Detour::Outer(merge_of(layout, map).unwrap_or(key))
+            };
+        } else if is_alias(value) {
+            detour = if is_last { Detour::Value(value) } else { Detour::Outer(value) };
+        }
+        at = value;
+    }
+    detour
+}
+
+/// The first merge in a mapping.
+fn merge_of(layout: &Layout<'_>, map: NodeId) -> Option<NodeId> {
+    let entries = layout.tree.own_entries(map)?;
+    entries.iter().map(|(key, _)| *key).find(|key| layout.tree.is_merge(*key))
+}

@@ -1,0 +1,142 @@
+//! Which values of a document are read at more than one place: through an alias,
+//! or because an alias stands for something around them. Changing such a value
+//! changes all of these places.
+
+use super::tree::{Content, NodeId, Tree};
+
+/// How often each value of a document is read, its aliases written out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Sharing {
+    /// By value: the value around it.
+    parents: Vec<Option<NodeId>>,
+    /// By value: how often it is read.
+    readers: Vec<u64>,
+}
+
+impl Sharing {
+    fn of(tree: &Tree<'_>) -> Self {
+        let count = tree.nodes.len();
+        let mut parents = vec![None; count];
+        for (id, node) in tree.nodes.iter().enumerate() {
+            let inner: Box<dyn Iterator<Item = NodeId>> = match &node.content {
+                Content::List { items, .. } => Box::new(items.iter().copied()),
+                Content::Map { entries, .. } => {
+                    Box::new(entries.iter().flat_map(|(key, value)| [*key, *value]))
+                }
+                Content::Scalar { .. } | Content::Alias(_) => continue,
+            };
+            for inner in inner {
+                if let Some(parent) = parents.get_mut(inner) {
+                    *parent = Some(id);
+                }
+            }
+        }
+        let readers = readers(tree, &parents);
+        Self { parents, readers }
+    }
+}
+
+/// A value that no alias names is read as often as the one around it. One that
+/// has aliases is read there, too; those stand behind its end, inside values that
+/// end later than it does, so the last to end is counted first.
+fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
+    let count = tree.nodes.len();
+    // The last value inside each one: what is inside has a larger index.
+    let mut ends: Vec<NodeId> = (0..count).collect();
+    for id in (0..count).rev() {
+        let end = ends.get(id).copied().unwrap_or(id);
+        if let Some(outer) = parents.get(id).copied().flatten().and_then(|parent| ends.get_mut(parent)) {
+            *outer = end.max(*outer);
+        }
+    }
+    let mut aliases: Vec<(NodeId, NodeId)> =
+        tree.aliases.iter().map(|alias| (tree.target(*alias), *alias)).collect();
+    aliases.sort_unstable();
+    let is_named = |id: NodeId| aliases.binary_search_by_key(&id, |(target, _)| *target).is_ok();
+    // The innermost value around each one that has aliases, or the outermost.
+    let mut around: Vec<NodeId> = Vec::with_capacity(count);
+    for id in 0..count {
+        let outer = parents.get(id).copied().flatten().and_then(|parent| around.get(parent).copied());
+        around.push(match outer {
+            Some(outer) if !is_named(id) => outer,
+            _ => id,
+        });
+    }
+    let mut named: Vec<NodeId> = aliases.iter().map(|(target, _)| *target).collect();
+    named.dedup();
+    named.sort_by_key(|id| (std::cmp::Reverse(ends.get(*id).copied()), *id));
+    let mut readers = vec![1_u64; count];
+    let read_around = |readers: &[u64], id: NodeId| {
+        let parent = parents.get(id).copied().flatten();
+        parent.and_then(|parent| readers.get(*around.get(parent)?).copied()).unwrap_or(1)
+    };
+    for target in named {
+        let from = aliases.partition_point(|(found, _)| *found < target);
+        let own = aliases.get(from..).unwrap_or_default().iter().take_while(|(found, _)| *found == target);
+        let sum = own.fold(read_around(&readers, target), |sum, (_, alias)| {
+            sum.saturating_add(read_around(&readers, *alias))
+        });
+        if let Some(place) = readers.get_mut(target) {
+            *place = sum;
+        }
+    }
+    around.iter().map(|outer| readers.get(*outer).copied().unwrap_or(1)).collect()
+}
+
+impl Tree<'_> {
+    /// At how many places of the document the value is read.
+    pub fn readers(&self, id: NodeId) -> u64 {
+        if self.aliases.is_empty() {
+            return 1;
+        }
+        self.sharing().readers.get(id).copied().unwrap_or(1)
+    }
+
+    /// The first alias through which the value is read, or something around it.
+    pub(super) fn alias_of(&self, id: NodeId) -> Option<NodeId> {
+        let around = std::iter::successors(Some(id), |id| self.parent(*id));
+        let names = |id: NodeId| self.aliases.iter().copied().find(|alias| self.target(*alias) == id);
+        around.into_iter().find_map(names)
+    }
+
+    /// The value around a value.
+    pub(super) fn parent(&self, id: NodeId) -> Option<NodeId> {
+        self.sharing().parents.get(id).copied().flatten()
+    }
+
+    fn sharing(&self) -> &Sharing {
+        self.sharing.get_or_init(|| Sharing::of(self))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test may end by panicking")]
+mod tests {
+    use crate::source::text::Lines;
+    use crate::source::trees;
+
+    /// How often each scalar `x...` of a document is read.
+    fn counts(text: &str) -> Vec<(String, u64)> {
+        let lines = Lines::new(text);
+        let tree = trees(text, &lines).next().expect("a document").expect("a tree");
+        let written = (0..tree.nodes.len()).filter(|id| tree.aliases.binary_search(id).is_err());
+        let named = written.filter_map(|id| Some((tree.text(id)?.to_owned(), tree.readers(id))));
+        named.filter(|(text, _)| text.starts_with('x')).collect()
+    }
+
+    #[test]
+    fn a_value_is_read_once_for_every_way_that_leads_to_it() {
+        for (text, expected) in [
+            ("a: x1\nb: [x2]\n", vec![("x1", 1), ("x2", 1)]),
+            ("a: &a x1\nb: [*a, *a]\nc: x2\n", vec![("x1", 3), ("x2", 1)]),
+            ("a: &a {b: [x1, &b x2]}\nc: *a\nd: *b\n", vec![("x1", 2), ("x2", 3)]),
+            ("a: &a x1\nb: &b [*a, *a, x2]\nc: &c [*b, *b]\nd: *c\n", vec![("x1", 11), ("x2", 5)]),
+            ("- &a {x1: x2}\n- {<<: *a, x3: x4}\n", vec![("x1", 2), ("x2", 2), ("x3", 1), ("x4", 1)]),
+            ("- &a x1\n- &a x2\n- *a\n", vec![("x1", 1), ("x2", 2)]),
+        ] {
+            let expected: Vec<(String, u64)> =
+                expected.into_iter().map(|(text, count)| (text.to_owned(), count)).collect();
+            assert_eq!(counts(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `fix` changes what the mount gets only where a finding is about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nfs_mount_guard::engine::evaluate;
+use nfs_mount_guard::engine::fix::{Scope, fix_once, unchanged};
+use nfs_mount_guard::finding::{Edit, Finding};
+use nfs_mount_guard::nfs::catalog::Entry;
+use nfs_mount_guard::nfs::option::MountOption;
+use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::subject::Subject;
+use nfs_mount_guard::subject::driver::Nfs;
+use proptest::prelude::*;
+
+use crate::fixture::{TODAY, judge};
+use crate::properties::object;
+
+/// Whether the options are laid out, and no quote or backslash makes one of several.
+fn is_read_alike(subject: &Subject<'_>) -> bool {
+    let mut elements = subject.carriers.iter().flat_map(|carrier| &carrier.elements);
+    subject.nfs != Nfs::No
+        && subject.overlong.is_none()
+        && !elements.any(|element| element.contains(['"', '\'', '\\']))
+}
+
+/// What options exclude each other by, the last one winning.
+fn key(option: &str) -> String {
+    let option = MountOption::new(option.trim());
+    match option.entry().and_then(Entry::group) {
+        Some(group) => format!("{group:?}"),
+        None => option.keyword().to_owned(),
+    }
+}
+
+/// By key: the option that wins.
+fn winners(subject: &Subject<'_>) -> BTreeMap<String, String> {
+    let options = subject.options.effective().map(|token| token.option.text().trim().to_owned());
+    options.map(|option| (key(&option), option)).collect()
+}
+
+/// The keys of the options that a fix is about: of those that it takes out, and of
+/// those that it puts in.
+fn concerned(subject: &Subject<'_>, finding: &Finding, keys: &mut BTreeSet<String>) {
+    for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
+        let (site, with) = match edit {
+            Edit::Replace { site, with } => (Some(site), Some(with.as_ref())),
+            Edit::Remove { site } => (Some(site), None),
+            Edit::Append { option, .. } => (None, Some(option.as_ref())),
+            // What it splits stays, and is read as it is written.
+            Edit::Split { .. } => (None, None),
+        };
+        let gone = site
+            .and_then(|site| subject.carriers[site.carrier].elements[site.element].get(site.range.clone()));
+        keys.extend(gone.into_iter().chain(with).map(key));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_fix_changes_no_winner_but_those_it_is_about(object in object()) {
+        let policy = Policy::default();
+        judge(&object.to_string(), &policy, |subject, _| {
+            if !is_read_alike(subject) {
+                return;
+            }
+            let mut elements = unchanged(subject);
+            for _ in 0..4 {
+                let before = subject.with_elements(&elements);
+                let evaluation = evaluate(&policy, &before, TODAY);
+                let after = fix_once(&before, &evaluation, Scope::FILE);
+                let fixed = before.with_elements(&after);
+                let mut keys: BTreeSet<String> = BTreeSet::new();
+                for judged in &evaluation.findings {
+                    concerned(&before, &judged.finding, &mut keys);
+                }
+                keys.extend(subject.defaults.iter().map(|option| key(option)));
+                let (was, is) = (winners(&before), winners(&fixed));
+                for name in was.keys().chain(is.keys()).filter(|name| !keys.contains(*name)) {
+                    assert_eq!(was.get(name), is.get(name), "{name}: {object}\n{before:?}\n{fixed:?}",
+                        before = before.effective(), fixed = fixed.effective());
+                }
+                let after = after.into_iter().map(|list| list.into_iter().map(|text| text.into_owned().into()).collect());
+                elements = after.collect();
+            }
+        });
+    }
+
+    /// An option that loses goes without a trace; the one that wins is the same.
+    #[test]
+    fn what_only_goes_takes_no_winner_away(object in object()) {
+        let policy = Policy::default();
+        judge(&object.to_string(), &policy, |subject, evaluation| {
+            if !is_read_alike(subject) {
+                return;
+            }
+            let is_ambiguous = |finding: &Finding| finding.code.to_string() == "NMG008";
+            let mut alone = evaluation.clone();
+            alone.findings.retain(|judged| is_ambiguous(&judged.finding));
+            let after = fix_once(subject, &alone, Scope::FILE);
+            assert_eq!(winners(&subject.with_elements(&after)), winners(subject), "{object}");
+        });
+    }
+}
