@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::json::plain;
 use super::rule_page;
-use super::{FindingReport, Fingerprints, ReadError, Report, Reported, SubjectReport};
+use super::{FindingReport, Fingerprints, Origin, ReadError, Report, Reported, SubjectReport};
 use crate::finding::{Action, Grade};
 use crate::rules::{Profile, RULES, Rule};
 
@@ -61,7 +61,19 @@ fn rule(rule: &Rule) -> Value {
 fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str) -> Value {
     let index = RULES.iter().position(|rule| rule.code == finding.code);
     let way_out = finding.way_out.as_ref().map(|list| format!("; use {list}")).unwrap_or_default();
-    json!({
+    let rendered = json!({
+        "artifactLocation": {"uri": uri(&subject.file)},
+        "region": {
+            "startLine": finding.line,
+            "startColumn": finding.column,
+            "endColumn": finding.end_column,
+        },
+    });
+    let origin = finding.origin.as_ref();
+    let from = origin.map(|origin| format!(" ({})", origin.describe(&subject.file, finding.line)));
+    let from = from.unwrap_or_default();
+    let place = origin.and_then(in_template).unwrap_or_else(|| rendered.clone());
+    let mut result = json!({
         "ruleId": finding.code,
         "ruleIndex": index,
         "level": match finding.action {
@@ -69,16 +81,9 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str) -
             Reported::Warn => "warning",
             Reported::Patch | Reported::Audit => "note",
         },
-        "message": {"text": format!("{}: {}{way_out}", subject.object(), finding.message)},
+        "message": {"text": format!("{}: {}{way_out}{from}", subject.object(), finding.message)},
         "locations": [{
-            "physicalLocation": {
-                "artifactLocation": {"uri": uri(&subject.file)},
-                "region": {
-                    "startLine": finding.line,
-                    "startColumn": finding.column,
-                    "endColumn": finding.end_column,
-                },
-            },
+            "physicalLocation": place,
             "logicalLocations": [{
                 "fullyQualifiedName": format!("{}{}", subject.object(), finding.pointer),
                 "kind": "member",
@@ -86,7 +91,19 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str) -
         }],
         "partialFingerprints": {"ruleObjectPointer/v1": fingerprint},
         "properties": {"action": finding.action, "fix": finding.fix},
-    })
+    });
+    if let (Some(origin), Some(result)) = (origin, result.as_object_mut()) {
+        let text = format!("rendered from {}", origin.template);
+        let related = json!([{"physicalLocation": rendered, "message": {"text": text}}]);
+        result.insert("relatedLocations".to_owned(), related);
+    }
+    result
+}
+
+/// The template's file as a place, without a line: which one became the line of
+/// the document is not known.
+fn in_template(origin: &Origin) -> Option<Value> {
+    origin.file.as_ref().map(|file| json!({"artifactLocation": {"uri": uri(file)}}))
 }
 
 fn notification(error: &ReadError) -> Value {
@@ -95,9 +112,10 @@ fn notification(error: &ReadError) -> Value {
         let region = json!({"startLine": line, "startColumn": error.column.unwrap_or(1)});
         place.insert("region".to_owned(), region);
     }
+    let from = error.origin.as_ref().map(|origin| format!(" (rendered from {})", origin.place()));
     json!({
         "level": "error",
-        "message": {"text": error.message},
+        "message": {"text": format!("{}{}", error.message, from.unwrap_or_default())},
         "locations": [{"physicalLocation": location}],
     })
 }

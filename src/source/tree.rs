@@ -82,6 +82,8 @@ pub struct Tree<'t> {
     has_csi: OnceCell<bool>,
     /// Whether `{{` opens a value: kubectl refuses the whole document.
     pub(super) is_template: bool,
+    /// The template that the document says it was rendered from.
+    pub(super) template: Option<&'t str>,
 }
 
 impl<'t> Tree<'t> {
