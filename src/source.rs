@@ -95,7 +95,9 @@ impl Skip {
 
 impl Skip {
     /// Every reason.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
+        Self::EmptyList,
+        Self::Empty,
         Self::HoldsOptions,
         Self::NoInlineVolume,
         Self::OtherKind,
@@ -111,7 +113,8 @@ impl Skip {
     /// So many, in words. JSON has [`Skip::as_str`] for a key, whatever the count.
     pub fn count(self, count: usize) -> String {
         let one = match self {
-            Self::HoldsOptions | Self::NoInlineVolume => self.as_str(),
+            Self::HoldsOptions | Self::NoInlineVolume | Self::Empty => self.as_str(),
+            Self::EmptyList => "empty List",
             Self::OtherKind => "other kind",
             Self::NoObject => "no object",
             Self::NotJudged => "review of nothing that is judged",
