@@ -4,6 +4,7 @@
 pub mod certs;
 pub mod check;
 pub mod completions;
+pub mod duration;
 pub mod exit;
 pub mod explain;
 pub mod fix;
@@ -18,6 +19,7 @@ pub mod progress;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;
+pub mod source_root;
 
 use clap::{Parser, Subcommand};
 

@@ -8,6 +8,7 @@ pub mod github;
 pub mod gitlab;
 pub mod json;
 pub mod junit;
+pub mod origin;
 pub mod plain;
 pub mod rule_page;
 pub mod sarif;
@@ -22,6 +23,7 @@ use crate::finding::{Applicability, Code};
 use crate::source::Skip;
 use crate::source::text::Position;
 use crate::subject::driver::Nfs;
+pub use origin::Origin;
 
 /// The version of the JSON report; fields are only ever added within one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -162,6 +164,9 @@ pub struct SubjectReport {
     /// What is not judged because a program still fills it in: options, the driver's
     /// name or the server, with their placeholders.
     pub not_rendered: Vec<String>,
+    /// The template it was rendered from.
+    #[serde(flatten)]
+    pub origin: Option<Origin>,
     /// What was found, by position, then code.
     pub findings: Vec<FindingReport>,
     /// How it hangs together with other objects of the input.
@@ -242,6 +247,9 @@ pub struct FindingReport {
     /// The place's text with which the object would pass.
     #[serde(rename = "use")]
     pub way_out: Option<String>,
+    /// The template of its object.
+    #[serde(flatten)]
+    pub origin: Option<Origin>,
     /// The line as it stands in the file, for people.
     #[serde(skip)]
     pub snippet: Snippet,
@@ -283,6 +291,9 @@ pub struct ReadError {
     pub column: Option<usize>,
     /// What is wrong.
     pub message: String,
+    /// The template that the document was rendered from.
+    #[serde(flatten)]
+    pub origin: Option<Origin>,
 }
 
 /// Something that holds mount options and is not judged.
@@ -366,6 +377,15 @@ impl Report {
             let rows = counts.into_iter().map(|((code, name), count)| Statistic { code, name, count });
             self.statistics = Some(rows.collect());
         }
+    }
+
+    /// Every template that something was rendered from.
+    pub fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
+        let subjects = self.subjects.iter_mut().flat_map(|subject| {
+            let findings = subject.findings.iter_mut().map(|finding| &mut finding.origin);
+            std::iter::once(&mut subject.origin).chain(findings)
+        });
+        subjects.chain(self.errors.iter_mut().map(|error| &mut error.origin)).flatten()
     }
 
     /// Every finding.

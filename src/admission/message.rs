@@ -1,5 +1,7 @@
 //! The sentences people read: causes of a denial, and warnings.
 
+mod remedy;
+
 use std::collections::BTreeSet;
 
 use time::Date;
@@ -7,10 +9,11 @@ use time::Date;
 use super::json::length_within;
 use super::judgement::is_left;
 use super::response::StatusCause;
+use crate::count::{self, counted};
 use crate::engine::decide::{self, Decision, Outcome};
 use crate::engine::fix::{Elements, Scope, fix_all};
 use crate::engine::{Evaluation, Exempt, Judged, evaluate};
-use crate::finding::{Action, Applicability, Edit};
+use crate::finding::{Action, Applicability};
 use crate::policy::Policy;
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
@@ -75,7 +78,7 @@ pub(super) fn causes(
             proposal.get_mut(finding.carrier).filter(|_| finding.place.is_none()).and_then(Option::take);
         let message = match list {
             Some(list) => format!("{}; use {list}", at_most(headline(judged), LONGEST_CAUSE)),
-            None => at_most(format!("{}; {}", headline(judged), advice(judged)), LONGEST_CAUSE),
+            None => at_most(format!("{}; {}", headline(judged), remedy::advice(judged)), LONGEST_CAUSE),
         };
         let field = place.map(|place| place.field(element)).unwrap_or_default();
         let field = at_most(field, LONGEST_CAUSE);
@@ -177,21 +180,6 @@ fn flow_scalar(text: &str) -> String {
     if is_plain { text.to_owned() } else { format!("{text:?}") }
 }
 
-/// What to do about one finding, where no whole list is known to pass.
-fn advice(judged: &Judged) -> String {
-    let edit = judged.finding.fix.as_ref().and_then(|fix| fix.edits.first());
-    match edit {
-        Some(Edit::Replace { with, .. }) => format!("write {with:?} in its place"),
-        Some(Edit::Remove { .. }) => "drop it".to_owned(),
-        Some(Edit::Append { option, .. }) => format!("add {option:?}"),
-        Some(Edit::Split { .. }) => "write one option an element".to_owned(),
-        None if judged.finding.code.0 == 9 && judged.finding.site.is_none() => "write fewer".to_owned(),
-        None => judged.rule().map_or_else(String::new, |rule| {
-            rule.remedy.split(". ").next().unwrap_or_default().trim_end_matches('.').replace('`', "")
-        }),
-    }
-}
-
 /// What `/validate` tells beside its answer: findings that only warn, denials
 /// that an update may keep or that are only observed, exemptions that end.
 pub fn validate_warnings(
@@ -270,7 +258,7 @@ fn repair(
         if whole(&parts).chars().count() > WARNING_LENGTH {
             let count = patched.elements.len() - carrier.elements.len();
             parts.pop();
-            parts.push(format!("{add} {count} options"));
+            parts.push(format!("{add} {}", counted(count, "option")));
         }
     } else if parts.is_empty() {
         parts.push(format!("{add} options"));
@@ -299,8 +287,10 @@ fn ending_exemptions(
             let exemption = policy.exemptions().get(*index)?;
             let days = exemption.days_left(today)?;
             let text = format!(
-                "{WHO}: the exemption of {} ends in {days} days ({})",
-                subject.name, exemption.reason
+                "{WHO}: the exemption of {} ends in {} ({})",
+                subject.name,
+                counted(days, "day"),
+                exemption.reason
             );
             Some(at_most(text, WARNING_LENGTH))
         })
@@ -325,7 +315,7 @@ pub(super) fn limited_causes(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
 fn further_causes(count: usize) -> StatusCause {
     StatusCause {
         reason: "FieldValueInvalid",
-        message: format!("{WHO}: and {count} further findings like these"),
+        message: format!("{WHO}: and {} like these", counted(count, "further finding")),
         field: String::new(),
     }
 }
@@ -335,7 +325,10 @@ pub(super) fn limited(mut warnings: Vec<String>) -> Vec<String> {
     if all > MOST_WARNINGS {
         warnings.truncate(MOST_WARNINGS - 1);
         let left = all - warnings.len();
-        warnings.push(format!("{WHO}: {left} further findings are not shown"));
+        warnings.push(format!(
+            "{WHO}: {} not shown",
+            count::named(left, "further finding is", "further findings are")
+        ));
     }
     warnings
 }

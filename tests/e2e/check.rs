@@ -2,13 +2,17 @@
 
 mod cases;
 mod corpus;
+mod explain;
 mod fix;
 mod formats;
+mod forms;
 mod hostile;
 mod inputs;
 mod placeholders;
+mod rendered;
 mod sarif;
 mod snapshots;
+mod words;
 mod workloads;
 
 use std::io::Write as _;
@@ -37,7 +41,11 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(snapshots::trials());
     trials.extend(inputs::trials());
     trials.extend(formats::trials());
+    trials.extend(forms::trials());
     trials.extend(hostile::trials());
+    trials.extend(explain::trials());
+    trials.extend(rendered::trials());
+    trials.extend(words::trials());
     trials.extend(fix::trials());
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());
@@ -206,7 +214,7 @@ fn tolerates_the_baseline() -> Result<(), Failed> {
         std::fs::read_to_string(&bad)?.replace("name: bad", "name: new").as_bytes(),
     );
     assert_eq!(other.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&other.stderr).contains("of the baseline are gone"));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("no longer match"));
     Ok(())
 }
 

@@ -399,7 +399,7 @@ fn undecodable() -> Result<(), Failed> {
     for bytes in
         [&b"\x00\x01\x02"[..], b"caf\xE9", b"a: [b]#c\n", &utf16("kind: ConfigMap\n", true, u16::to_le_bytes)]
     {
-        ends(&walk(&[("a.yaml", bytes)]), 0, "1 no manifests", bytes);
+        ends(&walk(&[("a.yaml", bytes)]), 0, "1 no manifest)", bytes);
         ends(&check(bytes), 3, "unreadable", bytes);
     }
     Ok(())
@@ -451,16 +451,16 @@ fn braces() -> Result<(), Failed> {
         format!("{bad}{{{{- range .Values.x }}}}\n---\n{CLASS}{GOOD}"),
         format!("{bad}parameters:\n  {{{{- toYaml .Values.parameters | nindent 2 }}}}\n"),
     ] {
-        ends(&walk(&[("a.yaml", text.as_bytes())]), 0, "Helm templates", &text);
+        ends(&walk(&[("a.yaml", text.as_bytes())]), 0, "1 Helm template", &text);
     }
     let chart: (&str, &[u8]) = ("c/Chart.yaml", b"apiVersion: v2\nname: c\nversion: 1.0.0\n");
     let text = format!("{bad}# {{{{ x }}}}\n");
-    ends(&walk(&[chart, ("c/templates/a.yaml", text.as_bytes())]), 0, "1 Helm templates", &text);
+    ends(&walk(&[chart, ("c/templates/a.yaml", text.as_bytes())]), 0, "1 Helm template", &text);
     ends(&walk(&[chart, ("c/templates/a.yaml", bad.as_bytes())]), 1, "NMG001", &bad);
     ends(&walk(&[chart, ("c/crds/a.yaml", text.as_bytes())]), 1, "NMG001", &text);
     // Beside a template the rest is judged.
     let text = format!("{}---\n{bad}", bad.replace("name: a", "name: {{ x }}-a"));
-    ends(&walk(&[("a.yaml", text.as_bytes())]), 1, "1 Helm templates", &text);
+    ends(&walk(&[("a.yaml", text.as_bytes())]), 1, "1 Helm template", &text);
     Ok(())
 }
 
@@ -562,7 +562,7 @@ fn little_memory() -> Result<(), Failed> {
         )
     };
     // Of a text every finding quotes the whole of it.
-    for (few, many, most) in [(list(10), list(1_300), 3_000), (text(10), text(1_300), 6_500)] {
+    for (few, many, most) in [(list(10), list(1_300), 4_000), (text(10), text(1_300), 11_000)] {
         fs::write(&file, few)?;
         let (mut too_little, mut enough) = (1_000, 1_000_000);
         assert!(fixes_within(enough));

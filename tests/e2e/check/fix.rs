@@ -137,7 +137,7 @@ fn leaves_what_it_cannot_read() -> Result<(), Failed> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{bad}: {said}");
         assert!(said.contains(&format!("broken.yaml:{line}:{column}: ")), "{bad}: {said}");
-        assert!(said.contains("2 objects in 1 file changed, 1 left as they are"), "{bad}: {said}");
+        assert!(said.contains("2 objects in 1 file changed, 1 left as it is"), "{bad}: {said}");
         assert_eq!(fs::read_to_string(&file)?, text(good), "{bad}");
     }
     Ok(())
