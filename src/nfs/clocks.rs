@@ -15,10 +15,6 @@ use super::value::leading_number;
 /// kubelet gives a CSI driver this long for one call (`csi_plugin.go`).
 pub const CSI_CALL: Duration = Duration::from_secs(120);
 
-/// csi-driver-nfs gives up after this long and leaves mount.nfs behind
-/// (`nodeserver.go`).
-pub const NFS_CSI_MOUNT: Duration = Duration::from_secs(110);
-
 /// Minutes that mount.nfs keeps trying in the foreground unless told.
 pub const FOREGROUND_RETRY_MINUTES: i64 = 2;
 

@@ -4,6 +4,7 @@ use super::{Actions, Check, Example, Rule, Setting, offer, replace};
 use crate::finding::{Action, Applicability, Code, Grade};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
+use crate::subject::Subject;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(7),
@@ -13,7 +14,9 @@ pub(super) static RULE: Rule = Rule {
 kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` and \
 cuts `timeo` at 6000; mount.nfs reads `retry=1h` as one minute and turns `retry=-1` or `retry=abc` into its \
 default without failing. A long `retry` outlives the two minutes that kubelet gives a CSI driver, and leaves \
-a mount.nfs behind that may mount over another one later.",
+a mount.nfs behind that may mount over another one later. Without `retry` mount.nfs tries for 2 minutes, and \
+some drivers give up before that: `nfs.csi.k8s.io` after 110 s, `blob.csi.azure.com` after 90 s, \
+`nfs.manila.csi.openstack.org` after 110 s, `tns.csi.io` after 30 s. `explain -f FILE` names the `retry` that fits.",
     remedy: "Write a plain decimal number, `timeo` between 100 and 6000, `retrans` between 2 and 10, `retry` \
 at most 2.",
     actions: Actions::all(Action::Warn).strict(Action::Deny),
@@ -76,6 +79,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
         "nfs(5), timeo, retrans and retry",
         "Linux lib/kstrtox.c, kstrtouint with base 0",
         "nfs-utils utils/mount/stropts.c, nfs_parse_retry_option",
+        "kubernetes-csi/csi-driver-nfs#1271, #649",
     ],
     since: 1,
     preview: false,
@@ -98,7 +102,7 @@ fn check(check: &mut Check<'_, '_>) {
         let problem = match token.word() {
             Some(Word::Timeo) => timeo(value, timeo_min, timeo_max),
             Some(Word::Retrans) => retrans(value, retrans_min, retrans_max),
-            Some(Word::Retry) => retry(value, retry_max, check.subject.is_csi()),
+            Some(Word::Retry) => retry(value, retry_max, check.subject),
             _ => None,
         };
         let Some(Problem { what, instead }) = problem else {
@@ -160,7 +164,7 @@ fn retrans(value: &str, min: u32, max: u32) -> Option<Problem> {
         .flatten()
 }
 
-fn retry(value: &str, max: u32, is_csi: bool) -> Option<Problem> {
+fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
     if value.is_empty() {
         return None;
     }
@@ -174,16 +178,29 @@ fn retry(value: &str, max: u32, is_csi: bool) -> Option<Problem> {
             (minutes <= u64::from(max)).then_some(minutes),
         ));
     }
-    (minutes > u64::from(max))
-        .then(|| {
-            Some(Problem::new(
-                if is_csi {
-                    format!("keeps mount.nfs trying for {minutes} min, longer than the kubelet waits for a CSI driver")
-                } else {
-                    format!("keeps mount.nfs trying for {minutes} min, while the kubelet waits for it")
-                },
-                None,
-            ))
-        })
-        .flatten()
+    if minutes <= u64::from(max) {
+        return None;
+    }
+    let meanwhile = match subject.driver.deadline {
+        Some(seconds) => format!("but the driver gives up after {seconds} s"),
+        None if subject.is_csi() => "longer than the kubelet waits for a CSI driver".to_owned(),
+        None => "while the kubelet waits for it".to_owned(),
+    };
+    Some(Problem::new(format!("keeps mount.nfs trying for {minutes} min, {meanwhile}"), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::driver::drivers;
+
+    #[test]
+    fn the_page_names_every_driver_that_gives_up_before_mount_nfs() {
+        let rows = drivers().filter_map(|driver| Some((*driver.names.first()?, driver.deadline?)));
+        let named: Vec<_> = rows.map(|(name, seconds)| format!("`{name}` after {seconds} s")).collect();
+        assert!(named.len() >= 4, "{named:?}");
+        for words in named {
+            assert!(RULE.why.contains(&words), "{words}");
+        }
+    }
 }
