@@ -332,6 +332,8 @@ rules! {
     server_needs_cluster_dns,
 }
 
+pub(crate) use refused_value::is_refused_by_driver;
+
 /// The rule that is judged even where nobody can tell whether it is NFS, and
 /// the one that the API server can judge by itself.
 pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;

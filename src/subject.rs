@@ -269,6 +269,12 @@ impl<'m> Subject<'m> {
         self.facts.is_csi_volume && self.volume.is_none()
     }
 
+    /// Whether it says `csi.readOnly: true`, which never reaches the mount: that of
+    /// an inline volume does.
+    pub const fn has_idle_read_only(&self) -> bool {
+        self.facts.csi_read_only && self.volume.is_none()
+    }
+
     /// Whether a CSI driver mounts it: the name of one has no slash.
     pub fn is_csi(&self) -> bool {
         !self.driver_name.contains('/')

@@ -1,24 +1,26 @@
 //! What the options of one object will really do: who reads each, who wins
 //! where two contradict, and how long a dead server holds a Pod.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+mod conflicts;
+mod notes;
+mod text;
+
 use std::time::Duration;
 
 use serde::Serialize;
 use time::Date;
 
 use super::IsNfs;
-use super::duration::human;
-use super::plain::{place, plain};
 use crate::engine::{Judged, evaluate};
 use crate::finding::Grade;
-use crate::nfs::catalog::{Effect, Entry, Group, Word};
+use crate::nfs::catalog::{Effect, Entry, Word};
 use crate::nfs::clocks::{self, Retry};
+use crate::nfs::kernel::Kernel;
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
 use crate::policy::Policy;
+use crate::rules::is_refused_by_driver;
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
@@ -70,7 +72,15 @@ pub struct Explanation {
     pub conflicts: Vec<Conflict>,
     /// Why every mount with these options fails; `None` where one may succeed.
     pub refused: Option<String>,
-    /// What happens when the server is dead; `None` where nothing is NFS.
+    /// Who refuses it: `mount`, which exits with 32, or `driver` or `kubelet`,
+    /// which never call it.
+    pub refused_by: Option<&'static str>,
+    /// Options that some kernels refuse, and with them every mount.
+    pub refused_by_kernels: Vec<KernelRefusal>,
+    /// What else has to be known of such a mount.
+    pub notes: Vec<Note>,
+    /// What happens when the server is dead; `None` where nothing is NFS, and
+    /// where no mount gets as far as the server.
     pub dead_server: Option<DeadServer>,
 }
 
@@ -123,8 +133,26 @@ pub struct OptionUse {
 pub struct Conflict {
     /// The options, in the order in which mount.nfs gets them.
     pub options: Vec<String>,
-    /// The last one, which wins.
-    pub winner: String,
+    /// The one that wins; `None` where that depends on the kernel.
+    pub winner: Option<String>,
+}
+
+/// An option that older kernels refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KernelRefusal {
+    /// Its text.
+    pub option: String,
+    /// The first kernel that takes it.
+    pub since: String,
+}
+
+/// Something to know of a mount with these options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// `read-only`, `locks`, `retry` or `sharecache`.
+    pub about: &'static str,
+    /// One sentence, without a final period.
+    pub text: String,
 }
 
 /// What happens when the server is dead.
@@ -137,13 +165,15 @@ pub struct DeadServer {
     pub mount_seconds: u64,
     /// Seconds that a single try takes where packets are dropped.
     pub silent_try_seconds: u64,
+    /// The same in milliseconds.
+    pub silent_try_milliseconds: u64,
     /// `hard`, `soft` or `softerr`.
     pub recovery: &'static str,
     /// Seconds until a soft mount fails a call, and a hard one starts over.
     pub major_timeout_seconds: u64,
     /// The same in milliseconds, which `timeo` below a second needs.
     pub major_timeout_milliseconds: u64,
-    /// Seconds a call may hang; `None` is for ever.
+    /// Seconds a call may hang; `None` is until the server is back.
     pub call_seconds: Option<u64>,
 }
 
@@ -151,6 +181,9 @@ impl Explanation {
     /// Explains an object of `file`.
     pub fn of(subject: &Subject<'_>, file: &str, line: usize) -> Self {
         let is_nfs = IsNfs::of(subject.nfs);
+        let may_be_nfs = is_nfs != IsNfs::Known(false);
+        let (refused, refused_by) = refused(subject).unzip();
+        let is_mounted = may_be_nfs && refused.is_none();
         Self {
             kind: subject.kind.as_str(),
             name: subject.name.to_owned(),
@@ -167,11 +200,14 @@ impl Explanation {
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             readings: readings(subject),
             effective: subject.effective(),
-            follows_claim: subject.follows_claim() && is_nfs != IsNfs::Known(false),
+            follows_claim: subject.follows_claim() && may_be_nfs,
             options: options(subject),
-            conflicts: conflicts(subject),
-            refused: refused(subject),
-            dead_server: (is_nfs != IsNfs::Known(false)).then(|| dead_server(subject)),
+            conflicts: conflicts::of(subject),
+            refused,
+            refused_by,
+            refused_by_kernels: if may_be_nfs { refused_by_kernels(subject) } else { Vec::new() },
+            notes: if is_mounted { notes::of(subject) } else { Vec::new() },
+            dead_server: is_mounted.then(|| dead_server(subject)),
         }
     }
 }
@@ -276,39 +312,49 @@ fn meaning(subject: &Subject<'_>, entry: &Entry) -> String {
     }
 }
 
-fn conflicts(subject: &Subject<'_>) -> Vec<Conflict> {
-    let mut groups: BTreeMap<Group, Vec<&str>> = BTreeMap::new();
-    for token in subject.options.effective().filter(|token| token.verdict.refusal.is_none()) {
-        if let Some(group) = token.entry().and_then(Entry::group) {
-            groups.entry(group).or_default().push(token.option.text());
-        }
-    }
-    groups
-        .into_values()
-        .filter(|options| options.iter().any(|option| Some(option) != options.first()))
-        .map(|options| Conflict {
-            winner: options.last().copied().unwrap_or_default().to_owned(),
-            options: options.into_iter().map(ToOwned::to_owned).collect(),
-        })
-        .collect()
-}
-
-/// The first finding that says that no mount succeeds. UDP is one: kernels since
-/// 5.6 refuse it unless they are built otherwise.
-fn refused(subject: &Subject<'_>) -> Option<String> {
+/// The first finding that says that no mount succeeds, and who sees to that. UDP
+/// is one: kernels since 5.6 refuse it unless they are built otherwise.
+fn refused(subject: &Subject<'_>) -> Option<(String, &'static str)> {
     let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
     let is_certain = |judged: &&Judged| {
         judged.finding.grade == Grade::CannotMount
             || judged.rule().is_some_and(|rule| rule.name == "udp-transport")
     };
-    evaluation.findings.iter().find(is_certain).map(|judged| judged.finding.message.clone().into_owned())
+    let finding = &evaluation.findings.iter().find(is_certain)?.finding;
+    let token = finding.site.as_ref().and_then(|site| {
+        subject.options.tokens().iter().find(|token| token.site.as_ref().is_some_and(|found| found == site))
+    });
+    let by = if token.is_some_and(|token| is_refused_by_driver(subject, token)) {
+        "driver"
+    } else if subject.is_flex_volume() && finding.site.is_none() {
+        "kubelet"
+    } else {
+        "mount"
+    };
+    Some((finding.message.clone().into_owned(), by))
+}
+
+fn refused_by_kernels(subject: &Subject<'_>) -> Vec<KernelRefusal> {
+    let is_refused_by_some = |token: &&Token<'_>| {
+        let kernels = token.verdict.kernels;
+        token.verdict.refusal.is_none() && kernels.since > Kernel::OLDEST && kernels.until.is_none()
+    };
+    subject
+        .options
+        .effective()
+        .filter(is_refused_by_some)
+        .map(|token| KernelRefusal {
+            option: token.option.text().to_owned(),
+            since: token.verdict.kernels.since.to_string(),
+        })
+        .collect()
 }
 
 fn dead_server(subject: &Subject<'_>) -> DeadServer {
     let settings = subject.options.settings();
     let background = subject.may_go_to_background();
-    let retry = subject.options.effective().rfind(|token| token.word() == Some(Word::Retry));
-    let retry = Retry::read(retry.and_then(|token| token.option.value()));
+    let retry = retry(subject);
+    let silent_try = clocks::silent_try(settings);
     let major_timeout = clocks::major_timeout(settings);
     let major = major_timeout.as_secs();
     let (recovery, call_seconds) = match settings.recovery {
@@ -319,112 +365,21 @@ fn dead_server(subject: &Subject<'_>) -> DeadServer {
     DeadServer {
         background,
         mount_seconds: clocks::refused_mount(retry, background).as_secs(),
-        silent_try_seconds: clocks::silent_try(settings).as_secs(),
+        silent_try_seconds: silent_try.as_secs(),
+        silent_try_milliseconds: milliseconds(silent_try),
         recovery,
         major_timeout_seconds: major,
-        major_timeout_milliseconds: u64::try_from(major_timeout.as_millis()).unwrap_or(u64::MAX),
+        major_timeout_milliseconds: milliseconds(major_timeout),
         call_seconds,
     }
 }
 
-/// The explanation for people.
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}/{}", place(&self.file), self.line, self.kind, plain(&self.name))?;
-        match &self.path {
-            Some(path) => writeln!(f, " {path}")?,
-            None => writeln!(f)?,
-        }
-        let nfs = match self.nfs {
-            IsNfs::Known(true) => "NFS",
-            IsNfs::Known(false) => "not NFS: its options are none of our business",
-            IsNfs::Depends(_) => "NFS or not, nobody can tell from the object",
-        };
-        writeln!(f, "  driver     {} ({}), {nfs}", plain(&self.driver), self.driver_title)?;
-        for carrier in &self.carriers {
-            writeln!(
-                f,
-                "  holds      {} ({}): {}",
-                plain(&carrier.carrier),
-                carrier.effect,
-                plain(&carrier.elements.join(" | "))
-            )?;
-        }
-        let Some(dead) = &self.dead_server else { return Ok(()) };
-        let from =
-            if self.driver_source.is_empty() { String::new() } else { format!(": {}", self.driver_source) };
-        writeln!(f, "  known      {}{from}", self.driver_known)?;
-        if !self.advice.is_empty() {
-            writeln!(f, "  advice     {}", self.advice)?;
-        }
-        writeln!(
-            f,
-            "  mount -o   {}",
-            if self.effective.is_empty() { "(nothing)".into() } else { plain(&self.effective) }
-        )?;
-        if self.follows_claim {
-            writeln!(f, "  read-only  ro as well if the claim is read-only: the volume does not show that")?;
-        }
-        if !self.not_rendered.is_empty() {
-            let open = self.not_rendered.join(" | ");
-            writeln!(f, "  rendered   not yet: {}; what follows leaves out what that becomes", plain(&open))?;
-        }
-        for reading in &self.readings {
-            writeln!(f, "  read as    {} by {}", plain(&reading.options.join(" | ")), reading.by)?;
-        }
-        for option in &self.options {
-            let who = match option.consumers.as_slice() {
-                [] => "nobody".to_owned(),
-                consumers => consumers.join(", "),
-            };
-            let from = match option.effect {
-                "in force" => String::new(),
-                effect => format!(" ({effect})"),
-            };
-            writeln!(f, "  option     {}{from}: read by {who}; {}", plain(&option.option), option.meaning)?;
-        }
-        for conflict in &self.conflicts {
-            writeln!(
-                f,
-                "  conflict   {}: {} wins",
-                plain(&conflict.options.join(", ")),
-                plain(&conflict.winner)
-            )?;
-        }
-        if let Some(refused) = &self.refused {
-            return writeln!(f, "  every try  the mount is refused (exit 32): {}", plain(refused));
-        }
-        write_dead_server(f, dead)
-    }
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer) -> fmt::Result {
-    let time = |seconds| human(Duration::from_secs(seconds));
-    let mut mount = String::new();
-    if dead.background {
-        write!(
-            mount,
-            "mount exits 0 at once though nothing is mounted, and Pods write to the node's own disk; \
-mount.nfs tries on for {}",
-            time(dead.mount_seconds)
-        )?;
-    } else {
-        write!(
-            mount,
-            "mount fails after about {} where connections are refused, and one try takes {} where packets are \
-dropped; the Pod waits and kubelet tries again",
-            time(dead.mount_seconds),
-            time(dead.silent_try_seconds)
-        )?;
-    }
-    writeln!(f, "  dead server, at the mount: {mount}")?;
-    let major = human(Duration::from_millis(dead.major_timeout_milliseconds));
-    let mounted = match dead.recovery {
-        "hard" => format!(
-            "a call hangs until the server is back, and its Pod stays Terminating; the kernel starts over every {major}, and no data is lost"
-        ),
-        "soft" => format!("a call fails with EIO after {major}, and data on its way is lost"),
-        _ => format!("a call fails with ETIMEDOUT after {major}, and data on its way is lost"),
-    };
-    writeln!(f, "  dead server, once mounted: {mounted}")
+/// What `retry` the mount gets.
+fn retry(subject: &Subject<'_>) -> Retry {
+    let retry = subject.options.effective().rfind(|token| token.word() == Some(Word::Retry));
+    Retry::read(retry.and_then(|token| token.option.value()))
 }

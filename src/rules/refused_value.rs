@@ -117,6 +117,11 @@ fn check_driver(check: &mut Check<'_, '_>) {
     }
 }
 
+/// Whether the driver itself refuses an option, so that mount is never called.
+pub(crate) fn is_refused_by_driver(subject: &Subject<'_>, token: &Token<'_>) -> bool {
+    refusals(subject, token).next().is_some()
+}
+
 /// Why the driver itself refuses an option.
 fn refusals<'c>(
     subject: &'c Subject<'_>,

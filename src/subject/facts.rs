@@ -39,6 +39,8 @@ pub(crate) struct Facts<'m> {
     pub(crate) is_in_tree_nfs: bool,
     /// What a class says of volumes whose claim is gone.
     pub(crate) reclaim_policy: Option<&'m str>,
+    /// `spec.csi.readOnly`, which only the attacher reads.
+    pub(crate) csi_read_only: bool,
 }
 
 impl<'m> Facts<'m> {

@@ -40,6 +40,7 @@ pub(super) fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, 
         facts.fs_type = csi.fs_type.as_deref();
         facts.volume_handle = csi.volume_handle.as_deref();
         facts.is_csi_volume = true;
+        facts.csi_read_only = csi.read_only.unwrap_or_default();
         return (csi.driver.as_deref().unwrap_or_default(), facts);
     }
     if let Some(flex) = &spec.flex_volume {

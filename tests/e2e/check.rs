@@ -2,6 +2,7 @@
 
 mod cases;
 mod corpus;
+mod explain;
 mod fix;
 mod formats;
 mod hostile;
@@ -38,6 +39,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(inputs::trials());
     trials.extend(formats::trials());
     trials.extend(hostile::trials());
+    trials.extend(explain::trials());
     trials.extend(fix::trials());
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());

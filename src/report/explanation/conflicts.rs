@@ -1,0 +1,68 @@
+//! Options of which only one can win, and which one that is.
+
+use std::collections::BTreeMap;
+
+use super::Conflict;
+use crate::nfs::catalog::{Entry, Group, Word};
+use crate::nfs::option::MountOption;
+use crate::nfs::settings::Settings;
+use crate::subject::Subject;
+
+/// Every conflict in what mount.nfs gets.
+pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
+    let mut groups: BTreeMap<Group, Vec<&MountOption<'_>>> = BTreeMap::new();
+    for token in subject.options.effective().filter(|token| token.verdict.refusal.is_none()) {
+        if let Some(group) = token.entry().and_then(Entry::group) {
+            groups.entry(group).or_default().push(&token.option);
+        }
+    }
+    groups.into_iter().filter_map(|(group, options)| conflict(group, &options)).collect()
+}
+
+/// What the options of one group are to each other; `None` where all are the same.
+fn conflict(group: Group, options: &[&MountOption<'_>]) -> Option<Conflict> {
+    let last = options.last()?.text();
+    if options.iter().all(|option| option.text() == last) {
+        return None;
+    }
+    let relation = if group == Group::LOCKING { locking(options) } else { Relation::LastWins };
+    let winner = match relation {
+        Relation::LastWins => Some(last.to_owned()),
+        Relation::Unsettled => None,
+        Relation::AddUp => return None,
+    };
+    Some(Conflict { winner, options: options.iter().map(|option| option.text().to_owned()).collect() })
+}
+
+/// What options of one group are to each other.
+enum Relation {
+    LastWins,
+    /// Kernels disagree.
+    Unsettled,
+    /// All count.
+    AddUp,
+}
+
+/// Several `local_lock=` add up, and so do they with a `nolock` that comes to the
+/// same. Where not, kernel 6.1 goes by the order, and newer ones let `lock` and
+/// `nolock` win (measured).
+fn locking(options: &[&MountOption<'_>]) -> Relation {
+    let locks = |options: &[&MountOption<'_>]| {
+        let locks = Settings::of(options.iter().copied()).local_locks;
+        (locks.flock, locks.posix)
+    };
+    let mut lock_last = options.to_vec();
+    lock_last.sort_by_key(|option| option.entry().is_some_and(|entry| entry.word == Word::Lock));
+    let all = locks(options);
+    let is_undone = |option: &&MountOption<'_>| {
+        let alone = locks(&[option]);
+        alone.0 && !all.0 || alone.1 && !all.1
+    };
+    if all != locks(&lock_last) {
+        Relation::Unsettled
+    } else if options.iter().any(is_undone) {
+        Relation::LastWins
+    } else {
+        Relation::AddUp
+    }
+}

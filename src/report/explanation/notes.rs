@@ -1,0 +1,102 @@
+//! What has to be known of a mount beyond its options: what it needs, what it
+//! shares with others, who gives up before it does.
+
+use super::{Note, retry};
+use crate::nfs::catalog::Word;
+use crate::nfs::clocks::{self, Retry};
+use crate::nfs::version::Versions;
+use crate::subject::Subject;
+use crate::subject::effective::Token;
+
+/// Everything that applies to the subject.
+pub(super) fn of(subject: &Subject<'_>) -> Vec<Note> {
+    [
+        subject.follows_claim().then(follows_claim),
+        subject.has_idle_read_only().then(idle_read_only),
+        locks(subject),
+        deadline(subject),
+        Some(sharecache(subject)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn note(about: &'static str, text: impl Into<String>) -> Note {
+    Note { about, text: text.into() }
+}
+
+fn follows_claim() -> Note {
+    note("read-only", "ro as well if the claim is read-only: the volume does not show that")
+}
+
+/// The kubelet hands the driver the claim's `readOnly` (kubernetes
+/// `pkg/volume/csi/csi_plugin.go`, `NewMounter`).
+fn idle_read_only() -> Note {
+    note(
+        "read-only",
+        "csi.readOnly: true adds no ro: the kubelet gives the driver the claim's readOnly, not the volume's",
+    )
+}
+
+/// `mount.nfs` refuses an `NFSv3` mount with remote locks where rpc.statd does
+/// not run (nfs-utils `utils/mount/network.c`, `start_statd`; measured: exit 32).
+fn locks(subject: &Subject<'_>) -> Option<Note> {
+    let settings = subject.options.settings();
+    if settings.versions.and(Versions::V3).is_empty() {
+        return None;
+    }
+    let place = if subject.is_csi() { ", in the driver's container" } else { ", on the node" };
+    let needs = format!("rpc.statd must run where mount.nfs does{place}");
+    Some(note(
+        "locks",
+        if settings.local_locks.nolock {
+            format!("nolock keeps NFSv3 locks on this node; without it {needs}")
+        } else if settings.versions == Versions::V3 {
+            format!("NFSv3 without nolock: {needs}, or the mount fails (exit 32)")
+        } else {
+            format!("if the server offers no newer version than NFSv3, {needs}, or the mount fails (exit 32)")
+        },
+    ))
+}
+
+/// A driver that gives up first reports a failure while mount.nfs still runs, and
+/// the next try starts another one (kubernetes-csi/csi-driver-nfs#1271, #649).
+fn deadline(subject: &Subject<'_>) -> Option<Note> {
+    let deadline = u64::from(subject.driver.deadline?);
+    let retry = retry(subject);
+    let background = subject.may_go_to_background();
+    if background || clocks::refused_mount(retry, false).as_secs() <= deadline {
+        return None;
+    }
+    let minutes = retry.minutes(false);
+    let tries = match retry {
+        Retry::Minutes(_) => format!("retry={minutes} keeps mount.nfs trying for {minutes} min"),
+        _ => format!("mount.nfs keeps trying for {minutes} min by default (retry={minutes})"),
+    };
+    let in_time = (0..minutes)
+        .rev()
+        .find(|minutes| clocks::refused_mount(Retry::Minutes(*minutes), false).as_secs() <= deadline);
+    let instead = in_time
+        .map(|minutes| format!("; retry={minutes} ends before that where connections are refused"))
+        .unwrap_or_default();
+    Some(note("retry", format!("{tries}, but the driver gives up after {deadline} s{instead}")))
+}
+
+/// What is taken over from a mount that the node has already: the connections of
+/// any mount of the server (Linux `fs/nfs/client.c`, `nfs_match_client`), the
+/// superblock of one of the same export (`fs/nfs/super.c`, `nfs_compare_super`,
+/// which compares neither timeo nor retrans).
+fn sharecache(subject: &Subject<'_>) -> Note {
+    let last = subject.options.effective().rfind(|token| token.word() == Some(Word::Sharecache));
+    let is_off = last.and_then(Token::entry).is_some_and(|entry| entry.negated);
+    note(
+        "sharecache",
+        if is_off {
+            "nosharecache: timeo and retrans are its own; the first mount of this server decides nconnect"
+        } else {
+            "on one node the first mount of this server decides nconnect, the first of this export timeo and \
+retrans as well, until all are unmounted"
+        },
+    )
+}

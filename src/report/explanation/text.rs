@@ -1,0 +1,130 @@
+//! The explanation for people.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{DeadServer, Explanation, OptionUse};
+use crate::report::IsNfs;
+use crate::report::duration::human;
+use crate::report::plain::{place, plain};
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}/{}", place(&self.file), self.line, self.kind, plain(&self.name))?;
+        match &self.path {
+            Some(path) => writeln!(f, " {path}")?,
+            None => writeln!(f)?,
+        }
+        let nfs = match self.nfs {
+            IsNfs::Known(true) => "NFS",
+            IsNfs::Known(false) => "not NFS: its options are not evaluated",
+            IsNfs::Depends(_) => "NFS or not: the object does not say",
+        };
+        writeln!(f, "  driver     {} ({}), {nfs}", plain(&self.driver), self.driver_title)?;
+        for carrier in &self.carriers {
+            writeln!(
+                f,
+                "  holds      {} ({}): {}",
+                plain(&carrier.carrier),
+                carrier.effect,
+                plain(&carrier.elements.join(" | "))
+            )?;
+        }
+        if self.nfs == IsNfs::Known(false) {
+            return Ok(());
+        }
+        let from =
+            if self.driver_source.is_empty() { String::new() } else { format!(": {}", self.driver_source) };
+        writeln!(f, "  known      {}{from}", self.driver_known)?;
+        if !self.advice.is_empty() {
+            writeln!(f, "  advice     {}", self.advice)?;
+        }
+        writeln!(
+            f,
+            "  mount -o   {}",
+            if self.effective.is_empty() { "(nothing)".into() } else { plain(&self.effective) }
+        )?;
+        if !self.not_rendered.is_empty() {
+            let open = self.not_rendered.join(" | ");
+            writeln!(f, "  rendered   not yet: {}; what follows leaves out what that becomes", plain(&open))?;
+        }
+        for reading in &self.readings {
+            writeln!(f, "  read as    {} by {}", plain(&reading.options.join(" | ")), reading.by)?;
+        }
+        for option in &self.options {
+            write_option(f, option)?;
+        }
+        for conflict in &self.conflicts {
+            let options = conflict.options.join(", ");
+            let options = plain(&options);
+            match &conflict.winner {
+                Some(winner) => writeln!(f, "  conflict   {options}: {} wins", plain(winner))?,
+                None => writeln!(f, "  conflict   {options}: the winner depends on the kernel")?,
+            }
+        }
+        for kernels in &self.refused_by_kernels {
+            writeln!(
+                f,
+                "  kernels    before {} refuse every mount (exit 32): they do not take {}",
+                kernels.since,
+                plain(&kernels.option)
+            )?;
+        }
+        if let Some(refused) = &self.refused {
+            let who = match self.refused_by {
+                Some("driver") => "the driver refuses the volume before it mounts",
+                Some("kubelet") => "the kubelet refuses the volume before it mounts",
+                _ => "the mount is refused (exit 32)",
+            };
+            return writeln!(f, "  every try  {who}: {}", plain(refused));
+        }
+        for note in &self.notes {
+            writeln!(f, "  {:<10} {}", note.about, plain(&note.text))?;
+        }
+        self.dead_server.as_ref().map_or(Ok(()), |dead| write_dead_server(f, dead))
+    }
+}
+
+fn write_option(f: &mut fmt::Formatter<'_>, option: &OptionUse) -> fmt::Result {
+    let from = match option.effect {
+        "in force" => String::new(),
+        effect => format!(" ({effect})"),
+    };
+    let read = match option.consumers.as_slice() {
+        [] => String::new(),
+        consumers => format!("read by {}; ", consumers.join(", ")),
+    };
+    writeln!(f, "  option     {}{from}: {read}{}", plain(&option.option), option.meaning)
+}
+
+fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer) -> fmt::Result {
+    let mount_ends = human(Duration::from_secs(dead.mount_seconds));
+    let at_the_mount = if dead.background {
+        format!(
+            "mount exits 0 at once though nothing is mounted, and Pods write to the node's own disk; \
+mount.nfs keeps trying for {mount_ends}"
+        )
+    } else {
+        format!(
+            "mount fails after about {mount_ends} where connections are refused, and one try takes {} where \
+packets are dropped; the Pod waits and the kubelet tries again",
+            seconds(dead.silent_try_milliseconds)
+        )
+    };
+    writeln!(f, "  dead server, at the mount: {at_the_mount}")?;
+    let major = seconds(dead.major_timeout_milliseconds);
+    let mounted = match dead.recovery {
+        "hard" => format!(
+            "a call hangs until the server is back, its Pod stays Terminating and umount hangs; the kernel \
+starts over every {major}, and no data is lost"
+        ),
+        "soft" => format!("a call fails with EIO after {major}, and data on its way is lost"),
+        _ => format!("a call fails with ETIMEDOUT after {major}, and data on its way is lost"),
+    };
+    writeln!(f, "  dead server, once mounted: {mounted}")
+}
+
+/// `13.5 s`, `180 s`: as the findings write it.
+fn seconds(milliseconds: u64) -> String {
+    format!("{} s", Duration::from_millis(milliseconds).as_secs_f64())
+}

@@ -1,0 +1,211 @@
+//! `explain -f` says what is so: who refuses, who wins, what a dead server does,
+//! what a node shares, who gives up first.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::{pipe, stdout};
+
+/// Tests of what an explanation claims.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::explain::{name}"), test);
+    vec![
+        trial("a_list_that_never_mounts_has_no_dead_server", a_refused_list),
+        trial("names_the_kernels_that_refuse", names_the_kernels),
+        trial("names_the_winner_where_the_driver_appends", names_the_winner),
+        trial("names_the_locks_daemon", names_the_locks_daemon),
+        trial("names_who_gives_up_first", names_who_gives_up),
+        trial("names_what_mounts_share", names_what_mounts_share),
+        trial("an_idle_read_only_is_named", an_idle_read_only),
+        trial("has_the_number_of_the_finding", has_the_number_of_the_finding),
+        trial("names_what_hangs", names_what_hangs),
+    ]
+}
+
+fn class(driver: &str, parameters: &str, options: &str) -> String {
+    format!(
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: {driver}\n\
+parameters: {{{parameters}}}\nmountOptions: [{options}]\n"
+    )
+}
+
+/// A class of csi-driver-nfs.
+fn nfs(options: &str) -> String {
+    class("nfs.csi.k8s.io", "server: nfs.example.com, share: /a", options)
+}
+
+fn volume(driver: &str, more: &str, options: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  \
+accessModes: [ReadWriteMany]\n  mountOptions: [{options}]\n  csi: {{driver: {driver}, volumeHandle: a{more}}}\n"
+    )
+}
+
+fn explained(manifest: &str) -> String {
+    stdout(&pipe(&["explain", "--no-policy", "-f", "-"], manifest.as_bytes()))
+}
+
+fn as_json(manifest: &str) -> Value {
+    let output = pipe(&["explain", "--no-policy", "-f", "-", "--format", "json"], manifest.as_bytes());
+    serde_json::from_slice::<Value>(&output.stdout).expect("JSON")[0].take()
+}
+
+fn a_refused_list() -> Result<(), Failed> {
+    for (manifest, why) in [
+        (nfs("nfsvers=4.1, fg, colour"), "the mount is refused (exit 32): \"colour\" is unknown"),
+        (nfs("vers=3, nfsvers=4.1, fg"), "the mount is refused (exit 32): \"nfsvers=4.1\" stands beside"),
+        (nfs("nfsvers=4.1, fg, nconnect=99"), "the mount is refused (exit 32): \"nconnect=99\""),
+        (nfs("nfsvers=4.1, fg, udp"), "the mount is refused (exit 32): \"udp\""),
+        (nfs("nfsvers=4.1, bg, colour"), "the mount is refused (exit 32): \"colour\" is unknown"),
+        (
+            volume("csi.vsphere.vmware.com", ", fsType: nfs4", "nfsvers=4.2, fg"),
+            "the mount is refused (exit 32): \"nfsvers=4.2\" stands beside the driver's own",
+        ),
+        (
+            class("csi.san.synology.com", "protocol: nfs", "nfsvers=4.2, fg"),
+            "the driver refuses the volume before it mounts: \"nfsvers=4.2\"",
+        ),
+    ] {
+        let text = explained(&manifest);
+        assert!(text.contains(&format!("every try  {why}")), "{why} in {text}");
+        for claim in ["dead server", "hangs", "EIO", "  sharecache", "exits 0"] {
+            assert!(!text.contains(claim), "{claim} in {text}");
+        }
+        assert_eq!(as_json(&manifest)["deadServer"], Value::Null, "{text}");
+    }
+    Ok(())
+}
+
+fn names_the_kernels() -> Result<(), Failed> {
+    for (options, words) in [
+        (
+            "nfsvers=4.1, fg, nconnect=4",
+            Some("before 5.3 refuse every mount (exit 32): they do not take nconnect=4"),
+        ),
+        (
+            "nfsvers=4.1, fg, softerr",
+            Some("before 5.2 refuse every mount (exit 32): they do not take softerr"),
+        ),
+        ("nfsvers=4.1, fg, soft, rsize=4096", None),
+    ] {
+        let text = explained(&nfs(options));
+        match words {
+            Some(words) => assert!(text.contains(words), "{words} in {text}"),
+            None => assert!(!text.contains("refuse every mount"), "{text}"),
+        }
+    }
+    Ok(())
+}
+
+fn names_the_winner() -> Result<(), Failed> {
+    for (manifest, conflict) in [
+        (class("efs.csi.aws.com", "", "resvport, fg"), "resvport, noresvport: noresvport wins"),
+        (volume("csi.vsphere.vmware.com", ", fsType: nfs4", "soft, fg"), "soft, hard: hard wins"),
+        (volume("csi-isilon.dellemc.com", "", "ro, vers=3"), "ro, rw: rw wins"),
+        (nfs("hard, soft"), "hard, soft: soft wins"),
+        (nfs("vers=3, nolock, local_lock=none"), "nolock, local_lock=none: the winner depends on the kernel"),
+    ] {
+        let text = explained(&manifest);
+        assert!(text.contains(&format!("  conflict   {conflict}\n")), "{conflict} in {text}");
+    }
+    // These add up.
+    for options in ["vers=3, local_lock=flock, local_lock=posix", "vers=3, nolock, local_lock=all"] {
+        assert_eq!(as_json(&nfs(options))["conflicts"], json!([]), "{options}");
+    }
+    Ok(())
+}
+
+fn names_the_locks_daemon() -> Result<(), Failed> {
+    let in_tree =
+        |options: &str| class("example.com/nfs", "", options).replace("example.com", "cluster.local");
+    for (manifest, words) in [
+        (nfs("vers=3, fg"), Some("rpc.statd must run where mount.nfs does, in the driver's container")),
+        (
+            in_tree("vers=3, fg").replace("cluster.local/nfs", "cluster.local/nfs-server-provisioner"),
+            Some("on the node"),
+        ),
+        (nfs("vers=3, nolock, fg"), Some("without it rpc.statd must run")),
+        (nfs("fg"), Some("if the server offers no newer version than NFSv3, rpc.statd")),
+        (nfs("vers=3, local_lock=all, fg"), Some("or the mount fails (exit 32)")),
+        (nfs("nfsvers=4.1, fg"), None),
+        (nfs("v4.2, nolock, fg"), None),
+    ] {
+        let text = explained(&manifest);
+        match words {
+            Some(words) => assert!(text.contains(words) && text.contains("  locks "), "{words} in {text}"),
+            None => assert!(!text.contains("statd"), "{text}"),
+        }
+    }
+    Ok(())
+}
+
+fn names_who_gives_up() -> Result<(), Failed> {
+    for (manifest, words) in [
+        (
+            nfs("nfsvers=4.1, fg"),
+            Some("for 2 min by default (retry=2), but the driver gives up after 110 s; retry=1 "),
+        ),
+        (class("blob.csi.azure.com", "protocol: nfs", "fg"), Some("gives up after 90 s; retry=1 ")),
+        (class("tns.csi.io", "protocol: nfs", "fg"), Some("gives up after 30 s; retry=0 ")),
+        (
+            class("tns.csi.io", "protocol: nfs", "fg, retry=1"),
+            Some("retry=1 keeps mount.nfs trying for 1 min, but"),
+        ),
+        (nfs("nfsvers=4.1, fg, retry=soon"), Some("for 2 min by default")),
+        (nfs("nfsvers=4.1, fg, retry=1"), None),
+        (nfs("nfsvers=4.1, bg"), None),
+        (class("efs.csi.aws.com", "", "fg"), None),
+    ] {
+        let text = explained(&manifest);
+        match words {
+            Some(words) => assert!(text.contains(words) && text.contains("  retry "), "{words} in {text}"),
+            None => assert!(!text.contains("gives up"), "{text}"),
+        }
+    }
+    let check = pipe(&["check", "--no-policy", "-"], nfs("nfsvers=4.1, fg, retry=5").as_bytes());
+    let message = "\"retry=5\" keeps mount.nfs trying for 5 min, but the driver gives up after 110 s";
+    assert!(stdout(&check).contains(message), "{}", stdout(&check));
+    Ok(())
+}
+
+fn names_what_mounts_share() -> Result<(), Failed> {
+    let shared = explained(&nfs("nfsvers=4.1, fg"));
+    let words = "the first mount of this server decides nconnect, the first of this export timeo and retrans";
+    assert!(shared.contains(words), "{shared}");
+    let own = explained(&nfs("nfsvers=4.1, fg, sharecache, nosharecache"));
+    assert!(own.contains("nosharecache: timeo and retrans are its own"), "{own}");
+    assert!(explained(&nfs("nfsvers=4.1, nosharecache, sharecache")).contains(words));
+    Ok(())
+}
+
+fn an_idle_read_only() -> Result<(), Failed> {
+    let marked = explained(&volume("nfs.csi.k8s.io", ", readOnly: true", "soft, fg"));
+    assert!(marked.contains("csi.readOnly: true adds no ro"), "{marked}");
+    assert!(marked.contains("mount -o   soft,fg\n"), "{marked}");
+    let plain = explained(&volume("nfs.csi.k8s.io", "", "soft, fg"));
+    assert!(!plain.contains("csi.readOnly"), "{plain}");
+    Ok(())
+}
+
+/// What a finding calls the time after which a call fails, `explain` calls so, too.
+fn has_the_number_of_the_finding() -> Result<(), Failed> {
+    for options in ["soft, timeo=30, retrans=3", "softerr, timeo=45, retrans=2", "soft, timeo=7, retrans=1"] {
+        let manifest = nfs(&format!("nfsvers=4.1, fg, {options}"));
+        let check = stdout(&pipe(&["check", "--no-policy", "-"], manifest.as_bytes()));
+        let number = check.split_once(" fails a call after ").and_then(|(_, rest)| rest.split_once(" s,"));
+        let (number, _) = number.expect("NMG006");
+        let text = explained(&manifest);
+        assert!(text.contains(&format!(" after {number} s, and data")), "{number} in {text}");
+        assert!(text.contains(&format!("one try takes {number} s")), "{number} in {text}");
+    }
+    Ok(())
+}
+
+fn names_what_hangs() -> Result<(), Failed> {
+    let hard = explained(&nfs("nfsvers=4.1, fg"));
+    let words = "a call hangs until the server is back, its Pod stays Terminating and umount hangs";
+    assert!(hard.contains(words), "{hard}");
+    assert!(!explained(&nfs("nfsvers=4.1, fg, soft")).contains("Terminating"));
+    Ok(())
+}
