@@ -114,10 +114,23 @@ impl Problem {
         Self { offset: Some(offset), message, fault: Fault::Unread }
     }
 
+    /// The same problem where `fault` says what it means in a walk. What is wrong with
+    /// a template that is not rendered is that, whatever a reader stumbles over.
+    pub(crate) fn with_fault(self, fault: Fault) -> Self {
+        match fault {
+            Fault::Template => Self { fault, message: TEMPLATE.to_owned(), ..self },
+            _ => Self { fault, ..self },
+        }
+    }
+
     pub(crate) const fn whole(message: String) -> Self {
         Self { offset: None, message, fault: Fault::Unread }
     }
 }
+
+/// What is said of a template that is not rendered.
+const TEMPLATE: &str = "looks like a Helm template, which is no YAML before it is rendered; \
+run helm template CHART | nfs-mount-guard check -";
 
 /// What a problem means in a walk, in which a file may be something else than
 /// manifests.
@@ -201,7 +214,7 @@ start a new document with --- on its own line, or delete it"
                 let fault = if tree.is_template { Fault::Template } else { Fault::Unread };
                 let mut visitor = |item: Item<'_>| {
                     visitor(match item {
-                        Item::Unreadable(problem) => Item::Unreadable(Problem { fault, ..problem }),
+                        Item::Unreadable(problem) => Item::Unreadable(problem.with_fault(fault)),
                         other => other,
                     });
                 };

@@ -1,6 +1,8 @@
 //! The tree as serde sees it, so that files are read by the very schema that
 //! the webhook reads requests by.
 
+mod hint;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -9,6 +11,7 @@ use serde::forward_to_deserialize_any;
 
 use super::scalar::{Meaning, resolve};
 use super::tree::{Content, NodeId, Tree};
+use hint::Wanted;
 
 /// What is said of a string in quotes that Go's YAML reader breaks in lines.
 pub(super) const FOLDED: &str = "contains U+0085, U+2028 or U+2029, which kubectl folds as a line break; \
@@ -24,16 +27,29 @@ pub struct Misfit {
     pub path: String,
     /// What is wrong with it.
     pub message: String,
+    /// What the schema has there.
+    wanted: Wanted,
+    /// The item of the list that is wrong, until the list's own key is reached.
+    item: Option<usize>,
 }
 
 impl Misfit {
     fn new(offset: Option<usize>, message: String) -> Self {
-        Self { offset, path: String::new(), message }
+        Self { offset, path: String::new(), message, wanted: Wanted::Other, item: None }
     }
 
     fn within(mut self, offset: usize) -> Self {
         self.offset.get_or_insert(offset);
         self
+    }
+
+    /// It is the value of `key`, or in it.
+    fn under(mut self, key: &str, value: NodeDeserializer<'_>) -> Self {
+        if let Some(written) = hint::options(key, value, self.item.take(), self.wanted) {
+            self.message = format!("{}; write {written}", self.message);
+        }
+        self.wanted = Wanted::Other;
+        self.behind(key)
     }
 
     /// It is in the member or item that `step` names.
@@ -60,16 +76,31 @@ impl de::Error for Misfit {
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         let expected = expected.to_string();
         let hint = match (&found, expected.as_str()) {
-            (Unexpected::Str(text), "a sequence" | "a list of strings") => format!("; write [{text}]"),
-            (Unexpected::Str(_), "a boolean") => "; write it without quotes".to_owned(),
+            (Unexpected::Str(_), "a boolean") => "; write it without quotes",
             (
                 Unexpected::Bool(_) | Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_),
                 "a string",
-            ) => "; put it in quotes".to_owned(),
-            _ => String::new(),
+            ) => "; put it in quotes",
+            _ => "",
         };
-        let expected = if expected == "a sequence" { "a list" } else { &expected };
-        Self::custom(format_args!("is {found}, and {expected} must stand there{hint}"))
+        let wanted = Wanted::parse(&expected);
+        let expected = match expected.as_str() {
+            "a sequence" => "a list",
+            other if other.starts_with("struct ") => "a map",
+            other => other,
+        };
+        let found = match found {
+            Unexpected::Str(text) => format!("{text:?}"),
+            Unexpected::Bool(value) => value.to_string(),
+            Unexpected::Unsigned(value) => value.to_string(),
+            Unexpected::Signed(value) => value.to_string(),
+            Unexpected::Float(value) => value.to_string(),
+            Unexpected::Seq => "a list".to_owned(),
+            Unexpected::Map => "a map".to_owned(),
+            Unexpected::Unit | Unexpected::Option => "null".to_owned(),
+            other => other.to_string(),
+        };
+        Self { wanted, ..Self::new(None, format!("must be {expected}, not {found}{hint}")) }
     }
 }
 
@@ -172,7 +203,10 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
         let Some((index, item)) = self.items.next() else {
             return Ok(None);
         };
-        seed.deserialize(self.at.at(*item)).map(Some).map_err(|error| error.behind(&format!("[{index}]")))
+        seed.deserialize(self.at.at(*item)).map(Some).map_err(|error| {
+            let item = Some(index).filter(|_| error.path.is_empty());
+            Misfit { item, ..error.behind(&format!("[{index}]")) }
+        })
     }
 }
 
@@ -200,7 +234,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         let value = self.at.at(self.value);
         let key = || self.at.tree.text(self.key).unwrap_or_default();
-        seed.deserialize(value).map_err(|error| error.within(value.offset()).behind(key()))
+        seed.deserialize(value).map_err(|error| error.within(value.offset()).under(key(), value))
     }
 }
 

@@ -5,15 +5,16 @@
 //! passed over. Its items get its kind without `List`, and its apiVersion, where
 //! they have neither. An item is a list only where its `items` is one.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::de::{FOLDED, Misfit, NodeDeserializer};
 use super::object::{Object, Origin, Part, parts};
 use super::tree::{NodeId, Tree};
 use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, unjudged};
-use crate::kind::Kind;
+use crate::kind::{Holds, Kind};
 use crate::subject::Misplaced;
-use crate::subject::manifest::Manifest;
+use crate::subject::manifest::{Manifest, Spec};
 
 /// Lists in lists that are followed.
 const DEEPEST_LIST: usize = 8;
@@ -119,6 +120,11 @@ fn object<'i>(
     span: Range<usize>,
     origin: Origin<'i>,
 ) -> Item<'i> {
+    let manifest = parts.first().map(|part| &part.manifest).filter(|_| kind.row().holds == Holds::Volume);
+    let spec = manifest.and_then(|manifest| manifest.spec.as_ref());
+    if let Some((manifest, spec)) = manifest.zip(spec.filter(|spec| spec.sources().nth(1).is_some())) {
+        return Item::Unreadable(two_sources(source, manifest, spec, &origin, span.start));
+    }
     Item::Object(Box::new(Object {
         kind,
         parts,
@@ -148,6 +154,36 @@ fn misplaced_in_json(source: &Source<'_>, part: &str, kind: Kind, manifest: &Man
 fn whole<'i>(source: &Source<'_>, part: &str, kind: Kind, manifest: Manifest<'i>) -> Part<'i> {
     let misplaced = misplaced_in_json(source, part, kind, &manifest);
     Part { misplaced, ..Part::whole(manifest) }
+}
+
+/// Of a volume with several sources the API server takes none, so nobody can say
+/// what it mounts. Told at the second one, as it stands in the text.
+fn two_sources(
+    source: &Source<'_>,
+    manifest: &Manifest<'_>,
+    spec: &Spec<'_>,
+    origin: &Origin<'_>,
+    start: usize,
+) -> Problem {
+    let (tree, node) = match origin {
+        Origin::Tree(tree, node) => (Cow::Borrowed(*tree), *node),
+        Origin::Json(part) => (Cow::Owned(json::tree(source.text, part)), 0),
+    };
+    let named: Vec<&str> = spec.sources().collect();
+    let entries = tree.get(node, "spec").and_then(|spec| tree.entries(spec)).unwrap_or_default();
+    let second = entries
+        .iter()
+        .filter(|(key, _)| tree.text(*key).is_some_and(|key| named.contains(&key)))
+        .nth(1)
+        .and_then(|(key, _)| tree.written(*key));
+    let name = manifest.metadata.as_ref().and_then(|metadata| metadata.name.as_deref()).unwrap_or_default();
+    let message = format!(
+        "PersistentVolume/{name}: spec has {} volume sources ({}), and the API server takes exactly one; delete \
+the others",
+        named.len(),
+        named.join(", ")
+    );
+    Problem::at(second.map_or(start, |node| node.span.start), message)
 }
 
 fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {

@@ -88,7 +88,7 @@ after it; move the text to the next line, or indent the line"
             let breaks_at =
                 |offset: usize| template::breaks_at(written, offset.saturating_sub(start), is_read);
             let is_template = problem.fault == Fault::Unread && problem.offset.is_some_and(breaks_at);
-            if is_template { Problem { fault: Fault::Template, ..problem } } else { problem }
+            if is_template { problem.with_fault(Fault::Template) } else { problem }
         })
     }
 

@@ -262,11 +262,30 @@ pub const IN_TREE_PLUGINS: [(&str, &str); 17] = [
 ];
 
 impl Spec<'_> {
+    /// The sources of the volume, as a manifest writes them. The API server takes
+    /// exactly one (kubernetes `pkg/apis/core/validation`,
+    /// `ValidatePersistentVolumeSpec`).
+    pub fn sources(&self) -> impl Iterator<Item = &'static str> {
+        let others = [
+            ("nfs", self.nfs.is_some()),
+            ("csi", self.csi.is_some()),
+            ("flexVolume", self.flex_volume.is_some()),
+        ];
+        let named = self.in_tree().into_iter().zip(IN_TREE_PLUGINS);
+        let in_tree = named.map(|(source, (name, _))| (name, source.is_some()));
+        others.into_iter().chain(in_tree).filter(|(_, is_there)| *is_there).map(|(name, _)| name)
+    }
+
     /// The plugin's name of a volume that kubelet mounts itself and that is not
     /// NFS; `None` where the object has no such source.
     pub fn in_tree_plugin(&self) -> Option<&'static str> {
-        // In the order of IN_TREE_PLUGINS; a test sees to it.
-        let sources = [
+        let mut plugins = self.in_tree().into_iter().zip(IN_TREE_PLUGINS);
+        plugins.find(|(source, _)| source.is_some()).map(|(_, (_, plugin))| plugin)
+    }
+
+    /// In the order of `IN_TREE_PLUGINS`; a test sees to it.
+    const fn in_tree(&self) -> [&Option<IgnoredAny>; IN_TREE_PLUGINS.len()] {
+        [
             &self.host_path,
             &self.local,
             &self.azure_file,
@@ -284,9 +303,7 @@ impl Spec<'_> {
             &self.quobyte,
             &self.scale_io,
             &self.storageos,
-        ];
-        let mut plugins = sources.into_iter().zip(IN_TREE_PLUGINS);
-        plugins.find(|(source, _)| source.is_some()).map(|(_, (_, plugin))| plugin)
+        ]
     }
 }
 

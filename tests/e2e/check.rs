@@ -5,6 +5,7 @@ mod corpus;
 mod explain;
 mod fix;
 mod formats;
+mod forms;
 mod hostile;
 mod inputs;
 mod placeholders;
@@ -38,6 +39,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(snapshots::trials());
     trials.extend(inputs::trials());
     trials.extend(formats::trials());
+    trials.extend(forms::trials());
     trials.extend(hostile::trials());
     trials.extend(explain::trials());
     trials.extend(fix::trials());

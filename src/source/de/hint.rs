@@ -1,0 +1,84 @@
+//! What to write where options are given in a form that the schema does not take:
+//! `- nfsvers: 4.1` for `- nfsvers=4.1`, one string for a list, a list for one string.
+
+use super::NodeDeserializer;
+use crate::source::scalar::{Meaning, resolve};
+use crate::source::tree::{Content, NodeId};
+use crate::subject::driver::is_option_key;
+
+/// What the schema has in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Text,
+    Texts,
+    Other,
+}
+
+impl Wanted {
+    pub(super) fn parse(expected: &str) -> Self {
+        match expected {
+            "a string" => Self::Text,
+            "a list of strings" => Self::Texts,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The value of `key` as the schema takes it. `item` is the item of its list that
+/// does not fit, if it is one.
+pub(super) fn options(
+    key: &str,
+    value: NodeDeserializer<'_>,
+    item: Option<usize>,
+    wanted: Wanted,
+) -> Option<String> {
+    if !is_option_key(key) {
+        return None;
+    }
+    let node = match item {
+        Some(item) => *value.tree.items(value.id)?.get(item)?,
+        None => value.id,
+    };
+    let all = of(value, node)?;
+    let is_plain = |option: &String| {
+        !option.is_empty() && !option.contains([' ', '"', '\'', '\n', '{', '}', '[', ']', '#', '&', '*', '!'])
+    };
+    let is_scalar = value.tree.text(node).is_some();
+    if all.is_empty() || !all.iter().all(is_plain) {
+        return None;
+    }
+    match wanted {
+        Wanted::Texts => Some(format!("[{}]", all.join(", "))),
+        // One in another type only lacks quotes.
+        Wanted::Text if is_scalar => None,
+        Wanted::Text if item.is_some() && all.len() > 1 => {
+            Some(format!("{} as elements of their own", all.join(" and ")))
+        }
+        Wanted::Text => Some(all.join(",")),
+        Wanted::Other => None,
+    }
+}
+
+/// The options that a value amounts to, if they can be told.
+fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>> {
+    match &from.tree.node(node)?.content {
+        Content::Scalar { text, .. } => {
+            Some(text.split(',').map(|option| option.trim().to_owned()).collect())
+        }
+        Content::List { items, .. } => {
+            let all: Option<Vec<_>> = items.iter().map(|item| of(from, *item)).collect();
+            all.map(|all| all.concat())
+        }
+        Content::Map { .. } => {
+            from.tree.entries(node)?.iter().map(|(key, value)| pair(from, *key, *value)).collect()
+        }
+        Content::Alias(_) => None,
+    }
+}
+
+/// `nfsvers: 4.1` as an option; one without a value is a flag.
+fn pair(from: NodeDeserializer<'_>, key: NodeId, value: NodeId) -> Option<String> {
+    let key = from.tree.text(key)?;
+    let value = from.tree.text(value)?;
+    Some(if resolve(value) == Meaning::Null { key.to_owned() } else { format!("{key}={value}") })
+}

@@ -1,0 +1,111 @@
+//! What is given in a form that no reader takes is told with the form it should
+//! have: options as maps, volumes with two sources, templates before rendering.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::{command, pipe, stdout};
+
+/// Tests of forms that cannot be read.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::forms::{name}"), test);
+    vec![
+        trial("shows_the_options_that_were_meant", shows_what_was_meant),
+        trial("refuses_two_volume_sources", refuses_two_sources),
+        trial("names_a_template_that_is_named", names_a_template),
+    ]
+}
+
+/// The only error of a file, with its line and column.
+fn error(manifest: &str) -> (String, Value) {
+    let output = pipe(&["check", "-", "--no-policy", "--format", "json"], manifest.as_bytes());
+    assert_eq!(output.status.code(), Some(3), "{manifest}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    let error = &report["errors"][0];
+    assert_eq!(report["errors"].as_array().map(Vec::len), Some(1), "{report}");
+    (error["message"].as_str().expect("a message").to_owned(), json!([error["line"], error["column"]]))
+}
+
+fn shows_what_was_meant() -> Result<(), Failed> {
+    for (options, words) in [
+        (
+            "mountOptions:\n- nfsvers: 4.1\n- hard",
+            "mountOptions[0] must be a string, not a map; write nfsvers=4.1",
+        ),
+        ("mountOptions:\n- hard\n- timeo: 600\n", "[1] must be a string, not a map; write timeo=600"),
+        ("mountOptions:\n- hard:\n", "not a map; write hard"),
+        ("mountOptions: {vers: 3, soft: }", "must be a list of strings, not a map; write [vers=3, soft]"),
+        ("mountOptions: hard,bg", "must be a list of strings, not \"hard,bg\"; write [hard, bg]"),
+        ("mountOptions:\n- [soft, bg]", "write soft and bg as elements of their own"),
+        ("parameters: {mountOptions: [soft, {vers: 3}]}", "must be a string, not a list; write soft,vers=3"),
+        ("mountOptions: [4.1]", "mountOptions[0] must be a string, not 4.1; put it in quotes"),
+    ] {
+        let class = "kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
+        let (message, _) = error(&format!("{class}{options}\n"));
+        assert!(message.ends_with(words), "{words}: {message}");
+    }
+    // What holds no options is not told as options.
+    for other in
+        ["parameters: {share: {a: b}}", "parameters: {mountOptions: {a: {b: c}}}", "metadata: {name: [a]}"]
+    {
+        let (message, _) = error(&format!("kind: StorageClass\nprovisioner: a\n{other}\n"));
+        assert!(!message.contains("; write"), "{message}");
+    }
+    Ok(())
+}
+
+fn refuses_two_sources() -> Result<(), Failed> {
+    let volume = |sources: &str| {
+        format!("kind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  mountOptions: [bg]\n{sources}\n")
+    };
+    for (sources, line, named) in [
+        ("  csi: {driver: a}\n  nfs: {server: b, path: /}", 6, "2 volume sources (nfs, csi)"),
+        ("  nfs: {server: b, path: /}\n  hostPath: {path: /}", 6, "2 volume sources (nfs, hostPath)"),
+        ("  local: {path: /}\n  rbd: {}\n  csi: {driver: a}", 6, "3 volume sources (csi, local, rbd)"),
+    ] {
+        let (message, place) = error(&volume(sources));
+        assert!(message.starts_with("PersistentVolume/a: ") && message.contains(named), "{message}");
+        assert_eq!(place, json!([line, 3]), "{message}");
+    }
+    let text = r#"{"kind":"PersistentVolume","metadata":{"name":"a"},"spec":{"nfs":{},"csi":{}}}"#;
+    assert_eq!(error(text).1, json!([1, 69]));
+    for one in ["  nfs: {server: b, path: /}", "  nfs: {server: b, path: /}\n  csi: null"] {
+        let output = pipe(&["check", "-", "--no-policy"], volume(one).as_bytes());
+        assert!(stdout(&output).contains("deny NMG001"), "{}", stdout(&output));
+    }
+    Ok(())
+}
+
+fn names_a_template() -> Result<(), Failed> {
+    let class = "kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
+    let sentence = "looks like a Helm template, which is no YAML before it is rendered; \
+run helm template CHART | nfs-mount-guard check -";
+    let folder = tempfile::tempdir()?;
+    for text in [
+        format!("{{{{- if .Values.nfs }}}}\n{class}{{{{- end }}}}\n"),
+        format!("{class}mountOptions:\n{{{{- range .Values.options }}}}\n- {{{{ . }}}}\n{{{{- end }}}}\n"),
+        format!("{class}mountOptions:\n- {{{{ .Values.option }}}}\n"),
+        class.replace("name: a", "name: {{ .Release.Name }}"),
+    ] {
+        assert_eq!(error(&text).0, sentence, "{text}");
+        let file = folder.path().join("template.yaml");
+        std::fs::write(&file, &text)?;
+        let file = file.display().to_string();
+        for args in
+            [["check", file.as_str(), "--no-policy"], ["explain", "-f", &file], ["fix", "--diff", &file]]
+        {
+            let output = command(&args).output()?;
+            let said = format!("{}{}", stdout(&output), String::from_utf8_lossy(&output.stderr));
+            assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+            assert!(said.contains(sentence), "{args:?}: {said}");
+        }
+    }
+    // Braces in quotes and comments are text.
+    for text in
+        [format!("{class}# {{{{ a }}}}\nmountOptions: [bg\n"), format!("{class}mountOptions: '{{{{a}}}}'\n")]
+    {
+        assert!(!error(&text).0.contains("Helm"), "{text}");
+    }
+    Ok(())
+}
