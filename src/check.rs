@@ -19,7 +19,7 @@ use crate::kind::Kind;
 use crate::policy::Policy;
 use crate::report::plain::{ends_as_command, is_unseen};
 use crate::report::{
-    FileReport, FindingReport, IsNfs, NotJudged, ReadError, Reported, Snippet, SubjectReport,
+    FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, Snippet, SubjectReport,
 };
 use crate::site::Site;
 use crate::source::object::{Layout, Object, Part};
@@ -173,6 +173,7 @@ impl Check<'_> {
             file: reading.name.to_owned(),
             line: lines.position(object.span.start).line,
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
+            origin: Origin::of(object.template),
             findings,
             tie,
         }
@@ -326,6 +327,7 @@ fn finding(
             .get(found.carrier)
             .filter(|_| action >= Reported::Patch && found.place.is_none())
             .and_then(Clone::clone),
+        origin: Origin::of(object.template),
         snippet: snippet(around, width),
         fixes: Vec::new(),
     }
@@ -397,8 +399,14 @@ fn skipped(reason: Skip) -> FileReport {
 
 /// A report that says only that a file cannot be read.
 pub fn unreadable(name: &str, line: Option<usize>, message: String) -> FileReport {
-    let error = ReadError { file: name.to_owned(), line, column: None, message };
+    let error = ReadError { file: name.to_owned(), line, column: None, message, origin: None };
     FileReport { errors: vec![error], ..FileReport::default() }
+}
+
+/// An error about a path as a whole.
+pub fn read_error_of(file: &str, message: &str) -> ReadError {
+    let (file, message) = (file.to_owned(), message.to_owned());
+    ReadError { file, line: None, column: None, message, origin: None }
 }
 
 fn read_error(name: &str, problem: &Problem, lines: &Lines<'_>) -> ReadError {
@@ -408,6 +416,7 @@ fn read_error(name: &str, problem: &Problem, lines: &Lines<'_>) -> ReadError {
         line: position.map(|position| position.line),
         column: position.map(|position| position.column),
         message: problem.message.clone(),
+        origin: Origin::of(problem.template.as_deref()),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod progress;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;
+pub mod source_root;
 
 use clap::{Parser, Subcommand};
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::policy::Policy;
 use crate::source::text::{Lines, Position, TextError, decode};
-use crate::source::{self, Problem};
+use crate::source::{self, Problem, columns};
 
 /// `apiVersion` of a policy file.
 pub const API_VERSION: &str = "nfs-mount-guard.io/v1";
@@ -58,13 +58,9 @@ impl fmt::Display for Mistakes {
             let Position { line, column } = mistake.position;
             write!(f, "{}:{line}:{column}: {}", self.file, mistake.message)?;
             if !mistake.line.is_empty() {
-                let indent: String = mistake
-                    .line
-                    .chars()
-                    .take(column - 1)
-                    .map(|character| if character == '\t' { '\t' } else { ' ' })
-                    .collect();
-                write!(f, "\n  {}\n  {indent}^", mistake.line)?;
+                let shown = columns::seen(&mistake.line);
+                let indent = columns::width(columns::first(&shown, column.saturating_sub(1)));
+                write!(f, "\n  {shown}\n  {}^", " ".repeat(indent))?;
             }
         }
         Ok(())

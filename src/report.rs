@@ -132,6 +132,36 @@ impl Reported {
     }
 }
 
+/// The template that a document was rendered from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// As Helm names it: the chart's name, then the path in the chart.
+    #[serde(rename = "origin")]
+    pub template: String,
+    /// The file itself, where it is found. Which of its lines became a line of the
+    /// document, Helm does not say.
+    #[serde(rename = "originFile", skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+impl Origin {
+    /// A template that is not looked for yet.
+    pub fn of(template: Option<&str>) -> Option<Self> {
+        template.map(|template| Self { template: template.to_owned(), file: None })
+    }
+
+    /// The file, else the name that Helm gives it.
+    pub fn place(&self) -> &str {
+        self.file.as_deref().unwrap_or(&self.template)
+    }
+
+    /// That something is found in a document rendered from it, in words that name
+    /// the line of the document and none of the template.
+    pub fn describe(&self, rendered: &str, line: usize) -> String {
+        format!("rendered from {}, line {line} of {rendered}", self.place())
+    }
+}
+
 /// One judged object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -162,6 +192,9 @@ pub struct SubjectReport {
     /// What is not judged because a program still fills it in: options, the driver's
     /// name or the server, with their placeholders.
     pub not_rendered: Vec<String>,
+    /// The template it was rendered from.
+    #[serde(flatten)]
+    pub origin: Option<Origin>,
     /// What was found, by position, then code.
     pub findings: Vec<FindingReport>,
     /// How it hangs together with other objects of the input.
@@ -242,6 +275,9 @@ pub struct FindingReport {
     /// The place's text with which the object would pass.
     #[serde(rename = "use")]
     pub way_out: Option<String>,
+    /// The template of its object.
+    #[serde(flatten)]
+    pub origin: Option<Origin>,
     /// The line as it stands in the file, for people.
     #[serde(skip)]
     pub snippet: Snippet,
@@ -283,6 +319,9 @@ pub struct ReadError {
     pub column: Option<usize>,
     /// What is wrong.
     pub message: String,
+    /// The template that the document was rendered from.
+    #[serde(flatten)]
+    pub origin: Option<Origin>,
 }
 
 /// Something that holds mount options and is not judged.
@@ -366,6 +405,15 @@ impl Report {
             let rows = counts.into_iter().map(|((code, name), count)| Statistic { code, name, count });
             self.statistics = Some(rows.collect());
         }
+    }
+
+    /// Every template that something was rendered from.
+    pub fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
+        let subjects = self.subjects.iter_mut().flat_map(|subject| {
+            let findings = subject.findings.iter_mut().map(|finding| &mut finding.origin);
+            std::iter::once(&mut subject.origin).chain(findings)
+        });
+        subjects.chain(self.errors.iter_mut().map(|error| &mut error.origin)).flatten()
     }
 
     /// Every finding.

@@ -1,12 +1,14 @@
 //! Where the command line's objects come from: files, folders and standard
 //! input, in YAML or JSON, and where in them each option stands.
 
+pub mod columns;
 pub mod de;
 mod json;
 mod list;
 mod merge;
 pub mod object;
 mod recorded;
+mod rendered;
 pub mod rewrite;
 pub mod scalar;
 mod sharing;
@@ -19,6 +21,7 @@ mod yaml;
 
 use std::fmt;
 
+use crate::count::named;
 use crate::kind::Kind;
 use object::Object;
 use text::Lines;
@@ -91,6 +94,46 @@ impl Skip {
     }
 }
 
+impl Skip {
+    /// Every reason.
+    const ALL: [Self; 12] = [
+        Self::EmptyList,
+        Self::Empty,
+        Self::HoldsOptions,
+        Self::NoInlineVolume,
+        Self::OtherKind,
+        Self::NoObject,
+        Self::NotJudged,
+        Self::Template,
+        Self::Partial,
+        Self::Foreign,
+        Self::Excluded,
+        Self::Irregular,
+    ];
+
+    /// So many, in words. JSON has [`Skip::as_str`] for a key, whatever the count.
+    pub fn count(self, count: usize) -> String {
+        let one = match self {
+            Self::HoldsOptions | Self::NoInlineVolume | Self::Empty => self.as_str(),
+            Self::EmptyList => "empty List",
+            Self::OtherKind => "other kind",
+            Self::NoObject => "no object",
+            Self::NotJudged => "review of nothing that is judged",
+            Self::Template => "Helm template",
+            Self::Partial => "partial manifest",
+            Self::Foreign => "no manifest",
+            Self::Excluded => "excluded",
+            Self::Irregular => "not a regular file",
+        };
+        named(count, one, self.as_str()).to_string()
+    }
+
+    /// The reason with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -107,11 +150,13 @@ pub struct Problem {
     pub message: String,
     /// What it means in a walk.
     pub fault: Fault,
+    /// The template that the document was rendered from, as Helm names it.
+    pub template: Option<String>,
 }
 
 impl Problem {
     pub(crate) const fn at(offset: usize, message: String) -> Self {
-        Self { offset: Some(offset), message, fault: Fault::Unread }
+        Self { offset: Some(offset), message, fault: Fault::Unread, template: None }
     }
 
     /// The same problem where `fault` says what it means in a walk. What is wrong with
@@ -124,7 +169,7 @@ impl Problem {
     }
 
     pub(crate) const fn whole(message: String) -> Self {
-        Self { offset: None, message, fault: Fault::Unread }
+        Self { offset: None, message, fault: Fault::Unread, template: None }
     }
 }
 
@@ -184,7 +229,7 @@ fn visit_documents(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut d
         let stream = json::documents(text);
         for (envelope, part) in &stream.documents {
             list::visit_json(
-                &Source { text, lines },
+                &Source { text, lines, template: None },
                 part,
                 envelope.as_ref(),
                 &Implied::default(),
@@ -214,12 +259,15 @@ start a new document with --- on its own line, or delete it"
                 let fault = if tree.is_template { Fault::Template } else { Fault::Unread };
                 let mut visitor = |item: Item<'_>| {
                     visitor(match item {
-                        Item::Unreadable(problem) => Item::Unreadable(problem.with_fault(fault)),
+                        Item::Unreadable(problem) => Item::Unreadable(Problem {
+                            template: tree.template.map(ToOwned::to_owned),
+                            ..problem.with_fault(fault)
+                        }),
                         other => other,
                     });
                 };
                 if let Some(root) = tree.root().filter(|root| !is_empty(&tree, *root)) {
-                    let source = Source { text, lines };
+                    let source = Source { text, lines, template: tree.template };
                     list::visit_node(&source, &tree, root, &Implied::default(), 0, &mut visitor);
                 }
             }
@@ -243,6 +291,8 @@ fn is_empty(tree: &Tree<'_>, root: NodeId) -> bool {
 struct Source<'s> {
     text: &'s str,
     lines: &'s Lines<'s>,
+    /// The template that the document was rendered from.
+    template: Option<&'s str>,
 }
 
 /// What the items of a list are where they do not say.

@@ -23,7 +23,7 @@ use nfs_mount_guard::subject::driver::drivers;
 /// Modules from left to right and top to bottom, as docs and lib.rs have them:
 /// one may import from its own row leftwards and from rows above.
 const LAYERS: &[&[&str]] = &[
-    &["nfs"],
+    &["count", "nfs"],
     &["kind", "site", "finding", "profile", "subject"],
     &["rules"],
     &["policy"],
@@ -42,7 +42,7 @@ const CRATES: &[(usize, &[&str])] = &[
         5,
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
-            "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8", "log",
+            "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8", "log", "unicode_width",
         ],
     ),
     (

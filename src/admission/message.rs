@@ -7,6 +7,7 @@ use time::Date;
 use super::json::length_within;
 use super::judgement::is_left;
 use super::response::StatusCause;
+use crate::count::{self, counted};
 use crate::engine::decide::{self, Decision, Outcome};
 use crate::engine::fix::{Elements, Scope, fix_all};
 use crate::engine::{Evaluation, Exempt, Judged, evaluate};
@@ -270,7 +271,7 @@ fn repair(
         if whole(&parts).chars().count() > WARNING_LENGTH {
             let count = patched.elements.len() - carrier.elements.len();
             parts.pop();
-            parts.push(format!("{add} {count} options"));
+            parts.push(format!("{add} {}", counted(count, "option")));
         }
     } else if parts.is_empty() {
         parts.push(format!("{add} options"));
@@ -299,8 +300,10 @@ fn ending_exemptions(
             let exemption = policy.exemptions().get(*index)?;
             let days = exemption.days_left(today)?;
             let text = format!(
-                "{WHO}: the exemption of {} ends in {days} days ({})",
-                subject.name, exemption.reason
+                "{WHO}: the exemption of {} ends in {} ({})",
+                subject.name,
+                counted(days, "day"),
+                exemption.reason
             );
             Some(at_most(text, WARNING_LENGTH))
         })
@@ -325,7 +328,7 @@ pub(super) fn limited_causes(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
 fn further_causes(count: usize) -> StatusCause {
     StatusCause {
         reason: "FieldValueInvalid",
-        message: format!("{WHO}: and {count} further findings like these"),
+        message: format!("{WHO}: and {} like these", counted(count, "further finding")),
         field: String::new(),
     }
 }
@@ -335,7 +338,10 @@ pub(super) fn limited(mut warnings: Vec<String>) -> Vec<String> {
     if all > MOST_WARNINGS {
         warnings.truncate(MOST_WARNINGS - 1);
         let left = all - warnings.len();
-        warnings.push(format!("{WHO}: {left} further findings are not shown"));
+        warnings.push(format!(
+            "{WHO}: {} not shown",
+            count::named(left, "further finding is", "further findings are")
+        ));
     }
     warnings
 }

@@ -13,10 +13,12 @@ use time::OffsetDateTime;
 use super::exit::{Exit, InputError};
 use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
+use super::source_root::SourceRoot;
 use crate::check::baseline::Baseline;
 use crate::check::{self, As, Check};
+use crate::count::named;
 use crate::report::sarif::Root;
-use crate::report::{self, FileReport, ReadError, Report, Reported};
+use crate::report::{self, FileReport, Report, Reported};
 
 /// Judge manifests as the webhook would.
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,7 @@ use crate::report::{self, FileReport, ReadError, Report, Reported};
 Examples:
   nfs-mount-guard check deploy/
   kubectl get storageclass,persistentvolume -o json | nfs-mount-guard check -
-  helm template my-chart | nfs-mount-guard check - --stdin-filename my-chart
+  helm template charts/app | nfs-mount-guard check - --source-root charts/app
   nfs-mount-guard check deploy/ --format github --format sarif=nfs.sarif
   nfs-mount-guard check deploy/ --write-baseline known.json
   nfs-mount-guard check deploy/ --baseline known.json
@@ -47,6 +49,8 @@ pub struct Args {
 may be given several times"
     )]
     format: Vec<Output>,
+    #[command(flatten)]
+    source_root: SourceRoot,
     #[command(flatten)]
     exclusion: Exclusion,
     #[command(flatten)]
@@ -175,12 +179,8 @@ impl Args {
         let documents = passed_over.values().sum();
         report.add(FileReport { documents, skipped: passed_over, ..FileReport::default() });
         report.errors.extend(errors.into_iter().map(|message| match message.split_once(": ") {
-            Some((file, message)) => {
-                ReadError { file: file.to_owned(), line: None, column: None, message: message.to_owned() }
-            }
-            None => {
-                ReadError { file: message, line: None, column: None, message: "cannot be read".to_owned() }
-            }
+            Some((file, message)) => check::read_error_of(file, message),
+            None => check::read_error_of(&message, "cannot be read"),
         }));
         report.errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         if let Some(baseline) = baseline {
@@ -188,10 +188,12 @@ impl Args {
             if unused > 0 {
                 let _ = writeln!(
                     io::stderr(),
-                    "nfs-mount-guard: {unused} findings of the baseline are gone; --write-baseline writes it anew"
+                    "nfs-mount-guard: {}; update it with --write-baseline FILE",
+                    named(unused, "baseline entry no longer matches", "baseline entries no longer match")
                 );
             }
         }
+        self.source_root.resolve(&mut report)?;
         report.count(self.statistics);
         if let Some(file) = &self.write_baseline {
             fs::write(file, Baseline::of(&report).write())

@@ -82,7 +82,8 @@ impl Args {
             Item::Object(object) => {
                 let line = lines.position(object.span.start).line;
                 for part in &object.parts {
-                    explanations.push(Explanation::of(&part.subject(&object, policy), &input.name, line));
+                    let subject = part.subject(&object, policy);
+                    explanations.push(Explanation::of(&subject, &input.name, line, object.template));
                 }
             }
             Item::Unreadable(problem) => {

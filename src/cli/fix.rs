@@ -14,6 +14,7 @@ use super::input::{self, Exclusion, Input, Worked};
 use super::judgement::Judgement;
 use crate::check::repair::{self, Repaired};
 use crate::check::{As, Check, is_foreign, is_in_templates, passed_over};
+use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::report::plain::plain;
 use crate::report::{self, FileReport, Report, Reported, diff};
@@ -120,16 +121,15 @@ impl Args {
             writeln!(err, "nfs-mount-guard: {}", plain(failure))?;
         }
         let verb = if self.diff { "would change" } else { "changed" };
-        let plural = |count: usize| if count == 1 { "" } else { "s" };
         write!(
             err,
-            "{objects} object{} in {files} file{} {verb}, {} left as they are",
-            plural(objects),
-            plural(files),
-            failures.len()
+            "{} in {} {verb}, {}",
+            counted(objects, "object"),
+            counted(files, "file"),
+            named(failures.len(), "left as it is", "left as they are")
         )?;
         for (reason, count) in &passed_over {
-            write!(err, ", {count} {reason}")?;
+            write!(err, ", {}", reason.count(*count))?;
         }
         if not_rendered > 0 {
             write!(err, ", {not_rendered} not rendered")?;

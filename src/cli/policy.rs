@@ -10,6 +10,7 @@ use time::{Date, OffsetDateTime};
 
 use super::exit::{Exit, InputError};
 use crate::admission_policy;
+use crate::count::counted;
 use crate::policy::Policy;
 use crate::policy_file::{self, Error, schema, write};
 use crate::rules::{Profile, RULES};
@@ -98,12 +99,13 @@ fn check(args: FileArgs) -> anyhow::Result<Exit> {
     let set = RULES.iter().filter(|rule| policy.own_action(rule).is_some()).count();
     writeln!(
         out,
-        "{}: good: profile {}, mode {}, {set} actions set, {} drivers, {} exemptions, fingerprint {}",
+        "{}: good: profile {}, mode {}, {} set, {}, {}, fingerprint {}",
         file.display(),
         policy.profile(),
         policy.mode().as_str(),
-        policy.drivers().len(),
-        policy.exemptions().len(),
+        counted(set, "action"),
+        counted(policy.drivers().len(), "driver"),
+        counted(policy.exemptions().len(), "exemption"),
         policy.fingerprint()
     )?;
     Ok(Exit::Success)
@@ -152,8 +154,8 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
         let rules: Vec<String> = exemption.rules.iter().map(ToString::to_string).collect();
         let which = format!("the exemption from {} ({})", rules.join(", "), exemption.reason);
         match exemption.days_left(today) {
-            Some(days) if days < 0 => warnings.push(format!("{which} ended {} days ago", -days)),
-            Some(days) => warnings.push(format!("{which} ends in {days} days")),
+            Some(days) if days < 0 => warnings.push(format!("{which} ended {} ago", counted(-days, "day"))),
+            Some(days) => warnings.push(format!("{which} ends in {}", counted(days, "day"))),
             None => {}
         }
         let is_idle = exemption

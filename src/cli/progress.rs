@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::count::counted;
+
 /// Runs shorter than this say nothing.
 const SILENT: Duration = Duration::from_secs(1);
 
@@ -47,7 +49,7 @@ impl Progress {
             thread::park_timeout(EVERY);
             if begun.elapsed() >= SILENT && !self.ended.load(Ordering::Relaxed) {
                 let done = self.done.load(Ordering::Relaxed);
-                let _ = write!(io::stderr(), "\r{done} of {} files", self.total);
+                let _ = write!(io::stderr(), "\r{done} of {}", counted(self.total, "file"));
                 shown = true;
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use time::Date;
 
-use super::IsNfs;
+use super::{IsNfs, Origin};
 use crate::engine::{Judged, evaluate};
 use crate::finding::Grade;
 use crate::nfs::catalog::{Effect, Entry, Word};
@@ -42,6 +42,9 @@ pub struct Explanation {
     pub file: String,
     /// The line on which it begins.
     pub line: usize,
+    /// The template it was rendered from.
+    #[serde(flatten)]
+    pub origin: Option<Origin>,
     /// Who mounts it.
     pub driver: String,
     /// The same for people.
@@ -178,8 +181,8 @@ pub struct DeadServer {
 }
 
 impl Explanation {
-    /// Explains an object of `file`.
-    pub fn of(subject: &Subject<'_>, file: &str, line: usize) -> Self {
+    /// Explains an object of `file`, which may have been rendered from a template.
+    pub fn of(subject: &Subject<'_>, file: &str, line: usize, template: Option<&str>) -> Self {
         let is_nfs = IsNfs::of(subject.nfs);
         let may_be_nfs = is_nfs != IsNfs::Known(false);
         let (refused, refused_by) = refused(subject).unzip();
@@ -190,6 +193,7 @@ impl Explanation {
             path: subject.volume.map(|volume| volume.to_string()),
             file: file.to_owned(),
             line,
+            origin: Origin::of(template),
             driver: subject.driver_name.to_owned(),
             driver_title: subject.driver.title,
             nfs: is_nfs,

@@ -3,21 +3,23 @@
 use std::fmt::Write as _;
 
 use super::plain::{ends_as_command, escape, is_unseen};
-use super::{Report, Reported};
+use super::{Origin, Report, Reported};
+use crate::count::counted;
 
 /// One command a finding, and the last line of the text report.
 pub fn write(report: &Report) -> String {
     let mut out = String::new();
+    // Writing to a string cannot fail.
     for error in &report.errors {
-        let place = error.line.map(|line| format!(",line={line},col={}", error.column.unwrap_or(1)));
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            out,
-            "::error file={}{},title=unreadable::{}",
-            property(&error.file),
-            place.unwrap_or_default(),
-            data(&error.message)
-        );
+        let line = error.line.unwrap_or(1);
+        let place = if let Some(Origin { file: Some(file), .. }) = &error.origin {
+            format!("file={}", property(file))
+        } else {
+            let place = error.line.map(|line| format!(",line={line},col={}", error.column.unwrap_or(1)));
+            format!("file={}{}", property(&error.file), place.unwrap_or_default())
+        };
+        let message = with_origin(&error.message, error.origin.as_ref(), &error.file, line);
+        let _ = writeln!(out, "::error {place},title=unreadable::{}", data(&message));
     }
     for subject in &report.subjects {
         for finding in &subject.findings {
@@ -27,28 +29,43 @@ pub fn write(report: &Report) -> String {
                 Reported::Patch => "notice",
                 Reported::Audit => continue,
             };
-            let _ = writeln!(
-                out,
-                "::{level} file={},line={},col={},endColumn={},title={}::{}",
-                property(&subject.file),
-                finding.line,
-                finding.column,
-                finding.end_column,
-                property(&format!("{} {}", finding.code, finding.name)),
-                data(&match &finding.way_out {
-                    Some(list) => format!("{}; use {list}", finding.message),
-                    None => finding.message.clone(),
-                })
-            );
+            let place = match &finding.origin {
+                // Which line of a template became this one is not known.
+                Some(Origin { file: Some(file), .. }) => format!("file={}", property(file)),
+                _ => format!(
+                    "file={},line={},col={},endColumn={}",
+                    property(&subject.file),
+                    finding.line,
+                    finding.column,
+                    finding.end_column
+                ),
+            };
+            let message = match &finding.way_out {
+                Some(list) => format!("{}; use {list}", finding.message),
+                None => finding.message.clone(),
+            };
+            let message = with_origin(&message, finding.origin.as_ref(), &subject.file, finding.line);
+            let title = property(&format!("{} {}", finding.code, finding.name));
+            let _ = writeln!(out, "::{level} {place},title={title}::{}", data(&message));
         }
     }
     let summary = &report.summary;
     let _ = writeln!(
         out,
-        "{} documents read, {} judged, {} skipped, {} unreadable",
-        summary.documents, summary.judged, summary.skipped, summary.unreadable
+        "{} read, {} judged, {} skipped, {} unreadable",
+        counted(summary.documents, "document"),
+        summary.judged,
+        summary.skipped,
+        summary.unreadable
     );
     out
+}
+
+fn with_origin(message: &str, origin: Option<&Origin>, file: &str, line: usize) -> String {
+    match origin {
+        Some(origin) => format!("{message} ({})", origin.describe(file, line)),
+        None => message.to_owned(),
+    }
 }
 
 /// What a command says, escaped as the runner unescapes it; it shows line

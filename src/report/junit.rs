@@ -26,6 +26,8 @@ pub fn write(report: &Report) -> String {
             continue;
         }
         cases.push_str(">\n");
+        let from = subject.origin.as_ref().map(|origin| format!(" (rendered from {})", origin.place()));
+        let from = from.unwrap_or_default();
         let denied: Vec<_> = told.iter().filter(|finding| finding.action == Reported::Deny).collect();
         if let Some(first) = denied.first() {
             failures += 1;
@@ -37,7 +39,7 @@ pub fn write(report: &Report) -> String {
             );
             for finding in &denied {
                 let line = format!(
-                    "{}:{}:{}: {} {}: {}",
+                    "{}:{}:{}: {} {}: {}{from}",
                     subject.file, finding.line, finding.column, finding.code, finding.name, finding.message
                 );
                 let _ = writeln!(cases, "{}", escape(&line));
@@ -49,7 +51,7 @@ pub fn write(report: &Report) -> String {
             .filter(|finding| finding.action < Reported::Deny)
             .map(|finding| {
                 format!(
-                    "{}:{}:{}: {} {} {}: {}",
+                    "{}:{}:{}: {} {} {}: {}{from}",
                     subject.file,
                     finding.line,
                     finding.column,

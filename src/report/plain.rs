@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+pub use crate::source::columns::is_unseen;
+
 /// The text with everything written out that is not seen as itself: control
 /// characters, line breaks, marks that turn the direction of writing, and
 /// characters without width. What a runner of jobs would take for a command
@@ -48,20 +50,6 @@ pub fn lines(text: &str) -> String {
         })
         .collect();
     shown.join("\n")
-}
-
-/// Whether a terminal or a reader does not see the character as what it is.
-pub fn is_unseen(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}'
-            // Directions of writing.
-            | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            // Without width.
-            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
-            // Line breaks beyond ASCII.
-            | '\u{2028}' | '\u{2029}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Writes a character as `\n` or `\u{1b}`.

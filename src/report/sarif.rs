@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::json::plain;
 use super::rule_page;
-use super::{FindingReport, Fingerprints, ReadError, Report, Reported, SubjectReport, TextEdit};
+use super::{FindingReport, Fingerprints, Origin, ReadError, Report, Reported, SubjectReport, TextEdit};
 use crate::finding::{Action, Grade};
 use crate::rules::{Profile, RULES, Rule};
 
@@ -114,6 +114,18 @@ fn rule(rule: &Rule) -> Value {
 fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, root: &Root) -> Value {
     let index = RULES.iter().position(|rule| rule.code == finding.code);
     let way_out = finding.way_out.as_ref().map(|list| format!("; use {list}")).unwrap_or_default();
+    let rendered = json!({
+        "artifactLocation": root.location(&subject.file),
+        "region": {
+            "startLine": finding.line,
+            "startColumn": finding.column,
+            "endColumn": finding.end_column,
+        },
+    });
+    let origin = finding.origin.as_ref();
+    let from = origin.map(|origin| format!(" ({})", origin.describe(&subject.file, finding.line)));
+    let from = from.unwrap_or_default();
+    let place = origin.and_then(|origin| in_template(origin, root)).unwrap_or_else(|| rendered.clone());
     let mut result = json!({
         "ruleId": finding.code,
         "ruleIndex": index,
@@ -122,16 +134,9 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
             Reported::Warn => "warning",
             Reported::Patch | Reported::Audit => "note",
         },
-        "message": {"text": format!("{}: {}{way_out}", subject.object(), finding.message)},
+        "message": {"text": format!("{}: {}{way_out}{from}", subject.object(), finding.message)},
         "locations": [{
-            "physicalLocation": {
-                "artifactLocation": root.location(&subject.file),
-                "region": {
-                    "startLine": finding.line,
-                    "startColumn": finding.column,
-                    "endColumn": finding.end_column,
-                },
-            },
+            "physicalLocation": place,
             "logicalLocations": [{
                 "fullyQualifiedName": format!("{}{}", subject.object(), finding.pointer),
                 "kind": "member",
@@ -140,7 +145,8 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
         "partialFingerprints": {"ruleObjectPointer/v1": fingerprint},
         "properties": {"action": finding.action, "fix": finding.fix},
     });
-    if let Some(result) = result.as_object_mut().filter(|_| !finding.fixes.is_empty()) {
+    // What is rendered is rendered again: the fix belongs into the template.
+    if let Some(result) = result.as_object_mut().filter(|_| origin.is_none() && !finding.fixes.is_empty()) {
         let fix = json!({
             "description": {"text": "What nfs-mount-guard fix writes"},
             "artifactChanges": [{
@@ -149,6 +155,11 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
             }],
         });
         result.insert("fixes".to_owned(), json!([fix]));
+    }
+    if let (Some(origin), Some(result)) = (origin, result.as_object_mut()) {
+        let text = format!("rendered from {}", origin.template);
+        let related = json!([{"physicalLocation": rendered, "message": {"text": text}}]);
+        result.insert("relatedLocations".to_owned(), related);
     }
     result
 }
@@ -166,15 +177,22 @@ fn replacement(edit: &TextEdit) -> Value {
     })
 }
 
+/// The template's file as a place, without a line: which one became the line of
+/// the document is not known.
+fn in_template(origin: &Origin, root: &Root) -> Option<Value> {
+    origin.file.as_ref().map(|file| json!({"artifactLocation": root.location(file)}))
+}
+
 fn notification(error: &ReadError, root: &Root) -> Value {
     let mut location = json!({"artifactLocation": root.location(&error.file)});
     if let (Some(line), Some(place)) = (error.line, location.as_object_mut()) {
         let region = json!({"startLine": line, "startColumn": error.column.unwrap_or(1)});
         place.insert("region".to_owned(), region);
     }
+    let from = error.origin.as_ref().map(|origin| format!(" (rendered from {})", origin.place()));
     json!({
         "level": "error",
-        "message": {"text": error.message},
+        "message": {"text": format!("{}{}", error.message, from.unwrap_or_default())},
         "locations": [{"physicalLocation": location}],
     })
 }

@@ -5,7 +5,9 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::plain::{place, plain};
-use super::{FindingReport, NotJudged, ReadError, Report, Reported, SubjectReport};
+use super::{FindingReport, NotJudged, ReadError, Report, Reported, Snippet, SubjectReport};
+use crate::count::counted;
+use crate::source::{Skip, columns};
 
 /// Colours, or none of them.
 #[derive(Debug, Clone, Copy)]
@@ -137,10 +139,23 @@ fn write_finding(
         finding.name,
         plain(&finding.message)
     )?;
+    if let Some(origin) = &finding.origin {
+        writeln!(out, "  {faint}-->{faint:#} {}", plain(&origin.describe(&subject.file, *line)))?;
+    }
     let margin = " ".repeat(line.to_string().len());
     writeln!(out, "{faint}{line} |{faint:#} {}", snippet.text)?;
-    let carets = "^".repeat(snippet.width.max(1));
-    writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n", " ".repeat(snippet.indent))
+    let (indent, width) = caret(snippet);
+    let carets = "^".repeat(width.max(1));
+    writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n", " ".repeat(indent))
+}
+
+/// The columns of a terminal before the option and under it: a character takes
+/// two, one or none.
+fn caret(snippet: &Snippet) -> (usize, usize) {
+    let before = columns::first(&snippet.text, snippet.indent);
+    let with = columns::first(&snippet.text, snippet.indent + snippet.width);
+    let option = with.get(before.len()..).unwrap_or_default();
+    (columns::width(before), columns::width(option))
 }
 
 fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::Result {
@@ -152,7 +167,12 @@ fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::R
     if let Some(column) = error.column {
         write!(out, "{column}:")?;
     }
-    writeln!(out, "{strong:#} {deny}unreadable{deny:#}: {}\n", plain(&error.message))
+    writeln!(out, "{strong:#} {deny}unreadable{deny:#}: {}", plain(&error.message))?;
+    if let Some(origin) = &error.origin {
+        let faint = palette.faint;
+        writeln!(out, "  {faint}-->{faint:#} rendered from {}", plain(origin.place()))?;
+    }
+    writeln!(out)
 }
 
 fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> fmt::Result {
@@ -173,15 +193,22 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
     let policy = &report.policy;
     let from = policy.file.as_ref().map(|file| format!(" from {}", plain(file))).unwrap_or_default();
     writeln!(out, "policy: {}{from}, {}", policy.profile, policy.mode)?;
-    let plural = if summary.documents == 1 { "" } else { "s" };
     write!(
         out,
-        "{} document{plural} read, {} judged ({} denied, {} patched, {} warned), {} skipped",
-        summary.documents, summary.judged, summary.denied, summary.patched, summary.warned, summary.skipped
+        "{} read, {} judged ({} denied, {} patched, {} warned), {} skipped",
+        counted(summary.documents, "document"),
+        summary.judged,
+        summary.denied,
+        summary.patched,
+        summary.warned,
+        summary.skipped
     )?;
     if !summary.skipped_by.is_empty() {
-        let reasons: Vec<String> =
-            summary.skipped_by.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let reasons: Vec<String> = summary
+            .skipped_by
+            .iter()
+            .filter_map(|(reason, count)| Some(Skip::parse(reason)?.count(*count)))
+            .collect();
         write!(out, " ({})", reasons.join(", "))?;
     }
     write!(out, ", {} unreadable", summary.unreadable)?;
@@ -189,7 +216,7 @@ fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
         write!(out, ", {} not rendered", summary.not_rendered)?;
     }
     if summary.baselined > 0 {
-        write!(out, ", {} findings in the baseline", summary.baselined)?;
+        write!(out, ", {} in the baseline", counted(summary.baselined, "finding"))?;
     }
     writeln!(out)
 }

@@ -1,6 +1,7 @@
 //! NMG007: a timeout that does not say what its author means.
 
 use super::{Actions, Check, Example, Rule, Setting, offer, replace};
+use crate::count::{counted, named};
 use crate::finding::{Action, Applicability, Code, Grade};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
@@ -131,14 +132,17 @@ fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
     let tenths = kernel_number(value)?;
     if !is_canonical_decimal(value) {
         return Some(Problem::new(
-            format!("is read by the kernel as {tenths} tenths of a second"),
+            format!("is read by the kernel as {}", named(tenths, "tenth of a second", "tenths of a second")),
             Some(u64::from(tenths)),
         ));
     }
     if tenths > max {
         let instead = (tenths > 6000).then_some(6000);
         return Some(Problem::new(
-            format!("is over {max} tenths of a second; the kernel cuts it at 6000"),
+            format!(
+                "is over {}; the kernel cuts it at 6000",
+                named(max, "tenth of a second", "tenths of a second")
+            ),
             instead,
         ));
     }
@@ -157,10 +161,13 @@ fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
 fn retrans(value: &str, min: u32, max: u32) -> Option<Problem> {
     let tries = kernel_number(value)?;
     if !is_canonical_decimal(value) {
-        return Some(Problem::new(format!("is read by the kernel as {tries} tries"), Some(u64::from(tries))));
+        return Some(Problem::new(
+            format!("is read by the kernel as {}", named(tries, "try", "tries")),
+            Some(u64::from(tries)),
+        ));
     }
     (!(min..=max).contains(&tries))
-        .then(|| Some(Problem::new(format!("is outside {min} to {max} tries"), None)))
+        .then(|| Some(Problem::new(format!("is outside {min} to {}", named(max, "try", "tries")), None)))
         .flatten()
 }
 
@@ -174,7 +181,7 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
     };
     if !is_canonical_decimal(value) {
         return Some(Problem::new(
-            format!("is read by mount.nfs as {minutes} minutes"),
+            format!("is read by mount.nfs as {}", counted(minutes, "minute")),
             (minutes <= u64::from(max)).then_some(minutes),
         ));
     }

@@ -131,6 +131,7 @@ fn object<'i>(
         user: None,
         is_recorded: false,
         span,
+        template: source.template,
         text: source.text,
         origin,
     }))

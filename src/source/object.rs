@@ -33,6 +33,8 @@ pub struct Object<'i> {
     pub(super) is_recorded: bool,
     /// Bytes of the text.
     pub span: Range<usize>,
+    /// The template that the document was rendered from, as Helm names it.
+    pub template: Option<&'i str>,
     pub(super) text: &'i str,
     pub(super) origin: Origin<'i>,
 }

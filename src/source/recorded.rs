@@ -82,15 +82,15 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
         Ok((new, old)) => {
             let parts = with_before(new, old);
             let user = request.user_info.map(|user| user.username.as_deref().unwrap_or_default().to_owned());
-            let (text, origin) = (source.text, Origin::Tree(tree, object));
             visitor(Item::Object(Box::new(Object {
                 kind,
                 parts,
                 user,
                 is_recorded: true,
                 span,
-                text,
-                origin,
+                template: source.template,
+                text: source.text,
+                origin: Origin::Tree(tree, object),
             })));
         }
     }

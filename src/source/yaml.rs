@@ -19,7 +19,7 @@ use saphyr_parser::{Event, Parser, ScanError, Span, StrInput};
 
 use super::text::{Lines, MARK};
 use super::tree::Tree;
-use super::{Fault, Problem};
+use super::{Fault, Problem, rendered};
 use breaks::Breaks;
 use builder::Builder;
 
@@ -83,13 +83,19 @@ after it; move the text to the next line, or indent the line"
     /// The document of a piece; `None` where it holds none.
     fn document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let start = piece.start;
-        self.plain_document(piece.clone()).map_err(|problem| {
-            let written = self.text.get(piece).unwrap_or_default();
+        let written = self.text.get(piece.clone()).unwrap_or_default();
+        let template = rendered::template(self.text.get(..start).unwrap_or_default(), written);
+        let mut document = self.plain_document(piece).map_err(|problem| {
             let breaks_at =
                 |offset: usize| template::breaks_at(written, offset.saturating_sub(start), is_read);
             let is_template = problem.fault == Fault::Unread && problem.offset.is_some_and(breaks_at);
-            if is_template { problem.with_fault(Fault::Template) } else { problem }
-        })
+            let problem = if is_template { problem.with_fault(Fault::Template) } else { problem };
+            Problem { template: template.map(ToOwned::to_owned), ..problem }
+        })?;
+        if let Some(tree) = &mut document {
+            tree.template = template;
+        }
+        Ok(document)
     }
 
     /// The same, and nothing is a template.

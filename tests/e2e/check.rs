@@ -9,8 +9,10 @@ mod forms;
 mod hostile;
 mod inputs;
 mod placeholders;
+mod rendered;
 mod sarif;
 mod snapshots;
+mod words;
 mod workloads;
 
 use std::io::Write as _;
@@ -42,6 +44,8 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(forms::trials());
     trials.extend(hostile::trials());
     trials.extend(explain::trials());
+    trials.extend(rendered::trials());
+    trials.extend(words::trials());
     trials.extend(fix::trials());
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());
@@ -210,7 +214,7 @@ fn tolerates_the_baseline() -> Result<(), Failed> {
         std::fs::read_to_string(&bad)?.replace("name: bad", "name: new").as_bytes(),
     );
     assert_eq!(other.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&other.stderr).contains("of the baseline are gone"));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("no longer match"));
     Ok(())
 }
 

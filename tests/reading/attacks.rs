@@ -399,7 +399,7 @@ fn undecodable() -> Result<(), Failed> {
     for bytes in
         [&b"\x00\x01\x02"[..], b"caf\xE9", b"a: [b]#c\n", &utf16("kind: ConfigMap\n", true, u16::to_le_bytes)]
     {
-        ends(&walk(&[("a.yaml", bytes)]), 0, "1 no manifests", bytes);
+        ends(&walk(&[("a.yaml", bytes)]), 0, "1 no manifest)", bytes);
         ends(&check(bytes), 3, "unreadable", bytes);
     }
     Ok(())
@@ -455,12 +455,12 @@ fn braces() -> Result<(), Failed> {
     }
     let chart: (&str, &[u8]) = ("c/Chart.yaml", b"apiVersion: v2\nname: c\nversion: 1.0.0\n");
     let text = format!("{bad}# {{{{ x }}}}\n");
-    ends(&walk(&[chart, ("c/templates/a.yaml", text.as_bytes())]), 0, "1 Helm templates", &text);
+    ends(&walk(&[chart, ("c/templates/a.yaml", text.as_bytes())]), 0, "1 Helm template)", &text);
     ends(&walk(&[chart, ("c/templates/a.yaml", bad.as_bytes())]), 1, "NMG001", &bad);
     ends(&walk(&[chart, ("c/crds/a.yaml", text.as_bytes())]), 1, "NMG001", &text);
     // Beside a template the rest is judged.
     let text = format!("{}---\n{bad}", bad.replace("name: a", "name: {{ x }}-a"));
-    ends(&walk(&[("a.yaml", text.as_bytes())]), 1, "1 Helm templates", &text);
+    ends(&walk(&[("a.yaml", text.as_bytes())]), 1, "1 Helm template)", &text);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::{Background, Data, NodeReport, State, Volume};
+use crate::count::counted;
 use crate::report::IsNfs;
 use crate::report::plain::{place, plain};
 
@@ -76,12 +77,10 @@ fn amount(data: Option<&Data>) -> String {
         None => ": how much cannot be seen".to_owned(),
         Some(Data { files: 0, folders: 0, at_least: false, .. }) => ": nothing so far".to_owned(),
         Some(data) => format!(
-            ", and nowhere else: {}{} byte{} in {} file{}",
+            ", and nowhere else: {}{} in {}",
             if data.at_least { "at least " } else { "" },
-            data.bytes,
-            plural(data.bytes),
-            data.files,
-            plural(data.files)
+            counted(data.bytes, "byte"),
+            counted(data.files, "file")
         ),
     }
 }
@@ -135,12 +134,10 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
     let summary = &report.summary;
     write!(
         out,
-        "{}: {} Pod{}, {} volume{} that may be NFS: {} mounted, {} lost",
+        "{}: {}, {} that may be NFS: {} mounted, {} lost",
         place(&report.pods_dir),
-        summary.pods,
-        plural(summary.pods as u64),
-        summary.volumes,
-        plural(summary.volumes as u64),
+        counted(summary.pods, "Pod"),
+        counted(summary.volumes, "volume"),
         summary.mounted,
         summary.lost,
     )?;
@@ -155,8 +152,4 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         }
     }
     writeln!(out)
-}
-
-const fn plural(count: u64) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }

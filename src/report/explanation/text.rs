@@ -15,6 +15,9 @@ impl fmt::Display for Explanation {
             Some(path) => writeln!(f, " {path}")?,
             None => writeln!(f)?,
         }
+        if let Some(origin) = &self.origin {
+            writeln!(f, "  rendered   from {}", plain(origin.place()))?;
+        }
         let nfs = match self.nfs {
             IsNfs::Known(true) => "NFS",
             IsNfs::Known(false) => "not NFS: its options are not evaluated",

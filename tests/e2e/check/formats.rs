@@ -68,7 +68,7 @@ fn github_commands() -> Result<(), Failed> {
     )
     .replace("%2C", ",");
     assert!(text.starts_with(&start), "{text}");
-    assert!(text.ends_with("1 documents read, 1 judged, 0 skipped, 0 unreadable\n"), "{text}");
+    assert!(text.ends_with("1 document read, 1 judged, 0 skipped, 0 unreadable\n"), "{text}");
     Ok(())
 }
 

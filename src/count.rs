@@ -1,0 +1,39 @@
+//! Counts in texts: one finding, two findings.
+
+use std::fmt;
+
+/// A number and what it counts, as `1 finding` and `2 findings`.
+///
+/// ```
+/// # use nfs_mount_guard::count::{counted, named};
+/// assert_eq!(counted(1, "finding").to_string(), "1 finding");
+/// assert_eq!(counted(0, "finding").to_string(), "0 findings");
+/// assert_eq!(named(1, "try", "tries").to_string(), "1 try");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted<N> {
+    count: N,
+    one: &'static str,
+    many: Option<&'static str>,
+}
+
+/// So many of `one`, whose plural ends in `s`.
+pub const fn counted<N>(count: N, one: &'static str) -> Counted<N> {
+    Counted { count, one, many: None }
+}
+
+/// So many of `one`, of which several are `many`.
+pub const fn named<N>(count: N, one: &'static str, many: &'static str) -> Counted<N> {
+    Counted { count, one, many: Some(many) }
+}
+
+impl<N: fmt::Display + PartialEq + From<u8>> fmt::Display for Counted<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.count)?;
+        match self.many {
+            _ if self.count == N::from(1) => f.write_str(self.one),
+            Some(many) => f.write_str(many),
+            None => write!(f, "{}s", self.one),
+        }
+    }
+}
