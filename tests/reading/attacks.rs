@@ -451,7 +451,7 @@ fn braces() -> Result<(), Failed> {
         format!("{bad}{{{{- range .Values.x }}}}\n---\n{CLASS}{GOOD}"),
         format!("{bad}parameters:\n  {{{{- toYaml .Values.parameters | nindent 2 }}}}\n"),
     ] {
-        ends(&walk(&[("a.yaml", text.as_bytes())]), 0, "Helm templates", &text);
+        ends(&walk(&[("a.yaml", text.as_bytes())]), 0, "1 Helm template)", &text);
     }
     let chart: (&str, &[u8]) = ("c/Chart.yaml", b"apiVersion: v2\nname: c\nversion: 1.0.0\n");
     let text = format!("{bad}# {{{{ x }}}}\n");
