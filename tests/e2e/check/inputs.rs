@@ -177,7 +177,7 @@ fn passes_over() -> Result<(), Failed> {
     for words in [
         "1 judged",
         "2 Helm templates",
-        "1 partial manifest,",
+        "1 partial manifest)",
         "1 not judged: holds mount options",
         "2 no manifests",
         "0 unreadable",
