@@ -4,6 +4,7 @@
 pub mod certs;
 pub mod check;
 pub mod completions;
+pub mod duration;
 pub mod exit;
 pub mod explain;
 pub mod fix;

@@ -15,7 +15,7 @@ pub const FIELD_MANAGER: &str = "nfs-mount-guard";
 #[non_exhaustive]
 pub enum Error {
     /// Nothing says where the API server is.
-    #[error("no API server is known, for this is no Pod with a service account token: {0}")]
+    #[error("--manage-certificates must run in a Pod with a service account ({0})")]
     Nowhere(String),
     /// The API server refuses, or cannot be reached.
     #[error("cannot {task}: {reason}")]

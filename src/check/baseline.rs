@@ -31,7 +31,7 @@ struct Entry {
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     /// It is not what `--write-baseline` writes.
-    #[error("is no baseline: {0}")]
+    #[error("is not a baseline file (create one with --write-baseline FILE)")]
     Syntax(#[from] serde_json::Error),
     /// It is of another version.
     #[error("is a baseline of version {0}, and only version {VERSION} is known")]

@@ -17,8 +17,10 @@ use super::source_root::SourceRoot;
 use crate::check::baseline::Baseline;
 use crate::check::{self, As, Check};
 use crate::count::named;
+use crate::report::plain::plain;
 use crate::report::sarif::Root;
 use crate::report::{self, FileReport, Report, Reported};
+use crate::source::Skip;
 
 /// Judge manifests as the webhook would.
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,8 @@ Examples:
   nfs-mount-guard check deploy/ --write-baseline known.json
   nfs-mount-guard check deploy/ --baseline known.json
   nfs-mount-guard check . --exclude vendor --exclude 'tests/**/*.yaml'
+
+Paths and formats have no defaults in the policy file; every flag can be set in the environment instead.
 
 Exit codes: 0 nothing is refused, 1 something is, 2 wrong use, 3 an input could not be read, 4 nothing to
 judge with --require-match.")]
@@ -56,7 +60,13 @@ may be given several times"
     #[command(flatten)]
     judgement: Judgement,
     /// Whose answer is reported: what `validate` refuses, or what it refuses after `mutate` has repaired
-    #[arg(long = "as", value_enum, env = "NFS_MOUNT_GUARD_AS", default_value = "validate")]
+    #[arg(
+        long = "as",
+        value_enum,
+        value_name = "WEBHOOK",
+        env = "NFS_MOUNT_GUARD_AS",
+        default_value = "validate"
+    )]
     judged_as: Endpoint,
     /// Pass over the findings that this file holds
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_BASELINE", conflicts_with = "write_baseline")]
@@ -68,7 +78,7 @@ may be given several times"
     #[arg(long, env = "NFS_MOUNT_GUARD_STATISTICS", value_parser = FalseyValueParser::new())]
     statistics: bool,
     /// The mildest finding that fails
-    #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
+    #[arg(long, value_enum, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
     fail_on: FailOn,
     /// Succeed whatever is found, as long as everything could be read
     #[arg(long, env = "NFS_MOUNT_GUARD_EXIT_ZERO", value_parser = FalseyValueParser::new())]
@@ -195,6 +205,13 @@ impl Args {
         }
         self.source_root.resolve(&mut report)?;
         report.count(self.statistics);
+        let empty = report.summary.skipped_by.get(Skip::Empty.as_str()).copied().unwrap_or_default();
+        if report.summary.documents == empty && report.errors.is_empty() {
+            let paths: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            let paths = paths.join(", ");
+            // Whoever meant something else learns of it; the exit code stays a contract.
+            let _ = writeln!(io::stderr(), "nfs-mount-guard: warning: no document in {}", plain(&paths));
+        }
         if let Some(file) = &self.write_baseline {
             fs::write(file, Baseline::of(&report).write())
                 .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;

@@ -1,7 +1,7 @@
 //! `explain`: a rule's page, or what the options of a file do.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -27,7 +27,7 @@ Examples:
   kubectl get pv -o json | nfs-mount-guard explain -f - --format json")]
 pub struct Args {
     /// A rule's code or name
-    #[arg(value_name = "RULE", required_unless_present = "file", conflicts_with = "file")]
+    #[arg(value_name = "RULE", conflicts_with = "file")]
     rule: Option<String>,
     /// Explain the objects of this file; - is standard input
     #[arg(long, short, value_name = "FILE", env = "NFS_MOUNT_GUARD_FILE")]
@@ -59,8 +59,16 @@ impl Args {
             let (policy, _) = self.judgement.named_policy()?;
             return self.explain(file.clone(), &policy);
         }
-        let name = self.rule.as_deref().unwrap_or_default();
+        let Some(name) = self.rule.as_deref() else {
+            anyhow::bail!("give a RULE, or -f FILE to explain its objects");
+        };
         let Some(rule) = rules::find(name) else {
+            let shown = plain(name);
+            if Path::new(name).exists() {
+                anyhow::bail!(
+                    "there is no rule {name:?}; to explain a file: nfs-mount-guard explain -f {shown}"
+                );
+            }
             anyhow::bail!("there is no rule {name:?}; `nfs-mount-guard rules` lists them");
         };
         write!(io::stdout().lock(), "{}", rule_page::page(rule))?;
@@ -87,8 +95,11 @@ impl Args {
                 }
             }
             Item::Unreadable(problem) => {
-                let line = problem.offset.map(|offset| format!(":{}", lines.position(offset).line));
-                problems.push(format!("{}{}: {problem}", input.name, line.unwrap_or_default()));
+                let place = problem.offset.map(|offset| {
+                    let position = lines.position(offset);
+                    format!(":{}:{}", position.line, position.column)
+                });
+                problems.push(format!("{}{}: {problem}", input.name, place.unwrap_or_default()));
             }
             Item::Skipped(_) | Item::Unjudged(_) => {}
         });
@@ -100,6 +111,11 @@ impl Args {
                     writeln!(out, "{explanation}")?;
                 }
             }
+        }
+        if explanations.is_empty() && problems.is_empty() {
+            let none =
+                "no StorageClass, PersistentVolume, VolumeSnapshotClass or inline CSI volume to explain";
+            writeln!(io::stderr(), "nfs-mount-guard: {}: {none}", plain(&input.name))?;
         }
         for problem in &problems {
             writeln!(io::stderr(), "nfs-mount-guard: {}", plain(problem))?;

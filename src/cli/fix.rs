@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Show what would change, and change nothing
-    #[arg(long, env = "NFS_MOUNT_GUARD_DIFF", value_parser = FalseyValueParser::new())]
+    #[arg(long, alias = "dry-run", env = "NFS_MOUNT_GUARD_DIFF", value_parser = FalseyValueParser::new())]
     diff: bool,
     /// Also carry out fixes that change what the options mean or write into parameters and attributes, which are immutable in a cluster
     #[arg(long, env = "NFS_MOUNT_GUARD_UNSAFE_FIXES", value_parser = FalseyValueParser::new())]

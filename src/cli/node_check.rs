@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::duration;
 use super::exit::{Exit, InputError};
 use super::policy;
 use crate::node::report::{NodeReport, text};
@@ -45,7 +46,7 @@ pub struct Args {
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_FORMAT", default_value = "text")]
     format: Format,
     /// Look again and again, with this time between, until it is ended
-    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_INTERVAL", value_parser = interval)]
+    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_INTERVAL", value_parser = duration::at_least_a_second)]
     interval: Option<Duration>,
 }
 
@@ -55,14 +56,6 @@ enum Format {
     Text,
     /// As docs/node-check.schema.json describes it
     Json,
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if time >= Duration::from_secs(1) => Ok(time),
-        Ok(_) => Err("at least 1s is wanted".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 impl Args {

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args as _, Command, FromArgMatches as _, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::duration;
 use super::exit::{Exit, InputError};
 use super::policy;
 
@@ -59,7 +60,7 @@ Examples:
 )]
 pub struct Args {
     /// Address on which the API server calls
-    #[arg(long, value_name = "ADDR", env = "NFS_MOUNT_GUARD_LISTEN", default_value = "127.0.0.1:8443")]
+    #[arg(long, value_name = "ADDR", env = "NFS_MOUNT_GUARD_LISTEN", default_value = "127.0.0.1:8443", value_parser = address)]
     listen: SocketAddr,
 
     /// Address of /healthz, /readyz and /metrics
@@ -67,7 +68,8 @@ pub struct Args {
         long,
         value_name = "ADDR",
         env = "NFS_MOUNT_GUARD_STATUS_LISTEN",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = address
     )]
     status_listen: SocketAddr,
 
@@ -104,7 +106,7 @@ pub struct Args {
     allowed_client: Vec<String>,
 
     /// How long to go on serving after SIGTERM, so that callers learn of it first
-    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = duration::any)]
     shutdown_delay: Duration,
 
     /// Requests that may be in flight at once, half of them from one address; further ones get 503
@@ -112,17 +114,27 @@ pub struct Args {
     max_in_flight: usize,
 
     /// How the log is written, to standard output
-    #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_LOG_FORMAT", default_value = "auto")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        env = "NFS_MOUNT_GUARD_LOG_FORMAT",
+        default_value = "auto"
+    )]
     log_format: LogFormat,
 
     #[command(flatten)]
     managed: ManagedArgs,
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP ADDRESS:PORT, for example 0.0.0.0:8443".to_owned())
+}
+
 fn in_flight(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number @ 1..=1_000_000) => Ok(number),
-        _ => Err("a number from 1 to 1000000 is wanted".to_owned()),
+        _ => Err("must be 1 to 1,000,000".to_owned()),
     }
 }
 
@@ -159,6 +171,12 @@ impl Args {
             log_format,
             managed,
         } = self;
+        if listen == status_listen && listen.port() != 0 {
+            anyhow::bail!("--listen and --status-listen must differ: both are {listen}");
+        }
+        if manage_certificates {
+            managed.check()?;
+        }
         let format = match log_format {
             LogFormat::Auto => Format::detect(),
             LogFormat::Json => Format::Json,

@@ -129,6 +129,14 @@ impl<'t> Reader<'t> {
             seen.push(rule.code);
             let mut known = vec!["action"];
             known.extend(rule.settings.iter().map(|setting| setting.name));
+            if let Some(action) = self
+                .tree
+                .text(entry.value)
+                .filter(|text| Action::ALL.iter().any(|action| action.as_str() == *text))
+            {
+                self.problem(entry.value, format!("write {}: {{action: {action}}}", entry.key));
+                continue;
+            }
             for setting in self.mapping(entry.value, rule.name, &known) {
                 self.setting(rule, &setting, builder);
             }
@@ -186,7 +194,13 @@ impl<'t> Reader<'t> {
         if rule.is_none() && !self.has_enough() {
             let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
             let hint = did_you_mean(text, &names);
-            self.problem(at, format!("there is no rule {text:?}{hint}; `nfs-mount-guard rules` lists them"));
+            // A word for all of them is none, on purpose: what comes later would be meant, too.
+            let is_all = ["all", "any", "*"].iter().any(|all| text.eq_ignore_ascii_case(all));
+            let each = if is_all { "name each rule; " } else { "" };
+            self.problem(
+                at,
+                format!("there is no rule {text:?}{hint}; {each}`nfs-mount-guard rules` lists them"),
+            );
         }
         rule
     }
@@ -198,7 +212,11 @@ impl<'t> Reader<'t> {
             let is_known = known.contains(&entry.key);
             if !is_known && !self.has_enough() {
                 let hint = did_you_mean(entry.key, known);
-                let message = format!("{what} has no key {:?}{hint}; {}", entry.key, alternatives(known));
+                let instead = match flag_of_check(entry.key).filter(|_| known == TOP) {
+                    Some(flag) => format!("give it as a flag or in the environment: {flag}"),
+                    None => alternatives(known),
+                };
+                let message = format!("{what} has no key {:?}{hint}; {instead}", entry.key);
                 self.problem(entry.key_id, message);
             }
             is_known
@@ -328,6 +346,21 @@ impl<'t> Reader<'t> {
         let offset = self.tree.written(at).map(|node| node.span.start);
         self.problems.push(Problem { offset, ..Problem::whole(message) });
     }
+}
+
+/// How a call says what others keep in a file of settings: a policy is the same for
+/// the webhook, which has neither paths nor formats.
+fn flag_of_check(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "paths" | "files" | "include" => "check PATH...",
+        "format" | "output" | "formats" => "--format, NFS_MOUNT_GUARD_FORMAT",
+        "exclude" | "excludes" => "--exclude, NFS_MOUNT_GUARD_EXCLUDE",
+        "select" => "--select, NFS_MOUNT_GUARD_SELECT",
+        "ignore" => "--ignore, NFS_MOUNT_GUARD_IGNORE",
+        "failOn" => "--fail-on, NFS_MOUNT_GUARD_FAIL_ON",
+        "baseline" => "--baseline, NFS_MOUNT_GUARD_BASELINE",
+        _ => return None,
+    })
 }
 
 /// `, did you mean "x"?` where one word is nearer than all others.

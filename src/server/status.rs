@@ -55,6 +55,7 @@ pub fn router(status: Status) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .fallback(async || (StatusCode::NOT_FOUND, "the paths are /healthz, /readyz and /metrics\n"))
         .with_state(status)
 }
 

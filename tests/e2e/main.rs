@@ -59,6 +59,7 @@ mod schema;
 #[path = "../reliability/soak.rs"]
 mod soak;
 mod tls;
+mod wrong_use;
 
 use std::process::ExitCode;
 
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
     trials.extend(tls::trials());
     trials.extend(parity::trials());
     trials.extend(commands::trials());
+    trials.extend(wrong_use::trials());
     trials.extend(policy::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());

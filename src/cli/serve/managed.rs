@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::authority;
 use crate::authority::rotation::Rotation;
+use crate::cli::duration;
 use crate::cluster::Error;
 use crate::cluster::certificates::{Certificates, Served, Settings};
 use crate::cluster::service_account::{self, ServiceAccount};
@@ -52,18 +53,10 @@ pub(super) struct ManagedArgs {
     )]
     service_account_dir: PathBuf,
 
+    // Below a second, steps would follow each other before anybody could look.
     /// How long each step of a change of authority waits for API servers and replicas to follow
-    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_ROTATION_WAIT", default_value = "1h", value_parser = rotation_wait)]
+    #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_ROTATION_WAIT", default_value = "1h", value_parser = duration::at_least_a_second)]
     rotation_wait: Duration,
-}
-
-/// Below a second, steps would follow each other before anybody could look.
-fn rotation_wait(text: &str) -> Result<Duration, String> {
-    let wait = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if wait < Duration::from_secs(1) {
-        return Err("at least 1s is wanted".to_owned());
-    }
-    Ok(wait)
 }
 
 /// The running authority of one replica.
@@ -84,6 +77,15 @@ impl Managed {
 }
 
 impl ManagedArgs {
+    /// Whether this is a Pod, which knows its API server; said before anything is served.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        ServiceAccount::of_this_pod(self.service_account_dir.clone()).map(drop)
+    }
+
     /// Starts to look after the certificates of `server`.
     ///
     /// # Errors

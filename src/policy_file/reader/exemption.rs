@@ -22,14 +22,16 @@ impl Reader<'_> {
         };
         let (name, namespace) = (text("name"), text("namespace"));
         let (storage_class_name, driver) = (text("storageClassName"), text("driver"));
-        let reason = text("reason").unwrap_or_default();
-        if reason.trim().is_empty() {
+        let reason = text("reason");
+        // What is there and no text has been told already.
+        if find("reason").is_none() || reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
             let at = find("reason").unwrap_or(id);
             self.problem(
                 at,
                 "the exemption has no reason; say why it may be, for those who find it".to_owned(),
             );
         }
+        let reason = reason.unwrap_or_default();
         let codes = self.exempted_rules(find("rules"), id);
         let kind = find("kind").and_then(|value| {
             let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
@@ -57,7 +59,8 @@ impl Reader<'_> {
 
     fn exempted_rules(&mut self, value: Option<NodeId>, exemption: NodeId) -> Vec<Code> {
         let named = value.map_or_else(Vec::new, |value| self.list(value, "rules"));
-        if named.is_empty() {
+        let is_other = value.is_some_and(|value| !self.is_null(value) && self.tree.items(value).is_none());
+        if named.is_empty() && !is_other {
             let at = value.unwrap_or(exemption);
             self.problem(at, "the exemption names no rules; write `rules: [soft-mount]`".to_owned());
         }

@@ -1,0 +1,151 @@
+//! What is said of a wrong use: the flag, what was expected, what to write instead,
+//! each once.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
+
+use crate::client::{block_on, status};
+use crate::component::program;
+use crate::guard::Guard;
+
+/// Tests of wrong use.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("wrong_use::{name}"), test);
+    vec![
+        trial("every_answer_says_what_to_do", every_answer),
+        trial("a_policys_mistake_is_told_once", mistakes_of_policies),
+        trial("nothing_that_was_read_is_told", nothing_read),
+        trial("a_dry_run_is_a_diff", dry_run),
+        trial("the_status_port_names_its_paths", paths_of_the_status_port),
+    ]
+}
+
+/// What the program says on standard error in `folder`, with its exit code.
+fn said(folder: &TempDir, args: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(program())
+        .args(args)
+        .current_dir(folder.path())
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program runs");
+    (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+}
+
+fn every_answer() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("a.yaml"), "kind: ConfigMap\n")?;
+    for (args, words) in [
+        (vec!["explain"], "give a RULE, or -f FILE"),
+        (
+            vec!["explain", "a.yaml"],
+            "there is no rule \"a.yaml\"; to explain a file: nfs-mount-guard explain -f a.yaml",
+        ),
+        (vec!["explain", "soft-moun"], "there is no rule \"soft-moun\"; `nfs-mount-guard rules` lists them"),
+        (
+            vec!["serve", "--self-signed", "--shutdown-delay", "ten"],
+            "'--shutdown-delay <TIME>': must be a duration, for example 10s",
+        ),
+        (
+            vec!["serve", "--self-signed", "--listen", "foo"],
+            "must be an IP ADDRESS:PORT, for example 0.0.0.0:8443",
+        ),
+        (vec!["serve", "--self-signed", "--status-listen", "1.2.3.4"], "must be an IP ADDRESS:PORT"),
+        (vec!["serve", "--self-signed", "--max-in-flight", "0"], "must be 1 to 1,000,000"),
+        (vec!["node-check", "--interval", "0s"], "must be at least 1s"),
+        (vec!["node-check", "--interval", "soon"], "must be a duration, for example 10s"),
+        (
+            vec!["serve", "--self-signed", "--listen", "127.0.0.1:1", "--status-listen", "127.0.0.1:1"],
+            "--listen and --status-listen must differ: both are 127.0.0.1:1",
+        ),
+        (
+            vec![
+                "serve", "--manage-certificates", "--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0",
+            ],
+            "nfs-mount-guard: --manage-certificates must run in a Pod with a service account (KUBERNETES_SERVICE_HOST is not set)\n",
+        ),
+        (
+            vec!["check", "a.yaml", "--baseline", "a.yaml"],
+            "a.yaml: is not a baseline file (create one with --write-baseline FILE)",
+        ),
+        (vec!["policy", "show", "--profile", "standard@9"], "standard@1"),
+    ] {
+        let (said, code) = said(&folder, &args);
+        assert_eq!(code, Some(2), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+        assert!(said.matches("expected value").count() < 2, "{args:?}: {said}");
+    }
+    let help = Command::new(program()).args(["check", "--help"]).output()?;
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("--as <WEBHOOK>") && help.contains("--fail-on <LEVEL>"), "{help}");
+    let shown = Command::new(program()).args(["policy", "show", "--profile", "relaxed@1"]).output()?;
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("profile: relaxed@1"), "{shown:?}");
+    Ok(())
+}
+
+fn mistakes_of_policies() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    for (policy, words) in [
+        (
+            "exemptions: [{rules: [NMG005], name: a, reason: off}]",
+            "reason is off, which YAML does not read as text",
+        ),
+        ("exemptions: [{rules: [NMG005], name: a, reason: \" \"}]", "the exemption has no reason"),
+        ("exemptions: [{rules: [NMG005], name: a}]", "the exemption has no reason"),
+        ("exemptions: [{rules: NMG005, name: a, reason: b}]", "rules is no list"),
+        ("exemptions: [{name: a, reason: b}]", "the exemption names no rules"),
+        ("exemptions: [{rules: [all], name: a, reason: b}]", "there is no rule \"all\"; name each rule"),
+        ("rules: {soft-mount: deny}", "write soft-mount: {action: deny}"),
+        ("rules: {NMG005: warn}", "write NMG005: {action: warn}"),
+        ("rules: {NMG005: severe}", "soft-mount is no mapping"),
+        ("format: json", "--format, NFS_MOUNT_GUARD_FORMAT"),
+        ("paths: [deploy]", "check PATH..."),
+    ] {
+        let text = format!("apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n{policy}\n");
+        fs::write(folder.path().join("policy.yaml"), text)?;
+        let (said, code) = said(&folder, &["policy", "check", "policy.yaml"]);
+        assert_eq!(code, Some(2), "{policy}: {said}");
+        assert!(said.contains(words), "{policy}: {said}");
+        assert_eq!(said.matches("policy.yaml:3:").count(), 1, "{policy}: {said}");
+    }
+    Ok(())
+}
+
+fn nothing_read() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("a.yaml"), "kind: ConfigMap\n")?;
+    fs::create_dir(folder.path().join("empty"))?;
+    for (args, words) in [
+        (vec!["check", "-"], "warning: no document in -\n"),
+        (vec!["check", "empty"], "warning: no document in empty\n"),
+        (vec!["explain", "-f", "a.yaml"], "a.yaml: no StorageClass, PersistentVolume"),
+    ] {
+        let (said, code) = said(&folder, &args);
+        assert_eq!(code, Some(0), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+    }
+    assert_eq!(said(&folder, &["check", "a.yaml"]).0, "");
+    Ok(())
+}
+
+fn dry_run() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let class = "kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\nmountOptions: [bg]\n";
+    fs::write(folder.path().join("a.yaml"), class)?;
+    assert_eq!(said(&folder, &["fix", "--dry-run", "a.yaml"]).1, Some(1));
+    assert_eq!(fs::read_to_string(folder.path().join("a.yaml"))?, class);
+    Ok(())
+}
+
+fn paths_of_the_status_port() -> Result<(), Failed> {
+    let guard = Guard::start(&[]);
+    let reply = block_on(status(guard.status, "/"))?;
+    let body = String::from_utf8(reply.body)?;
+    assert_eq!(reply.status, 404);
+    assert_eq!(body, "the paths are /healthz, /readyz and /metrics\n");
+    Ok(())
+}
