@@ -8,6 +8,7 @@ pub mod github;
 pub mod gitlab;
 pub mod json;
 pub mod junit;
+pub mod origin;
 pub mod plain;
 pub mod rule_page;
 pub mod sarif;
@@ -22,6 +23,7 @@ use crate::finding::{Applicability, Code};
 use crate::source::Skip;
 use crate::source::text::Position;
 use crate::subject::driver::Nfs;
+pub use origin::Origin;
 
 /// The version of the JSON report; fields are only ever added within one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -129,36 +131,6 @@ impl Reported {
             Self::Patch => "patch",
             Self::Deny => "deny",
         }
-    }
-}
-
-/// The template that a document was rendered from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Origin {
-    /// As Helm names it: the chart's name, then the path in the chart.
-    #[serde(rename = "origin")]
-    pub template: String,
-    /// The file itself, where it is found. Which of its lines became a line of the
-    /// document, Helm does not say.
-    #[serde(rename = "originFile", skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-}
-
-impl Origin {
-    /// A template that is not looked for yet.
-    pub fn of(template: Option<&str>) -> Option<Self> {
-        template.map(|template| Self { template: template.to_owned(), file: None })
-    }
-
-    /// The file, else the name that Helm gives it.
-    pub fn place(&self) -> &str {
-        self.file.as_deref().unwrap_or(&self.template)
-    }
-
-    /// That something is found in a document rendered from it, in words that name
-    /// the line of the document and none of the template.
-    pub fn describe(&self, rendered: &str, line: usize) -> String {
-        format!("rendered from {}, line {line} of {rendered}", self.place())
     }
 }
 

@@ -188,8 +188,22 @@ fn advice(judged: &Judged) -> String {
         Some(Edit::Split { .. }) => "write one option an element".to_owned(),
         None if judged.finding.code.0 == 9 && judged.finding.site.is_none() => "write fewer".to_owned(),
         None => judged.rule().map_or_else(String::new, |rule| {
-            rule.remedy.split(". ").next().unwrap_or_default().trim_end_matches('.').replace('`', "")
+            let first = rule.remedy.split(". ").next().unwrap_or_default();
+            within_a_sentence(&first.trim_end_matches('.').replace('`', ""))
         }),
+    }
+}
+
+/// A sentence as a part of another one: it begins with a small letter, unless with a
+/// name in capitals.
+fn within_a_sentence(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next();
+    let is_name =
+        letters.clone().next().is_some_and(|second| second.is_uppercase() || second.is_ascii_digit());
+    match first {
+        Some(first) if !is_name => first.to_lowercase().chain(letters).collect(),
+        _ => sentence.to_owned(),
     }
 }
 
@@ -382,6 +396,13 @@ fn unit(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remedy_goes_on_with_a_small_letter() {
+        for (sentence, part) in [("Use hard", "use hard"), ("NFSv4 has it", "NFSv4 has it"), ("A b", "a b")] {
+            assert_eq!(within_a_sentence(sentence), part);
+        }
+    }
 
     #[test]
     fn a_text_is_cut_between_characters_and_escapes() {

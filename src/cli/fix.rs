@@ -16,8 +16,9 @@ use crate::check::repair::{self, Repaired};
 use crate::check::{As, Check, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
-use crate::report::plain::plain;
-use crate::report::{self, FileReport, Report, Reported, diff};
+use crate::nfs::option::split;
+use crate::report::plain::{place, plain};
+use crate::report::{self, FileReport, Report, Reported, SubjectReport, diff};
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
@@ -61,8 +62,17 @@ struct Fixed {
     old: String,
     has_mark: bool,
     repaired: Repaired,
+    /// Options that each changed object is mounted with no more.
+    removed: Vec<Removed>,
     /// What is said of the new text.
     left: FileReport,
+}
+
+/// Options that a fix takes away.
+struct Removed {
+    line: usize,
+    object: String,
+    options: Vec<String>,
 }
 
 /// Why an input was not touched: a line for standard error.
@@ -86,6 +96,7 @@ impl Args {
             });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors;
+        let mut removals = Vec::new();
         let (mut files, mut objects, mut not_rendered, mut stays) = (0, 0, 0, false);
         for result in results {
             let fixed = match result {
@@ -99,6 +110,10 @@ impl Args {
             if fixed.repaired.text.is_some() {
                 files += 1;
                 objects += fixed.repaired.objects;
+            }
+            for Removed { line, object, options } in &fixed.removed {
+                let verb = if self.diff { "would remove" } else { "removed" };
+                removals.push(format!("{}:{line}: {object}: {verb} {}", fixed.name, options.join(", ")));
             }
             failures.extend(refusals(&fixed));
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
@@ -116,6 +131,9 @@ impl Args {
             let text = report::text::write(&report, false);
             let findings = text.rsplit_once("policy: ").map_or(text.as_str(), |(findings, _)| findings);
             write!(err, "{findings}")?;
+        }
+        for removal in &removals {
+            writeln!(err, "{}", place(removal))?;
         }
         for failure in &failures {
             writeln!(err, "nfs-mount-guard: {}", plain(failure))?;
@@ -201,7 +219,35 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
     }
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
     let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.named);
-    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
+    let removed = match &repaired.text {
+        Some(_) => {
+            removed(&check.bytes(&input.path, &input.name, old.clone().into_bytes(), input.named), &left)
+        }
+        None => Vec::new(),
+    };
+    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, removed, left }))
+}
+
+/// What objects are mounted with before and no more after a fix; one in the place
+/// of another counts, too.
+fn removed(before: &FileReport, after: &FileReport) -> Vec<Removed> {
+    let options = |subject: &SubjectReport| -> Vec<String> {
+        split(&subject.effective).map(|piece| piece.text.to_owned()).filter(|text| !text.is_empty()).collect()
+    };
+    let changed = before.subjects.iter().zip(&after.subjects).filter_map(|(before, after)| {
+        let mut left = options(after);
+        let mut gone = options(before);
+        gone.retain(|option| match left.iter().position(|kept| kept == option) {
+            Some(at) => {
+                left.swap_remove(at);
+                false
+            }
+            None => true,
+        });
+        let removed = Removed { line: before.line, object: before.object(), options: gone };
+        Some(removed).filter(|removed| !removed.options.is_empty())
+    });
+    changed.collect()
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {

@@ -290,7 +290,7 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
         (vec!["--cert-dir", &good, "--listen", "nonsense"], 2, "--listen"),
         (vec!["--cert-dir", &good, "--self-signed"], 2, "cannot be used with"),
         (vec![], 2, "--self-signed"),
-        (vec!["--self-signed", "--max-in-flight", "0"], 2, "a number from 1"),
+        (vec!["--self-signed", "--max-in-flight", "0"], 2, "must be 1 to 1,000,000"),
         (vec!["--self-signed", "--shutdown-delay", "soon"], 2, "--shutdown-delay"),
     ] {
         let mut all = vec!["serve"];

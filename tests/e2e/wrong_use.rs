@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_policys_mistake_is_told_once", mistakes_of_policies),
         trial("nothing_that_was_read_is_told", nothing_read),
         trial("a_dry_run_is_a_diff", dry_run),
+        trial("fix_names_what_it_removes", names_what_it_removes),
         trial("the_status_port_names_its_paths", paths_of_the_status_port),
     ]
 }
@@ -138,6 +139,33 @@ fn dry_run() -> Result<(), Failed> {
     fs::write(folder.path().join("a.yaml"), class)?;
     assert_eq!(said(&folder, &["fix", "--dry-run", "a.yaml"]).1, Some(1));
     assert_eq!(fs::read_to_string(folder.path().join("a.yaml"))?, class);
+    Ok(())
+}
+
+fn names_what_it_removes() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let class = |options: &str| {
+        format!(
+            "kind: StorageClass\nmetadata: {{name: a}}\nprovisioner: nfs.csi.k8s.io\nmountOptions: [{options}]\n"
+        )
+    };
+    for (options, removed) in [
+        ("nfsvers=4.1, fg, soft, Hard, timeo=600, retrans=2", Some("removed soft, Hard\n")),
+        ("nfsvers=4.1, bg, timeo=600, retrans=2", Some("removed bg\n")),
+        ("nfsvers=4.1, timeo=600, retrans=2", None),
+    ] {
+        fs::write(folder.path().join("a.yaml"), class(options))?;
+        let would = said(&folder, &["fix", "--diff", "--no-policy", "a.yaml"]).0;
+        let did = said(&folder, &["fix", "--no-policy", "a.yaml"]).0;
+        match removed {
+            Some(removed) => {
+                assert!(did.contains(&format!("a.yaml:1: StorageClass/a: {removed}")), "{did}");
+                let removed = removed.replace("removed", "would remove");
+                assert!(would.contains(&format!("a.yaml:1: StorageClass/a: {removed}")), "{would}");
+            }
+            None => assert!(!did.contains("remove"), "{did}"),
+        }
+    }
     Ok(())
 }
 

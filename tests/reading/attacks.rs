@@ -451,16 +451,16 @@ fn braces() -> Result<(), Failed> {
         format!("{bad}{{{{- range .Values.x }}}}\n---\n{CLASS}{GOOD}"),
         format!("{bad}parameters:\n  {{{{- toYaml .Values.parameters | nindent 2 }}}}\n"),
     ] {
-        ends(&walk(&[("a.yaml", text.as_bytes())]), 0, "1 Helm template)", &text);
+        ends(&walk(&[("a.yaml", text.as_bytes())]), 0, "1 Helm template", &text);
     }
     let chart: (&str, &[u8]) = ("c/Chart.yaml", b"apiVersion: v2\nname: c\nversion: 1.0.0\n");
     let text = format!("{bad}# {{{{ x }}}}\n");
-    ends(&walk(&[chart, ("c/templates/a.yaml", text.as_bytes())]), 0, "1 Helm template)", &text);
+    ends(&walk(&[chart, ("c/templates/a.yaml", text.as_bytes())]), 0, "1 Helm template", &text);
     ends(&walk(&[chart, ("c/templates/a.yaml", bad.as_bytes())]), 1, "NMG001", &bad);
     ends(&walk(&[chart, ("c/crds/a.yaml", text.as_bytes())]), 1, "NMG001", &text);
     // Beside a template the rest is judged.
     let text = format!("{}---\n{bad}", bad.replace("name: a", "name: {{ x }}-a"));
-    ends(&walk(&[("a.yaml", text.as_bytes())]), 1, "1 Helm template)", &text);
+    ends(&walk(&[("a.yaml", text.as_bytes())]), 1, "1 Helm template", &text);
     Ok(())
 }
 
