@@ -80,7 +80,7 @@ fn every_mistake_has_its_place_its_cause_and_a_way_out() {
         ("rules:\n  sotf-mount: {action: deny}\n", "4:3", "did you mean \"soft-mount\"?"),
         ("rules:\n  soft-mount: {action: refuse}\n", "4:24", "it may be off, audit, warn, deny"),
         ("rules:\n  soft-mount: {acton: deny}\n", "4:16", "did you mean \"action\"?"),
-        ("rules:\n  soft-mount: deny\n", "4:15", "is no mapping"),
+        ("rules:\n  soft-mount: deny\n", "4:15", "write soft-mount: {action: deny}"),
         ("rules:\n  timeo-not-set: {value: 60000}\n", "4:26", "1 to 6000 is taken"),
         ("rules:\n  timeo-not-set: {value: 99999999999}\n", "4:26", "1 to 6000 is taken"),
         ("rules:\n  timeo-not-set: {value: 60s}\n", "4:26", "write a whole number"),
