@@ -1,5 +1,7 @@
 //! The sentences people read: causes of a denial, and warnings.
 
+mod remedy;
+
 use std::collections::BTreeSet;
 
 use time::Date;
@@ -11,7 +13,7 @@ use crate::count::{self, counted};
 use crate::engine::decide::{self, Decision, Outcome};
 use crate::engine::fix::{Elements, Scope, fix_all};
 use crate::engine::{Evaluation, Exempt, Judged, evaluate};
-use crate::finding::{Action, Applicability, Edit};
+use crate::finding::{Action, Applicability};
 use crate::policy::Policy;
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
@@ -76,7 +78,7 @@ pub(super) fn causes(
             proposal.get_mut(finding.carrier).filter(|_| finding.place.is_none()).and_then(Option::take);
         let message = match list {
             Some(list) => format!("{}; use {list}", at_most(headline(judged), LONGEST_CAUSE)),
-            None => at_most(format!("{}; {}", headline(judged), advice(judged)), LONGEST_CAUSE),
+            None => at_most(format!("{}; {}", headline(judged), remedy::advice(judged)), LONGEST_CAUSE),
         };
         let field = place.map(|place| place.field(element)).unwrap_or_default();
         let field = at_most(field, LONGEST_CAUSE);
@@ -176,35 +178,6 @@ fn flow_scalar(text: &str) -> String {
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && !text.ends_with(':');
     if is_plain { text.to_owned() } else { format!("{text:?}") }
-}
-
-/// What to do about one finding, where no whole list is known to pass.
-fn advice(judged: &Judged) -> String {
-    let edit = judged.finding.fix.as_ref().and_then(|fix| fix.edits.first());
-    match edit {
-        Some(Edit::Replace { with, .. }) => format!("write {with:?} in its place"),
-        Some(Edit::Remove { .. }) => "drop it".to_owned(),
-        Some(Edit::Append { option, .. }) => format!("add {option:?}"),
-        Some(Edit::Split { .. }) => "write one option an element".to_owned(),
-        None if judged.finding.code.0 == 9 && judged.finding.site.is_none() => "write fewer".to_owned(),
-        None => judged.rule().map_or_else(String::new, |rule| {
-            let first = rule.remedy.split(". ").next().unwrap_or_default();
-            within_a_sentence(&first.trim_end_matches('.').replace('`', ""))
-        }),
-    }
-}
-
-/// A sentence as a part of another one: it begins with a small letter, unless with a
-/// name in capitals.
-fn within_a_sentence(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    let first = letters.next();
-    let is_name =
-        letters.clone().next().is_some_and(|second| second.is_uppercase() || second.is_ascii_digit());
-    match first {
-        Some(first) if !is_name => first.to_lowercase().chain(letters).collect(),
-        _ => sentence.to_owned(),
-    }
 }
 
 /// What `/validate` tells beside its answer: findings that only warn, denials
@@ -396,13 +369,6 @@ fn unit(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_remedy_goes_on_with_a_small_letter() {
-        for (sentence, part) in [("Use hard", "use hard"), ("NFSv4 has it", "NFSv4 has it"), ("A b", "a b")] {
-            assert_eq!(within_a_sentence(sentence), part);
-        }
-    }
 
     #[test]
     fn a_text_is_cut_between_characters_and_escapes() {

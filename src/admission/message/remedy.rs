@@ -1,0 +1,45 @@
+//! What to do about one finding, as a part of a sentence.
+
+use crate::engine::Judged;
+use crate::finding::Edit;
+
+/// What to do about one finding, where no whole list is known to pass.
+pub(super) fn advice(judged: &Judged) -> String {
+    let edit = judged.finding.fix.as_ref().and_then(|fix| fix.edits.first());
+    match edit {
+        Some(Edit::Replace { with, .. }) => format!("write {with:?} in its place"),
+        Some(Edit::Remove { .. }) => "drop it".to_owned(),
+        Some(Edit::Append { option, .. }) => format!("add {option:?}"),
+        Some(Edit::Split { .. }) => "write one option an element".to_owned(),
+        None if judged.finding.code.0 == 9 && judged.finding.site.is_none() => "write fewer".to_owned(),
+        None => judged.rule().map_or_else(String::new, |rule| {
+            let first = rule.remedy.split(". ").next().unwrap_or_default();
+            within_a_sentence(&first.trim_end_matches('.').replace('`', ""))
+        }),
+    }
+}
+
+/// A sentence as a part of another one: it begins with a small letter, unless with a
+/// name in capitals.
+fn within_a_sentence(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next();
+    let is_name =
+        letters.clone().next().is_some_and(|second| second.is_uppercase() || second.is_ascii_digit());
+    match first {
+        Some(first) if !is_name => first.to_lowercase().chain(letters).collect(),
+        _ => sentence.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remedy_goes_on_with_a_small_letter() {
+        for (sentence, part) in [("Use hard", "use hard"), ("NFSv4 has it", "NFSv4 has it"), ("A b", "a b")] {
+            assert_eq!(within_a_sentence(sentence), part);
+        }
+    }
+}
