@@ -3,6 +3,7 @@
 pub mod baseline;
 mod proposed;
 pub mod repair;
+mod snippet;
 pub mod together;
 
 use std::collections::HashSet;
@@ -17,9 +18,8 @@ use crate::engine::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Finding};
 use crate::kind::Kind;
 use crate::policy::Policy;
-use crate::report::plain::{ends_as_command, is_unseen};
 use crate::report::{
-    FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, Snippet, SubjectReport,
+    FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
 use crate::site::Site;
 use crate::source::object::{Layout, Object, Part};
@@ -29,6 +29,7 @@ use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit, walk};
 use crate::subject::Subject;
 use proposed::Proposed;
+use snippet::snippet;
 
 /// Whose answer is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -331,28 +332,6 @@ fn finding(
         snippet: snippet(around, width),
         fixes: Vec::new(),
     }
-}
-
-/// The part of a line around an option. The line may be as long as the file.
-fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
-    const MOST: usize = 160;
-    const BEFORE: usize = 60;
-    let width = width.min(MOST - BEFORE);
-    let is_long = before.chars().take(MOST).count() + width > MOST;
-    let most = if is_long { BEFORE } else { MOST };
-    let start = before.char_indices().rev().take(most).last().map_or(before.len(), |(start, _)| start);
-    let shown = before.get(start..).unwrap_or_default();
-    let indent = shown.chars().count();
-    let text = shown
-        .chars()
-        .chain(rest.chars().take(MOST - indent))
-        // One for one, so that the caret stays where it is.
-        .fold(String::new(), |mut text, character| {
-            let is_obeyed = is_unseen(character) || character == '[' && ends_as_command(&text);
-            text.push(if is_obeyed { ' ' } else { character });
-            text
-        });
-    Snippet { text, indent, width }
 }
 
 /// Whether a file of a walk is a Helm template: it lies among those of a chart,

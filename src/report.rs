@@ -4,6 +4,7 @@ pub mod diff;
 pub mod driver_page;
 mod duration;
 pub mod explanation;
+mod fingerprint;
 pub mod github;
 pub mod gitlab;
 pub mod json;
@@ -14,8 +15,7 @@ pub mod rule_page;
 pub mod sarif;
 pub mod text;
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hasher as _;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -23,6 +23,7 @@ use crate::finding::{Applicability, Code};
 use crate::source::Skip;
 use crate::source::text::Position;
 use crate::subject::driver::Nfs;
+use fingerprint::Fingerprints;
 pub use origin::Origin;
 
 /// The version of the JSON report; fields are only ever added within one.
@@ -407,33 +408,4 @@ pub struct FileReport {
     pub errors: Vec<ReadError>,
     /// What holds mount options and is not judged.
     pub not_judged: Vec<NotJudged>,
-}
-
-/// Names of findings that stay when lines move: by rule, object and pointer,
-/// with a number where one name would stand for several.
-#[derive(Debug, Default)]
-pub(crate) struct Fingerprints {
-    seen: HashMap<u64, usize>,
-}
-
-impl Fingerprints {
-    fn of(&mut self, subject: &SubjectReport, finding: &FindingReport) -> String {
-        let element = finding.element.as_deref().unwrap_or_default();
-        self.of_text(&format!(
-            "{}\n{}\n{}\n{}\n{element}",
-            finding.code,
-            subject.file,
-            subject.object(),
-            if subject.path.is_some() { &finding.pointer } else { &finding.carrier }
-        ))
-    }
-
-    fn of_text(&mut self, text: &str) -> String {
-        let mut hasher = fnv::FnvHasher::default();
-        hasher.write(text.as_bytes());
-        let hash = hasher.finish();
-        let times = self.seen.entry(hash).or_default();
-        *times += 1;
-        format!("{hash:016x}:{times}")
-    }
 }

@@ -145,7 +145,8 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
         "partialFingerprints": {"ruleObjectPointer/v1": fingerprint},
         "properties": {"action": finding.action, "fix": finding.fix},
     });
-    if let Some(result) = result.as_object_mut().filter(|_| !finding.fixes.is_empty()) {
+    // What is rendered is rendered again: the fix belongs into the template.
+    if let Some(result) = result.as_object_mut().filter(|_| origin.is_none() && !finding.fixes.is_empty()) {
         let fix = json!({
             "description": {"text": "What nfs-mount-guard fix writes"},
             "artifactChanges": [{

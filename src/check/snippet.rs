@@ -1,0 +1,26 @@
+//! The line of the file that a finding shows.
+
+use crate::report::Snippet;
+use crate::report::plain::{ends_as_command, is_unseen};
+
+/// The part of a line around an option. The line may be as long as the file.
+pub(super) fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
+    const MOST: usize = 160;
+    const BEFORE: usize = 60;
+    let width = width.min(MOST - BEFORE);
+    let is_long = before.chars().take(MOST).count() + width > MOST;
+    let most = if is_long { BEFORE } else { MOST };
+    let start = before.char_indices().rev().take(most).last().map_or(before.len(), |(start, _)| start);
+    let shown = before.get(start..).unwrap_or_default();
+    let indent = shown.chars().count();
+    let text = shown
+        .chars()
+        .chain(rest.chars().take(MOST - indent))
+        // One for one, so that the caret stays where it is.
+        .fold(String::new(), |mut text, character| {
+            let is_obeyed = is_unseen(character) || character == '[' && ends_as_command(&text);
+            text.push(if is_obeyed { ' ' } else { character });
+            text
+        });
+    Snippet { text, indent, width }
+}
