@@ -116,7 +116,10 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
             continue;
         };
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
-        let can_split = (is_list || full > 0) && !carrier.is_unrendered(element, 0..element.len());
+        // What the driver takes in a longer element it may refuse alone.
+        let is_refused = pieces.iter().any(|piece| subject.driver.may_refuse_element(piece.text));
+        let is_rendered = !carrier.is_unrendered(element, 0..element.len());
+        let can_split = (is_list || full > 0) && is_rendered && !is_refused;
         let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
         report_element(check, site, grade, message, fix);
     }
