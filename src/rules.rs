@@ -210,9 +210,15 @@ impl<'c, 'm> Check<'c, 'm> {
                 (obstacle.carrier(), Applicability::Unsafe, message)
             }
         };
-        // A Pod that differs from its template is never done rolling out.
+        // A Pod that differs from its template is never done rolling out. What stands
+        // there already, and loses, is dropped where it is written again.
+        let is_inline = self.subject.volume.is_some();
+        let is_dropped = |option: &Cow<'static, str>| {
+            self.subject.driver.keeps_first_of_equal()
+                && self.options().any(|token| token.option.text() == *option)
+        };
         let fix = carrier
-            .zip(option.filter(|_| self.subject.volume.is_none()))
+            .zip(option.filter(|option| !is_inline && !is_dropped(option)))
             .map(|(carrier, option)| Fix { applicability, edits: vec![Edit::Append { carrier, option }] });
         self.findings.push(Finding {
             code: self.rule.code,

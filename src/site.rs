@@ -30,6 +30,10 @@ pub enum Place {
     Server,
     /// A field of a file that Kubernetes does not know, by its path.
     Field(Vec<String>),
+    /// `spec.accessModes` of a volume, which a driver may refuse.
+    AccessModes,
+    /// `spec.csi.fsType` of a volume, which a driver may refuse.
+    FsType,
 }
 
 /// An inline CSI volume of a Pod or of a template of Pods.
@@ -80,6 +84,8 @@ impl Place {
             }
             Self::FlexOption(key) => format!("flexVolume.options.{key}").into(),
             Self::Server => "nfs.server".into(),
+            Self::AccessModes => "accessModes".into(),
+            Self::FsType => "fsType".into(),
             Self::Field(_) => self.field(None).into(),
         }
     }
@@ -91,8 +97,18 @@ impl Place {
             | Self::VolumeAttribute(key)
             | Self::FlexOption(key)
             | Self::InlineAttribute(_, key) => Some(key),
-            Self::MountOptions(_) | Self::Annotation | Self::Server | Self::Field(_) => None,
+            Self::MountOptions(_)
+            | Self::Annotation
+            | Self::Server
+            | Self::Field(_)
+            | Self::AccessModes
+            | Self::FsType => None,
         }
+    }
+
+    /// The place's own name, without what it is in: `mountOptions`, `nfsOptions`.
+    pub fn own_name(&self) -> Cow<'_, str> {
+        self.path().pop().unwrap_or_default()
     }
 
     /// The path to the place, one step each as in a JSON pointer: names, and in
@@ -115,6 +131,8 @@ impl Place {
             }
             Self::Server => vec!["spec".into(), "nfs".into(), "server".into()],
             Self::Field(path) => path.iter().map(|step| step.as_str().into()).collect(),
+            Self::AccessModes => vec!["spec".into(), "accessModes".into()],
+            Self::FsType => vec!["spec".into(), "csi".into(), "fsType".into()],
         }
     }
 
@@ -145,7 +163,8 @@ impl Place {
             (Self::MountOptions(_), Some(element)) => {
                 format!("{}[{element}]", self.path().join("."))
             }
-            (Self::MountOptions(_), None) | (Self::Server | Self::Field(_), _) => self.path().join("."),
+            (Self::MountOptions(_), None)
+            | (Self::Server | Self::Field(_) | Self::AccessModes | Self::FsType, _) => self.path().join("."),
             (Self::Annotation, _) => {
                 "metadata.annotations[volume.beta.kubernetes.io/mount-options]".to_owned()
             }

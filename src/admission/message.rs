@@ -86,7 +86,8 @@ pub(super) fn causes(
         if bytes > MOST_BYTES && !causes.is_empty() {
             break;
         }
-        let is_there = finding.site.is_some() || finding.place.is_some();
+        // What is missing has a keyword, and neither site nor place.
+        let is_there = finding.site.is_some() || finding.place.is_some() || finding.keyword.is_empty();
         let reason = if is_there { "FieldValueInvalid" } else { "FieldValueRequired" };
         causes.push(StatusCause { reason, message, field });
     }

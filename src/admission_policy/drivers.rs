@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use super::cel::{any, first_is, hanging, is_one_of, list, not, string};
-use super::evidence::{may_be_nfs, shows};
+use super::evidence::{hangs_on_access, may_be_nfs, shows};
 use crate::subject::DriverSetting;
-use crate::subject::driver::evidence::Evidence;
 use crate::subject::driver::{self, Case, Driver, Nfs, Role};
 use crate::subject::facts::FS_TYPE_KEYS;
 use crate::subject::manifest::IN_TREE_PLUGINS;
@@ -157,13 +156,7 @@ impl<'p> Table<'p> {
     /// As [`Self::clues_may_be_nfs`], for what an update of the same object can
     /// change about it. `None` where it can change nothing.
     pub(super) fn may_still_be_nfs(&self, names: Names) -> Option<String> {
-        let changes = |evidence| {
-            matches!(
-                evidence,
-                Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::FirstAccessMode(_)
-            )
-        };
-        let terms = self.divided(names, |row| row.clues.iter().any(|clue| changes(clue.evidence)));
+        let terms = self.divided(names, |row| row.clues.iter().any(|clue| hangs_on_access(&clue.evidence)));
         (!terms.is_empty()).then(|| terms.join(" &&\n"))
     }
 

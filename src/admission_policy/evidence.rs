@@ -30,6 +30,16 @@ pub(super) fn may_be_nfs(row: &Driver, names: Names) -> Option<String> {
     rest
 }
 
+/// Whether an update can change what the evidence says.
+pub(super) fn hangs_on_access(evidence: &Evidence) -> bool {
+    match evidence {
+        Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::FirstAccessMode(_) => true,
+        Evidence::All(several) | Evidence::Any(several) => several.iter().any(hangs_on_access),
+        Evidence::Not(evidence) => hangs_on_access(evidence),
+        _ => false,
+    }
+}
+
 /// Whether the evidence is there.
 pub(super) fn shows(evidence: &Evidence, names: Names) -> String {
     let (object, facts) = (names.object, names.facts);
@@ -72,7 +82,14 @@ pub(super) fn shows(evidence: &Evidence, names: Names) -> String {
             format!("{object}.?spec.?nfs.?readOnly == optional.of(true)")
         }
         Evidence::BlockMode => format!("{object}.?spec.?volumeMode == optional.of('Block')"),
+        Evidence::All(all) => each(all, names).join(" && "),
+        Evidence::Any(any) => format!("({})", each(any, names).join(" || ")),
+        Evidence::Not(evidence) => not(&format!("({})", shows(evidence, names))),
     }
+}
+
+fn each(several: &[Evidence], names: Names) -> Vec<String> {
+    several.iter().map(|evidence| format!("({})", shows(evidence, names))).collect()
 }
 
 /// Whether the evidence is there and no other place contradicts it.

@@ -1,11 +1,15 @@
 //! A page a driver and the table of all of them, in Markdown: what docs/drivers/
 //! and docs/drivers.md hold.
 
+mod refusal;
+
 use std::fmt::{self, Write as _};
 
-use crate::subject::driver::assembly::{Addition, Cut, Emptiness, Empty, Step, Unless, Versioning, When};
+use crate::subject::driver::assembly::{
+    Addition, Cut, Emptiness, Empty, NoneWord, Step, Unless, Versioning, When,
+};
 use crate::subject::driver::evidence::Evidence;
-use crate::subject::driver::{CarrierKey, Case, Driver, ListUse, Nfs, On, Role, What, drivers};
+use crate::subject::driver::{CarrierKey, Case, Driver, ListUse, Nfs, On, Role, drivers};
 
 /// A page's file name without its folder: the row's first name with what a file
 /// name cannot hold replaced.
@@ -70,7 +74,11 @@ fn write_page(page: &mut String, driver: &Driver) -> fmt::Result {
     }
     write_row(page, driver)?;
     for variant in driver.variants {
-        writeln!(page, "\n## With {}\n", evidence(&variant.when))?;
+        let when = evidence(&variant.when);
+        match when.strip_prefix("without ") {
+            Some(when) => writeln!(page, "\n## Without {when}\n")?,
+            None => writeln!(page, "\n## With {when}\n")?,
+        }
         if variant.row.title != driver.title {
             writeln!(page, "{}.\n", variant.row.title)?;
         }
@@ -98,8 +106,14 @@ fn write_row(page: &mut String, driver: &Driver) -> fmt::Result {
         writeln!(page, "| carriers | {} |", carriers(driver.carriers))?;
     }
     writeln!(page, "| order | {} |", order(driver.steps))?;
-    if driver.cut == Cut::Options {
-        writeln!(page, "| elements | the driver handles each option of an element by itself |")?;
+    match driver.cut {
+        Cut::Elements => {}
+        Cut::ElementsOfList => {
+            writeln!(page, "| elements | the driver takes an element of mountOptions for one option |")?;
+        }
+        Cut::Options => {
+            writeln!(page, "| elements | the driver handles each option of an element by itself |")?;
+        }
     }
     writeln!(page, "| an empty list means | {} |", empty(driver))?;
     if driver.emptiness == Emptiness::NoElement {
@@ -112,15 +126,33 @@ fn write_row(page: &mut String, driver: &Driver) -> fmt::Result {
             codes(driver.takes_out)
         )?;
     }
+    if !driver.takes_versions.is_empty() {
+        writeln!(page, "| takes out of mountOptions | {} |", versions(driver.takes_versions))?;
+    }
+    match driver.none_word {
+        None => {}
+        Some(NoneWord::Anywhere(word)) => {
+            writeln!(page, "| no option at all | `{word}` alone, in any case |")?;
+        }
+        Some(NoneWord::OtherCarriers(word)) => {
+            writeln!(page, "| no option at all | `{word}` alone, in any case, but not in mountOptions |")?;
+        }
+    }
     if !adds(driver.steps).is_empty() {
         writeln!(page, "| adds | {} |", adds(driver.steps))?;
     }
     if !driver.own_words.is_empty() {
         writeln!(page, "| own words | {} |", codes(driver.own_words))?;
     }
+    if !driver.own_elements.is_empty() {
+        writeln!(
+            page,
+            "| own elements | {}, in any case and as an element of its own |",
+            codes(driver.own_elements)
+        )?;
+    }
     for refused in driver.refuses {
-        let when = refused.when.map_or_else(String::new, |when| format!(", with {}", evidence(&when)));
-        writeln!(page, "| refuses | {}{when} |", what(refused.what))?;
+        writeln!(page, "| refuses | {} |", refusal::describe(refused))?;
     }
     writeln!(
         page,
@@ -148,7 +180,8 @@ fn write_row(page: &mut String, driver: &Driver) -> fmt::Result {
 }
 
 fn codes(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    let code = |word: &&str| if word.is_empty() { "`\"\"`".to_owned() } else { format!("`{word}`") };
+    words.iter().map(code).collect::<Vec<_>>().join(", ")
 }
 
 fn names(names: &[&str]) -> String {
@@ -164,8 +197,8 @@ fn nfs(driver: &Driver) -> &'static str {
     }
 }
 
-fn evidence(evidence: &Evidence) -> String {
-    match evidence {
+fn evidence(shown: &Evidence) -> String {
+    match shown {
         Evidence::Value(key, ["*"]) => format!("any other `{key}`"),
         Evidence::Value(key, values) => format!("`{key}`: {}", codes(values)),
         Evidence::Key(key) => format!("the key `{key}`"),
@@ -176,6 +209,7 @@ fn evidence(evidence: &Evidence) -> String {
         Evidence::NoAttribute(key, values) => {
             format!("a class, or a volume without the attribute `{key}`: {}", codes(values))
         }
+        Evidence::FsType(["*"]) => "a file system type".to_owned(),
         Evidence::FsType(types) => format!("a file system type {}", codes(types)),
         Evidence::FsTypeOfClass(types) => format!("a class's file system type {}", codes(types)),
         Evidence::AccessMode(mode) => format!("access mode {mode}"),
@@ -184,7 +218,21 @@ fn evidence(evidence: &Evidence) -> String {
         Evidence::BlockMode => "volumeMode Block".to_owned(),
         Evidence::VolumeHandle(pattern) => format!("a volumeHandle `{pattern}`"),
         Evidence::InTreeReadOnly => "`readOnly: true` of the source".to_owned(),
+        Evidence::All(all) => together(all, " and "),
+        Evidence::Any(any) => together(any, " or "),
+        Evidence::Not(several @ (Evidence::All(_) | Evidence::Any(_))) => {
+            format!("not ({})", evidence(several))
+        }
+        Evidence::Not(without) => format!("without {}", evidence(without)),
     }
+}
+
+fn together(several: &[Evidence], word: &str) -> String {
+    let describe = |one: &Evidence| match one {
+        Evidence::All(_) | Evidence::Any(_) => format!("({})", evidence(one)),
+        _ => evidence(one),
+    };
+    several.iter().map(describe).collect::<Vec<_>>().join(word)
 }
 
 fn list_use(driver: &Driver) -> &'static str {
@@ -207,6 +255,7 @@ fn carriers(keys: &[CarrierKey]) -> String {
             Role::WhenListEmpty => "only while mountOptions is empty",
             Role::AnnotationWhenListEmpty => "only while mountOptions is empty, becomes the annotation",
             Role::Version => "the version",
+            Role::Apart => "for another mount of the driver's own",
             Role::NotTaken => "not read",
         };
         let when = carrier.when.map_or_else(String::new, |when| format!(", with {}", evidence(&when)));
@@ -222,6 +271,10 @@ fn order(steps: &[Step]) -> String {
         Step::ReadOnly(when) => format!("`ro` with {}", evidence(when)),
         Step::Add(addition) => format!("`{}`", addition.options),
         Step::Version(_) => "`vers=`".to_owned(),
+        Step::Split => "split at commas".to_owned(),
+        Step::RetryWithout(prefix) => {
+            format!("where mount.nfs refuses the versions, again without `{prefix}`")
+        }
         Step::Sort => "sorted as a set".to_owned(),
         Step::KeepFirstOfEqual => "equal elements once".to_owned(),
         Step::OnePerKeyword => "one option a keyword, the last value".to_owned(),
@@ -243,6 +296,11 @@ fn empty(driver: &Driver) -> String {
         Empty::DriverDefaultsByVersion(v3, v4) => {
             format!("{} with NFSv3, {} with NFSv4, which any option replaces", nothing(v3), nothing(v4))
         }
+        Empty::DriverDefaultsByCarrier(v3, v4) => format!(
+            "{} where the carrier's version is 3, {} where it is 4, which any option replaces",
+            nothing(v3),
+            nothing(v4)
+        ),
         Empty::Hidden => "options that are not visible here, which any option replaces".to_owned(),
     }
 }
@@ -261,6 +319,8 @@ fn addition_of(addition: &Addition) -> String {
         Unless::Never => String::new(),
         Unless::Keyword(words) => format!(" unless {} is there", codes(words)),
         Unless::Element(words) => format!(" unless {} is an element", codes(words)),
+        Unless::Key(key) => format!(" unless an element's key is `{key}`"),
+        Unless::Longer(prefix) => format!(" unless an element begins with `{prefix}` and goes on"),
         Unless::Prefix(prefix) => format!(" unless an element begins with `{prefix}`"),
     };
     let when = match addition.when {
@@ -285,10 +345,10 @@ fn version_of(versioning: &Versioning) -> String {
     }
 }
 
-fn what(what: What) -> String {
-    match what {
-        What::Keyword(words) => codes(words),
-        What::ValueOtherThan(words, values) => format!("{} other than {}", codes(words), codes(values)),
-        What::EmptyElement => "an empty element".to_owned(),
-    }
+fn versions(versions: &[(&str, Option<&str>)]) -> String {
+    let describe = |(text, becomes): &(&str, Option<&str>)| match becomes {
+        Some(version) => format!("`{text}`, as version {version}"),
+        None => format!("`{text}`, which is then ignored"),
+    };
+    versions.iter().map(describe).collect::<Vec<_>>().join("; ")
 }

@@ -23,7 +23,7 @@ use crate::policy::Policy;
 use crate::rules::is_refused_by_driver;
 use crate::site::Place;
 use crate::subject::Subject;
-use crate::subject::carrier::Carrier;
+use crate::subject::carrier::{Carrier, Form};
 use crate::subject::driver::Role;
 use crate::subject::effective::Token;
 
@@ -247,6 +247,8 @@ fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
 fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static str {
     match (carrier.in_force, carrier.role) {
         (true, _) => "in force",
+        (false, _) if carrier.form == Form::Setting => "refused",
+        (false, Some(Role::Apart)) => "for another mount of the driver's own",
         (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => {
             "whether the driver reads it is not known"
         }
@@ -328,7 +330,11 @@ fn refused(subject: &Subject<'_>) -> Option<(String, &'static str)> {
     let token = finding.site.as_ref().and_then(|site| {
         subject.options.tokens().iter().find(|token| token.site.as_ref().is_some_and(|found| found == site))
     });
-    let by = if token.is_some_and(|token| is_refused_by_driver(subject, token)) {
+    let carrier = subject.carriers.get(finding.carrier).filter(|_| finding.site.is_none());
+    let is_setting = carrier
+        .and_then(|carrier| carrier.refused)
+        .is_some_and(crate::subject::driver::refusal::Refused::is_by_driver);
+    let by = if is_setting || token.is_some_and(|token| is_refused_by_driver(subject, token)) {
         "driver"
     } else if subject.is_flex_volume() && finding.site.is_none() {
         "kubelet"

@@ -3,8 +3,10 @@
 use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::{self, Word};
+use crate::nfs::option::MountOption;
 use crate::nfs::reading::Trap;
 use crate::site::Site;
+use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
 use crate::subject::effective::{Malformation, Token};
@@ -116,11 +118,31 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
             continue;
         };
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
-        let can_split = (is_list || full > 0) && !carrier.is_unrendered(element, 0..element.len());
+        // What the driver takes in a longer element it may refuse alone, or drop.
+        let is_refused = pieces.iter().any(|piece| {
+            subject.driver.may_refuse_element(piece.text) || may_be_dropped(subject, piece.text)
+        });
+        let is_rendered = !carrier.is_unrendered(element, 0..element.len());
+        let can_split = (is_list || full > 0) && is_rendered && !is_refused;
         let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
         report_element(check, site, grade, message, fix);
     }
     traps
+}
+
+/// Whether the driver would drop a text as an element of its own, because it is
+/// there already, although another value is there, too, and may then win.
+fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
+    if !subject.driver.keeps_first_of_equal() {
+        return false;
+    }
+    let keyword = MountOption::new(text);
+    let alike = || {
+        let is_alike = |token: &&Token<'_>| token.in_force && token.option.keyword() == keyword.keyword();
+        subject.options.tokens().iter().filter(is_alike)
+    };
+    let is_repeated = alike().filter(|token| token.option.text() == text).nth(1).is_some();
+    is_repeated && alike().any(|token| token.option.text() != text)
 }
 
 fn trapped(element: &str, trap: Trap) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Actions, Check, Example, Rule, offer, remove, replace};
+use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
 use crate::nfs::catalog::Word;
 use crate::nfs::intended::intended;
@@ -11,7 +11,9 @@ use crate::nfs::version::{self, Versions};
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
-use crate::subject::driver::{Refused, What};
+use crate::subject::driver::assembly::Cut;
+use crate::subject::driver::evidence::Evidence;
+use crate::subject::driver::refusal::{Refused, What};
 use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
@@ -111,10 +113,72 @@ fn check_driver(check: &mut Check<'_, '_>) {
         .filter(|token| token.in_force && token.site.is_some() && !token.is_unrendered);
     for token in written {
         for refused in refusals(subject, token) {
-            let message = format!("{} is refused by the driver, {}", check.quote(token), refused.why);
-            check.report(token, Grade::CannotMount, message, None);
+            let message = refusal(&check.quote(token), refused);
+            check.report(token, grade(refused), message, None);
         }
     }
+    for (index, carrier) in subject.carriers.iter().enumerate() {
+        let Some(refused) = carrier.refused else { continue };
+        let value = carrier.elements.first().copied().unwrap_or_default();
+        let what = match refused.what {
+            What::OtherAttributes(_) => format!("{:?}", shortened(&carrier.place.own_name())),
+            _ => format!("{}: {:?}", carrier.place.own_name(), shortened(value)),
+        };
+        check.report_carrier(index, grade(refused), refusal(&what, refused));
+    }
+    check_appended_version(check);
+    check_words(check);
+}
+
+/// What a shell of the driver's makes several arguments of mount of.
+fn check_words(check: &mut Check<'_, '_>) {
+    if !check.subject.options.is_several_words() {
+        return;
+    }
+    let has_blank = |token: &&Token<'_>| {
+        let element = check.element(token).unwrap_or_default();
+        token.is_written() && element.contains(char::is_whitespace)
+    };
+    let message = "becomes two words of the driver's shell command, and mount refuses them";
+    let written = check.subject.options.tokens().iter().find(has_blank);
+    if let Some(token) = written {
+        let message = check.about(token, message);
+        check.report(token, Grade::CannotMount, message, None);
+    }
+}
+
+/// The version that the driver appends: of the list, of an attribute or of its
+/// own.
+fn check_appended_version(check: &mut Check<'_, '_>) {
+    let subject = check.subject;
+    let Some(token) = subject.options.effective().rfind(|token| token.option.keyword() == "vers") else {
+        return;
+    };
+    let refused = subject.driver.refuses.iter().find(|refused| match refused.what {
+        What::VersionOtherThan(versions) => {
+            let is_taken = token.option.value().is_some_and(|value| versions.contains(&value));
+            !is_taken && applies(subject, refused)
+        }
+        _ => false,
+    });
+    let Some(refused) = refused else { return };
+    if token.site.is_some() {
+        check.report(token, grade(refused), refusal(&check.quote(token), refused), None);
+        return;
+    }
+    let carrier = subject.carriers.iter().position(|carrier| carrier.form == Form::Version);
+    let message = refusal(&format!("{:?}", token.option.text()), refused);
+    check.report_carrier(carrier.unwrap_or_default(), grade(refused), message);
+}
+
+fn refusal(what: &str, refused: &Refused) -> String {
+    let since = refused.since.map_or_else(String::new, |since| format!(" since {since}"));
+    let by = if refused.is_by_driver() { "the driver" } else { "mount.nfs" };
+    format!("{what} is refused by {by}{since}, {}", refused.why)
+}
+
+const fn grade(refused: &Refused) -> Grade {
+    if refused.since.is_some() { Grade::Lesser } else { Grade::CannotMount }
 }
 
 /// Whether the driver itself refuses an option, so that mount is never called.
@@ -127,18 +191,52 @@ fn refusals<'c>(
     subject: &'c Subject<'_>,
     token: &'c Token<'_>,
 ) -> impl Iterator<Item = &'static Refused> + use<'c> {
+    let site = token.site.as_ref();
+    let carrier = site.and_then(|site| subject.carriers.get(site.carrier));
+    let element = carrier.zip(site).and_then(|(carrier, site)| carrier.elements.get(site.element).copied());
     let keyword = token.option.keyword();
     subject.driver.refuses.iter().filter(move |refused| {
         let is_meant = match refused.what {
             What::Keyword(keywords) => keywords.contains(&keyword),
+            What::KeywordBeside(keywords, other) => {
+                keywords.contains(&keyword) && subject.options.writes(other)
+            }
+            What::KeywordWithout(keywords, other) => {
+                keywords.contains(&keyword) && !subject.options.writes(other)
+            }
             What::ValueOtherThan(keywords, values) => {
                 keywords.contains(&keyword)
                     && token.option.value().is_some_and(|value| !values.contains(&value))
             }
-            What::EmptyElement => false,
+            What::Value(keywords, values) => {
+                keywords.contains(&keyword)
+                    && token.option.value().is_some_and(|value| values.contains(&value))
+            }
+            What::SecondEqualsSign => token.option.value().is_some_and(|value| value.contains('=')),
+            What::Element(elements) => {
+                elements.contains(&token.option.text())
+                    && element.is_some_and(|element| element.len() == token.option.text().len())
+            }
+            What::OtherThanHandle(of, _) => {
+                of == keyword && !subject.handle_ends_with(token.option.value().unwrap_or_default())
+            }
+            What::EmptyElement
+            | What::VersionOtherThan(_)
+            | What::Setting(_)
+            | What::OtherAttributes(_)
+            | What::FirstAccessMode(_)
+            | What::FsTypeOtherThan(_) => false,
         };
-        is_meant && refused.when.is_none_or(|when| subject.shows(&when))
+        is_meant && applies(subject, refused)
     })
+}
+
+fn applies(subject: &Subject<'_>, refused: &Refused) -> bool {
+    let is_handle = match refused.what {
+        What::OtherThanHandle(_, handle) => subject.shows_already(&Evidence::VolumeHandle(handle)),
+        _ => true,
+    };
+    is_handle && refused.when.is_none_or(|when| subject.shows_already(&when))
 }
 
 fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
@@ -240,8 +338,8 @@ fn check_two_versions(check: &mut Check<'_, '_>) {
             check.quote(token),
             first.option.text()
         );
-        if let Some(edit) = written_for_the_driver(check, token) {
-            check.report(token, Grade::CannotMount, message, Some(offer(vec![edit])));
+        if let Some(edits) = written_for_the_driver(check, token) {
+            check.report(token, Grade::CannotMount, message, Some(offer(edits)));
             continue;
         }
         let same = mount::version_request(&token.option) == mount::version_request(&first.option);
@@ -255,10 +353,16 @@ fn check_two_versions(check: &mut Check<'_, '_>) {
     }
 }
 
-/// The version as `vers=`, for a driver that looks for that spelling and then
-/// appends none of its own.
-fn written_for_the_driver(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Edit> {
-    if !check.subject.driver.looks_for_vers() || token.option.keyword() == "vers" {
+/// The version in the spelling for which a driver looks at the beginning of an
+/// element, so that it appends none of its own.
+fn written_for_the_driver(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Vec<Edit>> {
+    let driver = check.subject.driver;
+    let spelling = driver.spelling_of_version()?;
+    let site = token.site.as_ref()?;
+    let is_list = check.subject.carriers.get(site.carrier)?.form == Form::List;
+    let is_seen = site.range.start == 0 || driver.cut == Cut::Options;
+    let is_spelt = token.option.text().starts_with(spelling);
+    if is_seen && is_spelt || !is_seen && !is_list {
         return None;
     }
     let version = match token.option.value() {
@@ -266,7 +370,12 @@ fn written_for_the_driver(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Ed
         None => token.option.keyword().strip_prefix('v')?,
     };
     version::parse(version)?;
-    replace(token, format!("vers={version}"))
+    if !driver.takes_version(version) {
+        return None;
+    }
+    let written = if is_spelt { None } else { Some(replace(token, format!("{spelling}{version}"))?) };
+    let split = Edit::Split { carrier: site.carrier, element: site.element };
+    Some(written.into_iter().chain((!is_seen).then_some(split)).collect())
 }
 
 /// An option that the asked-for versions do not have, or two options that no

@@ -73,7 +73,9 @@ fn check(check: &mut Check<'_, '_>) {
     }
     for (index, carrier) in subject.carriers.iter().enumerate() {
         let Some(key) = carrier.place.key() else { continue };
-        if carrier.role == Some(Role::NotTaken) && !carrier.is_empty() && driver::names_mount_options(key) {
+        // One fault, one finding: NMG012 speaks of what the driver refuses.
+        let is_unread = carrier.role == Some(Role::NotTaken) && carrier.refused.is_none();
+        if is_unread && !carrier.is_empty() && driver::names_mount_options(key) {
             report_key(check, index, &carrier.place, &carrier.elements);
         }
     }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::driver::assembly::Emptiness;
+use super::driver::refusal::{self, Refused, What};
 use super::driver::{self, Driver, ListUse, On, Role};
 use super::facts::Facts;
 use super::manifest::Manifest;
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, Piece};
-use crate::nfs::placeholder::{masked, placeholders};
+use crate::nfs::placeholder::{has_placeholder, masked, placeholders};
 use crate::nfs::reading::{self, Trap};
 use crate::site::{InlineVolume, Place};
 
@@ -31,6 +32,8 @@ pub struct Carrier<'m> {
     pub role: Option<Role>,
     /// Whether it comes from a file, where a program may still fill in placeholders.
     pub is_in_file: bool,
+    /// Why the driver refuses what it holds, if it does.
+    pub refused: Option<&'static Refused>,
 }
 
 /// How a carrier is written.
@@ -44,6 +47,15 @@ pub enum Form {
     SplitEverywhere,
     /// One string that is an NFS version.
     Version,
+    /// A setting of the driver's, without options.
+    Setting,
+}
+
+impl Form {
+    /// Whether no options stand there.
+    pub const fn holds_no_options(self) -> bool {
+        matches!(self, Self::Version | Self::Setting)
+    }
 }
 
 impl<'m> Carrier<'m> {
@@ -55,7 +67,7 @@ impl<'m> Carrier<'m> {
         match self.form {
             Form::List | Form::Joined => option::split(&seen).filter_map(whole).collect(),
             Form::SplitEverywhere => reading::every_piece(&seen).filter_map(whole).collect(),
-            Form::Version => Vec::new(),
+            Form::Version | Form::Setting => Vec::new(),
         }
     }
 
@@ -80,7 +92,7 @@ impl<'m> Carrier<'m> {
             Form::List | Form::Joined => {
                 of(Piece { text: &self.seen(element), range: 0..element.len() }).into_iter().collect()
             }
-            Form::Version => Vec::new(),
+            Form::Version | Form::Setting => Vec::new(),
         }
     }
 
@@ -135,6 +147,7 @@ pub(crate) fn carriers<'m>(
         in_force: driver.list == ListUse::Used && !facts.is_flex_volume && !kind.row().list.is_empty(),
         role: None,
         is_in_file: facts.is_in_file,
+        refused: None,
     }];
     if let Some(annotation) = annotation(kind, manifest) {
         let in_force = !facts.is_flex_volume;
@@ -149,6 +162,7 @@ pub(crate) fn carriers<'m>(
             in_force,
             role: None,
             is_in_file: facts.is_in_file,
+            refused: None,
         });
     }
     let attributes = spec.and_then(|spec| spec.csi.as_ref()).and_then(|csi| csi.volume_attributes.as_ref());
@@ -159,26 +173,51 @@ pub(crate) fn carriers<'m>(
         }
         Holds::Volume | Holds::InlineVolumes(_) => attributes,
     };
+    let mut names_stranger = false;
     for (key, value) in map.into_iter().flat_map(super::manifest::StringMap::iter) {
         let role = match holds {
             Holds::Snapshots => snapshot_role(driver, key),
             _ => role(driver, holds, key, facts),
         };
-        let Some(role) = role else { continue };
+        let refused = refusal::of_setting(driver, holds, key, value, facts);
+        // What a program has yet to fill in may be anything.
+        let refused =
+            refused.filter(|_| !(facts.is_in_file && [key, value].into_iter().any(has_placeholder)));
+        // Of keys that the driver does not know one is enough.
+        let is_stranger = refused.is_some_and(|refused| matches!(refused.what, What::OtherAttributes(_)));
+        let refused = refused.filter(|_| !(is_stranger && names_stranger));
+        names_stranger |= is_stranger;
+        if role.is_none() && refused.is_none() {
+            continue;
+        }
         carriers.push(Carrier {
             place: place_of_key(kind, volume, facts.is_flex_volume, key.to_owned()),
             form: match role {
-                Role::Version => Form::Version,
-                Role::AnnotationWhenListEmpty => Form::SplitEverywhere,
-                _ => Form::Joined,
+                None => Form::Setting,
+                Some(Role::Version) => Form::Version,
+                Some(Role::AnnotationWhenListEmpty) => Form::SplitEverywhere,
+                Some(_) => Form::Joined,
             },
             elements: vec![value],
             present: true,
-            in_force: role != Role::NotTaken,
-            role: Some(role),
+            in_force: role.is_some_and(Role::takes_part),
+            role: Some(role.unwrap_or(Role::NotTaken)),
+            refused,
             is_in_file: facts.is_in_file,
         });
     }
+    let of_fields = refusal::of_fields(driver, holds, facts)
+        .filter(|(_, found, _)| !(facts.is_in_file && has_placeholder(found)));
+    carriers.extend(of_fields.map(|(place, found, refused)| Carrier {
+        place,
+        form: Form::Setting,
+        elements: vec![found],
+        present: true,
+        in_force: false,
+        role: Some(Role::NotTaken),
+        is_in_file: facts.is_in_file,
+        refused: Some(refused),
+    }));
     put_in_force(driver, &mut carriers);
     carriers
 }
@@ -214,11 +253,17 @@ pub(crate) fn put_in_force(driver: &Driver, carriers: &mut [Carrier<'_>]) {
 pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
     match driver.emptiness {
         Emptiness::NoElement => list.elements.is_empty(),
-        Emptiness::NoText if driver.takes_out.is_empty() => list.is_empty(),
-        Emptiness::NoText => list.elements.iter().flat_map(|element| option::split(element)).all(|piece| {
-            let keyword = piece.text.split('=').next().unwrap_or_default();
-            piece.text.is_empty() || driver.takes_out.contains(&keyword)
-        }),
+        Emptiness::NoText if driver.takes_out.is_empty() && driver.takes_versions.is_empty() => {
+            list.is_empty()
+        }
+        Emptiness::NoText => {
+            let version = driver.version_in(&list.elements);
+            list.elements.iter().flat_map(|element| option::split(element)).all(|piece| {
+                let keyword = piece.text.split('=').next().unwrap_or_default();
+                let is_version = version.is_some_and(|(text, _)| text == piece.text);
+                piece.text.is_empty() || driver.takes_out.contains(&keyword) || is_version
+            })
+        }
     }
 }
 
@@ -242,17 +287,12 @@ fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
 /// options. A key that only looks like one of the driver's, or that holds
 /// options with other drivers, is judged for `bg`, no more.
 fn role(driver: &Driver, holds: Holds, key: &str, facts: &Facts<'_>) -> Option<Role> {
-    let is_on = |on: On| match on {
-        On::Both => true,
-        On::Class => holds == Holds::Class,
-        On::Volume => matches!(holds, Holds::Volume | Holds::InlineVolumes(_)),
-    };
     let mut is_of_driver = false;
     let found = driver.carriers.iter().find(|carrier| {
         let looks_like_it = carrier.key.eq_ignore_ascii_case(key);
         is_of_driver |= looks_like_it;
         let is_key = if carrier.exact { carrier.key == key } else { looks_like_it };
-        is_key && is_on(carrier.on) && carrier.when.is_none_or(|when| facts.show(&when))
+        is_key && carrier.on.is_of(holds) && carrier.when.is_none_or(|when| facts.show(&when))
     });
     match found {
         Some(carrier) => Some(carrier.role),

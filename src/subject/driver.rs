@@ -6,6 +6,7 @@ mod alibaba;
 pub mod assembly;
 mod aws;
 mod azure;
+mod behavior;
 mod block;
 mod cloud;
 mod dell;
@@ -14,17 +15,20 @@ mod huawei;
 mod nas;
 mod netapp;
 mod option_key;
+pub mod refusal;
 mod tencent;
 mod upstream;
 
 use std::sync::LazyLock;
 
-use assembly::{Cut, Emptiness, Empty, Step, Unless};
+use assembly::{Cut, Emptiness, Empty, NoneWord, Step};
 use evidence::{Clue, Deletion, Evidence};
+use refusal::Refused;
 
-use crate::nfs::option::MountOption;
 pub(crate) use option_key::{generic_keys, names_version, resembles_mount_options};
 pub use option_key::{is_option_key, names_mount_options};
+
+use crate::kind::Holds;
 
 /// Whether a driver's volumes are NFS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,13 +74,19 @@ pub struct Driver {
     /// Keywords that the driver takes out of the list for itself, so that a list
     /// of nothing else counts as empty.
     pub takes_out: &'static [&'static str],
+    /// Versions that the driver looks for in the text of the whole list, and what
+    /// it makes of them: the first that it finds anywhere decides, and options
+    /// that are exactly this are taken out. `None` leaves the version to the
+    /// version carrier or the default.
+    pub takes_versions: &'static [(&'static str, Option<&'static str>)],
     /// A word that alone means, in any case: no option and no default either.
-    pub none_word: Option<&'static str>,
+    pub none_word: Option<NoneWord>,
     /// Words that the driver or its mount helper takes out before mount.nfs
     /// sees them.
     pub own_words: &'static [&'static str],
-    /// Whether it does so whatever the case of the letters.
-    pub own_words_in_any_case: bool,
+    /// Elements that the driver takes out, in any case; in an element that holds
+    /// more they stay.
+    pub own_elements: &'static [&'static str],
     /// What the driver itself refuses, so that no mount succeeds.
     pub refuses: &'static [Refused],
     /// What the driver makes of a class parameter that it does not know.
@@ -115,9 +125,10 @@ pub(crate) const PLAIN: Driver = Driver {
     empty: Empty::KernelDefaults,
     emptiness: Emptiness::NoText,
     takes_out: &[],
+    takes_versions: &[],
     none_word: None,
     own_words: &[],
-    own_words_in_any_case: false,
+    own_elements: &[],
     refuses: &[],
     unknown_parameters: UnknownParameters::Ignored,
     one_element: false,
@@ -128,54 +139,6 @@ pub(crate) const PLAIN: Driver = Driver {
     known: Known::Unknown,
     source: "",
 };
-
-impl Driver {
-    /// Whether the driver looks for `vers=` in the list, and appends a version of
-    /// its own where there is none.
-    pub fn looks_for_vers(&self) -> bool {
-        self.steps.iter().any(|step| match step {
-            Step::Version(_) => self.takes_out.contains(&"vers"),
-            Step::Add(addition) => {
-                addition.options.contains("vers=")
-                    && match addition.unless {
-                        Unless::Keyword(keywords) => keywords.contains(&"vers"),
-                        Unless::Prefix(prefix) => prefix == "vers",
-                        Unless::Never | Unless::Element(_) => false,
-                    }
-            }
-            _ => false,
-        })
-    }
-
-    /// Whether the driver would add something, or add it in another place, if the
-    /// option were not there; `others` are those that stay.
-    pub fn depends_on<'o>(
-        &self,
-        option: &MountOption<'_>,
-        mut others: impl Iterator<Item = &'o MountOption<'o>> + Clone,
-    ) -> bool {
-        let keeps_first = self.steps.iter().any(|step| matches!(step, Step::KeepFirstOfEqual));
-        self.steps.iter().any(|step| match step {
-            Step::Add(addition) if matches!(addition.unless, Unless::Never) => {
-                keeps_first && addition.options.split(',').any(|added| added == option.text())
-            }
-            Step::Add(addition) => {
-                addition.unless.is_met_by(option) && !others.any(|other| addition.unless.is_met_by(other))
-            }
-            _ => false,
-        })
-    }
-
-    /// Whether an option may become another one on its way through the driver.
-    pub fn rewrites_options(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Trim | Step::StripPrefix(_) | Step::Shell))
-    }
-
-    /// Whether the driver refuses an element without text.
-    pub fn refuses_empty_elements(&self) -> bool {
-        self.refuses.iter().any(|refused| matches!(refused.what, What::EmptyElement))
-    }
-}
 
 /// A row that replaces another for objects with some evidence.
 #[derive(Debug)]
@@ -244,6 +207,18 @@ pub enum On {
     Class,
 }
 
+impl On {
+    pub(crate) fn is_of(self, holds: Holds) -> bool {
+        let (is_class, is_volume) =
+            (holds == Holds::Class, matches!(holds, Holds::Volume | Holds::InlineVolumes(_)));
+        match self {
+            Self::Both => is_class || is_volume,
+            Self::Class => is_class,
+            Self::Volume => is_volume,
+        }
+    }
+}
+
 /// How a further carrier takes part in the mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -260,8 +235,18 @@ pub enum Role {
     AnnotationWhenListEmpty,
     /// It holds a bare NFS version.
     Version,
+    /// It holds the options of another mount of the driver's own, such as its
+    /// controller's: it is judged for `bg`, no more.
+    Apart,
     /// The driver does not read options there: it is judged for `bg`, no more.
     NotTaken,
+}
+
+impl Role {
+    /// Whether what stands there takes part in the volume's mount.
+    pub const fn takes_part(self) -> bool {
+        !matches!(self, Self::Apart | Self::NotTaken)
+    }
 }
 
 /// What a driver makes of a class parameter that it does not know.
@@ -291,28 +276,6 @@ pub enum Case {
     Folded,
     /// It may trim or fold, or its source was not read.
     Unknown,
-}
-
-/// Something that a driver refuses by itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Refused {
-    /// What it refuses.
-    pub what: What,
-    /// The evidence without which it does not.
-    pub when: Option<Evidence>,
-    /// Why, as the end of a sentence that begins with the option.
-    pub why: &'static str,
-}
-
-/// What a driver may refuse.
-#[derive(Debug, Clone, Copy)]
-pub enum What {
-    /// An option with one of these keywords.
-    Keyword(&'static [&'static str]),
-    /// An option with one of these keywords whose value is none of those.
-    ValueOtherThan(&'static [&'static str], &'static [&'static str]),
-    /// An element without text.
-    EmptyElement,
 }
 
 /// Every row, the more particular ones first.

@@ -90,9 +90,7 @@ impl<'m> Token<'m> {
 /// Whether the driver or its mount helper takes the option out for itself.
 fn is_drivers_own(driver: &Driver, option: &MountOption<'_>) -> bool {
     let keyword = option.keyword();
-    let is_own =
-        |word: &&str| *word == keyword || driver.own_words_in_any_case && word.eq_ignore_ascii_case(keyword);
-    driver.own_words.iter().any(is_own)
+    driver.own_words.contains(&keyword)
         || option.value().is_some() && driver.takes_out.contains(&keyword) && keyword != "vers"
 }
 
@@ -147,6 +145,7 @@ pub struct Options<'m> {
     words: Words,
     has_unrendered: bool,
     is_cut_short: bool,
+    is_several_words: bool,
     settings: Settings,
 }
 
@@ -175,6 +174,13 @@ impl<'m> Options<'m> {
     /// As [`Self::effective`], for the functions of [`crate::nfs`].
     pub fn effective_options(&self) -> impl Iterator<Item = &MountOption<'m>> + Clone {
         self.effective().filter(|token| !token.is_drivers_own).map(|token| &token.option)
+    }
+
+    /// Whether an option with this keyword is written where the driver reads it.
+    pub fn writes(&self, keyword: &str) -> bool {
+        let is_it =
+            |token: &Token<'m>| token.in_force && token.site.is_some() && token.option.keyword() == keyword;
+        self.tokens().iter().any(is_it)
     }
 
     /// Whether the user gave a single option that reaches the mount.
@@ -213,6 +219,12 @@ impl<'m> Options<'m> {
     /// appended would reach the mount.
     pub const fn is_cut_short(&self) -> bool {
         self.is_cut_short
+    }
+
+    /// Whether a shell, through which the driver runs mount, makes several words of
+    /// the string: mount takes no further words, so every mount fails.
+    pub const fn is_several_words(&self) -> bool {
+        self.is_several_words
     }
 
     /// What they amount to.

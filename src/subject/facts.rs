@@ -93,6 +93,9 @@ impl<'m> Facts<'m> {
                 self.volume_handle.is_some_and(|handle| driver::glob(pattern, handle))
             }
             Evidence::InTreeReadOnly => self.in_tree_read_only,
+            Evidence::All(all) => all.iter().all(|evidence| self.show(evidence)),
+            Evidence::Any(any) => any.iter().any(|evidence| self.show(evidence)),
+            Evidence::Not(evidence) => !self.show(evidence),
         }
     }
 
@@ -122,8 +125,17 @@ impl<'m> Facts<'m> {
             Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::FirstAccessMode(_) => {
                 self.access_modes.is_some_and(|modes| modes.iter().any(|mode| has_placeholder(mode)))
             }
+            Evidence::All(several) | Evidence::Any(several) => {
+                several.iter().any(|evidence| self.may_still_show(evidence))
+            }
+            Evidence::Not(evidence) => self.may_still_show(evidence),
             Evidence::Key(_) | Evidence::NoKey(_) | Evidence::BlockMode | Evidence::InTreeReadOnly => false,
         }
+    }
+
+    /// Whether the evidence is there, whatever placeholders become.
+    pub(crate) fn show_already(&self, evidence: &Evidence) -> bool {
+        self.show(evidence) && !self.may_still_show(evidence)
     }
 
     /// Whether the evidence is there and no other place contradicts it.
@@ -166,6 +178,16 @@ impl<'m> Facts<'m> {
 }
 
 impl<'m> Subject<'m> {
+    /// Whether the object shows it, whatever placeholders become.
+    pub(crate) fn shows_already(&self, evidence: &Evidence) -> bool {
+        self.facts.show_already(evidence)
+    }
+
+    /// Whether the last part of the `volumeHandle`, behind a `:`, is this.
+    pub(crate) fn handle_ends_with(&self, part: &str) -> bool {
+        self.facts.volume_handle.is_some_and(|handle| handle.rsplit(':').next() == Some(part))
+    }
+
     /// The server of an NFS volume that the kubelet mounts itself.
     pub(crate) fn in_tree_server(&self) -> Option<&'m str> {
         self.server.filter(|_| self.facts.is_in_tree_nfs)

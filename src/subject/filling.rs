@@ -3,7 +3,7 @@
 
 use super::Subject;
 use super::carrier::{self, Carrier};
-use super::driver::assembly::Empty;
+use super::driver::assembly::{Empty, NoneWord};
 use super::driver::{DECLARED, Driver, ListUse, On, Role};
 use crate::site::Place;
 
@@ -110,7 +110,7 @@ impl Subject<'_> {
         }
         let is_declared = std::ptr::eq(driver, &raw const DECLARED);
         if is_declared || !driver.known.is_read() {
-            let holds_options = |carrier: &Carrier<'_>| carrier.role != Some(Role::Version);
+            let holds_options = |carrier: &Carrier<'_>| !carrier.form.holds_no_options();
             return position(&holds_options).map(Obstacle::MayReplace);
         }
         None
@@ -176,8 +176,8 @@ impl Obstacle {
 }
 
 fn is_none_word(driver: &Driver, list: &Carrier<'_>) -> bool {
-    driver.none_word.is_some_and(|word| match list.elements.as_slice() {
-        [element] => element.trim_matches(',').eq_ignore_ascii_case(word),
+    match (driver.none_word, list.elements.as_slice()) {
+        (Some(NoneWord::Anywhere(word)), [element]) => element.trim_matches(',').eq_ignore_ascii_case(word),
         _ => false,
-    })
+    }
 }

@@ -7,7 +7,7 @@ use std::fs;
 
 use nfs_mount_guard::engine::decide::{Decision, mutate};
 use nfs_mount_guard::engine::{Evaluation, evaluate};
-use nfs_mount_guard::finding::Grade;
+use nfs_mount_guard::finding::{Action, Grade};
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::nfs::settings::Settings;
 use nfs_mount_guard::policy::Policy;
@@ -75,6 +75,10 @@ impl Row {
         )
     }
 
+    fn is_refused(&self) -> bool {
+        !self.error.is_empty() || self.helper_options.starts_with("refused")
+    }
+
     fn is_provisioner(&self) -> bool {
         self.call == "provision"
     }
@@ -82,7 +86,7 @@ impl Row {
     /// Why nothing can be compared; `None` where it can.
     fn why_not_comparable(&self) -> Option<&'static str> {
         let note = &self.note;
-        if !self.error.is_empty() || self.helper_options.starts_with("refused") {
+        if self.is_refused() {
             Some("the driver or its mount program refused it")
         } else if self.options.split(',').any(|option| option == "bind")
             || self.options.starts_with("bind")
@@ -97,8 +101,6 @@ impl Row {
             Some("a mount of the controller's own")
         } else if self.options.contains("nos3readcache") && self.helper_options.is_empty() {
             Some("what mount.s3files made of it was not recorded")
-        } else if self.access_mode == "SINGLE_NODE_READER_ONLY" {
-            Some("an access mode that the kubelet asks no driver for")
         } else if self.mount_flags.iter().any(|flag| flag == "bind") {
             Some("a bind mount asked for in the list")
         } else {
@@ -125,7 +127,8 @@ impl Row {
         }
         let mode = match self.access_mode.as_str() {
             "SINGLE_NODE_WRITER" => "ReadWriteOnce",
-            "MULTI_NODE_READER_ONLY" => "ReadOnlyMany",
+            // The kubelet asks for the second one only; drivers treat both alike.
+            "SINGLE_NODE_READER_ONLY" | "MULTI_NODE_READER_ONLY" => "ReadOnlyMany",
             _ => "ReadWriteMany",
         };
         let mut volume = json!({
@@ -142,9 +145,10 @@ impl Row {
         if self.driver == "csi.trident.netapp.io" {
             attributes.insert("protocol".into(), "file".into());
         }
-        let handle = match () {
-            () if self.note.contains("S3 Files") => "s3files:fs-0123abcd",
-            () => "fs-0123abcd",
+        let handle = match self.note.as_str() {
+            note if note.contains("S3 Files") => "s3files:fs-0123abcd",
+            note if note.contains("access point in volumeHandle") => "fs-0123abcd::fsap-0123456789abcdef0",
+            _ => "fs-0123abcd",
         };
         volume["spec"]["csi"] = json!({
             "driver": self.driver, "volumeHandle": handle, "volumeAttributes": attributes,
@@ -307,4 +311,49 @@ fn the_patch_takes_no_option_of_a_real_driver_out_of_force() {
             assert!(cannot(&evaluate(&policy, &patched, TODAY)) <= cannot(evaluation), "{object}");
         });
     }
+}
+
+/// What made a call fail that no object shows: a part of the error or the note.
+const NOT_SHOWN: &[&str] = &[
+    // A helper, a package or a proxy that was not there.
+    "connector.sock",
+    "Package installation check failed",
+    "only available when azurefile-proxy is enabled",
+    // A cluster with a network namespace, where one element can be mounted only.
+    "nsenter",
+    // Accounts were not there to ask for a key.
+    "no key for storage account",
+    // A file system type that only the call had.
+    "invalid fs_type",
+    "unsupported fsType",
+    // The volume's handle stands in the note of the call before the patch.
+    "before it the list was [\"accesspoint=fsap-99999999999999999\"]",
+    "before it the list was [\"stunnel\"]",
+];
+
+/// What a driver, its mount program or mount(8) refused is found, where the
+/// object shows it. What is missing in a list is no reason to fail.
+#[test]
+fn what_a_real_driver_refused_is_found() {
+    let mut refused = 0;
+    let mut missed = String::new();
+    let is_shown =
+        |row: &&Row| !NOT_SHOWN.iter().any(|reason| row.error.contains(reason) || row.note.contains(reason));
+    for row in rows().iter().filter(|row| row.is_refused()).filter(is_shown) {
+        let object = row.object(&row.mount_flags);
+        judge(&object.to_string(), &Policy::default(), |_, evaluation| {
+            refused += 1;
+            let is_found = evaluation.findings.iter().any(|judged| {
+                let is_missing = judged.rule().is_some_and(|rule| rule.name.ends_with("-not-set"));
+                let is_absent =
+                    is_missing || judged.rule().is_some_and(|rule| rule.name == "foreground-not-explicit");
+                judged.finding.grade == Grade::CannotMount || judged.action == Action::Deny && !is_absent
+            });
+            if !is_found {
+                let _ = writeln!(missed, "{}\n  {} {}", row.key(), row.error, row.helper_options);
+            }
+        });
+    }
+    assert!(missed.is_empty(), "{missed}");
+    assert!(refused > 50, "{refused}");
 }

@@ -9,6 +9,7 @@ use nfs_mount_guard::nfs::reading::{Latitude, Reader, background_word, every_pie
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::evidence::Evidence;
+use nfs_mount_guard::subject::driver::refusal::What;
 use nfs_mount_guard::subject::driver::{Nfs, drivers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -91,11 +92,13 @@ fn parameters() -> impl Strategy<Value = Value> {
         of_options.extend(driver.carriers.iter().map(|carrier| carrier.key));
         let variants = driver.variants.iter().map(|variant| variant.when);
         for evidence in driver.clues.iter().map(|clue| clue.evidence).chain(variants) {
-            match evidence {
-                Evidence::Value(key, values) => clues.push((key, values.to_vec())),
-                Evidence::Key(key) | Evidence::NoKey(key) => clues.push((key, vec!["1"])),
-                _ => {}
+            clues_of(&evidence, &mut clues);
+        }
+        for refused in driver.refuses {
+            if let What::Setting(setting) = refused.what {
+                clues.push((setting.key, vec!["true", "false", "maybe", "10.0.0.9", "/a", ""]));
             }
+            refused.when.iter().for_each(|when| clues_of(when, &mut clues));
         }
     }
     let options = (
@@ -108,6 +111,23 @@ fn parameters() -> impl Strategy<Value = Value> {
     prop::collection::vec(pair, 0..4).prop_map(|pairs| {
         Value::Object(pairs.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect())
     })
+}
+
+/// Keys and values that make evidence apply.
+fn clues_of(evidence: &Evidence, clues: &mut Vec<(&'static str, Vec<&'static str>)>) {
+    match evidence {
+        Evidence::Value(key, values)
+        | Evidence::Parameter(key, values)
+        | Evidence::Attribute(key, values) => {
+            clues.push((key, values.to_vec()));
+        }
+        Evidence::Key(key) | Evidence::NoKey(key) | Evidence::Text(key) => clues.push((key, vec!["1"])),
+        Evidence::All(several) | Evidence::Any(several) => {
+            several.iter().for_each(|evidence| clues_of(evidence, clues));
+        }
+        Evidence::Not(evidence) => clues_of(evidence, clues),
+        _ => {}
+    }
 }
 
 fn volume() -> impl Strategy<Value = Value> {
@@ -144,7 +164,7 @@ fn volume() -> impl Strategy<Value = Value> {
 }
 
 fn handle() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["a", "s3files:fs-0123", "a/b/nfs", "a/b/scsi"])
+    prop::sample::select(vec!["a", "s3files:fs-0123", "fs-01::fsap-01", "a/b/nfs", "a/b/scsi"])
 }
 
 pub fn object() -> impl Strategy<Value = Value> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_once, unchanged};
-use nfs_mount_guard::finding::{Edit, Finding};
+use nfs_mount_guard::finding::{Edit, Finding, Grade};
 use nfs_mount_guard::nfs::catalog::Entry;
 use nfs_mount_guard::nfs::option::MountOption;
 use nfs_mount_guard::policy::Policy;
@@ -36,6 +36,12 @@ fn key(option: &str) -> String {
 fn winners(subject: &Subject<'_>) -> BTreeMap<String, String> {
     let options = subject.options.effective().map(|token| token.option.text().trim().to_owned());
     options.map(|option| (key(&option), option)).collect()
+}
+
+/// The keys of what the driver adds.
+fn added(subject: &Subject<'_>) -> BTreeSet<String> {
+    let added = subject.options.effective().filter(|token| token.site.is_none());
+    added.map(|token| key(token.option.text())).collect()
 }
 
 /// The keys of the options that a fix is about: of those that it takes out, and of
@@ -76,6 +82,12 @@ proptest! {
                     concerned(&before, &judged.finding, &mut keys);
                 }
                 keys.extend(subject.defaults.iter().map(|option| key(option)));
+                // A list that cannot be mounted takes nothing away, when the driver adds other
+                // options to what it becomes: Nexenta adds nolock with its own vers=3.
+                if evaluation.findings.iter().any(|judged| judged.finding.grade == Grade::CannotMount) {
+                    keys.extend(added(&before));
+                    keys.extend(added(&fixed));
+                }
                 let (was, is) = (winners(&before), winners(&fixed));
                 for name in was.keys().chain(is.keys()).filter(|name| !keys.contains(*name)) {
                     assert_eq!(was.get(name), is.get(name), "{name}: {object}\n{before:?}\n{fixed:?}",

@@ -1,7 +1,8 @@
 //! Rows of Alibaba Cloud's NAS driver.
 
-use super::assembly::{Cut, Empty, Step, Versioning};
+use super::assembly::{Cut, Empty, NoneWord, Step, Versioning};
 use super::evidence::{Evidence, maybe_nfs_if};
+use super::refusal::{Refused, Taken, What, refuses, setting};
 use super::{CarrierKey, Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier};
 
 pub(super) static DRIVERS: &[&Driver] = &[&NAS];
@@ -42,6 +43,16 @@ static OTHER_CLIENT: Driver = Driver {
     ..BASE
 };
 
+/// A volume of the Extreme kind, by its type or else by its server
+/// (`isExtremeNAS`).
+const EXTREME: Evidence = Evidence::Any(&[
+    Evidence::Attribute("filesystemType", &["extreme"]),
+    Evidence::All(&[
+        Evidence::Not(&Evidence::Text("filesystemType")),
+        Evidence::Attribute("server", &["*extreme.nas.aliyuncs.com*"]),
+    ]),
+]);
+
 /// A class whose volumes are `FlexVolume`s, which take no list.
 static FLEX: Driver = Driver { list: ListUse::NotUsed, ..BASE };
 
@@ -67,7 +78,14 @@ const BASE: Driver = Driver {
         &["noresvport"],
     ),
     takes_out: &["vers", "access_key_id", "access_key_secret"],
-    none_word: Some("none"),
+    none_word: Some(NoneWord::Anywhere("none")),
+    refuses: &[
+        Refused {
+            when: Some(EXTREME),
+            ..refuses(What::VersionOtherThan(&["3"]), "because Extreme NAS takes NFSv3 only")
+        },
+        refuses(setting("path", On::Volume, Taken::Like(&["/*", ""])), "which takes a path from the root"),
+    ],
     advises_local_locks: true,
     advice: "one option in mountOptions, vers= left aside, makes the driver ignore options of the attributes and its own defaults; it always appends a version, so nfsvers= or v4.1 makes every mount fail",
     known: Known::Measured("v1.37.1-16-g8aacf9009"),

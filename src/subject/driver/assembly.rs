@@ -18,6 +18,11 @@ pub enum Step {
     Add(Addition),
     /// Adds `vers=` with the version that [`Versioning`] finds.
     Version(Versioning),
+    /// Splits every element at its commas.
+    Split,
+    /// Takes out the elements that begin with this text, where mount.nfs refuses
+    /// the versions in the string so far: the driver tries again without them.
+    RetryWithout(&'static str),
     /// Sorts by bytes as a set: duplicates and empty elements are dropped
     /// (kubernetes `pkg/volume/util`, `JoinMountOptions`).
     Sort,
@@ -61,8 +66,12 @@ pub enum Unless {
     Keyword(&'static [&'static str]),
     /// One of these, as an element of its own.
     Element(&'static [&'static str]),
+    /// An element whose text before the first `=` is this.
+    Key(&'static str),
     /// An element that begins with this text.
     Prefix(&'static str),
+    /// An element that begins with this text and goes on.
+    Longer(&'static str),
 }
 
 impl Unless {
@@ -72,9 +81,27 @@ impl Unless {
             Self::Never => false,
             Self::Keyword(keywords) => keywords.contains(&option.keyword()),
             Self::Element(elements) => elements.contains(&option.text()),
+            Self::Key(key) => option.keyword() == key,
             Self::Prefix(prefix) => option.text().starts_with(prefix),
+            Self::Longer(prefix) => is_longer(option.text(), prefix),
         }
     }
+
+    /// Whether one element keeps the driver from adding; by keyword its options
+    /// are looked at instead.
+    pub(crate) fn is_met_by_element(self, element: &str) -> bool {
+        match self {
+            Self::Never | Self::Keyword(_) => false,
+            Self::Element(elements) => elements.contains(&element),
+            Self::Key(key) => element.split('=').next() == Some(key),
+            Self::Prefix(prefix) => element.starts_with(prefix),
+            Self::Longer(prefix) => is_longer(element, prefix),
+        }
+    }
+}
+
+fn is_longer(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty())
 }
 
 /// What must hold for a driver to add options.
@@ -108,8 +135,10 @@ pub struct Versioning {
 /// What a driver handles as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// Each element of the list.
+    /// Each element of the list, and the whole of every other carrier.
     Elements,
+    /// Each element of the list, and each option of the other carriers.
+    ElementsOfList,
     /// Each option, after splitting elements at commas outside quotes.
     Options,
 }
@@ -123,6 +152,24 @@ pub enum Emptiness {
     NoText,
 }
 
+/// A word that alone means: no option and no default either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoneWord {
+    /// In the list and in other carriers.
+    Anywhere(&'static str),
+    /// In other carriers only.
+    OtherCarriers(&'static str),
+}
+
+impl NoneWord {
+    /// The word.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Anywhere(word) | Self::OtherCarriers(word) => word,
+        }
+    }
+}
+
 /// What a list without a single option means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Empty {
@@ -133,6 +180,8 @@ pub enum Empty {
     /// As [`Empty::DriverDefaults`], with one list for `NFSv3` and one for
     /// `NFSv4`, by the version that the driver appends.
     DriverDefaultsByVersion(&'static [&'static str], &'static [&'static str]),
+    /// The same by the version that it would append without a list.
+    DriverDefaultsByCarrier(&'static [&'static str], &'static [&'static str]),
     /// Something that cannot be seen holds, such as a backend's own options.
     Hidden,
 }

@@ -1,8 +1,9 @@
 //! Rows of Amazon's drivers.
 
-use super::assembly::{Cut, Step, Unless, WITHOUT_REPEATS, add_unless};
+use super::assembly::{Step, Unless, WITHOUT_REPEATS, add_unless};
 use super::evidence::Evidence;
-use super::{Case, Driver, Known, PLAIN, Refused, Variant, What};
+use super::refusal::{Refused, Taken, What, exact_setting, refuses, setting};
+use super::{Case, Driver, Known, On, PLAIN, Variant};
 
 pub(super) static DRIVERS: &[&Driver] = &[&EFS, &OPENZFS];
 
@@ -20,9 +21,11 @@ const S3_FILES_WORDS: &[&str] = &[
     "nos3readcache", "nodirects3read", "tlsport",
 ];
 
-const fn steps(version: &'static str) -> [Step; 9] {
+const fn steps(version: &'static str) -> [Step; 11] {
     [
         Step::List,
+        Step::KeepFirstOfEqual,
+        Step::Split,
         Step::OnePerKeyword,
         add_unless(version, Unless::Keyword(&["vers", "nfsvers"])),
         add_unless("rsize=1048576", Unless::Keyword(&["rsize"])),
@@ -34,20 +37,41 @@ const fn steps(version: &'static str) -> [Step; 9] {
     ]
 }
 
-static EFS_STEPS: [Step; 9] = steps("nfsvers=4.1");
-static S3_FILES_STEPS: [Step; 9] = steps("nfsvers=4.2");
+static EFS_STEPS: [Step; 11] = steps("nfsvers=4.1");
+static S3_FILES_STEPS: [Step; 11] = steps("nfsvers=4.2");
 
 /// What Go's `strconv.ParseBool` takes for false. The controller does not copy
 /// the key from a class into its volumes.
 const FALSE: &[&str] = &["false", "0", "f"];
+const FALSE_EXACTLY: &[&str] = &["0", "f", "F", "FALSE", "false", "False"];
+const TRUE: &[&str] = &["1", "t", "T", "TRUE", "true", "True"];
 
-const UNENCRYPTED: Option<Evidence> = Some(Evidence::Attribute("encryptInTransit", FALSE));
-const ENCRYPTED: Option<Evidence> = Some(Evidence::NoAttribute("encryptInTransit", FALSE));
+/// No TLS: an access point in the handle sets it whatever the attribute says.
+const UNENCRYPTED: Evidence = Evidence::All(&[
+    Evidence::Attribute("encryptInTransit", FALSE),
+    Evidence::Not(&Evidence::VolumeHandle("*:fsap-*")),
+]);
+
+/// The attributes that a node takes, `path` until driver v3.0.0.
+const ATTRIBUTES: &[&str] = &[
+    "encryptInTransit",
+    "mounttargetip",
+    "mounttargetipmap",
+    "crossaccount",
+    "storage.kubernetes.io/csiProvisionerIdentity",
+    "path",
+];
 
 static EFS: Driver = Driver {
     names: &["efs.csi.aws.com"],
     steps: &EFS_STEPS,
-    variants: &[Variant { when: Evidence::VolumeHandle("s3files:*"), row: &S3_FILES }],
+    variants: &[Variant {
+        when: Evidence::Any(&[
+            Evidence::VolumeHandle("s3files:*"),
+            Evidence::Parameter("provisioningMode", &["s3files-ap"]),
+        ]),
+        row: &S3_FILES,
+    }],
     ..EFS_BASE
 };
 
@@ -56,27 +80,108 @@ static S3_FILES: Driver = Driver {
     title: "Amazon S3 Files, mounted by the EFS CSI driver",
     steps: &S3_FILES_STEPS,
     own_words: S3_FILES_WORDS,
+    refuses: S3_FILES_REFUSES,
     known: Known::Read("efs-utils def6e74"),
     ..EFS_BASE
 };
 
+const ENCRYPTS_ALWAYS: &str = "which always encrypts S3 Files";
+
+const S3_FILES_REFUSES: &[Refused] = &[
+    refuses(What::Element(&["stunnel"]), "which does not take it for S3 Files"),
+    refuses(What::Keyword(&["port", "notls"]), "beside tls, which the driver sets"),
+    refuses(What::Value(&["vers", "nfsvers"], &["4.0"]), "which mounts S3 Files with NFSv4.1 or later"),
+    TWO_VALUES,
+    refuses(setting("encryptInTransit", On::Volume, Taken::Boolean), NO_BOOLEAN),
+    refuses(setting("crossaccount", On::Volume, Taken::Boolean), NO_BOOLEAN),
+    refuses(setting("encryptInTransit", On::Volume, Taken::Like(TRUE)), ENCRYPTS_ALWAYS),
+    refuses(
+        setting("crossaccount", On::Volume, Taken::Like(FALSE_EXACTLY)),
+        "which takes no other account's S3 Files",
+    ),
+    ADDRESS,
+    ACCESS_MODE,
+    MODE_OF_CLASS,
+    TYPE_OF_CLASS,
+    OTHER_HANDLE,
+    PATH,
+    OTHER_ATTRIBUTES,
+];
+
+const REFUSES: &[Refused] = &[
+    Refused {
+        when: Some(Evidence::Attribute("encryptInTransit", FALSE)),
+        ..refuses(What::Element(&["tls"]), "beside encryptInTransit: \"false\"")
+    },
+    Refused {
+        when: Some(UNENCRYPTED),
+        ..refuses(
+            What::KeywordWithout(&["iam", "accesspoint"], "tls"),
+            "because mount.efs takes it with TLS only",
+        )
+    },
+    Refused {
+        when: Some(UNENCRYPTED),
+        ..refuses(What::KeywordBeside(&["port", "notls"], "tls"), "because mount.efs takes none beside tls")
+    },
+    Refused {
+        when: Some(Evidence::Not(&UNENCRYPTED)),
+        ..refuses(
+            What::Keyword(&["port", "notls"]),
+            "beside tls, which the driver sets unless encryptInTransit is \"false\"",
+        )
+    },
+    Refused { since: Some("v3.0.0"), ..refuses(What::Element(&["crossaccount"]), "which sets it by itself") },
+    TWO_VALUES,
+    refuses(setting("encryptInTransit", On::Volume, Taken::Boolean), NO_BOOLEAN),
+    refuses(setting("crossaccount", On::Volume, Taken::Boolean), NO_BOOLEAN),
+    ADDRESS,
+    ACCESS_MODE,
+    MODE_OF_CLASS,
+    TYPE_OF_CLASS,
+    OTHER_HANDLE,
+    PATH,
+    OTHER_ATTRIBUTES,
+];
+
+const NO_BOOLEAN: &str = "which takes true or false";
+
+/// efs-utils `parse_options` unpacks what stands around the `=`.
+const TWO_VALUES: Refused = refuses(What::SecondEqualsSign, "because mount.efs cannot read a second =");
+
+const ADDRESS: Refused =
+    refuses(setting("mounttargetip", On::Volume, Taken::Address), "which takes an IP address");
+
+const ACCESS_MODE: Refused =
+    refuses(What::FirstAccessMode("ReadOnlyMany"), "which takes ReadWriteOnce and ReadWriteMany");
+
+const MODE_OF_CLASS: Refused = refuses(
+    exact_setting("provisioningMode", On::Class, Taken::Like(&["efs-ap", "s3files-ap"])),
+    "which takes efs-ap and s3files-ap",
+);
+
+const TYPE_OF_CLASS: Refused = refuses(
+    exact_setting("csi.storage.k8s.io/fstype", On::Class, Taken::Like(&["efs", "s3files", ""])),
+    "which takes efs and s3files",
+);
+
+const OTHER_HANDLE: Refused = refuses(
+    What::OtherThanHandle("accesspoint", "*:fsap-*"),
+    "because the volumeHandle names another access point",
+);
+
+const PATH: Refused = Refused {
+    since: Some("v3.0.0"),
+    ..refuses(setting("path", On::Volume, Taken::Nothing), "which takes the path from the volumeHandle")
+};
+
+const OTHER_ATTRIBUTES: Refused = refuses(What::OtherAttributes(ATTRIBUTES), "which does not know it");
+
 const EFS_BASE: Driver = Driver {
     title: "Amazon EFS CSI driver",
-    cut: Cut::Options,
     case: Case::Folded,
     own_words: EFS_WORDS,
-    refuses: &[
-        Refused {
-            what: What::Keyword(&["tls", "iam", "accesspoint"]),
-            when: UNENCRYPTED,
-            why: "beside encryptInTransit: \"false\" (node.go NodePublishVolume)",
-        },
-        Refused {
-            what: What::Keyword(&["port", "notls"]),
-            when: ENCRYPTED,
-            why: "beside tls, which the driver sets unless encryptInTransit is \"false\"",
-        },
-    ],
+    refuses: REFUSES,
     advice: "the driver lower-cases every element, so BG is bg; mount.efs adds nfsvers, sizes, timeouts and noresvport where they are not given, and hard unless it sees hard or soft, so softerr and resvport lose",
     known: Known::Measured("a4fc6760 + efs-utils v3.2.0"),
     source: "aws-efs-csi-driver pkg/driver/node.go NodePublishVolume; efs-utils efs_utils_common/mount_options.py get_nfs_mount_options",

@@ -2,7 +2,8 @@
 
 use super::assembly::{Step, Unless, add, add_unless};
 use super::evidence::{Evidence, nfs_if, not_nfs_if};
-use super::{Case, Driver, Known, Nfs, PLAIN, UnknownParameters};
+use super::refusal::{Taken, refuses, setting};
+use super::{Case, Driver, Known, Nfs, On, PLAIN, UnknownParameters};
 
 pub(super) static DRIVERS: &[&Driver] = &[&FILES, &BLOB];
 
@@ -31,8 +32,12 @@ static FILES: Driver = Driver {
     // pkg/azurefile/controllerserver.go CreateVolume: "invalid parameter".
     unknown_parameters: UnknownParameters::Refused,
     case: Case::Kept,
-    own_words: &["encryptInTransit", "notls", "clean", "tls"],
-    own_words_in_any_case: true,
+    refuses: &[
+        refuses(setting("encryptInTransit", On::Both, Taken::Boolean), "which takes true or false"),
+        refuses(setting("protocol", On::Both, Taken::Like(&["nfs", "smb", ""])), "which takes nfs and smb"),
+    ],
+    own_words: &["notls", "clean", "tls"],
+    own_elements: &["encryptInTransit"],
     advice: "the driver names the version itself, so a vers= or nfsvers= of yours makes every mount fail; it sorts the list, then adds noresvport and actimeo=30",
     known: Known::Measured("v1.35.0-633-g7b5ae18e7"),
     source: "azurefile-csi-driver pkg/azurefile/nodeserver.go NodeStageVolume, appendDefaultNfsMountOptions",

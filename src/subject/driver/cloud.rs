@@ -1,7 +1,8 @@
 //! Rows of the other cloud providers' file services.
 
-use super::assembly::{Empty, Step, Versioning};
+use super::assembly::{Cut, Empty, NoneWord, Step, Versioning};
 use super::evidence::{Evidence, nfs_if};
+use super::refusal::{Taken, exact_setting, refuses};
 use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier, exact};
 
 pub(super) static DRIVERS: &[&Driver] = &[
@@ -93,7 +94,7 @@ static VOLCENGINE: Driver = Driver {
         }),
         Step::List,
     ],
-    cut: super::assembly::Cut::Options,
+    cut: Cut::Options,
     case: Case::Kept,
     takes_out: &["vers"],
     advice: "the driver puts vers=3 first where the list has no vers= or one that it does not know, so nfsvers= or v4.1 makes every mount fail",
@@ -102,11 +103,13 @@ static VOLCENGINE: Driver = Driver {
     ..PLAIN
 };
 
+/// The driver looks for four spellings in the text of the whole list, in this
+/// order. It runs mount through a shell.
 static CDS: Driver = Driver {
     names: &["nas.csi.cds.net"],
     title: "Capital Online NAS CSI driver",
-    carriers: &[carrier("options", On::Both, Role::WhenListEmpty), carrier("vers", On::Both, Role::Version)],
-    empty: Empty::Hidden,
+    carriers: &[exact("options", On::Both, Role::WhenListEmpty), exact("vers", On::Both, Role::Version)],
+    empty: Empty::DriverDefaultsByCarrier(&["noresvport", "nolock", "tcp"], &["noresvport"]),
     steps: &[
         Step::Version(Versioning {
             default: &[(None, "4.0")],
@@ -116,12 +119,21 @@ static CDS: Driver = Driver {
         }),
         Step::List,
         Step::Others,
+        Step::Shell,
     ],
-    cut: super::assembly::Cut::Options,
-    case: Case::Kept,
-    takes_out: &["vers"],
-    none_word: Some("none"),
-    advice: "one option in mountOptions, vers= left aside, replaces options of the parameters and the driver's defaults (noresvport, with NFSv3 also nolock,tcp); the driver always puts a version first (of the list, else of vers, else 4.0), so nfsvers= or v4.1 makes every mount fail",
+    cut: Cut::Options,
+    takes_versions: &[
+        ("vers=3.0", None),
+        ("vers=3", Some("3")),
+        ("vers=4.0", Some("4.0")),
+        ("vers=4.1", Some("4.1")),
+    ],
+    none_word: Some(NoneWord::OtherCarriers("none")),
+    refuses: &[refuses(
+        exact_setting("path", On::Volume, Taken::Like(&["/*", ""])),
+        "which takes a path from the root",
+    )],
+    advice: "one option in mountOptions, a version left aside, replaces options of the parameters and the driver's defaults; the driver always puts a version first (vers=3, 4.0 or 4.1 of the list, else of vers, else 4.0), so any other version in the list makes every mount fail, and vers=3.0 there is ignored; it runs mount through a shell, unquoted",
     known: Known::Read("34d504e"),
     source: "cds-csi-driver pkg/driver/nas/utils.go parsePublishOptions, parseMountOptionsField, mountNasVolume",
     ..PLAIN

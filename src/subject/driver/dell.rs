@@ -3,13 +3,13 @@
 
 use super::assembly::{Step, WITHOUT_REPEATS, add};
 use super::evidence::{Clue, Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{Case, Driver, Known, ListUse, Nfs, PLAIN, Refused, What};
+use super::refusal::{Refused, What, refuses};
+use super::{Case, Driver, Known, ListUse, Nfs, PLAIN};
 
 pub(super) static DRIVERS: &[&Driver] = &[&POWERSCALE, &POWERSTORE, &UNITY, &POWERFLEX, &POWERMAX];
 
 /// gofsutil `validateMountOptions`.
-const NO_EMPTY_ELEMENT: &[Refused] =
-    &[Refused { what: What::EmptyElement, when: None, why: "(gofsutil validateMountOptions)" }];
+const NO_EMPTY_ELEMENT: &[Refused] = &[refuses(What::EmptyElement, "(gofsutil validateMountOptions)")];
 
 const READ_WRITE_LAST: &[Step] = &[Step::List, add("rw"), Step::KeepFirstOfEqual];
 

@@ -54,6 +54,12 @@ pub enum Evidence {
     /// does not count: the kubelet gives drivers the claim's (kubernetes
     /// `pkg/volume/csi/csi_plugin.go`, `getReadOnlyFromSpec`).
     InTreeReadOnly,
+    /// All of these.
+    All(&'static [Self]),
+    /// One of these at least.
+    Any(&'static [Self]),
+    /// Not this.
+    Not(&'static Self),
 }
 
 /// A driver that mounts without the class's options to delete a volume: it gets

@@ -1,11 +1,9 @@
 //! Rows of the other storage vendors' drivers.
 
-use super::assembly::{Addition, Emptiness, Empty, Step, Unless, When, add, add_unless};
+use super::assembly::{Addition, Cut, Emptiness, Empty, Step, Unless, When, add, add_unless};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
-use super::{
-    Case, Driver, Known, ListUse, Nfs, On, PLAIN, Refused, Role, UnknownParameters, Variant, What, carrier,
-    exact,
-};
+use super::refusal::{Refused, Taken, What, exact_setting, refuses};
+use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, Variant, carrier, exact};
 
 pub(super) static DRIVERS: &[&Driver] = &[
     &QCFS, &HPE, &SYNOLOGY, &TRUENAS, &TNS, &PURE, &PORTWORX, &NUTANIX, &VSPHERE, &VAST, &INFINIDAT,
@@ -67,11 +65,10 @@ static SYNOLOGY: Driver = Driver {
         not_nfs_if(Evidence::NoKey("protocol")),
     ],
     case: Case::Kept,
-    refuses: &[Refused {
-        what: What::ValueOtherThan(&["nfsvers"], &["3", "4", "4.0", "4.1"]),
-        when: None,
-        why: "which takes nfsvers 3, 4, 4.0 and 4.1 (driver.go)",
-    }],
+    refuses: &[refuses(
+        What::ValueOtherThan(&["nfsvers"], &["3", "4", "4.0", "4.1"]),
+        "which takes nfsvers 3, 4, 4.0 and 4.1 (driver.go)",
+    )],
     advice: "nfsvers must be one of 3, 4, 4.0, 4.1",
     known: Known::Measured("v1.2.1-7-g2807900"),
     source: "synology-csi pkg/driver/nodeserver.go NodePublishVolume, driver.go:34",
@@ -107,8 +104,8 @@ static TNS: Driver = Driver {
     ],
     steps: &[
         Step::List,
-        add_unless("vers=4.2", Unless::Prefix("vers")),
-        add_unless("nolock", Unless::Keyword(&["nolock"])),
+        add_unless("vers=4.2", Unless::Key("vers")),
+        add_unless("nolock", Unless::Key("nolock")),
     ],
     case: Case::Kept,
     deadline: Some(30),
@@ -190,6 +187,16 @@ static VSPHERE: Driver = Driver {
         Step::KeepFirstOfEqual,
     ],
     case: Case::Kept,
+    refuses: &[
+        Refused {
+            when: Some(Evidence::FirstAccessMode("ReadWriteMany")),
+            ..refuses(What::FsTypeOtherThan(FILE_TYPES), FILE_TYPES_ONLY)
+        },
+        Refused {
+            when: Some(Evidence::FirstAccessMode("ReadOnlyMany")),
+            ..refuses(What::FsTypeOtherThan(FILE_TYPES), FILE_TYPES_ONLY)
+        },
+    ],
     advice: "the driver appends hard,sec=sys,vers=4,minorversion=1: soft loses, sec=krb5p gets sec=sys beside it, and another version makes every mount fail",
     // pkg/csi/service/common/util.go ParseStorageClassParams: "invalid parameters".
     unknown_parameters: UnknownParameters::Refused,
@@ -198,12 +205,16 @@ static VSPHERE: Driver = Driver {
     ..PLAIN
 };
 
+/// A default `ext4` of the provisioner's is taken for nothing.
+const FILE_TYPES: &[&str] = &["nfs", "nfs4", "ext4", ""];
+const FILE_TYPES_ONLY: &str = "which takes nfs and nfs4 there";
+
 static VAST: Driver = Driver {
     names: &["csi.vastdata.com"],
     title: "VAST Data CSI driver",
     carriers: &[carrier("mount_options", On::Both, Role::WhenListEmpty)],
     steps: &[Step::List, Step::Others, Step::Trim],
-    cut: super::assembly::Cut::Options,
+    cut: Cut::Options,
     emptiness: Emptiness::NoElement,
     advice: "the attribute mount_options counts only while mountOptions is empty, and its order is not kept; the driver trims every option",
     known: Known::Measured("v2.4.2"),
@@ -231,11 +242,10 @@ static INFINIDAT: Driver = Driver {
     case: Case::Kept,
     empty: Empty::DriverDefaults(&["vers=3", "tcp", "rsize=262144", "wsize=262144"]),
     emptiness: Emptiness::NoElement,
-    refuses: &[Refused {
-        what: What::ValueOtherThan(&["vers", "nfsvers"], &["3"]),
-        when: None,
-        why: "which takes NFSv3 only (storagehelper.go updateNfsMountOptions)",
-    }],
+    refuses: &[refuses(
+        What::ValueOtherThan(&["vers", "nfsvers", "mountvers"], &["3"]),
+        "which takes NFSv3 only (storagehelper.go updateNfsMountOptions)",
+    )],
     advice: "a list replaces vers=3,tcp,rsize=262144,wsize=262144; the driver adds vers=3 and hard unless they are there, and refuses any version but 3",
     known: Known::Measured("v2.16.1"),
     source: "infinibox-csi-driver iboxapi/storage/storagehelper.go GetNFSMountOptions, updateNfsMountOptions",
@@ -246,19 +256,23 @@ static NEXENTA: Driver = Driver {
     names: &["nexentastor-csi-driver.nexenta.com"],
     title: "NexentaStor CSI driver; NFS or SMB",
     clues: &[not_nfs_if(Evidence::Value("mountFsType", &["cifs"]))],
-    carriers: &[carrier("mountOptions", On::Both, Role::WhenListEmpty)],
+    carriers: &[exact("mountOptions", On::Both, Role::WhenListEmpty)],
     steps: &[
         Step::List,
         Step::Others,
-        add_unless("vers=3", Unless::Keyword(&["vers"])),
+        add_unless("vers=3", Unless::Prefix("vers=")),
         Step::Add(Addition {
             options: "nolock",
-            unless: Unless::Prefix("nolock"),
+            unless: Unless::Longer("nolock"),
             when: When::Holds("vers=3"),
         }),
-        add_unless("timeo=100", Unless::Keyword(&["timeo"])),
+        add_unless("timeo=100", Unless::Prefix("timeo=")),
     ],
-    cut: super::assembly::Cut::Options,
+    cut: Cut::ElementsOfList,
+    refuses: &[refuses(
+        exact_setting("mountFsType", On::Both, Taken::Like(&["nfs", "cifs", ""])),
+        "which takes nfs and cifs",
+    )],
     case: Case::Kept,
     empty: Empty::Hidden,
     emptiness: Emptiness::NoElement,
@@ -268,16 +282,52 @@ static NEXENTA: Driver = Driver {
     ..PLAIN
 };
 
+/// Volumes on a backing share, directories of it or files in it, are mounted with
+/// the list; shares of their own without. `fsType` says which, and counts as
+/// `nfs` where there is none.
 static HAMMERSPACE: Driver = Driver {
     names: &["com.hammerspace.csi"],
-    title: "Hammerspace CSI driver; NFS shares or files on them",
-    nfs: Nfs::Depends,
-    clues: &[not_nfs_if(Evidence::BlockMode), nfs_if(Evidence::FsType(&["nfs", "nfs4"]))],
-    carriers: &[carrier("clientMountOptions", On::Both, Role::Joined)],
+    clues: &[
+        not_nfs_if(Evidence::BlockMode),
+        nfs_if(Evidence::FsType(&["nfs"])),
+        maybe_nfs_if(Evidence::FsType(&["*"])),
+    ],
+    variants: &[Variant { when: HAMMERSPACE_OWN_SHARE, row: &HAMMERSPACE_SHARE }],
+    ..HAMMERSPACE_BASE
+};
+
+const HAMMERSPACE_OWN_SHARE: Evidence = Evidence::All(&[
+    Evidence::Not(&Evidence::Text("mountBackingShareName")),
+    Evidence::Any(&[Evidence::Not(&Evidence::FsType(&["*"])), Evidence::FsType(&["nfs", ""])]),
+]);
+
+/// The root of all shares is mounted once, without options of the user's.
+static HAMMERSPACE_SHARE: Driver = Driver {
+    title: "Hammerspace CSI driver, a share of its own for each volume",
+    carriers: &[],
+    list: ListUse::NotUsed,
+    steps: &[add("nfsvers=4.2")],
+    advice: "without mountBackingShareName no option reaches the mount, which has nfsvers=4.2, then nfsvers=3,nolock",
+    source: "hammerspace csi-plugin pkg/driver/node.go NodePublishVolume, utils.go EnsureRootExportMounted",
+    ..HAMMERSPACE_BASE
+};
+
+const HAMMERSPACE_BASE: Driver = Driver {
+    title: "Hammerspace CSI driver; directories or files on a backing share",
+    carriers: &[exact("clientMountOptions", On::Class, Role::Apart)],
+    steps: &[
+        Step::List,
+        Step::RetryWithout("nfsvers="),
+        add_unless("nfsvers=4.2", Unless::Prefix("nfsvers=")),
+    ],
     case: Case::Kept,
-    advice: "the driver mounts with nfsvers=4.2 first, then with 3,nolock",
+    refuses: &[refuses(
+        exact_setting("clientMountOptions", On::Class, Taken::NoVersionBut("nfsvers=")),
+        "because the driver adds nfsvers=; write the version as nfsvers= too",
+    )],
+    advice: "the driver looks for an element that begins with nfsvers= and tries it; else, or after a failure, it adds nfsvers=4.2, then nfsvers=3,nolock, so any other word for the version makes every mount fail; clientMountOptions are for a mount of the controller's own",
     known: Known::Read("d4ecb49"),
-    source: "hammerspace csi-plugin pkg/driver/controller.go parseVolParams, utils.go MountShareAtBestDataportal",
+    source: "hammerspace csi-plugin pkg/driver/utils.go MountShareAtBestDataportal, node.go NodePublishVolume, controller.go parseVolParams",
     ..PLAIN
 };
 

@@ -2,6 +2,7 @@
 
 use super::assembly::{Step, Versioning, When, add, add_when};
 use super::evidence::{Evidence, nfs_if, not_nfs_if};
+use super::refusal::{Taken, refuses, setting};
 use super::{Case, Driver, Known, Nfs, On, PLAIN, Role, carrier};
 
 pub(super) static DRIVERS: &[&Driver] = &[&CFS, &CFS_TURBO];
@@ -23,6 +24,10 @@ static CFS: Driver = Driver {
         add_when("nolock,proto=tcp", When::VersionIs("3")),
     ],
     case: Case::Kept,
+    refuses: &[refuses(
+        setting("path", On::Volume, Taken::Like(&["/*", ""])),
+        "which takes a path from the root",
+    )],
     server_key: "host",
     advises_local_locks: true,
     advice: "options of the attributes come after mountOptions and win; the driver always appends a version (the attribute vers, else 3 with fsid, else 4), so a version of yours makes every mount fail",
@@ -43,6 +48,13 @@ static CFS_TURBO: Driver = Driver {
     carriers: &[carrier("options", On::Both, Role::Joined)],
     steps: &[Step::List, Step::Others, add("vers=3,nolock,noresvport")],
     case: Case::Kept,
+    refuses: &[
+        refuses(
+            setting("proto", On::Both, Taken::Like(&["nfs", "lustre", ""])),
+            "which takes nfs and lustre",
+        ),
+        refuses(setting("rootdir", On::Volume, Taken::Like(&["/*", ""])), "which takes a path from the root"),
+    ],
     advises_local_locks: true,
     advice: "the driver appends vers=3,nolock,noresvport, so a version of yours makes every mount fail",
     known: Known::Read("defc12d"),

@@ -2,6 +2,7 @@
 
 use super::assembly::{Empty, Step, add};
 use super::evidence::{Deletion, Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
+use super::refusal::{Refused, What, refuses};
 use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, carrier, exact};
 
 /// What kubelet does with `spec.nfs`.
@@ -154,6 +155,13 @@ static DEMOCRATIC: Driver = Driver {
     ],
     steps: &[Step::List, Step::Others, add("defaults")],
     case: Case::Kept,
+    refuses: &[Refused {
+        when: Some(Evidence::All(&[
+            Evidence::Value("node_attach_driver", &["nfs"]),
+            Evidence::Value("provisioner_driver", &["node-manual"]),
+        ])),
+        ..refuses(What::FsTypeOtherThan(&["nfs", ""]), "which takes nfs there")
+    }],
     advice: "options may also come from the driver's configuration (node.mount.mount_flags) and the node-stage Secret (mount_flags), which are not seen here",
     known: Known::Measured("v1.9.4-10-g8a4a28a"),
     source: "democratic-csi src/driver/index.js NodeStageVolume",
@@ -201,9 +209,10 @@ const LINSTOR_BASE: Driver = Driver {
     title: "LINSTOR; its ReadWriteMany volumes may be NFS (--enable-rwx)",
     carriers: &[
         carrier("linstor.csi.linbit.com/mountOpts", On::Class, Role::Joined),
+        carrier("mountOpts", On::Class, Role::Joined),
         carrier("linstor.csi.linbit.com/mount-options", On::Volume, Role::Joined),
     ],
-    steps: &[Step::Others, Step::List],
+    steps: &[Step::Others, add("_netdev"), Step::List],
     case: Case::Kept,
     advice: "mountOptions come after the options of the attributes and win; an NFS mount ends in port=,vers=4 of the driver's own: another version beside it makes every mount fail",
     known: Known::Read("44aa98a"),

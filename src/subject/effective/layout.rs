@@ -1,19 +1,20 @@
 //! Runs the steps of a driver's row over the carriers of one subject.
 
+mod rewriting;
+mod version;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 
-use super::shell::shell_word;
 use super::{Options, Token};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::mount::Sloppy;
 use crate::nfs::option::{self, MountOption};
-use crate::nfs::placeholder::has_placeholder;
 use crate::nfs::settings::Settings;
 use crate::site::Site;
 use crate::subject::carrier::{self, Carrier, Form};
-use crate::subject::driver::assembly::{Addition, Cut, Empty, Step, Unless, Versioning, When};
+use crate::subject::driver::assembly::{Addition, Cut, Empty, NoneWord, Step, Unless, When};
 use crate::subject::driver::{Case, Driver, Role};
 use crate::subject::facts::Facts;
 
@@ -41,13 +42,17 @@ pub(crate) fn lay_out<'m>(
         kept_back: Vec::new(),
         irregular: Vec::new(),
         taken_version: None,
+        listed_version: None,
         version: None,
+        carriers_version: None,
         is_cut_short: false,
+        is_several_words: false,
     };
     for (index, carrier) in carriers.iter().enumerate() {
         layout.add_carrier(index, carrier);
     }
     layout.drop_none_word();
+    layout.take_versions(carriers);
     layout.choose_version(carriers, facts);
     let defaults = layout.defaults(carriers);
     for step in driver.steps {
@@ -71,19 +76,29 @@ struct Layout<'m> {
     irregular: Vec<(usize, usize)>,
     /// The version that the driver took out of the list, and its token.
     taken_version: Option<usize>,
+    /// The version that the driver read out of the list's text.
+    listed_version: Option<&'static str>,
     /// The version that the driver appends.
     version: Option<Cow<'static, str>>,
+    /// The version that it would append without a list.
+    carriers_version: Option<Cow<'static, str>>,
     is_cut_short: bool,
+    is_several_words: bool,
 }
 
 impl<'m> Layout<'m> {
     /// Adds the tokens of a carrier, and its parts to those of the list or of
     /// the other carriers.
     fn add_carrier(&mut self, index: usize, carrier: &Carrier<'m>) {
-        if carrier.form == Form::Version || !carrier.in_force && carrier.is_overlong() {
+        if carrier.form.holds_no_options() || !carrier.in_force && carrier.is_overlong() {
             return;
         }
-        let splits = carrier.form == Form::SplitEverywhere || self.driver.cut == Cut::Options;
+        let splits = carrier.form == Form::SplitEverywhere
+            || match self.driver.cut {
+                Cut::Elements => false,
+                Cut::ElementsOfList => carrier.role.is_some(),
+                Cut::Options => true,
+            };
         for (element_index, element) in carrier.elements.iter().copied().enumerate() {
             let start = self.tokens.len();
             let site = |range| Site { carrier: index, element: element_index, range };
@@ -125,6 +140,10 @@ impl<'m> Layout<'m> {
             return;
         }
         let part = Part { text: self.fold(text), tokens: start..self.tokens.len() };
+        if self.driver.own_elements.iter().any(|own| own.eq_ignore_ascii_case(text)) {
+            self.keep_back(vec![part]);
+            return;
+        }
         let tokens = self.tokens.get(part.tokens.clone()).unwrap_or_default();
         let is_taken_version = carrier.role.is_none()
             && self.driver.takes_out.contains(&"vers")
@@ -153,9 +172,10 @@ impl<'m> Layout<'m> {
     /// Keeps back a word that means "no option", where it stands alone.
     fn drop_none_word(&mut self) {
         let Some(word) = self.driver.none_word else { return };
-        for parts in [&mut self.list, &mut self.others] {
+        for (parts, is_list) in [(&mut self.list, true), (&mut self.others, false)] {
             if let [part] = parts.as_slice()
-                && part.text.eq_ignore_ascii_case(word)
+                && part.text.eq_ignore_ascii_case(word.text())
+                && !(is_list && matches!(word, NoneWord::OtherCarriers(_)))
             {
                 for token in self.tokens.get_mut(part.tokens.clone()).unwrap_or_default() {
                     token.is_drivers_own = true;
@@ -165,44 +185,13 @@ impl<'m> Layout<'m> {
         }
     }
 
-    /// Finds the version that the driver appends: of the list, of its carrier,
-    /// or its default.
-    fn choose_version(&mut self, carriers: &[Carrier<'m>], facts: &Facts<'_>) {
-        let versioning = self.driver.steps.iter().find_map(|step| match step {
-            Step::Version(versioning) => Some(versioning),
-            _ => None,
-        });
-        let Some(versioning) = versioning else { return };
-        let of_list = self.taken_version.and_then(|index| self.tokens.get(index)?.option.value());
-        let of_carrier = carriers
-            .iter()
-            .find(|carrier| carrier.form == Form::Version)
-            .and_then(|carrier| carrier.elements.first().copied())
-            .filter(|version| !version.is_empty());
-        let given = of_list.or(of_carrier);
-        self.version = match given {
-            Some(given) if facts.is_in_file && has_placeholder(given) => Some(given.to_owned().into()),
-            Some(given) => {
-                let rewrite = versioning.rewrites.iter().find(|(from, _)| *from == given);
-                let other = versioning.any_other.filter(|(taken, _)| !taken.contains(&given));
-                let becomes = rewrite.map(|(_, to)| *to).or(other.map(|(_, to)| to));
-                Some(becomes.map_or_else(|| given.to_owned().into(), Into::into))
-            }
-            None => versioning
-                .default
-                .iter()
-                .find(|(when, _)| when.is_none_or(|when| facts.show(&when)))
-                .map(|(_, version)| (*version).into()),
-        };
-    }
-
     /// The driver's own list, where no carrier that replaces it holds anything.
     fn defaults(&self, carriers: &[Carrier<'m>]) -> &'static [&'static str] {
         let replaces = |(index, carrier): (usize, &Carrier<'m>)| {
             carrier.in_force
                 && match carrier.role {
                     None if index == 0 => !carrier::is_empty(self.driver, carrier),
-                    Some(Role::Version | Role::NotTaken) => false,
+                    Some(Role::Version | Role::Apart | Role::NotTaken) => false,
                     Some(Role::Sole) => carrier.elements.iter().any(|text| !text.is_empty()),
                     Some(Role::SoleEvenEmpty) => true,
                     _ => !carrier.is_empty(),
@@ -214,9 +203,8 @@ impl<'m> Layout<'m> {
         match self.driver.empty {
             Empty::KernelDefaults | Empty::Hidden => &[],
             Empty::DriverDefaults(defaults) => defaults,
-            Empty::DriverDefaultsByVersion(v3, v4) => {
-                if self.version.as_deref().is_some_and(|version| version.starts_with('4')) { v4 } else { v3 }
-            }
+            Empty::DriverDefaultsByVersion(v3, v4) => by_version(self.version.as_deref(), v3, v4),
+            Empty::DriverDefaultsByCarrier(v3, v4) => by_version(self.carriers_version.as_deref(), v3, v4),
         }
     }
 
@@ -240,6 +228,8 @@ impl<'m> Layout<'m> {
                 }
             }
             Step::Version(versioning) => self.add_version(versioning, facts),
+            Step::Split => self.split(),
+            Step::RetryWithout(prefix) => self.retry_without(prefix),
             Step::Sort => {
                 self.parts.retain(|part| !part.text.is_empty());
                 self.parts.sort_unstable_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
@@ -275,10 +265,8 @@ impl<'m> Layout<'m> {
         let mut tokens =
             self.parts.iter().flat_map(|part| self.tokens.get(part.tokens.clone()).unwrap_or_default());
         let is_kept_out = match addition.unless {
-            Unless::Never => false,
             Unless::Keyword(keywords) => tokens.any(|token| keywords.contains(&token.option.keyword())),
-            Unless::Element(elements) => self.parts.iter().any(|part| elements.contains(&&*part.text)),
-            Unless::Prefix(prefix) => self.parts.iter().any(|part| part.text.starts_with(prefix)),
+            unless => self.parts.iter().any(|part| unless.is_met_by_element(&part.text)),
         };
         let holds = match addition.when {
             When::Always => true,
@@ -289,84 +277,18 @@ impl<'m> Layout<'m> {
         !is_kept_out && holds
     }
 
-    fn add_version(&mut self, versioning: &Versioning, facts: &Facts<'_>) {
-        let Some(version) = &self.version else { return };
-        let text = format!("vers={version}");
-        if versioning.unless_equal && self.parts.iter().any(|part| part.text == text) {
-            return;
-        }
-        let tokens = if let Some(index) = self.taken_version {
-            if let Some(token) = self.tokens.get_mut(index) {
-                token.replace_option(MountOption::new(text.clone()));
-            }
-            index..index + 1
-        } else {
-            // The value may hold more than a version: it is put behind vers= as it is.
-            let start = self.tokens.len();
-            for piece in option::split(&text) {
-                let option = MountOption::new(piece.text.to_owned());
-                let is_plain = option::is_plain(piece.text);
-                let is_unrendered = facts.is_in_file && has_placeholder(piece.text);
-                let token = Token::new(option, None, is_plain, true, self.driver);
-                self.tokens.push(Token { is_unrendered, ..token });
-            }
-            start..self.tokens.len()
-        };
-        self.parts.push(Part { text: text.into(), tokens });
-    }
-
-    /// A part per option is wanted here, which [`Cut::Options`] gives.
-    fn keep_one_per_keyword(&mut self) {
-        let mut places: BTreeMap<String, usize> = BTreeMap::new();
-        let mut kept: Vec<Part<'m>> = Vec::with_capacity(self.parts.len());
-        for part in std::mem::take(&mut self.parts) {
-            let keyword = part.text.split('=').next().unwrap_or_default().to_owned();
-            let place = places.get(&keyword).and_then(|place| kept.get_mut(*place));
-            if let Some(place) = place {
-                *place = part;
-            } else {
-                places.insert(keyword, kept.len());
-                kept.push(part);
+    /// Marks what the driver takes out.
+    fn keep_back(&mut self, parts: Vec<Part<'m>>) {
+        for part in &parts {
+            for token in self.tokens.get_mut(part.tokens.clone()).unwrap_or_default() {
+                token.is_drivers_own = true;
             }
         }
-        self.parts = kept;
-    }
-
-    /// Changes the text of a part, and its option where it holds only one.
-    fn rewrite(&mut self, index: usize, change: impl FnOnce(&str) -> String) {
-        let Some(part) = self.parts.get_mut(index) else { return };
-        let changed = change(&part.text);
-        if *part.text == *changed {
-            return;
-        }
-        let tokens = self.tokens.get_mut(part.tokens.clone()).unwrap_or_default();
-        if let [token] = tokens
-            && !changed.contains(',')
-        {
-            token.replace_option(MountOption::new(changed.clone()));
-        }
-        part.text = changed.into();
-    }
-
-    fn pass_through_shell(&mut self) {
-        let mut ends_at = None;
-        for index in 0..self.parts.len() {
-            let text = self.parts.get(index).map(|part| part.text.to_string()).unwrap_or_default();
-            let (word, is_whole) = shell_word(&text);
-            self.rewrite(index, |_| word);
-            if !is_whole {
-                ends_at = Some(index + 1);
-                break;
-            }
-        }
-        if let Some(end) = ends_at {
-            self.parts.truncate(end);
-            self.is_cut_short = true;
-        }
+        self.kept_back.extend(parts);
     }
 
     fn finish(self) -> Options<'m> {
-        let Self { mut tokens, parts, kept_back, irregular, is_cut_short, .. } = self;
+        let Self { mut tokens, parts, kept_back, irregular, is_cut_short, is_several_words, .. } = self;
         let mut order = Vec::with_capacity(tokens.len());
         // `bg` is bg whatever follows its `=`.
         let is_known = |index: &usize| {
@@ -387,11 +309,16 @@ impl<'m> Layout<'m> {
             words,
             has_unrendered,
             is_cut_short,
+            is_several_words,
             settings: Settings::default(),
         };
         options.settings = Settings::of(options.effective_options());
         options
     }
+}
+
+fn by_version<'d>(version: Option<&str>, v3: &'d [&'d str], v4: &'d [&'d str]) -> &'d [&'d str] {
+    if version.is_some_and(|version| version.starts_with('4')) { v4 } else { v3 }
 }
 
 fn mark_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {

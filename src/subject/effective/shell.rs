@@ -13,7 +13,7 @@ pub(super) fn shell_word(text: &str) -> (String, bool) {
             ('$', None | Some('"')) => skip_variable(&mut characters),
             ('"' | '\'', None) => quote = Some(character),
             (character, Some(open)) if character == open => quote = None,
-            (character, None) if character.is_whitespace() || ";&|<>()".contains(character) => {
+            (character, None) if character.is_whitespace() || COMMANDS.contains(character) => {
                 return (word, false);
             }
             (character, _) => word.push(character),
@@ -21,6 +21,34 @@ pub(super) fn shell_word(text: &str) -> (String, bool) {
     }
     (word, true)
 }
+
+/// Whether a shell makes several words of an unquoted text, all of one command.
+pub(super) fn is_several_words(text: &str) -> bool {
+    let text = text.trim();
+    let (_, is_whole) = shell_word(text);
+    if is_whole {
+        return false;
+    }
+    let mut quote = None;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (character, quote) {
+            ('\\', None | Some('"')) => drop(characters.next()),
+            ('"' | '\'', None) => quote = Some(character),
+            (character, Some(open)) if character == open => quote = None,
+            (character, None) if character.is_whitespace() => {
+                let next = characters.find(|next| !next.is_whitespace());
+                return next.is_some_and(|next| !COMMANDS.contains(next));
+            }
+            (character, None) if COMMANDS.contains(character) => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Characters that end a command or a word of it.
+const COMMANDS: &str = ";&|<>()";
 
 /// Skips the name of a shell variable, which is taken as unset.
 fn skip_variable(characters: &mut std::str::Chars<'_>) {
@@ -34,7 +62,7 @@ fn skip_variable(characters: &mut std::str::Chars<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::shell_word;
+    use super::{is_several_words, shell_word};
 
     #[test]
     fn a_shell_takes_quotes_away_and_stops_at_a_blank() {
@@ -50,6 +78,23 @@ mod tests {
             ("context=\"a:c1,c2\"", "context=a:c1,c2", true),
         ] {
             assert_eq!(shell_word(text), (word.to_owned(), whole), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_blank_in_the_middle_makes_two_words() {
+        for (text, several) in [
+            ("hard bg", true),
+            ("hard, bg", true),
+            (" hard ", false),
+            ("hard", false),
+            ("hard;true x", false),
+            ("hard ;true", false),
+            ("context=\"a b\",fg", false),
+            ("hard\\ bg", false),
+            ("${X} bg", true),
+        ] {
+            assert_eq!(is_several_words(text), several, "{text}");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use fastrand::Rng;
 use nfs_mount_guard::subject::driver;
 use nfs_mount_guard::subject::driver::evidence::Evidence;
+use nfs_mount_guard::subject::driver::refusal::What;
 use nfs_mount_guard::subject::manifest::IN_TREE_PLUGINS;
 use serde_json::{Value, json};
 
@@ -309,25 +310,16 @@ fn attributes(rng: &mut Rng, driver: &str) -> Value {
         Some(row) if rng.u8(..4) > 0 => vec![row],
         _ => driver::drivers().chain([&driver::UNKNOWN]).collect(),
     };
-    let mut clues: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for clue in rows.iter().flat_map(|row| row.clues) {
-        match clue.evidence {
-            Evidence::Value(key, values)
-            | Evidence::Parameter(key, values)
-            | Evidence::Attribute(key, values)
-            | Evidence::NoAttribute(key, values) => clues.extend(values.iter().map(|value| (key, *value))),
-            Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => clues.extend(
-                values
-                    .iter()
-                    .flat_map(|value| ["fsType", "csi.storage.k8s.io/fstype"].map(|key| (key, *value))),
-            ),
-            Evidence::Key(key) | Evidence::NoKey(key) | Evidence::Text(key) => clues.extend([(key, "x")]),
-            Evidence::AccessMode(_)
-            | Evidence::NoAccessMode(_)
-            | Evidence::FirstAccessMode(_)
-            | Evidence::BlockMode
-            | Evidence::VolumeHandle(_)
-            | Evidence::InTreeReadOnly => {}
+    let mut clues: BTreeSet<(&'static str, &'static str)> = BTreeSet::new();
+    for row in &rows {
+        let variants = row.variants.iter().map(|variant| variant.when);
+        for evidence in row.clues.iter().map(|clue| clue.evidence).chain(variants) {
+            shown_by(&evidence, &mut clues);
+        }
+        for refused in row.refuses {
+            if let What::Setting(setting) = refused.what {
+                clues.extend(["true", "maybe", "/a"].map(|value| (setting.key, value)));
+            }
         }
     }
     let clues: Vec<(&str, &str)> = clues.into_iter().chain([("server", "a")]).collect();
@@ -342,7 +334,10 @@ fn attributes(rng: &mut Rng, driver: &str) -> Value {
         match rng.u8(..12) {
             // What could be taken for another.
             0 => map[format!("{key}={value}")] = json!("x"),
-            1 => map[format!("{key}={}", value.chars().take(1).collect::<String>())] = json!(&value[1..]),
+            1 => {
+                let (first, rest) = value.split_at(value.chars().next().map_or(0, char::len_utf8));
+                map[format!("{key}={first}")] = json!(rest);
+            }
             2 | 3 => {
                 let (_, other) = pick(rng, &clues);
                 map[key.to_uppercase()] = json!(other);
@@ -357,6 +352,32 @@ fn attributes(rng: &mut Rng, driver: &str) -> Value {
         map[key] = json!(options(rng).join(","));
     }
     map
+}
+
+/// Keys and values that evidence speaks of.
+fn shown_by(evidence: &Evidence, clues: &mut BTreeSet<(&'static str, &'static str)>) {
+    match *evidence {
+        Evidence::Value(key, values)
+        | Evidence::Parameter(key, values)
+        | Evidence::Attribute(key, values)
+        | Evidence::NoAttribute(key, values) => clues.extend(values.iter().map(|value| (key, *value))),
+        Evidence::FsType(values) | Evidence::FsTypeOfClass(values) => clues.extend(
+            values.iter().flat_map(|value| ["fsType", "csi.storage.k8s.io/fstype"].map(|key| (key, *value))),
+        ),
+        Evidence::Key(key) | Evidence::NoKey(key) | Evidence::Text(key) => clues.extend([(key, "x")]),
+        Evidence::All(several) | Evidence::Any(several) => {
+            for evidence in several {
+                shown_by(evidence, clues);
+            }
+        }
+        Evidence::Not(evidence) => shown_by(evidence, clues),
+        Evidence::AccessMode(_)
+        | Evidence::NoAccessMode(_)
+        | Evidence::FirstAccessMode(_)
+        | Evidence::BlockMode
+        | Evidence::VolumeHandle(_)
+        | Evidence::InTreeReadOnly => {}
+    }
 }
 
 /// The text as it is, or in some other case.

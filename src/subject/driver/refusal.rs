@@ -1,0 +1,216 @@
+//! What a driver refuses by itself, so that no mount or no provisioning
+//! succeeds, as data.
+
+use std::net::IpAddr;
+
+use super::evidence::Evidence;
+use super::{Driver, On, glob};
+use crate::kind::Holds;
+use crate::nfs::mount::names_version;
+use crate::nfs::option::{self, MountOption};
+use crate::site::Place;
+use crate::subject::facts::Facts;
+
+/// Something that a driver refuses by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused {
+    /// What it refuses.
+    pub what: What,
+    /// The evidence without which it does not.
+    pub when: Option<Evidence>,
+    /// The version of the driver that was the first to refuse it; `None` where
+    /// no version is known that takes it.
+    pub since: Option<&'static str>,
+    /// Why, as the end of a sentence that begins with what is refused.
+    pub why: &'static str,
+}
+
+/// What a driver may refuse.
+#[derive(Debug, Clone, Copy)]
+pub enum What {
+    /// An option with one of these keywords.
+    Keyword(&'static [&'static str]),
+    /// An option with one of these keywords where an option with that one is
+    /// written, too.
+    KeywordBeside(&'static [&'static str], &'static str),
+    /// An option with one of these keywords where none with that one is written.
+    KeywordWithout(&'static [&'static str], &'static str),
+    /// An option with one of these keywords whose value is none of those.
+    ValueOtherThan(&'static [&'static str], &'static [&'static str]),
+    /// An option with one of these keywords and one of those values.
+    Value(&'static [&'static str], &'static [&'static str]),
+    /// An option with a second `=`.
+    SecondEqualsSign,
+    /// An element of the list that is one of these and nothing else.
+    Element(&'static [&'static str]),
+    /// An option with this keyword whose value is not the last part of a
+    /// `volumeHandle` that matches the pattern.
+    OtherThanHandle(&'static str, &'static str),
+    /// A version, as the driver appends it, that is none of these.
+    VersionOtherThan(&'static [&'static str]),
+    /// An element without text.
+    EmptyElement,
+    /// A class parameter or volume attribute with a value that is not taken.
+    Setting(Setting),
+    /// A volume attribute with any other key, whatever its case.
+    OtherAttributes(&'static [&'static str]),
+    /// A volume whose first access mode is this one: the kubelet asks for it.
+    FirstAccessMode(&'static str),
+    /// A CSI volume whose `fsType` is none of these.
+    FsTypeOtherThan(&'static [&'static str]),
+}
+
+/// A class parameter or volume attribute whose value a driver looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The key.
+    pub key: &'static str,
+    /// Whether the driver reads the key in exactly this case only.
+    pub exact: bool,
+    /// Which kinds of object have it.
+    pub on: On,
+    /// The values that it takes.
+    pub taken: Taken,
+}
+
+/// The values of a setting that a driver takes, in exactly this case.
+#[derive(Debug, Clone, Copy)]
+pub enum Taken {
+    /// None: the key itself is refused.
+    Nothing,
+    /// Those that match one of these patterns.
+    Like(&'static [&'static str]),
+    /// Those that Go's `strconv.ParseBool` takes.
+    Boolean,
+    /// Those that Go's `net.ParseIP` takes.
+    Address,
+    /// Options without any word for a version but those that begin with this
+    /// text, which the driver takes out before it adds one of its own.
+    NoVersionBut(&'static str),
+}
+
+/// What Go's `strconv.ParseBool` takes.
+const BOOLEANS: [&str; 12] =
+    ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
+
+impl Taken {
+    fn takes(self, value: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Like(patterns) => patterns.iter().any(|pattern| glob(pattern, value)),
+            Self::Boolean => BOOLEANS.contains(&value),
+            Self::Address => value.parse::<IpAddr>().is_ok(),
+            Self::NoVersionBut(prefix) => !option::split(value).any(|piece| {
+                !piece.text.starts_with(prefix)
+                    && MountOption::new(piece.text).entry().is_some_and(names_version)
+            }),
+        }
+    }
+}
+
+impl Refused {
+    /// Whether the driver refuses it; else mount.nfs does.
+    pub const fn is_by_driver(&self) -> bool {
+        !matches!(self.what, What::Setting(Setting { taken: Taken::NoVersionBut(_), .. }))
+    }
+
+    /// Whether this is about a class parameter or volume attribute with this key
+    /// and value.
+    fn is_about_setting(&self, holds: Holds, key: &str, value: &str) -> bool {
+        match self.what {
+            What::Setting(setting) => {
+                let is_key =
+                    if setting.exact { setting.key == key } else { setting.key.eq_ignore_ascii_case(key) };
+                is_key && setting.on.is_of(holds) && !setting.taken.takes(value)
+            }
+            What::OtherAttributes(known) => {
+                holds == Holds::Volume && !known.iter().any(|known| known.eq_ignore_ascii_case(key))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Why the driver refuses a class parameter or volume attribute, if it does.
+pub(crate) fn of_setting(
+    driver: &Driver,
+    holds: Holds,
+    key: &str,
+    value: &str,
+    facts: &Facts<'_>,
+) -> Option<&'static Refused> {
+    // What a node does with inline volumes was not read with them in view.
+    if matches!(holds, Holds::InlineVolumes(_)) {
+        return None;
+    }
+    driver.refuses.iter().find(|refused| {
+        refused.is_about_setting(holds, key, value)
+            && refused.when.is_none_or(|when| facts.show_already(&when))
+    })
+}
+
+/// What the driver refuses of a volume's own fields: which field, what it holds,
+/// and why.
+pub(crate) fn of_fields<'m>(
+    driver: &Driver,
+    holds: Holds,
+    facts: &Facts<'m>,
+) -> impl Iterator<Item = (Place, &'m str, &'static Refused)> {
+    driver.refuses.iter().filter(move |_| holds == Holds::Volume).filter_map(move |refused| {
+        let (place, found) = match refused.what {
+            What::FirstAccessMode(mode) => {
+                let first = facts.access_modes.and_then(<[_]>::first).map(|first| &**first);
+                (Place::AccessModes, first.filter(|first| *first == mode))
+            }
+            What::FsTypeOtherThan(types) => {
+                let is_one = |found: &&str| types.iter().any(|one| one.eq_ignore_ascii_case(found));
+                (Place::FsType, facts.fs_type.filter(|found| facts.is_csi_volume && !is_one(found)))
+            }
+            _ => return None,
+        };
+        let found = found?;
+        refused.when.is_none_or(|when| facts.show_already(&when)).then_some((place, found, refused))
+    })
+}
+
+pub(crate) const fn refuses(what: What, why: &'static str) -> Refused {
+    Refused { what, when: None, since: None, why }
+}
+
+pub(crate) const fn setting(key: &'static str, on: On, taken: Taken) -> What {
+    What::Setting(Setting { key, exact: false, on, taken })
+}
+
+/// As [`setting`], for a key that counts in exactly this case only.
+pub(crate) const fn exact_setting(key: &'static str, on: On, taken: Taken) -> What {
+    What::Setting(Setting { key, exact: true, on, taken })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_the_driver_takes() {
+        for (taken, value, takes) in [
+            (Taken::Boolean, "True", true),
+            (Taken::Boolean, "tRUE", false),
+            (Taken::Boolean, "", false),
+            (Taken::Boolean, "yes", false),
+            (Taken::Address, "10.0.0.9", true),
+            (Taken::Address, "fe80::1", true),
+            (Taken::Address, "10.0.0.09", false),
+            (Taken::Address, "a.example.com", false),
+            (Taken::Like(&["/*", ""]), "/a", true),
+            (Taken::Like(&["/*", ""]), "", true),
+            (Taken::Like(&["/*", ""]), "a/", false),
+            (Taken::NoVersionBut("nfsvers="), "hard,nfsvers=4.1", true),
+            (Taken::NoVersionBut("nfsvers="), "hard,vers=4.1", false),
+            (Taken::NoVersionBut("nfsvers="), "v4.1", false),
+            (Taken::NoVersionBut("nfsvers="), "", true),
+            (Taken::Nothing, "", false),
+        ] {
+            assert_eq!(taken.takes(value), takes, "{taken:?} {value}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Steps that change, split or drop what was joined so far.
+
+use std::collections::BTreeMap;
+
+use super::{Layout, Part};
+use crate::nfs::mount::names_version;
+use crate::nfs::option::MountOption;
+use crate::subject::effective::Token;
+use crate::subject::effective::shell::{is_several_words, shell_word};
+
+impl<'m> Layout<'m> {
+    /// Makes a part of every option. What the mount helper keeps for itself goes
+    /// out, though an element holds more.
+    pub(super) fn split(&mut self) {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for part in std::mem::take(&mut self.parts) {
+            let tokens = self.tokens.get(part.tokens.clone()).unwrap_or_default();
+            if tokens.len() < 2 {
+                parts.push(part);
+                continue;
+            }
+            for (index, token) in part.tokens.clone().zip(tokens) {
+                let option = Part { text: token.option.text().to_owned().into(), tokens: index..index + 1 };
+                if token.is_drivers_own {
+                    self.kept_back.push(option);
+                } else {
+                    parts.push(option);
+                }
+            }
+        }
+        self.parts = parts;
+    }
+
+    pub(super) fn retry_without(&mut self, prefix: &str) {
+        let tokens_of = |part: &Part<'m>| self.tokens.get(part.tokens.clone()).unwrap_or_default();
+        let is_version = |token: &&Token<'m>| token.entry().is_some_and(names_version);
+        let versions = self.parts.iter().flat_map(tokens_of).filter(is_version);
+        let is_refused = versions.clone().nth(1).is_some()
+            || versions.clone().any(|token| token.verdict.refusal.is_some());
+        if !is_refused {
+            return;
+        }
+        let (out, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.parts).into_iter().partition(|part| part.text.starts_with(prefix));
+        self.parts = kept;
+        self.keep_back(out);
+    }
+
+    /// A part per option is wanted here, which [`Cut::Options`] gives, or
+    /// [`Step::Split`].
+    pub(super) fn keep_one_per_keyword(&mut self) {
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut kept: Vec<Part<'m>> = Vec::with_capacity(self.parts.len());
+        for part in std::mem::take(&mut self.parts) {
+            let keyword = part.text.split('=').next().unwrap_or_default().to_owned();
+            let place = places.get(&keyword).and_then(|place| kept.get_mut(*place));
+            if let Some(place) = place {
+                *place = part;
+            } else {
+                places.insert(keyword, kept.len());
+                kept.push(part);
+            }
+        }
+        self.parts = kept;
+    }
+
+    /// Changes the text of a part, and its option where it holds only one.
+    pub(super) fn rewrite(&mut self, index: usize, change: impl FnOnce(&str) -> String) {
+        let Some(part) = self.parts.get_mut(index) else { return };
+        let changed = change(&part.text);
+        if *part.text == *changed {
+            return;
+        }
+        let tokens = self.tokens.get_mut(part.tokens.clone()).unwrap_or_default();
+        if let [token] = tokens
+            && !changed.contains(',')
+        {
+            token.replace_option(MountOption::new(changed.clone()));
+        }
+        part.text = changed.into();
+    }
+
+    pub(super) fn pass_through_shell(&mut self) {
+        let joined: Vec<&str> = self.parts.iter().map(|part| &*part.text).collect();
+        self.is_several_words = is_several_words(&joined.join(","));
+        let mut ends_at = None;
+        for index in 0..self.parts.len() {
+            let text = self.parts.get(index).map(|part| part.text.to_string()).unwrap_or_default();
+            let (word, is_whole) = shell_word(&text);
+            self.rewrite(index, |_| word);
+            if !is_whole {
+                ends_at = Some(index + 1);
+                break;
+            }
+        }
+        if let Some(end) = ends_at {
+            self.parts.truncate(end);
+            self.is_cut_short = true;
+        }
+    }
+}
