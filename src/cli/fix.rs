@@ -16,9 +16,12 @@ use crate::check::repair::{self, Repaired};
 use crate::check::{As, Check, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
+use crate::finding::Action;
 use crate::nfs::option::split;
+use crate::policy::Policy;
 use crate::report::plain::{place, plain};
 use crate::report::{self, FileReport, Report, Reported, SubjectReport, diff};
+use crate::rules::RULES;
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
@@ -89,10 +92,11 @@ impl Args {
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
         let check = Check { policy: &policy, judged_as: As::Validate, today, with_fixes: false };
+        let silent = without_rules(&policy);
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
-                fix(&check, scope, input)
+                fix(&check, &silent, scope, input)
             });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors;
@@ -183,7 +187,7 @@ impl Args {
 }
 
 /// What comes of one input; `None` for one that a walk passes over.
-fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
+fn fix(check: &Check<'_>, silent: &Policy, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
     let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
     let (old, has_mark) = match text::decode(bytes) {
         Ok(decoded) => decoded,
@@ -217,15 +221,24 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
         let refusals = vec![Problem::whole(message)];
         repaired = Repaired { refusals, unread: repaired.unread, ..Repaired::default() };
     }
+    // No rule is needed to see what there was, and findings take memory.
+    let before = repaired.text.is_some().then(|| {
+        let bytes = old.clone().into_bytes();
+        Check { policy: silent, ..*check }.bytes(&input.path, &input.name, bytes, input.named)
+    });
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
     let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.named);
-    let removed = match &repaired.text {
-        Some(_) => {
-            removed(&check.bytes(&input.path, &input.name, old.clone().into_bytes(), input.named), &left)
-        }
-        None => Vec::new(),
-    };
+    let removed = before.map_or_else(Vec::new, |before| removed(&before, &left));
     Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, removed, left }))
+}
+
+/// The policy with every rule off: drivers are seen as before.
+fn without_rules(policy: &Policy) -> Policy {
+    let mut builder = policy.to_builder();
+    for rule in RULES {
+        builder.action(rule, Action::Off);
+    }
+    builder.build()
 }
 
 /// What objects are mounted with before and no more after a fix; one in the place

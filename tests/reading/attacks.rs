@@ -562,7 +562,7 @@ fn little_memory() -> Result<(), Failed> {
         )
     };
     // Of a text every finding quotes the whole of it.
-    for (few, many, most) in [(list(10), list(1_300), 4_000), (text(10), text(1_300), 11_000)] {
+    for (few, many, most) in [(list(10), list(1_300), 3_000), (text(10), text(1_300), 6_500)] {
         fs::write(&file, few)?;
         let (mut too_little, mut enough) = (1_000, 1_000_000);
         assert!(fixes_within(enough));
