@@ -79,6 +79,11 @@ fn every_format() -> Result<(), Failed> {
     assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], json!(6));
     assert!(result["message"]["text"].as_str().is_some_and(|text| text.contains("app/templates/class.yaml")));
     assert!(sarif["runs"][0]["results"][1].get("relatedLocations").is_none(), "{sarif}");
+    // What is rendered again would undo a fix of the document.
+    assert!(
+        result.get("fixes").is_none() && sarif["runs"][0]["results"][1].get("fixes").is_some(),
+        "{sarif}"
+    );
     for format in ["gitlab", "junit"] {
         let report = check(format, &[]);
         assert!(report.contains("rendered from app/templates/class.yaml"), "{format}: {report}");
