@@ -81,11 +81,11 @@ fn check(check: &mut Check<'_, '_>) {
     }
     let keys: Vec<(&str, &str)> = subject.keys().collect();
     for (key, value) in keys {
-        let is_carrier = subject.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
         let is_refused =
             holds == Holds::Class && subject.driver.unknown_parameters == UnknownParameters::Refused;
         let may_be_meant = driver::resembles_mount_options(key) || is_refused && driver::names_version(key);
-        if !is_carrier && may_be_meant && !value.is_empty() {
+        let is_carrier = || subject.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
+        if may_be_meant && !value.is_empty() && !is_carrier() {
             let place = subject.place_of_key(key);
             report_key(check, 0, &place, &[value]);
         }

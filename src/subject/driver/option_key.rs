@@ -21,7 +21,10 @@ pub(crate) const fn generic_keys() -> &'static [&'static str] {
 /// assert!(!is_option_key("mountOptions.owner"));
 /// ```
 pub fn is_option_key(key: &str) -> bool {
-    GENERIC_KEYS.iter().any(|generic| letters(last_segment(key)).eq(generic.bytes()))
+    // All of them are plurals, and hardly another key is: one letter decides.
+    let last = key.bytes().rev().find(|byte| !matches!(byte, b'_' | b'-'));
+    last.is_some_and(|last| last.eq_ignore_ascii_case(&b's'))
+        && GENERIC_KEYS.iter().any(|generic| letters(last_segment(key)).eq(generic.bytes()))
 }
 
 /// Whether a key names mount options wherever it stands. `options` alone, which
@@ -33,6 +36,9 @@ pub fn names_mount_options(key: &str) -> bool {
 /// Whether a key is `mountOptions` but for one letter.
 pub(crate) fn resembles_mount_options(key: &str) -> bool {
     const WORD: &str = "mountoptions";
+    if key.len() + 1 < WORD.len() {
+        return false;
+    }
     let letters: String = letters(last_segment(key)).map(char::from).collect();
     letters.len().abs_diff(WORD.len()) <= 1 && letters != WORD && strsim::osa_distance(&letters, WORD) == 1
 }
