@@ -82,12 +82,20 @@ proptest! {
                     concerned(&before, &judged.finding, &mut keys);
                 }
                 keys.extend(subject.defaults.iter().map(|option| key(option)));
-                // A list that cannot be mounted takes nothing away, when the driver adds other
-                // options to what it becomes: Nexenta adds nolock with its own vers=3.
-                if evaluation.findings.iter().any(|judged| judged.finding.grade == Grade::CannotMount) {
+                // A list that cannot be mounted takes nothing away: neither an option that is
+                // refused, nor what the driver adds to what the list becomes (Nexenta adds
+                // nolock with its own vers=3).
+                let mut cannot_mount = evaluation
+                    .findings
+                    .iter()
+                    .filter(|judged| judged.finding.grade == Grade::CannotMount)
+                    .peekable();
+                if cannot_mount.peek().is_some() {
                     keys.extend(added(&before));
                     keys.extend(added(&fixed));
                 }
+                let refused = cannot_mount.filter_map(|judged| before.options.at(judged.finding.site.as_ref()?));
+                keys.extend(refused.map(|token| key(token.option.text())));
                 let (was, is) = (winners(&before), winners(&fixed));
                 for name in was.keys().chain(is.keys()).filter(|name| !keys.contains(*name)) {
                     assert_eq!(was.get(name), is.get(name), "{name}: {object}\n{before:?}\n{fixed:?}",
