@@ -96,8 +96,10 @@ impl Check<'_> {
         file: &mut FileReport,
         problems: &mut Vec<Problem>,
     ) {
-        file.documents += 1;
+        // It belongs to the object that follows, which is counted.
+        file.documents += usize::from(!matches!(item, Item::Beside(_)));
         match item {
+            Item::Beside(found) => name_unjudged(&found, reading.name, reading.lines, file),
             Item::Skipped(reason) => *file.skipped.entry(reason).or_default() += 1,
             Item::Unjudged(found) => not_judged(&found, reading.name, reading.lines, file),
             Item::Unreadable(problem) if !reading.named && problem.fault == Fault::Template => {
@@ -359,9 +361,13 @@ pub fn passed_over(object: &Object<'_>) -> Option<Skip> {
     }
 }
 
-/// Names what is not judged and holds mount options.
+/// Counts and names what is not judged and holds mount options.
 fn not_judged(found: &Unjudged, name: &str, lines: &Lines<'_>, file: &mut FileReport) {
     *file.skipped.entry(Skip::HoldsOptions).or_default() += 1;
+    name_unjudged(found, name, lines, file);
+}
+
+fn name_unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>, file: &mut FileReport) {
     file.not_judged.push(NotJudged {
         kind: found.kind.clone(),
         namespace: found.namespace.clone(),

@@ -10,7 +10,7 @@ use crate::finding::{Action, Code, Finding, Grade};
 use crate::kind::Refuses;
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
-use crate::rules::{self, Rule};
+use crate::rules::{self, Rule, UNREAD_OPTIONS};
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use crate::subject::filling::Filling;
@@ -87,7 +87,8 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     let is_silent = subject.kind.row().may_be_silent && !subject.options.any_given();
     let speaks_of_nfs = !is_silent && (subject.nfs == Nfs::Yes || subject.has_nfs_only_option());
     for (rule, numbers) in policy.active_rules() {
-        if !speaks_of_nfs && rule.code != BACKGROUND_MOUNT {
+        let speaks_of_silence = is_silent && rule.code == UNREAD_OPTIONS.code;
+        if !speaks_of_nfs && rule.code != BACKGROUND_MOUNT && !speaks_of_silence {
             continue;
         }
         rule.check(subject, numbers, &mut found);

@@ -9,6 +9,7 @@ pub mod github;
 pub mod gitlab;
 pub mod json;
 pub mod junit;
+mod not_judged;
 pub mod origin;
 pub mod plain;
 pub mod rule_page;
@@ -24,6 +25,7 @@ use crate::source::Skip;
 use crate::source::text::Position;
 use crate::subject::driver::Nfs;
 use fingerprint::Fingerprints;
+pub use not_judged::NotJudged;
 pub use origin::Origin;
 
 /// The version of the JSON report; fields are only ever added within one.
@@ -196,6 +198,14 @@ impl SubjectReport {
             _ => format!("{}/{}", self.kind, self.name),
         }
     }
+
+    /// The same with the path of the inline volume, where it is one.
+    pub fn title(&self) -> String {
+        match &self.path {
+            Some(path) => format!("{} {path}", self.object()),
+            None => self.object(),
+        }
+    }
 }
 
 /// Whether an object is NFS, as JSON has it.
@@ -295,23 +305,6 @@ pub struct ReadError {
     /// The template that the document was rendered from.
     #[serde(flatten)]
     pub origin: Option<Origin>,
-}
-
-/// Something that holds mount options and is not judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NotJudged {
-    /// Its kind, `Terraform` for a file of that; empty where it says none.
-    pub kind: String,
-    /// Its namespace.
-    pub namespace: Option<String>,
-    /// Its name; empty where it has none.
-    pub name: String,
-    /// The file.
-    pub file: String,
-    /// The line of the options.
-    pub line: usize,
-    /// `holds mount options at spec.values.storageClass.mountOptions`
-    pub why: String,
 }
 
 /// How often a rule found something.

@@ -38,6 +38,8 @@ pub enum Item<'i> {
     Skipped(Skip),
     /// Something that is not judged and holds mount options.
     Unjudged(Unjudged),
+    /// Mount options in the object that follows, at a place that is not judged.
+    Beside(Unjudged),
     /// Something that cannot be read.
     Unreadable(Problem),
 }

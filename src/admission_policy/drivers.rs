@@ -60,7 +60,9 @@ pub(super) const KEY: &str = "key ";
 /// Whether drivers take options under the key `k`, by its last segment.
 pub(super) fn is_option_key(key: &str) -> String {
     format!(
-        "{key}.lowerAscii().replace('_', '').replace('-', '')\n  .matches(r'^(.*[./])?({})$')",
+        "{key}.replace({}, 'i').replace({}, 's').lowerAscii().replace('_', '').replace('-', '')\n  .matches(r'^(.*[./])?({})$')",
+        string("\u{130}"),
+        string("\u{17f}"),
         driver::generic_keys().join("|")
     )
 }

@@ -106,6 +106,18 @@ fn takes_no_bg(table: &Table<'_>) -> String {
     )
 }
 
+/// Whether the candidate is no longer than is looked through, or of a volume that
+/// is not NFS.
+fn is_short(table: &Table<'_>) -> String {
+    let clues = table.clues_may_be_nfs(VOLUME);
+    let is_short = format!("candidate.size() <= {LONGEST}");
+    if clues.is_empty() {
+        return is_short;
+    }
+    let facts = facts_of("volume", "attributes");
+    format!("{is_short} ||\n[{}].all(facts,\n!(\n{clues}\n))", hanging(&facts, 1))
+}
+
 /// What must hold of every volume.
 pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
     vec![
@@ -120,7 +132,7 @@ pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
         },
         // What is longer would cost more than the API server allows.
         Validation {
-            expression: of_each(table, &format!("candidate.size() <= {LONGEST}")),
+            expression: of_each(table, &is_short(table)),
             message: format!(
                 "{} {} (nfs-mount-guard): a mount takes {LONGEST} bytes of options, and an inline volume has more,\nso they are not looked through for bg; write fewer",
                 MALFORMED_ELEMENT.code, MALFORMED_ELEMENT.name

@@ -73,7 +73,7 @@ pub fn repair(
     let mut wishes = Wishes::default();
     visit_each(text, &lines, &mut |item| match item {
         Item::Unreadable(problem) => repaired.unread.push(problem),
-        Item::Skipped(_) | Item::Unjudged(_) => {}
+        Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) => {}
         Item::Object(object) => {
             let name = format!("{}/{}", object.kind, object.name());
             let mut intended = Intended { name, values: Vec::new() };

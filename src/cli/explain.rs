@@ -101,7 +101,7 @@ impl Args {
                 });
                 problems.push(format!("{}{}: {problem}", input.name, place.unwrap_or_default()));
             }
-            Item::Skipped(_) | Item::Unjudged(_) => {}
+            Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) => {}
         });
         let mut out = io::stdout().lock();
         match self.format {

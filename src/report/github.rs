@@ -49,6 +49,15 @@ pub fn write(report: &Report) -> String {
             let _ = writeln!(out, "::{level} {place},title={title}::{}", data(&message));
         }
     }
+    for found in &report.not_judged {
+        let _ = writeln!(
+            out,
+            "::notice file={},line={},title=not judged::{}",
+            property(&found.file),
+            found.line,
+            data(&found.describe())
+        );
+    }
     let summary = &report.summary;
     let _ = writeln!(
         out,

@@ -15,7 +15,7 @@ pub fn write(report: &Report) -> String {
             let from = finding.origin.as_ref().map(|origin| format!(" (rendered from {})", origin.place()));
             let from = from.unwrap_or_default();
             issues.push(json!({
-                "description": format!("{}: {}{from}", subject.object(), finding.message),
+                "description": format!("{}: {}{from}", subject.title(), finding.message),
                 "check_name": format!("{} {}", finding.code, finding.name),
                 "fingerprint": fingerprints.of(subject, finding),
                 "severity": match finding.action {
@@ -33,6 +33,18 @@ pub fn write(report: &Report) -> String {
                 },
             }));
         }
+    }
+    for found in &report.not_judged {
+        issues.push(json!({
+            "description": found.describe(),
+            "check_name": "not judged",
+            "fingerprint": fingerprints.of_text(&format!("{}\n{}", found.file, found.describe())),
+            "severity": "info",
+            "location": {
+                "path": found.file.trim_start_matches("./"),
+                "lines": {"begin": found.line},
+            },
+        }));
     }
     for error in &report.errors {
         let text = format!("{}\n{}", error.file, error.message);

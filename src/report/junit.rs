@@ -15,7 +15,7 @@ pub fn write(report: &Report) -> String {
             cases,
             "  <testcase classname=\"{}\" name=\"{}\" file=\"{}\" line=\"{}\"",
             escape(&subject.file),
-            escape(&subject.object()),
+            escape(&subject.title()),
             escape(&subject.file),
             subject.line
         );
@@ -76,9 +76,19 @@ pub fn write(report: &Report) -> String {
             escape(&error.message)
         );
     }
-    let (tests, errors) = (report.subjects.len() + report.errors.len(), report.errors.len());
+    for found in &report.not_judged {
+        let _ = writeln!(
+            cases,
+            "  <testcase classname=\"{0}\" name=\"{1}\" file=\"{0}\" line=\"{2}\">\n    <skipped message=\"{1}\"/>\n  </testcase>",
+            escape(&found.file),
+            escape(&found.describe()),
+            found.line
+        );
+    }
+    let (errors, skipped) = (report.errors.len(), report.not_judged.len());
+    let tests = report.subjects.len() + errors + skipped;
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"nfs-mount-guard\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n<testsuite name=\"nfs-mount-guard\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n{cases}</testsuite>\n</testsuites>\n"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"nfs-mount-guard\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n<testsuite name=\"nfs-mount-guard\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\">\n{cases}</testsuite>\n</testsuites>\n"
     )
 }
 

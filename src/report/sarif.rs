@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::json::plain;
 use super::rule_page;
-use super::{FindingReport, Fingerprints, Origin, ReadError, Report, Reported, SubjectReport, TextEdit};
+use super::{
+    FindingReport, Fingerprints, NotJudged, Origin, ReadError, Report, Reported, SubjectReport, TextEdit,
+};
 use crate::finding::{Action, Grade};
 use crate::rules::{Profile, RULES, Rule};
 
@@ -85,7 +87,12 @@ pub fn write(report: &Report, root: &Root) -> String {
             "invocations": [{
                 "executionSuccessful": report.errors.is_empty(),
                 "toolExecutionNotifications":
-                    report.errors.iter().map(|error| notification(error, root)).collect::<Vec<_>>(),
+                    report
+                        .errors
+                        .iter()
+                        .map(|error| notification(error, root))
+                        .chain(report.not_judged.iter().map(|found| not_judged(found, root)))
+                        .collect::<Vec<_>>(),
             }],
             "results": results,
         }],
@@ -181,6 +188,17 @@ fn replacement(edit: &TextEdit) -> Value {
 /// the document is not known.
 fn in_template(origin: &Origin, root: &Root) -> Option<Value> {
     origin.file.as_ref().map(|file| json!({"artifactLocation": root.location(file)}))
+}
+
+fn not_judged(found: &NotJudged, root: &Root) -> Value {
+    json!({
+        "level": "note",
+        "message": {"text": found.describe()},
+        "locations": [{"physicalLocation": {
+            "artifactLocation": root.location(&found.file),
+            "region": {"startLine": found.line},
+        }}],
+    })
 }
 
 fn notification(error: &ReadError, root: &Root) -> Value {

@@ -114,7 +114,7 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
         writeln!(
             out,
             "{faint}={faint:#} {} passes with {strong}{}: {list}{strong:#}\n",
-            plain(&subject.object()),
+            plain(&subject.title()),
             plain(&finding.carrier),
             list = plain(list)
         )?;
@@ -176,16 +176,8 @@ fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::R
 }
 
 fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> fmt::Result {
-    let (warn, strong) = (palette.warn, palette.strong);
-    write!(out, "{strong}{}:{}:{strong:#} ", place(&found.file), found.line)?;
-    let namespace = found.namespace.as_deref().unwrap_or_default();
-    let name =
-        [found.kind.as_str(), namespace, found.name.as_str()].into_iter().filter(|part| !part.is_empty());
-    let name = name.collect::<Vec<_>>().join("/");
-    if !name.is_empty() {
-        write!(out, "{} ", plain(&name))?;
-    }
-    writeln!(out, "{warn}not judged{warn:#}: {}\n", plain(&found.why))
+    let strong = palette.strong;
+    writeln!(out, "{strong}{}:{}:{strong:#} {}\n", place(&found.file), found.line, plain(&found.describe()))
 }
 
 fn write_summary(out: &mut String, report: &Report) -> fmt::Result {

@@ -54,36 +54,38 @@ fn check(check: &mut Check<'_, '_>) {
     for misplaced in subject.misplaced {
         let place = Place::Field(misplaced.path.clone());
         let field = place.field(None);
-        let list = Place::MountOptions(subject.kind).field(None);
         let bg = bg(&misplaced.texts);
         let kind = subject.kind;
-        let message = format!("{field} is no field of a {kind}, so its options are lost{bg}; use {list}");
+        let use_instead = match Place::MountOptions(kind).field(None) {
+            list if list.is_empty() => String::new(),
+            list => format!("; use {list}"),
+        };
+        let message = format!("{field} is no field of a {kind}, so its options are lost{bg}{use_instead}");
         report(check, 0, place, Grade::Lesser, message);
     }
     if let Some(text) = subject.unread_annotation {
         let bg = bg(&[text]);
-        let what = if holds == Holds::Class { "a class" } else { "a CSI volume" };
+        let what = if holds == Holds::Volume { "a CSI volume" } else { "a class" };
         let message = format!("the annotation is not read on {what}, so its options are lost{bg}");
         report(check, 0, Place::Annotation, Grade::Lesser, message);
     }
     // Of a driver whose source was not read, another key may be one it reads.
-    let is_its_own = subject.provisioned_by.is_none() && holds != Holds::Snapshots;
-    if !is_its_own || !subject.driver.known.is_read() {
+    if subject.provisioned_by.is_some() || !subject.driver.known.is_read() {
         return;
     }
     for (index, carrier) in subject.carriers.iter().enumerate() {
         let Some(key) = carrier.place.key() else { continue };
         // One fault, one finding: NMG012 speaks of what the driver refuses.
         let is_unread = carrier.role == Some(Role::NotTaken) && carrier.refused.is_none();
-        if is_unread && !carrier.is_empty() && driver::names_mount_options(key) {
+        let names_options = driver::names_mount_options(key) || is_refused(check);
+        if is_unread && !carrier.is_empty() && names_options {
             report_key(check, index, &carrier.place, &carrier.elements);
         }
     }
     let keys: Vec<(&str, &str)> = subject.keys().collect();
     for (key, value) in keys {
-        let is_refused =
-            holds == Holds::Class && subject.driver.unknown_parameters == UnknownParameters::Refused;
-        let may_be_meant = driver::resembles_mount_options(key) || is_refused && driver::names_version(key);
+        let may_be_meant =
+            driver::resembles_mount_options(key) || driver::names_version(key) && is_refused(check);
         let is_carrier = || subject.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
         if may_be_meant && !value.is_empty() && !is_carrier() {
             let place = subject.place_of_key(key);
@@ -92,13 +94,23 @@ fn check(check: &mut Check<'_, '_>) {
     }
 }
 
+/// Whether the driver refuses the object for a parameter that it does not know.
+fn is_refused(check: &Check<'_, '_>) -> bool {
+    let subject = check.subject;
+    match subject.kind.row().holds {
+        Holds::Class => subject.driver.unknown_parameters == UnknownParameters::Refused,
+        // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot.
+        Holds::Snapshots => std::ptr::eq(subject.driver, driver::csi_driver_nfs()),
+        Holds::Volume | Holds::InlineVolumes(_) => false,
+    }
+}
+
 /// Says what becomes of a parameter or an attribute that the driver does not read.
 fn report_key(check: &mut Check<'_, '_>, carrier: usize, place: &Place, texts: &[&str]) {
-    let subject = check.subject;
-    let is_class = subject.kind.row().holds == Holds::Class;
     let (name, bg) = (place.short(), bg(texts));
-    let (grade, message) = if is_class && subject.driver.unknown_parameters == UnknownParameters::Refused {
-        (Grade::Proper, format!("the driver refuses a class with {name}, so no volume is made{bg}"))
+    let made = if check.subject.kind.row().holds == Holds::Class { "volume" } else { "snapshot" };
+    let (grade, message) = if is_refused(check) {
+        (Grade::Proper, format!("the driver refuses {name}{bg}, so no {made} is made"))
     } else {
         (Grade::Lesser, format!("the driver does not read {name}, so its options are lost{bg}"))
     };
@@ -113,6 +125,10 @@ fn report_key(check: &mut Check<'_, '_>, carrier: usize, place: &Place, texts: &
 fn remedy(check: &Check<'_, '_>) -> Option<String> {
     let subject = check.subject;
     let holds = subject.kind.row().holds;
+    if holds == Holds::Snapshots {
+        return std::ptr::eq(subject.driver, driver::csi_driver_nfs())
+            .then(|| "parameters.mountOptions".to_owned());
+    }
     if subject.driver.list == ListUse::Used && !subject.kind.row().list.is_empty() {
         return Some("mountOptions".to_owned());
     }
@@ -129,7 +145,7 @@ fn remedy(check: &Check<'_, '_>) -> Option<String> {
 fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
     let keyword = |piece: &str| MountOption::new(piece.trim()).keyword().trim().to_ascii_lowercase();
     let is_bg = |text: &T| reading::every_piece(text.as_ref()).any(|piece| keyword(piece.text) == "bg");
-    if texts.iter().any(is_bg) { ", bg among them" } else { "" }
+    if texts.iter().any(is_bg) { " (bg among them)" } else { "" }
 }
 
 fn report(check: &mut Check<'_, '_>, carrier: usize, place: Place, grade: Grade, message: String) {

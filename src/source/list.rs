@@ -56,6 +56,10 @@ pub(super) fn visit_node(
     if let Some(items) = tree.get(node, "items") {
         let is_root_of_a_kind = depth == 0 && kind.is_some();
         match tree.items(items) {
+            Some([]) if is_root_of_a_kind => {
+                visitor(empty_list(tree, node));
+                return;
+            }
             Some(items) if is_root_of_a_kind || depth > 0 => {
                 let implied = Implied::by(api_version, kind);
                 for item in items {
@@ -67,9 +71,9 @@ pub(super) fn visit_node(
                 }
                 return;
             }
-            None if is_root_of_a_kind => {
+            None if is_root_of_a_kind || depth > 0 && from.at(items).is_null() => {
                 if from.at(items).is_null() {
-                    visitor(Item::Skipped(Skip::EmptyList));
+                    visitor(empty_list(tree, node));
                 } else {
                     visitor(Item::Unreadable(no_list(from.at(items).offset())));
                 }
@@ -100,6 +104,11 @@ pub(super) fn visit_node(
                 Ok(mut parts) => {
                     if let [part] = parts.as_mut_slice() {
                         part.misplaced = unread_fields(tree, node, kind, part.volume.is_some());
+                    }
+                    if kind.pod_spec().is_some()
+                        && let Some(found) = unjudged::find_beside_volumes(tree, node)
+                    {
+                        visitor(Item::Beside(found));
                     }
                     visitor(object(source, kind, parts, span, origin));
                 }
@@ -209,6 +218,20 @@ fn no_items(offset: usize, inner: Option<String>) -> Problem {
     Problem::at(offset, message)
 }
 
+/// A List without items; refused where objects stand under another key of it.
+fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
+    let offset = tree.node(node).map_or(0, |node| node.span.start);
+    match inner_object(tree, node) {
+        None => Item::Skipped(Skip::EmptyList),
+        Some(inner) => Item::Unreadable(Problem::at(
+            offset,
+            format!(
+                "is a List whose items are empty, though {inner} stands under another key; move it to items"
+            ),
+        )),
+    }
+}
+
 /// The first object in some list of the mapping at `node`, as `Kind/name`.
 fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<String> {
     let entries = tree.entries(node)?;
@@ -278,6 +301,10 @@ pub(super) fn visit_json(
     let (version, kind) = (json::string(envelope.api_version), json::string(envelope.kind));
     let is_root_of_a_kind = depth == 0 && kind.is_some();
     match &envelope.items {
+        Some(json::Items::List(items)) if is_root_of_a_kind && items.is_empty() => {
+            visitor(empty_list(&json::tree(source.text, part), 0));
+            return;
+        }
         Some(json::Items::List(items)) if is_root_of_a_kind || depth > 0 => {
             let implied = Implied::by(version.as_deref(), kind.as_deref());
             for item in items {
@@ -289,8 +316,8 @@ pub(super) fn visit_json(
             }
             return;
         }
-        Some(json::Items::Null) if is_root_of_a_kind => {
-            visitor(Item::Skipped(Skip::EmptyList));
+        Some(json::Items::Null) if is_root_of_a_kind || depth > 0 => {
+            visitor(empty_list(&json::tree(source.text, part), 0));
             return;
         }
         Some(json::Items::Other) if is_root_of_a_kind => {
@@ -317,6 +344,12 @@ pub(super) fn visit_json(
                     && whole.volume.is_none()
                 {
                     whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
+                }
+                if kind.pod_spec().is_some()
+                    && unjudged::may_hold_options(part)
+                    && let Some(found) = unjudged::find_beside_volumes(&json::tree(source.text, part), 0)
+                {
+                    visitor(Item::Beside(found));
                 }
                 visitor(object(source, kind, parts, span(), Origin::Json(part)));
             }

@@ -67,7 +67,17 @@ pub(super) fn may_hold_options(part: &str) -> bool {
 
 /// Looks for mount options in the document, or a part of it, at `node`.
 pub(super) fn find(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
-    let mut search = Search { tree, left: MOST_NODES, path: Vec::new() };
+    search(tree, node, false)
+}
+
+/// The same in a workload, but for the attributes of inline volumes, which are
+/// judged.
+pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
+    search(tree, node, true)
+}
+
+fn search(tree: &Tree<'_>, node: NodeId, spares_volumes: bool) -> Option<Unjudged> {
+    let mut search = Search { tree, spares_volumes, left: MOST_NODES, path: Vec::new() };
     let offset = search.visit(node)?;
     let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
     let metadata = tree.get(node, "metadata");
@@ -82,6 +92,8 @@ pub(super) fn find(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
 
 struct Search<'t> {
     tree: &'t Tree<'t>,
+    /// Whether attributes of inline volumes are passed over.
+    spares_volumes: bool,
     left: usize,
     /// The keys and indices on the way, the outermost first.
     path: Vec<String>,
@@ -92,7 +104,7 @@ impl Search<'_> {
     /// stand for is elsewhere in the document.
     fn visit(&mut self, node: NodeId) -> Option<usize> {
         self.left = self.left.checked_sub(1)?;
-        if self.path.len() > DEEPEST {
+        if self.path.len() > DEEPEST || self.spares_volumes && self.is_spared() {
             return None;
         }
         let tree = self.tree;
@@ -123,6 +135,15 @@ impl Search<'_> {
             }
             Content::Scalar { .. } | Content::Alias(_) => None,
         }
+    }
+
+    /// Whether the path leads to what is judged, or to what the API server writes.
+    fn is_spared(&self) -> bool {
+        let ends = |steps: &[&str]| {
+            let path = self.path.iter().rev().map(String::as_str);
+            path.take(steps.len()).eq(steps.iter().rev().copied())
+        };
+        ends(&["csi", "volumeAttributes"]) || ends(&["metadata", "managedFields"])
     }
 
     fn leave(&mut self, found: Option<usize>) -> Option<usize> {

@@ -272,14 +272,14 @@ pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
 /// `CreateSnapshot`); of other drivers every key that holds options somewhere is
 /// looked at.
 fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
-    let is_used = std::ptr::eq(driver, driver::csi_driver_nfs()) && key.eq_ignore_ascii_case("mountOptions");
+    let is_used = std::ptr::eq(driver, driver::csi_driver_nfs()) && driver::is_same_key(key, "mountOptions");
     if is_used {
         return Some(Role::Sole);
     }
     let of_driver = driver
         .carriers
         .iter()
-        .any(|carrier| carrier.role != Role::Version && carrier.key.eq_ignore_ascii_case(key));
+        .any(|carrier| carrier.role != Role::Version && driver::is_same_key(carrier.key, key));
     (of_driver || driver::is_option_key(key)).then_some(Role::NotTaken)
 }
 
@@ -289,7 +289,7 @@ fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
 fn role(driver: &Driver, holds: Holds, key: &str, facts: &Facts<'_>) -> Option<Role> {
     let mut is_of_driver = false;
     let found = driver.carriers.iter().find(|carrier| {
-        let looks_like_it = carrier.key.eq_ignore_ascii_case(key);
+        let looks_like_it = driver::is_same_key(carrier.key, key);
         is_of_driver |= looks_like_it;
         let is_key = if carrier.exact { carrier.key == key } else { looks_like_it };
         is_key && carrier.on.is_of(holds) && carrier.when.is_none_or(|when| facts.show(&when))

@@ -1,6 +1,9 @@
 //! What makes Pods, as far as the inline CSI volumes of these go.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::manifest::{CsiSource, Manifest, Metadata, Spec, Text};
 use crate::kind::PodSpec;
@@ -66,14 +69,49 @@ pub struct JobSpecification<'a> {
     pub template: Option<Template<'a>>,
 }
 
-/// A volume of a Pod.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
+/// A volume of a Pod. The API server takes exactly one source for it (kubernetes
+/// `pkg/apis/core/validation`, `validateVolumeSource`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Volume<'a> {
     /// Its name, unique in the Pod.
     pub name: Option<Text<'a>>,
     /// An inline volume of a CSI driver.
     pub csi: Option<CsiSource<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Volume<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct VolumeVisitor;
+        impl<'de> Visitor<'de> for VolumeVisitor {
+            type Value = Volume<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a volume")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Volume<'de>, A::Error> {
+                let mut volume = Volume::default();
+                let mut other: Option<String> = None;
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    match &*key {
+                        "name" => volume.name = map.next_value()?,
+                        "csi" => volume.csi = map.next_value()?,
+                        _ if map.next_value::<Option<IgnoredAny>>()?.is_some() => {
+                            other = Some(key.to_string());
+                        }
+                        _ => {}
+                    }
+                }
+                match other.filter(|_| volume.csi.is_some()) {
+                    None => Ok(volume),
+                    Some(other) => Err(A::Error::custom(format_args!(
+                        "has csi and {other}, and the API server takes one source; delete one of them"
+                    ))),
+                }
+            }
+        }
+        deserializer.deserialize_map(VolumeVisitor)
+    }
 }
 
 /// An inline CSI volume of a workload, as a manifest of its own.

@@ -22,9 +22,9 @@ pub(crate) const fn generic_keys() -> &'static [&'static str] {
 /// ```
 pub fn is_option_key(key: &str) -> bool {
     // All of them are plurals, and hardly another key is: one letter decides.
-    let last = key.bytes().rev().find(|byte| !matches!(byte, b'_' | b'-'));
-    last.is_some_and(|last| last.eq_ignore_ascii_case(&b's'))
-        && GENERIC_KEYS.iter().any(|generic| letters(last_segment(key)).eq(generic.bytes()))
+    let last = key.chars().rev().find(|letter| !matches!(letter, '_' | '-'));
+    last.is_some_and(|last| small(last) == 's')
+        && GENERIC_KEYS.iter().any(|generic| letters(last_segment(key)).eq(generic.chars()))
 }
 
 /// Whether a key names mount options wherever it stands. `options` alone, which
@@ -39,20 +39,37 @@ pub(crate) fn resembles_mount_options(key: &str) -> bool {
     if key.len() + 1 < WORD.len() {
         return false;
     }
-    let letters: String = letters(last_segment(key)).map(char::from).collect();
+    let letters: String = letters(last_segment(key)).collect();
     letters.len().abs_diff(WORD.len()) <= 1 && letters != WORD && strsim::osa_distance(&letters, WORD) == 1
 }
 
 /// Whether a key names an NFS version.
 pub(crate) fn names_version(key: &str) -> bool {
-    ["nfsversion", "nfsvers", "vers"].iter().any(|name| letters(last_segment(key)).eq(name.bytes()))
+    ["nfsversion", "nfsvers", "vers"].iter().any(|name| letters(last_segment(key)).eq(name.chars()))
 }
 
 fn last_segment(key: &str) -> &str {
     key.rsplit(['.', '/']).next().unwrap_or_default()
 }
 
-/// The letters of a key without `_` and `-`, small.
-fn letters(key: &str) -> impl Iterator<Item = u8> {
-    key.bytes().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase())
+/// The letters of a key without `_` and `-`, small as Go makes them.
+fn letters(key: &str) -> impl Iterator<Item = char> {
+    key.chars().filter(|letter| !matches!(letter, '_' | '-')).map(small)
+}
+
+/// A letter as Go's `strings.ToLower` and `strings.EqualFold` have it: three
+/// letters outside ASCII have one inside.
+const fn small(letter: char) -> char {
+    match letter {
+        '\u{130}' => 'i',
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        _ => letter.to_ascii_lowercase(),
+    }
+}
+
+/// Whether a driver written in Go may take one key for the other.
+pub(crate) fn is_same_key(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+        || !(one.is_ascii() && other.is_ascii()) && one.chars().map(small).eq(other.chars().map(small))
 }

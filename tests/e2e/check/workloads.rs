@@ -20,6 +20,11 @@ pub fn trials() -> Vec<Trial> {
         trial("an_exemption_goes_by_namespace", exempts),
         trial("a_baseline_tells_namespaces_and_volumes_apart", tolerates),
         trial("a_recorded_review_is_judged_volume_by_volume", reviews),
+        trial("a_key_is_folded_as_go_folds_it", folds_keys),
+        trial("options_beside_the_volumes_that_are_judged_are_named", names_beside),
+        trial("a_volume_with_two_sources_is_refused", two_sources),
+        trial("objects_under_another_key_of_a_list_are_told", other_keys),
+        trial("every_format_names_what_is_not_judged", formats),
         trial("what_is_not_judged_and_holds_options_is_named", names_others),
     ]
 }
@@ -272,5 +277,78 @@ fn names_others() -> Result<(), Failed> {
         .collect();
     assert_eq!(kinds, ["PersistentVolumeClaim", "", "Terraform", "", "HelmRelease", "Secret", ""]);
     assert_eq!(run(&["check", &folder, "--require-match"]).status.code(), Some(4));
+    Ok(())
+}
+
+/// `strings.ToLower` makes an i of the Turkish capital, and `strings.EqualFold`
+/// takes the long s for one.
+fn folds_keys() -> Result<(), Failed> {
+    for key in ["mountOpt\u{130}ons", "MOUNTOPT\u{130}ONS", "mountOption\u{17f}"] {
+        let volumes =
+            json!([{"name": "a", "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes": {(key): "bg"}}}]);
+        assert_eq!(judged(&object(KINDS[0], "a", volumes))["summary"]["denied"], 1, "{key}");
+    }
+    Ok(())
+}
+
+fn names_beside() -> Result<(), Failed> {
+    let good = || volume("good", "nfsvers=4.1,hard,fg,timeo=600,retrans=2");
+    let mut misplaced = good();
+    misplaced["csi"]["mountOptions"] = json!(["bg"]);
+    let mut misspelt = good();
+    misspelt["csi"]["volumeattributes"] = json!({"mountOptions": "bg"});
+    for bad in [
+        json!({"name": "n", "nfs": {"server": "a", "path": "/", "mountOptions": "bg"}}),
+        json!({"name": "e", "ephemeral": {"volumeClaimTemplate": {"spec": {"mountOptions": ["bg"]}}}}),
+        json!({"name": "f", "flexVolume": {"driver": "a/b", "options": {"mountOptions": "bg"}}}),
+        misplaced,
+        misspelt,
+    ] {
+        for kind in [KINDS[0], KINDS[8]] {
+            let report = judged(&object(kind, "web", json!([good(), bad])));
+            assert_eq!(report["summary"]["notJudged"], 1, "{bad}: {report:#}");
+            assert_eq!(report["summary"]["documents"], 1, "{bad}: {report:#}");
+        }
+    }
+    assert_eq!(judged(&object(KINDS[0], "web", json!([good()])))["summary"]["notJudged"], 0);
+    Ok(())
+}
+
+fn two_sources() -> Result<(), Failed> {
+    let mut both = volume("a", "fg");
+    both["emptyDir"] = json!({});
+    let object = object(KINDS[3], "web", json!([both]));
+    let output = pipe(&["check", "--no-policy", "-"], object.to_string().as_bytes());
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("spec.template.spec.volumes[0] has csi and emptyDir"), "{text}");
+    Ok(())
+}
+
+fn other_keys() -> Result<(), Failed> {
+    let pod = object(KINDS[0], "lost", json!([volume("a", "bg")]));
+    for list in [
+        json!({"apiVersion": "v1", "kind": "List", "items": null, "item": [pod]}),
+        json!({"apiVersion": "v1", "kind": "List", "items": [], "objects": [pod]}),
+        json!({"apiVersion": "v1", "kind": "List", "list": [pod]}),
+    ] {
+        let output = pipe(&["check", "--no-policy", "-"], list.to_string().as_bytes());
+        let text = stdout(&output);
+        assert!(output.status.code() == Some(3) && text.contains("Pod/lost"), "{list}: {text}");
+    }
+    let inner = json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List", "items": null}]});
+    assert_eq!(judged(&inner)["summary"]["skippedBy"], json!({"empty Lists": 1}));
+    Ok(())
+}
+
+fn formats() -> Result<(), Failed> {
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"},
+        "spec": {"mountOptions": ["bg"]}});
+    for format in ["text", "json", "sarif", "junit", "github", "gitlab"] {
+        let output = pipe(&["check", "--no-policy", "--format", format, "-"], claim.to_string().as_bytes());
+        let text = stdout(&output);
+        assert!(text.contains("holds mount options at spec.mountOptions"), "{format}: {text}");
+        assert_eq!(output.status.code(), Some(0), "{format}");
+    }
     Ok(())
 }
