@@ -48,7 +48,7 @@ impl<'m> Facts<'m> {
         self.map
             .into_iter()
             .flat_map(StringMap::iter)
-            .filter(move |(found, _)| driver::is_same_key(found, key))
+            .filter(move |(found, _)| found.eq_ignore_ascii_case(key))
             .map(|(_, value)| value)
     }
 

@@ -72,9 +72,16 @@ pub fn clear(api: &Api) {
         assert!(said.passed() || said.status == 404, "{said:?}");
     }
     let probe = class("probe", "nfs.csi.k8s.io", &["bg"]);
+    let volume =
+        json!({"name": "a", "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes": {"mountOptions": "bg"}}});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": {
+        "containers": [{"name": "c", "image": "registry.example.com/app"}], "volumes": [volume]}});
     wait("something is still in effect", || {
-        let said = api.send(Call::try_create(&probe));
-        said.body["mountOptions"] == json!(["bg"]) && said.warnings.is_empty()
+        let (said, pod) = (api.send(Call::try_create(&probe)), api.send(Call::try_create(&pod)));
+        said.body["mountOptions"] == json!(["bg"])
+            && said.warnings.is_empty()
+            && pod.passed()
+            && pod.warnings.is_empty()
     });
 }
 
