@@ -178,13 +178,19 @@ impl Policy {
         RULES
             .iter()
             .zip(&self.rules)
-            .filter(|(rule, _)| self.runs(rule))
+            .filter(|(rule, setting)| self.runs_with(rule, setting.action))
             .map(|(rule, setting)| (*rule, setting.numbers.as_slice()))
     }
 
     /// Whether the rule runs at all.
     pub fn runs(&self, rule: &Rule) -> bool {
-        [Grade::Proper, Grade::Lesser].iter().any(|grade| self.action(rule, *grade) > Action::Off)
+        self.runs_with(rule, self.setting(rule).and_then(|setting| setting.action))
+    }
+
+    fn runs_with(&self, rule: &Rule, action: Option<Action>) -> bool {
+        let default = |grade| rule.default_action(grade, self.profile);
+        let action = action.unwrap_or_else(|| default(Grade::Proper).max(default(Grade::Lesser)));
+        action > Action::Off && (self.preview || !rule.preview)
     }
 
     /// What is done about a finding of `rule` with `grade`.

@@ -82,8 +82,7 @@ fn check(check: &mut Check<'_, '_>) {
             report_key(check, index, &carrier.place, &carrier.elements);
         }
     }
-    let keys: Vec<(&str, &str)> = subject.keys().collect();
-    for (key, value) in keys {
+    for (key, value) in subject.keys() {
         let may_be_meant =
             driver::resembles_mount_options(key) || driver::names_version(key) && is_refused(check);
         let is_carrier = || subject.carriers.iter().any(|carrier| carrier.place.key() == Some(key));

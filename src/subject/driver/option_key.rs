@@ -45,7 +45,9 @@ pub(crate) fn resembles_mount_options(key: &str) -> bool {
 
 /// Whether a key names an NFS version.
 pub(crate) fn names_version(key: &str) -> bool {
-    ["nfsversion", "nfsvers", "vers"].iter().any(|name| letters(last_segment(key)).eq(name.chars()))
+    let last = last_segment(key);
+    last.starts_with(['n', 'N', 'v', 'V'])
+        && ["nfsversion", "nfsvers", "vers"].iter().any(|name| letters(last_segment(key)).eq(name.chars()))
 }
 
 fn last_segment(key: &str) -> &str {
