@@ -92,10 +92,10 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let Some(winner) = effective.clone().next_back() else {
         return;
     };
-    let loses = |token: &&Token<'_>| {
+    let is_beaten = |token: &&Token<'_>| {
         !says_the_same(token, winner) && !adds_up(token, winner, effective.clone().rev())
     };
-    let losers: Vec<_> = written.iter().copied().filter(loses).collect();
+    let losers: Vec<_> = written.iter().copied().filter(is_beaten).collect();
     let read_only_undone = of_group == Group::ACCESS
         && winner.word() == Some(Word::Rw)
         && effective.clone().any(|token| token.site.is_none() && token.word() == Some(Word::Ro));
