@@ -126,9 +126,14 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
             continue;
         };
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
-        // What the driver takes in a longer element it may refuse alone, or drop.
+        // What the driver takes in a longer element it may refuse alone, or drop;
+        // what is one option to its author is never cut.
         let is_refused = pieces.iter().any(|piece| {
-            subject.driver.may_refuse_element(piece.text) || may_be_dropped(subject, piece.text)
+            let site = Site { range: piece.range.clone(), ..site };
+            let meant = subject.options.at(&site).and_then(|token| token.meant.as_deref());
+            subject.driver.may_refuse_element(piece.text)
+                || may_be_dropped(subject, piece.text)
+                || meant.is_some_and(|meant| !can_stand(subject, meant))
         });
         let is_rendered = !carrier.is_unrendered(element, 0..element.len());
         let can_split = (is_list || full > 0) && is_rendered && !is_refused;
@@ -151,6 +156,13 @@ fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
     };
     let is_repeated = alike().filter(|token| token.option.text() == text).nth(1).is_some();
     is_repeated && alike().any(|token| token.option.text() != text)
+}
+
+/// Whether the driver takes what is meant as elements of their own.
+fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
+    let is_taken =
+        |option: &String| !subject.driver.may_refuse_element(option) && !may_be_dropped(subject, option);
+    meant.options.iter().all(is_taken)
 }
 
 fn trapped(element: &str, trap: Trap) -> String {
@@ -238,17 +250,14 @@ fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, mess
         check.report(token, grade, message, None);
         return;
     }
-    let is_taken =
-        |option: &String| !subject.driver.may_refuse_element(option) && !may_be_dropped(subject, option);
-    let can_stand = meant.options.iter().all(is_taken);
     let whole = Site { range: site.range.start..end, ..site };
     let (carrier, element) = (site.carrier, site.element);
     let mut edits = vec![Edit::Replace { site: whole, with: meant.options.join(",").into() }];
     if meant.options.len() > 1 {
         edits.push(Edit::Split { carrier, element });
     }
-    let message = format!("{message}; use {}", shortened(&meant.options.join(", ")));
-    check.report(token, grade, message, can_stand.then(|| offer(edits)));
+    let message = format!("{message}; use {}", meant.options.join(", "));
+    check.report(token, grade, message, can_stand(subject, meant).then(|| offer(edits)));
 }
 
 /// The option without the blanks around it and its `=`, where that is one every
