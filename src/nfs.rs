@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod clocks;
+pub mod disguised;
 pub mod intended;
 pub mod kernel;
 pub mod mount;

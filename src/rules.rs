@@ -195,7 +195,17 @@ impl<'c, 'm> Check<'c, 'm> {
         option: Option<Cow<'static, str>>,
         message: &'static str,
     ) {
-        if self.subject.options.has_unrendered() {
+        let word = MountOption::new(keyword);
+        let is_it = |option: &MountOption<'_>| {
+            option.keyword() == keyword
+                || option.entry().is_some_and(|entry| {
+                    let group = entry.group();
+                    names_version(entry) && word.entry().is_some_and(names_version)
+                        || group.is_some() && group == word.entry().and_then(Entry::group)
+                })
+        };
+        // A list that is refused for how it is written has what it visibly holds.
+        if self.subject.options.has_unrendered() || self.subject.options.means(is_it) {
             return;
         }
         let carriers = &self.subject.carriers;

@@ -92,7 +92,10 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let Some(winner) = effective.clone().next_back() else {
         return;
     };
-    let losers: Vec<_> = written.iter().copied().filter(|token| !says_the_same(token, winner)).collect();
+    let is_beaten = |token: &&Token<'_>| {
+        !says_the_same(token, winner) && !adds_up(token, winner, effective.clone().rev())
+    };
+    let losers: Vec<_> = written.iter().copied().filter(is_beaten).collect();
     let read_only_undone = of_group == Group::ACCESS
         && winner.word() == Some(Word::Rw)
         && effective.clone().any(|token| token.site.is_none() && token.word() == Some(Word::Ro));
@@ -151,6 +154,23 @@ fn keep_nolock(check: &Check<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'
     let locks = settings.local_locks;
     let others = written.iter().filter(|token| !is_nolock(token));
     (locks.flock && locks.posix).then(|| others.filter_map(|token| remove(token)).collect())
+}
+
+/// Whether a `local_lock=` counts beside the one that is read last: each sets bits
+/// of its own, and only `none` clears what was set before it (Linux
+/// `fs/nfs/fs_context.c`, `Opt_local_lock`).
+fn adds_up<'t, 'm: 't>(
+    token: &Token<'_>,
+    winner: &Token<'_>,
+    from_last: impl Iterator<Item = &'t Token<'m>>,
+) -> bool {
+    let is_set = |option: &MountOption<'_>| option.value() != Some("none");
+    let is_local = |token: &Token<'_>| token.word() == Some(Word::LocalLock);
+    let mut since_cleared = from_last.take_while(|token| !is_local(token) || is_set(&token.option));
+    is_local(winner)
+        && is_local(token)
+        && is_set(&token.option)
+        && since_cleared.any(|found| is_local(found) && found.option.text() == token.option.text())
 }
 
 fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {

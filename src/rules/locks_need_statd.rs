@@ -3,6 +3,7 @@
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Finding, Grade};
 use crate::nfs::mount;
+use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
 
@@ -54,6 +55,13 @@ fn check(check: &mut Check<'_, '_>) {
     let settings = subject.options.settings();
     let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
     if !is_v3_possible || settings.local_locks.nolock || subject.options.has_unrendered() {
+        return;
+    }
+    // What is refused for how a version is written has one.
+    let is_without_v3 = |option: &MountOption<'_>| {
+        mount::version_request(option).is_some_and(|request| request.versions.and(Versions::V3).is_empty())
+    };
+    if subject.options.means(is_without_v3) {
         return;
     }
     let place = place_of_mount_nfs(subject);

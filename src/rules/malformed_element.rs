@@ -3,7 +3,8 @@
 use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::{self, Word};
-use crate::nfs::option::MountOption;
+use crate::nfs::disguised::Meant;
+use crate::nfs::option::{MountOption, Piece};
 use crate::nfs::reading::Trap;
 use crate::site::Site;
 use crate::subject::Subject;
@@ -70,8 +71,8 @@ fn check(check: &mut Check<'_, '_>) {
         match token.malformation {
             // What reaches beyond the element was said of the element.
             Some(Malformation::Quote) if is_in_trap(token) => {}
+            None | Some(Malformation::Continued) => {}
             Some(malformation) => check_option(check, token, malformation),
-            None => {}
         }
     }
 }
@@ -104,6 +105,13 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         }
         let pieces = carrier.pieces(element);
         let full = pieces.iter().filter(|piece| !piece.text.is_empty()).count();
+        let has_gaps = full != pieces.len();
+        let is_continued = |piece: &&Piece<'_>| {
+            let site = Site { carrier: carrier_index, element: index, range: piece.range.clone() };
+            let token = subject.options.at(&site);
+            token.is_some_and(|token| token.malformation == Some(Malformation::Continued))
+        };
+        let full = full.saturating_sub(pieces.iter().filter(is_continued).count());
         let is_list = carrier.form == Form::List;
         let shown = shortened(element);
         let (grade, message) = if is_list && full > 1 && subject.driver.one_element {
@@ -112,15 +120,20 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
             (Grade::CannotMount, "an element is empty, and the driver refuses that".to_owned())
         } else if is_list && full > 1 {
             (Grade::Lesser, format!("{shown:?} holds {full} options; write one an element"))
-        } else if full == 0 && is_list || full != pieces.len() && !element.is_empty() {
+        } else if full == 0 && is_list || has_gaps && !element.is_empty() {
             (Grade::Lesser, format!("{shown:?} has nothing between its commas"))
         } else {
             continue;
         };
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
-        // What the driver takes in a longer element it may refuse alone, or drop.
+        // What the driver takes in a longer element it may refuse alone, or drop;
+        // what is one option to its author is never cut.
         let is_refused = pieces.iter().any(|piece| {
-            subject.driver.may_refuse_element(piece.text) || may_be_dropped(subject, piece.text)
+            let site = Site { range: piece.range.clone(), ..site };
+            let meant = subject.options.at(&site).and_then(|token| token.meant.as_deref());
+            subject.driver.may_refuse_element(piece.text)
+                || may_be_dropped(subject, piece.text)
+                || meant.is_some_and(|meant| !can_stand(subject, meant))
         });
         let is_rendered = !carrier.is_unrendered(element, 0..element.len());
         let can_split = (is_list || full > 0) && is_rendered && !is_refused;
@@ -143,6 +156,13 @@ fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
     };
     let is_repeated = alike().filter(|token| token.option.text() == text).nth(1).is_some();
     is_repeated && alike().any(|token| token.option.text() != text)
+}
+
+/// Whether the driver takes what is meant as elements of their own.
+fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
+    let is_taken =
+        |option: &String| !subject.driver.may_refuse_element(option) && !may_be_dropped(subject, option);
+    meant.options.iter().all(is_taken)
 }
 
 fn trapped(element: &str, trap: Trap) -> String {
@@ -193,14 +213,51 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
             ("holds a quote, which mount.nfs and the kernel read differently", Grade::Hidden)
         }
         Malformation::NoKeyword => ("has no option name before its =", Grade::Proper),
+        Malformation::Disguised | Malformation::Continued => {
+            let is_certain = token.sloppy.is_none() && check.subject.driver.known.is_read();
+            let goes_on = token.meant.as_ref().is_some_and(|meant| meant.pieces > 1);
+            let what = if goes_on {
+                "goes on behind a comma, where every layer begins another option"
+            } else {
+                "is not how an option is written"
+            };
+            (what, if is_certain { Grade::CannotMount } else { Grade::Lesser })
+        }
     };
     let grade = match grade {
         _ if stays_with_mount => Grade::Lesser,
         Grade::CannotMount if !reads_as_is => Grade::Proper,
         grade => grade,
     };
-    let fix = trimmed(token);
-    check.report(token, grade, check.about(token, what), fix);
+    let message = check.about(token, what);
+    match token.meant.as_deref() {
+        Some(meant) => report_meant(check, token, grade, message, meant),
+        None => check.report(token, grade, message, trimmed(token)),
+    }
+}
+
+/// Says what to write, and offers it where it can stand there.
+fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, message: String, meant: &Meant) {
+    let Some(site) = token.site.clone() else { return };
+    let subject = check.subject;
+    let Some(carrier) = subject.carriers.get(site.carrier) else { return };
+    let pieces = carrier.pieces(check.element_at(&site).unwrap_or_default());
+    let of_it = pieces.iter().filter(|piece| piece.range.start >= site.range.start && !piece.text.is_empty());
+    let end = of_it.take(meant.pieces).last().map_or(site.range.end, |piece| piece.range.end);
+    // What splits at every comma splits at a quoted one, too.
+    let is_cut = carrier.form == Form::SplitEverywhere && meant.options.iter().any(|text| text.contains(','));
+    if is_cut {
+        check.report(token, grade, message, None);
+        return;
+    }
+    let whole = Site { range: site.range.start..end, ..site };
+    let (carrier, element) = (site.carrier, site.element);
+    let mut edits = vec![Edit::Replace { site: whole, with: meant.options.join(",").into() }];
+    if meant.options.len() > 1 {
+        edits.push(Edit::Split { carrier, element });
+    }
+    let message = format!("{message}; use {}", meant.options.join(", "));
+    check.report(token, grade, message, can_stand(subject, meant).then(|| offer(edits)));
 }
 
 /// The option without the blanks around it and its `=`, where that is one every

@@ -95,7 +95,8 @@ fn check(check: &mut Check<'_, '_>) {
     let &[timeo_min, timeo_max, retrans_min, retrans_max, retry_max] = check.settings else {
         return;
     };
-    for token in check.options() {
+    // Of what goes on behind its comma NMG009 speaks.
+    for token in check.options().filter(|token| token.meant.is_none()) {
         // What the kernel refuses is NMG012's to say.
         let Some(value) = token.option.value().filter(|_| token.verdict.refusal.is_none()) else {
             continue;

@@ -6,6 +6,7 @@ mod shell;
 
 use super::driver::Driver;
 use crate::nfs::catalog::{Entry, Word, Words};
+use crate::nfs::disguised::Meant;
 use crate::nfs::mount::{self, Sloppy, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
@@ -33,6 +34,9 @@ pub struct Token<'m> {
     pub sloppy: Option<Sloppy>,
     /// What is wrong with how it is written, if anything.
     pub malformation: Option<Malformation>,
+    /// What its author meant, alone or with the pieces behind it, where no layer
+    /// reads it that way.
+    pub meant: Option<Box<Meant>>,
 }
 
 impl<'m> Token<'m> {
@@ -51,6 +55,7 @@ impl<'m> Token<'m> {
             is_unrendered: false,
             sloppy: None,
             malformation: if is_plain { None } else { Malformation::of(&option) },
+            meant: None,
             option,
         }
     }
@@ -60,6 +65,7 @@ impl<'m> Token<'m> {
         self.verdict = mount::judge(&option);
         if option::is_plain(option.text()) {
             self.malformation = None;
+            self.meant = None;
         }
         self.option = option;
     }
@@ -105,6 +111,10 @@ pub enum Malformation {
     Quote,
     /// Nothing before its `=`.
     NoKeyword,
+    /// What it means, alone or with what follows, is written otherwise.
+    Disguised,
+    /// What stands before its comma goes on in it.
+    Continued,
 }
 
 impl Malformation {
@@ -202,6 +212,13 @@ impl<'m> Options<'m> {
     /// Whether an option of this word reaches the mount.
     pub fn has(&self, word: Word) -> bool {
         self.effective().any(|token| token.word() == Some(word))
+    }
+
+    /// Whether an option that reaches the mount is meant, but not written, as one
+    /// for which `is_it` holds.
+    pub fn means(&self, is_it: impl Fn(&MountOption<'_>) -> bool) -> bool {
+        let meant = self.effective().filter_map(|token| token.meant.as_deref());
+        meant.flat_map(|meant| &meant.options).any(|text| is_it(&MountOption::new(text.as_str())))
     }
 
     /// The words of all options for which [`Token::is_written`] holds.

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Options, Token};
+use super::{Malformation, Options, Token};
 use crate::nfs::catalog::{Word, Words};
+use crate::nfs::disguised;
 use crate::nfs::mount::Sloppy;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
@@ -104,6 +105,9 @@ impl<'m> Layout<'m> {
             let site = |range| Site { carrier: index, element: element_index, range };
             if option::is_plain(element) {
                 self.add_option(element, Some(site(0..element.len())), true, carrier.in_force);
+                if self.tokens.last().is_some_and(|token| token.entry().is_none()) {
+                    self.look_behind_disguise(start);
+                }
                 self.add_part(element, start, carrier);
                 continue;
             }
@@ -122,9 +126,36 @@ impl<'m> Layout<'m> {
                     self.add_part(piece.text, piece_start, carrier);
                 }
             }
+            self.look_behind_disguise(start);
             if !splits {
                 self.add_part(element, start, carrier);
             }
+        }
+    }
+
+    /// Marks what is meant otherwise than it is written in the element whose tokens
+    /// are those from `start` on.
+    fn look_behind_disguise(&mut self, start: usize) {
+        let mut tokens = self.tokens.get_mut(start..).unwrap_or_default();
+        while let Some((head, tail)) = tokens.split_first_mut() {
+            let texts: Vec<&str> = [&*head]
+                .into_iter()
+                .chain(&*tail)
+                .take(disguised::MOST_PIECES)
+                .take_while(|token| !token.is_unrendered && !token.is_drivers_own)
+                .map(|token| token.option.text())
+                .collect();
+            let meant = disguised::meant(&texts);
+            let others = meant.as_ref().map_or(0, |meant| meant.pieces.saturating_sub(1));
+            if let Some(meant) = meant {
+                head.malformation.get_or_insert(Malformation::Disguised);
+                head.meant = Some(Box::new(meant));
+            }
+            let (continued, rest) = tail.split_at_mut_checked(others).unwrap_or_default();
+            for token in continued {
+                token.malformation = Some(Malformation::Continued);
+            }
+            tokens = rest;
         }
     }
 

@@ -1,0 +1,256 @@
+//! What an author meant by a text that no layer reads that way: a value with
+//! commas in it, or an option in the dress of a command line, of YAML or of Go.
+
+use super::catalog::{self, Entry, Word};
+use super::intended::intended;
+use super::mount::{judge, names_version};
+use super::option::MountOption;
+use super::value::Grammar;
+
+/// What was meant by one or several neighbouring pieces of an element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// How many pieces it takes.
+    pub pieces: usize,
+    /// The options as they should be written.
+    pub options: Vec<String>,
+}
+
+/// Most pieces that one text may be cut into.
+pub const MOST_PIECES: usize = 64;
+
+/// Longest text that is looked at, in bytes.
+const LONGEST: usize = 1024;
+
+/// What the first of `pieces`, alone or with those that follow it, means where it
+/// can mean one thing only; `None` where it is written as it should be, too.
+///
+/// ```
+/// # use nfs_mount_guard::nfs::disguised::meant;
+/// let options = |pieces: &[&str]| meant(pieces).map(|meant| meant.options.join(" "));
+/// assert_eq!(options(&["rsize=1", "048", "576"]).as_deref(), Some("rsize=1048576"));
+/// assert_eq!(options(&["[hard", "nfsvers=4.1]"]).as_deref(), Some("hard nfsvers=4.1"));
+/// assert_eq!(options(&["nfsvers: 4.1"]).as_deref(), Some("nfsvers=4.1"));
+/// assert_eq!(options(&["hard", "nfsvers=4.1"]), None);
+/// ```
+pub fn meant(pieces: &[&str]) -> Option<Meant> {
+    let pieces = pieces.get(..MOST_PIECES).unwrap_or(pieces);
+    let (head, tail) = pieces.split_first()?;
+    if head.len() > LONGEST {
+        return None;
+    }
+    let option = MountOption::new(*head);
+    if let Some(meant) = option.entry().and_then(|entry| joined(&option, entry, tail)) {
+        return Some(meant);
+    }
+    if is_clean(head) {
+        return None;
+    }
+    let end = closer(head)
+        .map_or(Some(0), |closer| pieces.iter().position(|piece| piece.trim_end().ends_with(closer)))?;
+    let text = pieces.get(..=end)?.join(",");
+    let options = if text.len() > LONGEST { None } else { undressed(&text, 4) }?;
+    let is_changed = options.len() > 1 || options.first().is_none_or(|option| *option != text);
+    is_changed.then_some(Meant { pieces: end + 1, options })
+}
+
+/// Whether nothing but blanks at the ends tells it from a known option.
+fn is_clean(text: &str) -> bool {
+    let (keyword, value) = text.split_once('=').unwrap_or((text, ""));
+    let is_dressed = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    let is_known = catalog::find(keyword.trim());
+    is_known.is_some_and(|entry| entry.word == Word::Context || !value.trim().contains(is_dressed))
+}
+
+/// What has to close the text that begins here and is not closed here.
+fn closer(head: &str) -> Option<char> {
+    let text = head.trim();
+    match text.chars().next()? {
+        '\'' => Some('\''),
+        '[' => Some(']'),
+        _ => text.starts_with("map[").then_some(']'),
+    }
+}
+
+/// An option whose value goes on behind its comma.
+fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
+    let value = head.value().unwrap_or_default();
+    if entry.word == Word::Context {
+        let goes_on =
+            !value.contains(['"', '\'']) && value.rsplit([':', '-']).next().is_some_and(is_category);
+        let rest: Vec<&str> =
+            tail.iter().map(|piece| piece.trim()).take_while(|piece| is_category_range(piece)).collect();
+        return (goes_on && !rest.is_empty()).then(|| Meant {
+            pieces: rest.len() + 1,
+            options: vec![format!("{}=\"{value},{}\"", head.keyword(), rest.join(","))],
+        });
+    }
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (pieces, text) = if names_version(entry) {
+        let minor = tail.first().filter(|minor| minor.len() == 1 && is_digits(minor))?;
+        (2, format!("{}.{minor}", head.text()))
+    } else if matches!(entry.grammar, Grammar::Number { .. }) {
+        let is_start = is_digits(value) && value.len() <= 3 && !value.starts_with('0');
+        let rest: Vec<&str> =
+            tail.iter().copied().take_while(|piece| piece.len() == 3 && is_digits(piece)).collect();
+        if !is_start || rest.is_empty() {
+            return None;
+        }
+        (rest.len() + 1, format!("{}{}", head.text(), rest.concat()))
+    } else {
+        return None;
+    };
+    Some(Meant { pieces, options: vec![taken(text)?] })
+}
+
+/// A category of an `SELinux` label, or several in a row: `c12`, `c1.c3`.
+fn is_category(text: &str) -> bool {
+    text.split('.').all(|text| {
+        text.strip_prefix('c').is_some_and(|number| {
+            !number.is_empty() && number.len() <= 4 && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
+}
+
+/// A category, and what may stand behind the last one of a range's lower level:
+/// `c34-s15:c0.c1023`.
+fn is_category_range(text: &str) -> bool {
+    let (low, high) = text.split_once('-').unwrap_or((text, "s0"));
+    let (level, categories) = high.split_once(':').unwrap_or((high, "c0"));
+    is_category(low) && level.starts_with('s') && is_category(categories)
+}
+
+/// The option, where all layers take it or it can be put right.
+fn taken(text: String) -> Option<String> {
+    let option = MountOption::new(text.as_str());
+    // A `bg` is nothing to put right.
+    let is_known = option.entry().is_some_and(|entry| !matches!(entry.word, Word::Bg | Word::Context));
+    if !is_known {
+        return None;
+    }
+    if judge(&option).refusal.is_none() { Some(text) } else { intended(&option) }
+}
+
+/// The options in a text without what it is wrapped in, as deep as `depth`.
+fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
+    let text = text.trim();
+    let depth = depth.checked_sub(1)?;
+    for switch in ["--options=", "--options ", "-o=", "-o"] {
+        if let Some(rest) = text.strip_prefix(switch) {
+            return undressed(rest, depth);
+        }
+    }
+    for quote in ['"', '\''] {
+        if let Some(inner) = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)) {
+            return undressed(inner, depth);
+        }
+    }
+    let is_between = |c: char| c == ',' || c.is_whitespace();
+    let list = text.strip_prefix("map").unwrap_or(text).strip_prefix('[');
+    if let Some(inner) = list.and_then(|text| text.strip_suffix(']')) {
+        return each(inner.split(is_between), depth);
+    }
+    match one(text) {
+        Some(option) => Some(vec![option]),
+        None if text.contains(is_between) => each(text.split(is_between), depth),
+        None => None,
+    }
+}
+
+fn each<'t>(texts: impl Iterator<Item = &'t str>, depth: usize) -> Option<Vec<String>> {
+    let options: Option<Vec<Vec<String>>> =
+        texts.filter(|text| !text.is_empty()).map(|text| undressed(text, depth)).collect();
+    options.map(|options| options.concat()).filter(|options| !options.is_empty())
+}
+
+/// One option: `vers="4.1"`, `nfsvers 4.1`, `nfsvers: 4.1`, `hard`.
+fn one(text: &str) -> Option<String> {
+    let is_sign = |c: char| matches!(c, '=' | ':') || c.is_whitespace();
+    let (keyword, rest) = text.split_at_checked(text.find(is_sign).unwrap_or(text.len()))?;
+    let value = rest.trim_matches(is_sign);
+    let quoted = |quote: char| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
+    let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+    if value.contains(|c: char| matches!(c, ',' | '"' | '\'' | '[' | ']') || c.is_whitespace()) {
+        return None;
+    }
+    taken(if value.is_empty() { keyword.to_owned() } else { format!("{keyword}={value}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(element: &str) -> Option<(usize, String)> {
+        let pieces: Vec<&str> = super::super::option::split(element).map(|piece| piece.text).collect();
+        meant(&pieces).map(|meant| (meant.pieces, meant.options.join(" ")))
+    }
+
+    #[test]
+    fn a_value_goes_on_behind_its_comma() {
+        for (element, pieces, wanted) in [
+            ("context=u:r:t:s0:c12,c34", 2, "context=\"u:r:t:s0:c12,c34\""),
+            ("fscontext=u:r:t:s0:c1.c3,c5,c7,hard", 3, "fscontext=\"u:r:t:s0:c1.c3,c5,c7\""),
+            ("defcontext=u:r:t:s0:c1, c5", 2, "defcontext=\"u:r:t:s0:c1,c5\""),
+            ("rootcontext=u:r:t:s0-s0:c1,c5", 2, "rootcontext=\"u:r:t:s0-s0:c1,c5\""),
+            ("context=u:r:t:s0:c1,c2-s15:c0.c1023", 2, "context=\"u:r:t:s0:c1,c2-s15:c0.c1023\""),
+            ("rsize=1,048,576,hard", 3, "rsize=1048576"),
+            ("timeo=1,200", 2, "timeo=1200"),
+            ("vers=4,1", 2, "vers=4.1"),
+            ("nfsvers=v4,2,hard", 2, "nfsvers=4.2"),
+            ("v4,1", 2, "v4.1"),
+        ] {
+            assert_eq!(of(element), Some((pieces, wanted.to_owned())), "{element}");
+        }
+    }
+
+    #[test]
+    fn an_option_is_recognised_in_any_dress() {
+        for (element, wanted) in [
+            ("-o hard", "hard"),
+            ("-o nfsvers=4.1", "nfsvers=4.1"),
+            ("--options=hard", "hard"),
+            ("\"hard\"", "hard"),
+            ("'nfsvers=4.1'", "nfsvers=4.1"),
+            ("vers=\"4.1\"", "vers=4.1"),
+            ("vers='4.1'", "vers=4.1"),
+            ("nfsvers 4.1", "nfsvers=4.1"),
+            ("nfsvers: 4.1", "nfsvers=4.1"),
+            ("nfsvers:4.1", "nfsvers=4.1"),
+            ("hard nfsvers=4.1", "hard nfsvers=4.1"),
+            ("[hard,nfsvers=4.1]", "hard nfsvers=4.1"),
+            ("[hard nfsvers=4.1 fg]", "hard nfsvers=4.1 fg"),
+            ("'hard,fg'", "hard fg"),
+            ("map[nfsvers:4.1]", "nfsvers=4.1"),
+        ] {
+            assert_eq!(of(element).map(|(_, options)| options).as_deref(), Some(wanted), "{element}");
+        }
+    }
+
+    #[test]
+    fn what_is_clean_or_may_mean_several_things_is_left() {
+        for element in [
+            "hard",
+            "fg ",
+            "hard,nfsvers=4.1",
+            "vers=4.1,2",
+            "vers=4,hard",
+            "context=\"u:r:t:s0:c1,c2\"",
+            "context=u:r:t:s0,c2x",
+            "rsize=1048,576",
+            "rsize=0,048",
+            "-o bg",
+            "'bg'",
+            "[hard bg]",
+            "[hard",
+            "hard 1",
+            "unknown:4.1",
+            "-o",
+            "[]",
+            "'",
+            "",
+            "-o-o-o-o-o hard",
+        ] {
+            assert_eq!(of(element), None, "{element:?}");
+        }
+    }
+}
