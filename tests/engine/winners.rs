@@ -11,6 +11,7 @@ use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::Nfs;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::fixture::{TODAY, judge};
 use crate::properties::object;
@@ -25,7 +26,9 @@ fn is_read_alike(subject: &Subject<'_>) -> bool {
 
 /// What options exclude each other by, the last one winning.
 fn key(option: &str) -> String {
-    let option = MountOption::new(option.trim());
+    // Some drivers make letters small: what an element says in capitals is the same option.
+    let option = option.trim().to_lowercase();
+    let option = MountOption::new(&option);
     match option.entry().and_then(Entry::group) {
         Some(group) => format!("{group:?}"),
         None => option.keyword().to_owned(),
@@ -62,7 +65,7 @@ fn concerned(subject: &Subject<'_>, finding: &Finding, keys: &mut BTreeSet<Strin
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4_000, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn a_fix_changes_no_winner_but_those_it_is_about(object in object()) {
