@@ -184,6 +184,8 @@ pub struct Tie {
     pub class: Option<String>,
     /// Whether it is a class with mount options.
     pub class_has_options: bool,
+    /// Whether these would put a mount into the background.
+    pub class_has_background: bool,
     /// What is to be said of a volume where its class has mount options.
     pub unreached: Option<Box<FindingReport>>,
 }

@@ -11,7 +11,7 @@ use crate::engine::{self, Judged};
 use crate::finding::{Finding, Grade};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
-use crate::report::{Report, SubjectReport, Tie};
+use crate::report::{Report, Tie};
 use crate::rules::UNREAD_OPTIONS;
 use crate::subject::Subject;
 
@@ -32,7 +32,7 @@ pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> 
         site: None,
         keyword: "".into(),
         message: format!(
-            "options of StorageClass/{class} do not reach a volume made by hand; write them here"
+            "options of StorageClass/{class} do not reach a volume made by hand; write here what it needs"
         )
         .into(),
         fix: None,
@@ -46,22 +46,28 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     Tie {
         class: subject.storage_class.map(ToOwned::to_owned),
         class_has_options: subject.kind == Kind::StorageClass && list.is_some(),
+        class_has_background: subject.kind == Kind::StorageClass && subject.may_go_to_background(),
         unreached: None,
     }
 }
 
 /// Adds what several objects show together, once all of them are there.
 pub fn judge(report: &mut Report) {
-    let classes: BTreeSet<String> = report
-        .subjects
-        .iter()
-        .filter(|subject| subject.tie.class_has_options)
-        .map(|subject| subject.name.clone())
-        .collect();
-    let is_of =
-        |subject: &SubjectReport| subject.tie.class.as_ref().is_some_and(|class| classes.contains(class));
-    for subject in report.subjects.iter_mut().filter(|subject| is_of(subject)) {
-        if let Some(finding) = subject.tie.unreached.take() {
+    let names = |is_meant: fn(&Tie) -> bool| -> BTreeSet<String> {
+        let meant = report.subjects.iter().filter(|subject| is_meant(&subject.tie));
+        meant.map(|subject| subject.name.clone()).collect()
+    };
+    let with_options = names(|tie| tie.class_has_options);
+    let with_background = names(|tie| tie.class_has_background);
+    for subject in &mut report.subjects {
+        let Some(class) = subject.tie.class.as_ref().filter(|class| with_options.contains(*class)) else {
+            continue;
+        };
+        let has_background = with_background.contains(class);
+        if let Some(mut finding) = subject.tie.unreached.take() {
+            if has_background {
+                finding.message = finding.message.replace("do not reach", "(bg among them) do not reach");
+            }
             subject.findings.push(*finding);
             subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
         }

@@ -105,8 +105,8 @@ pub(super) fn visit_node(
                     if let [part] = parts.as_mut_slice() {
                         part.misplaced = unread_fields(tree, node, kind, part.volume.is_some());
                     }
-                    if kind.pod_spec().is_some()
-                        && let Some(found) = unjudged::find_beside_volumes(tree, node)
+                    if let Some(at) = kind.pod_spec()
+                        && let Some(found) = unjudged::find_beside_volumes(tree, node, at)
                     {
                         visitor(Item::Beside(found));
                     }
@@ -345,9 +345,9 @@ pub(super) fn visit_json(
                 {
                     whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
                 }
-                if kind.pod_spec().is_some()
+                if let Some(at) = kind.pod_spec()
                     && unjudged::may_hold_options(part)
-                    && let Some(found) = unjudged::find_beside_volumes(&json::tree(source.text, part), 0)
+                    && let Some(found) = unjudged::find_beside_volumes(&json::tree(source.text, part), 0, at)
                 {
                     visitor(Item::Beside(found));
                 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use memchr::{memchr, memmem, memrchr};
 
 use super::tree::{Content, NodeId, Style, Tree};
-use crate::kind::Kind;
+use crate::kind::{Kind, PodSpec};
 use crate::site::MOUNT_OPTIONS_ANNOTATION;
 use crate::subject::Misplaced;
 use crate::subject::driver::{names_mount_options, resembles_mount_options};
@@ -67,17 +67,17 @@ pub(super) fn may_hold_options(part: &str) -> bool {
 
 /// Looks for mount options in the document, or a part of it, at `node`.
 pub(super) fn find(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
-    search(tree, node, false)
+    search(tree, node, None)
 }
 
-/// The same in a workload, but for the attributes of inline volumes, which are
-/// judged.
-pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
-    search(tree, node, true)
+/// The same in a workload whose Pods are specified at `at`, but for the attributes
+/// of their inline volumes, which are judged.
+pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) -> Option<Unjudged> {
+    search(tree, node, Some(at))
 }
 
-fn search(tree: &Tree<'_>, node: NodeId, spares_volumes: bool) -> Option<Unjudged> {
-    let mut search = Search { tree, spares_volumes, left: MOST_NODES, path: Vec::new() };
+fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unjudged> {
+    let mut search = Search { tree, judged, left: MOST_NODES, path: Vec::new() };
     let offset = search.visit(node)?;
     let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
     let metadata = tree.get(node, "metadata");
@@ -92,8 +92,8 @@ fn search(tree: &Tree<'_>, node: NodeId, spares_volumes: bool) -> Option<Unjudge
 
 struct Search<'t> {
     tree: &'t Tree<'t>,
-    /// Whether attributes of inline volumes are passed over.
-    spares_volumes: bool,
+    /// Where the Pods are specified whose inline volumes are judged.
+    judged: Option<PodSpec>,
     left: usize,
     /// The keys and indices on the way, the outermost first.
     path: Vec<String>,
@@ -104,7 +104,7 @@ impl Search<'_> {
     /// stand for is elsewhere in the document.
     fn visit(&mut self, node: NodeId) -> Option<usize> {
         self.left = self.left.checked_sub(1)?;
-        if self.path.len() > DEEPEST || self.spares_volumes && self.is_spared() {
+        if self.path.len() > DEEPEST || self.judged.is_some_and(|at| self.is_spared(at)) {
             return None;
         }
         let tree = self.tree;
@@ -138,12 +138,11 @@ impl Search<'_> {
     }
 
     /// Whether the path leads to what is judged, or to what the API server writes.
-    fn is_spared(&self) -> bool {
-        let ends = |steps: &[&str]| {
-            let path = self.path.iter().rev().map(String::as_str);
-            path.take(steps.len()).eq(steps.iter().rev().copied())
-        };
-        ends(&["csi", "volumeAttributes"]) || ends(&["metadata", "managedFields"])
+    fn is_spared(&self, at: PodSpec) -> bool {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let of_volumes = path.strip_prefix(at.path()).unwrap_or_default();
+        matches!(of_volumes, ["volumes", _, "csi", "volumeAttributes"])
+            || path == ["metadata", "managedFields"]
     }
 
     fn leave(&mut self, found: Option<usize>) -> Option<usize> {
@@ -244,25 +243,45 @@ pub fn is_terraform(path: &Path) -> bool {
 }
 
 /// The mount options of a Terraform file, as its provider for Kubernetes names
-/// them: one entry an assignment of `mount_options`.
+/// them: one entry an assignment of `mount_options`, or of a text that names them.
 pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     let mut found = Vec::new();
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         let code = line.trim_start();
-        if !code.starts_with('#') && !code.starts_with("//") && has_key(line) {
-            let at = code.split(['=', ':']).next().unwrap_or_default().trim().trim_matches('"');
+        let is_comment = code.starts_with('#') || code.starts_with("//");
+        if let Some((at, key)) = assigned(line).filter(|_| !is_comment) {
             found.push(Unjudged {
                 kind: "Terraform".to_owned(),
                 namespace: None,
                 name: String::new(),
-                offset: offset + line.len() - code.len(),
-                at: at.to_owned(),
+                offset: offset + at,
+                at: key.to_owned(),
             });
         }
         offset += line.len();
     }
     found
+}
+
+/// The first word of a line that names mount options, with its place: a key that
+/// something is assigned to, or a path in quotes as `set` of `helm_release` has it.
+fn assigned(line: &str) -> Option<(usize, &str)> {
+    let is_of_word = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
+    let mut rest = 0;
+    while let Some(start) = line.get(rest..)?.find(is_of_word).map(|start| rest + start) {
+        let word = line.get(start..)?;
+        let word = word.get(..word.find(|letter| !is_of_word(letter)).unwrap_or(word.len()))?;
+        rest = start + word.len();
+        let behind = line.get(rest..)?.trim_start_matches(['"', ' ', '\t']);
+        let is_key = behind.starts_with(['=', ':']) && !behind.starts_with("==");
+        let is_path = word.contains('.')
+            && (behind.starts_with('[') || behind.is_empty() || line.get(rest..)?.starts_with('"'));
+        if names_mount_options(word) && (is_key || is_path) {
+            return Some((start, word));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -311,6 +330,22 @@ mod tests {
             "description: |\n  Set mountOptions where you need them.\n",
         ] {
             assert_eq!(found(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn terraform_is_read_wherever_a_line_names_options() {
+        for (text, at) in [
+            ("resource \"a\" \"b\" { spec { mount_options = [\"bg\"] } }\n", Some("mount_options")),
+            ("manifest = { kind = \"StorageClass\", mountOptions = [\"bg\"] }\n", Some("mountOptions")),
+            ("  set { name = \"storageClass.mountOptions[0]\" }\n", Some("storageClass.mountOptions")),
+            ("volume_attributes = { \"mountOptions\" = \"bg\" }\n", Some("mountOptions")),
+            ("variable \"mount_options\" {}\n", None),
+            ("value = var.mount_options\n", None),
+            ("// mount_options = []\n", None),
+        ] {
+            let found = of_terraform(text);
+            assert_eq!(found.first().map(|found| found.at.as_str()), at, "{text}");
         }
     }
 

@@ -69,6 +69,15 @@ pub struct JobSpecification<'a> {
     pub template: Option<Template<'a>>,
 }
 
+/// The sources of a Pod's volume beside `csi` (kubernetes `pkg/apis/core`,
+/// `VolumeSource`). Any other key is no source, and the API server drops it.
+const OTHER_SOURCES: [&str; 29] = [
+    "awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "configMap", "downwardAPI",
+    "emptyDir", "ephemeral", "fc", "flexVolume", "flocker", "gcePersistentDisk", "gitRepo", "glusterfs",
+    "hostPath", "image", "iscsi", "nfs", "persistentVolumeClaim", "photonPersistentDisk", "portworxVolume",
+    "projected", "quobyte", "rbd", "scaleIO", "secret", "storageos", "vsphereVolume",
+];
+
 /// A volume of a Pod. The API server takes exactly one source for it (kubernetes
 /// `pkg/apis/core/validation`, `validateVolumeSource`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,10 +105,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Volume<'a> {
                     match &*key {
                         "name" => volume.name = map.next_value()?,
                         "csi" => volume.csi = map.next_value()?,
-                        _ if map.next_value::<Option<IgnoredAny>>()?.is_some() => {
-                            other = Some(key.to_string());
+                        _ => {
+                            let is_there = map.next_value::<Option<IgnoredAny>>()?.is_some();
+                            if is_there && OTHER_SOURCES.contains(&&*key) {
+                                other = Some(key.to_string());
+                            }
                         }
-                        _ => {}
                     }
                 }
                 match other.filter(|_| volume.csi.is_some()) {

@@ -76,6 +76,9 @@ impl Helm {
     }
 }
 
+/// What the chart makes beside the webhooks.
+const POLICIES: &str = "validatingadmissionpolicies,validatingadmissionpolicybindings";
+
 /// A turn at the shared cluster, with Helm. What was installed is taken away
 /// at its end.
 #[derive(Debug)]
@@ -94,6 +97,8 @@ impl Turn {
         cluster.reset_webhooks();
         // What a test that failed has left.
         cluster.must(&["delete", "deployments", "--all", "--all-namespaces"], "");
+        // Helm takes over nothing that something else has made.
+        cluster.must(&["delete", POLICIES, "--all"], "");
         Ok(Self { cluster, helm })
     }
 
@@ -139,6 +144,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
         self.cluster.kubectl(&["delete", kinds, "--all"], "");
+        self.cluster.kubectl(&["delete", POLICIES, "--all"], "");
         self.cluster.kubectl(&["delete", "storageclasses,persistentvolumes", "--all", "--wait=false"], "");
         if !std::thread::panicking() {
             self.cluster.reset_webhooks();

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_recorded_review_is_judged_volume_by_volume", reviews),
         trial("a_key_is_folded_as_go_folds_it", folds_keys),
         trial("options_beside_the_volumes_that_are_judged_are_named", names_beside),
+        trial("a_key_that_is_no_source_is_named_and_hides_nothing", keys_that_are_no_source),
         trial("a_volume_with_two_sources_is_refused", two_sources),
         trial("objects_under_another_key_of_a_list_are_told", other_keys),
         trial("every_format_names_what_is_not_judged", formats),
@@ -311,6 +312,27 @@ fn names_beside() -> Result<(), Failed> {
         }
     }
     assert_eq!(judged(&object(KINDS[0], "web", json!([good()])))["summary"]["notJudged"], 0);
+    Ok(())
+}
+
+fn keys_that_are_no_source() -> Result<(), Failed> {
+    let mut stray = volume("a", "hard,bg");
+    stray["mountOptions"] = json!(["hard"]);
+    let report = judged(&object(KINDS[0], "web", json!([stray, volume("b", "bg")])));
+    assert_eq!(
+        (&report["summary"]["denied"], &report["summary"]["notJudged"]),
+        (&json!(2), &json!(1)),
+        "{report:#}"
+    );
+    // At another level of the same object.
+    let mut deployment = object(KINDS[3], "web", json!([volume("a", "nfsvers=4.1,hard,fg")]));
+    deployment["spec"]["volumes"] = json!([volume("b", "bg")]);
+    let report = judged(&deployment);
+    assert_eq!(
+        (&report["summary"]["judged"], &report["summary"]["notJudged"]),
+        (&json!(1), &json!(1)),
+        "{report:#}"
+    );
     Ok(())
 }
 
