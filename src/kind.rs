@@ -87,7 +87,7 @@ pub(crate) enum Refuses {
 pub(crate) enum Reach {
     /// It refuses the request.
     Decides,
-    /// It warns: what the object makes is refused in its stead, and refusing
+    /// It warns: what the object makes is refused instead, and refusing
     /// what a controller makes only has it try again.
     Warns,
 }

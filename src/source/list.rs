@@ -166,7 +166,7 @@ fn whole<'i>(source: &Source<'_>, part: &str, kind: Kind, manifest: Manifest<'i>
     Part { misplaced, ..Part::whole(manifest) }
 }
 
-/// Of a volume with several sources the API server takes none, so nobody can say
+/// Of a volume with several sources the API server takes none, so it is unknown
 /// what it mounts. Told at the second one, as it stands in the text.
 fn two_sources(
     source: &Source<'_>,

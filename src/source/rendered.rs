@@ -4,7 +4,7 @@
 /// What names the template, on the line below `---`.
 const MARK: &str = "# Source: ";
 
-/// Endings of templates; anything else is a comment of somebody's own.
+/// Endings of templates; anything else is an ordinary comment.
 const ENDINGS: [&str; 4] = [".yaml", ".yml", ".tpl", ".json"];
 
 /// The template that a document names as its source, as Helm writes it: a path

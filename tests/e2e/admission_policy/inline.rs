@@ -306,7 +306,7 @@ fn large(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The webhook of the chart: with a dead guard, under Fail, whoever passes was
+/// The webhook of the chart: with a dead guard, under Fail, what passes was
 /// not asked about; a live one refuses Pods and warns of templates.
 fn webhook(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.connect();

@@ -123,7 +123,7 @@ fn keeps_the_ratchet() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a class has does not reach a volume that nobody provisioned, and only
+/// What a class has does not reach a volume made by hand, and only
 /// the two together show it.
 fn judges_together() -> Result<(), Failed> {
     let folder = TempDir::new()?;
