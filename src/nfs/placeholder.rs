@@ -27,7 +27,7 @@ const FORMS: [Form; 3] = [
 /// # use nfs_mount_guard::nfs::placeholder::placeholders;
 /// let found = |text: &str| placeholders(text).collect::<Vec<_>>();
 /// assert_eq!(found("nfsvers=${V:=4.1},hard"), [8..17]);
-/// assert_eq!(found("$X,%X%,${X,{x}"), []);
+/// assert!(found("$X,%X%,${X,{x}").is_empty());
 /// ```
 pub fn placeholders(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
