@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::catalog::{Entry, Word};
+use super::catalog::{Entry, Word, Words};
 use super::kernel::{Kernel, Kernels};
 use super::option::MountOption;
 use super::value::{Grammar, kernel_number};
@@ -135,6 +135,18 @@ pub fn judge(option: &MountOption<'_>) -> Verdict {
         verdict.kernels.until = Some(UDP_ENDS);
     }
     verdict
+}
+
+/// What mount(8) sets with an option beside what the option says: `users` is
+/// `noexec,nosuid,nodev` too, `owner` is `nosuid,nodev`, until a later word says
+/// otherwise (util-linux `libmount/src/optmap.c`; measured with 2.38: `exec,users`
+/// is mounted noexec, `users,exec` is not, and `user=NAME` sets nothing).
+pub fn implied_flags(option: &MountOption<'_>) -> Words {
+    match option.text() {
+        "user" | "users" => Words::of(&[Word::Exec, Word::Suid, Word::Dev]),
+        "owner" | "group" => Words::of(&[Word::Suid, Word::Dev]),
+        _ => Words::default(),
+    }
 }
 
 /// `NFS_DISABLE_UDP_SUPPORT` is on by default from this kernel.

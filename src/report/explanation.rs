@@ -12,10 +12,11 @@ use time::Date;
 
 use super::{IsNfs, Origin};
 use crate::engine::{Judged, evaluate};
-use crate::finding::Grade;
+use crate::finding::{Finding, Grade};
 use crate::nfs::catalog::{Effect, Entry, Word};
 use crate::nfs::clocks::{self, Retry};
 use crate::nfs::kernel::Kernel;
+use crate::nfs::mount::Refusal;
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
@@ -25,7 +26,7 @@ use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
 use crate::subject::driver::Role;
-use crate::subject::effective::Token;
+use crate::subject::effective::{Malformation, Token};
 
 /// What one object's options do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,8 +76,8 @@ pub struct Explanation {
     pub conflicts: Vec<Conflict>,
     /// Why every mount with these options fails; `None` where one may succeed.
     pub refused: Option<String>,
-    /// Who refuses it: `mount`, which exits with 32, or `driver` or `kubelet`,
-    /// which never call it.
+    /// Who refuses it: `mount`, which exits with 32, or `kernels`, where older
+    /// ones take it, or `driver` or `kubelet`, which never call it.
     pub refused_by: Option<&'static str>,
     /// Options that some kernels refuse, and with them every mount.
     pub refused_by_kernels: Vec<KernelRefusal>,
@@ -164,8 +165,11 @@ pub struct Note {
 pub struct DeadServer {
     /// Whether mount reports success while nothing is mounted.
     pub background: bool,
-    /// Seconds until a mount fails where the server refuses connections.
+    /// Seconds until mount.nfs gives up where the server refuses connections.
     pub mount_seconds: u64,
+    /// Seconds until the driver gives up, though mount.nfs goes on; `None` where
+    /// it waits for mount.nfs.
+    pub driver_seconds: Option<u64>,
     /// Seconds that a single try takes where packets are dropped.
     pub silent_try_seconds: u64,
     /// The same in milliseconds.
@@ -322,14 +326,14 @@ fn meaning(subject: &Subject<'_>, entry: &Entry) -> String {
 /// is one: kernels since 5.6 refuse it unless they are built otherwise.
 fn refused(subject: &Subject<'_>) -> Option<(String, &'static str)> {
     let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
+    let token_of = |finding: &Finding| finding.site.as_ref().and_then(|site| subject.options.at(site));
     let is_certain = |judged: &&Judged| {
         judged.finding.grade == Grade::CannotMount
             || judged.rule().is_some_and(|rule| rule.name == "udp-transport")
+            || token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
     };
     let finding = &evaluation.findings.iter().find(is_certain)?.finding;
-    let token = finding.site.as_ref().and_then(|site| {
-        subject.options.tokens().iter().find(|token| token.site.as_ref().is_some_and(|found| found == site))
-    });
+    let token = token_of(finding);
     let carrier = subject.carriers.get(finding.carrier).filter(|_| finding.site.is_none());
     let is_setting = carrier
         .and_then(|carrier| carrier.refused)
@@ -338,10 +342,25 @@ fn refused(subject: &Subject<'_>) -> Option<(String, &'static str)> {
         "driver"
     } else if subject.is_flex_volume() && finding.site.is_none() {
         "kubelet"
+    } else if finding.grade != Grade::CannotMount
+        && token.is_some_and(|token| token.verdict.refusal.is_none())
+    {
+        "kernels"
     } else {
         "mount"
     };
     Some((finding.message.clone().into_owned(), by))
+}
+
+/// Whether a value is refused because a quote is part of it. What stands between
+/// two quotes may be options of its own to one layer.
+fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
+    let is_overlooked = |refusal: Refusal| token.sloppy.is_some_and(|sloppy| refusal.is_overlooked(sloppy));
+    token.malformation == Some(Malformation::Quote)
+        && token.in_force
+        && !token.option.text().contains(',')
+        && subject.driver.known.is_read()
+        && token.verdict.refusal.is_some_and(|refusal| !is_overlooked(refusal))
 }
 
 fn refused_by_kernels(subject: &Subject<'_>) -> Vec<KernelRefusal> {
@@ -372,9 +391,12 @@ fn dead_server(subject: &Subject<'_>) -> DeadServer {
         Recovery::Soft => ("soft", Some(major)),
         Recovery::Softerr => ("softerr", Some(major)),
     };
+    let mount_seconds = clocks::refused_mount(retry, background).as_secs();
+    let deadline = subject.driver.deadline.map(u64::from);
     DeadServer {
         background,
-        mount_seconds: clocks::refused_mount(retry, background).as_secs(),
+        mount_seconds,
+        driver_seconds: deadline.filter(|_| !background),
         silent_try_seconds: silent_try.as_secs(),
         silent_try_milliseconds: milliseconds(silent_try),
         recovery,

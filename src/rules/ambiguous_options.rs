@@ -9,6 +9,7 @@ use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
+use crate::site::Site;
 use crate::subject::driver::evidence::Evidence;
 use crate::subject::effective::Token;
 
@@ -58,6 +59,7 @@ spec:
 };
 
 fn check(check: &mut Check<'_, '_>) {
+    check_implied(check);
     if says_everything_once(check) {
         return;
     }
@@ -71,6 +73,36 @@ fn check(check: &mut Check<'_, '_>) {
         check_group(check, group, &written);
     }
     check_cache_times(check);
+}
+
+/// `exec`, `suid` and `dev` before a word that implies the contrary.
+fn check_implied(check: &mut Check<'_, '_>) {
+    if !check.speaks_of(Words::of(&[Word::User])) {
+        return;
+    }
+    let subject = check.subject;
+    let effective: Vec<&Token<'_>> = subject.options.effective().collect();
+    for word in [Word::Exec, Word::Suid, Word::Dev] {
+        let of_word = |token: &&&Token<'_>| token.word() == Some(word) && token.verdict.refusal.is_none();
+        let position = |wanted: &Token<'_>| effective.iter().position(|token| std::ptr::eq(*token, wanted));
+        let Some(said) = effective.iter().rfind(of_word).copied() else { continue };
+        let implies = |token: &&&Token<'_>| mount::implied_flags(&token.option).contains(word);
+        let Some(undone_by) = effective.iter().rfind(implies).copied() else { continue };
+        let is_negated = said.entry().is_none_or(|entry| entry.negated);
+        if is_negated || position(said) > position(undone_by) {
+            continue;
+        }
+        let order = |token: &Token<'_>| token.site.as_ref().map(Site::order);
+        let is_written_last = order(said) > order(undone_by);
+        let grade = if is_written_last { Grade::Proper } else { Grade::Lesser };
+        let (said_text, undone_by) = (said.option.text(), undone_by.option.text());
+        let message = format!("{undone_by:?} implies no{said_text} and is read after {said_text:?}");
+        let without =
+            effective.iter().filter(|token| !std::ptr::eq(**token, said)).map(|token| &token.option);
+        let is_needed = subject.driver.depends_on(&said.option, without);
+        let fix = remove(said).filter(|_| !is_needed).map(|edit| offer(vec![edit]));
+        check.report(said, grade, message, fix);
+    }
 }
 
 /// Whether nothing can contradict anything, which is the usual case: the mount
@@ -115,6 +147,9 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let Some(first_loser) = losers.first() else {
         return;
     };
+    if of_group == Group::LOCKING && check_covered_locks(check, written) {
+        return;
+    }
     let disagree =
         !says_the_same(last, winner) || kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
     let grade = if disagree { Grade::Proper } else { Grade::Lesser };
@@ -137,6 +172,29 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
     check.report(first_loser, grade, message, fix.map(offer));
+}
+
+/// Reports a `local_lock=` beside a `nolock` that keeps those locks on the node
+/// already; false where the options of the group say more than that.
+fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> bool {
+    let is_nolock =
+        |token: &Token<'_>| token.entry().is_some_and(|entry| entry.word == Word::Lock && entry.negated);
+    let is_local =
+        |token: &Token<'_>| token.word() == Some(Word::LocalLock) && token.option.value() != Some("none");
+    let effective = check.subject.options.effective().filter(|token| group(token) == Some(Group::LOCKING));
+    let nolock = effective.clone().find(|token| is_nolock(token));
+    let (Some(nolock), true) = (nolock, effective.clone().all(|token| is_nolock(token) || is_local(token)))
+    else {
+        return false;
+    };
+    let covered: Vec<_> = written.iter().copied().filter(|token| is_local(token)).collect();
+    let nolock = nolock.option.text();
+    if let Some(first) = covered.first() {
+        let message = check.about(first, &format!("adds nothing to {nolock:?}"));
+        let fix = covered.iter().filter_map(|token| remove(token)).collect();
+        check.report(first, Grade::Lesser, message, Some(offer(fix)));
+    }
+    true
 }
 
 /// Drops what loses, but never `nolock` where NFSv3 is possible: without it the

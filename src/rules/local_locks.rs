@@ -3,8 +3,9 @@
 use super::locks_need_statd::place_of_mount_nfs;
 use super::{Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::{Entry, Group};
+use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
+use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(16),
@@ -54,14 +55,16 @@ fn check(check: &mut Check<'_, '_>) {
     {
         return;
     }
-    let token = check
-        .options()
-        .filter(|token| token.verdict.refusal.is_none())
-        .filter(|token| token.entry().and_then(Entry::group) == Some(Group::LOCKING))
-        .last();
-    if let Some(token) = token {
+    let (is_nolock, locks) = (settings.local_locks.nolock, settings.local_locks);
+    // A later `lock`, or what it clears, keeps no lock on the node.
+    let counts = |token: &&Token<'_>| {
+        let alone = Settings::of([&token.option]).local_locks;
+        token.verdict.refusal.is_none()
+            && if is_nolock { alone.nolock } else { alone.flock && locks.flock || alone.posix && locks.posix }
+    };
+    if let Some(token) = check.options().filter(counts).last() {
         // What NMG022 says of a mount without nolock, for a person about to drop it.
-        let what = if settings.local_locks.nolock {
+        let what = if is_nolock {
             let place = place_of_mount_nfs(subject);
             format!("hides locks from other nodes; without it rpc.statd must run {place}")
         } else {

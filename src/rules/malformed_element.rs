@@ -209,6 +209,9 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
         Malformation::Blank => {
             ("holds a blank, which is part of the option's name or value", Grade::CannotMount)
         }
+        Malformation::Quote if !token.option.text().contains(',') => {
+            ("holds a quote, which is part of the option's name or value", Grade::Hidden)
+        }
         Malformation::Quote => {
             ("holds a quote, which mount.nfs and the kernel read differently", Grade::Hidden)
         }

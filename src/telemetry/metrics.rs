@@ -36,6 +36,15 @@ struct RequestLabels {
     dry_run: Word,
 }
 
+/// What a policy that only observes did not do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WithheldLabels {
+    endpoint: Word,
+    kind: Word,
+    decision: Word,
+    dry_run: Word,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct FindingLabels {
     rule: Code,
@@ -137,6 +146,7 @@ pub struct Metrics {
     known_findings: Known<FINDINGS>,
     requests: Family<RequestLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
+    withheld: Family<WithheldLabels, Counter>,
     duration: Histogram,
     in_flight: Gauge,
     shed: Counter,
@@ -170,6 +180,7 @@ impl Metrics {
             known_findings: Known::new(),
             requests: Family::default(),
             findings: Family::default(),
+            withheld: Family::default(),
             duration: Histogram::new(DURATION_BUCKETS),
             in_flight: Gauge::default(),
             shed: Counter::default(),
@@ -198,6 +209,11 @@ impl Metrics {
             "findings",
             "Findings, by rule and by what was done about them",
             self.findings.clone(),
+        );
+        registry.register(
+            "withheld",
+            "Admission reviews that mode: enforce would patch or deny, and mode: observe allows",
+            self.withheld.clone(),
         );
         registry.register(
             "request_duration_seconds",
@@ -252,6 +268,14 @@ impl Metrics {
             "The program's version",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
+        // What begins at 0 can be alerted on from its first increase.
+        for (endpoint, decision) in [("mutate", "patch"), ("validate", "deny")] {
+            for kind in KINDS {
+                let (endpoint, kind, decision) = (Word(endpoint), Word(kind), Word(decision));
+                let labels = WithheldLabels { endpoint, kind, decision, dry_run: Word("false") };
+                drop(self.withheld.get_or_create(&labels));
+            }
+        }
         for reload in [Reload::Loaded, Reload::Refused] {
             drop(self.certificate_reloads.get_or_create(&reload.label()));
             drop(self.policy_reloads.get_or_create(&reload.label()));
@@ -279,6 +303,15 @@ impl Metrics {
             };
             self.requests.get_or_create(&labels).clone()
         });
+        if let Some(withheld) = record.withheld {
+            let labels = WithheldLabels {
+                endpoint: Word(record.endpoint.as_str()),
+                kind: Word(KINDS.get(kind).copied().unwrap_or_default()),
+                decision: Word(withheld),
+                dry_run: Word(if record.dry_run { "true" } else { "false" }),
+            };
+            self.withheld.get_or_create(&labels).inc();
+        }
         for judged in record.findings {
             let (rule, action) = (judged.finding.code, judged.action);
             self.known_findings.count(usize::from(rule.0) * Action::ALL.len() + action as usize, || {

@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         trial("answers_over_both_http_versions", answers_over_both_http_versions),
         trial("answers_wrong_requests_with_the_right_codes", answers_wrong_requests),
         trial("shows_health_readiness_and_metrics", shows_health_readiness_and_metrics),
+        trial("counts_what_a_policy_that_observes_does_not_do", counts_what_is_withheld),
         trial("takes_a_new_certificate_without_a_restart", takes_a_new_certificate),
         trial("keeps_the_last_good_certificate", keeps_the_last_good_certificate),
         trial("stops_in_order_at_sigterm", stops_in_order_at_sigterm),
@@ -128,6 +129,38 @@ fn shows_health_readiness_and_metrics() -> Result<(), Failed> {
         let body = String::from_utf8(reply.body)?;
         assert!(reply.status == 200 && body.contains(text), "{path}: {text} in {body}");
     }
+    Ok(())
+}
+
+fn counts_what_is_withheld() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let policy = folder.path().join("policy.yaml");
+    fs::write(&policy, "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\nmode: observe\n")?;
+    let guard = Guard::start(&["--policy", &policy.display().to_string()]);
+    let client = Client::new(guard.address, &guard.certs, "http/1.1");
+    for (path, options) in [
+        ("/mutate", vec!["hard"]),
+        ("/mutate", vec!["hard"]),
+        ("/validate", vec!["bg"]),
+        ("/validate", vec!["fg", "hard", "nfsvers=4.1", "timeo=600", "retrans=2"]),
+    ] {
+        let body = review("u", "CREATE", &class("c", "nfs.csi.k8s.io", &options));
+        let answer: Value = serde_json::from_slice(&block_on(client.post(path, body))?.body)?;
+        assert_eq!(answer["response"]["allowed"], true, "{answer}");
+        assert_eq!(answer["response"]["patch"], Value::Null, "{answer}");
+    }
+    let metrics = String::from_utf8(block_on(status(guard.status, "/metrics"))?.body)?;
+    let is_counted =
+        |line: &&str| line.starts_with("nfs_mount_guard_withheld_total{") && !line.ends_with(" 0");
+    let counted: Vec<&str> = metrics.lines().filter(is_counted).collect();
+    let expected = |endpoint: &str, decision: &str, count: usize| {
+        format!(
+            "nfs_mount_guard_withheld_total{{endpoint=\"{endpoint}\",kind=\"StorageClass\",decision=\"{decision}\",\
+dry_run=\"false\"}} {count}"
+        )
+    };
+    let expected = [expected("mutate", "patch", 2), expected("validate", "deny", 1)];
+    assert!(counted.len() == 2 && expected.iter().all(|line| counted.contains(&line.as_str())), "{metrics}");
     Ok(())
 }
 

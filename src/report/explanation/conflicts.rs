@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Conflict;
 use crate::nfs::catalog::{Entry, Group, Word};
+use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
 use crate::subject::Subject;
@@ -16,7 +17,19 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
             groups.entry(group).or_default().push(&token.option);
         }
     }
-    groups.into_iter().filter_map(|(group, options)| conflict(group, &options)).collect()
+    let implied = [Word::Exec, Word::Suid, Word::Dev].into_iter().filter_map(|word| implied(subject, word));
+    groups.into_iter().filter_map(|(group, options)| conflict(group, &options)).chain(implied).collect()
+}
+
+/// A flag, and a word behind it that implies the contrary.
+fn implied(subject: &Subject<'_>, word: Word) -> Option<Conflict> {
+    let options: Vec<_> = subject.options.effective().map(|token| &token.option).collect();
+    let says = |option: &&&MountOption<'_>| option.entry().is_some_and(|entry| entry.word == word);
+    let said = options.iter().rposition(|option| says(&option))?;
+    let winner = options.iter().skip(said).rfind(|option| mount::implied_flags(option).contains(word))?;
+    let said = options.get(said).filter(|option| option.entry().is_some_and(|entry| !entry.negated))?;
+    let texts = [said, winner].map(|option| option.text().to_owned());
+    Some(Conflict { winner: Some(winner.text().to_owned()), options: texts.to_vec() })
 }
 
 /// What the options of one group are to each other; `None` where all are the same.
@@ -47,18 +60,20 @@ enum Relation {
 /// same. Where not, kernel 6.1 goes by the order, and newer ones let `lock` and
 /// `nolock` win (measured).
 fn locking(options: &[&MountOption<'_>]) -> Relation {
-    let locks = |options: &[&MountOption<'_>]| {
-        let locks = Settings::of(options.iter().copied()).local_locks;
-        (locks.flock, locks.posix)
-    };
+    let locks = |options: &[&MountOption<'_>]| Settings::of(options.iter().copied()).local_locks;
+    let on_this_node = |options: &[&MountOption<'_>]| (locks(options).flock, locks(options).posix);
     let mut lock_last = options.to_vec();
     lock_last.sort_by_key(|option| option.entry().is_some_and(|entry| entry.word == Word::Lock));
     let all = locks(options);
     let is_undone = |option: &&MountOption<'_>| {
         let alone = locks(&[option]);
-        alone.0 && !all.0 || alone.1 && !all.1
+        let is_lock = option.entry().is_some_and(|entry| entry.word == Word::Lock);
+        alone.flock && !all.flock
+            || alone.posix && !all.posix
+            || is_lock && alone.nolock != all.nolock
+            || option.value() == Some("none") && all.any()
     };
-    if all != locks(&lock_last) {
+    if on_this_node(options) != on_this_node(&lock_last) {
         Relation::Unsettled
     } else if options.iter().any(is_undone) {
         Relation::LastWins

@@ -77,6 +77,7 @@ impl fmt::Display for Explanation {
             let who = match self.refused_by {
                 Some("driver") => "the driver refuses the volume before it mounts",
                 Some("kubelet") => "the kubelet refuses the volume before it mounts",
+                Some("kernels") => "kernels since 5.6 refuse the mount (exit 32)",
                 _ => "the mount is refused (exit 32)",
             };
             return writeln!(f, "  every try  {who}: {}", plain(refused));
@@ -108,11 +109,7 @@ fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer) -> fmt::Resu
 mount.nfs keeps trying for {mount_ends}"
         )
     } else {
-        format!(
-            "mount fails after about {mount_ends} where connections are refused, and one try takes {} where \
-packets are dropped; the Pod waits and the kubelet tries again",
-            seconds(dead.silent_try_milliseconds)
-        )
+        format!("{}; the Pod waits and the kubelet tries again", foreground_mount(dead, &mount_ends))
     };
     writeln!(f, "  dead server, at the mount: {at_the_mount}")?;
     let major = seconds(dead.major_timeout_milliseconds);
@@ -125,6 +122,30 @@ starts over every {major}, and no data is lost"
         _ => format!("a call fails with ETIMEDOUT after {major}, and data on its way is lost"),
     };
     writeln!(f, "  dead server, once mounted: {mounted}")
+}
+
+/// When a mount fails: the driver may give up before mount.nfs does.
+fn foreground_mount(dead: &DeadServer, mount_ends: &str) -> String {
+    let silent_try = seconds(dead.silent_try_milliseconds);
+    let of_driver = |length: u64| dead.driver_seconds.filter(|deadline| *deadline < length);
+    match (of_driver(dead.mount_seconds), of_driver(dead.silent_try_seconds)) {
+        (None, None) => format!(
+            "mount fails after about {mount_ends} where connections are refused, and one try takes {silent_try} \
+where packets are dropped"
+        ),
+        (Some(deadline), None) => format!(
+            "the driver fails the mount after {deadline} s where connections are refused, and one try takes \
+{silent_try} where packets are dropped"
+        ),
+        (None, Some(deadline)) => format!(
+            "mount fails after about {mount_ends} where connections are refused, and the driver fails it after \
+{deadline} s where packets are dropped"
+        ),
+        (Some(deadline), Some(_)) => format!(
+            "the driver fails the mount after {deadline} s, where connections are refused and where packets \
+are dropped"
+        ),
+    }
 }
 
 /// `13.5 s`, `180 s`: as the findings write it.
