@@ -86,6 +86,9 @@ fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant>
         });
     }
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if entry.word == Word::Sec {
+        return flavors(head, tail);
+    }
     let (pieces, text) = if names_version(entry) {
         let minor = tail.first().filter(|minor| minor.len() == 1 && is_digits(minor))?;
         (2, format!("{}.{minor}", head.text()))
@@ -101,6 +104,19 @@ fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant>
         return None;
     };
     Some(Meant { pieces, options: vec![taken(text)?] })
+}
+
+/// Several flavors are one value with colons (nfs(5), `sec=`).
+fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
+    let is_flavor = |text: &str| {
+        let option = format!("{}={text}", head.keyword());
+        judge(&MountOption::new(option.as_str())).refusal.is_none() && catalog::find(text).is_none()
+    };
+    let rest: Vec<&str> = tail.iter().copied().take_while(|piece| is_flavor(piece)).collect();
+    let is_list = !rest.is_empty() && is_flavor(head.value()?);
+    let text = format!("{}:{}", head.text(), rest.join(":"));
+    is_list.then_some(())?;
+    Some(Meant { pieces: rest.len() + 1, options: vec![taken(text)?] })
 }
 
 /// A category of an `SELinux` label, or several in a row: `c12`, `c1.c3`.
@@ -170,6 +186,11 @@ fn one(text: &str) -> Option<String> {
     let value = rest.trim_matches(is_sign);
     let quoted = |quote: char| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
     let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+    // A number and its unit.
+    let unit = value.split_once(' ').map(|(number, unit)| (number, unit.trim_start()));
+    if let Some((number, unit)) = unit.filter(|(_, unit)| unit.bytes().all(|b| b.is_ascii_alphabetic())) {
+        return taken(format!("{keyword}={number}{unit}"));
+    }
     if value.contains(|c: char| matches!(c, ',' | '"' | '\'' | '[' | ']') || c.is_whitespace()) {
         return None;
     }
@@ -198,6 +219,7 @@ mod tests {
             ("vers=4,1", 2, "vers=4.1"),
             ("nfsvers=v4,2,hard", 2, "nfsvers=4.2"),
             ("v4,1", 2, "v4.1"),
+            ("sec=krb5p,krb5i,krb5,hard", 3, "sec=krb5p:krb5i:krb5"),
         ] {
             assert_eq!(of(element), Some((pieces, wanted.to_owned())), "{element}");
         }
@@ -221,6 +243,8 @@ mod tests {
             ("[hard nfsvers=4.1 fg]", "hard nfsvers=4.1 fg"),
             ("'hard,fg'", "hard fg"),
             ("map[nfsvers:4.1]", "nfsvers=4.1"),
+            ("timeo=60 s", "timeo=600"),
+            ("rsize = 1 MiB", "rsize=1048576"),
         ] {
             assert_eq!(of(element).map(|(_, options)| options).as_deref(), Some(wanted), "{element}");
         }
@@ -243,6 +267,8 @@ mod tests {
             "[hard bg]",
             "[hard",
             "hard 1",
+            "timeo=60 0",
+            "sec=krb5,hard",
             "unknown:4.1",
             "-o",
             "[]",

@@ -22,6 +22,10 @@ pub fn intended(option: &MountOption<'_>) -> Option<String> {
         Word::Vers => version(value)?,
         Word::Timeo => tenths(value)?.to_string(),
         Word::Rsize | Word::Wsize | Word::Bsize => bytes(value)?.to_string(),
+        Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax => {
+            seconds(value)?.to_string()
+        }
+        Word::Minorversion => value.strip_prefix("4.")?.to_owned(),
         _ => value.to_lowercase(),
     };
     let text = format!("{}={meant}", option.keyword());
@@ -29,7 +33,24 @@ pub fn intended(option: &MountOption<'_>) -> Option<String> {
     (is_taken && text != option.text()).then_some(text)
 }
 
-/// The version in `v4.1`, `NFSv4`, `4.1.` or `NFS 4.1`; `3.0` is 3.
+/// The version that a word without a value names: `nfs4`, `NFSv4.1`, `vers4.1`.
+///
+/// ```
+/// # use nfs_mount_guard::nfs::intended::version_word;
+/// assert_eq!(version_word("NFSv4.1").as_deref(), Some("nfsvers=4.1"));
+/// assert_eq!(version_word("nfs3").as_deref(), Some("nfsvers=3"));
+/// assert_eq!(version_word("nfs"), None);
+/// ```
+pub fn version_word(word: &str) -> Option<String> {
+    let lower = word.to_lowercase();
+    let value = ["nfsversion", "nfsvers", "version", "vers", "nfs", "v"]
+        .into_iter()
+        .find_map(|name| lower.strip_prefix(name))?;
+    let text = format!("nfsvers={}", version(value.trim_start_matches(['-', '_', ':']))?);
+    judge(&MountOption::new(text.as_str())).refusal.is_none().then_some(text)
+}
+
+/// The version in `v4.1`, `NFSv4`, `4.1.`, `4_1`, `41` or `NFS 4.1`; `3.0` is 3.
 fn version(value: &str) -> Option<String> {
     let lower = value.to_lowercase();
     let rest = lower.strip_prefix("nfs").unwrap_or(&lower).trim_start_matches([' ', '-', '_']);
@@ -37,7 +58,10 @@ fn version(value: &str) -> Option<String> {
     let is_version = rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     match rest {
         "" => None,
-        "3.0" => Some("3".to_owned()),
+        "3.0" | "3-0" | "3_0" | "30" => Some("3".to_owned()),
+        "40" | "41" | "42" | "4-0" | "4-1" | "4-2" | "4_0" | "4_1" | "4_2" => {
+            Some(format!("4.{}", rest.get(rest.len() - 1..)?))
+        }
         rest => is_version.then(|| rest.to_owned()),
     }
 }
@@ -53,6 +77,18 @@ fn tenths(value: &str) -> Option<u64> {
         _ => return None,
     };
     (tenths > 0 && tenths <= 6000).then_some(tenths)
+}
+
+/// A duration with its unit, in whole seconds.
+fn seconds(value: &str) -> Option<u64> {
+    let (number, unit) = split_unit(value)?;
+    match unit.as_str() {
+        "ms" if number.is_multiple_of(1000) => Some(number / 1000),
+        "s" | "sec" => Some(number),
+        "m" | "min" => number.checked_mul(60),
+        "h" => number.checked_mul(3600),
+        _ => None,
+    }
 }
 
 /// A size with its unit, in bytes; K, M and their like are powers of 1024.
@@ -93,6 +129,11 @@ mod tests {
             ("lookupcache=None", "lookupcache=none"),
             ("timeo=60s", "timeo=600"),
             ("timeo=1min", "timeo=600"),
+            ("vers=41", "vers=4.1"),
+            ("nfsvers=4_2", "nfsvers=4.2"),
+            ("actimeo=30s", "actimeo=30"),
+            ("acdirmax=2m", "acdirmax=120"),
+            ("minorversion=4.1", "minorversion=1"),
             ("rsize=1M", "rsize=1048576"),
             ("wsize=64kB", "wsize=65536"),
         ] {
@@ -104,7 +145,7 @@ mod tests {
     fn what_may_mean_several_things_is_left() {
         for text in [
             "vers=5", "vers=four", "timeo=60x", "timeo=0s", "timeo=", "rsize=1G2", "hard=1", "nfsvers=4,1",
-            "foo=1M",
+            "foo=1M", "vers=43", "vers=31", "acregmin=1w", "minorversion=3.1",
         ] {
             assert_eq!(intended(&MountOption::new(text)), None, "{text}");
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
-use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
+use crate::finding::{Action, Applicability, Code, Edit, Grade};
 use crate::nfs::catalog::Word;
 use crate::nfs::intended::intended;
 use crate::nfs::mount::{self, READS_IN_ORDER, Refusal, Sloppy, Transport, names_version};
@@ -252,15 +252,12 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
                 }
             };
             let mut message = format!("{} {what}: {refusal}", check.quote(token));
-            let meant = intended(&token.option);
+            let meant = intended(&token.option).or_else(|| flag_without_value(token));
             if let Some(text) = &meant {
                 message.push_str("; use ");
                 message.push_str(text);
             }
-            let fix = meant
-                .and_then(|text| replace(token, text))
-                .map(|edit| offer(vec![edit]))
-                .or_else(|| flag_without_value(token));
+            let fix = meant.and_then(|text| replace(token, text)).map(|edit| offer(vec![edit]));
             check.report(token, grade, message, fix);
         }
         None if needs_ipv6(check, token) => {
@@ -283,12 +280,12 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
 }
 
 /// `hard=1` surely means `hard`; `nolock=false` means who knows what.
-fn flag_without_value(token: &Token<'_>) -> Option<Fix> {
+fn flag_without_value(token: &Token<'_>) -> Option<String> {
     let is_yes = matches!(token.option.value()?, "" | "1" | "true" | "yes" | "on");
     if token.verdict.refusal != Some(Refusal::FlagWithValue) || !is_yes {
         return None;
     }
-    replace(token, token.option.keyword().to_owned()).map(|edit| offer(vec![edit]))
+    Some(token.option.keyword().to_owned())
 }
 
 fn is_udp(token: &Token<'_>) -> bool {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Actions, Check, Example, Rule, offer, replace};
 use crate::finding::{Action, Applicability, Code, Grade};
 use crate::nfs::catalog;
+use crate::nfs::intended::version_word;
 use crate::nfs::mount::{Refusal, judge};
 use crate::nfs::option::MountOption;
 use crate::subject::effective::Token;
@@ -81,6 +82,9 @@ fn check(check: &mut Check<'_, '_>) {
 /// catalog at the smallest edit distance, if there is only one and the result
 /// is an option that every layer takes.
 fn suggestion(token: &Token<'_>) -> Option<String> {
+    if let Some(text) = version_word(token.option.text()) {
+        return Some(text);
+    }
     let written = token.option.keyword().to_lowercase();
     let keyword = match written.as_str() {
         // nfsmount.conf has these words for it; nobody else has.
@@ -88,6 +92,7 @@ fn suggestion(token: &Token<'_>) -> Option<String> {
         "version" => "vers",
         "nfsversion" | "nfs_version" | "nfsver" | "nfs_vers" => "nfsvers",
         "protocol" | "transport" => "proto",
+        "security" => "sec",
         _ => closest(&written)?,
     };
     // A misspelt `bg` must not be put right.
@@ -101,10 +106,10 @@ fn suggestion(token: &Token<'_>) -> Option<String> {
 
 /// Options of exports(5), which a server reads, by their keywords.
 const OF_EXPORTS: &[&str] = &[
-    "all_squash", "anongid", "anonuid", "crossmnt", "hide", "insecure", "insecure_locks", "no_acl",
-    "no_all_squash", "no_auth_nlm", "no_root_squash", "no_subtree_check", "no_wdelay", "nohide", "pnfs",
-    "refer", "replicas", "root_squash", "secure", "secure_locks", "security_label", "subtree_check",
-    "wdelay",
+    "all_squash", "alldirs", "anongid", "anonuid", "auth_nlm", "crossmnt", "fsid", "hide", "insecure",
+    "insecure_locks", "mapall", "maproot", "mountpoint", "mp", "no_acl", "no_all_squash", "no_auth_nlm",
+    "no_root_squash", "no_subtree_check", "no_wdelay", "nohide", "pnfs", "refer", "replicas", "root_squash",
+    "secure", "secure_locks", "security_label", "subtree_check", "wdelay",
 ];
 
 /// Options of mount.cifs(8), by their keywords.

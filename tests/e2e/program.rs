@@ -141,7 +141,9 @@ fn counts_what_is_withheld() -> Result<(), Failed> {
     for (path, options) in [
         ("/mutate", vec!["hard"]),
         ("/mutate", vec!["hard"]),
+        // The mutating webhook would have repaired this one.
         ("/validate", vec!["bg"]),
+        ("/validate", vec!["fg", "hard", "nfsvers=4.1", "timeo=600", "retrans=2", "rootsquash"]),
         ("/validate", vec!["fg", "hard", "nfsvers=4.1", "timeo=600", "retrans=2"]),
     ] {
         let body = review("u", "CREATE", &class("c", "nfs.csi.k8s.io", &options));

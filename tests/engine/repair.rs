@@ -53,6 +53,15 @@ fn a_comment_stays_with_its_element_and_goes_with_it() {
             "mountOptions: [\n  \"soft\", # s\n  \"bg\" # b\n]\n",
             "mountOptions: [\n  \"soft\", # s\n  \"fg\", # b\n  \"timeo=600\",\n  \"retrans=2\"\n]\n",
         ),
+        // Behind the bracket, in the last element's line.
+        (
+            "mountOptions: [nfsvers=4.1, # v\n  hard] # h\n",
+            "mountOptions: [nfsvers=4.1, # v\n  hard, fg, timeo=600, retrans=2] # h\n",
+        ),
+        (
+            "mountOptions:\n  [nfsvers=4.1, # v\n  hard, ] # h\n",
+            "mountOptions:\n  [nfsvers=4.1, # v\n  hard, fg, timeo=600, retrans=2, ] # h\n",
+        ),
         // With an element that goes: behind, above and below it.
         ("mountOptions: [hard, intr # i\n]\n", "mountOptions: [hard, fg, timeo=600, retrans=2\n]\n"),
         (

@@ -205,7 +205,15 @@ impl List<'_, '_> {
         let Some(item) = self.items.get(index) else { return false };
         let next = self.items.get(index + 1);
         let is_alone = next.is_none_or(|next| self.text(item.end..next.begin).contains('\n'));
-        item.is_commented() || item.begins_line && is_alone
+        item.is_commented() || item.begins_line && is_alone && !self.is_remarked(item)
+    }
+
+    /// Whether a comment stands behind the bracket that closes the list, in the line
+    /// of this element: it would move to another one.
+    fn is_remarked(&self, item: &Item) -> bool {
+        let end = self.span.end;
+        let behind = self.text(end..line_end(self.layout.text, end));
+        !self.text(item.end..end).contains('\n') && behind.trim_start().starts_with('#')
     }
 
     fn insert_behind(&mut self, index: usize, new: &[&str], has_next: bool) {
