@@ -51,6 +51,11 @@ pub fn has_placeholder(text: &str) -> bool {
     placeholders(text).next().is_some()
 }
 
+/// Whether `text` is one placeholder and nothing else.
+pub fn is_placeholder(text: &str) -> bool {
+    placeholders(text).next() == Some(0..text.len())
+}
+
 /// `text` with letters in place of its placeholders, byte for byte.
 pub fn masked(text: &str) -> Cow<'_, str> {
     let mut masked = String::new();

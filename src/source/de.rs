@@ -10,7 +10,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexp
 use serde::forward_to_deserialize_any;
 
 use super::scalar::{Meaning, resolve};
-use super::tree::{Content, NodeId, Tree};
+use super::tree::{Content, NodeId, Style, Tree};
+use crate::nfs::placeholder::is_placeholder;
 use hint::Wanted;
 
 /// What is said of a string in quotes that Go's YAML reader breaks in lines.
@@ -169,6 +170,17 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
+    /// A list, or a placeholder that a program fills in with one: it stands for
+    /// elements that are not known. In quotes it stays a string.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+        match self.tree.node(self.id).map(|node| &node.content) {
+            Some(Content::Scalar { text, style: Style::Plain, .. }) if is_placeholder(text) => {
+                visitor.visit_seq(Once(Some(self)))
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         visitor.visit_unit()
     }
@@ -183,7 +195,18 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct enum identifier
+        unit_struct tuple tuple_struct map struct enum identifier
+    }
+}
+
+/// A list of the one value that stands where a list is wanted.
+struct Once<'de>(Option<NodeDeserializer<'de>>);
+
+impl<'de> SeqAccess<'de> for Once<'de> {
+    type Error = Misfit;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
+        self.0.take().map(|value| seed.deserialize(value)).transpose()
     }
 }
 

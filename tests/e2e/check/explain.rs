@@ -56,7 +56,7 @@ fn a_refused_list() -> Result<(), Failed> {
         (nfs("nfsvers=4.1, fg, colour"), "the mount is refused (exit 32): \"colour\" is unknown"),
         (nfs("vers=3, nfsvers=4.1, fg"), "the mount is refused (exit 32): \"nfsvers=4.1\" stands beside"),
         (nfs("nfsvers=4.1, fg, nconnect=99"), "the mount is refused (exit 32): \"nconnect=99\""),
-        (nfs("nfsvers=4.1, fg, udp"), "the mount is refused (exit 32): \"udp\""),
+        (nfs("nfsvers=4.1, fg, udp"), "kernels since 5.6 refuse the mount (exit 32): \"udp\""),
         (nfs("nfsvers=4.1, bg, colour"), "the mount is refused (exit 32): \"colour\" is unknown"),
         (
             volume("csi.vsphere.vmware.com", ", fsType: nfs4", "nfsvers=4.2, fg"),

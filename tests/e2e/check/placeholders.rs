@@ -10,6 +10,7 @@ pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::{name}"), test);
     vec![
         trial("notes_what_is_not_rendered", notes_it),
+        trial("takes_a_placeholder_in_place_of_a_list", stands_for_a_list),
         trial("takes_a_placeholder_at_admission_for_an_option", is_an_option_at_admission),
         trial("names_the_server_that_needs_cluster_dns", names_the_server),
     ]
@@ -31,6 +32,25 @@ fn notes_it() -> Result<(), Failed> {
     let fixed = pipe(&["fix", "--no-policy", "-"], object.as_bytes());
     assert_eq!(stdout(&fixed), object, "nothing is added");
     assert!(String::from_utf8_lossy(&fixed.stderr).contains("1 not rendered"), "{fixed:?}");
+    Ok(())
+}
+
+/// One that is filled in with the whole list. In quotes it becomes a string, and
+/// part of a text is no list.
+fn stands_for_a_list() -> Result<(), Failed> {
+    for (options, code) in
+        [("${OPTIONS}", 0), ("$(OPTIONS)", 0), ("'${OPTIONS}'", 3), ("'{{ .options }}'", 3), ("${A},bg", 3)]
+    {
+        let text = format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: nfs.csi.k8s.io\n\
+mountOptions: {options}\n"
+        );
+        let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
+        assert_eq!(output.status.code(), Some(code), "{text}: {}", stdout(&output));
+        assert_eq!(stdout(&output).contains("is not rendered: "), code == 0, "{text}");
+        let fixed = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+        assert_eq!(stdout(&fixed), text, "nothing is added");
+    }
     Ok(())
 }
 
