@@ -55,7 +55,7 @@ impl OnUnreadable {
 }
 
 /// What a policy says of one rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RuleSetting {
     /// Overrides the profile for all findings of the rule.
     action: Option<Action>,
@@ -68,6 +68,14 @@ struct RuleSetting {
 /// A validated policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    content: Content,
+    fingerprint: Fingerprint,
+}
+
+/// All that a policy says. The fingerprint is its hash, so a new field is a part of
+/// it: a running server takes a policy for another one by its fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Content {
     mode: Mode,
     profile: Profile,
     preview: bool,
@@ -78,7 +86,6 @@ pub struct Policy {
     exemptions: Vec<Exemption>,
     on_unreadable: OnUnreadable,
     annotation_exemptions: bool,
-    fingerprint: Fingerprint,
 }
 
 /// A short name of a policy's content: equal policies have equal ones.
@@ -119,48 +126,49 @@ impl Policy {
 
     /// Whether decisions are carried out.
     pub const fn mode(&self) -> Mode {
-        self.mode
+        self.content.mode
     }
 
     /// The profile the policy starts from.
     pub const fn profile(&self) -> Profile {
-        self.profile
+        self.content.profile
     }
 
     /// Whether rules that are still tried out run, too.
     pub const fn preview(&self) -> bool {
-        self.preview
+        self.content.preview
     }
 
     /// What the policy says of drivers.
     pub fn drivers(&self) -> &[DriverSetting] {
-        &self.drivers
+        &self.content.drivers
     }
 
     /// Users that make volumes as provisioners do, beside service accounts.
     pub fn provisioners(&self) -> &[String] {
-        &self.provisioners
+        &self.content.provisioners
     }
 
     /// Whether a volume that `user` sends may have been made by the provisioner
     /// that it names: provisioners run under service accounts, people do not.
     pub fn believes_provisioner(&self, user: &str) -> bool {
-        user.starts_with("system:serviceaccount:") || self.provisioners.iter().any(|name| glob(name, user))
+        user.starts_with("system:serviceaccount:")
+            || self.content.provisioners.iter().any(|name| glob(name, user))
     }
 
     /// Who is exempt from what.
     pub fn exemptions(&self) -> &[Exemption] {
-        &self.exemptions
+        &self.content.exemptions
     }
 
     /// What an object that cannot be read means.
     pub const fn on_unreadable(&self) -> OnUnreadable {
-        self.on_unreadable
+        self.content.on_unreadable
     }
 
     /// Whether an object's own annotation may exempt it.
     pub const fn annotation_exemptions(&self) -> bool {
-        self.annotation_exemptions
+        self.content.annotation_exemptions
     }
 
     /// A short name of its content.
@@ -170,14 +178,14 @@ impl Policy {
 
     /// Whether volumes made by a provisioner are judged as any other.
     pub fn judges_provisioned(&self) -> bool {
-        self.profile.set() == Set::Strict
+        self.content.profile.set() == Set::Strict
     }
 
     /// The rules that run, each with its settings, in the order of the codes.
     pub fn active_rules(&self) -> impl Iterator<Item = (&'static Rule, &[u32])> {
         RULES
             .iter()
-            .zip(&self.rules)
+            .zip(&self.content.rules)
             .filter(|(rule, setting)| self.runs_with(rule, setting.action))
             .map(|(rule, setting)| (*rule, setting.numbers.as_slice()))
     }
@@ -188,19 +196,19 @@ impl Policy {
     }
 
     fn runs_with(&self, rule: &Rule, action: Option<Action>) -> bool {
-        let default = |grade| rule.default_action(grade, self.profile);
+        let default = |grade| rule.default_action(grade, self.content.profile);
         let action = action.unwrap_or_else(|| default(Grade::Proper).max(default(Grade::Lesser)));
-        action > Action::Off && (self.preview || !rule.preview)
+        action > Action::Off && (self.content.preview || !rule.preview)
     }
 
     /// What is done about a finding of `rule` with `grade`.
     pub fn action(&self, rule: &Rule, grade: Grade) -> Action {
-        if rule.preview && !self.preview {
+        if rule.preview && !self.content.preview {
             return Action::Off;
         }
         self.setting(rule)
             .and_then(|setting| setting.action)
-            .unwrap_or_else(|| rule.default_action(grade, self.profile))
+            .unwrap_or_else(|| rule.default_action(grade, self.content.profile))
     }
 
     /// The numbers that hold for `rule`, in the order of its settings.
@@ -219,12 +227,12 @@ impl Policy {
     }
 
     fn setting(&self, rule: &Rule) -> Option<&RuleSetting> {
-        self.rules.get(index_of(rule.code)?)
+        self.content.rules.get(index_of(rule.code)?)
     }
 
     /// The same policy, to be changed.
     pub fn to_builder(&self) -> Builder {
-        Builder { policy: self.clone() }
+        Builder { content: self.content.clone() }
     }
 }
 
@@ -235,7 +243,7 @@ fn index_of(code: Code) -> Option<usize> {
 /// Makes a policy step by step.
 #[derive(Debug)]
 pub struct Builder {
-    policy: Policy,
+    content: Content,
 }
 
 /// Why a number was not taken.
@@ -264,7 +272,7 @@ impl Builder {
             })
             .collect();
         Self {
-            policy: Policy {
+            content: Content {
                 mode: Mode::default(),
                 profile,
                 preview: false,
@@ -274,26 +282,25 @@ impl Builder {
                 exemptions: Vec::new(),
                 on_unreadable: OnUnreadable::default(),
                 annotation_exemptions: false,
-                fingerprint: Fingerprint::of(0),
             },
         }
     }
 
     /// Another profile; what was set before stays.
     pub const fn profile(&mut self, profile: Profile) -> &mut Self {
-        self.policy.profile = profile;
+        self.content.profile = profile;
         self
     }
 
     /// Whether rules that are still tried out run, too.
     pub const fn preview(&mut self, preview: bool) -> &mut Self {
-        self.policy.preview = preview;
+        self.content.preview = preview;
         self
     }
 
     /// Whether decisions are carried out.
     pub const fn mode(&mut self, mode: Mode) -> &mut Self {
-        self.policy.mode = mode;
+        self.content.mode = mode;
         self
     }
 
@@ -326,69 +333,50 @@ impl Builder {
 
     /// A word about a driver; earlier ones win.
     pub fn driver(&mut self, driver: DriverSetting) -> &mut Self {
-        self.policy.drivers.push(driver);
+        self.content.drivers.push(driver);
         self
     }
 
     /// A user that makes volumes as provisioners do; `*` stands for any text.
     pub fn provisioner(&mut self, user: String) -> &mut Self {
-        self.policy.provisioners.push(user);
+        self.content.provisioners.push(user);
         self
     }
 
     /// An exemption.
     pub fn exemption(&mut self, exemption: Exemption) -> &mut Self {
-        self.policy.exemptions.push(exemption);
+        self.content.exemptions.push(exemption);
         self
     }
 
     /// What an object that cannot be read means.
     pub const fn on_unreadable(&mut self, on_unreadable: OnUnreadable) -> &mut Self {
-        self.policy.on_unreadable = on_unreadable;
+        self.content.on_unreadable = on_unreadable;
         self
     }
 
     /// Whether an object's own annotation may exempt it.
     pub const fn annotation_exemptions(&mut self, allowed: bool) -> &mut Self {
-        self.policy.annotation_exemptions = allowed;
+        self.content.annotation_exemptions = allowed;
         self
     }
 
     /// The finished policy.
     pub fn build(mut self) -> Policy {
-        let profile = self.policy.profile;
-        for (rule, setting) in RULES.iter().zip(&mut self.policy.rules) {
+        let profile = self.content.profile;
+        for (rule, setting) in RULES.iter().zip(&mut self.content.rules) {
             let numbers = rule.settings.iter().zip(&setting.own);
             setting.numbers = numbers
                 .map(|(meta, own)| own.unwrap_or_else(|| rule.default_number(meta, profile)))
                 .collect();
         }
         let mut hasher = fnv::FnvHasher::default();
-        let policy = &self.policy;
-        policy.mode.hash(&mut hasher);
-        policy.profile.hash(&mut hasher);
-        for setting in &policy.rules {
-            (setting.action, &setting.numbers).hash(&mut hasher);
-        }
-        for driver in &policy.drivers {
-            (&driver.name, driver.nfs, driver.timeo, driver.retrans).hash(&mut hasher);
-        }
-        // Without these the fingerprint is what it was before there were any.
-        if !policy.provisioners.is_empty() {
-            policy.provisioners.hash(&mut hasher);
-        }
-        if policy.preview {
-            policy.preview.hash(&mut hasher);
-        }
-        policy.exemptions.hash(&mut hasher);
-        policy.on_unreadable.hash(&mut hasher);
-        policy.annotation_exemptions.hash(&mut hasher);
-        self.policy.fingerprint = Fingerprint::of(hasher.finish());
-        self.policy
+        self.content.hash(&mut hasher);
+        Policy { fingerprint: Fingerprint::of(hasher.finish()), content: self.content }
     }
 
     fn setting(&mut self, rule: &Rule) -> Option<&mut RuleSetting> {
-        self.policy.rules.get_mut(index_of(rule.code)?)
+        self.content.rules.get_mut(index_of(rule.code)?)
     }
 }
 

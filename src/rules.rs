@@ -368,8 +368,8 @@ pub fn find(text: &str) -> Option<&'static Rule> {
         .find(|rule| rule.name.eq_ignore_ascii_case(text) || rule.code.to_string().eq_ignore_ascii_case(text))
 }
 
-/// The rules that `text` selects: one by its code or name, several by the
-/// beginning of their codes or names (`NMG00`, `soft`). Empty for no match.
+/// Selects rules: the one whose code or name `text` is, in any case, else all whose
+/// code or name begins with it (`NMG00`, `soft`). Empty without a match.
 pub fn select(text: &str) -> Vec<&'static Rule> {
     if let Some(rule) = find(text) {
         return vec![rule];

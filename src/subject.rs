@@ -28,7 +28,7 @@ use identity::{access, identify, is_volume, may_have_made, server};
 use manifest::Manifest;
 
 /// What the policy says of a driver, over what the table says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DriverSetting {
     /// A driver's name, or a pattern in which `*` stands for any text.
     pub name: String,

@@ -188,10 +188,11 @@ impl Args {
         check::together::judge(&mut report);
         let documents = passed_over.values().sum();
         report.add(FileReport { documents, skipped: passed_over, ..FileReport::default() });
-        report.errors.extend(errors.into_iter().map(|message| match message.split_once(": ") {
-            Some((file, message)) => check::read_error_of(file, message),
-            None => check::read_error_of(&message, "cannot be read"),
-        }));
+        report.errors.extend(
+            errors.into_iter().map(|error| {
+                check::read_error_of(&error.path.display().to_string(), &error.reason.to_string())
+            }),
+        );
         report.errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         if let Some(baseline) = baseline {
             let unused = baseline.apply(&mut report);

@@ -62,7 +62,8 @@ impl Args {
         let Some(name) = self.rule.as_deref() else {
             anyhow::bail!("give a RULE, or -f FILE to explain its objects");
         };
-        let Some(rule) = rules::find(name) else {
+        let selected = rules::select(name);
+        if selected.is_empty() {
             let shown = plain(name);
             if Path::new(name).exists() {
                 anyhow::bail!(
@@ -70,15 +71,17 @@ impl Args {
                 );
             }
             anyhow::bail!("there is no rule {name:?}; `nfs-mount-guard rules` lists them");
-        };
-        write!(io::stdout().lock(), "{}", rule_page::page(rule))?;
+        }
+        let pages: Vec<String> = selected.into_iter().map(rule_page::page).collect();
+        write!(io::stdout().lock(), "{}", pages.join("\n"))?;
         Ok(Exit::Success)
     }
 
     fn explain(&self, file: PathBuf, policy: &Policy) -> anyhow::Result<Exit> {
         let mut worked = input::each(&[file], &Excludes::default(), None, |input| input);
         let Some(input) = worked.results.pop() else {
-            anyhow::bail!(InputError(plain(&worked.errors.join("; ")).into_owned()));
+            let errors: Vec<String> = worked.errors.iter().map(ToString::to_string).collect();
+            anyhow::bail!(InputError(plain(&errors.join("; ")).into_owned()));
         };
         let name = plain(&input.name);
         let bytes = input.bytes.map_err(|error| InputError(format!("{name}: {error}")))?;

@@ -99,7 +99,7 @@ impl Args {
                 fix(&check, &silent, scope, input)
             });
         let mut report = Report::new(name);
-        let mut failures: Vec<Failure> = errors;
+        let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
         let mut removals = Vec::new();
         let (mut files, mut objects, mut not_rendered, mut stays) = (0, 0, 0, false);
         for result in results {
@@ -132,9 +132,7 @@ impl Args {
                 subject.findings.retain(|finding| finding.action == Reported::Deny);
             }
             report.count(false);
-            let text = report::text::write(&report, false);
-            let findings = text.rsplit_once("policy: ").map_or(text.as_str(), |(findings, _)| findings);
-            write!(err, "{findings}")?;
+            write!(err, "{}", report::text::write_subjects(&report, false))?;
         }
         for removal in &removals {
             writeln!(err, "{}", place(removal))?;

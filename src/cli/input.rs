@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use super::progress::Progress;
 use crate::source::Skip;
 use crate::source::walk::exclude::Excludes;
-use crate::source::walk::{self, Found, MOST_BYTES, Walked};
+use crate::source::walk::{self, Found, MOST_BYTES, WalkError, Walked};
 
 /// What `-` is called in reports, unless `--stdin-filename` says otherwise.
 pub const STDIN: &str = "<stdin>";
@@ -79,8 +79,8 @@ fn between_commas(globs: &str) -> Vec<&str> {
 pub struct Worked<T> {
     /// What came of each input, in the order of the names.
     pub results: Vec<T>,
-    /// Paths that lead to nothing, each with the reason.
-    pub errors: Vec<String>,
+    /// Paths that lead to nothing.
+    pub errors: Vec<WalkError>,
     /// Files that a walk passed over, and why.
     pub passed_over: BTreeMap<Skip, usize>,
 }
@@ -96,7 +96,6 @@ pub fn each<T: Send>(
     if paths.iter().any(|path| path == Path::new("-")) {
         files.insert(0, Found { path: "-".into(), named: true, leads_out: false });
     }
-    let errors = errors.iter().map(ToString::to_string).collect();
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
     let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len()).max(1);

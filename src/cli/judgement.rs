@@ -12,7 +12,7 @@ use super::policy;
 use crate::finding::Action;
 use crate::policy::{Builder, Policy};
 use crate::report::PolicyName;
-use crate::rules::{Profile, RULES, Rule};
+use crate::rules::{self, Profile, RULES, Rule};
 
 /// By what objects are judged.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,10 +30,10 @@ pub struct Judgement {
         value_parser = PossibleValuesParser::new(Profile::spellings())
     )]
     profile: Option<String>,
-    /// Judge by these rules only: codes, names, or what these begin with
+    /// Judge by these rules only: codes or names, or the beginning of several
     #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_SELECT", value_delimiter = ',')]
     select: Vec<String>,
-    /// Leave these rules out: codes, names, or what these begin with
+    /// Leave these rules out: codes or names, or the beginning of several
     #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_IGNORE", value_delimiter = ',')]
     ignore: Vec<String>,
 }
@@ -85,8 +85,8 @@ impl Judgement {
     }
 
     fn selected(&self, policy: &Policy) -> anyhow::Result<Policy> {
-        let select = rules("--select", &self.select)?;
-        let ignore = rules("--ignore", &self.ignore)?;
+        let select = named_rules("--select", &self.select)?;
+        let ignore = named_rules("--ignore", &self.ignore)?;
         let mut builder = policy.to_builder();
         for rule in RULES {
             let is_in = |list: &[&Rule]| list.iter().any(|named| named.code == rule.code);
@@ -99,20 +99,14 @@ impl Judgement {
 }
 
 /// The rules that the words of a flag name.
-fn rules(flag: &str, words: &[String]) -> anyhow::Result<Vec<&'static Rule>> {
+fn named_rules(flag: &str, words: &[String]) -> anyhow::Result<Vec<&'static Rule>> {
     let mut found = Vec::new();
     for word in words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
-        let before = found.len();
-        let code = word.to_ascii_uppercase();
-        found.extend(
-            RULES
-                .iter()
-                .copied()
-                .filter(|rule| rule.name.starts_with(word) || rule.code.to_string().starts_with(&code)),
-        );
-        if found.len() == before {
+        let named = rules::select(word);
+        if named.is_empty() {
             bail!("{flag}: no rule is called {word:?}; `nfs-mount-guard rules` lists them");
         }
+        found.extend(named);
     }
     Ok(found)
 }

@@ -88,5 +88,5 @@ impl Exemption {
 /// Whether the object's own annotation, a list of rules separated by commas,
 /// names the rule.
 pub fn annotation_names(annotation: &str, code: Code) -> bool {
-    annotation.split(',').filter_map(|name| rules::find(name.trim())).any(|rule| rule.code == code)
+    annotation.split(',').flat_map(|name| rules::select(name.trim())).any(|rule| rule.code == code)
 }

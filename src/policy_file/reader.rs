@@ -189,9 +189,26 @@ impl<'t> Reader<'t> {
         taken
     }
 
+    /// The one rule of an entry with settings, by its code or name.
     fn rule(&mut self, text: &str, at: NodeId) -> Option<&'static Rule> {
         let rule = rules::find(text);
-        if rule.is_none() && !self.has_enough() {
+        if rule.is_none() {
+            self.no_rule(text, at);
+        }
+        rule
+    }
+
+    /// The rules that a code, a name or the beginning of some selects.
+    fn selected(&mut self, text: &str, at: NodeId) -> Vec<&'static Rule> {
+        let selected = rules::select(text);
+        if selected.is_empty() {
+            self.no_rule(text, at);
+        }
+        selected
+    }
+
+    fn no_rule(&mut self, text: &str, at: NodeId) {
+        if !self.has_enough() {
             let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
             let hint = did_you_mean(text, &names);
             // A word for all of them is none, on purpose: what comes later would be meant, too.
@@ -202,7 +219,6 @@ impl<'t> Reader<'t> {
                 format!("there is no rule {text:?}{hint}; {each}`nfs-mount-guard rules` lists them"),
             );
         }
-        rule
     }
 
     /// The entries of a mapping that may have these keys only.

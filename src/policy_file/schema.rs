@@ -71,7 +71,13 @@ pub fn schema() -> Value {
                     "required": ["rules", "reason"],
                     "additionalProperties": false,
                     "properties": {
-                        "rules": {"type": "array", "minItems": 1, "items": {"enum": names}},
+                        "rules": {
+                            "type": "array",
+                            "minItems": 1,
+                            "description": "codes or names, or what these begin with",
+                            // The list is what an editor completes; the beginning of a name is taken, too.
+                            "items": {"anyOf": [{"enum": names}, text.clone()]},
+                        },
                         "kind": {"enum": Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>()},
                         "name": text.clone(),
                         "namespace": text.clone(),

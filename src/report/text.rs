@@ -52,6 +52,16 @@ pub fn write(report: &Report, colour: bool) -> String {
     text
 }
 
+/// What is found in the subjects, without errors and the last line.
+pub fn write_subjects(report: &Report, colour: bool) -> String {
+    let mut text = String::new();
+    for subject in &report.subjects {
+        // Writing to a string cannot fail.
+        let _ = write_subject(&mut text, subject, &Palette::new(colour));
+    }
+    text
+}
+
 fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
     let mut errors = report.errors.iter().peekable();
     for subject in &report.subjects {

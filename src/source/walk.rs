@@ -3,8 +3,8 @@
 pub mod exclude;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
 
 use globset::{GlobBuilder, GlobMatcher};
 use ignore::WalkBuilder;
@@ -39,26 +39,52 @@ pub struct Walked {
     pub passed_over: BTreeMap<Skip, usize>,
 }
 
+/// A path that leads to no file.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct WalkError {
+    /// As it was given, or of the folder below it that is concerned.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub reason: WalkFault,
+}
+
 /// Why a path leads to no file.
 #[derive(Debug, thiserror::Error)]
-pub enum WalkError {
+pub enum WalkFault {
     /// There is nothing.
-    #[error("{}: there is no such file or folder", .0.display())]
-    Missing(PathBuf),
+    #[error("there is no such file or folder")]
+    Missing,
     /// A glob that no file matches.
-    #[error("{}: no file matches", .0.display())]
-    NoMatch(PathBuf),
+    #[error("no file matches")]
+    NoMatch,
     /// A glob that is none.
-    #[error("{}: {source}", path.display())]
-    Glob {
-        /// As it was given.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: globset::Error,
-    },
+    #[error(transparent)]
+    Glob(#[from] globset::Error),
     /// A folder that cannot be read.
-    #[error("{0}")]
+    #[error("cannot be read: {0}")]
+    Unreadable(io::ErrorKind),
+    /// Something else about a folder: links in a circle, a bad .gitignore.
+    #[error(transparent)]
     Walk(ignore::Error),
+}
+
+impl WalkError {
+    /// A folder below `root` that cannot be read: the error may say which.
+    fn unreadable(root: &Path, error: ignore::Error) -> Self {
+        match error {
+            ignore::Error::WithPath { path, err } => {
+                let Self { reason, .. } = Self::unreadable(&path, *err);
+                Self { path, reason }
+            }
+            ignore::Error::WithDepth { err, .. } => Self::unreadable(root, *err),
+            error => {
+                let path = root.to_owned();
+                let kind = error.io_error().map(io::Error::kind);
+                Self { path, reason: kind.map_or(WalkFault::Walk(error), WalkFault::Unreadable) }
+            }
+        }
+    }
 }
 
 /// Files with one of these endings may hold manifests.
@@ -77,7 +103,7 @@ pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
         } else if is_glob(path) {
             walk.glob(path);
         } else {
-            walk.errors.push(WalkError::Missing(path.clone()));
+            walk.errors.push(WalkError { path: path.clone(), reason: WalkFault::Missing });
         }
     }
     let found: Vec<Found> = walk.found.into_values().collect();
@@ -108,7 +134,7 @@ impl Walk<'_> {
         let glob = match GlobBuilder::new(pattern).literal_separator(true).build() {
             Ok(glob) => glob.compile_matcher(),
             Err(source) => {
-                self.errors.push(WalkError::Glob { path: path.to_owned(), source });
+                self.errors.push(WalkError { path: path.to_owned(), reason: source.into() });
                 return;
             }
         };
@@ -120,9 +146,13 @@ impl Walk<'_> {
             .take_while(|part| !is_glob(Path::new(part.as_os_str())))
             .collect();
         let root = if fixed.as_os_str().is_empty() { Path::new(".") } else { &fixed };
+        if !root.exists() {
+            self.errors.push(WalkError { path: path.to_owned(), reason: WalkFault::NoMatch });
+            return;
+        }
         self.folder(root, Some(&glob));
         if count(self) == before && self.errors.is_empty() {
-            self.errors.push(WalkError::NoMatch(path.to_owned()));
+            self.errors.push(WalkError { path: path.to_owned(), reason: WalkFault::NoMatch });
         }
     }
 
@@ -146,7 +176,7 @@ impl Walk<'_> {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.errors.push(WalkError::Walk(error));
+                    self.errors.push(WalkError::unreadable(root, error));
                     continue;
                 }
             };
@@ -222,8 +252,8 @@ mod tests {
         assert_eq!(names(&[root.join("a/ignored.yaml")]), [("a/ignored.yaml".to_owned(), true)]);
         assert_eq!(names(&[root.join("*/x.y*ml")]), [("a/x.yaml".to_owned(), false)]);
         let errors = |path: &str| files(&[root.join(path)], &Excludes::default()).errors;
-        assert!(matches!(errors("no.yaml")[..], [WalkError::Missing(_)]));
-        assert!(matches!(errors("*.no")[..], [WalkError::NoMatch(_)]));
+        assert!(matches!(errors("no.yaml")[..], [WalkError { reason: WalkFault::Missing, .. }]));
+        assert!(matches!(errors("*.no")[..], [WalkError { reason: WalkFault::NoMatch, .. }]));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use crate::component::program;
+use crate::objects::class;
 
 /// Tests of the commands for files.
 pub fn trials() -> Vec<Trial> {
@@ -32,6 +33,7 @@ pub fn trials() -> Vec<Trial> {
         trial("points_at_the_option_itself", points_at_the_option),
         trial("reports_what_the_webhook_repairs_as_patch", reports_repairs),
         trial("selects_and_ignores_rules", selects_and_ignores),
+        trial("names_paths_and_policies_whole", names_paths_whole),
         trial("tolerates_what_the_baseline_knows", tolerates_the_baseline),
         trial("takes_every_flag_from_the_environment", takes_the_environment),
         trial("explains_what_the_options_of_a_file_do", explains_a_file),
@@ -195,6 +197,50 @@ fn selects_and_ignores() -> Result<(), Failed> {
     assert_eq!(codes(&["--select", "background-mount"]), ["NMG001"]);
     assert_eq!(codes(&["--select", "NMG00", "--ignore", "malformed,NMG002"]), ["NMG001"]);
     assert!(!codes(&["--ignore", "background"]).contains(&"NMG001".to_owned()));
+    // A name is one rule, in any case, though it is the beginning of another's.
+    let soft =
+        class("a", "nfs.csi.k8s.io", &["nfsvers=4.1", "soft", "fg", "timeo=30", "retrans=3"]).to_string();
+    for (flag, word, left) in [
+        ("--ignore", "soft-mount", &["NMG006", "NMG007"][..]),
+        ("--ignore", "SOFT", &["NMG007"]),
+        ("--select", "Soft-Mount", &["NMG005"]),
+        ("--select", "nmg005", &["NMG005"]),
+        ("--select", "soft", &["NMG005", "NMG006"]),
+    ] {
+        let output = pipe(&["check", "--no-policy", "--format", "json", flag, word, "-"], soft.as_bytes());
+        let found = actions(&serde_json::from_slice(&output.stdout)?);
+        let found: Vec<_> =
+            found.iter().map(|(code, _)| code.as_str()).filter(|code| *code != "NMG021").collect();
+        assert_eq!(found, left, "{flag} {word}");
+    }
+    Ok(())
+}
+
+fn names_paths_whole() -> Result<(), Failed> {
+    let report = report(&["x: y/nothing.yaml", "nothing: at/all/*.yaml"]);
+    let errors: Vec<_> = report["errors"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|error| (error["file"].clone(), error["message"].clone()))
+        .collect();
+    let expected = [
+        (json!("nothing: at/all/*.yaml"), json!("no file matches")),
+        (json!("x: y/nothing.yaml"), json!("there is no such file or folder")),
+    ];
+    assert_eq!(errors, expected);
+    let folder = tempfile::tempdir()?;
+    let policy = folder.path().join("my policy: x.yaml");
+    std::fs::write(&policy, "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n")?;
+    let unknown =
+        class("a", "nfs.csi.k8s.io", &["nfsvers=4.1", "fg", "timeo=600", "retrans=2", "policy: colour"]);
+    let output = pipe(
+        &["fix", "--policy", &policy.display().to_string(), "--diff", "-"],
+        unknown.to_string().as_bytes(),
+    );
+    let said = String::from_utf8(output.stderr)?;
+    let ends = said.ends_with("^\n\n0 objects in 0 files would change, 0 left as they are\n");
+    assert!(ends && said.contains("\"policy: colour\" holds a blank"), "{said}");
     Ok(())
 }
 

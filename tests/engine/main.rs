@@ -20,6 +20,7 @@ mod growth;
 mod kernel_truth;
 mod kinds;
 mod placeholders;
+mod policies;
 mod profiles;
 mod properties;
 mod readings;

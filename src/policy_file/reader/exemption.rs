@@ -66,10 +66,11 @@ impl Reader<'_> {
         }
         named
             .into_iter()
-            .filter_map(|item| {
-                let text = self.string(item, "a rule")?;
-                self.rule(text, item).map(|rule| rule.code)
+            .flat_map(|item| {
+                let text = self.string(item, "a rule");
+                text.map(|text| self.selected(text, item)).unwrap_or_default()
             })
+            .map(|rule| rule.code)
             .collect()
     }
 
