@@ -313,7 +313,7 @@ fn finding(
     let width = written.lines().next().unwrap_or_default().chars().count();
     FindingReport {
         code: found.code,
-        name: judged.rule().map_or("", |rule| rule.name),
+        name: judged.rule.name,
         action,
         message: found.message.clone().into_owned(),
         carrier: place.map(ToString::to_string).unwrap_or_default(),

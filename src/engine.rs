@@ -10,24 +10,17 @@ use crate::finding::{Action, Code, Finding, Grade};
 use crate::kind::Refuses;
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
-use crate::rules::{self, Rule, UNREAD_OPTIONS};
+use crate::rules::{About, MALFORMED_ELEMENT, Rule, UNREAD_OPTIONS};
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use crate::subject::filling::Filling;
 use crate::subject::{LONGEST_OPTIONS, Subject};
 
-/// The rule that is judged even where nobody can tell whether it is NFS.
-const BACKGROUND_MOUNT: Code = Code(1);
-
-/// The rule under which options are refused that are too long.
-const MALFORMED_ELEMENT: Code = Code(9);
-
-/// The rules that speak of something missing.
-const MISSING: [Code; 3] = [Code(2), Code(3), Code(4)];
-
 /// A finding and what the policy does about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
+    /// The rule that found it.
+    pub rule: &'static Rule,
     /// What was found.
     pub finding: Finding,
     /// What is done about it.
@@ -35,13 +28,6 @@ pub struct Judged {
     /// What the policy asks for, before caps by who can act on a denial: what is
     /// to be denied is repaired by the webhook, whoever made the object.
     pub demanded: Action,
-}
-
-impl Judged {
-    /// The rule that found it.
-    pub fn rule(&self) -> Option<&'static Rule> {
-        rules::RULES.iter().copied().find(|rule| rule.code == self.finding.code)
-    }
 }
 
 /// Why a finding is passed over.
@@ -87,8 +73,8 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     let is_silent = subject.kind.row().may_be_silent && !subject.options.any_given();
     let speaks_of_nfs = !is_silent && (subject.nfs == Nfs::Yes || subject.has_nfs_only_option());
     for (rule, numbers) in policy.active_rules() {
-        let speaks_of_silence = is_silent && rule.code == UNREAD_OPTIONS.code;
-        if !speaks_of_nfs && rule.code != BACKGROUND_MOUNT && !speaks_of_silence {
+        let speaks_of_silence = is_silent && rule == UNREAD_OPTIONS;
+        if !speaks_of_nfs && !rule.where_uncertain && !speaks_of_silence {
             continue;
         }
         rule.check(subject, numbers, &mut found);
@@ -109,7 +95,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
 pub(crate) fn judge_one(
     policy: &Policy,
     subject: &Subject<'_>,
-    rule: &Rule,
+    rule: &'static Rule,
     finding: Finding,
     today: Date,
 ) -> Option<Judged> {
@@ -120,13 +106,18 @@ pub(crate) fn judge_one(
 }
 
 /// What the policy does about a finding; `None` for nothing.
-fn judged(policy: &Policy, subject: &Subject<'_>, rule: &Rule, mut finding: Finding) -> Option<Judged> {
+fn judged(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    rule: &'static Rule,
+    mut finding: Finding,
+) -> Option<Judged> {
     let demanded = policy.action(rule, finding.grade);
-    let action = demanded.min(most(policy, subject, &finding));
-    if subject.nfs == Nfs::Depends && finding.code != BACKGROUND_MOUNT {
+    let action = demanded.min(most(policy, subject, rule, finding.grade));
+    if subject.nfs == Nfs::Depends && !rule.where_uncertain {
         finding.fix = None;
     }
-    (action > Action::Off).then_some(Judged { finding, action, demanded })
+    (action > Action::Off).then_some(Judged { rule, finding, action, demanded })
 }
 
 /// Options that are too long to be judged are refused whatever the policy says:
@@ -146,7 +137,7 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
         )
     };
     let finding = Finding {
-        code: MALFORMED_ELEMENT,
+        code: MALFORMED_ELEMENT.code,
         grade: Grade::CannotMount,
         carrier,
         place: None,
@@ -156,7 +147,12 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
         fix: None,
     };
     Evaluation {
-        findings: vec![Judged { finding, action: Action::Deny, demanded: Action::Deny }],
+        findings: vec![Judged {
+            rule: MALFORMED_ELEMENT,
+            finding,
+            action: Action::Deny,
+            demanded: Action::Deny,
+        }],
         ..Evaluation::default()
     }
 }
@@ -176,16 +172,14 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// grave and what no kernel mounts are refused. Where nobody can tell whether it
 /// is NFS, and on a class of snapshots, only a background mount and options that
 /// the layers read differently are.
-fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
-    let is_background = finding.code == BACKGROUND_MOUNT;
+fn most(policy: &Policy, subject: &Subject<'_>, rule: &Rule, grade: Grade) -> Action {
+    let is_background = rule.where_uncertain;
     let is_bounded = subject.nfs == Nfs::Depends || subject.kind.row().refuses == Refuses::Background;
-    if is_bounded && !is_background && finding.grade != Grade::Hidden
-        || takes_something_away(subject, finding)
-    {
+    if is_bounded && !is_background && grade != Grade::Hidden || takes_something_away(subject, rule) {
         return Action::Warn;
     }
     let is_provisioned = subject.provisioned_by.is_some() && !policy.judges_provisioned();
-    if is_provisioned && !is_background && finding.grade < Grade::Grave {
+    if is_provisioned && !is_background && grade < Grade::Grave {
         return Action::Warn;
     }
     Action::Deny
@@ -194,8 +188,8 @@ fn most(policy: &Policy, subject: &Subject<'_>, finding: &Finding) -> Action {
 /// Whether the finding misses an option of a list that takes something away as
 /// soon as it holds one: nothing is demanded of it. Defaults of the driver that
 /// are known are written out with the missing word, others leave it as it is.
-fn takes_something_away(subject: &Subject<'_>, finding: &Finding) -> bool {
-    MISSING.contains(&finding.code)
+fn takes_something_away(subject: &Subject<'_>, rule: &Rule) -> bool {
+    rule.about == About::Absence
         && (!subject.defaults.is_empty() || matches!(subject.filling(), Filling::Nowhere(_)))
 }
 

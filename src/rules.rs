@@ -68,6 +68,11 @@ pub struct Rule {
     pub since: u32,
     /// Whether it is still tried out: off unless the policy asks for such rules.
     pub preview: bool,
+    /// What its findings are about.
+    pub about: About,
+    /// Whether it is judged, denied and repaired where nobody can tell whether a
+    /// volume is NFS, and on a class of snapshots, too: its danger is the same there.
+    pub where_uncertain: bool,
     /// Looks at a subject.
     pub(crate) check: fn(&mut Check<'_, '_>),
 }
@@ -359,6 +364,25 @@ pub static UNREAD_OPTIONS: &Rule = &unread_options::RULE;
 
 /// The rule under which options are refused that are too many to look at.
 pub static MALFORMED_ELEMENT: &Rule = &malformed_element::RULE;
+
+/// What a rule speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Options that are there.
+    Presence,
+    /// An option that is missing: nothing is demanded of a list that takes something
+    /// away as soon as it holds one.
+    Absence,
+}
+
+/// Rules are one where their codes are.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.code == other.code
+    }
+}
+
+impl Eq for Rule {}
 
 /// Finds a rule by its code or its name, whatever the case.
 pub fn find(text: &str) -> Option<&'static Rule> {

@@ -109,7 +109,7 @@ fn named(judged: &Judged) -> String {
     let mut text = String::with_capacity(2 * WARNING_LENGTH);
     judged.finding.code.push_to(&mut text);
     text.push(' ');
-    text.push_str(judged.rule().map_or("", |rule| rule.name));
+    text.push_str(judged.rule.name);
     text
 }
 

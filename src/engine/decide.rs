@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::fix::{Elements, Scope, changed_once};
-use super::{BACKGROUND_MOUNT, Evaluation, Judged};
+use super::{Evaluation, Judged};
 use crate::finding::{Action, Code};
 use crate::policy::{Mode, Policy};
 use crate::site::Place;
@@ -82,7 +82,7 @@ pub fn validate<'e>(
         .collect();
     let is_worse = before.is_some_and(|before| is_worse(before.subject, subject));
     let may_stay = |judged: &&Judged| {
-        let hangs_on_effect = subject.overlong.is_some() || judged.finding.code == BACKGROUND_MOUNT;
+        let hangs_on_effect = subject.overlong.is_some() || judged.rule.where_uncertain;
         old.contains(&key(subject, judged)) && !(is_worse && hangs_on_effect)
     };
     let (grandfathered, denials): (Vec<_>, Vec<_>) = evaluation.with(Action::Deny).partition(may_stay);

@@ -329,7 +329,7 @@ fn refused(subject: &Subject<'_>) -> Option<(String, &'static str)> {
     let token_of = |finding: &Finding| finding.site.as_ref().and_then(|site| subject.options.at(site));
     let is_certain = |judged: &&Judged| {
         judged.finding.grade == Grade::CannotMount
-            || judged.rule().is_some_and(|rule| rule.name == "udp-transport")
+            || judged.rule.name == "udp-transport"
             || token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
     };
     let finding = &evaluation.findings.iter().find(is_certain)?.finding;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Actions, Check, Example, Rule, offer, remove};
+use super::{About, Actions, Check, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Edit, Grade};
 use crate::nfs::catalog::{Entry, Group, Word, Words};
 use crate::nfs::mount;
@@ -55,6 +55,8 @@ spec:
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Actions, Check, Example, Rule, about};
+use super::{About, Actions, Check, Example, Rule, about};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::reading;
 use crate::site::Site;
@@ -48,6 +48,8 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: true,
     check,
 };
 

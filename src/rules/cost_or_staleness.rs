@@ -1,6 +1,6 @@
 //! NMG018: caches switched off, or kept for too long.
 
-use super::{Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::value::kernel_number;
@@ -42,6 +42,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, actimeo=30]
     references: &["nfs(5), ac / noac, actimeo, cto / nocto"],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,6 +1,6 @@
 //! NMG002: nothing says `fg`.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::reading::foreground_instead;
 use crate::subject::effective::Token;
@@ -36,6 +36,8 @@ mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
     references: &["nfsmount.conf(5)", "nfs-utils utils/mount/configfile.c, conf_parse_mntopts"],
     since: 1,
     preview: false,
+    about: About::Absence,
+    where_uncertain: false,
     check,
 };
 

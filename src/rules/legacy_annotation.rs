@@ -1,6 +1,6 @@
 //! NMG010: options in the annotation that replaces the list.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
 use crate::site::Place;
 use crate::subject::driver::Role;
@@ -42,6 +42,8 @@ spec:
     references: &["kubernetes pkg/volume/util, MountOptionFromSpec"],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

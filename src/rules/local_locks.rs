@@ -1,7 +1,7 @@
 //! NMG016: locks that other nodes do not see.
 
 use super::locks_need_statd::place_of_mount_nfs;
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
@@ -40,6 +40,8 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
     references: &["nfs(5), lock / nolock and local_lock"],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,6 +1,6 @@
 //! NMG022: locks that need rpc.statd beside mount.nfs.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Finding, Grade};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
@@ -47,6 +47,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     ],
     since: 2,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

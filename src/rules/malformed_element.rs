@@ -1,6 +1,6 @@
 //! NMG009: an element that is not one clean option.
 
-use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
+use super::{About, Actions, Check, Example, Rule, offer, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::nfs::catalog::{self, Word};
 use crate::nfs::disguised::Meant;
@@ -58,6 +58,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,6 +1,6 @@
 //! NMG015: an option that does nothing.
 
-use super::{Actions, Check, Example, Rule, offer, remove};
+use super::{About, Actions, Check, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Grade};
 use crate::nfs::catalog::{Effect, Word};
 use crate::nfs::mount::version_request;
@@ -42,6 +42,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,6 +1,6 @@
 //! NMG021: options without which the driver cannot delete a volume.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
 use crate::kind::Kind;
 use crate::nfs::catalog::{Entry, Word};
@@ -53,6 +53,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, port=12049]
     ],
     since: 2,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,6 +1,6 @@
 //! NMG019: something else is mounted than the object says.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::catalog::{Word, Words};
 
@@ -41,6 +41,8 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

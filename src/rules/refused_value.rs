@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Actions, Check, Example, Rule, offer, remove, replace, shortened};
+use super::{About, Actions, Check, Example, Rule, offer, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Grade};
 use crate::nfs::catalog::Word;
 use crate::nfs::intended::intended;
@@ -55,6 +55,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,7 +1,7 @@
 //! NMG004: no `retrans`.
 
 use super::timeo_not_set::check_missing;
-use super::{Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::catalog::Word;
 
@@ -42,6 +42,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     references: &["nfs(5), retrans", "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo"],
     since: 1,
     preview: false,
+    about: About::Absence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,6 +1,6 @@
 //! NMG023: a server's name that only the cluster's DNS knows.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Finding, Grade};
 use crate::site::Place;
 
@@ -48,6 +48,8 @@ spec:
     ],
     since: 2,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,6 +1,6 @@
 //! NMG014: `sloppy`.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::catalog::{Word, Words};
 
@@ -34,6 +34,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     references: &["nfs(5), sloppy", "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param"],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

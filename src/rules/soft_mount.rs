@@ -1,6 +1,6 @@
 //! NMG005: `soft` or `softerr` on something that is written to.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::settings::Recovery;
@@ -39,6 +39,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     references: &["nfs(5), soft / softerr / hard", "Linux fs/nfs/write.c, nfs_write_error"],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,7 +1,7 @@
 //! NMG006: a soft mount that gives up before a server can fail over.
 
 use super::soft_mount::soft_option;
-use super::{Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::catalog::Word;
 use crate::nfs::clocks::major_timeout;
@@ -48,6 +48,8 @@ mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=3]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

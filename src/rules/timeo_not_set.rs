@@ -1,6 +1,6 @@
 //! NMG003: no `timeo`.
 
-use super::{Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::mount::{Transport, transport};
@@ -43,6 +43,8 @@ mountOptions: [nfsvers=4.1, hard, fg, retrans=2, timeo=600]
     references: &["nfs(5), timeo", "Linux fs/nfs/client.c, nfs_init_timeout_values"],
     since: 1,
     preview: false,
+    about: About::Absence,
+    where_uncertain: false,
     check,
 };
 

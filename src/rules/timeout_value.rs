@@ -1,6 +1,6 @@
 //! NMG007: a timeout that does not say what its author means.
 
-use super::{Actions, Check, Example, Rule, Setting, offer, replace};
+use super::{About, Actions, Check, Example, Rule, Setting, offer, replace};
 use crate::count::{counted, named};
 use crate::finding::{Action, Applicability, Code, Grade};
 use crate::nfs::catalog::{Word, Words};
@@ -84,6 +84,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

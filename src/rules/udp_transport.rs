@@ -1,6 +1,6 @@
 //! NMG013: NFS over UDP.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::mount::{Transport, transport};
@@ -40,6 +40,8 @@ mountOptions: [nfsvers=3, hard, fg, proto=tcp, timeo=600, retrans=2]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

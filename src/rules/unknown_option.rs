@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Actions, Check, Example, Rule, offer, replace};
+use super::{About, Actions, Check, Example, Rule, offer, replace};
 use crate::finding::{Action, Applicability, Code, Grade};
 use crate::nfs::catalog;
 use crate::nfs::intended::version_word;
@@ -49,6 +49,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     ],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

@@ -1,6 +1,6 @@
 //! NMG020: options at a place that nothing reads, or that the driver refuses.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Finding, Grade};
 use crate::kind::Holds;
 use crate::nfs::option::MountOption;
@@ -45,6 +45,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     ],
     since: 2,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

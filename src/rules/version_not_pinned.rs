@@ -1,6 +1,6 @@
 //! NMG017: the protocol version is left to chance.
 
-use super::{Actions, Check, Example, Rule};
+use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code};
 use crate::nfs::mount::names_version;
 
@@ -35,6 +35,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     references: &["nfs(5), nfsvers", "nfs-utils utils/mount/stropts.c, nfs_autonegotiate"],
     since: 1,
     preview: false,
+    about: About::Presence,
+    where_uncertain: false,
     check,
 };
 

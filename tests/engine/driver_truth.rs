@@ -344,9 +344,8 @@ fn what_a_real_driver_refused_is_found() {
         judge(&object.to_string(), &Policy::default(), |_, evaluation| {
             refused += 1;
             let is_found = evaluation.findings.iter().any(|judged| {
-                let is_missing = judged.rule().is_some_and(|rule| rule.name.ends_with("-not-set"));
-                let is_absent =
-                    is_missing || judged.rule().is_some_and(|rule| rule.name == "foreground-not-explicit");
+                let is_missing = judged.rule.name.ends_with("-not-set");
+                let is_absent = is_missing || judged.rule.name == "foreground-not-explicit";
                 judged.finding.grade == Grade::CannotMount || judged.action == Action::Deny && !is_absent
             });
             if !is_found {

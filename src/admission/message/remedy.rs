@@ -2,6 +2,7 @@
 
 use crate::engine::Judged;
 use crate::finding::Edit;
+use crate::rules::MALFORMED_ELEMENT;
 
 /// What to do about one finding, where no whole list is known to pass.
 pub(super) fn advice(judged: &Judged) -> String {
@@ -11,11 +12,11 @@ pub(super) fn advice(judged: &Judged) -> String {
         Some(Edit::Remove { .. }) => "drop it".to_owned(),
         Some(Edit::Append { option, .. }) => format!("add {option:?}"),
         Some(Edit::Split { .. }) => "write one option an element".to_owned(),
-        None if judged.finding.code.0 == 9 && judged.finding.site.is_none() => "write fewer".to_owned(),
-        None => judged.rule().map_or_else(String::new, |rule| {
-            let first = rule.remedy.split(". ").next().unwrap_or_default();
+        None if judged.rule == MALFORMED_ELEMENT && judged.finding.site.is_none() => "write fewer".to_owned(),
+        None => {
+            let first = judged.rule.remedy.split(". ").next().unwrap_or_default();
             within_a_sentence(&first.trim_end_matches('.').replace('`', ""))
-        }),
+        }
     }
 }
 
