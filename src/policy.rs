@@ -2,6 +2,7 @@
 //! which drivers are NFS, who is exempt.
 
 pub mod exemption;
+pub mod selection;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -354,6 +354,7 @@ rules! {
 }
 
 pub(crate) use refused_value::is_refused_by_driver;
+pub(crate) use unknown_option::is_of_another_program;
 
 /// The rule that is judged even where nobody can tell whether it is NFS, and
 /// the one that the API server can judge by itself.
@@ -392,23 +393,6 @@ pub fn find(text: &str) -> Option<&'static Rule> {
         .find(|rule| rule.name.eq_ignore_ascii_case(text) || rule.code.to_string().eq_ignore_ascii_case(text))
 }
 
-/// Selects rules: the one whose code or name `text` is, in any case, else all whose
-/// code or name begins with it (`NMG00`, `soft`). Empty without a match.
-pub fn select(text: &str) -> Vec<&'static Rule> {
-    if let Some(rule) = find(text) {
-        return vec![rule];
-    }
-    let text = text.to_lowercase();
-    RULES
-        .iter()
-        .copied()
-        .filter(|rule| {
-            !text.is_empty()
-                && (rule.name.starts_with(&text) || rule.code.to_string().to_lowercase().starts_with(&text))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,14 +401,5 @@ mod tests {
     fn codes_are_in_order_and_unique() {
         let codes: Vec<_> = RULES.iter().map(|rule| rule.code).collect();
         assert!(codes.is_sorted_by(|a, b| a < b));
-    }
-
-    #[test]
-    fn selects_by_code_name_and_prefix() {
-        assert_eq!(select("nmg001").len(), 1);
-        assert_eq!(select("soft-mount").len(), 1);
-        assert_eq!(select("soft").len(), 2);
-        assert_eq!(select("NMG").len(), RULES.len());
-        assert!(select("").is_empty() && select("nonsense").is_empty());
     }
 }

@@ -10,6 +10,7 @@ use crate::engine::fix::{Elements, Scope};
 use crate::engine::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Code};
 use crate::kind::Kind;
+use crate::policy::Mode;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
@@ -94,7 +95,8 @@ impl Judgement<'_, '_> {
     /// Where the policy only observes and would refuse: what would be said of the
     /// object once the mutating webhook had repaired it.
     fn repaired_before_observing(&self, outcome: &Outcome<'_>) -> Option<Evaluation> {
-        outcome.withheld.as_ref()?;
+        let stays = !outcome.denials.is_empty() || !outcome.grandfathered.is_empty();
+        (self.question.policy.mode() == Mode::Observe && stays).then_some(())?;
         let scope = if self.is_status { Scope::STATUS } else { Scope::WEBHOOK };
         let elements = decide::repaired(scope, self.subject, self.evaluation, self.before)?;
         Some(evaluate(self.question.policy, &self.subject.with_elements(&elements), self.question.today))

@@ -1,8 +1,7 @@
 //! The sentences people read: causes of a denial, and warnings.
 
 mod remedy;
-
-use std::collections::BTreeSet;
+mod repairs;
 
 use time::Date;
 
@@ -13,7 +12,7 @@ use crate::count::{self, counted};
 use crate::engine::decide::{self, Decision, Outcome};
 use crate::engine::fix::{Elements, Scope, fix_all};
 use crate::engine::{Evaluation, Exempt, Judged, evaluate};
-use crate::finding::{Action, Applicability};
+use crate::finding::Action;
 use crate::policy::Policy;
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
@@ -198,7 +197,10 @@ pub fn validate_warnings(
             warning(judged, if is_left { "would be denied: " } else { "would be repaired: " })
         }));
     }
-    warnings.extend(outcome.grandfathered.iter().map(|judged| warning(judged, "already present: ")));
+    warnings.extend(outcome.grandfathered.iter().map(|judged| {
+        let is_repaired = repaired.is_some() && !is_left(repaired, judged);
+        warning(judged, if is_repaired { "would be repaired: " } else { "already present: " })
+    }));
     warnings.extend(evaluation.with(Action::Warn).map(|judged| warning(judged, "")));
     warnings.extend(ending_exemptions(policy, subject, evaluation, today));
     limited(warnings)
@@ -217,54 +219,13 @@ pub fn mutate_warnings(
     let mut warnings = Vec::new();
     if let Some(patched) = patched {
         let carriers = subject.carriers.iter().zip(&patched.carriers).enumerate();
-        warnings.extend(carriers.filter_map(|(index, (carrier, patched))| {
-            repair(evaluation, index, carrier, patched, is_observed)
+        warnings.extend(carriers.flat_map(|(index, (carrier, patched))| {
+            repairs::sentences(evaluation, index, carrier, patched, is_observed)
         }));
     }
     let would = if is_observed { "would be denied: " } else { "will be denied: " };
     warnings.extend(refused.denials.iter().map(|judged| warning(judged, would)));
     limited(warnings)
-}
-
-/// One sentence for what the webhook wrote into a carrier, or would write: the
-/// words and their rules. `None` where it wrote nothing.
-fn repair(
-    evaluation: &Evaluation,
-    index: usize,
-    carrier: &Carrier<'_>,
-    patched: &Carrier<'_>,
-    is_observed: bool,
-) -> Option<String> {
-    if carrier.elements == patched.elements {
-        return None;
-    }
-    let repairs = evaluation.findings.iter().filter(|judged| {
-        let is_applied =
-            judged.finding.fix.as_ref().is_some_and(|fix| fix.applicability == Applicability::Apply);
-        judged.finding.carrier == index && is_applied && judged.demanded == Action::Deny
-    });
-    let codes: BTreeSet<String> = repairs.clone().map(|judged| judged.finding.code.to_string()).collect();
-    let replaces = repairs.clone().any(|judged| judged.finding.site.is_some());
-    let (write, add) = if is_observed { ("would write", "would add") } else { ("wrote", "added") };
-    let mut parts = Vec::new();
-    if replaces {
-        parts.push(format!("{write} fg in place of bg"));
-    }
-    let added = patched.elements.get(carrier.elements.len()..).unwrap_or_default();
-    let added = if carrier.form == Form::List { added.join(", ") } else { String::new() };
-    let (place, codes) = (carrier.place.short(), Vec::from_iter(codes).join(", "));
-    let whole = |parts: &[String]| format!("{WHO} {} in {place} ({codes})", parts.join(" and "));
-    if !added.is_empty() {
-        parts.push(format!("{add} {added}"));
-        if whole(&parts).chars().count() > WARNING_LENGTH {
-            let count = patched.elements.len() - carrier.elements.len();
-            parts.pop();
-            parts.push(format!("{add} {}", counted(count, "option")));
-        }
-    } else if parts.is_empty() {
-        parts.push(format!("{add} options"));
-    }
-    Some(at_most(whole(&parts), WARNING_LENGTH))
 }
 
 fn ending_exemptions(

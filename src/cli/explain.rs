@@ -9,10 +9,10 @@ use super::exit::{Exit, InputError};
 use super::input;
 use super::judgement::Judgement;
 use crate::policy::Policy;
+use crate::policy::selection::select;
 use crate::report::explanation::Explanation;
 use crate::report::plain::plain;
 use crate::report::{json, rule_page};
-use crate::rules;
 use crate::source::text::{self, Lines};
 use crate::source::walk::exclude::Excludes;
 use crate::source::{Item, visit};
@@ -62,7 +62,7 @@ impl Args {
         let Some(name) = self.rule.as_deref() else {
             anyhow::bail!("give a RULE, or -f FILE to explain its objects");
         };
-        let selected = rules::select(name);
+        let selected = select(name);
         if selected.is_empty() {
             let shown = plain(name);
             if Path::new(name).exists() {

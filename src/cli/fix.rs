@@ -17,7 +17,7 @@ use crate::check::{As, Check, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::finding::Action;
-use crate::nfs::option::split;
+use crate::nfs::disguised::intended_options;
 use crate::policy::Policy;
 use crate::report::plain::{place, plain};
 use crate::report::{self, FileReport, Report, Reported, SubjectReport, diff};
@@ -242,9 +242,7 @@ fn without_rules(policy: &Policy) -> Policy {
 /// What objects are mounted with before and no more after a fix; one in the place
 /// of another counts, too.
 fn removed(before: &FileReport, after: &FileReport) -> Vec<Removed> {
-    let options = |subject: &SubjectReport| -> Vec<String> {
-        split(&subject.effective).map(|piece| piece.text.to_owned()).filter(|text| !text.is_empty()).collect()
-    };
+    let options = |subject: &SubjectReport| intended_options(&subject.effective);
     let changed = before.subjects.iter().zip(&after.subjects).filter_map(|(before, after)| {
         let mut left = options(after);
         let mut gone = options(before);

@@ -10,9 +10,10 @@ use time::OffsetDateTime;
 
 use super::policy;
 use crate::finding::Action;
+use crate::policy::selection::select;
 use crate::policy::{Builder, Policy};
 use crate::report::PolicyName;
-use crate::rules::{self, Profile, RULES, Rule};
+use crate::rules::{Profile, RULES, Rule};
 
 /// By what objects are judged.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,7 +103,7 @@ impl Judgement {
 fn named_rules(flag: &str, words: &[String]) -> anyhow::Result<Vec<&'static Rule>> {
     let mut found = Vec::new();
     for word in words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
-        let named = rules::select(word);
+        let named = select(word);
         if named.is_empty() {
             bail!("{flag}: no rule is called {word:?}; `nfs-mount-guard rules` lists them");
         }

@@ -4,7 +4,7 @@
 use super::catalog::{self, Entry, Word};
 use super::intended::intended;
 use super::mount::{judge, names_version};
-use super::option::MountOption;
+use super::option::{self, MountOption};
 use super::value::Grammar;
 
 /// What was meant by one or several neighbouring pieces of an element.
@@ -52,6 +52,32 @@ pub fn meant(pieces: &[&str]) -> Option<Meant> {
     let options = if text.len() > LONGEST { None } else { undressed(&text, 4) }?;
     let is_changed = options.len() > 1 || options.first().is_none_or(|option| *option != text);
     is_changed.then_some(Meant { pieces: end + 1, options })
+}
+
+/// The options of a text as they should be written: what is only written otherwise
+/// is the same option.
+///
+/// ```
+/// # use nfs_mount_guard::nfs::disguised::intended_options;
+/// assert_eq!(intended_options("-o hard,timeo=60s,vers=4,1"), ["hard", "timeo=600", "vers=4.1"]);
+/// ```
+pub fn intended_options(text: &str) -> Vec<String> {
+    let pieces: Vec<&str> = option::split(text).map(|piece| piece.text).collect();
+    let mut options = Vec::new();
+    let mut rest = pieces.as_slice();
+    while let Some((first, behind)) = rest.split_first() {
+        if let Some(meant) = meant(rest) {
+            rest = rest.get(meant.pieces..).unwrap_or_default();
+            options.extend(meant.options);
+            continue;
+        }
+        rest = behind;
+        if !first.trim().is_empty() {
+            let first = first.trim();
+            options.push(intended(&MountOption::new(first)).unwrap_or_else(|| first.to_owned()));
+        }
+    }
+    options
 }
 
 /// Whether nothing but blanks at the ends tells it from a known option.
@@ -130,7 +156,7 @@ fn is_category(text: &str) -> bool {
 
 /// A category, and what may stand behind the last one of a range's lower level:
 /// `c34-s15:c0.c1023`.
-fn is_category_range(text: &str) -> bool {
+pub(crate) fn is_category_range(text: &str) -> bool {
     let (low, high) = text.split_once('-').unwrap_or((text, "s0"));
     let (level, categories) = high.split_once(':').unwrap_or((high, "c0"));
     is_category(low) && level.starts_with('s') && is_category(categories)
@@ -161,21 +187,31 @@ fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
             return undressed(inner, depth);
         }
     }
-    let is_between = |c: char| c == ',' || c.is_whitespace();
+    let is_between = |c: char| matches!(c, ',' | ';') || c.is_whitespace();
     let list = text.strip_prefix("map").unwrap_or(text).strip_prefix('[');
     if let Some(inner) = list.and_then(|text| text.strip_suffix(']')) {
         return each(inner.split(is_between), depth);
     }
     match one(text) {
         Some(option) => Some(vec![option]),
-        None if text.contains(is_between) => each(text.split(is_between), depth),
+        None if text.contains(is_between) => {
+            each(text.split(is_between), depth).or_else(|| Some(vec![negated(text)?]))
+        }
         None => None,
     }
 }
 
+/// `no lock`: the word and what it negates.
+fn negated(text: &str) -> Option<String> {
+    let (no, word) = text.split_once(' ')?;
+    (no == "no").then(|| taken(format!("no{}", word.trim()))).flatten()
+}
+
 fn each<'t>(texts: impl Iterator<Item = &'t str>, depth: usize) -> Option<Vec<String>> {
-    let options: Option<Vec<Vec<String>>> =
-        texts.filter(|text| !text.is_empty()).map(|text| undressed(text, depth)).collect();
+    let options: Option<Vec<Vec<String>>> = texts
+        .filter(|text| !matches!(*text, "" | "-o" | "--options"))
+        .map(|text| undressed(text, depth))
+        .collect();
     options.map(|options| options.concat()).filter(|options| !options.is_empty())
 }
 
@@ -186,10 +222,19 @@ fn one(text: &str) -> Option<String> {
     let value = rest.trim_matches(is_sign);
     let quoted = |quote: char| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
     let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
-    // A number and its unit.
-    let unit = value.split_once(' ').map(|(number, unit)| (number, unit.trim_start()));
-    if let Some((number, unit)) = unit.filter(|(_, unit)| unit.bytes().all(|b| b.is_ascii_alphabetic())) {
-        return taken(format!("{keyword}={number}{unit}"));
+    // A number and its unit, or groups of its digits.
+    let pieces: Vec<&str> = value.split_ascii_whitespace().collect();
+    if let [number, rest @ ..] = pieces.as_slice()
+        && !rest.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        let is_unit = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let is_group = |text: &&str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_size = catalog::find(keyword)
+            .is_some_and(|entry| matches!(entry.word, Word::Rsize | Word::Wsize | Word::Bsize));
+        let is_one = rest.len() == 1 && rest.iter().all(is_unit)
+            || is_size && number.len() <= 3 && rest.iter().all(is_group);
+        return if is_one { taken(format!("{keyword}={}", pieces.concat())) } else { None };
     }
     if value.contains(|c: char| matches!(c, ',' | '"' | '\'' | '[' | ']') || c.is_whitespace()) {
         return None;
@@ -202,7 +247,7 @@ mod tests {
     use super::*;
 
     fn of(element: &str) -> Option<(usize, String)> {
-        let pieces: Vec<&str> = super::super::option::split(element).map(|piece| piece.text).collect();
+        let pieces: Vec<&str> = option::split(element).map(|piece| piece.text).collect();
         meant(&pieces).map(|meant| (meant.pieces, meant.options.join(" ")))
     }
 
@@ -245,6 +290,11 @@ mod tests {
             ("map[nfsvers:4.1]", "nfsvers=4.1"),
             ("timeo=60 s", "timeo=600"),
             ("rsize = 1 MiB", "rsize=1048576"),
+            ("rsize=1 048 576", "rsize=1048576"),
+            ("-o hard -o nfsvers=4.1", "hard nfsvers=4.1"),
+            ("hard;nfsvers=4.1", "hard nfsvers=4.1"),
+            ("hard; nfsvers=4.1", "hard nfsvers=4.1"),
+            ("no lock", "nolock"),
         ] {
             assert_eq!(of(element).map(|(_, options)| options).as_deref(), Some(wanted), "{element}");
         }
@@ -268,6 +318,9 @@ mod tests {
             "[hard",
             "hard 1",
             "timeo=60 0",
+            "timeo=600 600",
+            "rsize=1048 576",
+            "no such lock",
             "sec=krb5,hard",
             "unknown:4.1",
             "-o",

@@ -17,7 +17,7 @@ use super::option::MountOption;
 /// assert_eq!(meant("timeo=soon"), None);
 /// ```
 pub fn intended(option: &MountOption<'_>) -> Option<String> {
-    let value = option.value()?.trim();
+    let value = option.value()?.trim().trim_start_matches('=');
     let meant = match option.entry()?.word {
         Word::Vers => version(value)?,
         Word::Timeo => tenths(value)?.to_string(),
@@ -52,6 +52,7 @@ pub fn version_word(word: &str) -> Option<String> {
 
 /// The version in `v4.1`, `NFSv4`, `4.1.`, `4_1`, `41` or `NFS 4.1`; `3.0` is 3.
 fn version(value: &str) -> Option<String> {
+    let value = value.trim_start_matches('0');
     let lower = value.to_lowercase();
     let rest = lower.strip_prefix("nfs").unwrap_or(&lower).trim_start_matches([' ', '-', '_']);
     let rest = rest.strip_prefix('v').unwrap_or(rest).trim_end_matches('.');
@@ -68,10 +69,18 @@ fn version(value: &str) -> Option<String> {
 
 /// A duration with its unit, in whole tenths of a second.
 fn tenths(value: &str) -> Option<u64> {
+    if let Some(number) = value.strip_suffix(".0").filter(|number| !number.is_empty()) {
+        return number.parse().ok().filter(|tenths| (1..=6000).contains(tenths));
+    }
+    if let Some(half) = value.strip_suffix('s').and_then(|value| value.split_once('.')) {
+        let tenths: u64 = Some(half.1).filter(|tenth| tenth.len() == 1)?.parse().ok()?;
+        let whole: u64 = half.0.parse().ok()?;
+        return whole.checked_mul(10)?.checked_add(tenths).filter(|tenths| (1..=6000).contains(tenths));
+    }
     let (number, unit) = split_unit(value)?;
     let tenths = match unit.as_str() {
         "ms" if number.is_multiple_of(100) => number / 100,
-        "ds" => number,
+        "ds" | "" => number,
         "s" | "sec" => number.checked_mul(10)?,
         "m" | "min" => number.checked_mul(600)?,
         _ => return None,
@@ -95,16 +104,32 @@ fn seconds(value: &str) -> Option<u64> {
 fn bytes(value: &str) -> Option<u64> {
     let (number, unit) = split_unit(value)?;
     let factor = match unit.as_str() {
-        "b" => 1,
+        "" | "b" => 1,
         "k" | "kb" | "kib" | "ki" => 1024,
         "m" | "mb" | "mib" | "mi" => 1024 * 1024,
+        "g" | "gb" | "gib" | "gi" => 1024 * 1024 * 1024,
         _ => return None,
     };
     number.checked_mul(factor)
 }
 
+/// A number whose digits stand in groups of three, as `1_048_576`, in one.
+fn grouped(value: &str) -> Option<String> {
+    let separator = value.chars().find(|c| matches!(c, '_' | '\'' | '.'))?;
+    let mut groups = value.split(separator);
+    let is_digits = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+    let is_first = groups.next().is_some_and(|group| (1..=3).contains(&group.len()) && is_digits(group));
+    // A dot may be a decimal one.
+    let is_enough = separator != '.' || value.matches(separator).count() > 1;
+    let are_groups =
+        groups.clone().next().is_some() && groups.all(|group| group.len() == 3 && is_digits(group));
+    (is_first && are_groups && is_enough).then(|| value.replace(separator, ""))
+}
+
 /// A plain number and the letters behind it, in small ones.
 fn split_unit(value: &str) -> Option<(u64, String)> {
+    let whole = grouped(value);
+    let value = whole.as_deref().unwrap_or(value);
     let digits = value.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let unit = value.strip_prefix(digits)?;
     let is_plain =
@@ -136,6 +161,15 @@ mod tests {
             ("minorversion=4.1", "minorversion=1"),
             ("rsize=1M", "rsize=1048576"),
             ("wsize=64kB", "wsize=65536"),
+            ("rsize=1_048_576", "rsize=1048576"),
+            ("rsize=1'048'576", "rsize=1048576"),
+            ("wsize=1.048.576", "wsize=1048576"),
+            ("wsize=1g", "wsize=1073741824"),
+            ("timeo=0.5s", "timeo=5"),
+            ("timeo=60.0", "timeo=60"),
+            ("timeo==600", "timeo=600"),
+            ("vers==4.1", "vers=4.1"),
+            ("vers=04.1", "vers=4.1"),
         ] {
             assert_eq!(intended(&MountOption::new(text)).as_deref(), Some(meant), "{text}");
         }
@@ -145,7 +179,8 @@ mod tests {
     fn what_may_mean_several_things_is_left() {
         for text in [
             "vers=5", "vers=four", "timeo=60x", "timeo=0s", "timeo=", "rsize=1G2", "hard=1", "nfsvers=4,1",
-            "foo=1M", "vers=43", "vers=31", "acregmin=1w", "minorversion=3.1",
+            "foo=1M", "vers=43", "vers=31", "acregmin=1w", "minorversion=3.1", "rsize=1.5", "rsize=1_04",
+            "timeo=0.55s", "timeo=.5", "rsize=1.048",
         ] {
             assert_eq!(intended(&MountOption::new(text)), None, "{text}");
         }

@@ -39,33 +39,34 @@ pub enum Refusal {
     NoKernel,
 }
 
-/// Where in the string that the kernel gets a `sloppy` is, seen from another
-/// option.
+/// Who overlooks a refusal beside a `sloppy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sloppy {
-    /// Before it.
-    Earlier,
-    /// Only behind it.
-    Later,
+pub enum Overlooked {
+    /// No kernel.
+    Never,
+    /// Every kernel.
+    Always,
+    /// Kernels from 5.6 to 5.19: they overlook values of known options, too.
+    Sometimes,
 }
 
-/// The first kernel that reads the options one by one
-/// (`nfs_fs_context_parse_param`). Older ones read all of them and then look
-/// whether one was `sloppy` (`nfs_parse_mount_options`).
-pub const READS_IN_ORDER: Kernel = Kernel::new(5, 6);
+/// From the first to before the second, kernels overlook beside a `sloppy` values
+/// that do not fit, too.
+pub const OVERLOOKS_VALUES: (Kernel, Kernel) = (Kernel::new(5, 6), Kernel::new(6, 0));
 
 impl Refusal {
-    /// Whether some covered kernel overlooks it beside a `sloppy`. What mount.nfs
-    /// checks itself, and a number out of range, is refused all the same. Before
-    /// [`READS_IN_ORDER`] only what is no option at all is overlooked, wherever
-    /// `sloppy` is; since then every value that does not fit is, but only behind
-    /// `sloppy`.
-    pub const fn is_overlooked(self, sloppy: Sloppy) -> bool {
-        matches!(
-            (self, sloppy),
-            (Self::Unknown | Self::FlagWithValue | Self::ValueMissing, _)
-                | (Self::NotANumber | Self::NotOneOf(_), Sloppy::Earlier)
-        )
+    /// Who overlooks it beside a `sloppy`, wherever in the list that is: mount.nfs
+    /// moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes
+    /// `sloppy,foo`), and kernels before 5.6 read all options before they look. What
+    /// mount.nfs checks itself, and a number out of range, is refused all the same.
+    /// A value that does not fit was overlooked from Linux 5.6
+    /// (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0 (`opt == -ENOPARAM`).
+    pub const fn overlooked(self) -> Overlooked {
+        match self {
+            Self::Unknown | Self::FlagWithValue | Self::ValueMissing => Overlooked::Always,
+            Self::NotANumber | Self::NotOneOf(_) => Overlooked::Sometimes,
+            Self::OutOfRange { .. } | Self::NoSuchVersion | Self::NoKernel => Overlooked::Never,
+        }
     }
 }
 
@@ -122,6 +123,10 @@ pub fn judge(option: &MountOption<'_>) -> Verdict {
     }
     if option.value().is_some() && entry.value_kernels.since > entry.kernels.since {
         verdict.kernels = entry.value_kernels;
+    }
+    // Linux `nfs_fs_context_validate`: it is an error beside another version than 4.
+    if entry.word == Word::Minorversion && option.value().and_then(kernel_number) != Some(0) {
+        verdict.versions = Versions::V4;
     }
     if rewritten_for_v3(entry.word, option.value()) {
         verdict.refusal = None;

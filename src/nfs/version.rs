@@ -117,9 +117,11 @@ pub fn parse(text: &str) -> Option<Request> {
     match (major.trim_start_matches('0'), minor) {
         ("3", None) => request(Versions::V3, false),
         ("4", None) => request(Versions::V4, false),
-        ("4", Some("0")) => request(Versions::V40, true),
-        ("4", Some("1")) => request(Versions::V41, true),
-        ("4", Some("2")) => request(Versions::V42, true),
+        // With a minor version the text goes to the kernel as it is, which knows it by
+        // its letters (measured: `vers=04.1` is passed on; Linux `nfs_vers_tokens`).
+        ("4", Some("0")) if major == "4" => request(Versions::V40, true),
+        ("4", Some("1")) if major == "4" => request(Versions::V41, true),
+        ("4", Some("2")) if major == "4" => request(Versions::V42, true),
         _ => None,
     }
 }
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn refuses_what_mount_nfs_refuses() {
-        for text in ["", "2", "5", "3.0", "3.1", "4.", "4.3", "4.1.1", "abc", "-1", "+3"] {
+        for text in ["", "2", "5", "3.0", "3.1", "4.", "4.3", "4.1.1", "04.1", "004.2", "abc", "-1", "+3"] {
             assert!(parse(text).is_none(), "{text}");
         }
     }

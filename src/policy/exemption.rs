@@ -2,9 +2,9 @@
 
 use time::Date;
 
+use super::selection::select;
 use crate::finding::{Code, Finding};
 use crate::kind::{Holds, Kind};
-use crate::rules;
 use crate::subject::Subject;
 use crate::subject::driver::glob;
 
@@ -88,5 +88,5 @@ impl Exemption {
 /// Whether the object's own annotation, a list of rules separated by commas,
 /// names the rule.
 pub fn annotation_names(annotation: &str, code: Code) -> bool {
-    annotation.split(',').flat_map(|name| rules::select(name.trim())).any(|rule| rule.code == code)
+    annotation.split(',').flat_map(|name| select(name.trim())).any(|rule| rule.code == code)
 }

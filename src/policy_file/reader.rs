@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::{API_VERSION, KIND};
 use crate::finding::{Action, Code};
+use crate::policy::selection::select;
 use crate::policy::{Builder, Mode, OnUnreadable, Policy, SettingError};
 use crate::rules::{self, Profile, RULES, Rule, Set, UnknownProfile};
 use crate::source::Problem;
@@ -200,7 +201,7 @@ impl<'t> Reader<'t> {
 
     /// The rules that a code, a name or the beginning of some selects.
     fn selected(&mut self, text: &str, at: NodeId) -> Vec<&'static Rule> {
-        let selected = rules::select(text);
+        let selected = select(text);
         if selected.is_empty() {
             self.no_rule(text, at);
         }

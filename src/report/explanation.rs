@@ -3,30 +3,24 @@
 
 mod conflicts;
 mod notes;
+mod refusals;
 mod text;
 
 use std::time::Duration;
 
 use serde::Serialize;
-use time::Date;
 
 use super::{IsNfs, Origin};
-use crate::engine::{Judged, evaluate};
-use crate::finding::{Finding, Grade};
 use crate::nfs::catalog::{Effect, Entry, Word};
 use crate::nfs::clocks::{self, Retry};
-use crate::nfs::kernel::Kernel;
-use crate::nfs::mount::Refusal;
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
-use crate::policy::Policy;
-use crate::rules::is_refused_by_driver;
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
 use crate::subject::driver::Role;
-use crate::subject::effective::{Malformation, Token};
+use crate::subject::effective::Token;
 
 /// What one object's options do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -148,6 +142,8 @@ pub struct KernelRefusal {
     pub option: String,
     /// The first kernel that takes it.
     pub since: String,
+    /// The first one after it that refuses it again, if one does.
+    pub until: Option<String>,
 }
 
 /// Something to know of a mount with these options.
@@ -182,6 +178,8 @@ pub struct DeadServer {
     pub major_timeout_milliseconds: u64,
     /// Seconds a call may hang; `None` is until the server is back.
     pub call_seconds: Option<u64>,
+    /// Whether a call that fails may lose what was written.
+    pub loses_writes: bool,
 }
 
 impl Explanation {
@@ -189,7 +187,7 @@ impl Explanation {
     pub fn of(subject: &Subject<'_>, file: &str, line: usize, template: Option<&str>) -> Self {
         let is_nfs = IsNfs::of(subject.nfs);
         let may_be_nfs = is_nfs != IsNfs::Known(false);
-        let (refused, refused_by) = refused(subject).unzip();
+        let (refused, refused_by) = refusals::at_every_try(subject).unzip();
         let is_mounted = may_be_nfs && refused.is_none();
         Self {
             kind: subject.kind.as_str(),
@@ -213,7 +211,7 @@ impl Explanation {
             conflicts: conflicts::of(subject),
             refused,
             refused_by,
-            refused_by_kernels: if may_be_nfs { refused_by_kernels(subject) } else { Vec::new() },
+            refused_by_kernels: if may_be_nfs { refusals::by_kernels(subject) } else { Vec::new() },
             notes: if is_mounted { notes::of(subject) } else { Vec::new() },
             dead_server: is_mounted.then(|| dead_server(subject)),
         }
@@ -322,63 +320,6 @@ fn meaning(subject: &Subject<'_>, entry: &Entry) -> String {
     }
 }
 
-/// The first finding that says that no mount succeeds, and who sees to that. UDP
-/// is one: kernels since 5.6 refuse it unless they are built otherwise.
-fn refused(subject: &Subject<'_>) -> Option<(String, &'static str)> {
-    let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
-    let token_of = |finding: &Finding| finding.site.as_ref().and_then(|site| subject.options.at(site));
-    let is_certain = |judged: &&Judged| {
-        judged.finding.grade == Grade::CannotMount
-            || judged.rule.name == "udp-transport"
-            || token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
-    };
-    let finding = &evaluation.findings.iter().find(is_certain)?.finding;
-    let token = token_of(finding);
-    let carrier = subject.carriers.get(finding.carrier).filter(|_| finding.site.is_none());
-    let is_setting = carrier
-        .and_then(|carrier| carrier.refused)
-        .is_some_and(crate::subject::driver::refusal::Refused::is_by_driver);
-    let by = if is_setting || token.is_some_and(|token| is_refused_by_driver(subject, token)) {
-        "driver"
-    } else if subject.is_flex_volume() && finding.site.is_none() {
-        "kubelet"
-    } else if finding.grade != Grade::CannotMount
-        && token.is_some_and(|token| token.verdict.refusal.is_none())
-    {
-        "kernels"
-    } else {
-        "mount"
-    };
-    Some((finding.message.clone().into_owned(), by))
-}
-
-/// Whether a value is refused because a quote is part of it. What stands between
-/// two quotes may be options of its own to one layer.
-fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
-    let is_overlooked = |refusal: Refusal| token.sloppy.is_some_and(|sloppy| refusal.is_overlooked(sloppy));
-    token.malformation == Some(Malformation::Quote)
-        && token.in_force
-        && !token.option.text().contains(',')
-        && subject.driver.known.is_read()
-        && token.verdict.refusal.is_some_and(|refusal| !is_overlooked(refusal))
-}
-
-fn refused_by_kernels(subject: &Subject<'_>) -> Vec<KernelRefusal> {
-    let is_refused_by_some = |token: &&Token<'_>| {
-        let kernels = token.verdict.kernels;
-        token.verdict.refusal.is_none() && kernels.since > Kernel::OLDEST && kernels.until.is_none()
-    };
-    subject
-        .options
-        .effective()
-        .filter(is_refused_by_some)
-        .map(|token| KernelRefusal {
-            option: token.option.text().to_owned(),
-            since: token.verdict.kernels.since.to_string(),
-        })
-        .collect()
-}
-
 fn dead_server(subject: &Subject<'_>) -> DeadServer {
     let settings = subject.options.settings();
     let background = subject.may_go_to_background();
@@ -403,6 +344,7 @@ fn dead_server(subject: &Subject<'_>) -> DeadServer {
         major_timeout_seconds: major,
         major_timeout_milliseconds: milliseconds(major_timeout),
         call_seconds,
+        loses_writes: settings.recovery != Recovery::Hard && !settings.read_only,
     }
 }
 

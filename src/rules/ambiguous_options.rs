@@ -152,11 +152,13 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     if of_group == Group::LOCKING && check_covered_locks(check, written) {
         return;
     }
-    let disagree =
-        !says_the_same(last, winner) || kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
-    let grade = if disagree { Grade::Proper } else { Grade::Lesser };
+    let depends = kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
+    let reads_otherwise = !says_the_same(last, winner);
+    let grade = if depends || reads_otherwise { Grade::Proper } else { Grade::Lesser };
     let winner_text = winner.option.text();
-    let why = if disagree {
+    let why = if depends {
+        "which one wins depends on the kernel".to_owned()
+    } else if reads_otherwise {
         format!("the one that wins is {winner_text:?}, though the list reads otherwise")
     } else {
         format!("{winner_text:?} wins")

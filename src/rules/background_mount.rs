@@ -144,7 +144,7 @@ fn report(
     };
     let is_in_force = subject.options.at(&site).is_some_and(|token| token.in_force);
     let what = if is_clear && is_in_force && is_overridden {
-        "is overridden by a later fg, and mounts in the background where a driver changes the order"
+        "is overridden by a later fg; a change of order would mount in the background"
     } else if is_clear {
         "lets mount report success while nothing is mounted, so Pods write to the node's own disk"
     } else {

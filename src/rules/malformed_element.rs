@@ -219,9 +219,11 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
         }
         Malformation::NoKeyword => ("has no option name before its =", Grade::Proper),
         Malformation::Disguised | Malformation::Continued => {
-            let is_certain = token.sloppy.is_none() && check.subject.driver.known.is_read();
+            let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
             let goes_on = token.meant.as_ref().is_some_and(|meant| meant.pieces > 1);
-            let what = if goes_on {
+            let what = if token.option.text().trim_start().starts_with('[') {
+                "is a list in a text: write one option an element"
+            } else if goes_on {
                 "goes on behind a comma, where every layer begins another option"
             } else {
                 "is not how an option is written"

@@ -63,7 +63,12 @@ fn check(check: &mut Check<'_, '_>) {
         let why = match (entry.effect, entry.word) {
             (Effect::None(why), _) => why,
             (Effect::NoneOnV4(why), _) if only_v4 => why,
-            (_, Word::Minorversion) if !asks_for_v4() => "it counts only beside vers=4",
+            // Beside another version it is refused, unless it is 0.
+            (_, Word::Minorversion)
+                if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() =>
+            {
+                "it counts only beside vers=4"
+            }
             (_, Word::MaxConnect)
                 if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>
             {

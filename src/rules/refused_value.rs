@@ -1,13 +1,14 @@
 //! NMG012: an option that is known, and refused as it stands.
 
-use std::collections::BTreeMap;
+mod versions;
 
-use super::{About, Actions, Check, Example, Rule, offer, remove, replace, shortened};
+use super::{About, Actions, Check, Example, Rule, offer, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Grade};
 use crate::nfs::catalog::Word;
 use crate::nfs::intended::intended;
-use crate::nfs::mount::{self, READS_IN_ORDER, Refusal, Sloppy, Transport, names_version};
-use crate::nfs::version::{self, Versions};
+use crate::nfs::mount::{self, Overlooked, Refusal, Transport};
+use crate::nfs::option::MountOption;
+use crate::nfs::version;
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
@@ -15,6 +16,9 @@ use crate::subject::driver::assembly::Cut;
 use crate::subject::driver::evidence::Evidence;
 use crate::subject::driver::refusal::{Refused, What};
 use crate::subject::effective::Token;
+use versions::{
+    check_appended_version, check_two_versions, check_version_carrier, check_versions_of_options,
+};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(12),
@@ -88,23 +92,6 @@ fn check_flex_volume(check: &mut Check<'_, '_>) {
     }
 }
 
-/// A version that an attribute names and the driver appends as it is.
-fn check_version_carrier(check: &mut Check<'_, '_>) {
-    let carriers = &check.subject.carriers;
-    let Some(carrier) = carriers.iter().position(|carrier| carrier.form == Form::Version) else {
-        return;
-    };
-    let appended = check.subject.options.effective().find_map(|token| {
-        let refusal = token.verdict.refusal?;
-        let is_version = token.site.is_none() && token.entry().is_some_and(names_version);
-        is_version
-            .then(|| format!("{:?}, which the driver appends, is refused: {refusal}", token.option.text()))
-    });
-    if let Some(message) = appended {
-        check.report_carrier(carrier, Grade::CannotMount, message);
-    }
-}
-
 /// What the driver refuses by itself, before it mounts.
 fn check_driver(check: &mut Check<'_, '_>) {
     let subject = check.subject;
@@ -147,30 +134,6 @@ fn check_words(check: &mut Check<'_, '_>) {
         let message = check.about(token, message);
         check.report(token, Grade::CannotMount, message, None);
     }
-}
-
-/// The version that the driver appends: of the list, of an attribute or of its
-/// own.
-fn check_appended_version(check: &mut Check<'_, '_>) {
-    let subject = check.subject;
-    let Some(token) = subject.options.effective().rfind(|token| token.option.keyword() == "vers") else {
-        return;
-    };
-    let refused = subject.driver.refuses.iter().find(|refused| match refused.what {
-        What::VersionOtherThan(versions) => {
-            let is_taken = token.option.value().is_some_and(|value| versions.contains(&value));
-            !is_taken && applies(subject, refused)
-        }
-        _ => false,
-    });
-    let Some(refused) = refused else { return };
-    if token.site.is_some() {
-        check.report(token, grade(refused), refusal(&check.quote(token), refused), None);
-        return;
-    }
-    let carrier = subject.carriers.iter().position(|carrier| carrier.form == Form::Version);
-    let message = refusal(&format!("{:?}", token.option.text()), refused);
-    check.report_carrier(carrier.unwrap_or_default(), grade(refused), message);
 }
 
 fn refusal(what: &str, refused: &Refused) -> String {
@@ -245,12 +208,12 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
     match token.verdict.refusal {
         Some(Refusal::Unknown) => {}
         Some(refusal) => {
-            let overlooked = token.sloppy.filter(|sloppy| refusal.is_overlooked(*sloppy));
+            let overlooked = if token.is_beside_sloppy { refusal.overlooked() } else { Overlooked::Never };
             let (grade, what) = match overlooked {
-                None => (Grade::CannotMount, "is refused"),
-                Some(Sloppy::Earlier) => (Grade::Lesser, "is ignored behind sloppy"),
-                Some(Sloppy::Later) => {
-                    (Grade::Lesser, "is refused by kernels since 5.6, ignored by older ones")
+                Overlooked::Never => (Grade::CannotMount, "is refused"),
+                Overlooked::Always => (Grade::Lesser, "is ignored beside sloppy"),
+                Overlooked::Sometimes => {
+                    (Grade::Lesser, "is refused, but ignored beside sloppy by kernels from 5.6 to 5.19")
                 }
             };
             let mut message = format!("{} {what}: {refusal}", check.quote(token));
@@ -258,6 +221,9 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             if let Some(text) = &meant {
                 message.push_str("; use ");
                 message.push_str(text);
+            } else if let Some(whose) = other_value(&token.option) {
+                message.push_str("; ");
+                message.push_str(whose);
             }
             let fix = meant.and_then(|text| replace(token, text)).map(|edit| offer(vec![edit]));
             check.report(token, grade, message, fix);
@@ -269,15 +235,25 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
         None if is_udp(token) || token.verdict.kernels.is_all() => {}
         None => {
             let since = token.verdict.kernels.since;
-            let is_ignored = match token.sloppy {
-                None => false,
-                Some(Sloppy::Earlier) => true,
-                Some(Sloppy::Later) => since <= READS_IN_ORDER,
-            };
-            let what = if is_ignored { "is ignored beside sloppy" } else { "is refused" };
+            let what = if token.is_beside_sloppy { "is ignored beside sloppy" } else { "is refused" };
             let message = format!("{} {what} by kernels before {since}", check.quote(token));
             check.report(token, Grade::Lesser, message, None);
         }
+    }
+}
+
+/// Where a value of this option is known, if mount.nfs(8) does not know it.
+fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
+    let value = option.value()?;
+    match option.entry()?.word {
+        Word::Sec if value.starts_with("ntlm") || value.starts_with("lanman") => {
+            Some("it is a value of mount.cifs(8), for SMB")
+        }
+        Word::Vers if matches!(value, "1.0" | "2.0" | "2.1" | "3.02" | "3.1.1" | "default") => {
+            Some("it is a version of SMB")
+        }
+        Word::Ro | Word::Rw => Some("clients are named in exports(5), on the NFS server"),
+        _ => None,
     }
 }
 
@@ -303,55 +279,6 @@ fn is_ipv6(token: &Token<'_>) -> bool {
         && token.option.value().is_some_and(|value| value.ends_with('6'))
 }
 
-/// mount.nfs wants one version option at most, the driver's own included.
-fn check_two_versions(check: &mut Check<'_, '_>) {
-    let is_version = |token: &&Token<'_>| token.entry().is_some_and(names_version) && !token.is_drivers_own;
-    let versions = check.subject.options.effective().filter(is_version);
-    if versions.clone().nth(1).is_none() {
-        return;
-    }
-    let versions: Vec<_> = versions.collect();
-    let by_driver = versions.iter().find(|token| token.site.is_none());
-    let subject = check.subject;
-    // One fault, one finding: what the driver refuses does not get that far.
-    let mut written =
-        versions.iter().filter(|token| token.site.is_some() && refusals(subject, token).next().is_none());
-    let first = match by_driver {
-        Some(token) => Some(token),
-        None => written.next(),
-    };
-    let Some(first) = first else { return };
-    // Of equal ones kubelet passes on one, so all of them have to go with it.
-    let mut equals: BTreeMap<&str, Vec<Edit>> = BTreeMap::new();
-    for token in check.options().filter(|token| token.entry().is_some_and(names_version)) {
-        equals.entry(token.option.text()).or_default().extend(remove(token));
-    }
-    let mut passed_on: BTreeMap<&str, usize> = BTreeMap::new();
-    for token in &versions {
-        *passed_on.entry(token.option.text()).or_default() += 1;
-    }
-    for token in written {
-        let whose = if by_driver.is_some() { "the driver's own " } else { "" };
-        let message = format!(
-            "{} stands beside {whose}{:?}, and mount.nfs refuses two version options",
-            check.quote(token),
-            first.option.text()
-        );
-        if let Some(edits) = written_for_the_driver(check, token) {
-            check.report(token, Grade::CannotMount, message, Some(offer(edits)));
-            continue;
-        }
-        let same = mount::version_request(&token.option) == mount::version_request(&first.option);
-        let text = token.option.text();
-        let edits = match passed_on.get(text) {
-            Some(1) => equals.remove(text).unwrap_or_default(),
-            _ => remove(token).into_iter().collect(),
-        };
-        let fix = ((same || by_driver.is_some()) && !edits.is_empty()).then(|| offer(edits));
-        check.report(token, Grade::CannotMount, message, fix);
-    }
-}
-
 /// The version in the spelling for which a driver looks at the beginning of an
 /// element, so that it appends none of its own.
 fn written_for_the_driver(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Vec<Edit>> {
@@ -375,44 +302,4 @@ fn written_for_the_driver(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Ve
     let written = if is_spelt { None } else { Some(replace(token, format!("{spelling}{version}"))?) };
     let split = Edit::Split { carrier: site.carrier, element: site.element };
     Some(written.into_iter().chain((!is_seen).then_some(split)).collect())
-}
-
-/// An option that the asked-for versions do not have, or two options that no
-/// version has together.
-fn check_versions_of_options(check: &mut Check<'_, '_>) {
-    let requested = check.subject.options.settings().versions;
-    let mut possible = requested;
-    for token in check.subject.options.effective() {
-        let versions = token.verdict.versions;
-        let is_of_all = versions == Versions::ALL;
-        if is_of_all || versions.is_empty() || is_udp(token) || token.is_drivers_own {
-            continue;
-        }
-        if requested.and(versions).is_empty() {
-            let message = format!(
-                "{} is an option of NFSv{}, and another version is asked for",
-                check.quote(token),
-                names(versions)
-            );
-            check.report(token, Grade::CannotMount, message, None);
-            continue;
-        }
-        let left = possible.and(versions);
-        if left.is_empty() {
-            let message = format!(
-                "{} is an option of NFSv{}, and another option is of another version",
-                check.quote(token),
-                names(versions)
-            );
-            check.report(token, Grade::CannotMount, message, None);
-            continue;
-        }
-        possible = left;
-    }
-}
-
-fn names(versions: Versions) -> String {
-    let mut names: Vec<_> = versions.iter().map(|version| version.to_string()).collect();
-    names.reverse();
-    names.join(", ")
 }

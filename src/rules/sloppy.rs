@@ -44,8 +44,7 @@ fn check(check: &mut Check<'_, '_>) {
         return;
     }
     for token in check.options() {
-        // With a value it is refused, and hides nothing.
-        if token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none() {
+        if token.word() == Some(Word::Sloppy) {
             let message = check.about(token, "hides every misspelt option");
             check.report(token, Grade::Proper, message, None);
         }

@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 
 use super::{About, Actions, Check, Example, Rule, offer, replace};
-use crate::finding::{Action, Applicability, Code, Grade};
-use crate::nfs::catalog;
+use crate::finding::{Action, Applicability, Code, Edit, Grade};
+use crate::nfs::catalog::{self, Effect};
+use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
 use crate::nfs::mount::{Refusal, judge};
 use crate::nfs::option::MountOption;
+use crate::site::Site;
+use crate::subject::carrier::Form;
 use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
@@ -15,9 +18,8 @@ pub(super) static RULE: Rule = Rule {
     name: "unknown-option",
     summary: "an option that no mount.nfs and no kernel knows",
     why: "The kernel refuses the whole mount with \"an incorrect mount option was specified\", and Pods stay in \
-ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Beside `sloppy` the \
-option is ignored instead, by every kernel if `sloppy` comes first and else by kernels before 5.6, and what its \
-author wanted from it is silently lost.",
+ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Beside `sloppy`, wherever that stands, \
+the option is ignored instead, and what its author wanted from it is silently lost.",
     remedy: "Correct the spelling, or drop it.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
@@ -63,6 +65,10 @@ fn check(check: &mut Check<'_, '_>) {
     let is_unknown =
         |token: &&Token<'_>| token.verdict.refusal == Some(Refusal::Unknown) && token.malformation.is_none();
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
+        if let Some(label) = label_of(check, token) {
+            report_category(check, token, label);
+            continue;
+        }
         let suggestion = (index < SUGGESTIONS).then(|| suggestion(token)).flatten();
         let mut message = check.about(token, "is unknown to mount.nfs and to every kernel");
         if let Some(whose) = other_program(token.option.keyword()) {
@@ -72,12 +78,55 @@ fn check(check: &mut Check<'_, '_>) {
             // Writing to a string cannot fail.
             let _ = write!(message, "; did you mean {suggestion:?}?");
         }
+        let is_other = other_program(token.option.keyword()).is_some();
+        let suggestion = suggestion.filter(|_| !is_other);
         let fix = suggestion.and_then(|text| replace(token, text)).map(|edit| offer(vec![edit]));
         // A driver or its helper may take words that mount.nfs does not know.
-        let is_certain = token.sloppy.is_none() && check.subject.driver.known.is_read();
+        let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
         let grade = if is_certain { Grade::CannotMount } else { Grade::Lesser };
         check.report(token, grade, message, fix);
     }
+}
+
+/// A label that a comma or a new element cuts in two.
+struct Label {
+    /// Index of the element in which it begins.
+    element: usize,
+    /// How many elements it takes.
+    elements: usize,
+    /// The option as it should be written.
+    text: String,
+}
+
+/// The `SELinux` label that `token`, an element of its own, is a category of.
+fn label_of(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Label> {
+    let site = token.site.as_ref().filter(|_| is_category_range(token.option.text().trim()))?;
+    let carrier = check.subject.carriers.get(site.carrier).filter(|carrier| carrier.form == Form::List)?;
+    let before = carrier.elements.get(..site.element)?;
+    let start = before.iter().rposition(|element| !is_category_range(element.trim()))?;
+    let texts = carrier.elements.get(start..)?;
+    let meant = disguised::meant(texts).filter(|meant| start + meant.pieces > site.element)?;
+    let text = meant.options.into_iter().next()?;
+    Some(Label { element: start, elements: meant.pieces, text })
+}
+
+/// Says which label it belongs to; the first of its categories offers to write it.
+fn report_category(check: &mut Check<'_, '_>, token: &Token<'_>, label: Label) {
+    let Some(site) = token.site.clone() else { return };
+    let Label { element, elements, text } = label;
+    let message = check.about(token, "is a category of the SELinux label before it, which is one element");
+    let is_first = site.element == element + 1;
+    let whole = |index: usize| {
+        let carrier = check.subject.carriers.get(site.carrier)?;
+        Some(Site { carrier: site.carrier, element: index, range: 0..carrier.elements.get(index)?.len() })
+    };
+    let fix = is_first.then(|| {
+        let gone = (element + 1..element + elements).filter_map(whole).map(|site| Edit::Remove { site });
+        let label = whole(element).map(|site| Edit::Replace { site, with: text.clone().into() });
+        offer(label.into_iter().chain(gone).collect())
+    });
+    let grade = if check.subject.driver.known.is_read() { Grade::CannotMount } else { Grade::Lesser };
+    check.report(token, grade, format!("{message}; use {text}"), fix);
 }
 
 /// The option that was probably meant, value included: one keyword of the
@@ -95,6 +144,7 @@ fn suggestion(token: &Token<'_>) -> Option<String> {
         "nfsversion" | "nfs_version" | "nfsver" | "nfs_vers" => "nfsvers",
         "protocol" | "transport" => "proto",
         "security" => "sec",
+        "lookup" => "lookupcache",
         _ => closest(&written)?,
     };
     // A misspelt `bg` must not be put right.
@@ -122,12 +172,19 @@ const OF_SMB: &[&str] = &[
     "password", "persistenthandles", "seal", "serverino", "setuids", "snapshot", "uid", "username",
 ];
 
+/// Whether another program than mount.nfs(8) has an option with this keyword.
+pub(crate) fn is_of_another_program(keyword: &str) -> bool {
+    other_program(keyword).is_some()
+}
+
 /// What reads an option that is none of mount.nfs(8).
 fn other_program(keyword: &str) -> Option<&'static str> {
     if OF_EXPORTS.contains(&keyword) {
         Some("it is an option of exports(5): set it on the NFS server")
     } else if OF_SMB.contains(&keyword) {
         Some("it is an option of mount.cifs(8), for SMB: an NFS mount has no such option")
+    } else if matches!(keyword, "-o" | "--options") {
+        Some("it is a switch of mount(8): what stands in the list is given to it already")
     } else {
         None
     }
@@ -152,7 +209,8 @@ fn closest(written: &str) -> Option<&'static str> {
             continue;
         }
         let distance = strsim::osa_distance(written, keyword);
-        if distance > most || entry.kernels.is_empty() {
+        // Of a word without effect nobody gains anything.
+        if distance > most || entry.kernels.is_empty() || matches!(entry.effect, Effect::None(_)) {
             continue;
         }
         match best {
@@ -164,7 +222,9 @@ fn closest(written: &str) -> Option<&'static str> {
             }
         }
     }
-    best.filter(|_| is_unique).map(|(_, keyword)| keyword)
+    // `nosoft` is no misspelt `soft`: the one is the opposite of the other.
+    let is_alike = |keyword: &str| keyword.starts_with("no") == written.starts_with("no");
+    best.filter(|_| is_unique).map(|(_, keyword)| keyword).filter(|keyword| is_alike(keyword))
 }
 
 /// The set of characters that occur, by their last five bits.

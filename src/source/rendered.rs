@@ -21,7 +21,8 @@ pub(super) fn template<'t>(before: &str, document: &'t str) -> Option<&'t str> {
         first.filter(|_| is_separator(end.rsplit('\n').next()))
     };
     let path = line?.trim_end().strip_prefix(MARK)?.trim_start();
-    ENDINGS.iter().any(|ending| path.ends_with(ending)).then_some(path)
+    let is_in_chart = path.contains('/') && !path.contains("://");
+    (is_in_chart && ENDINGS.iter().any(|ending| path.ends_with(ending))).then_some(path)
 }
 
 #[cfg(test)]
@@ -42,6 +43,8 @@ mod tests {
             "---\n\n# Source: a/b.yaml\n",
             "---\nkind: A # Source: a/b.yaml\n",
             "---\n# Source: https://example.com\n",
+            "---\n# Source: https://example.com/a/b.yaml\n",
+            "---\n# Source: b.yaml\n",
             "---\n# Source:\n",
             "---\n",
             "",

@@ -7,7 +7,7 @@ mod shell;
 use super::driver::Driver;
 use crate::nfs::catalog::{Entry, Word, Words};
 use crate::nfs::disguised::Meant;
-use crate::nfs::mount::{self, Sloppy, Verdict};
+use crate::nfs::mount::{self, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::site::Site;
@@ -16,6 +16,7 @@ pub(crate) use layout::lay_out;
 
 /// One option of a subject.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the option")]
 pub struct Token<'m> {
     /// The option, folded where the driver folds.
     pub option: MountOption<'m>,
@@ -30,8 +31,8 @@ pub struct Token<'m> {
     /// Whether it has a placeholder that a program may still fill in: then it may
     /// become any option, and nothing is said of it.
     pub is_unrendered: bool,
-    /// Where the string that the kernel gets has a `sloppy`, if it has one.
-    pub sloppy: Option<Sloppy>,
+    /// Whether the string that the kernel gets has a `sloppy`.
+    pub is_beside_sloppy: bool,
     /// What is wrong with how it is written, if anything.
     pub malformation: Option<Malformation>,
     /// What its author meant, alone or with the pieces behind it, where no layer
@@ -53,7 +54,7 @@ impl<'m> Token<'m> {
             in_force,
             is_drivers_own: is_drivers_own(driver, &option),
             is_unrendered: false,
-            sloppy: None,
+            is_beside_sloppy: false,
             malformation: if is_plain { None } else { Malformation::of(&option) },
             meant: None,
             option,

@@ -303,6 +303,72 @@ fn a_policy_that_observes_allows_and_patches_nothing() {
     assert_eq!(patched("mode: observe", &missing), None);
 }
 
+/// The warnings of `/mutate`.
+fn told(policy: &str, new: &Value) -> Vec<String> {
+    let response = Asked { policy, endpoint: Endpoint::Mutate, old: None, new, today: TODAY }.response();
+    serde_json::from_value(response["warnings"].clone()).unwrap_or_default()
+}
+
+#[test]
+fn a_repair_is_announced_with_every_word_that_it_writes() {
+    let mut annotated = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {
+            "name": "a", "annotations": {"volume.beta.kubernetes.io/mount-options": "bg,hard,nfsvers=4.1"},
+        },
+        "spec": {
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteMany"],
+            "nfs": {"server": "nfs.example.com", "path": "/a"},
+        },
+    });
+    let both = class("nfs.csi.k8s.io", &["nfsvers=4.1", "bg", "hard"]);
+    for (policy, object, sentence) in [
+        (
+            "",
+            &both,
+            "nfs-mount-guard wrote fg in place of bg and added timeo=600, retrans=2 in mountOptions (NMG001, NMG003, NMG004)",
+        ),
+        (
+            "mode: observe",
+            &both,
+            "nfs-mount-guard would write fg in place of bg and add timeo=600, retrans=2 in mountOptions (NMG001, NMG003, NMG004)",
+        ),
+        (
+            "",
+            &annotated,
+            "nfs-mount-guard wrote fg in place of bg and added timeo=600, retrans=2 in annotation (NMG001, NMG003, NMG004)",
+        ),
+    ] {
+        assert_eq!(told(policy, object)[0], sentence);
+        assert!(sentence.len() <= 120, "{sentence}");
+    }
+    annotated["metadata"]["annotations"]["volume.beta.kubernetes.io/mount-options"] =
+        json!("hard,nfsvers=4.1");
+    let sentence = "nfs-mount-guard added fg, timeo=600, retrans=2 in annotation (NMG002, NMG003, NMG004)";
+    assert_eq!(told("", &annotated)[0], sentence);
+    // What a driver would have done without a list is written, too, in as many sentences as that takes.
+    let object = class("nasplugin.csi.alibabacloud.com", &["bg"]);
+    let said = told("", &object);
+    let list = patched("", &object).expect("a patch");
+    let named = |option: &&String| said.iter().any(|sentence| sentence.contains(&format!(" {option}")));
+    assert!(list.iter().all(|option| named(&option)), "{said:?} {list:?}");
+    assert!(said.iter().all(|sentence| sentence.chars().count() <= 120), "{said:?}");
+}
+
+#[test]
+fn both_endpoints_say_the_same_of_what_is_only_observed() {
+    let background =
+        |version: &str| class("nfs.csi.k8s.io", &["bg", "hard", "timeo=600", "retrans=2", version]);
+    let (old, new) = (background("nfsvers=4.1"), background("nfsvers=4.2"));
+    let ask = |endpoint| {
+        let asked = Asked { policy: "mode: observe", endpoint, old: Some(&old), new: &new, today: TODAY };
+        asked.response()["warnings"].to_string()
+    };
+    let (mutated, validated) = (ask(Endpoint::Mutate), ask(Endpoint::Validate));
+    assert!(mutated.contains("would write fg in place of bg"), "{mutated}");
+    assert!(validated.contains("NMG001 background-mount: would be repaired: "), "{validated}");
+}
+
 #[test]
 fn relaxed_repairs_bg_and_only_warns_of_what_is_missing() {
     let missing = class("nfs.csi.k8s.io", &["hard"]);

@@ -2,7 +2,7 @@
 
 use crate::engine::Judged;
 use crate::finding::Edit;
-use crate::rules::MALFORMED_ELEMENT;
+use crate::rules::{MALFORMED_ELEMENT, is_of_another_program};
 
 /// What to do about one finding, where no whole list is known to pass.
 pub(super) fn advice(judged: &Judged) -> String {
@@ -13,6 +13,7 @@ pub(super) fn advice(judged: &Judged) -> String {
         Some(Edit::Append { option, .. }) => format!("add {option:?}"),
         Some(Edit::Split { .. }) => "write one option an element".to_owned(),
         None if judged.rule == MALFORMED_ELEMENT && judged.finding.site.is_none() => "write fewer".to_owned(),
+        None if is_of_another_program(&judged.finding.keyword) => "drop it here".to_owned(),
         None => {
             let first = judged.rule.remedy.split(". ").next().unwrap_or_default();
             within_a_sentence(&first.trim_end_matches('.').replace('`', ""))

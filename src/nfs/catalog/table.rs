@@ -163,7 +163,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("rsize", number(Word::Rsize, 0, u32::MAX, "bytes", "the largest read; rounded, and the server's limit wins")),
     ("wsize", number(Word::Wsize, 0, u32::MAX, "bytes", "the largest write; rounded, and the server's limit wins")),
     ("bsize", number(Word::Bsize, 0, u32::MAX, "bytes", "the block size that statfs reports")),
-    ("namlen", number(Word::Namlen, 0, u32::MAX, "bytes", "the longest file name of NFSv2").without_effect("the server says how long names may be").nfs_only()),
+    ("namlen", number(Word::Namlen, 0, u32::MAX, "bytes", "the longest file name that the client takes").nfs_only()),
 
     ("actimeo", number(Word::Actimeo, 0, u32::MAX, "seconds", "sets all four attribute cache times")),
     ("acregmin", number(Word::Acregmin, 0, u32::MAX, "seconds", "shortest time a file's attributes are cached").nfs_only()),
@@ -201,7 +201,8 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("intr", flag(Word::Intr, "a signal ends a waiting call").without_effect("since Linux 2.6.25 only SIGKILL ends a waiting call, with or without it")),
     ("nointr", flag(Word::Intr, "a signal does not end a waiting call").negation().without_effect("since Linux 2.6.25 only SIGKILL ends a waiting call, with or without it")),
 
-    ("sloppy", flag(Word::Sloppy, "unknown options are ignored, and so is every typing mistake").read_by(Consumers::BOTH)),
+    // mount.nfs makes a bare one of any value (nfs-utils 2.6.2; measured).
+    ("sloppy", entry(Word::Sloppy, Grammar::Anything, "unknown options are ignored, and so is every typing mistake").read_by(Consumers::BOTH)),
 
     ("ro", vfs(Word::Ro, "nothing can be written")),
     ("rw", vfs(Word::Rw, "files can be written")),
@@ -226,8 +227,8 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("nolazytime", vfs(Word::Lazytime, "times are written at once").negation()),
     ("iversion", vfs(Word::Iversion, "a change counter is kept").without_effect("the NFS client ignores it")),
     ("noiversion", vfs(Word::Iversion, "no change counter is kept").negation().without_effect("the NFS client ignores it")),
-    ("mand", vfs(Word::Mand, "mandatory locks").without_effect("Linux has had no mandatory locks since 5.15")),
-    ("nomand", vfs(Word::Mand, "no mandatory locks").negation().without_effect("Linux has had no mandatory locks since 5.15")),
+    ("mand", vfs(Word::Mand, "mandatory locks, on kernels before 5.15")),
+    ("nomand", vfs(Word::Mand, "no mandatory locks").negation().without_effect("it names what holds anyway")),
     ("silent", vfs(Word::Silent, "less is said when mounting").without_effect("it only changes what the kernel logs")),
     ("loud", vfs(Word::Silent, "more is said when mounting").negation().without_effect("it only changes what the kernel logs")),
     ("symfollow", vfs(Word::Symfollow, "symbolic links are followed")),

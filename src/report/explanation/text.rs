@@ -66,9 +66,11 @@ impl fmt::Display for Explanation {
             }
         }
         for kernels in &self.refused_by_kernels {
+            let until =
+                kernels.until.as_ref().map(|until| format!(" and from {until} on")).unwrap_or_default();
             writeln!(
                 f,
-                "  kernels    before {} refuse every mount (exit 32): they do not take {}",
+                "  kernels    before {}{until} refuse every mount (exit 32): they do not take {}",
                 kernels.since,
                 plain(&kernels.option)
             )?;
@@ -118,8 +120,11 @@ mount.nfs keeps trying for {mount_ends}"
             "a call hangs until the server is back, its Pod stays Terminating and umount hangs; the kernel \
 starts over every {major}, and no data is lost"
         ),
-        "soft" => format!("a call fails with EIO after {major}, and data on its way is lost"),
-        _ => format!("a call fails with ETIMEDOUT after {major}, and data on its way is lost"),
+        recovery => {
+            let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };
+            let lost = if dead.loses_writes { ", and data on its way is lost" } else { "" };
+            format!("a call fails with {error} after {major}{lost}")
+        }
     };
     writeln!(f, "  dead server, once mounted: {mounted}")
 }

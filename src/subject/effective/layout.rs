@@ -10,7 +10,6 @@ use std::ops::Range;
 use super::{Malformation, Options, Token};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::disguised;
-use crate::nfs::mount::Sloppy;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::site::Site;
@@ -353,12 +352,12 @@ fn by_version<'d>(version: Option<&str>, v3: &'d [&'d str], v4: &'d [&'d str]) -
 }
 
 fn mark_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
-    let is_sloppy = |token: &Token<'_>| token.word() == Some(Word::Sloppy) && token.verdict.refusal.is_none();
-    let at = order.iter().position(|index| tokens.get(*index).is_some_and(is_sloppy));
-    let Some(at) = at else { return };
-    for (place, index) in order.iter().enumerate() {
-        if let Some(token) = tokens.get_mut(*index) {
-            token.sloppy = Some(if place > at { Sloppy::Earlier } else { Sloppy::Later });
+    let is_sloppy = |token: &Token<'_>| token.word() == Some(Word::Sloppy);
+    if order.iter().any(|index| tokens.get(*index).is_some_and(is_sloppy)) {
+        for index in order {
+            if let Some(token) = tokens.get_mut(*index) {
+                token.is_beside_sloppy = true;
+            }
         }
     }
 }

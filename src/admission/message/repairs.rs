@@ -1,0 +1,74 @@
+//! What the mutating webhook says of its repairs.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{WARNING_LENGTH, WHO, at_most};
+use crate::engine::Evaluation;
+use crate::finding::{Action, Applicability};
+use crate::nfs::option::split;
+use crate::subject::carrier::{Carrier, Form};
+
+/// What the webhook wrote into a carrier, or would write: the words and their rules,
+/// in one sentence, or in more where that is too long. None where it wrote nothing.
+pub(super) fn sentences(
+    evaluation: &Evaluation,
+    index: usize,
+    carrier: &Carrier<'_>,
+    patched: &Carrier<'_>,
+    is_observed: bool,
+) -> Vec<String> {
+    if carrier.elements == patched.elements {
+        return Vec::new();
+    }
+    let repairs = evaluation.findings.iter().filter(|judged| {
+        let is_applied =
+            judged.finding.fix.as_ref().is_some_and(|fix| fix.applicability == Applicability::Apply);
+        judged.finding.carrier == index && is_applied && judged.demanded == Action::Deny
+    });
+    let codes: BTreeSet<String> = repairs.clone().map(|judged| judged.finding.code.to_string()).collect();
+    let codes = format!(" ({})", Vec::from_iter(codes).join(", "));
+    let replaces = repairs.clone().any(|judged| judged.finding.site.is_some());
+    let (write, add) = if is_observed { ("would write", "would add") } else { ("wrote", "added") };
+    let place = carrier.place.short();
+    let mut added: VecDeque<&str> = added(carrier, patched).into();
+    let mut sentences = Vec::new();
+    let mut done = replaces.then(|| format!("{write} fg in place of bg"));
+    while done.is_some() || !added.is_empty() {
+        let codes = if sentences.is_empty() { codes.as_str() } else { "" };
+        let verb = match (&done, is_observed) {
+            (Some(done), true) => format!("{done} and add"),
+            (Some(done), false) => format!("{done} and {add}"),
+            (None, _) => add.to_owned(),
+        };
+        let sentence = |words: &str| format!("{WHO} {verb}{words} in {place}{codes}");
+        let mut words = String::new();
+        while let Some(word) = added.front() {
+            let more = format!("{words}{} {word}", if words.is_empty() { "" } else { "," });
+            let is_first = words.is_empty() && done.is_none();
+            if !is_first && sentence(&more).chars().count() > WARNING_LENGTH {
+                break;
+            }
+            words = more;
+            added.pop_front();
+        }
+        let whole = match &done {
+            Some(done) if words.is_empty() => format!("{WHO} {done} in {place}{codes}"),
+            _ => sentence(&words),
+        };
+        sentences.push(at_most(whole, WARNING_LENGTH));
+        done = None;
+    }
+    sentences
+}
+
+/// The options that a carrier has behind those that it had.
+fn added<'c>(carrier: &'c Carrier<'_>, patched: &'c Carrier<'_>) -> Vec<&'c str> {
+    if carrier.form == Form::List {
+        return patched.elements.get(carrier.elements.len()..).unwrap_or_default().to_vec();
+    }
+    let options = |carrier: &'c Carrier<'_>| {
+        let elements = carrier.elements.iter().copied();
+        elements.flat_map(split).map(|piece| piece.text).filter(|text| !text.is_empty())
+    };
+    options(patched).skip(options(carrier).count()).collect()
+}

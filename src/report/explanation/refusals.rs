@@ -1,0 +1,72 @@
+//! Lists that no mount, or no mount of some kernels, succeeds with.
+
+use time::Date;
+
+use super::KernelRefusal;
+use crate::engine::{Judged, evaluate};
+use crate::finding::{Finding, Grade};
+use crate::nfs::kernel::Kernel;
+use crate::nfs::mount::{self, Overlooked};
+use crate::policy::Policy;
+use crate::rules::is_refused_by_driver;
+use crate::subject::Subject;
+use crate::subject::effective::{Malformation, Token};
+
+/// The first finding that says that no mount succeeds, and who sees to that. UDP
+/// is one: kernels since 5.6 refuse it unless they are built otherwise.
+pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static str)> {
+    let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
+    let token_of = |finding: &Finding| finding.site.as_ref().and_then(|site| subject.options.at(site));
+    let is_certain = |judged: &&Judged| {
+        judged.finding.grade == Grade::CannotMount
+            || judged.rule.name == "udp-transport"
+            || token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
+    };
+    let finding = &evaluation.findings.iter().find(is_certain)?.finding;
+    let token = token_of(finding);
+    let carrier = subject.carriers.get(finding.carrier).filter(|_| finding.site.is_none());
+    let is_setting = carrier
+        .and_then(|carrier| carrier.refused)
+        .is_some_and(crate::subject::driver::refusal::Refused::is_by_driver);
+    let by = if is_setting || token.is_some_and(|token| is_refused_by_driver(subject, token)) {
+        "driver"
+    } else if subject.is_flex_volume() && finding.site.is_none() {
+        "kubelet"
+    } else if finding.grade != Grade::CannotMount
+        && token.is_some_and(|token| token.verdict.refusal.is_none())
+    {
+        "kernels"
+    } else {
+        "mount"
+    };
+    Some((finding.message.clone().into_owned(), by))
+}
+
+/// Whether a value is refused because a quote is part of it. What stands between
+/// two quotes may be options of its own to one layer.
+fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
+    token.malformation == Some(Malformation::Quote)
+        && token.in_force
+        && !token.option.text().contains(',')
+        && subject.driver.known.is_read()
+        && token
+            .verdict
+            .refusal
+            .is_some_and(|refusal| !token.is_beside_sloppy || refusal.overlooked() == Overlooked::Never)
+}
+
+/// Options that some kernels refuse, and with them every mount.
+pub(super) fn by_kernels(subject: &Subject<'_>) -> Vec<KernelRefusal> {
+    let refusal = |token: &Token<'_>| {
+        let kernels = token.verdict.kernels;
+        let (since, until) = match token.verdict.refusal {
+            None if kernels.since > Kernel::OLDEST && kernels.until.is_none() => (kernels.since, None),
+            Some(refusal) if token.is_beside_sloppy && refusal.overlooked() == Overlooked::Sometimes => {
+                (mount::OVERLOOKS_VALUES.0, Some(mount::OVERLOOKS_VALUES.1.to_string()))
+            }
+            _ => return None,
+        };
+        Some(KernelRefusal { option: token.option.text().to_owned(), since: since.to_string(), until })
+    };
+    subject.options.effective().filter_map(refusal).collect()
+}

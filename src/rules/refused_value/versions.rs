@@ -1,0 +1,142 @@
+//! Versions that mount.nfs or the driver refuses, and options of other versions.
+
+use std::collections::BTreeMap;
+
+use super::super::{Check, offer, remove};
+use super::{applies, grade, is_udp, refusal, refusals, written_for_the_driver};
+use crate::finding::{Edit, Grade};
+use crate::nfs::mount::{self, names_version};
+use crate::nfs::version::Versions;
+use crate::subject::carrier::Form;
+use crate::subject::driver::refusal::What;
+use crate::subject::effective::Token;
+
+/// A version that an attribute names and the driver appends as it is.
+pub(super) fn check_version_carrier(check: &mut Check<'_, '_>) {
+    let carriers = &check.subject.carriers;
+    let Some(carrier) = carriers.iter().position(|carrier| carrier.form == Form::Version) else {
+        return;
+    };
+    let appended = check.subject.options.effective().find_map(|token| {
+        let refusal = token.verdict.refusal?;
+        let is_version = token.site.is_none() && token.entry().is_some_and(names_version);
+        is_version
+            .then(|| format!("{:?}, which the driver appends, is refused: {refusal}", token.option.text()))
+    });
+    if let Some(message) = appended {
+        check.report_carrier(carrier, Grade::CannotMount, message);
+    }
+}
+
+/// The version that the driver appends: of the list, of an attribute or of its
+/// own.
+pub(super) fn check_appended_version(check: &mut Check<'_, '_>) {
+    let subject = check.subject;
+    let Some(token) = subject.options.effective().rfind(|token| token.option.keyword() == "vers") else {
+        return;
+    };
+    let refused = subject.driver.refuses.iter().find(|refused| match refused.what {
+        What::VersionOtherThan(versions) => {
+            let is_taken = token.option.value().is_some_and(|value| versions.contains(&value));
+            !is_taken && applies(subject, refused)
+        }
+        _ => false,
+    });
+    let Some(refused) = refused else { return };
+    if token.site.is_some() {
+        check.report(token, grade(refused), refusal(&check.quote(token), refused), None);
+        return;
+    }
+    let carrier = subject.carriers.iter().position(|carrier| carrier.form == Form::Version);
+    let message = refusal(&format!("{:?}", token.option.text()), refused);
+    check.report_carrier(carrier.unwrap_or_default(), grade(refused), message);
+}
+
+/// mount.nfs wants one version option at most, the driver's own included.
+pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
+    let is_version = |token: &&Token<'_>| token.entry().is_some_and(names_version) && !token.is_drivers_own;
+    let versions = check.subject.options.effective().filter(is_version);
+    if versions.clone().nth(1).is_none() {
+        return;
+    }
+    let versions: Vec<_> = versions.collect();
+    let by_driver = versions.iter().find(|token| token.site.is_none());
+    let subject = check.subject;
+    // One fault, one finding: what the driver refuses does not get that far.
+    let mut written =
+        versions.iter().filter(|token| token.site.is_some() && refusals(subject, token).next().is_none());
+    let first = match by_driver {
+        Some(token) => Some(token),
+        None => written.next(),
+    };
+    let Some(first) = first else { return };
+    // Of equal ones kubelet passes on one, so all of them have to go with it.
+    let mut equals: BTreeMap<&str, Vec<Edit>> = BTreeMap::new();
+    for token in check.options().filter(|token| token.entry().is_some_and(names_version)) {
+        equals.entry(token.option.text()).or_default().extend(remove(token));
+    }
+    let mut passed_on: BTreeMap<&str, usize> = BTreeMap::new();
+    for token in &versions {
+        *passed_on.entry(token.option.text()).or_default() += 1;
+    }
+    for token in written {
+        let whose = if by_driver.is_some() { "the driver's own " } else { "" };
+        let message = format!(
+            "{} stands beside {whose}{:?}, and mount.nfs refuses two version options",
+            check.quote(token),
+            first.option.text()
+        );
+        if let Some(edits) = written_for_the_driver(check, token) {
+            check.report(token, Grade::CannotMount, message, Some(offer(edits)));
+            continue;
+        }
+        let same = mount::version_request(&token.option) == mount::version_request(&first.option);
+        let text = token.option.text();
+        let edits = match passed_on.get(text) {
+            Some(1) => equals.remove(text).unwrap_or_default(),
+            _ => remove(token).into_iter().collect(),
+        };
+        let fix = ((same || by_driver.is_some()) && !edits.is_empty()).then(|| offer(edits));
+        check.report(token, Grade::CannotMount, message, fix);
+    }
+}
+
+/// An option that the asked-for versions do not have, or two options that no
+/// version has together.
+pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
+    let requested = check.subject.options.settings().versions;
+    let mut possible = requested;
+    for token in check.subject.options.effective() {
+        let versions = token.verdict.versions;
+        let is_of_all = versions == Versions::ALL;
+        if is_of_all || versions.is_empty() || is_udp(token) || token.is_drivers_own {
+            continue;
+        }
+        if requested.and(versions).is_empty() {
+            let message = format!(
+                "{} is an option of NFSv{}, and another version is asked for",
+                check.quote(token),
+                names(versions)
+            );
+            check.report(token, Grade::CannotMount, message, None);
+            continue;
+        }
+        let left = possible.and(versions);
+        if left.is_empty() {
+            let message = format!(
+                "{} is an option of NFSv{}, and another option is of another version",
+                check.quote(token),
+                names(versions)
+            );
+            check.report(token, Grade::CannotMount, message, None);
+            continue;
+        }
+        possible = left;
+    }
+}
+
+fn names(versions: Versions) -> String {
+    let mut names: Vec<_> = versions.iter().map(|version| version.to_string()).collect();
+    names.reverse();
+    names.join(", ")
+}
