@@ -14,8 +14,9 @@ mod workload;
 use serde::de::IgnoredAny;
 use time::Date;
 
-use crate::engine::decide::Before;
-use crate::engine::evaluate;
+use crate::engine;
+use crate::engine::judge::Case;
+pub use crate::engine::judge::Endpoint;
 use crate::kind::Kind;
 use crate::policy::{OnUnreadable, Policy};
 use crate::subject::Subject;
@@ -25,26 +26,6 @@ use judgement::Judgement;
 pub use record::Record;
 use response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
 use wire::{API_VERSION, FullReview, Request, Review};
-
-/// The two questions an API server asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Endpoint {
-    /// `/mutate`: what should be changed?
-    #[default]
-    Mutate,
-    /// `/validate`: may it be stored?
-    Validate,
-}
-
-impl Endpoint {
-    /// As log, metrics and the path write it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Mutate => "mutate",
-            Self::Validate => "validate",
-        }
-    }
-}
 
 /// A body and how to judge it.
 #[derive(Debug, Clone, Copy)]
@@ -267,21 +248,16 @@ fn judge(
     if carriers.map(Carrier::length).sum::<usize>() > most {
         return None;
     }
-    let evaluation = evaluate(policy, &subject, question.today);
-    let old_evaluation = old.as_ref().map(|old| evaluate(policy, old, question.today));
-    let before =
-        old.as_ref().zip(old_evaluation.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
-    let judgement = Judgement {
-        question,
-        is_status: request.is_status(),
+    let case = Case {
+        policy,
         subject: &subject,
-        evaluation: &evaluation,
-        before,
+        before: old.as_ref(),
+        today: question.today,
+        endpoint: question.endpoint,
+        is_status: request.is_status(),
     };
-    Some(match question.endpoint {
-        Endpoint::Validate => judgement.validate(request, observe),
-        Endpoint::Mutate => judgement.mutate(request, observe),
-    })
+    let verdict = engine::judge::judge(&case);
+    Some(Judgement { question, request, case, verdict }.answer(observe))
 }
 
 /// Allows what is not judged.

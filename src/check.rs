@@ -6,22 +6,19 @@ pub mod repair;
 mod snippet;
 pub mod together;
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use time::Date;
 
 use crate::admission::message;
-use crate::engine::decide::{self, Before, Decision};
-use crate::engine::fix::Scope;
-use crate::engine::{Evaluation, Judged, evaluate};
-use crate::finding::{Action, Finding};
+use crate::engine::Judged;
+use crate::engine::judge::{Case, Endpoint, Treatment, Verdict, judge, proposal};
+use crate::finding::Action;
 use crate::kind::Kind;
 use crate::policy::Policy;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
-use crate::site::Site;
 use crate::source::object::{Layout, Object, Part};
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
@@ -31,22 +28,14 @@ use crate::subject::Subject;
 use proposed::Proposed;
 use snippet::snippet;
 
-/// Whose answer is reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum As {
-    /// That of `/validate` alone.
-    Validate,
-    /// That of `/validate` to what `/mutate` made of the object.
-    Mutate,
-}
-
 /// How objects are judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Check<'c> {
     /// By which policy.
     pub policy: &'c Policy,
-    /// Whose answer is reported.
-    pub judged_as: As,
+    /// Whose answer is reported: that of `/validate` alone, or to what `/mutate` made of
+    /// the object.
+    pub judged_as: Endpoint,
     /// The day, for exemptions that end.
     pub today: Date,
     /// Whether each finding says what `fix` would write.
@@ -132,9 +121,18 @@ impl Check<'_> {
     ) -> SubjectReport {
         let lines = reading.lines;
         let subject = part.subject(object, self.policy);
-        let evaluation = evaluate(self.policy, &subject, self.today);
         let old = part.subject_before(object, self.policy);
-        let actions = self.actions(old.as_ref(), &subject, &evaluation);
+        let case = Case {
+            policy: self.policy,
+            subject: &subject,
+            before: old.as_ref(),
+            today: self.today,
+            endpoint: self.judged_as,
+            is_status: false,
+        };
+        let verdict = judge(&case);
+        let actions: Vec<Reported> =
+            verdict.treatments.iter().map(|treatment| reported(*treatment, verdict.is_enforced)).collect();
         let decision = match actions.iter().max() {
             Some(Reported::Deny) => "deny",
             _ if actions.contains(&Reported::Patch) => "patch",
@@ -144,8 +142,9 @@ impl Check<'_> {
             Vec::new()
         } else {
             let place = Places { layout: object.layout(), text: object.text(), lines };
-            let lists = self.lists(&subject, &evaluation, &actions);
-            let mut findings: Vec<FindingReport> = evaluation
+            let lists = lists(&case, &verdict, &actions);
+            let mut findings: Vec<FindingReport> = verdict
+                .evaluation
                 .findings
                 .iter()
                 .zip(&actions)
@@ -181,91 +180,32 @@ impl Check<'_> {
             tie,
         }
     }
-
-    /// The carriers as they pass, each as it can be pasted: as the mutating webhook
-    /// writes them, or as fixes bring them there.
-    fn lists(
-        &self,
-        subject: &Subject<'_>,
-        evaluation: &Evaluation,
-        actions: &[Reported],
-    ) -> Vec<Option<String>> {
-        if actions.contains(&Reported::Patch)
-            && let Some(elements) = decide::repaired(Scope::WEBHOOK, subject, evaluation, None)
-            && !actions.contains(&Reported::Deny)
-        {
-            return message::lists(subject, &elements);
-        }
-        if actions.iter().any(|action| *action >= Reported::Patch) {
-            message::lists_that_pass(self.policy, subject, self.today)
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// What is done about each finding.
-    fn actions(
-        &self,
-        old: Option<&Subject<'_>>,
-        subject: &Subject<'_>,
-        evaluation: &Evaluation,
-    ) -> Vec<Reported> {
-        if evaluation.findings.is_empty() {
-            return Vec::new();
-        }
-        let old_evaluation = old.map(|old| evaluate(self.policy, old, self.today));
-        let before =
-            old.zip(old_evaluation.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
-        if self.judged_as == As::Mutate {
-            let mutated = decide::mutate(self.policy, subject, evaluation, before);
-            if let Decision::Patch(elements) = mutated.decision {
-                let patched = subject.with_elements(&elements);
-                let left = evaluate(self.policy, &patched, self.today);
-                let refused = decide::validate(self.policy, &patched, &left, before);
-                let denied = identities(&refused.denials);
-                return evaluation
-                    .findings
-                    .iter()
-                    .map(|judged| match left.findings.iter().find(|kept| same(kept, judged)) {
-                        Some(kept) => reported(kept, refused.withheld.is_none(), &denied),
-                        None if judged.action > Action::Audit => Reported::Patch,
-                        None => Reported::Audit,
-                    })
-                    .collect();
-            }
-        }
-        let outcome = decide::validate(self.policy, subject, evaluation, before);
-        let denied = identities(&outcome.denials);
-        evaluation
-            .findings
-            .iter()
-            .map(|judged| reported(judged, outcome.withheld.is_none(), &denied))
-            .collect()
-    }
 }
 
-/// Whether two findings, before and after a repair, are one: about the same
-/// keyword or the same spot.
-fn same(one: &Judged, other: &Judged) -> bool {
-    let (one, other) = (&one.finding, &other.finding);
-    let spot = |finding: &Finding| finding.site.as_ref().map(Site::order);
-    (one.code, one.carrier) == (other.code, other.carrier)
-        && (one.keyword == other.keyword || spot(one).is_some() && spot(one) == spot(other))
-}
-
-/// Which findings these are: there may be thousands, so each is looked up, not
-/// sought.
-fn identities(findings: &[&Judged]) -> HashSet<*const Judged> {
-    findings.iter().map(|judged| std::ptr::from_ref(*judged)).collect()
+/// The carriers as they pass, each as it can be pasted: as the mutating webhook
+/// writes them, or as fixes bring them there.
+fn lists(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Reported]) -> Vec<Option<String>> {
+    let worst = actions.iter().max().copied().unwrap_or(Reported::Audit);
+    let written = verdict.patch().filter(|_| actions.contains(&Reported::Patch) && worst != Reported::Deny);
+    match written {
+        Some(elements) => message::lists(case.subject, elements),
+        None if worst >= Reported::Patch => {
+            proposal(case).map(|elements| message::lists(case.subject, &elements)).unwrap_or_default()
+        }
+        None => Vec::new(),
+    }
 }
 
 /// What comes of a finding: a denial that the old object had already, or that
 /// is only observed, is a warning.
-fn reported(judged: &Judged, enforced: bool, denied: &HashSet<*const Judged>) -> Reported {
-    match judged.action {
-        Action::Deny if enforced && denied.contains(&std::ptr::from_ref(judged)) => Reported::Deny,
-        Action::Deny | Action::Warn => Reported::Warn,
-        Action::Audit | Action::Off => Reported::Audit,
+const fn reported(treatment: Treatment, is_enforced: bool) -> Reported {
+    match treatment {
+        Treatment::Denied if is_enforced => Reported::Deny,
+        Treatment::Repaired if is_enforced => Reported::Patch,
+        Treatment::Denied | Treatment::Repaired | Treatment::AlreadyPresent | Treatment::Warned => {
+            Reported::Warn
+        }
+        Treatment::Audited => Reported::Audit,
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod decide;
 pub mod fix;
+pub mod judge;
 
 use time::Date;
 

@@ -4,139 +4,72 @@
 use super::json::push_string;
 use super::response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
 use super::wire::Request;
-use super::{Answer, Question, Record, answer, message};
-use crate::engine::decide::{self, Before, Decision, Outcome};
-use crate::engine::fix::{Elements, Scope};
-use crate::engine::{Evaluation, Judged, evaluate};
-use crate::finding::{Action, Code};
+use super::{Answer, Endpoint, Question, Record, answer, message};
+use crate::engine::decide::Decision;
+use crate::engine::fix::Elements;
+use crate::engine::judge::{Case, Verdict};
+use crate::finding::Code;
 use crate::kind::Kind;
-use crate::policy::Mode;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
-/// One subject, judged.
-pub(super) struct Judgement<'j, 'm> {
+/// One subject, judged: the request that it came with, and the verdict.
+pub(super) struct Judgement<'j, 'm, O> {
     pub(super) question: &'j Question<'j>,
-    /// Whether only the object's status and metadata change.
-    pub(super) is_status: bool,
-    pub(super) subject: &'j Subject<'m>,
-    pub(super) evaluation: &'j Evaluation,
-    pub(super) before: Option<Before<'j, 'm>>,
+    pub(super) request: &'j Request<'j, O>,
+    pub(super) case: Case<'j, 'm>,
+    pub(super) verdict: Verdict,
 }
 
-impl Judgement<'_, '_> {
-    /// What `/validate` says of the subject: the outcome, and the warnings.
-    pub(super) fn validation(&self) -> (Outcome<'_>, Vec<String>) {
-        let policy = self.question.policy;
-        let mut outcome = decide::validate(policy, self.subject, self.evaluation, self.before);
-        let repaired = self.repaired_before_observing(&outcome);
-        if repaired.is_some() && outcome.denials.iter().all(|judged| !is_left(repaired.as_ref(), judged)) {
-            // With both webhooks the request would have passed.
-            outcome.withheld = None;
-        }
-        let warnings = message::validate_warnings(
-            policy,
-            self.subject,
-            self.evaluation,
-            &outcome,
-            repaired.as_ref(),
-            self.question.today,
-        );
-        (outcome, warnings)
-    }
-
-    /// The causes of a denial.
-    pub(super) fn causes(&self, outcome: &Outcome<'_>) -> Vec<StatusCause> {
-        message::causes(self.question.policy, self.subject, &outcome.denials, self.question.today)
-    }
-
-    pub(super) fn validate<O>(
-        &self,
-        request: &Request<'_, O>,
-        observe: &mut dyn FnMut(&Record<'_>),
-    ) -> Answer {
-        let (outcome, warnings) = self.validation();
-        let is_denied = outcome.decision == Decision::Deny;
-        let status = is_denied.then(|| refusal(self.name(request), self.subject.kind, self.causes(&outcome)));
-        let said = Said { status, warnings: &warnings, ..Said::default() };
-        self.conclude(request, &outcome, said, observe)
-    }
-
-    pub(super) fn mutate<O>(&self, request: &Request<'_, O>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
-        let policy = self.question.policy;
-        let mutate = if self.is_status { decide::mutate_status } else { decide::mutate };
-        let outcome = mutate(policy, self.subject, self.evaluation, self.before);
-        let patch = [Some(&outcome.decision), outcome.withheld.as_ref()];
-        let elements = patch.into_iter().flatten().find_map(|decision| match decision {
-            Decision::Patch(elements) => Some(elements),
-            _ => None,
-        });
-        let Some(elements) = elements else {
-            let refused = decide::validate(policy, self.subject, self.evaluation, self.before);
-            let warnings = message::mutate_warnings(policy, self.subject, self.evaluation, None, &refused);
-            let said = Said { warnings: &warnings, ..Said::default() };
-            return self.conclude(request, &outcome, said, observe);
+impl<O> Judgement<'_, '_, O> {
+    /// The answer to the API server; `observe` is told what was decided.
+    pub(super) fn answer(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+        let Self { case, verdict, .. } = self;
+        let is_denied = verdict.decision == Decision::Deny;
+        let status =
+            is_denied.then(|| refusal(self.name(), case.subject.kind, message::causes(case, verdict)));
+        let warnings = match case.endpoint {
+            Endpoint::Validate => message::validate_warnings(case, verdict),
+            Endpoint::Mutate => message::mutate_warnings(case, verdict),
         };
-        let patched = self.subject.with_elements(elements);
-        let left = evaluate(policy, &patched, self.question.today);
-        let refused = decide::validate(policy, &patched, &left, self.before);
-        let warnings =
-            message::mutate_warnings(policy, self.subject, self.evaluation, Some(&patched), &refused);
-        if outcome.withheld.is_some() {
-            let said = Said { warnings: &warnings, ..Said::default() };
-            return self.conclude(request, &outcome, said, observe);
-        }
-        let after = patched.effective();
-        let patch = json_patch(self.subject, elements);
-        let said = Said { status: None, warnings: &warnings, patch: &patch, after: &after };
-        self.conclude(request, &outcome, said, observe)
+        let patch = match &verdict.decision {
+            Decision::Patch(elements) => json_patch(case.subject, elements),
+            Decision::Allow | Decision::Deny => String::new(),
+        };
+        self.conclude(Said { status, warnings: &warnings, patch: &patch }, observe)
     }
 
-    /// Where the policy only observes and would refuse: what would be said of the
-    /// object once the mutating webhook had repaired it.
-    fn repaired_before_observing(&self, outcome: &Outcome<'_>) -> Option<Evaluation> {
-        let stays = !outcome.denials.is_empty() || !outcome.grandfathered.is_empty();
-        (self.question.policy.mode() == Mode::Observe && stays).then_some(())?;
-        let scope = if self.is_status { Scope::STATUS } else { Scope::WEBHOOK };
-        let elements = decide::repaired(scope, self.subject, self.evaluation, self.before)?;
-        Some(evaluate(self.question.policy, &self.subject.with_elements(&elements), self.question.today))
+    fn name(&self) -> &str {
+        let asked = self.request.name.as_deref().unwrap_or_default();
+        if asked.is_empty() { self.case.subject.name } else { asked }
     }
 
-    fn name<'n, O>(&'n self, request: &'n Request<'_, O>) -> &'n str {
-        let asked = request.name.as_deref().unwrap_or_default();
-        if asked.is_empty() { self.subject.name } else { asked }
-    }
-
-    fn conclude<O>(
-        &self,
-        request: &Request<'_, O>,
-        outcome: &Outcome<'_>,
-        said: Said<'_>,
-        observe: &mut dyn FnMut(&Record<'_>),
-    ) -> Answer {
-        let Said { status, warnings, patch, after } = said;
-        let before = self.subject.effective();
-        let rules = each_once(self.evaluation.findings.iter().map(|judged| judged.finding.code));
-        let exempted = each_once(self.evaluation.exempted.iter().map(|(finding, _)| finding.code));
-        let decision = outcome.decision.as_str();
+    fn conclude(&self, said: Said<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
+        let Self { case: Case { subject, .. }, verdict: Verdict { evaluation, .. }, .. } = self;
+        let Said { status, warnings, patch } = said;
+        let before = subject.effective();
+        let after = self.verdict.effective_after.as_deref().filter(|_| !patch.is_empty());
+        let rules = each_once(evaluation.findings.iter().map(|judged| judged.finding.code));
+        let exempted = each_once(evaluation.exempted.iter().map(|(finding, _)| finding.code));
+        let decision = self.verdict.decision.as_str();
         observe(&Record {
-            kind: self.subject.kind.as_str(),
-            name: self.name(request),
-            driver: self.subject.driver_name,
-            nfs: Some(self.subject.nfs),
+            kind: subject.kind.as_str(),
+            name: self.name(),
+            driver: subject.driver_name,
+            nfs: Some(subject.nfs),
             decision,
-            withheld: outcome.withheld.as_ref().map(Decision::as_str),
-            findings: &self.evaluation.findings,
+            withheld: self.verdict.withheld.as_ref().map(Decision::as_str),
+            findings: &evaluation.findings,
             rules: &rules,
             exempted: &exempted,
             options_before: &before,
-            options_after: if patch.is_empty() { &before } else { after },
+            options_after: after.unwrap_or(&before),
             patch,
-            disbelieved: self.subject.disbelieved_provisioner().unwrap_or_default(),
-            ..Record::of(request, self.question.endpoint)
+            disbelieved: subject.disbelieved_provisioner().unwrap_or_default(),
+            ..Record::of(self.request, self.question.endpoint)
         });
         answer(&Response {
-            uid: &request.uid,
+            uid: &self.request.uid,
             status,
             patch,
             warnings,
@@ -151,13 +84,10 @@ impl Judgement<'_, '_> {
 }
 
 /// What an answer holds beside the decision.
-#[derive(Default)]
 struct Said<'s> {
     status: Option<Status<'s>>,
     warnings: &'s [String],
     patch: &'s str,
-    /// The string mount.nfs gets after the patch.
-    after: &'s str,
 }
 
 /// A denial for these causes.
@@ -174,12 +104,6 @@ pub(super) fn refusal(name: &str, kind: Kind, causes: Vec<StatusCause>) -> Statu
             causes,
         },
     }
-}
-
-/// Whether a denial is still there after the repair.
-pub(super) fn is_left(repaired: Option<&Evaluation>, judged: &Judged) -> bool {
-    let of = |judged: &Judged| (judged.finding.code, judged.finding.carrier, judged.finding.keyword.clone());
-    repaired.is_none_or(|repaired| repaired.with(Action::Deny).any(|left| of(left) == of(judged)))
 }
 
 /// Each of some codes once, in order.

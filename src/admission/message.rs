@@ -3,19 +3,15 @@
 mod remedy;
 mod repairs;
 
-use time::Date;
-
 use super::json::length_within;
-use super::judgement::is_left;
 use super::response::StatusCause;
 use crate::count::{self, counted};
-use crate::engine::decide::{self, Decision, Outcome};
-use crate::engine::fix::{Elements, Scope, fix_all};
-use crate::engine::{Evaluation, Exempt, Judged, evaluate};
-use crate::finding::Action;
-use crate::policy::Policy;
+use crate::engine::decide::Decision;
+use crate::engine::fix::Elements;
+use crate::engine::judge::{Case, LONGEST_PROPOSAL, Treatment, Verdict, proposal};
+use crate::engine::{Evaluation, Exempt, Judged};
 use crate::subject::Subject;
-use crate::subject::carrier::{Carrier, Form};
+use crate::subject::carrier::Form;
 
 /// Most characters of a warning: what every client shows whole.
 pub const WARNING_LENGTH: usize = 120;
@@ -30,12 +26,6 @@ const MOST_CAUSES: usize = 20;
 /// Most bytes of all causes of one denial as they are sent; its message repeats
 /// them.
 const MOST_BYTES: usize = 16 * 1024;
-
-/// Most characters of a list that is proposed.
-const LONGEST_PROPOSAL: usize = 2000;
-
-/// Most options of a subject for which a list is proposed.
-const MOST_PROPOSED: usize = 100;
 
 /// Most characters of a cause, beside a list that is proposed.
 const LONGEST_CAUSE: usize = 1000;
@@ -60,13 +50,10 @@ pub(super) fn name(text: &str) -> &str {
 /// One cause a denial. kubectl prints nothing but these, so each stands alone:
 /// the rule, the element, why, and the way out. The list that would pass stands in
 /// the first of each carrier.
-pub(super) fn causes(
-    policy: &Policy,
-    subject: &Subject<'_>,
-    denials: &[&Judged],
-    today: Date,
-) -> Vec<StatusCause> {
-    let mut proposal: Vec<Option<String>> = lists_that_pass(policy, subject, today);
+pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<StatusCause> {
+    let subject = case.subject;
+    let denials: Vec<&Judged> = verdict.with(Treatment::Denied).collect();
+    let mut proposal = proposal(case).map(|elements| lists(subject, &elements)).unwrap_or_default();
     let mut causes = Vec::new();
     let mut bytes = 0;
     for judged in denials.iter().take(MOST_CAUSES) {
@@ -130,30 +117,6 @@ fn warning(judged: &Judged, what: &str) -> String {
     at_most(text, WARNING_LENGTH)
 }
 
-/// The carriers as they would pass `/validate`, if fixes can bring them there. They
-/// are not sought where they would not be shown.
-fn passing<'m>(policy: &Policy, subject: &Subject<'m>, today: Date) -> Option<Elements<'m>> {
-    let is_shown = subject.options.tokens().len() <= MOST_PROPOSED
-        && subject.carriers.iter().map(Carrier::length).max() <= Some(LONGEST_PROPOSAL);
-    if !is_shown {
-        return None;
-    }
-    let elements = fix_all(policy, subject, today, Scope::PROPOSAL);
-    let fixed = subject.with_elements(&elements);
-    let evaluation = evaluate(policy, &fixed, today);
-    let outcome = decide::validate(policy, &fixed, &evaluation, None);
-    (outcome.decision != Decision::Deny && outcome.withheld.is_none()).then_some(elements)
-}
-
-/// For each carrier the list with which the object would pass `/validate`, as
-/// it can be pasted into YAML. Empty where no fix brings it there.
-pub fn lists_that_pass(policy: &Policy, subject: &Subject<'_>, today: Date) -> Vec<Option<String>> {
-    let Some(elements) = passing(policy, subject, today) else {
-        return Vec::new();
-    };
-    lists(subject, &elements)
-}
-
 /// Each carrier's new content, as it can be pasted into YAML.
 pub fn lists(subject: &Subject<'_>, elements: &Elements<'_>) -> Vec<Option<String>> {
     (0..subject.carriers.len()).map(|index| proposed(subject, elements, index)).collect()
@@ -182,58 +145,38 @@ fn flow_scalar(text: &str) -> String {
 
 /// What `/validate` tells beside its answer: findings that only warn, denials
 /// that an update may keep or that are only observed, exemptions that end.
-pub fn validate_warnings(
-    policy: &Policy,
-    subject: &Subject<'_>,
-    evaluation: &Evaluation,
-    outcome: &Outcome<'_>,
-    repaired: Option<&Evaluation>,
-    today: Date,
-) -> Vec<String> {
+pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
     let mut warnings = Vec::new();
-    if outcome.decision != Decision::Deny {
-        warnings.extend(outcome.denials.iter().map(|judged| {
-            let is_left = is_left(repaired, judged);
-            warning(judged, if is_left { "would be denied: " } else { "would be repaired: " })
-        }));
+    let mut tell = |treatment, what| {
+        warnings.extend(verdict.with(treatment).map(|judged| warning(judged, what)));
+    };
+    if verdict.decision != Decision::Deny {
+        tell(Treatment::Denied, "would be denied: ");
     }
-    warnings.extend(outcome.grandfathered.iter().map(|judged| {
-        let is_repaired = repaired.is_some() && !is_left(repaired, judged);
-        warning(judged, if is_repaired { "would be repaired: " } else { "already present: " })
-    }));
-    warnings.extend(evaluation.with(Action::Warn).map(|judged| warning(judged, "")));
-    warnings.extend(ending_exemptions(policy, subject, evaluation, today));
+    tell(Treatment::Repaired, "would be repaired: ");
+    tell(Treatment::AlreadyPresent, "already present: ");
+    tell(Treatment::Warned, "");
+    warnings.extend(ending_exemptions(case, &verdict.evaluation));
     limited(warnings)
 }
 
 /// What `/mutate` tells: the danger it took away, and what `/validate` will
 /// refuse all the same.
-pub fn mutate_warnings(
-    policy: &Policy,
-    subject: &Subject<'_>,
-    evaluation: &Evaluation,
-    patched: Option<&Subject<'_>>,
-    refused: &Outcome<'_>,
-) -> Vec<String> {
-    let is_observed = policy.mode() == crate::policy::Mode::Observe;
+pub(super) fn mutate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(patched) = patched {
-        let carriers = subject.carriers.iter().zip(&patched.carriers).enumerate();
-        warnings.extend(carriers.flat_map(|(index, (carrier, patched))| {
-            repairs::sentences(evaluation, index, carrier, patched, is_observed)
+    if let Some(patch) = verdict.patch() {
+        let carriers = case.subject.carriers.iter().zip(patch).enumerate();
+        warnings.extend(carriers.flat_map(|(index, (carrier, elements))| {
+            repairs::sentences(&verdict.evaluation, index, carrier, elements, verdict.is_enforced)
         }));
     }
-    let would = if is_observed { "would be denied: " } else { "will be denied: " };
-    warnings.extend(refused.denials.iter().map(|judged| warning(judged, would)));
+    let would = if verdict.is_enforced { "will be denied: " } else { "would be denied: " };
+    warnings.extend(verdict.left.iter().map(|judged| warning(judged, would)));
     limited(warnings)
 }
 
-fn ending_exemptions(
-    policy: &Policy,
-    subject: &Subject<'_>,
-    evaluation: &Evaluation,
-    today: Date,
-) -> Vec<String> {
+fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String> {
+    let Case { policy, subject, today, .. } = *case;
     let mut used: Vec<usize> = evaluation
         .exempted
         .iter()
@@ -260,8 +203,8 @@ fn ending_exemptions(
 }
 
 /// What is said of a template whose Pods are refused.
-pub(super) fn template_warnings(outcome: &Outcome<'_>) -> Vec<String> {
-    outcome.denials.iter().map(|judged| warning(judged, "its Pods will be denied: ")).collect()
+pub(super) fn template_warnings(verdict: &Verdict) -> Vec<String> {
+    verdict.with(Treatment::Denied).map(|judged| warning(judged, "its Pods will be denied: ")).collect()
 }
 
 /// The causes of several subjects, as many as one denial has.

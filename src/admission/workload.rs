@@ -2,12 +2,13 @@
 //! and nothing is ever patched, for a Pod that differs from its template is
 //! taken for outdated by its controller.
 
-use super::judgement::{Judgement, each_once, refusal};
+use super::judgement::{each_once, refusal};
 use super::response::{AuditAnnotations, Response};
 use super::wire::{API_VERSION, Request, Review};
 use super::{Answer, Endpoint, Question, Record, answer, is_judged, judged_kind, message, pass, unparsed};
-use crate::engine::decide::{Before, Decision};
-use crate::engine::{Evaluation, Judged, evaluate};
+use crate::engine::decide::Decision;
+use crate::engine::judge::{Case, Verdict};
+use crate::engine::{self, Judged};
 use crate::finding::Code;
 use crate::kind::{Kind, Reach};
 use crate::site::InlineVolume;
@@ -92,32 +93,29 @@ fn decide(
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
     let policy = question.policy;
-    let evaluations: Vec<(Evaluation, Option<Evaluation>)> = subjects
+    let judged: Vec<(Case<'_, '_>, Verdict)> = subjects
         .iter()
         .map(|(subject, old)| {
-            let of = |subject| evaluate(policy, subject, question.today);
-            (of(subject), old.as_ref().map(of))
+            let (today, endpoint) = (question.today, question.endpoint);
+            let case = Case { policy, subject, before: old.as_ref(), today, endpoint, is_status: false };
+            (case, engine::judge::judge(&case))
         })
         .collect();
     let decides = kind.row().reach == Reach::Decides;
     let (mut causes, mut warnings, mut is_withheld) = (Vec::new(), Vec::new(), false);
-    for ((subject, old), (evaluation, old_evaluation)) in subjects.iter().zip(&evaluations) {
-        let before = old.as_ref().zip(old_evaluation.as_ref());
-        let before = before.map(|(subject, evaluation)| Before { subject, evaluation });
-        let judgement = Judgement { question, is_status: false, subject, evaluation, before };
-        let (outcome, told) = judgement.validation();
-        is_withheld |= decides && outcome.withheld.is_some();
-        match outcome.decision {
-            Decision::Deny if decides => causes.extend(judgement.causes(&outcome)),
-            Decision::Deny => warnings.extend(message::template_warnings(&outcome)),
+    for (case, verdict) in &judged {
+        is_withheld |= decides && verdict.withheld.is_some();
+        match verdict.decision {
+            Decision::Deny if decides => causes.extend(message::causes(case, verdict)),
+            Decision::Deny => warnings.extend(message::template_warnings(verdict)),
             Decision::Allow | Decision::Patch(_) => {}
         }
-        warnings.extend(told);
+        warnings.extend(message::validate_warnings(case, verdict));
     }
     let is_denied = !causes.is_empty();
     let findings: Vec<Judged> =
-        evaluations.iter().flat_map(|(evaluation, _)| &evaluation.findings).cloned().collect();
-    let exempted = evaluations.iter().flat_map(|(evaluation, _)| &evaluation.exempted);
+        judged.iter().flat_map(|(_, verdict)| &verdict.evaluation.findings).cloned().collect();
+    let exempted = judged.iter().flat_map(|(_, verdict)| &verdict.evaluation.exempted);
     let exempted: Vec<Code> = each_once(exempted.map(|(finding, _)| finding.code));
     let rules = each_once(findings.iter().map(|judged| judged.finding.code));
     let joined = |texts: Vec<String>| texts.join(" | ");

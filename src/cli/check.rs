@@ -15,8 +15,9 @@ use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
 use super::source_root::SourceRoot;
 use crate::check::baseline::Baseline;
-use crate::check::{self, As, Check};
+use crate::check::{self, Check};
 use crate::count::named;
+use crate::engine::judge::Endpoint;
 use crate::report::plain::plain;
 use crate::report::sarif::Root;
 use crate::report::{self, FileReport, Report, Reported};
@@ -67,7 +68,7 @@ may be given several times"
         env = "NFS_MOUNT_GUARD_AS",
         default_value = "validate"
     )]
-    judged_as: Endpoint,
+    judged_as: JudgedAs,
     /// Pass over the findings that this file holds
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_BASELINE", conflicts_with = "write_baseline")]
     baseline: Option<PathBuf>,
@@ -92,7 +93,7 @@ may be given several times"
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Endpoint {
+enum JudgedAs {
     /// As written
     Validate,
     /// As the mutating webhook repairs it
@@ -169,8 +170,8 @@ impl Args {
         let check = Check {
             policy: &policy,
             judged_as: match self.judged_as {
-                Endpoint::Validate => As::Validate,
-                Endpoint::Mutate => As::Mutate,
+                JudgedAs::Validate => Endpoint::Validate,
+                JudgedAs::Mutate => Endpoint::Mutate,
             },
             today: OffsetDateTime::now_utc().date(),
             with_fixes: self.format.iter().any(|output| output.format == Format::Sarif),

@@ -13,9 +13,10 @@ use super::exit::Exit;
 use super::input::{self, Exclusion, Input, Worked};
 use super::judgement::Judgement;
 use crate::check::repair::{self, Repaired};
-use crate::check::{As, Check, is_foreign, is_in_templates, passed_over};
+use crate::check::{Check, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
+use crate::engine::judge::Endpoint;
 use crate::finding::Action;
 use crate::nfs::disguised::intended_options;
 use crate::policy::Policy;
@@ -91,7 +92,7 @@ impl Args {
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
-        let check = Check { policy: &policy, judged_as: As::Validate, today, with_fixes: false };
+        let check = Check { policy: &policy, judged_as: Endpoint::Validate, today, with_fixes: false };
         let silent = without_rules(&policy);
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =

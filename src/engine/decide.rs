@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use super::fix::{Elements, Scope, changed_once};
 use super::{Evaluation, Judged};
 use crate::finding::{Action, Code};
-use crate::policy::{Mode, Policy};
 use crate::site::Place;
 use crate::subject::Subject;
 
@@ -31,19 +30,14 @@ impl Decision<'_> {
     }
 }
 
-/// A decision with what the person is told.
+/// What `/validate` refuses, and what it lets stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome<'e> {
-    /// What is done.
-    pub decision: Decision<'e>,
-    /// What would be done under `mode: enforce`, where the policy only
-    /// observes and would do something.
-    pub withheld: Option<Decision<'e>>,
-    /// The findings that are refused, or would be.
-    pub denials: Vec<&'e Judged>,
+pub(super) struct Refused<'e> {
+    /// The findings that are refused.
+    pub(super) denials: Vec<&'e Judged>,
     /// The findings that are refused on a new object and stay on this one: it
     /// had them before.
-    pub grandfathered: Vec<&'e Judged>,
+    pub(super) grandfathered: Vec<&'e Judged>,
 }
 
 /// What the ratchet compares: the rule, where the option stands, its keyword.
@@ -56,26 +50,25 @@ fn key<'e>(subject: &'e Subject<'_>, judged: &'e Judged) -> Key<'e> {
 
 /// The object before an update, with its evaluation under the same policy.
 #[derive(Debug, Clone, Copy)]
-pub struct Before<'b, 'm> {
+pub(super) struct Before<'b, 'm> {
     /// The old object.
-    pub subject: &'b Subject<'m>,
+    pub(super) subject: &'b Subject<'m>,
     /// What is to be said of it.
-    pub evaluation: &'b Evaluation,
+    pub(super) evaluation: &'b Evaluation,
 }
 
-/// What `/validate` answers, and what `check` reports.
+/// What `/validate` refuses.
 ///
 /// An update is refused only for what it makes worse: denials that the old
 /// object had already are kept and told, so that finalizers can be removed and
 /// volumes bound. It makes worse, too, what the old object had without effect: a
 /// `bg` that something else kept from counting, and options too many to judge
 /// that are not the same ones.
-pub fn validate<'e>(
-    policy: &Policy,
+pub(super) fn refused<'e>(
     subject: &'e Subject<'_>,
     evaluation: &'e Evaluation,
     before: Option<Before<'_, '_>>,
-) -> Outcome<'e> {
+) -> Refused<'e> {
     let old: HashSet<Key<'_>> = before
         .iter()
         .flat_map(|before| before.evaluation.with(Action::Deny).map(|judged| key(before.subject, judged)))
@@ -85,9 +78,8 @@ pub fn validate<'e>(
         let hangs_on_effect = subject.overlong.is_some() || judged.rule.where_uncertain;
         old.contains(&key(subject, judged)) && !(is_worse && hangs_on_effect)
     };
-    let (grandfathered, denials): (Vec<_>, Vec<_>) = evaluation.with(Action::Deny).partition(may_stay);
-    let decision = if denials.is_empty() { Decision::Allow } else { Decision::Deny };
-    observe(policy, decision, denials, grandfathered)
+    let (grandfathered, denials) = evaluation.with(Action::Deny).partition(may_stay);
+    Refused { denials, grandfathered }
 }
 
 /// Whether the options of `new` have a worse effect than those of `old`,
@@ -99,42 +91,10 @@ fn is_worse(old: &Subject<'_>, new: &Subject<'_>) -> bool {
     new.is_background_where_it_was_not(old)
 }
 
-/// What `/mutate` answers: never a denial. On an update that leaves the
-/// options alone there is no patch, for binding or labelling an old volume must
-/// not rewrite it.
-pub fn mutate<'e>(
-    policy: &Policy,
-    subject: &'e Subject<'_>,
-    evaluation: &'e Evaluation,
-    before: Option<Before<'_, '_>>,
-) -> Outcome<'e> {
-    mutate_within(Scope::WEBHOOK, policy, subject, evaluation, before)
-}
-
-/// As [`mutate`], to a request on `/status`, where only the metadata changes.
-pub fn mutate_status<'e>(
-    policy: &Policy,
-    subject: &'e Subject<'_>,
-    evaluation: &'e Evaluation,
-    before: Option<Before<'_, '_>>,
-) -> Outcome<'e> {
-    mutate_within(Scope::STATUS, policy, subject, evaluation, before)
-}
-
-fn mutate_within<'e>(
-    scope: Scope,
-    policy: &Policy,
-    subject: &'e Subject<'_>,
-    evaluation: &'e Evaluation,
-    before: Option<Before<'_, '_>>,
-) -> Outcome<'e> {
-    let decision = repaired(scope, subject, evaluation, before).map_or(Decision::Allow, Decision::Patch);
-    observe(policy, decision, Vec::new(), Vec::new())
-}
-
 /// The carriers as the mutating webhook writes them where the policy enforces;
-/// `None` where it leaves them.
-pub fn repaired<'e>(
+/// `None` where it leaves them. On an update that leaves the options alone there is no
+/// patch, for binding or labelling an old volume must not rewrite it.
+pub(super) fn repaired<'e>(
     scope: Scope,
     subject: &'e Subject<'_>,
     evaluation: &'e Evaluation,
@@ -144,21 +104,8 @@ pub fn repaired<'e>(
     if untouched || subject.opts_out_of_patching { None } else { changed_once(subject, evaluation, scope) }
 }
 
-fn observe<'e>(
-    policy: &Policy,
-    decision: Decision<'e>,
-    denials: Vec<&'e Judged>,
-    grandfathered: Vec<&'e Judged>,
-) -> Outcome<'e> {
-    let (decision, withheld) = match policy.mode() {
-        Mode::Observe if decision != Decision::Allow => (Decision::Allow, Some(decision)),
-        _ => (decision, None),
-    };
-    Outcome { decision, withheld, denials, grandfathered }
-}
-
 /// Whether everything that is looked at is the same in both objects.
-pub fn same_options(old: &Subject<'_>, new: &Subject<'_>) -> bool {
+fn same_options(old: &Subject<'_>, new: &Subject<'_>) -> bool {
     let mut both = old.carriers.iter().zip(&new.carriers);
     old.driver_name == new.driver_name
         && old.nfs == new.nfs

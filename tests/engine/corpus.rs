@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use nfs_mount_guard::engine::decide::{Decision, mutate, validate};
+use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
 use nfs_mount_guard::finding::{Action, Applicability};
@@ -13,7 +13,7 @@ use nfs_mount_guard::rules::{Profile, RULES};
 use nfs_mount_guard::subject::driver::Nfs;
 use serde_json::{Value, json};
 
-use crate::fixture::{TODAY, compare_text, judge, path};
+use crate::fixture::{TODAY, compare_text, judge, mutate, path, validate};
 
 /// The entries with the objects they describe.
 fn objects() -> Vec<(Value, String)> {
@@ -98,7 +98,7 @@ fn every_fixed_object_passes_or_keeps_only_what_a_person_must_decide() {
                 .count();
             assert_eq!(with_fix, 0, "{}: fixes are left: {:?}", entry["id"], evaluation.findings);
             assert!(left.iter().all(|finding| finding.fix.is_none()), "{}: {left:?}", entry["id"]);
-            if validate(&policy, &fixed, &evaluation, None).decision == Decision::Allow {
+            if validate(&policy, &fixed) == Decision::Allow {
                 passed += 1;
             } else {
                 // Each of these was read: a person has to choose.
@@ -200,15 +200,14 @@ corpus::the_table`.\n\n",
 
 /// 0: allowed as it is; 1: allowed once it is patched; 2: refused even so.
 fn fate(object: &str, policy: &Policy) -> usize {
-    judge(object, policy, |subject, evaluation| {
-        let patched = match mutate(policy, subject, evaluation, None).decision {
+    judge(object, policy, |subject, _| {
+        let patched = match mutate(policy, subject) {
             Decision::Patch(elements) => elements,
             _ => unchanged(subject),
         };
         let is_patched = patched != unchanged(subject);
         let after = subject.with_elements(&patched);
-        let left = evaluate(policy, &after, TODAY);
-        match (validate(policy, &after, &left, None).decision, is_patched) {
+        match (validate(policy, &after), is_patched) {
             (Decision::Deny, _) => 2,
             (_, true) => 1,
             (_, false) => 0,

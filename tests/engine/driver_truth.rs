@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use nfs_mount_guard::engine::decide::{Decision, mutate};
+use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::{Evaluation, evaluate};
 use nfs_mount_guard::finding::{Action, Grade};
 use nfs_mount_guard::nfs::option::{MountOption, split};
@@ -13,7 +13,7 @@ use nfs_mount_guard::nfs::settings::Settings;
 use nfs_mount_guard::policy::Policy;
 use serde_json::{Map, Value, json};
 
-use crate::fixture::{TODAY, is_named, judge, path};
+use crate::fixture::{TODAY, is_named, judge, mutate, path};
 
 /// One recorded call.
 #[derive(Debug, Clone)]
@@ -293,7 +293,7 @@ fn the_patch_takes_no_option_of_a_real_driver_out_of_force() {
         let policy = Policy::default();
         let object = row.object(&row.mount_flags);
         judge(&object.to_string(), &policy, |subject, evaluation| {
-            let Decision::Patch(elements) = mutate(&policy, subject, evaluation, None).decision else {
+            let Decision::Patch(elements) = mutate(&policy, subject) else {
                 return;
             };
             let after = subject.with_elements(&elements);

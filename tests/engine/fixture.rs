@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nfs_mount_guard::engine::decide::{Decision, mutate, validate};
+use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
+use nfs_mount_guard::engine::judge::{self, Case, Endpoint};
 use nfs_mount_guard::engine::{Evaluation, evaluate};
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::site::Site;
@@ -39,6 +40,21 @@ pub fn judge<T>(json: &str, policy: &Policy, look: impl FnOnce(&Subject<'_>, &Ev
         Subject::new(&manifest, policy.drivers()).unwrap_or_else(|| panic!("not a subject: {json}"));
     let evaluation = evaluate(policy, &subject, TODAY);
     look(&subject, &evaluation)
+}
+
+/// What an endpoint answers to a new object.
+fn answer(policy: &Policy, subject: &Subject<'_>, endpoint: Endpoint) -> Decision<'static> {
+    judge::judge(&Case { policy, subject, before: None, today: TODAY, endpoint, is_status: false }).decision
+}
+
+/// What `/validate` answers to a new object.
+pub fn validate(policy: &Policy, subject: &Subject<'_>) -> Decision<'static> {
+    answer(policy, subject, Endpoint::Validate)
+}
+
+/// What `/mutate` answers to a new object.
+pub fn mutate(policy: &Policy, subject: &Subject<'_>) -> Decision<'static> {
+    answer(policy, subject, Endpoint::Mutate)
 }
 
 /// Whether some finding is about the option at `site`, or about a part of it.
@@ -82,8 +98,8 @@ pub fn describe_subject(subject: &Subject<'_>, evaluation: &Evaluation, policy: 
         let fix = finding.fix.as_ref().map_or(String::new(), |fix| format!(" [{:?}]", fix.applicability));
         let _ = writeln!(text, "  {} {} {field}: {}{fix}", judged.action, finding.code, finding.message);
     }
-    let validated = validate(policy, subject, evaluation, None).decision;
-    let mutated = mutate(policy, subject, evaluation, None).decision;
+    let validated = validate(policy, subject);
+    let mutated = mutate(policy, subject);
     let _ = writeln!(text, "  /validate: {}", validated.as_str());
     let _ = write!(text, "  /mutate: {}", mutated.as_str());
     if let Decision::Patch(elements) = &mutated {

@@ -1,6 +1,6 @@
 //! What holds for any object.
 
-use nfs_mount_guard::engine::decide::{Decision, mutate, validate};
+use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, fix_once, unchanged};
 use nfs_mount_guard::finding::{Applicability, Edit};
@@ -14,7 +14,7 @@ use nfs_mount_guard::subject::driver::{Nfs, drivers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::fixture::{TODAY, is_named, judge};
+use crate::fixture::{TODAY, is_named, judge, mutate, validate};
 
 /// An element as people, tools and attackers write it.
 fn element() -> impl Strategy<Value = String> {
@@ -188,8 +188,8 @@ proptest! {
     #[test]
     fn after_the_patch_nothing_is_left_that_the_webhook_would_fix(object in object()) {
         let policy = Policy::default();
-        judge(&object.to_string(), &policy, |subject, evaluation| {
-            let patched = match mutate(&policy, subject, evaluation, None).decision {
+        judge(&object.to_string(), &policy, |subject, _| {
+            let patched = match mutate(&policy, subject) {
                 Decision::Patch(elements) => elements,
                 _ => unchanged(subject),
             };
@@ -205,7 +205,7 @@ proptest! {
                 })
                 .collect();
             assert!(left.is_empty(), "{object}: {left:?}");
-            let again = mutate(&policy, &patched, &evaluation, None).decision;
+            let again = mutate(&policy, &patched);
             assert_eq!(again, Decision::Allow, "patched twice: {object}");
         });
     }
@@ -213,11 +213,11 @@ proptest! {
     #[test]
     fn after_the_patch_nothing_is_bg_to_any_layer_where_the_webhook_writes(object in object()) {
         let policy = Policy::default();
-        judge(&object.to_string(), &policy, |subject, evaluation| {
+        judge(&object.to_string(), &policy, |subject, _| {
             if subject.nfs == Nfs::No || subject.overlong.is_some() {
                 return;
             }
-            let patched = match mutate(&policy, subject, evaluation, None).decision {
+            let patched = match mutate(&policy, subject) {
                 Decision::Patch(elements) => elements,
                 _ => unchanged(subject),
             };
@@ -276,8 +276,8 @@ proptest! {
         judge(&object.to_string(), &policy, |subject, evaluation| {
             if subject.nfs == Nfs::No {
                 assert!(evaluation.findings.is_empty());
-                assert_eq!(mutate(&policy, subject, evaluation, None).decision, Decision::Allow);
-                assert_eq!(validate(&policy, subject, evaluation, None).decision, Decision::Allow);
+                assert_eq!(mutate(&policy, subject), Decision::Allow);
+                assert_eq!(validate(&policy, subject), Decision::Allow);
             }
         });
     }
@@ -339,10 +339,9 @@ proptest! {
     fn patching_never_takes_an_option_out_of_force(object in object()) {
         let policy = Policy::default();
         judge(&object.to_string(), &policy, |subject, evaluation| {
-            let Decision::Patch(elements) = mutate(&policy, subject, evaluation, None).decision else { return };
+            let Decision::Patch(elements) = mutate(&policy, subject) else { return };
             let patched = subject.with_elements(&elements);
-            let evaluation_after = evaluate(&policy, &patched, TODAY);
-            if validate(&policy, &patched, &evaluation_after, None).decision == Decision::Deny {
+            if validate(&policy, &patched) == Decision::Deny {
                 return;
             }
             let after: Vec<&str> = patched.options.effective().map(|token| token.option.text()).collect();

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use nfs_mount_guard::check::{As, Check};
+use nfs_mount_guard::check::Check;
+use nfs_mount_guard::engine::judge::Endpoint;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::report::FileReport;
 use nfs_mount_guard::source::text::{self, Lines};
@@ -161,7 +162,7 @@ fn in_a_walk(file: &[u8], theirs: &[Value]) -> Result<(), String> {
     let policy = Policy::default();
     let check = Check {
         policy: &policy,
-        judged_as: As::Validate,
+        judged_as: Endpoint::Validate,
         today: time::macros::date!(2026 - 03 - 01),
         with_fixes: false,
     };

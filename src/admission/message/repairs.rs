@@ -1,5 +1,6 @@
 //! What the mutating webhook says of its repairs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{WARNING_LENGTH, WHO, at_most};
@@ -14,10 +15,10 @@ pub(super) fn sentences(
     evaluation: &Evaluation,
     index: usize,
     carrier: &Carrier<'_>,
-    patched: &Carrier<'_>,
-    is_observed: bool,
+    patched: &[Cow<'_, str>],
+    is_enforced: bool,
 ) -> Vec<String> {
-    if carrier.elements == patched.elements {
+    if carrier.elements.iter().copied().eq(patched.iter().map(|element| &**element)) {
         return Vec::new();
     }
     let repairs = evaluation.findings.iter().filter(|judged| {
@@ -28,16 +29,16 @@ pub(super) fn sentences(
     let codes: BTreeSet<String> = repairs.clone().map(|judged| judged.finding.code.to_string()).collect();
     let codes = format!(" ({})", Vec::from_iter(codes).join(", "));
     let replaces = repairs.clone().any(|judged| judged.finding.site.is_some());
-    let (write, add) = if is_observed { ("would write", "would add") } else { ("wrote", "added") };
+    let (write, add) = if is_enforced { ("wrote", "added") } else { ("would write", "would add") };
     let place = carrier.place.short();
     let mut added: VecDeque<&str> = added(carrier, patched).into();
     let mut sentences = Vec::new();
     let mut done = replaces.then(|| format!("{write} fg in place of bg"));
     while done.is_some() || !added.is_empty() {
         let codes = if sentences.is_empty() { codes.as_str() } else { "" };
-        let verb = match (&done, is_observed) {
-            (Some(done), true) => format!("{done} and add"),
-            (Some(done), false) => format!("{done} and {add}"),
+        let verb = match (&done, is_enforced) {
+            (Some(done), false) => format!("{done} and add"),
+            (Some(done), true) => format!("{done} and {add}"),
             (None, _) => add.to_owned(),
         };
         let sentence = |words: &str| format!("{WHO} {verb}{words} in {place}{codes}");
@@ -62,13 +63,15 @@ pub(super) fn sentences(
 }
 
 /// The options that a carrier has behind those that it had.
-fn added<'c>(carrier: &'c Carrier<'_>, patched: &'c Carrier<'_>) -> Vec<&'c str> {
+fn added<'c>(carrier: &Carrier<'_>, patched: &'c [Cow<'_, str>]) -> Vec<&'c str> {
+    let texts = |elements: &'c [Cow<'_, str>]| elements.iter().map(|element| &**element);
     if carrier.form == Form::List {
-        return patched.elements.get(carrier.elements.len()..).unwrap_or_default().to_vec();
+        return texts(patched.get(carrier.elements.len()..).unwrap_or_default()).collect();
     }
-    let options = |carrier: &'c Carrier<'_>| {
-        let elements = carrier.elements.iter().copied();
-        elements.flat_map(split).map(|piece| piece.text).filter(|text| !text.is_empty())
-    };
-    options(patched).skip(options(carrier).count()).collect()
+    let count = carrier.elements.iter().copied().flat_map(options).count();
+    texts(patched).flat_map(options).skip(count).collect()
+}
+
+fn options(text: &str) -> impl Iterator<Item = &str> {
+    split(text).map(|piece| piece.text).filter(|text| !text.is_empty())
 }

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::check::{As, Check};
+use crate::check::Check;
 use crate::engine::fix::unchanged;
+use crate::engine::judge::Endpoint;
 use crate::source::visit;
 use crate::subject::Subject;
 use std::path::Path;
@@ -69,7 +70,7 @@ fn text() -> impl Strategy<Value = String> {
 /// Repairs a text twice, and looks at the findings of both.
 fn stands(text: &str) -> Result<(), TestCaseError> {
     let policy = Policy::default();
-    let check = Check { policy: &policy, judged_as: As::Validate, today: TODAY, with_fixes: false };
+    let check = Check { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
     let report = check.bytes(Path::new("t"), "t", text.as_bytes().to_vec(), true);
     for finding in report.subjects.iter().flat_map(|subject| &subject.findings) {
         prop_assert!(finding.line >= 1 && finding.column >= 1);

@@ -1,0 +1,297 @@
+//! The one judgement: what the webhook does about a subject, and what every report
+//! says of it. Front ends render the verdict and decide nothing.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use fnv::FnvBuildHasher;
+use time::Date;
+
+use super::decide::{self, Before, Decision};
+use super::fix::{Elements, Scope, fix_all};
+use super::{Evaluation, Judged, evaluate};
+use crate::finding::{Action, Code, Finding};
+use crate::policy::{Mode, Policy};
+use crate::site::Site;
+use crate::subject::Subject;
+use crate::subject::carrier::Carrier;
+
+/// The two questions of an API server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Endpoint {
+    /// `/mutate`: what should be changed?
+    #[default]
+    Mutate,
+    /// `/validate`: may it be stored?
+    Validate,
+}
+
+impl Endpoint {
+    /// As log, metrics and the path write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutate",
+            Self::Validate => "validate",
+        }
+    }
+}
+
+/// One subject, and by what it is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'c, 'm> {
+    /// The policy.
+    pub policy: &'c Policy,
+    /// The subject.
+    pub subject: &'c Subject<'m>,
+    /// What it was before an update.
+    pub before: Option<&'c Subject<'m>>,
+    /// The day, for exemptions that end.
+    pub today: Date,
+    /// Which question is asked.
+    pub endpoint: Endpoint,
+    /// Whether only the object's status and metadata can change.
+    pub is_status: bool,
+}
+
+/// What is done about a finding. Where the policy only observes, it is what would be
+/// done with both webhooks; see [`Verdict::is_enforced`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// It is refused, by `/validate`.
+    Denied,
+    /// The mutating webhook takes it away.
+    Repaired,
+    /// It would be refused on a new object; this one had it before the update.
+    AlreadyPresent,
+    /// It is told.
+    Warned,
+    /// It is counted.
+    Audited,
+}
+
+/// Everything that is said and done about a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What was found, and what is exempt.
+    pub evaluation: Evaluation,
+    /// What is done about each finding, in the order of the findings.
+    pub treatments: Vec<Treatment>,
+    /// What the endpoint answers.
+    pub decision: Decision<'static>,
+    /// What it would answer if the policy did not only observe; `None` where that is
+    /// the same.
+    pub withheld: Option<Decision<'static>>,
+    /// Whether the policy enforces.
+    pub is_enforced: bool,
+    /// `/mutate`: the findings that `/validate` refuses all the same, as they are
+    /// behind the repair.
+    pub left: Vec<Judged>,
+    /// The string that `mount -o` gets behind the repair; `None` without one.
+    pub effective_after: Option<String>,
+}
+
+impl Verdict {
+    /// The findings with what is done about each.
+    pub fn treated(&self) -> impl Iterator<Item = (&Judged, Treatment)> {
+        self.evaluation.findings.iter().zip(self.treatments.iter().copied())
+    }
+
+    /// The findings that are treated so.
+    pub fn with(&self, treatment: Treatment) -> impl Iterator<Item = &Judged> {
+        self.treated().filter(move |(_, found)| *found == treatment).map(|(judged, _)| judged)
+    }
+
+    /// The carriers as the mutating webhook writes them, or would if the policy
+    /// enforced; `None` where it leaves them.
+    pub fn patch(&self) -> Option<&Elements<'static>> {
+        [Some(&self.decision), self.withheld.as_ref()].into_iter().flatten().find_map(|decision| {
+            match decision {
+                Decision::Patch(elements) => Some(elements),
+                Decision::Allow | Decision::Deny => None,
+            }
+        })
+    }
+}
+
+/// Judges a subject: evaluates it, compares with what it was, repairs it, evaluates
+/// again, and decides.
+pub fn judge(case: &Case<'_, '_>) -> Verdict {
+    let evaluation = evaluate(case.policy, case.subject, case.today);
+    let is_enforced = case.policy.mode() == Mode::Enforce;
+    if evaluation.findings.is_empty() {
+        return Verdict {
+            evaluation,
+            treatments: Vec::new(),
+            decision: Decision::Allow,
+            withheld: None,
+            is_enforced,
+            left: Vec::new(),
+            effective_after: None,
+        };
+    }
+    let old = case.before.map(|old| evaluate(case.policy, old, case.today));
+    let before = case.before.zip(old.as_ref()).map(|(subject, evaluation)| Before { subject, evaluation });
+    match case.endpoint {
+        Endpoint::Validate => validated(case, evaluation, before),
+        Endpoint::Mutate => mutated(case, evaluation, before),
+    }
+}
+
+const fn scope(case: &Case<'_, '_>) -> Scope {
+    if case.is_status { Scope::STATUS } else { Scope::WEBHOOK }
+}
+
+fn validated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_, '_>>) -> Verdict {
+    let refused = decide::refused(case.subject, &evaluation, before);
+    let is_enforced = case.policy.mode() == Mode::Enforce;
+    let stays = !refused.denials.is_empty() || !refused.grandfathered.is_empty();
+    // With both webhooks `/validate` sees what is left of a repair.
+    let left = (!is_enforced && stays)
+        .then(|| decide::repaired(scope(case), case.subject, &evaluation, before))
+        .flatten()
+        .map(|elements| evaluate(case.policy, &case.subject.with_elements(&elements), case.today));
+    let left = left.as_ref().map(|left| Remains::of(&left.findings));
+    let is_left = |judged: &Judged| {
+        let found = left.as_ref().map(|left| left.find(judged));
+        found.is_none_or(|found| found.is_some_and(|found| found.action == Action::Deny))
+    };
+    let mut treatments = treatments(&evaluation, &refused.denials);
+    for (treatment, judged) in treatments.iter_mut().zip(&evaluation.findings) {
+        if matches!(treatment, Treatment::Denied | Treatment::AlreadyPresent) && !is_left(judged) {
+            *treatment = Treatment::Repaired;
+        }
+    }
+    let is_denied = treatments.contains(&Treatment::Denied);
+    let decision = if is_enforced && is_denied { Decision::Deny } else { Decision::Allow };
+    let withheld = (!is_enforced && is_denied).then_some(Decision::Deny);
+    drop(refused);
+    Verdict {
+        treatments,
+        decision,
+        withheld,
+        is_enforced,
+        left: Vec::new(),
+        effective_after: None,
+        evaluation,
+    }
+}
+
+fn mutated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_, '_>>) -> Verdict {
+    let is_enforced = case.policy.mode() == Mode::Enforce;
+    let Some(elements) = decide::repaired(scope(case), case.subject, &evaluation, before) else {
+        let refused = decide::refused(case.subject, &evaluation, before);
+        let treatments = treatments(&evaluation, &refused.denials);
+        let left = refused.denials.into_iter().cloned().collect();
+        return Verdict {
+            treatments,
+            decision: Decision::Allow,
+            withheld: None,
+            is_enforced,
+            left,
+            effective_after: None,
+            evaluation,
+        };
+    };
+    let patched = case.subject.with_elements(&elements);
+    let left = evaluate(case.policy, &patched, case.today);
+    let refused = decide::refused(&patched, &left, before);
+    let left_treatments = treatments(&left, &refused.denials);
+    let remains = Remains::of(&left.findings);
+    let treatments = evaluation
+        .findings
+        .iter()
+        .map(|judged| match remains.position(judged).and_then(|at| left_treatments.get(at)) {
+            Some(treatment) => *treatment,
+            None if judged.action > Action::Audit => Treatment::Repaired,
+            None => Treatment::Audited,
+        })
+        .collect();
+    let denied: Vec<Judged> = refused.denials.into_iter().cloned().collect();
+    let effective_after = Some(patched.effective());
+    drop(patched);
+    let patch = Decision::Patch(owned(elements));
+    let (decision, withheld) = if is_enforced { (patch, None) } else { (Decision::Allow, Some(patch)) };
+    Verdict { treatments, decision, withheld, is_enforced, left: denied, effective_after, evaluation }
+}
+
+/// What `/validate` does about the findings of an evaluation, of which it refuses
+/// `denials`, in their order.
+fn treatments(evaluation: &Evaluation, denials: &[&Judged]) -> Vec<Treatment> {
+    let mut denials = denials.iter().peekable();
+    let treatment = |judged: &Judged| match judged.action {
+        Action::Deny if denials.next_if(|denied| std::ptr::eq(**denied, judged)).is_some() => {
+            Treatment::Denied
+        }
+        Action::Deny => Treatment::AlreadyPresent,
+        Action::Warn => Treatment::Warned,
+        Action::Audit | Action::Off => Treatment::Audited,
+    };
+    evaluation.findings.iter().map(treatment).collect()
+}
+
+/// What tells a finding from others of its rule and carrier.
+#[derive(PartialEq, Eq, Hash)]
+enum About<'f> {
+    Keyword(&'f str),
+    Spot((usize, usize, usize)),
+}
+
+/// Findings behind a repair, to be found by what they are about: the same keyword or
+/// the same spot as before. There may be thousands.
+struct Remains<'f> {
+    findings: &'f [Judged],
+    positions: HashMap<(Code, usize, About<'f>), usize, FnvBuildHasher>,
+}
+
+impl<'f> Remains<'f> {
+    fn of(findings: &'f [Judged]) -> Self {
+        let mut positions = HashMap::with_hasher(FnvBuildHasher::default());
+        for (position, judged) in findings.iter().enumerate() {
+            for about in Self::about(&judged.finding) {
+                positions.entry((judged.finding.code, judged.finding.carrier, about)).or_insert(position);
+            }
+        }
+        Self { findings, positions }
+    }
+
+    fn about(finding: &'f Finding) -> impl Iterator<Item = About<'f>> {
+        let spot = finding.site.as_ref().map(|site| About::Spot(Site::order(site)));
+        std::iter::once(About::Keyword(&finding.keyword)).chain(spot)
+    }
+
+    fn position(&self, judged: &'f Judged) -> Option<usize> {
+        let finding = &judged.finding;
+        let found = |about| self.positions.get(&(finding.code, finding.carrier, about)).copied();
+        Self::about(finding).find_map(found)
+    }
+
+    fn find(&self, judged: &'f Judged) -> Option<&'f Judged> {
+        self.findings.get(self.position(judged)?)
+    }
+}
+
+fn owned(elements: Elements<'_>) -> Elements<'static> {
+    let owned = |element: Cow<'_, str>| Cow::Owned(element.into_owned());
+    elements.into_iter().map(|elements| elements.into_iter().map(owned).collect()).collect()
+}
+
+/// Most options of a subject for which a list is proposed.
+const MOST_PROPOSED: usize = 100;
+
+/// Most bytes of a carrier for which a list is proposed: a longer one is not shown.
+pub(crate) const LONGEST_PROPOSAL: usize = 2000;
+
+/// The carriers with which the subject passes `/validate`; `None` where no fix brings
+/// them there, and where they would be too long to be shown.
+pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
+    let Case { policy, subject, today, .. } = *case;
+    let is_shown = subject.options.tokens().len() <= MOST_PROPOSED
+        && subject.carriers.iter().map(Carrier::length).max() <= Some(LONGEST_PROPOSAL);
+    if !is_shown {
+        return None;
+    }
+    let elements = fix_all(policy, subject, today, Scope::PROPOSAL);
+    let fixed = subject.with_elements(&elements);
+    let evaluation = evaluate(policy, &fixed, today);
+    decide::refused(&fixed, &evaluation, None).denials.is_empty().then_some(elements)
+}
