@@ -237,21 +237,28 @@ enum About<'f> {
 }
 
 /// Findings behind a repair, to be found by what they are about: the same keyword or
-/// the same spot as before. There may be thousands.
+/// the same spot as before.
 struct Remains<'f> {
     findings: &'f [Judged],
-    positions: HashMap<(Code, usize, About<'f>), usize, FnvBuildHasher>,
+    /// Where each is. There may be thousands; a few are sought one by one.
+    positions: Option<HashMap<(Code, usize, About<'f>), usize, FnvBuildHasher>>,
 }
+
+/// Findings that are sought one by one.
+const FEW: usize = 16;
 
 impl<'f> Remains<'f> {
     fn of(findings: &'f [Judged]) -> Self {
+        if findings.len() <= FEW {
+            return Self { findings, positions: None };
+        }
         let mut positions = HashMap::with_hasher(FnvBuildHasher::default());
         for (position, judged) in findings.iter().enumerate() {
             for about in Self::about(&judged.finding) {
                 positions.entry((judged.finding.code, judged.finding.carrier, about)).or_insert(position);
             }
         }
-        Self { findings, positions }
+        Self { findings, positions: Some(positions) }
     }
 
     fn about(finding: &'f Finding) -> impl Iterator<Item = About<'f>> {
@@ -261,7 +268,14 @@ impl<'f> Remains<'f> {
 
     fn position(&self, judged: &'f Judged) -> Option<usize> {
         let finding = &judged.finding;
-        let found = |about| self.positions.get(&(finding.code, finding.carrier, about)).copied();
+        let Some(positions) = &self.positions else {
+            let is_it = |found: &'f Finding| {
+                (found.code, found.carrier) == (finding.code, finding.carrier)
+                    && Self::about(found).any(|about| Self::about(finding).any(|wanted| wanted == about))
+            };
+            return self.findings.iter().position(|found| is_it(&found.finding));
+        };
+        let found = |about| positions.get(&(finding.code, finding.carrier, about)).copied();
         Self::about(finding).find_map(found)
     }
 

@@ -64,9 +64,7 @@ fn check(check: &mut Check<'_, '_>) {
             (Effect::None(why), _) => why,
             (Effect::NoneOnV4(why), _) if only_v4 => why,
             // Beside another version it is refused, unless it is 0.
-            (_, Word::Minorversion)
-                if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() =>
-            {
+            (_, Word::Minorversion) if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() => {
                 "it counts only beside vers=4"
             }
             (_, Word::MaxConnect)

@@ -69,18 +69,16 @@ fn check(check: &mut Check<'_, '_>) {
             report_category(check, token, label);
             continue;
         }
-        let suggestion = (index < SUGGESTIONS).then(|| suggestion(token)).flatten();
         let mut message = check.about(token, "is unknown to mount.nfs and to every kernel");
+        let mut fix = None;
         if let Some(whose) = other_program(token.option.keyword()) {
             // Writing to a string cannot fail.
             let _ = write!(message, "; {whose}");
-        } else if let Some(suggestion) = &suggestion {
+        } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(token)).flatten() {
             // Writing to a string cannot fail.
             let _ = write!(message, "; did you mean {suggestion:?}?");
+            fix = replace(token, suggestion).map(|edit| offer(vec![edit]));
         }
-        let is_other = other_program(token.option.keyword()).is_some();
-        let suggestion = suggestion.filter(|_| !is_other);
-        let fix = suggestion.and_then(|text| replace(token, text)).map(|edit| offer(vec![edit]));
         // A driver or its helper may take words that mount.nfs does not know.
         let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
         let grade = if is_certain { Grade::CannotMount } else { Grade::Lesser };

@@ -74,7 +74,9 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
         Retry::Minutes(_) => format!("retry={minutes} keeps mount.nfs trying for {minutes} min"),
         _ => format!("mount.nfs keeps trying for {minutes} min by default (retry={minutes})"),
     };
-    let in_time = (0..minutes)
+    // A number of minutes may have eleven digits; no more than the deadline are in time.
+    let longest = i64::try_from(deadline / 60 + 1).unwrap_or(i64::MAX);
+    let in_time = (0..minutes.min(longest))
         .rev()
         .find(|minutes| clocks::refused_mount(Retry::Minutes(*minutes), false).as_secs() <= deadline);
     let instead = in_time
