@@ -3,6 +3,7 @@
 #[cfg(feature = "serve")]
 pub mod certs;
 pub mod check;
+pub mod color;
 pub mod completions;
 pub mod duration;
 pub mod exit;
@@ -16,6 +17,7 @@ pub mod man;
 pub mod node_check;
 pub mod policy;
 pub mod progress;
+pub mod review;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;
@@ -56,6 +58,8 @@ enum Command {
     Fix(fix::Args),
     /// Explain a rule, or what the options of a file do
     Explain(explain::Args),
+    /// Answer a recorded AdmissionReview as the webhook does
+    Review(review::Args),
     /// Check, show and describe policy files
     Policy(policy::Args),
     /// List the rules
@@ -93,6 +97,7 @@ impl Cli {
             Command::Check(args) => args.run(),
             Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
+            Command::Review(args) => args.run(),
             #[cfg(unix)]
             Command::NodeCheck(args) => args.run(),
             Command::Completions(args) => args.run(),

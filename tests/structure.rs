@@ -43,6 +43,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
             "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8", "log", "unicode_width",
+            "json_patch",
         ],
     ),
     (

@@ -1,7 +1,7 @@
 //! `check`: judges manifests as the webhook would.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
+use super::color;
 use super::exit::{Exit, InputError};
 use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
@@ -245,7 +246,7 @@ fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
 }
 
 fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
-    let colour = output.file.is_none() && wants_colour();
+    let colour = output.file.is_none() && color::wanted();
     let text = match output.format {
         Format::Text => report::text::write(report, colour),
         Format::Json => report::json::write(report),
@@ -270,9 +271,4 @@ fn root() -> anyhow::Result<Root> {
     let is_root = |folder: &&Path| folder.join(".git").exists();
     let folder = working.ancestors().find(is_root).unwrap_or(&working);
     Ok(Root::new(&working, folder))
-}
-
-/// Colours are for terminals, and not where `NO_COLOR` says anything.
-fn wants_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -2,47 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use anstyle::{AnsiColor, Style};
-
+use super::palette::Palette;
 use super::plain::{place, plain};
 use super::{FindingReport, NotJudged, ReadError, Report, Reported, Snippet, SubjectReport};
 use crate::count::counted;
 use crate::source::{Skip, columns};
-
-/// Colours, or none of them.
-#[derive(Debug, Clone, Copy)]
-struct Palette {
-    deny: Style,
-    warn: Style,
-    patch: Style,
-    faint: Style,
-    strong: Style,
-}
-
-impl Palette {
-    const fn new(colour: bool) -> Self {
-        let none = Style::new();
-        if !colour {
-            return Self { deny: none, warn: none, patch: none, faint: none, strong: none };
-        }
-        Self {
-            deny: AnsiColor::Red.on_default().bold(),
-            warn: AnsiColor::Yellow.on_default().bold(),
-            patch: AnsiColor::Cyan.on_default().bold(),
-            faint: AnsiColor::Blue.on_default(),
-            strong: none.bold(),
-        }
-    }
-
-    const fn of(&self, action: Reported) -> Style {
-        match action {
-            Reported::Deny => self.deny,
-            Reported::Warn => self.warn,
-            Reported::Patch => self.patch,
-            Reported::Audit => self.faint,
-        }
-    }
-}
 
 /// The report as text. Findings that are only counted are left out.
 pub fn write(report: &Report, colour: bool) -> String {

@@ -53,6 +53,7 @@ mod policy;
 mod program;
 mod proxy;
 mod readers;
+mod review;
 #[path = "../reliability/rows.rs"]
 mod rows;
 mod schema;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
     trials.extend(commands::trials());
     trials.extend(wrong_use::trials());
     trials.extend(policy::trials());
+    trials.extend(review::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
     trials.extend(faults::trials());
