@@ -1,5 +1,6 @@
 //! What the program shows of its findings and rules, one file a format.
 
+pub mod concise;
 pub mod diff;
 pub mod driver_page;
 mod duration;

@@ -1,5 +1,6 @@
 //! `check`: judges manifests as the webhook would.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ Examples:
   kubectl get storageclass,persistentvolume -o json | nfs-mount-guard check -
   helm template charts/app | nfs-mount-guard check - --source-root charts/app
   nfs-mount-guard check deploy/ --format github --format sarif=nfs.sarif
+  nfs-mount-guard check deploy/ --format concise | grep NMG001
   nfs-mount-guard check deploy/ --write-baseline known.json
   nfs-mount-guard check deploy/ --baseline known.json
   nfs-mount-guard check . --exclude vendor --exclude 'tests/**/*.yaml'
@@ -51,7 +53,7 @@ pub struct Args {
         env = "NFS_MOUNT_GUARD_FORMAT",
         value_delimiter = ',',
         default_value = "text",
-        help = "How the report is written (text, json, sarif, junit, github, gitlab), and to which file; \
+        help = "How the report is written (text, concise, json, sarif, junit, github, gitlab), and to which file; \
 may be given several times"
     )]
     format: Vec<Output>,
@@ -124,6 +126,7 @@ impl FailOn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
+    Concise,
     Json,
     Sarif,
     Junit,
@@ -148,7 +151,7 @@ impl FromStr for Output {
             None => (text, None),
         };
         let format = Format::from_str(format, true)
-            .map_err(|_| "the formats are text, json, sarif, junit, github and gitlab".to_owned())?;
+            .map_err(|_| "the formats are text, concise, json, sarif, junit, github and gitlab".to_owned())?;
         Ok(Self { format, file })
     }
 }
@@ -164,6 +167,12 @@ impl Args {
             bail!(
                 "--format: only one format can go to standard output; give the others a file: json=report.json"
             );
+        }
+        let mut files = HashSet::new();
+        let twice =
+            self.format.iter().filter_map(|output| output.file.as_ref()).find(|file| !files.insert(*file));
+        if let Some(twice) = twice {
+            bail!("--format: {} is given to two formats; give each a file of its own", twice.display());
         }
         let excludes = self.exclusion.read()?;
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
@@ -249,6 +258,7 @@ fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
     let colour = output.file.is_none() && color::wanted();
     let text = match output.format {
         Format::Text => report::text::write(report, colour),
+        Format::Concise => report::concise::write(report, colour),
         Format::Json => report::json::write(report),
         Format::Sarif => report::sarif::write(report, &root()?),
         Format::Junit => report::junit::write(report),
