@@ -23,8 +23,11 @@ pub mod rules;
 pub mod serve;
 pub mod source_root;
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand};
 
+use color::Color;
 use exit::Exit;
 
 /// Knows what NFS mount options really do, and keeps the dangerous ones out of
@@ -45,6 +48,8 @@ Every flag can be given as an environment variable: --shutdown-delay is NFS_MOUN
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    color: Color,
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,15 +87,18 @@ impl Cli {
     /// Reads the process's command line, and ends the process where it asks for
     /// help or cannot be read.
     pub fn read() -> Self {
+        let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let color = Color::read(&words);
         #[cfg(feature = "serve")]
-        if let Some(args) = serve::Args::read_alone(std::env::args_os().skip(1)) {
-            return Self { command: Command::Serve(args) };
+        if let Some((color, args)) = color.zip(serve::Args::read_alone(words.into_iter())) {
+            return Self { command: Command::Serve(args), color };
         }
         Self::parse()
     }
 
     /// Does what the command line says. Errors are told on standard error.
     pub fn run(self) -> Exit {
+        self.color.apply();
         let result = match self.command {
             #[cfg(feature = "serve")]
             Command::Serve(args) => args.run(),

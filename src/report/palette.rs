@@ -17,6 +17,10 @@ pub(super) struct Palette {
     pub(super) faint: Style,
     /// Places and headings.
     pub(super) strong: Style,
+    /// Lines that a change takes away.
+    pub(super) removed: Style,
+    /// Lines that a change adds.
+    pub(super) added: Style,
 }
 
 impl Palette {
@@ -24,7 +28,15 @@ impl Palette {
     pub(super) const fn new(colour: bool) -> Self {
         let none = Style::new();
         if !colour {
-            return Self { deny: none, warn: none, patch: none, faint: none, strong: none };
+            return Self {
+                deny: none,
+                warn: none,
+                patch: none,
+                faint: none,
+                strong: none,
+                removed: none,
+                added: none,
+            };
         }
         Self {
             deny: AnsiColor::Red.on_default().bold(),
@@ -33,6 +45,8 @@ impl Palette {
             // Blue is nearly black on many dark terminals.
             faint: none.dimmed(),
             strong: none.bold(),
+            removed: AnsiColor::Red.on_default(),
+            added: AnsiColor::Green.on_default(),
         }
     }
 

@@ -59,6 +59,7 @@ mod rows;
 mod schema;
 #[path = "../reliability/soak.rs"]
 mod soak;
+mod terminal;
 mod tls;
 mod wrong_use;
 
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
     trials.extend(parity::trials());
     trials.extend(commands::trials());
     trials.extend(wrong_use::trials());
+    trials.extend(terminal::trials());
     trials.extend(policy::trials());
     trials.extend(review::trials());
     trials.extend(readers::trials());
