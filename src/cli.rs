@@ -22,6 +22,7 @@ pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod source_root;
+pub mod terminal;
 
 use std::ffi::OsString;
 

@@ -17,6 +17,7 @@ pub mod plain;
 pub mod review;
 pub mod rule_page;
 pub mod sarif;
+pub mod terminal;
 pub mod text;
 
 use std::collections::BTreeMap;

@@ -43,7 +43,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
             "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8", "log", "unicode_width",
-            "json_patch",
+            "json_patch", "textwrap",
         ],
     ),
     (
@@ -54,7 +54,13 @@ const CRATES: &[(usize, &[&str])] = &[
             "k8s_openapi", "tower", "futures_util", "backon", "procfs_core",
         ],
     ),
-    (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile"]),
+    (
+        7,
+        &[
+            "clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile",
+            "terminal_size",
+        ],
+    ),
 ];
 
 fn root() -> &'static Path {

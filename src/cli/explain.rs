@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::{Exit, InputError};
-use super::input;
 use super::judgement::Judgement;
+use super::{color, input, terminal};
 use crate::policy::Policy;
 use crate::policy::selection::select;
 use crate::report::explanation::Explanation;
 use crate::report::plain::plain;
-use crate::report::{json, rule_page};
+use crate::report::{self, json, rule_page};
 use crate::source::text::{self, Lines};
 use crate::source::walk::exclude::Excludes;
 use crate::source::{Item, visit};
@@ -73,7 +73,13 @@ impl Args {
             anyhow::bail!("there is no rule {name:?}; `nfs-mount-guard rules` lists them");
         }
         let pages: Vec<String> = selected.into_iter().map(rule_page::page).collect();
-        write!(io::stdout().lock(), "{}", pages.join("\n"))?;
+        let pages = pages.join("
+");
+        let shown = match terminal::width() {
+            Some(width) => report::terminal::page(&pages, width, color::wanted()),
+            None => pages,
+        };
+        write!(io::stdout().lock(), "{shown}")?;
         Ok(Exit::Success)
     }
 
@@ -111,7 +117,11 @@ impl Args {
             Format::Json => writeln!(out, "{}", json::plain(&serde_json::to_string_pretty(&explanations)?))?,
             Format::Text => {
                 for explanation in &explanations {
-                    writeln!(out, "{explanation}")?;
+                    let text = explanation.to_string();
+                    match terminal::width() {
+                        Some(width) => writeln!(out, "{}", report::terminal::explanation(&text, width))?,
+                        None => writeln!(out, "{text}")?,
+                    }
                 }
             }
         }

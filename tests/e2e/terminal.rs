@@ -20,6 +20,8 @@ pub fn trials() -> Vec<Trial> {
     let plain = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("terminal::{name}"), test);
     vec![
         trial("colors_are_for_terminals_that_want_them", colors_at_a_terminal),
+        trial("lines_are_as_wide_as_the_terminal", widths_of_terminals),
+        plain("pipes_get_lines_as_long_as_they_are", widths_in_a_pipe),
         plain("colors_reach_no_pipe_unless_they_are_asked_for", colors_in_a_pipe),
         plain("colors_reach_no_file_and_no_format_for_programs", colors_in_files),
         plain("a_wrong_color_is_wrong_use", wrong_color),
@@ -107,6 +109,67 @@ fn colors_at_a_terminal(script: PathBuf) -> Result<(), Failed> {
         }
         let never = at_terminal(&script, 80, &format!("--color never {args}"), &[("CLICOLOR_FORCE", "1")]);
         assert!(!is_colored(&never), "{args}: {never:?}");
+    }
+    Ok(())
+}
+
+/// Commands with long texts.
+const LONG: [&str; 4] = [
+    "rules",
+    "explain NMG007",
+    "explain foreground-not-explicit",
+    "explain --no-policy -f tests/check/styles.yaml",
+];
+
+/// Words of a text, without the marks of Markdown.
+fn words(text: &str) -> Vec<String> {
+    let marks: &[char] = &[',', '.', ':', ';', '`', '"', '#', '|', '-', '*', '<', '>', '(', ')', '[', ']'];
+    let lines = text.lines().filter(|line| !line.starts_with("```"));
+    let words = lines.flat_map(str::split_whitespace).map(|word| word.trim_matches(marks).to_owned());
+    // The titles of a table are for one that has columns.
+    let is_title = |word: &str| !word.contains(|letter: char| letter.is_lowercase());
+    let is_word = |word: &String| word.len() > 3 && !word.contains(marks) && !is_title(word);
+    words.filter(is_word).collect()
+}
+
+fn widths_of_terminals(script: PathBuf) -> Result<(), Failed> {
+    for args in LONG {
+        let (piped, _) = in_pipes(&args.split(' ').collect::<Vec<_>>(), &[]);
+        for columns in [44, 80, 120] {
+            let shown = at_terminal(&script, columns, args, &[("NO_COLOR", "1")]);
+            let mut is_example = false;
+            for line in shown.lines() {
+                is_example = line.starts_with("    ") && (is_example || line.starts_with("    apiVersion"));
+                // A mount string or an address stays whole, so that it can be copied.
+                let is_copied = line.split_whitespace().any(|word| word.len() + 13 > columns);
+                let fits = line.chars().count() <= columns;
+                assert!(fits || is_example || is_copied, "{args} at {columns}: {line:?}");
+            }
+            assert!(!shown.contains('`') && !shown.contains("\n#") && !shown.contains("\n|"), "{shown}");
+            for word in words(&piped) {
+                assert!(shown.contains(&word), "{args} at {columns}: {word:?}");
+            }
+        }
+    }
+    // Without a size nothing is wrapped.
+    let shown = at_terminal(&script, 0, "rules", &[]);
+    assert_eq!(shown, in_pipes(&["rules"], &[]).0);
+    Ok(())
+}
+
+/// `explain -f` is read by lines: one paragraph a subject, headed by its place.
+fn widths_in_a_pipe() -> Result<(), Failed> {
+    for args in LONG {
+        let args: Vec<&str> = args.split(' ').collect();
+        let (plain, _) = in_pipes(&args, &[]);
+        let (narrow, _) = in_pipes(&args, &[("COLUMNS", "40"), ("FORCE_COLOR", "1")]);
+        assert_eq!(plain, narrow, "{args:?}");
+        assert!(plain.lines().any(|line| line.len() > 140), "{args:?}: {plain}");
+    }
+    let (explained, _) = in_pipes(&["explain", "--no-policy", "-f", "tests/check/styles.yaml"], &[]);
+    for paragraph in explained.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
+        assert!(paragraph.starts_with("tests/check/styles.yaml:"), "{paragraph}");
+        assert!(paragraph.lines().skip(1).all(|line| line.starts_with("  ")), "{paragraph}");
     }
     Ok(())
 }
