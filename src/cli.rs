@@ -26,7 +26,8 @@ pub mod terminal;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use color::Color;
 use exit::Exit;
@@ -91,10 +92,10 @@ impl Cli {
         let words: Vec<OsString> = std::env::args_os().skip(1).collect();
         let color = Color::read(&words);
         #[cfg(feature = "serve")]
-        if let Some((color, args)) = color.zip(serve::Args::read_alone(words.into_iter())) {
+        if let Some((color, args)) = color.zip(serve::Args::read_alone(words.iter().cloned())) {
             return Self { command: Command::Serve(args), color };
         }
-        Self::parse()
+        Self::try_parse().unwrap_or_else(|error| with_better_tip(error, &words).exit())
     }
 
     /// Does what the command line says. Errors are told on standard error.
@@ -119,4 +120,28 @@ impl Cli {
         };
         result.unwrap_or_else(|error| exit::report(&error))
     }
+}
+
+/// Flags of other programs, and what they are here.
+const FOREIGN_FLAGS: [(&str, &str); 2] = [("--output", "--format"), ("-o", "--format")];
+
+/// An error of the parser with a tip that helps: no flag is ever meant as a PATH,
+/// which is what clap supposes.
+fn with_better_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    error.remove(ContextKind::Suggested);
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+    let known = FOREIGN_FLAGS.iter().find(|(foreign, _)| *foreign == flag).map(|(_, known)| *known);
+    let command = Cli::command();
+    let named = |word: &OsString| command.find_subcommand(word);
+    let has = |flag: &str| {
+        let mut flags = words.iter().find_map(named).into_iter().flat_map(clap::Command::get_arguments);
+        flags.any(|argument| argument.get_long() == flag.strip_prefix("--"))
+    };
+    if let Some(known) = known.filter(|known| has(known)) {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(known.to_owned()));
+    }
+    error
 }

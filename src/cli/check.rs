@@ -146,7 +146,7 @@ impl FromStr for Output {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (format, file) = match text.split_once('=') {
-            Some((_, "")) => return Err("no file stands behind the =".to_owned()),
+            Some((_, "")) => return Err("give a file after the =, for example json=report.json".to_owned()),
             Some((format, file)) => (format, Some(PathBuf::from(file))),
             None => (text, None),
         };
@@ -210,7 +210,7 @@ impl Args {
             if unused > 0 {
                 let _ = writeln!(
                     io::stderr(),
-                    "nfs-mount-guard: {}; update it with --write-baseline FILE",
+                    "nfs-mount-guard: {}; update the baseline with --write-baseline FILE",
                     named(unused, "baseline entry no longer matches", "baseline entries no longer match")
                 );
             }
@@ -219,7 +219,11 @@ impl Args {
         report.count(self.statistics);
         let empty = report.summary.skipped_by.get(Skip::Empty.as_str()).copied().unwrap_or_default();
         if report.summary.documents == empty && report.errors.is_empty() {
-            let paths: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            let name = |path: &PathBuf| match path.to_str() {
+                Some("-") => "standard input".to_owned(),
+                _ => path.display().to_string(),
+            };
+            let paths: Vec<_> = self.paths.iter().map(name).collect();
             let paths = paths.join(", ");
             // Whoever meant something else learns of it; the exit code stays a contract.
             let _ = writeln!(io::stderr(), "nfs-mount-guard: warning: no document in {}", plain(&paths));
@@ -251,7 +255,7 @@ impl Args {
 fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
     let text = fs::read_to_string(file)
         .map_err(|error| InputError(format!("--baseline: {} cannot be read: {error}", file.display())))?;
-    Baseline::parse(&text).with_context(|| format!("--baseline: {}", file.display()))
+    Baseline::parse(&text).map_err(|error| anyhow::anyhow!("--baseline: {} {error}", file.display()))
 }
 
 fn write(report: &Report, output: &Output) -> anyhow::Result<()> {

@@ -1,16 +1,15 @@
 //! `review`: answers a recorded AdmissionReview as the webhook does.
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use time::OffsetDateTime;
 
-use super::color;
 use super::exit::{Exit, InputError};
 use super::input::STDIN;
 use super::judgement::Judgement;
+use super::{color, input};
 use crate::admission::replay::{Replayed, replay};
 use crate::admission::{Endpoint, LONGEST_BODY};
 use crate::report::plain::{place, plain};
@@ -87,7 +86,7 @@ impl Args {
         let (policy, policy_name) = self.judgement.named_policy()?;
         let name = file.map_or_else(|| STDIN.to_owned(), |file| file.display().to_string());
         let fault = |at: &str, message: &str| InputError(format!("{}{at}: {}", place(&name), plain(message)));
-        let bytes = read(file).map_err(|message| fault("", &message))?;
+        let bytes = input::one(file, Some(LONGEST_BODY)).map_err(|error| fault("", &error.to_string()))?;
         let (text, _) = text::decode(bytes).map_err(|(error, _)| fault("", &error.to_string()))?;
         let lines = Lines::new(&text);
         let review = review::read(&text, &lines).map_err(|problem| {
@@ -122,31 +121,4 @@ impl Args {
             None => &[Endpoint::Mutate, Endpoint::Validate],
         }
     }
-}
-
-/// The content of the file, or of standard input; an error says why there is none.
-fn read(file: Option<&Path>) -> Result<Vec<u8>, String> {
-    let Some(file) = file else { return whole(io::stdin().lock()) };
-    match File::open(file) {
-        Ok(_) if file.is_dir() => {
-            Err("is a directory; give one file (nfs-mount-guard check reads directories)".to_owned())
-        }
-        Ok(open) => whole(open),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err("there is no such file".to_owned()),
-        Err(error) => Err(format!("cannot be read: {error}")),
-    }
-}
-
-/// Everything up to the webhook's limit.
-fn whole(from: impl Read) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    from.take(LONGEST_BODY as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if bytes.len() > LONGEST_BODY {
-        return Err("is longer than 48 MiB, the limit of the webhook: of a longer body /validate denies the request and \
-/mutate patches nothing"
-            .to_owned());
-    }
-    Ok(bytes)
 }

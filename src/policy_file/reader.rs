@@ -45,6 +45,14 @@ struct Entry<'t> {
 
 impl<'t> Reader<'t> {
     fn policy(&mut self, root: NodeId) -> Policy {
+        if let Some((kind, at)) = self.other_object(root) {
+            // What else is not as in a policy follows from that.
+            let message = format!(
+                "kind is {kind:?}, so this is no policy; one begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`"
+            );
+            self.problem(at, message);
+            return Policy::default();
+        }
         let entries = self.mapping(root, "a policy", TOP);
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
         for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
@@ -72,6 +80,14 @@ impl<'t> Reader<'t> {
             self.entry(entry, &mut builder);
         }
         builder.build()
+    }
+
+    /// The kind of another API's object, and where it is.
+    fn other_object(&self, root: NodeId) -> Option<(&'t str, NodeId)> {
+        let at = self.tree.get(root, "kind")?;
+        let kind = self.tree.text(at).filter(|kind| *kind != KIND)?;
+        let version = self.tree.text(self.tree.get(root, "apiVersion")?)?;
+        (version != API_VERSION).then_some((kind, at))
     }
 
     fn entry(&mut self, entry: &Entry<'t>, builder: &mut Builder) {
@@ -246,7 +262,7 @@ impl<'t> Reader<'t> {
             return Vec::new();
         }
         let Some(pairs) = self.tree.entries(id) else {
-            self.problem(id, format!("{what} is no mapping; write keys and values"));
+            self.problem(id, format!("{what} is no mapping; {}", example(what)));
             return Vec::new();
         };
         let mut entries: Vec<Entry<'t>> = Vec::new();
@@ -403,5 +419,14 @@ fn alternatives(words: &[&str]) -> String {
     match words {
         [only] => format!("write {only}"),
         _ => format!("it may be {}", words.join(", ")),
+    }
+}
+
+/// What to write where a mapping is missing.
+fn example(what: &str) -> String {
+    match what {
+        "rules" => "write rules: {soft-mount: {action: deny}}".to_owned(),
+        rule if rules::find(rule).is_some() => format!("write {rule}: {{action: warn}}"),
+        _ => "write keys and values".to_owned(),
     }
 }

@@ -275,7 +275,10 @@ fn large() -> Result<(), Failed> {
     let long = vec![b' '; 48 * 1024 * 1024 + 1];
     let output = run_with(&[], &long);
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("is longer than 48 MiB"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("is longer than 48 MiB, the limit"),
+        "{output:?}"
+    );
     Ok(())
 }
 
