@@ -1,6 +1,7 @@
 //! The report in every format.
 
 use std::fs;
+use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -44,6 +45,19 @@ fn sarif_has_regions() -> Result<(), Failed> {
     assert_eq!(run["columnKind"], json!("unicodeCodePoints"));
     let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
     let results = run["results"].as_array().expect("results");
+    let repository = run["tool"]["driver"]["informationUri"].as_str().expect("an address");
+    assert!(repository.starts_with("https://"), "{repository}");
+    for rule in rules {
+        let (code, name) = (rule["id"].as_str().expect("a code"), rule["name"].as_str().expect("a name"));
+        let page = rule["helpUri"].as_str().expect("an address");
+        let path = page.strip_prefix(&format!("{repository}/blob/main/")).expect("a page of the repository");
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))?;
+        assert!(text.starts_with(&format!("# {code} {name}\n")), "{page}");
+        let title = rule["shortDescription"]["text"].as_str().expect("a title");
+        let words = name.replace('-', " ");
+        assert!(title.starts_with(|letter: char| letter.is_uppercase()), "{title}");
+        assert!(title.to_lowercase().starts_with(&format!("{words}: ")), "{title}");
+    }
     let background = results.iter().find(|result| result["ruleId"] == "NMG001").expect("NMG001");
     let place = &background["locations"][0]["physicalLocation"];
     assert_eq!(place["region"], json!({"startLine": 6, "startColumn": 27, "endColumn": 29}));
