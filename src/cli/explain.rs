@@ -72,8 +72,10 @@ impl Args {
             anyhow::bail!("there is no rule {name:?}; `nfs-mount-guard rules` lists them");
         }
         let pages: Vec<String> = selected.into_iter().map(rule_page::page).collect();
-        let pages = pages.join("
-");
+        let pages = pages.join(
+            "
+",
+        );
         let shown = match terminal::width() {
             Some(width) => report::terminal::page(&pages, width, color::wanted()),
             None => pages,

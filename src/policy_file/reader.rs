@@ -2,6 +2,7 @@
 //! so that one run shows them all.
 
 mod exemption;
+mod foreign;
 
 use std::collections::HashSet;
 
@@ -45,7 +46,7 @@ struct Entry<'t> {
 
 impl<'t> Reader<'t> {
     fn policy(&mut self, root: NodeId) -> Policy {
-        if let Some((kind, at)) = self.other_object(root) {
+        if let Some((kind, at)) = foreign::kind_of(self.tree, root) {
             // What else is not as in a policy follows from that.
             let message = format!(
                 "kind is {kind:?}, so this is no policy; one begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`"
@@ -80,14 +81,6 @@ impl<'t> Reader<'t> {
             self.entry(entry, &mut builder);
         }
         builder.build()
-    }
-
-    /// The kind of another API's object, and where it is.
-    fn other_object(&self, root: NodeId) -> Option<(&'t str, NodeId)> {
-        let at = self.tree.get(root, "kind")?;
-        let kind = self.tree.text(at).filter(|kind| *kind != KIND)?;
-        let version = self.tree.text(self.tree.get(root, "apiVersion")?)?;
-        (version != API_VERSION).then_some((kind, at))
     }
 
     fn entry(&mut self, entry: &Entry<'t>, builder: &mut Builder) {
@@ -262,7 +255,7 @@ impl<'t> Reader<'t> {
             return Vec::new();
         }
         let Some(pairs) = self.tree.entries(id) else {
-            self.problem(id, format!("{what} is no mapping; {}", example(what)));
+            self.problem(id, format!("{what} is no mapping; {}", foreign::example(what)));
             return Vec::new();
         };
         let mut entries: Vec<Entry<'t>> = Vec::new();
@@ -419,14 +412,5 @@ fn alternatives(words: &[&str]) -> String {
     match words {
         [only] => format!("write {only}"),
         _ => format!("it may be {}", words.join(", ")),
-    }
-}
-
-/// What to write where a mapping is missing.
-fn example(what: &str) -> String {
-    match what {
-        "rules" => "write rules: {soft-mount: {action: deny}}".to_owned(),
-        rule if rules::find(rule).is_some() => format!("write {rule}: {{action: warn}}"),
-        _ => "write keys and values".to_owned(),
     }
 }

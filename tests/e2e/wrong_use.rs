@@ -47,7 +47,7 @@ fn every_answer() -> Result<(), Failed> {
             vec!["explain", "a.yaml"],
             "there is no rule \"a.yaml\"; to explain a file: nfs-mount-guard explain -f a.yaml",
         ),
-        (vec!["explain", "soft-moun"], "there is no rule \"soft-moun\"; `nfs-mount-guard rules` lists them"),
+        (vec!["explain", "soft-mout"], "there is no rule \"soft-mout\"; `nfs-mount-guard rules` lists them"),
         (
             vec!["serve", "--self-signed", "--shutdown-delay", "ten"],
             "'--shutdown-delay <TIME>': must be a duration, for example 10s",
