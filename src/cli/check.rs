@@ -12,7 +12,7 @@ use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
 use super::color;
-use super::exit::{Exit, InputError};
+use super::exit::{self, Exit, InputError};
 use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
 use super::source_root::SourceRoot;
@@ -273,8 +273,7 @@ fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
         fs::write(file, text).with_context(|| format!("--format: {} cannot be written", file.display()))?;
     } else {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
+        exit::written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
     }
     Ok(())
 }

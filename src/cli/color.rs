@@ -47,7 +47,7 @@ impl Color {
 
 /// The last `--color` before `--`, else the variable.
 fn asked(words: &[OsString], variable: Option<OsString>) -> Option<clap::ColorChoice> {
-    let mut given = variable.filter(|value| !value.is_empty());
+    let mut given = variable;
     let mut words = words.iter().take_while(|word| *word != "--");
     while let Some(word) = words.next() {
         match word.to_str() {
@@ -104,7 +104,7 @@ mod tests {
             (&["check", "--color", "never", "a"], None, Some(Never)),
             (&["--color=always", "check"], Some("never"), Some(Always)),
             (&["check"], Some("never"), Some(Never)),
-            (&["check"], Some(""), Some(Auto)),
+            (&["check"], Some(""), None),
             (&["check", "--", "--color=never"], None, Some(Auto)),
             (&["check", "--color"], Some("never"), Some(Auto)),
             (&["check", "--color=blue"], None, None),

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::exit::{Exit, InputError};
 use super::input::STDIN;
 use super::judgement::Judgement;
-use super::{color, input};
+use super::{color, exit, input};
 use crate::admission::replay::{Replayed, replay};
 use crate::admission::{Endpoint, LONGEST_BODY};
 use crate::report::plain::{place, plain};
@@ -108,8 +108,7 @@ impl Args {
             Format::Raw => report::review::raw(&replayed),
         };
         let mut out = io::stdout().lock();
-        out.write_all(&written)?;
-        out.flush()?;
+        exit::written(out.write_all(&written).and_then(|()| out.flush()))?;
         let is_allowed = replayed.iter().all(Replayed::is_allowed);
         Ok(if is_allowed { Exit::Success } else { Exit::Findings })
     }

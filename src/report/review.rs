@@ -35,8 +35,11 @@ fn write_text(
     let strong = palette.strong;
     if let Some(last) = replayed.last() {
         let patched = replayed.iter().any(|answer| answer.patch.is_some());
-        let state = if patched { "object after the patch" } else { "object, not patched" };
-        writeln!(out, "\n{strong}{state}{strong:#}\n{}", pretty(&last.object))?;
+        match patched {
+            _ if last.object.is_null() => writeln!(out, "\n{strong}no object in the request{strong:#}")?,
+            true => writeln!(out, "\n{strong}object after the patch{strong:#}\n{}", pretty(&last.object))?,
+            false => writeln!(out, "\n{strong}object, not patched{strong:#}\n{}", pretty(&last.object))?,
+        }
     }
     for answer in replayed {
         let body = json::plain(&String::from_utf8_lossy(&answer.body));

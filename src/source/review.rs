@@ -52,11 +52,12 @@ fn read_json(text: &str) -> Option<Result<Review<'_>, Problem>> {
     let (_, part) = match stream.documents.as_slice() {
         [] => return None,
         [document] if text.get(stream.end..).is_none_or(str::is_empty) => document,
-        [_] => return Some(Err(several(stream.end))),
+        [_] => return Some(Err(behind(text, stream.end))),
         [_, (_, second), ..] => return Some(Err(several(json::offset_in(text, second)))),
     };
     let value = serde_json::from_str(part).map_err(|error| {
-        Problem::at(json::offset_in(text, part), format!("cannot be read: {}", without_place(&error)))
+        let at = json::offset_in(text, part) + place(part, &error);
+        Problem::at(at, format!("cannot be read: {}", without_place(&error)))
     });
     Some(value.map(|value| Review { body: Cow::Borrowed(part.as_bytes()), value }))
 }
@@ -93,16 +94,33 @@ fn json_problem(text: &str) -> Option<Problem> {
         return None;
     }
     let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
-    let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let offset = before + error.column().saturating_sub(1);
     let ended = if error.is_eof() { "; the recording is cut off" } else { "" };
-    Some(Problem::at(offset, format!("is not valid JSON: {}{ended}", without_place(&error))))
+    Some(Problem::at(place(text, &error), format!("is not valid JSON: {}{ended}", without_place(&error))))
+}
+
+/// The byte at which an error was met; `serde_json` counts the column in bytes.
+fn place(text: &str, error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1)
 }
 
 /// The message of `serde_json` without its place, which stands before it.
 fn without_place(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    message.split(" at line ").next().unwrap_or(&message).to_owned()
+    match message.split(" at line ").next() {
+        Some("recursion limit exceeded") => "is nested too deeply: more than 128 levels".to_owned(),
+        Some(message) => message.to_owned(),
+        None => message,
+    }
+}
+
+/// What is behind the first JSON object.
+fn behind(text: &str, offset: usize) -> Problem {
+    let rest = text.get(offset..).unwrap_or_default();
+    if rest.starts_with('{') || rest.starts_with("---") {
+        return several(offset);
+    }
+    Problem::at(offset, "text after the AdmissionReview; delete it".to_owned())
 }
 
 fn several(offset: usize) -> Problem {
@@ -204,6 +222,7 @@ object: {mountOptions: [bg, \"no\", 010]}\n---\n";
         }
         assert!(message(&format!("{REVIEW}\n{REVIEW}")).starts_with("2:1: a second document"));
         assert!(message(&format!("{REVIEW}\n---\n{REVIEW}")).starts_with("2:1: a second document"));
+        assert_eq!(message(&format!("{REVIEW}\n\nx")), "3:1: text after the AdmissionReview; delete it");
         assert!(message("kind: A\n---\nkind: B\n").starts_with("3:1: a second document"));
     }
 
@@ -211,6 +230,16 @@ object: {mountOptions: [bg, \"no\", 010]}\n---\n";
     fn a_recording_that_is_cut_off_is_told_with_its_end() {
         let said = message("{\n  \"kind\": \"AdmissionReview\",\n  \"request\": {\"uid\": \"u");
         assert!(said.starts_with("3:2"), "{said}");
+        let deep = format!(
+            "{{\"kind\": \"AdmissionReview\",\n\"request\": {}{}}}",
+            "[".repeat(300),
+            "]".repeat(300)
+        );
+        let deep = message(&deep);
+        assert!(
+            deep.starts_with("2:1") && deep.ends_with("is nested too deeply: more than 128 levels"),
+            "{deep}"
+        );
         assert!(
             said.contains("is not valid JSON: EOF while parsing a string; the recording is cut off"),
             "{said}"

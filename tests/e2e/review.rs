@@ -30,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         trial("reads_yaml_and_standard_input", yaml_and_stdin),
         trial("takes_policies_as_check_does", policies),
         trial("takes_objects_of_the_longest_size", large),
+        trial("ends_with_its_code_when_nobody_reads_on", reader_gone),
         trial("obeys_nothing_that_a_review_says", hostile),
     ]
 }
@@ -298,6 +299,29 @@ fn hostile() -> Result<(), Failed> {
         let output = run_with(&[&name], b"");
         let said = String::from_utf8(output.stderr)?;
         assert!(!said.contains(|letter: char| letter != '\n' && letter.is_control()), "{said:?}");
+    }
+    Ok(())
+}
+
+/// A reader that went away changes no exit code.
+fn reader_gone() -> Result<(), Failed> {
+    let mut object = class("c", "nfs.csi.k8s.io", &["bg"]);
+    object["metadata"]["annotations"] = json!({"note": "x".repeat(1024 * 1024)});
+    let folder = TempDir::new()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("review.json"), review("u", "CREATE", &object))?;
+    let many: Vec<Value> = (0..3000).map(|n| class(&format!("c{n}"), "nfs.csi.k8s.io", &["bg"])).collect();
+    fs::write(at("list.json"), json!({"kind": "List", "items": many}).to_string())?;
+    for (args, code) in [
+        (vec!["review", "--no-policy", "--endpoint", "validate", "review.json"], 1),
+        (vec!["review", "--no-policy", "review.json"], 0),
+        (vec!["check", "--no-policy", "--format", "concise", "list.json"], 1),
+        (vec!["check", "--no-policy", "list.json"], 1),
+    ] {
+        let mut child =
+            Command::new(program()).args(&args).current_dir(folder.path()).stdout(Stdio::piped()).spawn()?;
+        drop(child.stdout.take());
+        assert_eq!(child.wait()?.code(), Some(code), "{args:?}");
     }
     Ok(())
 }
