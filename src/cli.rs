@@ -90,6 +90,10 @@ impl Cli {
     /// help or cannot be read.
     pub fn read() -> Self {
         let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+        #[cfg_attr(
+            not(feature = "serve"),
+            expect(unused_variables, reason = "serve is read before the rest")
+        )]
         let color = Color::read(&words);
         #[cfg(feature = "serve")]
         if let Some((color, args)) = color.zip(serve::Args::read_alone(words.iter().cloned())) {
