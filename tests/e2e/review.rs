@@ -77,6 +77,13 @@ fn reviews() -> Vec<String> {
         review("u", "CREATE", &nfs_volume("v", &["bg", "vers=3"])),
         review("u", "CREATE", &csi_volume("v", "ebs.csi.aws.com", &["bg"])),
         review("u", "CREATE", &json!({"kind": "ConfigMap", "metadata": {"name": "x"}})),
+        review(
+            "u",
+            "CREATE",
+            &json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [], "volumes": [{
+                "name": "v", "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes": {
+                    "server": "nas", "share": "/", "mountOptions": "hard,bg"}}}]}}),
+        ),
         update(&class(&["bg"]), &class(&["bg"])),
         update(&class(&["bg"]), &class(&["fg"])),
         review("u", "CREATE", &class(&["bg"])).replace("admission.k8s.io/v1", "admission.k8s.io/v1beta1"),
