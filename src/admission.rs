@@ -6,6 +6,7 @@ mod judgement;
 pub mod message;
 mod path;
 mod record;
+pub mod replay;
 mod response;
 pub mod uid;
 pub mod wire;
@@ -72,6 +73,10 @@ pub fn review_quickly(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'
 /// Most bytes of options, in the object and the one before it, that are judged
 /// quickly. Real lists have 50 to 200.
 const QUICK_OPTIONS: usize = 1024;
+
+/// Longest body: 3 MiB a request as the API server takes it, times 6 for JSON
+/// escapes, times 2 objects, and a little.
+pub const LONGEST_BODY: usize = 48 * 1024 * 1024;
 
 /// Longest uid that is repeated; those of an API server have 36 bytes.
 const LONGEST_UID: usize = 1024;

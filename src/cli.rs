@@ -3,6 +3,7 @@
 #[cfg(feature = "serve")]
 pub mod certs;
 pub mod check;
+pub mod color;
 pub mod completions;
 pub mod duration;
 pub mod exit;
@@ -16,13 +17,19 @@ pub mod man;
 pub mod node_check;
 pub mod policy;
 pub mod progress;
+pub mod review;
 pub mod rules;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod source_root;
+pub mod terminal;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use color::Color;
 use exit::Exit;
 
 /// Knows what NFS mount options really do, and keeps the dangerous ones out of
@@ -43,6 +50,8 @@ Every flag can be given as an environment variable: --shutdown-delay is NFS_MOUN
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    color: Color,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +65,8 @@ enum Command {
     Fix(fix::Args),
     /// Explain a rule, or what the options of a file do
     Explain(explain::Args),
+    /// Answer a recorded AdmissionReview as the webhook does
+    Review(review::Args),
     /// Check, show and describe policy files
     Policy(policy::Args),
     /// List the rules
@@ -78,21 +89,29 @@ impl Cli {
     /// Reads the process's command line, and ends the process where it asks for
     /// help or cannot be read.
     pub fn read() -> Self {
+        let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+        #[cfg_attr(
+            not(feature = "serve"),
+            expect(unused_variables, reason = "serve is read before the rest")
+        )]
+        let color = Color::read(&words);
         #[cfg(feature = "serve")]
-        if let Some(args) = serve::Args::read_alone(std::env::args_os().skip(1)) {
-            return Self { command: Command::Serve(args) };
+        if let Some((color, args)) = color.zip(serve::Args::read_alone(words.iter().cloned())) {
+            return Self { command: Command::Serve(args), color };
         }
-        Self::parse()
+        Self::try_parse().unwrap_or_else(|error| with_better_tip(error, &words).exit())
     }
 
     /// Does what the command line says. Errors are told on standard error.
     pub fn run(self) -> Exit {
+        self.color.apply();
         let result = match self.command {
             #[cfg(feature = "serve")]
             Command::Serve(args) => args.run(),
             Command::Check(args) => args.run(),
             Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
+            Command::Review(args) => args.run(),
             #[cfg(unix)]
             Command::NodeCheck(args) => args.run(),
             Command::Completions(args) => args.run(),
@@ -105,4 +124,28 @@ impl Cli {
         };
         result.unwrap_or_else(|error| exit::report(&error))
     }
+}
+
+/// Flags of other programs, and what they are here.
+const FOREIGN_FLAGS: [(&str, &str); 2] = [("--output", "--format"), ("-o", "--format")];
+
+/// An error of the parser with a tip that helps: no flag is ever meant as a PATH,
+/// which is what clap supposes.
+fn with_better_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    error.remove(ContextKind::Suggested);
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+    let known = FOREIGN_FLAGS.iter().find(|(foreign, _)| *foreign == flag).map(|(_, known)| *known);
+    let command = Cli::command();
+    let named = |word: &OsString| command.find_subcommand(word);
+    let has = |flag: &str| {
+        let mut flags = words.iter().find_map(named).into_iter().flat_map(clap::Command::get_arguments);
+        flags.any(|argument| argument.get_long() == flag.strip_prefix("--"))
+    };
+    if let Some(known) = known.filter(|known| has(known)) {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(known.to_owned()));
+    }
+    error
 }

@@ -1,5 +1,6 @@
 //! What the program shows of its findings and rules, one file a format.
 
+pub mod concise;
 pub mod diff;
 pub mod driver_page;
 mod duration;
@@ -11,9 +12,12 @@ pub mod json;
 pub mod junit;
 mod not_judged;
 pub mod origin;
+mod palette;
 pub mod plain;
+pub mod review;
 pub mod rule_page;
 pub mod sarif;
+pub mod terminal;
 pub mod text;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ mod merge;
 pub mod object;
 mod recorded;
 mod rendered;
+pub mod review;
 pub mod rewrite;
 pub mod scalar;
 mod sharing;

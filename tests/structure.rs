@@ -43,6 +43,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
             "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8", "log", "unicode_width",
+            "json_patch", "textwrap",
         ],
     ),
     (
@@ -53,7 +54,13 @@ const CRATES: &[(usize, &[&str])] = &[
             "k8s_openapi", "tower", "futures_util", "backon", "procfs_core",
         ],
     ),
-    (7, &["clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile"]),
+    (
+        7,
+        &[
+            "clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile",
+            "terminal_size",
+        ],
+    ),
 ];
 
 fn root() -> &'static Path {
@@ -241,4 +248,31 @@ fn the_manifests_are_those_of_the_driver_table() {
     compare(&folder.join("chart/files/inline-background-mount-policy.yaml"), &alone(&inline));
     let conditions = admission_policy::webhook_match_conditions(&policy);
     compare(&folder.join("chart/files/match-conditions.yaml"), &conditions);
+}
+
+/// Everything below a schema that has no description.
+fn undescribed(schema: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    if schema["description"].as_str().is_none_or(str::is_empty) {
+        found.push(at.to_owned());
+    }
+    for (key, member) in schema["properties"].as_object().into_iter().flatten() {
+        undescribed(member, &format!("{at}.{key}"), found);
+    }
+    for (key, end) in [("items", "[]"), ("additionalProperties", ".*")] {
+        if schema[key].is_object() {
+            undescribed(&schema[key], &format!("{at}{end}"), found);
+        }
+    }
+}
+
+#[test]
+fn every_property_of_a_report_is_described() {
+    for name in ["check.schema.json", "node-check.schema.json"] {
+        let text = fs::read_to_string(root().join("docs").join(name)).expect("a schema");
+        let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert!(schema["properties"].as_object().is_some_and(|properties| properties.len() > 5), "{name}");
+        let mut found = Vec::new();
+        undescribed(&schema, name, &mut found);
+        assert!(found.is_empty(), "{found:#?}");
+    }
 }

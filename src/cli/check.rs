@@ -1,7 +1,8 @@
 //! `check`: judges manifests as the webhook would.
 
+use std::collections::HashSet;
 use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -10,7 +11,8 @@ use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
-use super::exit::{Exit, InputError};
+use super::color;
+use super::exit::{self, Exit, InputError};
 use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
 use super::source_root::SourceRoot;
@@ -31,6 +33,7 @@ Examples:
   kubectl get storageclass,persistentvolume -o json | nfs-mount-guard check -
   helm template charts/app | nfs-mount-guard check - --source-root charts/app
   nfs-mount-guard check deploy/ --format github --format sarif=nfs.sarif
+  nfs-mount-guard check deploy/ --format concise | grep NMG001
   nfs-mount-guard check deploy/ --write-baseline known.json
   nfs-mount-guard check deploy/ --baseline known.json
   nfs-mount-guard check . --exclude vendor --exclude 'tests/**/*.yaml'
@@ -50,7 +53,7 @@ pub struct Args {
         env = "NFS_MOUNT_GUARD_FORMAT",
         value_delimiter = ',',
         default_value = "text",
-        help = "How the report is written (text, json, sarif, junit, github, gitlab), and to which file; \
+        help = "How the report is written (text, concise, json, sarif, junit, github, gitlab), and to which file; \
 may be given several times"
     )]
     format: Vec<Output>,
@@ -123,6 +126,7 @@ impl FailOn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Text,
+    Concise,
     Json,
     Sarif,
     Junit,
@@ -142,12 +146,12 @@ impl FromStr for Output {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (format, file) = match text.split_once('=') {
-            Some((_, "")) => return Err("no file stands behind the =".to_owned()),
+            Some((_, "")) => return Err("give a file after the =, for example json=report.json".to_owned()),
             Some((format, file)) => (format, Some(PathBuf::from(file))),
             None => (text, None),
         };
         let format = Format::from_str(format, true)
-            .map_err(|_| "the formats are text, json, sarif, junit, github and gitlab".to_owned())?;
+            .map_err(|_| "the formats are text, concise, json, sarif, junit, github and gitlab".to_owned())?;
         Ok(Self { format, file })
     }
 }
@@ -163,6 +167,12 @@ impl Args {
             bail!(
                 "--format: only one format can go to standard output; give the others a file: json=report.json"
             );
+        }
+        let mut files = HashSet::new();
+        let twice =
+            self.format.iter().filter_map(|output| output.file.as_ref()).find(|file| !files.insert(*file));
+        if let Some(twice) = twice {
+            bail!("--format: {} is given to two formats; give each a file of its own", twice.display());
         }
         let excludes = self.exclusion.read()?;
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
@@ -200,7 +210,7 @@ impl Args {
             if unused > 0 {
                 let _ = writeln!(
                     io::stderr(),
-                    "nfs-mount-guard: {}; update it with --write-baseline FILE",
+                    "nfs-mount-guard: {}; update the baseline with --write-baseline FILE",
                     named(unused, "baseline entry no longer matches", "baseline entries no longer match")
                 );
             }
@@ -209,7 +219,11 @@ impl Args {
         report.count(self.statistics);
         let empty = report.summary.skipped_by.get(Skip::Empty.as_str()).copied().unwrap_or_default();
         if report.summary.documents == empty && report.errors.is_empty() {
-            let paths: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+            let name = |path: &PathBuf| match path.to_str() {
+                Some("-") => "standard input".to_owned(),
+                _ => path.display().to_string(),
+            };
+            let paths: Vec<_> = self.paths.iter().map(name).collect();
             let paths = paths.join(", ");
             // Whoever meant something else learns of it; the exit code stays a contract.
             let _ = writeln!(io::stderr(), "nfs-mount-guard: warning: no document in {}", plain(&paths));
@@ -241,13 +255,14 @@ impl Args {
 fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
     let text = fs::read_to_string(file)
         .map_err(|error| InputError(format!("--baseline: {} cannot be read: {error}", file.display())))?;
-    Baseline::parse(&text).with_context(|| format!("--baseline: {}", file.display()))
+    Baseline::parse(&text).map_err(|error| anyhow::anyhow!("--baseline: {} {error}", file.display()))
 }
 
 fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
-    let colour = output.file.is_none() && wants_colour();
+    let colour = output.file.is_none() && color::wanted();
     let text = match output.format {
         Format::Text => report::text::write(report, colour),
+        Format::Concise => report::concise::write(report, colour),
         Format::Json => report::json::write(report),
         Format::Sarif => report::sarif::write(report, &root()?),
         Format::Junit => report::junit::write(report),
@@ -258,8 +273,7 @@ fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
         fs::write(file, text).with_context(|| format!("--format: {} cannot be written", file.display()))?;
     } else {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
+        exit::written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
     }
     Ok(())
 }
@@ -270,9 +284,4 @@ fn root() -> anyhow::Result<Root> {
     let is_root = |folder: &&Path| folder.join(".git").exists();
     let folder = working.ancestors().find(is_root).unwrap_or(&working);
     Ok(Root::new(&working, folder))
-}
-
-/// Colours are for terminals, and not where `NO_COLOR` says anything.
-fn wants_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

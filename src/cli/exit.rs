@@ -38,6 +38,19 @@ impl From<Exit> for ExitCode {
 #[error("{0}")]
 pub struct InputError(pub String);
 
+/// The result of writing to standard output, where a reader that went away (`| head`)
+/// is no error: what was decided is said by the exit code all the same.
+///
+/// # Errors
+///
+/// On any other error.
+pub fn written(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 /// Tells an error on standard error, and says which exit code it means. A
 /// reader that went away (`| head`) is no error.
 pub fn report(error: &anyhow::Error) -> Exit {

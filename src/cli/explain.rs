@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::{Exit, InputError};
-use super::input;
 use super::judgement::Judgement;
+use super::{color, input, terminal};
 use crate::policy::Policy;
 use crate::policy::selection::select;
 use crate::report::explanation::Explanation;
-use crate::report::plain::plain;
-use crate::report::{json, rule_page};
+use crate::report::plain::{place, plain};
+use crate::report::{self, json, rule_page};
 use crate::source::text::{self, Lines};
-use crate::source::walk::exclude::Excludes;
 use crate::source::{Item, visit};
 
 /// Explain a rule, or what the options of a file do.
@@ -57,7 +56,7 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         if let Some(file) = &self.file {
             let (policy, _) = self.judgement.named_policy()?;
-            return self.explain(file.clone(), &policy);
+            return self.explain(file, &policy);
         }
         let Some(name) = self.rule.as_deref() else {
             anyhow::bail!("give a RULE, or -f FILE to explain its objects");
@@ -73,18 +72,23 @@ impl Args {
             anyhow::bail!("there is no rule {name:?}; `nfs-mount-guard rules` lists them");
         }
         let pages: Vec<String> = selected.into_iter().map(rule_page::page).collect();
-        write!(io::stdout().lock(), "{}", pages.join("\n"))?;
+        let pages = pages.join(
+            "
+",
+        );
+        let shown = match terminal::width() {
+            Some(width) => report::terminal::page(&pages, width, color::wanted()),
+            None => pages,
+        };
+        write!(io::stdout().lock(), "{shown}")?;
         Ok(Exit::Success)
     }
 
-    fn explain(&self, file: PathBuf, policy: &Policy) -> anyhow::Result<Exit> {
-        let mut worked = input::each(&[file], &Excludes::default(), None, |input| input);
-        let Some(input) = worked.results.pop() else {
-            let errors: Vec<String> = worked.errors.iter().map(ToString::to_string).collect();
-            anyhow::bail!(InputError(plain(&errors.join("; ")).into_owned()));
-        };
-        let name = plain(&input.name);
-        let bytes = input.bytes.map_err(|error| InputError(format!("{name}: {error}")))?;
+    fn explain(&self, file: &Path, policy: &Policy) -> anyhow::Result<Exit> {
+        let path = (file != Path::new("-")).then_some(file);
+        let input_name = path.map_or_else(|| input::STDIN.to_owned(), |file| file.display().to_string());
+        let name = place(&input_name);
+        let bytes = input::one(path, None).map_err(|error| InputError(format!("{name}: {error}")))?;
         let (text, _) = text::decode(bytes).map_err(|(error, _)| InputError(format!("{name}: {error}")))?;
         let lines = Lines::new(&text);
         let mut explanations = Vec::new();
@@ -94,7 +98,7 @@ impl Args {
                 let line = lines.position(object.span.start).line;
                 for part in &object.parts {
                     let subject = part.subject(&object, policy);
-                    explanations.push(Explanation::of(&subject, &input.name, line, object.template));
+                    explanations.push(Explanation::of(&subject, &input_name, line, object.template));
                 }
             }
             Item::Unreadable(problem) => {
@@ -102,7 +106,7 @@ impl Args {
                     let position = lines.position(offset);
                     format!(":{}:{}", position.line, position.column)
                 });
-                problems.push(format!("{}{}: {problem}", input.name, place.unwrap_or_default()));
+                problems.push(format!("{}{}: {problem}", input_name, place.unwrap_or_default()));
             }
             Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) => {}
         });
@@ -111,14 +115,18 @@ impl Args {
             Format::Json => writeln!(out, "{}", json::plain(&serde_json::to_string_pretty(&explanations)?))?,
             Format::Text => {
                 for explanation in &explanations {
-                    writeln!(out, "{explanation}")?;
+                    let text = explanation.to_string();
+                    match terminal::width() {
+                        Some(width) => writeln!(out, "{}", report::terminal::explanation(&text, width))?,
+                        None => writeln!(out, "{text}")?,
+                    }
                 }
             }
         }
         if explanations.is_empty() && problems.is_empty() {
             let none =
                 "no StorageClass, PersistentVolume, VolumeSnapshotClass or inline CSI volume to explain";
-            writeln!(io::stderr(), "nfs-mount-guard: {}: {none}", plain(&input.name))?;
+            writeln!(io::stderr(), "nfs-mount-guard: {}: {none}", plain(&input_name))?;
         }
         for problem in &problems {
             writeln!(io::stderr(), "nfs-mount-guard: {}", plain(problem))?;

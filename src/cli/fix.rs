@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
+use super::color;
 use super::exit::Exit;
 use super::input::{self, Exclusion, Input, Worked};
 use super::judgement::Judgement;
@@ -133,7 +134,7 @@ impl Args {
                 subject.findings.retain(|finding| finding.action == Reported::Deny);
             }
             report.count(false);
-            write!(err, "{}", report::text::write_subjects(&report, false))?;
+            write!(err, "{}", report::text::write_subjects(&report, color::wanted_on_errors()))?;
         }
         for removal in &removals {
             writeln!(err, "{}", place(removal))?;
@@ -172,7 +173,7 @@ impl Args {
         let mut out = io::stdout().lock();
         if self.diff {
             if let Some(new) = new {
-                write!(out, "{}", diff::write(&fixed.name, &fixed.old, new))?;
+                write!(out, "{}", diff::write(&fixed.name, &fixed.old, new, color::wanted()))?;
             }
         } else if is_stdin {
             write!(out, "{mark}{}", new.unwrap_or(&fixed.old))?;

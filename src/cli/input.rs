@@ -163,6 +163,42 @@ fn file(found: &Found) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// Why the one input of a command cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OneError {
+    /// There is nothing.
+    #[error("there is no such file")]
+    Missing,
+    /// It has many files.
+    #[error("is a directory; give one file (nfs-mount-guard check reads directories)")]
+    Directory,
+    /// It is longer than anybody reads.
+    #[error("is longer than {} MiB, the limit", .0 / (1024 * 1024))]
+    TooLong(usize),
+    /// The system refuses it.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The content of the one input of a command: a file, or standard input for `None`,
+/// of at most so many bytes.
+///
+/// # Errors
+///
+/// When it cannot be read, or is longer.
+pub fn one(file: Option<&Path>, most: Option<usize>) -> Result<Vec<u8>, OneError> {
+    let from: Box<dyn io::Read> = match file.map(|file| (File::open(file), file.is_dir())) {
+        None => Box::new(io::stdin().lock()),
+        Some((_, true)) => return Err(OneError::Directory),
+        Some((Err(error), _)) if error.kind() == io::ErrorKind::NotFound => return Err(OneError::Missing),
+        Some((open, _)) => Box::new(open?),
+    };
+    let mut bytes = Vec::new();
+    let most = most.unwrap_or(usize::MAX - 1);
+    from.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most { Err(OneError::TooLong(most)) } else { Ok(bytes) }
+}
+
 fn whole(mut from: impl io::Read) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     from.read_to_end(&mut bytes).map(|_| bytes).map_err(unreadable)

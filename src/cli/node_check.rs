@@ -1,12 +1,13 @@
 //! `node-check`: finds volumes on a node that only look mounted.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::color;
 use super::duration;
 use super::exit::{Exit, InputError};
 use super::policy;
@@ -85,7 +86,7 @@ impl Args {
     fn write(&self, report: &NodeReport) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match (self.format, self.interval) {
-            (Format::Text, _) => out.write_all(text::write(report, wants_colour()).as_bytes())?,
+            (Format::Text, _) => out.write_all(text::write(report, color::wanted()).as_bytes())?,
             (Format::Json, None) => writeln!(out, "{}", report.json())?,
             (Format::Json, Some(_)) => writeln!(out, "{}", report.json_line())?,
         }
@@ -95,9 +96,4 @@ impl Args {
 
 fn unreadable(error: &Error) -> anyhow::Error {
     InputError(error.to_string()).into()
-}
-
-/// Colours are for terminals, and not where `NO_COLOR` says anything.
-fn wants_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -44,17 +44,19 @@ impl Progress {
             return;
         }
         let begun = Instant::now();
-        let mut shown = false;
+        let mut shown = 0;
         while !self.ended.load(Ordering::Relaxed) {
             thread::park_timeout(EVERY);
             if begun.elapsed() >= SILENT && !self.ended.load(Ordering::Relaxed) {
                 let done = self.done.load(Ordering::Relaxed);
-                let _ = write!(io::stderr(), "\r{done} of {}", counted(self.total, "file"));
-                shown = true;
+                let line = format!("{done} of {}", counted(self.total, "file"));
+                let _ = write!(io::stderr(), "\r{line}");
+                shown = line.len();
             }
         }
-        if shown {
-            let _ = write!(io::stderr(), "\r\u{1b}[K");
+        if shown > 0 {
+            // Blanks and no escape sequence: every terminal knows them.
+            let _ = write!(io::stderr(), "\r{:shown$}\r", "");
         }
     }
 }

@@ -6,7 +6,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::exit::Exit;
+use super::terminal;
 use crate::finding::{Action, Applicability, Code, Grade};
+use crate::report::terminal::wrap;
 use crate::rules::{Profile, RULES, Set};
 
 /// List the rules.
@@ -76,26 +78,58 @@ impl Args {
                 serde_json::to_writer_pretty(&mut out, &rows)?;
                 writeln!(out)?;
             }
-            Format::Text => {
-                writeln!(
-                    out,
-                    "CODE    NAME                       STANDARD RELAXED  STRICT   FIX    SUMMARY"
-                )?;
-                for row in &rows {
-                    let fix = match row.fix {
-                        Some(Applicability::Apply) => "apply",
-                        Some(Applicability::Offer) => "offer",
-                        Some(Applicability::Unsafe) => "unsafe",
-                        None => "-",
-                    };
-                    writeln!(
-                        out,
-                        "{}  {:<26} {:<8} {:<8} {:<8} {fix:<6} {}",
-                        row.code, row.name, row.standard, row.relaxed, row.strict, row.summary
-                    )?;
-                }
-            }
+            Format::Text => write!(out, "{}", table(&rows, terminal::width()))?,
         }
         Ok(Exit::Success)
     }
+}
+
+/// Columns before the summary.
+const SUMMARY: usize = 69;
+
+/// Fewest columns for the summary beside the rest.
+const FEWEST_BESIDE: usize = 30;
+
+/// What is below a rule's code and name is indented by this.
+const INDENT: &str = "        ";
+
+/// The table for people; `None` is as wide as it gets.
+fn table(rows: &[Row], width: Option<usize>) -> String {
+    let head = |code: &str, name: &str, actions: [&str; 3], fix: &str| {
+        let [standard, relaxed, strict] = actions;
+        format!("{code}  {name:<26} {standard:<8} {relaxed:<8} {strict:<8} {fix:<6} ")
+    };
+    let titles = head("CODE  ", "NAME", ["STANDARD", "RELAXED", "STRICT"], "FIX");
+    let mut table = match width {
+        Some(width) if width < SUMMARY => String::new(),
+        Some(width) if width < SUMMARY + FEWEST_BESIDE => format!("{}\n", titles.trim_end()),
+        _ => format!("{titles}SUMMARY\n"),
+    };
+    for row in rows {
+        let fix = match row.fix {
+            Some(Applicability::Apply) => "apply",
+            Some(Applicability::Offer) => "offer",
+            Some(Applicability::Unsafe) => "unsafe",
+            None => "-",
+        };
+        let code = row.code.to_string();
+        let actions = [row.standard, row.relaxed, row.strict].map(Action::as_str);
+        let head = head(&code, row.name, actions, fix);
+        let text = match width {
+            Some(width) if width < SUMMARY => {
+                let [standard, relaxed, strict] = actions;
+                let actions = format!("standard {standard}, relaxed {relaxed}, strict {strict}, fix {fix}");
+                let below = [actions.as_str(), row.summary].map(|text| wrap(text, INDENT, INDENT, width));
+                format!("{code}  {}\n{}", row.name, below.join("\n"))
+            }
+            Some(width) if width < SUMMARY + FEWEST_BESIDE => {
+                format!("{}\n{}", head.trim_end(), wrap(row.summary, INDENT, INDENT, width))
+            }
+            Some(width) => wrap(row.summary, &head, &" ".repeat(SUMMARY), width),
+            None => format!("{head}{}", row.summary),
+        };
+        table.push_str(&text);
+        table.push('\n');
+    }
+    table
 }

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args as _, Command, FromArgMatches as _, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::color;
 use super::duration;
 use super::exit::{Exit, InputError};
 use super::policy;
@@ -178,12 +179,9 @@ impl Args {
             managed.check()?;
         }
         let format = match log_format {
-            LogFormat::Auto => Format::detect(),
+            LogFormat::Auto if !io::stdout().is_terminal() => Format::Json,
             LogFormat::Json => Format::Json,
-            LogFormat::Text => match Format::detect() {
-                Format::Json => Format::Text { colour: false },
-                text @ Format::Text { .. } => text,
-            },
+            LogFormat::Auto | LogFormat::Text => Format::Text { colour: color::wanted() },
         };
         let certificate = if let Some(folder) = cert_dir {
             CertificateSource::Folder(folder)

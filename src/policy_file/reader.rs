@@ -2,6 +2,7 @@
 //! so that one run shows them all.
 
 mod exemption;
+mod foreign;
 
 use std::collections::HashSet;
 
@@ -45,6 +46,14 @@ struct Entry<'t> {
 
 impl<'t> Reader<'t> {
     fn policy(&mut self, root: NodeId) -> Policy {
+        if let Some((kind, at)) = foreign::kind_of(self.tree, root) {
+            // What else is not as in a policy follows from that.
+            let message = format!(
+                "kind is {kind:?}, so this is no policy; one begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`"
+            );
+            self.problem(at, message);
+            return Policy::default();
+        }
         let entries = self.mapping(root, "a policy", TOP);
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
         for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
@@ -246,7 +255,7 @@ impl<'t> Reader<'t> {
             return Vec::new();
         }
         let Some(pairs) = self.tree.entries(id) else {
-            self.problem(id, format!("{what} is no mapping; write keys and values"));
+            self.problem(id, format!("{what} is no mapping; {}", foreign::example(what)));
             return Vec::new();
         };
         let mut entries: Vec<Entry<'t>> = Vec::new();

@@ -87,7 +87,9 @@ fn every_mistake_has_its_place_its_cause_and_a_way_out() {
         ("rules:\n  timeo-not-set: {value: \"60\"}\n", "4:26", "without quotes"),
         ("rules:\n  NMG005: {action: deny}\n  soft-mount: {action: warn}\n", "5:3", "is named twice"),
         ("rules:\n  NMG005: {}\n  NMG005: {}\n", "5:3", "a second time"),
-        ("rules: [soft-mount]\n", "3:8", "is no mapping"),
+        ("rules: [soft-mount]\n", "3:8", "is no mapping; write rules: {soft-mount: {action: deny}}"),
+        ("rules: soft-mount\n", "3:8", "is no mapping; write rules: {soft-mount: {action: deny}}"),
+        ("rules: {soft-mount: [deny]}\n", "3:21", "is no mapping; write soft-mount: {action: warn}"),
         ("provisioners: storage-operator\n", "3:15", "is no list"),
         ("provisioners: [\"\"]\n", "3:16", "is empty"),
         ("provisioners: [1]\n", "3:16", "put it in quotes"),
@@ -126,7 +128,12 @@ fn what_is_no_policy_says_what_one_begins_with() {
         all_mistakes("")[0],
         format!("1:1 the file is empty; a policy begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`")
     );
-    assert!(all_mistakes("apiVersion: v1\nkind: ConfigMap\n")[0].contains("write nfs-mount-guard.io/v1"));
+    let other = all_mistakes("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {}\n");
+    assert_eq!(other.len(), 1, "one fault, one message: {other:?}");
+    assert!(
+        other[0].starts_with("2:7 kind is \"ConfigMap\", so this is no policy; one begins with `apiVersion:")
+    );
+    assert!(all_mistakes("apiVersion: v1\nkind: MountPolicy\n")[0].contains("write nfs-mount-guard.io/v1"));
     assert!(all_mistakes("- a\n")[0].starts_with("1:1 a policy is no mapping"));
     assert!(all_mistakes("kind: MountPolicy\n")[0].contains("apiVersion is missing"));
 }

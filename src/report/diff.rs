@@ -3,26 +3,35 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use similar::{ChangeTag, TextDiff};
 
+use super::palette::Palette;
 use super::plain::{ends_as_command, escape, is_unseen};
 
 /// The change of a file as a unified diff, which `git apply` takes. A line that
 /// a terminal or a runner of jobs would obey is written out as in the other
-/// reports, and does not apply then.
-pub fn write(name: &str, old: &str, new: &str) -> String {
+/// reports, and does not apply then; neither does one with colors.
+pub fn write(name: &str, old: &str, new: &str, colour: bool) -> String {
     let diff = TextDiff::from_lines(old, new);
-    let mut out = format!("--- {}\n+++ {}\n", path("a/", name), path("b/", name));
+    let Palette { strong, faint, removed, added, .. } = Palette::new(colour);
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    for (sign, prefix) in [("---", "a/"), ("+++", "b/")] {
+        let _ = writeln!(out, "{strong}{sign} {}{strong:#}", path(prefix, name));
+    }
     for hunk in diff.unified_diff().iter_hunks() {
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "{}", hunk.header());
+        let _ = writeln!(out, "{faint}{}{faint:#}", hunk.header());
         for change in hunk.iter_changes() {
-            let sign = match change.tag() {
-                ChangeTag::Delete => '-',
-                ChangeTag::Insert => '+',
-                ChangeTag::Equal => ' ',
+            let (sign, style) = match change.tag() {
+                ChangeTag::Delete => ('-', removed),
+                ChangeTag::Insert => ('+', added),
+                ChangeTag::Equal => (' ', Style::new()),
             };
-            let _ = write!(out, "{sign}{}", line(change.value()));
+            let shown = line(change.value());
+            let text = shown.trim_end_matches(['\n', '\r']);
+            let line_break = shown.get(text.len()..).unwrap_or_default();
+            let _ = write!(out, "{style}{sign}{text}{style:#}{line_break}");
             if change.missing_newline() {
                 out.push_str("\n\\ No newline at end of file\n");
             }
@@ -88,18 +97,25 @@ mod tests {
 
     #[test]
     fn an_ordinary_diff_is_exact() {
-        let seen = write("x.yaml", "a\nb\tc\n::d e\n", "a\nB\tc\n::d e\n");
+        let seen = write("x.yaml", "a\nb\tc\n::d e\n", "a\nB\tc\n::d e\n", false);
         assert_eq!(seen, "--- a/x.yaml\n+++ b/x.yaml\n@@ -1,3 +1,3 @@\n a\n-b\tc\n+B\tc\n \\u{3a}:d e\n");
         assert_eq!(
-            write("x", "a", "b"),
+            write("x", "a", "b", false),
             "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n"
         );
     }
 
     #[test]
+    fn a_color_ends_before_its_line_does() {
+        let seen = write("x", "a\nb\r\n", "a\nc\r\n", true);
+        assert!(seen.contains("\u{1b}[31m-b\u{1b}[0m\r\n\u{1b}[32m+c\u{1b}[0m\r\n"), "{seen:?}");
+        assert!(seen.contains("\n a\n"), "{seen:?}");
+    }
+
+    #[test]
     fn nothing_in_it_is_obeyed() {
-        assert!(write("##[a]", "", "b\n").starts_with("--- \"a/\\043\\043[a]\"\n"));
-        let seen = write("a\n\u{1b}\"", "x\u{1b}\r\n", "y ##[error]\u{202e}\r\n");
+        assert!(write("##[a]", "", "b\n", false).starts_with("--- \"a/\\043\\043[a]\"\n"));
+        let seen = write("a\n\u{1b}\"", "x\u{1b}\r\n", "y ##[error]\u{202e}\r\n", false);
         assert_eq!(
             seen,
             "--- \"a/a\\n\\033\\\"\"\n+++ \"b/a\\n\\033\\\"\"\n@@ -1 +1 @@\n-x\\u{1b}\r\n+y ##\\[error]\\u{202e}\r\n"

@@ -64,6 +64,9 @@ fn absolute(path: &Path) -> String {
     format!("file://{}{}", if path.starts_with('/') { "" } else { "/" }, uri(&path))
 }
 
+/// Where the program is kept, with its pages.
+const REPOSITORY: &str = "https://github.com/nfs-mount-guard/nfs-mount-guard";
+
 /// The report as one run.
 pub fn write(report: &Report, root: &Root) -> String {
     let mut fingerprints = Fingerprints::default();
@@ -80,6 +83,7 @@ pub fn write(report: &Report, root: &Root) -> String {
             "tool": {"driver": {
                 "name": report.tool.name,
                 "semanticVersion": report.tool.version,
+                "informationUri": REPOSITORY,
                 "rules": RULES.iter().map(|found| rule(found)).collect::<Vec<_>>(),
             }},
             "columnKind": "unicodeCodePoints",
@@ -111,11 +115,20 @@ fn rule(rule: &Rule) -> Value {
     json!({
         "id": rule.code,
         "name": rule.name,
-        "shortDescription": {"text": rule.summary},
+        // Code scanning shows it as the title of an alert.
+        "shortDescription": {"text": format!("{}: {}", title(rule.name), rule.summary)},
         "fullDescription": {"text": rule.why},
+        "helpUri": format!("{REPOSITORY}/blob/main/docs/rules/{}.md", rule.code),
         "help": {"text": rule.remedy, "markdown": rule_page::page(rule)},
         "defaultConfiguration": {"level": level},
     })
+}
+
+/// A rule's name as a title: `Background mount`.
+fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters.map(|letter| if letter == '-' { ' ' } else { letter })).collect()
 }
 
 fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, root: &Root) -> Value {

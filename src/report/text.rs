@@ -2,47 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use anstyle::{AnsiColor, Style};
-
+use super::palette::Palette;
 use super::plain::{place, plain};
 use super::{FindingReport, NotJudged, ReadError, Report, Reported, Snippet, SubjectReport};
 use crate::count::counted;
 use crate::source::{Skip, columns};
-
-/// Colours, or none of them.
-#[derive(Debug, Clone, Copy)]
-struct Palette {
-    deny: Style,
-    warn: Style,
-    patch: Style,
-    faint: Style,
-    strong: Style,
-}
-
-impl Palette {
-    const fn new(colour: bool) -> Self {
-        let none = Style::new();
-        if !colour {
-            return Self { deny: none, warn: none, patch: none, faint: none, strong: none };
-        }
-        Self {
-            deny: AnsiColor::Red.on_default().bold(),
-            warn: AnsiColor::Yellow.on_default().bold(),
-            patch: AnsiColor::Cyan.on_default().bold(),
-            faint: AnsiColor::Blue.on_default(),
-            strong: none.bold(),
-        }
-    }
-
-    const fn of(&self, action: Reported) -> Style {
-        match action {
-            Reported::Deny => self.deny,
-            Reported::Warn => self.warn,
-            Reported::Patch => self.patch,
-            Reported::Audit => self.faint,
-        }
-    }
-}
 
 /// The report as text. Findings that are only counted are left out.
 pub fn write(report: &Report, colour: bool) -> String {
@@ -63,53 +27,82 @@ pub fn write_subjects(report: &Report, colour: bool) -> String {
 }
 
 fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
+    for entry in entries(report) {
+        match entry {
+            Entry::Error(error) => write_error(out, error, palette)?,
+            Entry::Subject(subject) => write_subject(out, subject, palette)?,
+            Entry::NotJudged(found) => write_not_judged(out, found, palette)?,
+        }
+    }
+    write_statistics(out, report)?;
+    let policy = &report.policy;
+    let from = policy.file.as_ref().map(|file| format!(" from {}", plain(file))).unwrap_or_default();
+    writeln!(out, "policy: {}{from}, {}", policy.profile, policy.mode)?;
+    write_counts(out, report)
+}
+
+/// One piece of a report for people.
+pub(super) enum Entry<'r> {
+    /// What could not be read.
+    Error(&'r ReadError),
+    /// What was judged.
+    Subject(&'r SubjectReport),
+    /// What was not.
+    NotJudged(&'r NotJudged),
+}
+
+/// The pieces of a report: errors where they belong among the objects, and what is
+/// not judged behind them.
+pub(super) fn entries(report: &Report) -> Vec<Entry<'_>> {
+    let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();
     for subject in &report.subjects {
         let place = (subject.file.as_str(), subject.line);
         while let Some(error) =
             errors.next_if(|error| (error.file.as_str(), error.line.unwrap_or_default()) < place)
         {
-            write_error(out, error, palette)?;
+            entries.push(Entry::Error(error));
         }
-        write_subject(out, subject, palette)?;
+        entries.push(Entry::Subject(subject));
     }
-    for error in errors {
-        write_error(out, error, palette)?;
-    }
-    for found in &report.not_judged {
-        write_not_judged(out, found, palette)?;
-    }
+    entries.extend(errors.map(Entry::Error));
+    entries.extend(report.not_judged.iter().map(Entry::NotJudged));
+    entries
+}
+
+/// The findings a rule, where they were asked for.
+pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result {
     for statistic in report.statistics.iter().flatten() {
         writeln!(out, "{:>6}  {} {}", statistic.count, statistic.code, statistic.name)?;
     }
-    write_summary(out, report)
+    Ok(())
 }
 
 /// Most placeholders that a note names.
 const MOST_NAMED: usize = 5;
 
 /// What of an object is not judged until the file is rendered.
-fn write_note(out: &mut String, subject: &SubjectReport, palette: &Palette) -> fmt::Result {
-    let Some(further) = subject.not_rendered.len().checked_sub(1) else { return Ok(()) };
-    let (faint, strong) = (palette.faint, palette.strong);
-    write!(
-        out,
-        "{strong}{}:{}:{strong:#} {faint}note{faint:#}: {}/{} is not rendered: ",
-        place(&subject.file),
-        subject.line,
-        subject.kind,
-        plain(&subject.name)
-    )?;
+pub(super) fn note(subject: &SubjectReport, palette: &Palette) -> String {
+    let faint = palette.faint;
     let named: Vec<_> = subject.not_rendered.iter().take(MOST_NAMED).map(|text| plain(text)).collect();
-    write!(out, "{}", named.join(" | "))?;
-    if further >= MOST_NAMED {
-        write!(out, " and {} more", further + 1 - MOST_NAMED)?;
-    }
-    writeln!(out, "; what a placeholder becomes is not judged\n")
+    let more = match subject.not_rendered.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "{faint}note{faint:#}: {}/{} is not rendered: {}{more}; what a placeholder becomes is not judged",
+        subject.kind,
+        plain(&subject.name),
+        named.join(" | ")
+    )
 }
 
 fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -> fmt::Result {
-    write_note(out, subject, palette)?;
+    if !subject.not_rendered.is_empty() {
+        let strong = palette.strong;
+        let place = place(&subject.file);
+        writeln!(out, "{strong}{place}:{}:{strong:#} {}\n", subject.line, note(subject, palette))?;
+    }
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
         write_finding(out, subject, finding, palette)?;
     }
@@ -190,11 +183,9 @@ fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> f
     writeln!(out, "{strong}{}:{}:{strong:#} {}\n", place(&found.file), found.line, plain(&found.describe()))
 }
 
-fn write_summary(out: &mut String, report: &Report) -> fmt::Result {
+/// The last line: what was read, judged and skipped.
+pub(super) fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
     let summary = &report.summary;
-    let policy = &report.policy;
-    let from = policy.file.as_ref().map(|file| format!(" from {}", plain(file))).unwrap_or_default();
-    writeln!(out, "policy: {}{from}, {}", policy.profile, policy.mode)?;
     write!(
         out,
         "{} read, {} judged ({} denied, {} patched, {} warned), {} skipped",

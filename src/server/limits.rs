@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::admission::LONGEST_BODY;
+
 /// Limits of the server. Times bound what a caller may keep waiting; numbers
 /// bound memory.
 #[derive(Debug, Clone, Copy)]
@@ -15,8 +17,7 @@ pub struct Limits {
     pub connections: usize,
     /// The same of the status port.
     pub status_connections: usize,
-    /// Longest body in bytes: 3 MiB a request as the API server takes it, times
-    /// 6 for JSON escapes, times 2 objects, and a little.
+    /// Longest body in bytes.
     pub body: usize,
     /// Bytes that all large bodies together may hold.
     pub bodies: usize,
@@ -58,7 +59,7 @@ impl Default for Limits {
             in_flight: 1024,
             connections: 4096,
             status_connections: 64,
-            body: 48 * 1024 * 1024,
+            body: LONGEST_BODY,
             bodies: 96 * 1024 * 1024,
             small_body: 64 * 1024,
             quick_body: 512 * 1024,

@@ -8,7 +8,7 @@ mod queue;
 
 use std::cell::Cell;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -33,18 +33,6 @@ pub enum Format {
         /// Whether it is coloured.
         colour: bool,
     },
-}
-
-impl Format {
-    /// Text on a terminal, JSON elsewhere; colours unless `NO_COLOR` is set.
-    pub fn detect() -> Self {
-        if io::stdout().is_terminal() {
-            let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            Self::Text { colour }
-        } else {
-            Self::Json
-        }
-    }
 }
 
 /// Where the lines of this process go.

@@ -128,6 +128,8 @@ fn ends_with_the_exit_code() -> Result<(), Failed> {
         (vec!["check"], 2),
         (vec!["check", &good, "--format", "xml"], 2),
         (vec!["check", &good, "--format", "json", "--format", "sarif"], 2),
+        (vec!["check", &good, "--format", "text=a.out", "--format", "concise=a.out"], 2),
+        (vec!["check", &good, "--format", "concise="], 2),
         (vec!["check", &good, "--select", "no-such-rule"], 2),
         (vec!["check", &good, "--profile", "lenient"], 2),
         (vec!["check", &good, "--baseline", &good], 2),

@@ -49,7 +49,12 @@ fn man() -> Result<(), Failed> {
     let pages = folder.path().join("man1");
     let output = run(&["man", "--dir", &pages.display().to_string()]);
     assert!(output.status.success(), "{output:?}");
-    for page in ["nfs-mount-guard.1", "nfs-mount-guard-check.1", "nfs-mount-guard-policy-show.1"] {
+    for page in [
+        "nfs-mount-guard.1",
+        "nfs-mount-guard-check.1",
+        "nfs-mount-guard-review.1",
+        "nfs-mount-guard-policy-show.1",
+    ] {
         assert!(pages.join(page).exists(), "{page}");
     }
     Ok(())

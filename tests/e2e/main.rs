@@ -53,11 +53,13 @@ mod policy;
 mod program;
 mod proxy;
 mod readers;
+mod review;
 #[path = "../reliability/rows.rs"]
 mod rows;
 mod schema;
 #[path = "../reliability/soak.rs"]
 mod soak;
+mod terminal;
 mod tls;
 mod wrong_use;
 
@@ -86,7 +88,9 @@ fn main() -> ExitCode {
     trials.extend(parity::trials());
     trials.extend(commands::trials());
     trials.extend(wrong_use::trials());
+    trials.extend(terminal::trials());
     trials.extend(policy::trials());
+    trials.extend(review::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
     trials.extend(faults::trials());

@@ -431,6 +431,7 @@ fn shows_help_with_examples() -> Result<(), Failed> {
         (&["serve", "--help"], "Examples:"),
         (&["certs", "generate", "--help"], "Examples:"),
         (&["explain", "--help"], "Examples:"),
+        (&["review", "--help"], "Examples:"),
         (&["check", "--help"], "Examples:"),
         (&["fix", "--help"], "Examples:"),
         (&["rules", "--help"], "Examples:"),

@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("every_answer_says_what_to_do", every_answer),
         trial("a_policys_mistake_is_told_once", mistakes_of_policies),
         trial("nothing_that_was_read_is_told", nothing_read),
+        trial("explain_takes_one_file_and_says_what_else_was_given", one_file),
         trial("a_dry_run_is_a_diff", dry_run),
         trial("fix_names_what_it_removes", names_what_it_removes),
         trial("the_status_port_names_its_paths", paths_of_the_status_port),
@@ -46,7 +47,7 @@ fn every_answer() -> Result<(), Failed> {
             vec!["explain", "a.yaml"],
             "there is no rule \"a.yaml\"; to explain a file: nfs-mount-guard explain -f a.yaml",
         ),
-        (vec!["explain", "soft-moun"], "there is no rule \"soft-moun\"; `nfs-mount-guard rules` lists them"),
+        (vec!["explain", "soft-mout"], "there is no rule \"soft-mout\"; `nfs-mount-guard rules` lists them"),
         (
             vec!["serve", "--self-signed", "--shutdown-delay", "ten"],
             "'--shutdown-delay <TIME>': must be a duration, for example 10s",
@@ -71,9 +72,19 @@ fn every_answer() -> Result<(), Failed> {
         ),
         (
             vec!["check", "a.yaml", "--baseline", "a.yaml"],
-            "a.yaml: is not a baseline file (create one with --write-baseline FILE)",
+            "nfs-mount-guard: --baseline: a.yaml is not a baseline file (create one with --write-baseline FILE)\n",
         ),
         (vec!["policy", "show", "--profile", "standard@9"], "standard@1"),
+        (vec!["check", "a.yaml", "--output", "json"], "a similar argument exists: '--format'"),
+        (vec!["check", "a.yaml", "-o", "json"], "a similar argument exists: '--format'"),
+        (vec!["fix", "a.yaml", "-o", "json"], "unexpected argument '-o' found\n\nUsage"),
+        (vec!["check", "a.yaml", "--xyz"], "unexpected argument '--xyz' found\n\nUsage"),
+        (vec!["check", "a.yaml", "--formt", "json"], "a similar argument exists: '--format'"),
+        (
+            vec!["check", "a.yaml", "--format", "json="],
+            "give a file after the =, for example json=report.json",
+        ),
+        (vec!["check", "a.yaml", "--policy", "a.yaml"], "a.yaml:1:7: kind is \"ConfigMap\""),
     ] {
         let (said, code) = said(&folder, &args);
         assert_eq!(code, Some(2), "{args:?}: {said}");
@@ -121,8 +132,9 @@ fn nothing_read() -> Result<(), Failed> {
     fs::write(folder.path().join("a.yaml"), "kind: ConfigMap\n")?;
     fs::create_dir(folder.path().join("empty"))?;
     for (args, words) in [
-        (vec!["check", "-"], "warning: no document in -\n"),
+        (vec!["check", "-"], "warning: no document in standard input\n"),
         (vec!["check", "empty"], "warning: no document in empty\n"),
+        (vec!["check", "-", "empty"], "warning: no document in standard input, empty\n"),
         (vec!["explain", "-f", "a.yaml"], "a.yaml: no StorageClass, PersistentVolume"),
     ] {
         let (said, code) = said(&folder, &args);
@@ -130,6 +142,27 @@ fn nothing_read() -> Result<(), Failed> {
         assert!(said.contains(words), "{args:?}: {said}");
     }
     assert_eq!(said(&folder, &["check", "a.yaml"]).0, "");
+    Ok(())
+}
+
+fn one_file() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    fs::create_dir(folder.path().join("many"))?;
+    for name in ["a.yaml", "b.yaml"] {
+        fs::write(folder.path().join("many").join(name), "kind: StorageClass\n")?;
+    }
+    fs::create_dir(folder.path().join("empty"))?;
+    let directory = "is a directory; give one file (nfs-mount-guard check reads directories)";
+    for (file, words) in [
+        ("many", directory),
+        ("empty", directory),
+        ("missing.yaml", "there is no such file"),
+        ("many/*.yaml", "there is no such file"),
+    ] {
+        let (said, code) = said(&folder, &["explain", "-f", file]);
+        assert_eq!(said, format!("nfs-mount-guard: {file}: {words}\n"));
+        assert_eq!(code, Some(3), "{file}");
+    }
     Ok(())
 }
 

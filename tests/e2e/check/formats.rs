@@ -1,6 +1,7 @@
 //! The report in every format.
 
 use std::fs;
+use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("json_is_what_its_schema_says", json_fits_its_schema),
         trial("sarif_has_regions_and_rules", sarif_has_regions),
         trial("github_commands_name_file_line_and_columns", github_commands),
+        trial("concise_has_one_line_a_finding", concise_lines),
         trial("junit_counts_what_is_refused", junit_counts),
         trial("gitlab_issues_have_fingerprints", gitlab_issues),
         trial("several_go_to_several_files", several_files),
@@ -43,6 +45,19 @@ fn sarif_has_regions() -> Result<(), Failed> {
     assert_eq!(run["columnKind"], json!("unicodeCodePoints"));
     let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
     let results = run["results"].as_array().expect("results");
+    let repository = run["tool"]["driver"]["informationUri"].as_str().expect("an address");
+    assert!(repository.starts_with("https://"), "{repository}");
+    for rule in rules {
+        let (code, name) = (rule["id"].as_str().expect("a code"), rule["name"].as_str().expect("a name"));
+        let page = rule["helpUri"].as_str().expect("an address");
+        let path = page.strip_prefix(&format!("{repository}/blob/main/")).expect("a page of the repository");
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))?;
+        assert!(text.starts_with(&format!("# {code} {name}\n")), "{page}");
+        let title = rule["shortDescription"]["text"].as_str().expect("a title");
+        let words = name.replace('-', " ");
+        assert!(title.starts_with(|letter: char| letter.is_uppercase()), "{title}");
+        assert!(title.to_lowercase().starts_with(&format!("{words}: ")), "{title}");
+    }
     let background = results.iter().find(|result| result["ruleId"] == "NMG001").expect("NMG001");
     let place = &background["locations"][0]["physicalLocation"];
     assert_eq!(place["region"], json!({"startLine": 6, "startColumn": 27, "endColumn": 29}));
@@ -69,6 +84,52 @@ fn github_commands() -> Result<(), Failed> {
     .replace("%2C", ",");
     assert!(text.starts_with(&start), "{text}");
     assert!(text.ends_with("1 document read, 1 judged, 0 skipped, 0 unreadable\n"), "{text}");
+    Ok(())
+}
+
+/// The lines agree with the JSON report of the same run, one a finding.
+fn concise_lines() -> Result<(), Failed> {
+    let files = ["bad.yaml", "warned.yaml", "styles.yaml", "broken.yaml", "plain-string.yaml"].map(path);
+    let mut args = vec!["check"];
+    args.extend(files.iter().map(String::as_str));
+    let folder = TempDir::new()?;
+    let other = folder.path().join("out.txt").display().to_string();
+    let outputs = [format!("concise={other}"), "concise".to_owned(), format!("json={other}.json")];
+    args.extend(outputs.iter().flat_map(|output| ["--format", output]));
+    let output = run(&args);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text = stdout(&output);
+    assert_eq!(text, fs::read_to_string(&other)?, "a file gets what standard output gets");
+    let report: Value = serde_json::from_str(&fs::read_to_string(format!("{other}.json"))?)?;
+    let mut lines: Vec<&str> = text.lines().collect();
+    let last = lines.pop().expect("a last line");
+    let whole = stdout(&run(&args[..=files.len()]));
+    assert_eq!(last, whole.lines().last().expect("a last line"), "the last line is that of text");
+    let mut wanted = Vec::new();
+    for subject in report["subjects"].as_array().expect("subjects") {
+        for finding in subject["findings"].as_array().expect("findings") {
+            if finding["action"] == "audit" {
+                continue;
+            }
+            wanted.push(format!(
+                "{}:{}:{}: {} {} {}",
+                subject["file"].as_str().expect("a file"),
+                finding["line"],
+                finding["column"],
+                finding["code"].as_str().expect("a code"),
+                finding["action"].as_str().expect("an action"),
+                finding["message"].as_str().expect("a message"),
+            ));
+        }
+    }
+    let findings: Vec<&&str> = lines.iter().filter(|line| !line.contains(": unreadable ")).collect();
+    assert_eq!(findings.len(), wanted.len(), "{text}");
+    for wanted in wanted {
+        assert!(findings.iter().any(|line| line.starts_with(&wanted)), "{wanted} in {text}");
+    }
+    let errors = report["errors"].as_array().expect("errors").len();
+    assert_eq!(lines.len() - findings.len(), errors, "{text}");
+    assert!(text.contains("; set mountOptions: ["), "{text}");
     Ok(())
 }
 

@@ -112,7 +112,7 @@ fn has_no_commands(output: &[u8], of: &str) {
 fn no_format_obeys() -> Result<(), Failed> {
     for text in HOSTILE {
         let folder = folder(text);
-        for format in ["text", "json", "sarif", "junit", "github", "gitlab"] {
+        for format in ["text", "concise", "json", "sarif", "junit", "github", "gitlab"] {
             for more in [&[][..], &["--as", "mutate", "--profile", "strict", "--statistics"]] {
                 let output = run(folder.path(), &[&["check", ".", "--format", format], more].concat());
                 let of = format!("{format} of {text:?}");

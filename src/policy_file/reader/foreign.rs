@@ -1,0 +1,23 @@
+//! What is said of a text that is no policy, or has a word in the place of a
+//! mapping.
+
+use super::super::{API_VERSION, KIND};
+use crate::rules;
+use crate::source::tree::{NodeId, Tree};
+
+/// The kind of another API's object, and where it is.
+pub(super) fn kind_of<'t>(tree: &'t Tree<'t>, root: NodeId) -> Option<(&'t str, NodeId)> {
+    let at = tree.get(root, "kind")?;
+    let kind = tree.text(at).filter(|kind| *kind != KIND)?;
+    let version = tree.text(tree.get(root, "apiVersion")?)?;
+    (version != API_VERSION).then_some((kind, at))
+}
+
+/// What to write where a mapping is missing.
+pub(super) fn example(what: &str) -> String {
+    match what {
+        "rules" => "write rules: {soft-mount: {action: deny}}".to_owned(),
+        rule if rules::find(rule).is_some() => format!("write {rule}: {{action: warn}}"),
+        _ => "write keys and values".to_owned(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Colors of the reports for people.
+
+use anstyle::{AnsiColor, Style};
+
+use super::Reported;
+
+/// Colors of the reports for people. Each repeats what a word says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Palette {
+    /// What is refused.
+    pub(super) deny: Style,
+    /// What is warned about.
+    pub(super) warn: Style,
+    /// What is repaired.
+    pub(super) patch: Style,
+    /// Margins and notes.
+    pub(super) faint: Style,
+    /// Places and headings.
+    pub(super) strong: Style,
+    /// Lines that a change takes away.
+    pub(super) removed: Style,
+    /// Lines that a change adds.
+    pub(super) added: Style,
+}
+
+impl Palette {
+    /// With colours, or without any.
+    pub(super) const fn new(colour: bool) -> Self {
+        let none = Style::new();
+        if !colour {
+            return Self {
+                deny: none,
+                warn: none,
+                patch: none,
+                faint: none,
+                strong: none,
+                removed: none,
+                added: none,
+            };
+        }
+        Self {
+            deny: AnsiColor::Red.on_default().bold(),
+            warn: AnsiColor::Yellow.on_default().bold(),
+            patch: AnsiColor::Cyan.on_default().bold(),
+            // Blue is nearly black on many dark terminals.
+            faint: none.dimmed(),
+            strong: none.bold(),
+            removed: AnsiColor::Red.on_default(),
+            added: AnsiColor::Green.on_default(),
+        }
+    }
+
+    /// That of an action.
+    pub(super) const fn of(&self, action: Reported) -> Style {
+        match action {
+            Reported::Deny => self.deny,
+            Reported::Warn => self.warn,
+            Reported::Patch => self.patch,
+            Reported::Audit => self.faint,
+        }
+    }
+}
