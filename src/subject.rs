@@ -205,7 +205,10 @@ impl<'m> Subject<'m> {
             access: access(kind, spec),
             names_provisioner,
             provisioned_by: names_provisioner.filter(|name| may_have_made(name, spec)),
-            storage_class: spec.and_then(|spec| spec.storage_class_name.as_deref()),
+            storage_class: spec.and_then(|spec| {
+                let annotation = annotations.and_then(|annotations| annotations.storage_class.as_deref());
+                annotation.filter(|_| volume.is_none()).or(spec.storage_class_name.as_deref())
+            }),
             exempt: annotations.and_then(|annotations| annotations.exempt.as_deref()),
             opts_out_of_patching: metadata.and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
                 == Some("disabled"),

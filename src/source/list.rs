@@ -69,6 +69,9 @@ pub(super) fn visit_node(
                         visitor(Item::Unreadable(too_deep(from.offset())));
                     }
                 }
+                if let Some((at, inner)) = inner_object(tree, node) {
+                    visitor(Item::Unreadable(beside_items(at, &inner)));
+                }
                 return;
             }
             None if is_root_of_a_kind || depth > 0 && from.at(items).is_null() => {
@@ -86,7 +89,10 @@ pub(super) fn visit_node(
     match sort(api_version, kind, implied) {
         Sort::None => visitor(not_judged(tree, node, Skip::NoObject)),
         Sort::Other => visitor(not_judged(tree, node, Skip::OtherKind)),
-        Sort::NoItems => visitor(Item::Unreadable(no_items(from.offset(), inner_object(tree, node)))),
+        Sort::NoItems => {
+            let inner = inner_object(tree, node).map(|(_, inner)| inner);
+            visitor(Item::Unreadable(no_items(from.offset(), inner)));
+        }
         Sort::Object(kind) => {
             if kind.pod_spec().is_some() && !tree.has_csi_key() {
                 visitor(not_judged(tree, node, Skip::NoInlineVolume));
@@ -102,9 +108,7 @@ pub(super) fn visit_node(
             match parts(kind, from) {
                 Ok(parts) if parts.is_empty() => visitor(not_judged(tree, node, Skip::NoInlineVolume)),
                 Ok(mut parts) => {
-                    if let [part] = parts.as_mut_slice() {
-                        part.misplaced = unread_fields(tree, node, kind, part.volume.is_some());
-                    }
+                    add_misplaced(&mut parts, tree, node, kind);
                     if let Some(at) = kind.pod_spec()
                         && let Some(found) = unjudged::find_beside_volumes(tree, node, at)
                     {
@@ -146,10 +150,14 @@ fn object<'i>(
     }))
 }
 
-/// Fields that hold options and that nothing reads; those of a workload are not
-/// looked for.
-fn unread_fields(tree: &Tree<'_>, node: NodeId, kind: Kind, is_volume: bool) -> Vec<Misplaced> {
-    if is_volume { Vec::new() } else { unjudged::misplaced(tree, node, kind) }
+/// Adds the fields that hold options and that nothing reads.
+fn add_misplaced(parts: &mut [Part<'_>], tree: &Tree<'_>, node: NodeId, kind: Kind) {
+    for part in parts {
+        part.misplaced = match part.volume {
+            None => unjudged::misplaced(tree, node, kind),
+            Some(volume) => unjudged::in_volume(tree, node, volume),
+        };
+    }
 }
 
 /// The same in JSON, of which no tree is built as long as no more keys name
@@ -223,7 +231,7 @@ fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
     let offset = tree.node(node).map_or(0, |node| node.span.start);
     match inner_object(tree, node) {
         None => Item::Skipped(Skip::EmptyList),
-        Some(inner) => Item::Unreadable(Problem::at(
+        Some((_, inner)) => Item::Unreadable(Problem::at(
             offset,
             format!(
                 "is a List whose items are empty, though {inner} stands under another key; move it to items"
@@ -232,13 +240,34 @@ fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
     }
 }
 
-/// The first object in some list of the mapping at `node`, as `Kind/name`.
-fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<String> {
+/// Objects under another key of a List with items, which kubectl passes over.
+fn beside_items(offset: usize, inner: &str) -> Problem {
+    let message = format!(
+        "{inner} is not under items, so kubectl passes over it and nothing judges it; move it to items"
+    );
+    Problem::at(offset, message)
+}
+
+/// The first object under another key than items of the List at `node`: where it
+/// stands, and what it is as `Kind/name`.
+fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<(usize, String)> {
+    let is_other = |key: NodeId| !matches!(tree.text(key), Some("items" | "metadata"));
     let entries = tree.entries(node)?;
-    let mut objects = entries.iter().filter_map(|(_, value)| tree.items(*value)).flatten();
-    objects.find_map(|object| {
-        let kind = tree.text(tree.get(*object, "kind")?)?;
-        Some(format!("{kind}/{}", field_name(tree, *object).unwrap_or_default()))
+    let mut others = entries.iter().filter(|(key, _)| is_other(*key));
+    others.find_map(|(_, value)| object_in(tree, *value))
+}
+
+/// The object that a value is, or the first one of a list.
+fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String)> {
+    let one = [value];
+    tree.items(value).unwrap_or(&one).iter().find_map(|object| {
+        tree.entries(*object)?;
+        let text = |key| tree.get(*object, key).and_then(|value| tree.text(value));
+        let kind = text("kind")?;
+        let is_object = text("apiVersion").is_some() || Kind::parse(kind).is_some();
+        let name = field_name(tree, *object).unwrap_or_default();
+        let start = tree.written(*object)?.span.start;
+        is_object.then(|| (start, format!("{kind}/{name}")))
     })
 }
 
@@ -314,6 +343,12 @@ pub(super) fn visit_json(
                     visitor(Item::Unreadable(too_deep(span().start)));
                 }
             }
+            let mut others = envelope.others.iter();
+            if let Some((at, inner)) =
+                others.find_map(|other| object_in(&json::tree(source.text, other.get()), 0))
+            {
+                visitor(Item::Unreadable(beside_items(at, &inner)));
+            }
             return;
         }
         Some(json::Items::Null) if is_root_of_a_kind || depth > 0 => {
@@ -331,7 +366,8 @@ pub(super) fn visit_json(
         Sort::Other => visitor(not_judged_json(source, part, Skip::OtherKind)),
         Sort::NoItems => {
             let tree = json::tree(source.text, part);
-            visitor(Item::Unreadable(no_items(span().start, inner_object(&tree, 0))));
+            let inner = inner_object(&tree, 0).map(|(_, inner)| inner);
+            visitor(Item::Unreadable(no_items(span().start, inner)));
         }
         Sort::Object(kind) if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") => {
             visitor(not_judged_json(source, part, Skip::NoInlineVolume));
@@ -340,16 +376,20 @@ pub(super) fn visit_json(
         Sort::Object(kind) => match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
             Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
             Ok(mut parts) => {
-                if let [whole] = parts.as_mut_slice()
-                    && whole.volume.is_none()
-                {
-                    whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
-                }
-                if let Some(at) = kind.pod_spec()
-                    && unjudged::may_hold_options(part)
-                    && let Some(found) = unjudged::find_beside_volumes(&json::tree(source.text, part), 0, at)
-                {
-                    visitor(Item::Beside(found));
+                match kind.pod_spec() {
+                    None => {
+                        for whole in &mut parts {
+                            whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
+                        }
+                    }
+                    Some(at) if unjudged::may_hold_options(part) => {
+                        let tree = json::tree(source.text, part);
+                        add_misplaced(&mut parts, &tree, 0, kind);
+                        if let Some(found) = unjudged::find_beside_volumes(&tree, 0, at) {
+                            visitor(Item::Beside(found));
+                        }
+                    }
+                    Some(_) => {}
                 }
                 visitor(object(source, kind, parts, span(), Origin::Json(part)));
             }
