@@ -182,11 +182,12 @@ pub struct SubjectReport {
 pub struct Tie {
     /// The class a volume belongs to.
     pub class: Option<String>,
-    /// Whether it is a class with mount options.
-    pub class_has_options: bool,
-    /// Whether these would put a mount into the background.
-    pub class_has_background: bool,
-    /// What is to be said of a volume where its class has mount options.
+    /// The mount options of a class, and those that a volume made by hand has of
+    /// its own.
+    pub options: Vec<String>,
+    /// Whether it is a class.
+    pub is_class: bool,
+    /// What is to be said of a volume where options of its class do not reach it.
     pub unreached: Option<Box<FindingReport>>,
 }
 

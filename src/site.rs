@@ -163,8 +163,19 @@ impl Place {
             (Self::MountOptions(_), Some(element)) => {
                 format!("{}[{element}]", self.path().join("."))
             }
-            (Self::MountOptions(_), None)
-            | (Self::Server | Self::Field(_) | Self::AccessModes | Self::FsType, _) => self.path().join("."),
+            (Self::Field(path), _) => path.iter().fold(String::new(), |mut field, step| {
+                if step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty() {
+                    // Writing to a string cannot fail.
+                    let _ = write!(field, "[{step}]");
+                } else {
+                    field.push_str(if field.is_empty() { "" } else { "." });
+                    field.push_str(step);
+                }
+                field
+            }),
+            (Self::MountOptions(_), None) | (Self::Server | Self::AccessModes | Self::FsType, _) => {
+                self.path().join(".")
+            }
             (Self::Annotation, _) => {
                 "metadata.annotations[volume.beta.kubernetes.io/mount-options]".to_owned()
             }

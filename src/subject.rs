@@ -10,6 +10,7 @@ mod identity;
 pub mod manifest;
 mod placeholders;
 mod readings;
+mod unread;
 pub mod workload;
 
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ use effective::Options;
 use facts::Facts;
 use identity::{access, identify, is_volume, may_have_made, server};
 use manifest::Manifest;
+pub use unread::UnreadKey;
 
 /// What the policy says of a driver, over what the table says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -237,11 +237,16 @@ fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
     let fields =
         subject.misplaced.iter().map(|field| (Place::Field(field.path.clone()), field.texts.clone()));
     let annotation = subject.unread_annotation.map(|text| (Place::Annotation, vec![text.to_owned()]));
-    fields.chain(annotation).map(|(place, elements)| CarrierUse {
+    let fields = fields.chain(annotation).map(|(place, texts)| (place, "not read", texts));
+    let effect =
+        if subject.refuses_unknown_keys() { "refused by the driver" } else { "not read by the driver" };
+    let keys =
+        subject.unread_keys().into_iter().map(move |key| (key.place, effect, vec![key.value.to_owned()]));
+    fields.chain(keys).map(|(place, effect, elements)| CarrierUse {
         carrier: place.to_string(),
         pointer: place.pointer(None),
         in_force: false,
-        effect: "not read",
+        effect,
         elements,
     })
 }

@@ -349,15 +349,27 @@ fn two_sources() -> Result<(), Failed> {
 
 fn other_keys() -> Result<(), Failed> {
     let pod = object(KINDS[0], "lost", json!([volume("a", "bg")]));
+    let good = || object(KINDS[0], "good", json!([volume("a", "nfsvers=4.1,hard,fg")]));
     for list in [
         json!({"apiVersion": "v1", "kind": "List", "items": null, "item": [pod]}),
         json!({"apiVersion": "v1", "kind": "List", "items": [], "objects": [pod]}),
         json!({"apiVersion": "v1", "kind": "List", "list": [pod]}),
+        json!({"apiVersion": "v1", "kind": "List", "items": [good()], "item": [pod]}),
+        json!({"apiVersion": "v1", "kind": "List", "item": pod, "items": [good()]}),
+        json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List",
+            "items": [good()], "objects": [pod]}]}),
     ] {
-        let output = pipe(&["check", "--no-policy", "-"], list.to_string().as_bytes());
-        let text = stdout(&output);
-        assert!(output.status.code() == Some(3) && text.contains("Pod/lost"), "{list}: {text}");
+        // JSON and YAML are read in two ways.
+        for text in [list.to_string(), format!("# YAML\n{list}")] {
+            let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
+            let said = stdout(&output);
+            assert!(output.status.code() == Some(3) && said.contains("Pod/lost"), "{text}: {said}");
+        }
     }
+    // A list of something else, and the list's own metadata.
+    let others = json!({"apiVersion": "v1", "kind": "List", "items": [good()], "names": ["a"],
+        "conditions": [{"type": "a"}], "metadata": {"kind": "Pod", "apiVersion": "v1"}});
+    assert_eq!(judged(&others)["summary"]["unreadable"], 0);
     let inner = json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List", "items": null}]});
     assert_eq!(judged(&inner)["summary"]["skippedBy"], json!({"empty Lists": 1}));
     Ok(())
