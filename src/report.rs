@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::finding::{Applicability, Code};
+use crate::kind::Kind;
 use crate::source::Skip;
 use crate::source::text::Position;
 use crate::subject::driver::Nfs;
@@ -197,7 +198,9 @@ impl SubjectReport {
     pub fn object(&self) -> String {
         match &self.namespace {
             // A class or a volume has none, whatever its manifest says.
-            Some(namespace) if self.path.is_some() => format!("{}/{namespace}/{}", self.kind, self.name),
+            Some(namespace) if Kind::parse(self.kind).is_some_and(Kind::is_namespaced) => {
+                format!("{}/{namespace}/{}", self.kind, self.name)
+            }
             _ => format!("{}/{}", self.kind, self.name),
         }
     }

@@ -67,6 +67,7 @@ fn check(check: &mut Check<'_, '_>) {
         let (bg, remedy) = (bg(&[text]), remedy(subject, &[text]));
         let what = match subject.kind.row().holds {
             Holds::Volume => "a CSI volume",
+            Holds::Claim => "a claim",
             Holds::Class | Holds::Snapshots | Holds::InlineVolumes(_) => "a class",
         };
         let message = format!("the annotation is not read on {what}, so its options are lost{bg}{remedy}");

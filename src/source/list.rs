@@ -5,6 +5,8 @@
 //! passed over. Its items get its kind without `List`, and its apiVersion, where
 //! they have neither. An item is a list only where its `items` is one.
 
+mod items;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -15,6 +17,7 @@ use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, un
 use crate::kind::{Holds, Kind};
 use crate::subject::Misplaced;
 use crate::subject::manifest::{Manifest, Spec};
+use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, too_deep};
 
 /// Lists in lists that are followed.
 const DEEPEST_LIST: usize = 8;
@@ -109,6 +112,10 @@ pub(super) fn visit_node(
                 Ok(parts) if parts.is_empty() => visitor(not_judged(tree, node, Skip::NoInlineVolume)),
                 Ok(mut parts) => {
                     add_misplaced(&mut parts, tree, node, kind);
+                    if parts.iter().all(|part| part.is_plain_claim(kind)) {
+                        visitor(not_judged(tree, node, Skip::OtherKind));
+                        return;
+                    }
                     if let Some(at) = kind.pod_spec()
                         && let Some(found) = unjudged::find_beside_volumes(tree, node, at)
                     {
@@ -210,67 +217,6 @@ fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
         .and_then(|name| tree.text(name))
 }
 
-fn too_deep(offset: usize) -> Problem {
-    Problem::at(offset, format!("is a List in a List more than {DEEPEST_LIST} times"))
-}
-
-fn no_list(offset: usize) -> Problem {
-    Problem::at(offset, "items must be a list".to_owned())
-}
-
-/// `inner` is an object that stands in it all the same.
-fn no_items(offset: usize, inner: Option<String>) -> Problem {
-    let inner = inner.map(|inner| format!(", though {inner} stands there")).unwrap_or_default();
-    let message =
-        format!("is a List without the key items, so kubectl finds no objects in it{inner}; add items");
-    Problem::at(offset, message)
-}
-
-/// A List without items; refused where objects stand under another key of it.
-fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
-    let offset = tree.node(node).map_or(0, |node| node.span.start);
-    match inner_object(tree, node) {
-        None => Item::Skipped(Skip::EmptyList),
-        Some((_, inner)) => Item::Unreadable(Problem::at(
-            offset,
-            format!(
-                "is a List whose items are empty, though {inner} stands under another key; move it to items"
-            ),
-        )),
-    }
-}
-
-/// Objects under another key of a List with items, which kubectl passes over.
-fn beside_items(offset: usize, inner: &str) -> Problem {
-    let message = format!(
-        "{inner} is not under items, so kubectl passes over it and nothing judges it; move it to items"
-    );
-    Problem::at(offset, message)
-}
-
-/// The first object under another key than items of the List at `node`: where it
-/// stands, and what it is as `Kind/name`.
-fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<(usize, String)> {
-    let is_other = |key: NodeId| !matches!(tree.text(key), Some("items" | "metadata"));
-    let entries = tree.entries(node)?;
-    let mut others = entries.iter().filter(|(key, _)| is_other(*key));
-    others.find_map(|(_, value)| object_in(tree, *value))
-}
-
-/// The object that a value is, or the first one of a list.
-fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String)> {
-    let one = [value];
-    tree.items(value).unwrap_or(&one).iter().find_map(|object| {
-        tree.entries(*object)?;
-        let text = |key| tree.get(*object, key).and_then(|value| tree.text(value));
-        let kind = text("kind")?;
-        let is_object = text("apiVersion").is_some() || Kind::parse(kind).is_some();
-        let name = field_name(tree, *object).unwrap_or_default();
-        let start = tree.written(*object)?.span.start;
-        is_object.then(|| (start, format!("{kind}/{name}")))
-    })
-}
-
 /// What is not judged at `node`, with the mount options that it holds.
 fn not_judged(tree: &Tree<'_>, node: NodeId, skip: Skip) -> Item<'static> {
     unjudged::find(tree, node).map_or(Item::Skipped(skip), Item::Unjudged)
@@ -309,6 +255,7 @@ pub(super) fn visit_json(
         && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
         && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
         && kind.pod_spec().is_none()
+        && kind.row().holds != Holds::Claim
     {
         let parts = vec![whole(source, part, kind, manifest)];
         visitor(object(source, kind, parts, span(), Origin::Json(part)));
@@ -371,6 +318,13 @@ pub(super) fn visit_json(
         }
         Sort::Object(kind) if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") => {
             visitor(not_judged_json(source, part, Skip::NoInlineVolume));
+        }
+        Sort::Object(kind) if kind.row().holds == Holds::Claim => {
+            if unjudged::may_hold_options(part) {
+                visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
+            } else {
+                visitor(Item::Skipped(Skip::OtherKind));
+            }
         }
         // What does not fit is told by the tree, which knows the places.
         Sort::Object(kind) => match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {

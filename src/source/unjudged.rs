@@ -26,16 +26,26 @@ pub struct Unjudged {
     pub name: String,
     /// Where the first of the options stand, in bytes.
     pub offset: usize,
-    /// The path to them: `spec.values.storageClass.mountOptions`.
-    pub at: String,
+    /// The path to them, names and indices.
+    pub path: Vec<String>,
     /// The options, where they stand in a Pod or in what makes Pods; never those
     /// of a Secret.
     pub texts: Vec<String>,
 }
 
+impl Unjudged {
+    /// The path to the options: `spec.values.storageClass.mountOptions`.
+    pub fn at(&self) -> String {
+        self.path.join(".")
+    }
+}
+
 /// Most nodes of a document that are looked at, and how deep.
 const MOST_NODES: usize = 500_000;
 const DEEPEST: usize = 64;
+
+/// The annotation in which kubectl keeps the object itself.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Texts in texts that are read: a manifest in a patch in a ConfigMap.
 const DEEPEST_TEXT: usize = 3;
@@ -54,7 +64,7 @@ pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) ->
 fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unjudged> {
     let mut search = Search { tree, judged, left: MOST_NODES, texts: 0, path: Vec::new(), found: None };
     let offset = search.visit(node)?;
-    let (path, found) = (search.path.join("."), search.found);
+    let (path, found) = (search.path, search.found);
     let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
     let metadata = tree.get(node, "metadata");
     let kind = text(Some(node), "kind").unwrap_or_default();
@@ -64,7 +74,7 @@ fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unju
         namespace: text(metadata, "namespace"),
         name: text(metadata, "name").unwrap_or_default(),
         offset,
-        at: path,
+        path,
         texts: found.filter(|_| is_shown).map(|value| misplaced::texts(tree, value)).unwrap_or_default(),
     })
 }
@@ -98,6 +108,8 @@ impl Search<'_> {
                 let found = if self.holds_options(name, *value) || self.leads_to_options(node, name, *value) {
                     self.found = Some(*value);
                     Some(tree.written(*key)?.span.start)
+                } else if name == LAST_APPLIED {
+                    None
                 } else if name == "data" && self.is_secret(node) {
                     self.visit_encoded(*value)
                 } else {
@@ -243,7 +255,7 @@ mod tests {
         let lines = Lines::new(text);
         let tree = trees(text, &lines).next()?.ok()?;
         let found = find(&tree, tree.root()?)?;
-        Some((found.at, lines.position(found.offset).line))
+        Some((found.at(), lines.position(found.offset).line))
     }
 
     #[test]
@@ -351,6 +363,7 @@ mod tests {
             "patches: [{patch: '[{\"op\":\"remove\",\"path\":\"/mountOptions\"}]'}]\n",
             "env: [{name: MOUNT_OPTIONS, value: \"\"}]\n",
             "required: [mountOptions]\n",
+            "metadata:\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: '{\"mountOptions\":[\"bg\"]}'\n",
             "message: \"mountOptions=bg is refused\"\n",
             "message: \"mountOptions: those of the class\"\n",
             "message: in mountOptions=bg is refused\n",

@@ -49,7 +49,7 @@ impl<'m> Subject<'m> {
             Holds::Class => self.driver.unknown_parameters == UnknownParameters::Refused,
             // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot.
             Holds::Snapshots => std::ptr::eq(self.driver, driver::csi_driver_nfs()),
-            Holds::Volume | Holds::InlineVolumes(_) => false,
+            Holds::Volume | Holds::InlineVolumes(_) | Holds::Claim => false,
         }
     }
 }

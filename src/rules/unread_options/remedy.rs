@@ -14,6 +14,9 @@ const MOST_WRITTEN: usize = 16;
 /// place is certain. A file is told what to write there; a warning of the webhook
 /// has no room for it.
 pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String {
+    if subject.kind.row().holds == Holds::Claim {
+        return "; use mountOptions of its StorageClass, or spec.mountOptions of its volume".to_owned();
+    }
     let Some(place) = place(subject) else { return String::new() };
     let field = match (&place, subject.kind.row().holds) {
         (Place::MountOptions(_), Holds::Volume) => place.field(None),
@@ -22,7 +25,7 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
     match written(subject, &place, lost).filter(|_| is_in_file) {
         Some(Written::Text(text)) => format!("; use {field}: {text}"),
-        Some(Written::Nothing) => format!("; delete it, because {field} has them"),
+        Some(Written::Nothing) => format!("; delete it: {field} has these options"),
         None => format!("; use {field}"),
     }
 }

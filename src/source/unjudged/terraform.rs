@@ -24,7 +24,7 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
                 namespace: None,
                 name: String::new(),
                 offset: offset + at,
-                at: key.to_owned(),
+                path: vec![key.to_owned()],
                 texts: Vec::new(),
             });
         }
@@ -70,7 +70,7 @@ mod tests {
             ("// mount_options = []\n", None),
         ] {
             let found = of_terraform(text);
-            assert_eq!(found.first().map(|found| found.at.as_str()), at, "{text}");
+            assert_eq!(found.first().map(Unjudged::at).as_deref(), at, "{text}");
         }
     }
 
@@ -80,7 +80,7 @@ mod tests {
         let found = of_terraform(text);
         assert_eq!(found.len(), 1);
         assert_eq!(
-            (found[0].at.as_str(), Lines::new(text).position(found[0].offset).line),
+            (found[0].at().as_str(), Lines::new(text).position(found[0].offset).line),
             ("mount_options", 3)
         );
     }
