@@ -168,7 +168,7 @@ fn judges_lists_together() -> Result<(), Failed> {
 apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: v}}\nspec: {{storageClassName: shared, nfs: {{server: a, path: /}}, mountOptions: {of_volume}}}\n"
         );
         let report = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
-        let report: serde_json::Value = serde_json::from_slice(&report.stdout).expect("a report");
+        let report: Value = serde_json::from_slice(&report.stdout).expect("a report");
         let findings = report["subjects"][1]["findings"].as_array().expect("findings").clone();
         let of_rule = findings.iter().find(|finding| finding["code"] == "NMG020");
         of_rule.map(|finding| finding["message"].as_str().unwrap_or_default().to_owned())
