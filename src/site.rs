@@ -163,6 +163,9 @@ impl Place {
             (Self::MountOptions(_), Some(element)) => {
                 format!("{}[{element}]", self.path().join("."))
             }
+            (Self::Field(path), _) if path.get(1).is_some_and(|step| step == "annotations") => {
+                format!("metadata.annotations[{}]", path.last().map_or("", String::as_str))
+            }
             (Self::Field(path), _) => path.iter().fold(String::new(), |mut field, step| {
                 if step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty() {
                     // Writing to a string cannot fail.

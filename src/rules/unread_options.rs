@@ -60,7 +60,10 @@ fn check(check: &mut Check<'_, '_>) {
         let place = Place::Field(misplaced.path.clone());
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
         let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts));
-        let message = format!("{field} is no field of a {kind}, so its options are lost{bg}{remedy}");
+        let is_annotation = misplaced.path.get(1).is_some_and(|step| step == "annotations");
+        let fault =
+            if is_annotation { "is read by nothing".to_owned() } else { format!("is no field of a {kind}") };
+        let message = format!("{field} {fault}, so its options are lost{bg}{remedy}");
         report(check, 0, place, Grade::Lesser, message);
     }
     if let Some(text) = subject.unread_annotation {

@@ -19,7 +19,7 @@ pub(super) struct Envelope<'t> {
     pub(super) kind: Option<&'t RawValue>,
     pub(super) items: Option<Items<'t>>,
     /// The objects and lists under other keys.
-    pub(super) others: Vec<&'t RawValue>,
+    pub(super) others: Vec<(Text<'t>, &'t RawValue)>,
 }
 
 impl<'de: 't, 't> Deserialize<'de> for Envelope<'t> {
@@ -42,7 +42,7 @@ impl<'de: 't, 't> Deserialize<'de> for Envelope<'t> {
                         _ => {
                             let value: &RawValue = map.next_value()?;
                             if value.get().starts_with(['{', '[']) && &*key != "metadata" {
-                                envelope.others.push(value);
+                                envelope.others.push((key, value));
                             }
                         }
                     }

@@ -17,7 +17,7 @@ use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, un
 use crate::kind::{Holds, Kind};
 use crate::subject::Misplaced;
 use crate::subject::manifest::{Manifest, Spec};
-use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, too_deep};
+use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
 
 /// Lists in lists that are followed.
 const DEEPEST_LIST: usize = 8;
@@ -72,8 +72,11 @@ pub(super) fn visit_node(
                         visitor(Item::Unreadable(too_deep(from.offset())));
                     }
                 }
-                if let Some((at, inner)) = inner_object(tree, node) {
-                    visitor(Item::Unreadable(beside_items(at, &inner)));
+                match inner_object(tree, node) {
+                    Some((at, inner)) => visitor(Item::Unreadable(beside_items(at, &inner))),
+                    None => options_beside(tree, node)
+                        .into_iter()
+                        .for_each(|found| visitor(Item::Unjudged(found))),
                 }
                 return;
             }
@@ -290,11 +293,17 @@ pub(super) fn visit_json(
                     visitor(Item::Unreadable(too_deep(span().start)));
                 }
             }
-            let mut others = envelope.others.iter();
+            // What is in the items was seen; another key is seldom there.
+            let others = &envelope.others;
             if let Some((at, inner)) =
-                others.find_map(|other| object_in(&json::tree(source.text, other.get()), 0))
+                others.iter().find_map(|(_, other)| object_in(&json::tree(source.text, other.get()), 0))
             {
                 visitor(Item::Unreadable(beside_items(at, &inner)));
+            } else if let Some((key, mut found)) = others.iter().find_map(|(key, other)| {
+                Some((key, unjudged::find(&json::tree(source.text, other.get()), 0)?))
+            }) {
+                found.path.insert(0, (**key).to_owned());
+                visitor(Item::Unjudged(found));
             }
             return;
         }

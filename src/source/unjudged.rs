@@ -160,7 +160,11 @@ impl Search<'_> {
                     && leads_to_options(text())
                     && !matches!(beside("op"), Some("remove" | "test"))
             }
-            "name" => leads_to_options(text()) && beside("value").is_some_and(|value| !value.is_empty()),
+            "name" => {
+                // Argo CD takes the value of a parameter from a file, too.
+                let is_set = |key| beside(key).is_some_and(|value| !value.is_empty());
+                leads_to_options(text()) && ["value", "path"].into_iter().any(is_set)
+            }
             "targetPath" => leads_to_options(text()),
             "fieldPaths" => {
                 let items = tree.items(value).unwrap_or_default();
@@ -321,6 +325,10 @@ mod tests {
             (
                 "spec: {sources: [{helm: {valuesObject: {nfs: {mountOptions: [bg]}}}}]}\n",
                 "spec.sources.0.helm.valuesObject.nfs.mountOptions",
+            ),
+            (
+                "spec: {source: {helm: {fileParameters: [{name: nfs.mountOptions, path: a.txt}]}}}\n",
+                "spec.source.helm.fileParameters.0.name",
             ),
             ("spec: {source: {helm: {values: '{nfs: {mountOptions: [bg]}}'}}}\n", "spec.source.helm.values"),
             (

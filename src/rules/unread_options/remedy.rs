@@ -25,7 +25,7 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
     match written(subject, &place, lost).filter(|_| is_in_file) {
         Some(Written::Text(text)) => format!("; use {field}: {text}"),
-        Some(Written::Nothing) => format!("; delete it: {field} has these options"),
+        Some(Written::Nothing) => format!("; delete it: {field} needs nothing of it"),
         None => format!("; use {field}"),
     }
 }

@@ -1,6 +1,7 @@
 //! What is said of a List whose objects are not under `items`.
 
 use super::super::tree::{NodeId, Tree};
+use super::super::unjudged::{self, Unjudged};
 use super::super::{Item, Problem, Skip};
 use super::{DEEPEST_LIST, field_name};
 use crate::kind::Kind;
@@ -25,7 +26,7 @@ pub(super) fn no_items(offset: usize, inner: Option<String>) -> Problem {
 pub(super) fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
     let offset = tree.node(node).map_or(0, |node| node.span.start);
     match inner_object(tree, node) {
-        None => Item::Skipped(Skip::EmptyList),
+        None => options_beside(tree, node).map_or(Item::Skipped(Skip::EmptyList), Item::Unjudged),
         Some((_, inner)) => Item::Unreadable(Problem::at(
             offset,
             format!(
@@ -46,10 +47,26 @@ pub(super) fn beside_items(offset: usize, inner: &str) -> Problem {
 /// The first object under another key than items of the List at `node`: where it
 /// stands, and what it is as `Kind/name`.
 pub(super) fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<(usize, String)> {
-    let is_other = |key: NodeId| !matches!(tree.text(key), Some("items" | "metadata"));
     let entries = tree.entries(node)?;
-    let mut others = entries.iter().filter(|(key, _)| is_other(*key));
+    let mut others = entries.iter().filter(|(key, _)| is_other(tree, *key));
     others.find_map(|(_, value)| object_in(tree, *value))
+}
+
+/// Mount options under another key than items of the List at `node`, where what
+/// holds them does not say what it is.
+pub(super) fn options_beside(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
+    let entries = tree.entries(node)?;
+    let mut others = entries.iter().filter(|(key, _)| is_other(tree, *key));
+    others.find_map(|(key, value)| {
+        let mut found = unjudged::find(tree, *value)?;
+        found.path.insert(0, tree.text(*key).unwrap_or_default().to_owned());
+        Some(found)
+    })
+}
+
+/// Whether objects do not belong under a key of a List.
+fn is_other(tree: &Tree<'_>, key: NodeId) -> bool {
+    !matches!(tree.text(key), Some("items" | "metadata"))
 }
 
 /// The object that a value is, or the first one of a list.

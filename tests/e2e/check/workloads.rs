@@ -457,6 +457,13 @@ fn two_sources() -> Result<(), Failed> {
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("spec.template.spec.volumes[0] has csi and emptyDir"), "{text}");
+    // Nor does a walk pass over it.
+    let folder = TempDir::new()?;
+    fs::write(
+        folder.path().join("pod.yaml"),
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {volumes: [{name: v, nfs: {server: a, path: /}, csi: {driver: b}}]}\n",
+    )?;
+    assert_eq!(run(&["check", &folder.path().display().to_string()]).status.code(), Some(3));
     Ok(())
 }
 
@@ -483,6 +490,21 @@ fn other_keys() -> Result<(), Failed> {
     let others = json!({"apiVersion": "v1", "kind": "List", "items": [good()], "names": ["a"],
         "conditions": [{"type": "a"}], "metadata": {"kind": "Pod", "apiVersion": "v1"}});
     assert_eq!(judged(&others)["summary"]["unreadable"], 0);
+    // What stands there need not say what it is.
+    let class =
+        json!({"metadata": {"name": "lost"}, "provisioner": "nfs.csi.k8s.io", "mountOptions": ["bg"]});
+    for items in
+        [json!([]), json!(null), json!([{"metadata": {"name": "a"}, "provisioner": "nfs.csi.k8s.io"}])]
+    {
+        let list = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClassList", "items": items,
+            "objects": [class]});
+        for text in [list.to_string(), format!("# YAML\n{list}")] {
+            let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+            let report: Value = serde_json::from_slice(&output.stdout)?;
+            let why = "holds mount options at objects.0.mountOptions";
+            assert_eq!(report["notJudged"][0]["why"], why, "{text}");
+        }
+    }
     let inner = json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List", "items": null}]});
     assert_eq!(judged(&inner)["summary"]["skippedBy"], json!({"empty Lists": 1}));
     Ok(())
