@@ -77,7 +77,7 @@ pub fn judge(report: &mut Report) {
             continue;
         };
         let is_bg = |text: &&str| MountOption::new(*text).keyword() == "bg";
-        let note = match (subject.tie.options.is_empty(), missing.iter().any(|text| is_bg(&text))) {
+        let note = match (subject.tie.options.is_empty(), missing.iter().any(is_bg)) {
             (true, false) => None,
             (true, true) => Some("bg among them".to_owned()),
             (false, _) => {

@@ -1,4 +1,4 @@
-//! A PersistentVolumeClaim: it has no place for mount options (kubernetes
+//! A claim: it has no place for mount options (kubernetes
 //! `pkg/apis/core`, `PersistentVolumeClaimSpec`). One that holds some all the same
 //! is a subject, so that they are not lost without a word.
 

@@ -18,7 +18,8 @@ pub(super) static RULE: Rule = Rule {
     summary: "options at a place that nothing reads, or that the driver refuses",
     why: "Kubernetes and most drivers drop a key that they do not know without a word, and the volume is mounted \
 without its options. Some drivers refuse a StorageClass with such a parameter: csi-driver-nfs takes no \
-`parameters.mountOptions` and no `parameters.nfsVersion`, so no volume is ever made.",
+`parameters.mountOptions` and no `parameters.nfsVersion`, so no volume is ever made. A PersistentVolumeClaim has no \
+place for options, and those of a class do not reach a volume that is made by hand.",
     remedy: "Write the options in `mountOptions` of the class, or in `spec.mountOptions` of the volume. A class with a \
 refused parameter has to be deleted and made again, because parameters cannot be changed.",
     actions: Actions::all(Action::Deny),

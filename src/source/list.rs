@@ -12,11 +12,13 @@ use std::ops::Range;
 
 use super::de::{FOLDED, Misfit, NodeDeserializer};
 use super::object::{Object, Origin, Part, parts};
+use serde_json::value::RawValue;
+
 use super::tree::{NodeId, Tree};
 use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, unjudged};
 use crate::kind::{Holds, Kind};
 use crate::subject::Misplaced;
-use crate::subject::manifest::{Manifest, Spec};
+use crate::subject::manifest::{Manifest, Spec, Text};
 use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
 
 /// Lists in lists that are followed.
@@ -293,18 +295,7 @@ pub(super) fn visit_json(
                     visitor(Item::Unreadable(too_deep(span().start)));
                 }
             }
-            // What is in the items was seen; another key is seldom there.
-            let others = &envelope.others;
-            if let Some((at, inner)) =
-                others.iter().find_map(|(_, other)| object_in(&json::tree(source.text, other.get()), 0))
-            {
-                visitor(Item::Unreadable(beside_items(at, &inner)));
-            } else if let Some((key, mut found)) = others.iter().find_map(|(key, other)| {
-                Some((key, unjudged::find(&json::tree(source.text, other.get()), 0)?))
-            }) {
-                found.path.insert(0, (**key).to_owned());
-                visitor(Item::Unjudged(found));
-            }
+            say_others(source, &envelope.others, visitor);
             return;
         }
         Some(json::Items::Null) if is_root_of_a_kind || depth > 0 => {
@@ -325,50 +316,82 @@ pub(super) fn visit_json(
             let inner = inner_object(&tree, 0).map(|(_, inner)| inner);
             visitor(Item::Unreadable(no_items(span().start, inner)));
         }
-        Sort::Object(kind) if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") => {
-            visitor(not_judged_json(source, part, Skip::NoInlineVolume));
-        }
-        Sort::Object(kind) if kind.row().holds == Holds::Claim => {
-            if unjudged::may_hold_options(part) {
-                visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
-            } else {
-                visitor(Item::Skipped(Skip::OtherKind));
-            }
-        }
-        // What does not fit is told by the tree, which knows the places.
-        Sort::Object(kind) => match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
-            Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
-            Ok(mut parts) => {
-                match kind.pod_spec() {
-                    None => {
-                        for whole in &mut parts {
-                            whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
-                        }
-                    }
-                    Some(at) if unjudged::may_hold_options(part) => {
-                        let tree = json::tree(source.text, part);
-                        add_misplaced(&mut parts, &tree, 0, kind);
-                        if let Some(found) = unjudged::find_beside_volumes(&tree, 0, at) {
-                            visitor(Item::Beside(found));
-                        }
-                    }
-                    Some(_) => {}
-                }
-                visitor(object(source, kind, parts, span(), Origin::Json(part)));
-            }
-            Err(error) => {
-                let tree = json::tree(source.text, part);
-                let from = NodeDeserializer { tree: &tree, id: 0 };
-                let problem = match parts(kind, from) {
-                    Err(misfit) => misplaced(&misfit, kind.as_str(), field_name(&tree, 0)),
-                    Ok(_) => Problem::at(span().start, format!("{kind} cannot be read: {error}")),
-                };
-                visitor(Item::Unreadable(problem));
-            }
-        },
+        Sort::Object(kind) => visit_json_object(source, part, kind, implied, depth, visitor),
         Sort::Review => {
             let tree = json::tree(source.text, part);
             visit_node(source, &tree, 0, implied, depth, visitor);
+        }
+    }
+}
+
+/// Says what is under other keys of a List with items.
+fn say_others(source: &Source<'_>, others: &[(Text<'_>, &RawValue)], visitor: &mut dyn FnMut(Item<'_>)) {
+    if let Some((at, inner)) =
+        others.iter().find_map(|(_, other)| object_in(&json::tree(source.text, other.get()), 0))
+    {
+        visitor(Item::Unreadable(beside_items(at, &inner)));
+        return;
+    }
+    let found = others
+        .iter()
+        .find_map(|(key, other)| Some((key, unjudged::find(&json::tree(source.text, other.get()), 0)?)));
+    if let Some((key, mut found)) = found {
+        found.path.insert(0, (**key).to_owned());
+        visitor(Item::Unjudged(found));
+    }
+}
+
+/// An object of a kind that is judged, as JSON.
+fn visit_json_object(
+    source: &Source<'_>,
+    part: &str,
+    kind: Kind,
+    implied: &Implied,
+    depth: usize,
+    visitor: &mut dyn FnMut(Item<'_>),
+) {
+    let start = json::offset_in(source.text, part);
+    if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") {
+        visitor(not_judged_json(source, part, Skip::NoInlineVolume));
+        return;
+    }
+    if kind.row().holds == Holds::Claim {
+        if unjudged::may_hold_options(part) {
+            visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
+        } else {
+            visitor(Item::Skipped(Skip::OtherKind));
+        }
+        return;
+    }
+    // What does not fit is told by the tree, which knows the places.
+    match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
+        Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
+        Ok(mut parts) => {
+            match kind.pod_spec() {
+                None => {
+                    for whole in &mut parts {
+                        whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
+                    }
+                }
+                Some(at) if unjudged::may_hold_options(part) => {
+                    let tree = json::tree(source.text, part);
+                    add_misplaced(&mut parts, &tree, 0, kind);
+                    if let Some(found) = unjudged::find_beside_volumes(&tree, 0, at) {
+                        visitor(Item::Beside(found));
+                    }
+                }
+                Some(_) => {}
+            }
+            visitor(object(source, kind, parts, start..start + part.len(), Origin::Json(part)));
+        }
+        Err(error) => {
+            let tree = json::tree(source.text, part);
+            let from = NodeDeserializer { tree: &tree, id: 0 };
+            let problem = match parts(kind, from) {
+                Err(misfit) => misplaced(&misfit, kind.as_str(), field_name(&tree, 0)),
+                Ok(_) => Problem::at(start, format!("{kind} cannot be read: {error}")),
+            };
+            visitor(Item::Unreadable(problem));
         }
     }
 }

@@ -47,7 +47,7 @@ const DEEPEST: usize = 64;
 /// The annotation in which kubectl keeps the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Texts in texts that are read: a manifest in a patch in a ConfigMap.
+/// Texts in texts that are read: a manifest in a patch in a `ConfigMap`.
 const DEEPEST_TEXT: usize = 3;
 
 /// Looks for mount options in the document, or a part of it, at `node`.
