@@ -3,14 +3,14 @@
 mod remedy;
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Finding, Grade};
+use crate::finding::{Action, Applicability, Code, Finding, Grade};
 use crate::kind::Holds;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
 use crate::site::Place;
 use crate::subject::UnreadKey;
 use crate::subject::driver::{self, Role};
-use remedy::remedy;
+use remedy::{fix, remedy};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(20),
@@ -24,7 +24,7 @@ place for options, and those of a class do not reach a volume that is made by ha
 refused parameter has to be deleted and made again, because parameters cannot be changed.",
     actions: Actions::all(Action::Deny),
     lesser: Some((Actions::all(Action::Warn), "the options are only lost")),
-    fix: None,
+    fix: Some(Applicability::Offer),
     settings: &[],
     example: Example {
         bad: "\
@@ -66,6 +66,11 @@ fn check(check: &mut Check<'_, '_>) {
             if is_annotation { "is read by nothing".to_owned() } else { format!("is no field of a {kind}") };
         let message = format!("{field} {fault}, so its options are lost{bg}{remedy}");
         report(check, 0, place, Grade::Lesser, message);
+        // Of several nobody knows which was meant.
+        let fix = fix(subject, &misplaced.texts).filter(|_| subject.misplaced.len() == 1);
+        if let Some(finding) = check.findings.last_mut() {
+            finding.fix = fix;
+        }
     }
     if let Some(text) = subject.unread_annotation {
         let (bg, remedy) = (bg(&[text]), remedy(subject, &[text]));

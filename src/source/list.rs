@@ -175,7 +175,7 @@ fn add_misplaced(parts: &mut [Part<'_>], tree: &Tree<'_>, node: NodeId, kind: Ki
 /// The same in JSON, of which no tree is built as long as no more keys name
 /// options than the manifest holds.
 fn misplaced_in_json(source: &Source<'_>, part: &str, kind: Kind, manifest: &Manifest<'_>) -> Vec<Misplaced> {
-    if unjudged::keys_like_options(part) <= manifest.keys_like_options() {
+    if unjudged::keys_like_options(part) <= manifest.keys_like_options(kind) {
         return Vec::new();
     }
     unjudged::misplaced(&json::tree(source.text, part), 0, kind)

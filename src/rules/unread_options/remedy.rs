@@ -1,11 +1,13 @@
 //! Where options belong that stand at a place that nothing reads, and what to
 //! write there.
 
+use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
 use crate::nfs::option::{self, MountOption};
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::driver::{self, ListUse, On, Role};
+use crate::subject::filling::Filling;
 
 /// Most options that a remedy writes out.
 const MOST_WRITTEN: usize = 16;
@@ -28,6 +30,21 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String
         Some(Written::Nothing) => format!("; delete it: {field} needs nothing of it"),
         None => format!("; use {field}"),
     }
+}
+
+/// Moves options that are lost to the list, where nothing else is meant by them and
+/// nothing is taken away. The place itself is emptied where it stands in a file.
+pub(super) fn fix<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Fix> {
+    let place = place(subject).filter(|place| matches!(place, Place::MountOptions(_)))?;
+    let carrier = subject.carriers.first().filter(|carrier| carrier.is_in_file && carrier.in_force)?;
+    if subject.filling() != Filling::At(0) || subject.overlong.is_some() {
+        return None;
+    }
+    let is_plain = |text: &T| option::split(text.as_ref()).all(|piece| option::is_plain(piece.text.trim()));
+    let elements = elements(subject, &place, lost).filter(|_| lost.iter().all(is_plain))?;
+    let new = elements.into_iter().skip(if carrier.is_empty() { 0 } else { carrier.elements.len() });
+    let edits = new.map(|option| Edit::Append { carrier: 0, option: option.into() }).collect();
+    Some(Fix { applicability: Applicability::Offer, edits })
 }
 
 /// The place from which options are taken.
@@ -61,15 +78,33 @@ enum Written {
     Nothing,
 }
 
-/// What stands at the place with the lost options behind it, as YAML; `bg` as
-/// `fg`. `None` where that is not certain: a word is there with another value.
+/// What stands at the place with the lost options behind it, as YAML.
 fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Written> {
+    let elements = elements(subject, place, lost)?;
+    if elements.is_empty() || elements.len() > MOST_WRITTEN {
+        return None;
+    }
+    let there = subject.carriers.iter().find(|carrier| carrier.place == *place);
+    let count = there.filter(|carrier| !carrier.is_empty()).map_or(0, |carrier| carrier.elements.len());
+    if elements.len() == count {
+        return Some(Written::Nothing);
+    }
+    Some(Written::Text(match place {
+        Place::MountOptions(_) => {
+            let quoted: Vec<String> = elements.iter().map(|element| quoted(element)).collect();
+            format!("[{}]", quoted.join(", "))
+        }
+        _ => format!("{:?}", elements.join(",")),
+    }))
+}
+
+/// The elements of the place with the lost options behind them; `bg` as `fg`. `None` where that is not certain: a word is there with another value.
+fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
     let carrier = subject.carriers.iter().find(|carrier| carrier.place == *place);
     let mut elements: Vec<String> = carrier
         .filter(|carrier| !carrier.is_empty())
         .map(|carrier| carrier.elements.iter().map(|element| (*element).to_owned()).collect())
         .unwrap_or_default();
-    let count = elements.len();
     let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
     for piece in pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()) {
         let text = if MountOption::new(piece).keyword() == "bg" { "fg" } else { piece };
@@ -88,19 +123,7 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
             _ => {}
         }
     }
-    if elements.is_empty() || elements.len() > MOST_WRITTEN {
-        return None;
-    }
-    if elements.len() == count {
-        return Some(Written::Nothing);
-    }
-    Some(Written::Text(match place {
-        Place::MountOptions(_) => {
-            let quoted: Vec<String> = elements.iter().map(|element| quoted(element)).collect();
-            format!("[{}]", quoted.join(", "))
-        }
-        _ => format!("{:?}", elements.join(",")),
-    }))
+    Some(elements)
 }
 
 /// An element of a list in brackets, in quotes where YAML needs them.
