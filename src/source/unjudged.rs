@@ -184,11 +184,14 @@ impl Search<'_> {
         let tree = self.tree;
         tree.entries(data)?.iter().find_map(|(key, value)| {
             let name = tree.text(*key).unwrap_or_default();
-            let text = decoded(tree.text(*value)?)?;
+            let written = tree.text(*value).filter(|text| !text.is_empty())?;
             self.path.push(name.to_owned());
-            let is_of_options = names_mount_options(name) && !text.is_empty()
-                || is_option_key(name) && option::has_nfs_option(&text) && option::are_options(&text);
-            let holds = is_of_options || self.is_in_text(&text, true);
+            // One that is encrypted, or filled in later, cannot be decoded.
+            let holds = names_mount_options(name)
+                || decoded(written).is_some_and(|text| {
+                    let is_list = option::has_nfs_option(&text) && option::are_options(&text);
+                    is_option_key(name) && is_list || self.is_in_text(&text, true)
+                });
             let found = holds.then(|| tree.written(*key).map(|key| key.span.start)).flatten();
             self.leave(found)
         })
@@ -342,6 +345,7 @@ mod tests {
             (&secret("{\"mountOptions\":\"bg\"}"), "data.a"),
             (&secret("mountOptions=bg\n"), "data.a"),
             ("kind: Secret\ndata: {mountOptions: Ymc=}\n", "data.mountOptions"),
+            ("kind: Secret\ndata: {mountOptions: 'ENC[AES256_GCM,data:a]'}\n", "data.mountOptions"),
             ("kind: Secret\ndata: {options: aGFyZCxiZw==}\n", "data.options"),
             ("objects: [{kind: Secret, data: {mountOptions: Ymc=}}]\n", "objects.0.data.mountOptions"),
         ] {

@@ -43,7 +43,11 @@ fn assigned(line: &str) -> Option<(usize, &str)> {
         let word = word.get(..word.find(|letter| !is_of_word(letter)).unwrap_or(word.len()))?;
         rest = start + word.len();
         let behind = line.get(rest..)?.trim_start_matches(['"', ' ', '\t']);
-        let is_key = behind.starts_with(['=', ':']) && !behind.starts_with("==");
+        let value = behind.trim_start_matches(['=', ':', ' ', '\t']).trim_end();
+        let is_nothing = ["[]", "null", "\"\"", "{}"]
+            .iter()
+            .any(|nothing| value.strip_prefix(nothing).is_some_and(|rest| !rest.starts_with(is_of_word)));
+        let is_key = !is_nothing && behind.starts_with(['=', ':']) && !behind.starts_with("==");
         let is_path = word.contains('.')
             && (behind.starts_with('[') || behind.is_empty() || line.get(rest..)?.starts_with('"'));
         if names_mount_options(word) && (is_key || is_path) {
@@ -67,6 +71,9 @@ mod tests {
             ("volume_attributes = { \"mountOptions\" = \"bg\" }\n", Some("mountOptions")),
             ("variable \"mount_options\" {}\n", None),
             ("value = var.mount_options\n", None),
+            ("locals { mount_options = [] }\n", None),
+            ("mount_options = null\n", None),
+            ("mountOptions:\n", Some("mountOptions")),
             ("// mount_options = []\n", None),
         ] {
             let found = of_terraform(text);
