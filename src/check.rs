@@ -14,7 +14,7 @@ use crate::admission::message;
 use crate::engine::Judged;
 use crate::engine::judge::{Case, Endpoint, Treatment, Verdict, judge, proposal};
 use crate::finding::Action;
-use crate::kind::Kind;
+use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
@@ -308,14 +308,19 @@ fn not_judged(found: &Unjudged, name: &str, lines: &Lines<'_>, file: &mut FileRe
 }
 
 fn name_unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>, file: &mut FileReport) {
-    file.not_judged.push(NotJudged {
+    file.not_judged.push(unjudged(found, name, lines));
+}
+
+/// What is not judged, as reports name it.
+pub fn unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>) -> NotJudged {
+    NotJudged {
         kind: found.kind.clone(),
         namespace: found.namespace.clone(),
         name: found.name.clone(),
         file: name.to_owned(),
         line: lines.position(found.offset).line,
-        why: format!("holds mount options at {}", found.at),
-    });
+        why: format!("holds mount options at {}", found.at()),
+    }
 }
 
 fn skipped(reason: Skip) -> FileReport {
@@ -347,5 +352,6 @@ fn read_error(name: &str, problem: &Problem, lines: &Lines<'_>) -> ReadError {
 
 /// Whether the report lists an object that is NFS, or may be.
 pub fn matches(subject: &SubjectReport) -> bool {
-    subject.nfs != IsNfs::Known(false) && Kind::parse(subject.kind).is_some()
+    let is_mounted = |kind: Kind| kind.row().holds != Holds::Claim;
+    subject.nfs != IsNfs::Known(false) && Kind::parse(subject.kind).is_some_and(is_mounted)
 }

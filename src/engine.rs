@@ -72,9 +72,11 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     let mut found = Vec::new();
     let mut evaluation = Evaluation::default();
     let is_silent = subject.kind.row().may_be_silent && !subject.options.any_given();
+    // What Kubernetes does not read is lost whatever the volume is.
+    let has_stray = !subject.misplaced.is_empty() || subject.unread_annotation.is_some();
     let speaks_of_nfs = !is_silent && (subject.nfs == Nfs::Yes || subject.has_nfs_only_option());
     for (rule, numbers) in policy.active_rules() {
-        let speaks_of_silence = is_silent && rule == UNREAD_OPTIONS;
+        let speaks_of_silence = (is_silent || has_stray) && rule == UNREAD_OPTIONS;
         if !speaks_of_nfs && !rule.where_uncertain && !speaks_of_silence {
             continue;
         }

@@ -6,6 +6,7 @@
 //! where this row can answer.
 
 mod persistent_volume;
+mod persistent_volume_claim;
 mod storage_class;
 mod volume_snapshot_class;
 mod workload;
@@ -44,6 +45,9 @@ pub(crate) enum Holds {
     Snapshots,
     /// The volume that it is: one subject.
     Volume,
+    /// Nothing: a volume that another object describes. One subject, where it holds
+    /// options that nothing reads.
+    Claim,
     /// The inline CSI volumes of its Pods: a subject each.
     InlineVolumes(PodSpec),
 }
@@ -114,6 +118,7 @@ kinds! {
     StorageClass => storage_class::ROW,
     PersistentVolume => persistent_volume::ROW,
     VolumeSnapshotClass => volume_snapshot_class::ROW,
+    PersistentVolumeClaim => persistent_volume_claim::ROW,
     Pod => workload::POD,
     PodTemplate => workload::POD_TEMPLATE,
     ReplicationController => workload::REPLICATION_CONTROLLER,
@@ -157,8 +162,13 @@ impl Kind {
     pub(crate) const fn pod_spec(self) -> Option<PodSpec> {
         match self.row().holds {
             Holds::InlineVolumes(at) => Some(at),
-            Holds::Class | Holds::Snapshots | Holds::Volume => None,
+            Holds::Class | Holds::Snapshots | Holds::Volume | Holds::Claim => None,
         }
+    }
+
+    /// Whether its objects are in namespaces.
+    pub(crate) const fn is_namespaced(self) -> bool {
+        matches!(self.row().holds, Holds::InlineVolumes(_) | Holds::Claim)
     }
 }
 

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::finding::{Applicability, Code};
+use crate::kind::Kind;
 use crate::source::Skip;
 use crate::source::text::Position;
 use crate::subject::driver::Nfs;
@@ -186,11 +187,12 @@ pub struct SubjectReport {
 pub struct Tie {
     /// The class a volume belongs to.
     pub class: Option<String>,
-    /// Whether it is a class with mount options.
-    pub class_has_options: bool,
-    /// Whether these would put a mount into the background.
-    pub class_has_background: bool,
-    /// What is to be said of a volume where its class has mount options.
+    /// The mount options of a class, and those that a volume made by hand has of
+    /// its own.
+    pub options: Vec<String>,
+    /// Whether it is a class.
+    pub is_class: bool,
+    /// What is to be said of a volume where options of its class do not reach it.
     pub unreached: Option<Box<FindingReport>>,
 }
 
@@ -200,7 +202,9 @@ impl SubjectReport {
     pub fn object(&self) -> String {
         match &self.namespace {
             // A class or a volume has none, whatever its manifest says.
-            Some(namespace) if self.path.is_some() => format!("{}/{namespace}/{}", self.kind, self.name),
+            Some(namespace) if Kind::parse(self.kind).is_some_and(Kind::is_namespaced) => {
+                format!("{}/{namespace}/{}", self.kind, self.name)
+            }
             _ => format!("{}/{}", self.kind, self.name),
         }
     }

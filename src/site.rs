@@ -47,7 +47,7 @@ pub struct InlineVolume {
 
 impl InlineVolume {
     /// The path to it, one step each: names, and the index.
-    fn steps(self) -> Vec<Cow<'static, str>> {
+    pub(crate) fn steps(self) -> Vec<Cow<'static, str>> {
         let pod_spec = self.kind.pod_spec().map_or(&[][..], |at| at.path());
         let mut steps: Vec<Cow<'static, str>> = pod_spec.iter().map(|step| (*step).into()).collect();
         steps.extend(["volumes".into(), self.index.to_string().into()]);
@@ -163,8 +163,22 @@ impl Place {
             (Self::MountOptions(_), Some(element)) => {
                 format!("{}[{element}]", self.path().join("."))
             }
-            (Self::MountOptions(_), None)
-            | (Self::Server | Self::Field(_) | Self::AccessModes | Self::FsType, _) => self.path().join("."),
+            (Self::Field(path), _) if path.get(1).is_some_and(|step| step == "annotations") => {
+                format!("metadata.annotations[{}]", path.last().map_or("", String::as_str))
+            }
+            (Self::Field(path), _) => path.iter().fold(String::new(), |mut field, step| {
+                if step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty() {
+                    // Writing to a string cannot fail.
+                    let _ = write!(field, "[{step}]");
+                } else {
+                    field.push_str(if field.is_empty() { "" } else { "." });
+                    field.push_str(step);
+                }
+                field
+            }),
+            (Self::MountOptions(_), None) | (Self::Server | Self::AccessModes | Self::FsType, _) => {
+                self.path().join(".")
+            }
             (Self::Annotation, _) => {
                 "metadata.annotations[volume.beta.kubernetes.io/mount-options]".to_owned()
             }

@@ -58,7 +58,8 @@ pub enum Skip {
     NoObject,
     /// A List whose `items` is null.
     EmptyList,
-    /// A text without a document, such as one of comments alone.
+    /// A text without a document, or a document behind another one that is nothing
+    /// but comments.
     Empty,
     /// A recorded AdmissionReview that is not judged: a deletion, the status of a
     /// class.
@@ -254,7 +255,8 @@ start a new document with --- on its own line, or delete it"
             }
         }
     }
-    for document in yaml::Documents::new(text, lines, begin).going_on(goes_on) {
+    let documents = yaml::Documents::new(text, lines, begin).going_on(goes_on);
+    for (index, document) in documents.enumerate() {
         match document {
             Err(problem) => visitor(Item::Unreadable(problem)),
             Ok(tree) => {
@@ -269,7 +271,11 @@ start a new document with --- on its own line, or delete it"
                         other => other,
                     });
                 };
-                if let Some(root) = tree.root().filter(|root| !is_empty(&tree, *root)) {
+                let root = tree.root().filter(|root| !is_empty(&tree, *root));
+                if root.is_none() && tree.has_comment_line && index > 0 {
+                    // An object may be commented out. A first one is a heading.
+                    visitor(Item::Skipped(Skip::Empty));
+                } else if let Some(root) = root {
                     let source = Source { text, lines, template: tree.template };
                     list::visit_node(&source, &tree, root, &Implied::default(), 0, &mut visitor);
                 }

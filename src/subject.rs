@@ -10,6 +10,7 @@ mod identity;
 pub mod manifest;
 mod placeholders;
 mod readings;
+mod unread;
 pub mod workload;
 
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ use effective::Options;
 use facts::Facts;
 use identity::{access, identify, is_volume, may_have_made, server};
 use manifest::Manifest;
+pub use unread::UnreadKey;
 
 /// What the policy says of a driver, over what the table says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -205,7 +207,10 @@ impl<'m> Subject<'m> {
             access: access(kind, spec),
             names_provisioner,
             provisioned_by: names_provisioner.filter(|name| may_have_made(name, spec)),
-            storage_class: spec.and_then(|spec| spec.storage_class_name.as_deref()),
+            storage_class: spec.and_then(|spec| {
+                let annotation = annotations.and_then(|annotations| annotations.storage_class.as_deref());
+                annotation.filter(|_| volume.is_none()).or(spec.storage_class_name.as_deref())
+            }),
             exempt: annotations.and_then(|annotations| annotations.exempt.as_deref()),
             opts_out_of_patching: metadata.and_then(|metadata| metadata.labels.as_ref()?.mutate.as_deref())
                 == Some("disabled"),

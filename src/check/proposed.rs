@@ -53,6 +53,8 @@ impl Proposed {
                 about.extend(of(None));
             }
         }
+        let is_of_place = |edit: &&Edit| edit.removed.is_some() && edit.removed == finding.place;
+        about.extend(edits.iter().filter(is_of_place));
         about.sort_by_key(|edit| (edit.replacement.start, edit.replacement.end));
         about.dedup_by(|one, other| std::ptr::eq(*one, *other));
         about

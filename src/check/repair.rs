@@ -9,6 +9,7 @@ use std::hash::{Hash as _, Hasher as _};
 use serde_json::{Map, Value};
 use time::Date;
 
+use crate::engine::evaluate;
 use crate::engine::fix::{Scope, Traced, fix_traced};
 use crate::policy::Policy;
 use crate::site::Place;
@@ -46,6 +47,8 @@ pub struct Edit {
     pub carrier: usize,
     /// The element that gets other text; `None` where elements come or go.
     pub element: Option<usize>,
+    /// The field that goes away, where it is one.
+    pub removed: Option<Place>,
     /// What becomes of the text.
     pub replacement: Replacement,
 }
@@ -54,8 +57,9 @@ pub struct Edit {
 struct Intended {
     /// `Kind/name`.
     name: String,
-    /// What it shall become: one entry a place that changes.
-    values: Vec<(Place, Value)>,
+    /// What it shall become: one entry a place that changes, without a value where
+    /// it goes away.
+    values: Vec<(Place, Option<Value>)>,
 }
 
 /// Repairs the objects of a text. Those that `wants` declines stay as they are,
@@ -81,9 +85,21 @@ pub fn repair(
                 let index = objects.len();
                 let mut layout = None;
                 let subjects = object.parts.iter().map(|part| part.subject(&object, policy));
-                for (part, subject) in subjects.enumerate() {
-                    let fixed = fix_traced(policy, &subject, today, scope);
+                for (part, mut subject) in subjects.enumerate() {
                     let of = Of { object: &object, index, part };
+                    let moved = moved(policy, today, scope, &subject);
+                    if let Some(place) = &moved {
+                        let layout = layout.get_or_insert_with(|| object.layout());
+                        match rewrite::remove(layout, place) {
+                            Ok(plan) => {
+                                wishes.remove((index, part), layout, place, plan);
+                                intended.values.push((place.clone(), None));
+                            }
+                            // What cannot be moved is not copied either.
+                            Err(_) => subject.misplaced = &[],
+                        }
+                    }
+                    let fixed = fix_traced(policy, &subject, today, scope);
                     intended.values.extend(wish(of, &subject, &fixed, &mut layout, &mut wishes));
                 }
             }
@@ -108,12 +124,13 @@ pub fn repair(
     repaired.edits = done
         .into_iter()
         .flat_map(|wish| {
-            let Wish { object, part, carrier, .. } = wish;
+            let Wish { object, part, carrier, removed, .. } = wish;
             wish.plan.steps.into_iter().map(move |step| Edit {
                 object,
                 part,
                 carrier,
                 element: step.element,
+                removed: removed.clone(),
                 replacement: step.replacement,
             })
         })
@@ -131,6 +148,19 @@ struct Of<'o, 'i> {
     part: usize,
 }
 
+/// The field that goes away because its options move to the list.
+fn moved(policy: &Policy, today: Date, scope: Scope, subject: &Subject<'_>) -> Option<Place> {
+    if subject.misplaced.is_empty() {
+        return None;
+    }
+    let evaluation = evaluate(policy, subject, today);
+    let findings = evaluation.findings.into_iter().filter(|judged| judged.action >= scope.least);
+    let fixed = findings
+        .map(|judged| judged.finding)
+        .filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.applicability <= scope.applicability));
+    fixed.filter_map(|finding| finding.place).find(|place| matches!(place, Place::Field(_)))
+}
+
 /// Notes what a part of an object asks for, and says what it shall become.
 fn wish<'o>(
     of: Of<'o, '_>,
@@ -138,7 +168,7 @@ fn wish<'o>(
     fixed: &Traced<'_>,
     layout: &mut Option<Layout<'o>>,
     wishes: &mut Wishes,
-) -> Vec<(Place, Value)> {
+) -> Vec<(Place, Option<Value>)> {
     let mut values = Vec::new();
     let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins)).enumerate();
     for (carrier_index, (carrier, (elements, origins))) in carriers {
@@ -153,7 +183,7 @@ fn wish<'o>(
             Form::List => Value::from(new),
             _ => Value::from(new.first().copied().unwrap_or_default()),
         };
-        values.push((carrier.place.clone(), value));
+        values.push((carrier.place.clone(), Some(value)));
     }
     values
 }
@@ -231,8 +261,10 @@ fn meanings<'i>(
         };
         let mut value = object.value();
         for (place, new) in intended(count).map(|object| &object.values).into_iter().flatten() {
-            if let Some(value) = &mut value {
-                set(value, &place.path(), new);
+            match (&mut value, new) {
+                (Some(value), Some(new)) => set(value, &place.path(), new),
+                (Some(value), None) => unset(value, &place.path()),
+                (None, _) => {}
             }
         }
         count += 1;
@@ -243,6 +275,20 @@ fn meanings<'i>(
         }));
     });
     meanings
+}
+
+fn unset(object: &mut Value, path: &[Cow<'_, str>]) {
+    match (object, path) {
+        (Value::Object(map), [last]) => {
+            map.remove(last.as_ref());
+        }
+        (Value::Object(map), [step, rest @ ..]) => {
+            if let Some(next) = map.get_mut(step.as_ref()) {
+                unset(next, rest);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn set(object: &mut Value, path: &[Cow<'_, str>], new: &Value) {

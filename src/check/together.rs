@@ -3,25 +3,28 @@
 //! makes; nothing copies them into another one (external-provisioner
 //! `pkg/controller/controller.go`, `Provision`).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use time::Date;
 
 use crate::engine::{self, Judged};
 use crate::finding::{Finding, Grade};
 use crate::kind::{Holds, Kind};
+use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
 use crate::report::{Report, Tie};
 use crate::rules::UNREAD_OPTIONS;
 use crate::subject::Subject;
+use crate::subject::driver::ListUse;
 
-/// What is to be said of a volume without options of its own, where its class is
-/// in the input and has some.
+/// Most options that a finding names.
+const MOST_NAMED: usize = 4;
+
+/// What is to be said of a volume made by hand, where its class is in the input
+/// and has options that the volume has not.
 pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> Option<Judged> {
     let class = subject.storage_class.filter(|class| !class.is_empty())?;
-    let is_handmade = subject.kind.row().holds == Holds::Volume && subject.names_provisioner.is_none();
-    let has_none = subject.carriers.iter().all(|carrier| !carrier.in_force || carrier.is_empty());
-    if !is_handmade || !has_none {
+    if !is_handmade(subject) || subject.driver.list != ListUse::Used {
         return None;
     }
     let finding = Finding {
@@ -40,36 +43,81 @@ pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> 
     engine::judge_one(policy, subject, UNREAD_OPTIONS, finding, today)
 }
 
+fn is_handmade(subject: &Subject<'_>) -> bool {
+    subject.kind.row().holds == Holds::Volume && subject.names_provisioner.is_none()
+}
+
 /// How an object hangs together with others.
 pub(super) fn tie(subject: &Subject<'_>) -> Tie {
-    let list = subject.carriers.first().filter(|carrier| carrier.present && !carrier.is_empty());
+    let is_class = subject.kind == Kind::StorageClass;
+    let list = subject.carriers.first().filter(|_| is_class);
+    let of_class = list.into_iter().flat_map(|list| &list.elements);
+    let pieces = of_class.flat_map(|element| option::split(element)).map(|piece| piece.text.trim());
+    let own = subject.options.effective().filter(|_| is_handmade(subject) && subject.storage_class.is_some());
+    let options = pieces.filter(|text| !text.is_empty()).chain(own.map(|token| token.option.text()));
     Tie {
         class: subject.storage_class.map(ToOwned::to_owned),
-        class_has_options: subject.kind == Kind::StorageClass && list.is_some(),
-        class_has_background: subject.kind == Kind::StorageClass && subject.may_go_to_background(),
+        options: options.map(ToOwned::to_owned).collect(),
+        is_class,
         unreached: None,
     }
 }
 
 /// Adds what several objects show together, once all of them are there.
 pub fn judge(report: &mut Report) {
-    let names = |is_meant: fn(&Tie) -> bool| -> BTreeSet<String> {
-        let meant = report.subjects.iter().filter(|subject| is_meant(&subject.tie));
-        meant.map(|subject| subject.name.clone()).collect()
-    };
-    let with_options = names(|tie| tie.class_has_options);
-    let with_background = names(|tie| tie.class_has_background);
+    let mut classes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for class in report.subjects.iter().filter(|subject| subject.tie.is_class) {
+        classes.entry(class.name.clone()).or_default().extend(class.tie.options.iter().cloned());
+    }
     for subject in &mut report.subjects {
-        let Some(class) = subject.tie.class.as_ref().filter(|class| with_options.contains(*class)) else {
+        let class = subject.tie.class.as_ref().filter(|_| subject.tie.unreached.is_some());
+        let Some(options) = class.and_then(|class| classes.get(class)) else { continue };
+        let mut missing = missing(options, &subject.tie.options);
+        let Some(mut finding) = subject.tie.unreached.take().filter(|_| !missing.is_empty()) else {
             continue;
         };
-        let has_background = with_background.contains(class);
-        if let Some(mut finding) = subject.tie.unreached.take() {
-            if has_background {
-                finding.message = finding.message.replace("do not reach", "(bg among them) do not reach");
+        let is_bg = |text: &&str| MountOption::new(*text).keyword() == "bg";
+        let note = match (subject.tie.options.is_empty(), missing.iter().any(is_bg)) {
+            (true, false) => None,
+            (true, true) => Some("bg among them".to_owned()),
+            (false, _) => {
+                missing.sort_by_key(|text| !is_bg(text));
+                Some(named(&missing))
             }
-            subject.findings.push(*finding);
-            subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
+        };
+        if let Some(note) = note {
+            finding.message =
+                finding.message.replacen(" do not reach", &format!(" ({note}) do not reach"), 1);
         }
+        subject.findings.push(*finding);
+        subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
+    }
+}
+
+/// The options of a class that are not among a volume's own, each once.
+fn missing<'c>(of_class: &'c [String], own: &[String]) -> Vec<&'c str> {
+    let own: Vec<MountOption<'_>> = own.iter().map(|text| MountOption::new(text.trim())).collect();
+    let mut missing: Vec<&str> = Vec::new();
+    for text in of_class {
+        let option = MountOption::new(text.as_str());
+        if !own.iter().any(|own| is_same(own, &option)) && !missing.contains(&text.as_str()) {
+            missing.push(text);
+        }
+    }
+    missing
+}
+
+/// Whether two options say the same: `vers=4.1` and `nfsvers=4.1` do.
+fn is_same(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
+    let word = |option: &MountOption<'_>| option.entry().map(|entry| (entry.word, entry.negated));
+    one.text() == other.text()
+        || word(one).is_some() && word(one) == word(other) && one.value() == other.value()
+}
+
+fn named(options: &[&str]) -> String {
+    let first: Vec<&str> = options.iter().take(MOST_NAMED).copied().collect();
+    match options.len().checked_sub(MOST_NAMED) {
+        Some(more) if more > 0 => format!("{} and {more} more", first.join(", ")),
+        _ => first.join(", "),
     }
 }

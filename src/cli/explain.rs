@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use super::exit::{Exit, InputError};
 use super::judgement::Judgement;
 use super::{color, input, terminal};
+use crate::check;
 use crate::policy::Policy;
 use crate::policy::selection::select;
 use crate::report::explanation::Explanation;
@@ -72,10 +73,7 @@ impl Args {
             anyhow::bail!("there is no rule {name:?}; `nfs-mount-guard rules` lists them");
         }
         let pages: Vec<String> = selected.into_iter().map(rule_page::page).collect();
-        let pages = pages.join(
-            "
-",
-        );
+        let pages = pages.join("\n");
         let shown = match terminal::width() {
             Some(width) => report::terminal::page(&pages, width, color::wanted()),
             None => pages,
@@ -92,7 +90,7 @@ impl Args {
         let (text, _) = text::decode(bytes).map_err(|(error, _)| InputError(format!("{name}: {error}")))?;
         let lines = Lines::new(&text);
         let mut explanations = Vec::new();
-        let mut problems = Vec::new();
+        let (mut problems, mut others) = (Vec::new(), Vec::new());
         visit(&text, &lines, &mut |item| match item {
             Item::Object(object) => {
                 let line = lines.position(object.span.start).line;
@@ -108,7 +106,14 @@ impl Args {
                 });
                 problems.push(format!("{}{}: {problem}", input_name, place.unwrap_or_default()));
             }
-            Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) => {}
+            Item::Unjudged(found) | Item::Beside(found) => {
+                let line = lines.position(found.offset).line;
+                match Explanation::of_place(&found, &input_name, line) {
+                    Some(explanation) => explanations.push(explanation),
+                    None => others.push(check::unjudged(&found, &input_name, &lines)),
+                }
+            }
+            Item::Skipped(_) => {}
         });
         let mut out = io::stdout().lock();
         match self.format {
@@ -123,9 +128,12 @@ impl Args {
                 }
             }
         }
-        if explanations.is_empty() && problems.is_empty() {
-            let none =
-                "no StorageClass, PersistentVolume, VolumeSnapshotClass or inline CSI volume to explain";
+        for other in &others {
+            let (file, line) = (plain(&other.file), other.line);
+            writeln!(io::stderr(), "nfs-mount-guard: {file}:{line}: {}", plain(&other.describe()))?;
+        }
+        if explanations.is_empty() && problems.is_empty() && others.is_empty() {
+            let none = "no StorageClass, PersistentVolume, VolumeSnapshotClass, claim with options or inline CSI volume to explain";
             writeln!(io::stderr(), "nfs-mount-guard: {}: {none}", plain(&input_name))?;
         }
         for problem in &problems {

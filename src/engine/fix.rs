@@ -187,6 +187,13 @@ fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) ->
     if fixes.is_empty() {
         return None;
     }
+    // What moves into a list comes first: another rule may miss just that there.
+    let moves = |(finding, fix): &(&Finding, &Fix)| {
+        matches!(finding.place, Some(Place::Field(_))) && !fix.edits.is_empty()
+    };
+    if fixes.iter().any(moves) {
+        fixes.retain(moves);
+    }
     fixes.sort_by_key(|(finding, _)| finding.code);
     let mut plan = Plan::default();
     for (_, fix) in fixes {

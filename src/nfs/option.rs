@@ -78,6 +78,20 @@ pub fn split(element: &str) -> Split<'_> {
     Split { rest: Some(element), offset: 0, quotes: has_paired_quotes(element) }
 }
 
+/// Whether a text is nothing but options that some layer knows.
+pub fn are_options(text: &str) -> bool {
+    pieces_of(text).all(|option| option.entry().is_some())
+}
+
+/// Whether an option of the text is one of NFS alone.
+pub fn has_nfs_option(text: &str) -> bool {
+    pieces_of(text).any(|option| option.entry().is_some_and(|entry| entry.nfs_only))
+}
+
+fn pieces_of(text: &str) -> impl Iterator<Item = MountOption<'_>> {
+    split(text).map(|piece| MountOption::new(piece.text.trim()))
+}
+
 /// Whether `element` is one option as it should be written: a keyword, and all
 /// of it printable ASCII without a blank, a comma, a quote of either kind, a
 /// backslash or another character that means something to a shell.

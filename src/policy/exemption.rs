@@ -61,10 +61,10 @@ impl Exemption {
         let class = match subject.kind.row().holds {
             Holds::Class => subject.name,
             Holds::Volume => subject.storage_class.unwrap_or_default(),
-            Holds::Snapshots | Holds::InlineVolumes(_) => "",
+            Holds::Snapshots | Holds::InlineVolumes(_) | Holds::Claim => "",
         };
         let is_in_namespace = self.namespace.as_ref().is_none_or(|pattern| {
-            subject.kind.pod_spec().is_some() && glob(pattern, subject.namespace.unwrap_or("default"))
+            subject.kind.is_namespaced() && glob(pattern, subject.namespace.unwrap_or("default"))
         });
         (is_it || is_its_class)
             && is_in_namespace

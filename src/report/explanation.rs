@@ -3,6 +3,7 @@
 
 mod conflicts;
 mod notes;
+mod places;
 mod refusals;
 mod text;
 
@@ -11,16 +12,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{IsNfs, Origin};
+use crate::kind::Holds;
 use crate::nfs::catalog::{Effect, Entry, Word};
 use crate::nfs::clocks::{self, Retry};
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
-use crate::site::Place;
 use crate::subject::Subject;
-use crate::subject::carrier::{Carrier, Form};
-use crate::subject::driver::Role;
 use crate::subject::effective::Token;
+use places::{carriers, effect};
 
 /// What one object's options do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,7 +42,7 @@ pub struct Explanation {
     pub origin: Option<Origin>,
     /// Who mounts it.
     pub driver: String,
-    /// The same for people.
+    /// The same for people; empty where nothing is mounted.
     pub driver_title: &'static str,
     /// Whether it is NFS.
     pub nfs: IsNfs,
@@ -188,7 +188,8 @@ impl Explanation {
         let is_nfs = IsNfs::of(subject.nfs);
         let may_be_nfs = is_nfs != IsNfs::Known(false);
         let (refused, refused_by) = refusals::at_every_try(subject).unzip();
-        let is_mounted = may_be_nfs && refused.is_none();
+        let is_claim = subject.kind.row().holds == Holds::Claim;
+        let is_mounted = may_be_nfs && refused.is_none() && !is_claim;
         Self {
             kind: subject.kind.as_str(),
             name: subject.name.to_owned(),
@@ -197,7 +198,7 @@ impl Explanation {
             line,
             origin: Origin::of(template),
             driver: subject.driver_name.to_owned(),
-            driver_title: subject.driver.title,
+            driver_title: if is_claim { "" } else { subject.driver.title },
             nfs: is_nfs,
             driver_known: subject.driver.known.describe(),
             driver_source: subject.driver.source,
@@ -215,47 +216,6 @@ impl Explanation {
             notes: if is_mounted { notes::of(subject) } else { Vec::new() },
             dead_server: is_mounted.then(|| dead_server(subject)),
         }
-    }
-}
-
-fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
-    let present = subject.carriers.iter().filter(|carrier| carrier.present);
-    present
-        .map(|carrier| CarrierUse {
-            carrier: carrier.place.to_string(),
-            pointer: carrier.place.pointer(None),
-            in_force: carrier.in_force,
-            effect: effect(subject, carrier),
-            elements: carrier.elements.iter().map(|element| (*element).to_owned()).collect(),
-        })
-        .chain(unread(subject))
-        .collect()
-}
-
-/// What holds options and is read by nothing.
-fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
-    let fields =
-        subject.misplaced.iter().map(|field| (Place::Field(field.path.clone()), field.texts.clone()));
-    let annotation = subject.unread_annotation.map(|text| (Place::Annotation, vec![text.to_owned()]));
-    fields.chain(annotation).map(|(place, elements)| CarrierUse {
-        carrier: place.to_string(),
-        pointer: place.pointer(None),
-        in_force: false,
-        effect: "not read",
-        elements,
-    })
-}
-
-fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static str {
-    match (carrier.in_force, carrier.role) {
-        (true, _) => "in force",
-        (false, _) if carrier.form == Form::Setting => "refused",
-        (false, Some(Role::Apart)) => "for another mount of the driver's own",
-        (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => {
-            "whether the driver reads it is not known"
-        }
-        (false, Some(Role::NotTaken)) => "not read by the driver",
-        (false, _) => "not in force",
     }
 }
 

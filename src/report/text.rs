@@ -205,6 +205,11 @@ pub(super) fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
         write!(out, " ({})", reasons.join(", "))?;
     }
     write!(out, ", {} unreadable", summary.unreadable)?;
+    let skipped = summary.skipped_by.get(Skip::HoldsOptions.as_str()).copied().unwrap_or_default();
+    let beside = summary.not_judged.saturating_sub(skipped);
+    if beside > 0 {
+        write!(out, ", {beside} not judged beside what is")?;
+    }
     if summary.not_rendered > 0 {
         write!(out, ", {} not rendered", summary.not_rendered)?;
     }

@@ -6,21 +6,60 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::tree::{Content, Node, NodeId, Style, Tree};
+use crate::subject::manifest::Text;
 
 /// The fields that say what a document is.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Envelope<'t> {
-    #[serde(borrow, default)]
     pub(super) api_version: Option<&'t RawValue>,
-    #[serde(borrow, default)]
     pub(super) kind: Option<&'t RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
     pub(super) items: Option<Items<'t>>,
+    /// The objects and lists under other keys.
+    pub(super) others: Vec<(Text<'t>, &'t RawValue)>,
+}
+
+impl<'de: 't, 't> Deserialize<'de> for Envelope<'t> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct EnvelopeVisitor;
+        impl<'de> Visitor<'de> for EnvelopeVisitor {
+            type Value = Envelope<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
+                let mut envelope = Envelope::default();
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    match &*key {
+                        "apiVersion" => once(&mut envelope.api_version, map.next_value()?)?,
+                        "kind" => once(&mut envelope.kind, map.next_value()?)?,
+                        "items" => once(&mut envelope.items, map.next_value()?)?,
+                        _ => {
+                            let value: &RawValue = map.next_value()?;
+                            if value.get().starts_with(['{', '[']) && &*key != "metadata" {
+                                envelope.others.push((key, value));
+                            }
+                        }
+                    }
+                }
+                Ok(envelope)
+            }
+        }
+        from.deserialize_map(EnvelopeVisitor)
+    }
+}
+
+/// A key that is there twice is read by the tree, which knows both.
+fn once<T, E: Error>(field: &mut Option<T>, value: T) -> Result<(), E> {
+    if field.replace(value).is_some() {
+        return Err(E::custom("a key twice"));
+    }
+    Ok(())
 }
 
 /// What stands under the key `items`.
@@ -31,54 +70,55 @@ pub(super) enum Items<'t> {
     Other,
 }
 
-/// A null is there as well.
-fn present<'de: 't, 't, D: Deserializer<'de>>(from: D) -> Result<Option<Items<'t>>, D::Error> {
-    struct ItemsVisitor;
-    impl<'de> Visitor<'de> for ItemsVisitor {
-        type Value = Items<'de>;
+impl<'de: 't, 't> Deserialize<'de> for Items<'t> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct ItemsVisitor;
+        impl<'de> Visitor<'de> for ItemsVisitor {
+            type Value = Items<'de>;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("items")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
-            let mut items = Vec::new();
-            while let Some(item) = list.next_element()? {
-                items.push(item);
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("items")
             }
-            Ok(Items::List(items))
-        }
 
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Items<'de>, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Items::Other)
-        }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    items.push(item);
+                }
+                Ok(Items::List(items))
+            }
 
-        fn visit_unit<E>(self) -> Result<Items<'de>, E> {
-            Ok(Items::Null)
-        }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Items<'de>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Items::Other)
+            }
 
-        fn visit_bool<E>(self, _: bool) -> Result<Items<'de>, E> {
-            Ok(Items::Other)
-        }
+            fn visit_unit<E>(self) -> Result<Items<'de>, E> {
+                Ok(Items::Null)
+            }
 
-        fn visit_u64<E>(self, _: u64) -> Result<Items<'de>, E> {
-            Ok(Items::Other)
-        }
+            fn visit_bool<E>(self, _: bool) -> Result<Items<'de>, E> {
+                Ok(Items::Other)
+            }
 
-        fn visit_i64<E>(self, _: i64) -> Result<Items<'de>, E> {
-            Ok(Items::Other)
-        }
+            fn visit_u64<E>(self, _: u64) -> Result<Items<'de>, E> {
+                Ok(Items::Other)
+            }
 
-        fn visit_f64<E>(self, _: f64) -> Result<Items<'de>, E> {
-            Ok(Items::Other)
-        }
+            fn visit_i64<E>(self, _: i64) -> Result<Items<'de>, E> {
+                Ok(Items::Other)
+            }
 
-        fn visit_str<E>(self, _: &str) -> Result<Items<'de>, E> {
-            Ok(Items::Other)
+            fn visit_f64<E>(self, _: f64) -> Result<Items<'de>, E> {
+                Ok(Items::Other)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Items<'de>, E> {
+                Ok(Items::Other)
+            }
         }
+        from.deserialize_any(ItemsVisitor)
     }
-    from.deserialize_any(ItemsVisitor).map(Some)
 }
 
 /// Whether an object may have a key that ends with `end`, quote included, also

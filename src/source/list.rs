@@ -5,16 +5,21 @@
 //! passed over. Its items get its kind without `List`, and its apiVersion, where
 //! they have neither. An item is a list only where its `items` is one.
 
+mod items;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::de::{FOLDED, Misfit, NodeDeserializer};
 use super::object::{Object, Origin, Part, parts};
+use serde_json::value::RawValue;
+
 use super::tree::{NodeId, Tree};
 use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, unjudged};
 use crate::kind::{Holds, Kind};
 use crate::subject::Misplaced;
-use crate::subject::manifest::{Manifest, Spec};
+use crate::subject::manifest::{Manifest, Spec, Text};
+use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
 
 /// Lists in lists that are followed.
 const DEEPEST_LIST: usize = 8;
@@ -69,6 +74,12 @@ pub(super) fn visit_node(
                         visitor(Item::Unreadable(too_deep(from.offset())));
                     }
                 }
+                match inner_object(tree, node) {
+                    Some((at, inner)) => visitor(Item::Unreadable(beside_items(at, &inner))),
+                    None => options_beside(tree, node)
+                        .into_iter()
+                        .for_each(|found| visitor(Item::Unjudged(found))),
+                }
                 return;
             }
             None if is_root_of_a_kind || depth > 0 && from.at(items).is_null() => {
@@ -86,7 +97,10 @@ pub(super) fn visit_node(
     match sort(api_version, kind, implied) {
         Sort::None => visitor(not_judged(tree, node, Skip::NoObject)),
         Sort::Other => visitor(not_judged(tree, node, Skip::OtherKind)),
-        Sort::NoItems => visitor(Item::Unreadable(no_items(from.offset(), inner_object(tree, node)))),
+        Sort::NoItems => {
+            let inner = inner_object(tree, node).map(|(_, inner)| inner);
+            visitor(Item::Unreadable(no_items(from.offset(), inner)));
+        }
         Sort::Object(kind) => {
             if kind.pod_spec().is_some() && !tree.has_csi_key() {
                 visitor(not_judged(tree, node, Skip::NoInlineVolume));
@@ -102,8 +116,10 @@ pub(super) fn visit_node(
             match parts(kind, from) {
                 Ok(parts) if parts.is_empty() => visitor(not_judged(tree, node, Skip::NoInlineVolume)),
                 Ok(mut parts) => {
-                    if let [part] = parts.as_mut_slice() {
-                        part.misplaced = unread_fields(tree, node, kind, part.volume.is_some());
+                    add_misplaced(&mut parts, tree, node, kind);
+                    if parts.iter().all(|part| part.is_plain_claim(kind)) {
+                        visitor(not_judged(tree, node, Skip::OtherKind));
+                        return;
                     }
                     if let Some(at) = kind.pod_spec()
                         && let Some(found) = unjudged::find_beside_volumes(tree, node, at)
@@ -146,16 +162,20 @@ fn object<'i>(
     }))
 }
 
-/// Fields that hold options and that nothing reads; those of a workload are not
-/// looked for.
-fn unread_fields(tree: &Tree<'_>, node: NodeId, kind: Kind, is_volume: bool) -> Vec<Misplaced> {
-    if is_volume { Vec::new() } else { unjudged::misplaced(tree, node, kind) }
+/// Adds the fields that hold options and that nothing reads.
+fn add_misplaced(parts: &mut [Part<'_>], tree: &Tree<'_>, node: NodeId, kind: Kind) {
+    for part in parts {
+        part.misplaced = match part.volume {
+            None => unjudged::misplaced(tree, node, kind),
+            Some(volume) => unjudged::in_volume(tree, node, volume),
+        };
+    }
 }
 
 /// The same in JSON, of which no tree is built as long as no more keys name
 /// options than the manifest holds.
 fn misplaced_in_json(source: &Source<'_>, part: &str, kind: Kind, manifest: &Manifest<'_>) -> Vec<Misplaced> {
-    if unjudged::keys_like_options(part) <= manifest.keys_like_options() {
+    if unjudged::keys_like_options(part) <= manifest.keys_like_options(kind) {
         return Vec::new();
     }
     unjudged::misplaced(&json::tree(source.text, part), 0, kind)
@@ -202,46 +222,6 @@ fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
         .and_then(|name| tree.text(name))
 }
 
-fn too_deep(offset: usize) -> Problem {
-    Problem::at(offset, format!("is a List in a List more than {DEEPEST_LIST} times"))
-}
-
-fn no_list(offset: usize) -> Problem {
-    Problem::at(offset, "items must be a list".to_owned())
-}
-
-/// `inner` is an object that stands in it all the same.
-fn no_items(offset: usize, inner: Option<String>) -> Problem {
-    let inner = inner.map(|inner| format!(", though {inner} stands there")).unwrap_or_default();
-    let message =
-        format!("is a List without the key items, so kubectl finds no objects in it{inner}; add items");
-    Problem::at(offset, message)
-}
-
-/// A List without items; refused where objects stand under another key of it.
-fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
-    let offset = tree.node(node).map_or(0, |node| node.span.start);
-    match inner_object(tree, node) {
-        None => Item::Skipped(Skip::EmptyList),
-        Some(inner) => Item::Unreadable(Problem::at(
-            offset,
-            format!(
-                "is a List whose items are empty, though {inner} stands under another key; move it to items"
-            ),
-        )),
-    }
-}
-
-/// The first object in some list of the mapping at `node`, as `Kind/name`.
-fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<String> {
-    let entries = tree.entries(node)?;
-    let mut objects = entries.iter().filter_map(|(_, value)| tree.items(*value)).flatten();
-    objects.find_map(|object| {
-        let kind = tree.text(tree.get(*object, "kind")?)?;
-        Some(format!("{kind}/{}", field_name(tree, *object).unwrap_or_default()))
-    })
-}
-
 /// What is not judged at `node`, with the mount options that it holds.
 fn not_judged(tree: &Tree<'_>, node: NodeId, skip: Skip) -> Item<'static> {
     unjudged::find(tree, node).map_or(Item::Skipped(skip), Item::Unjudged)
@@ -280,6 +260,7 @@ pub(super) fn visit_json(
         && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
         && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
         && kind.pod_spec().is_none()
+        && kind.row().holds != Holds::Claim
     {
         let parts = vec![whole(source, part, kind, manifest)];
         visitor(object(source, kind, parts, span(), Origin::Json(part)));
@@ -314,6 +295,7 @@ pub(super) fn visit_json(
                     visitor(Item::Unreadable(too_deep(span().start)));
                 }
             }
+            say_others(source, &envelope.others, visitor);
             return;
         }
         Some(json::Items::Null) if is_root_of_a_kind || depth > 0 => {
@@ -331,41 +313,85 @@ pub(super) fn visit_json(
         Sort::Other => visitor(not_judged_json(source, part, Skip::OtherKind)),
         Sort::NoItems => {
             let tree = json::tree(source.text, part);
-            visitor(Item::Unreadable(no_items(span().start, inner_object(&tree, 0))));
+            let inner = inner_object(&tree, 0).map(|(_, inner)| inner);
+            visitor(Item::Unreadable(no_items(span().start, inner)));
         }
-        Sort::Object(kind) if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") => {
-            visitor(not_judged_json(source, part, Skip::NoInlineVolume));
-        }
-        // What does not fit is told by the tree, which knows the places.
-        Sort::Object(kind) => match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
-            Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
-            Ok(mut parts) => {
-                if let [whole] = parts.as_mut_slice()
-                    && whole.volume.is_none()
-                {
-                    whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
-                }
-                if let Some(at) = kind.pod_spec()
-                    && unjudged::may_hold_options(part)
-                    && let Some(found) = unjudged::find_beside_volumes(&json::tree(source.text, part), 0, at)
-                {
-                    visitor(Item::Beside(found));
-                }
-                visitor(object(source, kind, parts, span(), Origin::Json(part)));
-            }
-            Err(error) => {
-                let tree = json::tree(source.text, part);
-                let from = NodeDeserializer { tree: &tree, id: 0 };
-                let problem = match parts(kind, from) {
-                    Err(misfit) => misplaced(&misfit, kind.as_str(), field_name(&tree, 0)),
-                    Ok(_) => Problem::at(span().start, format!("{kind} cannot be read: {error}")),
-                };
-                visitor(Item::Unreadable(problem));
-            }
-        },
+        Sort::Object(kind) => visit_json_object(source, part, kind, implied, depth, visitor),
         Sort::Review => {
             let tree = json::tree(source.text, part);
             visit_node(source, &tree, 0, implied, depth, visitor);
+        }
+    }
+}
+
+/// Says what is under other keys of a List with items.
+fn say_others(source: &Source<'_>, others: &[(Text<'_>, &RawValue)], visitor: &mut dyn FnMut(Item<'_>)) {
+    if let Some((at, inner)) =
+        others.iter().find_map(|(_, other)| object_in(&json::tree(source.text, other.get()), 0))
+    {
+        visitor(Item::Unreadable(beside_items(at, &inner)));
+        return;
+    }
+    let found = others
+        .iter()
+        .find_map(|(key, other)| Some((key, unjudged::find(&json::tree(source.text, other.get()), 0)?)));
+    if let Some((key, mut found)) = found {
+        found.path.insert(0, (**key).to_owned());
+        visitor(Item::Unjudged(found));
+    }
+}
+
+/// An object of a kind that is judged, as JSON.
+fn visit_json_object(
+    source: &Source<'_>,
+    part: &str,
+    kind: Kind,
+    implied: &Implied,
+    depth: usize,
+    visitor: &mut dyn FnMut(Item<'_>),
+) {
+    let start = json::offset_in(source.text, part);
+    if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") {
+        visitor(not_judged_json(source, part, Skip::NoInlineVolume));
+        return;
+    }
+    if kind.row().holds == Holds::Claim {
+        if unjudged::may_hold_options(part) {
+            visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
+        } else {
+            visitor(Item::Skipped(Skip::OtherKind));
+        }
+        return;
+    }
+    // What does not fit is told by the tree, which knows the places.
+    match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
+        Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
+        Ok(mut parts) => {
+            match kind.pod_spec() {
+                None => {
+                    for whole in &mut parts {
+                        whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
+                    }
+                }
+                Some(at) if unjudged::may_hold_options(part) => {
+                    let tree = json::tree(source.text, part);
+                    add_misplaced(&mut parts, &tree, 0, kind);
+                    if let Some(found) = unjudged::find_beside_volumes(&tree, 0, at) {
+                        visitor(Item::Beside(found));
+                    }
+                }
+                Some(_) => {}
+            }
+            visitor(object(source, kind, parts, start..start + part.len(), Origin::Json(part)));
+        }
+        Err(error) => {
+            let tree = json::tree(source.text, part);
+            let from = NodeDeserializer { tree: &tree, id: 0 };
+            let problem = match parts(kind, from) {
+                Err(misfit) => misplaced(&misfit, kind.as_str(), field_name(&tree, 0)),
+                Ok(_) => Problem::at(start, format!("{kind} cannot be read: {error}")),
+            };
+            visitor(Item::Unreadable(problem));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use serde::{Deserialize as _, Deserializer};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::json;
@@ -16,7 +16,7 @@ use super::unjudged::{self, Unjudged};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::site::{InlineVolume, Place};
-use crate::subject::manifest::{Manifest, Text};
+use crate::subject::manifest::{Manifest, Metadata, Text};
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{Misplaced, Subject};
 
@@ -71,6 +71,9 @@ pub(super) enum Origin<'i> {
 /// When the object does not fit the schema of its kind.
 pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<Part<'i>>, D::Error> {
     let Some(at) = kind.pod_spec() else {
+        if kind.row().holds == Holds::Claim {
+            return Ok(vec![Part::whole(Claim::deserialize(from)?.into())]);
+        }
         let manifest = Manifest::deserialize(from)?;
         return Ok(vec![Part::whole(manifest)]);
     };
@@ -80,6 +83,22 @@ pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<
         Part { volume, name, manifest, misplaced: Vec::new(), before: None }
     };
     Ok(volumes.map(part).collect())
+}
+
+/// A claim, whose fields are looked at one by one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Claim<'a> {
+    api_version: Option<Text<'a>>,
+    kind: Option<Text<'a>>,
+    metadata: Option<Metadata<'a>>,
+}
+
+impl<'a> From<Claim<'a>> for Manifest<'a> {
+    fn from(claim: Claim<'a>) -> Self {
+        let Claim { api_version, kind, metadata } = claim;
+        Self { api_version, kind, metadata, ..Self::default() }
+    }
 }
 
 impl<'i> Part<'i> {
@@ -120,6 +139,14 @@ impl<'i> Part<'i> {
         subject
     }
 
+    /// Whether it is a claim that holds no options, and so no subject.
+    pub(super) fn is_plain_claim(&self, kind: Kind) -> bool {
+        let metadata = self.manifest.metadata.as_ref();
+        let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
+        let annotation = annotations.and_then(|annotations| annotations.mount_options.as_deref());
+        kind.row().holds == Holds::Claim && self.misplaced.is_empty() && annotation.is_none_or(str::is_empty)
+    }
+
     /// Whether it is partial: it names no driver and no source, as a kustomize
     /// patch does.
     fn is_partial(&self, kind: Kind) -> bool {
@@ -133,7 +160,7 @@ impl<'i> Part<'i> {
                     && spec.in_tree_plugin().is_none()
             }),
             // Without a CSI source it is no part.
-            Holds::InlineVolumes(_) => false,
+            Holds::InlineVolumes(_) | Holds::Claim => false,
         }
     }
 }

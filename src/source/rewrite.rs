@@ -5,6 +5,7 @@ mod apart;
 mod field;
 mod gaps;
 mod lines;
+mod remove;
 mod sequence;
 mod string;
 
@@ -18,6 +19,7 @@ use super::text::Lines;
 use super::tree::{NodeId, Style};
 use crate::site::Place;
 pub use apart::apart;
+pub use remove::remove;
 
 /// Text to be put in the place of other text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

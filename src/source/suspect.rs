@@ -7,11 +7,11 @@
 
 use memchr::memmem;
 
-/// Kinds that are judged, keys that hold options, and the tag behind which both
-/// may be.
-const WORDS: [&str; 8] = [
+/// Kinds that are judged, keys that hold options or an inline volume, and the tag
+/// behind which both may be.
+const WORDS: [&str; 10] = [
     "StorageClass", "PersistentVolume", "VolumeSnapshotClass", "volumeAttributes", "mountOptions",
-    "mount-options", "!binary", ":binary",
+    "mount-options", "csi:", "csi\"", "!binary", ":binary",
 ];
 
 /// Whether one of these words stands in the bytes: as it is, in UTF-16 or
@@ -98,6 +98,8 @@ mod tests {
             utf16(u16::to_be_bytes),
             utf32,
             b"volume.beta.kubernetes.io/mount-options".to_vec(),
+            b"kind: Pod\nspec: {volumes: [{nfs: {}, csi: {}}]}".to_vec(),
+            b"{\"kind\":\"Pod\",\"spec\":{\"volumes\":[{\"csi\" : 1}]}}".to_vec(),
             b"kind: !!binary U3RvcmFnZUNsYXNz".to_vec(),
             b"kind: !!bin%61ry U3RvcmFnZUNsYXNz".to_vec(),
         ] {

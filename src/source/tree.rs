@@ -87,6 +87,8 @@ pub struct Tree<'t> {
     pub(super) aliases: Vec<NodeId>,
     /// What the aliases make of the values, once that was asked.
     pub(super) sharing: OnceCell<Sharing>,
+    /// Whether a line of the document is a comment.
+    pub(super) has_comment_line: bool,
     /// The template that the document says it was rendered from.
     pub(super) template: Option<&'t str>,
 }

@@ -80,7 +80,8 @@ after it; move the text to the next line, or indent the line"
         }
     }
 
-    /// The document of a piece; `None` where it holds none.
+    /// The document of a piece, one without a root where it is nothing but comments;
+    /// `None` where it holds none.
     fn document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let start = piece.start;
         let written = self.text.get(piece.clone()).unwrap_or_default();
@@ -92,8 +93,13 @@ after it; move the text to the next line, or indent the line"
             let problem = if is_template { problem.with_fault(Fault::Template) } else { problem };
             Problem { template: template.map(ToOwned::to_owned), ..problem }
         })?;
+        let has_comment_line = written.lines().any(|line| line.trim_start().starts_with('#'));
+        if document.is_none() && has_comment_line && start > 0 {
+            document = Some(Tree::default());
+        }
         if let Some(tree) = &mut document {
             tree.template = template;
+            tree.has_comment_line = has_comment_line;
         }
         Ok(document)
     }

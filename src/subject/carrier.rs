@@ -134,7 +134,7 @@ pub(crate) fn carriers<'m>(
     let list = match holds {
         Holds::Class => manifest.mount_options.as_deref(),
         Holds::Volume => spec.and_then(|spec| spec.mount_options.as_deref()),
-        Holds::Snapshots | Holds::InlineVolumes(_) => None,
+        Holds::Snapshots | Holds::InlineVolumes(_) | Holds::Claim => None,
     };
     let mut carriers = vec![Carrier {
         place: volume.map_or(Place::MountOptions(kind), |volume| {
@@ -172,6 +172,7 @@ pub(crate) fn carriers<'m>(
             spec.and_then(|spec| spec.flex_volume.as_ref()).and_then(|flex| flex.options.as_ref())
         }
         Holds::Volume | Holds::InlineVolumes(_) => attributes,
+        Holds::Claim => None,
     };
     let mut names_stranger = false;
     for (key, value) in map.into_iter().flat_map(super::manifest::StringMap::iter) {

@@ -21,7 +21,7 @@ mod upstream;
 
 use std::sync::LazyLock;
 
-use assembly::{Cut, Emptiness, Empty, NoneWord, Step};
+use assembly::{Cut, Emptiness, Empty, NoneWord, Step, When};
 use evidence::{Clue, Deletion, Evidence};
 use refusal::Refused;
 
@@ -276,6 +276,31 @@ pub enum Case {
     Folded,
     /// It may trim or fold, or its source was not read.
     Unknown,
+}
+
+impl Driver {
+    /// Whether the row says something of the parameter or attribute `key`, so that
+    /// the driver reads it.
+    pub(crate) fn speaks_of_key(&self, key: &str) -> bool {
+        let is_it = |found: &str| found.eq_ignore_ascii_case(key);
+        let by_evidence = |evidence: &Evidence| evidence.speaks_of_key(key);
+        is_it(self.server_key)
+            || self
+                .carriers
+                .iter()
+                .any(|carrier| is_it(carrier.key) || carrier.when.as_ref().is_some_and(by_evidence))
+            || self.clues.iter().any(|clue| by_evidence(&clue.evidence))
+            || self.variants.iter().any(|variant| by_evidence(&variant.when))
+            || self.deletion.as_ref().is_some_and(|deletion| by_evidence(&deletion.keeps))
+            || self.refuses.iter().any(|refused| refused.what.speaks_of_key(key))
+            || self.steps.iter().any(|step| match step {
+                Step::ReadOnly(evidence) => by_evidence(evidence),
+                Step::Add(addition) => {
+                    matches!(&addition.when, When::Shows(evidence) if by_evidence(evidence))
+                }
+                _ => false,
+            })
+    }
 }
 
 /// Every row, the more particular ones first.

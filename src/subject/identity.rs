@@ -11,7 +11,7 @@ pub(super) fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, 
     let driver_of_class = match holds {
         Holds::Class => Some(&manifest.provisioner),
         Holds::Snapshots => Some(&manifest.driver),
-        Holds::Volume | Holds::InlineVolumes(_) => None,
+        Holds::Volume | Holds::InlineVolumes(_) | Holds::Claim => None,
     };
     if let Some(driver) = driver_of_class {
         let facts = Facts {
@@ -22,7 +22,7 @@ pub(super) fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, 
         };
         return (driver.as_deref().unwrap_or_default(), facts);
     }
-    let Some(spec) = &manifest.spec else {
+    let Some(spec) = manifest.spec.as_ref().filter(|_| is_volume(kind)) else {
         return ("", Facts::default());
     };
     let mut facts = Facts {
@@ -76,7 +76,7 @@ pub(super) const fn is_volume(kind: Kind) -> bool {
 /// driver adds `ro`, the options say so.
 pub(super) fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
     let is_inline = match kind.row().holds {
-        Holds::Class | Holds::Snapshots => return Access { writable: true, shared: true },
+        Holds::Class | Holds::Snapshots | Holds::Claim => return Access { writable: true, shared: true },
         Holds::Volume => false,
         Holds::InlineVolumes(_) => true,
     };

@@ -13,10 +13,16 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 pub use sources::IN_TREE_PLUGINS;
 
-use super::driver::{names_mount_options, resembles_mount_options};
+use super::driver::{is_option_key, resembles_mount_options};
+use crate::kind::{Holds, Kind};
 
 /// The annotation that a provisioner puts on every PersistentVolume it makes.
 pub const PROVISIONED_BY_ANNOTATION: &str = "pv.kubernetes.io/provisioned-by";
+
+/// The annotation that names a volume's class, and that counts before
+/// `storageClassName` (kubernetes `pkg/apis/core/v1/helper/helpers.go`,
+/// `GetPersistentVolumeClass`).
+pub const STORAGE_CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// The annotation that names rules the object is exempt from, where the policy
 /// allows that.
@@ -155,20 +161,28 @@ pub struct Manifest<'a> {
 }
 
 impl Manifest<'_> {
-    /// How many keys it holds that name mount options, or nearly so.
-    pub(crate) fn keys_like_options(&self) -> usize {
-        let spec = self.spec.as_ref();
-        let lists = [self.mount_options.is_some(), spec.is_some_and(|spec| spec.mount_options.is_some())];
+    /// How many keys it holds that name mount options, or nearly so, at places
+    /// that belong to an object of `kind`.
+    pub(crate) fn keys_like_options(&self, kind: Kind) -> usize {
+        let holds = kind.row().holds;
+        let is_volume = holds == Holds::Volume;
+        let spec = self.spec.as_ref().filter(|_| is_volume);
+        let flex_options = spec.and_then(|spec| spec.flex_volume.as_ref()?.options.as_ref());
         let annotations = self.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
-        let annotation = annotations.is_some_and(|annotations| annotations.mount_options.is_some());
+        let fields = [
+            holds == Holds::Class && self.mount_options.is_some(),
+            spec.is_some_and(|spec| spec.mount_options.is_some()),
+            flex_options.is_some(),
+            annotations.is_some_and(|annotations| annotations.mount_options.is_some()),
+        ];
         let maps = [
-            self.parameters.as_ref(),
+            self.parameters.as_ref().filter(|_| !is_volume),
             spec.and_then(|spec| spec.csi.as_ref()?.volume_attributes.as_ref()),
-            spec.and_then(|spec| spec.flex_volume.as_ref()?.options.as_ref()),
+            flex_options,
         ];
         let keys = maps.into_iter().flatten().flat_map(StringMap::iter);
-        let of_keys = keys.filter(|(key, _)| names_mount_options(key) || resembles_mount_options(key));
-        lists.into_iter().chain([annotation]).filter(|is_there| *is_there).count() + of_keys.count()
+        let of_keys = keys.filter(|(key, _)| is_option_key(key) || resembles_mount_options(key));
+        fields.into_iter().filter(|is_there| *is_there).count() + of_keys.count()
     }
 }
 
@@ -316,6 +330,9 @@ pub struct Annotations<'a> {
     /// Value of [`crate::site::MOUNT_OPTIONS_ANNOTATION`].
     #[serde(rename = "volume.beta.kubernetes.io/mount-options")]
     pub mount_options: Option<Text<'a>>,
+    /// Value of [`STORAGE_CLASS_ANNOTATION`].
+    #[serde(rename = "volume.beta.kubernetes.io/storage-class")]
+    pub storage_class: Option<Text<'a>>,
     /// Value of [`PROVISIONED_BY_ANNOTATION`].
     #[serde(rename = "pv.kubernetes.io/provisioned-by")]
     pub provisioned_by: Option<Text<'a>>,

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
 
+use crate::site::Place;
 use crate::source::object::Layout;
 use crate::source::rewrite::{self, Change, Plan, Refusal};
 use crate::source::tree::NodeId;
@@ -22,6 +23,8 @@ pub(super) struct Wish {
     pub(super) document: usize,
     /// Where the place is written.
     pub(super) at: usize,
+    /// The field that goes away, where it is one.
+    pub(super) removed: Option<Place>,
     /// How it is carried out.
     pub(super) plan: Plan,
     /// The values touched that are read at several places.
@@ -50,6 +53,9 @@ struct Shared {
     /// Where an alias brings it elsewhere.
     alias: usize,
 }
+
+/// The carrier of what is no carrier: a field that goes away.
+const NO_CARRIER: usize = usize::MAX;
 
 /// A value of a document.
 type Key = (usize, NodeId);
@@ -96,13 +102,28 @@ impl Wishes {
                     alias: layout.alias_of(*value),
                 })
             });
-            Wish { object, part, carrier, document, at, shared: shared.collect(), plan }
+            Wish { object, part, carrier, document, at, removed: None, shared: shared.collect(), plan }
         };
         let together = rewrite::rewrite(layout, change).map(wish);
         let is_alone = together.as_ref().is_ok_and(|wish| !wish.is_shared());
         let has_aliases = layout.has_aliases();
         let apart = (!is_alone && has_aliases).then(|| rewrite::apart(layout, change).map(wish));
         self.asked.push(Asked { together, apart, object, part, carrier, document, at });
+    }
+
+    /// Notes that a field is to go away, by a plan that touches nothing that is read
+    /// elsewhere.
+    pub(super) fn remove(
+        &mut self,
+        (object, part): (usize, usize),
+        layout: &Layout<'_>,
+        place: &Place,
+        plan: Plan,
+    ) {
+        let (document, at, carrier) = (layout.document(), layout.start(place), NO_CARRIER);
+        let removed = Some(place.clone());
+        let wish = Wish { object, part, carrier, document, at, removed, plan, shared: Vec::new() };
+        self.asked.push(Asked { together: Ok(wish), apart: None, object, part, carrier, document, at });
     }
 
     /// Grants what changes no place that does not ask for it; of an object all or
@@ -182,6 +203,6 @@ impl Asked {
         if let Refusal::Outer(alias) = refusal {
             at = alias;
         }
-        Wish { object, part, carrier, document, at, plan: Plan::default(), shared: Vec::new() }
+        Wish { object, part, carrier, document, at, removed: None, plan: Plan::default(), shared: Vec::new() }
     }
 }

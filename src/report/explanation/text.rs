@@ -23,7 +23,9 @@ impl fmt::Display for Explanation {
             IsNfs::Known(false) => "not NFS: its options are not evaluated",
             IsNfs::Depends(_) => "NFS or not: the object does not say",
         };
-        writeln!(f, "  driver     {} ({}), {nfs}", plain(&self.driver), self.driver_title)?;
+        if !self.driver_title.is_empty() {
+            writeln!(f, "  driver     {} ({}), {nfs}", plain(&self.driver), self.driver_title)?;
+        }
         for carrier in &self.carriers {
             writeln!(
                 f,
@@ -33,7 +35,7 @@ impl fmt::Display for Explanation {
                 plain(&carrier.elements.join(" | "))
             )?;
         }
-        if self.nfs == IsNfs::Known(false) {
+        if self.nfs == IsNfs::Known(false) || self.driver_title.is_empty() {
             return Ok(());
         }
         let from =

@@ -62,6 +62,31 @@ pub enum Evidence {
     Not(&'static Self),
 }
 
+impl Evidence {
+    /// Whether it is about the parameter or attribute `key`.
+    pub(crate) fn speaks_of_key(&self, key: &str) -> bool {
+        match self {
+            Self::Value(found, _)
+            | Self::Key(found)
+            | Self::NoKey(found)
+            | Self::Text(found)
+            | Self::Parameter(found, _)
+            | Self::Attribute(found, _)
+            | Self::NoAttribute(found, _) => found.eq_ignore_ascii_case(key),
+            Self::All(several) | Self::Any(several) => several.iter().any(|one| one.speaks_of_key(key)),
+            Self::Not(one) => one.speaks_of_key(key),
+            Self::FsType(_)
+            | Self::FsTypeOfClass(_)
+            | Self::AccessMode(_)
+            | Self::NoAccessMode(_)
+            | Self::FirstAccessMode(_)
+            | Self::BlockMode
+            | Self::VolumeHandle(_)
+            | Self::InTreeReadOnly => false,
+        }
+    }
+}
+
 /// A driver that mounts without the class's options to delete a volume: it gets
 /// them only from a Secret.
 #[derive(Debug, Clone, Copy)]

@@ -60,6 +60,17 @@ pub enum What {
     FsTypeOtherThan(&'static [&'static str]),
 }
 
+impl What {
+    /// Whether the driver looks at the parameter or attribute `key`.
+    pub(crate) fn speaks_of_key(&self, key: &str) -> bool {
+        match self {
+            Self::Setting(setting) => setting.key.eq_ignore_ascii_case(key),
+            Self::OtherAttributes(known) => known.iter().any(|known| known.eq_ignore_ascii_case(key)),
+            _ => false,
+        }
+    }
+}
+
 /// A class parameter or volume attribute whose value a driver looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {

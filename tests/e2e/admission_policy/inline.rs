@@ -64,7 +64,13 @@ fn workload(kind: Kind, volumes: &Value) -> Value {
 
 fn workloads() -> impl Iterator<Item = Kind> {
     Kind::ALL.iter().copied().filter(|kind| {
-        !matches!(kind, Kind::StorageClass | Kind::PersistentVolume | Kind::VolumeSnapshotClass)
+        !matches!(
+            kind,
+            Kind::StorageClass
+                | Kind::PersistentVolume
+                | Kind::VolumeSnapshotClass
+                | Kind::PersistentVolumeClaim
+        )
     })
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{fixture, pipe, run, stdout};
@@ -13,6 +14,8 @@ pub fn trials() -> Vec<Trial> {
     let trial =
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::fix::{name}"), test);
     vec![
+        trial("options_that_nothing_reads_move_to_the_list", moves),
+        trial("what_cannot_be_moved_stays", moves_nothing),
         trial("what_it_wrote_passes_and_stays", what_it_wrote_passes),
         trial("touches_nothing_but_the_tokens_concerned", touches_only_tokens),
         trial("shows_a_diff_and_changes_nothing", shows_a_diff),
@@ -139,6 +142,97 @@ fn leaves_what_it_cannot_read() -> Result<(), Failed> {
         assert!(said.contains(&format!("broken.yaml:{line}:{column}: ")), "{bad}: {said}");
         assert!(said.contains("2 objects in 1 file changed, 1 left as it is"), "{bad}: {said}");
         assert_eq!(fs::read_to_string(&file)?, text(good), "{bad}");
+    }
+    Ok(())
+}
+
+/// A volume with these lines of its specification, or with one more at the top.
+fn stray(top: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\n{top}spec:\n  accessModes: [ReadWriteMany]\n{spec}  capacity: {{storage: 1Gi}}\n"
+    )
+}
+
+/// In every style the key goes away, the list gets its options, and nothing else
+/// changes.
+fn moves() -> Result<(), Failed> {
+    let nfs = "  nfs: {server: 10.0.0.1, path: /}\n";
+    let list = "  mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]\n";
+    let moved = stray("", &format!("{list}  # kept\n{nfs}"));
+    let class = |more: &str, list: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: nfs.csi.k8s.io\n{list}reclaimPolicy: Retain\n{more}"
+        )
+    };
+    let class_list = "mountOptions:\n  - nfsvers=4.1\n  - hard\n  - fg\n  - timeo=600\n  - retrans=2\n";
+    for (text, wanted) in [
+        (
+            stray("", &format!("  # kept\n  mountoptions:\n    - nfsvers=4.1\n    - hard\n    - bg\n{nfs}")),
+            moved.clone(),
+        ),
+        (stray("", &format!("  # kept\n{nfs}  mountOption: [nfsvers=4.1, hard, bg]\n")), moved.clone()),
+        (stray("", &format!("  # kept\n{nfs}  options: 'nfsvers=4.1,hard,bg'\n")), moved.clone()),
+        (stray("", &format!("  # kept\n{nfs}  mountoptions: >-\n    nfsvers=4.1,hard,bg\n")), moved.clone()),
+        (stray("mountOptions: [nfsvers=4.1, hard]\n", &format!("  # kept\n{nfs}")), moved.clone()),
+        (
+            stray("", "  # kept\n  nfs: {server: 10.0.0.1, mountOptions: \"nfsvers=4.1,hard\", path: /}\n"),
+            moved.clone(),
+        ),
+        (
+            stray(
+                "",
+                "  mountOptions: [hard]\n  # kept\n  nfs: {server: 10.0.0.1, path: /, mountOptions: [nfsvers=4.1, hard]}\n",
+            ),
+            moved.replace("nfsvers=4.1, hard,", "hard, nfsvers=4.1,"),
+        ),
+        (class("mountOption: [nfsvers=4.1, hard]\n", ""), class("", class_list)),
+        (class("spec: {mountOptions: [nfsvers=4.1, hard]}\n", ""), class("spec: {}\n", class_list)),
+    ] {
+        for (text, wanted) in
+            [(text.clone(), wanted.clone()), (text.replace('\n', "\r\n"), wanted.replace('\n', "\r\n"))]
+        {
+            let output = pipe(&["fix", "--no-policy", "-"], text.as_bytes());
+            assert_eq!(stdout(&output), wanted, "{text}");
+            let again = pipe(&["fix", "--no-policy", "-"], wanted.as_bytes());
+            assert_eq!(stdout(&again), wanted, "twice: {text}");
+        }
+        let report = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+        let report: Value = serde_json::from_slice(&report.stdout)?;
+        let findings = report["subjects"][0]["findings"].as_array().ok_or("findings")?;
+        let of_rule = findings.iter().find(|finding| finding["code"] == "NMG020").ok_or("NMG020")?;
+        assert_eq!(of_rule["fix"], "offer", "{text}");
+    }
+    let json = r#"{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"a"},"mountOptions":["nfsvers=4.1"],"spec":{"accessModes":["ReadWriteMany"],"nfs":{"server":"10.0.0.1","path":"/"}}}"#;
+    let fixed: Value = serde_json::from_slice(&pipe(&["fix", "--no-policy", "-"], json.as_bytes()).stdout)?;
+    assert_eq!(fixed["spec"]["mountOptions"], json!(["nfsvers=4.1", "fg", "timeo=600", "retrans=2"]));
+    assert!(fixed.get("mountOptions").is_none(), "{fixed}");
+    Ok(())
+}
+
+/// Where the place is not certain, or a comment would be lost, nothing is copied.
+fn moves_nothing() -> Result<(), Failed> {
+    let nfs = "  nfs: {server: 10.0.0.1, path: /}\n";
+    let full = "  mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]\n";
+    let csi = "  csi: {driver: storage.example.com, volumeHandle: a}\n";
+    for text in [
+        // Another value is there already.
+        stray("options: [timeo=100]\n", &format!("{full}{nfs}")),
+        // Two of them.
+        stray("options: [noatime]\n", &format!("{full}{nfs}  mountoptions: [nosuid]\n")),
+        // A comment would go away with it.
+        stray("", &format!("{full}{nfs}  mountoptions:\n  # why\n  - noatime\n")),
+        stray("", &format!("{full}{nfs}  mountoptions: [noatime] # why\n")),
+        // Nothing would be left of the mapping.
+        stray("extra:\n  mountOptions: [noatime]\n", &format!("{full}{nfs}")),
+        // Something else reads the document's values.
+        stray("extra: &a {b: c}\nmore: *a\n", &format!("{full}{nfs}  mountoptions: [noatime]\n")),
+        // Nobody knows whether it is NFS.
+        stray("", &format!("{full}{csi}  mountoptions: [noatime]\n")),
+    ] {
+        let output = pipe(&["fix", "--no-policy", "-"], text.as_bytes());
+        assert_eq!(stdout(&output), text);
+        let said = stdout(&pipe(&["check", "--no-policy", "-"], text.as_bytes()));
+        assert!(said.contains("NMG020 unread-options"), "{text}{said}");
     }
     Ok(())
 }

@@ -23,6 +23,8 @@ pub fn trials() -> Vec<Trial> {
         trial("keeps_the_ratchet_of_a_recorded_update", keeps_the_ratchet),
         trial("passes_over_what_is_no_manifest_in_a_walk", passes_over),
         trial("judges_a_class_and_its_volumes_together", judges_together),
+        trial("a_volume_of_ones_own_hides_what_its_class_has", judges_lists_together),
+        trial("a_document_of_comments_is_counted", counts_comments),
         trial("stands_hostile_texts", stands_hostile_texts),
         trial("is_quiet_when_its_reader_goes_away", is_quiet_without_a_reader),
     ]
@@ -148,6 +150,59 @@ fn judges_together() -> Result<(), Failed> {
     write("class.yaml", class)?;
     write("volume.yaml", &volume(", annotations: {pv.kubernetes.io/provisioned-by: a.example.com/nfs}"))?;
     assert!(!found(), "a provisioner has copied what there was");
+    // The annotation names the class before the field does.
+    let beta = ", annotations: {volume.beta.kubernetes.io/storage-class: shared}";
+    write("volume.yaml", &volume(beta).replace("storageClassName: shared", "storageClassName: other"))?;
+    assert!(found());
+    let beta = ", annotations: {volume.beta.kubernetes.io/storage-class: other}";
+    write("volume.yaml", &volume(beta))?;
+    assert!(!found());
+    Ok(())
+}
+
+/// A list of a volume's own hides that of its class.
+fn judges_lists_together() -> Result<(), Failed> {
+    let found = |of_class: &str, of_volume: &str| {
+        let text = format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: shared}}\nprovisioner: nfs.csi.k8s.io\nmountOptions: {of_class}\n---\n\
+apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: v}}\nspec: {{storageClassName: shared, nfs: {{server: a, path: /}}, mountOptions: {of_volume}}}\n"
+        );
+        let report = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+        let report: Value = serde_json::from_slice(&report.stdout).expect("a report");
+        let findings = report["subjects"][1]["findings"].as_array().expect("findings").clone();
+        let of_rule = findings.iter().find(|finding| finding["code"] == "NMG020");
+        of_rule.map(|finding| finding["message"].as_str().unwrap_or_default().to_owned())
+    };
+    for (of_class, of_volume, named) in [
+        ("[nfsvers=4.1, nconnect=8, bg]", "[nfsvers=4.1, hard]", Some("(bg, nconnect=8)")),
+        ("['vers=4.1,timeo=100']", "[nfsvers=4.1, timeo=600]", Some("(timeo=100)")),
+        ("[a, b, c, d, e, f]", "[hard]", Some("(a, b, c, d and 2 more)")),
+        ("[bg]", "[]", Some("(bg among them)")),
+        ("['vers=4.1,hard']", "[hard, nfsvers=4.1, fg]", None),
+        ("[]", "[hard]", None),
+    ] {
+        let found = found(of_class, of_volume);
+        assert_eq!(found.is_some(), named.is_some(), "{of_class} {of_volume}: {found:?}");
+        assert!(found.unwrap_or_default().contains(named.unwrap_or_default()), "{of_class}");
+    }
+    Ok(())
+}
+
+/// Something may be commented out; a heading is none, and neither is what is empty.
+fn counts_comments() -> Result<(), Failed> {
+    let map = "apiVersion: v1\nkind: ConfigMap\n";
+    for (text, empty) in [
+        (format!("# license\n---\n{map}"), 0),
+        (format!("---\n# license\n---\n{map}---\n"), 0),
+        (format!("{map}---\n\n---\n{map}"), 0),
+        (format!("{map}---\n# kind: StorageClass\n# mountOptions: [bg]\n"), 1),
+        (format!("{map}---\n  # kind: A\n---\n{map}---\n# kind: B\n"), 2),
+        ("# a\n---\n# b\n".to_owned(), 1),
+    ] {
+        let text_of = stdout(&pipe(&["check", "--no-policy", "-"], text.as_bytes()));
+        assert_eq!(text_of.contains(&format!("({empty} empty")), empty > 0, "{text}{text_of}");
+        assert!(empty > 0 || !text_of.contains("empty"), "{text}{text_of}");
+    }
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -24,6 +26,10 @@ pub fn trials() -> Vec<Trial> {
         trial("options_beside_the_volumes_that_are_judged_are_named", names_beside),
         trial("a_key_that_is_no_source_is_named_and_hides_nothing", keys_that_are_no_source),
         trial("a_volume_with_two_sources_is_refused", two_sources),
+        trial("a_place_of_a_judged_volume_that_nothing_reads_is_a_finding", strays_in_volumes),
+        trial("options_of_a_claim_are_lost", claims),
+        trial("explain_names_what_is_not_judged", explains_places),
+        trial("texts_in_other_documents_are_looked_into", names_texts),
         trial("objects_under_another_key_of_a_list_are_told", other_keys),
         trial("every_format_names_what_is_not_judged", formats),
         trial("what_is_not_judged_and_holds_options_is_named", names_others),
@@ -264,20 +270,132 @@ fn names_others() -> Result<(), Failed> {
         "HelmRelease/kube-system/nfs not judged: holds mount options at spec.values.nfs.mountOptions",
         "Secret/s not judged: holds mount options at stringData.mountOptions",
         "main.tf:2: Terraform not judged: holds mount options",
-        "7 not judged: holds mount options",
+        "6 not judged: holds mount options",
+        "NMG020 unread-options: spec.mountOptions is no field of a PersistentVolumeClaim",
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }
     let report = report(&["--no-policy", &folder]);
-    assert_eq!(report["summary"]["notJudged"], 7);
+    assert_eq!(report["summary"]["notJudged"], 6);
     let kinds: Vec<&str> = report["notJudged"]
         .as_array()
         .ok_or("a list")?
         .iter()
         .filter_map(|found| found["kind"].as_str())
         .collect();
-    assert_eq!(kinds, ["PersistentVolumeClaim", "", "Terraform", "", "HelmRelease", "Secret", ""]);
+    assert_eq!(kinds, ["", "Terraform", "", "HelmRelease", "Secret", ""]);
     assert_eq!(run(&["check", &folder, "--require-match"]).status.code(), Some(4));
+    Ok(())
+}
+
+/// The places of which a report says that nothing reads them.
+fn unread(report: &Value) -> Vec<String> {
+    let subjects = report["subjects"].as_array().expect("subjects");
+    let findings = subjects.iter().filter_map(|subject| subject["findings"].as_array()).flatten();
+    let of_rule = findings.filter(|finding| finding["code"] == "NMG020" && finding["action"] == "warn");
+    of_rule.map(|finding| finding["carrier"].as_str().expect("a place").to_owned()).collect()
+}
+
+/// A place of a judged volume that nothing reads is a finding, and `explain` shows it.
+fn strays_in_volumes() -> Result<(), Failed> {
+    let of = |key: &str, value: Value| {
+        let mut stray = volume("a", "nfsvers=4.1,hard,fg");
+        stray["csi"][key] = value;
+        stray
+    };
+    let misspelt = |key: &str| {
+        let mut stray = volume("a", "nfsvers=4.1,hard,fg");
+        stray["csi"]["volumeAttributes"][key] = "soft,bg".into();
+        stray
+    };
+    let mut of_nobody = of("mountOptions", json!(["bg"]));
+    of_nobody["csi"]["driver"] = "storage.example.com".into();
+    for (stray, place) in [
+        (of("mountOptions", json!(["bg"])), "csi.mountOptions"),
+        (of("options", json!("hard,bg")), "csi.options"),
+        (of("volumeattributes", json!({"mountOptions": "bg"})), "csi.volumeattributes.mountOptions"),
+        (misspelt("mountOption"), "volumeAttributes.mountOption"),
+        (misspelt("nfs.mount_opts"), "volumeAttributes.nfs.mount_opts"),
+        (misspelt("extra"), "volumeAttributes.extra"),
+        (of_nobody, "csi.mountOptions"),
+    ] {
+        for kind in [KINDS[0], KINDS[8]] {
+            let whole = match place.strip_prefix("csi.") {
+                Some(_) => format!("{}.volumes[1].{place}", kind.2.join(".")),
+                None => place.to_owned(),
+            };
+            let object = object(kind, "web", json!([{"name": "t", "emptyDir": {}}, stray]));
+            // JSON and YAML are read in two ways.
+            for text in [object.to_string(), format!("# YAML\n{object}")] {
+                let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+                let report: Value = serde_json::from_slice(&output.stdout)?;
+                assert_eq!(unread(&report), [whole.as_str()], "{text}");
+                assert_eq!(report["summary"]["notJudged"], 0, "{text}");
+                let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+                assert!(explained.contains(&format!("holds      {whole} (not read")), "{explained}");
+            }
+        }
+    }
+    // Of a driver that is no NFS one nothing is said.
+    let mut other = of("mountOptions", json!(["bg"]));
+    other["csi"]["driver"] = "secrets-store.csi.k8s.io".into();
+    assert_eq!(unread(&judged(&object(KINDS[0], "web", json!([other])))), [""; 0]);
+    Ok(())
+}
+
+/// Options of a claim, and what explain says of them.
+fn claims() -> Result<(), Failed> {
+    let claim = |more: &str, spec: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: c, namespace: shop{more}}}\nspec: {{storageClassName: a{spec}}}\n"
+        )
+    };
+    let beta = ", annotations: {volume.beta.kubernetes.io/mount-options: bg}";
+    for (text, place) in [
+        (claim("", ", mountOptions: [hard, bg]"), Some("spec.mountOptions")),
+        (claim("", ", mountoption: bg"), Some("spec.mountoption")),
+        (claim("", ", options: 'hard,bg'"), Some("spec.options")),
+        (claim(beta, ""), Some("annotation")),
+        (claim("", ""), None),
+        (claim("", ", mountOptions: []"), None),
+        (claim("", ", resources: {requests: {storage: 1Gi}}"), None),
+    ] {
+        let value: Value = serde_saphyr::from_str(&text)?;
+        for text in [text.clone(), value.to_string(), json!({"kind": "List", "items": [value]}).to_string()] {
+            let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+            assert_eq!(output.status.code(), Some(0), "{text}");
+            let report: Value = serde_json::from_slice(&output.stdout)?;
+            assert_eq!(unread(&report), place.into_iter().collect::<Vec<_>>(), "{text}");
+            assert_eq!(report["summary"]["judged"], usize::from(place.is_some()), "{text}");
+            if place.is_none() {
+                assert_eq!(report["summary"]["skippedBy"], json!({"other kinds": 1}), "{text}");
+                continue;
+            }
+            assert!(
+                report["subjects"][0]["findings"][0]["message"]
+                    .as_str()
+                    .is_some_and(|message| message.contains("(bg among them)"))
+            );
+            let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+            assert!(explained.contains(&format!("holds      {} (not read)", place.unwrap_or_default())));
+            assert!(!explained.contains("dead server"), "{explained}");
+            let required = pipe(&["check", "--require-match", "-"], text.as_bytes());
+            assert_eq!(required.status.code(), Some(4), "a claim is not mounted");
+        }
+    }
+    Ok(())
+}
+
+/// What is not judged is named by `explain`, too, and a Secret keeps its values.
+fn explains_places() -> Result<(), Failed> {
+    let pod = object(KINDS[0], "web", json!([{"name": "n", "nfs": {"server": "a", "mountOptions": "bg"}}]));
+    let output = pipe(&["explain", "-f", "-"], pod.to_string().as_bytes());
+    assert!(stdout(&output).contains("holds      spec.volumes[0].nfs.mountOptions (not read): bg"));
+    let secret = "kind: Secret\napiVersion: v1\nmetadata: {name: s}\nstringData: {mountOptions: hunter2}\n";
+    let output = pipe(&["explain", "-f", "-"], secret.as_bytes());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("Secret/s not judged: holds mount options at stringData.mountOptions"), "{said}");
+    assert!(!said.contains("hunter2") && output.stdout.is_empty(), "{said}");
     Ok(())
 }
 
@@ -294,16 +412,10 @@ fn folds_keys() -> Result<(), Failed> {
 
 fn names_beside() -> Result<(), Failed> {
     let good = || volume("good", "nfsvers=4.1,hard,fg,timeo=600,retrans=2");
-    let mut misplaced = good();
-    misplaced["csi"]["mountOptions"] = json!(["bg"]);
-    let mut misspelt = good();
-    misspelt["csi"]["volumeattributes"] = json!({"mountOptions": "bg"});
     for bad in [
         json!({"name": "n", "nfs": {"server": "a", "path": "/", "mountOptions": "bg"}}),
         json!({"name": "e", "ephemeral": {"volumeClaimTemplate": {"spec": {"mountOptions": ["bg"]}}}}),
         json!({"name": "f", "flexVolume": {"driver": "a/b", "options": {"mountOptions": "bg"}}}),
-        misplaced,
-        misspelt,
     ] {
         for kind in [KINDS[0], KINDS[8]] {
             let report = judged(&object(kind, "web", json!([good(), bad])));
@@ -321,9 +433,10 @@ fn keys_that_are_no_source() -> Result<(), Failed> {
     let report = judged(&object(KINDS[0], "web", json!([stray, volume("b", "bg")])));
     assert_eq!(
         (&report["summary"]["denied"], &report["summary"]["notJudged"]),
-        (&json!(2), &json!(1)),
+        (&json!(2), &json!(0)),
         "{report:#}"
     );
+    assert_eq!(unread(&report), ["spec.volumes[0].mountOptions"]);
     // At another level of the same object.
     let mut deployment = object(KINDS[3], "web", json!([volume("a", "nfsvers=4.1,hard,fg")]));
     deployment["spec"]["volumes"] = json!([volume("b", "bg")]);
@@ -344,32 +457,125 @@ fn two_sources() -> Result<(), Failed> {
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("spec.template.spec.volumes[0] has csi and emptyDir"), "{text}");
+    // Nor does a walk pass over it.
+    let folder = TempDir::new()?;
+    fs::write(
+        folder.path().join("pod.yaml"),
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {volumes: [{name: v, nfs: {server: a, path: /}, csi: {driver: b}}]}\n",
+    )?;
+    assert_eq!(run(&["check", &folder.path().display().to_string()]).status.code(), Some(3));
     Ok(())
 }
 
 fn other_keys() -> Result<(), Failed> {
     let pod = object(KINDS[0], "lost", json!([volume("a", "bg")]));
+    let good = || object(KINDS[0], "good", json!([volume("a", "nfsvers=4.1,hard,fg")]));
     for list in [
         json!({"apiVersion": "v1", "kind": "List", "items": null, "item": [pod]}),
         json!({"apiVersion": "v1", "kind": "List", "items": [], "objects": [pod]}),
         json!({"apiVersion": "v1", "kind": "List", "list": [pod]}),
+        json!({"apiVersion": "v1", "kind": "List", "items": [good()], "item": [pod]}),
+        json!({"apiVersion": "v1", "kind": "List", "item": pod, "items": [good()]}),
+        json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List",
+            "items": [good()], "objects": [pod]}]}),
     ] {
-        let output = pipe(&["check", "--no-policy", "-"], list.to_string().as_bytes());
-        let text = stdout(&output);
-        assert!(output.status.code() == Some(3) && text.contains("Pod/lost"), "{list}: {text}");
+        // JSON and YAML are read in two ways.
+        for text in [list.to_string(), format!("# YAML\n{list}")] {
+            let output = pipe(&["check", "--no-policy", "-"], text.as_bytes());
+            let said = stdout(&output);
+            assert!(output.status.code() == Some(3) && said.contains("Pod/lost"), "{text}: {said}");
+        }
+    }
+    // A list of something else, and the list's own metadata.
+    let others = json!({"apiVersion": "v1", "kind": "List", "items": [good()], "names": ["a"],
+        "conditions": [{"type": "a"}], "metadata": {"kind": "Pod", "apiVersion": "v1"}});
+    assert_eq!(judged(&others)["summary"]["unreadable"], 0);
+    // What stands there need not say what it is.
+    let class =
+        json!({"metadata": {"name": "lost"}, "provisioner": "nfs.csi.k8s.io", "mountOptions": ["bg"]});
+    for items in
+        [json!([]), json!(null), json!([{"metadata": {"name": "a"}, "provisioner": "nfs.csi.k8s.io"}])]
+    {
+        let list = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClassList", "items": items,
+            "objects": [class]});
+        for text in [list.to_string(), format!("# YAML\n{list}")] {
+            let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+            let report: Value = serde_json::from_slice(&output.stdout)?;
+            let why = "holds mount options at objects.0.mountOptions";
+            assert_eq!(report["notJudged"][0]["why"], why, "{text}");
+        }
     }
     let inner = json!({"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List", "items": null}]});
     assert_eq!(judged(&inner)["summary"]["skippedBy"], json!({"empty Lists": 1}));
     Ok(())
 }
 
+/// Patches, values of charts and Secrets, in YAML and in JSON.
+fn names_texts() -> Result<(), Failed> {
+    let patch = r#"[{"op":"add","path":"/mountOptions/-","value":"bg"}]"#;
+    let object = |kind: &str, more: Value| {
+        let mut object = json!({"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "a"}});
+        object.as_object_mut().expect("a map").append(&mut more.as_object().expect("a map").clone());
+        object
+    };
+    let secret = |text: &str| object("Secret", json!({"data": {"a": STANDARD.encode(text)}}));
+    let helm = |more: Value| object("Application", json!({"spec": {"source": {"helm": more}}}));
+    for (document, at) in [
+        (object("Kustomization", json!({"patches": [{"patch": patch}]})), "patches.0.patch"),
+        (object("Kustomization", json!({"patches": [{"patch": "mountOptions: [bg]"}]})), "patches.0.patch"),
+        (secret("storageClass:\n  mountOptions: [bg]\n"), "data.a"),
+        (object("Secret", json!({"data": {"mountOptions": "Ymc="}})), "data.mountOptions"),
+        (
+            object("HelmChart", json!({"spec": {"set": {"a.mountOptions[0]": "bg"}}})),
+            "spec.set.a.mountOptions[0]",
+        ),
+        (
+            object("HelmChart", json!({"spec": {"valuesContent": "a:\n  mountOptions: [bg]\n"}})),
+            "spec.valuesContent",
+        ),
+        (
+            object(
+                "HelmRelease",
+                json!({"spec": {"valuesFrom": [{"name": "a", "targetPath": "a.mountOptions[0]"}]}}),
+            ),
+            "spec.valuesFrom.0.targetPath",
+        ),
+        (
+            helm(json!({"parameters": [{"name": "a.mountOptions[0]", "value": "bg"}]})),
+            "spec.source.helm.parameters.0.name",
+        ),
+        (helm(json!({"values": "{a: {mountOptions: [bg]}}"})), "spec.source.helm.values"),
+        (
+            helm(json!({"valuesObject": {"a": {"mountOptions": ["bg"]}}})),
+            "spec.source.helm.valuesObject.a.mountOptions",
+        ),
+        (
+            object("ConfigMap", json!({"data": {"values.yaml": "a: {mountOptions: [bg]}\n"}})),
+            "data.values.yaml",
+        ),
+    ] {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": [document]}).to_string();
+        for text in [document.to_string(), format!("# YAML\n{document}"), list] {
+            let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+            assert_eq!(output.status.code(), Some(0), "{text}");
+            let report: Value = serde_json::from_slice(&output.stdout)?;
+            let why = format!("holds mount options at {at}");
+            assert_eq!(report["notJudged"][0]["why"], why, "{text}");
+            assert_eq!(report["summary"]["skippedBy"], json!({"not judged: holds mount options": 1}));
+        }
+    }
+    let other = object("Secret", json!({"data": {"a": STANDARD.encode("user: a\npassword: b\n")}}));
+    assert_eq!(judged(&other)["summary"]["notJudged"], 0);
+    Ok(())
+}
+
 fn formats() -> Result<(), Failed> {
-    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"},
-        "spec": {"mountOptions": ["bg"]}});
+    let values = json!({"apiVersion": "helm.cattle.io/v1", "kind": "HelmChart", "metadata": {"name": "c"},
+        "spec": {"set": {"nfs.mountOptions[0]": "bg"}}});
     for format in ["text", "json", "sarif", "junit", "github", "gitlab"] {
-        let output = pipe(&["check", "--no-policy", "--format", format, "-"], claim.to_string().as_bytes());
+        let output = pipe(&["check", "--no-policy", "--format", format, "-"], values.to_string().as_bytes());
         let text = stdout(&output);
-        assert!(text.contains("holds mount options at spec.mountOptions"), "{format}: {text}");
+        assert!(text.contains("holds mount options at spec.set.nfs.mountOptions[0]"), "{format}: {text}");
         assert_eq!(output.status.code(), Some(0), "{format}");
     }
     Ok(())

@@ -1,0 +1,89 @@
+//! The places that hold options, read or not.
+
+use super::{CarrierUse, Explanation};
+use crate::kind::Kind;
+use crate::site::Place;
+use crate::source::unjudged::Unjudged;
+use crate::subject::Subject;
+use crate::subject::carrier::{Carrier, Form};
+use crate::subject::driver::Role;
+use crate::subject::manifest::Manifest;
+
+impl Explanation {
+    /// Names a place of a workload at which options are not judged; `None` for what
+    /// is of another kind, whose options are not shown.
+    pub fn of_place(found: &Unjudged, file: &str, line: usize) -> Option<Self> {
+        let kind = Kind::parse(&found.kind)?;
+        let manifest = Manifest::default();
+        let nothing = Self::of(&Subject::of_kind(kind, &manifest, &[]), file, line, None);
+        let place = Place::Field(found.path.clone());
+        // Of a volume's fields Kubernetes knows none of that name; a container may read
+        // what it is given, and so may the script of a FlexVolume.
+        let is_of_volume =
+            found.path.iter().any(|step| step == "volumes" || step.starts_with("volumeClaimTemplate"));
+        let is_of_script = found.path.iter().any(|step| step == "flexVolume");
+        let carrier = CarrierUse {
+            carrier: place.to_string(),
+            pointer: place.pointer(None),
+            in_force: false,
+            effect: if is_of_volume && !is_of_script { "not read" } else { "not judged" },
+            elements: found.texts.clone(),
+        };
+        Some(Self {
+            name: found.name.clone(),
+            driver_title: "",
+            carriers: vec![carrier],
+            refused: None,
+            refused_by: None,
+            notes: Vec::new(),
+            dead_server: None,
+            ..nothing
+        })
+    }
+}
+
+pub(super) fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
+    let present = subject.carriers.iter().filter(|carrier| carrier.present);
+    present
+        .map(|carrier| CarrierUse {
+            carrier: carrier.place.to_string(),
+            pointer: carrier.place.pointer(None),
+            in_force: carrier.in_force,
+            effect: effect(subject, carrier),
+            elements: carrier.elements.iter().map(|element| (*element).to_owned()).collect(),
+        })
+        .chain(unread(subject))
+        .collect()
+}
+
+/// What holds options and is read by nothing.
+fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
+    let fields =
+        subject.misplaced.iter().map(|field| (Place::Field(field.path.clone()), field.texts.clone()));
+    let annotation = subject.unread_annotation.map(|text| (Place::Annotation, vec![text.to_owned()]));
+    let fields = fields.chain(annotation).map(|(place, texts)| (place, "not read", texts));
+    let effect =
+        if subject.refuses_unknown_keys() { "refused by the driver" } else { "not read by the driver" };
+    let keys =
+        subject.unread_keys().into_iter().map(move |key| (key.place, effect, vec![key.value.to_owned()]));
+    fields.chain(keys).map(|(place, effect, elements)| CarrierUse {
+        carrier: place.to_string(),
+        pointer: place.pointer(None),
+        in_force: false,
+        effect,
+        elements,
+    })
+}
+
+pub(super) fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static str {
+    match (carrier.in_force, carrier.role) {
+        (true, _) => "in force",
+        (false, _) if carrier.form == Form::Setting => "refused",
+        (false, Some(Role::Apart)) => "for another mount of the driver's own",
+        (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => {
+            "whether the driver reads it is not known"
+        }
+        (false, Some(Role::NotTaken)) => "not read by the driver",
+        (false, _) => "not in force",
+    }
+}

@@ -1,0 +1,134 @@
+//! Where options belong that stand at a place that nothing reads, and what to
+//! write there.
+
+use crate::finding::{Applicability, Edit, Fix};
+use crate::kind::Holds;
+use crate::nfs::option::{self, MountOption};
+use crate::site::Place;
+use crate::subject::Subject;
+use crate::subject::driver::{self, ListUse, On, Role};
+use crate::subject::filling::Filling;
+
+/// Most options that a remedy writes out.
+const MOST_WRITTEN: usize = 16;
+
+/// What to do about options that are lost: the end of a sentence, empty where no
+/// place is certain. A file is told what to write there; a warning of the webhook
+/// has no room for it.
+pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String {
+    if subject.kind.row().holds == Holds::Claim {
+        return "; use mountOptions of its StorageClass, or spec.mountOptions of its volume".to_owned();
+    }
+    let Some(place) = place(subject) else { return String::new() };
+    let field = match (&place, subject.kind.row().holds) {
+        (Place::MountOptions(_), Holds::Volume) => place.field(None),
+        _ => place.short().into_owned(),
+    };
+    let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
+    match written(subject, &place, lost).filter(|_| is_in_file) {
+        Some(Written::Text(text)) => format!("; use {field}: {text}"),
+        Some(Written::Nothing) => format!("; delete it: {field} needs nothing of it"),
+        None => format!("; use {field}"),
+    }
+}
+
+/// Moves options that are lost to the list, where nothing else is meant by them and
+/// nothing is taken away. The place itself is emptied where it stands in a file.
+pub(super) fn fix<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Fix> {
+    let place = place(subject).filter(|place| matches!(place, Place::MountOptions(_)))?;
+    let carrier = subject.carriers.first().filter(|carrier| carrier.is_in_file && carrier.in_force)?;
+    if subject.filling() != Filling::At(0) || subject.overlong.is_some() {
+        return None;
+    }
+    let is_plain = |text: &T| option::split(text.as_ref()).all(|piece| option::is_plain(piece.text.trim()));
+    let elements = elements(subject, &place, lost).filter(|_| lost.iter().all(is_plain))?;
+    let new = elements.into_iter().skip(if carrier.is_empty() { 0 } else { carrier.elements.len() });
+    let edits = new.map(|option| Edit::Append { carrier: 0, option: option.into() }).collect();
+    Some(Fix { applicability: Applicability::Offer, edits })
+}
+
+/// The place from which options are taken.
+fn place(subject: &Subject<'_>) -> Option<Place> {
+    let holds = subject.kind.row().holds;
+    if holds == Holds::Snapshots {
+        let is_read = std::ptr::eq(subject.driver, driver::csi_driver_nfs());
+        return is_read.then(|| subject.place_of_key("mountOptions"));
+    }
+    if subject.driver.list == ListUse::Used
+        && !subject.kind.row().list.is_empty()
+        && !subject.is_flex_volume()
+    {
+        return Some(Place::MountOptions(subject.kind));
+    }
+    let is_on = |on: On| match on {
+        On::Both => true,
+        On::Class => holds == Holds::Class,
+        On::Volume => holds != Holds::Class,
+    };
+    let is_read = |role: Role| role.takes_part() && role != Role::Version;
+    let key = subject.driver.carriers.iter().find(|key| is_on(key.on) && is_read(key.role))?;
+    Some(subject.place_of_key(key.key))
+}
+
+/// What to write at the place from which options are taken.
+enum Written {
+    /// The whole value.
+    Text(String),
+    /// What was lost is there already.
+    Nothing,
+}
+
+/// What stands at the place with the lost options behind it, as YAML.
+fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Written> {
+    let elements = elements(subject, place, lost)?;
+    if elements.is_empty() || elements.len() > MOST_WRITTEN {
+        return None;
+    }
+    let there = subject.carriers.iter().find(|carrier| carrier.place == *place);
+    let count = there.filter(|carrier| !carrier.is_empty()).map_or(0, |carrier| carrier.elements.len());
+    if elements.len() == count {
+        return Some(Written::Nothing);
+    }
+    Some(Written::Text(match place {
+        Place::MountOptions(_) => {
+            let quoted: Vec<String> = elements.iter().map(|element| quoted(element)).collect();
+            format!("[{}]", quoted.join(", "))
+        }
+        _ => format!("{:?}", elements.join(",")),
+    }))
+}
+
+/// The elements of the place with the lost options behind them; `bg` as `fg`. `None` where that is not certain: a word is there with another value.
+fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
+    let carrier = subject.carriers.iter().find(|carrier| carrier.place == *place);
+    let mut elements: Vec<String> = carrier
+        .filter(|carrier| !carrier.is_empty())
+        .map(|carrier| carrier.elements.iter().map(|element| (*element).to_owned()).collect())
+        .unwrap_or_default();
+    let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
+    for piece in pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()) {
+        let text = if MountOption::new(piece).keyword() == "bg" { "fg" } else { piece };
+        let option = MountOption::new(text);
+        let word = option.entry().map(|entry| entry.word);
+        let mut rivals = elements
+            .iter()
+            .flat_map(|element| option::split(element))
+            .filter(|there| {
+                word.is_some() && MountOption::new(there.text).entry().map(|entry| entry.word) == word
+            })
+            .map(|there| there.text.to_owned());
+        match rivals.next() {
+            None if !elements.iter().any(|element| element == text) => elements.push(text.to_owned()),
+            Some(there) if MountOption::new(there.as_str()).value() != option.value() => return None,
+            _ => {}
+        }
+    }
+    Some(elements)
+}
+
+/// An element of a list in brackets, in quotes where YAML needs them.
+fn quoted(element: &str) -> String {
+    let is_plain = element.starts_with(|first: char| first.is_ascii_alphabetic())
+        && element.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-=./".contains(&byte));
+    if is_plain { element.to_owned() } else { format!("{element:?}") }
+}

@@ -1,0 +1,84 @@
+//! What is said of a List whose objects are not under `items`.
+
+use super::super::tree::{NodeId, Tree};
+use super::super::unjudged::{self, Unjudged};
+use super::super::{Item, Problem, Skip};
+use super::{DEEPEST_LIST, field_name};
+use crate::kind::Kind;
+
+pub(super) fn too_deep(offset: usize) -> Problem {
+    Problem::at(offset, format!("is a List in a List more than {DEEPEST_LIST} times"))
+}
+
+pub(super) fn no_list(offset: usize) -> Problem {
+    Problem::at(offset, "items must be a list".to_owned())
+}
+
+/// `inner` is an object that stands in it all the same.
+pub(super) fn no_items(offset: usize, inner: Option<String>) -> Problem {
+    let inner = inner.map(|inner| format!(", though {inner} stands there")).unwrap_or_default();
+    let message =
+        format!("is a List without the key items, so kubectl finds no objects in it{inner}; add items");
+    Problem::at(offset, message)
+}
+
+/// A List without items; refused where objects stand under another key of it.
+pub(super) fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
+    let offset = tree.node(node).map_or(0, |node| node.span.start);
+    match inner_object(tree, node) {
+        None => options_beside(tree, node).map_or(Item::Skipped(Skip::EmptyList), Item::Unjudged),
+        Some((_, inner)) => Item::Unreadable(Problem::at(
+            offset,
+            format!(
+                "is a List whose items are empty, though {inner} stands under another key; move it to items"
+            ),
+        )),
+    }
+}
+
+/// Objects under another key of a List with items, which kubectl passes over.
+pub(super) fn beside_items(offset: usize, inner: &str) -> Problem {
+    let message = format!(
+        "{inner} is not under items, so kubectl passes over it and nothing judges it; move it to items"
+    );
+    Problem::at(offset, message)
+}
+
+/// The first object under another key than items of the List at `node`: where it
+/// stands, and what it is as `Kind/name`.
+pub(super) fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<(usize, String)> {
+    let entries = tree.entries(node)?;
+    let mut others = entries.iter().filter(|(key, _)| is_other(tree, *key));
+    others.find_map(|(_, value)| object_in(tree, *value))
+}
+
+/// Mount options under another key than items of the List at `node`, where what
+/// holds them does not say what it is.
+pub(super) fn options_beside(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
+    let entries = tree.entries(node)?;
+    let mut others = entries.iter().filter(|(key, _)| is_other(tree, *key));
+    others.find_map(|(key, value)| {
+        let mut found = unjudged::find(tree, *value)?;
+        found.path.insert(0, tree.text(*key).unwrap_or_default().to_owned());
+        Some(found)
+    })
+}
+
+/// Whether objects do not belong under a key of a List.
+fn is_other(tree: &Tree<'_>, key: NodeId) -> bool {
+    !matches!(tree.text(key), Some("items" | "metadata"))
+}
+
+/// The object that a value is, or the first one of a list.
+pub(super) fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String)> {
+    let one = [value];
+    tree.items(value).unwrap_or(&one).iter().find_map(|object| {
+        tree.entries(*object)?;
+        let text = |key| tree.get(*object, key).and_then(|value| tree.text(value));
+        let kind = text("kind")?;
+        let is_object = text("apiVersion").is_some() || Kind::parse(kind).is_some();
+        let name = field_name(tree, *object).unwrap_or_default();
+        let start = tree.written(*object)?.span.start;
+        is_object.then(|| (start, format!("{kind}/{name}")))
+    })
+}

@@ -1,0 +1,79 @@
+//! Taking a field out of a mapping.
+
+use std::ops::Range;
+
+use super::lines::{line_end, line_start};
+use super::{Plan, Refusal, Replacement, Step};
+use crate::site::Place;
+use crate::source::object::Layout;
+use crate::source::tree::{Content, NodeId};
+
+/// Takes a field out: its lines, or its text in braces with a comma.
+///
+/// # Errors
+///
+/// Where a comment or an alias is in the way, where the mapping would be left without a
+/// field, and where something else stands on the field's lines.
+pub fn remove(layout: &Layout<'_>, place: &Place) -> Result<Plan, Refusal> {
+    if layout.has_aliases() {
+        return Err(Refusal::Unwieldy);
+    }
+    let path = place.path();
+    let (name, parents) = path.split_last().ok_or(Refusal::NoPlace)?;
+    let step = |at: NodeId, step: &std::borrow::Cow<'_, str>| layout.step(at, step).map(|(_, value)| value);
+    let map = parents.iter().try_fold(layout.node, step).ok_or(Refusal::NoPlace)?;
+    let entries = layout.tree.own_entries(map).ok_or(Refusal::NoPlace)?;
+    let is_it = |(key, _): &(NodeId, NodeId)| layout.tree.text(*key) == Some(name.as_ref());
+    let index = entries.iter().position(is_it).ok_or(Refusal::NoPlace)?;
+    let (key, value) = *entries.get(index).ok_or(Refusal::NoPlace)?;
+    let span = |node: NodeId| layout.tree.written(node).map(|node| node.span.clone()).ok_or(Refusal::NoPlace);
+    let (start, end) =
+        (span(key)?.start, last_end(layout, value).ok_or(Refusal::NoPlace)?.max(span(key)?.end));
+    let is_flow =
+        matches!(layout.tree.written(map).map(|node| &node.content), Some(Content::Map { flow: true, .. }));
+    let range = if is_flow {
+        let before = index.checked_sub(1).and_then(|before| entries.get(before));
+        match (before, entries.get(index + 1)) {
+            (_, Some((next, _))) => start..span(*next)?.start,
+            (Some((key, value)), None) => {
+                last_end(layout, *value).ok_or(Refusal::NoPlace)?.max(span(*key)?.end)..end
+            }
+            (None, None) => start..end,
+        }
+    } else {
+        lines_of(layout.text, start..end).filter(|_| entries.len() > 1).ok_or(Refusal::Unwieldy)?
+    };
+    // A comment may be about what moves, and nobody knows where it belongs then.
+    let taken = layout.text.get(range.clone()).unwrap_or_default();
+    if taken.lines().any(|line| line.trim_start().starts_with('#') || line.contains(" #")) {
+        return Err(Refusal::Unwieldy);
+    }
+    let step = Step { element: None, replacement: Replacement::new(range, "") };
+    Ok(Plan { touched: vec![map], left: Vec::new(), steps: vec![step] })
+}
+
+/// The lines of an entry that has them for itself, with the line break before.
+fn lines_of(text: &str, entry: Range<usize>) -> Option<Range<usize>> {
+    let line = line_start(text, entry.start);
+    if !text.get(line..entry.start)?.trim().is_empty() {
+        return None;
+    }
+    // A block of text ends with its line break.
+    let written = text.get(..entry.end)?;
+    let written = written.strip_suffix('\n').unwrap_or(written);
+    let end = line_end(text, written.strip_suffix('\r').unwrap_or(written).len());
+    match line.checked_sub(1) {
+        Some(before) => Some(line_end(text, line_start(text, before))..end),
+        None => Some(line..text.get(end..)?.find('\n').map_or(end, |behind| end + behind + 1)),
+    }
+}
+
+/// Where the last text of a value ends: a block ends where the next one begins.
+fn last_end(layout: &Layout<'_>, value: NodeId) -> Option<usize> {
+    let node = layout.tree.written(value)?;
+    match &node.content {
+        Content::List { items, flow: false } => last_end(layout, *items.last()?),
+        Content::Map { entries, flow: false } => last_end(layout, entries.last()?.1),
+        _ => Some(node.span.end),
+    }
+}

@@ -1,0 +1,129 @@
+//! Fields of objects that are judged which hold options and which nothing reads.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memmem, memrchr};
+
+use super::super::tree::{NodeId, Tree};
+use crate::kind::Kind;
+use crate::nfs::option::are_options;
+use crate::site::{InlineVolume, MOUNT_OPTIONS_ANNOTATION};
+use crate::subject::Misplaced;
+use crate::subject::driver::{is_option_key, names_mount_options, resembles_mount_options};
+
+/// Paths that other rules look at, or that the API server writes.
+const READ: [&[&str]; 7] = [
+    &["parameters"],
+    &["spec", "csi", "volumeAttributes"],
+    &["spec", "flexVolume", "options"],
+    &["metadata", "managedFields"],
+    &["metadata", "labels"],
+    &["metadata", "annotations", MOUNT_OPTIONS_ANNOTATION],
+    &["status"],
+];
+
+/// The deepest place at which someone writes options by mistake: the source.
+const DEEPEST_FIELD: usize = 4;
+
+/// The fields of an object that is judged which hold options and which nothing
+/// reads.
+pub(crate) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Misplaced> {
+    let mut search =
+        Search { tree, list: kind.row().list, read: &READ, begin: 0, path: Vec::new(), found: Vec::new() };
+    search.visit(node);
+    search.found
+}
+
+/// The same of an inline volume of the workload at `node`.
+pub(crate) fn in_volume(tree: &Tree<'_>, node: NodeId, volume: InlineVolume) -> Vec<Misplaced> {
+    let path: Vec<String> = volume.steps().into_iter().map(Cow::into_owned).collect();
+    let step = |at: NodeId, step: &String| match tree.items(at) {
+        Some(items) => items.get(step.parse::<usize>().ok()?).copied(),
+        None => tree.get(at, step),
+    };
+    let Some(at) = path.iter().try_fold(node, step) else { return Vec::new() };
+    let begin = path.len();
+    let mut search =
+        Search { tree, list: &[], read: &[&["csi", "volumeAttributes"]], begin, path, found: Vec::new() };
+    search.visit(at);
+    search.found
+}
+
+struct Search<'t> {
+    tree: &'t Tree<'t>,
+    /// Where Kubernetes reads options; empty for nowhere.
+    list: &'static [&'static str],
+    /// What is passed over.
+    read: &'static [&'static [&'static str]],
+    /// Steps of the path that lead to where the search began.
+    begin: usize,
+    path: Vec<String>,
+    found: Vec<Misplaced>,
+}
+
+impl Search<'_> {
+    fn visit(&mut self, node: NodeId) {
+        let tree = self.tree;
+        let is_deep = self.path.len() >= self.begin + DEEPEST_FIELD;
+        let Some(entries) = tree.entries(node).filter(|_| !is_deep) else { return };
+        for (key, value) in entries.iter() {
+            let name = tree.text(*key).unwrap_or_default();
+            self.path.push(name.to_owned());
+            if !self.is_spared() {
+                let texts = texts(tree, *value);
+                if !texts.is_empty() && may_be_meant(name, &texts) {
+                    self.found.push(Misplaced { path: self.path.clone(), texts });
+                } else {
+                    self.visit(*value);
+                }
+            }
+            self.path.pop();
+        }
+    }
+
+    fn is_spared(&self) -> bool {
+        let path = self.path.iter().skip(self.begin).map(String::as_str);
+        let is = |steps: &[&str]| path.clone().eq(steps.iter().copied());
+        self.read.iter().any(|steps| is(steps)) || !self.list.is_empty() && is(self.list)
+    }
+}
+
+/// Whether a field is meant to hold mount options: by its name, or by what it
+/// holds where the name is that of options of any sort.
+fn may_be_meant(name: &str, texts: &[String]) -> bool {
+    names_mount_options(name)
+        || resembles_mount_options(name)
+        || is_option_key(name) && texts.iter().all(|text| are_options(text))
+}
+
+/// A text, or the texts of a list, that are not empty.
+pub(super) fn texts(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
+    let items = tree.items(value).map_or_else(|| vec![value], <[NodeId]>::to_vec);
+    items.into_iter().filter_map(|item| tree.string(item).map(ToOwned::to_owned)).collect()
+}
+
+/// How many keys of JSON text name mount options, or nearly so. Those in a text,
+/// such as the object that kubectl keeps in an annotation, do not count.
+pub(crate) fn keys_like_options(part: &str) -> usize {
+    let bytes = part.as_bytes();
+    let is_key = |at: usize| {
+        let start = memrchr(b'"', bytes.get(..at)?)?;
+        let is_escaped = start.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\\');
+        let end = at + memchr(b'"', bytes.get(at..)?)?;
+        let key = part.get(start + 1..end)?;
+        let follows = part.get(end + 1..)?.trim_start().starts_with(':');
+        Some(!is_escaped && follows && (is_option_key(key) || resembles_mount_options(key)))
+    };
+    let words = [&b"pti"[..], b"PTI", b"opt", b"flag", b"Flag"];
+    let mut places: Vec<usize> = words.iter().flat_map(|word| memmem::find_iter(bytes, word)).collect();
+    places.sort_unstable();
+    let mut count = 0;
+    let mut counted_to = 0;
+    for at in places {
+        if at >= counted_to && is_key(at) == Some(true) {
+            count += 1;
+            counted_to = at + memchr(b'"', bytes.get(at..).unwrap_or_default()).unwrap_or_default();
+        }
+    }
+    count
+}

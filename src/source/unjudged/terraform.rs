@@ -1,0 +1,94 @@
+//! Mount options in files that are written in Terraform's own language.
+
+use std::path::Path;
+
+use super::Unjudged;
+use crate::subject::driver::names_mount_options;
+
+/// Whether a file is written in Terraform's own language, by its name.
+pub fn is_terraform(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tf"))
+}
+
+/// The mount options of a Terraform file, as its provider for Kubernetes names
+/// them: one entry an assignment of `mount_options`, or of a text that names them.
+pub fn of_terraform(text: &str) -> Vec<Unjudged> {
+    let mut found = Vec::new();
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let code = line.trim_start();
+        let is_comment = code.starts_with('#') || code.starts_with("//");
+        if let Some((at, key)) = assigned(line).filter(|_| !is_comment) {
+            found.push(Unjudged {
+                kind: "Terraform".to_owned(),
+                namespace: None,
+                name: String::new(),
+                offset: offset + at,
+                path: vec![key.to_owned()],
+                texts: Vec::new(),
+            });
+        }
+        offset += line.len();
+    }
+    found
+}
+
+/// The first word of a line that names mount options, with its place: a key that
+/// something is assigned to, or a path in quotes as `set` of `helm_release` has it.
+fn assigned(line: &str) -> Option<(usize, &str)> {
+    let is_of_word = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
+    let mut rest = 0;
+    while let Some(start) = line.get(rest..)?.find(is_of_word).map(|start| rest + start) {
+        let word = line.get(start..)?;
+        let word = word.get(..word.find(|letter| !is_of_word(letter)).unwrap_or(word.len()))?;
+        rest = start + word.len();
+        let behind = line.get(rest..)?.trim_start_matches(['"', ' ', '\t']);
+        let value = behind.trim_start_matches(['=', ':', ' ', '\t']).trim_end();
+        let is_nothing = ["[]", "null", "\"\"", "{}"]
+            .iter()
+            .any(|nothing| value.strip_prefix(nothing).is_some_and(|rest| !rest.starts_with(is_of_word)));
+        let is_key = !is_nothing && behind.starts_with(['=', ':']) && !behind.starts_with("==");
+        let is_path = word.contains('.')
+            && (behind.starts_with('[') || behind.is_empty() || line.get(rest..)?.starts_with('"'));
+        if names_mount_options(word) && (is_key || is_path) {
+            return Some((start, word));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::text::Lines;
+    use super::*;
+
+    #[test]
+    fn terraform_is_read_wherever_a_line_names_options() {
+        for (text, at) in [
+            ("resource \"a\" \"b\" { spec { mount_options = [\"bg\"] } }\n", Some("mount_options")),
+            ("manifest = { kind = \"StorageClass\", mountOptions = [\"bg\"] }\n", Some("mountOptions")),
+            ("  set { name = \"storageClass.mountOptions[0]\" }\n", Some("storageClass.mountOptions")),
+            ("volume_attributes = { \"mountOptions\" = \"bg\" }\n", Some("mountOptions")),
+            ("variable \"mount_options\" {}\n", None),
+            ("value = var.mount_options\n", None),
+            ("locals { mount_options = [] }\n", None),
+            ("mount_options = null\n", None),
+            ("mountOptions:\n", Some("mountOptions")),
+            ("// mount_options = []\n", None),
+        ] {
+            let found = of_terraform(text);
+            assert_eq!(found.first().map(Unjudged::at).as_deref(), at, "{text}");
+        }
+    }
+
+    #[test]
+    fn terraform_is_read_line_by_line() {
+        let text = "resource \"kubernetes_storage_class\" \"a\" {\n  # mount_options = []\n  mount_options = [\"bg\"]\n}\n";
+        let found = of_terraform(text);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].at().as_str(), Lines::new(text).position(found[0].offset).line),
+            ("mount_options", 3)
+        );
+    }
+}

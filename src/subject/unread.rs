@@ -1,0 +1,102 @@
+//! Parameters and attributes that look like mount options and that the driver
+//! does not read.
+
+use super::Subject;
+use super::driver::{self, UnknownParameters};
+use crate::kind::Holds;
+use crate::nfs::catalog::Word;
+use crate::nfs::option::{MountOption, are_options, has_nfs_option};
+use crate::site::Place;
+
+/// A parameter or an attribute that the driver does not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadKey<'m> {
+    /// Where it stands.
+    pub place: Place,
+    /// What it holds.
+    pub value: &'m str,
+    /// The options that it is meant to give.
+    pub options: String,
+}
+
+/// Words of options that a driver may well take for something of its own.
+const AMBIGUOUS: [Word; 5] = [Word::Proto, Word::Port, Word::Sec, Word::Acl, Word::Xprtsec];
+
+impl<'m> Subject<'m> {
+    /// The parameters or attributes that look like mount options, beside those that
+    /// hold them with some driver, which are carriers. None of a driver whose source
+    /// was not read: it may read them.
+    pub fn unread_keys(&self) -> Vec<UnreadKey<'m>> {
+        if self.provisioned_by.is_some() || !self.driver.known.is_read() {
+            return Vec::new();
+        }
+        let is_carrier = |key: &str| self.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
+        // What a driver reads of a class of snapshots was seldom looked at.
+        let is_open = self.kind.row().holds == Holds::Snapshots && !self.refuses_unknown_keys();
+        self.keys()
+            .filter(|(key, value)| !value.is_empty() && !is_carrier(key) && !self.driver.speaks_of_key(key))
+            .filter(|(key, _)| !is_open || driver::resembles_mount_options(key))
+            .filter_map(|(key, value)| {
+                let options = meant(key, value)?;
+                Some(UnreadKey { place: self.place_of_key(key), value, options })
+            })
+            .collect()
+    }
+
+    /// Whether the driver refuses the object for a parameter that it does not know.
+    pub(crate) fn refuses_unknown_keys(&self) -> bool {
+        match self.kind.row().holds {
+            Holds::Class => self.driver.unknown_parameters == UnknownParameters::Refused,
+            // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot.
+            Holds::Snapshots => std::ptr::eq(self.driver, driver::csi_driver_nfs()),
+            Holds::Volume | Holds::InlineVolumes(_) | Holds::Claim => false,
+        }
+    }
+}
+
+/// The options that a key and its value are meant to give; `None` where they are
+/// meant for something else.
+fn meant(key: &str, value: &str) -> Option<String> {
+    if driver::resembles_mount_options(key) {
+        return Some(value.to_owned());
+    }
+    if driver::names_version(key) {
+        return Some(format!("nfsvers={value}"));
+    }
+    // `timeo: "600"`, `hard: "true"`
+    let is_word = MountOption::new(key).entry().is_some_and(|entry| {
+        let is_own = entry.nfs_only || matches!(entry.word, Word::Hard | Word::Soft | Word::Retrans);
+        is_own && !AMBIGUOUS.contains(&entry.word)
+    });
+    if is_word {
+        let is_flag = value.eq_ignore_ascii_case("true");
+        return Some(if is_flag { key.to_owned() } else { format!("{key}={value}") });
+    }
+    // A word alone may be a name.
+    let is_list = value.contains([',', '=']) && are_options(value) && has_nfs_option(value);
+    is_list.then(|| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_told_by_their_key_or_by_what_it_holds() {
+        for (key, value, options) in [
+            ("mountOption", "bg", Some("bg")),
+            ("nfsVersion", "4.1", Some("nfsvers=4.1")),
+            ("timeo", "600", Some("timeo=600")),
+            ("hard", "true", Some("hard")),
+            ("extra", "hard,nfsvers=4.1", Some("hard,nfsvers=4.1")),
+            ("flags", "timeo=600", Some("timeo=600")),
+            ("subDir", "bg", None),
+            ("share", "/a,b=c", None),
+            ("proto", "nfs", None),
+            ("port", "2049", None),
+            ("extra", "ro,noatime", None),
+        ] {
+            assert_eq!(meant(key, value).as_deref(), options, "{key}");
+        }
+    }
+}
