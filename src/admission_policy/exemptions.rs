@@ -62,11 +62,12 @@ fn driver_is(pattern: &str, object: &str) -> String {
     any(&terms).unwrap_or_default()
 }
 
-/// Whether the object's own annotation exempts it.
+/// Whether the object's own annotation exempts it: by the rule's code or name, or by
+/// the beginning of one. No other rule's name is the beginning of this one's.
 pub(super) fn by_annotation(object: &str) -> String {
     let names = [BACKGROUND_MOUNT.code.to_string().to_ascii_lowercase(), BACKGROUND_MOUNT.name.to_owned()];
     format!(
-        "{object}.?metadata.?annotations[?{}]\n  .optMap(text, text.split(',').exists(rule, rule.trim().lowerAscii() in {})).orValue(false)",
+        "{object}.?metadata.?annotations[?{}]\n  .optMap(text, text.split(',').exists(rule, rule.trim() != '' && {}.exists(name, name.startsWith(rule.trim().lowerAscii())))).orValue(false)",
         string(EXEMPT_ANNOTATION),
         list(&[&names[0], &names[1]])
     )
