@@ -23,7 +23,7 @@ use crate::source::object::{Layout, Object, Part};
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
 use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
-use crate::source::{Fault, Item, Problem, Skip, visit, walk};
+use crate::source::{Fault, Item, Problem, Skip, visit_each, walk};
 use crate::subject::Subject;
 use proposed::Proposed;
 use snippet::snippet;
@@ -70,7 +70,7 @@ impl Check<'_> {
         let mut problems = Vec::new();
         let fixes = if self.with_fixes { Proposed::of(self, &text, named) } else { Proposed::default() };
         let mut reading = Reading { name, lines: &lines, named, fixes, objects: 0 };
-        visit(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
+        visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         if !named && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
         }

@@ -210,14 +210,7 @@ pub(crate) fn trees<'t>(
 /// with a brace is JSON, one object behind the other, until that fails; from
 /// there it is YAML.
 pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
-    let mut is_empty = true;
-    visit_documents(text, lines, false, &mut |item| {
-        is_empty = false;
-        visitor(item);
-    });
-    if is_empty {
-        visitor(Item::Skipped(Skip::Empty));
-    }
+    visit_documents(text, lines, false, visitor);
 }
 
 /// As [`visit`], and goes on behind a document that is no YAML: where documents
@@ -226,8 +219,19 @@ pub fn visit_each(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_
     visit_documents(text, lines, true, visitor);
 }
 
-/// As [`visit`], where a text may hold nothing.
 fn visit_documents(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut dyn FnMut(Item<'_>)) {
+    let mut is_empty = true;
+    visit_any(text, lines, goes_on, &mut |item| {
+        is_empty = false;
+        visitor(item);
+    });
+    if is_empty {
+        visitor(Item::Skipped(Skip::Empty));
+    }
+}
+
+/// As [`visit`], where a text may hold nothing.
+fn visit_any(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut dyn FnMut(Item<'_>)) {
     let mut begin = 0;
     if text.trim_start().starts_with('{') {
         let stream = json::documents(text);

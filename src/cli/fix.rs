@@ -19,7 +19,9 @@ use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
 use crate::finding::Action;
+use crate::nfs::catalog::Word;
 use crate::nfs::disguised::intended_options;
+use crate::nfs::option::MountOption;
 use crate::policy::Policy;
 use crate::report::plain::{place, plain};
 use crate::report::{self, FileReport, Report, Reported, SubjectReport, diff};
@@ -246,19 +248,40 @@ fn without_rules(policy: &Policy) -> Policy {
 fn removed(before: &FileReport, after: &FileReport) -> Vec<Removed> {
     let options = |subject: &SubjectReport| intended_options(&subject.effective);
     let changed = before.subjects.iter().zip(&after.subjects).filter_map(|(before, after)| {
-        let mut left = options(after);
+        let mut come = options(after);
         let mut gone = options(before);
-        gone.retain(|option| match left.iter().position(|kept| kept == option) {
-            Some(at) => {
-                left.swap_remove(at);
-                false
-            }
-            None => true,
-        });
+        // What is only written otherwise is still there.
+        for is_there in [|gone: &str, come: &str| gone == come, is_respelt] {
+            gone.retain(|option| match come.iter().position(|come| is_there(option, come)) {
+                Some(at) => {
+                    come.swap_remove(at);
+                    false
+                }
+                None => true,
+            });
+        }
         let removed = Removed { line: before.line, object: before.object(), options: gone };
         Some(removed).filter(|removed| !removed.options.is_empty())
     });
     changed.collect()
+}
+
+/// Whether an option is another one put right: the same word with another value, or a
+/// word that nothing knows, but for its spelling.
+fn is_respelt(gone: &str, come: &str) -> bool {
+    // Longer words are other words.
+    const LONGEST: usize = 64;
+    let (gone, come) = (MountOption::new(gone), MountOption::new(come));
+    match (gone.entry(), come.entry()) {
+        (Some(gone), Some(come)) => {
+            (gone.word, gone.negated) == (come.word, come.negated) && gone.word != Word::Bg
+        }
+        (None, Some(_)) => {
+            let written = gone.keyword().to_lowercase();
+            written.len() <= LONGEST && strsim::osa_distance(&written, come.keyword()) <= 2
+        }
+        _ => false,
+    }
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {

@@ -171,7 +171,8 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     };
     let is_needed = losers.iter().any(|loser| check.subject.driver.depends_on(&loser.option, staying()));
     let fix = match of_group {
-        _ if is_needed => None,
+        // Whatever went, some kernel would mount something else than before.
+        _ if is_needed || depends => None,
         Group::LOCKING => keep_nolock(check, written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };

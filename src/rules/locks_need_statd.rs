@@ -6,6 +6,7 @@ use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
+use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(22),
@@ -63,7 +64,11 @@ fn check(check: &mut Check<'_, '_>) {
     let is_without_v3 = |option: &MountOption<'_>| {
         mount::version_request(option).is_some_and(|request| request.versions.and(Versions::V3).is_empty())
     };
-    if subject.options.means(is_without_v3) {
+    // What is refused negotiates nothing.
+    let is_refused = |token: &Token<'_>| {
+        token.entry().is_some_and(mount::names_version) && token.verdict.refusal.is_some()
+    };
+    if subject.options.means(is_without_v3) || subject.options.effective().any(is_refused) {
         return;
     }
     let place = place_of_mount_nfs(subject);

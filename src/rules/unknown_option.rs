@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use super::{About, Actions, Check, Example, Rule, offer, replace};
 use crate::finding::{Action, Applicability, Code, Edit, Grade};
-use crate::nfs::catalog::{self, Effect};
+use crate::nfs::catalog::{self, Effect, Word};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
-use crate::nfs::mount::{Refusal, judge};
+use crate::nfs::mount::{Refusal, Transport, judge, transport};
 use crate::nfs::option::MountOption;
+use crate::nfs::version::Versions;
 use crate::site::Site;
 use crate::subject::carrier::Form;
 use crate::subject::effective::Token;
@@ -74,7 +75,7 @@ fn check(check: &mut Check<'_, '_>) {
         if let Some(whose) = other_program(token.option.keyword()) {
             // Writing to a string cannot fail.
             let _ = write!(message, "; {whose}");
-        } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(token)).flatten() {
+        } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(check, token)).flatten() {
             // Writing to a string cannot fail.
             let _ = write!(message, "; did you mean {suggestion:?}?");
             fix = replace(token, suggestion).map(|edit| offer(vec![edit]));
@@ -130,7 +131,7 @@ fn report_category(check: &mut Check<'_, '_>, token: &Token<'_>, label: Label) {
 /// The option that was probably meant, value included: one keyword of the
 /// catalog at the smallest edit distance, if there is only one and the result
 /// is an option that every layer takes.
-fn suggestion(token: &Token<'_>) -> Option<String> {
+fn suggestion(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
     if let Some(text) = version_word(token.option.text()) {
         return Some(text);
     }
@@ -151,7 +152,28 @@ fn suggestion(token: &Token<'_>) -> Option<String> {
         Some(value) if keyword != "fg" => format!("{keyword}={value}"),
         _ => keyword.to_owned(),
     };
-    judge(&MountOption::new(text.as_str())).refusal.is_none().then_some(text)
+    is_taken(check, &text).then_some(text)
+}
+
+/// Whether the list would be better with this option: every layer takes it beside the
+/// others, it does something, and no rule refuses it.
+fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
+    let option = MountOption::new(text);
+    let verdict = judge(&option);
+    let requested = check.subject.options.settings().versions;
+    let has_effect = option.entry().is_some_and(|entry| match entry.effect {
+        Effect::Active => true,
+        Effect::NoneOnV4(_) => !requested.and(Versions::V3).is_empty(),
+        Effect::None(_) => false,
+    });
+    let is_refused = option.entry().is_some_and(|entry| entry.word == Word::Sloppy)
+        || transport(&option) == Some(Transport::Udp);
+    // Several connections of a session: NFSv4.1 and newer.
+    let is_too_new = option.entry().is_some_and(|entry| entry.word == Word::MaxConnect)
+        && requested.and(Versions::V41).is_empty()
+        && requested.and(Versions::V42).is_empty();
+    let fits = verdict.refusal.is_none() && !requested.and(verdict.versions).is_empty() && !is_too_new;
+    fits && has_effect && !is_refused
 }
 
 /// Options of exports(5), which a server reads, by their keywords.
@@ -220,8 +242,15 @@ fn closest(written: &str) -> Option<&'static str> {
             }
         }
     }
-    // `nosoft` is no misspelt `soft`: the one is the opposite of the other.
-    let is_alike = |keyword: &str| keyword.starts_with("no") == written.starts_with("no");
+    // `nosoft` is no misspelt `soft`: the one is the opposite of the other. In three
+    // letters another one is another word; a missing one is not.
+    let is_alike = |keyword: &str| {
+        let is_negation =
+            ["un", "non", "not", "dis"].iter().any(|no| written.strip_prefix(no) == Some(keyword));
+        keyword.starts_with("no") == written.starts_with("no")
+            && !is_negation
+            && (written.len() > 3 || keyword.len() > written.len())
+    };
     best.filter(|_| is_unique).map(|(_, keyword)| keyword).filter(|keyword| is_alike(keyword))
 }
 

@@ -63,6 +63,11 @@ fn a_comment_stays_with_its_element_and_goes_with_it() {
             "mountOptions:\n  [nfsvers=4.1, # v\n  hard, ] # h\n",
             "mountOptions:\n  [nfsvers=4.1, # v\n  hard, fg, timeo=600, retrans=2, ] # h\n",
         ),
+        // An anchor of the list itself, and its alias.
+        (
+            "mountOptions: [&b bg, nfsvers=4.1, *b]\n",
+            "mountOptions: [&b fg, nfsvers=4.1, *b, timeo=600, retrans=2]\n",
+        ),
         // With an element that goes: behind, above and below it.
         ("mountOptions: [hard, intr # i\n]\n", "mountOptions: [hard, fg, timeo=600, retrans=2\n]\n"),
         (

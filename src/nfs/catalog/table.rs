@@ -228,7 +228,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("iversion", vfs(Word::Iversion, "a change counter is kept").without_effect("the NFS client ignores it")),
     ("noiversion", vfs(Word::Iversion, "no change counter is kept").negation().without_effect("the NFS client ignores it")),
     ("mand", vfs(Word::Mand, "mandatory locks, on kernels before 5.15")),
-    ("nomand", vfs(Word::Mand, "no mandatory locks").negation().without_effect("it names what holds anyway")),
+    ("nomand", vfs(Word::Mand, "no mandatory locks").negation()),
     ("silent", vfs(Word::Silent, "less is said when mounting").without_effect("it only changes what the kernel logs")),
     ("loud", vfs(Word::Silent, "more is said when mounting").negation().without_effect("it only changes what the kernel logs")),
     ("symfollow", vfs(Word::Symfollow, "symbolic links are followed")),

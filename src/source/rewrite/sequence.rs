@@ -106,8 +106,12 @@ impl List<'_, '_> {
         }
         self.plan.touched.push(self.layout.tree.target(id));
         let replacements = string::rewrite(self.layout, id, old, new)?;
-        let steps = replacements.into_iter().map(|replacement| Step { element, replacement });
-        self.plan.steps.extend(steps);
+        // An anchor of this list and its aliases are one text.
+        let is_done =
+            |replacement: &Replacement| self.plan.steps.iter().any(|step| step.replacement == *replacement);
+        let new: Vec<Replacement> =
+            replacements.into_iter().filter(|replacement| !is_done(replacement)).collect();
+        self.plan.steps.extend(new.into_iter().map(|replacement| Step { element, replacement }));
         Ok(())
     }
 

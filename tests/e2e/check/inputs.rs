@@ -17,7 +17,7 @@ pub fn trials() -> Vec<Trial> {
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::inputs::{name}"), test);
     vec![
         trial("reads_standard_input_under_a_name", reads_standard_input),
-        trial("judges_what_stands_before_a_broken_document", judges_before_a_break),
+        trial("judges_what_stands_around_broken_documents", judges_around_a_break),
         trial("says_where_and_why_something_cannot_be_read", says_where_and_why),
         trial("finds_the_same_in_every_form_of_one_object", finds_the_same),
         trial("keeps_the_ratchet_of_a_recorded_update", keeps_the_ratchet),
@@ -39,11 +39,21 @@ fn reads_standard_input() -> Result<(), Failed> {
     Ok(())
 }
 
-fn judges_before_a_break() -> Result<(), Failed> {
+fn judges_around_a_break() -> Result<(), Failed> {
     let report = report(&[&path("broken.yaml")]);
     assert_eq!(report["subjects"][0]["name"], json!("first"));
     assert!(actions(&report).contains(&("NMG001".to_owned(), "deny".to_owned())), "{report}");
     assert_eq!(report["summary"]["unreadable"], json!(1));
+    let bad = fs::read_to_string(fixture("bad.yaml"))?;
+    let text = format!("a: [1\n---\n{bad}---\na:\n\tb\n---\n{}", bad.replace("name: bad", "name: last"));
+    let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(
+        (&report["subjects"][0]["name"], &report["subjects"][1]["name"]),
+        (&json!("bad"), &json!("last"))
+    );
+    assert_eq!(report["summary"]["unreadable"], json!(2));
     Ok(())
 }
 
