@@ -47,7 +47,7 @@ fn judges_around_a_break() -> Result<(), Failed> {
     let bad = fs::read_to_string(fixture("bad.yaml"))?;
     let text = format!("a: [1\n---\n{bad}---\na:\n\tb\n---\n{}", bad.replace("name: bad", "name: last"));
     let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let report: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         (&report["subjects"][0]["name"], &report["subjects"][1]["name"]),
