@@ -44,7 +44,7 @@ pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> 
 }
 
 fn is_handmade(subject: &Subject<'_>) -> bool {
-    subject.kind.row().holds == Holds::Volume && subject.names_provisioner.is_none()
+    subject.kind.row().holds == Holds::Volume && subject.provisioned_by.is_none()
 }
 
 /// How an object hangs together with others.

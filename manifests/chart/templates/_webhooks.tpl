@@ -89,16 +89,24 @@ annotations:
 {{- end -}}
 
 {{/*
-Whether the policy among the values calls the object's driver NFS, in CEL: the
-generated conditions know the table of drivers only. Empty where it names none.
+Whether the policy among the values calls the object's driver NFS, or that of one of
+its inline volumes, in CEL: the generated conditions know the table of drivers only.
+Empty where it names none.
 */}}
 {{- define "nfs-mount-guard.declaredNfs" -}}
+{{- $key := .key -}}
 {{- $patterns := list -}}
 {{- range .root.Values.policy.drivers -}}
 {{- if .nfs -}}{{- $patterns = append $patterns (regexQuoteMeta .name | replace "\\*" ".*") -}}{{- end -}}
 {{- end -}}
 {{- with $patterns -}}
-object.?provisioner.or(object.?spec.?csi.?driver).or(object.?spec.?flexVolume.?driver).or(object.?driver).orValue('').matches({{ printf "^(%s)$" (join "|" .) | toJson }})
+{{- $pattern := printf "^(%s)$" (join "|" .) | toJson -}}
+{{- if eq $key "inline" -}}
+object.?spec.?jobTemplate.?spec.?template.?spec.or(object.?spec.?template.?spec).or(object.?template.?spec).or(object.?spec)
+  .?volumes.orValue([]).exists(v, v.?csi.?driver.orValue('').matches({{ $pattern }}))
+{{- else -}}
+object.?provisioner.or(object.?spec.?csi.?driver).or(object.?spec.?flexVolume.?driver).or(object.?driver).orValue('').matches({{ $pattern }})
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -124,7 +132,8 @@ plugins, "kubernetes.io/" and a word without a dot.
 {{- with $webhooks.excluded.groups -}}
 {{- $conditions = append $conditions (dict "name" "group-is-not-excluded" "expression" (printf "!request.userInfo.groups.exists(group, group in %s)" (toJson .))) -}}
 {{- end -}}
-{{- if $webhooks.matchConditions -}}
+{{- /* Without its condition the webhook for Pods would be called for every Pod. */ -}}
+{{- if or $webhooks.matchConditions (eq .key "inline") -}}
 {{- $generated := .root.Files.Get "files/match-conditions.yaml" | fromYaml -}}
 {{- range get $generated .key -}}
 {{- $condition := . -}}

@@ -160,6 +160,8 @@ fn judges_together() -> Result<(), Failed> {
     write("class.yaml", class)?;
     write("volume.yaml", &volume(", annotations: {pv.kubernetes.io/provisioned-by: a.example.com/nfs}"))?;
     assert!(!found(), "a provisioner has copied what there was");
+    write("volume.yaml", &volume(", annotations: {pv.kubernetes.io/provisioned-by: nfs.csi.k8s.io}"))?;
+    assert!(found(), "a CSI driver makes no volume of spec.nfs");
     // The annotation names the class before the field does.
     let beta = ", annotations: {volume.beta.kubernetes.io/storage-class: shared}";
     write("volume.yaml", &volume(beta).replace("storageClassName: shared", "storageClassName: other"))?;

@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         helm("values_that_mean_nothing_are_refused", refuses),
         helm("the_programs_arguments_are_flags_of_the_program", arguments_are_flags),
         helm("the_program_is_told_the_names_of_its_objects", names),
+        helm("the_webhook_for_pods_is_there_alone_and_has_its_condition", inline_alone),
         helm("the_notes_say_how_to_try_it", notes),
         helm("an_older_kubernetes_is_refused", older_kubernetes),
         helm("the_condition_on_sources_is_left_out_where_the_policy_declares_kubelets_plugins", plugins),
@@ -296,16 +297,19 @@ fn declared(turn: &mut Turn) -> Result<(), Failed> {
             {"name": "disk.csi.azure.com", "nfs": false},
             {"name": "smb.csi.k8s.io", "timeo": 600},
         ]},
-        "webhooks": {"mutating": {"enabled": false}},
+        "webhooks": {"mutating": {"enabled": false}, "inlineVolumes": {"enabled": true}},
     });
     let folder = tempfile::TempDir::new()?;
     let file = folder.path().join("values.yaml");
     fs::write(&file, values.to_string())?;
     let text = turn.helm.template("guard", "default", &["--values", &file.display().to_string()]);
-    let webhook = documents(&text)
+    let mut webhook = documents(&text)
         .into_iter()
         .find(|object| object["kind"] == "ValidatingWebhookConfiguration")
         .expect("a webhook");
+    let inline = &mut webhook["webhooks"][1];
+    assert_eq!(inline["failurePolicy"], "Ignore");
+    inline["failurePolicy"] = json!("Fail");
     turn.cluster.must(&["create", "-f", "-"], &webhook.to_string());
     let waits = |driver: &str| {
         let class = crate::objects::class("declared", driver, &["fg"]).to_string();
@@ -321,6 +325,52 @@ fn declared(turn: &mut Turn) -> Result<(), Failed> {
     }
     assert!(["ebs.csi.aws.com", "rook.rbd.csi.ceph.com", "file.csi.azure.com"].into_iter().all(waits));
     assert!(!["disk.csi.azure.com", "smb.csi.k8s.io", "pd.csi.storage.gke.io"].into_iter().any(waits));
+    let inline_waits = |driver: &str| {
+        let volume =
+            json!({"name": "v", "csi": {"driver": driver, "volumeAttributes": {"mountOptions": "hard"}}});
+        let container = json!({"name": "c", "image": "i"});
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "declared", "namespace": "default"},
+            "spec": {
+                "selector": {"matchLabels": {"a": "b"}},
+                "template": {
+                    "metadata": {"labels": {"a": "b"}},
+                    "spec": {"containers": [container], "volumes": [volume]},
+                },
+            },
+        });
+        let output =
+            turn.cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &deployment.to_string());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() || said.contains("failed calling webhook"), "{said}");
+        !output.status.success()
+    };
+    assert!(["nfs.csi.k8s.io", "ebs.csi.aws.com", "rook.rbd.csi.ceph.com"].into_iter().all(inline_waits));
+    assert!(!["disk.csi.azure.com", "smb.csi.k8s.io", "pd.csi.storage.gke.io"].into_iter().any(inline_waits));
+    Ok(())
+}
+
+/// Each of the validating webhooks may be there without the other one, and the one for
+/// Pods is called for no other Pods than those with a volume that may be NFS.
+fn inline_alone(helm: Helm) -> Result<(), Failed> {
+    let text = helm.template(
+        "guard",
+        "default",
+        &[
+            "--set=webhooks.validating.enabled=false",
+            "--set=webhooks.inlineVolumes.enabled=true",
+            "--set=webhooks.matchConditions=false",
+        ],
+    );
+    let webhooks: Vec<Value> = documents(&text)
+        .into_iter()
+        .filter(|object| object["kind"] == "ValidatingWebhookConfiguration")
+        .flat_map(|object| object["webhooks"].as_array().cloned().unwrap_or_default())
+        .collect();
+    assert_eq!(webhooks.len(), 1, "{text}");
+    assert_eq!(webhooks[0]["name"], "inline.nfs-mount-guard.io");
+    assert_eq!(webhooks[0]["matchConditions"][0]["name"], "has-inline-nfs-volume");
     Ok(())
 }
 
