@@ -42,14 +42,18 @@ pub(super) fn sentences(
             (None, _) => add.to_owned(),
         };
         let sentence = |words: &str| format!("{WHO} {verb}{words} in {place}{codes}");
-        let mut words = String::new();
+        let room = WARNING_LENGTH.saturating_sub(sentence("").chars().count());
+        let (mut words, mut length) = (String::new(), 0);
         while let Some(word) = added.front() {
-            let more = format!("{words}{} {word}", if words.is_empty() { "" } else { "," });
+            let comma = if words.is_empty() { "" } else { "," };
+            length += comma.len() + 1 + word.chars().count();
             let is_first = words.is_empty() && done.is_none();
-            if !is_first && sentence(&more).chars().count() > WARNING_LENGTH {
+            if !is_first && length > room {
                 break;
             }
-            words = more;
+            for part in [comma, " ", word] {
+                words.push_str(part);
+            }
             added.pop_front();
         }
         let whole = match &done {
