@@ -170,6 +170,17 @@ impl Kind {
     pub(crate) const fn is_namespaced(self) -> bool {
         matches!(self.row().holds, Holds::InlineVolumes(_) | Holds::Claim)
     }
+
+    /// An object of this kind, as baselines and reports name it:
+    /// `StorageClass/shared`, `Deployment/shop/web` with the namespace that is
+    /// written.
+    pub(crate) fn name_object(self, namespace: Option<&str>, name: &str) -> String {
+        match namespace {
+            // A class or a volume has none, whatever its manifest says.
+            Some(namespace) if self.is_namespaced() => format!("{self}/{namespace}/{name}"),
+            _ => format!("{self}/{name}"),
+        }
+    }
 }
 
 impl fmt::Display for Kind {

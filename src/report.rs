@@ -197,15 +197,11 @@ pub struct Tie {
 }
 
 impl SubjectReport {
-    /// The object, as baselines and reports name it: `StorageClass/shared`,
-    /// `Deployment/shop/web` with the namespace that is written.
+    /// The object, as [`Kind::name_object`] names it.
     pub fn object(&self) -> String {
-        match &self.namespace {
-            // A class or a volume has none, whatever its manifest says.
-            Some(namespace) if Kind::parse(self.kind).is_some_and(Kind::is_namespaced) => {
-                format!("{}/{namespace}/{}", self.kind, self.name)
-            }
-            _ => format!("{}/{}", self.kind, self.name),
+        match Kind::parse(self.kind) {
+            Some(kind) => kind.name_object(self.namespace.as_deref(), &self.name),
+            None => format!("{}/{}", self.kind, self.name),
         }
     }
 

@@ -55,11 +55,11 @@ pub struct Edit {
 
 /// One object of a text, as far as it is to change.
 struct Intended {
-    /// `Kind/name`.
-    name: String,
-    /// What it shall become: one entry a place that changes, without a value where
-    /// it goes away.
-    values: Vec<(Place, Option<Value>)>,
+    /// Its parts, as messages name them.
+    titles: Vec<String>,
+    /// What it shall become: the index of a part, and one of its places that
+    /// changes, without a value where the field goes away.
+    values: Vec<(usize, Place, Option<Value>)>,
 }
 
 /// Repairs the objects of a text. Those that `wants` declines stay as they are,
@@ -79,13 +79,13 @@ pub fn repair(
         Item::Unreadable(problem) => repaired.unread.push(problem),
         Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) => {}
         Item::Object(object) => {
-            let name = format!("{}/{}", object.kind, object.name());
-            let mut intended = Intended { name, values: Vec::new() };
+            let mut intended = Intended { titles: Vec::new(), values: Vec::new() };
             if wants(&object) {
                 let index = objects.len();
                 let mut layout = None;
                 let subjects = object.parts.iter().map(|part| part.subject(&object, policy));
                 for (part, mut subject) in subjects.enumerate() {
+                    intended.titles.push(title(&subject, object.name()));
                     let of = Of { object: &object, index, part };
                     let moved = moved(policy, today, scope, &subject);
                     if let Some(place) = &moved {
@@ -93,31 +93,34 @@ pub fn repair(
                         match rewrite::remove(layout, place) {
                             Ok(plan) => {
                                 wishes.remove((index, part), layout, place, plan);
-                                intended.values.push((place.clone(), None));
+                                intended.values.push((part, place.clone(), None));
                             }
                             // What cannot be moved is not copied either.
                             Err(_) => subject.misplaced = &[],
                         }
                     }
                     let fixed = fix_traced(policy, &subject, today, scope);
-                    intended.values.extend(wish(of, &subject, &fixed, &mut layout, &mut wishes));
+                    let values = wish(of, &subject, &fixed, &mut layout, &mut wishes);
+                    intended.values.extend(values.into_iter().map(|(place, new)| (part, place, Some(new))));
                 }
             }
             objects.push(intended);
         }
     });
     let (granted, refused) = wishes.settle();
-    let message = |object: usize, at: usize, refusal: Refusal| {
-        let name = objects.get(object).map(|object| object.name.as_str()).unwrap_or_default();
-        Problem::at(at, format!("{name} is left as it is: {}", refusal.message(&lines)))
+    let message = |wish: &Wish, refusal: Refusal| {
+        let (object, part) = wish.subject();
+        let title = objects.get(object).and_then(|object| object.titles.get(part));
+        let title = title.map_or("an object", String::as_str);
+        Problem::at(wish.at, format!("{title} is left as it is: {}", refusal.message(&lines)))
     };
-    repaired.refusals.extend(refused.iter().map(|(wish, refusal)| message(wish.object, wish.at, *refusal)));
+    repaired.refusals.extend(refused.iter().map(|(wish, refusal)| message(wish, *refusal)));
     if granted.is_empty() {
         return repaired;
     }
     let carrying_out = CarryingOut { text, objects: &objects, lines: &lines };
     let (done, failed) = carrying_out.all(granted);
-    repaired.refusals.extend(failed.iter().map(|wish| message(wish.object, wish.at, Refusal::Misread)));
+    repaired.refusals.extend(failed.iter().map(|wish| message(wish, Refusal::Misread)));
     repaired.refusals.sort_by_key(|problem| problem.offset);
     repaired.objects = done.iter().map(|wish| wish.object).collect::<HashSet<_>>().len();
     repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
@@ -136,6 +139,15 @@ pub fn repair(
         })
         .collect();
     repaired
+}
+
+/// `Kind/name`, with its namespace and the path of its inline volume where it has them.
+fn title(subject: &Subject<'_>, name: &str) -> String {
+    let object = subject.kind.name_object(subject.namespace, name);
+    match subject.volume {
+        Some(volume) => format!("{object} {volume}"),
+        None => object,
+    }
 }
 
 /// A part of an object.
@@ -168,7 +180,7 @@ fn wish<'o>(
     fixed: &Traced<'_>,
     layout: &mut Option<Layout<'o>>,
     wishes: &mut Wishes,
-) -> Vec<(Place, Option<Value>)> {
+) -> Vec<(Place, Value)> {
     let mut values = Vec::new();
     let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins)).enumerate();
     for (carrier_index, (carrier, (elements, origins))) in carriers {
@@ -183,7 +195,7 @@ fn wish<'o>(
             Form::List => Value::from(new),
             _ => Value::from(new.first().copied().unwrap_or_default()),
         };
-        values.push((carrier.place.clone(), Some(value)));
+        values.push((carrier.place.clone(), value));
     }
     values
 }
@@ -209,12 +221,14 @@ impl CarryingOut<'_> {
                 continue;
             }
             let mut tried = done.split_off(count);
-            let middle = tried.get(tried.len() / 2).map(|wish| wish.object);
-            let first = tried.first().map(|wish| wish.object);
-            // The wishes of one object stay together.
+            let middle = tried.get(tried.len() / 2).map(Wish::subject);
+            let first = tried.first().map(Wish::subject);
+            // The wishes of one subject stay together: its carriers are one list for the mount.
             let half = match middle {
-                Some(middle) if Some(middle) != first => tried.partition_point(|wish| wish.object < middle),
-                _ => tried.partition_point(|wish| Some(wish.object) == first),
+                Some(middle) if Some(middle) != first => {
+                    tried.partition_point(|wish| wish.subject() < middle)
+                }
+                _ => tried.partition_point(|wish| Some(wish.subject()) == first),
             };
             let rest = tried.split_off(half);
             if rest.is_empty() {
@@ -236,22 +250,26 @@ impl CarryingOut<'_> {
     }
 
     fn means_what_it_should(&self, wishes: &[Wish]) -> bool {
-        let asking: HashSet<usize> = wishes.iter().map(|wish| wish.object).collect();
-        let intended = |object: usize| self.objects.get(object).filter(|_| asking.contains(&object));
+        let asking: HashSet<(usize, usize)> = wishes.iter().map(Wish::subject).collect();
+        let alter = |object: usize, value: &mut Value| {
+            let values = self.objects.get(object).map(|object| &object.values).into_iter().flatten();
+            for (_, place, new) in values.filter(|(part, ..)| asking.contains(&(object, *part))) {
+                match new {
+                    Some(new) => set(value, &place.path(), new),
+                    None => unset(value, &place.path()),
+                }
+            }
+        };
         self.apply(wishes).is_ok_and(|new| {
-            let found = meanings(&new, &Lines::new(&new), &|_| None);
-            meanings(self.text, self.lines, &intended) == found
+            let found = meanings(&new, &Lines::new(&new), &|_, _| {});
+            meanings(self.text, self.lines, &alter) == found
         })
     }
 }
 
-/// What a text says, after what its objects shall become: one number an object,
+/// What a text says once `alter` has changed its objects: one number an object,
 /// for a large text is not to be held in memory as values.
-fn meanings<'i>(
-    text: &str,
-    lines: &Lines<'_>,
-    intended: &dyn Fn(usize) -> Option<&'i Intended>,
-) -> Vec<Option<u64>> {
+fn meanings(text: &str, lines: &Lines<'_>, alter: &dyn Fn(usize, &mut Value)) -> Vec<Option<u64>> {
     let mut meanings = Vec::new();
     let mut count = 0;
     visit_each(text, lines, &mut |item| {
@@ -260,12 +278,8 @@ fn meanings<'i>(
             return;
         };
         let mut value = object.value();
-        for (place, new) in intended(count).map(|object| &object.values).into_iter().flatten() {
-            match (&mut value, new) {
-                (Some(value), Some(new)) => set(value, &place.path(), new),
-                (Some(value), None) => unset(value, &place.path()),
-                (None, _) => {}
-            }
+        if let Some(value) = &mut value {
+            alter(count, value);
         }
         count += 1;
         meanings.push(value.map(|value| {

@@ -78,7 +78,7 @@ struct Fixed {
 /// Options that a fix takes away.
 struct Removed {
     line: usize,
-    object: String,
+    title: String,
     options: Vec<String>,
 }
 
@@ -119,9 +119,9 @@ impl Args {
                 files += 1;
                 objects += fixed.repaired.objects;
             }
-            for Removed { line, object, options } in &fixed.removed {
+            for Removed { line, title, options } in &fixed.removed {
                 let verb = if self.diff { "would remove" } else { "removed" };
-                removals.push(format!("{}:{line}: {object}: {verb} {}", fixed.name, options.join(", ")));
+                removals.push(format!("{}:{line}: {title}: {verb} {}", fixed.name, options.join(", ")));
             }
             failures.extend(refusals(&fixed));
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
@@ -260,7 +260,7 @@ fn removed(before: &FileReport, after: &FileReport) -> Vec<Removed> {
                 None => true,
             });
         }
-        let removed = Removed { line: before.line, object: before.object(), options: gone };
+        let removed = Removed { line: before.line, title: before.title(), options: gone };
         Some(removed).filter(|removed| !removed.options.is_empty())
     });
     changed.collect()

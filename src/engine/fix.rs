@@ -10,7 +10,8 @@ use time::Date;
 
 use super::{Evaluation, evaluate};
 use crate::finding::{Action, Applicability, Edit, Finding, Fix};
-use crate::nfs::option;
+use crate::nfs::catalog::{Entry, Group};
+use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
 use crate::site::{Place, Site};
 use crate::subject::Subject;
@@ -195,6 +196,9 @@ fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) ->
         fixes.retain(moves);
     }
     fixes.sort_by_key(|(finding, _)| finding.code);
+    if scope.applicability > Applicability::Apply {
+        wait_for_respelling(&mut fixes);
+    }
     let mut plan = Plan::default();
     for (_, fix) in fixes {
         if !fix.edits.iter().any(|edit| plan.conflicts(edit)) {
@@ -211,6 +215,23 @@ fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) ->
         .zip(&subject.carriers)
         .all(|(fixed, carrier)| fixed.iter().map(|piece| &*piece.text).eq(carrier.elements.iter().copied()));
     (!is_same).then_some(pieces)
+}
+
+/// Takes out what would be added beside a word of its kind that this round writes
+/// anew: `"bg "` becomes `bg` first, and then `fg`.
+fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
+    let group = |text: &str| MountOption::new(text).entry().and_then(Entry::group);
+    let edits = fixes.iter().flat_map(|(_, fix)| &fix.edits);
+    let written: Vec<Group> = edits
+        .filter_map(|edit| if let Edit::Replace { with, .. } = edit { group(with) } else { None })
+        .collect();
+    let waits = |edit: &Edit| match edit {
+        Edit::Append { option, .. } => group(option).is_some_and(|group| written.contains(&group)),
+        _ => false,
+    };
+    if !written.is_empty() {
+        fixes.retain(|(_, fix)| !fix.edits.iter().any(waits));
+    }
 }
 
 fn is_in_reach(subject: &Subject<'_>, fix: &Fix, scope: Scope) -> bool {

@@ -177,7 +177,7 @@ fn taken(text: String) -> Option<String> {
 fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
     let text = text.trim();
     let depth = depth.checked_sub(1)?;
-    for switch in ["--options=", "--options ", "-o=", "-o"] {
+    for switch in ["--options=", "--options ", "-o=", "-o", "- "] {
         if let Some(rest) = text.strip_prefix(switch) {
             return undressed(rest, depth);
         }
@@ -295,6 +295,8 @@ mod tests {
             ("hard;nfsvers=4.1", "hard nfsvers=4.1"),
             ("hard; nfsvers=4.1", "hard nfsvers=4.1"),
             ("no lock", "nolock"),
+            ("- noatime", "noatime"),
+            ("- 'nfsvers=4.1'", "nfsvers=4.1"),
         ] {
             assert_eq!(of(element).map(|(_, options)| options).as_deref(), Some(wanted), "{element}");
         }

@@ -144,7 +144,7 @@ fn suggestion(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
         "protocol" | "transport" => "proto",
         "security" => "sec",
         "lookup" => "lookupcache",
-        _ => closest(&written)?,
+        _ => in_small_letters(&written).or_else(|| closest(&written))?,
     };
     // A misspelt `bg` must not be put right.
     let keyword = if keyword == "bg" { "fg" } else { keyword };
@@ -208,6 +208,11 @@ fn other_program(keyword: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The keyword that is the same but for its case.
+fn in_small_letters(written: &str) -> Option<&'static str> {
+    catalog::entries().find(|(keyword, _)| *keyword == written).map(|(keyword, _)| keyword)
 }
 
 fn closest(written: &str) -> Option<&'static str> {

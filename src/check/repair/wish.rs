@@ -32,6 +32,11 @@ pub(super) struct Wish {
 }
 
 impl Wish {
+    /// The subject it is about: by the index of the object, and of the part in it.
+    pub(super) const fn subject(&self) -> (usize, usize) {
+        (self.object, self.part)
+    }
+
     pub(super) const fn is_shared(&self) -> bool {
         !self.shared.is_empty()
     }
@@ -126,8 +131,8 @@ impl Wishes {
         self.asked.push(Asked { together: Ok(wish), apart: None, object, part, carrier, document, at });
     }
 
-    /// Grants what changes no place that does not ask for it; of an object all or
-    /// nothing.
+    /// Grants what changes no place that does not ask for it; of a subject all or
+    /// nothing, for its carriers are one list for the mount.
     pub(super) fn settle(self) -> Settled {
         let mut refused: Vec<(Wish, Refusal)> = Vec::new();
         let mut asked = self.asked;
@@ -136,10 +141,10 @@ impl Wishes {
             if now_refused.is_empty() {
                 return (granted, refused);
             }
-            let objects: HashSet<usize> = now_refused.iter().map(|(wish, _)| wish.object).collect();
+            let subjects: HashSet<_> = now_refused.iter().map(|(wish, _)| wish.subject()).collect();
             refused.extend(now_refused);
             // What they asked for together with others, these ask for alone now.
-            asked.retain(|asked| !objects.contains(&asked.object));
+            asked.retain(|asked| !subjects.contains(&(asked.object, asked.part)));
         }
     }
 }

@@ -163,6 +163,8 @@ impl List<'_, '_> {
             let id = self.ids.get(index).copied().ok_or(Refusal::Unwieldy)?;
             match self.layout.tree.target(id) {
                 target if target == id => self.plan.touched.push(id),
+                // An alias that goes together with its anchor leaves no reader behind.
+                target if self.plan.touched.contains(&target) => self.plan.touched.push(target),
                 target => self.plan.left.push(target),
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::lines::line_end;
-use super::{Hunk, Refusal, Replacement, hunks, is_safe, quoted};
+use super::{Hunk, Refusal, Replacement, hunks, is_safe, quoted, render};
 use crate::source::object::Layout;
 use crate::source::scalar::places;
 use crate::source::tree::{Content, Node, NodeId, Style};
@@ -48,10 +48,14 @@ pub(super) fn rewrite(
     let changed = |hunk: &Hunk| new_pieces.get(hunk.new.clone()).unwrap_or_default();
     let old_pieces: Vec<&str> = old.split(',').collect();
     let hunks = hunks(&old_pieces, &new_pieces);
-    let can_stay = hunks.iter().all(|hunk| {
-        changed(hunk).iter().all(|piece| is_safe(piece, true))
-            && (hunk.new.len() <= hunk.old.len() || takes_commas())
-    });
+    // The last line break of a block is that of its line, and not of the value alone.
+    let is_block = matches!(style, Style::Literal | Style::Folded);
+    let breaks = |text: &str| text.bytes().rev().take_while(|byte| *byte == b'\n').count();
+    let can_stay = !(is_block && breaks(old) != breaks(new))
+        && hunks.iter().all(|hunk| {
+            changed(hunk).iter().all(|piece| is_safe(piece, true))
+                && (hunk.new.len() <= hunk.old.len() || takes_commas())
+        });
     if let Some(spans) = pieces.filter(|_| can_stay) {
         return hunks.iter().map(|hunk| replace(hunk, changed(hunk), &spans)).collect();
     }
@@ -74,7 +78,7 @@ pub(super) fn rewrite(
     }
 }
 
-/// The block scalar of these bytes as one in quotes. A comment behind its header
+/// The block scalar of these bytes as one in its line. A comment behind its header
 /// stays, and so do the line breaks at its end.
 fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
     let written = text.get(span.clone()).unwrap_or_default();
@@ -83,7 +87,7 @@ fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
     let behind = header.trim_start_matches(['|', '>', '+', '-']);
     let behind = behind.trim_start_matches(|digit: char| digit.is_ascii_digit());
     let comment = behind.trim_start_matches(['+', '-']).trim_end();
-    Replacement::new(span.start..end, format!("{}{comment}", quoted(new)))
+    Replacement::new(span.start..end, format!("{}{comment}", render(new, Style::Plain, false)))
 }
 
 /// Where the block scalar begins whose text stands at `start`, behind everything

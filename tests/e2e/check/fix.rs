@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("shows_a_diff_and_changes_nothing", shows_a_diff),
         trial("writes_in_one_step_with_the_same_permissions", writes_in_one_step),
         trial("leaves_what_it_cannot_read_and_says_so", leaves_what_it_cannot_read),
+        trial("repairs_the_volumes_beside_one_that_it_leaves", repairs_the_others),
     ]
 }
 
@@ -50,6 +51,13 @@ fn what_it_wrote_passes() -> Result<(), Failed> {
         "  mountOptions:\n",
         "  mountOptions: ~\n",
         "  mountOptions:\n  - \"\\x62g\"\n",
+        "  mountOptions:\n  - |\n    bg\n",
+        "  mountOptions:\n  - |\n    hard\n  - >  # why\n    bg\n  - nfsvers=4.1\n",
+        "  mountOptions:\n  - |+\n    bg\n\n\n  - nfsvers=4.1\n",
+        "  mountOptions:\n  - >\n    bg,\n    hard,nfsvers=4.1\n  - noatime\n",
+        "  mountOptions: [&a intr, nfsvers=4.1, *a, *a]\n",
+        "  mountOptions:\n  - &a intr # one\n  - nfsvers=4.1\n  - *a # two\n",
+        "  mountOptions: [&a bg, nfsvers=4.1, *a]\n",
         "",
     ]
     .iter()
@@ -234,5 +242,36 @@ fn moves_nothing() -> Result<(), Failed> {
         let said = stdout(&pipe(&["check", "--no-policy", "-"], text.as_bytes()));
         assert!(said.contains("NMG020 unread-options"), "{text}{said}");
     }
+    Ok(())
+}
+
+/// Each volume of an object is one subject: what keeps one from being repaired keeps
+/// none of the others, and is said of that one alone.
+fn repairs_the_others() -> Result<(), Failed> {
+    let volume = |name: &str, options: &str| {
+        format!(
+            "  - name: {name}\n    csi:\n      driver: nfs.csi.k8s.io\n      volumeAttributes:\n        server: a\n        \
+             share: /x\n        mountOptions: {options}\n"
+        )
+    };
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nspec:\n  containers: [{{name: c, image: i}}]\n  volumes:\n{}{}{}metadata:\n  \
+         name: p\n  annotations: {{note: *shared}}\n",
+        volume("first", "'bg,nfsvers=4.1'"),
+        volume("second", "&shared bg,hard"),
+        volume("third", "\"nfsvers=4.1,bg,hard\" # kept"),
+    );
+    let output = pipe(&["fix", "-"], pod.as_bytes());
+    let wanted = pod
+        .replace("'bg,nfsvers=4.1'", "'fg,nfsvers=4.1'")
+        .replace("\"nfsvers=4.1,bg,hard\" # kept", "\"nfsvers=4.1,fg,hard\" # kept");
+    assert_eq!(stdout(&output), wanted);
+    let errors = String::from_utf8(output.stderr)?;
+    let left: Vec<&str> = errors.lines().filter(|line| line.contains("is left as it is")).collect();
+    assert!(
+        matches!(left.as_slice(), [line] if line.contains("Pod/p spec.volumes[1] is left as it is")),
+        "{errors}"
+    );
+    assert_eq!(output.status.code(), Some(3), "{errors}");
     Ok(())
 }
