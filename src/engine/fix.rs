@@ -222,11 +222,16 @@ fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) ->
 fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
     let group = |text: &str| MountOption::new(text).entry().and_then(Entry::group);
     let edits = fixes.iter().flat_map(|(_, fix)| &fix.edits);
-    let written: Vec<Group> = edits
-        .filter_map(|edit| if let Edit::Replace { with, .. } = edit { group(with) } else { None })
+    let written: Vec<(usize, Group)> = edits
+        .filter_map(|edit| match edit {
+            Edit::Replace { site, with } => Some((site.carrier, group(with)?)),
+            _ => None,
+        })
         .collect();
     let waits = |edit: &Edit| match edit {
-        Edit::Append { option, .. } => group(option).is_some_and(|group| written.contains(&group)),
+        Edit::Append { carrier, option } => {
+            group(option).is_some_and(|group| written.contains(&(*carrier, group)))
+        }
         _ => false,
     };
     if !written.is_empty() {

@@ -1,15 +1,26 @@
 //! Rows of what is not NFS: block devices, disks of the node, SMB, object
 //! stores and other network file systems.
 
-use super::{Driver, Known, Nfs, PLAIN};
+use super::{Driver, Known, ListUse, Nfs, PLAIN};
 
-pub(super) static DRIVERS: &[&Driver] = &[&NODE, &IN_TREE, &CLOUD_DISKS, &BLOCK, &OTHER_FILE_SYSTEMS];
+pub(super) static DRIVERS: &[&Driver] =
+    &[&NO_PROVISIONER, &NODE, &IN_TREE, &CLOUD_DISKS, &BLOCK, &OTHER_FILE_SYSTEMS];
 
 const NOT_NFS: Driver = Driver { nfs: Nfs::No, known: Known::Documented, ..PLAIN };
 
+/// Nothing makes a volume from such a class, and a volume made by hand has a list of
+/// its own.
+static NO_PROVISIONER: Driver = Driver {
+    names: &["kubernetes.io/no-provisioner"],
+    title: "no provisioner: volumes are made by hand",
+    source: "Kubernetes documentation of storage classes, local; kubernetes \
+             pkg/controller/volume/persistentvolume/pv_controller.go provisionClaimOperation",
+    list: ListUse::NotUsed,
+    ..NOT_NFS
+};
+
 static NODE: Driver = Driver {
     names: &[
-        "kubernetes.io/no-provisioner",
         "kubernetes.io/host-path",
         "kubernetes.io/local-volume",
         "hostpath.csi.k8s.io",
