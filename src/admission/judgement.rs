@@ -26,8 +26,8 @@ impl<O> Judgement<'_, '_, O> {
     pub(super) fn answer(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
         let Self { case, verdict, .. } = self;
         let is_denied = verdict.decision == Decision::Deny;
-        let status =
-            is_denied.then(|| refusal(self.name(), case.subject.kind, message::causes(case, verdict)));
+        let status = is_denied
+            .then(|| refusal(self.name(), case.subject.kind, message::causes(case, verdict).limited()));
         let warnings = match case.endpoint {
             Endpoint::Validate => message::validate_warnings(case, verdict),
             Endpoint::Mutate => message::mutate_warnings(case, verdict),

@@ -50,7 +50,7 @@ pub(super) fn name(text: &str) -> &str {
 /// One cause a denial. kubectl prints nothing but these, so each stands alone:
 /// the rule, the element, why, and the way out. The list that would pass stands in
 /// the first of each carrier.
-pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<StatusCause> {
+pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
     let subject = case.subject;
     let denials: Vec<&Judged> = verdict.with(Treatment::Denied).collect();
     let mut proposal = proposal(case).map(|elements| lists(subject, &elements)).unwrap_or_default();
@@ -77,11 +77,44 @@ pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<StatusCause>
         let reason = if is_there { "FieldValueInvalid" } else { "FieldValueRequired" };
         causes.push(StatusCause { reason, message, field });
     }
-    let further = denials.len() - causes.len();
-    if further > 0 {
-        causes.push(further_causes(further));
+    Causes { further: denials.len() - causes.len(), shown: causes }
+}
+
+/// The causes of a denial.
+#[derive(Default)]
+pub(super) struct Causes {
+    shown: Vec<StatusCause>,
+    /// How many there are besides.
+    further: usize,
+}
+
+impl Causes {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.shown.is_empty()
     }
-    causes
+
+    /// Adds those of another subject of the object.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.shown.append(&mut other.shown);
+        self.further += other.further;
+    }
+
+    /// As many as one denial has: where there are more, the last says how many.
+    pub(super) fn limited(mut self) -> Vec<StatusCause> {
+        let room = if self.further > 0 { MOST_CAUSES - 1 } else { MOST_CAUSES };
+        if self.shown.len() > room {
+            self.further += self.shown.len() + 1 - MOST_CAUSES;
+            self.shown.truncate(MOST_CAUSES - 1);
+        }
+        if self.further > 0 {
+            self.shown.push(StatusCause {
+                reason: "FieldValueInvalid",
+                message: format!("{WHO}: and {} like these", counted(self.further, "further finding")),
+                field: String::new(),
+            });
+        }
+        self.shown
+    }
 }
 
 /// All causes in one text, for a controller's log.
@@ -207,24 +240,6 @@ pub(super) fn template_warnings(verdict: &Verdict) -> Vec<String> {
     verdict.with(Treatment::Denied).map(|judged| warning(judged, "its Pods will be denied: ")).collect()
 }
 
-/// The causes of several subjects, as many as one denial has.
-pub(super) fn limited_causes(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
-    let further = causes.len().saturating_sub(MOST_CAUSES);
-    if further > 0 {
-        causes.truncate(MOST_CAUSES);
-        causes.push(further_causes(further));
-    }
-    causes
-}
-
-fn further_causes(count: usize) -> StatusCause {
-    StatusCause {
-        reason: "FieldValueInvalid",
-        message: format!("{WHO}: and {} like these", counted(count, "further finding")),
-        field: String::new(),
-    }
-}
-
 pub(super) fn limited(mut warnings: Vec<String>) -> Vec<String> {
     let all = warnings.len();
     if all > MOST_WARNINGS {
@@ -293,5 +308,29 @@ mod tests {
     fn a_name_is_cut_between_characters() {
         assert_eq!(name("a"), "a");
         assert_eq!(name(&"€".repeat(300)), "€".repeat(253));
+    }
+
+    #[test]
+    fn a_denial_has_twenty_causes_and_the_last_says_how_many_more_there_are() {
+        let cause =
+            || StatusCause { reason: "FieldValueInvalid", message: "m".to_owned(), field: String::new() };
+        let causes =
+            |shown, further| Causes { shown: std::iter::repeat_with(cause).take(shown).collect(), further };
+        for (each, shown, last) in [
+            (vec![causes(3, 0)], 3, None),
+            (vec![causes(20, 0)], 20, None),
+            (vec![causes(20, 20)], 20, Some(21)),
+            (vec![causes(12, 0), causes(12, 0)], 20, Some(5)),
+            (vec![causes(5, 7), causes(12, 0)], 18, Some(7)),
+            (vec![causes(20, 5), causes(20, 1)], 20, Some(27)),
+        ] {
+            let mut all = Causes::default();
+            each.into_iter().for_each(|causes| all.append(causes));
+            let limited = all.limited();
+            assert_eq!(limited.len(), shown);
+            let said = limited.last().map(|cause| cause.message.clone()).unwrap_or_default();
+            let wanted = last.map(|count| format!("{WHO}: and {count} further findings like these"));
+            assert_eq!(said, wanted.unwrap_or_else(|| "m".to_owned()));
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! taken for outdated by its controller.
 
 use super::judgement::{each_once, refusal};
+use super::message::Causes;
 use super::response::{AuditAnnotations, Response};
 use super::wire::{API_VERSION, Request, Review};
 use super::{Answer, Endpoint, Question, Record, answer, is_judged, judged_kind, message, pass, unparsed};
@@ -102,11 +103,11 @@ fn decide(
         })
         .collect();
     let decides = kind.row().reach == Reach::Decides;
-    let (mut causes, mut warnings, mut is_withheld) = (Vec::new(), Vec::new(), false);
+    let (mut causes, mut warnings, mut is_withheld) = (Causes::default(), Vec::new(), false);
     for (case, verdict) in &judged {
         is_withheld |= decides && verdict.withheld.is_some();
         match verdict.decision {
-            Decision::Deny if decides => causes.extend(message::causes(case, verdict)),
+            Decision::Deny if decides => causes.append(message::causes(case, verdict)),
             Decision::Deny => warnings.extend(message::template_warnings(verdict)),
             Decision::Allow | Decision::Patch(_) => {}
         }
@@ -141,7 +142,7 @@ fn decide(
         options_after: &options,
         ..Record::of(request, question.endpoint)
     });
-    let status = is_denied.then(|| refusal(name, kind, message::limited_causes(causes)));
+    let status = is_denied.then(|| refusal(name, kind, causes.limited()));
     let warnings = message::limited(warnings);
     answer(&Response {
         uid: &request.uid,

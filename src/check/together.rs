@@ -4,6 +4,7 @@
 //! `pkg/controller/controller.go`, `Provision`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use time::Date;
 
@@ -63,16 +64,26 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     }
 }
 
+/// A class of the input, and the options that it gives.
+struct Class {
+    file: String,
+    options: Vec<String>,
+}
+
 /// Adds what several objects show together, once all of them are there.
 pub fn judge(report: &mut Report) {
-    let mut classes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut classes: BTreeMap<String, Vec<Class>> = BTreeMap::new();
     for class in report.subjects.iter().filter(|subject| subject.tie.is_class) {
-        classes.entry(class.name.clone()).or_default().extend(class.tie.options.iter().cloned());
+        let options = class.tie.options.clone();
+        classes.entry(class.name.clone()).or_default().push(Class { file: class.file.clone(), options });
     }
     for subject in &mut report.subjects {
         let class = subject.tie.class.as_ref().filter(|_| subject.tie.unreached.is_some());
-        let Some(options) = class.and_then(|class| classes.get(class)) else { continue };
-        let mut missing = missing(options, &subject.tie.options);
+        let Some(classes) = class.and_then(|class| classes.get(class)) else { continue };
+        let each = nearest(classes, &subject.file);
+        let each = each.into_iter().map(|class| missing(&class.options, &subject.tie.options));
+        // Which of several classes of one name is its own is not known: any may be.
+        let Some(mut missing) = each.min_by_key(Vec::len) else { continue };
         let Some(mut finding) = subject.tie.unreached.take().filter(|_| !missing.is_empty()) else {
             continue;
         };
@@ -92,6 +103,18 @@ pub fn judge(report: &mut Report) {
         subject.findings.push(*finding);
         subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
     }
+}
+
+/// Of classes with one name, those of the same file, else those of the same folder,
+/// else all: overlays of several clusters repeat a name.
+fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
+    let folder = |file: &str| Path::new(file).parent().map(Path::to_path_buf);
+    let in_file: Vec<&Class> = classes.iter().filter(|class| class.file == file).collect();
+    if classes.len() == 1 || !in_file.is_empty() {
+        return if in_file.is_empty() { classes.iter().collect() } else { in_file };
+    }
+    let in_folder: Vec<&Class> = classes.iter().filter(|class| folder(&class.file) == folder(file)).collect();
+    if in_folder.is_empty() { classes.iter().collect() } else { in_folder }
 }
 
 /// The options of a class that are not among a volume's own, each once.

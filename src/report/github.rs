@@ -59,7 +59,7 @@ pub fn write(report: &Report) -> String {
         );
     }
     let summary = &report.summary;
-    let _ = writeln!(
+    let _ = write!(
         out,
         "{} read, {} judged, {} skipped, {} unreadable",
         counted(summary.documents, "document"),
@@ -67,6 +67,10 @@ pub fn write(report: &Report) -> String {
         summary.skipped,
         summary.unreadable
     );
+    if summary.not_judged > 0 {
+        let _ = write!(out, ", {} not judged", summary.not_judged);
+    }
+    out.push('\n');
     out
 }
 

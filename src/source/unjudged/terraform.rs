@@ -15,16 +15,15 @@ pub fn is_terraform(path: &Path) -> bool {
 pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     let mut found = Vec::new();
     let mut offset = 0;
+    let mut in_block = false;
     for line in text.split_inclusive('\n') {
-        let code = line.trim_start();
-        let is_comment = code.starts_with('#') || code.starts_with("//");
-        if let Some((at, key)) = assigned(line).filter(|_| !is_comment) {
+        if let Some((at, key)) = assigned(&without_comments(line, &mut in_block)) {
             found.push(Unjudged {
                 kind: "Terraform".to_owned(),
                 namespace: None,
                 name: String::new(),
                 offset: offset + at,
-                path: vec![key.to_owned()],
+                path: vec![key],
                 texts: Vec::new(),
             });
         }
@@ -33,9 +32,46 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     found
 }
 
+/// The line with blanks in the place of its comments, each byte where it was.
+/// `in_block` says whether it begins within `/*` and `*/`, and then whether the
+/// next one does.
+fn without_comments(line: &str, in_block: &mut bool) -> String {
+    let mut code = String::with_capacity(line.len());
+    let mut in_quotes = false;
+    let mut rest = line;
+    while let Some(letter) = rest.chars().next() {
+        let (taken, is_code) = match rest.get(..2) {
+            Some("*/") if *in_block => {
+                *in_block = false;
+                (2, false)
+            }
+            _ if *in_block => (letter.len_utf8(), false),
+            Some("\\\"" | "\\\\") if in_quotes => (2, true),
+            Some("/*") if !in_quotes => {
+                *in_block = true;
+                (2, false)
+            }
+            Some("//") if !in_quotes => (rest.len(), false),
+            _ if letter == '#' && !in_quotes => (rest.len(), false),
+            _ => {
+                in_quotes ^= letter == '"';
+                (letter.len_utf8(), true)
+            }
+        };
+        let (taken, behind) = rest.split_at_checked(taken).unwrap_or((rest, ""));
+        if is_code {
+            code.push_str(taken);
+        } else {
+            code.extend(std::iter::repeat_n(' ', taken.len()));
+        }
+        rest = behind;
+    }
+    code
+}
+
 /// The first word of a line that names mount options, with its place: a key that
 /// something is assigned to, or a path in quotes as `set` of `helm_release` has it.
-fn assigned(line: &str) -> Option<(usize, &str)> {
+fn assigned(line: &str) -> Option<(usize, String)> {
     let is_of_word = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
     let mut rest = 0;
     while let Some(start) = line.get(rest..)?.find(is_of_word).map(|start| rest + start) {
@@ -51,7 +87,7 @@ fn assigned(line: &str) -> Option<(usize, &str)> {
         let is_path = word.contains('.')
             && (behind.starts_with('[') || behind.is_empty() || line.get(rest..)?.starts_with('"'));
         if names_mount_options(word) && (is_key || is_path) {
-            return Some((start, word));
+            return Some((start, word.to_owned()));
         }
     }
     None
@@ -74,7 +110,12 @@ mod tests {
             ("locals { mount_options = [] }\n", None),
             ("mount_options = null\n", None),
             ("mountOptions:\n", Some("mountOptions")),
-            ("// mount_options = []\n", None),
+            ("// mount_options = [\"bg\"]\n", None),
+            ("/* é\n mount_options = [\"bg\"]\n*/\n", None),
+            ("/* a */ mount_options = [\"bg\"] # b\n", Some("mount_options")),
+            ("a = 1 // mount_options = [\"bg\"]\n", None),
+            ("path = \"/a/*\"\nmount_options = [\"bg\"]\n", Some("mount_options")),
+            ("a = \"\\\"/*\" \n mount_options = [\"bg\"]\n", Some("mount_options")),
         ] {
             let found = of_terraform(text);
             assert_eq!(found.first().map(Unjudged::at).as_deref(), at, "{text}");
