@@ -325,7 +325,9 @@ mod tests {
             (vec![causes(20, 5), causes(20, 1)], 20, Some(27)),
         ] {
             let mut all = Causes::default();
-            each.into_iter().for_each(|causes| all.append(causes));
+            for causes in each {
+                all.append(causes);
+            }
             let limited = all.limited();
             assert_eq!(limited.len(), shown);
             let said = limited.last().map(|cause| cause.message.clone()).unwrap_or_default();
