@@ -4,7 +4,6 @@
 use std::fmt::Debug;
 
 use base64::Engine as _;
-use nfs_mount_guard::admission::json::read;
 use nfs_mount_guard::admission::wire::FullReview;
 use nfs_mount_guard::admission::{Endpoint, Question, review as decide};
 use nfs_mount_guard::check::repair::repair;
@@ -21,6 +20,7 @@ use nfs_mount_guard::source::{Item, visit};
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::Nfs;
 use nfs_mount_guard::subject::manifest::Manifest;
+use nfs_mount_guard_json::read;
 use serde_json::{Value, json};
 use time::Date;
 use time::macros::date;

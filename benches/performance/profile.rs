@@ -16,7 +16,7 @@ use crate::server::{self, Server, Which};
 const PARTS: &[(&str, &[&str])] = &[
     (
         "reading JSON",
-        &["serde_json::de", "serde_json::read", "manifest", "wire", "admission::json", "Deserialize"],
+        &["serde_json::de", "serde_json::read", "manifest", "wire", "nfs_mount_guard_json", "Deserialize"],
     ),
     ("log", &["telemetry::log", "tracing", "crossbeam"]),
     ("metrics", &["metrics", "prometheus_client"]),

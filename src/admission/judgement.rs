@@ -1,7 +1,6 @@
 //! What becomes of one subject: the decision of the engine as an answer to the
 //! API server and as a record for log and metrics.
 
-use super::json::push_string;
 use super::response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
 use super::wire::Request;
 use super::{Answer, Endpoint, Question, Record, answer, message};
@@ -12,6 +11,7 @@ use crate::finding::Code;
 use crate::kind::Kind;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
+use nfs_mount_guard_json::push_string;
 
 /// One subject, judged: the request that it came with, and the verdict.
 pub(super) struct Judgement<'j, 'm, O> {

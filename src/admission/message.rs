@@ -3,7 +3,6 @@
 mod remedy;
 mod repairs;
 
-use super::json::length_within;
 use super::response::StatusCause;
 use crate::count::{self, counted};
 use crate::engine::decide::Decision;
@@ -12,6 +11,7 @@ use crate::engine::judge::{Case, LONGEST_PROPOSAL, Treatment, Verdict, proposal}
 use crate::engine::{Evaluation, Exempt, Judged};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
+use nfs_mount_guard_json::length_within;
 
 /// Most characters of a warning: what every client shows whole.
 pub const WARNING_LENGTH: usize = 120;

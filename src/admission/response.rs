@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::json::push_string;
 use crate::finding::Code;
+use nfs_mount_guard_json::push_string;
 
 /// `response` of an AdmissionReview.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ fn every_rule_has_its_fixture_and_file_and_nothing_else_has() {
             .collect()
     };
     assert_eq!(names(path("rules")), rules, "tests/rules/");
-    assert_eq!(names(path("../src/rules")), rules, "src/rules/");
+    assert_eq!(names(path("../crates/engine/src/rules")), rules, "crates/engine/src/rules/");
 }
 
 #[test]

@@ -7,9 +7,9 @@ use time::OffsetDateTime;
 
 use super::{on_one_line, time_of_day, timestamp};
 use crate::admission::Record;
-use crate::admission::json::{beginning_within, push_string};
 use crate::finding::Code;
 use crate::policy::Fingerprint;
+use nfs_mount_guard_json::{beginning_within, push_string};
 
 /// Most bytes of one event, as written, whatever stands in a review: lines wait in
 /// memory, and readers of logs cut what is longer.

@@ -11,7 +11,7 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 
 use super::{Format, Sink, timestamp};
-use crate::admission::json::{beginning_within, push_string};
+use nfs_mount_guard_json::{beginning_within, push_string};
 
 /// Most bytes of a field, as written: none of an event has more than a few, and
 /// what is logged of files and callers may be long.

@@ -25,7 +25,7 @@ use assembly::{Cut, Emptiness, Empty, NoneWord, Step, When};
 use evidence::{Clue, Deletion, Evidence};
 use refusal::Refused;
 
-pub(crate) use option_key::{generic_keys, is_same_key, names_version, resembles_mount_options};
+pub use option_key::{generic_keys, is_same_key, names_version, resembles_mount_options};
 pub use option_key::{is_option_key, names_mount_options};
 
 use crate::kind::Holds;

@@ -9,7 +9,7 @@ use crate::nfs::placeholder::has_placeholder;
 
 /// The class parameters and volume attributes that name the file system's type,
 /// the one that counts first.
-pub(crate) const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType"];
+pub const FS_TYPE_KEYS: [&str; 2] = ["csi.storage.k8s.io/fstype", "fsType"];
 
 /// The class parameters that name the Secret of a request to delete, the second
 /// one deprecated (external-provisioner `pkg/controller/controller.go`).

@@ -147,7 +147,7 @@ const fn grade(refused: &Refused) -> Grade {
 }
 
 /// Whether the driver itself refuses an option, so that mount is never called.
-pub(crate) fn is_refused_by_driver(subject: &Subject<'_>, token: &Token<'_>) -> bool {
+pub fn is_refused_by_driver(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     refusals(subject, token).next().is_some()
 }
 

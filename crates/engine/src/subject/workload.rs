@@ -138,7 +138,7 @@ pub struct Inline<'a> {
 
 impl<'a> Workload<'a> {
     /// The inline CSI volumes of its Pods, whose specification stands at `at`.
-    pub(crate) fn inline_volumes(self, at: PodSpec) -> Vec<Inline<'a>> {
+    pub fn inline_volumes(self, at: PodSpec) -> Vec<Inline<'a>> {
         let Self { api_version, kind, metadata, spec, template } = self;
         let spec = spec.unwrap_or_default();
         let of_template = |template: Option<Template<'a>>| template?.spec?.volumes;

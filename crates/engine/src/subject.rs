@@ -4,7 +4,7 @@
 pub mod carrier;
 pub mod driver;
 pub mod effective;
-pub(crate) mod facts;
+pub mod facts;
 pub mod filling;
 mod identity;
 pub mod manifest;
@@ -286,7 +286,7 @@ impl<'m> Subject<'m> {
     }
 
     /// Whether it is a `FlexVolume`.
-    pub(crate) const fn is_flex_volume(&self) -> bool {
+    pub const fn is_flex_volume(&self) -> bool {
         self.facts.is_flex_volume
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 /// A number and what it counts, as `1 finding` and `2 findings`.
 ///
 /// ```
-/// # use nfs_mount_guard::count::{counted, named};
+/// # use nfs_mount_guard_engine::count::{counted, named};
 /// assert_eq!(counted(1, "finding").to_string(), "1 finding");
 /// assert_eq!(counted(0, "finding").to_string(), "0 findings");
 /// assert_eq!(named(1, "try", "tries").to_string(), "1 try");

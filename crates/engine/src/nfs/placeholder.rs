@@ -24,7 +24,7 @@ const FORMS: [Form; 3] = [
 /// text like any other.
 ///
 /// ```
-/// # use nfs_mount_guard::nfs::placeholder::placeholders;
+/// # use nfs_mount_guard_engine::nfs::placeholder::placeholders;
 /// let found = |text: &str| placeholders(text).collect::<Vec<_>>();
 /// assert_eq!(found("nfsvers=${V:=4.1},hard"), [8..17]);
 /// assert!(found("$X,%X%,${X,{x}").is_empty());

@@ -8,7 +8,7 @@ const GENERIC_KEYS: [&str; 8] = [
 ];
 
 /// [`GENERIC_KEYS`], for the admission policies.
-pub(crate) const fn generic_keys() -> &'static [&'static str] {
+pub const fn generic_keys() -> &'static [&'static str] {
     &GENERIC_KEYS
 }
 
@@ -16,7 +16,7 @@ pub(crate) const fn generic_keys() -> &'static [&'static str] {
 /// after `.` or `/`, without regard to case, `_` and `-`.
 ///
 /// ```
-/// # use nfs_mount_guard::subject::driver::is_option_key;
+/// # use nfs_mount_guard_engine::subject::driver::is_option_key;
 /// assert!(is_option_key("nfs.mount_Options") && is_option_key("example.com/mount-opts"));
 /// assert!(!is_option_key("mountOptions.owner"));
 /// ```
@@ -34,7 +34,7 @@ pub fn names_mount_options(key: &str) -> bool {
 }
 
 /// Whether a key is `mountOptions` but for one letter.
-pub(crate) fn resembles_mount_options(key: &str) -> bool {
+pub fn resembles_mount_options(key: &str) -> bool {
     const WORD: &str = "mountoptions";
     if key.len() + 1 < WORD.len() {
         return false;
@@ -44,7 +44,7 @@ pub(crate) fn resembles_mount_options(key: &str) -> bool {
 }
 
 /// Whether a key names an NFS version.
-pub(crate) fn names_version(key: &str) -> bool {
+pub fn names_version(key: &str) -> bool {
     let last = last_segment(key);
     last.starts_with(['n', 'N', 'v', 'V'])
         && ["nfsversion", "nfsvers", "vers"].iter().any(|name| letters(last_segment(key)).eq(name.chars()))
@@ -71,7 +71,7 @@ const fn small(letter: char) -> char {
 }
 
 /// Whether a driver written in Go may take one key for the other.
-pub(crate) fn is_same_key(one: &str, other: &str) -> bool {
+pub fn is_same_key(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
         || !(one.is_ascii() && other.is_ascii()) && one.chars().map(small).eq(other.chars().map(small))
 }

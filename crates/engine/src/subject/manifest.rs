@@ -163,7 +163,7 @@ pub struct Manifest<'a> {
 impl Manifest<'_> {
     /// How many keys it holds that name mount options, or nearly so, at places
     /// that belong to an object of `kind`.
-    pub(crate) fn keys_like_options(&self, kind: Kind) -> usize {
+    pub fn keys_like_options(&self, kind: Kind) -> usize {
         let holds = kind.row().holds;
         let is_volume = holds == Holds::Volume;
         let spec = self.spec.as_ref().filter(|_| is_volume);

@@ -47,7 +47,7 @@ pub struct InlineVolume {
 
 impl InlineVolume {
     /// The path to it, one step each: names, and the index.
-    pub(crate) fn steps(self) -> Vec<Cow<'static, str>> {
+    pub fn steps(self) -> Vec<Cow<'static, str>> {
         let pod_spec = self.kind.pod_spec().map_or(&[][..], |at| at.path());
         let mut steps: Vec<Cow<'static, str>> = pod_spec.iter().map(|step| (*step).into()).collect();
         steps.extend(["volumes".into(), self.index.to_string().into()]);

@@ -9,7 +9,7 @@ use super::option::MountOption;
 /// where it may mean several things, or nothing.
 ///
 /// ```
-/// # use nfs_mount_guard::nfs::{intended::intended, option::MountOption};
+/// # use nfs_mount_guard_engine::nfs::{intended::intended, option::MountOption};
 /// let meant = |text| intended(&MountOption::new(text));
 /// assert_eq!(meant("nfsvers=v4.1").as_deref(), Some("nfsvers=4.1"));
 /// assert_eq!(meant("timeo=60s").as_deref(), Some("timeo=600"));
@@ -36,7 +36,7 @@ pub fn intended(option: &MountOption<'_>) -> Option<String> {
 /// The version that a word without a value names: `nfs4`, `NFSv4.1`, `vers4.1`.
 ///
 /// ```
-/// # use nfs_mount_guard::nfs::intended::version_word;
+/// # use nfs_mount_guard_engine::nfs::intended::version_word;
 /// assert_eq!(version_word("NFSv4.1").as_deref(), Some("nfsvers=4.1"));
 /// assert_eq!(version_word("nfs3").as_deref(), Some("nfsvers=3"));
 /// assert_eq!(version_word("nfs"), None);

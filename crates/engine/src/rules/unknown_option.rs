@@ -193,7 +193,7 @@ const OF_SMB: &[&str] = &[
 ];
 
 /// Whether another program than mount.nfs(8) has an option with this keyword.
-pub(crate) fn is_of_another_program(keyword: &str) -> bool {
+pub fn is_of_another_program(keyword: &str) -> bool {
     other_program(keyword).is_some()
 }
 

@@ -293,7 +293,7 @@ fn owned(elements: Elements<'_>) -> Elements<'static> {
 const MOST_PROPOSED: usize = 100;
 
 /// Most bytes of a carrier for which a list is proposed: a longer one is not shown.
-pub(crate) const LONGEST_PROPOSAL: usize = 2000;
+pub const LONGEST_PROPOSAL: usize = 2000;
 
 /// The carriers with which the subject passes `/validate`; `None` where no fix brings
 /// them there, and where they would be too long to be shown.

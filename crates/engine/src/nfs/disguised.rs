@@ -26,7 +26,7 @@ const LONGEST: usize = 1024;
 /// can mean one thing only; `None` where it is written as it should be, too.
 ///
 /// ```
-/// # use nfs_mount_guard::nfs::disguised::meant;
+/// # use nfs_mount_guard_engine::nfs::disguised::meant;
 /// let options = |pieces: &[&str]| meant(pieces).map(|meant| meant.options.join(" "));
 /// assert_eq!(options(&["rsize=1", "048", "576"]).as_deref(), Some("rsize=1048576"));
 /// assert_eq!(options(&["[hard", "nfsvers=4.1]"]).as_deref(), Some("hard nfsvers=4.1"));
@@ -58,7 +58,7 @@ pub fn meant(pieces: &[&str]) -> Option<Meant> {
 /// is the same option.
 ///
 /// ```
-/// # use nfs_mount_guard::nfs::disguised::intended_options;
+/// # use nfs_mount_guard_engine::nfs::disguised::intended_options;
 /// assert_eq!(intended_options("-o hard,timeo=60s,vers=4,1"), ["hard", "timeo=600", "vers=4.1"]);
 /// ```
 pub fn intended_options(text: &str) -> Vec<String> {

@@ -15,30 +15,30 @@ use std::fmt;
 
 /// What is known of a kind.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub struct Row {
     /// As `kind` in a manifest.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The API group; empty for the core group.
-    pub(crate) group: &'static str,
+    pub group: &'static str,
     /// As a rule of a webhook configuration names it.
-    pub(crate) plural: &'static str,
+    pub plural: &'static str,
     /// What of it is mounted.
-    pub(crate) holds: Holds,
+    pub holds: Holds,
     /// The path to its `mountOptions`; empty for a kind without such a list.
-    pub(crate) list: &'static [&'static str],
+    pub list: &'static [&'static str],
     /// The sub-resources that are judged beside the object itself.
-    pub(crate) sub_resources: &'static [&'static str],
+    pub sub_resources: &'static [&'static str],
     /// Whether an object without any option is complete as it is.
-    pub(crate) may_be_silent: bool,
+    pub may_be_silent: bool,
     /// Which findings may refuse it.
-    pub(crate) refuses: Refuses,
+    pub refuses: Refuses,
     /// What a denial does at admission.
-    pub(crate) reach: Reach,
+    pub reach: Reach,
 }
 
 /// What of an object is mounted: the subjects that it gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holds {
+pub enum Holds {
     /// Whatever a driver makes with these parameters: one subject.
     Class,
     /// What a driver mounts to make snapshots: one subject.
@@ -54,7 +54,7 @@ pub(crate) enum Holds {
 
 /// Where the specification of an object's Pods stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PodSpec {
+pub enum PodSpec {
     /// `spec`
     Spec,
     /// `template.spec`
@@ -67,7 +67,7 @@ pub(crate) enum PodSpec {
 
 impl PodSpec {
     /// The path to it, one name a step.
-    pub(crate) const fn path(self) -> &'static [&'static str] {
+    pub const fn path(self) -> &'static [&'static str] {
         match self {
             Self::Spec => &["spec"],
             Self::Template => &["template", "spec"],
@@ -79,7 +79,7 @@ impl PodSpec {
 
 /// Which findings may refuse an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refuses {
+pub enum Refuses {
     /// All that the policy denies.
     All,
     /// A background mount, and options that the layers read differently.
@@ -88,7 +88,7 @@ pub(crate) enum Refuses {
 
 /// What a denial does at admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub enum Reach {
     /// It refuses the request.
     Decides,
     /// It warns: what the object makes is refused instead, and refusing
@@ -107,7 +107,8 @@ macro_rules! kinds {
             /// Every kind.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
 
-            pub(crate) const fn row(self) -> &'static Row {
+            /// What is known of it.
+            pub const fn row(self) -> &'static Row {
                 match self { $(Self::$kind => &$row),* }
             }
         }
@@ -159,7 +160,7 @@ impl Kind {
 
     /// Where the Pods of a workload are specified; `None` for a kind that is
     /// itself a subject.
-    pub(crate) const fn pod_spec(self) -> Option<PodSpec> {
+    pub const fn pod_spec(self) -> Option<PodSpec> {
         match self.row().holds {
             Holds::InlineVolumes(at) => Some(at),
             Holds::Class | Holds::Snapshots | Holds::Volume | Holds::Claim => None,
@@ -174,7 +175,7 @@ impl Kind {
     /// An object of this kind, as baselines and reports name it:
     /// `StorageClass/shared`, `Deployment/shop/web` with the namespace that is
     /// written.
-    pub(crate) fn name_object(self, namespace: Option<&str>, name: &str) -> String {
+    pub fn name_object(self, namespace: Option<&str>, name: &str) -> String {
         match namespace {
             // A class or a volume has none, whatever its manifest says.
             Some(namespace) if self.is_namespaced() => format!("{self}/{namespace}/{name}"),

@@ -95,7 +95,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
 
 /// Judges a finding that no rule makes by itself, because it takes two objects;
 /// `None` where nothing is to be said of it.
-pub(crate) fn judge_one(
+pub fn judge_one(
     policy: &Policy,
     subject: &Subject<'_>,
     rule: &'static Rule,

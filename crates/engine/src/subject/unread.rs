@@ -44,7 +44,7 @@ impl<'m> Subject<'m> {
     }
 
     /// Whether the driver refuses the object for a parameter that it does not know.
-    pub(crate) fn refuses_unknown_keys(&self) -> bool {
+    pub fn refuses_unknown_keys(&self) -> bool {
         match self.kind.row().holds {
             Holds::Class => self.driver.unknown_parameters == UnknownParameters::Refused,
             // csi-driver-nfs pkg/nfs/controllerserver.go, newNFSSnapshot.

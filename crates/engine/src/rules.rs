@@ -353,8 +353,8 @@ rules! {
     server_needs_cluster_dns,
 }
 
-pub(crate) use refused_value::is_refused_by_driver;
-pub(crate) use unknown_option::is_of_another_program;
+pub use refused_value::is_refused_by_driver;
+pub use unknown_option::is_of_another_program;
 
 /// The rule that is judged even where nobody can tell whether it is NFS, and
 /// the one that the API server can judge by itself.
