@@ -149,7 +149,7 @@ impl Check<'_> {
                 .iter()
                 .zip(&actions)
                 .map(|(judged, action)| FindingReport {
-                    fixes: reading.fixes.about(at, &judged.finding, lines),
+                    fixes: reading.fixes.about(at, &subject, &judged.finding, &place.layout, lines),
                     ..finding(&subject, judged, *action, &place, &lists, object)
                 })
                 .collect();

@@ -1,23 +1,22 @@
-//! What `fix` would do about each finding, as text to be put in place of other
-//! text.
+//! What would take each finding away, as text to be put in place of other text.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use super::repair::{Edit, repair};
+use super::repair::repair;
 use super::{Check, passed_over};
-use crate::engine::fix::Scope;
-use crate::finding::{self, Finding};
+use crate::engine::fix::{Scope, emptied, fix_alone};
+use crate::finding::Finding;
 use crate::report::TextEdit;
 use crate::source::Fault;
-use crate::source::object::Object;
+use crate::source::object::{Layout, Object};
+use crate::source::rewrite::{self, Change, Refusal, Replacement};
 use crate::source::text::Lines;
+use crate::subject::Subject;
 
-/// What `fix` would do to the objects of a text.
+/// The subjects of a text that `fix` would repair, and so can be rewritten: each by the
+/// index of its object and of its part.
 #[derive(Debug, Default)]
-pub(super) struct Proposed {
-    /// By the indices of the object and its part.
-    edits: HashMap<(usize, usize), Vec<Edit>>,
-}
+pub(super) struct Proposed(HashSet<(usize, usize)>);
 
 impl Proposed {
     pub(super) fn of(check: &Check<'_>, text: &str, named: bool) -> Self {
@@ -26,55 +25,67 @@ impl Proposed {
         if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
             return Self::default();
         }
-        let mut edits: HashMap<(usize, usize), Vec<Edit>> = HashMap::new();
-        for edit in repaired.edits {
-            edits.entry((edit.object, edit.part)).or_default().push(edit);
-        }
-        Self { edits }
+        Self(repaired.subjects)
     }
 
-    /// What becomes of the text for one finding. Where elements come or go, that is
-    /// done for all findings of the list at once, and each of them has all of it.
-    pub(super) fn about(&self, part: (usize, usize), finding: &Finding, lines: &Lines<'_>) -> Vec<TextEdit> {
-        let (Some(edits), Some(fix)) = (self.edits.get(&part), &finding.fix) else { return Vec::new() };
-        if fix.applicability > Scope::FILE.applicability {
+    /// What becomes of the text for one finding alone; empty where nothing is offered.
+    pub(super) fn about(
+        &self,
+        part: (usize, usize),
+        subject: &Subject<'_>,
+        finding: &Finding,
+        layout: &Layout<'_>,
+        lines: &Lines<'_>,
+    ) -> Vec<TextEdit> {
+        if !self.0.contains(&part) {
             return Vec::new();
         }
-        let mut about: Vec<&Edit> = Vec::new();
-        for (carrier, element) in fix.edits.iter().map(target) {
-            let of = |wanted: Option<usize>| {
-                let is_it = move |edit: &&Edit| edit.carrier == carrier && edit.element == wanted;
-                edits.iter().filter(is_it)
-            };
-            let own = element.map(|element| of(Some(element))).into_iter().flatten();
-            let before = about.len();
-            about.extend(own);
-            if about.len() == before {
-                about.extend(of(None));
-            }
-        }
-        let is_of_place = |edit: &&Edit| edit.removed.is_some() && edit.removed == finding.place;
-        about.extend(edits.iter().filter(is_of_place));
-        about.sort_by_key(|edit| (edit.replacement.start, edit.replacement.end));
-        about.dedup_by(|one, other| std::ptr::eq(*one, *other));
-        about
-            .into_iter()
-            .map(|edit| TextEdit {
-                start: lines.position(edit.replacement.start),
-                end: lines.position(edit.replacement.end),
-                with: edit.replacement.with.clone(),
-            })
-            .collect()
+        let mut replacements = replacements(subject, finding, layout).unwrap_or_default();
+        replacements.sort_by_key(|replacement| (replacement.start, replacement.end));
+        let edit = |replacement: Replacement| TextEdit {
+            start: lines.position(replacement.start),
+            end: lines.position(replacement.end),
+            with: replacement.with,
+        };
+        replacements.into_iter().map(edit).collect()
     }
 }
 
-/// The carrier that an edit is about, and the element if it is about one.
-const fn target(edit: &finding::Edit) -> (usize, Option<usize>) {
-    match edit {
-        finding::Edit::Replace { site, .. } | finding::Edit::Remove { site } => {
-            (site.carrier, Some(site.element))
+fn replacements(
+    subject: &Subject<'_>,
+    finding: &Finding,
+    layout: &Layout<'_>,
+) -> Result<Vec<Replacement>, Refusal> {
+    let Some(fix) = &finding.fix else { return Ok(Vec::new()) };
+    let mut plans = Vec::new();
+    let fixed = fix_alone(subject, fix, Scope::FILE);
+    if let Some(fixed) = &fixed
+        && let ([field], Some(list), Some(place)) =
+            (subject.misplaced, subject.carriers.first(), emptied(finding))
+        && let Some(elements) = fixed.elements.first()
+    {
+        let new: Vec<&str> = elements.iter().map(|element| &**element).collect();
+        if let Some(plan) = rewrite::rename(layout, place, &list.place, &field.texts, &new) {
+            return plan.map(|plan| plan.steps.into_iter().map(|step| step.replacement).collect());
         }
-        finding::Edit::Split { carrier, element } => (*carrier, Some(*element)),
-        finding::Edit::Append { carrier, .. } => (*carrier, None),
     }
+    if let Some(fixed) = fixed {
+        let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins));
+        for (carrier, (elements, origins)) in carriers {
+            let new: Vec<&str> = elements.iter().map(|element| &**element).collect();
+            if new != carrier.elements {
+                let change = Change { place: &carrier.place, old: &carrier.elements, new: &new, origins };
+                plans.push(rewrite::rewrite(layout, change)?);
+            }
+        }
+    }
+    if let Some(place) = emptied(finding).filter(|_| fix.applicability <= Scope::FILE.applicability) {
+        plans.push(rewrite::remove(layout, place)?);
+    }
+    // What is read elsewhere, too, is no business of this finding alone.
+    let is_shared = |plan: &rewrite::Plan| plan.touched.iter().any(|value| layout.tree().readers(*value) > 1);
+    if plans.iter().any(is_shared) {
+        return Ok(Vec::new());
+    }
+    Ok(plans.into_iter().flat_map(|plan| plan.steps).map(|step| step.replacement).collect())
 }

@@ -1,5 +1,6 @@
 //! Repairs the options in a text, and makes sure that nothing else changed.
 
+mod removal;
 mod wish;
 
 use std::borrow::Cow;
@@ -10,11 +11,12 @@ use serde_json::{Map, Value};
 use time::Date;
 
 use crate::engine::evaluate;
-use crate::engine::fix::{Scope, Traced, fix_traced};
+use crate::engine::fix::{Scope, Traced, emptied, fix_traced};
+use crate::finding::Applicability;
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, Refusal, Replacement};
+use crate::source::rewrite::{self, Change, Plan, Refusal};
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
@@ -32,34 +34,33 @@ pub struct Repaired {
     pub refusals: Vec<Problem>,
     /// What cannot be read, and stays as it is.
     pub unread: Vec<Problem>,
-    /// What makes the new text out of the old one, in the order of the objects.
-    pub edits: Vec<Edit>,
+    /// Options that the objects hold no more, in their order.
+    pub removed: Vec<Removed>,
+    /// The subjects that change: each by the index of its object and of its part.
+    pub subjects: HashSet<(usize, usize)>,
 }
 
-/// One replacement, and what it is about.
+/// Options that a subject held and holds no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    /// Index of the object among those of the text.
-    pub object: usize,
-    /// Index of the part in the object.
-    pub part: usize,
-    /// Index of the carrier in the subject.
-    pub carrier: usize,
-    /// The element that gets other text; `None` where elements come or go.
-    pub element: Option<usize>,
-    /// The field that goes away, where it is one.
-    pub removed: Option<Place>,
-    /// What becomes of the text.
-    pub replacement: Replacement,
+pub struct Removed {
+    /// Where its object begins, in bytes.
+    pub at: usize,
+    /// The subject, as messages name it.
+    pub title: String,
+    /// The options as they were written.
+    pub options: Vec<String>,
 }
 
 /// One object of a text, as far as it is to change.
+#[derive(Default)]
 struct Intended {
     /// Its parts, as messages name them.
     titles: Vec<String>,
     /// What it shall become: the index of a part, and one of its places that
     /// changes, without a value where the field goes away.
     values: Vec<(usize, Place, Option<Value>)>,
+    /// The index of a part, and what it loses then.
+    removed: Vec<(usize, Removed)>,
 }
 
 /// Repairs the objects of a text. Those that `wants` declines stay as they are,
@@ -79,28 +80,33 @@ pub fn repair(
         Item::Unreadable(problem) => repaired.unread.push(problem),
         Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) => {}
         Item::Object(object) => {
-            let mut intended = Intended { titles: Vec::new(), values: Vec::new() };
+            let mut intended = Intended::default();
             if wants(&object) {
                 let index = objects.len();
                 let mut layout = None;
                 let subjects = object.parts.iter().map(|part| part.subject(&object, policy));
-                for (part, mut subject) in subjects.enumerate() {
+                for (part, subject) in subjects.enumerate() {
                     intended.titles.push(title(&subject, object.name()));
                     let of = Of { object: &object, index, part };
                     let moved = moved(policy, today, scope, &subject);
-                    if let Some(place) = &moved {
-                        let layout = layout.get_or_insert_with(|| object.layout());
-                        match rewrite::remove(layout, place) {
-                            Ok(plan) => {
-                                wishes.remove((index, part), layout, place, plan);
-                                intended.values.push((part, place.clone(), None));
-                            }
-                            // What cannot be moved is not copied either.
-                            Err(_) => subject.misplaced = &[],
-                        }
-                    }
                     let fixed = fix_traced(policy, &subject, today, scope);
-                    let values = wish(of, &subject, &fixed, &mut layout, &mut wishes);
+                    let renamed = renamed(&subject, &moved, &fixed, &mut layout, &object);
+                    for place in &moved {
+                        let layout = layout.get_or_insert_with(|| object.layout());
+                        // What cannot be moved is not copied either: the subject stays as it is.
+                        let plan = renamed.clone().unwrap_or_else(|| rewrite::remove(layout, place));
+                        if plan.is_ok() {
+                            intended.values.push((part, place.clone(), None));
+                        }
+                        wishes.remove((index, part), layout, place, plan);
+                    }
+                    let options = removal::options(&subject, &moved, &fixed.elements);
+                    if !options.is_empty() {
+                        let title = title(&subject, object.name());
+                        intended.removed.push((part, Removed { at: object.span.start, title, options }));
+                    }
+                    let done = renamed.is_some().then_some(0);
+                    let values = wish(of, &subject, &fixed, (&moved, done), &mut layout, &mut wishes);
                     intended.values.extend(values.into_iter().map(|(place, new)| (part, place, Some(new))));
                 }
             }
@@ -122,22 +128,16 @@ pub fn repair(
     let (done, failed) = carrying_out.all(granted);
     repaired.refusals.extend(failed.iter().map(|wish| message(wish, Refusal::Misread)));
     repaired.refusals.sort_by_key(|problem| problem.offset);
+    let subjects: HashSet<(usize, usize)> = done.iter().map(Wish::subject).collect();
+    let removed = objects.iter().enumerate().flat_map(|(object, intended)| {
+        let is_done = |part: usize| subjects.contains(&(object, part));
+        let done = intended.removed.iter().filter(|(part, _)| is_done(*part));
+        done.map(|(_, removed)| removed.clone()).collect::<Vec<_>>()
+    });
+    repaired.removed = removed.collect();
     repaired.objects = done.iter().map(|wish| wish.object).collect::<HashSet<_>>().len();
     repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
-    repaired.edits = done
-        .into_iter()
-        .flat_map(|wish| {
-            let Wish { object, part, carrier, removed, .. } = wish;
-            wish.plan.steps.into_iter().map(move |step| Edit {
-                object,
-                part,
-                carrier,
-                element: step.element,
-                removed: removed.clone(),
-                replacement: step.replacement,
-            })
-        })
-        .collect();
+    repaired.subjects = subjects;
     repaired
 }
 
@@ -160,17 +160,36 @@ struct Of<'o, 'i> {
     part: usize,
 }
 
-/// The field that goes away because its options move to the list.
-fn moved(policy: &Policy, today: Date, scope: Scope, subject: &Subject<'_>) -> Option<Place> {
-    if subject.misplaced.is_empty() {
-        return None;
+/// The places that go away because their options move to the list.
+fn moved(policy: &Policy, today: Date, scope: Scope, subject: &Subject<'_>) -> Vec<Place> {
+    // Only a bold repair empties what a driver is given.
+    if subject.misplaced.is_empty() && scope.applicability < Applicability::Unsafe {
+        return Vec::new();
     }
     let evaluation = evaluate(policy, subject, today);
-    let findings = evaluation.findings.into_iter().filter(|judged| judged.action >= scope.least);
-    let fixed = findings
-        .map(|judged| judged.finding)
-        .filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.applicability <= scope.applicability));
-    fixed.filter_map(|finding| finding.place).find(|place| matches!(place, Place::Field(_)))
+    let findings = evaluation.findings.iter().filter(|judged| judged.action >= scope.least);
+    findings
+        .map(|judged| &judged.finding)
+        .filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.applicability <= scope.applicability))
+        .filter_map(emptied)
+        .cloned()
+        .collect()
+}
+
+/// The plan that gives the one field that moves the name of the list, where that is
+/// enough.
+fn renamed<'o>(
+    subject: &Subject<'_>,
+    moved: &[Place],
+    fixed: &Traced<'_>,
+    layout: &mut Option<Layout<'o>>,
+    object: &'o Object<'_>,
+) -> Option<Result<Plan, Refusal>> {
+    let ([place], [field]) = (moved, subject.misplaced) else { return None };
+    let list = subject.carriers.first().filter(|carrier| carrier.form == Form::List)?;
+    let new: Vec<&str> = fixed.elements.first()?.iter().map(|element| &**element).collect();
+    let layout = layout.get_or_insert_with(|| object.layout());
+    rewrite::rename(layout, place, &list.place, &field.texts, &new)
 }
 
 /// Notes what a part of an object asks for, and says what it shall become.
@@ -178,6 +197,7 @@ fn wish<'o>(
     of: Of<'o, '_>,
     subject: &Subject<'_>,
     fixed: &Traced<'_>,
+    (moved, done): (&[Place], Option<usize>),
     layout: &mut Option<Layout<'o>>,
     wishes: &mut Wishes,
 ) -> Vec<(Place, Value)> {
@@ -185,17 +205,20 @@ fn wish<'o>(
     let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins)).enumerate();
     for (carrier_index, (carrier, (elements, origins))) in carriers {
         let new: Vec<&str> = elements.iter().map(|element| &**element).collect();
-        if new == carrier.elements {
+        if new == carrier.elements || moved.contains(&carrier.place) {
+            continue;
+        }
+        let value = match carrier.form {
+            Form::List => Value::from(new.clone()),
+            _ => Value::from(new.first().copied().unwrap_or_default()),
+        };
+        values.push((carrier.place.clone(), value));
+        if done == Some(carrier_index) {
             continue;
         }
         let layout = layout.get_or_insert_with(|| of.object.layout());
         let change = Change { place: &carrier.place, old: &carrier.elements, new: &new, origins };
         wishes.add((of.index, of.part, carrier_index), layout, change);
-        let value = match carrier.form {
-            Form::List => Value::from(new),
-            _ => Value::from(new.first().copied().unwrap_or_default()),
-        };
-        values.push((carrier.place.clone(), value));
     }
     values
 }

@@ -13,19 +13,13 @@ use super::color;
 use super::exit::Exit;
 use super::input::{self, Exclusion, Input, Worked};
 use super::judgement::Judgement;
-use crate::check::repair::{self, Repaired};
+use crate::check::repair::{self, Removed, Repaired};
 use crate::check::{Check, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
-use crate::finding::Action;
-use crate::nfs::catalog::Word;
-use crate::nfs::disguised::intended_options;
-use crate::nfs::option::MountOption;
-use crate::policy::Policy;
 use crate::report::plain::{place, plain};
-use crate::report::{self, FileReport, Report, Reported, SubjectReport, diff};
-use crate::rules::RULES;
+use crate::report::{self, FileReport, Report, Reported, diff};
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
@@ -69,17 +63,8 @@ struct Fixed {
     old: String,
     has_mark: bool,
     repaired: Repaired,
-    /// Options that each changed object is mounted with no more.
-    removed: Vec<Removed>,
     /// What is said of the new text.
     left: FileReport,
-}
-
-/// Options that a fix takes away.
-struct Removed {
-    line: usize,
-    title: String,
-    options: Vec<String>,
 }
 
 /// Why an input was not touched: a line for standard error.
@@ -96,11 +81,10 @@ impl Args {
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
         let check = Check { policy: &policy, judged_as: Endpoint::Validate, today, with_fixes: false };
-        let silent = without_rules(&policy);
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
-                fix(&check, &silent, scope, input)
+                fix(&check, scope, input)
             });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
@@ -119,7 +103,9 @@ impl Args {
                 files += 1;
                 objects += fixed.repaired.objects;
             }
-            for Removed { line, title, options } in &fixed.removed {
+            let lines = Lines::new(&fixed.old);
+            for Removed { at, title, options } in &fixed.repaired.removed {
+                let line = lines.position(*at).line;
                 let verb = if self.diff { "would remove" } else { "removed" };
                 removals.push(format!("{}:{line}: {title}: {verb} {}", fixed.name, options.join(", ")));
             }
@@ -189,7 +175,7 @@ impl Args {
 }
 
 /// What comes of one input; `None` for one that a walk passes over.
-fn fix(check: &Check<'_>, silent: &Policy, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
+fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
     let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
     let (old, has_mark) = match text::decode(bytes) {
         Ok(decoded) => decoded,
@@ -223,65 +209,9 @@ fn fix(check: &Check<'_>, silent: &Policy, scope: Scope, input: Input) -> Result
         let refusals = vec![Problem::whole(message)];
         repaired = Repaired { refusals, unread: repaired.unread, ..Repaired::default() };
     }
-    // No rule is needed to see what there was, and findings take memory.
-    let before = repaired.text.is_some().then(|| {
-        let bytes = old.clone().into_bytes();
-        Check { policy: silent, ..*check }.bytes(&input.path, &input.name, bytes, input.named)
-    });
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
     let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.named);
-    let removed = before.map_or_else(Vec::new, |before| removed(&before, &left));
-    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, removed, left }))
-}
-
-/// The policy with every rule off: drivers are seen as before.
-fn without_rules(policy: &Policy) -> Policy {
-    let mut builder = policy.to_builder();
-    for rule in RULES {
-        builder.action(rule, Action::Off);
-    }
-    builder.build()
-}
-
-/// What objects are mounted with before and no more after a fix; one in the place
-/// of another counts, too.
-fn removed(before: &FileReport, after: &FileReport) -> Vec<Removed> {
-    let options = |subject: &SubjectReport| intended_options(&subject.effective);
-    let changed = before.subjects.iter().zip(&after.subjects).filter_map(|(before, after)| {
-        let mut come = options(after);
-        let mut gone = options(before);
-        // What is only written otherwise is still there.
-        for is_there in [|gone: &str, come: &str| gone == come, is_respelt] {
-            gone.retain(|option| match come.iter().position(|come| is_there(option, come)) {
-                Some(at) => {
-                    come.swap_remove(at);
-                    false
-                }
-                None => true,
-            });
-        }
-        let removed = Removed { line: before.line, title: before.title(), options: gone };
-        Some(removed).filter(|removed| !removed.options.is_empty())
-    });
-    changed.collect()
-}
-
-/// Whether an option is another one put right: the same word with another value, or a
-/// word that nothing knows, but for its spelling.
-fn is_respelt(gone: &str, come: &str) -> bool {
-    // Longer words are other words.
-    const LONGEST: usize = 64;
-    let (gone, come) = (MountOption::new(gone), MountOption::new(come));
-    match (gone.entry(), come.entry()) {
-        (Some(gone), Some(come)) => {
-            (gone.word, gone.negated) == (come.word, come.negated) && gone.word != Word::Bg
-        }
-        (None, Some(_)) => {
-            let written = gone.keyword().to_lowercase();
-            written.len() <= LONGEST && strsim::osa_distance(&written, come.keyword()) <= 2
-        }
-        _ => false,
-    }
+    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {

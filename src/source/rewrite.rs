@@ -6,6 +6,7 @@ mod field;
 mod gaps;
 mod lines;
 mod remove;
+mod rename;
 mod sequence;
 mod string;
 
@@ -20,6 +21,7 @@ use super::tree::{NodeId, Style};
 use crate::site::Place;
 pub use apart::apart;
 pub use remove::remove;
+pub use rename::rename;
 
 /// Text to be put in the place of other text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,6 +87,12 @@ pub enum Refusal {
     Shared(usize),
     /// It comes through the alias at this byte, which brings more than it.
     Outer(usize),
+    /// A comment stands in it, and where that belongs then is not known.
+    Comment(usize),
+    /// Aliases are in the document, which may bring it elsewhere.
+    Aliases,
+    /// It shares its lines with something else.
+    SharedLine,
     /// Two changes meet in the same text.
     Overlap,
     /// The new text would mean something else than it should.
@@ -106,6 +114,11 @@ impl Refusal {
                 )
             }
             Self::Outer(_) => "this alias brings it with other fields; write them out".to_owned(),
+            Self::Comment(offset) => {
+                format!("the comment in line {} would go away with it; move it by hand", line(offset))
+            }
+            Self::Aliases => "there are aliases in this document; move it by hand".to_owned(),
+            Self::SharedLine => "something else stands in its lines; move it by hand".to_owned(),
             Self::Overlap => "two changes meet in the same text; change it by hand".to_owned(),
             Self::Misread => "the new text would not mean what it should; change it by hand".to_owned(),
         }

@@ -23,8 +23,6 @@ pub(super) struct Wish {
     pub(super) document: usize,
     /// Where the place is written.
     pub(super) at: usize,
-    /// The field that goes away, where it is one.
-    pub(super) removed: Option<Place>,
     /// How it is carried out.
     pub(super) plan: Plan,
     /// The values touched that are read at several places.
@@ -107,7 +105,7 @@ impl Wishes {
                     alias: layout.alias_of(*value),
                 })
             });
-            Wish { object, part, carrier, document, at, removed: None, shared: shared.collect(), plan }
+            Wish { object, part, carrier, document, at, shared: shared.collect(), plan }
         };
         let together = rewrite::rewrite(layout, change).map(wish);
         let is_alone = together.as_ref().is_ok_and(|wish| !wish.is_shared());
@@ -116,19 +114,19 @@ impl Wishes {
         self.asked.push(Asked { together, apart, object, part, carrier, document, at });
     }
 
-    /// Notes that a field is to go away, by a plan that touches nothing that is read
-    /// elsewhere.
+    /// Notes that a field is to go away or to have another name, by a plan that touches nothing that is read
+    /// elsewhere, or that it should and cannot.
     pub(super) fn remove(
         &mut self,
         (object, part): (usize, usize),
         layout: &Layout<'_>,
         place: &Place,
-        plan: Plan,
+        plan: Result<Plan, Refusal>,
     ) {
         let (document, at, carrier) = (layout.document(), layout.start(place), NO_CARRIER);
-        let removed = Some(place.clone());
-        let wish = Wish { object, part, carrier, document, at, removed, plan, shared: Vec::new() };
-        self.asked.push(Asked { together: Ok(wish), apart: None, object, part, carrier, document, at });
+        let together =
+            plan.map(|plan| Wish { object, part, carrier, document, at, plan, shared: Vec::new() });
+        self.asked.push(Asked { together, apart: None, object, part, carrier, document, at });
     }
 
     /// Grants what changes no place that does not ask for it; of a subject all or
@@ -208,6 +206,6 @@ impl Asked {
         if let Refusal::Outer(alias) = refusal {
             at = alias;
         }
-        Wish { object, part, carrier, document, at, removed: None, plan: Plan::default(), shared: Vec::new() }
+        Wish { object, part, carrier, document, at, plan: Plan::default(), shared: Vec::new() }
     }
 }

@@ -12,11 +12,11 @@ use crate::source::tree::{Content, NodeId};
 ///
 /// # Errors
 ///
-/// Where a comment or an alias is in the way, where the mapping would be left without a
-/// field, and where something else stands on the field's lines.
+/// Where a comment or an alias is in the way, and where something else stands on the
+/// field's lines.
 pub fn remove(layout: &Layout<'_>, place: &Place) -> Result<Plan, Refusal> {
     if layout.has_aliases() {
-        return Err(Refusal::Unwieldy);
+        return Err(Refusal::Aliases);
     }
     let path = place.path();
     let (name, parents) = path.split_last().ok_or(Refusal::NoPlace)?;
@@ -31,25 +31,47 @@ pub fn remove(layout: &Layout<'_>, place: &Place) -> Result<Plan, Refusal> {
         (span(key)?.start, last_end(layout, value).ok_or(Refusal::NoPlace)?.max(span(key)?.end));
     let is_flow =
         matches!(layout.tree.written(map).map(|node| &node.content), Some(Content::Map { flow: true, .. }));
-    let range = if is_flow {
+    let (range, with) = if is_flow {
         let before = index.checked_sub(1).and_then(|before| entries.get(before));
-        match (before, entries.get(index + 1)) {
+        let range = match (before, entries.get(index + 1)) {
             (_, Some((next, _))) => start..span(*next)?.start,
             (Some((key, value)), None) => {
                 last_end(layout, *value).ok_or(Refusal::NoPlace)?.max(span(*key)?.end)..end
             }
             (None, None) => start..end,
-        }
+        };
+        (range, "")
+    } else if entries.len() > 1 {
+        (lines_of(layout.text, start..end).ok_or(Refusal::SharedLine)?, "")
     } else {
-        lines_of(layout.text, start..end).filter(|_| entries.len() > 1).ok_or(Refusal::Unwieldy)?
+        // A mapping in lines cannot be empty: it goes into the line of its key.
+        let before = layout.text.get(..start).unwrap_or_default().trim_end();
+        let (start, with) = if before.ends_with(':') { (before.len(), " {}") } else { (start, "{}") };
+        (start..end_of_text(layout.text, end), with)
     };
-    // A comment may be about what moves, and nobody knows where it belongs then.
     let taken = layout.text.get(range.clone()).unwrap_or_default();
-    if taken.lines().any(|line| line.trim_start().starts_with('#') || line.contains(" #")) {
-        return Err(Refusal::Unwieldy);
+    let behind = layout.text.get(range.end..line_end(layout.text, range.end)).unwrap_or_default();
+    if let Some(comment) = comment(taken).or_else(|| comment(behind).map(|at| taken.len() + at)) {
+        return Err(Refusal::Comment(range.start + comment));
     }
-    let step = Step { element: None, replacement: Replacement::new(range, "") };
+    let step = Step { element: None, replacement: Replacement::new(range, with) };
     Ok(Plan { touched: vec![map], left: Vec::new(), steps: vec![step] })
+}
+
+/// Where the first comment of a text begins.
+fn comment(text: &str) -> Option<usize> {
+    let mut start = 0;
+    text.split_inclusive('\n').find_map(|line| {
+        let begins = line.trim_start().starts_with('#').then(|| line.len() - line.trim_start().len());
+        let found = begins.or_else(|| line.find(" #").map(|at| at + 1)).map(|at| start + at);
+        start += line.len();
+        found
+    })
+}
+
+/// The end without the line breaks before it, with which a block of text ends.
+fn end_of_text(text: &str, end: usize) -> usize {
+    text.get(..end).map_or(end, |text| text.trim_end_matches(['\n', '\r']).len())
 }
 
 /// The lines of an entry that has them for itself, with the line break before.

@@ -174,11 +174,31 @@ fn moves() -> Result<(), Failed> {
     };
     let class_list = "mountOptions:\n  - nfsvers=4.1\n  - hard\n  - fg\n  - timeo=600\n  - retrans=2\n";
     for (text, wanted) in [
+        // A list beside where it belongs has the wrong name alone.
         (
-            stray("", &format!("  # kept\n  mountoptions:\n    - nfsvers=4.1\n    - hard\n    - bg\n{nfs}")),
-            moved.clone(),
+            stray(
+                "",
+                &format!(
+                    "  # kept\n  mountoptions:\n    - nfsvers=4.1 # four\n    - hard\n    - bg # why\n{nfs}"
+                ),
+            ),
+            stray(
+                "",
+                &format!(
+                    "  # kept\n  mountOptions:\n    - nfsvers=4.1 # four\n    - hard\n    - fg # why\n    - timeo=600\n    - \
+                     retrans=2\n{nfs}"
+                ),
+            ),
         ),
-        (stray("", &format!("  # kept\n{nfs}  mountOption: [nfsvers=4.1, hard, bg]\n")), moved.clone()),
+        (
+            stray("", &format!("  # kept\n{nfs}  'mountOption': [nfsvers=4.1, hard, bg] # c\n")),
+            stray(
+                "",
+                &format!(
+                    "  # kept\n{nfs}  \"mountOptions\": [nfsvers=4.1, hard, fg, timeo=600, retrans=2] # c\n"
+                ),
+            ),
+        ),
         (stray("", &format!("  # kept\n{nfs}  options: 'nfsvers=4.1,hard,bg'\n")), moved.clone()),
         (stray("", &format!("  # kept\n{nfs}  mountoptions: >-\n    nfsvers=4.1,hard,bg\n")), moved.clone()),
         (stray("mountOptions: [nfsvers=4.1, hard]\n", &format!("  # kept\n{nfs}")), moved.clone()),
@@ -193,8 +213,12 @@ fn moves() -> Result<(), Failed> {
             ),
             moved.replace("nfsvers=4.1, hard,", "hard, nfsvers=4.1,"),
         ),
-        (class("mountOption: [nfsvers=4.1, hard]\n", ""), class("", class_list)),
+        (
+            class("mountOption: [nfsvers=4.1, hard]\n", ""),
+            class("mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]\n", ""),
+        ),
         (class("spec: {mountOptions: [nfsvers=4.1, hard]}\n", ""), class("spec: {}\n", class_list)),
+        (class("spec:\n  mountOptions:\n  - nfsvers=4.1\n  - hard\n", ""), class("spec: {}\n", class_list)),
     ] {
         for (text, wanted) in
             [(text.clone(), wanted.clone()), (text.replace('\n', "\r\n"), wanted.replace('\n', "\r\n"))]
@@ -230,8 +254,12 @@ fn moves_nothing() -> Result<(), Failed> {
         // A comment would go away with it.
         stray("", &format!("{full}{nfs}  mountoptions:\n  # why\n  - noatime\n")),
         stray("", &format!("{full}{nfs}  mountoptions: [noatime] # why\n")),
-        // Nothing would be left of the mapping.
-        stray("extra:\n  mountOptions: [noatime]\n", &format!("{full}{nfs}")),
+        // It is contradicted by what is in force.
+        stray("options: [soft]\n", &format!("{full}{nfs}")),
+        stray("options: [vers=3]\n", &format!("{full}{nfs}")),
+        // Another controller may read it.
+        stray("", &format!("{full}{nfs}"))
+            .replace("{name: a}", "{name: a, annotations: {x/mountOptions: noatime}}"),
         // Something else reads the document's values.
         stray("extra: &a {b: c}\nmore: *a\n", &format!("{full}{nfs}  mountoptions: [noatime]\n")),
         // Nobody knows whether it is NFS.

@@ -1,6 +1,6 @@
 //! SARIF: where files are, and that carrying its fixes out is what `fix` does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,7 @@ pub fn trials() -> Vec<Trial> {
     let trial =
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::sarif::{name}"), test);
     vec![
-        trial("its_fixes_are_what_fix_writes", fixes_are_what_fix_writes),
+        trial("each_of_its_fixes_takes_one_finding_away", fixes_take_their_findings_away),
         trial("each_fix_takes_its_own_finding_away", each_fix_takes_its_finding_away),
         trial("files_are_relative_to_the_repository_or_the_directory", files_are_relative),
     ]
@@ -99,26 +99,50 @@ fn manifests() -> Result<(TempDir, Vec<String>), Failed> {
     Ok((copy, names))
 }
 
-fn fixes_are_what_fix_writes() -> Result<(), Failed> {
+/// Each fix alone, in a copy of its own, takes its finding away and leaves a file that
+/// is read.
+fn fixes_take_their_findings_away() -> Result<(), Failed> {
     let (folder, names) = manifests()?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let run = log(folder.path(), &names);
-    let before: Vec<String> =
-        names.iter().map(|name| fs::read_to_string(folder.path().join(name))).collect::<Result<_, _>>()?;
-    command(&["fix", "--no-policy"]).args(&names).current_dir(folder.path()).output()?;
-    let mut changed = 0;
-    for (name, before) in names.iter().zip(&before) {
-        let uri = json!(name.replace('+', "%2B"));
-        let of =
-            |result: &&Value| result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri;
-        let results = list(&run, "results").iter().filter(of);
+    let uri = |result: &Value| {
+        let uri = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+        uri.as_str().unwrap_or_default().replace("%2B", "+").replace("%7E", "~")
+    };
+    let key = |result: &Value| {
+        let object = result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"].to_string();
+        format!("{} {} {object}", result["ruleId"], result["message"]["text"])
+    };
+    let counts = |results: &[Value]| {
+        let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for result in results {
+            *counts.entry((uri(result), key(result))).or_default() += 1;
+        }
+        counts
+    };
+    let copies = TempDir::new()?;
+    let mut tried: Vec<(String, &Value)> = Vec::new();
+    for (index, result) in list(&run, "results").iter().enumerate() {
+        let before = fs::read_to_string(folder.path().join(uri(result)))?;
         let text = before.trim_start_matches('\u{feff}');
-        let all: BTreeSet<Replacement> = results.flat_map(|result| replacements(result, text)).collect();
-        let after = fs::read_to_string(folder.path().join(name))?;
-        assert_eq!(apply(text, &all), after.trim_start_matches('\u{feff}'), "{name}");
-        changed += usize::from(!all.is_empty());
+        let own: BTreeSet<Replacement> = replacements(result, text).into_iter().collect();
+        if !own.is_empty() {
+            let name = format!("{index}~{}", uri(result));
+            fs::write(copies.path().join(&name), apply(text, &own))?;
+            tried.push((name, result));
+        }
     }
-    assert!(changed > 150, "{changed}");
+    assert!(tried.len() > 400, "{}", tried.len());
+    let files: Vec<&str> = tried.iter().map(|(name, _)| name.as_str()).collect();
+    let left = log(copies.path(), &files);
+    let (before, after) = (counts(list(&run, "results")), counts(list(&left, "results")));
+    for (name, result) in &tried {
+        let wanted = key(result);
+        let stays = after.get(&(name.clone(), wanted.clone())).copied().unwrap_or_default();
+        let was = before.get(&(uri(result), wanted.clone())).copied().unwrap_or_default();
+        let text = fs::read_to_string(copies.path().join(name))?;
+        assert!(stays < was, "{name}: {wanted}: {stays} of {was}\n{text}");
+    }
     Ok(())
 }
 

@@ -60,6 +60,15 @@ impl Reach {
 }
 
 impl Scope {
+    /// Whether a fix is bold enough and touches nothing else.
+    fn includes(self, subject: &Subject<'_>, fix: &Fix) -> bool {
+        fix.applicability <= self.applicability
+            && fix.edits.iter().all(|edit| {
+                let carrier = subject.carriers.get(carrier_of(edit));
+                carrier.is_some_and(|carrier| self.reach.includes(&carrier.place, fix.applicability))
+            })
+    }
+
     /// What the mutating webhook does.
     pub const WEBHOOK: Self = Self {
         applicability: Applicability::Apply,
@@ -183,15 +192,13 @@ fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) ->
         .iter()
         .filter(|judged| if scope.as_demanded { judged.demanded } else { judged.action } >= scope.least)
         .filter_map(|judged| Some((&judged.finding, judged.finding.fix.as_ref()?)))
-        .filter(|(_, fix)| is_in_reach(subject, fix, scope))
+        .filter(|(_, fix)| scope.includes(subject, fix))
         .collect();
     if fixes.is_empty() {
         return None;
     }
     // What moves into a list comes first: another rule may miss just that there.
-    let moves = |(finding, fix): &(&Finding, &Fix)| {
-        matches!(finding.place, Some(Place::Field(_))) && !fix.edits.is_empty()
-    };
+    let moves = |(finding, fix): &(&Finding, &Fix)| emptied(finding).is_some() && !fix.edits.is_empty();
     if fixes.iter().any(moves) {
         fixes.retain(moves);
     }
@@ -207,14 +214,7 @@ fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) ->
             }
         }
     }
-    let carriers = subject.carriers.iter().enumerate();
-    let pieces: Vec<Vec<Piece<'e>>> =
-        carriers.map(|(index, carrier)| plan.carry_out(index, carrier, subject.defaults)).collect();
-    let is_same = pieces
-        .iter()
-        .zip(&subject.carriers)
-        .all(|(fixed, carrier)| fixed.iter().map(|piece| &*piece.text).eq(carrier.elements.iter().copied()));
-    (!is_same).then_some(pieces)
+    plan.carry_out_all(subject)
 }
 
 /// Takes out what would be added beside a word of its kind that this round writes
@@ -239,12 +239,26 @@ fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
     }
 }
 
-fn is_in_reach(subject: &Subject<'_>, fix: &Fix, scope: Scope) -> bool {
-    fix.applicability <= scope.applicability
-        && fix.edits.iter().all(|edit| {
-            let carrier = subject.carriers.get(carrier_of(edit));
-            carrier.is_some_and(|carrier| scope.reach.includes(&carrier.place, fix.applicability))
-        })
+/// The place that the fix of a finding empties, because its options move to the list
+/// or are there already.
+pub fn emptied(finding: &Finding) -> Option<&Place> {
+    let fix = finding.fix.as_ref()?;
+    let is_move = fix.edits.iter().all(|edit| matches!(edit, Edit::Append { .. }));
+    finding.place.as_ref().filter(|_| is_move)
+}
+
+/// What one fix alone makes of the carriers, and where their elements come from;
+/// `None` where it changes nothing, or is beyond the scope.
+pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<Traced<'m>> {
+    if !scope.includes(subject, fix) {
+        return None;
+    }
+    let mut plan = Plan::default();
+    for edit in &fix.edits {
+        plan.add(edit);
+    }
+    let (elements, origins) = into_owned(plan.carry_out_all(subject)?);
+    Some(Traced { elements, origins })
 }
 
 const fn carrier_of(edit: &Edit) -> usize {
@@ -294,6 +308,20 @@ impl<'f> Plan<'f> {
             }
             Edit::Append { carrier, option } => self.appends.push((*carrier, option)),
         }
+    }
+
+    /// The text of every carrier; `None` where that is what they have.
+    fn carry_out_all<'e>(&self, subject: &Subject<'e>) -> Option<Vec<Vec<Piece<'e>>>>
+    where
+        'f: 'e,
+    {
+        let carriers = subject.carriers.iter().enumerate();
+        let pieces: Vec<Vec<Piece<'e>>> =
+            carriers.map(|(index, carrier)| self.carry_out(index, carrier, subject.defaults)).collect();
+        let is_same = pieces.iter().zip(&subject.carriers).all(|(fixed, carrier)| {
+            fixed.iter().map(|piece| &*piece.text).eq(carrier.elements.iter().copied())
+        });
+        (!is_same).then_some(pieces)
     }
 
     fn carry_out(

@@ -144,21 +144,26 @@ const fn scope(case: &Case<'_, '_>) -> Scope {
 fn validated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_, '_>>) -> Verdict {
     let refused = decide::refused(case.subject, &evaluation, before);
     let is_enforced = case.policy.mode() == Mode::Enforce;
-    let stays = !refused.denials.is_empty() || !refused.grandfathered.is_empty();
+    let stays = !refused.denials.is_empty()
+        || !refused.grandfathered.is_empty()
+        || evaluation.findings.iter().any(|judged| judged.demanded == Action::Deny);
     // With both webhooks `/validate` sees what is left of a repair.
     let left = (!is_enforced && stays)
         .then(|| decide::repaired(scope(case), case.subject, &evaluation, before))
         .flatten()
         .map(|elements| evaluate(case.policy, &case.subject.with_elements(&elements), case.today));
     let left = left.as_ref().map(|left| Remains::of(&left.findings));
-    let is_left = |judged: &Judged| {
-        let found = left.as_ref().map(|left| left.find(judged));
-        found.is_none_or(|found| found.is_some_and(|found| found.action == Action::Deny))
-    };
     let mut treatments = treatments(&evaluation, &refused.denials);
-    for (treatment, judged) in treatments.iter_mut().zip(&evaluation.findings) {
-        if matches!(treatment, Treatment::Denied | Treatment::AlreadyPresent) && !is_left(judged) {
-            *treatment = Treatment::Repaired;
+    if let Some(left) = &left {
+        for (treatment, judged) in treatments.iter_mut().zip(&evaluation.findings) {
+            let least = match treatment {
+                Treatment::Denied | Treatment::AlreadyPresent => Action::Deny,
+                Treatment::Warned => Action::Warn,
+                Treatment::Repaired | Treatment::Audited => continue,
+            };
+            if left.find(judged).is_none_or(|found| found.action < least) {
+                *treatment = Treatment::Repaired;
+            }
         }
     }
     let is_denied = treatments.contains(&Treatment::Denied);

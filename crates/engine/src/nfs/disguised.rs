@@ -165,8 +165,7 @@ pub(crate) fn is_category_range(text: &str) -> bool {
 /// The option, where all layers take it or it can be put right.
 fn taken(text: String) -> Option<String> {
     let option = MountOption::new(text.as_str());
-    // A `bg` is nothing to put right.
-    let is_known = option.entry().is_some_and(|entry| !matches!(entry.word, Word::Bg | Word::Context));
+    let is_known = option.entry().is_some_and(|entry| entry.word != Word::Context);
     if !is_known {
         return None;
     }
@@ -295,6 +294,10 @@ mod tests {
             ("hard;nfsvers=4.1", "hard nfsvers=4.1"),
             ("hard; nfsvers=4.1", "hard nfsvers=4.1"),
             ("no lock", "nolock"),
+            ("-o bg", "bg"),
+            ("'bg'", "bg"),
+            ("[hard bg]", "hard bg"),
+            ("hard;bg", "hard bg"),
             ("- noatime", "noatime"),
             ("- 'nfsvers=4.1'", "nfsvers=4.1"),
         ] {
@@ -314,9 +317,6 @@ mod tests {
             "context=u:r:t:s0,c2x",
             "rsize=1048,576",
             "rsize=0,048",
-            "-o bg",
-            "'bg'",
-            "[hard bg]",
             "[hard",
             "hard 1",
             "timeo=60 0",

@@ -8,7 +8,7 @@ use crate::nfs::option::{MountOption, Piece};
 use crate::nfs::reading::Trap;
 use crate::site::Site;
 use crate::subject::Subject;
-use crate::subject::carrier::Form;
+use crate::subject::carrier::{Carrier, Form};
 use crate::subject::driver::Case;
 use crate::subject::effective::{Malformation, Token};
 
@@ -115,6 +115,16 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         };
         let full = full.saturating_sub(pieces.iter().filter(is_continued).count());
         let is_list = carrier.form == Form::List;
+        let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
+        // One fault, one finding: what is written otherwise is split with it.
+        let is_disguised = pieces.iter().any(|piece| {
+            let token = subject.options.at(&Site { range: piece.range.clone(), ..site });
+            token.is_some_and(|token| token.meant.is_some() && token.malformation.is_some())
+        });
+        let can_split = (is_list || full > 0) && can_be_split(subject, carrier, &site, &pieces);
+        if is_list && full > 1 && is_disguised && can_split {
+            continue;
+        }
         let shown = shortened(element);
         let (grade, message) = if is_list && full > 1 && subject.driver.one_element {
             continue;
@@ -127,22 +137,25 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         } else {
             continue;
         };
-        let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
-        // What the driver takes in a longer element it may refuse alone, or drop;
-        // what is one option to its author is never cut.
-        let is_refused = pieces.iter().any(|piece| {
-            let site = Site { range: piece.range.clone(), ..site };
-            let meant = subject.options.at(&site).and_then(|token| token.meant.as_deref());
-            subject.driver.may_refuse_element(piece.text)
-                || may_be_dropped(subject, piece.text)
-                || meant.is_some_and(|meant| !can_stand(subject, meant))
-        });
-        let is_rendered = !carrier.is_unrendered(element, 0..element.len());
-        let can_split = (is_list || full > 0) && is_rendered && !is_refused;
         let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
         report_element(check, site, grade, message, fix);
     }
     traps
+}
+
+/// Whether the pieces of an element can be elements of their own: what the driver takes
+/// in a longer one it may refuse alone, or drop; what is one option to its author is
+/// never cut, and what a program still fills in is not touched.
+fn can_be_split(subject: &Subject<'_>, carrier: &Carrier<'_>, site: &Site, pieces: &[Piece<'_>]) -> bool {
+    let is_refused = pieces.iter().any(|piece| {
+        let site = Site { range: piece.range.clone(), ..*site };
+        let meant = subject.options.at(&site).and_then(|token| token.meant.as_deref());
+        subject.driver.may_refuse_element(piece.text)
+            || may_be_dropped(subject, piece.text)
+            || meant.is_some_and(|meant| !can_stand(subject, meant))
+    });
+    let element = carrier.elements.get(site.element).copied().unwrap_or_default();
+    !is_refused && !carrier.is_unrendered(element, 0..element.len())
 }
 
 /// Whether the driver would drop a text as an element of its own, because it is
@@ -239,7 +252,12 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
     let message = check.about(token, what);
     match token.meant.as_deref() {
         Some(meant) => report_meant(check, token, grade, message, meant),
-        None => check.report(token, grade, message, trimmed(token)),
+        None => match trimmed(token) {
+            Some((clean, edit)) if !clean.is_empty() => {
+                check.report(token, grade, format!("{message}; use {clean}"), Some(offer(vec![edit])));
+            }
+            trimmed => check.report(token, grade, message, trimmed.map(|(_, edit)| offer(vec![edit]))),
+        },
     }
 }
 
@@ -257,27 +275,34 @@ fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, mess
         check.report(token, grade, message, None);
         return;
     }
-    let whole = Site { range: site.range.start..end, ..site };
     let (carrier, element) = (site.carrier, site.element);
-    let mut edits = vec![Edit::Replace { site: whole, with: meant.options.join(",").into() }];
-    if meant.options.len() > 1 {
+    let whole = Site { range: site.range.start..end, ..site };
+    // What turns out to be `bg` becomes `fg`: put right, it would be the very danger.
+    let is_background = |text: &str| MountOption::new(text).keyword() == "bg";
+    let options: Vec<&str> =
+        meant.options.iter().map(|text| if is_background(text) { "fg" } else { text.as_str() }).collect();
+    let mut edits = vec![Edit::Replace { site: whole.clone(), with: options.join(",").into() }];
+    let has_others = pieces.iter().filter(|piece| !piece.text.is_empty()).count() > meant.pieces;
+    let of_list = subject.carriers.get(carrier).filter(|carrier| carrier.form == Form::List);
+    let can_split = of_list.is_some_and(|carrier| can_be_split(subject, carrier, &whole, &pieces));
+    if options.len() > 1 || has_others && can_split && !subject.driver.one_element {
         edits.push(Edit::Split { carrier, element });
     }
-    let message = format!("{message}; use {}", meant.options.join(", "));
+    let message = format!("{message}; use {}", options.join(", "));
     check.report(token, grade, message, can_stand(subject, meant).then(|| offer(edits)));
 }
 
 /// The option without the blanks around it and its `=`, where that is one every
-/// kernel knows. What turns out to be `bg` becomes `fg`: a trimmed `bg` is the
-/// very danger.
-fn trimmed(token: &Token<'_>) -> Option<Fix> {
+/// kernel knows, and how it comes there; empty where nothing is left of it. What
+/// turns out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
+fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {
     let text = token.option.text();
     let clean = match text.split_once('=') {
         Some((keyword, value)) => format!("{}={}", keyword.trim(), value.trim()),
         None => text.trim().to_owned(),
     };
     if clean.is_empty() {
-        return remove(token).map(|edit| offer(vec![edit]));
+        return remove(token).map(|edit| (clean, edit));
     }
     let keyword = clean.split('=').next().unwrap_or_default();
     let entry = catalog::find(keyword)?;
@@ -285,5 +310,5 @@ fn trimmed(token: &Token<'_>) -> Option<Fix> {
         return None;
     }
     let clean = if entry.word == Word::Bg { "fg".to_owned() } else { clean };
-    replace(token, clean).map(|edit| offer(vec![edit]))
+    replace(token, clean.clone()).map(|edit| (clean, edit))
 }

@@ -2,6 +2,8 @@
 
 mod remedy;
 
+use std::borrow::Cow;
+
 use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Applicability, Code, Finding, Grade};
 use crate::kind::Holds;
@@ -66,8 +68,9 @@ fn check(check: &mut Check<'_, '_>) {
             if is_annotation { "is read by nothing".to_owned() } else { format!("is no field of a {kind}") };
         let message = format!("{field} {fault}, so its options are lost{bg}{remedy}");
         report(check, 0, place, Grade::Lesser, message);
-        // Of several nobody knows which was meant.
-        let fix = fix(subject, &misplaced.texts).filter(|_| subject.misplaced.len() == 1);
+        // Of several nobody knows which was meant. An annotation may be read by another controller.
+        let fix = fix(subject, &misplaced.texts, Applicability::Offer)
+            .filter(|_| subject.misplaced.len() == 1 && !is_annotation);
         if let Some(finding) = check.findings.last_mut() {
             finding.fix = fix;
         }
@@ -86,6 +89,7 @@ fn check(check: &mut Check<'_, '_>) {
     if subject.provisioned_by.is_some() || !subject.driver.known.is_read() {
         return;
     }
+    let mut keys: Vec<(usize, Place, Vec<Cow<'_, str>>)> = Vec::new();
     for (index, carrier) in subject.carriers.iter().enumerate() {
         let Some(key) = carrier.place.key() else { continue };
         // One fault, one finding: NMG012 speaks of what the driver refuses.
@@ -94,16 +98,30 @@ fn check(check: &mut Check<'_, '_>) {
             || subject.refuses_unknown_keys()
             || carrier.elements.iter().all(|element| option::are_options(element));
         if is_unread && !carrier.is_empty() && names_options {
-            report_key(check, index, &carrier.place, &carrier.elements);
+            let texts = carrier.elements.iter().map(|element| Cow::Borrowed(*element)).collect();
+            keys.push((index, carrier.place.clone(), texts));
         }
     }
-    for UnreadKey { place, options, .. } in subject.unread_keys() {
-        report_key(check, 0, &place, &[options.as_str()]);
+    let others = subject.unread_keys().into_iter();
+    keys.extend(others.map(|UnreadKey { place, options, .. }| (0, place, vec![options.into()])));
+    // More than a few are no slip of the pen, and each fix looks at the whole list.
+    let is_movable = keys.len() <= MOST_MOVED;
+    for (carrier, place, texts) in keys {
+        report_key(check, carrier, place, &texts, is_movable);
     }
 }
 
+/// Most keys of an object that are moved.
+const MOST_MOVED: usize = 16;
+
 /// Says what becomes of a parameter or an attribute that the driver does not read.
-fn report_key(check: &mut Check<'_, '_>, carrier: usize, place: &Place, texts: &[&str]) {
+fn report_key(
+    check: &mut Check<'_, '_>,
+    carrier: usize,
+    place: Place,
+    texts: &[Cow<'_, str>],
+    is_movable: bool,
+) {
     let subject = check.subject;
     let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts));
     let made = if subject.kind.row().holds == Holds::Class { "volume" } else { "snapshot" };
@@ -112,7 +130,12 @@ fn report_key(check: &mut Check<'_, '_>, carrier: usize, place: &Place, texts: &
     } else {
         (Grade::Lesser, format!("the driver does not read {name}, so its options are lost{bg}{remedy}"))
     };
-    report(check, carrier, place.clone(), grade, message);
+    report(check, carrier, place, grade, message);
+    // Parameters cannot be changed: a class that exists has to be made anew.
+    let fix = if is_movable { fix(subject, texts, Applicability::Unsafe) } else { None };
+    if let Some(finding) = check.findings.last_mut() {
+        finding.fix = fix;
+    }
 }
 
 /// Whether `bg` is among the options, as the end of a clause.

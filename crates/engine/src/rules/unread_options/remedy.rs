@@ -3,6 +3,8 @@
 
 use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
+use crate::nfs::catalog::Entry;
+use crate::nfs::mount::names_version;
 use crate::nfs::option::{self, MountOption};
 use crate::site::Place;
 use crate::subject::Subject;
@@ -34,7 +36,11 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String
 
 /// Moves options that are lost to the list, where nothing else is meant by them and
 /// nothing is taken away. The place itself is emptied where it stands in a file.
-pub(super) fn fix<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Fix> {
+pub(super) fn fix<T: AsRef<str>>(
+    subject: &Subject<'_>,
+    lost: &[T],
+    applicability: Applicability,
+) -> Option<Fix> {
     let place = place(subject).filter(|place| matches!(place, Place::MountOptions(_)))?;
     let carrier = subject.carriers.first().filter(|carrier| carrier.is_in_file && carrier.in_force)?;
     if subject.filling() != Filling::At(0) || subject.overlong.is_some() {
@@ -44,7 +50,7 @@ pub(super) fn fix<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Fi
     let elements = elements(subject, &place, lost).filter(|_| lost.iter().all(is_plain))?;
     let new = elements.into_iter().skip(if carrier.is_empty() { 0 } else { carrier.elements.len() });
     let edits = new.map(|option| Edit::Append { carrier: 0, option: option.into() }).collect();
-    Some(Fix { applicability: Applicability::Offer, edits })
+    Some(Fix { applicability, edits })
 }
 
 /// The place from which options are taken.
@@ -98,7 +104,8 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
     }))
 }
 
-/// The elements of the place with the lost options behind them; `bg` as `fg`. `None` where that is not certain: a word is there with another value.
+/// The elements of the place with the lost options behind them; `bg` as `fg`. `None`
+/// where that is not certain: what is lost and what is in force contradict each other.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
     let carrier = subject.carriers.iter().find(|carrier| carrier.place == *place);
     let mut elements: Vec<String> = carrier
@@ -109,21 +116,35 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
     for piece in pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()) {
         let text = if MountOption::new(piece).keyword() == "bg" { "fg" } else { piece };
         let option = MountOption::new(text);
-        let word = option.entry().map(|entry| entry.word);
-        let mut rivals = elements
-            .iter()
-            .flat_map(|element| option::split(element))
-            .filter(|there| {
-                word.is_some() && MountOption::new(there.text).entry().map(|entry| entry.word) == word
-            })
-            .map(|there| there.text.to_owned());
-        match rivals.next() {
-            None if !elements.iter().any(|element| element == text) => elements.push(text.to_owned()),
-            Some(there) if MountOption::new(there.as_str()).value() != option.value() => return None,
-            _ => {}
+        let is_there = |there: &MountOption<'_>| {
+            let says = |option: &MountOption<'_>| {
+                option.entry().map(|entry| (entry.word, entry.negated, option.value().map(ToOwned::to_owned)))
+            };
+            there.text() == text || says(there).is_some() && says(there) == says(&option)
+        };
+        let mut is_new = true;
+        for there in elements.iter().flat_map(|element| option::split(element)) {
+            let there = MountOption::new(there.text);
+            if is_there(&there) {
+                is_new = false;
+            } else if are_rivals(&there, &option) {
+                return None;
+            }
+        }
+        if is_new {
+            elements.push(text.to_owned());
         }
     }
     Some(elements)
+}
+
+/// Whether two options set the same thing, so that one of them loses.
+fn are_rivals(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
+    let Some((one, other)) = one.entry().zip(other.entry()) else { return false };
+    let group = |entry: &Entry| entry.group().filter(|_| !names_version(entry));
+    one.word == other.word
+        || names_version(one) && names_version(other)
+        || group(one).is_some() && group(one) == group(other)
 }
 
 /// An element of a list in brackets, in quotes where YAML needs them.

@@ -1,0 +1,98 @@
+//! Which options a repair takes away.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::nfs::catalog::Word;
+use crate::nfs::disguised::intended_options;
+use crate::nfs::option::MountOption;
+use crate::site::Place;
+use crate::subject::Subject;
+
+/// The options that a subject holds before and no more after, wherever they stand; one
+/// in the place of another counts, too, and what is only written otherwise does not.
+pub(super) fn options(subject: &Subject<'_>, moved: &[Place], after: &[Vec<Cow<'_, str>>]) -> Vec<String> {
+    let carriers = || subject.carriers.iter().zip(after);
+    let is_unchanged = carriers()
+        .all(|(carrier, after)| after.iter().map(|text| &**text).eq(carrier.elements.iter().copied()));
+    if is_unchanged && moved.is_empty() {
+        return Vec::new();
+    }
+    let stays = |place: &Place| !moved.contains(place);
+    let mut gone = Counts::default();
+    for (carrier, _) in carriers() {
+        gone.add(carrier.elements.iter().copied());
+    }
+    for field in subject.misplaced.iter().filter(|field| !stays(&Place::Field(field.path.clone()))) {
+        gone.add(field.texts.iter().map(String::as_str));
+    }
+    let mut come = Counts::default();
+    for (_, after) in carriers().filter(|(carrier, _)| stays(&carrier.place)) {
+        come.add(after.iter().map(|text| &**text));
+    }
+    gone.without(&mut come);
+    gone.0
+        .into_iter()
+        .filter(|(_, (_, count))| *count > 0)
+        .map(|(option, (order, _))| (order, option))
+        .collect::<BTreeMap<_, _>>()
+        .into_values()
+        .collect()
+}
+
+/// Options with their first place in a row, and how often each occurs.
+#[derive(Default)]
+struct Counts(BTreeMap<String, (usize, usize)>);
+
+/// Most pairs of options that are compared by their letters.
+const MOST_COMPARED: usize = 10_000;
+
+impl Counts {
+    fn add<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
+        for option in texts.flat_map(intended_options) {
+            let order = self.0.len();
+            self.0.entry(option).or_insert((order, 0)).1 += 1;
+        }
+    }
+
+    /// Takes out those that are among the others, as they are or put right.
+    fn without(&mut self, others: &mut Self) {
+        for (option, (_, count)) in &mut self.0 {
+            let Some((_, there)) = others.0.get_mut(option) else { continue };
+            let both = (*count).min(*there);
+            *count -= both;
+            *there -= both;
+        }
+        others.0.retain(|_, (_, count)| *count > 0);
+        if self.0.len().saturating_mul(others.0.len()) > MOST_COMPARED {
+            return;
+        }
+        for (option, (_, count)) in &mut self.0 {
+            for (other, (_, there)) in &mut others.0 {
+                if *count > 0 && *there > 0 && is_respelt(option, other) {
+                    let both = (*count).min(*there);
+                    *count -= both;
+                    *there -= both;
+                }
+            }
+        }
+    }
+}
+
+/// Whether an option is another one put right: the same word with another value, or a
+/// word that nothing knows, but for its spelling.
+fn is_respelt(gone: &str, come: &str) -> bool {
+    // Longer words are other words.
+    const LONGEST: usize = 64;
+    let (gone, come) = (MountOption::new(gone), MountOption::new(come));
+    match (gone.entry(), come.entry()) {
+        (Some(gone), Some(come)) => {
+            (gone.word, gone.negated) == (come.word, come.negated) && gone.word != Word::Bg
+        }
+        (None, Some(_)) => {
+            let written = gone.keyword().to_lowercase();
+            written.len() <= LONGEST && strsim::osa_distance(&written, come.keyword()) <= 2
+        }
+        _ => false,
+    }
+}
