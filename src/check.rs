@@ -13,12 +13,13 @@ use time::Date;
 use crate::admission::message;
 use crate::engine::Judged;
 use crate::engine::judge::{Case, Endpoint, Treatment, Verdict, judge, proposal};
-use crate::finding::Action;
+use crate::finding::{Action, Grade};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
+use crate::rules::UNREAD_OPTIONS;
 use crate::source::object::{Layout, Object, Part};
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
@@ -103,6 +104,14 @@ impl Check<'_> {
                         Some(found) => not_judged(&found, reading.name, reading.lines, file),
                         None => *file.skipped.entry(reason).or_default() += 1,
                     }
+                    return;
+                }
+                // What the rule would name is named all the same.
+                if object.kind.row().holds == Holds::Claim
+                    && self.policy.action(&UNREAD_OPTIONS, Grade::Lesser) == Action::Off
+                    && let Some(found) = object.unjudged()
+                {
+                    not_judged(&found, reading.name, reading.lines, file);
                     return;
                 }
                 let parts = object.parts.iter().enumerate();
@@ -319,7 +328,7 @@ pub fn unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>) -> NotJudged {
         name: found.name.clone(),
         file: name.to_owned(),
         line: lines.position(found.offset).line,
-        why: format!("holds mount options at {}", found.at()),
+        why: found.why(),
     }
 }
 

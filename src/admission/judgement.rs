@@ -60,6 +60,7 @@ impl<O> Judgement<'_, '_, O> {
             decision,
             withheld: self.verdict.withheld.as_ref().map(Decision::as_str),
             findings: &evaluation.findings,
+            treatments: &self.verdict.treatments,
             rules: &rules,
             exempted: &exempted,
             options_before: &before,

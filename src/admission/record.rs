@@ -3,6 +3,7 @@
 use super::Endpoint;
 use super::wire::Request;
 use crate::engine::Judged;
+use crate::engine::judge::Treatment;
 use crate::finding::Code;
 use crate::subject::driver::Nfs;
 
@@ -31,8 +32,10 @@ pub struct Record<'r> {
     pub decision: &'static str,
     /// What would have been decided, where the policy only observes.
     pub withheld: Option<&'static str>,
-    /// The findings with what is done about each.
+    /// The findings.
     pub findings: &'r [Judged],
+    /// What is done about each, or would be if the policy enforced.
+    pub treatments: &'r [Treatment],
     /// The codes of the findings, each once.
     pub rules: &'r [Code],
     /// The codes that were passed over, each once.

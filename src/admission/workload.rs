@@ -8,7 +8,7 @@ use super::response::{AuditAnnotations, Response};
 use super::wire::{API_VERSION, Request, Review};
 use super::{Answer, Endpoint, Question, Record, answer, is_judged, judged_kind, message, pass, unparsed};
 use crate::engine::decide::Decision;
-use crate::engine::judge::{Case, Verdict};
+use crate::engine::judge::{Case, Treatment, Verdict};
 use crate::engine::{self, Judged};
 use crate::finding::Code;
 use crate::kind::{Kind, Reach};
@@ -116,6 +116,8 @@ fn decide(
     let is_denied = !causes.is_empty();
     let findings: Vec<Judged> =
         judged.iter().flat_map(|(_, verdict)| &verdict.evaluation.findings).cloned().collect();
+    let treatments: Vec<Treatment> =
+        judged.iter().flat_map(|(_, verdict)| &verdict.treatments).copied().collect();
     let exempted = judged.iter().flat_map(|(_, verdict)| &verdict.evaluation.exempted);
     let exempted: Vec<Code> = each_once(exempted.map(|(finding, _)| finding.code));
     let rules = each_once(findings.iter().map(|judged| judged.finding.code));
@@ -136,6 +138,7 @@ fn decide(
         decision,
         withheld: is_withheld.then_some("deny"),
         findings: &findings,
+        treatments: &treatments,
         rules: &rules,
         exempted: &exempted,
         options_before: &options,

@@ -51,8 +51,8 @@ fn is_handmade(subject: &Subject<'_>) -> bool {
 /// How an object hangs together with others.
 pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     let is_class = subject.kind == Kind::StorageClass;
-    let list = subject.carriers.first().filter(|_| is_class);
-    let of_class = list.into_iter().flat_map(|list| &list.elements);
+    let carriers = subject.carriers.iter().filter(|carrier| is_class && carrier.in_force);
+    let of_class = carriers.flat_map(|carrier| &carrier.elements);
     let pieces = of_class.flat_map(|element| option::split(element)).map(|piece| piece.text.trim());
     let own = subject.options.effective().filter(|_| is_handmade(subject) && subject.storage_class.is_some());
     let options = pieces.filter(|text| !text.is_empty()).chain(own.map(|token| token.option.text()));

@@ -15,6 +15,7 @@ use crate::report::explanation::Explanation;
 use crate::report::plain::{place, plain};
 use crate::report::{self, json, rule_page};
 use crate::source::text::{self, Lines};
+use crate::source::unjudged::{is_terraform, of_terraform};
 use crate::source::{Item, visit};
 
 /// Explain a rule, or what the options of a file do.
@@ -91,7 +92,13 @@ impl Args {
         let lines = Lines::new(&text);
         let mut explanations = Vec::new();
         let (mut problems, mut others) = (Vec::new(), Vec::new());
-        visit(&text, &lines, &mut |item| match item {
+        if path.is_some_and(is_terraform) {
+            let found = of_terraform(&text);
+            others.extend(found.iter().map(|found| check::unjudged(found, &input_name, &lines)));
+        }
+        let is_manifest = !path.is_some_and(is_terraform);
+        let read = if is_manifest { text.as_str() } else { "" };
+        visit(read, &lines, &mut |item| match item {
             Item::Object(object) => {
                 let line = lines.position(object.span.start).line;
                 for part in &object.parts {

@@ -202,7 +202,8 @@ impl Explanation {
             nfs: is_nfs,
             driver_known: subject.driver.known.describe(),
             driver_source: subject.driver.source,
-            advice: subject.driver.advice,
+            // What is known of a driver's lists is about its volumes.
+            advice: if subject.kind.row().holds == Holds::Snapshots { "" } else { subject.driver.advice },
             carriers: carriers(subject),
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             readings: readings(subject),

@@ -336,7 +336,9 @@ fn say_others(source: &Source<'_>, others: &[(Text<'_>, &RawValue)], visitor: &m
         .iter()
         .find_map(|(key, other)| Some((key, unjudged::find(&json::tree(source.text, other.get()), 0)?)));
     if let Some((key, mut found)) = found {
-        found.path.insert(0, (**key).to_owned());
+        for place in &mut found.places {
+            place.path.insert(0, (**key).to_owned());
+        }
         visitor(Item::Unjudged(found));
     }
 }

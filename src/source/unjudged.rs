@@ -8,7 +8,7 @@ mod texts;
 
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec};
-use crate::nfs::option;
+use crate::nfs::option::{self, MountOption};
 use crate::subject::driver::{is_option_key, names_mount_options};
 pub(super) use misplaced::{in_volume, keys_like_options, misplaced};
 pub use terraform::{is_terraform, of_terraform};
@@ -26,17 +26,38 @@ pub struct Unjudged {
     pub name: String,
     /// Where the first of the options stand, in bytes.
     pub offset: usize,
+    /// The places of options, in the order of the document; at least one.
+    pub places: Vec<UnjudgedPlace>,
+}
+
+/// A place of options that are not judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnjudgedPlace {
     /// The path to them, names and indices.
     pub path: Vec<String>,
     /// The options, where they stand in a Pod or in what makes Pods; never those
     /// of a Secret.
     pub texts: Vec<String>,
+    /// Whether `bg` is among them; of a Secret nothing is told.
+    pub has_bg: bool,
 }
 
 impl Unjudged {
-    /// The path to the options: `spec.values.storageClass.mountOptions`.
+    /// The path to the first options: `spec.values.storageClass.mountOptions`.
     pub fn at(&self) -> String {
-        self.path.join(".")
+        self.places.first().map(|place| place.path.join(".")).unwrap_or_default()
+    }
+
+    /// Why it is named: the places, and whether one of them has a `bg`.
+    pub fn why(&self) -> String {
+        const MOST: usize = 4;
+        let paths: Vec<String> = self.places.iter().take(MOST).map(|place| place.path.join(".")).collect();
+        let mut at = paths.join(", ");
+        if let Some(more) = self.places.len().checked_sub(MOST).filter(|more| *more > 0) {
+            at.push_str(&format!(" and {more} more places"));
+        }
+        let note = if self.places.iter().any(|place| place.has_bg) { " (bg among them)" } else { "" };
+        format!("holds mount options at {at}{note}")
     }
 }
 
@@ -62,21 +83,34 @@ pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) ->
 }
 
 fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unjudged> {
-    let mut search = Search { tree, judged, left: MOST_NODES, texts: 0, path: Vec::new(), found: None };
-    let offset = search.visit(node)?;
-    let (path, found) = (search.path, search.found);
+    let mut search = Search { tree, judged, left: MOST_NODES, texts: 0, path: Vec::new(), found: Vec::new() };
+    search.visit(node);
+    let offset = search.found.first()?.offset;
     let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
     let metadata = tree.get(node, "metadata");
     let kind = text(Some(node), "kind").unwrap_or_default();
     let is_shown = Kind::parse(&kind).is_some();
+    let is_secret = kind == "Secret";
     Some(Unjudged {
         kind,
         namespace: text(metadata, "namespace"),
         name: text(metadata, "name").unwrap_or_default(),
         offset,
-        path,
-        texts: found.filter(|_| is_shown).map(|value| misplaced::texts(tree, value)).unwrap_or_default(),
+        places: search
+            .found
+            .into_iter()
+            .map(|Found { path, value, .. }| {
+                let texts = value.map(|value| misplaced::texts(tree, value)).unwrap_or_default();
+                let has_bg = !is_secret && texts.iter().any(|text| is_background(text));
+                UnjudgedPlace { path, texts: if is_shown { texts } else { Vec::new() }, has_bg }
+            })
+            .collect(),
     })
+}
+
+/// Whether a text of options has a `bg`.
+fn is_background(text: &str) -> bool {
+    option::split(text).any(|piece| MountOption::new(piece.text.trim()).keyword() == "bg")
 }
 
 struct Search<'t> {
@@ -88,46 +122,73 @@ struct Search<'t> {
     texts: usize,
     /// The keys and indices on the way, the outermost first.
     path: Vec<String>,
-    /// The value of the key that was found.
-    found: Option<NodeId>,
+    found: Vec<Found>,
 }
 
+/// A place of options.
+struct Found {
+    /// Where it stands, in bytes.
+    offset: usize,
+    path: Vec<String>,
+    /// The value, where that is the options.
+    value: Option<NodeId>,
+}
+
+/// Most places of a document that are named.
+const MOST_FOUND: usize = 64;
+
 impl Search<'_> {
-    /// Where options stand at or below `node`, aliases not followed: what they
+    /// Notes where options stand at or below `node`, aliases not followed: what they
     /// stand for is elsewhere in the document.
-    fn visit(&mut self, node: NodeId) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
+    fn visit(&mut self, node: NodeId) {
+        if self.left == 0 || self.found.len() >= MOST_FOUND {
+            return;
+        }
+        self.left -= 1;
         if self.path.len() > DEEPEST || self.judged.is_some_and(|at| self.is_spared(at, node)) {
-            return None;
+            return;
         }
         let tree = self.tree;
-        match &tree.written(node)?.content {
-            Content::Map { entries, .. } => entries.iter().find_map(|(key, value)| {
-                let name = tree.text(*key).unwrap_or_default();
-                self.path.push(name.to_owned());
-                let found = if self.holds_options(name, *value) || self.leads_to_options(node, name, *value) {
-                    self.found = Some(*value);
-                    Some(tree.written(*key)?.span.start)
-                } else if name == LAST_APPLIED {
-                    None
-                } else if name == "data" && self.is_secret(node) {
-                    self.visit_encoded(*value)
-                } else {
-                    self.visit(*value)
-                };
-                self.leave(found)
-            }),
-            Content::List { items, .. } => items.iter().enumerate().find_map(|(index, item)| {
-                self.path.push(index.to_string());
-                let found = self.visit(*item);
-                self.leave(found)
-            }),
+        let Some(written) = tree.written(node) else { return };
+        match &written.content {
+            Content::Map { entries, .. } => {
+                for (key, value) in entries {
+                    let name = tree.text(*key).unwrap_or_default();
+                    self.path.push(name.to_owned());
+                    if self.holds_options(name, *value) {
+                        self.note(*key, Some(*value));
+                    } else if self.leads_to_options(node, name, *value) {
+                        self.note(*key, tree.get(node, "value"));
+                    } else if name == LAST_APPLIED {
+                        // The object itself has them, too.
+                    } else if self.is_encoded(node, name) {
+                        self.visit_encoded(*value);
+                    } else {
+                        self.visit(*value);
+                    }
+                    self.path.pop();
+                }
+            }
+            Content::List { items, .. } => {
+                for (index, item) in items.iter().enumerate() {
+                    self.path.push(index.to_string());
+                    self.visit(*item);
+                    self.path.pop();
+                }
+            }
             Content::Scalar { text, style, .. } => {
                 let is_block = matches!(style, Style::Literal | Style::Folded);
-                let is_found = self.is_in_text(text, is_block);
-                tree.written(node).filter(|_| is_found).map(|node| node.span.start)
+                if self.is_in_text(text, is_block) {
+                    self.note(node, None);
+                }
             }
-            Content::Alias(_) => None,
+            Content::Alias(_) => {}
+        }
+    }
+
+    fn note(&mut self, at: NodeId, value: Option<NodeId>) {
+        if let Some(node) = self.tree.written(at) {
+            self.found.push(Found { offset: node.span.start, path: self.path.clone(), value });
         }
     }
 
@@ -156,9 +217,11 @@ impl Search<'_> {
         let beside = |key: &str| tree.get(map, key).and_then(|value| tree.text(value));
         match name {
             "path" => {
-                text().starts_with('/')
-                    && leads_to_options(text())
-                    && !matches!(beside("op"), Some("remove" | "test"))
+                let is_written = !matches!(beside("op"), Some("remove" | "test"));
+                let last = text().rsplit('/').next().unwrap_or_default();
+                // `options` alone may be those of anything: its value tells.
+                let holds = || tree.get(map, "value").is_some_and(|value| self.holds_options(last, value));
+                text().starts_with('/') && is_written && (leads_to_options(text()) || holds())
             }
             "name" => {
                 // Argo CD takes the value of a parameter from a file, too.
@@ -174,17 +237,18 @@ impl Search<'_> {
         }
     }
 
-    fn is_secret(&self, map: NodeId) -> bool {
+    /// Whether the values below a key of the mapping are texts in base64.
+    fn is_encoded(&self, map: NodeId, name: &str) -> bool {
         let kind = self.tree.get(map, "kind").and_then(|kind| self.tree.text(kind));
-        kind == Some("Secret")
+        matches!((kind, name), (Some("Secret"), "data") | (Some("ConfigMap"), "binaryData"))
     }
 
-    /// Looks into the values of a Secret, which are texts in base64.
-    fn visit_encoded(&mut self, data: NodeId) -> Option<usize> {
+    /// Looks into values that are texts in base64.
+    fn visit_encoded(&mut self, data: NodeId) {
         let tree = self.tree;
-        tree.entries(data)?.iter().find_map(|(key, value)| {
+        for (key, value) in tree.entries(data).unwrap_or_default().iter() {
             let name = tree.text(*key).unwrap_or_default();
-            let written = tree.text(*value).filter(|text| !text.is_empty())?;
+            let Some(written) = tree.text(*value).filter(|text| !text.is_empty()) else { continue };
             self.path.push(name.to_owned());
             // One that is encrypted, or filled in later, cannot be decoded.
             let holds = names_mount_options(name)
@@ -192,9 +256,11 @@ impl Search<'_> {
                     let is_list = option::has_nfs_option(&text) && option::are_options(&text);
                     is_option_key(name) && is_list || self.is_in_text(&text, true)
                 });
-            let found = holds.then(|| tree.written(*key).map(|key| key.span.start)).flatten();
-            self.leave(found)
-        })
+            if holds {
+                self.note(*key, None);
+            }
+            self.path.pop();
+        }
     }
 
     /// Whether mount options are in a text: a manifest, a patch or a values file
@@ -220,8 +286,9 @@ impl Search<'_> {
         tree.root().is_some_and(|root| {
             let texts = self.texts + 1;
             let mut inner =
-                Search { tree, judged: None, left: self.left, texts, path: Vec::new(), found: None };
-            inner.visit(root).is_some()
+                Search { tree, judged: None, left: self.left, texts, path: Vec::new(), found: Vec::new() };
+            inner.visit(root);
+            !inner.found.is_empty()
         })
     }
 
@@ -231,13 +298,6 @@ impl Search<'_> {
         let of_volumes = path.strip_prefix(at.path()).unwrap_or_default();
         let is_inline = || self.tree.get(node, "csi").is_some_and(|csi| self.tree.entries(csi).is_some());
         matches!(of_volumes, ["volumes", _]) && is_inline() || path == ["metadata", "managedFields"]
-    }
-
-    fn leave(&mut self, found: Option<usize>) -> Option<usize> {
-        if found.is_none() {
-            self.path.pop();
-        }
-        found
     }
 
     /// Whether a value is a text, or a list of texts, that is not empty.
@@ -250,141 +310,4 @@ impl Search<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-
-    use super::super::text::Lines;
-    use super::super::trees;
-    use super::*;
-
-    fn found(text: &str) -> Option<(String, usize)> {
-        let lines = Lines::new(text);
-        let tree = trees(text, &lines).next()?.ok()?;
-        let found = find(&tree, tree.root()?)?;
-        Some((found.at(), lines.position(found.offset).line))
-    }
-
-    #[test]
-    fn options_are_found_wherever_they_hide() {
-        for (text, at, line) in [
-            ("spec:\n  values:\n    a: {mountOptions: [bg]}\n", "spec.values.a.mountOptions", 3),
-            ("nfs:\n  mountOptions:\n  - bg\n", "nfs.mountOptions", 2),
-            ("nfs:\n  options: hard,nconnect=4\n", "nfs.options", 2),
-            ("kind: Secret\nstringData: {mountOptions: \"bg\"}\n", "stringData.mountOptions", 2),
-            ("- op: add\n  path: /spec/mountOptions\n  value: [bg]\n", "0.path", 2),
-            ("patches:\n- patch: |-\n    mountOptions: [bg]\n", "patches.0.patch", 3),
-            (
-                "patches:\n- patch: |-\n    - op: add\n      path: /mountOptions/-\n      value: bg\n",
-                "patches.0.patch",
-                3,
-            ),
-            (
-                "metadata:\n  annotations: {volume.beta.kubernetes.io/mount-options: bg}\n",
-                "metadata.annotations.volume.beta.kubernetes.io/mount-options",
-                2,
-            ),
-        ] {
-            assert_eq!(found(text), (line > 0).then(|| (at.to_owned(), line)), "{text}");
-        }
-    }
-
-    #[test]
-    fn options_are_found_in_texts_and_behind_paths() {
-        let secret = |text: &str| format!("kind: Secret\ndata: {{a: {}}}\n", STANDARD.encode(text));
-        for (text, at) in [
-            (
-                "patches: [{patch: '[{\"op\":\"add\",\"path\":\"/mountOptions/-\",\"value\":\"bg\"}]'}]\n",
-                "patches.0.patch",
-            ),
-            (
-                "patchesJson6902: [{patch: '- {op: add, path: /mountOptions, value: [bg]}'}]\n",
-                "patchesJson6902.0.patch",
-            ),
-            ("patchesStrategicMerge: ['mountOptions: [bg]']\n", "patchesStrategicMerge.0"),
-            ("patches: [{patch: 'mountOptions: [bg, hard]'}]\n", "patches.0.patch"),
-            (
-                "patches: [{patch: '[{op: add, path: /spec, value: {mountOptions: [bg]}}]'}]\n",
-                "patches.0.patch",
-            ),
-            ("- {op: move, path: /mountOptions, from: /a}\n", "0.path"),
-            (
-                "replacements: [{targets: [{fieldPaths: [mountOptions.0]}]}]\n",
-                "replacements.0.targets.0.fieldPaths",
-            ),
-            ("configMapGenerator: [{literals: ['mountOptions=bg']}]\n", "configMapGenerator.0.literals.0"),
-            ("spec: {set: {'storageClass.mountOptions[0]': bg}}\n", "spec.set.storageClass.mountOptions[0]"),
-            ("spec: {set: {storageClass.mountOptions: '{bg,hard}'}}\n", "spec.set.storageClass.mountOptions"),
-            ("spec: {valuesContent: 'storageClass: {mountOptions: [bg]}'}\n", "spec.valuesContent"),
-            ("spec: {valuesContent: \"storageClass:\\n  mountOptions: [bg]\\n\"}\n", "spec.valuesContent"),
-            (
-                "spec: {valuesFrom: [{kind: Secret, name: a, targetPath: 'storageClass.mountOptions[0]'}]}\n",
-                "spec.valuesFrom.0.targetPath",
-            ),
-            (
-                "spec: {source: {helm: {parameters: [{name: 'nfs.mountOptions[0]', value: bg}]}}}\n",
-                "spec.source.helm.parameters.0.name",
-            ),
-            (
-                "spec: {sources: [{helm: {valuesObject: {nfs: {mountOptions: [bg]}}}}]}\n",
-                "spec.sources.0.helm.valuesObject.nfs.mountOptions",
-            ),
-            (
-                "spec: {source: {helm: {fileParameters: [{name: nfs.mountOptions, path: a.txt}]}}}\n",
-                "spec.source.helm.fileParameters.0.name",
-            ),
-            ("spec: {source: {helm: {values: '{nfs: {mountOptions: [bg]}}'}}}\n", "spec.source.helm.values"),
-            (
-                "spec: {containers: [{args: [--set, 'a=b,nfs.mountOptions={bg}']}]}\n",
-                "spec.containers.0.args.1",
-            ),
-            ("spec: {containers: [{args: ['--set=nfs.mountOptions[0]=bg']}]}\n", "spec.containers.0.args.0"),
-            ("env: [{name: NFS_MOUNT_OPTIONS, value: bg}]\n", "env.0.name"),
-            ("data: {class.yaml: \"{{ if a }}\\nmountOptions:\\n- bg\\n{{ end }}\\n\"}\n", "data.class.yaml"),
-            (&secret("nfs:\n  mountOptions: [bg]\n"), "data.a"),
-            (&secret("{\"mountOptions\":\"bg\"}"), "data.a"),
-            (&secret("mountOptions=bg\n"), "data.a"),
-            ("kind: Secret\ndata: {mountOptions: Ymc=}\n", "data.mountOptions"),
-            ("kind: Secret\ndata: {mountOptions: 'ENC[AES256_GCM,data:a]'}\n", "data.mountOptions"),
-            ("kind: Secret\ndata: {options: aGFyZCxiZw==}\n", "data.options"),
-            ("objects: [{kind: Secret, data: {mountOptions: Ymc=}}]\n", "objects.0.data.mountOptions"),
-        ] {
-            assert_eq!(found(text).map(|(at, _)| at), Some(at.to_owned()), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_a_secret_holds_is_never_kept() {
-        let kept = |text: &str| {
-            let lines = Lines::new(text);
-            let tree = trees(text, &lines).next().unwrap().unwrap();
-            find(&tree, tree.root().unwrap()).unwrap().texts
-        };
-        assert_eq!(kept("kind: Secret\nstringData: {mountOptions: bg}\n"), [""; 0]);
-        assert_eq!(kept("kind: Pod\nspec: {mountOptions: [hard, bg]}\n"), ["hard", "bg"]);
-    }
-
-    #[test]
-    fn other_words_are_none() {
-        for text in [
-            "mountOptions: []\n",
-            "mountOptions:\n",
-            "properties:\n  mountOptions: {type: array, description: the mountOptions of a class}\n",
-            "options: [ndots=2, rotate]\n",
-            "dns:\n  options: hard\n",
-            "patches: [{patch: '[{\"op\":\"remove\",\"path\":\"/mountOptions\"}]'}]\n",
-            "env: [{name: MOUNT_OPTIONS, value: \"\"}]\n",
-            "required: [mountOptions]\n",
-            "metadata:\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: '{\"mountOptions\":[\"bg\"]}'\n",
-            "message: \"mountOptions=bg is refused\"\n",
-            "message: \"mountOptions: those of the class\"\n",
-            "message: in mountOptions=bg is refused\n",
-            "expression: object.mountOptions.all(o, o != 'bg') && object.mountOptions==[]\n",
-            "kind: Secret\ndata: {a: aGFyZCxiZw==, mountOptions: \"\"}\n",
-            "kind: ConfigMap\ndata: {a: bW91bnRPcHRpb25zOiBbYmddCg==}\n",
-            "description: |\n  Set mountOptions where you need them.\n",
-        ] {
-            assert_eq!(found(text), None, "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,10 +1,13 @@
 //! Prometheus metrics. Labels are closed sets: no name of an object, a user or
 //! a driver ever becomes one.
 
+mod finding;
+
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use finding::{Done, FindingLabels};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,7 +17,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::admission::{Endpoint, Record};
-use crate::finding::{Action, Code};
 use crate::policy::Policy;
 
 /// A label whose value is one of a few words of the program's own.
@@ -43,23 +45,6 @@ struct WithheldLabels {
     kind: Word,
     decision: Word,
     dry_run: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct FindingLabels {
-    rule: Code,
-    action: Action,
-}
-
-impl EncodeLabelSet for FindingLabels {
-    fn encode(
-        &self,
-        encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>,
-    ) -> Result<(), std::fmt::Error> {
-        use prometheus_client::encoding::EncodeLabel as _;
-        ("rule", self.rule.to_string()).encode(encoder.encode_label())?;
-        ("action", self.action.as_str()).encode(encoder.encode_label())
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -136,7 +121,7 @@ const DECISIONS: [&str; 3] = ["allow", "patch", "deny"];
 const REQUESTS: usize = 2 * 2 * KINDS.len() * OPERATIONS.len() * DECISIONS.len();
 
 /// All kinds of findings, with room for codes to come.
-const FINDINGS: usize = 32 * Action::ALL.len();
+const FINDINGS: usize = 32 * Done::COUNT;
 
 /// All metrics, and the registry that prints them.
 #[derive(Debug)]
@@ -207,7 +192,7 @@ impl Metrics {
         );
         registry.register(
             "findings",
-            "Findings, by rule and by what was done about them",
+            "Findings, by rule and by what is done about them; in observe by what would be done",
             self.findings.clone(),
         );
         registry.register(
@@ -312,10 +297,10 @@ impl Metrics {
             };
             self.withheld.get_or_create(&labels).inc();
         }
-        for judged in record.findings {
-            let (rule, action) = (judged.finding.code, judged.action);
-            self.known_findings.count(usize::from(rule.0) * Action::ALL.len() + action as usize, || {
-                self.findings.get_or_create(&FindingLabels { rule, action }).clone()
+        for (judged, treatment) in record.findings.iter().zip(record.treatments) {
+            let (rule, done) = (judged.finding.code, Done::of(*treatment));
+            self.known_findings.count(usize::from(rule.0) * Done::COUNT + done as usize, || {
+                self.findings.get_or_create(&FindingLabels { rule, done }).clone()
             });
         }
     }

@@ -3,36 +3,38 @@
 use super::{CarrierUse, Explanation};
 use crate::kind::Kind;
 use crate::site::Place;
-use crate::source::unjudged::Unjudged;
+use crate::source::unjudged::{Unjudged, UnjudgedPlace};
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
 use crate::subject::driver::Role;
 use crate::subject::manifest::Manifest;
 
 impl Explanation {
-    /// Names a place of a workload at which options are not judged; `None` for what
+    /// Names the places of a workload at which options are not judged; `None` for what
     /// is of another kind, whose options are not shown.
     pub fn of_place(found: &Unjudged, file: &str, line: usize) -> Option<Self> {
         let kind = Kind::parse(&found.kind)?;
         let manifest = Manifest::default();
         let nothing = Self::of(&Subject::of_kind(kind, &manifest, &[]), file, line, None);
-        let place = Place::Field(found.path.clone());
-        // Of a volume's fields Kubernetes knows none of that name; a container may read
-        // what it is given, and so may the script of a FlexVolume.
-        let is_of_volume =
-            found.path.iter().any(|step| step == "volumes" || step.starts_with("volumeClaimTemplate"));
-        let is_of_script = found.path.iter().any(|step| step == "flexVolume");
-        let carrier = CarrierUse {
-            carrier: place.to_string(),
-            pointer: place.pointer(None),
-            in_force: false,
-            effect: if is_of_volume && !is_of_script { "not read" } else { "not judged" },
-            elements: found.texts.clone(),
-        };
+        let carriers = found.places.iter().map(|UnjudgedPlace { path, texts, .. }| {
+            let place = Place::Field(path.clone());
+            // Of a volume's fields Kubernetes knows none of that name; a container may read
+            // what it is given, and so may the script of a FlexVolume.
+            let is_of_volume =
+                path.iter().any(|step| step == "volumes" || step.starts_with("volumeClaimTemplate"));
+            let is_of_script = path.iter().any(|step| step == "flexVolume");
+            CarrierUse {
+                carrier: place.to_string(),
+                pointer: place.pointer(None),
+                in_force: false,
+                effect: if is_of_volume && !is_of_script { "not read" } else { "not judged" },
+                elements: texts.clone(),
+            }
+        });
         Some(Self {
             name: found.name.clone(),
             driver_title: "",
-            carriers: vec![carrier],
+            carriers: carriers.collect(),
             refused: None,
             refused_by: None,
             notes: Vec::new(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{DeadServer, Explanation, OptionUse};
+use crate::kind::{Holds, Kind};
 use crate::report::IsNfs;
 use crate::report::duration::human;
 use crate::report::plain::{place, plain};
@@ -89,7 +90,7 @@ impl fmt::Display for Explanation {
         for note in &self.notes {
             writeln!(f, "  {:<10} {}", note.about, plain(&note.text))?;
         }
-        self.dead_server.as_ref().map_or(Ok(()), |dead| write_dead_server(f, dead))
+        self.dead_server.as_ref().map_or(Ok(()), |dead| write_dead_server(f, dead, Mounter::of(self.kind)))
     }
 }
 
@@ -105,22 +106,50 @@ fn write_option(f: &mut fmt::Formatter<'_>, option: &OptionUse) -> fmt::Result {
     writeln!(f, "  option     {}{from}: {read}{}", plain(&option.option), option.meaning)
 }
 
-fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer) -> fmt::Result {
+/// Who waits for a mount.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mounter {
+    /// The kubelet, for a Pod.
+    Kubelet,
+    /// The driver's controller, which mounts to write a snapshot.
+    Controller,
+}
+
+impl Mounter {
+    fn of(kind: &str) -> Self {
+        let holds = Kind::parse(kind).map(|kind| kind.row().holds);
+        if holds == Some(Holds::Snapshots) { Self::Controller } else { Self::Kubelet }
+    }
+}
+
+fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, mounter: Mounter) -> fmt::Result {
+    let (instead, then, held) = match mounter {
+        Mounter::Kubelet => (
+            "Pods write to the node's own disk",
+            "the Pod waits and the kubelet tries again",
+            "its Pod stays Terminating and umount hangs",
+        ),
+        Mounter::Controller => (
+            "a snapshot is ready that the server never got",
+            "no snapshot is made and the driver's controller tries again",
+            "the snapshot waits and umount hangs",
+        ),
+    };
     let mount_ends = human(Duration::from_secs(dead.mount_seconds));
     let at_the_mount = if dead.background {
         format!(
-            "mount exits 0 at once though nothing is mounted, and Pods write to the node's own disk; \
-mount.nfs keeps trying for {mount_ends}"
+            "mount exits 0 at once though nothing is mounted, and {instead}; mount.nfs keeps trying for \
+{mount_ends}"
         )
     } else {
-        format!("{}; the Pod waits and the kubelet tries again", foreground_mount(dead, &mount_ends))
+        format!("{}; {then}", foreground_mount(dead, &mount_ends))
     };
     writeln!(f, "  dead server, at the mount: {at_the_mount}")?;
     let major = seconds(dead.major_timeout_milliseconds);
     let mounted = match dead.recovery {
         "hard" => format!(
-            "a call hangs until the server is back, its Pod stays Terminating and umount hangs; the kernel \
-starts over every {major}, and no data is lost"
+            "a call hangs until the server is back, {held}; the kernel starts over every {major}, and no data is \
+lost"
         ),
         recovery => {
             let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };

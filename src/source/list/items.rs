@@ -59,7 +59,9 @@ pub(super) fn options_beside(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> 
     let mut others = entries.iter().filter(|(key, _)| is_other(tree, *key));
     others.find_map(|(key, value)| {
         let mut found = unjudged::find(tree, *value)?;
-        found.path.insert(0, tree.text(*key).unwrap_or_default().to_owned());
+        for place in &mut found.places {
+            place.path.insert(0, tree.text(*key).unwrap_or_default().to_owned());
+        }
         Some(found)
     })
 }

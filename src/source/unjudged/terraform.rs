@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Unjudged;
+use super::{Unjudged, UnjudgedPlace};
 use crate::subject::driver::names_mount_options;
 
 /// Whether a file is written in Terraform's own language, by its name.
@@ -17,19 +17,41 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     let mut offset = 0;
     let mut in_block = false;
     for line in text.split_inclusive('\n') {
-        if let Some((at, key)) = assigned(&without_comments(line, &mut in_block)) {
+        let code = without_comments(line, &mut in_block);
+        let behind = text.get(offset + line.len()..).unwrap_or_default();
+        if let Some((at, key)) = assigned(&code).or_else(|| variable(&code, behind)) {
             found.push(Unjudged {
                 kind: "Terraform".to_owned(),
                 namespace: None,
                 name: String::new(),
                 offset: offset + at,
-                path: vec![key],
-                texts: Vec::new(),
+                places: vec![UnjudgedPlace { path: vec![key], texts: Vec::new(), has_bg: false }],
             });
         }
         offset += line.len();
     }
     found
+}
+
+/// The name of a variable of mount options, with its place, where it has a default: the
+/// line that opens its block, and the text behind that line.
+fn variable(line: &str, behind: &str) -> Option<(usize, String)> {
+    let rest = line.trim_start().strip_prefix("variable")?.trim_start().strip_prefix('"')?;
+    let (name, block) = rest.split_once('"')?;
+    let block = block.trim_start().strip_prefix('{').filter(|_| names_mount_options(name))?;
+    let mut in_block = false;
+    let lines = std::iter::once(block).chain(behind.lines());
+    let mut entries =
+        lines.map(|line| without_comments(line, &mut in_block)).take_while(|line| !line.starts_with('}'));
+    let has_default = entries.any(|line| {
+        let value = line
+            .trim_start()
+            .strip_prefix("default")
+            .map(|rest| rest.trim_start().trim_end_matches(['}', ' ']));
+        let value = value.and_then(|rest| rest.strip_prefix('=')).map(str::trim);
+        value.is_some_and(|value| !matches!(value, "" | "[]" | "null" | "\"\"" | "{"))
+    });
+    has_default.then(|| (line.find(name).unwrap_or_default(), name.to_owned()))
 }
 
 /// The line with blanks in the place of its comments, each byte where it was.
@@ -106,6 +128,10 @@ mod tests {
             ("  set { name = \"storageClass.mountOptions[0]\" }\n", Some("storageClass.mountOptions")),
             ("volume_attributes = { \"mountOptions\" = \"bg\" }\n", Some("mountOptions")),
             ("variable \"mount_options\" {}\n", None),
+            ("variable \"mount_options\" {\n  type = list(string)\n}\ndefault = [\"bg\"]\n", None),
+            ("variable \"mount_options\" {\n  default = []\n}\n", None),
+            ("variable \"mount_options\" {\n  default = [\"hard\", \"bg\"]\n}\n", Some("mount_options")),
+            ("variable \"mount_options\" { default = \"bg\" }\n", Some("mount_options")),
             ("value = var.mount_options\n", None),
             ("locals { mount_options = [] }\n", None),
             ("mount_options = null\n", None),

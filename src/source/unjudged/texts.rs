@@ -125,7 +125,7 @@ pub(crate) fn may_hold_options(part: &str) -> bool {
     of_mount
         || [
             "nfsOptions", "nfs_options", "nfs-options", "ptions\"", "ptions:", "\\u", "MOUNT", "NFS",
-            "\"Secret\"",
+            "\"Secret\"", "binaryData",
         ]
         .iter()
         .any(|word| memmem::find(bytes, word.as_bytes()).is_some())

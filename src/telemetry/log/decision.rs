@@ -170,6 +170,7 @@ mod tests {
             decision: "allow",
             withheld: Some("patch"),
             findings: &[],
+            treatments: &[],
             rules,
             exempted: rules,
             options_before: text,

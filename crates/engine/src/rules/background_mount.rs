@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{About, Actions, Check, Example, Rule, about};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use crate::kind::Holds;
 use crate::nfs::reading;
 use crate::site::Site;
 use crate::subject::driver::Case;
@@ -145,6 +146,8 @@ fn report(
     let is_in_force = subject.options.at(&site).is_some_and(|token| token.in_force);
     let what = if is_clear && is_in_force && is_overridden {
         "is overridden by a later fg; a change of order would mount in the background"
+    } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
+        "lets mount report success while nothing is mounted, so a snapshot is ready that the server never got"
     } else if is_clear {
         "lets mount report success while nothing is mounted, so Pods write to the node's own disk"
     } else {

@@ -1,0 +1,133 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::text::Lines;
+use super::super::trees;
+use super::*;
+
+fn found(text: &str) -> Option<(String, usize)> {
+    let lines = Lines::new(text);
+    let tree = trees(text, &lines).next()?.ok()?;
+    let found = find(&tree, tree.root()?)?;
+    Some((found.at(), lines.position(found.offset).line))
+}
+
+#[test]
+fn options_are_found_wherever_they_hide() {
+    for (text, at, line) in [
+        ("spec:\n  values:\n    a: {mountOptions: [bg]}\n", "spec.values.a.mountOptions", 3),
+        ("nfs:\n  mountOptions:\n  - bg\n", "nfs.mountOptions", 2),
+        ("nfs:\n  options: hard,nconnect=4\n", "nfs.options", 2),
+        ("kind: Secret\nstringData: {mountOptions: \"bg\"}\n", "stringData.mountOptions", 2),
+        ("- op: add\n  path: /spec/mountOptions\n  value: [bg]\n", "0.path", 2),
+        ("patches:\n- patch: |-\n    mountOptions: [bg]\n", "patches.0.patch", 3),
+        (
+            "patches:\n- patch: |-\n    - op: add\n      path: /mountOptions/-\n      value: bg\n",
+            "patches.0.patch",
+            3,
+        ),
+        (
+            "metadata:\n  annotations: {volume.beta.kubernetes.io/mount-options: bg}\n",
+            "metadata.annotations.volume.beta.kubernetes.io/mount-options",
+            2,
+        ),
+    ] {
+        assert_eq!(found(text), (line > 0).then(|| (at.to_owned(), line)), "{text}");
+    }
+}
+
+#[test]
+fn options_are_found_in_texts_and_behind_paths() {
+    let secret = |text: &str| format!("kind: Secret\ndata: {{a: {}}}\n", STANDARD.encode(text));
+    for (text, at) in [
+        (
+            "patches: [{patch: '[{\"op\":\"add\",\"path\":\"/mountOptions/-\",\"value\":\"bg\"}]'}]\n",
+            "patches.0.patch",
+        ),
+        (
+            "patchesJson6902: [{patch: '- {op: add, path: /mountOptions, value: [bg]}'}]\n",
+            "patchesJson6902.0.patch",
+        ),
+        ("patchesStrategicMerge: ['mountOptions: [bg]']\n", "patchesStrategicMerge.0"),
+        ("patches: [{patch: 'mountOptions: [bg, hard]'}]\n", "patches.0.patch"),
+        ("patches: [{patch: '[{op: add, path: /spec, value: {mountOptions: [bg]}}]'}]\n", "patches.0.patch"),
+        ("- {op: move, path: /mountOptions, from: /a}\n", "0.path"),
+        ("- {op: add, path: /parameters/options, value: 'hard,bg,nfsvers=4.1'}\n", "0.path"),
+        ("kind: ConfigMap\nbinaryData: {a: bW91bnRPcHRpb25zOiBbYmddCg==}\n", "binaryData.a"),
+        (
+            "replacements: [{targets: [{fieldPaths: [mountOptions.0]}]}]\n",
+            "replacements.0.targets.0.fieldPaths",
+        ),
+        ("configMapGenerator: [{literals: ['mountOptions=bg']}]\n", "configMapGenerator.0.literals.0"),
+        ("spec: {set: {'storageClass.mountOptions[0]': bg}}\n", "spec.set.storageClass.mountOptions[0]"),
+        ("spec: {set: {storageClass.mountOptions: '{bg,hard}'}}\n", "spec.set.storageClass.mountOptions"),
+        ("spec: {valuesContent: 'storageClass: {mountOptions: [bg]}'}\n", "spec.valuesContent"),
+        ("spec: {valuesContent: \"storageClass:\\n  mountOptions: [bg]\\n\"}\n", "spec.valuesContent"),
+        (
+            "spec: {valuesFrom: [{kind: Secret, name: a, targetPath: 'storageClass.mountOptions[0]'}]}\n",
+            "spec.valuesFrom.0.targetPath",
+        ),
+        (
+            "spec: {source: {helm: {parameters: [{name: 'nfs.mountOptions[0]', value: bg}]}}}\n",
+            "spec.source.helm.parameters.0.name",
+        ),
+        (
+            "spec: {sources: [{helm: {valuesObject: {nfs: {mountOptions: [bg]}}}}]}\n",
+            "spec.sources.0.helm.valuesObject.nfs.mountOptions",
+        ),
+        (
+            "spec: {source: {helm: {fileParameters: [{name: nfs.mountOptions, path: a.txt}]}}}\n",
+            "spec.source.helm.fileParameters.0.name",
+        ),
+        ("spec: {source: {helm: {values: '{nfs: {mountOptions: [bg]}}'}}}\n", "spec.source.helm.values"),
+        ("spec: {containers: [{args: [--set, 'a=b,nfs.mountOptions={bg}']}]}\n", "spec.containers.0.args.1"),
+        ("spec: {containers: [{args: ['--set=nfs.mountOptions[0]=bg']}]}\n", "spec.containers.0.args.0"),
+        ("env: [{name: NFS_MOUNT_OPTIONS, value: bg}]\n", "env.0.name"),
+        ("data: {class.yaml: \"{{ if a }}\\nmountOptions:\\n- bg\\n{{ end }}\\n\"}\n", "data.class.yaml"),
+        (&secret("nfs:\n  mountOptions: [bg]\n"), "data.a"),
+        (&secret("{\"mountOptions\":\"bg\"}"), "data.a"),
+        (&secret("mountOptions=bg\n"), "data.a"),
+        ("kind: Secret\ndata: {mountOptions: Ymc=}\n", "data.mountOptions"),
+        ("kind: Secret\ndata: {mountOptions: 'ENC[AES256_GCM,data:a]'}\n", "data.mountOptions"),
+        ("kind: Secret\ndata: {options: aGFyZCxiZw==}\n", "data.options"),
+        ("objects: [{kind: Secret, data: {mountOptions: Ymc=}}]\n", "objects.0.data.mountOptions"),
+    ] {
+        assert_eq!(found(text).map(|(at, _)| at), Some(at.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn what_a_secret_holds_is_never_kept() {
+    let kept = |text: &str| {
+        let lines = Lines::new(text);
+        let tree = trees(text, &lines).next().unwrap().unwrap();
+        find(&tree, tree.root().unwrap()).unwrap().places.remove(0).texts
+    };
+    assert_eq!(kept("kind: Secret\nstringData: {mountOptions: bg}\n"), [""; 0]);
+    assert_eq!(kept("kind: Pod\nspec: {mountOptions: [hard, bg]}\n"), ["hard", "bg"]);
+}
+
+#[test]
+fn other_words_are_none() {
+    for text in [
+        "mountOptions: []\n",
+        "mountOptions:\n",
+        "properties:\n  mountOptions: {type: array, description: the mountOptions of a class}\n",
+        "options: [ndots=2, rotate]\n",
+        "dns:\n  options: hard\n",
+        "patches: [{patch: '[{\"op\":\"remove\",\"path\":\"/mountOptions\"}]'}]\n",
+        "env: [{name: MOUNT_OPTIONS, value: \"\"}]\n",
+        "required: [mountOptions]\n",
+        "- {op: add, path: /spec/dnsConfig/options, value: 'ndots=2'}\n",
+        "metadata:\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: '{\"mountOptions\":[\"bg\"]}'\n",
+        "message: \"mountOptions=bg is refused\"\n",
+        "message: \"mountOptions: those of the class\"\n",
+        "message: in mountOptions=bg is refused\n",
+        "expression: object.mountOptions.all(o, o != 'bg') && object.mountOptions==[]\n",
+        "kind: Secret\ndata: {a: aGFyZCxiZw==, mountOptions: \"\"}\n",
+        "kind: ConfigMap\ndata: {a: bW91bnRPcHRpb25zOiBbYmddCg==}\n",
+        "description: |\n  Set mountOptions where you need them.\n",
+    ] {
+        assert_eq!(found(text), None, "{text}");
+    }
+}
