@@ -23,9 +23,11 @@ pub(super) fn rewrite(
         return Err(Refusal::Unwieldy);
     };
     let written = layout.text.get(node.span.clone()).ok_or(Refusal::NoPlace)?;
+    // The last line break of a block is that of its line, and not of the value alone.
+    let is_block = matches!(style, Style::Literal | Style::Folded);
     let places = places(written, *style, text).filter(|_| &**text == old);
     let pieces = places.and_then(|places| {
-        let pieces = pieces(old);
+        let pieces = pieces(if is_block { old.trim_end_matches('\n') } else { old });
         let at = |byte: usize| places.get(byte).map(|place| node.span.start + place.start);
         let spans: Option<Vec<(usize, usize)>> = pieces
             .iter()
@@ -46,36 +48,51 @@ pub(super) fn rewrite(
     // that is asked only where a comma would come in.
     let takes_commas = || *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
     let changed = |hunk: &Hunk| new_pieces.get(hunk.new.clone()).unwrap_or_default();
-    let old_pieces: Vec<&str> = old.split(',').collect();
-    let hunks = hunks(&old_pieces, &new_pieces);
-    // The last line break of a block is that of its line, and not of the value alone.
-    let is_block = matches!(style, Style::Literal | Style::Folded);
     let breaks = |text: &str| text.bytes().rev().take_while(|byte| *byte == b'\n').count();
-    let can_stay = !(is_block && breaks(old) != breaks(new))
+    let loses_break = is_block && breaks(old) > 0 && breaks(new) == 0;
+    let old_pieces: Vec<&str> =
+        if loses_break { old.trim_end_matches('\n') } else { old }.split(',').collect();
+    let hunks = hunks(&old_pieces, &new_pieces);
+    let can_stay = (!is_block || loses_break || breaks(old) == breaks(new))
         && hunks.iter().all(|hunk| {
             changed(hunk).iter().all(|piece| is_safe(piece, true))
                 && (hunk.new.len() <= hunk.old.len() || takes_commas())
         });
+    // The value's own place is that of its text, behind the header.
+    let header = || {
+        let before = layout.tree.target(id).checked_sub(1).and_then(|before| layout.tree.written(before));
+        // Before it stands its key, the element before, or the list that begins with it.
+        let from = |before: &Node<'_>| {
+            let Range { start, end } = before.span;
+            if end <= node.span.start { end } else { start }
+        };
+        header(layout.text, before.map_or(0, from), node.span.start)
+    };
     if let Some(spans) = pieces.filter(|_| can_stay) {
-        return hunks.iter().map(|hunk| replace(hunk, changed(hunk), &spans)).collect();
+        let mut replacements: Vec<Replacement> =
+            hunks.iter().map(|hunk| replace(hunk, changed(hunk), &spans)).collect::<Result<_, _>>()?;
+        if loses_break {
+            replacements.push(without_last_break(layout.text, header()));
+        }
+        return Ok(replacements);
     }
     match style {
         Style::Literal | Style::Folded => {
-            // The value's own place is that of its text, behind the header.
-            let before = layout.tree.target(id).checked_sub(1).and_then(|before| layout.tree.written(before));
-            // Before it stands its key, the element before, or the list that begins with it.
-            let from = |before: &Node<'_>| {
-                let Range { start, end } = before.span;
-                if end <= node.span.start { end } else { start }
-            };
-            let start = header(layout.text, before.map_or(0, from), node.span.start);
-            Ok(vec![instead_of_block(layout.text, start..node.span.end, new)])
+            Ok(vec![instead_of_block(layout.text, header()..node.span.end, new)])
         }
         Style::SingleQuoted if is_safe(new, false) => {
             Ok(vec![Replacement::new(node.span.clone(), format!("'{new}'"))])
         }
         _ => Ok(vec![Replacement::new(node.span.clone(), quoted(new))]),
     }
+}
+
+/// The header at `start`, saying that the last line break is none of the value's: `|-`.
+fn without_last_break(text: &str, start: usize) -> Replacement {
+    let header = text.get(start..line_end(text, start)).unwrap_or_default();
+    let indicators = header.split([' ', '\t', '#']).next().unwrap_or_default();
+    let kept: String = indicators.chars().filter(|indicator| !matches!(indicator, '+' | '-')).collect();
+    Replacement::new(start..start + indicators.len(), format!("{kept}-"))
 }
 
 /// The block scalar of these bytes as one in its line. A comment behind its header
