@@ -25,6 +25,7 @@ use std::fmt;
 use crate::count::named;
 use crate::kind::Kind;
 use object::Object;
+use rewrite::Replacement;
 use text::Lines;
 use tree::{NodeId, Tree};
 use unjudged::Unjudged;
@@ -156,24 +157,26 @@ pub struct Problem {
     pub fault: Fault,
     /// The template that the document was rendered from, as Helm names it.
     pub template: Option<String>,
+    /// What to write instead, where it can mean one thing only.
+    pub remedy: Option<Box<Replacement>>,
 }
 
 impl Problem {
     pub(crate) const fn at(offset: usize, message: String) -> Self {
-        Self { offset: Some(offset), message, fault: Fault::Unread, template: None }
+        Self { offset: Some(offset), message, fault: Fault::Unread, template: None, remedy: None }
     }
 
     /// The same problem where `fault` says what it means in a walk. What is wrong with
     /// a template that is not rendered is that, whatever a reader stumbles over.
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         match fault {
-            Fault::Template => Self { fault, message: TEMPLATE.to_owned(), ..self },
+            Fault::Template => Self { fault, message: TEMPLATE.to_owned(), remedy: None, ..self },
             _ => Self { fault, ..self },
         }
     }
 
     pub(crate) const fn whole(message: String) -> Self {
-        Self { offset: None, message, fault: Fault::Unread, template: None }
+        Self { offset: None, message, fault: Fault::Unread, template: None, remedy: None }
     }
 }
 

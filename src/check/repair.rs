@@ -16,7 +16,7 @@ use crate::finding::Applicability;
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, Plan, Refusal};
+use crate::source::rewrite::{self, Change, Plan, Refusal, Replacement};
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
@@ -38,6 +38,35 @@ pub struct Repaired {
     pub removed: Vec<Removed>,
     /// The subjects that change: each by the index of its object and of its part.
     pub subjects: HashSet<(usize, usize)>,
+    /// The text to which places refer, where it is not the old one: what could not be
+    /// read is written anew in it.
+    pub read: Option<String>,
+    /// The objects that could not be read before.
+    pub remedied: HashSet<usize>,
+}
+
+/// The text with what could not be read written as it can be, and the objects that come
+/// of it; `None` where nothing comes of it, or something else would change.
+fn remedied(text: &str, lines: &Lines<'_>, unread: &[Problem]) -> Option<(String, Vec<usize>)> {
+    let remedies: Vec<&Replacement> = unread.iter().filter_map(|problem| problem.remedy.as_deref()).collect();
+    if remedies.is_empty() {
+        return None;
+    }
+    let new = rewrite::apply(text, remedies).ok()?;
+    let before = meanings(text, lines, &|_, _| {});
+    let after = meanings(&new, &Lines::new(&new), &|_, _| {});
+    let stays = before.iter().zip(&after).all(|(before, after)| before.is_none() || before == after);
+    let mut remedied = Vec::new();
+    let mut object = 0;
+    for (before, after) in before.iter().zip(&after) {
+        if after.is_some() {
+            remedied.extend(before.is_none().then_some(object));
+            object += 1;
+        }
+    }
+    // One that has a second fault is read only when that is mended, too.
+    let is_progress = !remedied.is_empty() || new != text;
+    (stays && before.len() == after.len() && is_progress).then_some((new, remedied))
 }
 
 /// Options that a subject held and holds no more.
@@ -71,6 +100,20 @@ pub fn repair(
     scope: Scope,
     text: &str,
     wants: &dyn Fn(&Object<'_>) -> bool,
+) -> Repaired {
+    repair_text(policy, today, scope, text, wants, 0)
+}
+
+/// Most times that a text is read because what could not be read was written anew.
+const MOST_REMEDIES: usize = 64;
+
+fn repair_text(
+    policy: &Policy,
+    today: Date,
+    scope: Scope,
+    text: &str,
+    wants: &dyn Fn(&Object<'_>) -> bool,
+    times: usize,
 ) -> Repaired {
     let lines = Lines::new(text);
     let mut repaired = Repaired::default();
@@ -113,6 +156,16 @@ pub fn repair(
             objects.push(intended);
         }
     });
+    if times < MOST_REMEDIES
+        && let Some((new, remedied)) = remedied(text, &lines, &repaired.unread)
+    {
+        let again = repair_text(policy, today, scope, &new, wants, times + 1);
+        let changed = again.subjects.iter().map(|(object, _)| *object);
+        let objects = changed.chain(again.remedied.iter().copied()).chain(remedied).collect::<HashSet<_>>();
+        let text = again.text.or_else(|| Some(new.clone()));
+        let read = again.read.or(Some(new));
+        return Repaired { text, read, objects: objects.len(), remedied: objects, ..again };
+    }
     let (granted, refused) = wishes.settle();
     let message = |wish: &Wish, refusal: Refusal| {
         let (object, part) = wish.subject();

@@ -103,7 +103,7 @@ impl Args {
                 files += 1;
                 objects += fixed.repaired.objects;
             }
-            let lines = Lines::new(&fixed.old);
+            let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
             for Removed { at, title, options } in &fixed.repaired.removed {
                 let line = lines.position(*at).line;
                 let verb = if self.diff { "would remove" } else { "removed" };
@@ -215,7 +215,7 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {
-    let lines = Lines::new(&fixed.old);
+    let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
     let mut problems: Vec<&Problem> = fixed.repaired.refusals.iter().chain(&fixed.repaired.unread).collect();
     problems.sort_by_key(|problem| problem.offset);
     problems.into_iter().map(|problem| describe(&fixed.name, &lines, problem)).collect()

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
+use super::rewrite::Replacement;
 use super::scalar::{Meaning, resolve};
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::nfs::placeholder::is_placeholder;
@@ -28,6 +29,8 @@ pub struct Misfit {
     pub path: String,
     /// What is wrong with it.
     pub message: String,
+    /// What to write instead, where it can mean one thing only.
+    pub remedy: Option<Box<Replacement>>,
     /// What the schema has there.
     wanted: Wanted,
     /// The item of the list that is wrong, until the list's own key is reached.
@@ -36,7 +39,7 @@ pub struct Misfit {
 
 impl Misfit {
     fn new(offset: Option<usize>, message: String) -> Self {
-        Self { offset, path: String::new(), message, wanted: Wanted::Other, item: None }
+        Self { offset, path: String::new(), message, remedy: None, wanted: Wanted::Other, item: None }
     }
 
     fn within(mut self, offset: usize) -> Self {
@@ -46,8 +49,10 @@ impl Misfit {
 
     /// It is the value of `key`, or in it.
     fn under(mut self, key: &str, value: NodeDeserializer<'_>) -> Self {
-        if let Some(written) = hint::options(key, value, self.item.take(), self.wanted) {
+        let item = self.item.take();
+        if let Some(written) = hint::options(key, value, item, self.wanted) {
             self.message = format!("{}; write {written}", self.message);
+            self.remedy = hint::replacement(value, item, self.wanted).map(Box::new);
         }
         self.wanted = Wanted::Other;
         self.behind(key)

@@ -238,7 +238,11 @@ fn not_judged_json(source: &Source<'_>, part: &str, skip: Skip) -> Item<'static>
 pub(super) fn misplaced(misfit: &Misfit, kind: &str, name: Option<&str>) -> Problem {
     let name = name.map(|name| format!("/{name}")).unwrap_or_default();
     let path = if misfit.path.is_empty() { String::new() } else { format!(": {}", misfit.path) };
-    Problem { offset: misfit.offset, ..Problem::whole(format!("{kind}{name}{path} {}", misfit.message)) }
+    Problem {
+        offset: misfit.offset,
+        remedy: misfit.remedy.clone(),
+        ..Problem::whole(format!("{kind}{name}{path} {}", misfit.message))
+    }
 }
 
 pub(super) fn visit_json(

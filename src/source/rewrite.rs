@@ -204,6 +204,11 @@ fn render(element: &str, style: Style, in_flow: bool) -> String {
     }
 }
 
+/// An element as YAML, in double quotes where it `is_json`.
+pub(super) fn element(text: &str, in_flow: bool, is_json: bool) -> String {
+    render(text, if is_json { Style::DoubleQuoted } else { Style::Plain }, in_flow)
+}
+
 /// In double quotes, as JSON and YAML both read it.
 fn quoted(text: &str) -> String {
     // A string always serialises.

@@ -2,8 +2,10 @@
 //! `- nfsvers: 4.1` for `- nfsvers=4.1`, one string for a list, a list for one string.
 
 use super::NodeDeserializer;
+use crate::nfs::option::MountOption;
+use crate::source::rewrite::{Replacement, element};
 use crate::source::scalar::{Meaning, resolve};
-use crate::source::tree::{Content, NodeId};
+use crate::source::tree::{Content, NodeId, Style};
 use crate::subject::driver::is_option_key;
 
 /// What the schema has in a place.
@@ -39,7 +41,12 @@ pub(super) fn options(
         Some(item) => *value.tree.items(value.id)?.get(item)?,
         None => value.id,
     };
-    let all = of(value, node)?;
+    // A `bg` is nothing to write.
+    let is_bg = |option: &String| MountOption::new(option.as_str()).keyword() == "bg";
+    let all: Vec<String> = of(value, node)?
+        .into_iter()
+        .map(|option| if is_bg(&option) { "fg".to_owned() } else { option })
+        .collect();
     let is_plain = |option: &String| {
         !option.is_empty() && !option.contains([' ', '"', '\'', '\n', '{', '}', '[', ']', '#', '&', '*', '!'])
     };
@@ -56,6 +63,42 @@ pub(super) fn options(
         }
         Wanted::Text => Some(all.join(",")),
         Wanted::Other => None,
+    }
+}
+
+/// The text that gives a value the form that the schema takes, where that is one map in
+/// the place of one option, or a string on one line in the place of a list.
+pub(super) fn replacement(
+    value: NodeDeserializer<'_>,
+    item: Option<usize>,
+    wanted: Wanted,
+) -> Option<Replacement> {
+    let node = match item {
+        Some(item) => *value.tree.items(value.id)?.get(item)?,
+        None => value.id,
+    };
+    let all = of(value, node)?;
+    let written = value.tree.written(node)?;
+    match (&written.content, wanted) {
+        (Content::Map { entries, flow }, Wanted::Text) if item.is_some() => {
+            let ([(key, last)], [option]) = (entries.as_slice(), all.as_slice()) else { return None };
+            let key = value.tree.written(*key)?;
+            let last = value.tree.written(*last)?.span.end;
+            let end = if *flow { written.span.end } else { last.max(key.span.end) };
+            let is_json = matches!(key.content, Content::Scalar { style: Style::DoubleQuoted, .. });
+            let start = if *flow { written.span.start } else { key.span.start };
+            Some(Replacement { start, end, with: element(option, *flow, is_json) })
+        }
+        (
+            Content::Scalar { style: Style::Plain | Style::SingleQuoted | Style::DoubleQuoted, text, .. },
+            Wanted::Texts,
+        ) if !text.contains('\n') => {
+            let is_json = matches!(written.content, Content::Scalar { style: Style::DoubleQuoted, .. });
+            let elements: Vec<String> = all.iter().map(|option| element(option, true, is_json)).collect();
+            let (start, end) = (written.span.start, written.span.end);
+            Some(Replacement { start, end, with: format!("[{}]", elements.join(", ")) })
+        }
+        _ => None,
     }
 }
 

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("writes_in_one_step_with_the_same_permissions", writes_in_one_step),
         trial("leaves_what_it_cannot_read_and_says_so", leaves_what_it_cannot_read),
         trial("repairs_the_volumes_beside_one_that_it_leaves", repairs_the_others),
+        trial("writes_options_in_the_form_that_the_schema_takes", writes_options_as_the_schema_takes_them),
     ]
 }
 
@@ -301,5 +302,42 @@ fn repairs_the_others() -> Result<(), Failed> {
         "{errors}"
     );
     assert_eq!(output.status.code(), Some(3), "{errors}");
+    Ok(())
+}
+
+/// A map in the place of an option, or a string in that of the list, can mean one thing
+/// only; comments and the other elements stay.
+fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
+    let class = |options: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: \
+             nfs.csi.k8s.io\nmountOptions:{options}\n"
+        )
+    };
+    for (options, wanted) in [
+        (
+            "\n- nfsvers: 4.1 # four\n- timeo: 600\n- retrans=2 # two\n- bg",
+            "\n- nfsvers=4.1 # four\n- timeo=600\n- retrans=2 # two\n- fg",
+        ),
+        (" [{nfsvers: 4.1}, fg, timeo=600, retrans=2]", " [nfsvers=4.1, fg, timeo=600, retrans=2]"),
+        (" hard,bg # c", " [hard, fg, timeo=600, retrans=2] # c"),
+        (" 'fg,timeo=600,retrans=2'", " [fg, timeo=600, retrans=2]"),
+    ] {
+        // The others of the file are repaired, too, and what cannot be read stays.
+        let good = class(" [bg]").replace("{name: a}", "{name: b}");
+        let bad = class("\n- 4.1").replace("{name: a}", "{name: c}");
+        let text = [class(options), good, bad.clone()].join("---\n");
+        let output = pipe(&["fix", "--no-policy", "-"], text.as_bytes());
+        let fixed = class(" [fg, timeo=600, retrans=2]").replace("{name: a}", "{name: b}");
+        assert_eq!(stdout(&output), [class(wanted), fixed, bad].join("---\n"), "{options}");
+        let said = String::from_utf8(output.stderr)?;
+        assert!(said.contains("2 objects in 1 file changed, 1 left as it is"), "{said}");
+        assert_eq!(output.status.code(), Some(3), "{said}");
+    }
+    for options in ["\n- {nfsvers: 4.1, hard: }", "\n- [hard, fg]", "\n- nfsvers: {a: b}"] {
+        let output = pipe(&["fix", "--no-policy", "-"], class(options).as_bytes());
+        assert_eq!(stdout(&output), class(options));
+        assert_eq!(output.status.code(), Some(3), "{options}");
+    }
     Ok(())
 }

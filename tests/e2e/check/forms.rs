@@ -36,8 +36,8 @@ fn shows_what_was_meant() -> Result<(), Failed> {
         ("mountOptions:\n- hard\n- timeo: 600\n", "[1] must be a string, not a map; write timeo=600"),
         ("mountOptions:\n- hard:\n", "not a map; write hard"),
         ("mountOptions: {vers: 3, soft: }", "must be a list of strings, not a map; write [vers=3, soft]"),
-        ("mountOptions: hard,bg", "must be a list of strings, not \"hard,bg\"; write [hard, bg]"),
-        ("mountOptions:\n- [soft, bg]", "write soft and bg as elements of their own"),
+        ("mountOptions: hard,bg", "must be a list of strings, not \"hard,bg\"; write [hard, fg]"),
+        ("mountOptions:\n- [soft, bg]", "write soft and fg as elements of their own"),
         ("parameters: {mountOptions: [soft, {vers: 3}]}", "must be a string, not a list; write soft,vers=3"),
         ("mountOptions: [4.1]", "mountOptions[0] must be a string, not 4.1; put it in quotes"),
     ] {

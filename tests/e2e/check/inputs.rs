@@ -60,7 +60,7 @@ fn judges_around_a_break() -> Result<(), Failed> {
 fn says_where_and_why() -> Result<(), Failed> {
     let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: c}\nprovisioner: nfs.csi.k8s.io\n";
     for (rest, line, column, words) in [
-        ("mountOptions: bg\n", 5, 15, "mountOptions must be a list of strings, not \"bg\"; write [bg]"),
+        ("mountOptions: bg\n", 5, 15, "mountOptions must be a list of strings, not \"bg\"; write [fg]"),
         ("mountOptions: [vers=3, 5, true]\n", 5, 24, "mountOptions[1]"),
         ("mountOptions: [on]\n", 5, 16, "put it in quotes"),
         ("mountOptions:\n- bg: 1\n", 6, 3, "mountOptions[0]"),
