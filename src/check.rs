@@ -108,7 +108,7 @@ impl Check<'_> {
                 }
                 // What the rule would name is named all the same.
                 if object.kind.row().holds == Holds::Claim
-                    && self.policy.action(&UNREAD_OPTIONS, Grade::Lesser) == Action::Off
+                    && self.policy.action(UNREAD_OPTIONS, Grade::Lesser) == Action::Off
                     && let Some(found) = object.unjudged()
                 {
                     not_judged(&found, reading.name, reading.lines, file);

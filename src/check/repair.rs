@@ -56,17 +56,17 @@ fn remedied(text: &str, lines: &Lines<'_>, unread: &[Problem]) -> Option<(String
     let before = meanings(text, lines, &|_, _| {});
     let after = meanings(&new, &Lines::new(&new), &|_, _| {});
     let stays = before.iter().zip(&after).all(|(before, after)| before.is_none() || before == after);
-    let mut remedied = Vec::new();
+    let mut read = Vec::new();
     let mut object = 0;
     for (before, after) in before.iter().zip(&after) {
         if after.is_some() {
-            remedied.extend(before.is_none().then_some(object));
+            read.extend(before.is_none().then_some(object));
             object += 1;
         }
     }
     // One that has a second fault is read only when that is mended, too.
-    let is_progress = !remedied.is_empty() || new != text;
-    (stays && before.len() == after.len() && is_progress).then_some((new, remedied))
+    let is_progress = !read.is_empty() || new != text;
+    (stays && before.len() == after.len() && is_progress).then_some((new, read))
 }
 
 /// Options that a subject held and holds no more.

@@ -6,6 +6,8 @@ mod misplaced;
 mod terraform;
 mod texts;
 
+use std::fmt::Write as _;
+
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec};
 use crate::nfs::option::{self, MountOption};
@@ -54,7 +56,8 @@ impl Unjudged {
         let paths: Vec<String> = self.places.iter().take(MOST).map(|place| place.path.join(".")).collect();
         let mut at = paths.join(", ");
         if let Some(more) = self.places.len().checked_sub(MOST).filter(|more| *more > 0) {
-            at.push_str(&format!(" and {more} more places"));
+            // Writing to memory cannot fail.
+            let _ = write!(at, " and {more} more places");
         }
         let note = if self.places.iter().any(|place| place.has_bg) { " (bg among them)" } else { "" };
         format!("holds mount options at {at}{note}")

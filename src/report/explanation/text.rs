@@ -122,8 +122,8 @@ impl Mounter {
     }
 }
 
-fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, mounter: Mounter) -> fmt::Result {
-    let (instead, then, held) = match mounter {
+fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter) -> fmt::Result {
+    let (instead, then, held) = match who {
         Mounter::Kubelet => (
             "Pods write to the node's own disk",
             "the Pod waits and the kubelet tries again",
