@@ -10,9 +10,7 @@ use std::hash::{Hash as _, Hasher as _};
 use serde_json::{Map, Value};
 use time::Date;
 
-use crate::engine::evaluate;
-use crate::engine::fix::{Scope, Traced, emptied, fix_traced};
-use crate::finding::Applicability;
+use crate::engine::fix::{Scope, Traced, fix_traced};
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
@@ -131,10 +129,10 @@ fn repair_text(
                 for (part, subject) in subjects.enumerate() {
                     intended.titles.push(title(&subject, object.name()));
                     let of = Of { object: &object, index, part };
-                    let moved = moved(policy, today, scope, &subject);
                     let fixed = fix_traced(policy, &subject, today, scope);
-                    let renamed = renamed(&subject, &moved, &fixed, &mut layout, &object);
-                    for place in &moved {
+                    let moved = &fixed.emptied;
+                    let renamed = renamed(&subject, moved, &fixed, &mut layout, &object);
+                    for place in moved {
                         let layout = layout.get_or_insert_with(|| object.layout());
                         // What cannot be moved is not copied either: the subject stays as it is.
                         let plan = renamed.clone().unwrap_or_else(|| rewrite::remove(layout, place));
@@ -143,13 +141,13 @@ fn repair_text(
                         }
                         wishes.remove((index, part), layout, place, plan);
                     }
-                    let options = removal::options(&subject, &moved, &fixed.elements);
+                    let options = removal::options(&subject, moved, &fixed.elements);
                     if !options.is_empty() {
                         let title = title(&subject, object.name());
                         intended.removed.push((part, Removed { at: object.span.start, title, options }));
                     }
                     let done = renamed.is_some().then_some(0);
-                    let values = wish(of, &subject, &fixed, (&moved, done), &mut layout, &mut wishes);
+                    let values = wish(of, &subject, &fixed, (moved, done), &mut layout, &mut wishes);
                     intended.values.extend(values.into_iter().map(|(place, new)| (part, place, Some(new))));
                 }
             }
@@ -211,22 +209,6 @@ struct Of<'o, 'i> {
     index: usize,
     /// Index of the part.
     part: usize,
-}
-
-/// The places that go away because their options move to the list.
-fn moved(policy: &Policy, today: Date, scope: Scope, subject: &Subject<'_>) -> Vec<Place> {
-    // Only a bold repair empties what a driver is given.
-    if subject.misplaced.is_empty() && scope.applicability < Applicability::Unsafe {
-        return Vec::new();
-    }
-    let evaluation = evaluate(policy, subject, today);
-    let findings = evaluation.findings.iter().filter(|judged| judged.action >= scope.least);
-    findings
-        .map(|judged| &judged.finding)
-        .filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.applicability <= scope.applicability))
-        .filter_map(emptied)
-        .cloned()
-        .collect()
 }
 
 /// The plan that gives the one field that moves the name of the list, where that is

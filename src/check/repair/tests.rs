@@ -67,6 +67,56 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
+/// Options as someone writes them, at the place where they belong and beside it.
+fn written() -> impl Strategy<Value = String> {
+    let option = || {
+        prop::sample::select(
+            &[
+                "bg", "fg", "hard", "soft", "intr", "nolock", "nfsvers=4.1", "vers=3", "timeo=7",
+                "timeo=60s", "'b g'", "\"hard,bg\"", "\"-o bg\"", "\"[hard bg]\"", "ro", "rw", "NFSvers=4",
+                "nfsvers: 4.1", "FG",
+            ][..],
+        )
+    };
+    let comment = || prop::sample::select(&["", "", " # why"][..]);
+    let block = || prop::sample::select(&["|\n", "|-\n", ">\n", ">-\n", "|+\n", "| # c\n"][..]);
+    let item = prop_oneof![
+        5 => (option(), comment()).prop_map(|(option, comment)| format!("  - {option}{comment}\n")),
+        1 => (block(), option()).prop_map(|(block, option)| format!("  - {block}    {option}\n")),
+        1 => Just("  # above\n".to_owned()),
+    ];
+    let lines = prop::collection::vec(item, 1..6).prop_map(|items| format!("\n{}", items.concat()));
+    let flow = (prop::collection::vec(option(), 0..5), comment())
+        .prop_map(|(options, comment)| format!(" [{}]{comment}\n", options.join(", ")));
+    let string = prop_oneof![
+        Just(" hard,bg\n".to_owned()),
+        Just(" 'fg,intr' # c\n".to_owned()),
+        block().prop_map(|block| format!(" {block}    hard,bg\n")),
+    ];
+    let value = prop_oneof![4 => lines, 3 => flow, 1 => string];
+    let key = prop::sample::select(
+        &["mountOptions", "mountOptions", "mountoptions", "\"mountOption\"", "options"][..],
+    );
+    (key, value).prop_map(|(key, value)| format!("{key}:{value}"))
+}
+
+/// A class, or two, whose options are written in any way.
+fn classes() -> impl Strategy<Value = String> {
+    let head = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
+    let parameters = prop::sample::select(
+        &[
+            "",
+            "",
+            "parameters: {server: a, share: /b}\n",
+            "parameters:\n  mountOptions: vers=3,bg\n",
+            "parameters: {share: /b, mountOptions: \"hard\", nfsVersion: \"4.1\"}\n",
+        ][..],
+    );
+    let class = (parameters, prop::collection::vec(written(), 0..3))
+        .prop_map(move |(parameters, written)| format!("{head}{parameters}{}", written.concat()));
+    prop::collection::vec(class, 1..3).prop_map(|classes| classes.join("---\n"))
+}
+
 /// Repairs a text twice, and looks at the findings of both.
 fn stands(text: &str) -> Result<(), TestCaseError> {
     let policy = Policy::default();
@@ -76,10 +126,18 @@ fn stands(text: &str) -> Result<(), TestCaseError> {
         prop_assert!(finding.line >= 1 && finding.column >= 1);
         prop_assert!(finding.end_column >= finding.column);
     }
-    let repaired = repair(&policy, TODAY, Scope::FILE, text, &|_| true);
-    if let Some(new) = repaired.text {
-        let again = repair(&policy, TODAY, Scope::FILE, &new, &|_| true);
-        prop_assert!(again.text.is_none(), "{:?}", new);
+    let count = |text: &str| {
+        let mut count = 0;
+        visit(text, &Lines::new(text), &mut |_| count += 1);
+        count
+    };
+    for scope in [Scope::FILE, Scope::FILE_UNSAFE] {
+        let repaired = repair(&policy, TODAY, scope, text, &|_| true);
+        if let Some(new) = repaired.text {
+            let again = repair(&policy, TODAY, scope, &new, &|_| true);
+            prop_assert!(again.text.is_none(), "{}\n{}\n{:?}", text, new, again.text);
+            prop_assert_eq!(count(text), count(&new), "{}", new);
+        }
     }
     Ok(())
 }
@@ -90,6 +148,11 @@ proptest! {
     #[test]
     fn no_text_panics_and_a_second_repair_changes_nothing(text in text()) {
         stands(&text)?;
+    }
+
+    #[test]
+    fn options_in_any_form_are_repaired_once_and_for_all(text in classes(), ends_lines_as_windows in any::<bool>()) {
+        stands(&if ends_lines_as_windows { text.replace('\n', "\r\n") } else { text })?;
     }
 }
 

@@ -3,105 +3,25 @@
 //! codes, and a fix that touches an option another fix has touched waits for
 //! the next round.
 
+mod scope;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::Date;
 
 use super::{Evaluation, evaluate};
-use crate::finding::{Action, Applicability, Edit, Finding, Fix};
+use crate::finding::{Applicability, Edit, Finding, Fix};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
 use crate::site::{Place, Site};
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
+pub use scope::{Reach, Scope};
 
 /// The text of every carrier, one list of elements each.
 pub type Elements<'m> = Vec<Vec<Cow<'m, str>>>;
-
-/// Which fixes are carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scope {
-    /// The boldest fix that is.
-    pub applicability: Applicability,
-    /// The places that are touched.
-    pub reach: Reach,
-    /// The mildest finding that is fixed.
-    pub least: Action,
-    /// Whether that is asked of what the policy demands, before caps.
-    pub as_demanded: bool,
-}
-
-/// The places that fixes touch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// All.
-    Everywhere,
-    /// Those that an update may change, and elsewhere only what needs no second
-    /// look.
-    PatchableFirst,
-    /// Those that an update may change.
-    Patchable,
-    /// Those in the object's metadata: a request on `/status` changes nothing
-    /// else.
-    Metadata,
-}
-
-impl Reach {
-    const fn includes(self, place: &Place, applicability: Applicability) -> bool {
-        match self {
-            Self::Everywhere => true,
-            Self::PatchableFirst => place.is_patchable() || matches!(applicability, Applicability::Apply),
-            Self::Patchable => place.is_patchable(),
-            Self::Metadata => matches!(place, Place::Annotation),
-        }
-    }
-}
-
-impl Scope {
-    /// Whether a fix is bold enough and touches nothing else.
-    fn includes(self, subject: &Subject<'_>, fix: &Fix) -> bool {
-        fix.applicability <= self.applicability
-            && fix.edits.iter().all(|edit| {
-                let carrier = subject.carriers.get(carrier_of(edit));
-                carrier.is_some_and(|carrier| self.reach.includes(&carrier.place, fix.applicability))
-            })
-    }
-
-    /// What the mutating webhook does.
-    pub const WEBHOOK: Self = Self {
-        applicability: Applicability::Apply,
-        reach: Reach::Patchable,
-        least: Action::Deny,
-        as_demanded: true,
-    };
-
-    /// What the mutating webhook does on `/status`.
-    pub const STATUS: Self = Self { reach: Reach::Metadata, ..Self::WEBHOOK };
-
-    /// What `fix` does to a file.
-    pub const FILE: Self = Self {
-        applicability: Applicability::Offer,
-        reach: Reach::PatchableFirst,
-        least: Action::Audit,
-        as_demanded: false,
-    };
-
-    /// What `fix --unsafe-fixes` does to a file: it writes into
-    /// parameters and attributes, too, though an object that exists has to be made
-    /// anew for it.
-    pub const FILE_UNSAFE: Self =
-        Self { applicability: Applicability::Unsafe, reach: Reach::Everywhere, ..Self::FILE };
-
-    /// What a denial proposes: no more than it takes to pass.
-    pub const PROPOSAL: Self = Self {
-        applicability: Applicability::Offer,
-        reach: Reach::Everywhere,
-        least: Action::Deny,
-        as_demanded: false,
-    };
-}
 
 /// The carriers as they are.
 pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
@@ -126,6 +46,9 @@ pub struct Traced<'m> {
     /// For each of these elements, the index of the one that it was, whole or a
     /// part of it; `None` for one that was added.
     pub origins: Vec<Vec<Option<usize>>>,
+    /// The places that go away, because their options move to the list or are there
+    /// already.
+    pub emptied: Vec<Place>,
 }
 
 /// As [`fix_all`], with the origin of every element: in a file, a comment stays
@@ -143,11 +66,19 @@ pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope
     let written = subject.options.tokens().len();
     let least = if scope == Scope::PROPOSAL { ROUNDS / 2 } else { ROUNDS };
     let rounds = (ROUNDS + 3 * written).min(least.max(options / written.max(1)));
+    let mut places: Vec<Place> = Vec::new();
     for _ in 0..rounds {
         let fixed = {
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);
-            round(&current, &evaluation, scope).map(into_owned)
+            let fixed = round(&current, &evaluation, scope, &places).map(into_owned);
+            // What has moved stands there still: only the elements are carried on.
+            for (finding, _) in scope.fixes(&current, &evaluation) {
+                if let Some(place) = emptied(finding).filter(|place| !places.contains(place)) {
+                    places.push(place.clone());
+                }
+            }
+            fixed
         };
         let Some((fixed, steps)) = fixed else { break };
         elements = fixed;
@@ -155,7 +86,7 @@ pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope
             *origins = steps.into_iter().map(|step| origins.get(step?).copied().flatten()).collect();
         }
     }
-    Traced { elements, origins }
+    Traced { elements, origins, emptied: places }
 }
 
 /// The text of every carrier, and for each element the one before the round.
@@ -182,18 +113,20 @@ pub fn changed_once<'e>(
     evaluation: &'e Evaluation,
     scope: Scope,
 ) -> Option<Elements<'e>> {
-    let carriers = round(subject, evaluation, scope)?;
+    let carriers = round(subject, evaluation, scope, &[])?;
     Some(carriers.into_iter().map(|pieces| pieces.into_iter().map(|piece| piece.text).collect()).collect())
 }
 
-fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) -> Option<Vec<Vec<Piece<'e>>>> {
-    let mut fixes: Vec<(&Finding, &Fix)> = evaluation
-        .findings
-        .iter()
-        .filter(|judged| if scope.as_demanded { judged.demanded } else { judged.action } >= scope.least)
-        .filter_map(|judged| Some((&judged.finding, judged.finding.fix.as_ref()?)))
-        .filter(|(_, fix)| scope.includes(subject, fix))
-        .collect();
+/// The carriers after one round of fixes; what stands at the places `emptied_before` has
+/// moved already.
+fn round<'e>(
+    subject: &Subject<'e>,
+    evaluation: &'e Evaluation,
+    scope: Scope,
+    emptied_before: &[Place],
+) -> Option<Vec<Vec<Piece<'e>>>> {
+    let mut fixes: Vec<(&Finding, &Fix)> = scope.fixes(subject, evaluation);
+    fixes.retain(|(finding, _)| emptied(finding).is_none_or(|place| !emptied_before.contains(place)));
     if fixes.is_empty() {
         return None;
     }
@@ -258,14 +191,8 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
         plan.add(edit);
     }
     let (elements, origins) = into_owned(plan.carry_out_all(subject)?);
-    Some(Traced { elements, origins })
-}
-
-const fn carrier_of(edit: &Edit) -> usize {
-    match edit {
-        Edit::Replace { site, .. } | Edit::Remove { site } => site.carrier,
-        Edit::Split { carrier, .. } | Edit::Append { carrier, .. } => *carrier,
-    }
+    let emptied = Vec::new();
+    Some(Traced { elements, origins, emptied })
 }
 
 /// The edits of one round, by place.

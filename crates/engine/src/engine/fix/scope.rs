@@ -1,0 +1,112 @@
+//! Which fixes are carried out, and where.
+
+use super::super::{Evaluation, Judged};
+use crate::finding::{Action, Applicability, Edit, Finding, Fix};
+use crate::site::Place;
+use crate::subject::Subject;
+
+/// Which fixes are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// The boldest fix that is.
+    pub applicability: Applicability,
+    /// The places that are touched.
+    pub reach: Reach,
+    /// The mildest finding that is fixed.
+    pub least: Action,
+    /// Whether that is asked of what the policy demands, before caps.
+    pub as_demanded: bool,
+}
+
+/// The places that fixes touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All.
+    Everywhere,
+    /// Those that an update may change, and elsewhere only what needs no second
+    /// look.
+    PatchableFirst,
+    /// Those that an update may change.
+    Patchable,
+    /// Those in the object's metadata: a request on `/status` changes nothing
+    /// else.
+    Metadata,
+}
+
+impl Reach {
+    const fn includes(self, place: &Place, applicability: Applicability) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::PatchableFirst => place.is_patchable() || matches!(applicability, Applicability::Apply),
+            Self::Patchable => place.is_patchable(),
+            Self::Metadata => matches!(place, Place::Annotation),
+        }
+    }
+}
+
+impl Scope {
+    /// The fixes of an evaluation that are carried out.
+    pub(super) fn fixes<'e>(
+        self,
+        subject: &Subject<'_>,
+        evaluation: &'e Evaluation,
+    ) -> Vec<(&'e Finding, &'e Fix)> {
+        let action = |judged: &Judged| if self.as_demanded { judged.demanded } else { judged.action };
+        evaluation
+            .findings
+            .iter()
+            .filter(|judged| action(judged) >= self.least)
+            .filter_map(|judged| Some((&judged.finding, judged.finding.fix.as_ref()?)))
+            .filter(|(_, fix)| self.includes(subject, fix))
+            .collect()
+    }
+
+    /// Whether a fix is bold enough and touches nothing else.
+    pub(super) fn includes(self, subject: &Subject<'_>, fix: &Fix) -> bool {
+        fix.applicability <= self.applicability
+            && fix.edits.iter().all(|edit| {
+                let carrier = subject.carriers.get(carrier_of(edit));
+                carrier.is_some_and(|carrier| self.reach.includes(&carrier.place, fix.applicability))
+            })
+    }
+
+    /// What the mutating webhook does.
+    pub const WEBHOOK: Self = Self {
+        applicability: Applicability::Apply,
+        reach: Reach::Patchable,
+        least: Action::Deny,
+        as_demanded: true,
+    };
+
+    /// What the mutating webhook does on `/status`.
+    pub const STATUS: Self = Self { reach: Reach::Metadata, ..Self::WEBHOOK };
+
+    /// What `fix` does to a file.
+    pub const FILE: Self = Self {
+        applicability: Applicability::Offer,
+        reach: Reach::PatchableFirst,
+        least: Action::Audit,
+        as_demanded: false,
+    };
+
+    /// What `fix --unsafe-fixes` does to a file: it writes into
+    /// parameters and attributes, too, though an object that exists has to be made
+    /// anew for it.
+    pub const FILE_UNSAFE: Self =
+        Self { applicability: Applicability::Unsafe, reach: Reach::Everywhere, ..Self::FILE };
+
+    /// What a denial proposes: no more than it takes to pass.
+    pub const PROPOSAL: Self = Self {
+        applicability: Applicability::Offer,
+        reach: Reach::Everywhere,
+        least: Action::Deny,
+        as_demanded: false,
+    };
+}
+
+const fn carrier_of(edit: &Edit) -> usize {
+    match edit {
+        Edit::Replace { site, .. } | Edit::Remove { site } => site.carrier,
+        Edit::Split { carrier, .. } | Edit::Append { carrier, .. } => *carrier,
+    }
+}
