@@ -3,6 +3,8 @@
 //! makes; nothing copies them into another one (external-provisioner
 //! `pkg/controller/controller.go`, `Provision`).
 
+pub(super) mod pairs;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -13,7 +15,8 @@ use crate::finding::{Finding, Grade};
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
-use crate::report::{Report, Tie};
+use crate::report::Report;
+use crate::report::tie::Tie;
 use crate::rules::UNREAD_OPTIONS;
 use crate::subject::Subject;
 use crate::subject::driver::ListUse;
@@ -60,7 +63,7 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
         class: subject.storage_class.map(ToOwned::to_owned),
         options: options.map(ToOwned::to_owned).collect(),
         is_class,
-        unreached: None,
+        ..Tie::default()
     }
 }
 
@@ -103,6 +106,7 @@ pub fn judge(report: &mut Report) {
         subject.findings.push(*finding);
         subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
     }
+    pairs::judge(report);
 }
 
 /// Of classes with one name, those of the same file, else those of the same folder,

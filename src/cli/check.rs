@@ -215,6 +215,7 @@ impl Args {
                 );
             }
         }
+        check::exposed::join(&mut report);
         self.source_root.resolve(&mut report)?;
         report.count(self.statistics);
         let empty = report.summary.skipped_by.get(Skip::Empty.as_str()).copied().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::exposed;
 use super::palette::Palette;
 use super::plain::{place, plain};
 use super::{FindingReport, NotJudged, ReadError, Report, Reported, Snippet, SubjectReport};
@@ -34,6 +35,7 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
             Entry::NotJudged(found) => write_not_judged(out, found, palette)?,
         }
     }
+    exposed::write(out, report, palette)?;
     write_statistics(out, report)?;
     let policy = &report.policy;
     let from = policy.file.as_ref().map(|file| format!(" from {}", plain(file))).unwrap_or_default();
@@ -144,6 +146,9 @@ fn write_finding(
     )?;
     if let Some(origin) = &finding.origin {
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&origin.describe(&subject.file, *line)))?;
+    }
+    if *snippet == Snippet::default() {
+        return writeln!(out);
     }
     let margin = " ".repeat(line.to_string().len());
     writeln!(out, "{faint}{line} |{faint:#} {}", snippet.text)?;

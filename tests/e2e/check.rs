@@ -3,6 +3,7 @@
 mod cases;
 mod corpus;
 mod explain;
+mod exposed;
 mod fix;
 mod formats;
 mod forms;
@@ -46,6 +47,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(forms::trials());
     trials.extend(hostile::trials());
     trials.extend(explain::trials());
+    trials.extend(exposed::trials());
     trials.extend(rendered::trials());
     trials.extend(words::trials());
     trials.extend(fix::trials());

@@ -1,0 +1,278 @@
+//! Two objects that hang together on a node: volumes with one handle (NMG024), and
+//! mounts that share connections or a superblock (NMG025).
+//!
+//! Linux shares the connections to a server between mounts of the same address,
+//! version, transport and transport security (`fs/nfs/client.c`, `nfs_match_client`),
+//! and the superblock of an export where flags, sizes, cache times and `sec` are equal
+//! as well (`fs/nfs/super.c`, `nfs_compare_mount_options`). `nconnect`, and `timeo`
+//! and `retrans`, are not compared: those of the first mount count.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use time::Date;
+
+use crate::engine;
+use crate::finding::{Action, Finding, Grade};
+use crate::kind::{Holds, Kind};
+use crate::nfs::catalog::Word;
+use crate::nfs::settings::Settings;
+use crate::policy::Policy;
+use crate::report::tie::{Pairs, Prepared};
+use crate::report::{FindingReport, Report, Reported, Snippet, SubjectReport};
+use crate::rules::{DUPLICATE_VOLUME_HANDLE, Rule, SHARED_SUPERBLOCK};
+use crate::site::Place;
+use crate::source::object::Object;
+use crate::subject::Subject;
+
+/// Most objects that a message names.
+const MOST_NAMED: usize = 3;
+
+/// The word by which csi-driver-nfs calls the export.
+const SHARE: &str = "share";
+
+/// What another object of the input may make of this one. `prepare` writes a finding
+/// with its place, where that costs nothing.
+pub(in crate::check) fn of(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    object: &Object<'_>,
+    today: Date,
+    prepare: &dyn Fn(&engine::Judged, Reported) -> Option<FindingReport>,
+) -> Option<Box<Pairs>> {
+    let holds = subject.kind.row().holds;
+    if subject.volume.is_some() || !matches!(holds, Holds::Class | Holds::Volume) {
+        return None;
+    }
+    let told = |rule: &'static Rule, place: Option<Place>| {
+        let finding = Finding {
+            code: rule.code,
+            grade: Grade::Proper,
+            carrier: 0,
+            place,
+            site: None,
+            keyword: "".into(),
+            message: "".into(),
+            fix: None,
+        };
+        let judged = engine::judge_one(policy, subject, rule, finding, today)?;
+        let action = if judged.action == Action::Audit { Reported::Audit } else { Reported::Warn };
+        Some(
+            prepare(&judged, action)
+                .map_or(Prepared::Later(action), |ready| Prepared::Ready(Box::new(ready))),
+        )
+    };
+    let mut pairs = Pairs::default();
+    if let Some(handle) = subject.volume_handle().filter(|handle| !handle.is_empty()) {
+        pairs.handle = told(DUPLICATE_VOLUME_HANDLE, Some(Place::VolumeHandle))
+            .map(|finding| (hash(&[subject.driver_name, handle]), finding));
+    }
+    let server = subject.server.filter(|server| !server.is_empty());
+    let is_laid_out = subject.overlong.is_none() && !subject.options.has_unrendered();
+    if let Some(server) = server.filter(|_| is_laid_out) {
+        let settings = subject.options.settings();
+        pairs.superblock = told(SHARED_SUPERBLOCK, None);
+        pairs.nconnect = settings.nconnect;
+        pairs.patience = (settings.timeo, settings.retrans);
+        let server = server.to_ascii_lowercase();
+        let client = client(subject, settings, &server);
+        pairs.client = Some(hash(&[&client]));
+        let share = match holds {
+            Holds::Volume if !subject.is_csi() => {
+                object.bound_volume().and_then(|volume| volume.nfs_path().map(ToOwned::to_owned))
+            }
+            _ => None,
+        };
+        let key = || subject.keys().find(|(key, _)| key.eq_ignore_ascii_case(SHARE));
+        let share = share.or_else(|| key().map(|(_, share)| share.to_owned()));
+        if let Some(share) = share.filter(|_| !subject.options.has(Word::Sharecache)) {
+            let share = share.trim_end_matches('/');
+            pairs.export = Some(hash(&[&client, share, &others(subject)]));
+        }
+    }
+    (pairs.handle.is_some() || pairs.superblock.is_some()).then(|| Box::new(pairs))
+}
+
+/// All that Linux compares of two mounts before they share their connections.
+fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> String {
+    let mut client = format!("{server}\n{:?}\n{:?}", settings.versions, settings.transport);
+    for token in subject.options.effective() {
+        if matches!(token.word(), Some(Word::Port | Word::Xprtsec)) {
+            // Writing to a string cannot fail.
+            let _ = write!(client, "\n{}", token.option.text());
+        }
+    }
+    client
+}
+
+/// The options that have to be equal before two mounts share a superblock.
+fn others(subject: &Subject<'_>) -> String {
+    let written = subject.options.effective().filter(|token| {
+        !matches!(
+            token.word(),
+            Some(Word::Timeo | Word::Retrans | Word::Nconnect | Word::Bg | Word::Fg | Word::Retry)
+        )
+    });
+    let mut texts: Vec<String> = written
+        .map(|token| match token.entry() {
+            Some(entry) => format!("{:?} {} {:?}", entry.word, entry.negated, token.option.value()),
+            None => token.option.text().to_owned(),
+        })
+        .collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts.join("\n")
+}
+
+fn hash(texts: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    texts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Adds what pairs of objects show, once all objects are there.
+pub(super) fn judge(report: &mut Report) {
+    let found = [handles(&report.subjects), superblocks(&report.subjects)];
+    for (index, rule, message) in found.into_iter().flatten() {
+        let Some(subject) = report.subjects.get_mut(index) else { continue };
+        let kind = Kind::parse(subject.kind).unwrap_or(Kind::PersistentVolume);
+        let Some(pairs) = &subject.tie.pairs else { continue };
+        let (prepared, carrier) = if rule == DUPLICATE_VOLUME_HANDLE {
+            (pairs.handle.as_ref().map(|(_, prepared)| prepared), Place::VolumeHandle)
+        } else {
+            (pairs.superblock.as_ref(), Place::MountOptions(kind))
+        };
+        let Some(prepared) = prepared.cloned() else { continue };
+        let finding = match prepared {
+            Prepared::Ready(ready) => FindingReport { message, ..*ready },
+            Prepared::Later(action) => FindingReport {
+                code: rule.code,
+                name: rule.name,
+                action,
+                message,
+                carrier: carrier.to_string(),
+                pointer: carrier.pointer(None),
+                element: None,
+                line: subject.line,
+                column: 1,
+                end_column: 1,
+                fix: None,
+                way_out: None,
+                origin: subject.origin.clone(),
+                snippet: Snippet::default(),
+                fixes: Vec::new(),
+            },
+        };
+        subject.findings.push(finding);
+        subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
+    }
+    for subject in &mut report.subjects {
+        subject.tie.pairs = None;
+    }
+}
+
+type Found = Vec<(usize, &'static Rule, String)>;
+
+/// The objects that share a key, by it; only keys of several objects. The same object
+/// in two files is one.
+fn groups(subjects: &[SubjectReport], key: impl Fn(&Pairs) -> Option<u64>) -> Vec<Vec<usize>> {
+    let mut groups: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for (index, subject) in subjects.iter().enumerate() {
+        if let Some(key) = subject.tie.pairs.as_deref().and_then(&key) {
+            groups.entry(key).or_default().push(index);
+        }
+    }
+    groups.into_values().filter(|group| group.len() > 1).collect()
+}
+
+fn handles(subjects: &[SubjectReport]) -> Found {
+    let mut found = Vec::new();
+    for group in groups(subjects, |pairs| pairs.handle.as_ref().map(|(key, _)| *key)) {
+        let mut names: Vec<&str> = named(subjects, &group);
+        names.sort_unstable();
+        names.dedup();
+        for index in group {
+            let own = subjects.get(index).map(|subject| subject.name.as_str()).unwrap_or_default();
+            let others = names.iter().filter(|name| **name != own);
+            let count = others.clone().count();
+            if count == 0 {
+                continue;
+            }
+            let mut list: Vec<String> =
+                others.take(MOST_NAMED).map(|name| format!("PersistentVolume/{name}")).collect();
+            if count > MOST_NAMED {
+                list.push(format!("{} more", count - MOST_NAMED));
+            }
+            let message = format!(
+                "volumeHandle is also that of {}: the kubelet takes them for one volume; set a handle of its own",
+                list.join(", ")
+            );
+            found.push((index, DUPLICATE_VOLUME_HANDLE, message));
+        }
+    }
+    found
+}
+
+fn named<'s>(subjects: &'s [SubjectReport], group: &[usize]) -> Vec<&'s str> {
+    group.iter().filter_map(|index| subjects.get(*index)).map(|subject| subject.name.as_str()).collect()
+}
+
+fn superblocks(subjects: &[SubjectReport]) -> Found {
+    let number = |keyword: &'static str| {
+        move |value: Option<u32>| match value {
+            Some(value) => format!("\"{keyword}={value}\""),
+            None => format!("no {keyword}"),
+        }
+    };
+    let mut found = Vec::new();
+    for group in groups(subjects, |pairs| pairs.superblock.as_ref().and(pairs.client)) {
+        odd_ones(subjects, &group, "server", number("nconnect"), |pairs| pairs.nconnect, &mut found);
+    }
+    for group in groups(subjects, |pairs| pairs.superblock.as_ref().and(pairs.export)) {
+        odd_ones(subjects, &group, "share", number("timeo"), |pairs| pairs.patience.0, &mut found);
+        odd_ones(subjects, &group, "share", number("retrans"), |pairs| pairs.patience.1, &mut found);
+    }
+    found.sort_by_key(|(index, ..)| *index);
+    found
+}
+
+/// The objects of a group whose value is not the one that most of them have, or the
+/// first has where several are as frequent.
+fn odd_ones<V: Ord + Copy>(
+    subjects: &[SubjectReport],
+    group: &[usize],
+    place: &str,
+    show: impl Fn(V) -> String,
+    value: impl Fn(&Pairs) -> V,
+    found: &mut Found,
+) {
+    let of =
+        |index: &usize| subjects.get(*index).and_then(|subject| subject.tie.pairs.as_deref()).map(&value);
+    let mut counts: BTreeMap<V, (usize, usize)> = BTreeMap::new();
+    for (rank, value) in group.iter().filter_map(of).enumerate() {
+        counts.entry(value).or_insert((0, usize::MAX - rank)).0 += 1;
+    }
+    let usual = counts.iter().max_by_key(|(_, count)| **count).map(|(value, _)| *value);
+    let Some(usual) = usual.filter(|_| counts.len() > 1) else { return };
+    let Some(example) = group
+        .iter()
+        .find(|index| of(index) == Some(usual))
+        .and_then(|index| subjects.get(*index))
+        .map(SubjectReport::object)
+    else {
+        return;
+    };
+    for index in group {
+        let Some(own) = of(index).filter(|own| *own != usual) else { continue };
+        if subjects.get(*index).is_some_and(|subject| subject.object() == example) {
+            continue;
+        }
+        let message = format!(
+            "{} here, {} in {example}: of one {place} the first mount on a node decides for both; set the same value",
+            show(own),
+            show(usual)
+        );
+        found.push((*index, SHARED_SUPERBLOCK, message));
+    }
+}
