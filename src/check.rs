@@ -207,6 +207,7 @@ impl Check<'_> {
             origin: Origin::of(object.template),
             findings,
             tie,
+            is_live: false,
         }
     }
 }

@@ -2,7 +2,10 @@
 //! who of the replicas looks after them, and how API servers learn of them.
 
 pub mod certificates;
+pub mod connect;
 mod lease;
+pub mod pages;
+pub mod scan;
 mod secret;
 pub mod service_account;
 mod webhooks;

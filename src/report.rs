@@ -76,6 +76,9 @@ pub struct Report {
     /// Whether there are Pods of a cluster, whatever they mount.
     #[serde(skip)]
     pub sees_pods: bool,
+    /// Judged objects that are not among the subjects, because nothing was found.
+    #[serde(skip)]
+    pub dropped: usize,
 }
 
 /// Who speaks.
@@ -131,8 +134,16 @@ pub struct Summary {
     pub not_judged: usize,
     /// Objects with placeholders, which are not rendered.
     pub not_rendered: usize,
+    /// Objects with findings that are not in the report, because it is limited.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_shown: usize,
     /// Why documents were skipped.
     pub skipped_by: BTreeMap<&'static str, usize>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "it is what serde gives")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What is done about a finding, mildest first.
@@ -199,6 +210,10 @@ pub struct SubjectReport {
     /// How it hangs together with other objects of the input.
     #[serde(skip)]
     pub tie: Tie,
+    /// Whether it is an object of a running cluster: it stands in no file, and `file`
+    /// is its own name.
+    #[serde(skip)]
+    pub is_live: bool,
 }
 
 impl SubjectReport {
@@ -297,6 +312,7 @@ impl Report {
             consistent: true,
             pods: Vec::new(),
             sees_pods: false,
+            dropped: 0,
         }
     }
 
@@ -312,6 +328,7 @@ impl Report {
         self.not_judged.extend(file.not_judged);
         self.pods.extend(file.pods);
         self.sees_pods |= file.sees_pods;
+        self.dropped += file.dropped;
     }
 
     /// Counts what is there, once everything is.
@@ -319,7 +336,7 @@ impl Report {
         let with =
             |decision: &str| self.subjects.iter().filter(|subject| subject.decision == decision).count();
         (self.summary.denied, self.summary.patched) = (with("deny"), with("patch"));
-        self.summary.judged = self.subjects.len();
+        self.summary.judged = self.subjects.len() + self.dropped;
         self.summary.not_rendered =
             self.subjects.iter().filter(|subject| !subject.not_rendered.is_empty()).count();
         self.summary.unreadable = self.errors.len();
@@ -375,4 +392,6 @@ pub struct FileReport {
     pub pods: Vec<MountingPod>,
     /// Whether there are Pods of a cluster, whatever they mount.
     pub sees_pods: bool,
+    /// Judged objects that are not among the subjects, because nothing was found.
+    pub dropped: usize,
 }

@@ -6,7 +6,7 @@
 //! that exist have findings of their own.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Code;
 use crate::kind::{Holds, Kind};
@@ -37,6 +37,30 @@ pub fn join(report: &mut Report) {
     exposed.sort_by(|one, other| key(one).cmp(&key(other)));
     together(&mut exposed);
     report.exposed = exposed;
+}
+
+/// Keeps at most so many objects with findings, those that are most urgent first.
+/// Counts are of all.
+pub fn limit(report: &mut Report, most: usize) {
+    if report.subjects.len() <= most {
+        return;
+    }
+    let mut ranks: BTreeMap<&str, usize> = BTreeMap::new();
+    for (rank, entry) in report.exposed.iter().enumerate() {
+        ranks.entry(&entry.subject).or_insert(rank);
+    }
+    let rank = |subject: &SubjectReport| {
+        let worst = subject.findings.iter().map(|finding| finding.action).max();
+        (ranks.get(&*subject.title()).copied().unwrap_or(usize::MAX), Reverse(worst))
+    };
+    let mut order: Vec<usize> = (0..report.subjects.len()).collect();
+    order.sort_by_cached_key(|index| report.subjects.get(*index).map(rank));
+    let kept: BTreeSet<usize> = order.into_iter().take(most).collect();
+    report.summary.not_shown = report.subjects.len() - kept.len();
+    let mut index = 0..;
+    report.subjects.retain(|_| index.next().is_some_and(|index| kept.contains(&index)));
+    let titles: BTreeSet<String> = report.subjects.iter().map(SubjectReport::title).collect();
+    report.exposed.retain(|entry| titles.contains(&entry.subject));
 }
 
 /// The place of an entry: most urgent first, then by name.

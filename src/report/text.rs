@@ -103,7 +103,11 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     if !subject.not_rendered.is_empty() {
         let strong = palette.strong;
         let place = place(&subject.file);
-        writeln!(out, "{strong}{place}:{}:{strong:#} {}\n", subject.line, note(subject, palette))?;
+        if subject.is_live {
+            writeln!(out, "{}\n", note(subject, palette))?;
+        } else {
+            writeln!(out, "{strong}{place}:{}:{strong:#} {}\n", subject.line, note(subject, palette))?;
+        }
     }
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
         write_finding(out, subject, finding, palette)?;
@@ -134,11 +138,11 @@ fn write_finding(
     palette: &Palette,
 ) -> fmt::Result {
     let (action, faint, strong) = (palette.of(finding.action), palette.faint, palette.strong);
-    let FindingReport { line, column, snippet, .. } = finding;
+    let FindingReport { line, snippet, .. } = finding;
     writeln!(
         out,
-        "{strong}{}:{line}:{column}:{strong:#} {action}{}{action:#} {} {}: {}",
-        place(&subject.file),
+        "{strong}{}:{strong:#} {action}{}{action:#} {} {}: {}",
+        head(subject, finding),
         finding.action.as_str(),
         finding.code,
         finding.name,
@@ -155,6 +159,15 @@ fn write_finding(
     let (indent, width) = caret(snippet);
     let carets = "^".repeat(width.max(1));
     writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n", " ".repeat(indent))
+}
+
+/// Where a finding stands: file, line and column, or the place in an object of a
+/// cluster.
+pub(super) fn head(subject: &SubjectReport, finding: &FindingReport) -> String {
+    if subject.is_live {
+        return format!("{} {}", plain(&subject.title()), plain(&finding.carrier));
+    }
+    format!("{}:{}:{}", place(&subject.file), finding.line, finding.column)
 }
 
 /// The columns of a terminal before the option and under it: a character takes
@@ -217,6 +230,9 @@ pub(super) fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
     }
     if summary.not_rendered > 0 {
         write!(out, ", {} not rendered", summary.not_rendered)?;
+    }
+    if summary.not_shown > 0 {
+        write!(out, ", {} with findings not shown", counted(summary.not_shown, "object"))?;
     }
     if summary.baselined > 0 {
         write!(out, ", {} in the baseline", counted(summary.baselined, "finding"))?;
