@@ -9,6 +9,7 @@ pub mod exposed;
 mod fingerprint;
 pub mod github;
 pub mod gitlab;
+pub mod html;
 pub mod json;
 pub mod junit;
 mod not_judged;

@@ -18,7 +18,7 @@ use crate::report::sarif::Root;
 use crate::report::{self, Report, Reported};
 
 /// What is said of `--format`.
-pub(super) const FORMATS: &str = "How the report is written (text, concise, json, sarif, junit, github, gitlab), \
+pub(super) const FORMATS: &str = "How the report is written (text, concise, json, sarif, junit, github, gitlab, html), \
 and to which file; may be given several times";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,6 +58,7 @@ pub(super) enum Format {
     Junit,
     Github,
     Gitlab,
+    Html,
 }
 
 /// A format, and the file it goes to.
@@ -76,8 +77,9 @@ impl FromStr for Output {
             Some((format, file)) => (format, Some(PathBuf::from(file))),
             None => (text, None),
         };
-        let format = Format::from_str(format, true)
-            .map_err(|_| "the formats are text, concise, json, sarif, junit, github and gitlab".to_owned())?;
+        let format = Format::from_str(format, true).map_err(|_| {
+            "the formats are text, concise, json, sarif, junit, github, gitlab and html".to_owned()
+        })?;
         Ok(Self { format, file })
     }
 }
@@ -154,6 +156,7 @@ fn write_one(report: &Report, output: &Output) -> anyhow::Result<()> {
         Format::Junit => report::junit::write(report),
         Format::Github => report::github::write(report),
         Format::Gitlab => report::gitlab::write(report),
+        Format::Html => report::html::write(report),
     };
     if let Some(file) = &output.file {
         fs::write(file, text).with_context(|| format!("--format: {} cannot be written", file.display()))?;

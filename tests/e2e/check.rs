@@ -8,6 +8,7 @@ mod fix;
 mod formats;
 mod forms;
 mod hostile;
+mod html;
 mod inputs;
 mod placeholders;
 mod rendered;
@@ -46,6 +47,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(formats::trials());
     trials.extend(forms::trials());
     trials.extend(hostile::trials());
+    trials.extend(html::trials());
     trials.extend(explain::trials());
     trials.extend(exposed::trials());
     trials.extend(rendered::trials());
