@@ -82,6 +82,22 @@ impl Check<'_> {
         file
     }
 
+    /// Judges a page of a list of the API server. Each volume says its claim.
+    pub fn page(&self, name: &str, bytes: Vec<u8>) -> FileReport {
+        let text = match text::decode(bytes) {
+            Ok((text, _)) => text,
+            Err((error, _)) => return unreadable(name, None, error.to_string()),
+        };
+        let lines = Lines::new(&text);
+        let (mut file, mut problems) = (FileReport::default(), Vec::new());
+        let fixes = Proposed::default();
+        let mut reading =
+            Reading { name, lines: &lines, named: true, fixes, objects: 0, may_have_pods: true };
+        visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
+        file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
+        file
+    }
+
     fn item(
         &self,
         item: Item<'_>,

@@ -4,6 +4,7 @@
 //! `pkg/controller/controller.go`, `Provision`).
 
 pub(super) mod pairs;
+pub mod quiet;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,6 +76,12 @@ struct Class {
 
 /// Adds what several objects show together, once all of them are there.
 pub fn judge(report: &mut Report) {
+    judge_classes(report);
+    pairs::judge(report);
+}
+
+/// Adds what classes and the volumes made by hand show together.
+fn judge_classes(report: &mut Report) {
     let mut classes: BTreeMap<String, Vec<Class>> = BTreeMap::new();
     for class in report.subjects.iter().filter(|subject| subject.tie.is_class) {
         let options = class.tie.options.clone();
@@ -106,7 +113,6 @@ pub fn judge(report: &mut Report) {
         subject.findings.push(*finding);
         subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
     }
-    pairs::judge(report);
 }
 
 /// Of classes with one name, those of the same file, else those of the same folder,

@@ -6,12 +6,12 @@
 //! names its claim.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde::Deserialize;
 
 use super::pages::{Error, Listed, Pager, Reader, encoded};
-use crate::check::{Check, together};
+use crate::check::Check;
+use crate::check::together::quiet::Quiet;
 use crate::report::tie::Binding;
 use crate::report::{FileReport, ReadError, Report, Reported, Snippet, SubjectReport};
 use crate::source::Skip;
@@ -54,15 +54,19 @@ pub async fn scan(
     report: &mut Report,
     progress: Progress<'_>,
 ) -> Result<(), Error> {
+    let mut quiet = Quiet::default();
     for (listed, version) in
         [(CLASSES, "storage.k8s.io/v1"), (VOLUMES, "v1"), (SNAPSHOT_CLASSES, "snapshot.storage.k8s.io/v1")]
     {
-        let mut reader = Judging { check, version, progress, listed, seen: 0, file: FileReport::default() };
+        let mut reader = Judging::new(check, version, progress, listed);
         let listed_all = pager.list(listed, listed.path, "", &mut reader).await;
         report.add(reader.file);
+        if listed == VOLUMES {
+            quiet = reader.quiet;
+        }
         seen(listed_all, report)?;
     }
-    together::judge(report);
+    quiet.judge(report);
     drop_others(report, namespace);
     let mut drivers = Drivers::default();
     let listed_all = pager.list(DRIVERS, DRIVERS.path, "", &mut drivers).await;
@@ -77,8 +81,7 @@ pub async fn scan(
             None => PODS.path.to_owned(),
         };
         let selector = format!("&fieldSelector={}", encoded(ALIVE));
-        let pods =
-            Judging { check, version: "v1", progress, listed: PODS, seen: 0, file: FileReport::default() };
+        let pods = Judging::new(check, "v1", progress, PODS);
         let mut reader = Pods { judging: pods, claims: &claims };
         let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
         let file = reader.judging.file;
@@ -149,12 +152,25 @@ struct Judging<'c> {
     listed: Listed,
     seen: u64,
     file: FileReport,
+    quiet: Quiet,
 }
 
-impl Judging<'_> {
+impl<'c> Judging<'c> {
+    fn new(check: &'c Check<'c>, version: &'static str, progress: Progress<'c>, listed: Listed) -> Self {
+        Self {
+            check,
+            version,
+            progress,
+            listed,
+            seen: 0,
+            file: FileReport::default(),
+            quiet: Quiet::default(),
+        }
+    }
+
     /// What a page has to say.
     fn judge(&mut self, bytes: Vec<u8>, remaining: Option<u64>) -> FileReport {
-        let mut page = self.check.bytes(Path::new("-"), self.listed.resource, bytes, true);
+        let mut page = self.check.page(self.listed.resource, bytes);
         // A list without items is no document of the cluster.
         if let Some(lists) = page.skipped.remove(&Skip::EmptyList) {
             page.documents -= lists;
@@ -186,14 +202,15 @@ impl Judging<'_> {
 impl Reader for Judging<'_> {
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
         let mut page = self.judge(bytes, remaining);
-        for subject in page.subjects.iter_mut().filter(|subject| subject.findings.is_empty()) {
-            slim(subject);
-        }
+        let subjects = std::mem::take(&mut page.subjects);
+        let judged = subjects.len();
+        page.subjects.extend(subjects.into_iter().filter_map(|subject| self.quiet.take(subject)));
+        self.file.dropped += judged - page.subjects.len();
         self.add(page);
     }
 
     fn forget(&mut self) {
-        (self.file, self.seen) = (FileReport::default(), 0);
+        (self.file, self.seen, self.quiet) = (FileReport::default(), 0, Quiet::default());
     }
 }
 
@@ -210,14 +227,6 @@ fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
         (finding.line, finding.column, finding.end_column) = (1, 1, 1);
         finding.snippet = Snippet::default();
         finding.fixes = Vec::new();
-    }
-}
-
-/// Leaves of an object without findings what another one may make of it.
-fn slim(subject: &mut SubjectReport) {
-    subject.not_rendered = Vec::new();
-    if subject.tie.pairs.is_none() && subject.tie.unreached.is_none() {
-        (subject.effective, subject.api_version, subject.file) = Default::default();
     }
 }
 

@@ -131,11 +131,47 @@ fn hash(texts: &[&str]) -> u64 {
     hasher.finish()
 }
 
+/// An object that others may be compared with.
+pub(super) trait Paired {
+    /// What another object may make of it.
+    fn pairs(&self) -> Option<&Pairs>;
+    /// Its name.
+    fn name(&self) -> &str;
+    /// Kind and name.
+    fn object(&self) -> String;
+}
+
+impl Paired for SubjectReport {
+    fn pairs(&self) -> Option<&Pairs> {
+        self.tie.pairs.as_deref()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn object(&self) -> String {
+        Self::object(self)
+    }
+}
+
+/// What pairs among the objects show: the object, the rule, what is said.
+pub(super) fn found(objects: &[&dyn Paired]) -> Found {
+    let mut found = handles(objects);
+    found.extend(superblocks(objects));
+    found
+}
+
 /// Adds what pairs of objects show, once all objects are there.
 pub(super) fn judge(report: &mut Report) {
-    let found = [handles(&report.subjects), superblocks(&report.subjects)];
-    for (index, rule, message) in found.into_iter().flatten() {
-        let Some(subject) = report.subjects.get_mut(index) else { continue };
+    let found = found(&report.subjects.iter().map(|subject| subject as &dyn Paired).collect::<Vec<_>>());
+    add(&mut report.subjects, found);
+}
+
+/// Adds findings of pairs to their objects.
+pub(super) fn add(subjects: &mut [SubjectReport], found: Found) {
+    for (index, rule, message) in found {
+        let Some(subject) = subjects.get_mut(index) else { continue };
         let kind = Kind::parse(subject.kind).unwrap_or(Kind::PersistentVolume);
         let Some(pairs) = &subject.tie.pairs else { continue };
         let (prepared, carrier) = if rule == DUPLICATE_VOLUME_HANDLE {
@@ -167,33 +203,34 @@ pub(super) fn judge(report: &mut Report) {
         subject.findings.push(finding);
         subject.findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
     }
-    for subject in &mut report.subjects {
+    for subject in subjects {
         subject.tie.pairs = None;
     }
 }
 
-type Found = Vec<(usize, &'static Rule, String)>;
+/// Index of an object, rule, message.
+pub(super) type Found = Vec<(usize, &'static Rule, String)>;
 
 /// The objects that share a key, by it; only keys of several objects. The same object
 /// in two files is one.
-fn groups(subjects: &[SubjectReport], key: impl Fn(&Pairs) -> Option<u64>) -> Vec<Vec<usize>> {
+fn groups(subjects: &[&dyn Paired], key: impl Fn(&Pairs) -> Option<u64>) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for (index, subject) in subjects.iter().enumerate() {
-        if let Some(key) = subject.tie.pairs.as_deref().and_then(&key) {
+        if let Some(key) = subject.pairs().and_then(&key) {
             groups.entry(key).or_default().push(index);
         }
     }
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
-fn handles(subjects: &[SubjectReport]) -> Found {
+fn handles(subjects: &[&dyn Paired]) -> Found {
     let mut found = Vec::new();
     for group in groups(subjects, |pairs| pairs.handle.as_ref().map(|(key, _)| *key)) {
         let mut names: Vec<&str> = named(subjects, &group);
         names.sort_unstable();
         names.dedup();
         for index in group {
-            let own = subjects.get(index).map(|subject| subject.name.as_str()).unwrap_or_default();
+            let own = subjects.get(index).map(|subject| subject.name()).unwrap_or_default();
             let others = names.iter().filter(|name| **name != own);
             let count = others.clone().count();
             if count == 0 {
@@ -214,11 +251,11 @@ fn handles(subjects: &[SubjectReport]) -> Found {
     found
 }
 
-fn named<'s>(subjects: &'s [SubjectReport], group: &[usize]) -> Vec<&'s str> {
-    group.iter().filter_map(|index| subjects.get(*index)).map(|subject| subject.name.as_str()).collect()
+fn named<'s>(subjects: &[&'s dyn Paired], group: &[usize]) -> Vec<&'s str> {
+    group.iter().filter_map(|index| subjects.get(*index)).map(|subject| subject.name()).collect()
 }
 
-fn superblocks(subjects: &[SubjectReport]) -> Found {
+fn superblocks(subjects: &[&dyn Paired]) -> Found {
     let number = |keyword: &'static str| {
         move |value: Option<u32>| match value {
             Some(value) => format!("\"{keyword}={value}\""),
@@ -240,15 +277,14 @@ fn superblocks(subjects: &[SubjectReport]) -> Found {
 /// The objects of a group whose value is not the one that most of them have, or the
 /// first has where several are as frequent.
 fn odd_ones<V: Ord + Copy>(
-    subjects: &[SubjectReport],
+    subjects: &[&dyn Paired],
     group: &[usize],
     place: &str,
     show: impl Fn(V) -> String,
     value: impl Fn(&Pairs) -> V,
     found: &mut Found,
 ) {
-    let of =
-        |index: &usize| subjects.get(*index).and_then(|subject| subject.tie.pairs.as_deref()).map(&value);
+    let of = |index: &usize| subjects.get(*index).and_then(|subject| subject.pairs()).map(&value);
     let mut counts: BTreeMap<V, (usize, usize)> = BTreeMap::new();
     for (rank, value) in group.iter().filter_map(of).enumerate() {
         counts.entry(value).or_insert((0, usize::MAX - rank)).0 += 1;
@@ -259,7 +295,7 @@ fn odd_ones<V: Ord + Copy>(
         .iter()
         .find(|index| of(index) == Some(usual))
         .and_then(|index| subjects.get(*index))
-        .map(SubjectReport::object)
+        .map(|subject| subject.object())
     else {
         return;
     };

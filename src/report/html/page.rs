@@ -42,7 +42,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid var(--line); padding: .35rem .5rem; text-align: left; vertical-align: top;
   overflow-wrap: anywhere; min-width: 5rem; }
 thead th { background: var(--soft); }
-tbody th { font-weight: 400; }
+tbody th { font-weight: 400; min-width: 11rem; }
 @media print {
   body { max-width: none; padding: 0; color: #000; background: #fff; font-size: 9pt; }
   .controls { display: none; }

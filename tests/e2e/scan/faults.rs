@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-use super::{BAD, kubeconfig, parsed, scan, volume};
+use super::{BAD, GOOD, claim, kubeconfig, parsed, pod, scan, volume};
 
 pub(super) fn trials() -> Vec<Trial> {
     let trial =
@@ -21,6 +21,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("credentials_that_are_not_accepted_end_the_scan", unauthorized),
         trial("an_object_that_cannot_be_read_is_told_and_the_others_are_judged", unreadable),
         trial("a_clean_cluster_needs_no_pods", clean),
+        trial("two_volumes_on_two_pages_are_compared", of_two_volumes),
         trial("no_secret_is_ever_asked_for", least),
     ]
 }
@@ -56,8 +57,9 @@ impl Server {
     /// What scan reports of it, and its exit code.
     fn scan(&self, args: &[&str]) -> Result<(Value, Option<i32>), Failed> {
         let file = kubeconfig(&format!("http://{}", self.address), "t")?;
-        let all = ["--no-policy", "--select", "NMG001", "--format", "json", "--qps", "1000"];
-        let output = scan(&[&all[..], args].concat(), Some(file.path()));
+        let all = ["--no-policy", "--format", "json", "--qps", "1000"];
+        let rules = if args.contains(&"--select") { &[][..] } else { &["--select", "NMG001"] };
+        let output = scan(&[&all[..], rules, args].concat(), Some(file.path()));
         Ok((parsed(&output)?, output.status.code()))
     }
 }
@@ -265,6 +267,50 @@ fn clean() -> Result<(), Failed> {
     assert_eq!((code, &report["complete"]), (Some(0), &json!(true)));
     let asked = server.asked();
     assert!(asked.len() == 4 && !asked.iter().any(|path| path.contains("/pods")), "{asked:?}");
+    Ok(())
+}
+
+/// Neither has a finding of its own, so little is kept of them until all are there.
+fn of_two_volumes() -> Result<(), Failed> {
+    let named = |name: &str, options: &[&str]| {
+        let mut volume = volume(name, Some(&format!("shop/{name}")), options);
+        volume["spec"]["csi"]["volumeHandle"] = if name < "c" { "one".into() } else { name.into() };
+        volume["status"] = json!({"phase": "Bound"});
+        volume
+    };
+    let pages = (
+        vec![named("a", GOOD), named("d", GOOD), named("e", GOOD)],
+        vec![named("b", GOOD), named("c", &["nfsvers=4.1", "hard", "fg", "timeo=300", "retrans=2"])],
+    );
+    let server = Server::start(move |path, _| match path {
+        PAGE => list("PersistentVolumeList", &pages.0, "next"),
+        path if path.starts_with(PAGE) => list("PersistentVolumeList", &pages.1, ""),
+        path if path.starts_with("/api/v1/pods?") => {
+            let mut pod = pod("shop", "app", None, claim("b"));
+            pod["status"] = json!({"phase": "Running"});
+            list("PodList", &[pod], "")
+        }
+        other => empty(other),
+    });
+    let (report, code) = server.scan(&["--select", "NMG024,NMG025", "--fail-on", "warn"])?;
+    assert_eq!((code, &report["complete"]), (Some(1), &json!(true)));
+    let rows: Vec<String> = report["exposed"]
+        .as_array()
+        .ok_or("exposed")?
+        .iter()
+        .map(|entry| format!("{} {} {}", entry["state"], entry["code"], entry["subject"]).replace('"', ""))
+        .collect();
+    let expected = [
+        "running NMG024 PersistentVolume/b",
+        "bound NMG024 PersistentVolume/a",
+        "bound NMG025 PersistentVolume/c",
+    ];
+    assert_eq!(rows, expected);
+    let summary = &report["summary"];
+    assert_eq!((&summary["judged"], &summary["warned"]), (&json!(5), &json!(3)));
+    let subject = &report["subjects"][0];
+    assert_eq!((&subject["driver"], &subject["nfs"]), (&json!("nfs.csi.k8s.io"), &json!(true)));
+    assert_eq!(subject["effective"], "nfsvers=4.1,hard,fg,timeo=600,retrans=2");
     Ok(())
 }
 
