@@ -8,8 +8,8 @@
 //! and `retrans`, are not compared: those of the first mount count.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::path::Path;
 
 use time::Date;
 
@@ -17,6 +17,7 @@ use crate::engine;
 use crate::finding::{Action, Finding, Grade};
 use crate::kind::{Holds, Kind};
 use crate::nfs::catalog::Word;
+use crate::nfs::mount::Transport;
 use crate::nfs::settings::Settings;
 use crate::policy::Policy;
 use crate::report::tie::{Pairs, Prepared};
@@ -66,7 +67,7 @@ pub(in crate::check) fn of(
     let mut pairs = Pairs::default();
     if let Some(handle) = subject.volume_handle().filter(|handle| !handle.is_empty()) {
         pairs.handle = told(DUPLICATE_VOLUME_HANDLE, Some(Place::VolumeHandle))
-            .map(|finding| (hash(&[subject.driver_name, handle]), finding));
+            .map(|finding| (hash(&(subject.driver_name, handle)), finding));
     }
     let server = subject.server.filter(|server| !server.is_empty());
     let is_laid_out = subject.overlong.is_none() && !subject.options.has_unrendered();
@@ -75,59 +76,59 @@ pub(in crate::check) fn of(
         pairs.superblock = told(SHARED_SUPERBLOCK, None);
         pairs.nconnect = settings.nconnect;
         pairs.patience = (settings.timeo, settings.retrans);
-        let server = server.to_ascii_lowercase();
-        let client = client(subject, settings, &server);
-        pairs.client = Some(hash(&[&client]));
-        let share = match holds {
-            Holds::Volume if !subject.is_csi() => {
-                object.bound_volume().and_then(|volume| volume.nfs_path().map(ToOwned::to_owned))
-            }
-            _ => None,
-        };
-        let key = || subject.keys().find(|(key, _)| key.eq_ignore_ascii_case(SHARE));
-        let share = share.or_else(|| key().map(|(_, share)| share.to_owned()));
-        if let Some(share) = share.filter(|_| !subject.options.has(Word::Sharecache)) {
-            let share = share.trim_end_matches('/');
-            pairs.export = Some(hash(&[&client, share, &others(subject)]));
+        let client = client(subject, settings, server);
+        pairs.client = Some(client);
+        if !subject.options.has(Word::Sharecache) {
+            let volume =
+                if holds == Holds::Volume && !subject.is_csi() { object.bound_volume() } else { None };
+            let path = volume.as_ref().and_then(|volume| volume.nfs_path());
+            let of_key = || subject.keys().find(|(key, _)| key.eq_ignore_ascii_case(SHARE));
+            let share = path.or_else(|| of_key().map(|(_, share)| share));
+            pairs.export =
+                share.map(|share| hash(&(client, share.trim_end_matches('/'), others(subject).as_slice())));
         }
     }
     (pairs.handle.is_some() || pairs.superblock.is_some()).then(|| Box::new(pairs))
 }
 
 /// All that Linux compares of two mounts before they share their connections.
-fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> String {
-    let mut client = format!("{server}\n{:?}\n{:?}", settings.versions, settings.transport);
+fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for letter in server.bytes() {
+        hasher.write_u8(letter.to_ascii_lowercase());
+    }
+    (settings.versions, settings.transport.unwrap_or(Transport::Tcp)).hash(&mut hasher);
     for token in subject.options.effective() {
         if matches!(token.word(), Some(Word::Port | Word::Xprtsec)) {
-            // Writing to a string cannot fail.
-            let _ = write!(client, "\n{}", token.option.text());
+            token.option.text().hash(&mut hasher);
         }
     }
-    client
+    hasher.finish()
 }
 
-/// The options that have to be equal before two mounts share a superblock.
-fn others(subject: &Subject<'_>) -> String {
+/// The options that have to be equal before two mounts share a superblock, in any
+/// order.
+fn others(subject: &Subject<'_>) -> Vec<u64> {
     let written = subject.options.effective().filter(|token| {
         !matches!(
             token.word(),
             Some(Word::Timeo | Word::Retrans | Word::Nconnect | Word::Bg | Word::Fg | Word::Retry)
         )
     });
-    let mut texts: Vec<String> = written
+    let mut others: Vec<u64> = written
         .map(|token| match token.entry() {
-            Some(entry) => format!("{:?} {} {:?}", entry.word, entry.negated, token.option.value()),
-            None => token.option.text().to_owned(),
+            Some(entry) => hash(&(entry.word, entry.negated, token.option.value())),
+            None => hash(&token.option.text()),
         })
         .collect();
-    texts.sort_unstable();
-    texts.dedup();
-    texts.join("\n")
+    others.sort_unstable();
+    others.dedup();
+    others
 }
 
-fn hash(texts: &[&str]) -> u64 {
+fn hash(what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    texts.hash(&mut hasher);
+    what.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -139,6 +140,9 @@ pub(super) trait Paired {
     fn name(&self) -> &str;
     /// Kind and name.
     fn object(&self) -> String;
+    /// The folder of its file; `None` for an object of a cluster. Overlays of several
+    /// clusters lie in folders of their own, and what is in them is never together.
+    fn folder(&self) -> Option<&Path>;
 }
 
 impl Paired for SubjectReport {
@@ -152,6 +156,10 @@ impl Paired for SubjectReport {
 
     fn object(&self) -> String {
         Self::object(self)
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        Path::new(&self.file).parent().filter(|_| !self.is_live)
     }
 }
 
@@ -214,10 +222,10 @@ pub(super) type Found = Vec<(usize, &'static Rule, String)>;
 /// The objects that share a key, by it; only keys of several objects. The same object
 /// in two files is one.
 fn groups(subjects: &[&dyn Paired], key: impl Fn(&Pairs) -> Option<u64>) -> Vec<Vec<usize>> {
-    let mut groups: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<(u64, Option<&Path>), Vec<usize>> = BTreeMap::new();
     for (index, subject) in subjects.iter().enumerate() {
         if let Some(key) = subject.pairs().and_then(&key) {
-            groups.entry(key).or_default().push(index);
+            groups.entry((key, subject.folder())).or_default().push(index);
         }
     }
     groups.into_values().filter(|group| group.len() > 1).collect()
@@ -255,59 +263,56 @@ fn named<'s>(subjects: &[&'s dyn Paired], group: &[usize]) -> Vec<&'s str> {
     group.iter().filter_map(|index| subjects.get(*index)).map(|subject| subject.name()).collect()
 }
 
-fn superblocks(subjects: &[&dyn Paired]) -> Found {
-    let number = |keyword: &'static str| {
-        move |value: Option<u32>| match value {
-            Some(value) => format!("\"{keyword}={value}\""),
-            None => format!("no {keyword}"),
-        }
-    };
+/// A number of which the first mount's counts, and what the kernel takes without one.
+struct Number {
+    keyword: &'static str,
+    default: u32,
+    of: fn(&Pairs) -> Option<u32>,
+}
+
+const NCONNECT: Number = Number { keyword: "nconnect", default: 1, of: |pairs| pairs.nconnect };
+const TIMEO: Number = Number { keyword: "timeo", default: 600, of: |pairs| pairs.patience.0 };
+const RETRANS: Number = Number { keyword: "retrans", default: 2, of: |pairs| pairs.patience.1 };
+
+fn superblocks(objects: &[&dyn Paired]) -> Found {
     let mut found = Vec::new();
-    for group in groups(subjects, |pairs| pairs.superblock.as_ref().and(pairs.client)) {
-        odd_ones(subjects, &group, "server", number("nconnect"), |pairs| pairs.nconnect, &mut found);
+    for group in groups(objects, |pairs| pairs.superblock.as_ref().and(pairs.client)) {
+        odd_ones(objects, &group, "server", &NCONNECT, &mut found);
     }
-    for group in groups(subjects, |pairs| pairs.superblock.as_ref().and(pairs.export)) {
-        odd_ones(subjects, &group, "share", number("timeo"), |pairs| pairs.patience.0, &mut found);
-        odd_ones(subjects, &group, "share", number("retrans"), |pairs| pairs.patience.1, &mut found);
+    for group in groups(objects, |pairs| pairs.superblock.as_ref().and(pairs.export)) {
+        odd_ones(objects, &group, "share", &TIMEO, &mut found);
+        odd_ones(objects, &group, "share", &RETRANS, &mut found);
     }
     found.sort_by_key(|(index, ..)| *index);
     found
 }
 
-/// The objects of a group whose value is not the one that most of them have, or the
+/// The objects of a group whose number is not the one that most of them have, or the
 /// first has where several are as frequent.
-fn odd_ones<V: Ord + Copy>(
-    subjects: &[&dyn Paired],
-    group: &[usize],
-    place: &str,
-    show: impl Fn(V) -> String,
-    value: impl Fn(&Pairs) -> V,
-    found: &mut Found,
-) {
-    let of = |index: &usize| subjects.get(*index).and_then(|subject| subject.pairs()).map(&value);
-    let mut counts: BTreeMap<V, (usize, usize)> = BTreeMap::new();
+fn odd_ones(objects: &[&dyn Paired], group: &[usize], place: &str, number: &Number, found: &mut Found) {
+    let written = |index: &usize| objects.get(*index).and_then(|object| object.pairs()).map(number.of);
+    let of = |index: &usize| written(index).map(|value| value.unwrap_or(number.default));
+    let mut counts: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
     for (rank, value) in group.iter().filter_map(of).enumerate() {
         counts.entry(value).or_insert((0, usize::MAX - rank)).0 += 1;
     }
     let usual = counts.iter().max_by_key(|(_, count)| **count).map(|(value, _)| *value);
     let Some(usual) = usual.filter(|_| counts.len() > 1) else { return };
-    let Some(example) = group
-        .iter()
-        .find(|index| of(index) == Some(usual))
-        .and_then(|index| subjects.get(*index))
-        .map(|subject| subject.object())
-    else {
-        return;
+    let Some(example) = group.iter().find(|index| of(index) == Some(usual)) else { return };
+    let Some(name) = objects.get(*example).map(|object| object.object()) else { return };
+    let show = |index: &usize| match written(index).flatten() {
+        Some(value) => format!("\"{}={value}\"", number.keyword),
+        None => format!("no {}", number.keyword),
     };
-    for index in group {
-        let Some(own) = of(index).filter(|own| *own != usual) else { continue };
-        if subjects.get(*index).is_some_and(|subject| subject.object() == example) {
+    for index in group.iter().filter(|index| of(index) != Some(usual)) {
+        // The same object in two files is one.
+        if objects.get(*index).is_some_and(|object| object.object() == name) {
             continue;
         }
         let message = format!(
-            "{} here, {} in {example}: of one {place} the first mount on a node decides for both; set the same value",
-            show(own),
-            show(usual)
+            "{} here, {} in {name}: of one {place} the first mount on a node decides for both; set the same value",
+            show(index),
+            show(example)
         );
         found.push((*index, SHARED_SUPERBLOCK, message));
     }

@@ -3,6 +3,7 @@
 //! are the same.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::pairs::{self, Paired};
 use crate::kind::Kind;
@@ -61,6 +62,10 @@ impl Paired for Volume {
 
     fn object(&self) -> String {
         format!("{}/{}", Kind::PersistentVolume, self.name)
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        None
     }
 }
 

@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_inline_volume_is_the_pods_own", inline),
         trial("text_ends_with_the_order_of_cure", text),
         trial("a_finding_of_two_volumes_is_exposed_too", of_two_volumes),
+        trial("overlays_of_several_clusters_are_not_compared", overlays),
         trial("a_baseline_takes_the_exposure_too", baseline),
         trial("hostile_names_are_shown_as_text", hostile),
     ]
@@ -270,6 +271,29 @@ fn of_two_volumes() -> Result<(), Failed> {
         let output = pipe(&["check", "--no-policy", "--format", "json", "-"], &input);
         assert_eq!(rows(&serde_json::from_slice(&output.stdout)?), expected);
     }
+    Ok(())
+}
+
+/// What lies in two folders is never in one cluster, as far as anybody knows.
+fn overlays() -> Result<(), Failed> {
+    let folder = tempfile::TempDir::new()?;
+    let named = |name: &str| {
+        let mut volume = good(name, "shop/a");
+        volume["spec"]["csi"]["volumeHandle"] = "one".into();
+        volume.to_string()
+    };
+    let codes = |files: &[(&str, &str)]| {
+        for (file, name) in files {
+            let file = folder.path().join(file);
+            std::fs::create_dir_all(file.parent().expect("a folder"))?;
+            std::fs::write(file, named(name))?;
+        }
+        let report = super::report(&["--no-policy", &folder.path().display().to_string()]);
+        Ok::<_, Failed>(super::actions(&report))
+    };
+    assert_eq!(codes(&[("dev/a.json", "a"), ("prod/b.json", "b")])?, []);
+    let warned = ("NMG024".to_owned(), "warn".to_owned());
+    assert_eq!(codes(&[("prod/c.json", "c")])?, [warned.clone(), warned]);
     Ok(())
 }
 
