@@ -6,6 +6,7 @@ pub mod connect;
 mod lease;
 pub mod pages;
 pub mod scan;
+pub mod scan_status;
 mod secret;
 pub mod service_account;
 mod webhooks;

@@ -6,6 +6,7 @@
 //! more: the answer 410 then has another token, which goes on with the objects as they
 //! are now (apiserver `pkg/storage/errors.go`, `NewExpiredError`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::Request;
@@ -107,8 +108,8 @@ pub struct Pager {
     next: Instant,
     /// Whether every list so far was read as it was at one moment.
     pub is_consistent: bool,
-    /// Requests so far.
-    pub requests: u64,
+    /// Requests so far, by what was listed and the answer's code; 0 for none.
+    pub requests: BTreeMap<(&'static str, u16), u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,7 +135,7 @@ enum Answer {
 impl Pager {
     /// Asks `client` at this pace.
     pub fn new(client: Client, server: String, pace: Pace) -> Self {
-        Self { client, server, pace, next: Instant::now(), is_consistent: true, requests: 0 }
+        Self { client, server, pace, next: Instant::now(), is_consistent: true, requests: BTreeMap::new() }
     }
 
     /// Reads a list to its end. `selector` is the query's text beside limit and token.
@@ -157,7 +158,7 @@ impl Pager {
             let token_part =
                 if token.is_empty() { String::new() } else { format!("&continue={}", encoded(&token)) };
             let uri = format!("{path}?limit={limit}{selector}{token_part}");
-            match self.get(&uri).await {
+            match self.get(listed, &uri).await {
                 Answer::Page(bytes) => {
                     let Ok(head) = serde_json::from_slice::<Head>(&bytes) else {
                         return Err(self.gone(listed, "the answer is no JSON list".to_owned(), pages));
@@ -191,15 +192,21 @@ impl Pager {
     }
 
     /// One answer, after some tries where none comes.
-    async fn get(&mut self, uri: &str) -> Answer {
+    async fn get(&mut self, listed: Listed, uri: &str) -> Answer {
         let mut wait = WAIT;
         let mut tries = 1;
         loop {
             let now = Instant::now();
             sleep_until(self.next).await;
             self.next = self.next.max(now) + Duration::from_secs(1) / self.pace.qps.max(1);
-            self.requests += 1;
-            match self.once(uri).await {
+            let answer = self.once(uri).await;
+            let code = match &answer {
+                Answer::Page(_) => 200,
+                Answer::Refused(status) => status.code,
+                Answer::Silence(_) => 0,
+            };
+            *self.requests.entry((listed.resource, code)).or_default() += 1;
+            match answer {
                 Answer::Silence(_) if tries < TRIES => {}
                 Answer::Refused(status) if tries < TRIES && matches!(status.code, 429 | 500..=599) => {}
                 answer => return answer,

@@ -1,6 +1,7 @@
 //! `scan`: at the real API server, and at a stand-in without TLS for faults that a
 //! real one cannot be brought to.
 
+mod again;
 mod faults;
 mod wrong;
 
@@ -38,6 +39,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_service_account_of_a_pod_is_enough", in_a_pod),
     ];
     trials.extend(faults::trials());
+    trials.extend(again::trials());
     trials.extend(wrong::trials());
     trials
 }

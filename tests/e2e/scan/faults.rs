@@ -30,14 +30,14 @@ pub(super) fn trials() -> Vec<Trial> {
 type Script = Box<dyn Fn(&str, usize) -> Option<(u16, Value)> + Send>;
 
 /// A server that answers each request as the script says, and notes what was asked.
-struct Server {
-    address: SocketAddr,
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// The script gets the path with its query, and how often that path was asked.
-    fn start(script: impl Fn(&str, usize) -> Option<(u16, Value)> + Send + 'static) -> Self {
+    pub(super) fn start(script: impl Fn(&str, usize) -> Option<(u16, Value)> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -97,7 +97,7 @@ fn answer(stream: TcpStream, log: &Mutex<Vec<String>>, script: &Script) -> std::
     }
 }
 
-fn list(kind: &str, items: &[Value], token: &str) -> Option<(u16, Value)> {
+pub(super) fn list(kind: &str, items: &[Value], token: &str) -> Option<(u16, Value)> {
     let items: Vec<Value> = items
         .iter()
         .cloned()
@@ -125,7 +125,7 @@ fn expired(token: &str) -> Option<(u16, Value)> {
 }
 
 /// What an empty cluster answers to everything but its volumes.
-fn empty(path: &str) -> Option<(u16, Value)> {
+pub(super) fn empty(path: &str) -> Option<(u16, Value)> {
     match path.split('?').next().unwrap_or_default() {
         "/apis/storage.k8s.io/v1/storageclasses" => list("StorageClassList", &[], ""),
         "/apis/storage.k8s.io/v1/csidrivers" => list("CSIDriverList", &[], ""),
@@ -147,7 +147,7 @@ fn names(report: &Value) -> Vec<&str> {
         .collect()
 }
 
-const PAGE: &str = "/api/v1/persistentvolumes?limit=500";
+pub(super) const PAGE: &str = "/api/v1/persistentvolumes?limit=500";
 
 fn expired_once() -> Result<(), Failed> {
     let server = Server::start(|path, _| match path {
