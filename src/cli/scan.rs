@@ -235,14 +235,14 @@ impl Scanning<'_> {
                 let _ = write!(io::stderr(), "\r\u{1b}[K{what}: {seen}{of}");
             }
         };
-        let scanned = scan(&mut pager, check, args.namespace.as_deref(), report, &progress).await;
+        scan(&mut pager, check, args.namespace.as_deref(), report, &progress).await;
         if shows {
             let _ = write!(io::stderr(), "\r\u{1b}[K");
         }
         if let Some(status) = status {
             status.asked(&pager);
         }
-        scanned.map_err(|error| InputError(error.to_string()).into())
+        Ok(())
     }
 }
 

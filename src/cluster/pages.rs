@@ -53,8 +53,13 @@ pub struct Listed {
 #[non_exhaustive]
 pub enum Error {
     /// The API server has no such resource.
-    #[error("the API server has no {0}")]
-    Unknown(&'static str),
+    #[error("{server} has no {resource} (404): it is no API server of Kubernetes, or the path is wrong")]
+    Unknown {
+        /// What was to be listed.
+        resource: &'static str,
+        /// Where.
+        server: String,
+    },
     /// It does not know who asks.
     #[error(
         "the API server does not accept the credentials (401): {0}; log in again, or use another context"
@@ -115,6 +120,7 @@ pub struct Pager {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Head {
+    kind: String,
     metadata: HeadMetadata,
 }
 
@@ -160,7 +166,8 @@ impl Pager {
             let uri = format!("{path}?limit={limit}{selector}{token_part}");
             match self.get(listed, &uri).await {
                 Answer::Page(bytes) => {
-                    let Ok(head) = serde_json::from_slice::<Head>(&bytes) else {
+                    let head = serde_json::from_slice::<Head>(&bytes).ok();
+                    let Some(head) = head.filter(|head| head.kind.ends_with("List")) else {
                         return Err(self.gone(listed, "the answer is no JSON list".to_owned(), pages));
                     };
                     pages += 1;
@@ -248,13 +255,17 @@ impl Pager {
                 group: if listed.group.is_empty() { String::new() } else { format!(" in {}", listed.group) },
                 message,
             },
-            404 => Error::Unknown(listed.resource),
+            404 => Error::Unknown { resource: listed.resource, server: self.server.clone() },
             code => self.gone(listed, format!("it answered {code} {message}").trim_end().to_owned(), pages),
         }
     }
 
     fn gone(&self, listed: Listed, reason: String, pages: u64) -> Error {
         let seen = match pages {
+            0 if reason.contains("certificate") => {
+                "; set certificate-authority-data to the authority of the cluster in the kubeconfig"
+                    .to_owned()
+            }
             0 => "; is the API server running, and does the kubeconfig name the right one?".to_owned(),
             1 => " (after 1 page); run scan again".to_owned(),
             pages => format!(" (after {pages} pages); run scan again"),

@@ -42,19 +42,17 @@ const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
 pub type Progress<'p> = &'p dyn Fn(&'static str, u64, Option<u64>);
 
 /// Looks at the whole cluster, or at one namespace of it, and adds what was found to
-/// `report`. What cannot be listed is among the report's errors.
-///
-/// # Errors
-///
-/// When the API server does not know who asks: then nothing can be listed.
+/// `report`. What cannot be listed is among the report's errors; where nothing can be,
+/// that is told once.
 pub async fn scan(
     pager: &mut Pager,
     check: &Check<'_>,
     namespace: Option<&str>,
     report: &mut Report,
     progress: Progress<'_>,
-) -> Result<(), Error> {
+) {
     let mut quiet = Quiet::default();
+    let mut goes_on = true;
     for (listed, version) in
         [(CLASSES, "storage.k8s.io/v1"), (VOLUMES, "v1"), (SNAPSHOT_CLASSES, "snapshot.storage.k8s.io/v1")]
     {
@@ -64,54 +62,72 @@ pub async fn scan(
         if listed == VOLUMES {
             quiet = reader.quiet;
         }
-        seen(listed_all, report)?;
+        goes_on = seen(listed, listed_all, pager, report);
+        if !goes_on {
+            break;
+        }
     }
     quiet.judge(report);
     drop_others(report, namespace);
-    let mut drivers = Drivers::default();
-    let listed_all = pager.list(DRIVERS, DRIVERS.path, "", &mut drivers).await;
-    let is_unknown = listed_all.is_err();
-    seen(listed_all, report)?;
-    let claims: BTreeSet<(Box<str>, Box<str>)> = report.subjects.iter().filter_map(claim).collect();
-    // Nobody mounts a volume that no claim has.
-    report.sees_pods = claims.is_empty();
-    if !claims.is_empty() || is_unknown || drivers.may_be_inline(check) {
-        let path = match namespace {
-            Some(namespace) => format!("/api/v1/namespaces/{}/pods", encoded(namespace)),
-            None => PODS.path.to_owned(),
-        };
-        let selector = format!("&fieldSelector={}", encoded(ALIVE));
-        let pods = Judging::new(check, "v1", progress, PODS);
-        let mut reader = Pods { judging: pods, claims: &claims };
-        let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
-        let file = reader.judging.file;
-        report.add(file);
-        // Who mounts a volume is not told by half of the Pods.
-        report.sees_pods = listed_all.is_ok();
-        seen(listed_all, report)?;
+    if goes_on {
+        pods(pager, check, namespace, report, progress).await;
     }
     report.consistent = pager.is_consistent;
     report.complete &= report.errors.is_empty();
-    Ok(())
 }
 
-/// Notes what was not listed. A resource that the API server does not have has no
-/// objects.
-fn seen(listed: Result<(), Error>, report: &mut Report) -> Result<(), Error> {
-    match listed {
-        Ok(()) | Err(Error::Unknown(_)) => Ok(()),
-        Err(error @ Error::Unauthorized(_)) => Err(error),
-        Err(error) => {
-            report.complete = false;
-            report.errors.push(ReadError {
-                file: "cluster".to_owned(),
-                line: None,
-                column: None,
-                message: error.to_string(),
-                origin: None,
-            });
-            Ok(())
-        }
+/// Adds the Pods, where a volume with a finding has a claim, or a driver mounts inline
+/// volumes.
+async fn pods(
+    pager: &mut Pager,
+    check: &Check<'_>,
+    namespace: Option<&str>,
+    report: &mut Report,
+    progress: Progress<'_>,
+) {
+    let mut drivers = Drivers::default();
+    let listed_all = pager.list(DRIVERS, DRIVERS.path, "", &mut drivers).await;
+    let is_unknown = listed_all.is_err();
+    let goes_on = seen(DRIVERS, listed_all, pager, report);
+    let claims: BTreeSet<(Box<str>, Box<str>)> = report.subjects.iter().filter_map(claim).collect();
+    // Nobody mounts a volume that no claim has.
+    report.sees_pods = claims.is_empty();
+    if !goes_on || claims.is_empty() && !is_unknown && !drivers.may_be_inline(check) {
+        return;
+    }
+    let path = match namespace {
+        Some(namespace) => format!("/api/v1/namespaces/{}/pods", encoded(namespace)),
+        None => PODS.path.to_owned(),
+    };
+    let selector = format!("&fieldSelector={}", encoded(ALIVE));
+    let mut reader = Pods { judging: Judging::new(check, "v1", progress, PODS), claims: &claims };
+    let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
+    report.add(reader.judging.file);
+    // Who mounts a volume is not told by half of the Pods.
+    report.sees_pods = listed_all.is_ok();
+    seen(PODS, listed_all, pager, report);
+}
+
+/// Notes what was not listed; `false` where no other list can be read either. Only the
+/// resource of snapshots may be missing: every API server has the others.
+fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut Report) -> bool {
+    let error = match result {
+        Ok(()) => return true,
+        Err(Error::Unknown { .. }) if listed == SNAPSHOT_CLASSES => return true,
+        Err(error) => error,
+    };
+    report.complete = false;
+    report.errors.push(ReadError {
+        file: "cluster".to_owned(),
+        line: None,
+        column: None,
+        message: error.to_string(),
+        origin: None,
+    });
+    match error {
+        Error::Unauthorized(_) | Error::Unknown { .. } => false,
+        Error::Gone { .. } => pager.requests.keys().any(|(_, code)| *code == 200),
+        Error::Forbidden { .. } | Error::Expired(_) => true,
     }
 }
 

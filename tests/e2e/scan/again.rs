@@ -90,7 +90,7 @@ fn metrics() -> Result<(), Failed> {
             .arg("--kubeconfig")
             .arg(file.path())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?,
     );
     until(address, "/healthz", 200, &["ok"])?;
@@ -123,6 +123,8 @@ fn metrics() -> Result<(), Failed> {
     let text = until(address, "/metrics", 200, &["nfs_mount_guard_scan_complete 0\n", "code=\"401\""])?;
     assert!(success(&text).is_some_and(|found| found >= last), "{text}");
     until(address, "/readyz", 200, &["ok"])?;
+    let written = std::fs::read_to_string(&report)?;
+    assert!(written.contains("the API server does not accept the credentials (401)"), "{written}");
     is_gone.store(false, Ordering::Relaxed);
     until(address, "/metrics", 200, &["nfs_mount_guard_scan_complete 1\n"])?;
     let killed = Command::new("kill").arg(running.0.id().to_string()).status()?;
@@ -136,11 +138,6 @@ fn metrics() -> Result<(), Failed> {
         }
     };
     assert_eq!(ended.code(), Some(0));
-    let mut said = String::new();
-    if let Some(mut pipe) = running.0.stderr.take() {
-        std::io::Read::read_to_string(&mut pipe, &mut said)?;
-    }
-    assert!(said.contains("the API server does not accept the credentials (401)"), "{said}");
     Ok(())
 }
 

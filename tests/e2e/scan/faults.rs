@@ -18,7 +18,8 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("tokens_that_expire_again_and_again_are_told", expired_always),
         trial("a_list_that_breaks_off_is_told_and_what_was_found_stays", breaks_off),
         trial("a_busy_server_is_asked_again", busy),
-        trial("credentials_that_are_not_accepted_end_the_scan", unauthorized),
+        trial("credentials_that_are_not_accepted_are_told_once", unauthorized),
+        trial("a_server_that_is_no_api_server_is_not_clean", no_api_server),
         trial("an_object_that_cannot_be_read_is_told_and_the_others_are_judged", unreadable),
         trial("a_clean_cluster_needs_no_pods", clean),
         trial("two_volumes_on_two_pages_are_compared", of_two_volumes),
@@ -229,15 +230,38 @@ fn busy() -> Result<(), Failed> {
 fn unauthorized() -> Result<(), Failed> {
     let server =
         Server::start(|_, _| Some((401, json!({"kind": "Status", "code": 401, "message": "Unauthorized"}))));
-    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
-    let output = scan(&["--no-policy"], Some(file.path()));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(3), "{said}");
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((code, &report["complete"]), (Some(3), &json!(false)));
+    // Told once, and nothing more is asked.
+    let messages: Vec<&Value> = report["errors"].as_array().ok_or("errors")?.iter().collect();
     assert_eq!(
-        said,
-        "nfs-mount-guard: the API server does not accept the credentials (401): Unauthorized; log in again, or use another context\n"
+        messages.iter().map(|error| error["message"].as_str().unwrap_or_default()).collect::<Vec<_>>(),
+        [
+            "the API server does not accept the credentials (401): Unauthorized; log in again, or use another context"
+        ]
     );
     assert_eq!(server.asked().len(), 1);
+    Ok(())
+}
+
+/// A web server answers 404 to everything, and that is not a clean cluster.
+fn no_api_server() -> Result<(), Failed> {
+    let server = Server::start(|_, _| Some((404, json!({"error": "not found"}))));
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((code, &report["complete"]), (Some(3), &json!(false)));
+    let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
+    assert!(message.contains(" has no storageclasses (404): it is no API server"), "{message}");
+    assert_eq!((report["errors"].as_array().map(Vec::len), server.asked().len()), (Some(1), 1));
+    for body in [json!("hello"), json!({}), json!({"kind": "Status", "items": []})] {
+        let server = Server::start(move |path, _| match path {
+            "/apis/storage.k8s.io/v1/storageclasses?limit=500" => Some((200, body.clone())),
+            other => empty(other),
+        });
+        let (report, code) = server.scan(&[])?;
+        assert_eq!(code, Some(3));
+        let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
+        assert!(message.contains("the answer is no JSON list"), "{message}");
+    }
     Ok(())
 }
 
