@@ -1,6 +1,7 @@
 //! Judges the objects of files by a policy, as the webhook would.
 
 pub mod baseline;
+pub mod exposed;
 mod proposed;
 pub mod repair;
 mod snippet;
@@ -16,12 +17,13 @@ use crate::engine::judge::{Case, Endpoint, Treatment, Verdict, judge, proposal};
 use crate::finding::{Action, Grade};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
+use crate::report::tie::Binding;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
 use crate::rules::UNREAD_OPTIONS;
 use crate::source::object::{Layout, Object, Part};
-use crate::source::suspect::speaks_of_volumes;
+use crate::source::suspect::{may_hold_pods, speaks_of_volumes};
 use crate::source::text::{self, Lines};
 use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit_each, walk};
@@ -70,11 +72,28 @@ impl Check<'_> {
         }
         let mut problems = Vec::new();
         let fixes = if self.with_fixes { Proposed::of(self, &text, named) } else { Proposed::default() };
-        let mut reading = Reading { name, lines: &lines, named, fixes, objects: 0 };
+        let may_have_pods = may_hold_pods(text.as_bytes());
+        let mut reading = Reading { name, lines: &lines, named, fixes, objects: 0, may_have_pods };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         if !named && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
         }
+        file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
+        file
+    }
+
+    /// Judges a page of a list of the API server. Each volume says its claim.
+    pub fn page(&self, name: &str, bytes: Vec<u8>) -> FileReport {
+        let text = match text::decode(bytes) {
+            Ok((text, _)) => text,
+            Err((error, _)) => return unreadable(name, None, error.to_string()),
+        };
+        let lines = Lines::new(&text);
+        let (mut file, mut problems) = (FileReport::default(), Vec::new());
+        let fixes = Proposed::default();
+        let mut reading =
+            Reading { name, lines: &lines, named: true, fixes, objects: 0, may_have_pods: true };
+        visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
         file
     }
@@ -87,8 +106,12 @@ impl Check<'_> {
         problems: &mut Vec<Problem>,
     ) {
         // It belongs to the object that follows, which is counted.
-        file.documents += usize::from(!matches!(item, Item::Beside(_)));
+        file.documents += usize::from(!matches!(item, Item::Beside(_) | Item::Pod(_)));
         match item {
+            Item::Pod(pod) => {
+                file.sees_pods = true;
+                file.pods.extend(pod.map(|pod| *pod));
+            }
             Item::Beside(found) => name_unjudged(&found, reading.name, reading.lines, file),
             Item::Skipped(reason) => *file.skipped.entry(reason).or_default() += 1,
             Item::Unjudged(found) => not_judged(&found, reading.name, reading.lines, file),
@@ -171,6 +194,19 @@ impl Check<'_> {
             let action = if judged.action == Action::Audit { Reported::Audit } else { Reported::Warn };
             tie.unreached = Some(Box::new(finding(&subject, &judged, action, &place, &[], object)));
         }
+        let prepare = |judged: &Judged, action: Reported| {
+            let place = Places { layout: object.read_layout()?, text: object.text(), lines };
+            Some(finding(&subject, judged, action, &place, &[], object))
+        };
+        tie.pairs = together::pairs::of(self.policy, &subject, object, self.today, &prepare);
+        // A finding of two objects comes later; the claim is asked for where Pods may be.
+        let is_told = tie.unreached.is_some()
+            || tie.pairs.is_some() && reading.may_have_pods
+            || actions.iter().any(|action| *action > Reported::Audit);
+        if is_told && subject.kind.row().holds == Holds::Volume {
+            let claim = object.bound_volume().and_then(|volume| volume.claim());
+            tie.binding = claim.map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim)));
+        }
         SubjectReport {
             kind: object.kind.as_str(),
             api_version: part.manifest.api_version.as_deref().unwrap_or_default().to_owned(),
@@ -187,6 +223,7 @@ impl Check<'_> {
             origin: Origin::of(object.template),
             findings,
             tie,
+            is_live: false,
         }
     }
 }
@@ -228,6 +265,8 @@ struct Reading<'r> {
     fixes: Proposed,
     /// Objects so far.
     objects: usize,
+    /// Whether Pods may be in it.
+    may_have_pods: bool,
 }
 
 /// Where the findings of one object stand.

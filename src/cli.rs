@@ -15,10 +15,13 @@ pub mod judgement;
 pub mod man;
 #[cfg(unix)]
 pub mod node_check;
+mod output;
 pub mod policy;
 pub mod progress;
 pub mod review;
 pub mod rules;
+#[cfg(feature = "serve")]
+pub mod scan;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod source_root;
@@ -61,6 +64,9 @@ enum Command {
     Serve(serve::Args),
     /// Judge manifests as the webhook would
     Check(check::Args),
+    /// Judge what is in a cluster, and name the Pods that are exposed
+    #[cfg(feature = "serve")]
+    Scan(scan::Args),
     /// Repair manifests, touching nothing but the options concerned
     Fix(fix::Args),
     /// Explain a rule, or what the options of a file do
@@ -109,6 +115,8 @@ impl Cli {
             #[cfg(feature = "serve")]
             Command::Serve(args) => args.run(),
             Command::Check(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Scan(args) => args.run(),
             Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Review(args) => args.run(),

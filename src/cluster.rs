@@ -2,7 +2,11 @@
 //! who of the replicas looks after them, and how API servers learn of them.
 
 pub mod certificates;
+pub mod connect;
 mod lease;
+pub mod pages;
+pub mod scan;
+pub mod scan_status;
 mod secret;
 pub mod service_account;
 mod webhooks;

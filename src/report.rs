@@ -5,20 +5,24 @@ pub mod diff;
 pub mod driver_page;
 mod duration;
 pub mod explanation;
+pub mod exposed;
 mod fingerprint;
 pub mod github;
 pub mod gitlab;
+pub mod html;
 pub mod json;
 pub mod junit;
 mod not_judged;
 pub mod origin;
 mod palette;
+mod pieces;
 pub mod plain;
 pub mod review;
 pub mod rule_page;
 pub mod sarif;
 pub mod terminal;
 pub mod text;
+pub mod tie;
 
 use std::collections::BTreeMap;
 
@@ -27,11 +31,14 @@ use serde::Serialize;
 use crate::finding::{Applicability, Code};
 use crate::kind::Kind;
 use crate::source::Skip;
-use crate::source::text::Position;
 use crate::subject::driver::Nfs;
+use crate::subject::pod::MountingPod;
+use exposed::Exposed;
 use fingerprint::Fingerprints;
 pub use not_judged::NotJudged;
 pub use origin::Origin;
+pub use pieces::{ReadError, Snippet, Statistic, TextEdit};
+use tie::Tie;
 
 /// The version of the JSON report; fields are only ever added within one.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -57,6 +64,22 @@ pub struct Report {
     /// Findings a rule, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Vec<Statistic>>,
+    /// Who mounts what has a finding, most urgent first; empty where the input has no
+    /// Pods of a cluster.
+    pub exposed: Vec<Exposed>,
+    /// Whether everything that was to be read was read.
+    pub complete: bool,
+    /// Whether everything was read as it was at one moment.
+    pub consistent: bool,
+    /// The Pods that mount something and have not ended.
+    #[serde(skip)]
+    pub pods: Vec<MountingPod>,
+    /// Whether there are Pods of a cluster, whatever they mount.
+    #[serde(skip)]
+    pub sees_pods: bool,
+    /// Judged objects that are not among the subjects, because nothing was found.
+    #[serde(skip)]
+    pub dropped: usize,
 }
 
 /// Who speaks.
@@ -112,8 +135,16 @@ pub struct Summary {
     pub not_judged: usize,
     /// Objects with placeholders, which are not rendered.
     pub not_rendered: usize,
+    /// Objects with findings that are not in the report, because it is limited.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_shown: usize,
     /// Why documents were skipped.
     pub skipped_by: BTreeMap<&'static str, usize>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "it is what serde gives")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What is done about a finding, mildest first.
@@ -180,20 +211,10 @@ pub struct SubjectReport {
     /// How it hangs together with other objects of the input.
     #[serde(skip)]
     pub tie: Tie,
-}
-
-/// How an object hangs together with others.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tie {
-    /// The class a volume belongs to.
-    pub class: Option<String>,
-    /// The mount options of a class, and those that a volume made by hand has of
-    /// its own.
-    pub options: Vec<String>,
-    /// Whether it is a class.
-    pub is_class: bool,
-    /// What is to be said of a volume where options of its class do not reach it.
-    pub unreached: Option<Box<FindingReport>>,
+    /// Whether it is an object of a running cluster: it stands in no file, and `file`
+    /// is its own name.
+    #[serde(skip)]
+    pub is_live: bool,
 }
 
 impl SubjectReport {
@@ -275,55 +296,6 @@ pub struct FindingReport {
     pub fixes: Vec<TextEdit>,
 }
 
-/// Text to be put in the place of other text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextEdit {
-    /// The first character.
-    pub start: Position,
-    /// The character behind the last.
-    pub end: Position,
-    /// The new text.
-    pub with: String,
-}
-
-/// A part of a line that shows a finding.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Snippet {
-    /// The text, without tabs.
-    pub text: String,
-    /// Characters before the option.
-    pub indent: usize,
-    /// Characters of the option.
-    pub width: usize,
-}
-
-/// Something that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReadError {
-    /// The file.
-    pub file: String,
-    /// The line, where it is known.
-    pub line: Option<usize>,
-    /// The character of the line.
-    pub column: Option<usize>,
-    /// What is wrong.
-    pub message: String,
-    /// The template that the document was rendered from.
-    #[serde(flatten)]
-    pub origin: Option<Origin>,
-}
-
-/// How often a rule found something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Statistic {
-    /// The rule's code.
-    pub code: Code,
-    /// The rule's name.
-    pub name: &'static str,
-    /// Findings.
-    pub count: usize,
-}
-
 impl Report {
     /// A report without anything in it yet.
     pub fn new(policy: PolicyName) -> Self {
@@ -336,6 +308,12 @@ impl Report {
             errors: Vec::new(),
             not_judged: Vec::new(),
             statistics: None,
+            exposed: Vec::new(),
+            complete: true,
+            consistent: true,
+            pods: Vec::new(),
+            sees_pods: false,
+            dropped: 0,
         }
     }
 
@@ -349,6 +327,9 @@ impl Report {
         self.subjects.extend(file.subjects);
         self.errors.extend(file.errors);
         self.not_judged.extend(file.not_judged);
+        self.pods.extend(file.pods);
+        self.sees_pods |= file.sees_pods;
+        self.dropped += file.dropped;
     }
 
     /// Counts what is there, once everything is.
@@ -356,10 +337,11 @@ impl Report {
         let with =
             |decision: &str| self.subjects.iter().filter(|subject| subject.decision == decision).count();
         (self.summary.denied, self.summary.patched) = (with("deny"), with("patch"));
-        self.summary.judged = self.subjects.len();
+        self.summary.judged = self.subjects.len() + self.dropped;
         self.summary.not_rendered =
             self.subjects.iter().filter(|subject| !subject.not_rendered.is_empty()).count();
         self.summary.unreadable = self.errors.len();
+        self.complete &= self.errors.is_empty();
         self.summary.not_judged = self.not_judged.len();
         self.summary.warned = self
             .subjects
@@ -407,4 +389,10 @@ pub struct FileReport {
     pub errors: Vec<ReadError>,
     /// What holds mount options and is not judged.
     pub not_judged: Vec<NotJudged>,
+    /// The Pods that mount something and have not ended.
+    pub pods: Vec<MountingPod>,
+    /// Whether there are Pods of a cluster, whatever they mount.
+    pub sees_pods: bool,
+    /// Judged objects that are not among the subjects, because nothing was found.
+    pub dropped: usize,
 }

@@ -12,6 +12,7 @@ pub mod connection;
 pub mod limits;
 pub mod places;
 mod plain;
+pub mod port;
 mod reload;
 pub mod routes;
 pub mod status;
@@ -29,10 +30,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustix::io::Errno;
-use rustix::net::sockopt::set_tcp_user_timeout;
 use rustls::{ServerConfig, ServerConnection};
 use time::OffsetDateTime;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -172,8 +172,8 @@ impl Server {
         let store = Arc::new(store);
         let clients = options.clients.as_ref().map(Clients::verifier).transpose()?;
         let tls = tls::server_config(Arc::clone(&store), clients)?;
-        let listener = listen(options.listen, "--listen")?;
-        let status_listener = listen(options.status_listen, "--status-listen")?;
+        let listener = port::listen(options.listen, "--listen")?;
+        let status_listener = port::listen(options.status_listen, "--status-listen")?;
         let workers = Workers::start(options.threads).map_err(Error::Thread)?;
         Ok(Self {
             tls: Arc::new(ArcSwap::from_pointee(tls)),
@@ -278,34 +278,8 @@ impl Server {
     }
 }
 
-/// Connections that the system keeps until they are accepted; beyond that a
-/// caller tries again after a second. Linux itself allows 4096.
-const BACKLOG: u32 = 4096;
-
-/// Bytes of answers that the system keeps for a connection.
-const SEND_BUFFER: u32 = 16 * 1024;
-
-/// Milliseconds that the system tries to send them to a caller that takes nothing
-/// (`TCP_USER_TIMEOUT`): then it ends the connection.
-const SEND_TIMEOUT: u32 = 3000;
-
 /// Bytes of answers that TLS keeps for a connection; no place is held for them.
 const TLS_BUFFER: usize = 8 * 1024;
-
-fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Error> {
-    let open = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A port that was just left is still held by its last connections.
-        socket.set_reuseaddr(true)?;
-        // Its connections inherit both. Linux counts what nobody reads as the
-        // container's memory, and keeps twice the size.
-        socket.set_send_buffer_size(SEND_BUFFER)?;
-        set_tcp_user_timeout(&socket, SEND_TIMEOUT)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    open().map_err(|source| Error::Listen { address, flag, source })
-}
 
 /// Accepts connections for ever. When there are too many, or no file descriptor
 /// is left, one that can be missed is closed.

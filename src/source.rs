@@ -24,6 +24,7 @@ use std::fmt;
 
 use crate::count::named;
 use crate::kind::Kind;
+use crate::subject::pod::MountingPod;
 use object::Object;
 use rewrite::Replacement;
 use text::Lines;
@@ -42,6 +43,9 @@ pub enum Item<'i> {
     Unjudged(Unjudged),
     /// Mount options in the object that follows, at a place that is not judged.
     Beside(Unjudged),
+    /// The object that follows is a Pod of a cluster: what it mounts, where it mounts
+    /// something and has not ended.
+    Pod(Option<Box<MountingPod>>),
     /// Something that cannot be read.
     Unreadable(Problem),
 }

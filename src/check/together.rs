@@ -3,6 +3,9 @@
 //! makes; nothing copies them into another one (external-provisioner
 //! `pkg/controller/controller.go`, `Provision`).
 
+pub(super) mod pairs;
+pub mod quiet;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -13,7 +16,8 @@ use crate::finding::{Finding, Grade};
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
-use crate::report::{Report, Tie};
+use crate::report::Report;
+use crate::report::tie::Tie;
 use crate::rules::UNREAD_OPTIONS;
 use crate::subject::Subject;
 use crate::subject::driver::ListUse;
@@ -60,7 +64,7 @@ pub(super) fn tie(subject: &Subject<'_>) -> Tie {
         class: subject.storage_class.map(ToOwned::to_owned),
         options: options.map(ToOwned::to_owned).collect(),
         is_class,
-        unreached: None,
+        ..Tie::default()
     }
 }
 
@@ -72,6 +76,12 @@ struct Class {
 
 /// Adds what several objects show together, once all of them are there.
 pub fn judge(report: &mut Report) {
+    judge_classes(report);
+    pairs::judge(report);
+}
+
+/// Adds what classes and the volumes made by hand show together.
+fn judge_classes(report: &mut Report) {
     let mut classes: BTreeMap<String, Vec<Class>> = BTreeMap::new();
     for class in report.subjects.iter().filter(|subject| subject.tie.is_class) {
         let options = class.tie.options.clone();

@@ -1,28 +1,22 @@
 //! `check`: judges manifests as the webhook would.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
-use clap::ValueEnum;
+use anyhow::Context as _;
 use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
-use super::color;
-use super::exit::{self, Exit, InputError};
+use super::exit::Exit;
 use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
+use super::output::{FailOn, Format, JudgedAs, Output, check_outputs, read_baseline, tolerate, write};
 use super::source_root::SourceRoot;
 use crate::check::baseline::Baseline;
 use crate::check::{self, Check};
-use crate::count::named;
-use crate::engine::judge::Endpoint;
 use crate::report::plain::plain;
-use crate::report::sarif::Root;
-use crate::report::{self, FileReport, Report, Reported};
+use crate::report::{FileReport, Report};
 use crate::source::Skip;
 
 /// Judge manifests as the webhook would.
@@ -53,8 +47,7 @@ pub struct Args {
         env = "NFS_MOUNT_GUARD_FORMAT",
         value_delimiter = ',',
         default_value = "text",
-        help = "How the report is written (text, concise, json, sarif, junit, github, gitlab), and to which file; \
-may be given several times"
+        help = super::output::FORMATS
     )]
     format: Vec<Output>,
     #[command(flatten)]
@@ -95,67 +88,6 @@ may be given several times"
     stdin_filename: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum JudgedAs {
-    /// As written
-    Validate,
-    /// As the mutating webhook repairs it
-    Mutate,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    /// What is refused
-    Deny,
-    /// What is refused or repaired
-    Patch,
-    /// What is refused, repaired or warned about
-    Warn,
-}
-
-impl FailOn {
-    const fn bar(self) -> Reported {
-        match self {
-            Self::Deny => Reported::Deny,
-            Self::Patch => Reported::Patch,
-            Self::Warn => Reported::Warn,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Concise,
-    Json,
-    Sarif,
-    Junit,
-    Github,
-    Gitlab,
-}
-
-/// A format, and the file it goes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Output {
-    format: Format,
-    file: Option<PathBuf>,
-}
-
-impl FromStr for Output {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (format, file) = match text.split_once('=') {
-            Some((_, "")) => return Err("give a file after the =, for example json=report.json".to_owned()),
-            Some((format, file)) => (format, Some(PathBuf::from(file))),
-            None => (text, None),
-        };
-        let format = Format::from_str(format, true)
-            .map_err(|_| "the formats are text, concise, json, sarif, junit, github and gitlab".to_owned())?;
-        Ok(Self { format, file })
-    }
-}
-
 impl Args {
     /// Judges, reports, and says how it ended.
     ///
@@ -163,26 +95,13 @@ impl Args {
     ///
     /// On wrong use, and when a report cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        if self.format.iter().filter(|output| output.file.is_none()).count() > 1 {
-            bail!(
-                "--format: only one format can go to standard output; give the others a file: json=report.json"
-            );
-        }
-        let mut files = HashSet::new();
-        let twice =
-            self.format.iter().filter_map(|output| output.file.as_ref()).find(|file| !files.insert(*file));
-        if let Some(twice) = twice {
-            bail!("--format: {} is given to two formats; give each a file of its own", twice.display());
-        }
+        check_outputs(&self.format)?;
         let excludes = self.exclusion.read()?;
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
         let (policy, name) = self.judgement.named_policy()?;
         let check = Check {
             policy: &policy,
-            judged_as: match self.judged_as {
-                JudgedAs::Validate => Endpoint::Validate,
-                JudgedAs::Mutate => Endpoint::Mutate,
-            },
+            judged_as: self.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),
             with_fixes: self.format.iter().any(|output| output.format == Format::Sarif),
         };
@@ -206,15 +125,9 @@ impl Args {
         );
         report.errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         if let Some(baseline) = baseline {
-            let unused = baseline.apply(&mut report);
-            if unused > 0 {
-                let _ = writeln!(
-                    io::stderr(),
-                    "nfs-mount-guard: {}; update the baseline with --write-baseline FILE",
-                    named(unused, "baseline entry no longer matches", "baseline entries no longer match")
-                );
-            }
+            tolerate(&baseline, &mut report);
         }
+        check::exposed::join(&mut report);
         self.source_root.resolve(&mut report)?;
         report.count(self.statistics);
         let empty = report.summary.skipped_by.get(Skip::Empty.as_str()).copied().unwrap_or_default();
@@ -232,9 +145,7 @@ impl Args {
             fs::write(file, Baseline::of(&report).write())
                 .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;
         }
-        for output in &self.format {
-            write(&report, output)?;
-        }
+        write(&report, &self.format)?;
         Ok(self.exit(&report))
     }
 
@@ -250,38 +161,4 @@ impl Args {
             Exit::Success
         }
     }
-}
-
-fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
-    let text = fs::read_to_string(file)
-        .map_err(|error| InputError(format!("--baseline: {} cannot be read: {error}", file.display())))?;
-    Baseline::parse(&text).map_err(|error| anyhow::anyhow!("--baseline: {} {error}", file.display()))
-}
-
-fn write(report: &Report, output: &Output) -> anyhow::Result<()> {
-    let colour = output.file.is_none() && color::wanted();
-    let text = match output.format {
-        Format::Text => report::text::write(report, colour),
-        Format::Concise => report::concise::write(report, colour),
-        Format::Json => report::json::write(report),
-        Format::Sarif => report::sarif::write(report, &root()?),
-        Format::Junit => report::junit::write(report),
-        Format::Github => report::github::write(report),
-        Format::Gitlab => report::gitlab::write(report),
-    };
-    if let Some(file) = &output.file {
-        fs::write(file, text).with_context(|| format!("--format: {} cannot be written", file.display()))?;
-    } else {
-        let mut out = io::stdout().lock();
-        exit::written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
-    }
-    Ok(())
-}
-
-/// The root of the Git repository, or the working directory outside one.
-fn root() -> anyhow::Result<Root> {
-    let working = std::env::current_dir().context("cannot tell the working directory")?;
-    let is_root = |folder: &&Path| folder.join(".git").exists();
-    let folder = working.ancestors().find(is_root).unwrap_or(&working);
-    Ok(Root::new(&working, folder))
 }

@@ -120,7 +120,7 @@ impl Args {
                     None => others.push(check::unjudged(&found, &input_name, &lines)),
                 }
             }
-            Item::Skipped(_) => {}
+            Item::Skipped(_) | Item::Pod(_) => {}
         });
         let mut out = io::stdout().lock();
         match self.format {

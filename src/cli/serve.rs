@@ -128,7 +128,7 @@ pub struct Args {
     managed: ManagedArgs,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "must be an IP ADDRESS:PORT, for example 0.0.0.0:8443".to_owned())
 }
 

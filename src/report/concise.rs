@@ -54,10 +54,8 @@ fn write_finding(
     let (action, strong) = (palette.of(finding.action), palette.strong);
     write!(
         out,
-        "{strong}{}:{}:{}:{strong:#} {} {action}{}{action:#} {}",
-        place(&subject.file),
-        finding.line,
-        finding.column,
+        "{strong}{}:{strong:#} {} {action}{}{action:#} {}",
+        text::head(subject, finding),
         finding.code,
         finding.action.as_str(),
         plain(&finding.message)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::finding::{Applicability, Grade};
-use crate::rules::{Profile, RULES, Rule, Set};
+use crate::rules::{About, Profile, RULES, Rule, Set};
 
 /// The page of one rule.
 pub fn page(rule: &Rule) -> String {
@@ -16,6 +16,9 @@ pub fn page(rule: &Rule) -> String {
 fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
     writeln!(page, "# {} {}\n", rule.code, rule.name)?;
     writeln!(page, "Finds: {}.\n", rule.summary)?;
+    if rule.about == About::Together {
+        writeln!(page, "It takes two objects: `check` of a set and `scan` find it, the webhook does not.\n")?;
+    }
     writeln!(page, "## Why it matters\n\n{}\n", rule.why)?;
     writeln!(page, "## What to do\n\n{}\n", rule.remedy)?;
     writeln!(page, "## What is done about it\n")?;

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::exposed;
 use super::palette::Palette;
 use super::plain::{place, plain};
 use super::{FindingReport, NotJudged, ReadError, Report, Reported, Snippet, SubjectReport};
@@ -34,6 +35,7 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
             Entry::NotJudged(found) => write_not_judged(out, found, palette)?,
         }
     }
+    exposed::write(out, report, palette)?;
     write_statistics(out, report)?;
     let policy = &report.policy;
     let from = policy.file.as_ref().map(|file| format!(" from {}", plain(file))).unwrap_or_default();
@@ -101,7 +103,11 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     if !subject.not_rendered.is_empty() {
         let strong = palette.strong;
         let place = place(&subject.file);
-        writeln!(out, "{strong}{place}:{}:{strong:#} {}\n", subject.line, note(subject, palette))?;
+        if subject.is_live {
+            writeln!(out, "{}\n", note(subject, palette))?;
+        } else {
+            writeln!(out, "{strong}{place}:{}:{strong:#} {}\n", subject.line, note(subject, palette))?;
+        }
     }
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
         write_finding(out, subject, finding, palette)?;
@@ -132,11 +138,11 @@ fn write_finding(
     palette: &Palette,
 ) -> fmt::Result {
     let (action, faint, strong) = (palette.of(finding.action), palette.faint, palette.strong);
-    let FindingReport { line, column, snippet, .. } = finding;
+    let FindingReport { line, snippet, .. } = finding;
     writeln!(
         out,
-        "{strong}{}:{line}:{column}:{strong:#} {action}{}{action:#} {} {}: {}",
-        place(&subject.file),
+        "{strong}{}:{strong:#} {action}{}{action:#} {} {}: {}",
+        head(subject, finding),
         finding.action.as_str(),
         finding.code,
         finding.name,
@@ -145,11 +151,23 @@ fn write_finding(
     if let Some(origin) = &finding.origin {
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&origin.describe(&subject.file, *line)))?;
     }
+    if *snippet == Snippet::default() {
+        return writeln!(out);
+    }
     let margin = " ".repeat(line.to_string().len());
     writeln!(out, "{faint}{line} |{faint:#} {}", snippet.text)?;
     let (indent, width) = caret(snippet);
     let carets = "^".repeat(width.max(1));
     writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n", " ".repeat(indent))
+}
+
+/// Where a finding stands: file, line and column, or the place in an object of a
+/// cluster.
+pub(super) fn head(subject: &SubjectReport, finding: &FindingReport) -> String {
+    if subject.is_live {
+        return format!("{} {}", plain(&subject.title()), plain(&finding.carrier));
+    }
+    format!("{}:{}:{}", place(&subject.file), finding.line, finding.column)
 }
 
 /// The columns of a terminal before the option and under it: a character takes
@@ -212,6 +230,9 @@ pub(super) fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
     }
     if summary.not_rendered > 0 {
         write!(out, ", {} not rendered", summary.not_rendered)?;
+    }
+    if summary.not_shown > 0 {
+        write!(out, ", {} with findings not shown", counted(summary.not_shown, "object"))?;
     }
     if summary.baselined > 0 {
         write!(out, ", {} in the baseline", counted(summary.baselined, "finding"))?;

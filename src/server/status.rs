@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::callers::Callers;
 use super::connection::{self, Protocol};
+use super::limits::Limits;
 use super::routes::Shared;
 use super::tls::CertificateStore;
 use crate::telemetry::log::Dropped;
@@ -33,9 +34,14 @@ pub struct Status {
 /// one and a smaller one of connections.
 pub(super) async fn serve(listener: TcpListener, status: Status) {
     let limits = status.shared.limits;
+    serve_router(listener, limits, router(status)).await;
+}
+
+/// Serves a router of the status port for ever, under limits of time and of
+/// connections.
+pub async fn serve_router(listener: TcpListener, limits: Limits, router: Router) {
     let callers = Callers::new(limits.status_connections, limits.in_flight).where_busy_may_go();
     let callers = Arc::new(callers);
-    let router = router(status);
     // Probes are answered until the process ends.
     let never = watch::Sender::new(());
     loop {

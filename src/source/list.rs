@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use super::de::{FOLDED, Misfit, NodeDeserializer};
 use super::object::{Object, Origin, Part, parts};
+use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
@@ -19,6 +20,7 @@ use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, un
 use crate::kind::{Holds, Kind};
 use crate::subject::Misplaced;
 use crate::subject::manifest::{Manifest, Spec, Text};
+use crate::subject::pod::Pod;
 use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
 
 /// Lists in lists that are followed.
@@ -102,6 +104,13 @@ pub(super) fn visit_node(
             visitor(Item::Unreadable(no_items(from.offset(), inner)));
         }
         Sort::Object(kind) => {
+            if kind == Kind::Pod {
+                // What does not fit is told where the Pod is judged.
+                let pod = Pod::deserialize(from).ok().filter(Pod::is_of_cluster);
+                if let Some(pod) = pod {
+                    visitor(Item::Pod(pod.mounting().map(Box::new)));
+                }
+            }
             if kind.pod_spec().is_some() && !tree.has_csi_key() {
                 visitor(not_judged(tree, node, Skip::NoInlineVolume));
                 return;
@@ -357,6 +366,12 @@ fn visit_json_object(
     visitor: &mut dyn FnMut(Item<'_>),
 ) {
     let start = json::offset_in(source.text, part);
+    if kind == Kind::Pod && json::may_have_key(part, "phase\"") {
+        let pod = serde_json::from_slice::<Pod<'_>>(part.as_bytes()).ok().filter(Pod::is_of_cluster);
+        if let Some(pod) = pod {
+            visitor(Item::Pod(pod.mounting().map(Box::new)));
+        }
+    }
     if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") {
         visitor(not_judged_json(source, part, Skip::NoInlineVolume));
         return;

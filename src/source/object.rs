@@ -9,6 +9,7 @@ use std::ops::Range;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::de::NodeDeserializer;
 use super::json;
 use super::scalar::places;
 use super::tree::{Content, NodeId, Tree};
@@ -16,6 +17,7 @@ use super::unjudged::{self, Unjudged};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::site::{InlineVolume, Place};
+use crate::subject::binding::BoundVolume;
 use crate::subject::manifest::{Manifest, Metadata, Text};
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{Misplaced, Subject};
@@ -199,6 +201,19 @@ impl<'i> Object<'i> {
             Origin::Tree(tree, node) => Some(tree.value(*node)),
             Origin::Json(part) => serde_json::from_str(part).ok(),
         }
+    }
+
+    /// The volume as its cluster has it, where it can be read as one.
+    pub(crate) fn bound_volume(&self) -> Option<BoundVolume<'_>> {
+        match &self.origin {
+            Origin::Tree(tree, node) => BoundVolume::deserialize(NodeDeserializer { tree, id: *node }).ok(),
+            Origin::Json(part) => serde_json::from_str(part).ok(),
+        }
+    }
+
+    /// The object's values with their places, where they are known already.
+    pub(crate) fn read_layout(&self) -> Option<Layout<'_>> {
+        matches!(self.origin, Origin::Tree(..)).then(|| self.layout())
     }
 
     /// The object's values with their places. For JSON they are looked up now.

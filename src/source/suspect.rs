@@ -78,6 +78,14 @@ fn joined((is_break, behind): (bool, &[u8])) -> &[u8] {
     behind.get(blanks..).unwrap_or_default()
 }
 
+/// Whether a Pod may be among the objects of a text.
+pub fn may_hold_pods(text: &[u8]) -> bool {
+    let is_word = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    memmem::find_iter(text, "Pod").any(|at| {
+        is_word(at.checked_sub(1).and_then(|before| text.get(before))) && is_word(text.get(at + "Pod".len()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,10 +3,12 @@
 mod cases;
 mod corpus;
 mod explain;
+mod exposed;
 mod fix;
 mod formats;
 mod forms;
 mod hostile;
+mod html;
 mod inputs;
 mod placeholders;
 mod rendered;
@@ -45,7 +47,9 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(formats::trials());
     trials.extend(forms::trials());
     trials.extend(hostile::trials());
+    trials.extend(html::trials());
     trials.extend(explain::trials());
+    trials.extend(exposed::trials());
     trials.extend(rendered::trials());
     trials.extend(words::trials());
     trials.extend(fix::trials());

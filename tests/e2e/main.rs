@@ -56,6 +56,7 @@ mod readers;
 mod review;
 #[path = "../reliability/rows.rs"]
 mod rows;
+mod scan;
 mod schema;
 #[path = "../reliability/soak.rs"]
 mod soak;
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
     trials.extend(admission_policy::trials());
     trials.extend(caller::trials());
     trials.extend(authority::trials());
+    trials.extend(scan::trials());
     trials.extend(install::trials());
     trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -13,6 +13,7 @@ use nfs_mount_guard::admission::{Endpoint, Question, review};
 use nfs_mount_guard::cli::Cli;
 use nfs_mount_guard::kind::Kind;
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::rules::{About, find};
 use serde_json::{Value, json};
 
 use crate::component::program;
@@ -64,6 +65,8 @@ fn check(input: &str) -> Vec<Said> {
     let of_subjects = subjects.iter().map(|subject| {
         let findings = subject["findings"].as_array().expect("findings");
         let codes = findings.iter().map(|finding| finding["code"].as_str().expect("a code").to_owned());
+        // A review has one object only.
+        let codes = codes.filter(|code| find(code).is_some_and(|rule| rule.about != About::Together));
         let name = subject["name"].as_str().expect("a name").to_owned();
         (subject["path"].is_string(), (name, subject["decision"] == "deny", codes.collect()))
     });

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nfs_mount_guard::check::{Check, together};
 use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
 use nfs_mount_guard::engine::judge::{self, Case, Endpoint};
 use nfs_mount_guard::engine::{Evaluation, evaluate};
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::report::{FindingReport, PolicyName, Report};
 use nfs_mount_guard::site::Site;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::Nfs;
@@ -111,6 +113,36 @@ pub fn describe_subject(subject: &Subject<'_>, evaluation: &Evaluation, policy: 
     }
     text.push('\n');
     text
+}
+
+/// What `check` finds in the objects of a text, which may take several of them.
+pub fn found_together(yaml: &str, policy: &Policy) -> Report {
+    let check = Check { policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
+    let mut report = Report::new(PolicyName {
+        file: None,
+        profile: policy.profile().to_string(),
+        mode: policy.mode().as_str(),
+        hash: String::new(),
+    });
+    report.add(check.bytes(Path::new("a.yaml"), "a.yaml", yaml.as_bytes().to_vec(), true));
+    together::judge(&mut report);
+    report
+}
+
+/// Compares what `check` says of `manifests` as a whole with the file beside it.
+pub fn compare_together(manifests: &Path) {
+    let yaml =
+        fs::read_to_string(manifests).unwrap_or_else(|error| panic!("{}: {error}", manifests.display()));
+    let mut seen = String::new();
+    for subject in &found_together(&yaml, &Policy::default()).subjects {
+        let _ = writeln!(seen, "{} ({}): {}", subject.object(), subject.driver, subject.decision);
+        for finding in &subject.findings {
+            let FindingReport { line, column, end_column, code, message, pointer, .. } = finding;
+            let action = finding.action.as_str();
+            let _ = writeln!(seen, "  {line}:{column}-{end_column} {action} {code} {pointer}: {message}");
+        }
+    }
+    compare_text(&manifests.with_extension("expected"), &seen);
 }
 
 /// Compares what the engine says of `manifests` with the file beside it.

@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use nfs_mount_guard::policy::Policy;
-use nfs_mount_guard::rules::RULES;
+use nfs_mount_guard::rules::{About, RULES};
 
-use crate::fixture::{compare, documents, judge, path};
+use crate::fixture::{compare, compare_together, documents, found_together, judge, path};
 
 #[test]
 fn every_rule_says_of_its_fixture_what_was_reviewed() {
     for rule in RULES {
-        compare(&path("rules").join(rule.name).join("manifests.yaml"));
+        let manifests = path("rules").join(rule.name).join("manifests.yaml");
+        match rule.about {
+            About::Together => compare_together(&manifests),
+            About::Presence | About::Absence => compare(&manifests),
+        }
     }
 }
 
@@ -45,6 +49,10 @@ fn every_example_is_what_its_page_says() {
     let policy = Policy::default();
     for rule in RULES {
         let finds = |yaml: &str| {
+            if rule.about == About::Together {
+                let report = found_together(yaml, &policy);
+                return report.findings().filter(|finding| finding.code == rule.code).count();
+            }
             documents(yaml)
                 .iter()
                 .filter(|json| {

@@ -152,7 +152,7 @@ fn ours(file: &[u8]) -> Result<Vec<Value>, ()> {
                 objects.push(essence(&value));
             }
         }
-        Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) => {}
+        Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) => {}
     });
     objects
 }

@@ -351,6 +351,8 @@ rules! {
     options_lost_on_delete,
     locks_need_statd,
     server_needs_cluster_dns,
+    duplicate_volume_handle,
+    shared_superblock,
 }
 
 pub use refused_value::is_refused_by_driver;
@@ -363,6 +365,12 @@ pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;
 /// The rule that also speaks of a class and a volume together.
 pub static UNREAD_OPTIONS: &Rule = &unread_options::RULE;
 
+/// The rule that speaks of two volumes with one handle.
+pub static DUPLICATE_VOLUME_HANDLE: &Rule = &duplicate_volume_handle::RULE;
+
+/// The rule that speaks of mounts that share what the first one decides.
+pub static SHARED_SUPERBLOCK: &Rule = &shared_superblock::RULE;
+
 /// The rule under which options are refused that are too many to look at.
 pub static MALFORMED_ELEMENT: &Rule = &malformed_element::RULE;
 
@@ -374,6 +382,8 @@ pub enum About {
     /// An option that is missing: nothing is demanded of a list that takes something
     /// away as soon as it holds one.
     Absence,
+    /// Two objects: it takes both, so no webhook judges it.
+    Together,
 }
 
 /// Rules are one where their codes are.

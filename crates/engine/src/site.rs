@@ -34,6 +34,8 @@ pub enum Place {
     AccessModes,
     /// `spec.csi.fsType` of a volume, which a driver may refuse.
     FsType,
+    /// `spec.csi.volumeHandle` of a volume, by which the kubelet knows it.
+    VolumeHandle,
 }
 
 /// An inline CSI volume of a Pod or of a template of Pods.
@@ -86,6 +88,7 @@ impl Place {
             Self::Server => "nfs.server".into(),
             Self::AccessModes => "accessModes".into(),
             Self::FsType => "fsType".into(),
+            Self::VolumeHandle => "volumeHandle".into(),
             Self::Field(_) => self.field(None).into(),
         }
     }
@@ -102,7 +105,8 @@ impl Place {
             | Self::Server
             | Self::Field(_)
             | Self::AccessModes
-            | Self::FsType => None,
+            | Self::FsType
+            | Self::VolumeHandle => None,
         }
     }
 
@@ -133,6 +137,7 @@ impl Place {
             Self::Field(path) => path.iter().map(|step| step.as_str().into()).collect(),
             Self::AccessModes => vec!["spec".into(), "accessModes".into()],
             Self::FsType => vec!["spec".into(), "csi".into(), "fsType".into()],
+            Self::VolumeHandle => vec!["spec".into(), "csi".into(), "volumeHandle".into()],
         }
     }
 
@@ -176,7 +181,8 @@ impl Place {
                 }
                 field
             }),
-            (Self::MountOptions(_), None) | (Self::Server | Self::AccessModes | Self::FsType, _) => {
+            (Self::MountOptions(_), None)
+            | (Self::Server | Self::AccessModes | Self::FsType | Self::VolumeHandle, _) => {
                 self.path().join(".")
             }
             (Self::Annotation, _) => {

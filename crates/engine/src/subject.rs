@@ -1,6 +1,7 @@
 //! A subject: an object of a kind that is judged, as the engine sees it. Which
 //! driver mounts it, where its options stand, and which of them mount.nfs gets.
 
+pub mod binding;
 pub mod carrier;
 pub mod driver;
 pub mod effective;
@@ -9,6 +10,7 @@ pub mod filling;
 mod identity;
 pub mod manifest;
 mod placeholders;
+pub mod pod;
 mod readings;
 mod unread;
 pub mod workload;
@@ -274,6 +276,11 @@ impl<'m> Subject<'m> {
         self.facts.is_csi_volume && self.volume.is_none()
     }
 
+    /// What the driver of a CSI volume calls it.
+    pub const fn volume_handle(&self) -> Option<&'m str> {
+        self.facts.volume_handle
+    }
+
     /// Whether it says `csi.readOnly: true`, which never reaches the mount: that of
     /// an inline volume does.
     pub const fn has_idle_read_only(&self) -> bool {
@@ -291,7 +298,7 @@ impl<'m> Subject<'m> {
     }
 
     /// Its parameters or attributes, with their values.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (&'m str, &'m str)> + use<'m> {
+    pub fn keys(&self) -> impl Iterator<Item = (&'m str, &'m str)> + use<'m> {
         self.facts.map.into_iter().flat_map(manifest::StringMap::iter)
     }
 

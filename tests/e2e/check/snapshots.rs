@@ -11,7 +11,7 @@ use crate::component::program;
 
 /// One test a format.
 pub fn trials() -> Vec<Trial> {
-    ["text", "concise", "json", "sarif", "junit", "github", "gitlab"]
+    ["text", "concise", "json", "sarif", "junit", "github", "gitlab", "html"]
         .into_iter()
         .map(|format| {
             Trial::test(format!("check::snapshots::{format}_is_what_was_reviewed"), move || compare(format))

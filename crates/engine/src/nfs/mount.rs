@@ -194,7 +194,7 @@ fn check_value(entry: &Entry, value: Option<&str>) -> Option<Refusal> {
 }
 
 /// A transport protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the variants are the protocols' names")]
 pub enum Transport {
     Tcp,

@@ -42,7 +42,7 @@ impl fmt::Display for Version {
 }
 
 /// A set of protocol versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Versions(u8);
 
 impl Versions {

@@ -1,0 +1,170 @@
+//! Joins what was found with what runs: a volume's claim, the Pods that mount the
+//! claim, and what made them. Pure; the objects come from one input, in any order.
+//!
+//! A class is in no entry: a provisioner copies its options into each volume that it
+//! makes (external-provisioner `pkg/controller/controller.go`, `Provision`), so those
+//! that exist have findings of their own.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::finding::Code;
+use crate::kind::{Holds, Kind};
+use crate::report::exposed::{Exposed, ExposedPod, State};
+use crate::report::tie::Binding;
+use crate::report::{Report, Reported, SubjectReport};
+use crate::subject::pod::{MountingPod, Phase};
+
+/// Adds who is exposed, once all findings and all Pods are there. Nothing is said of
+/// an input without Pods of a cluster.
+pub fn join(report: &mut Report) {
+    if !report.sees_pods {
+        return;
+    }
+    let mut mounting = Mounting::default();
+    for subject in report.subjects.iter().filter(|subject| is_told(subject)) {
+        if let Binding::Bound(claim) = &subject.tie.binding {
+            mounting.by_claim.entry((&*claim.namespace, &*claim.name)).or_default();
+        } else if is_pod(subject) {
+            mounting.by_name.entry(own_name(subject)).or_default();
+        }
+    }
+    for pod in &report.pods {
+        mounting.add(pod);
+    }
+    let told = report.subjects.iter().filter(|subject| is_told(subject));
+    let mut exposed: Vec<Exposed> = told.flat_map(|subject| entries(subject, &mounting)).collect();
+    exposed.sort_by(|one, other| key(one).cmp(&key(other)));
+    together(&mut exposed);
+    report.exposed = exposed;
+}
+
+/// Keeps at most so many objects with findings, those that are most urgent first.
+/// Counts are of all.
+pub fn limit(report: &mut Report, most: usize) {
+    if report.subjects.len() <= most {
+        return;
+    }
+    let mut ranks: BTreeMap<&str, usize> = BTreeMap::new();
+    for (rank, entry) in report.exposed.iter().enumerate() {
+        ranks.entry(&entry.subject).or_insert(rank);
+    }
+    let rank = |subject: &SubjectReport| {
+        let worst = subject.findings.iter().map(|finding| finding.action).max();
+        (ranks.get(&*subject.title()).copied().unwrap_or(usize::MAX), Reverse(worst))
+    };
+    let mut order: Vec<usize> = (0..report.subjects.len()).collect();
+    order.sort_by_cached_key(|index| report.subjects.get(*index).map(rank));
+    let kept: BTreeSet<usize> = order.into_iter().take(most).collect();
+    report.summary.not_shown = report.subjects.len() - kept.len();
+    let mut index = 0..;
+    report.subjects.retain(|_| index.next().is_some_and(|index| kept.contains(&index)));
+    let titles: BTreeSet<String> = report.subjects.iter().map(SubjectReport::title).collect();
+    report.exposed.retain(|entry| titles.contains(&entry.subject));
+}
+
+/// The place of an entry: most urgent first, then by name.
+fn key(entry: &Exposed) -> (State, Reverse<Reported>, &str, Option<&str>, Code) {
+    (entry.state, Reverse(entry.action), &entry.subject, entry.workload.as_deref(), entry.code)
+}
+
+/// Puts the entries of one volume and workload together, at the place of the first.
+fn together(exposed: &mut [Exposed]) {
+    let mut places: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+    let mut of = |entry: &Exposed| {
+        let next = places.len();
+        *places.entry((entry.subject.clone(), entry.workload.clone())).or_insert(next)
+    };
+    let ranks: Vec<usize> = exposed.iter().map(&mut of).collect();
+    let mut order: Vec<usize> = (0..exposed.len()).collect();
+    order.sort_by_key(|index| ranks.get(*index).copied());
+    let sorted: Vec<Exposed> = order.iter().filter_map(|index| exposed.get(*index).cloned()).collect();
+    exposed.clone_from_slice(&sorted);
+}
+
+/// The Pods that matter, by what they mount.
+#[derive(Default)]
+struct Mounting<'r> {
+    by_claim: BTreeMap<(&'r str, &'r str), Vec<&'r MountingPod>>,
+    by_name: BTreeMap<(&'r str, &'r str), Vec<&'r MountingPod>>,
+}
+
+impl<'r> Mounting<'r> {
+    fn add(&mut self, pod: &'r MountingPod) {
+        if let Some(pods) = self.by_name.get_mut(&(&*pod.namespace, &*pod.name)) {
+            pods.push(pod);
+        }
+        for claim in &pod.claims {
+            let pods = self.by_claim.get_mut(&(&*pod.namespace, &**claim));
+            // A Pod may name a claim twice.
+            if let Some(pods) = pods.filter(|pods| !pods.last().is_some_and(|last| std::ptr::eq(*last, pod)))
+            {
+                pods.push(pod);
+            }
+        }
+    }
+}
+
+/// Whether a person is told of something in the object.
+fn is_told(subject: &SubjectReport) -> bool {
+    subject.findings.iter().any(|finding| finding.action > Reported::Audit)
+}
+
+fn is_pod(subject: &SubjectReport) -> bool {
+    subject.kind == Kind::Pod.as_str()
+}
+
+/// Namespace and name of a Pod.
+fn own_name(subject: &SubjectReport) -> (&str, &str) {
+    (subject.namespace.as_deref().unwrap_or("default"), &subject.name)
+}
+
+/// What is exposed to the findings of one object: an entry a rule and workload.
+fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
+    let is_volume = Kind::parse(subject.kind).is_some_and(|kind| kind.row().holds == Holds::Volume);
+    let (claim, pods) = match &subject.tie.binding {
+        Binding::Bound(claim) => {
+            let pods = mounting.by_claim.get(&(&*claim.namespace, &*claim.name));
+            (Some(claim), pods.map(Vec::as_slice).unwrap_or_default())
+        }
+        Binding::Free if is_volume => (None, &[][..]),
+        // A Pod that a file asks for, or that has ended, mounts nothing.
+        Binding::Free | Binding::Unknown => match mounting.by_name.get(&own_name(subject)) {
+            Some(pods) if is_pod(subject) && !pods.is_empty() => (None, pods.as_slice()),
+            _ => return Vec::new(),
+        },
+    };
+    let mut workloads: BTreeMap<&str, Vec<ExposedPod>> = BTreeMap::new();
+    for pod in pods {
+        workloads.entry(&pod.workload).or_default().push(ExposedPod::from(*pod));
+    }
+    let claim_name = claim.map(|claim| format!("{}/{}", claim.namespace, claim.name));
+    let mut groups: Vec<(Option<String>, Vec<ExposedPod>, State)> = Vec::new();
+    for (workload, mut pods) in workloads {
+        pods.sort();
+        let is_running = pods.iter().any(|pod| pod.phase != Phase::Pending);
+        let state = if is_running { State::Running } else { State::Pending };
+        groups.push((Some(workload.to_owned()), pods, state));
+    }
+    if groups.is_empty() {
+        groups.push((None, Vec::new(), if claim.is_some() { State::Bound } else { State::Free }));
+    }
+    let mut rules: BTreeMap<_, Reported> = BTreeMap::new();
+    for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
+        let worst = rules.entry(finding.code).or_insert(finding.action);
+        *worst = finding.action.max(*worst);
+    }
+    let entry =
+        |(code, action): (_, Reported), (workload, pods, state): &(_, Vec<ExposedPod>, State)| Exposed {
+            code,
+            subject: subject.title(),
+            claim: claim_name.clone(),
+            workload: Option::clone(workload),
+            pods: pods.clone(),
+            state: *state,
+            action,
+        };
+    let pairs =
+        groups.iter().flat_map(|group| rules.iter().map(move |(code, action)| ((*code, *action), group)));
+    pairs.map(|(rule, group)| entry(rule, group)).collect()
+}

@@ -1,0 +1,176 @@
+//! How reports of `check` and `scan` are written, and which findings fail.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+
+use super::color;
+use super::exit::{self, InputError};
+use crate::check::baseline::Baseline;
+use crate::count::named;
+use crate::engine::judge::Endpoint;
+use crate::report::sarif::Root;
+use crate::report::{self, Report, Reported};
+
+/// What is said of `--format`.
+pub(super) const FORMATS: &str = "How the report is written (text, concise, json, sarif, junit, github, gitlab, html), \
+and to which file; may be given several times";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum JudgedAs {
+    /// As written
+    Validate,
+    /// As the mutating webhook repairs it
+    Mutate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// What is refused
+    Deny,
+    /// What is refused or repaired
+    Patch,
+    /// What is refused, repaired or warned about
+    Warn,
+}
+
+impl FailOn {
+    pub(super) const fn bar(self) -> Reported {
+        match self {
+            Self::Deny => Reported::Deny,
+            Self::Patch => Reported::Patch,
+            Self::Warn => Reported::Warn,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Concise,
+    Json,
+    Sarif,
+    Junit,
+    Github,
+    Gitlab,
+    Html,
+}
+
+/// A format, and the file it goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Output {
+    pub(super) format: Format,
+    pub(super) file: Option<PathBuf>,
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, file) = match text.split_once('=') {
+            Some((_, "")) => return Err("give a file after the =, for example json=report.json".to_owned()),
+            Some((format, file)) => (format, Some(PathBuf::from(file))),
+            None => (text, None),
+        };
+        let format = Format::from_str(format, true).map_err(|_| {
+            "the formats are text, concise, json, sarif, junit, github, gitlab and html".to_owned()
+        })?;
+        Ok(Self { format, file })
+    }
+}
+
+impl JudgedAs {
+    /// The endpoint whose answer is reported.
+    pub(super) const fn endpoint(self) -> Endpoint {
+        match self {
+            Self::Validate => Endpoint::Validate,
+            Self::Mutate => Endpoint::Mutate,
+        }
+    }
+}
+
+/// Whether every format has a place of its own.
+///
+/// # Errors
+///
+/// When two formats go to one place.
+pub(super) fn check_outputs(outputs: &[Output]) -> anyhow::Result<()> {
+    if outputs.iter().filter(|output| output.file.is_none()).count() > 1 {
+        bail!(
+            "--format: only one format can go to standard output; give the others a file: json=report.json"
+        );
+    }
+    let mut files = HashSet::new();
+    let twice = outputs.iter().filter_map(|output| output.file.as_ref()).find(|file| !files.insert(*file));
+    if let Some(twice) = twice {
+        bail!("--format: {} is given to two formats; give each a file of its own", twice.display());
+    }
+    Ok(())
+}
+
+/// Takes the findings that a baseline knows out of a report, and tells of entries that
+/// can go.
+pub(super) fn tolerate(baseline: &Baseline, report: &mut Report) {
+    let unused = baseline.apply(report);
+    if unused > 0 {
+        let _ = writeln!(
+            io::stderr(),
+            "nfs-mount-guard: {}; update the baseline with --write-baseline FILE",
+            named(unused, "baseline entry no longer matches", "baseline entries no longer match")
+        );
+    }
+}
+
+/// Writes a report in every format that is asked for.
+///
+/// # Errors
+///
+/// When a file cannot be written.
+pub(super) fn write(report: &Report, outputs: &[Output]) -> anyhow::Result<()> {
+    outputs.iter().try_for_each(|output| write_one(report, output))
+}
+
+/// The baseline in a file.
+///
+/// # Errors
+///
+/// When it cannot be read, or is none.
+pub(super) fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| InputError(format!("--baseline: {} cannot be read: {error}", file.display())))?;
+    Baseline::parse(&text).map_err(|error| anyhow::anyhow!("--baseline: {} {error}", file.display()))
+}
+
+fn write_one(report: &Report, output: &Output) -> anyhow::Result<()> {
+    let colour = output.file.is_none() && color::wanted();
+    let text = match output.format {
+        Format::Text => report::text::write(report, colour),
+        Format::Concise => report::concise::write(report, colour),
+        Format::Json => report::json::write(report),
+        Format::Sarif => report::sarif::write(report, &root()?),
+        Format::Junit => report::junit::write(report),
+        Format::Github => report::github::write(report),
+        Format::Gitlab => report::gitlab::write(report),
+        Format::Html => report::html::write(report),
+    };
+    if let Some(file) = &output.file {
+        fs::write(file, text).with_context(|| format!("--format: {} cannot be written", file.display()))?;
+    } else {
+        let mut out = io::stdout().lock();
+        exit::written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
+    }
+    Ok(())
+}
+
+/// The root of the Git repository, or the working directory outside one.
+fn root() -> anyhow::Result<Root> {
+    let working = std::env::current_dir().context("cannot tell the working directory")?;
+    let is_root = |folder: &&Path| folder.join(".git").exists();
+    let folder = working.ancestors().find(is_root).unwrap_or(&working);
+    Ok(Root::new(&working, folder))
+}

@@ -1,0 +1,290 @@
+//! Lists of the API server, page by page.
+//!
+//! `limit` without `resourceVersion` is a consistent list, of which Kubernetes 1.34
+//! and newer serve every page from the watch cache; `resourceVersion=0` would ignore
+//! the limit. A token expires with the revision that it is of, after five minutes or
+//! more: the answer 410 then has another token, which goes on with the objects as they
+//! are now (apiserver `pkg/storage/errors.go`, `NewExpiredError`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::http::Request;
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::explain;
+
+/// Tries of one page at an API server that does not answer.
+const TRIES: u32 = 4;
+
+/// The first wait between tries; each later one is twice as long.
+const WAIT: Duration = Duration::from_millis(250);
+
+/// How often a list is begun anew when its tokens expire.
+const STARTS: u32 = 3;
+
+/// How fast pages are asked for, and how long they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Objects of a page.
+    pub page_size: u32,
+    /// Requests a second.
+    pub qps: u32,
+}
+
+/// What is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// As RBAC names it.
+    pub resource: &'static str,
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// `/apis/storage.k8s.io/v1/storageclasses`
+    pub path: &'static str,
+}
+
+/// Why a list was not read to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The API server has no such resource.
+    #[error("{server} has no {resource} (404): it is no API server of Kubernetes, or the path is wrong")]
+    Unknown {
+        /// What was to be listed.
+        resource: &'static str,
+        /// Where.
+        server: String,
+    },
+    /// It does not know who asks.
+    #[error(
+        "the API server does not accept the credentials (401): {0}; log in again, or use another context"
+    )]
+    Unauthorized(String),
+    /// It refuses.
+    #[error("not allowed to list {resource} (403): {message}; grant \"list\" on {resource}{group}")]
+    Forbidden {
+        /// What was to be listed.
+        resource: &'static str,
+        /// ` in GROUP`; empty for the core group.
+        group: String,
+        /// What the API server said.
+        message: String,
+    },
+    /// Tokens expired again and again.
+    #[error(
+        "cannot list {0}: its pages expired {STARTS} times before the last one was read; set a larger --page-size or --qps"
+    )]
+    Expired(&'static str),
+    /// It does not answer, or not as it should.
+    #[error("cannot list {resource} at {server}: {reason}{seen}")]
+    Gone {
+        /// What was to be listed.
+        resource: &'static str,
+        /// Where.
+        server: String,
+        /// What happened.
+        reason: String,
+        /// How far it was read.
+        seen: String,
+    },
+}
+
+/// What reads the pages of one list.
+pub trait Reader {
+    /// Takes one page. `remaining` is how many objects come after it, where the API
+    /// server says so.
+    fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>);
+
+    /// Forgets all pages so far: the list is begun anew.
+    fn forget(&mut self);
+}
+
+/// The API server with the pace of its use.
+pub struct Pager {
+    client: Client,
+    /// How it is called in errors.
+    server: String,
+    pace: Pace,
+    next: Instant,
+    /// Whether every list so far was read as it was at one moment.
+    pub is_consistent: bool,
+    /// Requests so far, by what was listed and the answer's code; 0 for none.
+    pub requests: BTreeMap<(&'static str, u16), u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Head {
+    kind: String,
+    metadata: HeadMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct HeadMetadata {
+    r#continue: Option<String>,
+    remaining_item_count: Option<u64>,
+}
+
+/// What came of one request.
+enum Answer {
+    Page(Vec<u8>),
+    Refused(Box<Status>),
+    Silence(String),
+}
+
+impl Pager {
+    /// Asks `client` at this pace.
+    pub fn new(client: Client, server: String, pace: Pace) -> Self {
+        Self { client, server, pace, next: Instant::now(), is_consistent: true, requests: BTreeMap::new() }
+    }
+
+    /// Reads a list to its end. `selector` is the query's text beside limit and token.
+    ///
+    /// # Errors
+    ///
+    /// When the API server refuses, does not answer, or its tokens expire again and
+    /// again. What `reader` has of the list by then stays.
+    pub async fn list(
+        &mut self,
+        listed: Listed,
+        path: &str,
+        selector: &str,
+        reader: &mut dyn Reader,
+    ) -> Result<(), Error> {
+        let mut starts = 1;
+        let (mut token, mut renewed, mut pages) = (String::new(), false, 0_u64);
+        loop {
+            let limit = self.pace.page_size;
+            let token_part =
+                if token.is_empty() { String::new() } else { format!("&continue={}", encoded(&token)) };
+            let uri = format!("{path}?limit={limit}{selector}{token_part}");
+            match self.get(listed, &uri).await {
+                Answer::Page(bytes) => {
+                    let head = serde_json::from_slice::<Head>(&bytes).ok();
+                    let Some(head) = head.filter(|head| head.kind.ends_with("List")) else {
+                        return Err(self.gone(listed, "the answer is no JSON list".to_owned(), pages));
+                    };
+                    pages += 1;
+                    reader.page(bytes, head.metadata.remaining_item_count);
+                    token = head.metadata.r#continue.unwrap_or_default();
+                    if token.is_empty() {
+                        return Ok(());
+                    }
+                }
+                Answer::Refused(status) if status.code == 410 => {
+                    let fresh = status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone());
+                    match fresh.filter(|fresh| !fresh.is_empty() && !renewed) {
+                        Some(fresh) => {
+                            (token, renewed) = (fresh, true);
+                            self.is_consistent = false;
+                        }
+                        None if starts < STARTS => {
+                            starts += 1;
+                            (token, renewed, pages) = (String::new(), false, 0);
+                            reader.forget();
+                        }
+                        None => return Err(Error::Expired(listed.resource)),
+                    }
+                }
+                Answer::Refused(status) => return Err(self.refused(listed, &status, pages)),
+                Answer::Silence(reason) => return Err(self.gone(listed, reason, pages)),
+            }
+        }
+    }
+
+    /// One answer, after some tries where none comes.
+    async fn get(&mut self, listed: Listed, uri: &str) -> Answer {
+        let mut wait = WAIT;
+        let mut tries = 1;
+        loop {
+            let now = Instant::now();
+            sleep_until(self.next).await;
+            self.next = self.next.max(now) + Duration::from_secs(1) / self.pace.qps.max(1);
+            let answer = self.once(uri).await;
+            let code = match &answer {
+                Answer::Page(_) => 200,
+                Answer::Refused(status) => status.code,
+                Answer::Silence(_) => 0,
+            };
+            *self.requests.entry((listed.resource, code)).or_default() += 1;
+            match answer {
+                Answer::Silence(_) if tries < TRIES => {}
+                Answer::Refused(status) if tries < TRIES && matches!(status.code, 429 | 500..=599) => {}
+                answer => return answer,
+            }
+            tries += 1;
+            sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
+    async fn once(&self, uri: &str) -> Answer {
+        let request = match Request::get(uri).header("accept", "application/json").body(Body::empty()) {
+            Ok(request) => request,
+            Err(error) => return Answer::Silence(error.to_string()),
+        };
+        let response = match self.client.send(request).await {
+            Ok(response) => response,
+            Err(error) => return Answer::Silence(explain(&error)),
+        };
+        let code = response.status();
+        let body = match response.into_body().collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return Answer::Silence(format!("the answer broke off: {}", explain(&error))),
+        };
+        if code.is_success() {
+            return Answer::Page(body.to_vec());
+        }
+        let mut status: Status = serde_json::from_slice(&body).unwrap_or_default();
+        status.code = code.as_u16();
+        Answer::Refused(Box::new(status))
+    }
+
+    fn refused(&self, listed: Listed, status: &Status, pages: u64) -> Error {
+        let message = status.message.clone();
+        match status.code {
+            401 => Error::Unauthorized(message),
+            403 => Error::Forbidden {
+                resource: listed.resource,
+                group: if listed.group.is_empty() { String::new() } else { format!(" in {}", listed.group) },
+                message,
+            },
+            404 => Error::Unknown { resource: listed.resource, server: self.server.clone() },
+            code => self.gone(listed, format!("it answered {code} {message}").trim_end().to_owned(), pages),
+        }
+    }
+
+    fn gone(&self, listed: Listed, reason: String, pages: u64) -> Error {
+        let seen = match pages {
+            0 if reason.contains("certificate") => {
+                "; set certificate-authority-data to the authority of the cluster in the kubeconfig"
+                    .to_owned()
+            }
+            0 => "; is the API server running, and does the kubeconfig name the right one?".to_owned(),
+            1 => " (after 1 page); run scan again".to_owned(),
+            pages => format!(" (after {pages} pages); run scan again"),
+        };
+        Error::Gone { resource: listed.resource, server: self.server.clone(), reason, seen }
+    }
+}
+
+/// A token as a query has it: all but letters and digits written as `%XX`.
+pub(super) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len() + 8);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}

@@ -1,0 +1,337 @@
+//! What is in a cluster now, judged as `check` judges files: classes, volumes, classes
+//! of snapshots, and the Pods that mount what has a finding.
+//!
+//! A page is judged and dropped; only what has a finding is kept, and of the rest what
+//! another object may make of it. Secrets are never read, claims need not be: a volume
+//! names its claim.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::pages::{Error, Listed, Pager, Reader, encoded};
+use crate::check::Check;
+use crate::check::together::quiet::Quiet;
+use crate::report::tie::Binding;
+use crate::report::{FileReport, ReadError, Report, Reported, Snippet, SubjectReport};
+use crate::source::Skip;
+use crate::subject::driver::{self, Nfs};
+use crate::subject::pod::MountingPod;
+
+const CLASSES: Listed = Listed {
+    resource: "storageclasses",
+    group: "storage.k8s.io",
+    path: "/apis/storage.k8s.io/v1/storageclasses",
+};
+const VOLUMES: Listed =
+    Listed { resource: "persistentvolumes", group: "", path: "/api/v1/persistentvolumes" };
+const DRIVERS: Listed =
+    Listed { resource: "csidrivers", group: "storage.k8s.io", path: "/apis/storage.k8s.io/v1/csidrivers" };
+const SNAPSHOT_CLASSES: Listed = Listed {
+    resource: "volumesnapshotclasses",
+    group: "snapshot.storage.k8s.io",
+    path: "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses",
+};
+const PODS: Listed = Listed { resource: "pods", group: "", path: "/api/v1/pods" };
+
+/// Pods that have not ended.
+const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+/// Tells a person how far the scan is: what is listed, how many of it were read, and
+/// how many come, where that is known.
+pub type Progress<'p> = &'p dyn Fn(&'static str, u64, Option<u64>);
+
+/// Looks at the whole cluster, or at one namespace of it, and adds what was found to
+/// `report`. What cannot be listed is among the report's errors; where nothing can be,
+/// that is told once.
+pub async fn scan(
+    pager: &mut Pager,
+    check: &Check<'_>,
+    namespace: Option<&str>,
+    report: &mut Report,
+    progress: Progress<'_>,
+) {
+    let mut quiet = Quiet::default();
+    let mut goes_on = true;
+    for (listed, version) in
+        [(CLASSES, "storage.k8s.io/v1"), (VOLUMES, "v1"), (SNAPSHOT_CLASSES, "snapshot.storage.k8s.io/v1")]
+    {
+        let mut reader = Judging::new(check, version, progress, listed);
+        let listed_all = pager.list(listed, listed.path, "", &mut reader).await;
+        report.add(reader.file);
+        if listed == VOLUMES {
+            quiet = reader.quiet;
+        }
+        goes_on = seen(listed, listed_all, pager, report);
+        if !goes_on {
+            break;
+        }
+    }
+    quiet.judge(report);
+    drop_others(report, namespace);
+    if goes_on {
+        pods(pager, check, namespace, report, progress).await;
+    }
+    report.consistent = pager.is_consistent;
+    report.complete &= report.errors.is_empty();
+}
+
+/// Adds the Pods, where a volume with a finding has a claim, or a driver mounts inline
+/// volumes.
+async fn pods(
+    pager: &mut Pager,
+    check: &Check<'_>,
+    namespace: Option<&str>,
+    report: &mut Report,
+    progress: Progress<'_>,
+) {
+    let mut drivers = Drivers::default();
+    let listed_all = pager.list(DRIVERS, DRIVERS.path, "", &mut drivers).await;
+    let is_unknown = listed_all.is_err();
+    let goes_on = seen(DRIVERS, listed_all, pager, report);
+    let claims: BTreeSet<(Box<str>, Box<str>)> = report.subjects.iter().filter_map(claim).collect();
+    // Nobody mounts a volume that no claim has.
+    report.sees_pods = claims.is_empty();
+    if !goes_on || claims.is_empty() && !is_unknown && !drivers.may_be_inline(check) {
+        return;
+    }
+    let path = match namespace {
+        Some(namespace) => format!("/api/v1/namespaces/{}/pods", encoded(namespace)),
+        None => PODS.path.to_owned(),
+    };
+    let selector = format!("&fieldSelector={}", encoded(ALIVE));
+    let mut reader = Pods { judging: Judging::new(check, "v1", progress, PODS), claims: &claims };
+    let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
+    report.add(reader.judging.file);
+    // Who mounts a volume is not told by half of the Pods.
+    report.sees_pods = listed_all.is_ok();
+    seen(PODS, listed_all, pager, report);
+}
+
+/// Notes what was not listed; `false` where no other list can be read either. Only the
+/// resource of snapshots may be missing: every API server has the others.
+fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut Report) -> bool {
+    let error = match result {
+        Ok(()) => return true,
+        Err(Error::Unknown { .. }) if listed == SNAPSHOT_CLASSES => return true,
+        Err(error) => error,
+    };
+    report.complete = false;
+    report.errors.push(ReadError {
+        file: "cluster".to_owned(),
+        line: None,
+        column: None,
+        message: error.to_string(),
+        origin: None,
+    });
+    match error {
+        Error::Unauthorized(_) | Error::Unknown { .. } => false,
+        Error::Gone { .. } => pager.requests.keys().any(|(_, code)| *code == 200),
+        Error::Forbidden { .. } | Error::Expired(_) => true,
+    }
+}
+
+/// Whether a person is told of something in the object.
+fn is_told(subject: &SubjectReport) -> bool {
+    subject.findings.iter().any(|finding| finding.action > Reported::Audit)
+}
+
+/// The claim of a volume that a person is told of.
+fn claim(subject: &SubjectReport) -> Option<(Box<str>, Box<str>)> {
+    match &subject.tie.binding {
+        Binding::Bound(claim) if is_told(subject) => Some((claim.namespace.clone(), claim.name.clone())),
+        _ => None,
+    }
+}
+
+/// Drops the objects without findings, and volumes that no claim of the namespace has.
+fn drop_others(report: &mut Report, namespace: Option<&str>) {
+    let before = report.subjects.len();
+    report.subjects.retain(|subject| {
+        let is_elsewhere = namespace.is_some_and(|namespace| match &subject.tie.binding {
+            Binding::Bound(claim) => &*claim.namespace != namespace,
+            Binding::Free => true,
+            Binding::Unknown => false,
+        });
+        !subject.findings.is_empty() && !is_elsewhere
+    });
+    report.dropped += before - report.subjects.len();
+    report.subjects.shrink_to_fit();
+}
+
+/// Judges the pages of one list.
+struct Judging<'c> {
+    check: &'c Check<'c>,
+    /// The items of a list do not say it themselves.
+    version: &'static str,
+    progress: Progress<'c>,
+    listed: Listed,
+    seen: u64,
+    file: FileReport,
+    quiet: Quiet,
+}
+
+impl<'c> Judging<'c> {
+    fn new(check: &'c Check<'c>, version: &'static str, progress: Progress<'c>, listed: Listed) -> Self {
+        Self {
+            check,
+            version,
+            progress,
+            listed,
+            seen: 0,
+            file: FileReport::default(),
+            quiet: Quiet::default(),
+        }
+    }
+
+    /// What a page has to say.
+    fn judge(&mut self, bytes: Vec<u8>, remaining: Option<u64>) -> FileReport {
+        let mut page = self.check.page(self.listed.resource, bytes);
+        // A list without items is no document of the cluster.
+        if let Some(lists) = page.skipped.remove(&Skip::EmptyList) {
+            page.documents -= lists;
+        }
+        for subject in &mut page.subjects {
+            as_of_cluster(subject, self.version);
+        }
+        for error in &mut page.errors {
+            (error.line, error.column) = (None, None);
+        }
+        self.seen += page.documents as u64;
+        (self.progress)(self.listed.resource, self.seen, remaining);
+        page
+    }
+
+    fn add(&mut self, page: FileReport) {
+        self.file.documents += page.documents;
+        for (reason, count) in page.skipped {
+            *self.file.skipped.entry(reason).or_default() += count;
+        }
+        self.file.subjects.extend(page.subjects);
+        self.file.errors.extend(page.errors);
+        self.file.not_judged.extend(page.not_judged);
+        self.file.pods.extend(page.pods);
+        self.file.sees_pods |= page.sees_pods;
+    }
+}
+
+impl Reader for Judging<'_> {
+    fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
+        let mut page = self.judge(bytes, remaining);
+        let subjects = std::mem::take(&mut page.subjects);
+        let judged = subjects.len();
+        page.subjects.extend(subjects.into_iter().filter_map(|subject| self.quiet.take(subject)));
+        self.file.dropped += judged - page.subjects.len();
+        self.add(page);
+    }
+
+    fn forget(&mut self) {
+        (self.file, self.seen, self.quiet) = (FileReport::default(), 0, Quiet::default());
+    }
+}
+
+/// Takes the places of a page out of what is said of an object: nobody sees the page.
+fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
+    subject.is_live = true;
+    subject.file = subject.object();
+    subject.line = 1;
+    if subject.api_version.is_empty() {
+        version.clone_into(&mut subject.api_version);
+    }
+    let unreached = subject.tie.unreached.iter_mut().map(|finding| &mut **finding);
+    for finding in subject.findings.iter_mut().chain(unreached) {
+        (finding.line, finding.column, finding.end_column) = (1, 1, 1);
+        finding.snippet = Snippet::default();
+        finding.fixes = Vec::new();
+    }
+}
+
+/// Judges Pods, and keeps those that mount what has a finding.
+struct Pods<'c> {
+    judging: Judging<'c>,
+    claims: &'c BTreeSet<(Box<str>, Box<str>)>,
+}
+
+impl Reader for Pods<'_> {
+    fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
+        let mut page = self.judging.judge(bytes, remaining);
+        let before = page.subjects.len();
+        page.subjects.retain(|subject| !subject.findings.is_empty());
+        self.judging.file.dropped += before - page.subjects.len();
+        let inline: BTreeSet<(&str, &str)> = page
+            .subjects
+            .iter()
+            .map(|subject| (subject.namespace.as_deref().unwrap_or_default(), subject.name.as_str()))
+            .collect();
+        let matters = |pod: &MountingPod| {
+            inline.contains(&(&*pod.namespace, &*pod.name))
+                || pod
+                    .claims
+                    .iter()
+                    .any(|claim| self.claims.contains(&(pod.namespace.clone(), claim.clone())))
+        };
+        page.pods.retain(matters);
+        self.judging.add(page);
+    }
+
+    fn forget(&mut self) {
+        self.judging.forget();
+    }
+}
+
+/// The CSI drivers that mount volumes of a Pod itself.
+#[derive(Default)]
+struct Drivers {
+    names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct DriverList {
+    #[serde(default)]
+    items: Vec<DriverItem>,
+}
+
+#[derive(Deserialize)]
+struct DriverItem {
+    metadata: DriverMetadata,
+    #[serde(default)]
+    spec: DriverSpec,
+}
+
+#[derive(Deserialize)]
+struct DriverMetadata {
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct DriverSpec {
+    volume_lifecycle_modes: Option<Vec<String>>,
+}
+
+impl Reader for Drivers {
+    fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
+        let Ok(list) = serde_json::from_slice::<DriverList>(&bytes) else { return };
+        let inline = |item: &DriverItem| {
+            item.spec.volume_lifecycle_modes.iter().flatten().any(|mode| mode == "Ephemeral")
+        };
+        self.names.extend(list.items.into_iter().filter(inline).map(|item| item.metadata.name));
+    }
+
+    fn forget(&mut self) {
+        self.names.clear();
+    }
+}
+
+impl Drivers {
+    /// Whether one of them mounts NFS, or may.
+    fn may_be_inline(&self, check: &Check<'_>) -> bool {
+        self.names.iter().any(|name| {
+            let declared = check.policy.drivers().iter().find(|setting| driver::glob(&setting.name, name));
+            match declared.and_then(|setting| setting.nfs) {
+                Some(is_nfs) => is_nfs,
+                None => driver::find(name).is_none_or(|row| row.nfs != Nfs::No),
+            }
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! The status port of a scan that is repeated: probes, and metrics of the last scan.
+//! Labels are closed sets: no name of an object becomes one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::pages::Pager;
+use crate::report::Report;
+use crate::report::exposed::State as Exposure;
+use crate::telemetry::metrics::Word;
+
+/// What the port shows, and what is told to it.
+#[derive(Debug, Clone, Default)]
+pub struct ScanStatus(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Whether a scan has ended.
+    is_ready: bool,
+    /// The metrics of the last one.
+    text: String,
+    /// The end of the last one that saw everything, in seconds since 1970.
+    last_success: i64,
+    requests: BTreeMap<(&'static str, u16), u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FindingLabels {
+    code: String,
+    action: Word,
+    kind: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExposedLabels {
+    code: String,
+    state: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    resource: Word,
+    code: u16,
+}
+
+impl ScanStatus {
+    /// Notes a scan that has ended at `now`, in seconds since 1970, with its report
+    /// before it is limited.
+    pub fn ended(&self, report: &Report, took: Duration, now: i64) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if report.complete {
+            seen.last_success = now;
+        }
+        seen.is_ready = true;
+        seen.text = text(report, took, &seen);
+    }
+
+    /// Adds the requests of a scan.
+    pub fn asked(&self, pager: &Pager) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (labels, count) in &pager.requests {
+            *seen.requests.entry(*labels).or_default() += count;
+        }
+    }
+
+    /// The router of the port.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
+            .fallback(async || (StatusCode::NOT_FOUND, "the paths are /healthz, /readyz and /metrics\n"))
+            .with_state(self)
+    }
+}
+
+async fn ready(State(status): State<ScanStatus>) -> Response {
+    let is_ready = status.0.lock().unwrap_or_else(PoisonError::into_inner).is_ready;
+    if is_ready {
+        "ok\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "no scan has ended yet\n").into_response()
+    }
+}
+
+async fn metrics(State(status): State<ScanStatus>) -> Response {
+    let text = status.0.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
+    let text = if text.is_empty() { "# EOF\n".to_owned() } else { text };
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+}
+
+/// All metrics in the `OpenMetrics` text format.
+fn text(report: &Report, took: Duration, seen: &Seen) -> String {
+    let mut registry = Registry::with_prefix("nfs_mount_guard_scan");
+    let findings = Family::<FindingLabels, Gauge>::default();
+    for subject in &report.subjects {
+        for finding in &subject.findings {
+            let (action, kind) = (Word(finding.action.as_str()), Word(subject.kind));
+            let labels = FindingLabels { code: finding.code.to_string(), action, kind };
+            findings.get_or_create(&labels).inc();
+        }
+    }
+    registry.register("findings", "Findings of the last scan, by rule, action and kind", findings);
+    let exposed = Family::<ExposedLabels, Gauge>::default();
+    for entry in &report.exposed {
+        for pod in &entry.pods {
+            let is_pending = pod.phase == crate::subject::pod::Phase::Pending;
+            let state = if is_pending { Exposure::Pending } else { Exposure::Running };
+            let labels = ExposedLabels { code: entry.code.to_string(), state: Word(state.as_str()) };
+            exposed.get_or_create(&labels).inc();
+        }
+    }
+    registry.register("exposed_pods", "Pods that mount what has a finding, by rule and state", exposed);
+    let gauge = |value: i64| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(value);
+        gauge
+    };
+    registry.register(
+        "last_success_timestamp_seconds",
+        "End of the last scan that saw everything, in seconds since 1970; 0 before one",
+        gauge(seen.last_success),
+    );
+    let duration = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
+    duration.set(took.as_secs_f64());
+    registry.register_with_unit("duration", "How long the last scan took", Unit::Seconds, duration);
+    registry.register(
+        "complete",
+        "1 if the last scan saw everything, 0 if not",
+        gauge(i64::from(report.complete)),
+    );
+    let requests = Family::<RequestLabels, Counter>::default();
+    for ((resource, code), count) in &seen.requests {
+        let labels = RequestLabels { resource: Word(resource), code: *code };
+        requests.get_or_create(&labels).inc_by(*count);
+    }
+    registry.register(
+        "requests",
+        "Requests to the API server, by resource and code of the response; 0 without one",
+        requests,
+    );
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    text
+}

@@ -1,0 +1,91 @@
+//! Which Pods are exposed to what was found: who mounts a volume with a finding now.
+
+mod text;
+
+use serde::Serialize;
+
+use super::Reported;
+use crate::finding::Code;
+use crate::subject::pod::{MountingPod, Phase};
+pub(super) use text::{cure, write};
+
+/// A finding of a volume, and the Pods of one workload that mount it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exposed {
+    /// The rule's code.
+    pub code: Code,
+    /// The volume, `PersistentVolume/orders`; for an inline volume its Pod and path.
+    pub subject: String,
+    /// The claim that the volume is bound to, `shop/orders`; `None` for a free volume
+    /// and an inline one.
+    pub claim: Option<String>,
+    /// What made the Pods, `Deployment/shop/orders`; `None` where no Pod mounts it.
+    pub workload: Option<String>,
+    /// The Pods, those that run first.
+    pub pods: Vec<ExposedPod>,
+    /// How urgent it is.
+    pub state: State,
+    /// What is done about the finding.
+    #[serde(skip)]
+    pub action: Reported,
+}
+
+/// How urgent an exposure is, most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A Pod runs with it.
+    Running,
+    /// A Pod waits to start with it.
+    Pending,
+    /// A claim has it, and no Pod mounts the claim.
+    Bound,
+    /// No claim has it.
+    Free,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Running, Self::Pending, Self::Bound, Self::Free];
+
+    /// As every format writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Pending => "pending",
+            Self::Bound => "bound",
+            Self::Free => "free",
+        }
+    }
+}
+
+/// One Pod that mounts a volume.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ExposedPod {
+    /// `Running`, `Unknown` or `Pending`.
+    #[serde(serialize_with = "phase")]
+    pub phase: Phase,
+    /// Its name; its namespace is that of the workload.
+    pub name: String,
+    /// The node it is on.
+    pub node: Option<String>,
+    /// When it was started on its node, or made where it was not.
+    pub since: Option<String>,
+}
+
+impl From<&MountingPod> for ExposedPod {
+    fn from(pod: &MountingPod) -> Self {
+        let filled = |text: &str| Some(text).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+        Self {
+            phase: pod.phase,
+            name: pod.name.to_string(),
+            node: filled(&pod.node),
+            since: filled(&pod.since),
+        }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "it is what serde gives")]
+fn phase<S: serde::Serializer>(phase: &Phase, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(phase.as_str())
+}

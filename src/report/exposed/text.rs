@@ -1,0 +1,206 @@
+//! The exposed Pods for people: most urgent first, then the order of cure.
+
+use std::fmt::{self, Write as _};
+
+use super::{Exposed, ExposedPod, State};
+use crate::count::counted;
+use crate::finding::Code;
+use crate::kind::{Holds, Kind};
+use crate::report::palette::Palette;
+use crate::report::plain::plain;
+use crate::report::{Report, Reported, SubjectReport};
+use crate::subject::pod::Phase;
+
+/// Most rows that are shown; the others are counted, and JSON has them all.
+const MOST_ROWS: usize = 50;
+
+/// Most Pods that a row names.
+const MOST_PODS: usize = 3;
+
+/// Most classes that are named.
+const MOST_CLASSES: usize = 10;
+
+/// The rule that finds a mount in the background.
+const BACKGROUND: Code = crate::rules::BACKGROUND_MOUNT.code;
+
+/// All findings of one volume and one workload.
+struct Row<'r> {
+    codes: Vec<Code>,
+    action: Reported,
+    of: &'r Exposed,
+}
+
+/// Which Pods are exposed, where the input has Pods.
+pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
+    if report.exposed.is_empty() {
+        return Ok(());
+    }
+    let rows = rows(&report.exposed);
+    let strong = palette.strong;
+    let counts: Vec<String> = State::ALL
+        .into_iter()
+        .map(|state| (state, rows.iter().filter(|row| row.of.state == state).count()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!("{count} {}", state.as_str()))
+        .collect();
+    writeln!(out, "{strong}exposed{strong:#} ({}):", counts.join(", "))?;
+    for row in rows.iter().take(MOST_ROWS) {
+        write_row(out, row, palette)?;
+    }
+    if rows.len() > MOST_ROWS {
+        writeln!(out, "  ... and {} more; --format json has all of them", rows.len() - MOST_ROWS)?;
+    }
+    write_cure(out, report, &rows, palette)?;
+    writeln!(out)
+}
+
+/// The entries of one volume and workload as one row, in the order of the entries.
+fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for entry in exposed {
+        match rows
+            .last_mut()
+            .filter(|row| row.of.subject == entry.subject && row.of.workload == entry.workload)
+        {
+            Some(row) => {
+                row.codes.push(entry.code);
+                row.action = row.action.max(entry.action);
+            }
+            None => rows.push(Row { codes: vec![entry.code], action: entry.action, of: entry }),
+        }
+    }
+    rows
+}
+
+fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result {
+    let (action, strong) = (palette.of(row.action), palette.strong);
+    let codes: Vec<String> = row.codes.iter().map(ToString::to_string).collect();
+    let Exposed { subject, claim, workload, pods, state, .. } = row.of;
+    write!(
+        out,
+        "  {strong}{:<7}{strong:#} {action}{}{action:#} {}",
+        state.as_str(),
+        codes.join(","),
+        plain(subject)
+    )?;
+    if let Some(claim) = claim {
+        write!(out, ", claim {}", plain(claim))?;
+    }
+    match workload {
+        Some(workload) => {
+            let named: Vec<String> = pods.iter().take(MOST_PODS).map(describe).collect();
+            let more = match pods.len().saturating_sub(MOST_PODS) {
+                0 => String::new(),
+                more => format!(", +{more} more"),
+            };
+            writeln!(out, ": {}: {}{more}", plain(workload), named.join(", "))
+        }
+        None => writeln!(out, ": no Pod"),
+    }
+}
+
+/// `orders-7d-x on node-3 (running since 2026-11-01T08:00:00Z)`
+pub(in crate::report) fn describe(pod: &ExposedPod) -> String {
+    let mut text = plain(&pod.name).into_owned();
+    if let Some(node) = &pod.node {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " on {}", plain(node));
+    }
+    let phase = pod.phase.as_str().to_lowercase();
+    match &pod.since {
+        Some(since) => {
+            let _ = write!(text, " ({phase} since {})", plain(since));
+        }
+        None => {
+            let _ = write!(text, " ({phase})");
+        }
+    }
+    text
+}
+
+/// What to do, in which order.
+fn write_cure(out: &mut String, report: &Report, rows: &[Row<'_>], palette: &Palette) -> fmt::Result {
+    let strong = palette.strong;
+    writeln!(out, "{strong}order of cure{strong:#}:")?;
+    for (step, number) in cure(report, rows.iter().map(|row| row.of)).iter().zip(1..) {
+        writeln!(out, "  {number}. {step}")?;
+    }
+    Ok(())
+}
+
+/// The steps of the cure, each a sentence or two.
+pub(in crate::report) fn cure<'e>(
+    report: &Report,
+    exposed: impl Iterator<Item = &'e Exposed>,
+) -> Vec<String> {
+    let (mut volumes, mut inline, mut pods, mut in_background) = (false, false, false, Vec::new());
+    for entry in exposed {
+        let is_volume = entry.subject.starts_with("PersistentVolume/");
+        volumes |= is_volume;
+        inline |= !is_volume;
+        pods |= !entry.pods.is_empty();
+    }
+    for entry in report.exposed.iter().filter(|entry| entry.code == BACKGROUND) {
+        let running = entry.pods.iter().filter(|pod| pod.phase != Phase::Pending);
+        in_background.extend(running.filter_map(|pod| pod.node.as_deref()));
+    }
+    in_background.sort_unstable();
+    in_background.dedup();
+    let mut steps = Vec::new();
+    let classes = report.subjects.iter().filter(|subject| is_class_with_findings(subject));
+    let named: Vec<String> = classes.clone().take(MOST_CLASSES).map(future).collect();
+    if !named.is_empty() {
+        let more = match classes.count().saturating_sub(MOST_CLASSES) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        steps.push(format!(
+            "Correct the classes, because volumes that they provision get these options: {}{more}. Volumes that exist \
+keep their own copy.",
+            named.join("; ")
+        ));
+    }
+    if volumes {
+        steps.push(
+            "Correct each PersistentVolume: spec.mountOptions can be changed in place, volumeAttributes only by \
+recreating the volume."
+                .to_owned(),
+        );
+    }
+    if inline {
+        steps.push("Correct the template of each workload with an inline volume.".to_owned());
+    }
+    if !in_background.is_empty() {
+        let nodes = in_background.len();
+        let shown: Vec<_> = in_background.iter().take(MOST_CLASSES).map(|node| plain(node)).collect();
+        let more = match nodes.saturating_sub(MOST_CLASSES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        steps.push(format!(
+            "{BACKGROUND}: before you delete a Pod, run \"nfs-mount-guard node-check\" on {}: {}{more}. A Pod whose \
+mount never came about writes to the node's local disk; save those files first.",
+            counted(nodes, "node"),
+            shown.join(", ")
+        ));
+    }
+    if pods {
+        steps.push(
+            "Restart the workloads. A running Pod keeps the mount that it has, and on a node a volume gets its new \
+options only after its last Pod there is gone."
+                .to_owned(),
+        );
+    }
+    steps
+}
+
+fn is_class_with_findings(subject: &SubjectReport) -> bool {
+    let is_class = Kind::parse(subject.kind).is_some_and(|kind| kind.row().holds == Holds::Class);
+    is_class && subject.findings.iter().any(|finding| finding.action > Reported::Audit)
+}
+
+/// `StorageClass/shared: hard,bg`
+fn future(class: &SubjectReport) -> String {
+    let options = if class.effective.is_empty() { "none" } else { &*class.effective };
+    format!("{}: {}", plain(&class.object()), plain(options))
+}

@@ -1,0 +1,56 @@
+//! The small parts of a report: a line of a file, an edit, an error, a count.
+
+use serde::Serialize;
+
+use super::Origin;
+use crate::finding::Code;
+use crate::source::text::Position;
+
+/// Text to be put in the place of other text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextEdit {
+    /// The first character.
+    pub start: Position,
+    /// The character behind the last.
+    pub end: Position,
+    /// The new text.
+    pub with: String,
+}
+
+/// A part of a line that shows a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snippet {
+    /// The text, without tabs.
+    pub text: String,
+    /// Characters before the option.
+    pub indent: usize,
+    /// Characters of the option.
+    pub width: usize,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadError {
+    /// The file.
+    pub file: String,
+    /// The line, where it is known.
+    pub line: Option<usize>,
+    /// The character of the line.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// The template that the document was rendered from.
+    #[serde(flatten)]
+    pub origin: Option<Origin>,
+}
+
+/// How often a rule found something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Statistic {
+    /// The rule's code.
+    pub code: Code,
+    /// The rule's name.
+    pub name: &'static str,
+    /// Findings.
+    pub count: usize,
+}

@@ -1,0 +1,63 @@
+//! How objects of one input hang together: what is to be said of one once all of them
+//! are there.
+
+use super::{FindingReport, Reported};
+use crate::subject::binding::ClaimName;
+
+/// How an object hangs together with others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tie {
+    /// The class a volume belongs to.
+    pub class: Option<String>,
+    /// The mount options of a class, and those that a volume made by hand has of
+    /// its own.
+    pub options: Vec<String>,
+    /// Whether it is a class.
+    pub is_class: bool,
+    /// What is to be said of a volume where options of its class do not reach it.
+    pub unreached: Option<Box<FindingReport>>,
+    /// Which claim has the volume.
+    pub binding: Binding,
+    /// What another object may make of it.
+    pub pairs: Option<Box<Pairs>>,
+}
+
+/// What another object may make of a class or a volume. Keys are hashes: objects with
+/// the same key are compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pairs {
+    /// Driver and handle of a CSI volume, and the finding of two that are equal.
+    pub handle: Option<(u64, Prepared)>,
+    /// The finding of two mounts that share what the first one decides.
+    pub superblock: Option<Prepared>,
+    /// Server, version and transport: mounts of one share their connections.
+    pub client: Option<u64>,
+    /// That, the share and all options that are compared: mounts of one share a
+    /// superblock.
+    pub export: Option<u64>,
+    /// Connections.
+    pub nconnect: Option<u32>,
+    /// `timeo` and `retrans`.
+    pub patience: (Option<u32>, Option<u32>),
+}
+
+/// A finding that is not made yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prepared {
+    /// All but its message.
+    Ready(Box<FindingReport>),
+    /// What is done about it. Its place in a long JSON text is that of the object.
+    Later(Reported),
+}
+
+/// Which claim has a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Binding {
+    /// It is no volume, or nobody needs to know.
+    #[default]
+    Unknown,
+    /// None.
+    Free,
+    /// This one.
+    Bound(Box<ClaimName>),
+}

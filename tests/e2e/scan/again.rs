@@ -1,0 +1,149 @@
+//! `scan --interval`: probes, metrics, and faults that pass.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::faults::{PAGE, Server, empty, list};
+use super::{BAD, claim, kubeconfig, pod, scan, volume};
+use crate::client::{block_on, status};
+use crate::cluster::free_port;
+use crate::component::program;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("scan::again::{name}"), test);
+    vec![
+        trial("metrics_and_readiness_follow_the_last_scan", metrics),
+        trial("a_status_port_is_for_repeated_scans", alone),
+    ]
+}
+
+/// A process that is ended with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The body at a path once it is answered with this code and holds these words.
+fn until(address: SocketAddr, path: &str, code: u16, words: &[&str]) -> Result<String, Failed> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut last = String::new();
+    while Instant::now() < deadline {
+        if let Ok(reply) = block_on(status(address, path)) {
+            last = format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body));
+            if reply.status == code && words.iter().all(|word| last.contains(word)) {
+                return Ok(last);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err(format!("never {code} {words:?} at {path}: {last}").into())
+}
+
+fn metrics() -> Result<(), Failed> {
+    let (is_open, is_gone) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (open, gone) = (Arc::clone(&is_open), Arc::clone(&is_gone));
+    let server = Server::start(move |path, _| match path {
+        _ if gone.load(Ordering::Relaxed) => {
+            Some((401, json!({"kind": "Status", "code": 401, "message": "Unauthorized"})))
+        }
+        PAGE => {
+            // The first scan waits, so that nothing is ready before it ends.
+            while !open.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let mut bound = volume("a", Some("shop/a"), BAD);
+            bound["status"] = json!({"phase": "Bound"});
+            list("PersistentVolumeList", &[bound], "")
+        }
+        path if path.starts_with("/api/v1/pods?") => {
+            let mut pod = pod("shop", "app", None, claim("a"));
+            pod["status"] = json!({"phase": "Running"});
+            list("PodList", &[pod], "")
+        }
+        other => empty(other),
+    });
+    let folder = TempDir::new()?;
+    let report = folder.path().join("scan.json");
+    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut running = Running(
+        Command::new(program())
+            .args(["scan", "--no-policy", "--select", "NMG001", "--qps", "1000", "--interval", "1s"])
+            .args([
+                "--status-listen",
+                &address.to_string(),
+                "--format",
+                &format!("json={}", report.display()),
+            ])
+            .arg("--kubeconfig")
+            .arg(file.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?,
+    );
+    until(address, "/healthz", 200, &["ok"])?;
+    until(address, "/readyz", 503, &["no scan has ended yet"])?;
+    is_open.store(true, Ordering::Relaxed);
+    until(address, "/readyz", 200, &["ok"])?;
+    let text = until(
+        address,
+        "/metrics",
+        200,
+        &[
+            "nfs_mount_guard_scan_findings{code=\"NMG001\",action=\"deny\",kind=\"PersistentVolume\"} 1\n",
+            "nfs_mount_guard_scan_exposed_pods{code=\"NMG001\",state=\"running\"} 1\n",
+            "nfs_mount_guard_scan_complete 1\n",
+            "nfs_mount_guard_scan_requests_total{resource=\"persistentvolumes\",code=\"200\"} ",
+            "nfs_mount_guard_scan_duration_seconds ",
+        ],
+    )?;
+    let success = |text: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("nfs_mount_guard_scan_last_success_timestamp_seconds "));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<i64>().ok())
+    };
+    let last = success(&text).filter(|last| *last > 1_700_000_000).ok_or("a time")?;
+    let written: Value = serde_json::from_slice(&std::fs::read(&report)?)?;
+    assert_eq!(written["exposed"][0]["workload"], "Pod/shop/app");
+    // An expired token is told and counts; the next scan tries again.
+    is_gone.store(true, Ordering::Relaxed);
+    let text = until(address, "/metrics", 200, &["nfs_mount_guard_scan_complete 0\n", "code=\"401\""])?;
+    assert!(success(&text).is_some_and(|found| found >= last), "{text}");
+    until(address, "/readyz", 200, &["ok"])?;
+    let written = std::fs::read_to_string(&report)?;
+    assert!(written.contains("the API server does not accept the credentials (401)"), "{written}");
+    is_gone.store(false, Ordering::Relaxed);
+    until(address, "/metrics", 200, &["nfs_mount_guard_scan_complete 1\n"])?;
+    let killed = Command::new("kill").arg(running.0.id().to_string()).status()?;
+    assert!(killed.success());
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let ended = loop {
+        match running.0.try_wait()? {
+            Some(ended) => break ended,
+            None if Instant::now() > deadline => return Err("it goes on".into()),
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    assert_eq!(ended.code(), Some(0));
+    Ok(())
+}
+
+fn alone() -> Result<(), Failed> {
+    let output = scan(&["--status-listen", "127.0.0.1:0"], None);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--interval <TIME>"), "{output:?}");
+    Ok(())
+}

@@ -1,0 +1,356 @@
+//! Answers that a real API server gives rarely: expired tokens, lists that break off.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::{BAD, GOOD, claim, kubeconfig, parsed, pod, scan, volume};
+
+pub(super) fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("scan::faults::{name}"), test);
+    vec![
+        trial("an_expired_token_goes_on_with_the_new_one", expired_once),
+        trial("a_second_expired_token_begins_the_list_anew", expired_twice),
+        trial("tokens_that_expire_again_and_again_are_told", expired_always),
+        trial("a_list_that_breaks_off_is_told_and_what_was_found_stays", breaks_off),
+        trial("a_busy_server_is_asked_again", busy),
+        trial("credentials_that_are_not_accepted_are_told_once", unauthorized),
+        trial("a_server_that_is_no_api_server_is_not_clean", no_api_server),
+        trial("an_object_that_cannot_be_read_is_told_and_the_others_are_judged", unreadable),
+        trial("a_clean_cluster_needs_no_pods", clean),
+        trial("two_volumes_on_two_pages_are_compared", of_two_volumes),
+        trial("no_secret_is_ever_asked_for", least),
+    ]
+}
+
+/// Code and body of an answer; nothing where the connection breaks off in it.
+type Script = Box<dyn Fn(&str, usize) -> Option<(u16, Value)> + Send>;
+
+/// A server that answers each request as the script says, and notes what was asked.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// The script gets the path with its query, and how often that path was asked.
+    pub(super) fn start(script: impl Fn(&str, usize) -> Option<(u16, Value)> + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (log, script): (_, Script) = (Arc::clone(&asked), Box::new(script));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let _ = answer(stream, &log, &script);
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("the log").clone()
+    }
+
+    /// What scan reports of it, and its exit code.
+    fn scan(&self, args: &[&str]) -> Result<(Value, Option<i32>), Failed> {
+        let file = kubeconfig(&format!("http://{}", self.address), "t")?;
+        let all = ["--no-policy", "--format", "json", "--qps", "1000"];
+        let rules = if args.contains(&"--select") { &[][..] } else { &["--select", "NMG001"] };
+        let output = scan(&[&all[..], rules, args].concat(), Some(file.path()));
+        Ok((parsed(&output)?, output.status.code()))
+    }
+}
+
+fn answer(stream: TcpStream, log: &Mutex<Vec<String>>, script: &Script) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+            break;
+        }
+    }
+    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let times = {
+        let mut log = log.lock().expect("the log");
+        log.push(path.clone());
+        log.iter().filter(|asked| **asked == path).count()
+    };
+    let mut stream = stream;
+    match script(&path, times) {
+        Some((code, body)) => {
+            let body = body.to_string();
+            write!(
+                stream,
+                "HTTP/1.1 {code} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        }
+        // Half an answer.
+        None => {
+            write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n{{\"kind\"")
+        }
+    }
+}
+
+pub(super) fn list(kind: &str, items: &[Value], token: &str) -> Option<(u16, Value)> {
+    let items: Vec<Value> = items
+        .iter()
+        .cloned()
+        .map(|mut item| {
+            // As the API server lists them.
+            let object = item.as_object_mut().expect("an object");
+            object.remove("kind");
+            object.remove("apiVersion");
+            item
+        })
+        .collect();
+    let version =
+        if kind.starts_with("Persistent") || kind.starts_with("Pod") { "v1" } else { "storage.k8s.io/v1" };
+    let metadata =
+        if token.is_empty() { json!({}) } else { json!({"continue": token, "remainingItemCount": 1}) };
+    Some((200, json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items})))
+}
+
+fn expired(token: &str) -> Option<(u16, Value)> {
+    let metadata = if token.is_empty() { json!({}) } else { json!({ "continue": token }) };
+    Some((
+        410,
+        json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "expired", "metadata": metadata}),
+    ))
+}
+
+/// What an empty cluster answers to everything but its volumes.
+pub(super) fn empty(path: &str) -> Option<(u16, Value)> {
+    match path.split('?').next().unwrap_or_default() {
+        "/apis/storage.k8s.io/v1/storageclasses" => list("StorageClassList", &[], ""),
+        "/apis/storage.k8s.io/v1/csidrivers" => list("CSIDriverList", &[], ""),
+        "/api/v1/pods" => list("PodList", &[], ""),
+        _ => Some((404, json!({"kind": "Status", "code": 404, "message": "not found"}))),
+    }
+}
+
+fn bad(name: &str) -> Value {
+    volume(name, None, BAD)
+}
+
+fn names(report: &Value) -> Vec<&str> {
+    report["subjects"]
+        .as_array()
+        .expect("subjects")
+        .iter()
+        .filter_map(|subject| subject["name"].as_str())
+        .collect()
+}
+
+pub(super) const PAGE: &str = "/api/v1/persistentvolumes?limit=500";
+
+fn expired_once() -> Result<(), Failed> {
+    let server = Server::start(|path, _| match path {
+        PAGE => list("PersistentVolumeList", &[bad("a")], "old"),
+        "/api/v1/persistentvolumes?limit=500&continue=old" => expired("new/="),
+        "/api/v1/persistentvolumes?limit=500&continue=new%2F%3D" => {
+            list("PersistentVolumeList", &[bad("b")], "")
+        }
+        other => empty(other),
+    });
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((names(&report), code), (vec!["a", "b"], Some(1)));
+    assert_eq!((&report["complete"], &report["consistent"]), (&json!(true), &json!(false)));
+    Ok(())
+}
+
+fn expired_twice() -> Result<(), Failed> {
+    let server = Server::start(|path, times| match (path, times) {
+        (PAGE, 1) => list("PersistentVolumeList", &[bad("a"), bad("gone")], "old"),
+        ("/api/v1/persistentvolumes?limit=500&continue=old", 1) => expired("new"),
+        ("/api/v1/persistentvolumes?limit=500&continue=new", _) => expired("newer"),
+        (PAGE, _) => list("PersistentVolumeList", &[bad("a")], "old"),
+        ("/api/v1/persistentvolumes?limit=500&continue=old", _) => {
+            list("PersistentVolumeList", &[bad("b")], "")
+        }
+        (other, _) => empty(other),
+    });
+    let (report, code) = server.scan(&[])?;
+    // Each is there once, and what the first try had is forgotten.
+    assert_eq!((names(&report), code), (vec!["a", "b"], Some(1)));
+    assert_eq!(report["summary"]["judged"], 2);
+    assert_eq!(report["complete"], true);
+    Ok(())
+}
+
+fn expired_always() -> Result<(), Failed> {
+    let server = Server::start(|path, _| match path {
+        PAGE => list("PersistentVolumeList", &[], "old"),
+        path if path.starts_with(PAGE) => expired(""),
+        other => empty(other),
+    });
+    let (report, code) = server.scan(&[])?;
+    assert_eq!(code, Some(3));
+    assert_eq!(server.asked().iter().filter(|path| *path == PAGE).count(), 3);
+    let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
+    assert!(message.starts_with("cannot list persistentvolumes: its pages expired 3 times"), "{message}");
+    Ok(())
+}
+
+fn breaks_off() -> Result<(), Failed> {
+    let server = Server::start(|path, _| match path {
+        PAGE => list("PersistentVolumeList", &[bad("a")], "next"),
+        path if path.starts_with(PAGE) => None,
+        other => empty(other),
+    });
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((names(&report), code), (vec!["a"], Some(1)));
+    assert_eq!(report["complete"], false);
+    let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
+    assert!(
+        message.contains("the answer broke off") && message.ends_with("(after 1 page); run scan again"),
+        "{message}"
+    );
+    Ok(())
+}
+
+fn busy() -> Result<(), Failed> {
+    let server = Server::start(|path, times| match (path, times) {
+        (PAGE, 1) => Some((429, json!({"kind": "Status", "code": 429, "message": "too many requests"}))),
+        (PAGE, 2) => Some((503, json!({}))),
+        (PAGE, _) => list("PersistentVolumeList", &[bad("a")], ""),
+        (other, _) => empty(other),
+    });
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((names(&report), code, &report["complete"]), (vec!["a"], Some(1), &json!(true)));
+    Ok(())
+}
+
+fn unauthorized() -> Result<(), Failed> {
+    let server =
+        Server::start(|_, _| Some((401, json!({"kind": "Status", "code": 401, "message": "Unauthorized"}))));
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((code, &report["complete"]), (Some(3), &json!(false)));
+    // Told once, and nothing more is asked.
+    let messages: Vec<&Value> = report["errors"].as_array().ok_or("errors")?.iter().collect();
+    assert_eq!(
+        messages.iter().map(|error| error["message"].as_str().unwrap_or_default()).collect::<Vec<_>>(),
+        [
+            "the API server does not accept the credentials (401): Unauthorized; log in again, or use another context"
+        ]
+    );
+    assert_eq!(server.asked().len(), 1);
+    Ok(())
+}
+
+/// A web server answers 404 to everything, and that is not a clean cluster.
+fn no_api_server() -> Result<(), Failed> {
+    let server = Server::start(|_, _| Some((404, json!({"error": "not found"}))));
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((code, &report["complete"]), (Some(3), &json!(false)));
+    let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
+    assert!(message.contains(" has no storageclasses (404): it is no API server"), "{message}");
+    assert_eq!((report["errors"].as_array().map(Vec::len), server.asked().len()), (Some(1), 1));
+    for body in [json!("hello"), json!({}), json!({"kind": "Status", "items": []})] {
+        let server = Server::start(move |path, _| match path {
+            "/apis/storage.k8s.io/v1/storageclasses?limit=500" => Some((200, body.clone())),
+            other => empty(other),
+        });
+        let (report, code) = server.scan(&[])?;
+        assert_eq!(code, Some(3));
+        let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
+        assert!(message.contains("the answer is no JSON list"), "{message}");
+    }
+    Ok(())
+}
+
+fn unreadable() -> Result<(), Failed> {
+    let server = Server::start(|path, _| match path {
+        PAGE => {
+            let mut broken = bad("broken");
+            broken["spec"]["mountOptions"] = json!([7]);
+            list("PersistentVolumeList", &[broken, bad("a")], "")
+        }
+        other => empty(other),
+    });
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((names(&report), code), (vec!["a"], Some(1)));
+    assert_eq!((&report["complete"], &report["summary"]["unreadable"]), (&json!(false), &json!(1)));
+    let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
+    assert!(message.starts_with("PersistentVolume/broken: spec.mountOptions[0] "), "{message}");
+    Ok(())
+}
+
+fn clean() -> Result<(), Failed> {
+    let server = Server::start(|path, _| match path {
+        PAGE => list("PersistentVolumeList", &[], ""),
+        other => empty(other),
+    });
+    let (report, code) = server.scan(&[])?;
+    assert_eq!((code, &report["complete"]), (Some(0), &json!(true)));
+    let asked = server.asked();
+    assert!(asked.len() == 4 && !asked.iter().any(|path| path.contains("/pods")), "{asked:?}");
+    Ok(())
+}
+
+/// Neither has a finding of its own, so little is kept of them until all are there.
+fn of_two_volumes() -> Result<(), Failed> {
+    let named = |name: &str, options: &[&str]| {
+        let mut volume = volume(name, Some(&format!("shop/{name}")), options);
+        volume["spec"]["csi"]["volumeHandle"] = if name < "c" { "one".into() } else { name.into() };
+        volume["status"] = json!({"phase": "Bound"});
+        volume
+    };
+    let pages = (
+        vec![named("a", GOOD), named("d", GOOD), named("e", GOOD)],
+        vec![named("b", GOOD), named("c", &["nfsvers=4.1", "hard", "fg", "timeo=300", "retrans=2"])],
+    );
+    let server = Server::start(move |path, _| match path {
+        PAGE => list("PersistentVolumeList", &pages.0, "next"),
+        path if path.starts_with(PAGE) => list("PersistentVolumeList", &pages.1, ""),
+        path if path.starts_with("/api/v1/pods?") => {
+            let mut pod = pod("shop", "app", None, claim("b"));
+            pod["status"] = json!({"phase": "Running"});
+            list("PodList", &[pod], "")
+        }
+        other => empty(other),
+    });
+    let (report, code) = server.scan(&["--select", "NMG024,NMG025", "--fail-on", "warn"])?;
+    assert_eq!((code, &report["complete"]), (Some(1), &json!(true)));
+    let rows: Vec<String> = report["exposed"]
+        .as_array()
+        .ok_or("exposed")?
+        .iter()
+        .map(|entry| format!("{} {} {}", entry["state"], entry["code"], entry["subject"]).replace('"', ""))
+        .collect();
+    let expected = [
+        "running NMG024 PersistentVolume/b",
+        "bound NMG024 PersistentVolume/a",
+        "bound NMG025 PersistentVolume/c",
+    ];
+    assert_eq!(rows, expected);
+    let summary = &report["summary"];
+    assert_eq!((&summary["judged"], &summary["warned"]), (&json!(5), &json!(3)));
+    let subject = &report["subjects"][0];
+    assert_eq!((&subject["driver"], &subject["nfs"]), (&json!("nfs.csi.k8s.io"), &json!(true)));
+    assert_eq!(subject["effective"], "nfsvers=4.1,hard,fg,timeo=600,retrans=2");
+    Ok(())
+}
+
+fn least() -> Result<(), Failed> {
+    let server = Server::start(|path, _| match path {
+        PAGE => list("PersistentVolumeList", &[volume("a", Some("shop/a"), BAD)], ""),
+        other => empty(other),
+    });
+    let report = server.scan(&[])?.0;
+    assert_eq!(report["exposed"][0]["state"], "bound");
+    let asked = server.asked();
+    let pods = "/api/v1/pods?limit=500&fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed";
+    assert!(asked.iter().any(|path| path == pods), "{asked:?}");
+    assert!(
+        asked.iter().all(|path| !path.contains("secret") && !path.contains("resourceVersion")),
+        "{asked:?}"
+    );
+    Ok(())
+}
