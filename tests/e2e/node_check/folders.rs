@@ -203,9 +203,9 @@ fn takes_the_environment() -> Result<(), Failed> {
         "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\ndrivers:\n- {name: my-nas.example.com, nfs: true}\n",
     )?;
     for (name, value, code, said) in [
-        ("NFS_MOUNT_GUARD_PODS_DIR", pods.name(), 0, "1 perhaps lost"),
+        ("NFS_MOUNT_GUARD_PODS_DIR", pods.name(), 0, "1 unknown"),
         ("NFS_MOUNT_GUARD_FORMAT", "json".to_owned(), 0, "schemaVersion"),
-        ("NFS_MOUNT_GUARD_POLICY", policy.display().to_string(), 1, "1 lost"),
+        ("NFS_MOUNT_GUARD_POLICY", policy.display().to_string(), 1, "1 not mounted"),
         ("NFS_MOUNT_GUARD_PROC_DIR", "/does/not/exist".to_owned(), 3, "--proc-dir"),
         ("NFS_MOUNT_GUARD_INTERVAL", "1ms".to_owned(), 2, "at least 1s"),
     ] {
