@@ -8,10 +8,10 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(2),
     name: "foreground-not-explicit",
-    summary: "no fg among the options, so the node decides whether a failed mount is reported",
+    summary: "fg is not set: nfsmount.conf of the node decides whether a failed mount is reported",
     why: "Leaving `bg` out is not enough. mount.nfs also reads the node's `/etc/nfsmount.conf`, and a line \
-`Background=True` there puts every mount into the background whose options do not say `fg`. Nobody sees \
-that file through the Kubernetes API. `fg=1` is not `fg`: the kernel refuses it.",
+`Background=True` there makes every mount a background mount whose options have no `fg`. The Kubernetes API \
+does not show that file. `fg=1` is not `fg`: the kernel refuses it.",
     remedy: "Add `fg`. It is the default of mount.nfs, so nothing else changes.",
     actions: Actions::all(Action::Deny).relaxed(Action::Warn),
     lesser: None,

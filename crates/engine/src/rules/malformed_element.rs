@@ -15,18 +15,18 @@ use crate::subject::effective::{Malformation, Token};
 pub(super) static RULE: Rule = Rule {
     code: Code(9),
     name: "malformed-element",
-    summary: "an element with a comma, a blank, a quote, a backslash, a control character, or nothing in it",
+    summary: "an element with a comma, whitespace, a quote, a backslash, a control character, or nothing in it",
     why: "The elements of the list are joined with commas and split again, more than once and by different \
 rules. A comma inside an element makes two options of it, which defeats every check that compares whole \
-elements, and kubelet's sort as well. A blank is part of the option's name: ` bg` is not `bg`, it is an \
+elements, and the kubelet's sort as well. Whitespace is part of the option's name: ` bg` is not `bg`, it is an \
 unknown option. A double quote hides a comma from mount.nfs but not from the kernel, so `x=\"a,soft,b\"` \
 smuggles `soft` past the one and into the other. A quote that only another element closes makes one option of \
-what stands between them. mount(8) of util-linux 2.40 and newer takes a comma behind a backslash as a part of the \
+the text between them. mount(8) of util-linux 2.40 and newer takes a comma after a backslash as a part of the \
 option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do not. A driver that runs mount through a \
 shell lets `$`, `;` and their like make other options, or commands, of an element. Only the SELinux `context=` options may be \
-quoted, and both quotes belong in one element. What changes the meaning by a quote or a backslash is denied on a \
-volume that a provisioner made, too, and, beside an option that only NFS has, where nobody can tell whether it is NFS.",
-    remedy: "Write one option an element, without blanks, quotes or backslashes.",
+quoted, and both quotes belong in one element. A quote or backslash that changes the meaning is also denied on a \
+provisioner's volume, and, next to an option that only NFS has, if the object does not show whether it is NFS.",
+    remedy: "Write one option an element, without whitespace, quotes or backslashes.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
         Actions::all(Action::Warn),

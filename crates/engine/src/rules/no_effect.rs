@@ -9,10 +9,10 @@ use crate::nfs::version::Versions;
 pub(super) static RULE: Rule = Rule {
     code: Code(15),
     name: "no-effect",
-    summary: "an option that does nothing where it stands",
-    why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` words speak to \
-whoever reads /etc/fstab, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
-They are harmless, but somebody believes in them.",
+    summary: "an option without effect in its place",
+    why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` are for \
+/etc/fstab processing, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
+They are harmless, but suggest an effect that they do not have.",
     remedy: "Drop it, or write the option that does what was meant: `retry=` for patience at mount time, the claim's access \
 mode for who may write.",
     actions: Actions::all(Action::Audit),

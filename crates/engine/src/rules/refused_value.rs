@@ -23,7 +23,7 @@ use versions::{
 pub(super) static RULE: Rule = Rule {
     code: Code(12),
     name: "refused-value",
-    summary: "a value that is refused, two protocol versions, or options of different versions",
+    summary: "a value that the mount rejects, two protocol versions, or options of different versions",
     why: "The mount fails at every try, and Pods stay in ContainerCreating: a flag with a value, a number out \
 of range, a word the option does not have, a protocol version that does not exist, two version options \
 (even two that agree, or one beside the driver's own), an option of NFSv3 beside `vers=4.1`. Where only some \

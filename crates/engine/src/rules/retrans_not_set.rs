@@ -8,7 +8,7 @@ use crate::nfs::catalog::Word;
 pub(super) static RULE: Rule = Rule {
     code: Code(4),
     name: "retrans-not-set",
-    summary: "no retrans among the options, so the node decides how often a request is repeated",
+    summary: "retrans is not set: nfsmount.conf of the node or the kernel decides how often a request is repeated",
     why: "`retrans` is how often a request is sent again before the major timeout: the moment a soft mount \
 gives up and a hard one says that the server is not responding. Without it the node's `/etc/nfsmount.conf` \
 or the kernel decides. With UDP nothing is filled in.",

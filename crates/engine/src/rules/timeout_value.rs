@@ -10,7 +10,7 @@ use crate::subject::Subject;
 pub(super) static RULE: Rule = Rule {
     code: Code(7),
     name: "timeout-value",
-    summary: "a timeo, retrans or retry that is no plain number, in another unit, or out of range",
+    summary: "a timeo, retrans or retry that is not a whole number, in another unit, or out of range",
     why: "`timeo` is in tenths of a second, `retry` in minutes, `retrans` counts tries. mount.nfs and the \
 kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` and \
 cuts `timeo` at 6000; mount.nfs reads `retry=1h` as one minute and turns `retry=-1` or `retry=abc` into its \

@@ -68,7 +68,7 @@ fn check(check: &mut Check<'_, '_>) {
             if is_annotation { "is read by nothing".to_owned() } else { format!("is no field of a {kind}") };
         let message = format!("{field} {fault}, so its options are lost{bg}{remedy}");
         report(check, 0, place, Grade::Lesser, message);
-        // Of several nobody knows which was meant. An annotation may be read by another controller.
+        // With several misplaced fields the intent is not certain. Another controller may read an annotation.
         let fix = fix(subject, &misplaced.texts, Applicability::Offer)
             .filter(|_| subject.misplaced.len() == 1 && !is_annotation);
         if let Some(finding) = check.findings.last_mut() {

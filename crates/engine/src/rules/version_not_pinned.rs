@@ -7,7 +7,7 @@ use crate::nfs::mount::names_version;
 pub(super) static RULE: Rule = Rule {
     code: Code(17),
     name: "version-not-pinned",
-    summary: "no protocol version, so every node negotiates one of its own",
+    summary: "no protocol version: every node negotiates its own",
     why: "mount.nfs tries 4.2, 4.1, 4.0 and then 3, and takes what answers. A server that restarts in the \
 middle, or an option that only NFSv3 takes, leaves some nodes on version 3 and others on 4: their locks and \
 caches do not know of each other.",

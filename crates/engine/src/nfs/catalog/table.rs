@@ -35,7 +35,7 @@ const fn vfs(word: Word, meaning: &'static str) -> Entry {
 const fn fstab(word: Word, meaning: &'static str) -> Entry {
     entry(word, Grammar::Anything, meaning)
         .read_by(Consumers::MOUNT)
-        .without_effect("it speaks to whoever reads /etc/fstab, and a volume has no such file")
+        .without_effect("only /etc/fstab processing reads it")
 }
 
 /// A word of fstab(5) that mount(8) knows without a value only: with one it is
@@ -46,7 +46,7 @@ const fn fstab_flag(word: Word, meaning: &'static str) -> Entry {
     entry
 }
 
-/// A word of fstab(5) that mount(8) turns into flags, whoever calls it
+/// A word of fstab(5) that mount(8) turns into flags for every caller
 /// (util-linux libmount/src/optmap.c; measured: `users` hands mount.nfs
 /// `noexec,nosuid,nodev`).
 const fn implies(word: Word, grammar: Grammar, meaning: &'static str) -> Entry {
@@ -172,7 +172,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("acdirmax", number(Word::Acdirmax, 0, u32::MAX, "seconds", "longest time a directory's attributes are cached")),
     ("ac", flag(Word::Ac, "attributes are cached").nfs_only()),
     ("noac", flag(Word::Ac, "attributes are not cached and writes are synchronous").negation().nfs_only()),
-    ("cto", flag(Word::Cto, "what was written is seen by whoever opens the file afterwards").nfs_only()),
+    ("cto", flag(Word::Cto, "written data is visible to every later open of the file").nfs_only()),
     ("nocto", flag(Word::Cto, "opening a file does not look for what others wrote").negation().nfs_only()),
     ("lookupcache", entry(Word::Lookupcache, Grammar::Word(&["all", "none", "pos", "positive"]), "which directory entries are cached").nfs_only()),
     ("fsc", entry(Word::Fsc, Grammar::FlagOrText, "file data is cached on the node's disk by cachefilesd")),
