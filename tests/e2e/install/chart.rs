@@ -144,9 +144,9 @@ fn notes(helm: Helm) -> Result<(), Failed> {
     };
     let standard = notes("replicaCount=2");
     assert!(standard.contains("kubectl -n n rollout status deployment/r-nfs-mount-guard"), "{standard}");
-    assert!(standard.contains("bg comes back as fg"), "{standard}");
-    assert!(notes("policy.mode=observe").contains("passes unchanged, with a warning"));
-    assert!(notes("webhooks.mutating.enabled=false").contains("It is refused: NMG001"));
+    assert!(standard.contains("replaces bg with fg"), "{standard}");
+    assert!(notes("policy.mode=observe").contains("admitted unchanged, with a warning"));
+    assert!(notes("webhooks.mutating.enabled=false").contains("It is denied: NMG001"));
     Ok(())
 }
 
@@ -240,7 +240,7 @@ fn assert_nothing_is_defaulted(sent: &Value, stored: &Value, path: &str) {
 }
 
 fn excluded(turn: &mut Turn) -> Result<(), Failed> {
-    // Nobody answers here: whoever is excluded passes, whoever is not waits.
+    // No webhook runs here: requests of excluded users pass, others fail.
     let provisioner = "system:serviceaccount:kube-system:provisioner";
     let name = "a \"quoted\" \\ & <name>";
     let values = json!({
@@ -288,7 +288,7 @@ fn plugins(helm: Helm) -> Result<(), Failed> {
 }
 
 fn declared(turn: &mut Turn) -> Result<(), Failed> {
-    // Nobody answers here: what is asked about waits.
+    // No webhook runs here: a request that would call it fails.
     let values = json!({
         "policy": {"drivers": [
             {"name": "ebs.csi.aws.com", "nfs": true},
