@@ -151,8 +151,8 @@ impl Certificate {
         Ok(Self { key: Arc::new(key), not_after })
     }
 
-    /// Makes one in memory, for a first try: it speaks for localhost only and
-    /// nobody trusts it.
+    /// Makes one in memory, for a first try: it is for localhost only, and
+    /// no client trusts it.
     ///
     /// # Errors
     ///

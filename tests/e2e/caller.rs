@@ -1,4 +1,4 @@
-//! Who may call: the API server with its client certificate, and nobody else.
+//! Callers: only the API server with its client certificate is accepted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -159,8 +159,7 @@ fn refuses_others() -> Result<(), Failed> {
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
     let log = guard.log();
-    let complaints: Vec<_> =
-        log.iter().filter(|event| event["message"] == "a connection was refused").collect();
+    let complaints: Vec<_> = log.iter().filter(|event| event["message"] == "connection rejected").collect();
     let seconds: std::collections::BTreeSet<_> = complaints
         .iter()
         .map(|event| event["timestamp"].as_str().unwrap_or_default().get(..19).unwrap_or_default())

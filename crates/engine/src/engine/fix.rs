@@ -89,8 +89,8 @@ impl Scope {
     };
 
     /// What `fix --unsafe-fixes` does to a file: it writes into
-    /// parameters and attributes, too, though an object that exists has to be made
-    /// anew for it.
+    /// parameters and attributes, too, which are immutable: an existing object has
+    /// to be deleted and created again.
     pub const FILE_UNSAFE: Self =
         Self { applicability: Applicability::Unsafe, reach: Reach::Everywhere, ..Self::FILE };
 
@@ -134,7 +134,7 @@ pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses), and a list
     // may hold as many chains as options. What all rounds look at together is
-    // bounded, for lists that nobody means; a denial waits for what it proposes.
+    // bounded, because a list may be hostile and a denial waits for its proposal.
     const ROUNDS: usize = 16;
     let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
     let mut elements = unchanged(subject);
