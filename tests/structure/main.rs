@@ -237,7 +237,12 @@ fn the_rule_pages_are_those_of_the_code() {
     for rule in RULES {
         compare(&folder.join(format!("{}.md", rule.code)), &rule_page::page(rule));
     }
-    let index = format!("# The rules\n\n{}", rule_page::table(""));
+    let index = format!(
+        "# Rules\n\nFor readers of a finding: every rule, its default action in each profile, and its fix. \"apply\" means that \
+         the webhook and `fix`\nrepair it, \"offer\" that only `fix` does. Two actions: the page of the rule names the milder case. \
+         `nfs-mount-guard rules` prints\nthe table, `nfs-mount-guard explain NMG001` a page.\n\n{}",
+        rule_page::table("")
+    );
     compare(&folder.join("README.md"), &index);
     let pages = files(&folder).len();
     assert_eq!(pages, RULES.len() + 1, "a page without a rule");

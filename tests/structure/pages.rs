@@ -135,3 +135,35 @@ fn every_page_is_in_the_table_of_contents_once() {
     let missing: Vec<_> = pages.difference(&once).collect();
     assert!(missing.is_empty() && once == pages, "add to docs/SUMMARY.md: {missing:#?}");
 }
+
+/// The version that a go.mod of the tests' components pins.
+fn pinned(folder: &str, module: &str) -> String {
+    let path = root().join("tests/components").join(folder).join("go.mod");
+    let text = fs::read_to_string(path).expect("go.mod");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let at = words.iter().position(|word| *word == module).expect("the module");
+    words[at + 1].trim_start_matches('v').to_owned()
+}
+
+#[test]
+fn pages_name_the_versions_that_the_tests_run() {
+    let read = |page: &str| fs::read_to_string(root().join(page)).expect("text");
+    let versions = read("docs/versions.md");
+    let older = pinned("kubernetes-1.35", "k8s.io/kubernetes");
+    for version in [pinned("kubernetes", "k8s.io/kubernetes"), older] {
+        assert!(read("README.md").contains(&version) && versions.contains(&version), "{version}");
+    }
+    assert!(versions.contains(&pinned("helm", "helm.sh/helm/v4")));
+    // An image of this checkout has the program's version.
+    for page in all().into_iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+        let text = fs::read_to_string(&page).expect("text");
+        for mark in ["nfs-mount-guard:", "newTag: "] {
+            for (start, _) in text.match_indices(mark) {
+                let tag = &text[start + mark.len()..];
+                if tag.starts_with(|c: char| c.is_ascii_digit()) {
+                    assert!(tag.starts_with(env!("CARGO_PKG_VERSION")), "{}: {mark}{tag:.9}", page.display());
+                }
+            }
+        }
+    }
+}

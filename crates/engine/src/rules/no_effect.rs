@@ -13,8 +13,8 @@ pub(super) static RULE: Rule = Rule {
     why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` are for \
 /etc/fstab processing, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
 They are harmless, but suggest an effect that they do not have.",
-    remedy: "Drop it, or write the option that does what was meant: `retry=` for patience at mount time, the claim's access \
-mode for who may write.",
+    remedy: "Drop it, or use the option with the intended effect: `retry=` for the time at the mount, the claim's access \
+mode for write access.",
     actions: Actions::all(Action::Audit),
     lesser: None,
     fix: Some(Applicability::Offer),
@@ -65,7 +65,7 @@ fn check(check: &mut Check<'_, '_>) {
             (Effect::NoneOnV4(why), _) if only_v4 => why,
             // Beside another version it is refused, unless it is 0.
             (_, Word::Minorversion) if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() => {
-                "it counts only beside vers=4"
+                "it counts only with vers=4"
             }
             (_, Word::MaxConnect)
                 if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>

@@ -26,7 +26,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "a value that the mount rejects, two protocol versions, or options of different versions",
     why: "The mount fails at every try, and Pods stay in ContainerCreating: a flag with a value, a number out \
 of range, a word the option does not have, a protocol version that does not exist, two version options \
-(even two that agree, or one beside the driver's own), an option of NFSv3 beside `vers=4.1`. Where only some \
+(even two that agree, or one next to the driver's own), an option of NFSv3 with `vers=4.1`. Where only some \
 kernels refuse it the mount depends on the node, and the finding names them.",
     remedy: "Correct the value, or drop the option.",
     actions: Actions::all(Action::Deny),
@@ -211,9 +211,9 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             let overlooked = if token.is_beside_sloppy { refusal.overlooked() } else { Overlooked::Never };
             let (grade, what) = match overlooked {
                 Overlooked::Never => (Grade::CannotMount, "is refused"),
-                Overlooked::Always => (Grade::Lesser, "is ignored beside sloppy"),
+                Overlooked::Always => (Grade::Lesser, "is ignored with sloppy"),
                 Overlooked::Sometimes => {
-                    (Grade::Lesser, "is refused, but ignored beside sloppy by kernels from 5.6 to 5.19")
+                    (Grade::Lesser, "is refused, but ignored with sloppy by kernels from 5.6 to 5.19")
                 }
             };
             let mut message = format!("{} {what}: {refusal}", check.quote(token));
@@ -235,7 +235,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
         None if is_udp(token) || token.verdict.kernels.is_all() => {}
         None => {
             let since = token.verdict.kernels.since;
-            let what = if token.is_beside_sloppy { "is ignored beside sloppy" } else { "is refused" };
+            let what = if token.is_beside_sloppy { "is ignored with sloppy" } else { "is refused" };
             let message = format!("{} {what} by kernels before {since}", check.quote(token));
             check.report(token, Grade::Lesser, message, None);
         }

@@ -8,9 +8,9 @@ pub(super) static RULE: Rule = Rule {
     code: Code(14),
     name: "sloppy",
     summary: "sloppy, which makes the kernel ignore unknown options",
-    why: "With `sloppy` a misspelt option is ignored in silence: `hrad,sloppy` is not hard, and a quoted string \
+    why: "With `sloppy` a misspelt option is silently ignored: `hrad,sloppy` is not hard, and a quoted string \
 can smuggle options past mount.nfs. The mount works and is not what the list says.",
-    remedy: "Drop it and correct what is then refused.",
+    remedy: "Drop it, and correct the options that are then refused.",
     actions: Actions::all(Action::Deny),
     lesser: None,
     fix: None,

@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
     summary: "soft or softerr on a writable volume: I/O fails when the server does not respond",
     why: "A soft mount gives up: at the major timeout a read or a write fails with an error (`softerr`: \
 another error). Data that the program wrote and the kernel had not sent yet is then dropped, and the error \
-is reported once, at the next fsync or close. Programs that do not look there lose data without a word. \
+is reported once, at the next fsync or close. Programs that do not check it lose data silently. \
 nfs(5) warns of silent data corruption.",
     remedy: "Use `hard`. Where a hanging server must not hold a Pod indefinitely, keep `soft` and give it time: \
 see soft-mount-gives-up-early.",

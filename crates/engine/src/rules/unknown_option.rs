@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     name: "unknown-option",
     summary: "an option that no mount.nfs and no kernel supports",
     why: "The kernel refuses the whole mount with \"an incorrect mount option was specified\", and Pods stay in \
-ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Beside `sloppy`, wherever that stands, \
+ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. With `sloppy`, in any place, \
 the option is ignored instead, and what its author wanted from it is silently lost.",
     remedy: "Correct the spelling, or drop it.",
     actions: Actions::all(Action::Deny),
