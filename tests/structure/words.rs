@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{files, pages, root};
+use super::{files, pages, root, sources};
 
 /// Words that no text for users has, and what it has instead.
 const AVOIDED: &[(&str, &str)] = &[
@@ -199,7 +199,8 @@ fn texts_of_the_program_use_the_terms_of_the_field() {
     let mut seen = 0;
     let is_test =
         |file: &Path| file.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
-    for file in files(&root().join("src")).into_iter().filter(|file| !is_test(file)) {
+    let all = sources().into_iter().flat_map(|folder| files(&folder));
+    for file in all.filter(|file| !is_test(file)) {
         let place = file.strip_prefix(root()).expect("under the root").display().to_string();
         for text in strings(&shipped(&file)) {
             seen += 1;
