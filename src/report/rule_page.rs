@@ -60,10 +60,10 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
 
 fn fix(rule: &Rule) -> &'static str {
     match rule.fix {
-        Some(Applicability::Apply) => "apply: the webhook and `fix` do it",
-        Some(Applicability::Offer) => "offer: only `fix` does it",
-        Some(Applicability::Unsafe) => "unsafe: only `fix --unsafe-fixes` does it",
-        None => "none: it would change the behavior of the mount",
+        Some(Applicability::Apply) => "apply (the webhook and `fix` do it)",
+        Some(Applicability::Offer) => "offer (only `fix` does it)",
+        Some(Applicability::Unsafe) => "unsafe (only `fix --unsafe-fixes` does it)",
+        None => "none, because it would change the behavior of the mount",
     }
 }
 

@@ -7,6 +7,7 @@ use std::fs;
 
 use clap::{Command, CommandFactory as _};
 use nfs_mount_guard::cli::Cli;
+use nfs_mount_guard::rules::RULES;
 use serde_json::Value;
 
 use super::{compare, compare_part, files, root, words};
@@ -158,4 +159,24 @@ fn every_event_of_the_log_is_described() {
     }
     assert!(events.len() > 20, "{events:?}");
     assert_eq!(first_cells(&logs(), "events"), events);
+}
+
+/// An address, a man page, or a measurement of our own.
+#[test]
+fn every_reference_of_a_rule_can_be_looked_up() {
+    let is_page = |text: &str| {
+        let name = text.split([',', ' ']).next().unwrap_or_default();
+        name.ends_with(')') && name.contains('(')
+    };
+    let mut wrong = Vec::new();
+    for rule in RULES {
+        for reference in rule.references {
+            if !reference.contains("https://") && !is_page(reference) && !reference.starts_with("measured: ")
+            {
+                wrong.push(format!("{}: {reference}", rule.code));
+            }
+        }
+        assert!(!rule.references.is_empty(), "{}", rule.code);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -210,6 +210,35 @@ fn texts_of_the_program_use_the_terms_of_the_field() {
     assert!(found.is_empty() && seen > 3000, "{seen} texts: {found:#?}");
 }
 
+/// Comments name the actor and the time: readers look for both.
+#[test]
+fn comments_name_the_actor() {
+    const AVOIDED: &[(&str, &str)] = &[
+        ("anew", "again"),
+        ("are told", "are reported"),
+        ("for ever", "indefinitely"),
+        ("is told", "is reported"),
+        ("nobody", "the actor by name"),
+        ("somebody", "the actor by name"),
+        ("whoever", "the actor by name"),
+    ];
+    let (mut found, mut lines) = (Vec::new(), 0);
+    let tests = ["tests", "benches", "fuzz"].map(|folder| root().join(folder));
+    for file in sources().into_iter().chain(tests).flat_map(|folder| files(&folder)) {
+        let is_built = file.components().any(|part| part.as_os_str() == "target");
+        if is_built || file.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("text");
+        let comments = text.lines().map(str::trim_start).filter(|line| line.starts_with("//"));
+        let text: Vec<&str> = comments.map(|line| line.trim_start_matches(['/', '!'])).collect();
+        lines += text.len();
+        let place = file.strip_prefix(root()).expect("under the root").display().to_string();
+        faults(&place, &text.join(" "), &[AVOIDED], &mut found);
+    }
+    assert!(found.is_empty() && lines > 5000, "{lines} lines: {found:#?}");
+}
+
 #[test]
 fn a_word_is_found_where_it_is() {
     let code = r####"let a = 'x'; /* ' */ f("one \

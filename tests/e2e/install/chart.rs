@@ -77,7 +77,7 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
             "value must be one of 'built-in', 'cert-manager', 'existing-secret'",
         ),
         ("certificates.caBundle=abc", "BEGIN CERTIFICATE"),
-        ("certificates.mode=existing-secret", "give certificates.caBundle"),
+        ("certificates.mode=existing-secret", "set certificates.caBundle"),
         ("webhooks.validating.timeoutSeconds=31", "maximum"),
         ("webhooks.validating.failurePolicy=fail", "value must be one of 'Fail', 'Ignore'"),
         ("policy.profile=lax", "value must be one of 'standard'"),
@@ -87,7 +87,7 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
         ("server.shutdownDelay=soon", "does not match pattern"),
         ("image.digest=latest", "does not match pattern"),
         ("hostNetwork=true", "port 10250 of a node is the kubelet's"),
-        ("clientAuthentication.enabled=true", "give one of"),
+        ("clientAuthentication.enabled=true", "set one of"),
         ("serviceAccount.create=false", "serviceAccount.name has to say"),
         ("monitoring.dashboard.enable=true", "additional properties 'enable' not allowed"),
     ] {

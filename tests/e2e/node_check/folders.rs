@@ -129,7 +129,7 @@ fn reports_volumes() -> Result<(), Failed> {
         "volume pv-csi (nfs.csi.k8s.io): not mounted",
         "nothing so far",
         "Do not delete the Pod",
-        "4 Pods, 4 volumes that may be NFS: 0 mounted, 3 lost\n",
+        "4 Pods, 4 volumes that may be NFS: 0 mounted, 3 not mounted\n",
     ] {
         assert!(text.contains(said), "{said:?} is not in\n{text}");
     }
@@ -315,7 +315,7 @@ fn many_pods() -> Result<(), Failed> {
             .arg(component::program())
             .args(["node-check", "--pods-dir", &pods.name()])
             .output()?;
-        assert!(String::from_utf8_lossy(&output.stdout).contains("10000 lost"), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("10000 not mounted"), "{output:?}");
         let times = String::from_utf8_lossy(&output.stderr).into_owned();
         costs.push(times.split_whitespace().map(|time| time.parse::<f64>().expect("seconds")).sum::<f64>());
     }

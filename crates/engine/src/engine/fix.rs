@@ -217,8 +217,8 @@ fn round<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Scope) ->
     plan.carry_out_all(subject)
 }
 
-/// Takes out what would be added beside a word of its kind that this round writes
-/// anew: `"bg "` becomes `bg` first, and then `fg`.
+/// Takes out an addition next to a word of its kind that this round respells:
+/// `"bg "` becomes `bg` first, and then `fg`.
 fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
     let group = |text: &str| MountOption::new(text).entry().and_then(Entry::group);
     let edits = fixes.iter().flat_map(|(_, fix)| &fix.edits);

@@ -50,8 +50,8 @@ spec:
     },
     references: &[
         "nfs(5), MOUNT OPTIONS",
-        "kubernetes pkg/volume/util, JoinMountOptions",
-        "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
+        "JoinMountOptions: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/util/util.go",
+        "nfs_fs_context_parse_param: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c",
     ],
     since: 1,
     preview: false,

@@ -44,8 +44,8 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), bg / fg",
-        "nfs-utils utils/mount/stropts.c, nfsmount_parent and nfsmount_child",
-        "kubernetes pkg/volume/nfs/nfs.go, SetUpAt",
+        "nfsmount_parent and nfsmount_child: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
+        "SetUpAt: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/nfs/nfs.go",
     ],
     since: 1,
     preview: false,

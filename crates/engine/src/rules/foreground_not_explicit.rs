@@ -33,7 +33,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
 ",
     },
-    references: &["nfsmount.conf(5)", "nfs-utils utils/mount/configfile.c, conf_parse_mntopts"],
+    references: &[
+        "nfsmount.conf(5)",
+        "conf_parse_mntopts: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/configfile.c;hb=refs/tags/nfs-utils-2-8-3",
+    ],
     since: 1,
     preview: false,
     about: About::Absence,

@@ -39,7 +39,9 @@ spec:
   nfs: {server: nfs.example.com, path: /export}
 ",
     },
-    references: &["kubernetes pkg/volume/util, MountOptionFromSpec"],
+    references: &[
+        "MountOptionFromSpec: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/util/util.go",
+    ],
     since: 1,
     preview: false,
     about: About::Presence,

@@ -42,7 +42,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), lock / nolock",
-        "nfs-utils utils/mount/stropts.c, nfs_verify_lock_option",
+        "nfs_verify_lock_option: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
         "https://github.com/kubernetes-csi/csi-driver-nfs/issues/113",
         "measured: mount.nfs 2.6.2 with vers=3 and no rpc.statd: exit 32",
     ],

@@ -37,7 +37,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), intr / nointr and lock / nolock",
-        "util-linux libmount/src/optmap.c",
+        "the flags of libmount: https://github.com/util-linux/util-linux/blob/v2.41/libmount/src/optmap.c",
         "measured: nofail does not hide a failed mount",
     ],
     since: 1,

@@ -37,7 +37,7 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
     references: &[
         "nfs(5), mounthost",
         "mount(8), X-mount.subdir, helper and bind",
-        "kubernetes mount-utils, MakeBindOptsSensitive",
+        "MakeBindOptsSensitive: https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/mount-utils/mount.go",
     ],
     since: 1,
     preview: false,

@@ -54,8 +54,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
     },
     references: &[
         "nfs(5)",
-        "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
-        "nfs-utils utils/mount/network.c, nfs_nfs_version",
+        "nfs_fs_context_parse_param: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c",
+        "nfs_nfs_version: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/network.c;hb=refs/tags/nfs-utils-2-8-3",
     ],
     since: 1,
     preview: false,

@@ -39,7 +39,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5), retrans", "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo"],
+    references: &[
+        "nfs(5), retrans",
+        "xprt_calc_majortimeo: https://github.com/torvalds/linux/blob/v6.12/net/sunrpc/xprt.c",
+    ],
     since: 1,
     preview: false,
     about: About::Absence,

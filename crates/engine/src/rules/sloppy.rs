@@ -31,7 +31,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5), sloppy", "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param"],
+    references: &[
+        "nfs(5), sloppy",
+        "nfs_fs_context_parse_param: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c",
+    ],
     since: 1,
     preview: false,
     about: About::Presence,

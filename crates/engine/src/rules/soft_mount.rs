@@ -36,7 +36,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5), soft / softerr / hard", "Linux fs/nfs/write.c, nfs_write_error"],
+    references: &[
+        "nfs(5), soft / softerr / hard",
+        "nfs_write_error: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/write.c",
+    ],
     since: 1,
     preview: false,
     about: About::Presence,

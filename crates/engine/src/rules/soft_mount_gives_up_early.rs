@@ -43,7 +43,7 @@ mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=3]
     },
     references: &[
         "nfs(5), timeo and soft",
-        "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo",
+        "xprt_calc_majortimeo: https://github.com/torvalds/linux/blob/v6.12/net/sunrpc/xprt.c",
         "measured: soft,timeo=10,retrans=1 gives EIO after seconds",
     ],
     since: 1,

@@ -40,7 +40,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, retrans=2, timeo=600]
 ",
     },
-    references: &["nfs(5), timeo", "Linux fs/nfs/client.c, nfs_init_timeout_values"],
+    references: &[
+        "nfs(5), timeo",
+        "nfs_init_timeout_values: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c",
+    ],
     since: 1,
     preview: false,
     about: About::Absence,

@@ -78,9 +78,10 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), timeo, retrans and retry",
-        "Linux lib/kstrtox.c, kstrtouint with base 0",
-        "nfs-utils utils/mount/stropts.c, nfs_parse_retry_option",
-        "kubernetes-csi/csi-driver-nfs#1271, #649",
+        "kstrtouint with base 0: https://github.com/torvalds/linux/blob/v6.12/lib/kstrtox.c",
+        "nfs_parse_retry_option: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
+        "https://github.com/kubernetes-csi/csi-driver-nfs/issues/1271",
+        "https://github.com/kubernetes-csi/csi-driver-nfs/issues/649",
     ],
     since: 1,
     preview: false,

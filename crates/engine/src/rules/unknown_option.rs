@@ -47,8 +47,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5)",
-        "Linux fs/nfs/fs_context.c, nfs_fs_parameters",
-        "Linux before 5.6, fs/nfs/super.c, nfs_parse_mount_options",
+        "nfs_fs_parameters: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c",
+        "nfs_parse_mount_options, before Linux 5.6: https://github.com/torvalds/linux/blob/v5.5/fs/nfs/super.c",
     ],
     since: 1,
     preview: false,

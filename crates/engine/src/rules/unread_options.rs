@@ -47,7 +47,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &[
-        "csi-driver-nfs pkg/nfs/controllerserver.go, CreateVolume",
+        "CreateVolume: https://github.com/kubernetes-csi/csi-driver-nfs/blob/v4.13.0/pkg/nfs/controllerserver.go",
         "https://github.com/kubernetes/kubernetes/issues/96284",
     ],
     since: 2,

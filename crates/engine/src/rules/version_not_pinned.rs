@@ -32,7 +32,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5), nfsvers", "nfs-utils utils/mount/stropts.c, nfs_autonegotiate"],
+    references: &[
+        "nfs(5), nfsvers",
+        "nfs_autonegotiate: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
+    ],
     since: 1,
     preview: false,
     about: About::Presence,
