@@ -18,8 +18,6 @@ pub fn schema() -> Value {
         rules.insert(rule.code.to_string(), rule_schema(rule));
     }
     let profiles: Vec<&str> = Profile::spellings().collect();
-    let text = |description: &str| json!({"type": "string", "minLength": 1, "description": description});
-    let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "nfs-mount-guard MountPolicy",
@@ -51,18 +49,7 @@ pub fn schema() -> Value {
             "drivers": {
                 "type": ["array", "null"],
                 "description": "drivers that the driver table lacks, or other facts for drivers that it has",
-                "items": {
-                    "type": "object",
-                    "description": "one driver, or all whose names match a pattern",
-                    "required": ["name"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "name": {"type": "string", "minLength": 1, "description": "a driver's name; * matches any text"},
-                        "nfs": {"type": "boolean", "description": "whether its volumes are NFS"},
-                        "timeo": range("timeo-not-set", "the timeo that is filled in, in tenths of a second"),
-                        "retrans": range("retrans-not-set", "the retrans that is filled in"),
-                    },
-                },
+                "items": driver(),
             },
             "provisioners": {
                 "type": ["array", "null"],
@@ -72,36 +59,7 @@ pub fn schema() -> Value {
             "exemptions": {
                 "type": ["array", "null"],
                 "description": "objects that are exempt from rules; every selector of an exemption must match",
-                "items": {
-                    "type": "object",
-                    "description": "one exemption; a selector that is not set matches every object",
-                    "required": ["rules", "reason"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "rules": {
-                            "type": "array",
-                            "minItems": 1,
-                            "description": "rules, by code, name, or the beginning of either",
-                            // The list is what an editor completes; the beginning of a name is taken, too.
-                            "items": {
-                                "anyOf": [{"enum": names}, {"type": "string", "minLength": 1}],
-                                "description": "a code or name in any case; any other text selects every rule that begins with it",
-                            },
-                        },
-                        "kind": {"enum": kinds, "description": "the object's kind; StorageClass includes the volumes of the class"},
-                        "name": text("the object's name; * matches any text"),
-                        "namespace": text("the object's namespace; * matches any text; matches no class and no volume, which have none"),
-                        "storageClassName": text("the name of the class, for a class and its volumes; * matches any text"),
-                        "driver": text("the provisioner or CSI driver; * matches any text"),
-                        "options": {
-                            "type": "array",
-                            "description": "mount options; only findings about these options are exempt",
-                            "items": text("an option as written, or its keyword; * matches any text"),
-                        },
-                        "reason": text("why the object is exempt; shown in warnings, reports and log"),
-                        "expires": {"type": "string", "format": "date", "description": "the last day on which it is in force"},
-                    },
-                },
+                "items": exemption(&names),
             },
             "onUnreadable": {
                 "enum": ["deny", "allow"],
@@ -111,6 +69,62 @@ pub fn schema() -> Value {
                 "type": "boolean",
                 "description": "whether the annotation nfs-mount-guard.io/exempt of an object exempts it; off by default, because authors of objects write it",
             },
+        },
+    })
+}
+
+/// A text that is not empty.
+fn text(description: &str) -> Value {
+    json!({"type": "string", "minLength": 1, "description": description})
+}
+
+/// One driver that the policy declares.
+fn driver() -> Value {
+    json!({
+        "type": "object",
+        "description": "one driver, or all whose names match a pattern",
+        "required": ["name"],
+        "additionalProperties": false,
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "description": "a driver's name; * matches any text"},
+            "nfs": {"type": "boolean", "description": "whether its volumes are NFS"},
+            "timeo": range("timeo-not-set", "the timeo that is filled in, in tenths of a second"),
+            "retrans": range("retrans-not-set", "the retrans that is filled in"),
+        },
+    })
+}
+
+/// One exemption, with the spellings of all rules.
+fn exemption(names: &[Value]) -> Value {
+    let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    json!({
+        "type": "object",
+        "description": "one exemption; a selector that is not set matches every object",
+        "required": ["rules", "reason"],
+        "additionalProperties": false,
+        "properties": {
+            "rules": {
+                "type": "array",
+                "minItems": 1,
+                "description": "rules, by code, name, or the beginning of either",
+                // The list is what an editor completes; the beginning of a name is taken, too.
+                "items": {
+                    "anyOf": [{"enum": names}, {"type": "string", "minLength": 1}],
+                    "description": "a code or name in any case; any other text selects every rule that begins with it",
+                },
+            },
+            "kind": {"enum": kinds, "description": "the object's kind; StorageClass includes the volumes of the class"},
+            "name": text("the object's name; * matches any text"),
+            "namespace": text("the object's namespace; * matches any text; matches no class and no volume, which have none"),
+            "storageClassName": text("the name of the class, for a class and its volumes; * matches any text"),
+            "driver": text("the provisioner or CSI driver; * matches any text"),
+            "options": {
+                "type": "array",
+                "description": "mount options; only findings about these options are exempt",
+                "items": text("an option as written, or its keyword; * matches any text"),
+            },
+            "reason": text("why the object is exempt; shown in warnings, reports and log"),
+            "expires": {"type": "string", "format": "date", "description": "the last day on which it is in force"},
         },
     })
 }

@@ -241,9 +241,9 @@ fn comments_name_the_actor() {
 
 #[test]
 fn a_word_is_found_where_it_is() {
-    let code = r####"let a = 'x'; /* ' */ f("one \
+    let code = r##"let a = 'x'; /* ' */ f("one \
         two", r#"thr"ee"#, 'a', "fo\"ur"); // "five"
-    fn g<'a>(x: &'a str) { h('"', "six") }"####;
+    fn g<'a>(x: &'a str) { h('"', "six") }"##;
     assert_eq!(strings(code), ["one          two", "thr\"ee", "fo\"ur", "six"]);
     let mut found = Vec::new();
     faults("here", "The  Pod waits for\never; `Nobody` knows.", &[AVOIDED], &mut found);
