@@ -164,7 +164,7 @@ fn names_who_gives_up() -> Result<(), Failed> {
         }
     }
     let check = pipe(&["check", "--no-policy", "-"], nfs("nfsvers=4.1, fg, retry=5").as_bytes());
-    let message = "\"retry=5\" keeps mount.nfs trying for 5 min, but the driver gives up after 110 s";
+    let message = "\"retry=5\" keeps mount.nfs retrying for 5 min, but the driver gives up after 110 s";
     assert!(stdout(&check).contains(message), "{}", stdout(&check));
     Ok(())
 }

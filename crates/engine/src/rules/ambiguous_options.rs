@@ -137,11 +137,11 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     if read_only_undone {
         // Only what the object itself says is what its author meant.
         if check.subject.shows(&Evidence::InTreeReadOnly) {
-            let message = "rw undoes readOnly: true, for kubelet sorts it behind ro".to_owned();
+            let message = "rw overrides readOnly: true, because the kubelet sorts it after ro".to_owned();
             let fix = remove(winner).map(|edit| offer(vec![edit]));
             check.report(winner, Grade::Proper, message, fix);
         } else {
-            let message = "rw undoes the ro that the driver adds for its access mode: the mount is writable";
+            let message = "rw overrides the ro that the driver adds for its access mode: the mount is writable";
             check.report(winner, Grade::Lesser, message.to_owned(), None);
         }
         return;
@@ -159,9 +159,9 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let why = if depends {
         "which one wins depends on the kernel".to_owned()
     } else if reads_otherwise {
-        format!("the one that wins is {winner_text:?}, though the list reads otherwise")
+        format!("{winner_text:?} takes effect, although it is not the last in the list")
     } else {
-        format!("{winner_text:?} wins")
+        format!("{winner_text:?} takes effect")
     };
     let message = format!("{} contradicts {winner_text:?}: {why}", check.quote(first_loser));
     // What the driver would do without the option could beat the winner.
@@ -283,7 +283,7 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let as_written = of(written.iter().map(|token| &token.option).collect());
     let as_mounted = of(effective.map(|token| &token.option).collect());
     if as_written != as_mounted && written.len() > 1 {
-        let message = check.about(actimeo, "is sorted behind the single cache times and overwrites them");
+        let message = check.about(actimeo, "is sorted after the single cache times and overrides them");
         check.report(actimeo, Grade::Proper, message, None);
     }
 }

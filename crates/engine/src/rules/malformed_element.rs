@@ -131,7 +131,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         } else if is_list && element.is_empty() && subject.driver.refuses_empty_elements() {
             (Grade::CannotMount, "an element is empty, and the driver refuses that".to_owned())
         } else if is_list && full > 1 {
-            (Grade::Lesser, format!("{shown:?} holds {full} options; write one an element"))
+            (Grade::Lesser, format!("{shown:?} contains {full} options; write one for each element"))
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {
             (Grade::Lesser, format!("{shown:?} has nothing between its commas"))
         } else {
@@ -184,7 +184,7 @@ fn trapped(element: &str, trap: Trap) -> String {
     let shown = shortened(element);
     match trap {
         Trap::OpenQuote => {
-            format!("{shown:?} leaves a quote open, and what it then hides differs from layer to layer")
+            format!("{shown:?} has an unclosed quote, which the layers read differently")
         }
         Trap::EscapedComma => {
             format!("{shown:?} escapes a comma for mount(8) since util-linux 2.40, and for no other layer")

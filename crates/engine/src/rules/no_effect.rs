@@ -74,7 +74,7 @@ fn check(check: &mut Check<'_, '_>) {
             }
             _ => continue,
         };
-        let message = format!("{} does nothing: {why}", check.quote(token));
+        let message = format!("{} has no effect: {why}", check.quote(token));
         let fix = remove(token).map(|edit| offer(vec![edit]));
         check.report(token, Grade::Proper, message, fix);
     }

@@ -229,7 +229,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             check.report(token, grade, message, fix);
         }
         None if needs_ipv6(check, token) => {
-            let message = check.about(token, "wants an IPv6 address, and the server's is an IPv4 one");
+            let message = check.about(token, "requires an IPv6 address, but the server has an IPv4 address");
             check.report(token, Grade::CannotMount, message, None);
         }
         None if is_udp(token) || token.verdict.kernels.is_all() => {}

@@ -61,6 +61,6 @@ fn check(check: &mut Check<'_, '_>) {
         Word::Retrans,
         "retrans",
         value,
-        "retrans is missing, so the node decides how often a request is sent again",
+        "retrans is not set: the node's nfsmount.conf or kernel default applies",
     );
 }

@@ -62,7 +62,7 @@ fn check(check: &mut Check<'_, '_>) {
         Word::Timeo,
         "timeo",
         value,
-        "timeo is missing, so the node decides how long a request waits before it is sent again",
+        "timeo is not set: the node's nfsmount.conf or kernel default applies",
     );
 }
 

@@ -197,7 +197,7 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
         None if subject.is_csi() => "longer than the kubelet waits for a CSI driver".to_owned(),
         None => "while the kubelet waits for it".to_owned(),
     };
-    Some(Problem::new(format!("keeps mount.nfs trying for {minutes} min, {meanwhile}"), None))
+    Some(Problem::new(format!("keeps mount.nfs retrying for {minutes} min, {meanwhile}"), None))
 }
 
 #[cfg(test)]
