@@ -142,10 +142,11 @@ fn bg_put_into_any_nfs_object_is_refused_and_repaired() {
 #[test]
 fn the_table_of_counts_is_that_of_the_code() {
     let objects = objects();
-    let mut text = String::from(
-        "# What the rules find in 91 real objects\n\nFor contributors who change a rule: the findings in tests/corpus, StorageClasses and PersistentVolumes from \
-public repositories and from vendors' documentation.\nPrinted by `UPDATE_EXPECTED=1 cargo test --test engine \
-corpus::the_table`.\n\n",
+    let mut text = format!(
+        "# What the rules find in real objects\n\nFor contributors who change a rule: the findings in the {} objects of tests/corpus, \
+StorageClasses and PersistentVolumes from\npublic repositories and from vendors' documentation. Printed by \
+`UPDATE_EXPECTED=1 cargo test --test engine corpus::the_table`.\n\n",
+        objects.len()
     );
     let verdict = |object: &str| judge(object, &Policy::default(), |subject, _| subject.nfs);
     let count = |nfs| objects.iter().filter(|(_, object)| verdict(object) == nfs).count();

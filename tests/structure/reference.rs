@@ -67,7 +67,7 @@ fn no_example_of_a_help_text_is_wider_than_a_terminal() {
 }
 
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
 }
 
 /// The type of a schema's value, as a reader of JSON calls it.
