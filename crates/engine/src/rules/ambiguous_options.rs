@@ -141,7 +141,8 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
             let fix = remove(winner).map(|edit| offer(vec![edit]));
             check.report(winner, Grade::Proper, message, fix);
         } else {
-            let message = "rw overrides the ro that the driver adds for its access mode: the mount is writable";
+            let message =
+                "rw overrides the ro that the driver adds for its access mode: the mount is writable";
             check.report(winner, Grade::Lesser, message.to_owned(), None);
         }
         return;

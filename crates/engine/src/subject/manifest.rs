@@ -293,7 +293,7 @@ pub struct FlexSource<'a> {
     pub read_only: Option<bool>,
     /// The file system type the script is asked for.
     pub fs_type: Option<Text<'a>>,
-    /// Options of the FlexVolume script.
+    /// Options of the `flexVolume` script.
     pub options: Option<StringMap<'a>>,
 }
 
