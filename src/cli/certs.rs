@@ -93,14 +93,8 @@ fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool
             })?;
             Ok((authority, false))
         }
-        (true, false) => anyhow::bail!(
-            "{} is there without its key; delete it to make a new authority",
-            certificate.display()
-        ),
-        (false, true) => anyhow::bail!(
-            "{} is there without its certificate; delete it to make a new authority",
-            key.display()
-        ),
+        (true, false) => anyhow::bail!("{} has no key; delete it to create a new CA", certificate.display()),
+        (false, true) => anyhow::bail!("{} has no certificate; delete it to create a new CA", key.display()),
     }
 }
 

@@ -41,7 +41,7 @@ pub fn table() -> String {
         keys.join(", ")
     );
     page.push_str(
-        "| driver | NFS | carriers besides mountOptions | order | an empty list means | adds | known |\n",
+        "| driver | NFS | carriers in addition to mountOptions | order | an empty list means | adds | known |\n",
     );
     page.push_str("|---|---|---|---|---|---|---|\n");
     for driver in drivers().filter(|driver| driver.nfs != Nfs::No) {

@@ -109,7 +109,7 @@ pub(super) async fn clients(
         match renewed {
             Ok(renewed) => {
                 config.store(Arc::new(renewed));
-                tracing::info!(file = %clients.authorities.display(), "new client authorities are in use");
+                tracing::info!(file = %clients.authorities.display(), "a new client CA is in use");
             }
             Err(error) => {
                 tracing::error!(%error, "client CA reload failed, keeping the previous CA");

@@ -138,9 +138,7 @@ enum Unasked {
 impl Unasked {
     fn answer(self) -> Response {
         let (status, text) = match self {
-            Self::Name => {
-                (StatusCode::FORBIDDEN, "the client certificate bears no name that is allowed here\n")
-            }
+            Self::Name => (StatusCode::FORBIDDEN, "the name of the client certificate is not allowed\n"),
             Self::Path => (StatusCode::NOT_FOUND, "the paths are /mutate and /validate\n"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview comes by POST\n"),
             Self::MediaType => (

@@ -180,7 +180,7 @@ fn takes_new_authorities() -> Result<(), Failed> {
     assert_eq!(call(&guard, Some(&old)), Some(200), "the last good one stays");
     let new = Authority::new();
     fs::write(callers.file(), &new.certificate)?;
-    guard.wait_for(|event| event["message"] == "new client authorities are in use");
+    guard.wait_for(|event| event["message"] == "a new client CA is in use");
     assert_eq!(call(&guard, Some(&old)), None);
     assert_eq!(call(&guard, Some(&new.sign("anybody", 0))), Some(200));
     Ok(())
@@ -199,8 +199,8 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
     let missing = folder.path().join("missing").display().to_string();
     for (args, code, words) in [
         (vec!["--client-ca", &missing], 3, "cannot read"),
-        (vec!["--client-ca", &empty], 3, "holds no authority"),
-        (vec!["--client-ca", &garbage], 3, "holds no authority"),
+        (vec!["--client-ca", &empty], 3, "has no CA certificate"),
+        (vec!["--client-ca", &garbage], 3, "has no CA certificate"),
         (vec!["--allowed-client", "a"], 2, "--client-ca"),
         (vec!["--client-ca", &good, "--allowed-client", ""], 2, "--allowed-client"),
     ] {

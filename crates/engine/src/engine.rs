@@ -131,13 +131,11 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     let bytes: usize = together.clone().map(Carrier::length).sum();
     let message = if bytes > LONGEST_OPTIONS {
         format!(
-            "{bytes} bytes of options stand here, a mount takes 4096, and of more than {LONGEST_OPTIONS} none is judged"
+            "{bytes} bytes of options: a mount takes 4096, and more than {LONGEST_OPTIONS} are not evaluated"
         )
     } else {
         let options: usize = together.map(Carrier::count).sum();
-        format!(
-            "{options} options stand here, more than fit into the 4096 bytes that a mount takes, and none is judged"
-        )
+        format!("{options} options do not fit into the 4096 bytes that a mount takes, and are not evaluated")
     };
     let finding = Finding {
         code: MALFORMED_ELEMENT.code,

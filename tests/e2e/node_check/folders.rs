@@ -78,9 +78,9 @@ fn wrong_folders() -> Result<(), Failed> {
         (Path::new("/does/not/exist"), "--pods-dir"),
         (&file, "--pods-dir"),
         (&link, "--pods-dir"),
-        (Path::new("/etc"), "none of its folders is a Pod's"),
+        (Path::new("/etc"), "not the kubelet's directory of Pods"),
         (pods.path(), "such as "),
-        (&pods.path().join("pods/u"), "none of its folders is a Pod's"),
+        (&pods.path().join("pods/u"), "not the kubelet's directory of Pods"),
     ] {
         let output = run(&["--pods-dir", &folder.display().to_string()]);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
