@@ -131,7 +131,7 @@ fn report_key(
         (Grade::Lesser, format!("the driver does not read {name}, so its options are lost{bg}{remedy}"))
     };
     report(check, carrier, place, grade, message);
-    // Parameters cannot be changed: a class that exists has to be made anew.
+    // Parameters cannot be changed: a class that exists has to be deleted and recreated.
     let fix = if is_movable { fix(subject, texts, Applicability::Unsafe) } else { None };
     if let Some(finding) = check.findings.last_mut() {
         finding.fix = fix;
