@@ -57,7 +57,7 @@ fn check(check: &mut Check<'_, '_>) {
         check.report_missing(
             "fg",
             Some("fg".into()),
-            "fg is missing, so a Background=True in the node's nfsmount.conf would let a failed mount pass as success",
+            "fg is not set: Background=True in the node's nfsmount.conf would apply",
         );
     }
 }

@@ -215,17 +215,17 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
     let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
         Malformation::Control => {
-            ("holds a control character, which is part of the option's name or value", Grade::CannotMount)
+            ("contains a control character, which is part of the option's name or value", Grade::CannotMount)
         }
         Malformation::Blank if token.option.text().starts_with('[') => (
             "is a Go list as a template prints it without toYaml: write one option an element",
             Grade::CannotMount,
         ),
         Malformation::Blank => {
-            ("holds a blank, which is part of the option's name or value", Grade::CannotMount)
+            ("contains whitespace, which is part of the option's name or value", Grade::CannotMount)
         }
         Malformation::Quote if !token.option.text().contains(',') => {
-            ("holds a quote, which is part of the option's name or value", Grade::Hidden)
+            ("contains a quote, which is part of the option's name or value", Grade::Hidden)
         }
         Malformation::Quote => {
             ("holds a quote, which mount.nfs and the kernel read differently", Grade::Hidden)
