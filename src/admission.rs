@@ -59,8 +59,8 @@ pub fn without_uid() -> Answer {
     }
 }
 
-/// Answers one body. `observe` is told what was decided, once, unless the body
-/// has no uid.
+/// Answers one body. `observe` gets the decision, once, unless the body has no
+/// uid.
 pub fn review(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
     review_at_most(question, usize::MAX, observe).unwrap_or_else(without_uid)
 }

@@ -29,13 +29,13 @@ pub enum Error {
     #[error("{0:?} is neither a DNS name nor an IP address")]
     BadName(String),
     /// The authority's own certificate or key cannot be used.
-    #[error("the authority cannot be used: {0}")]
+    #[error("the CA cannot be used: {0}")]
     BadAuthority(rcgen::Error),
     /// A certificate cannot be made.
-    #[error("cannot make a certificate: {0}")]
+    #[error("cannot create a certificate: {0}")]
     Make(#[from] rcgen::Error),
     /// The authority's own certificate cannot be read.
-    #[error("the authority cannot be used: {0}")]
+    #[error("the CA cannot be used: {0}")]
     Unreadable(#[from] chain::Unreadable),
 }
 

@@ -46,8 +46,8 @@ pub struct Check<'c> {
 }
 
 impl Check<'_> {
-    /// Judges the content of a file. A file that was `named` is told of
-    /// whatever it holds; one that was found in a walk may be something else.
+    /// Judges the content of a file. A file that was `named` is reported
+    /// whatever it holds; one that a walk found may be of another kind.
     pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, named: bool) -> FileReport {
         let text = match text::decode(bytes) {
             Ok((text, _)) => text,

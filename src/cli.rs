@@ -35,8 +35,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use color::Color;
 use exit::Exit;
 
-/// Knows what NFS mount options really do, and keeps the dangerous ones out of
-/// Kubernetes.
+/// Finds, repairs and rejects NFS mount options that lose data in Kubernetes.
 #[derive(Debug, Parser)]
 #[command(
     name = "nfs-mount-guard",
@@ -45,10 +44,15 @@ use exit::Exit;
     propagate_version = true,
     max_term_width = 100,
     after_help = "\
-Exit codes: 0 nothing is refused, 1 something is, 2 wrong use or a bad policy, 3 an input could not be read,
-4 nothing to judge with --require-match.
+Exit codes:
+  0  no finding is denied
+  1  a finding is denied
+  2  wrong use, or an invalid policy
+  3  an input could not be read
+  4  no NFS volume in the input (check --require-match)
 
-Every flag can be given as an environment variable: --shutdown-delay is NFS_MOUNT_GUARD_SHUTDOWN_DELAY."
+Every flag has an environment variable: NFS_MOUNT_GUARD_SHUTDOWN_DELAY sets
+--shutdown-delay."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -59,30 +63,30 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer the API server's admission reviews
+    /// Run the admission webhook server
     #[cfg(feature = "serve")]
     Serve(serve::Args),
-    /// Judge manifests as the webhook would
+    /// Check manifests as the webhook would
     Check(check::Args),
-    /// Judge what is in a cluster, and name the Pods that are exposed
+    /// Evaluate what is in a cluster, and name the Pods that are exposed
     #[cfg(feature = "serve")]
     Scan(scan::Args),
-    /// Repair manifests, touching nothing but the options concerned
+    /// Repair manifests; comments, order and quotes stay
     Fix(fix::Args),
-    /// Explain a rule, or what the options of a file do
+    /// Explain a rule, or the mount options of a file
     Explain(explain::Args),
-    /// Answer a recorded AdmissionReview as the webhook does
+    /// Evaluate a recorded AdmissionReview as the webhook does
     Review(review::Args),
     /// Check, show and describe policy files
     Policy(policy::Args),
     /// List the rules
     Rules(rules::Args),
-    /// Generate what the API server itself can decide
+    /// Generate admission policies and matchConditions for the API server
     Generate(generate::Args),
-    /// Make certificates for a first installation and for tests
+    /// Create certificates for a first installation and for tests
     #[cfg(feature = "serve")]
     Certs(certs::Args),
-    /// Find volumes on this node that only look mounted
+    /// Find Pod volumes on this node whose NFS mount is missing
     #[cfg(unix)]
     NodeCheck(node_check::Args),
     /// Print a shell's completions
@@ -108,7 +112,7 @@ impl Cli {
         Self::try_parse().unwrap_or_else(|error| with_better_tip(error, &words).exit())
     }
 
-    /// Does what the command line says. Errors are told on standard error.
+    /// Runs the command. Errors go to standard error.
     pub fn run(self) -> Exit {
         self.color.apply();
         let result = match self.command {

@@ -68,7 +68,7 @@ fn explain(error: &kube::Error) -> String {
     text
 }
 
-/// Whether somebody else was faster.
+/// Whether another client wrote the object first.
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }

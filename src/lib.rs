@@ -1,5 +1,5 @@
-//! nfs-mount-guard knows what a list of NFS mount options will really do, and
-//! keeps the dangerous ones out of Kubernetes.
+//! nfs-mount-guard finds, repairs and rejects NFS mount options that lose data in
+//! Kubernetes.
 //!
 //! Layers 0 to 4 are the crate `nfs-mount-guard-engine`, which has no I/O, no clock
 //! and no log. A module imports from its own row leftwards and from rows above;
@@ -15,6 +15,8 @@
 //! | 5 | [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
 //! | 6 | `authority`, `telemetry`, `server`, `cluster`, [`node`]: certificates, log, metrics, network, the API server, a node's mounts |
 //! | 7 | [`cli`] |
+//!
+#![doc = include_str!("../docs/glossary.md")]
 
 pub mod admission;
 pub mod admission_policy;

@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// The folder is another one.
     #[error(
-        "{}: none of its folders is a Pod's, for that has a folder `volumes`; give kubelet's own with --pods-dir{hint}",
+        "{}: not the kubelet's directory of Pods, because no Pod in it has `volumes`; set --pods-dir{hint}",
         path.display()
     )]
     NoPods {
@@ -65,7 +65,7 @@ pub enum Error {
         hint: String,
     },
     /// The node's processes or mounts cannot be read.
-    #[error("{}: {source}; give the node's /proc with --proc-dir", path.display())]
+    #[error("{}: {source}; set --proc-dir to the node's /proc", path.display())]
     Proc {
         /// The file.
         path: PathBuf,
@@ -118,7 +118,7 @@ impl Node<'_> {
     fn pods_error(&self, source: io::Error) -> Error {
         let remedy = match source.kind() {
             ErrorKind::PermissionDenied => "root may read it",
-            _ => "give kubelet's folder of Pods, `pods` in its --root-dir, with --pods-dir",
+            _ => "set --pods-dir to the kubelet's directory of Pods: `pods` in its --root-dir",
         };
         Error::PodsDir { path: self.pods_dir.to_owned(), source, remedy }
     }

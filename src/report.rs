@@ -114,7 +114,7 @@ pub struct PolicyName {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Documents read, each item of a List counted in the List's stead.
+    /// Documents read; a List counts as its items.
     pub documents: usize,
     /// Objects of the kinds that are judged, and inline volumes.
     pub judged: usize,
@@ -153,7 +153,7 @@ const fn is_zero(count: &usize) -> bool {
 pub enum Reported {
     /// It is counted.
     Audit,
-    /// The object passes, and the person is told.
+    /// The object passes with a warning.
     Warn,
     /// The mutating webhook repairs it.
     Patch,

@@ -54,14 +54,14 @@ use workers::Workers;
 pub enum CertificateSource {
     /// A folder with `tls.crt` and `tls.key`, watched.
     Folder(PathBuf),
-    /// Somebody else puts it into [`Server::certificates`]; until then the
+    /// Another task puts it into [`Server::certificates`]; until then the
     /// server is not ready.
     Managed,
     /// Made in memory, for a first try.
     SelfSigned,
 }
 
-/// What a server is told.
+/// The options of a server.
 #[derive(Debug)]
 pub struct Options {
     /// Where the API server calls.
@@ -134,9 +134,9 @@ pub struct Server {
 /// How a server is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// Its callers are told first: SIGTERM.
+    /// After a delay in which the status port is not ready: SIGTERM.
     AfterDelay,
-    /// At once, but for requests under way: Ctrl-C.
+    /// At once, after the requests in flight: Ctrl-C.
     Now,
 }
 
@@ -256,10 +256,7 @@ impl Server {
                 Stop::AfterDelay => self.options.shutdown_delay,
                 Stop::Now => Duration::ZERO,
             };
-            tracing::info!(
-                delay_seconds = delay.as_secs_f64(),
-                "stopping: not ready any more, still serving"
-            );
+            tracing::info!(delay_seconds = delay.as_secs_f64(), "stopping: not ready, still serving");
             // Until the callers have heard that this replica goes, it serves on.
             let _ = timeout(delay, &mut accept).await;
         }
@@ -268,7 +265,7 @@ impl Server {
         stopping.send_replace(());
         let drained = timeout(self.options.limits.drain, stopping.closed()).await;
         if drained.is_err() {
-            tracing::warn!("stopped with requests still under way");
+            tracing::warn!("stopped with requests in flight");
         }
         reload_task.abort();
         policy_task.abort();
@@ -281,7 +278,7 @@ impl Server {
 /// Bytes of answers that TLS keeps for a connection; no place is held for them.
 const TLS_BUFFER: usize = 8 * 1024;
 
-/// Accepts connections for ever. When there are too many, or no file descriptor
+/// Accepts connections until the server ends. When there are too many, or no file descriptor
 /// is left, one that can be missed is closed.
 async fn accept_loop(
     listener: &TcpListener,
@@ -317,7 +314,7 @@ async fn accept(listener: &TcpListener, callers: &Arc<Callers>) -> (TcpStream, O
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                // Answers are small and somebody waits for them.
+                // Answers are small, and a request in the API server waits for them.
                 let _ = stream.set_nodelay(true);
                 return (stream, callers.enter(address.ip()));
             }

@@ -31,8 +31,8 @@ use text::Lines;
 use tree::{NodeId, Tree};
 use unjudged::Unjudged;
 
-/// What a text holds, piece by piece: every document counts one, and so does
-/// every item of a List in its stead.
+/// What a text holds, piece by piece: one for every document, and one for every
+/// item of a List, which itself counts none.
 #[derive(Debug)]
 pub enum Item<'i> {
     /// An object of a kind that is judged.
@@ -197,7 +197,7 @@ pub enum Fault {
     Unread,
     /// It is a template that is not rendered, which kubectl refuses too.
     Template,
-    /// It counts in any file: nobody can see what kubectl reads there.
+    /// It counts in any file: what kubectl reads there cannot be seen.
     Hidden,
 }
 

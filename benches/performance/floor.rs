@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 const ANSWER: &str = "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":\
 {\"uid\":\"705ab4f5-6393-11e8-b7cc-42010a800002\",\"allowed\":true}}";
 
-/// Serves for ever, at `address` with the certificate in `certs`.
+/// Serves until the process ends, at `address` with the certificate in `certs`.
 pub fn run(address: &str, certs: &Path) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let Err(error) = runtime.block_on(serve(address, certs));

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use crate::machine;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/development/performance.md");
 
 /// Puts each file of `folder` in the place of the former text between
 /// `<!-- NAME -->` and `<!-- /NAME -->`, with the machine and the day.
 pub fn write(folder: &Path) {
-    let mut page = fs::read_to_string(PAGE).expect("docs/performance.md");
+    let mut page = fs::read_to_string(PAGE).expect("docs/development/performance.md");
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();

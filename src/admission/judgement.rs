@@ -22,7 +22,7 @@ pub(super) struct Judgement<'j, 'm, O> {
 }
 
 impl<O> Judgement<'_, '_, O> {
-    /// The answer to the API server; `observe` is told what was decided.
+    /// Builds the answer to the API server; `observe` gets the decision.
     pub(super) fn answer(&self, observe: &mut dyn FnMut(&Record<'_>)) -> Answer {
         let Self { case, verdict, .. } = self;
         let is_denied = verdict.decision == Decision::Deny;

@@ -40,16 +40,16 @@ pub(super) fn at(text: &[u8], line: usize, column: usize) -> String {
     inside.path()
 }
 
-/// Steps that are told. A text of brackets alone has as many as bytes.
+/// Most steps of a path that an error names. A text of brackets has one a byte.
 const DEEPEST: usize = 32;
 
-/// Bytes of a key that are told.
+/// Most bytes of a key that an error quotes.
 const LONGEST: usize = 64;
 
 /// The objects and lists that are open.
 #[derive(Default)]
 struct Inside<'t> {
-    /// The outermost, no more than are told.
+    /// The outermost steps, at most [`DEEPEST`].
     steps: Vec<Step<'t>>,
     /// How many there are further in.
     deeper: usize,
@@ -71,7 +71,7 @@ impl<'t> Inside<'t> {
         }
     }
 
-    /// The innermost, where it is one that is told.
+    /// The innermost step, if it is one of those kept.
     fn last_mut(&mut self) -> Option<&mut Step<'t>> {
         if self.deeper == 0 { self.steps.last_mut() } else { None }
     }

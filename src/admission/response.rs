@@ -17,7 +17,7 @@ pub(super) struct Response<'a> {
     pub(super) status: Option<Status<'a>>,
     /// A JSON patch (RFC 6902); empty without one.
     pub(super) patch: &'a str,
-    /// What the person is told.
+    /// Sentences that kubectl prints as `Warning:`.
     pub(super) warnings: &'a [String],
     /// What the API server's audit log keeps, if anything.
     pub(super) audit: Option<AuditAnnotations<'a>>,

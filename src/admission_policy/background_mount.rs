@@ -66,7 +66,7 @@ impl<'p> Expressions<'p> {
         variables.extend([
             Variable {
                 name: "spellings",
-                comment: "What reaches mount.nfs as bg; where nobody knows, BG may.",
+                comment: "Options that reach mount.nfs as bg; BG counts as well if the driver may fold case.",
                 expression: SPELLINGS.to_owned(),
             },
             Variable {
@@ -213,7 +213,7 @@ pub(super) fn validations() -> Vec<Validation> {
         format!("variables.spellings.all(spelling,\n  !({new}) ||\n  {before})")
     };
     let of_old = |old: &str| hanging(&is_spelled(&format!("variables.{old}")), 2);
-    let in_place = "write fg in its place";
+    let in_place = "use fg";
     let is_short = |new: &str, before: &str| format!("(variables.{new}.size() <= {LONGEST} || {before})");
     vec![
         // What is longer would cost more than the API server allows.
@@ -245,7 +245,7 @@ pub(super) fn validations() -> Vec<Validation> {
             expression: rule("values", "variables.wasJudged"),
             message: message(
                 "parameters, volumeAttributes or flexVolume.options",
-                "that cannot be changed later: make the object anew",
+                "these fields are immutable: delete and recreate the object",
             ),
         },
     ]
@@ -255,7 +255,7 @@ pub(super) fn validations() -> Vec<Validation> {
 fn message(carrier: &str, remedy: &str) -> String {
     let rule = BACKGROUND_MOUNT;
     format!(
-        "{} {} (nfs-mount-guard): bg in {carrier} lets mount report success while nothing is mounted,\nso Pods write to the node's own disk; {remedy}",
+        "{} {} (nfs-mount-guard): bg in {carrier} makes a failed mount look successful:\nPods write to the node's local disk; {remedy}",
         rule.code, rule.name
     )
 }

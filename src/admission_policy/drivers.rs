@@ -163,7 +163,7 @@ impl<'p> Table<'p> {
     }
 
     /// One term for each driver of which some objects are NFS and others are
-    /// not. Drivers that are told apart by the same clues share one.
+    /// not. Drivers with the same clues share one.
     fn divided(&self, names: Names, is_meant: impl Fn(&Driver) -> bool) -> Vec<String> {
         let is_called_nfs = self.is_called_nfs(names.driver, true);
         let mut chains: Vec<(String, Vec<&'static Driver>)> = Vec::new();

@@ -141,7 +141,7 @@ pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
         Validation {
             expression: of_each(table, &takes_no_bg(table)),
             message: format!(
-                "{} {} (nfs-mount-guard): bg in the volumeAttributes of an inline volume lets mount report success while nothing is mounted,\nso the Pod writes to the node's own disk; write fg in its place",
+                "{} {} (nfs-mount-guard): bg in the volumeAttributes of an inline volume makes a failed mount look successful:\nthe Pod writes to the node's local disk; use fg",
                 BACKGROUND_MOUNT.code, BACKGROUND_MOUNT.name
             ),
         },

@@ -64,7 +64,7 @@ pub fn match_conditions(policy: &Policy, concern: Concern) -> Vec<MatchCondition
     vec![
         MatchCondition {
             name: "changes-what-counts",
-            comment: "An update of a label, a finalizer or a claimRef concerns nobody here.",
+            comment: "An update of a label, a finalizer or a claimRef changes no mount option.",
             expression: format!("request.operation != 'UPDATE' ||\n{}", changes(concern)),
         },
         MatchCondition {
@@ -103,7 +103,7 @@ fn changes(concern: Concern) -> String {
         };
         let differs = format!("{} != {}", select("object"), select("oldObject"));
         if path.ends_with(&[MOUNT_OPTIONS_ANNOTATION]) {
-            // kubelet reads it on a volume that is its own, and nobody on a class.
+            // The kubelet reads it on in-tree volumes only; on a class it is not read.
             return format!("object.?spec.hasValue() && !object.?spec.?csi.hasValue() &&\n  {differs}");
         }
         differs

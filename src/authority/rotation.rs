@@ -1,4 +1,4 @@
-//! When certificates and authorities are made anew, and in which order, so
+//! When certificates and authorities are replaced, and in which order, so
 //! that at no moment a server shows what an API server does not trust.
 //!
 //! A change of authority takes three steps, each at least [`Rotation::wait`]
@@ -21,7 +21,7 @@ pub struct Found {
     pub previous: Option<String>,
     /// See [`Chain::leaf`].
     pub leaf: Option<Pair>,
-    /// Whether somebody asks for a new authority.
+    /// Whether the Secret's annotation asks for a new authority.
     pub rotate: bool,
 }
 
@@ -42,9 +42,9 @@ impl From<Chain> for Found {
 pub enum Step {
     /// A first authority was made, or one in place of what cannot be used.
     Founded,
-    /// The certificate was signed anew: it could not be used as it was.
+    /// A new certificate was signed: the stored one could not be used.
     Signed,
-    /// The certificate was signed anew: it grew old.
+    /// A new certificate was signed: two thirds of the old one's life were over.
     Renewed,
     /// A new authority stands beside the old one in the caBundle.
     Announced,
@@ -58,12 +58,12 @@ impl Step {
     /// For the log.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Founded => "a new authority was made",
+            Self::Founded => "a new CA was created",
             Self::Signed => "a new certificate was signed",
             Self::Renewed => "the certificate was renewed",
-            Self::Announced => "a new authority was announced",
-            Self::TookOver => "the new authority took over",
-            Self::Retired => "the old authority was retired",
+            Self::Announced => "CA rotation: API servers trust the new CA as well",
+            Self::TookOver => "CA rotation: the new CA signs the certificate",
+            Self::Retired => "CA rotation: the old CA was removed",
         }
     }
 }
@@ -135,7 +135,7 @@ impl Rotation {
         Ok((chain, Some(step)))
     }
 
-    /// Begins anew. What the old authority signed stays trusted while it lives:
+    /// Starts with a new authority. What the old one signed stays trusted while it lives:
     /// a replica may still serve with it.
     fn found(&self, found: &Found, now: OffsetDateTime) -> Result<Chain, Error> {
         let authority = Authority::generate(now)?;

@@ -54,7 +54,7 @@ impl Baseline {
         }
     }
 
-    /// All findings of a report that a person is told of.
+    /// All findings of a report at `warn` or above.
     pub fn of(report: &Report) -> Self {
         let findings = report
             .subjects

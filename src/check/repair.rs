@@ -37,7 +37,7 @@ pub struct Repaired {
     /// The subjects that change: each by the index of its object and of its part.
     pub subjects: HashSet<(usize, usize)>,
     /// The text to which places refer, where it is not the old one: what could not be
-    /// read is written anew in it.
+    /// read is written again in it.
     pub read: Option<String>,
     /// The objects that could not be read before.
     pub remedied: HashSet<usize>,
@@ -102,7 +102,7 @@ pub fn repair(
     repair_text(policy, today, scope, text, wants, 0)
 }
 
-/// Most times that a text is read because what could not be read was written anew.
+/// Most times that a text is read because what could not be read was written again.
 const MOST_REMEDIES: usize = 64;
 
 fn repair_text(

@@ -15,7 +15,7 @@ use crate::server::tls::{CERTIFICATE_FILE, KEY_FILE};
 const AUTHORITY_FILE: &str = "ca.crt";
 const AUTHORITY_KEY_FILE: &str = "ca.key";
 
-/// Make certificates for a first installation and for tests.
+/// Create certificates for a first installation and for tests.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -24,20 +24,21 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a certificate authority and a certificate
+    /// Create a certificate authority (CA) and a certificate
     Generate(GenerateArgs),
 }
 
-/// Make a certificate authority and a certificate.
+/// Create a certificate authority (CA) and a certificate.
 ///
-/// An authority that the folder holds already signs the new certificate, so that a caBundle stays good.
+/// If the directory has a CA, it signs the new certificate, so that the caBundle stays valid.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  nfs-mount-guard certs generate --dir certs --dns nfs-mount-guard.nfs-mount-guard.svc
+  nfs-mount-guard certs generate --dir certs \\
+      --dns nfs-mount-guard.nfs-mount-guard.svc
   nfs-mount-guard certs generate --dir certs --dns localhost --dns 127.0.0.1")]
 struct GenerateArgs {
-    /// Folder for ca.crt, ca.key, tls.crt and tls.key
+    /// Directory for ca.crt, ca.key, tls.crt and tls.key
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_DIR")]
     dir: PathBuf,
 
@@ -88,18 +89,12 @@ fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool
             };
             let pair = Pair { certificate: read(&certificate)?, key: read(&key)? };
             let authority = Authority::load(pair).map_err(|error| {
-                InputError(format!("{}: {error}; delete both to begin anew", certificate.display()))
+                InputError(format!("{}: {error}; delete both to create a new CA", certificate.display()))
             })?;
             Ok((authority, false))
         }
-        (true, false) => anyhow::bail!(
-            "{} is there without its key; delete it to make a new authority",
-            certificate.display()
-        ),
-        (false, true) => anyhow::bail!(
-            "{} is there without its certificate; delete it to make a new authority",
-            key.display()
-        ),
+        (true, false) => anyhow::bail!("{} has no key; delete it to create a new CA", certificate.display()),
+        (false, true) => anyhow::bail!("{} has no certificate; delete it to create a new CA", key.display()),
     }
 }
 

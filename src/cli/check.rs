@@ -19,7 +19,7 @@ use crate::report::plain::plain;
 use crate::report::{FileReport, Report};
 use crate::source::Skip;
 
-/// Judge manifests as the webhook would.
+/// Check manifests as the webhook would.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,12 +32,17 @@ Examples:
   nfs-mount-guard check deploy/ --baseline known.json
   nfs-mount-guard check . --exclude vendor --exclude 'tests/**/*.yaml'
 
-Paths and formats have no defaults in the policy file; every flag can be set in the environment instead.
+Paths and formats are not part of the policy file; every flag has an
+environment variable.
 
-Exit codes: 0 nothing is refused, 1 something is, 2 wrong use, 3 an input could not be read, 4 nothing to
-judge with --require-match.")]
+Exit codes:
+  0  no finding at the level of --fail-on
+  1  a finding at the level of --fail-on
+  2  wrong use, or an invalid policy
+  3  an input could not be read
+  4  no NFS volume in the input, with --require-match")]
 pub struct Args {
-    /// Files, folders and globs; - is standard input
+    /// Files, directories and globs; - is standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// How the report is written, and to which file; may be given several times
@@ -56,7 +61,7 @@ pub struct Args {
     exclusion: Exclusion,
     #[command(flatten)]
     judgement: Judgement,
-    /// Whose answer is reported: what `validate` refuses, or what it refuses after `mutate` has repaired
+    /// Simulate the validating webhook only, or the mutating and the validating one
     #[arg(
         long = "as",
         value_enum,
@@ -65,25 +70,25 @@ pub struct Args {
         default_value = "validate"
     )]
     judged_as: JudgedAs,
-    /// Pass over the findings that this file holds
+    /// Ignore findings listed in this baseline file
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_BASELINE", conflicts_with = "write_baseline")]
     baseline: Option<PathBuf>,
-    /// Write all findings to this file, and succeed
+    /// Write all findings to this baseline file, and exit 0
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_WRITE_BASELINE")]
     write_baseline: Option<PathBuf>,
     /// Count the findings of each rule
     #[arg(long, env = "NFS_MOUNT_GUARD_STATISTICS", value_parser = FalseyValueParser::new())]
     statistics: bool,
-    /// The mildest finding that fails
+    /// Lowest level of a finding that fails the check
     #[arg(long, value_enum, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
     fail_on: FailOn,
-    /// Succeed whatever is found, as long as everything could be read
+    /// Exit 0 even if problems are found (unreadable input still exits 3)
     #[arg(long, env = "NFS_MOUNT_GUARD_EXIT_ZERO", value_parser = FalseyValueParser::new())]
     exit_zero: bool,
-    /// Fail with exit code 4 where nothing is NFS or may be
+    /// Exit 4 if no input is, or may be, an NFS volume
     #[arg(long, env = "NFS_MOUNT_GUARD_REQUIRE_MATCH", value_parser = FalseyValueParser::new())]
     require_match: bool,
-    /// How standard input is called in the report
+    /// Name of standard input in the report
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_STDIN_FILENAME")]
     stdin_filename: Option<String>,
 }
@@ -138,7 +143,7 @@ impl Args {
             };
             let paths: Vec<_> = self.paths.iter().map(name).collect();
             let paths = paths.join(", ");
-            // Whoever meant something else learns of it; the exit code stays a contract.
+            // Warns, because an empty input is likely a mistake; the exit code is a contract.
             let _ = writeln!(io::stderr(), "nfs-mount-guard: warning: no document in {}", plain(&paths));
         }
         if let Some(file) = &self.write_baseline {

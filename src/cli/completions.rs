@@ -14,9 +14,10 @@ use super::exit::Exit;
 Examples:
   nfs-mount-guard completions bash > /etc/bash_completion.d/nfs-mount-guard
   nfs-mount-guard completions zsh > \"${fpath[1]}/_nfs-mount-guard\"
-  nfs-mount-guard completions fish > ~/.config/fish/completions/nfs-mount-guard.fish")]
+  nfs-mount-guard completions fish \\
+      > ~/.config/fish/completions/nfs-mount-guard.fish")]
 pub struct Args {
-    /// Which shell
+    /// Shell
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -32,8 +32,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// An error that decides the exit code. Wrapped around the cause by whoever
-/// knows what it means; any other error is wrong use.
+/// An error that decides the exit code. The caller that knows the class of an
+/// error wraps it; any other error is wrong use.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InputError(pub String);
@@ -61,7 +61,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
     if broken_pipe {
         return Exit::Success;
     }
-    // When even standard error is gone there is nobody left to tell.
+    // A closed standard error leaves no place to report it.
     let _ = writeln!(io::stderr(), "nfs-mount-guard: {}", lines(&format!("{error:#}")));
     if error.chain().any(<dyn std::error::Error + 'static>::is::<InputError>) {
         Exit::Unreadable

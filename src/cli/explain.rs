@@ -18,7 +18,7 @@ use crate::source::text::{self, Lines};
 use crate::source::unjudged::{is_terraform, of_terraform};
 use crate::source::{Item, visit};
 
-/// Explain a rule, or what the options of a file do.
+/// Explain a rule, or the mount options of a file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,13 +27,13 @@ Examples:
   nfs-mount-guard explain -f class.yaml
   kubectl get pv -o json | nfs-mount-guard explain -f - --format json")]
 pub struct Args {
-    /// A rule's code or name
+    /// Code or name of a rule
     #[arg(value_name = "RULE", conflicts_with = "file")]
     rule: Option<String>,
     /// Explain the objects of this file; - is standard input
     #[arg(long, short, value_name = "FILE", env = "NFS_MOUNT_GUARD_FILE")]
     file: Option<PathBuf>,
-    /// How the explanation of a file is written
+    /// Format of the explanation of a file
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_EXPLAIN_FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]

@@ -26,7 +26,7 @@ use crate::source::text::{self, Lines};
 use crate::source::unjudged::is_terraform;
 use crate::source::{Fault, Problem};
 
-/// Repair manifests, touching nothing but the options concerned.
+/// Repair manifests; comments, order and quotes stay.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,23 +35,26 @@ Examples:
   nfs-mount-guard fix . --exclude vendor
   nfs-mount-guard fix - < class.yaml > class.fixed.yaml
 
-Exit codes: 0 nothing is refused any more, 1 something still is, or --diff shows a change, 2 wrong use, 3 an
-input could not be read or changed.")]
+Exit codes:
+  0  no finding is denied after the repair
+  1  a finding is still denied, or --diff shows a change
+  2  wrong use, or an invalid policy
+  3  an input could not be read or changed")]
 pub struct Args {
-    /// Files, folders and globs; - reads standard input and writes standard output
+    /// Files, directories and globs; - reads standard input and writes standard output
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Show what would change, and change nothing
+    /// Show the changes, and write nothing
     #[arg(long, alias = "dry-run", env = "NFS_MOUNT_GUARD_DIFF", value_parser = FalseyValueParser::new())]
     diff: bool,
-    /// Also carry out fixes that change what the options mean or write into parameters and attributes, which are immutable in a cluster
+    /// Also apply fixes that change the meaning, or write into immutable parameters and attributes
     #[arg(long, env = "NFS_MOUNT_GUARD_UNSAFE_FIXES", value_parser = FalseyValueParser::new())]
     unsafe_fixes: bool,
     #[command(flatten)]
     exclusion: Exclusion,
     #[command(flatten)]
     judgement: Judgement,
-    /// How standard input is called in messages
+    /// Name of standard input in messages
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_STDIN_FILENAME")]
     stdin_filename: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::admission_policy::{self, Generated};
 use crate::policy::Policy;
 use crate::policy::exemption::Exemption;
 
-/// Generate what the API server itself can decide.
+/// Generate admission policies and matchConditions for the API server.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -26,13 +26,13 @@ enum Command {
     #[command(long_about = "\
 Print an admission policy for background-mount (NMG001).
 
-A ValidatingAdmissionPolicy refuses bg in the API server itself, also while no guard answers; it needs no Pod. \
-With --mutating, a MutatingAdmissionPolicy writes fg in its place. With --pods, a ValidatingAdmissionPolicy does the \
-same for the inline volumes of Pods. What they cannot say: docs/admission-policy.md.")]
+A ValidatingAdmissionPolicy rejects bg in the API server itself, also while no webhook responds; it needs no Pod. \
+With --mutating, a MutatingAdmissionPolicy replaces bg by fg. With --pods, a ValidatingAdmissionPolicy does the \
+same for the inline volumes of Pods. Limits: docs/admission-policy.md.")]
     #[command(after_help = "\
 Examples:
   nfs-mount-guard generate policy | kubectl apply -f -
-  nfs-mount-guard generate policy --policy nfs-mount-guard.yaml | kubectl apply -f -
+  nfs-mount-guard generate policy --policy policy.yaml | kubectl apply -f -
   nfs-mount-guard generate policy --mutating > background-mount-mutation.yaml
   nfs-mount-guard generate policy --pods | kubectl apply -f -")]
     Policy(PolicyArgs),
@@ -40,8 +40,8 @@ Examples:
     #[command(long_about = "\
 Print the matchConditions of the webhooks, under the keys `validate`, `mutate` and `inline` (volumes of Pods).
 
-With them the API server asks no webhook about updates that change nothing of interest, and about what is never NFS, \
-so that a guard that is down holds up nothing else.")]
+With them the API server calls no webhook for updates that change no mount option, and for volumes that are never \
+NFS, so that these requests pass while no webhook responds.")]
     #[command(after_help = "\
 Examples:
   nfs-mount-guard generate match-conditions
@@ -54,18 +54,18 @@ struct PolicyArgs {
     #[command(flatten)]
     file: FileArgs,
 
-    /// A MutatingAdmissionPolicy that repairs (Kubernetes 1.36)
+    /// Print a MutatingAdmissionPolicy that replaces bg (Kubernetes 1.36)
     #[arg(long, env = "NFS_MOUNT_GUARD_MUTATING")]
     mutating: bool,
 
-    /// A ValidatingAdmissionPolicy for the inline volumes of Pods; templates of Pods are warned about
+    /// Print a ValidatingAdmissionPolicy for inline volumes of Pods; templates get warnings
     #[arg(long, env = "NFS_MOUNT_GUARD_PODS", conflicts_with = "mutating")]
     pods: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct FileArgs {
-    /// The policy whose drivers, action and exemptions count; else the default one, whatever files there are
+    /// Policy file with drivers, action and exemptions [default: none, the built-in policy]
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy: Option<PathBuf>,
 }

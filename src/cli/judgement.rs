@@ -18,23 +18,23 @@ use crate::rules::{Profile, RULES, Rule};
 /// By what objects are judged.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Judgement {
-    /// The policy to judge by; else nfs-mount-guard.yaml here or above, up to the root of the Git repository
+    /// Policy file [default: nfs-mount-guard.yaml here or above, up to the Git root]
     #[arg(long = "policy", value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy_file: Option<PathBuf>,
-    /// Use no policy file, whatever else names one
+    /// Use no policy file
     #[arg(long, env = "NFS_MOUNT_GUARD_NO_POLICY", value_parser = FalseyValueParser::new())]
     no_policy: bool,
-    /// The profile to judge by, in the place of the policy's own
+    /// Profile; overrides that of the policy
     #[arg(
         long,
         env = "NFS_MOUNT_GUARD_PROFILE",
         value_parser = PossibleValuesParser::new(Profile::spellings())
     )]
     profile: Option<String>,
-    /// Judge by these rules only: codes or names, or the beginning of several
+    /// Only check these rules (code, name or prefix, for example NMG00 or soft)
     #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_SELECT", value_delimiter = ',')]
     select: Vec<String>,
-    /// Leave these rules out: codes or names, or the beginning of several
+    /// Skip these rules (code, name or prefix)
     #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_IGNORE", value_delimiter = ',')]
     ignore: Vec<String>,
 }

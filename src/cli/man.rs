@@ -10,14 +10,14 @@ use clap::{Command, CommandFactory as _};
 use super::Cli;
 use super::exit::Exit;
 
-/// Print the manual page, or write one a command into a folder.
+/// Print the manual page, or write one a command into a directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   nfs-mount-guard man | man -l -
   nfs-mount-guard man --dir /usr/local/share/man/man1")]
 pub struct Args {
-    /// Write the pages of all commands into this folder
+    /// Write the pages of all commands into this directory
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_MAN_DIR")]
     dir: Option<PathBuf>,
 }

@@ -15,21 +15,27 @@ use crate::node::report::{NodeReport, text};
 use crate::node::{Error, Node};
 use crate::policy::Policy;
 
-/// Find volumes on this node that only look mounted.
+/// Find Pod volumes on this node whose NFS mount is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Looks for NFS volumes of Pods whose folder on the node is no mount point, so that the Pods write to the
-node's own disk, and for mounts that go on in the background. Never writes.
+Finds NFS volumes of Pods whose directory on the node is not a mount point, so
+that the Pods write to the node's local disk, and mounts that are still retried
+in the background. Never writes.
 
 Examples:
   sudo nfs-mount-guard node-check
   sudo nfs-mount-guard node-check --pods-dir /data/kubelet/pods --format json
-  nfs-mount-guard node-check --pods-dir /host/pods --proc-dir /host/proc --interval 5m
-      in a Pod, with the node's folders mounted read-only: see manifests/node-check.yaml
+  nfs-mount-guard node-check --interval 5m \\
+      --pods-dir /host/pods --proc-dir /host/proc
+      in a Pod, with directories of the node: see manifests/node-check.yaml
 
-Exit codes: 0 nothing was found, 1 something was, 2 wrong use, 3 something could not be read.")]
+Exit codes:
+  0  no volume without its mount
+  1  a volume without its mount, or a background mount
+  2  wrong use
+  3  a part of the node could not be read")]
 pub struct Args {
-    /// kubelet's folder of Pods: `pods` in its --root-dir
+    /// The kubelet's directory of Pods: `pods` in its --root-dir
     #[arg(
         long,
         value_name = "DIR",
@@ -37,23 +43,23 @@ pub struct Args {
         default_value = "/var/lib/kubelet/pods"
     )]
     pods_dir: PathBuf,
-    /// The node's /proc, where this is not it
+    /// The node's /proc, if mounted at another path
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_PROC_DIR", default_value = "/proc")]
     proc_dir: PathBuf,
-    /// A policy that says which further CSI drivers mount NFS
+    /// Policy file with further CSI drivers that mount NFS
     #[arg(long = "policy", value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy_file: Option<PathBuf>,
-    /// How the report is written; json with --interval is one line each time
+    /// Format of the report; with --interval, json is one line a run
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_FORMAT", default_value = "text")]
     format: Format,
-    /// Look again and again, with this time between, until it is ended
+    /// Repeat with this pause, until the process ends
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_INTERVAL", value_parser = duration::at_least_a_second)]
     interval: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people, with what to do
+    /// Text with the steps to save the files
     Text,
     /// As docs/node-check.schema.json describes it
     Json,

@@ -18,24 +18,24 @@ use crate::report::sarif::Root;
 use crate::report::{self, Report, Reported};
 
 /// What is said of `--format`.
-pub(super) const FORMATS: &str = "How the report is written (text, concise, json, sarif, junit, github, gitlab, html), \
-and to which file; may be given several times";
+pub(super) const FORMATS: &str = "Format of the report (text, concise, json, sarif, junit, github, gitlab, html), and its file; \
+may be given several times";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum JudgedAs {
-    /// As written
+    /// Objects as written
     Validate,
-    /// As the mutating webhook repairs it
+    /// Objects as the mutating webhook repairs them
     Mutate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum FailOn {
-    /// What is refused
+    /// Denied
     Deny,
-    /// What is refused or repaired
+    /// Denied or repaired
     Patch,
-    /// What is refused, repaired or warned about
+    /// Denied, repaired or warned
     Warn,
 }
 

@@ -29,14 +29,17 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say everything that is wrong with a policy file
+    /// Report every mistake in a policy file
     #[command(after_help = "\
 Example:
   nfs-mount-guard policy check nfs-mount-guard.yaml
 
-Exit codes: 0 it is good, 2 it is not, 3 it cannot be read.")]
+Exit codes:
+  0  the policy is valid
+  2  it is not
+  3  it cannot be read")]
     Check(FileArgs),
-    /// Print a policy, with what holds by default as comments
+    /// Print a policy, with the defaults as comments
     #[command(after_help = "\
 Examples:
   nfs-mount-guard policy show
@@ -48,7 +51,7 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 struct FileArgs {
-    /// The policy; else nfs-mount-guard.yaml here or above, up to the root of the Git repository
+    /// Policy file [default: nfs-mount-guard.yaml here or above, up to the Git root]
     #[arg(value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     file: Option<PathBuf>,
 }
@@ -57,7 +60,7 @@ struct FileArgs {
 struct ShowArgs {
     #[command(flatten)]
     file: FileArgs,
-    /// Show a profile as it is, and no file
+    /// Show a profile instead of a file
     #[arg(
         long,
         env = "NFS_MOUNT_GUARD_PROFILE",

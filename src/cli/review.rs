@@ -17,36 +17,42 @@ use crate::report::{self, json};
 use crate::source::review;
 use crate::source::text::{self, Lines};
 
-/// Answer a recorded AdmissionReview as the webhook does.
+/// Evaluate a recorded AdmissionReview as the webhook does.
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "\
-Answer a recorded AdmissionReview as the webhook does, without a server or a cluster.
+Evaluate a recorded AdmissionReview as the webhook does, without a server or a cluster.
 
-Without --endpoint both webhooks answer, in the order of the API server: /mutate first, then /validate with the \
+Without --endpoint both webhooks respond, in the order of the API server: /mutate first, then /validate with the \
 object that the patch of /mutate made.",
     after_help = "\
 Examples:
   nfs-mount-guard review recorded.json
-  nfs-mount-guard review --endpoint mutate --format json recorded.json | jq .patch
-  nfs-mount-guard review --format json recorded.json | jq .validate.response.status.message
+  nfs-mount-guard review --endpoint mutate --format json rec.json | jq .patch
+  nfs-mount-guard review --format json rec.json | jq .validate.response.status
   nfs-mount-guard review --endpoint validate --format raw - < recorded.json
   nfs-mount-guard review --profile strict recorded.yaml
 
-Formats: json is the AdmissionReview that the webhook sends, with the decoded \"patch\" and the \"object\" after it
-added; without --endpoint it has one under \"mutate\", one under \"validate\", and \"allowed\" for both. raw is the body of
-the HTTP response alone, one line an endpoint.
+Formats:
+  json  the AdmissionReview that the webhook sends, with the decoded \"patch\"
+        and the patched \"object\"; without --endpoint under \"mutate\" and
+        \"validate\", with \"allowed\" for both
+  raw   the body of the HTTP response, one line an endpoint
 
-Exit codes: 0 allowed, 1 denied, 2 wrong use or a bad policy, 3 the file is no AdmissionReview or cannot be read."
+Exit codes:
+  0  allowed
+  1  denied
+  2  wrong use, or an invalid policy
+  3  the file is not an AdmissionReview, or cannot be read"
 )]
 pub struct Args {
-    /// The recorded AdmissionReview, JSON or YAML; - or none is standard input
+    /// The recorded AdmissionReview, JSON or YAML; - or no FILE is standard input
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Answer as this webhook alone; both otherwise
+    /// Webhook that responds [default: both]
     #[arg(long, value_enum, value_name = "WEBHOOK", env = "NFS_MOUNT_GUARD_ENDPOINT")]
     endpoint: Option<Webhook>,
-    /// How the answer is written
+    /// Format of the response
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_REVIEW_FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]

@@ -16,9 +16,10 @@ use crate::rules::{Profile, RULES, Set};
 #[command(after_help = "\
 Examples:
   nfs-mount-guard rules
-  nfs-mount-guard rules --format json | jq '.[] | select(.standard == \"deny\") | .name'")]
+  nfs-mount-guard rules --format json |
+      jq '.[] | select(.standard == \"deny\") | .name'")]
 pub struct Args {
-    /// How the list is written
+    /// Format of the list
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_RULES_FORMAT", default_value = "text")]
     format: Format,
 }

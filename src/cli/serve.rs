@@ -46,25 +46,25 @@ enum LogFormat {
     Text,
 }
 
-/// Answer the API server's admission reviews.
+/// Run the admission webhook server.
 #[derive(Debug, clap::Args)]
 #[command(
     group = ArgGroup::new("certificate").required(true),
     after_help = "\
 Examples:
   nfs-mount-guard serve --self-signed
-      a first try on 127.0.0.1:8443, with a certificate nobody trusts
-  nfs-mount-guard serve --listen 0.0.0.0:10250 --status-listen 0.0.0.0:8080 --cert-dir /certs
+      a first try on 127.0.0.1:8443, with a certificate that no client trusts
+  nfs-mount-guard serve --listen 0.0.0.0:10250 --cert-dir /certs
       in a cluster, with a kubernetes.io/tls Secret mounted at /certs
-  nfs-mount-guard serve --listen 0.0.0.0:10250 --status-listen 0.0.0.0:8080 --manage-certificates
-      in a cluster, with a certificate authority of its own"
+  nfs-mount-guard serve --listen 0.0.0.0:10250 --manage-certificates
+      in a cluster, with a built-in certificate authority"
 )]
 pub struct Args {
-    /// Address on which the API server calls
+    /// Address and port of the webhook
     #[arg(long, value_name = "ADDR", env = "NFS_MOUNT_GUARD_LISTEN", default_value = "127.0.0.1:8443", value_parser = address)]
     listen: SocketAddr,
 
-    /// Address of /healthz, /readyz and /metrics
+    /// Address and port of /healthz, /readyz and /metrics
     #[arg(
         long,
         value_name = "ADDR",
@@ -74,28 +74,28 @@ pub struct Args {
     )]
     status_listen: SocketAddr,
 
-    /// Folder with tls.crt and tls.key, such as a mounted Secret; watched for changes
+    /// Directory with tls.crt and tls.key, such as a mounted Secret; reloaded on change
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_CERT_DIR", group = "certificate")]
     cert_dir: Option<PathBuf>,
 
-    /// Be a certificate authority: keep the certificate in a Secret, renew it, tell the API servers
+    /// Create and rotate a built-in CA and certificate: Secret, renewal, caBundle
     #[arg(long, env = "NFS_MOUNT_GUARD_MANAGE_CERTIFICATES", group = "certificate")]
     manage_certificates: bool,
 
-    /// Make a certificate in memory, for a first try
+    /// Create a self-signed certificate in memory, for a first try
     #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", group = "certificate")]
     self_signed: bool,
 
-    /// The policy file, such as a mounted `ConfigMap`; watched for changes
+    /// Policy file, such as a mounted `ConfigMap`; reloaded on change
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy: Option<PathBuf>,
 
-    /// PEM file with the authority of the API server's client certificate; other callers are refused.
-    /// Watched for changes
+    /// PEM file with the CA of the API server's client certificate; other callers are rejected.
+    /// Reloaded on change
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_CLIENT_CA")]
     client_ca: Option<PathBuf>,
 
-    /// Common name or subjectAltName that a caller must bear; may be given more than once
+    /// Common name or subjectAltName that the client certificate must have; repeatable
     #[arg(
         long,
         value_name = "NAME",
@@ -106,15 +106,15 @@ pub struct Args {
     )]
     allowed_client: Vec<String>,
 
-    /// How long to go on serving after SIGTERM, so that callers learn of it first
+    /// Time to keep serving after SIGTERM, until the endpoints are updated
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_SHUTDOWN_DELAY", default_value = "10s", value_parser = duration::any)]
     shutdown_delay: Duration,
 
-    /// Requests that may be in flight at once, half of them from one address; further ones get 503
+    /// Most requests in flight, half of them for one address; others are rejected with 503
     #[arg(long, value_name = "N", env = "NFS_MOUNT_GUARD_MAX_IN_FLIGHT", default_value_t = Limits::default().in_flight, value_parser = in_flight)]
     max_in_flight: usize,
 
-    /// How the log is written, to standard output
+    /// Log format, on standard output
     #[arg(
         long,
         value_enum,
@@ -152,7 +152,7 @@ impl Args {
         Self::from_arg_matches_mut(&mut matches).ok()
     }
 
-    /// Serves until it is told to stop.
+    /// Serves until SIGTERM or SIGINT.
     ///
     /// # Errors
     ///
@@ -226,7 +226,8 @@ async fn serve(options: Options, managed: ManagedArgs, lines: Lines) -> anyhow::
     let policy = Arc::clone(&options.policy);
     let self_signed = options.certificate == CertificateSource::SelfSigned;
     let is_managed = options.certificate == CertificateSource::Managed;
-    // Signals are caught before the ports open: whoever sees a port may send one.
+    // Signals are caught before the ports open, because an open port looks like a
+    // started server to a supervisor, which may then stop it.
     let stop = stop_signal().context("cannot catch signals")?;
     let server = Server::bind(options).map_err(start_error)?;
     let address = server.address()?;
@@ -235,7 +236,7 @@ async fn serve(options: Options, managed: ManagedArgs, lines: Lines) -> anyhow::
         welcome(address, status, &policy, self_signed)?;
     }
     for warning in policy::warnings(&policy, time::OffsetDateTime::now_utc().date()) {
-        tracing::warn!(warning, "the policy");
+        tracing::warn!(warning, "policy warning");
     }
     tracing::info!(
         %address,
@@ -256,8 +257,8 @@ async fn serve(options: Options, managed: ManagedArgs, lines: Lines) -> anyhow::
 }
 
 /// Starts the thread that writes the log, when the first callers have been
-/// answered: they would wait for it. Where there is no thread to be had there
-/// may be one later; until then lines wait, and nobody for them.
+/// answered, because they would wait for it. If no thread can be started, it
+/// retries; lines are queued meanwhile, and requests do not wait.
 async fn write_soon(lines: Lines) {
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -286,7 +287,7 @@ fn stop_signal() -> io::Result<impl Future<Output = Stop>> {
         tokio::spawn(async move {
             interrupt.recv().await;
             let _ = writeln!(io::stderr(), "nfs-mount-guard: stopped at once");
-            #[allow(clippy::exit, reason = "the user insists, whatever is under way")]
+            #[allow(clippy::exit, reason = "the user insists, although requests are in flight")]
             std::process::exit(130);
         });
         stop

@@ -11,7 +11,7 @@ use crate::report::{Origin, Report};
 /// The directory under which templates are looked for.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SourceRoot {
-    /// Where the templates are that `helm template` names: the chart's directory or the one it lies in
+    /// Directory of the chart that `helm template` rendered, or its parent
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_SOURCE_ROOT", default_value = ".")]
     source_root: PathBuf,
 }

@@ -35,7 +35,7 @@ pub struct Settings {
     pub webhooks: String,
     /// Who this replica is, unlike any other.
     pub holder: String,
-    /// When what is made anew.
+    /// When certificate and authority are replaced.
     pub rotation: Rotation,
 }
 
@@ -89,7 +89,7 @@ impl Certificates {
             let wait = match self.tick(OffsetDateTime::now_utc()).await {
                 Ok(()) => {
                     if !last_error.is_empty() {
-                        tracing::info!("the certificates are looked after again");
+                        tracing::info!("certificate renewal recovered");
                     }
                     last_error.clear();
                     backoff = retries();
@@ -99,7 +99,7 @@ impl Certificates {
                     self.served.shared.metrics.certificate_management_failed();
                     let error = error.to_string();
                     if error != last_error {
-                        tracing::error!(error, "cannot look after the certificates; what is in use stays");
+                        tracing::error!(error, "certificate renewal failed, keeping the current certificate");
                     }
                     last_error = error;
                     backoff.next().unwrap_or(interval)
@@ -110,7 +110,7 @@ impl Certificates {
                 _ = &mut stop => break,
             }
         }
-        // Nobody waits for a replica that cannot give its Lease back.
+        // A replica that cannot give its Lease back ends all the same.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.lease.release()).await;
     }
 
@@ -155,7 +155,7 @@ impl Certificates {
         self.trusted = since.map(|since| (bundle, since));
         let misses = trust == Trust::Missing;
         if misses && !self.has_missed_webhooks {
-            tracing::warn!("there are no webhook configurations yet: no API server calls this server");
+            tracing::warn!("no webhook configuration found yet: the API server does not call this server");
         }
         self.has_missed_webhooks = misses;
         if let Ok(facts) = Facts::read(&chain.authority.certificate) {

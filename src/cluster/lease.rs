@@ -1,4 +1,4 @@
-//! Which replica looks after the certificates: the one that holds the Lease.
+//! Which replica manages the certificates: the one that holds the Lease.
 //!
 //! The Lease only saves work. Should two replicas hold it at a time, each write
 //! of theirs still names the version that it replaces, and the slower one
@@ -39,7 +39,7 @@ impl Lease {
         Self { api, name: name.to_owned(), holder: holder.to_owned(), seen: None }
     }
 
-    /// Whether this replica holds it as of `now`; takes it where nobody does.
+    /// Whether this replica holds it as of `now`; takes it if no replica does.
     pub(super) async fn hold(&mut self, now: OffsetDateTime) -> Result<bool, Error> {
         let found = self.api.get_opt(&self.name).await.map_err(self.failed("read"))?;
         let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
@@ -72,7 +72,7 @@ impl Lease {
             tracing::info!(
                 lease = self.name,
                 holder = self.holder,
-                "this replica looks after the certificates now"
+                "this replica manages the certificates now"
             );
         }
         Ok(is_held)
@@ -90,7 +90,7 @@ impl Lease {
         self.write(Some(lease), wanted).await.map(drop)
     }
 
-    /// `false` when somebody else was faster.
+    /// `false` if another replica wrote first.
     async fn write(&self, found: Option<Object>, spec: LeaseSpec) -> Result<bool, Error> {
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };

@@ -40,8 +40,8 @@ impl Store {
         self.api.get_opt(&self.name).await.map_err(Error::api(task()))
     }
 
-    /// Writes `chain` in place of `old`, or newly. `false` when somebody else
-    /// was faster: what they wrote is to be read first.
+    /// Writes `chain` in place of `old`, or newly. `false` if another
+    /// replica wrote first: read its version before the next try.
     pub(super) async fn write(&self, old: Option<Secret>, chain: &Chain) -> Result<bool, Error> {
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };

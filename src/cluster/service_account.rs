@@ -43,7 +43,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The service account in a folder, as kubelet mounts it, and the API server
 /// that knows it.
 ///
-/// The folder's files are read anew for every connection: kubelet renews the
+/// The folder's files are read for every connection: the kubelet renews the
 /// token, and an authority may be renewed too.
 #[derive(Debug, Clone)]
 pub struct ServiceAccount {

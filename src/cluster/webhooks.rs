@@ -60,8 +60,8 @@ impl Configurations {
         Ok(trust)
     }
 
-    /// Applies only what is the guard's own. Whoever else claims the field is
-    /// named, and loses it: two owners would turn the webhook on and off.
+    /// Applies the caBundle only. Another field manager of it is logged and loses
+    /// it: two writers would turn the webhook on and off.
     async fn apply(&self, api: &Api<DynamicObject>, kind: &str, patch: &Value) -> Result<(), kube::Error> {
         let parameters = PatchParams::apply(FIELD_MANAGER);
         match api.patch(&self.name, &parameters, &Patch::Apply(patch)).await {
@@ -71,7 +71,7 @@ impl Configurations {
                     kind,
                     name = self.name,
                     error,
-                    "somebody else writes the caBundle too; with --manage-certificates nobody else should"
+                    "field manager conflict on caBundle, overwriting it; remove the other writer (cert-manager, GitOps tool)"
                 );
                 api.patch(&self.name, &parameters.force(), &Patch::Apply(patch)).await.map(drop)
             }

@@ -266,7 +266,7 @@ fn is_for(mounter: &Mounter, id: &VolumeId, data_at: &[PathBuf], moment: &Moment
         && (moment.volume_of(mounter).as_ref() == Some(id) || data_at.contains(&mounter.target))
 }
 
-/// Whether somebody waits for the mount of a volume, so that no container runs yet.
+/// Whether a mount of a volume is in progress, so that no container runs yet.
 fn is_being_mounted(id: &VolumeId, moment: &Moment) -> bool {
     moment.mounters.iter().any(|mounter| !mounter.is_in_background && is_for(mounter, id, &[], moment))
 }

@@ -69,7 +69,7 @@ impl MountTable {
     /// mounts on one folder counts, and what a mount further up hides does not.
     pub(super) fn locate(&self, path: &Path) -> Option<Location> {
         let mut mount = self.root()?;
-        // As many steps as there are mounts: no table, however wrong, is walked for ever.
+        // At most as many steps as mounts, so that a table with a cycle ends the walk.
         let mut left = self.mounts.len();
         let mut steps: Vec<&Path> = path.ancestors().collect();
         steps.reverse();

@@ -33,7 +33,7 @@ pub(super) struct Mounter {
     pub(super) source: String,
     /// Where, as its own mount namespace calls it.
     pub(super) target: PathBuf,
-    /// Whether nobody waits for it, so that nobody hears that nothing is mounted.
+    /// Whether its caller has ended, so that its failure is not reported.
     pub(super) is_in_background: bool,
     /// Whether it is the node's own, and not a container's.
     pub(super) is_of_node: bool,

@@ -25,7 +25,7 @@ pub struct NodeReport {
     pub summary: Summary,
     /// Volumes whose data is not where it should be, by Pod and name.
     pub volumes: Vec<Volume>,
-    /// Processes of mount.nfs for which nobody waits, by number.
+    /// Processes of mount.nfs in the background, by PID.
     pub background: Vec<Background>,
     /// What could not be read.
     pub errors: Vec<ReadError>,
@@ -83,7 +83,7 @@ pub struct Volume {
 pub enum State {
     /// Its folder is no mount point.
     NotMounted,
-    /// A folder of the node's own disk is mounted there, as a CSI driver does
+    /// A directory of the node's local disk is mounted there, as a CSI driver does
     /// with a staging folder on which nothing is mounted.
     NodeDisk,
     /// It is mounted now, but a container has had the folder beneath since before that.
@@ -117,7 +117,7 @@ pub struct Holder {
     pub path: String,
 }
 
-/// A process of mount.nfs for which nobody waits.
+/// A process of mount.nfs in the background: its caller has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Background {

@@ -29,7 +29,7 @@ pub(super) fn policy(tree: &Tree<'_>, root: NodeId) -> Result<Policy, Vec<Proble
     if reader.problems.is_empty() { Ok(policy) } else { Err(reader.problems) }
 }
 
-/// Mistakes that are told; one that comes after so many helps nobody.
+/// Most mistakes that are reported: a longer list hides the first ones.
 const MOST_PROBLEMS: usize = 50;
 
 struct Reader<'t> {

@@ -18,92 +18,123 @@ pub fn schema() -> Value {
         rules.insert(rule.code.to_string(), rule_schema(rule));
     }
     let profiles: Vec<&str> = Profile::spellings().collect();
-    let text = json!({"type": "string", "minLength": 1});
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "nfs-mount-guard MountPolicy",
+        "description": "what nfs-mount-guard evaluates, and what it does about findings: the same file for the webhook and for files",
         "type": "object",
         "required": ["apiVersion", "kind"],
         "additionalProperties": false,
         "properties": {
-            "apiVersion": {"const": API_VERSION},
-            "kind": {"const": KIND},
+            "apiVersion": {"const": API_VERSION, "description": "the version of this format"},
+            "kind": {"const": KIND, "description": "the kind of this file"},
             "mode": {
                 "enum": ["enforce", "observe"],
-                "description": "observe: nothing is patched or refused; what would have been is told",
+                "description": "enforce: repair and deny; observe: do neither, and report in warnings, log and metrics what enforce would do",
             },
             "profile": {
                 "enum": profiles,
-                "description": "the defaults of all rules; without a version the newest, with one as that was released",
+                "description": "the defaults of all rules: the newest version, or a fixed one (standard@1)",
             },
             "preview": {
                 "type": "boolean",
-                "description": "whether rules that are still tried out run, too",
+                "description": "whether rules in preview run, too",
             },
             "rules": {
                 "type": ["object", "null"],
+                "description": "actions and settings of single rules, by name or code; they override the profile",
                 "additionalProperties": false,
                 "properties": rules,
             },
             "drivers": {
                 "type": ["array", "null"],
-                "items": {
-                    "type": "object",
-                    "required": ["name"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "name": {"type": "string", "minLength": 1, "description": "a driver's name; * stands for any text"},
-                        "nfs": {"type": "boolean", "description": "whether its volumes are NFS"},
-                        "timeo": range("timeo-not-set", "the timeo that is filled in, in tenths of a second"),
-                        "retrans": range("retrans-not-set", "the retrans that is filled in"),
-                    },
-                },
+                "description": "drivers that the driver table lacks, or other facts for drivers that it has",
+                "items": driver(),
             },
             "provisioners": {
                 "type": ["array", "null"],
-                "description": "users that make volumes as provisioners do, beside service accounts: what they send is judged as made by the provisioner that it names; * stands for any text",
-                "items": text.clone(),
+                "description": "users, in addition to service accounts, whose annotation pv.kubernetes.io/provisioned-by is believed",
+                "items": text("a user name; * matches any text"),
             },
             "exemptions": {
                 "type": ["array", "null"],
-                "items": {
-                    "type": "object",
-                    "required": ["rules", "reason"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "rules": {
-                            "type": "array",
-                            "minItems": 1,
-                            "description": "codes or names, or what these begin with",
-                            // The list is what an editor completes; the beginning of a name is taken, too.
-                            "items": {"anyOf": [{"enum": names}, text.clone()]},
-                        },
-                        "kind": {"enum": Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>()},
-                        "name": text.clone(),
-                        "namespace": text.clone(),
-                        "storageClassName": text.clone(),
-                        "driver": text.clone(),
-                        "options": {"type": "array", "items": text.clone()},
-                        "reason": text,
-                        "expires": {"type": "string", "format": "date", "description": "the last day on which it holds"},
-                    },
-                },
+                "description": "objects that are exempt from rules; every selector of an exemption must match",
+                "items": exemption(&names),
             },
             "onUnreadable": {
                 "enum": ["deny", "allow"],
-                "description": "what /validate answers for an object that cannot be read",
+                "description": "the response of /validate to an object that cannot be read",
             },
             "annotationExemptions": {
                 "type": "boolean",
-                "description": "whether an object's annotation nfs-mount-guard.io/exempt exempts it",
+                "description": "whether the annotation nfs-mount-guard.io/exempt of an object exempts it; off by default, because authors of objects write it",
             },
+        },
+    })
+}
+
+/// A text that is not empty.
+fn text(description: &str) -> Value {
+    json!({"type": "string", "minLength": 1, "description": description})
+}
+
+/// One driver that the policy declares.
+fn driver() -> Value {
+    json!({
+        "type": "object",
+        "description": "one driver, or all whose names match a pattern",
+        "required": ["name"],
+        "additionalProperties": false,
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "description": "a driver's name; * matches any text"},
+            "nfs": {"type": "boolean", "description": "whether its volumes are NFS"},
+            "timeo": range("timeo-not-set", "the timeo that is filled in, in tenths of a second"),
+            "retrans": range("retrans-not-set", "the retrans that is filled in"),
+        },
+    })
+}
+
+/// One exemption, with the spellings of all rules.
+fn exemption(names: &[Value]) -> Value {
+    let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    json!({
+        "type": "object",
+        "description": "one exemption; a selector that is not set matches every object",
+        "required": ["rules", "reason"],
+        "additionalProperties": false,
+        "properties": {
+            "rules": {
+                "type": "array",
+                "minItems": 1,
+                "description": "rules, by code, name, or the beginning of either",
+                // The list is what an editor completes; the beginning of a name is taken, too.
+                "items": {
+                    "anyOf": [{"enum": names}, {"type": "string", "minLength": 1}],
+                    "description": "a code or name in any case; any other text selects every rule that begins with it",
+                },
+            },
+            "kind": {"enum": kinds, "description": "the object's kind; StorageClass includes the volumes of the class"},
+            "name": text("the object's name; * matches any text"),
+            "namespace": text("the object's namespace; * matches any text; matches no class and no volume, which have none"),
+            "storageClassName": text("the name of the class, for a class and its volumes; * matches any text"),
+            "driver": text("the provisioner or CSI driver; * matches any text"),
+            "options": {
+                "type": "array",
+                "description": "mount options; only findings about these options are exempt",
+                "items": text("an option as written, or its keyword; * matches any text"),
+            },
+            "reason": text("why the object is exempt; shown in warnings, reports and log"),
+            "expires": {"type": "string", "format": "date", "description": "the last day on which it is in force"},
         },
     })
 }
 
 fn rule_schema(rule: &Rule) -> Value {
     let mut properties = Map::new();
-    properties.insert("action".to_owned(), json!({"enum": Action::ALL.map(Action::as_str)}));
+    properties.insert("action".to_owned(), json!({
+            "enum": Action::ALL.map(Action::as_str),
+            "description": "off: do not run; audit: log and count; warn: also warn the user; deny: also reject, or repair",
+        }));
     for setting in rule.settings {
         properties.insert(
             setting.name.to_owned(),

@@ -29,19 +29,19 @@ pub fn page(driver: &Driver) -> String {
 /// The table of all drivers that are or may be NFS, and the names of the others.
 pub fn table() -> String {
     let mut page = String::from(
-        "# Drivers\n\nWhat each provisioner and CSI driver does with NFS mount options on their way to mount.nfs. `explain -f FILE`\n\
-         prints the same for one object. A driver that is not here is *unknown*: only `bg` is denied there, in\n\
+        "# Drivers\n\nFor readers who want to know what a provisioner or CSI driver does with NFS mount options before mount.nfs gets them.\n\
+         `explain -f FILE` prints the same for one object. A driver that is not listed is *unknown*: only `bg` is denied, in\n\
          `mountOptions` and under every key whose last segment is one of ",
     );
     let keys: Vec<String> =
         crate::subject::driver::generic_keys().iter().map(|key| format!("`{key}`")).collect();
     let _ = write!(
         page,
-        "{}\n(without regard to case, `_` and `-`). The same keys are judged with every driver of this table.\n\n",
+        "{}\n(without regard to case, `_` and `-`). The same keys are evaluated with every driver of this table.\n\n",
         keys.join(", ")
     );
     page.push_str(
-        "| driver | NFS | carriers besides mountOptions | order | an empty list means | adds | known |\n",
+        "| driver | NFS | carriers in addition to mountOptions | order | an empty list means | adds | known |\n",
     );
     page.push_str("|---|---|---|---|---|---|---|\n");
     for driver in drivers().filter(|driver| driver.nfs != Nfs::No) {

@@ -120,7 +120,7 @@ pub struct OptionUse {
     pub in_force: bool,
     /// The same in words; see [`CarrierUse::effect`].
     pub effect: &'static str,
-    /// Who reads it, in their order; empty for a word that nobody knows.
+    /// The layers that read it, in their order; empty for an unknown word.
     pub consumers: Vec<&'static str>,
     /// What it means.
     pub meaning: String,

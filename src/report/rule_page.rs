@@ -21,7 +21,7 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
     }
     writeln!(page, "## Why it matters\n\n{}\n", rule.why)?;
     writeln!(page, "## What to do\n\n{}\n", rule.remedy)?;
-    writeln!(page, "## What is done about it\n")?;
+    writeln!(page, "## Default action\n")?;
     writeln!(page, "| profile | standard | relaxed | strict |")?;
     writeln!(page, "|---|---|---|---|")?;
     let row = |name: &str, grade: Grade| {
@@ -32,7 +32,7 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
     writeln!(page, "{}", row("action", Grade::Proper))?;
     if let Some((_, when)) = rule.lesser {
         writeln!(page, "{}", row("milder action", Grade::Lesser))?;
-        writeln!(page, "\nThe milder action holds where {when}.")?;
+        writeln!(page, "\nThe milder action applies if {when}.")?;
     }
     writeln!(page, "\nFix: {}.\n", fix(rule))?;
     if !rule.settings.is_empty() {
@@ -63,15 +63,15 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
 
 fn fix(rule: &Rule) -> &'static str {
     match rule.fix {
-        Some(Applicability::Apply) => "apply, the webhook and `fix` do it",
-        Some(Applicability::Offer) => "offer, only `fix` does it",
-        Some(Applicability::Unsafe) => "unsafe, only `fix --unsafe-fixes` does it",
-        None => "none, for it would change what the author asked for",
+        Some(Applicability::Apply) => "apply (the webhook and `fix` do it)",
+        Some(Applicability::Offer) => "offer (only `fix` does it)",
+        Some(Applicability::Unsafe) => "unsafe (only `fix --unsafe-fixes` does it)",
+        None => "none, because it would change the behavior of the mount",
     }
 }
 
 /// The table of all rules, in Markdown, as the README and docs/rules/ show it.
-/// `prefix` stands before each page's file name.
+/// `prefix` comes before the file name of each page.
 pub fn table(prefix: &str) -> String {
     let mut table =
         String::from("| rule | finds | standard | relaxed | strict | fix |\n|---|---|---|---|---|---|\n");

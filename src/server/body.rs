@@ -38,7 +38,7 @@ impl Budget {
         Self { bytes: Arc::new(Semaphore::new(bytes / UNIT)), queue: Semaphore::new(QUEUE) }
     }
 
-    /// A share of so many bytes, if nobody waits for one.
+    /// A share of so many bytes, if no other request waits for one.
     fn share_at_once(&self, bytes: usize) -> Option<Share> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
         Some(Share(Some(Arc::clone(&self.bytes).try_acquire_many_owned(units).ok()?)))
@@ -96,9 +96,9 @@ impl Lack {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TooLong => "the body is longer than the limit of 48 MiB",
-            Self::NoBudget => "too many large requests are under way",
+            Self::NoBudget => "too many large requests are in flight",
             Self::TooSlow => "the body did not arrive in time",
-            Self::NoPlace => "too many requests are under way, and the body did not arrive at once",
+            Self::NoPlace => "too many requests are in flight, and the body did not arrive at once",
         }
     }
 }

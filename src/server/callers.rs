@@ -1,8 +1,8 @@
 //! Who is connected. A server that is full makes room for who comes next: those
 //! who keep a connection open and ask nothing, or do not read what they asked for,
 //! have to go first, and of these the ones whose address holds the most
-//! connections. So whoever opens thousands of them takes them from himself and not
-//! from the API server.
+//! connections. So a caller that opens thousands of them loses its own, and not
+//! those of the API server.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -45,7 +45,7 @@ struct Table {
     here: BTreeMap<u64, Entry>,
     /// The places that each address has, while it is connected or holds some.
     sources: BTreeMap<IpAddr, Weak<Source>>,
-    /// When somebody who does not read was last looked for, of one address and of
+    /// When a caller that does not read was last looked for, of one address and of
     /// all, and whether there was one.
     looked: [Option<(Instant, bool)>; 2],
 }

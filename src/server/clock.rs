@@ -60,7 +60,7 @@ impl Clock {
         }
     }
 
-    /// The present state, and when it began; of [`State::Busy`] nobody asks when.
+    /// The present state, and when it began; no caller uses the time of [`State::Busy`].
     pub fn get(&self) -> (State, Instant) {
         let word = self.state.load(Ordering::Relaxed);
         let state = match word % 4 {

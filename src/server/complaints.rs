@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 pub(super) struct Complaints {
     /// The second since 1970 of the last line.
     last: AtomicI64,
-    /// Those of which no line told since.
-    untold: AtomicU64,
+    /// Rejections since then without a line.
+    suppressed: AtomicU64,
 }
 
 impl Complaints {
@@ -19,10 +19,10 @@ impl Complaints {
     pub(super) fn complain(&self, reason: &'static str, error: &str) {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         if self.last.fetch_max(now, Ordering::Relaxed) < now {
-            let untold = self.untold.swap(0, Ordering::Relaxed);
-            tracing::warn!(reason, error, untold, "a connection was refused");
+            let suppressed = self.suppressed.swap(0, Ordering::Relaxed);
+            tracing::warn!(reason, error, suppressed, "connection rejected");
         } else {
-            self.untold.fetch_add(1, Ordering::Relaxed);
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

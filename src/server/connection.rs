@@ -49,7 +49,7 @@ pub enum End {
     Idle,
     /// An answer was not read in time.
     Unread,
-    /// Somebody else needed the room.
+    /// Another connection needed the room.
     MadeRoom,
 }
 
@@ -68,7 +68,7 @@ impl Respond for Router {
 
 /// Serves the requests of one connection until it ends, is too slow or idle,
 /// has to leave, or `stop` says that the server ends: then no further request is
-/// read. Whoever tells it so may wait until all receivers are gone.
+/// read. The sender of `stop` may wait until all receivers are gone.
 pub async fn serve<S>(
     stream: S,
     protocol: Protocol,

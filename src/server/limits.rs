@@ -10,7 +10,7 @@ use crate::admission::LONGEST_BODY;
 /// bound memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Requests that may be under way at once; further ones get 503.
+    /// Requests that may be in flight at once; further ones get 503.
     pub in_flight: usize,
     /// Connections that may be open at once; for a further one, the one that
     /// can be missed most is closed.
@@ -43,13 +43,13 @@ pub struct Limits {
     /// behind it wait too.
     pub large_body: Duration,
     /// Longest time from when an answer is made to when all of it is written;
-    /// looked at twice in that time, so that an answer nobody reads is gone within
+    /// looked at twice in that time, so that an answer that is not read is gone within
     /// one and a half of it.
     pub answer: Duration,
-    /// Longest time that a body nobody needs is read, counted from the request's
+    /// Longest time that a body without use is read, counted from the request's
     /// head on.
     pub discard: Duration,
-    /// Longest wait for requests under way when the server stops.
+    /// Longest wait for requests in flight when the server stops.
     pub drain: Duration,
 }
 

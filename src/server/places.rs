@@ -67,8 +67,8 @@ impl Places {
         Some(Place { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
     }
 
-    /// Takes a place, somebody's who has been waited for if it must be; `None`
-    /// when there is none. `dismiss` ends connections that do not read their
+    /// Takes a place, if needed from a caller that has been waited for; `None` if
+    /// there is none. `dismiss` ends connections that do not read their
     /// answers, of the address or of any, and says whether there were some.
     pub async fn take(
         self: &Arc<Self>,
@@ -121,7 +121,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Waits for the caller; `None` when somebody else needs the place more.
+    /// Waits for the caller; `None` if another caller gets the place.
     pub async fn wait<T>(&self, caller: impl Future<Output = T>) -> Option<T> {
         let mut caller = pin!(caller);
         // What is there already costs no entry.

@@ -1,4 +1,4 @@
-//! Plain HTTP on the port that speaks TLS: the caller is told.
+//! Plain HTTP on the TLS port: the caller gets 400 with the reason.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Following the certificate and the policy while requests run: what is good
-//! takes the place of the old, what is bad is told once, and the last good one
-//! stays.
+//! Reloads the certificate and the policy while requests run: a good one
+//! replaces the old one, a bad one is logged once, and the last good one stays
+//! in use.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use super::watch::FolderWatch;
 use crate::policy_file::{self, Error};
 use crate::telemetry::metrics::Reload;
 
-/// Follows the certificate for ever: a folder that changes, a self-signed one
-/// that grows old.
+/// Reloads the certificate until the server ends: from a folder that changes, or
+/// a self-signed one that grows old.
 /// `last` is the folder's state before the one in use was loaded.
 pub(super) async fn certificate(
     source: CertificateSource,
@@ -28,7 +28,7 @@ pub(super) async fn certificate(
     shared: Arc<Shared>,
 ) {
     let CertificateSource::Folder(folder) = source else {
-        // One for a first try outlives that; a managed one is somebody else's.
+        // A self-signed one lives longer than a first try; a managed one has its own task.
         return;
     };
     let mut watch = FolderWatch::new(&folder);
@@ -37,7 +37,7 @@ pub(super) async fn certificate(
         watch.changed().await;
         let state = tls::file_state(&folder);
         if let Some(not_after) = store.not_after().filter(|end| *end <= OffsetDateTime::now_utc()) {
-            tracing::error!(%not_after, folder = %folder.display(), "the serving certificate has ended; callers will refuse it");
+            tracing::error!(%not_after, folder = %folder.display(), "the serving certificate has expired; API servers will reject it");
         }
         if state == last && last_error.is_empty() {
             continue;
@@ -56,7 +56,7 @@ pub(super) async fn certificate(
                 let error = error.to_string();
                 if error != last_error {
                     shared.metrics.certificate(Reload::Refused, None);
-                    tracing::error!(error, folder = %folder.display(), "the new certificate is refused; the last good one stays");
+                    tracing::error!(error, folder = %folder.display(), "certificate reload failed, keeping the previous certificate");
                 }
                 last_error = error;
             }
@@ -86,8 +86,8 @@ async fn beside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) ->
     tokio::task::spawn_blocking(read).await.ok()
 }
 
-/// Follows the authorities of callers for ever: what is good holds from the
-/// next handshake on.
+/// Reloads the callers' authorities until the server ends: a good file applies
+/// from the next handshake on.
 pub(super) async fn clients(
     clients: Option<Clients>,
     store: Arc<CertificateStore>,
@@ -109,17 +109,17 @@ pub(super) async fn clients(
         match renewed {
             Ok(renewed) => {
                 config.store(Arc::new(renewed));
-                tracing::info!(file = %clients.authorities.display(), "new client authorities are in use");
+                tracing::info!(file = %clients.authorities.display(), "a new client CA is in use");
             }
             Err(error) => {
-                tracing::error!(%error, "the new client authorities are refused; the last good ones stay");
+                tracing::error!(%error, "client CA reload failed, keeping the previous CA");
             }
         }
     }
 }
 
-/// Follows the policy's file for ever. Its folder is watched, for a volume made
-/// from a `ConfigMap` never changes the file itself.
+/// Reloads the policy until the server ends. Its folder is watched, because a
+/// volume made from a `ConfigMap` never changes the file itself.
 pub(super) async fn policy(file: Option<PathBuf>, shared: Arc<Shared>) {
     let Some(file) = file else { return };
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -146,7 +146,7 @@ pub(super) async fn policy(file: Option<PathBuf>, shared: Arc<Shared>) {
                 };
                 if error != last_error {
                     shared.metrics.policy(Reload::Refused, None);
-                    tracing::error!(error, file = %file.display(), "the new policy is refused; the last good one stays");
+                    tracing::error!(error, file = %file.display(), "policy reload failed, keeping the previous policy");
                 }
                 last_error = error;
             }

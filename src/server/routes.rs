@@ -138,9 +138,7 @@ enum Unasked {
 impl Unasked {
     fn answer(self) -> Response {
         let (status, text) = match self {
-            Self::Name => {
-                (StatusCode::FORBIDDEN, "the client certificate bears no name that is allowed here\n")
-            }
+            Self::Name => (StatusCode::FORBIDDEN, "the name of the client certificate is not allowed\n"),
             Self::Path => (StatusCode::NOT_FOUND, "the paths are /mutate and /validate\n"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview comes by POST\n"),
             Self::MediaType => (
@@ -282,7 +280,8 @@ async fn judge_in_place(
 /// Sends a request away, quickly: the caller can turn to another replica.
 fn shed(shared: &Shared) -> Response {
     shared.metrics.shed();
-    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "too many requests are under way; try again\n");
+    let mut response =
+        plain(StatusCode::SERVICE_UNAVAILABLE, "overloaded: too many requests are in flight; try again\n");
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
@@ -308,7 +307,7 @@ async fn judge_apart(
     let on_thread = Arc::clone(shared);
     let judged = tokio::task::spawn_blocking(move || {
         let answer = ask(&on_thread, &policy, asked, &body, admission::review);
-        // The turn ends with the work, also where nobody waits for it any more.
+        // The turn ends with the work, also if the caller is gone.
         drop((body, share, turn));
         answer
     });

@@ -30,7 +30,7 @@ pub struct Status {
     pub log_dropped: Option<Dropped>,
 }
 
-/// Serves the status port for ever, under the same limits of time as the other
+/// Serves the status port until the server ends, under the same limits of time as the other
 /// one and a smaller one of connections.
 pub(super) async fn serve(listener: TcpListener, status: Status) {
     let limits = status.shared.limits;

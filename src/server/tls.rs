@@ -73,10 +73,10 @@ pub enum Error {
         not_after: OffsetDateTime,
     },
     /// A certificate could not be made.
-    #[error("cannot make a certificate: {0}")]
+    #[error("cannot create a certificate: {0}")]
     Make(#[from] rcgen::Error),
     /// The authority of the callers cannot be used.
-    #[error("{place} holds no authority that callers could be known by: {reason}")]
+    #[error("{place} has no CA certificate for callers: {reason}")]
     BadClientAuthority {
         /// Where.
         place: String,
@@ -151,8 +151,8 @@ impl Certificate {
         Ok(Self { key: Arc::new(key), not_after })
     }
 
-    /// Makes one in memory, for a first try: it speaks for localhost only and
-    /// nobody trusts it.
+    /// Makes one in memory, for a first try: it is for localhost only, and
+    /// no client trusts it.
     ///
     /// # Errors
     ///

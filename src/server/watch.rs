@@ -85,7 +85,7 @@ impl FolderWatch {
             Ok(watcher)
         });
         if let Err(error) = &watcher {
-            tracing::warn!(folder = %self.folder.display(), %error, "cannot watch the folder; it is looked at every 20 s");
+            tracing::warn!(folder = %self.folder.display(), %error, "cannot watch the directory, reading it every 20 s");
         }
         self.watcher = watcher.ok();
     }

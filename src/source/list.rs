@@ -384,7 +384,7 @@ fn visit_json_object(
         }
         return;
     }
-    // What does not fit is told by the tree, which knows the places.
+    // The tree reports what does not fit, because it has the positions.
     match parts(kind, &mut serde_json::Deserializer::from_slice(part.as_bytes())) {
         Ok(parts) if parts.is_empty() => visitor(not_judged_json(source, part, Skip::NoInlineVolume)),
         Ok(mut parts) => {

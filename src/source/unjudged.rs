@@ -40,7 +40,7 @@ pub struct UnjudgedPlace {
     /// The options, where they stand in a Pod or in what makes Pods; never those
     /// of a Secret.
     pub texts: Vec<String>,
-    /// Whether `bg` is among them; of a Secret nothing is told.
+    /// Whether `bg` is among them; of a Secret nothing is reported.
     pub has_bg: bool,
 }
 

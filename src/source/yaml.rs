@@ -3,8 +3,8 @@
 //! kubectl cuts a file at every line that begins with `---`, whatever stands
 //! there, and reads the first document of each piece with go-yaml v2
 //! (apimachinery `pkg/util/yaml/decoder.go`). This reader is another one. Where
-//! the two are known to differ it refuses the text, so that nobody judges what
-//! kubectl does not read.
+//! the two are known to differ it refuses the text, so that no text is judged that
+//! kubectl reads in another way.
 
 mod breaks;
 mod builder;

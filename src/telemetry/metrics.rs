@@ -187,12 +187,12 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register(
             "requests",
-            "Admission reviews answered, by endpoint, kind, operation, decision and dry run",
+            "Admission reviews, by endpoint, kind, operation, decision and dry run",
             self.requests.clone(),
         );
         registry.register(
             "findings",
-            "Findings, by rule and by what is done about them; in observe by what would be done",
+            "Findings, by rule and action; in mode observe, by what enforce would do",
             self.findings.clone(),
         );
         registry.register(
@@ -202,45 +202,49 @@ impl Metrics {
         );
         registry.register(
             "request_duration_seconds",
-            "Time from a request's head to its answer",
+            "Time from the head of a request to its response",
             self.duration.clone(),
         );
         registry.register(
             "in_flight",
-            "Requests in flight, until their answer is written",
+            "Requests in flight, until their response is written",
             self.in_flight.clone(),
         );
-        registry.register("shed", "Requests answered 503 because too many were in flight", self.shed.clone());
+        registry.register(
+            "shed",
+            "Requests rejected with 503 (load shedding), because too many were in flight",
+            self.shed.clone(),
+        );
         registry.register(
             "certificate_not_after_seconds",
-            "When the serving certificate ends, in seconds since 1970",
+            "Expiry of the serving certificate, in seconds since 1970",
             self.certificate_not_after.clone(),
         );
         registry.register(
             "authority_not_after_seconds",
-            "When the built-in authority ends, in seconds since 1970; 0 without one, and on replicas that do not look after it",
+            "Expiry of the built-in CA, in seconds since 1970; 0 without one, and on replicas that do not manage it",
             self.authority_not_after.clone(),
         );
         registry.register(
             "certificate_management_errors",
-            "Tries to look after the certificates that failed",
+            "Failed attempts to renew or publish the certificate",
             self.certificate_management_errors.clone(),
         );
         registry.register(
             "certificate_reloads",
-            "Certificates loaded or refused",
+            "Certificate reloads, by result",
             self.certificate_reloads.clone(),
         );
-        registry.register("policy_reloads", "Policies loaded or refused", self.policy_reloads.clone());
+        registry.register("policy_reloads", "Policy reloads, by result", self.policy_reloads.clone());
         registry.register(
             "exemption_expires_seconds",
-            "End of an exemption, in seconds since 1970",
+            "Expiry of an exemption, in seconds since 1970",
             self.exemption_expires.clone(),
         );
-        registry.register("policy_info", "The policy in use, by fingerprint", self.policy_info.clone());
+        registry.register("policy_info", "Policy in use, by fingerprint", self.policy_info.clone());
         registry.register(
             "clients_refused",
-            "Connections and calls refused, by reason",
+            "Connections and requests rejected, by reason",
             self.clients_refused.clone(),
         );
         registry.register(
@@ -250,7 +254,7 @@ impl Metrics {
         );
         registry.register(
             "build",
-            "The program's version",
+            "Version of nfs-mount-guard",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         // What begins at 0 can be alerted on from its first increase.
@@ -340,7 +344,7 @@ impl Metrics {
         self.authority_not_after.set(not_after);
     }
 
-    /// Counts a try to look after the certificates that failed.
+    /// Counts a failed attempt to renew or publish the certificate.
     pub fn certificate_management_failed(&self) {
         self.certificate_management_errors.inc();
     }

@@ -197,7 +197,7 @@ fn founds_itself(turn: &Turn) -> Result<(), Failed> {
     }
     // One replica looks after it, and both serve with it.
     let holders = |guard: &&Guard| {
-        guard.log().iter().any(|event| event["message"] == "this replica looks after the certificates now")
+        guard.log().iter().any(|event| event["message"] == "this replica manages the certificates now")
     };
     assert_eq!(site.guards.iter().filter(holders).count(), 1);
     for guard in &site.guards {
@@ -216,16 +216,15 @@ fn next_replica(turn: &Turn) -> Result<(), Failed> {
     site.guards[index].process.signal("TERM");
     let ended = site.guards[index].process.wait(Duration::from_secs(10)).expect("it ends");
     assert!(ended.success(), "{ended:?}");
-    site.guards[other].wait_for(|event| event["message"] == "this replica looks after the certificates now");
-    // It repairs what somebody breaks, and serves on meanwhile.
+    site.guards[other].wait_for(|event| event["message"] == "this replica manages the certificates now");
+    // It repairs a broken Secret, and keeps serving meanwhile.
     let garbage = json!({"data": {"tls.crt": "Z2FyYmFnZQ=="}}).to_string();
     turn.cluster.must(&["-n", NAMESPACE, "patch", "secret", SECRET, "--type=merge", "-p", &garbage], "");
     site.guards[other].wait_for(|event| event["message"] == "a new certificate was signed");
-    // A Secret that is deleted is made anew, with a new authority.
+    // A deleted Secret is created again, with a new authority.
     turn.cluster.must(&["-n", NAMESPACE, "delete", "secret", SECRET], "");
-    let founded = |guard: &Guard| {
-        guard.log().iter().filter(|event| event["message"] == "a new authority was made").count()
-    };
+    let founded =
+        |guard: &Guard| guard.log().iter().filter(|event| event["message"] == "a new CA was created").count();
     let before = founded(&site.guards[other]);
     let deadline = Instant::now() + Duration::from_secs(20);
     while founded(&site.guards[other]) <= before.min(usize::from(index == 1)) {

@@ -1,4 +1,4 @@
-//! Who may call: the API server with its client certificate, and nobody else.
+//! Callers: only the API server with its client certificate is accepted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -159,8 +159,7 @@ fn refuses_others() -> Result<(), Failed> {
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
     let log = guard.log();
-    let complaints: Vec<_> =
-        log.iter().filter(|event| event["message"] == "a connection was refused").collect();
+    let complaints: Vec<_> = log.iter().filter(|event| event["message"] == "connection rejected").collect();
     let seconds: std::collections::BTreeSet<_> = complaints
         .iter()
         .map(|event| event["timestamp"].as_str().unwrap_or_default().get(..19).unwrap_or_default())
@@ -181,7 +180,7 @@ fn takes_new_authorities() -> Result<(), Failed> {
     assert_eq!(call(&guard, Some(&old)), Some(200), "the last good one stays");
     let new = Authority::new();
     fs::write(callers.file(), &new.certificate)?;
-    guard.wait_for(|event| event["message"] == "new client authorities are in use");
+    guard.wait_for(|event| event["message"] == "a new client CA is in use");
     assert_eq!(call(&guard, Some(&old)), None);
     assert_eq!(call(&guard, Some(&new.sign("anybody", 0))), Some(200));
     Ok(())
@@ -200,8 +199,8 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
     let missing = folder.path().join("missing").display().to_string();
     for (args, code, words) in [
         (vec!["--client-ca", &missing], 3, "cannot read"),
-        (vec!["--client-ca", &empty], 3, "holds no authority"),
-        (vec!["--client-ca", &garbage], 3, "holds no authority"),
+        (vec!["--client-ca", &empty], 3, "has no CA certificate"),
+        (vec!["--client-ca", &garbage], 3, "has no CA certificate"),
         (vec!["--allowed-client", "a"], 2, "--client-ca"),
         (vec!["--client-ca", &good, "--allowed-client", ""], 2, "--allowed-client"),
     ] {

@@ -246,7 +246,7 @@ fn names_paths_whole() -> Result<(), Failed> {
     );
     let said = String::from_utf8(output.stderr)?;
     let ends = said.ends_with("^\n\n0 objects in 0 files would change, 0 left as they are\n");
-    assert!(ends && said.contains("\"policy: colour\" holds a blank"), "{said}");
+    assert!(ends && said.contains("\"policy: colour\" contains whitespace"), "{said}");
     Ok(())
 }
 

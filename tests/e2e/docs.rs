@@ -22,10 +22,8 @@ use crate::install::{Nodes, ROOT, Turn, turn_with_low_ports};
 
 /// One test a page that has something to run.
 pub fn trials() -> Vec<Trial> {
-    let mut trials = vec![
-        Trial::test("docs::links_between_pages_lead_somewhere", links),
-        Trial::test("docs::every_page_for_administrators_runs_something_or_says_why", every_page_runs),
-    ];
+    let mut trials =
+        vec![Trial::test("docs::every_page_for_administrators_runs_something_or_says_why", every_page_runs)];
     for page in pages() {
         let blocks = blocks(&read(&page));
         if !blocks.is_empty() {
@@ -188,38 +186,11 @@ fn clean(turn: &mut Turn, nodes: &mut Nodes) {
     turn.cluster.reset_webhooks();
 }
 
-fn links() -> Result<(), Failed> {
-    let mut wrong = Vec::new();
-    let mut seen = 0;
-    for page in pages() {
-        let text = read(&page);
-        let folder = Path::new(ROOT).join(&page);
-        let folder = folder.parent().expect("a folder");
-        for (start, _) in text.match_indices("](") {
-            let target = text[start + 2..].split(')').next().unwrap_or_default();
-            if target.contains("://") || target.starts_with('#') {
-                continue;
-            }
-            seen += 1;
-            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
-            let file = folder.join(file);
-            let has_heading = || {
-                let text = fs::read_to_string(&file).unwrap_or_default();
-                text.lines().filter_map(crate::install::anchor).any(|anchor| anchor == heading)
-            };
-            if !file.exists() || !heading.is_empty() && !has_heading() {
-                wrong.push(format!("{page}: {target}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty() && seen > 20, "{seen} links: {wrong:#?}");
-    Ok(())
-}
-
 /// Pages without a command of their own, or whose commands take many minutes.
 const SILENT: &[&str] = &[
-    "docs/corpus.md", "docs/drivers.md", "docs/incident.md", "docs/not-covered.md", "docs/performance.md",
-    "docs/reliability.md", "docs/threat-model.md",
+    "docs/SUMMARY.md", "docs/cli.md", "docs/comparison.md", "docs/drivers.md", "docs/faq.md",
+    "docs/glossary.md", "docs/incident.md", "docs/logs.md", "docs/node-check.md", "docs/not-covered.md",
+    "docs/threat-model.md",
 ];
 
 fn every_page_runs() -> Result<(), Failed> {

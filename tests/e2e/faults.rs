@@ -20,7 +20,8 @@ pub fn trials() -> Vec<Trial> {
 
 /// Not the figures, which are measured elsewhere.
 fn page_shows_the_rows() -> Result<(), Failed> {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reliability.md"))?;
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/development/reliability.md"))?;
     let shown: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert_eq!(shown.len(), ROWS.len(), "{shown:#?}");
     for (line, row) in shown.iter().zip(ROWS) {

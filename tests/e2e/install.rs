@@ -23,7 +23,6 @@ use crate::component::{self, Missing};
 
 pub use generated::compare_part;
 pub use life::turn_with_low_ports;
-pub use monitoring::anchor;
 pub use node::{Nodes, finish_namespaces};
 
 /// The repository.

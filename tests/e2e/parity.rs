@@ -90,7 +90,7 @@ fn validate(object: &Value) -> Said {
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {
             "uid": "a", "operation": "CREATE", "kind": {"group": group, "version": "v1", "kind": kind}, "object": object,
-            // Of a file nobody knows who sends it, and what it says of a provisioner is believed.
+            // A file has no sender, so its annotation of a provisioner is believed.
             "userInfo": {"username": "system:serviceaccount:kube-system:provisioner"},
         },
     })

@@ -158,7 +158,7 @@ fn serve_follows() -> Result<(), Failed> {
     assert!(is_allowed(&guard));
     version("..3", &format!("{HEAD}profile: rlaxed\n"));
     let refused =
-        guard.wait_for(|event| event["message"] == "the new policy is refused; the last good one stays");
+        guard.wait_for(|event| event["message"] == "policy reload failed, keeping the previous policy");
     assert!(refused["error"].as_str().is_some_and(|error| error.contains("policy.yaml:3:10: ")), "{refused}");
     assert!(is_allowed(&guard), "the last good one stays");
     version("..4", &format!("{HEAD}mode: observe\n"));

@@ -369,7 +369,7 @@ fn keeps_its_authority() -> Result<(), Failed> {
     let output =
         run(&["certs", "generate", "--dir", &folder.path().display().to_string(), "--dns", "localhost"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("without its key"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("has no key"));
     Ok(())
 }
 

@@ -146,7 +146,7 @@ pub fn compare_together(manifests: &Path) {
 }
 
 /// Compares what the engine says of `manifests` with the file beside it.
-/// `UPDATE_EXPECTED=1` writes that file anew, to be reviewed.
+/// `UPDATE_EXPECTED=1` writes that file, for review.
 pub fn compare(manifests: &Path) {
     let yaml =
         fs::read_to_string(manifests).unwrap_or_else(|error| panic!("{}: {error}", manifests.display()));
@@ -155,8 +155,8 @@ pub fn compare(manifests: &Path) {
     compare_text(&manifests.with_extension("expected"), &seen.join("\n"));
 }
 
-/// Compares a text with a file; `UPDATE_EXPECTED=1` writes that file anew, to
-/// be reviewed.
+/// Compares a text with a file; `UPDATE_EXPECTED=1` writes that file, for
+/// review.
 pub fn compare_text(file: &Path, seen: &str) {
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         fs::write(file, seen).expect("written");

@@ -58,7 +58,7 @@ pub fn enter(hierarchies: &[Hierarchy]) -> io::Result<()> {
     hierarchies.iter().try_for_each(|hierarchy| fs::write(hierarchy.folder.join("cgroup.procs"), "0"))
 }
 
-/// Mounts the hierarchies anew, in a cgroup namespace whose root is our folder.
+/// Mounts the hierarchies again, in a cgroup namespace whose root is our folder.
 pub fn mount_again(hierarchies: &[Hierarchy]) {
     for hierarchy in hierarchies.iter().rev() {
         run("umount", &[&hierarchy.point.display().to_string()]);

@@ -42,7 +42,7 @@ const FOLDERS: &[&str] = &[
     "/run/netns",
 ];
 
-/// What the inner program is told.
+/// The input of the inner program.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// Its cgroups.

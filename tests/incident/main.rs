@@ -1,6 +1,6 @@
 //! The incident itself, with a real etcd, kube-apiserver, kubelet, containerd,
 //! runc and mount.nfs: without the guard a Pod runs and its data goes to the
-//! node's own disk; with the guard it cannot.
+//! node's local disk; with the webhooks it cannot.
 //!
 //! All of it runs in mount, pid, network and cgroup namespaces of its own, and
 //! a test says that nothing of it is left on the host. This program is started

@@ -12,16 +12,16 @@ use libtest_mimic::Failed;
 
 use crate::host::sandbox_path;
 
-/// What stands at the head of the page.
+/// The head of the page.
 const HEAD: &str = "\
 <!-- Written by `tests/incident/transcript` from a run; a test compares. -->
 
-# The incident, and the same with the guard
+# The incident, without and with nfs-mount-guard
 
-A real etcd, kube-apiserver, kubelet, containerd, runc and mount.nfs on one machine, and no NFS server:
-[tests/incident](../tests/incident) runs all of this as a test. There is no controller-manager, so volumes are bound
-to their claims by hand (not shown), and Pods name their node. `retry=0` only keeps mount.nfs from trying for
-minutes.
+For readers who want to see how `bg` loses data, and how the webhooks prevent it. The test [tests/incident](../tests/incident)
+runs all of this: a real etcd, kube-apiserver, kubelet, containerd, runc and mount.nfs on one machine, without an NFS
+server. There is no controller-manager, so volumes are bound to their claims by hand (not shown), and Pods name their
+node. `retry=0` limits mount.nfs to one attempt, which keeps the test short.
 ";
 
 /// Something on the page.
@@ -41,7 +41,7 @@ enum Shown {
     InBoth,
 }
 
-/// A page under way.
+/// A page that is being written.
 #[derive(Debug)]
 pub struct Page {
     parts: Vec<Part>,
@@ -172,7 +172,10 @@ fn svg(lines: &[(bool, String)]) -> String {
     let (width, height) = (COLUMNS * 8 + 40, lines.len() * 18 + 36);
     let mut picture = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"13\">\n\
+         font-family=\"ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"13\" role=\"img\">\n\
+         <title>The incident, without and with nfs-mount-guard</title>\n\
+         <desc>Terminal session: without the webhooks a Pod with bg is Running and writes to the local disk of its node, where \
+         node-check finds the file; with the webhooks the Pod waits for the NFS server.</desc>\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#0d1117\"/>\n"
     );
     for (index, (is_command, line)) in lines.iter().enumerate().filter(|(_, (_, line))| !line.is_empty()) {

@@ -77,7 +77,7 @@ fn prepare(folder: &Path) {
     }
     fs::create_dir_all("/var/lib/kubelet").expect("a folder");
     fs::create_dir_all("/run/containerd").expect("a folder");
-    // kubelet and the API server ask for the node's own name, and nobody answers here.
+    // The kubelet and the API server look up the node's own name; no DNS server runs here.
     for (name, text) in
         [("hosts", format!("127.0.0.1 localhost\n{ADDRESS} n1\n")), ("resolv.conf", String::new())]
     {

@@ -208,7 +208,7 @@ impl Writer<'_> {
         }
     }
 
-    /// An alias in a value's stead.
+    /// An alias instead of a value.
     fn alias(&mut self) -> bool {
         let is_alias = self.anchors > 0 && self.rng.u8(..16) == 0;
         if is_alias {
@@ -433,7 +433,7 @@ fn json_string(rng: &mut Rng, value: &str, text: &mut String) {
     text.push('"');
 }
 
-/// What is put in, or in a character's stead, wherever that is.
+/// Texts that are inserted, or replace a character, at any place.
 const PIECES: [&str; 62] = [
     "\u{2028}",
     "\u{2029}",

@@ -54,8 +54,7 @@ fn run(size: Size) -> Figure {
             format!("{counted:?} of {rounds} counted: {reason}")
         });
     }
-    let lines =
-        guard.log().into_iter().filter(|event| event["message"] == "a connection was refused").count();
+    let lines = guard.log().into_iter().filter(|event| event["message"] == "connection rejected").count();
     let seconds = took.as_secs() + 2;
     let is_told = lines >= 1 && u64::try_from(lines).is_ok_and(|lines| lines <= seconds);
     problems.unless(is_told, || format!("{lines} lines in {seconds} s"));

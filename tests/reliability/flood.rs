@@ -43,7 +43,7 @@ fn run(size: Size) -> Figure {
         while open.load(Ordering::SeqCst) < 4000 && begun.elapsed() < Duration::from_secs(20) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // In the first tenth of a second nobody can tell a slow body from one on its way.
+        // In the first tenth of a second a slow body looks like one that is still arriving.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let caller = Caller::of(&guard, false);
         let load = Load::start(&caller, &usual_calls(), 8, Some(100));

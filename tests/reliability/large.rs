@@ -70,7 +70,7 @@ fn run(size: Size) -> Figure {
         let is_right =
             response["uid"] == "the-uid" && response["allowed"] == json!(path.starts_with("/mutate"));
         problems.unless(is_right, || format!("{path}: {text}"));
-        let is_told = is_judged || text.contains("too many large requests are under way");
+        let is_told = is_judged || text.contains("too many large requests are in flight");
         problems.unless(is_told, || format!("{path}: {text}"));
     }
     problems.of_calls(&tally, 50);

@@ -4,14 +4,14 @@ use std::fs;
 
 use crate::rows::{Figure, ROWS, Row};
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reliability.md");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/development/reliability.md");
 const START: &str = "<!-- figures -->\n";
 const END: &str = "<!-- /figures -->";
 const HEAD: &str = "| row | what | figure to reach | figure seen | machine, date |\n|---|---|---|---|---|\n";
 
 /// Puts a row's figure in the place of the former one.
 pub fn write(row: &Row, figure: &Figure) {
-    let page = fs::read_to_string(PAGE).expect("docs/reliability.md");
+    let page = fs::read_to_string(PAGE).expect("docs/development/reliability.md");
     let (before, rest) = page.split_once(START).expect("the table's start");
     let (table, after) = rest.split_once(END).expect("the table's end");
     let mut lines: Vec<String> = ROWS

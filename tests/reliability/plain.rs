@@ -39,8 +39,7 @@ fn run(size: Size) -> Figure {
         }
         (refused, guard.metric(name).await)
     });
-    let lines =
-        guard.log().into_iter().filter(|event| event["message"] == "a connection was refused").count();
+    let lines = guard.log().into_iter().filter(|event| event["message"] == "connection rejected").count();
     let seconds = begun.elapsed().as_secs() + 2;
     let mut problems = Problems::default();
     problems.unless(refused == calls, || format!("{refused} were told so"));

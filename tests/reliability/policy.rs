@@ -101,7 +101,7 @@ fn told(guard: &Guard) -> Vec<Value> {
     let is_told = |event: &Value| {
         event["message"]
             .as_str()
-            .is_some_and(|text| text.starts_with("a new policy") || text.starts_with("the new policy"))
+            .is_some_and(|text| text.starts_with("a new policy") || text.starts_with("policy reload"))
     };
     guard.log().into_iter().filter(is_told).collect()
 }

@@ -27,7 +27,7 @@ pub struct Judged {
     /// What is done about it.
     pub action: Action,
     /// What the policy asks for, before caps by who can act on a denial: what is
-    /// to be denied is repaired by the webhook, whoever made the object.
+    /// to be denied is repaired by the webhook, also on a provisioner's volume.
     pub demanded: Action,
 }
 
@@ -131,13 +131,11 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     let bytes: usize = together.clone().map(Carrier::length).sum();
     let message = if bytes > LONGEST_OPTIONS {
         format!(
-            "{bytes} bytes of options stand here, a mount takes 4096, and of more than {LONGEST_OPTIONS} none is judged"
+            "{bytes} bytes of options: a mount takes 4096, and more than {LONGEST_OPTIONS} are not evaluated"
         )
     } else {
         let options: usize = together.map(Carrier::count).sum();
-        format!(
-            "{options} options stand here, more than fit into the 4096 bytes that a mount takes, and none is judged"
-        )
+        format!("{options} options do not fit into the 4096 bytes that a mount takes, and are not evaluated")
     };
     let finding = Finding {
         code: MALFORMED_ELEMENT.code,
@@ -171,8 +169,8 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// The gravest action that makes sense, by who can act on a denial.
 ///
 /// A denial reaches a person only on a class or a volume made by hand; a
-/// provisioner tries again for ever. There, only a background mount, what is
-/// grave and what no kernel mounts are refused. Where nobody can tell whether it
+/// provisioner retries indefinitely. There, only a background mount, what is
+/// grave and what no kernel mounts are refused. If the object does not show whether it
 /// is NFS, and on a class of snapshots, only a background mount and options that
 /// the layers read differently are.
 fn most(policy: &Policy, subject: &Subject<'_>, rule: &Rule, grade: Grade) -> Action {

@@ -44,7 +44,7 @@ pub enum Action {
     Off,
     /// It is counted and logged.
     Audit,
-    /// The request is allowed, and the person is told.
+    /// The request is allowed, and the user gets a warning.
     Warn,
     /// The request is refused.
     Deny,
@@ -81,7 +81,7 @@ pub enum Grade {
     /// As proper, and also on a volume made by a provisioner, though the denial
     /// reaches no person there: what is mounted is not what the object says.
     Grave,
-    /// As grave, and also where nobody can tell whether it is NFS: the layers
+    /// As grave, and also if the object does not show whether it is NFS: the layers
     /// read different options out of it.
     Hidden,
     /// As proper, and no covered kernel mounts such a list: refusing it breaks

@@ -20,8 +20,8 @@ pub enum Mode {
     /// They are.
     #[default]
     Enforce,
-    /// Nothing is patched and nothing refused; what would have been is told in
-    /// warnings, log and metrics.
+    /// Nothing is patched or denied; warnings, log and metrics name what `enforce`
+    /// would do.
     Observe,
 }
 

@@ -41,7 +41,7 @@ pub struct Example {
 /// One rule.
 #[derive(Debug)]
 pub struct Rule {
-    /// Its code, fixed for ever.
+    /// Its code, which never changes.
     pub code: Code,
     /// Its name, fixed as well.
     pub name: &'static str,
@@ -70,8 +70,8 @@ pub struct Rule {
     pub preview: bool,
     /// What its findings are about.
     pub about: About,
-    /// Whether it is judged, denied and repaired where nobody can tell whether a
-    /// volume is NFS, and on a class of snapshots, too: its danger is the same there.
+    /// Whether it is judged, denied and repaired also if the object does not show that
+    /// its volume is NFS, and on a class of snapshots, too: its danger is the same there.
     pub where_uncertain: bool,
     /// Looks at a subject.
     pub(crate) check: fn(&mut Check<'_, '_>),
@@ -358,7 +358,7 @@ rules! {
 pub use refused_value::is_refused_by_driver;
 pub use unknown_option::is_of_another_program;
 
-/// The rule that is judged even where nobody can tell whether it is NFS, and
+/// The rule that is judged even if the object does not show whether it is NFS, and
 /// the one that the API server can judge by itself.
 pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;
 

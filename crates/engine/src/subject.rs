@@ -253,7 +253,7 @@ impl<'m> Subject<'m> {
     }
 
     /// Whether a word or blank that only looks like `bg` may still become one:
-    /// the driver lower-cases, or nobody has read what it does.
+    /// the driver folds case, or its source was not read.
     pub fn may_fold(&self) -> bool {
         self.driver.case != Case::Kept
     }

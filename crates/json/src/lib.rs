@@ -5,9 +5,9 @@
 //! what it gives up on is for `serde_json` to read from the beginning, so every
 //! error and its place are that library's.
 //!
-//! It is here for the values that nobody reads. Most of a large object is
+//! It exists for the values that no rule reads. Most of a large object is
 //! `managedFields`, and every library that was measured takes longer to skip it
-//! (docs/performance.md). What it knows of strings serves the writer of answers
+//! (docs/development/performance.md). What it knows of strings serves the writer of answers
 //! too.
 
 mod marks;
@@ -30,8 +30,8 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
 }
 
 /// As much of the beginning of `text` as is known to be UTF-8. All of a small
-/// text is looked at once; of a large one each string by itself, for most of
-/// them nobody reads.
+/// text is checked once; in a large one each string is checked when it is read,
+/// because most strings are skipped.
 fn beginning(text: &[u8]) -> &str {
     const LONGEST: usize = 8 * 1024;
     let (beginning, _) = text.split_at_checked(LONGEST).unwrap_or((text, &[]));

@@ -1,4 +1,4 @@
-//! Skipping values that nobody reads, and checking them all the same.
+//! Skipping values that no rule reads, and checking that they are valid JSON.
 
 use super::marks::Marks;
 

@@ -79,7 +79,7 @@ caBundle: {{ b64enc $root.Values.certificates.caBundle }}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
 {{- $_ := set $annotations "cert-manager.io/inject-ca-from" (printf "%s/%s" .Release.Namespace (include "nfs-mount-guard.fullname" .)) -}}
 {{- else if and (eq .Values.certificates.mode "existing-secret") (not .Values.certificates.caBundle) (not .Values.webhooks.annotations) -}}
-{{- fail "certificates.mode is existing-secret, and nothing says which authority signed that certificate: give certificates.caBundle (--set-file certificates.caBundle=ca.crt), or webhooks.annotations that make something in the cluster inject it" -}}
+{{- fail "certificates.mode is existing-secret, and the CA of that certificate is not known: set certificates.caBundle (--set-file certificates.caBundle=ca.crt), or webhooks.annotations that make something in the cluster inject it" -}}
 {{- end -}}
 {{- $annotations = merge (deepCopy .Values.webhooks.annotations) $annotations -}}
 {{- with $annotations -}}

@@ -18,15 +18,15 @@ use crate::server::Server;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "With --manage-certificates")]
 pub(super) struct ManagedArgs {
-    /// The Service that the API server calls; its certificate is for NAME.NAMESPACE.svc
+    /// Service that the API server calls; the certificate is for NAME.NAMESPACE.svc
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_SERVICE", default_value = "nfs-mount-guard")]
     service: String,
 
-    /// Namespace of Service, Secret and Lease [default: the Pod's own]
+    /// Namespace of Service, Secret and Lease [default: that of the Pod]
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
     namespace: Option<String>,
 
-    /// Secret that holds the authority and the certificate, and Lease between the replicas
+    /// Name of the Secret (CA and certificate) and of the Lease between replicas
     #[arg(
         long,
         value_name = "NAME",
@@ -35,7 +35,7 @@ pub(super) struct ManagedArgs {
     )]
     certificate_secret: String,
 
-    /// Name of both webhook configurations, whose caBundle is written
+    /// Name of both webhook configurations, whose caBundle is set
     #[arg(
         long,
         value_name = "NAME",
@@ -44,7 +44,7 @@ pub(super) struct ManagedArgs {
     )]
     webhook_configuration: String,
 
-    /// Folder with the service account's token, ca.crt and namespace, as kubelet mounts it
+    /// Directory with token, ca.crt and namespace of the service account
     #[arg(
         long,
         value_name = "DIR",
@@ -54,7 +54,7 @@ pub(super) struct ManagedArgs {
     service_account_dir: PathBuf,
 
     // Below a second, steps would follow each other before anybody could look.
-    /// How long each step of a change of authority waits for API servers and replicas to follow
+    /// Wait after each step of a CA rotation, for API servers and replicas to follow
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_ROTATION_WAIT", default_value = "1h", value_parser = duration::at_least_a_second)]
     rotation_wait: Duration,
 }
@@ -86,7 +86,7 @@ impl ManagedArgs {
         ServiceAccount::of_this_pod(self.service_account_dir.clone()).map(drop)
     }
 
-    /// Starts to look after the certificates of `server`.
+    /// Starts to manage the certificates of `server`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The report for people, with what to do.
+//! The report as text, with the steps to save the files.
 
 use std::fmt::{self, Write as _};
 
@@ -38,8 +38,8 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
 fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result {
     let state = match volume.state {
         State::NotMounted => "not mounted",
-        State::NodeDisk => "not mounted: its driver gave the Pod a folder of the node",
-        State::Hidden => "mounted, but not in a container that was started before",
+        State::NodeDisk => "not mounted: its driver gave the Pod a directory on the node",
+        State::Hidden => "mounted late: containers that started before still write to the local disk",
     };
     writeln!(
         out,
@@ -49,10 +49,10 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
         plain(&volume.driver)
     )?;
     if volume.nfs != IsNfs::Known(true) {
-        writeln!(out, "  whether this driver mounts NFS cannot be told from here: this may be as it should")?;
+        writeln!(out, "  cannot tell whether this driver uses NFS; if it does not, ignore this entry")?;
     }
     let beneath = if volume.state == State::Hidden { " beneath the mount" } else { "" };
-    writeln!(out, "  on the node's own disk{beneath}{}", amount(volume.data.as_ref()))?;
+    writeln!(out, "  on the node's local disk{beneath}{}", amount(volume.data.as_ref()))?;
     writeln!(out, "  {}", plain(&volume.path))?;
     if let Some(note) = &volume.note {
         writeln!(out, "  {}", plain(note))?;
@@ -67,14 +67,17 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
         )?;
     }
     for pid in &volume.background {
-        writeln!(out, "  process {pid} (mount.nfs) goes on trying; once it succeeds it hides these files")?;
+        writeln!(
+            out,
+            "  process {pid} (mount.nfs) is still retrying; when it succeeds, it hides these files"
+        )?;
     }
     writeln!(out)
 }
 
 fn amount(data: Option<&Data>) -> String {
     match data {
-        None => ": how much cannot be seen".to_owned(),
+        None => ": size unknown".to_owned(),
         Some(Data { files: 0, folders: 0, at_least: false, .. }) => ": nothing so far".to_owned(),
         Some(data) => format!(
             ", and nowhere else: {}{} in {}",
@@ -89,10 +92,10 @@ fn write_process(out: &mut String, process: &Background, alarm: Style) -> fmt::R
     let (alarm, note) = if process.kubernetes {
         (
             alarm,
-            "nobody waits for it: it mounts whenever the server answers, over what was written until then",
+            "it runs in the background: when the server responds, it mounts over the files written until then",
         )
     } else {
-        (Style::new(), "not a Pod's volume, so no finding: perhaps from the node's own fstab")
+        (Style::new(), "not a Pod's volume, so not a finding: perhaps from /etc/fstab of the node")
     };
     writeln!(
         out,
@@ -108,18 +111,18 @@ fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
     if !report.has_findings() {
         return Ok(());
     }
-    let kill = "End the processes in the background with kill, so that no mount hides the files.";
+    let kill = "End the background processes with kill, so that no mount hides the files.";
     let steps = [
         Some(kill).filter(|_| report.summary.background > 0),
-        Some("Copy the files: cp -a FOLDER/. /a/safe/place/ (hidden ones: /proc/PROCESS/root/PATH/.)"),
-        Some("Put fg in the place of bg in the PersistentVolume and its class: nfs-mount-guard fix"),
+        Some("Copy the files: cp -a DIRECTORY/. /a/safe/place/ (hidden files: /proc/PID/root/PATH/.)"),
+        Some("Replace bg with fg in the PersistentVolume and its StorageClass: nfs-mount-guard fix"),
         Some(
-            "Delete the Pod. It hangs while files are in its folder: move what is left of them, do not
-     force it. The next Pod waits for the share.",
+            "Delete the Pod. It stays in Terminating while files are in its directory: move them,
+     do not force the deletion. The next Pod waits for the NFS server.",
         ),
-        Some("Bring the files to the share."),
+        Some("Copy the saved files to the NFS export."),
     ];
-    writeln!(out, "Do not delete the Pod, its folder or the node yet: these files are nowhere else.")?;
+    writeln!(out, "Do not delete the Pod, its directory or the node yet: these files have no other copy.")?;
     for (index, step) in steps.into_iter().flatten().enumerate() {
         writeln!(out, "  {}. {step}", index + 1)?;
     }
@@ -134,7 +137,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
     let summary = &report.summary;
     write!(
         out,
-        "{}: {}, {} that may be NFS: {} mounted, {} lost",
+        "{}: {}, {} that may be NFS: {} mounted, {} not mounted",
         place(&report.pods_dir),
         counted(summary.pods, "Pod"),
         counted(summary.volumes, "volume"),
@@ -142,7 +145,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         summary.lost,
     )?;
     for (count, what) in [
-        (summary.uncertain, "perhaps lost"),
+        (summary.uncertain, "unknown"),
         (summary.waiting, "being mounted"),
         (summary.background, "mounted in the background"),
         (report.errors.len(), "unreadable"),

@@ -7,7 +7,7 @@ use crate::subject::driver::refusal::{Refused, Setting, Taken, What};
 pub(super) fn describe(refused: &Refused) -> String {
     let what = match refused.what {
         What::Keyword(words) => codes(words),
-        What::KeywordBeside(words, other) => format!("{} beside `{other}`", codes(words)),
+        What::KeywordBeside(words, other) => format!("{} with `{other}`", codes(words)),
         What::KeywordWithout(words, other) => format!("{} without `{other}`", codes(words)),
         What::ValueOtherThan(words, values) => format!("{} other than {}", codes(words), codes(values)),
         What::Value(words, values) => format!("{} with {}", codes(words), codes(values)),

@@ -125,7 +125,7 @@ impl Mounter {
 fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter) -> fmt::Result {
     let (instead, then, held) = match who {
         Mounter::Kubelet => (
-            "Pods write to the node's own disk",
+            "Pods write to the node's local disk",
             "the Pod waits and the kubelet tries again",
             "its Pod stays Terminating and umount hangs",
         ),

@@ -1,5 +1,5 @@
-//! What is logged beside decisions: the program's own events. What its
-//! libraries have to say is told, where it matters, by who calls them.
+//! Logs the program's own events, next to the decisions. Events of its libraries
+//! are not logged; their callers report what matters.
 
 use std::fmt::{self, Write as _};
 

@@ -1,5 +1,5 @@
-//! Lines on their way to the log. Whoever adds one never waits for whoever
-//! writes them: beyond a number of bytes lines are dropped, and counted.
+//! Lines on their way to the log. A request never waits for the writer: beyond
+//! a number of bytes lines are dropped, and counted.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};

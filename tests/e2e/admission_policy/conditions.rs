@@ -1,5 +1,5 @@
-//! `matchConditions` of the webhooks. With a guard that is down, under Fail,
-//! whoever passes was not asked about.
+//! `matchConditions` of the webhooks. With no webhook running, under Fail, an
+//! object that passes was filtered out.
 
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::Endpoint;
@@ -47,7 +47,7 @@ impl Asked {
     }
 }
 
-/// Registers one webhook, changed like this, with nobody there to answer.
+/// Registers one webhook, changed like this, with no server behind it.
 pub fn register_dead(cluster: &Cluster, api: &Api, kind: &str, change: impl Fn(&mut Value)) {
     clear(api);
     let port = free_port();

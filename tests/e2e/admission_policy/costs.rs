@@ -104,7 +104,7 @@ fn costs(program: PathBuf) -> Result<(), Failed> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answers: Vec<Vec<Value>> = serde_json::from_slice(&output.stdout)?;
     let mut table = String::from(
-        "| an object with | conditions | refusing: dearest expression | all | repairing: dearest | all |\n|---|---|---|---|---|---|\n",
+        "| an object with | conditions | rejecting: most expensive expression | all | repairing: most expensive | all |\n|---|---|---|---|---|---|\n",
     );
     for ((what, _), policies) in objects.iter().zip(&answers) {
         write!(table, "| {what} |").expect("written");

@@ -276,8 +276,8 @@ fn source(rng: &mut Rng) -> Value {
     }
 }
 
-/// A name of the table, a name that one of its patterns takes, or one that
-/// nobody knows; more often than not one of which something depends.
+/// A name of the table, a name that one of its patterns takes, or an
+/// unknown one; more often than not one of which something depends.
 fn driver_name(rng: &mut Rng) -> String {
     let fillers = ["", "x", "-b.c"];
     let of_interest: Vec<&str> = driver::drivers()

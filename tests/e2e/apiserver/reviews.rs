@@ -146,7 +146,7 @@ pub fn trials() -> Vec<Trial> {
                 object["mountOptions"] = json!([padding, "hard,bg"]);
                 object
             };
-            for (length, words) in [(2_900_000, "none is judged"), (4_608, "none is judged")] {
+            for (length, words) in [(2_900_000, "are not evaluated"), (4_608, "are not evaluated")] {
                 let refused =
                     cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &long(length).to_string());
                 let said = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -48,9 +48,9 @@ pub fn changes_under_load(turn: &Turn) -> Change {
             }
         });
         ask_for_a_new_authority(shared);
-        site.wait_for("a new authority was announced");
-        site.wait_for("the new authority took over");
-        site.wait_for("the old authority was retired");
+        site.wait_for("CA rotation: API servers trust the new CA as well");
+        site.wait_for("CA rotation: the new CA signs the certificate");
+        site.wait_for("CA rotation: the old CA was removed");
         let took = begun.elapsed();
         is_over.store(true, Ordering::Relaxed);
         took
@@ -109,18 +109,18 @@ pub fn api_server_gone(turn: &Turn, gone: Duration) -> Outage {
     for guard in &site.guards {
         assert_eq!(block_on(status(guard.status, "/readyz")).expect("an answer").status, 200);
         guard.wait_within(Duration::from_secs(40), |event| {
-            event["message"] == "the certificates are looked after again"
+            event["message"] == "certificate renewal recovered"
         });
     }
     let recovered = back.elapsed();
-    // An error is told once, however often it is met.
+    // An error is logged once, however often it recurs.
     for guard in &site.guards {
         let log = guard.log();
         let errors: Vec<&Value> = log.iter().filter(|event| event["level"] == "ERROR").collect();
         assert!(errors.windows(2).all(|two| two[0]["error"] != two[1]["error"]), "{errors:#?}");
     }
     ask_for_a_new_authority(turn);
-    site.wait_for("the old authority was retired");
+    site.wait_for("CA rotation: the old CA was removed");
     site.until_repaired(turn);
     Outage { asked, failed, tries, recovered }
 }

@@ -54,13 +54,13 @@ fn as_json(manifest: &str) -> Value {
 fn a_refused_list() -> Result<(), Failed> {
     for (manifest, why) in [
         (nfs("nfsvers=4.1, fg, colour"), "the mount is refused (exit 32): \"colour\" is unknown"),
-        (nfs("vers=3, nfsvers=4.1, fg"), "the mount is refused (exit 32): \"nfsvers=4.1\" stands beside"),
+        (nfs("vers=3, nfsvers=4.1, fg"), "the mount is refused (exit 32): \"nfsvers=4.1\" and "),
         (nfs("nfsvers=4.1, fg, nconnect=99"), "the mount is refused (exit 32): \"nconnect=99\""),
         (nfs("nfsvers=4.1, fg, udp"), "kernels since 5.6 refuse the mount (exit 32): \"udp\""),
         (nfs("nfsvers=4.1, bg, colour"), "the mount is refused (exit 32): \"colour\" is unknown"),
         (
             volume("csi.vsphere.vmware.com", ", fsType: nfs4", "nfsvers=4.2, fg"),
-            "the mount is refused (exit 32): \"nfsvers=4.2\" stands beside the driver's own",
+            "the mount is refused (exit 32): \"nfsvers=4.2\" and the driver's own",
         ),
         (
             class("csi.san.synology.com", "protocol: nfs", "nfsvers=4.2, fg"),
@@ -164,7 +164,7 @@ fn names_who_gives_up() -> Result<(), Failed> {
         }
     }
     let check = pipe(&["check", "--no-policy", "-"], nfs("nfsvers=4.1, fg, retry=5").as_bytes());
-    let message = "\"retry=5\" keeps mount.nfs trying for 5 min, but the driver gives up after 110 s";
+    let message = "\"retry=5\" keeps mount.nfs retrying for 5 min, but the driver gives up after 110 s";
     assert!(stdout(&check).contains(message), "{}", stdout(&check));
     Ok(())
 }

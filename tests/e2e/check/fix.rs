@@ -263,7 +263,7 @@ fn moves_nothing() -> Result<(), Failed> {
             .replace("{name: a}", "{name: a, annotations: {x/mountOptions: noatime}}"),
         // Something else reads the document's values.
         stray("extra: &a {b: c}\nmore: *a\n", &format!("{full}{nfs}  mountoptions: [noatime]\n")),
-        // Nobody knows whether it is NFS.
+        // The object does not show whether it is NFS.
         stray("", &format!("{full}{csi}  mountoptions: [noatime]\n")),
     ] {
         let output = pipe(&["fix", "--no-policy", "-"], text.as_bytes());

@@ -1,4 +1,4 @@
-//! What is given in a form that no reader takes is told with the form it should
+//! Input in a form that no reader takes is reported with the form it should
 //! have: options as maps, volumes with two sources, templates before rendering.
 
 use libtest_mimic::{Failed, Trial};

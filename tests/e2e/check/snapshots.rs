@@ -19,8 +19,8 @@ pub fn trials() -> Vec<Trial> {
         .collect()
 }
 
-/// Compares with tests/check/reports/; `UPDATE_EXPECTED=1` writes it anew, to
-/// be reviewed.
+/// Compares with tests/check/reports/; `UPDATE_EXPECTED=1` writes it, for
+/// review.
 fn compare(format: &str) -> Result<(), Failed> {
     const FILES: [&str; 6] =
         ["bad.yaml", "broken.yaml", "disk.yaml", "styles.yaml", "update.review.json", "warned.yaml"];

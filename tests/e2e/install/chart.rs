@@ -77,7 +77,7 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
             "value must be one of 'built-in', 'cert-manager', 'existing-secret'",
         ),
         ("certificates.caBundle=abc", "BEGIN CERTIFICATE"),
-        ("certificates.mode=existing-secret", "give certificates.caBundle"),
+        ("certificates.mode=existing-secret", "set certificates.caBundle"),
         ("webhooks.validating.timeoutSeconds=31", "maximum"),
         ("webhooks.validating.failurePolicy=fail", "value must be one of 'Fail', 'Ignore'"),
         ("policy.profile=lax", "value must be one of 'standard'"),
@@ -87,7 +87,7 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
         ("server.shutdownDelay=soon", "does not match pattern"),
         ("image.digest=latest", "does not match pattern"),
         ("hostNetwork=true", "port 10250 of a node is the kubelet's"),
-        ("clientAuthentication.enabled=true", "give one of"),
+        ("clientAuthentication.enabled=true", "set one of"),
         ("serviceAccount.create=false", "serviceAccount.name has to say"),
         ("monitoring.dashboard.enable=true", "additional properties 'enable' not allowed"),
     ] {
@@ -144,9 +144,9 @@ fn notes(helm: Helm) -> Result<(), Failed> {
     };
     let standard = notes("replicaCount=2");
     assert!(standard.contains("kubectl -n n rollout status deployment/r-nfs-mount-guard"), "{standard}");
-    assert!(standard.contains("bg comes back as fg"), "{standard}");
-    assert!(notes("policy.mode=observe").contains("passes unchanged, with a warning"));
-    assert!(notes("webhooks.mutating.enabled=false").contains("It is refused: NMG001"));
+    assert!(standard.contains("replaces bg with fg"), "{standard}");
+    assert!(notes("policy.mode=observe").contains("admitted unchanged, with a warning"));
+    assert!(notes("webhooks.mutating.enabled=false").contains("It is denied: NMG001"));
     Ok(())
 }
 
@@ -240,7 +240,7 @@ fn assert_nothing_is_defaulted(sent: &Value, stored: &Value, path: &str) {
 }
 
 fn excluded(turn: &mut Turn) -> Result<(), Failed> {
-    // Nobody answers here: whoever is excluded passes, whoever is not waits.
+    // No webhook runs here: requests of excluded users pass, others fail.
     let provisioner = "system:serviceaccount:kube-system:provisioner";
     let name = "a \"quoted\" \\ & <name>";
     let values = json!({
@@ -288,7 +288,7 @@ fn plugins(helm: Helm) -> Result<(), Failed> {
 }
 
 fn declared(turn: &mut Turn) -> Result<(), Failed> {
-    // Nobody answers here: what is asked about waits.
+    // No webhook runs here: a request that would call it fails.
     let values = json!({
         "policy": {"drivers": [
             {"name": "ebs.csi.aws.com", "nfs": true},

@@ -1,4 +1,4 @@
-//! Files that are made from the chart. `manifests/generate` writes them anew.
+//! Files that are made from the chart. `tests/update` writes them.
 
 use std::fs;
 use std::path::Path;

@@ -129,7 +129,7 @@ impl<'t> Life<'t> {
         let bundle = format!("certificates.caBundle={}", self.certs.path().join("ca.crt").display());
         let mut args = vec![command, RELEASE, "manifests/chart", "--namespace", self.namespace];
         match self.certificates {
-            // Names unlike the program's own, so that those it is told are what it uses.
+            // Names unlike the defaults, so that the test shows that the flags are used.
             Certificates::BuiltIn => args.extend([
                 "--set",
                 "server.extraArgs={--rotation-wait=4s}",

@@ -232,7 +232,7 @@ fn metrics_are_there() -> Result<(), Failed> {
             }
         }
     }
-    // Each metric is of use to somebody.
+    // Each metric is shown on the dashboard or used by an alert.
     for (name, metric) in &metrics {
         assert!(metric.series.iter().any(|series| used.contains(series)), "nothing shows {name}");
     }
@@ -240,8 +240,8 @@ fn metrics_are_there() -> Result<(), Failed> {
 }
 
 fn api_servers_metrics(turn: &mut Turn) -> Result<(), Failed> {
-    // Nobody answers: one webhook fails closed, one open. Of one class each has a
-    // condition that fails, too.
+    // No webhook runs: one configuration fails closed, one open. For one class each
+    // has a condition that fails, too.
     let condition = "object.metadata.name != 'the-condition-fails' || object.parameters.team == 'x'";
     for (kind, name, policy) in [
         ("ValidatingWebhookConfiguration", "validate.nfs-mount-guard.io", "Fail"),

@@ -78,9 +78,9 @@ fn wrong_folders() -> Result<(), Failed> {
         (Path::new("/does/not/exist"), "--pods-dir"),
         (&file, "--pods-dir"),
         (&link, "--pods-dir"),
-        (Path::new("/etc"), "none of its folders is a Pod's"),
+        (Path::new("/etc"), "not the kubelet's directory of Pods"),
         (pods.path(), "such as "),
-        (&pods.path().join("pods/u"), "none of its folders is a Pod's"),
+        (&pods.path().join("pods/u"), "not the kubelet's directory of Pods"),
     ] {
         let output = run(&["--pods-dir", &folder.display().to_string()]);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -129,7 +129,7 @@ fn reports_volumes() -> Result<(), Failed> {
         "volume pv-csi (nfs.csi.k8s.io): not mounted",
         "nothing so far",
         "Do not delete the Pod",
-        "4 Pods, 4 volumes that may be NFS: 0 mounted, 3 lost\n",
+        "4 Pods, 4 volumes that may be NFS: 0 mounted, 3 not mounted\n",
     ] {
         assert!(text.contains(said), "{said:?} is not in\n{text}");
     }
@@ -203,9 +203,9 @@ fn takes_the_environment() -> Result<(), Failed> {
         "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\ndrivers:\n- {name: my-nas.example.com, nfs: true}\n",
     )?;
     for (name, value, code, said) in [
-        ("NFS_MOUNT_GUARD_PODS_DIR", pods.name(), 0, "1 perhaps lost"),
+        ("NFS_MOUNT_GUARD_PODS_DIR", pods.name(), 0, "1 unknown"),
         ("NFS_MOUNT_GUARD_FORMAT", "json".to_owned(), 0, "schemaVersion"),
-        ("NFS_MOUNT_GUARD_POLICY", policy.display().to_string(), 1, "1 lost"),
+        ("NFS_MOUNT_GUARD_POLICY", policy.display().to_string(), 1, "1 not mounted"),
         ("NFS_MOUNT_GUARD_PROC_DIR", "/does/not/exist".to_owned(), 3, "--proc-dir"),
         ("NFS_MOUNT_GUARD_INTERVAL", "1ms".to_owned(), 2, "at least 1s"),
     ] {
@@ -315,7 +315,7 @@ fn many_pods() -> Result<(), Failed> {
             .arg(component::program())
             .args(["node-check", "--pods-dir", &pods.name()])
             .output()?;
-        assert!(String::from_utf8_lossy(&output.stdout).contains("10000 lost"), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("10000 not mounted"), "{output:?}");
         let times = String::from_utf8_lossy(&output.stderr).into_owned();
         costs.push(times.split_whitespace().map(|time| time.parse::<f64>().expect("seconds")).sum::<f64>());
     }

@@ -354,7 +354,7 @@ fn in_the_foreground() -> Result<(), Failed> {
     );
     assert_eq!((found(&report), code), (vec![], 0), "{report:#}");
     assert_eq!((&report["summary"]["waiting"], &report["background"]), (&json!(1), &json!([])), "{report:#}");
-    // Files in the folder are nowhere else, whoever waits.
+    // Files in the folder have no other copy, also while a mount is in progress.
     fs::write(pods.nfs("u", "pv").join("hello"), "hello\n")?;
     let (report, code) = script(
         &pods,
@@ -362,7 +362,7 @@ fn in_the_foreground() -> Result<(), Failed> {
          sleep 0.3; $check --pods-dir $pods",
     );
     assert_eq!((found(&report), code), (not_mounted(&["pv"]), 1), "{report:#}");
-    // One whose mount(8) has been killed has nobody left who would hear of its failure.
+    // If its mount(8) was killed, its failure is not reported.
     let (report, _) = script(
         &pods,
         "command mount -t nfs -o fg,nolock,vers=3,retry=1 127.0.0.1:/export $pods/u/volumes/kubernetes.io~nfs/pv &

@@ -62,7 +62,7 @@ fn driver_notes_that_cannot_be_read() -> Result<(), Failed> {
         fs::remove_file(&file)?;
         match note {
             Some(text) => fs::write(&file, text)?,
-            // Nobody writes to it: whoever opens it waits for ever.
+            // A FIFO without a writer: open(2) would block indefinitely.
             None => assert!(Command::new("mkfifo").arg(&file).status()?.success()),
         }
         pods.nfs("u", "other");
@@ -90,7 +90,7 @@ fn note_in_the_making() -> Result<(), Failed> {
         let (report, code) = pods.check(&[]);
         assert_eq!((code, &report["volumes"][0]["driver"]), (1, &json!("nfs.csi.k8s.io")), "{report:#}");
     });
-    // Nobody fills one that has been empty for a while.
+    // A note that has been empty for a while stays empty.
     fs::write(&note, "")?;
     let long_ago = std::time::SystemTime::now() - Duration::from_secs(60);
     fs::File::options().write(true).open(&note)?.set_modified(long_ago)?;

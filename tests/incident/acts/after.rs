@@ -73,7 +73,7 @@ pub(super) fn pods_wait(machine: &mut Machine) {
     }
     let (report, code) = node_check(machine);
     assert_eq!((code, &report["volumes"], &report["background"]), (0, &json!([]), &json!([])), "{report:#}");
-    machine.page.say("It waits until the share is there, and says why:");
+    machine.page.say("It waits for the NFS server, and its events name the cause:");
     let (pods, _) = machine.page.picture_too("kubectl get pod kept");
     assert!(pods.contains("ContainerCreating"), "{pods}");
     let kept = machine.get("pod", "kept")["metadata"]["uid"].as_str().expect("a uid").to_owned();
@@ -81,7 +81,7 @@ pub(super) fn pods_wait(machine: &mut Machine) {
     machine.page.show(
         "kubectl get events --field-selector involvedObject.name=kept,type=Warning -o custom-columns=REASON:.reason,MESSAGE:.message | head -n 2",
     );
-    machine.page.say("and nothing is written:");
+    machine.page.say("Nothing is written:");
     machine.page.show("find /var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs -type f");
     machine.page.show("nfs-mount-guard node-check --format json | grep lost");
 }
@@ -107,10 +107,10 @@ pub(super) fn manifests_are_refused(machine: &mut Machine) {
 pub(super) fn an_old_volume(machine: &mut Machine) {
     let before: Value = machine.get("pv", "lost");
     machine.page.say(
-        "An inline CSI volume cannot be shown in this way, because no CSI driver is installed here. That `bg` in its `volumeAttributes` is\n\
-         refused is shown at the real API server only ([inline volumes](admission-policy.md#inline-volumes-of-pods)).",
+        "An inline CSI volume is not part of this run, because no CSI driver is installed. That `bg` in its `volumeAttributes` is\n\
+         rejected is tested at the real API server only ([inline volumes](admission-policy.md#inline-volumes-of-pods)).",
     );
-    machine.page.say("## What was there before the guard\n\nIt can still be labelled, bound and freed:");
+    machine.page.say("## Existing objects\n\nThey can still be labeled, bound and released:");
     for webhooks in [Webhooks::Validating, Webhooks::Both] {
         machine.cluster.use_webhooks(webhooks);
         for change in [
@@ -128,7 +128,7 @@ pub(super) fn an_old_volume(machine: &mut Machine) {
         assert_eq!(after["status"]["phase"], "Bound", "{webhooks:?}");
     }
     machine.page.show("kubectl label pv lost team=storage");
-    machine.page.say("and `check` names it:");
+    machine.page.say("`check` finds them:");
     let (said, code) =
         machine.page.show("kubectl get pv lost -o json | nfs-mount-guard check - | grep NMG001");
     assert_eq!(code, 0, "{said}");

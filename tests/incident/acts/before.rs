@@ -22,20 +22,20 @@ fn one_file() -> Value {
 }
 
 pub(super) fn the_pod_writes_to_the_disk(machine: &mut Machine) {
-    machine.page.say("## Without the guard");
+    machine.page.say("## Without nfs-mount-guard");
     machine.page.show("cat volume.yaml");
     machine.page.show("kubectl apply -f volume.yaml");
     bind(&machine.cluster, "lost");
     machine.page.show("kubectl apply -f pod.yaml");
     wait_until_ready(machine, "lost");
-    machine.page.say("The Pod is ready, and nothing warns:");
+    machine.page.say("The Pod is ready, without a warning:");
     let (pods, _) = machine.page.picture_too("kubectl get pod lost");
     assert!(pods.contains("Running"), "{pods}");
     let (events, _) = machine.page.show(
         "kubectl get events --field-selector involvedObject.name=lost --sort-by=.reason -o custom-columns=TYPE:.type,REASON:.reason",
     );
     assert!(events.contains("Started") && !events.contains("Warning"), "{events}");
-    machine.page.say("What it writes is on the node's own disk, for nothing is mounted:");
+    machine.page.say("Its files are on the node's local disk, because nothing is mounted:");
     let uid = machine.get("pod", "lost")["metadata"]["uid"].as_str().expect("a uid").to_owned();
     machine.page.set("uid", &uid);
     let (list, _) = machine.page.picture_too(&format!("ls {FOLDER}"));
@@ -77,9 +77,7 @@ pub(super) fn node_check_finds_it(machine: &mut Machine) {
     // A list of processes is no sure sign: with retry=0 mount.nfs gives up.
     wait("mount.nfs has given up", || node_check(machine).0["background"] == json!([]));
     is_found(machine, "lost");
-    machine
-        .page
-        .say("By now no mount.nfs is left that could give it away. On the node, `node-check` finds it:");
+    machine.page.say("No mount.nfs process is left as a trace. On the node, `node-check` finds the volume:");
     let (said, code) = machine.page.show("nfs-mount-guard node-check");
     assert!(code == 1 && said.contains("6 bytes in 1 file"), "{said}");
     machine.page.picture_only("nfs-mount-guard node-check | head -n 4");
@@ -110,7 +108,7 @@ pub(super) fn a_mount_lingers(machine: &mut Machine) {
     assert_eq!(process["volume"], "lingers");
     let stat = fs::read_to_string(format!("/proc/{}/stat", process["pid"])).expect("it is still there");
     assert!(stat.contains("(mount.nfs) ") && stat.split(' ').nth(3) == Some("1"), "{stat}");
-    machine.page.say("Without `retry=0` a mount.nfs goes on for a week. It mounts when the server is back:");
+    machine.page.say("Without `retry=0`, mount.nfs retries for about 7 days (10,000 min). It mounts when the server is back:");
     machine.page.show("nfs-mount-guard node-check | grep -A 4 'volume lingers'");
     kill(process);
     wait("mount.nfs is gone", || node_check(machine).0["background"] == json!([]));
@@ -169,8 +167,8 @@ pub(super) fn a_later_mount_hides(machine: &mut Machine) {
     assert_eq!(volume["data"], one_file(), "{volume:#}");
     assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 0, "it hides what was written");
     machine.page.say(
-        "Should the mount succeed later, the node's folder looks as it should, and what was written is hidden. Here a \
-         tmpfs stands for the share:",
+        "If the mount succeeds later, the directory looks correct, and the written files are hidden. Here a tmpfs \
+         replaces the export:",
     );
     machine.page.show(&format!("mountpoint {FOLDER}"));
     machine.page.show(&format!("ls {FOLDER}"));
@@ -187,8 +185,8 @@ pub(super) fn the_files_are_saved(machine: &mut Machine) {
         .chain(["lingers".to_owned(), "lost".to_owned()])
         .collect();
     machine.page.say(
-        "A Pod that is deleted hangs, and its files stay where they are: kubelet removes no folder that holds \
-         anything. So they can be saved:",
+        "A deleted Pod stays in Terminating, and its files stay in place, because the kubelet removes no directory that is \
+         not empty. So you can save them:",
     );
     let folders: Vec<_> = names.iter().map(|name| folder(machine, name)).collect();
     machine.page.show("kubectl delete pod lost --wait=false");
@@ -215,7 +213,7 @@ pub(super) fn the_files_are_saved(machine: &mut Machine) {
             !machine.cluster.kubectl(&["get", "pod", name], "").status.success()
         });
     }
-    machine.page.say("and then it goes:");
+    machine.page.say("Then the Pod is removed:");
     machine.page.show("kubectl get pod lost");
     assert_eq!(machine.page.run("cat saved/hello").0, "hello\n");
     let (report, code) = node_check(machine);

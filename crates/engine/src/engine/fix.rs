@@ -57,7 +57,7 @@ pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses), and a list
     // may hold as many chains as options. What all rounds look at together is
-    // bounded, for lists that nobody means; a denial waits for what it proposes.
+    // bounded, because a list may be hostile and a denial waits for its proposal.
     const ROUNDS: usize = 16;
     let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
     let mut elements = unchanged(subject);
@@ -150,8 +150,8 @@ fn round<'e>(
     plan.carry_out_all(subject)
 }
 
-/// Takes out what would be added beside a word of its kind that this round writes
-/// anew: `"bg "` becomes `bg` first, and then `fg`.
+/// Takes out an addition next to a word of its kind that this round respells:
+/// `"bg "` becomes `bg` first, and then `fg`.
 fn wait_for_respelling(fixes: &mut Vec<(&Finding, &Fix)>) {
     let group = |text: &str| MountOption::new(text).entry().and_then(Entry::group);
     let edits = fixes.iter().flat_map(|(_, fix)| &fix.edits);

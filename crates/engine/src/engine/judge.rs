@@ -63,7 +63,7 @@ pub enum Treatment {
     Repaired,
     /// It would be refused on a new object; this one had it before the update.
     AlreadyPresent,
-    /// It is told.
+    /// The user gets a warning.
     Warned,
     /// It is counted.
     Audited,

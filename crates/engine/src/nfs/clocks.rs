@@ -2,7 +2,7 @@
 //!
 //! Three clocks run: `timeo` and `retrans` in the kernel once the mount
 //! exists, `retry` in mount.nfs while it tries to mount, and the deadline of
-//! whoever called mount. Sources: `nfs_init_timeout_values` (`fs/nfs/client.c`),
+//! the caller of mount. Sources: `nfs_init_timeout_values` (`fs/nfs/client.c`),
 //! `xprt_calc_majortimeo` (`net/sunrpc/xprt.c`), nfs-utils `stropts.c`; checked
 //! against the timed rows of `tests/kernel-truth/`.
 

@@ -10,7 +10,7 @@ use super::version::Versions;
 /// How a request that gets no answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recovery {
-    /// It is repeated for ever.
+    /// The request is repeated indefinitely.
     #[default]
     Hard,
     /// It fails with EIO.

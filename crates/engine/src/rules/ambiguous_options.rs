@@ -20,8 +20,8 @@ pub(super) static RULE: Rule = Rule {
     why: "Of `hard` and `soft`, `ro` and `rw`, or two values of `timeo`, the last one in the string wins. Which \
 one is last is another question: kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is mounted \
 soft, `timeo=7` beats `timeo=600`, and an `rw` undoes `readOnly: true`; a CSI driver may append options of its \
-own; `lock` beside `local_lock=` depends on the kernel. What the author reads is then not what is mounted.",
-    remedy: "Keep the one that is meant.",
+own; `lock` with `local_lock=` depends on the kernel. The manifest then shows another option than the one in force.",
+    remedy: "Keep the intended one and remove the other.",
     actions: Actions::all(Action::Deny),
     lesser: Some((Actions::all(Action::Warn), "every layer agrees on the one that is written last")),
     fix: Some(Applicability::Offer),
@@ -50,8 +50,8 @@ spec:
     },
     references: &[
         "nfs(5), MOUNT OPTIONS",
-        "kubernetes pkg/volume/util, JoinMountOptions",
-        "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
+        "JoinMountOptions: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/util/util.go",
+        "nfs_fs_context_parse_param: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c",
     ],
     since: 1,
     preview: false,
@@ -137,11 +137,12 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     if read_only_undone {
         // Only what the object itself says is what its author meant.
         if check.subject.shows(&Evidence::InTreeReadOnly) {
-            let message = "rw undoes readOnly: true, for kubelet sorts it behind ro".to_owned();
+            let message = "rw overrides readOnly: true, because the kubelet sorts it after ro".to_owned();
             let fix = remove(winner).map(|edit| offer(vec![edit]));
             check.report(winner, Grade::Proper, message, fix);
         } else {
-            let message = "rw undoes the ro that the driver adds for its access mode: the mount is writable";
+            let message =
+                "rw overrides the ro that the driver adds for its access mode: the mount is writable";
             check.report(winner, Grade::Lesser, message.to_owned(), None);
         }
         return;
@@ -159,9 +160,9 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let why = if depends {
         "which one wins depends on the kernel".to_owned()
     } else if reads_otherwise {
-        format!("the one that wins is {winner_text:?}, though the list reads otherwise")
+        format!("{winner_text:?} takes effect, although it is not the last in the list")
     } else {
-        format!("{winner_text:?} wins")
+        format!("{winner_text:?} takes effect")
     };
     let message = format!("{} contradicts {winner_text:?}: {why}", check.quote(first_loser));
     // What the driver would do without the option could beat the winner.
@@ -283,7 +284,7 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let as_written = of(written.iter().map(|token| &token.option).collect());
     let as_mounted = of(effective.map(|token| &token.option).collect());
     if as_written != as_mounted && written.len() > 1 {
-        let message = check.about(actimeo, "is sorted behind the single cache times and overwrites them");
+        let message = check.about(actimeo, "is sorted after the single cache times and overrides them");
         check.report(actimeo, Grade::Proper, message, None);
     }
 }

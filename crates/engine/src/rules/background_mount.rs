@@ -12,16 +12,16 @@ use crate::subject::driver::Case;
 pub(super) static RULE: Rule = Rule {
     code: Code(1),
     name: "background-mount",
-    summary: "a bg keyword in any place that holds options",
-    why: "With `bg`, a mount that fails goes on in the background while mount.nfs exits 0. Kubernetes trusts \
-that exit code and never looks again: the Pod starts on an empty folder of the node's own disk and writes \
-there. When the mount succeeds later, perhaps after days, it hides those files. The keyword counts wherever \
-it stands, whatever follows its `=`: `hard,bg` in one element, `bg=0`, in the legacy annotation, in \
+    summary: "bg in any place that contains options: a failed mount looks successful",
+    why: "With `bg`, mount.nfs exits 0 although the mount failed, and retries in the background. The kubelet trusts \
+the exit code: the Pod starts on an empty directory of the node's local disk and writes \
+there. When the mount succeeds later, perhaps after days, it hides those files. The keyword counts in any place \
+and with any value: `hard,bg` in one element, `bg=0`, in the legacy annotation, in \
 `volumeAttributes`, and as `BG` where the driver lower-cases its options. Quotes and backslashes hide nothing: \
 mount(8) before and since util-linux 2.40, mount.nfs and drivers that run a shell read them differently, so every \
 text between two commas counts, as in `context=\"a,bg,c\"`, `\"bg\"` or `b\\g`.",
-    remedy: "Write `fg` in its place. Where it stands in parameters or volumeAttributes, which cannot be \
-changed later, make the object anew.",
+    remedy: "Replace `bg` with `fg`. Parameters and volumeAttributes are immutable: to remove `bg` there, \
+delete and recreate the object.",
     actions: Actions::all(Action::Deny),
     lesser: None,
     fix: Some(Applicability::Apply),
@@ -44,8 +44,8 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), bg / fg",
-        "nfs-utils utils/mount/stropts.c, nfsmount_parent and nfsmount_child",
-        "kubernetes pkg/volume/nfs/nfs.go, SetUpAt",
+        "nfsmount_parent and nfsmount_child: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
+        "SetUpAt: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/nfs/nfs.go",
     ],
     since: 1,
     preview: false,
@@ -149,7 +149,7 @@ fn report(
     } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
         "lets mount report success while nothing is mounted, so a snapshot is ready that the server never got"
     } else if is_clear {
-        "lets mount report success while nothing is mounted, so Pods write to the node's own disk"
+        "makes a failed mount look successful: Pods write to the node's local disk"
     } else {
         "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise"
     };

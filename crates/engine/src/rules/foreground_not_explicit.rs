@@ -8,10 +8,10 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(2),
     name: "foreground-not-explicit",
-    summary: "no fg among the options, so the node decides whether a failed mount is reported",
+    summary: "fg is not set: nfsmount.conf of the node decides whether a failed mount is reported",
     why: "Leaving `bg` out is not enough. mount.nfs also reads the node's `/etc/nfsmount.conf`, and a line \
-`Background=True` there puts every mount into the background whose options do not say `fg`. Nobody sees \
-that file through the Kubernetes API. `fg=1` is not `fg`: the kernel refuses it.",
+`Background=True` there makes every mount a background mount whose options have no `fg`. The Kubernetes API \
+does not show that file. `fg=1` is not `fg`: the kernel refuses it.",
     remedy: "Add `fg`. It is the default of mount.nfs, so nothing else changes.",
     actions: Actions::all(Action::Deny).relaxed(Action::Warn),
     lesser: None,
@@ -33,7 +33,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
 ",
     },
-    references: &["nfsmount.conf(5)", "nfs-utils utils/mount/configfile.c, conf_parse_mntopts"],
+    references: &[
+        "nfsmount.conf(5)",
+        "conf_parse_mntopts: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/configfile.c;hb=refs/tags/nfs-utils-2-8-3",
+    ],
     since: 1,
     preview: false,
     about: About::Absence,
@@ -54,7 +57,7 @@ fn check(check: &mut Check<'_, '_>) {
         check.report_missing(
             "fg",
             Some("fg".into()),
-            "fg is missing, so a Background=True in the node's nfsmount.conf would let a failed mount pass as success",
+            "fg is not set: Background=True in the node's nfsmount.conf would apply",
         );
     }
 }

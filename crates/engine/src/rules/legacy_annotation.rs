@@ -9,8 +9,8 @@ pub(super) static RULE: Rule = Rule {
     code: Code(10),
     name: "legacy-annotation",
     summary: "options in the annotation volume.beta.kubernetes.io/mount-options",
-    why: "On an in-tree volume this annotation takes the place of `spec.mountOptions`, even when it is empty. \
-Whoever reads or repairs the list changes nothing. Its content is judged by every rule, and patched in place.",
+    why: "On an in-tree volume this annotation overrides `spec.mountOptions`, even if it is empty. \
+A change of the list has no effect. Every rule evaluates its content, and repairs are made in place.",
     remedy: "Move its options to `spec.mountOptions` and delete it.",
     actions: Actions::all(Action::Warn),
     lesser: None,
@@ -39,7 +39,9 @@ spec:
   nfs: {server: nfs.example.com, path: /export}
 ",
     },
-    references: &["kubernetes pkg/volume/util, MountOptionFromSpec"],
+    references: &[
+        "MountOptionFromSpec: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/util/util.go",
+    ],
     since: 1,
     preview: false,
     about: About::Presence,

@@ -11,10 +11,10 @@ pub(super) static RULE: Rule = Rule {
     code: Code(16),
     name: "local-locks",
     summary: "nolock or local_lock on a shared NFSv3 volume",
-    why: "With `nolock` or `local_lock=` a lock is known to one node only. Two Pods on two nodes both believe \
-that they own it, and both write: databases and mail stores are corrupted that way. It matters with NFSv3, \
-where locks are a protocol of their own, and where several nodes may write. Some vendors tell their users to \
-do it all the same (Alibaba, Tencent, HPE); their drivers are left alone.",
+    why: "With `nolock` or `local_lock=` locks are local to each node. Two Pods on two nodes can hold the \
+same lock, and both write: databases and mail stores are corrupted that way. It matters with NFSv3, \
+which has a separate lock protocol, if several nodes may write. Some vendors recommend it (Alibaba, Tencent, \
+HPE); for their drivers the rule does not apply.",
     remedy: "Use NFSv4, where locks are built in. Or drop it, so that the server keeps the locks: mount.nfs then needs \
 rpc.statd where it runs ([NMG022](NMG022.md)).",
     actions: Actions::all(Action::Warn),

@@ -18,7 +18,7 @@ locking\". It must run where mount.nfs runs: on the node for an in-tree volume, 
 CSI driver. `local_lock=` does not change that. Without a version mount.nfs tries NFSv4 first, which has locks \
 of its own, and needs rpc.statd if the server offers NFSv3 only. The opposite is \
 [NMG016](NMG016.md): with `nolock` rpc.statd is not needed, and locks are seen by one node only.",
-    remedy: "Pin a version of NFSv4. If the server has NFSv3 only, run rpc.statd and rpcbind beside mount.nfs; \
+    remedy: "Pin a version of NFSv4. If the server has NFSv3 only, run rpc.statd and rpcbind next to mount.nfs; \
 `nolock` is right only where one node uses the volume.",
     actions: Actions::all(Action::Audit),
     lesser: None,
@@ -42,7 +42,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), lock / nolock",
-        "nfs-utils utils/mount/stropts.c, nfs_verify_lock_option",
+        "nfs_verify_lock_option: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
         "https://github.com/kubernetes-csi/csi-driver-nfs/issues/113",
         "measured: mount.nfs 2.6.2 with vers=3 and no rpc.statd: exit 32",
     ],

@@ -15,18 +15,18 @@ use crate::subject::effective::{Malformation, Token};
 pub(super) static RULE: Rule = Rule {
     code: Code(9),
     name: "malformed-element",
-    summary: "an element with a comma, a blank, a quote, a backslash, a control character, or nothing in it",
+    summary: "an element with a comma, whitespace, a quote, a backslash, a control character, or nothing in it",
     why: "The elements of the list are joined with commas and split again, more than once and by different \
 rules. A comma inside an element makes two options of it, which defeats every check that compares whole \
-elements, and kubelet's sort as well. A blank is part of the option's name: ` bg` is not `bg`, it is an \
+elements, and the kubelet's sort as well. Whitespace is part of the option's name: ` bg` is not `bg`, it is an \
 unknown option. A double quote hides a comma from mount.nfs but not from the kernel, so `x=\"a,soft,b\"` \
 smuggles `soft` past the one and into the other. A quote that only another element closes makes one option of \
-what stands between them. mount(8) of util-linux 2.40 and newer takes a comma behind a backslash as a part of the \
+the text between them. mount(8) of util-linux 2.40 and newer takes a comma after a backslash as a part of the \
 option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do not. A driver that runs mount through a \
 shell lets `$`, `;` and their like make other options, or commands, of an element. Only the SELinux `context=` options may be \
-quoted, and both quotes belong in one element. What changes the meaning by a quote or a backslash is denied on a \
-volume that a provisioner made, too, and, beside an option that only NFS has, where nobody can tell whether it is NFS.",
-    remedy: "Write one option an element, without blanks, quotes or backslashes.",
+quoted, and both quotes belong in one element. A quote or backslash that changes the meaning is also denied on a \
+provisioner's volume, and, next to an option that only NFS has, if the object does not show whether it is NFS.",
+    remedy: "Write one option an element, without whitespace, quotes or backslashes.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
         Actions::all(Action::Warn),
@@ -51,10 +51,10 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &[
-        "kubernetes mount-utils, MakeMountArgsSensitiveWithMountFlags: no escaping",
-        "nfs-utils utils/mount/token.c",
-        "util-linux lib/strutils.c, ul_optstr_next",
-        "Linux fs/fs_context.c, generic_parse_monolithic",
+        "MakeMountArgsSensitiveWithMountFlags, without escaping: https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/mount-utils/mount_linux.go",
+        "the tokenizer of mount.nfs: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/token.c;hb=refs/tags/nfs-utils-2-8-3",
+        "ul_optstr_next: https://github.com/util-linux/util-linux/blob/v2.41/lib/strutils.c",
+        "generic_parse_monolithic: https://github.com/torvalds/linux/blob/v6.12/fs/fs_context.c",
     ],
     since: 1,
     preview: false,
@@ -131,7 +131,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         } else if is_list && element.is_empty() && subject.driver.refuses_empty_elements() {
             (Grade::CannotMount, "an element is empty, and the driver refuses that".to_owned())
         } else if is_list && full > 1 {
-            (Grade::Lesser, format!("{shown:?} holds {full} options; write one an element"))
+            (Grade::Lesser, format!("{shown:?} contains {full} options; write one for each element"))
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {
             (Grade::Lesser, format!("{shown:?} has nothing between its commas"))
         } else {
@@ -184,7 +184,7 @@ fn trapped(element: &str, trap: Trap) -> String {
     let shown = shortened(element);
     match trap {
         Trap::OpenQuote => {
-            format!("{shown:?} leaves a quote open, and what it then hides differs from layer to layer")
+            format!("{shown:?} has an unclosed quote, which the layers read differently")
         }
         Trap::EscapedComma => {
             format!("{shown:?} escapes a comma for mount(8) since util-linux 2.40, and for no other layer")
@@ -215,17 +215,17 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
     let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
         Malformation::Control => {
-            ("holds a control character, which is part of the option's name or value", Grade::CannotMount)
+            ("contains a control character, which is part of the option's name or value", Grade::CannotMount)
         }
         Malformation::Blank if token.option.text().starts_with('[') => (
             "is a Go list as a template prints it without toYaml: write one option an element",
             Grade::CannotMount,
         ),
         Malformation::Blank => {
-            ("holds a blank, which is part of the option's name or value", Grade::CannotMount)
+            ("contains whitespace, which is part of the option's name or value", Grade::CannotMount)
         }
         Malformation::Quote if !token.option.text().contains(',') => {
-            ("holds a quote, which is part of the option's name or value", Grade::Hidden)
+            ("contains a quote, which is part of the option's name or value", Grade::Hidden)
         }
         Malformation::Quote => {
             ("holds a quote, which mount.nfs and the kernel read differently", Grade::Hidden)

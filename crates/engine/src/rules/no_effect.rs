@@ -9,12 +9,12 @@ use crate::nfs::version::Versions;
 pub(super) static RULE: Rule = Rule {
     code: Code(15),
     name: "no-effect",
-    summary: "an option that does nothing where it stands",
-    why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` words speak to \
-whoever reads /etc/fstab, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
-They are harmless, but somebody believes in them.",
-    remedy: "Drop it, or write the option that does what was meant: `retry=` for patience at mount time, the claim's access \
-mode for who may write.",
+    summary: "an option without effect in its place",
+    why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` are for \
+/etc/fstab processing, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
+They are harmless, but suggest an effect that they do not have.",
+    remedy: "Drop it, or use the option with the intended effect: `retry=` for the time at the mount, the claim's access \
+mode for write access.",
     actions: Actions::all(Action::Audit),
     lesser: None,
     fix: Some(Applicability::Offer),
@@ -37,7 +37,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), intr / nointr and lock / nolock",
-        "util-linux libmount/src/optmap.c",
+        "the flags of libmount: https://github.com/util-linux/util-linux/blob/v2.41/libmount/src/optmap.c",
         "measured: nofail does not hide a failed mount",
     ],
     since: 1,
@@ -65,7 +65,7 @@ fn check(check: &mut Check<'_, '_>) {
             (Effect::NoneOnV4(why), _) if only_v4 => why,
             // Beside another version it is refused, unless it is 0.
             (_, Word::Minorversion) if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() => {
-                "it counts only beside vers=4"
+                "it counts only with vers=4"
             }
             (_, Word::MaxConnect)
                 if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>
@@ -74,7 +74,7 @@ fn check(check: &mut Check<'_, '_>) {
             }
             _ => continue,
         };
-        let message = format!("{} does nothing: {why}", check.quote(token));
+        let message = format!("{} has no effect: {why}", check.quote(token));
         let fix = remove(token).map(|edit| offer(vec![edit]));
         check.report(token, Grade::Proper, message, fix);
     }

@@ -49,7 +49,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, port=12049]
     references: &[
         "https://github.com/kubernetes-csi/csi-driver-nfs/issues/1143",
         "https://github.com/kubernetes-csi/csi-driver-nfs/pull/262",
-        "csi-driver-nfs pkg/nfs/controllerserver.go, DeleteVolume and internalMount",
+        "DeleteVolume and internalMount: https://github.com/kubernetes-csi/csi-driver-nfs/blob/v4.13.0/pkg/nfs/controllerserver.go",
     ],
     since: 2,
     preview: false,

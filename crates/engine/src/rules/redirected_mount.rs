@@ -7,12 +7,12 @@ use crate::nfs::catalog::{Word, Words};
 pub(super) static RULE: Rule = Rule {
     code: Code(19),
     name: "redirected-mount",
-    summary: "an option that mounts something else, elsewhere, or not at all",
+    summary: "an option that mounts another export, address or directory, or nothing",
     why: "`mounthost=` and `mountaddr=` let another host answer for the export, `addr=` pretends to; \
 `X-mount.subdir=` mounts a folder below it, `X-mount.owner=` and its kin change the export's root; `helper=` \
 chooses the program that unmounts; `bind`, `move`, `remount` and the propagation words do not mount the \
-export at all. Whoever reviews the object reads `server` and `path` and is deceived. So it is denied on a volume \
-that a provisioner made, too.",
+export at all. A reviewer of the object sees `server` and `path`, which do not apply. So it is denied on a \
+provisioner's volume, too.",
     remedy: "Drop it, and name the server and the path in the object.",
     actions: Actions::all(Action::Deny),
     lesser: None,
@@ -37,7 +37,7 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
     references: &[
         "nfs(5), mounthost",
         "mount(8), X-mount.subdir, helper and bind",
-        "kubernetes mount-utils, MakeBindOptsSensitive",
+        "MakeBindOptsSensitive: https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/mount-utils/mount.go",
     ],
     since: 1,
     preview: false,

@@ -23,10 +23,10 @@ use versions::{
 pub(super) static RULE: Rule = Rule {
     code: Code(12),
     name: "refused-value",
-    summary: "a value that is refused, two protocol versions, or options of different versions",
+    summary: "a value that the mount rejects, two protocol versions, or options of different versions",
     why: "The mount fails at every try, and Pods stay in ContainerCreating: a flag with a value, a number out \
 of range, a word the option does not have, a protocol version that does not exist, two version options \
-(even two that agree, or one beside the driver's own), an option of NFSv3 beside `vers=4.1`. Where only some \
+(even two that agree, or one next to the driver's own), an option of NFSv3 with `vers=4.1`. Where only some \
 kernels refuse it the mount depends on the node, and the finding names them.",
     remedy: "Correct the value, or drop the option.",
     actions: Actions::all(Action::Deny),
@@ -54,8 +54,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
     },
     references: &[
         "nfs(5)",
-        "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param",
-        "nfs-utils utils/mount/network.c, nfs_nfs_version",
+        "nfs_fs_context_parse_param: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c",
+        "nfs_nfs_version: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/network.c;hb=refs/tags/nfs-utils-2-8-3",
     ],
     since: 1,
     preview: false,
@@ -211,9 +211,9 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             let overlooked = if token.is_beside_sloppy { refusal.overlooked() } else { Overlooked::Never };
             let (grade, what) = match overlooked {
                 Overlooked::Never => (Grade::CannotMount, "is refused"),
-                Overlooked::Always => (Grade::Lesser, "is ignored beside sloppy"),
+                Overlooked::Always => (Grade::Lesser, "is ignored with sloppy"),
                 Overlooked::Sometimes => {
-                    (Grade::Lesser, "is refused, but ignored beside sloppy by kernels from 5.6 to 5.19")
+                    (Grade::Lesser, "is refused, but ignored with sloppy by kernels from 5.6 to 5.19")
                 }
             };
             let mut message = format!("{} {what}: {refusal}", check.quote(token));
@@ -229,13 +229,13 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             check.report(token, grade, message, fix);
         }
         None if needs_ipv6(check, token) => {
-            let message = check.about(token, "wants an IPv6 address, and the server's is an IPv4 one");
+            let message = check.about(token, "requires an IPv6 address, but the server has an IPv4 address");
             check.report(token, Grade::CannotMount, message, None);
         }
         None if is_udp(token) || token.verdict.kernels.is_all() => {}
         None => {
             let since = token.verdict.kernels.since;
-            let what = if token.is_beside_sloppy { "is ignored beside sloppy" } else { "is refused" };
+            let what = if token.is_beside_sloppy { "is ignored with sloppy" } else { "is refused" };
             let message = format!("{} {what} by kernels before {since}", check.quote(token));
             check.report(token, Grade::Lesser, message, None);
         }

@@ -8,11 +8,11 @@ use crate::nfs::catalog::Word;
 pub(super) static RULE: Rule = Rule {
     code: Code(4),
     name: "retrans-not-set",
-    summary: "no retrans among the options, so the node decides how often a request is repeated",
+    summary: "retrans is not set: nfsmount.conf of the node or the kernel decides how often a request is repeated",
     why: "`retrans` is how often a request is sent again before the major timeout: the moment a soft mount \
 gives up and a hard one says that the server is not responding. Without it the node's `/etc/nfsmount.conf` \
 or the kernel decides. With UDP nothing is filled in.",
-    remedy: "Add `retrans=2`, the kernel's own value over TCP: behaviour stays as it is.",
+    remedy: "Add `retrans=2`, the kernel's own value over TCP: the behavior stays.",
     actions: Actions::all(Action::Deny).relaxed(Action::Warn),
     lesser: None,
     fix: Some(Applicability::Apply),
@@ -39,7 +39,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5), retrans", "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo"],
+    references: &[
+        "nfs(5), retrans",
+        "xprt_calc_majortimeo: https://github.com/torvalds/linux/blob/v6.12/net/sunrpc/xprt.c",
+    ],
     since: 1,
     preview: false,
     about: About::Absence,
@@ -58,6 +61,6 @@ fn check(check: &mut Check<'_, '_>) {
         Word::Retrans,
         "retrans",
         value,
-        "retrans is missing, so the node decides how often a request is sent again",
+        "retrans is not set: the node's nfsmount.conf or kernel default applies",
     );
 }

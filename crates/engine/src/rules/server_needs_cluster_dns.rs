@@ -42,7 +42,7 @@ spec:
     },
     references: &[
         "https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/",
-        "kubernetes pkg/volume/nfs/nfs.go, SetUpAt",
+        "SetUpAt: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/nfs/nfs.go",
         "https://github.com/kubernetes/kubernetes/issues/44528",
         "https://github.com/kubernetes/examples/issues/390",
     ],

@@ -7,10 +7,10 @@ use crate::nfs::catalog::{Word, Words};
 pub(super) static RULE: Rule = Rule {
     code: Code(14),
     name: "sloppy",
-    summary: "sloppy, which makes the kernel ignore what it does not understand",
-    why: "With `sloppy` a misspelt option is ignored in silence: `hrad,sloppy` is not hard, and a quoted string \
+    summary: "sloppy, which makes the kernel ignore unknown options",
+    why: "With `sloppy` a misspelt option is silently ignored: `hrad,sloppy` is not hard, and a quoted string \
 can smuggle options past mount.nfs. The mount works and is not what the list says.",
-    remedy: "Drop it and correct what is then refused.",
+    remedy: "Drop it, and correct the options that are then refused.",
     actions: Actions::all(Action::Deny),
     lesser: None,
     fix: None,
@@ -31,7 +31,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5), sloppy", "Linux fs/nfs/fs_context.c, nfs_fs_context_parse_param"],
+    references: &[
+        "nfs(5), sloppy",
+        "nfs_fs_context_parse_param: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c",
+    ],
     since: 1,
     preview: false,
     about: About::Presence,

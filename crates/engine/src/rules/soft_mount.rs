@@ -9,12 +9,12 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(5),
     name: "soft-mount",
-    summary: "soft or softerr where Pods can write",
+    summary: "soft or softerr on a writable volume: I/O fails when the server does not respond",
     why: "A soft mount gives up: at the major timeout a read or a write fails with an error (`softerr`: \
 another error). Data that the program wrote and the kernel had not sent yet is then dropped, and the error \
-is reported once, at the next fsync or close. Programs that do not look there lose data without a word. \
+is reported once, at the next fsync or close. Programs that do not check it lose data silently. \
 nfs(5) warns of silent data corruption.",
-    remedy: "Use `hard`. Where a hanging server must not hold a Pod for ever, keep `soft` and give it time: \
+    remedy: "Use `hard`. Where a hanging server must not hold a Pod indefinitely, keep `soft` and give it time: \
 see soft-mount-gives-up-early.",
     actions: Actions::all(Action::Warn).strict(Action::Deny),
     lesser: None,
@@ -36,7 +36,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5), soft / softerr / hard", "Linux fs/nfs/write.c, nfs_write_error"],
+    references: &[
+        "nfs(5), soft / softerr / hard",
+        "nfs_write_error: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/write.c",
+    ],
     since: 1,
     preview: false,
     about: About::Presence,

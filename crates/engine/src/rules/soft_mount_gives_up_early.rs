@@ -9,7 +9,7 @@ use crate::nfs::clocks::major_timeout;
 pub(super) static RULE: Rule = Rule {
     code: Code(6),
     name: "soft-mount-gives-up-early",
-    summary: "a soft mount whose major timeout is short, or that never repeats a request",
+    summary: "a soft mount with a short major timeout, or without retries",
     why: "A soft mount fails every call at its major timeout: `timeo / 10 * (1 + retrans)` seconds over TCP. \
 A server that restarts or fails over is away for 30 to 120 seconds, and an NFSv4 server then needs up to 90 \
 seconds of grace. A mount that gives up earlier loses writes at every such event. `timeo` is in tenths of a \
@@ -43,7 +43,7 @@ mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=3]
     },
     references: &[
         "nfs(5), timeo and soft",
-        "Linux net/sunrpc/xprt.c, xprt_calc_majortimeo",
+        "xprt_calc_majortimeo: https://github.com/torvalds/linux/blob/v6.12/net/sunrpc/xprt.c",
         "measured: soft,timeo=10,retrans=1 gives EIO after seconds",
     ],
     since: 1,

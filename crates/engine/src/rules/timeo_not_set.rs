@@ -8,12 +8,12 @@ use crate::nfs::mount::{Transport, transport};
 pub(super) static RULE: Rule = Rule {
     code: Code(3),
     name: "timeo-not-set",
-    summary: "no timeo among the options, so the node decides how long a request waits",
-    why: "`timeo` is how long the client waits for the server before it asks again, in tenths of a second. \
-Without it the node's `/etc/nfsmount.conf` or the kernel decides, and nobody who reads the manifest knows \
-how long a server may be away before Pods notice. With UDP nothing is filled in: there the numbers mean \
-something else, and UDP is refused anyway.",
-    remedy: "Add `timeo=600`, the kernel's own value over TCP: behaviour stays as it is.",
+    summary: "timeo is not set: nfsmount.conf of the node or the kernel decides how long a request waits",
+    why: "`timeo` is how long the client waits for the server before it repeats a request, in tenths of a second. \
+Without it the node's `/etc/nfsmount.conf` or the kernel decides, and the manifest does not show how long a \
+server may be away before Pods notice. With UDP nothing is added: the numbers have another meaning there, \
+and UDP is denied anyway.",
+    remedy: "Add `timeo=600`, the kernel's own value over TCP: the behavior stays.",
     actions: Actions::all(Action::Deny).relaxed(Action::Warn),
     lesser: None,
     fix: Some(Applicability::Apply),
@@ -40,7 +40,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, retrans=2, timeo=600]
 ",
     },
-    references: &["nfs(5), timeo", "Linux fs/nfs/client.c, nfs_init_timeout_values"],
+    references: &[
+        "nfs(5), timeo",
+        "nfs_init_timeout_values: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c",
+    ],
     since: 1,
     preview: false,
     about: About::Absence,
@@ -59,7 +62,7 @@ fn check(check: &mut Check<'_, '_>) {
         Word::Timeo,
         "timeo",
         value,
-        "timeo is missing, so the node decides how long a request waits before it is sent again",
+        "timeo is not set: the node's nfsmount.conf or kernel default applies",
     );
 }
 

@@ -10,7 +10,7 @@ use crate::subject::Subject;
 pub(super) static RULE: Rule = Rule {
     code: Code(7),
     name: "timeout-value",
-    summary: "a timeo, retrans or retry that is no plain number, in another unit, or out of range",
+    summary: "a timeo, retrans or retry that is not a whole number, in another unit, or out of range",
     why: "`timeo` is in tenths of a second, `retry` in minutes, `retrans` counts tries. mount.nfs and the \
 kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` and \
 cuts `timeo` at 6000; mount.nfs reads `retry=1h` as one minute and turns `retry=-1` or `retry=abc` into its \
@@ -78,9 +78,10 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), timeo, retrans and retry",
-        "Linux lib/kstrtox.c, kstrtouint with base 0",
-        "nfs-utils utils/mount/stropts.c, nfs_parse_retry_option",
-        "kubernetes-csi/csi-driver-nfs#1271, #649",
+        "kstrtouint with base 0: https://github.com/torvalds/linux/blob/v6.12/lib/kstrtox.c",
+        "nfs_parse_retry_option: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
+        "https://github.com/kubernetes-csi/csi-driver-nfs/issues/1271",
+        "https://github.com/kubernetes-csi/csi-driver-nfs/issues/649",
     ],
     since: 1,
     preview: false,
@@ -196,7 +197,7 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
         None if subject.is_csi() => "longer than the kubelet waits for a CSI driver".to_owned(),
         None => "while the kubelet waits for it".to_owned(),
     };
-    Some(Problem::new(format!("keeps mount.nfs trying for {minutes} min, {meanwhile}"), None))
+    Some(Problem::new(format!("keeps mount.nfs retrying for {minutes} min, {meanwhile}"), None))
 }
 
 #[cfg(test)]

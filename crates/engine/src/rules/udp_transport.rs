@@ -36,7 +36,7 @@ mountOptions: [nfsvers=3, hard, fg, proto=tcp, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5), Using NFS over UDP on high-speed links",
-        "Linux fs/nfs/Kconfig, NFS_DISABLE_UDP_SUPPORT",
+        "NFS_DISABLE_UDP_SUPPORT: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/Kconfig",
     ],
     since: 1,
     preview: false,

@@ -17,9 +17,9 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(11),
     name: "unknown-option",
-    summary: "an option that no mount.nfs and no kernel knows",
+    summary: "an option that no mount.nfs and no kernel supports",
     why: "The kernel refuses the whole mount with \"an incorrect mount option was specified\", and Pods stay in \
-ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. Beside `sloppy`, wherever that stands, \
+ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. With `sloppy`, in any place, \
 the option is ignored instead, and what its author wanted from it is silently lost.",
     remedy: "Correct the spelling, or drop it.",
     actions: Actions::all(Action::Deny),
@@ -47,8 +47,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     },
     references: &[
         "nfs(5)",
-        "Linux fs/nfs/fs_context.c, nfs_fs_parameters",
-        "Linux before 5.6, fs/nfs/super.c, nfs_parse_mount_options",
+        "nfs_fs_parameters: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c",
+        "nfs_parse_mount_options, before Linux 5.6: https://github.com/torvalds/linux/blob/v5.5/fs/nfs/super.c",
     ],
     since: 1,
     preview: false,
@@ -137,7 +137,7 @@ fn suggestion(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
     }
     let written = token.option.keyword().to_lowercase();
     let keyword = match written.as_str() {
-        // nfsmount.conf has these words for it; nobody else has.
+        // Only nfsmount.conf has these words for it.
         "foreground" | "background" | "bg" | "nobg" => "fg",
         "version" => "vers",
         "nfsversion" | "nfs_version" | "nfsver" | "nfs_vers" => "nfsvers",
@@ -234,7 +234,7 @@ fn closest(written: &str) -> Option<&'static str> {
             continue;
         }
         let distance = strsim::osa_distance(written, keyword);
-        // Of a word without effect nobody gains anything.
+        // A word without effect is no useful suggestion.
         if distance > most || entry.kernels.is_empty() || matches!(entry.effect, Effect::None(_)) {
             continue;
         }

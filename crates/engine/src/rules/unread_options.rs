@@ -47,7 +47,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
     references: &[
-        "csi-driver-nfs pkg/nfs/controllerserver.go, CreateVolume",
+        "CreateVolume: https://github.com/kubernetes-csi/csi-driver-nfs/blob/v4.13.0/pkg/nfs/controllerserver.go",
         "https://github.com/kubernetes/kubernetes/issues/96284",
     ],
     since: 2,
@@ -68,7 +68,7 @@ fn check(check: &mut Check<'_, '_>) {
             if is_annotation { "is read by nothing".to_owned() } else { format!("is no field of a {kind}") };
         let message = format!("{field} {fault}, so its options are lost{bg}{remedy}");
         report(check, 0, place, Grade::Lesser, message);
-        // Of several nobody knows which was meant. An annotation may be read by another controller.
+        // With several misplaced fields the intent is not certain. Another controller may read an annotation.
         let fix = fix(subject, &misplaced.texts, Applicability::Offer)
             .filter(|_| subject.misplaced.len() == 1 && !is_annotation);
         if let Some(finding) = check.findings.last_mut() {
@@ -131,7 +131,7 @@ fn report_key(
         (Grade::Lesser, format!("the driver does not read {name}, so its options are lost{bg}{remedy}"))
     };
     report(check, carrier, place, grade, message);
-    // Parameters cannot be changed: a class that exists has to be made anew.
+    // Parameters cannot be changed: a class that exists has to be deleted and recreated.
     let fix = if is_movable { fix(subject, texts, Applicability::Unsafe) } else { None };
     if let Some(finding) = check.findings.last_mut() {
         finding.fix = fix;

@@ -7,11 +7,11 @@ use crate::nfs::mount::names_version;
 pub(super) static RULE: Rule = Rule {
     code: Code(17),
     name: "version-not-pinned",
-    summary: "no protocol version, so every node negotiates one of its own",
-    why: "mount.nfs tries 4.2, 4.1, 4.0 and then 3, and takes what answers. A server that restarts in the \
+    summary: "no protocol version: every node negotiates its own",
+    why: "mount.nfs tries 4.2, 4.1, 4.0 and then 3, and takes the first that the server supports. A server that restarts in the \
 middle, or an option that only NFSv3 takes, leaves some nodes on version 3 and others on 4: their locks and \
 caches do not know of each other.",
-    remedy: "Say `nfsvers=4.1`, or what the server has.",
+    remedy: "Set `nfsvers=4.1`, or the version of the server.",
     actions: Actions::all(Action::Audit).strict(Action::Deny),
     lesser: None,
     fix: None,
@@ -32,7 +32,10 @@ provisioner: nfs.csi.k8s.io
 mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 ",
     },
-    references: &["nfs(5), nfsvers", "nfs-utils utils/mount/stropts.c, nfs_autonegotiate"],
+    references: &[
+        "nfs(5), nfsvers",
+        "nfs_autonegotiate: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
+    ],
     since: 1,
     preview: false,
     about: About::Presence,

@@ -148,7 +148,7 @@ pub struct Manifest<'a> {
     pub metadata: Option<Metadata<'a>>,
     /// StorageClass: who makes the volumes.
     pub provisioner: Option<Text<'a>>,
-    /// StorageClass and VolumeSnapshotClass: what the driver is told.
+    /// StorageClass and VolumeSnapshotClass: parameters of the driver.
     pub parameters: Option<StringMap<'a>>,
     /// StorageClass: what becomes of a volume whose claim is gone.
     pub reclaim_policy: Option<Text<'a>>,
@@ -293,7 +293,7 @@ pub struct FlexSource<'a> {
     pub read_only: Option<bool>,
     /// The file system type the script is asked for.
     pub fs_type: Option<Text<'a>>,
-    /// What the script is told.
+    /// Options of the `flexVolume` script.
     pub options: Option<StringMap<'a>>,
 }
 

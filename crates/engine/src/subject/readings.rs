@@ -11,7 +11,7 @@ use crate::nfs::reading::{self, Latitude, NODES, Trap};
 
 impl<'m> Subject<'m> {
     /// How freely a keyword in `carrier` is compared with `bg`. Where a quote or
-    /// a backslash stands nobody knows what becomes of blanks.
+    /// a backslash is in it, the fate of blanks is not known.
     pub fn latitude(&self, carrier: &Carrier<'_>) -> Latitude {
         let folds = self.may_fold();
         Latitude { folds, trims: folds || carrier.elements.iter().any(|element| reading::has_marks(element)) }

@@ -90,8 +90,8 @@ impl Scope {
     };
 
     /// What `fix --unsafe-fixes` does to a file: it writes into
-    /// parameters and attributes, too, though an object that exists has to be made
-    /// anew for it.
+    /// parameters and attributes, too, which are immutable: an existing object has
+    /// to be deleted and created again.
     pub const FILE_UNSAFE: Self =
         Self { applicability: Applicability::Unsafe, reach: Reach::Everywhere, ..Self::FILE };
 

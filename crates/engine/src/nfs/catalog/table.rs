@@ -35,7 +35,7 @@ const fn vfs(word: Word, meaning: &'static str) -> Entry {
 const fn fstab(word: Word, meaning: &'static str) -> Entry {
     entry(word, Grammar::Anything, meaning)
         .read_by(Consumers::MOUNT)
-        .without_effect("it speaks to whoever reads /etc/fstab, and a volume has no such file")
+        .without_effect("only /etc/fstab processing reads it")
 }
 
 /// A word of fstab(5) that mount(8) knows without a value only: with one it is
@@ -46,7 +46,7 @@ const fn fstab_flag(word: Word, meaning: &'static str) -> Entry {
     entry
 }
 
-/// A word of fstab(5) that mount(8) turns into flags, whoever calls it
+/// A word of fstab(5) that mount(8) turns into flags for every caller
 /// (util-linux libmount/src/optmap.c; measured: `users` hands mount.nfs
 /// `noexec,nosuid,nodev`).
 const fn implies(word: Word, grammar: Grammar, meaning: &'static str) -> Entry {
@@ -104,12 +104,9 @@ pub(super) static PRIVATE: Entry =
     fstab(Word::Private, "a private word of some program; mount(8) keeps it to itself");
 
 /// `X-mount.` words without a row of their own.
-pub(super) static X_MOUNT: Entry = entry(
-    Word::XMount,
-    Grammar::Anything,
-    "tells mount(8) to change the mounted root or where it is mounted",
-)
-.read_by(Consumers::MOUNT);
+pub(super) static X_MOUNT: Entry =
+    entry(Word::XMount, Grammar::Anything, "makes mount(8) change the mounted root or where it is mounted")
+        .read_by(Consumers::MOUNT);
 
 /// Every keyword with its row, as a person reads them.
 pub(super) static ENTRIES: &[(&str, Entry)] = &[
@@ -132,7 +129,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("v4.1", flag(Word::VersFlag, "protocol version 4.1").read_by(Consumers::BOTH).nfs_only()),
     ("v4.2", flag(Word::VersFlag, "protocol version 4.2").read_by(Consumers::BOTH).nfs_only()),
     ("v2", flag(Word::VersFlag, "protocol version 2, which no covered kernel mounts").read_by(Consumers::BOTH).never_known().nfs_only()),
-    ("minorversion", number(Word::Minorversion, 0, 2, "minor version", "the minor version beside vers=4").read_by(Consumers::BOTH).nfs_only()),
+    ("minorversion", number(Word::Minorversion, 0, 2, "minor version", "the minor version with vers=4").read_by(Consumers::BOTH).nfs_only()),
 
     ("proto", entry(Word::Proto, Grammar::Word(TRANSPORTS), "the transport").read_by(Consumers::BOTH).nfs_only()),
     ("tcp", flag(Word::Tcp, "transport over TCP").read_by(Consumers::BOTH)),
@@ -172,7 +169,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("acdirmax", number(Word::Acdirmax, 0, u32::MAX, "seconds", "longest time a directory's attributes are cached")),
     ("ac", flag(Word::Ac, "attributes are cached").nfs_only()),
     ("noac", flag(Word::Ac, "attributes are not cached and writes are synchronous").negation().nfs_only()),
-    ("cto", flag(Word::Cto, "what was written is seen by whoever opens the file afterwards").nfs_only()),
+    ("cto", flag(Word::Cto, "written data is visible to every later open of the file").nfs_only()),
     ("nocto", flag(Word::Cto, "opening a file does not look for what others wrote").negation().nfs_only()),
     ("lookupcache", entry(Word::Lookupcache, Grammar::Word(&["all", "none", "pos", "positive"]), "which directory entries are cached").nfs_only()),
     ("fsc", entry(Word::Fsc, Grammar::FlagOrText, "file data is cached on the node's disk by cachefilesd")),
@@ -188,8 +185,8 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("lock", flag(Word::Lock, "locks are taken at the server by NLM").read_by(Consumers::BOTH).without_effect_on_v4(NO_LOCK_MANAGER)),
     ("nolock", flag(Word::Lock, "locks are seen by this node only").negation().read_by(Consumers::BOTH).without_effect_on_v4(NO_LOCK_MANAGER)),
     ("local_lock", entry(Word::LocalLock, Grammar::Word(&["all", "flock", "posix", "none"]), "which locks are seen by this node only").without_effect_on_v4(NO_LOCK_MANAGER).nfs_only()),
-    ("acl", flag(Word::Acl, "NFSACL is used").without_effect_on_v4("the option speaks of the NFSACL protocol beside NFSv3")),
-    ("noacl", flag(Word::Acl, "NFSACL is not used").negation().without_effect_on_v4("the option speaks of the NFSACL protocol beside NFSv3")),
+    ("acl", flag(Word::Acl, "NFSACL is used").without_effect_on_v4("the option is for the NFSACL protocol of NFSv3")),
+    ("noacl", flag(Word::Acl, "NFSACL is not used").negation().without_effect_on_v4("the option is for the NFSACL protocol of NFSv3")),
     ("sec", entry(Word::Sec, Grammar::Words(FLAVOURS), "the security flavours to try; several options add up")),
     ("resvport", flag(Word::Resvport, "the client's port is below 1024").nfs_only()),
     ("noresvport", flag(Word::Resvport, "the client's port may be any").negation().nfs_only()),

@@ -82,7 +82,7 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
     for token in written {
         let whose = if by_driver.is_some() { "the driver's own " } else { "" };
         let message = format!(
-            "{} stands beside {whose}{:?}, and mount.nfs refuses two version options",
+            "{} and {whose}{:?}: mount.nfs accepts only one version option",
             check.quote(token),
             first.option.text()
         );

@@ -14,9 +14,9 @@ use crate::subject::filling::Filling;
 /// Most options that a remedy writes out.
 const MOST_WRITTEN: usize = 16;
 
-/// What to do about options that are lost: the end of a sentence, empty where no
-/// place is certain. A file is told what to write there; a warning of the webhook
-/// has no room for it.
+/// The remedy for options that are lost: the end of a sentence, empty if no place
+/// is certain. For a file it names the text to write; a warning of the webhook has
+/// no room for it.
 pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String {
     if subject.kind.row().holds == Holds::Claim {
         return "; use mountOptions of its StorageClass, or spec.mountOptions of its volume".to_owned();

@@ -89,7 +89,7 @@ const ENCRYPTS_ALWAYS: &str = "which always encrypts S3 Files";
 
 const S3_FILES_REFUSES: &[Refused] = &[
     refuses(What::Element(&["stunnel"]), "which does not take it for S3 Files"),
-    refuses(What::Keyword(&["port", "notls"]), "beside tls, which the driver sets"),
+    refuses(What::Keyword(&["port", "notls"]), "with tls, which the driver sets"),
     refuses(What::Value(&["vers", "nfsvers"], &["4.0"]), "which mounts S3 Files with NFSv4.1 or later"),
     TWO_VALUES,
     refuses(setting("encryptInTransit", On::Volume, Taken::Boolean), NO_BOOLEAN),
@@ -111,7 +111,7 @@ const S3_FILES_REFUSES: &[Refused] = &[
 const REFUSES: &[Refused] = &[
     Refused {
         when: Some(Evidence::Attribute("encryptInTransit", FALSE)),
-        ..refuses(What::Element(&["tls"]), "beside encryptInTransit: \"false\"")
+        ..refuses(What::Element(&["tls"]), "with encryptInTransit: \"false\"")
     },
     Refused {
         when: Some(UNENCRYPTED),
@@ -122,13 +122,13 @@ const REFUSES: &[Refused] = &[
     },
     Refused {
         when: Some(UNENCRYPTED),
-        ..refuses(What::KeywordBeside(&["port", "notls"], "tls"), "because mount.efs takes none beside tls")
+        ..refuses(What::KeywordBeside(&["port", "notls"], "tls"), "because mount.efs takes none with tls")
     },
     Refused {
         when: Some(Evidence::Not(&UNENCRYPTED)),
         ..refuses(
             What::Keyword(&["port", "notls"]),
-            "beside tls, which the driver sets unless encryptInTransit is \"false\"",
+            "with tls, which the driver sets unless encryptInTransit is \"false\"",
         )
     },
     Refused { since: Some("v3.0.0"), ..refuses(What::Element(&["crossaccount"]), "which sets it by itself") },

@@ -197,7 +197,7 @@ static VSPHERE: Driver = Driver {
             ..refuses(What::FsTypeOtherThan(FILE_TYPES), FILE_TYPES_ONLY)
         },
     ],
-    advice: "the driver appends hard,sec=sys,vers=4,minorversion=1: soft loses, sec=krb5p gets sec=sys beside it, and another version makes every mount fail",
+    advice: "the driver appends hard,sec=sys,vers=4,minorversion=1: soft loses, sec=krb5p gets an additional sec=sys, and another version makes every mount fail",
     // pkg/csi/service/common/util.go ParseStorageClassParams: "invalid parameters".
     unknown_parameters: UnknownParameters::Refused,
     known: Known::Measured("bf8090256"),
@@ -276,7 +276,7 @@ static NEXENTA: Driver = Driver {
     case: Case::Kept,
     empty: Empty::Hidden,
     emptiness: Emptiness::NoElement,
-    advice: "nfsvers= gets vers=3 beside it, which makes every mount fail: write vers=; parameters.mountOptions counts only while mountOptions is empty, then the driver's configuration; the driver adds vers=3, nolock and timeo=100 where they are not given",
+    advice: "nfsvers= gets an additional vers=3, which makes every mount fail: write vers=; parameters.mountOptions counts only while mountOptions is empty, then the driver's configuration; the driver adds vers=3, nolock and timeo=100 where they are not given",
     known: Known::Read("32e6c89"),
     source: "nexentastor-csi-driver pkg/driver/nodeServer.go NodePublishVolume, mountNFS",
     ..PLAIN

@@ -214,7 +214,7 @@ const LINSTOR_BASE: Driver = Driver {
     ],
     steps: &[Step::Others, add("_netdev"), Step::List],
     case: Case::Kept,
-    advice: "mountOptions come after the options of the attributes and win; an NFS mount ends in port=,vers=4 of the driver's own: another version beside it makes every mount fail",
+    advice: "mountOptions come after the options of the attributes and win; an NFS mount ends in port=,vers=4 of the driver's own: an additional version makes every mount fail",
     known: Known::Read("44aa98a"),
     source: "linstor-csi pkg/driver/volume_context.go, pkg/client/linstor.go Mount",
     ..PLAIN

@@ -20,6 +20,10 @@ use nfs_mount_guard::report::{driver_page, rule_page};
 use nfs_mount_guard::rules::RULES;
 use nfs_mount_guard::subject::driver::drivers;
 
+mod pages;
+mod reference;
+mod words;
+
 /// Modules from left to right and top to bottom, as docs and lib.rs have them:
 /// one may import from its own row leftwards and from rows above.
 const LAYERS: &[&[&str]] = &[
@@ -213,11 +217,18 @@ fn compare(file: &Path, wanted: &str) {
         fs::write(file, wanted).expect("written");
     }
     let seen = fs::read_to_string(file).unwrap_or_default();
-    assert!(
-        seen == wanted,
-        "{} is stale; UPDATE_EXPECTED=1 cargo test --test structure writes it",
-        file.display()
-    );
+    assert!(seen == wanted, "{} is stale; tests/update writes it", file.display());
+}
+
+/// As [`compare`], for the part of a page between `<!-- MARK -->` and
+/// `<!-- /MARK -->`.
+fn compare_part(file: &str, mark: &str, wanted: &str) {
+    let path = root().join(file);
+    let text = fs::read_to_string(&path).expect("a page");
+    let (start, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+    let (head, rest) = text.split_once(&start).unwrap_or_else(|| panic!("{file} has no {start}"));
+    let (_, tail) = rest.split_once(&end).unwrap_or_else(|| panic!("{file} has no {end}"));
+    compare(&path, &format!("{head}{start}{wanted}{end}{tail}"));
 }
 
 #[test]
@@ -226,7 +237,12 @@ fn the_rule_pages_are_those_of_the_code() {
     for rule in RULES {
         compare(&folder.join(format!("{}.md", rule.code)), &rule_page::page(rule));
     }
-    let index = format!("# The rules\n\n{}", rule_page::table(""));
+    let index = format!(
+        "# Rules\n\nFor readers of a finding: every rule, its default action in each profile, and its fix. \"apply\" means that \
+         the webhook and `fix`\nrepair it, \"offer\" that only `fix` does. Two actions: the page of the rule names the milder case. \
+         `nfs-mount-guard rules` prints\nthe table, `nfs-mount-guard explain NMG001` a page.\n\n{}",
+        rule_page::table("")
+    );
     compare(&folder.join("README.md"), &index);
     let pages = files(&folder).len();
     assert_eq!(pages, RULES.len() + 1, "a page without a rule");
@@ -244,13 +260,7 @@ fn the_driver_pages_are_those_of_the_table() {
 
 #[test]
 fn the_readmes_table_is_that_of_the_code() {
-    const START: &str = "<!-- rules -->\n";
-    const END: &str = "<!-- /rules -->";
-    let file = root().join("README.md");
-    let text = fs::read_to_string(&file).expect("README.md");
-    let (head, rest) = text.split_once(START).expect("the table's start");
-    let (_, tail) = rest.split_once(END).expect("the table's end");
-    compare(&file, &format!("{head}{START}{}{END}{tail}", rule_page::table("docs/rules/")));
+    compare_part("README.md", "rules", &rule_page::table("docs/rules/"));
 }
 
 /// What the commands print that docs name beside each file.
@@ -289,8 +299,8 @@ fn undescribed(schema: &serde_json::Value, at: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn every_property_of_a_report_is_described() {
-    for name in ["check.schema.json", "node-check.schema.json"] {
+fn every_property_of_a_schema_is_described() {
+    for name in ["check.schema.json", "node-check.schema.json", "policy.schema.json"] {
         let text = fs::read_to_string(root().join("docs").join(name)).expect("a schema");
         let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert!(schema["properties"].as_object().is_some_and(|properties| properties.len() > 5), "{name}");

@@ -1,0 +1,169 @@
+//! Pages: the table of contents has all of them, and every relative link leads
+//! to a file and a heading.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nfs_mount_guard::report::driver_page;
+use nfs_mount_guard::rules::RULES;
+use nfs_mount_guard::subject::driver::{Nfs, drivers};
+
+use super::{compare, files, root};
+
+/// Markdown without fenced blocks: their text is no prose and has no links.
+pub(crate) fn without_fences(text: &str) -> String {
+    let mut is_inside = false;
+    let mut kept = String::with_capacity(text.len());
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_inside = !is_inside;
+        } else if !is_inside {
+            kept.push_str(line);
+        }
+        kept.push('\n');
+    }
+    assert!(!is_inside, "a fence is not closed: {}", text.lines().next().unwrap_or_default());
+    kept
+}
+
+/// Every page under docs/, and those at the root.
+pub(crate) fn all() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = files(&root().join("docs"))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"] {
+        found.push(root().join(name));
+    }
+    found
+}
+
+/// As GitHub and mdBook name a heading in an address.
+fn anchor(line: &str) -> Option<String> {
+    let text = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    Some(text.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-"))
+}
+
+/// Targets of a page's inline links and pictures.
+fn targets(text: &str) -> Vec<&str> {
+    let starts = text.match_indices("](");
+    starts.filter_map(|(start, _)| text[start + 2..].split([')', ' ', '\n']).next()).collect()
+}
+
+/// Why a relative link leads nowhere.
+fn fault(page: &Path, target: &str) -> Option<&'static str> {
+    let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+    let path = if file.is_empty() { page.to_owned() } else { page.parent().expect("a folder").join(file) };
+    if !path.exists() {
+        return Some("no such file");
+    }
+    if heading.is_empty() {
+        return None;
+    }
+    let text = without_fences(&fs::read_to_string(&path).expect("text"));
+    (!text.lines().filter_map(anchor).any(|found| found == heading)).then_some("no such heading")
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file_and_a_heading() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for page in all() {
+        let text = without_fences(&fs::read_to_string(&page).expect("text"));
+        for target in targets(&text) {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            seen += 1;
+            if let Some(fault) = fault(&page, target) {
+                wrong.push(format!("{}: {target}: {fault}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty() && seen > 200, "{seen} links: {wrong:#?}");
+    let readme = root().join("README.md");
+    assert_eq!(fault(&readme, "docs/none.md"), Some("no such file"));
+    assert_eq!(fault(&readme, "docs/policy.md#none"), Some("no such heading"));
+    assert_eq!(fault(&readme, "#rules"), None);
+}
+
+/// The pages of rules and drivers follow their tables.
+#[test]
+fn the_table_of_contents_has_the_generated_pages() {
+    let path = root().join("docs/SUMMARY.md");
+    let text = fs::read_to_string(&path).expect("the table of contents");
+    let mut wanted = String::new();
+    for line in text.lines().filter(|line| !line.starts_with("  - ")) {
+        wanted.push_str(line);
+        wanted.push('\n');
+        let entries: Vec<String> = match line {
+            "- [Rules](rules/README.md)" => RULES
+                .iter()
+                .map(|rule| format!("[{} {}](rules/{}.md)", rule.code, rule.name, rule.code))
+                .collect(),
+            "- [Drivers](drivers.md)" => {
+                let shown = drivers().filter(|driver| driver.nfs != Nfs::No);
+                let hidden = drivers().filter(|driver| driver.nfs == Nfs::No);
+                shown
+                    .chain(hidden)
+                    .map(|driver| format!("[{}](drivers/{})", driver.title, driver_page::file_name(driver)))
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        for entry in entries {
+            wanted.push_str("  - ");
+            wanted.push_str(&entry);
+            wanted.push('\n');
+        }
+    }
+    compare(&path, &wanted);
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents_once() {
+    let docs = root().join("docs");
+    let summary = docs.join("SUMMARY.md");
+    let text = fs::read_to_string(&summary).expect("the table of contents");
+    let listed = targets(&text);
+    let once: BTreeSet<PathBuf> = listed.iter().map(|target| docs.join(target)).collect();
+    assert_eq!(once.len(), listed.len(), "a page is listed twice");
+    let pages: BTreeSet<PathBuf> =
+        all().into_iter().filter(|page| page.starts_with(&docs) && *page != summary).collect();
+    let missing: Vec<_> = pages.difference(&once).collect();
+    assert!(missing.is_empty() && once == pages, "add to docs/SUMMARY.md: {missing:#?}");
+}
+
+/// The version that a go.mod of the tests' components pins.
+fn pinned(folder: &str, module: &str) -> String {
+    let path = root().join("tests/components").join(folder).join("go.mod");
+    let text = fs::read_to_string(path).expect("go.mod");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let at = words.iter().position(|word| *word == module).expect("the module");
+    words[at + 1].trim_start_matches('v').to_owned()
+}
+
+#[test]
+fn pages_name_the_versions_that_the_tests_run() {
+    let read = |page: &str| fs::read_to_string(root().join(page)).expect("text");
+    let versions = read("docs/versions.md");
+    let older = pinned("kubernetes-1.35", "k8s.io/kubernetes");
+    for version in [pinned("kubernetes", "k8s.io/kubernetes"), older] {
+        assert!(read("README.md").contains(&version) && versions.contains(&version), "{version}");
+    }
+    assert!(versions.contains(&pinned("helm", "helm.sh/helm/v4")));
+    // An image of this checkout has the program's version.
+    for page in all().into_iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+        let text = fs::read_to_string(&page).expect("text");
+        for mark in ["nfs-mount-guard:", "newTag: "] {
+            for (start, _) in text.match_indices(mark) {
+                let tag = &text[start + mark.len()..];
+                if tag.starts_with(|c: char| c.is_ascii_digit()) {
+                    assert!(tag.starts_with(env!("CARGO_PKG_VERSION")), "{}: {mark}{tag:.9}", page.display());
+                }
+            }
+        }
+    }
+}

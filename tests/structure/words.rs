@@ -1,0 +1,251 @@
+//! Words: pages, texts of the chart and texts of the program use the terms of
+//! Kubernetes and NFS, and no circumlocution.
+
+use std::fs;
+use std::path::Path;
+
+use super::{files, pages, root, sources};
+
+/// Words that no text for users has, and what it has instead.
+const AVOIDED: &[(&str, &str)] = &[
+    ("all the same", "anyway"),
+    ("anew", "again; delete and recreate"),
+    ("are told", "are reported"),
+    ("bears", "has"),
+    ("dearest", "most expensive"),
+    ("for ever", "indefinitely"),
+    ("goes on trying", "keeps retrying"),
+    ("in its stead", "replaces, overrides"),
+    ("in their stead", "replaces, overrides"),
+    ("is told", "is reported"),
+    ("look after", "manage, renew, rotate"),
+    ("looked after", "managed, renewed, rotated"),
+    ("looks after", "manages, renews, rotates"),
+    ("nobody", "the actor by name"),
+    ("own disk", "local disk"),
+    ("pass unseen", "are admitted unchecked"),
+    ("passes unseen", "is admitted unchecked"),
+    ("sent away", "rejected (load shedding)"),
+    ("somebody", "the actor by name"),
+    ("tries on", "keeps retrying"),
+    ("under way", "in flight"),
+    ("what is there already", "existing objects"),
+    ("whoever", "the actor by name"),
+];
+
+/// Words that prose does not have, and what it has instead. Reports and fields
+/// keep some of them: they are a contract.
+const AVOIDED_IN_PROSE: &[(&str, &str)] = &[
+    ("a guard", "the webhook"),
+    ("an authority", "a CA"),
+    ("authorities", "CAs"),
+    ("beside", "next to, with, in addition to"),
+    ("guards", "webhook Pods"),
+    ("judge", "evaluate"),
+    ("judged", "evaluated"),
+    ("judges", "evaluates"),
+    ("judging", "evaluating"),
+    ("stands for", "means, matches"),
+    ("tells", "reports, logs"),
+    ("that guard", "the webhook"),
+    ("the authority", "the CA"),
+    ("the guard", "the webhook"),
+    ("the guard's", "of the webhook"),
+    ("told", "reported, logged"),
+];
+
+/// Lower case, one blank between words, none at the ends.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// Where a flat text has a phrase as whole words, with what surrounds it.
+fn find<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let (start, _) = text.match_indices(phrase).find(|(start, _)| {
+        let after = &text[start + phrase.len()..];
+        !text[..*start].ends_with(is_part) && !after.starts_with(is_part)
+    })?;
+    let begin = (0..=start.saturating_sub(40)).rev().find(|at| text.is_char_boundary(*at))?;
+    let end = (start + phrase.len() + 40).min(text.len());
+    let end = (end..=text.len()).find(|at| text.is_char_boundary(*at))?;
+    Some(&text[begin..end])
+}
+
+fn faults(place: &str, text: &str, lists: &[&[(&str, &str)]], found: &mut Vec<String>) {
+    let text = flat(text);
+    for (phrase, instead) in lists.iter().copied().flatten() {
+        if let Some(context) = find(&text, phrase) {
+            found.push(format!("{place}: {phrase:?} (use: {instead}) in: {context}"));
+        }
+    }
+}
+
+/// Prose of a page: no fences, no code, no addresses, and no part that a program
+/// measured.
+fn prose(text: &str) -> String {
+    const MEASURED: &[&str] = &[
+        "figures", "server", "profile", "instructions", "libraries", "tls", "check", "growth", "creates",
+        "size",
+    ];
+    let mut text = pages::without_fences(text);
+    for mark in MEASURED {
+        let (start, end) = (format!("<!-- {mark} -->"), format!("<!-- /{mark} -->"));
+        if let Some((head, rest)) = text.split_once(&start)
+            && let Some((_, tail)) = rest.split_once(&end)
+        {
+            text = format!("{head}{tail}");
+        }
+    }
+    let mut kept = String::with_capacity(text.len());
+    for (index, piece) in text.split('`').enumerate() {
+        kept.push_str(if index % 2 == 0 { piece } else { "code" });
+    }
+    // An address may have any word.
+    kept.split("](").enumerate().fold(String::new(), |all, (index, piece)| {
+        let piece = if index == 0 { piece } else { piece.split_once(')').map_or(piece, |(_, rest)| rest) };
+        all + piece
+    })
+}
+
+#[test]
+fn pages_use_the_terms_of_the_field() {
+    let mut found = Vec::new();
+    let mut words = 0;
+    for page in pages::all() {
+        let text = prose(&fs::read_to_string(&page).expect("text"));
+        words += text.split_whitespace().count();
+        let place = page.strip_prefix(root()).expect("under the root").display().to_string();
+        faults(&place, &text, &[AVOIDED, AVOIDED_IN_PROSE], &mut found);
+    }
+    assert!(found.is_empty() && words > 10_000, "{words} words: {found:#?}");
+}
+
+#[test]
+fn texts_of_the_chart_use_the_terms_of_the_field() {
+    let mut found = Vec::new();
+    for file in files(&root().join("manifests/chart")) {
+        let text = fs::read_to_string(&file).expect("text");
+        let place = file.strip_prefix(root()).expect("under the root").display().to_string();
+        faults(&place, &text.replace('#', " "), &[AVOIDED, AVOIDED_IN_PROSE], &mut found);
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// Texts in quotes of a piece of code, as they are written but for line ends.
+pub(crate) fn strings(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(start) = rest.find(['"', '\'', '/', 'r']) {
+        let (at, after) = (&rest[start..], &rest[start + 1..]);
+        let is_raw = at.starts_with("r\"") || at.starts_with("r#");
+        let is_word = rest[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        rest = if at.starts_with("//") {
+            at.split_once('\n').map_or("", |(_, rest)| rest)
+        } else if is_raw && !is_word && at.trim_start_matches(['r', '#']).starts_with('"') {
+            let hashes = after.chars().take_while(|c| *c == '#').count();
+            let end = format!("\"{}", "#".repeat(hashes));
+            let (text, rest) = after[hashes + 1..].split_once(&end).unwrap_or_default();
+            found.push(text.to_owned());
+            rest
+        } else if at.starts_with('\'') {
+            // A letter, or a lifetime.
+            let letter = after.strip_prefix('\\').unwrap_or(after);
+            let mut letters = letter.char_indices();
+            let first = letters.next();
+            match letters.next() {
+                Some((end, '\'')) if first.is_some() => &letter[end + 1..],
+                _ => after,
+            }
+        } else if at.starts_with('"') {
+            let mut text = String::new();
+            let mut letters = after.char_indices();
+            let mut end = after.len();
+            while let Some((at, letter)) = letters.next() {
+                match letter {
+                    '"' => {
+                        end = at + 1;
+                        break;
+                    }
+                    '\\' => match letters.next() {
+                        Some((_, '\n')) => text.push(' '),
+                        Some((_, 'n')) => text.push('\n'),
+                        Some((_, escaped)) => text.push(escaped),
+                        None => {}
+                    },
+                    _ => text.push(letter),
+                }
+            }
+            found.push(text);
+            &after[end..]
+        } else {
+            after
+        };
+    }
+    found
+}
+
+/// Code of a file that is built into the program.
+fn shipped(file: &Path) -> String {
+    let text = fs::read_to_string(file).expect("text");
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn texts_of_the_program_use_the_terms_of_the_field() {
+    let mut found = Vec::new();
+    let mut seen = 0;
+    let is_test =
+        |file: &Path| file.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
+    let all = sources().into_iter().flat_map(|folder| files(&folder));
+    for file in all.filter(|file| !is_test(file)) {
+        let place = file.strip_prefix(root()).expect("under the root").display().to_string();
+        for text in strings(&shipped(&file)) {
+            seen += 1;
+            faults(&place, &text, &[AVOIDED], &mut found);
+        }
+    }
+    assert!(found.is_empty() && seen > 3000, "{seen} texts: {found:#?}");
+}
+
+/// Comments name the actor and the time: readers look for both.
+#[test]
+fn comments_name_the_actor() {
+    const AVOIDED: &[(&str, &str)] = &[
+        ("anew", "again"),
+        ("are told", "are reported"),
+        ("for ever", "indefinitely"),
+        ("is told", "is reported"),
+        ("nobody", "the actor by name"),
+        ("somebody", "the actor by name"),
+        ("whoever", "the actor by name"),
+    ];
+    let (mut found, mut lines) = (Vec::new(), 0);
+    let tests = ["tests", "benches", "fuzz"].map(|folder| root().join(folder));
+    for file in sources().into_iter().chain(tests).flat_map(|folder| files(&folder)) {
+        let is_built = file.components().any(|part| part.as_os_str() == "target");
+        if is_built || file.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("text");
+        let comments = text.lines().map(str::trim_start).filter(|line| line.starts_with("//"));
+        let text: Vec<&str> = comments.map(|line| line.trim_start_matches(['/', '!'])).collect();
+        lines += text.len();
+        let place = file.strip_prefix(root()).expect("under the root").display().to_string();
+        faults(&place, &text.join(" "), &[AVOIDED], &mut found);
+    }
+    assert!(found.is_empty() && lines > 5000, "{lines} lines: {found:#?}");
+}
+
+#[test]
+fn a_word_is_found_where_it_is() {
+    let code = r##"let a = 'x'; /* ' */ f("one \
+        two", r#"thr"ee"#, 'a', "fo\"ur"); // "five"
+    fn g<'a>(x: &'a str) { h('"', "six") }"##;
+    assert_eq!(strings(code), ["one          two", "thr\"ee", "fo\"ur", "six"]);
+    let mut found = Vec::new();
+    faults("here", "The  Pod waits for\never; `Nobody` knows.", &[AVOIDED], &mut found);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(find("somebodyelse, a-nobody", "nobody").is_none());
+    assert!(prose("a `nobody` b\n```sh\nnobody\n```\n[c](nobody.md) d").find("nobody").is_none());
+}
