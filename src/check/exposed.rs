@@ -105,7 +105,7 @@ impl<'r> Mounting<'r> {
     }
 }
 
-/// Whether a person is told of something in the object.
+/// Whether a report names something in the object.
 fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }

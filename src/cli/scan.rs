@@ -26,21 +26,22 @@ use crate::server::limits::Limits;
 use crate::server::port;
 use crate::server::status::serve_router;
 
-/// Judge what is in a cluster, and name the Pods that are exposed.
+/// Evaluate what is in a cluster, and name the Pods that are exposed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads storageclasses, persistentvolumes, csidrivers, volumesnapshotclasses and, where a volume has a finding
-or a driver mounts inline volumes, pods; never secrets. Never writes to the cluster.
+Reads storageclasses, persistentvolumes, csidrivers, volumesnapshotclasses;
+pods only if a volume has a finding or a driver mounts inline volumes; never
+secrets. Never writes to the cluster.
 
 Examples:
   nfs-mount-guard scan
   nfs-mount-guard scan --context production --select NMG001
   nfs-mount-guard scan -n shop --format json=shop.json --format text
-  nfs-mount-guard scan --policy policy.yaml --baseline known.json --fail-on warn
-  nfs-mount-guard scan --interval 1h --status-listen 0.0.0.0:8080 --format json=/reports/scan.json
+  nfs-mount-guard scan --baseline known.json --fail-on warn
+  nfs-mount-guard scan --interval 1h --format json=/reports/scan.json
 
-Exit codes: 0 nothing at --fail-on was found and everything was seen, 1 something was found, 2 wrong use,
-3 nothing was found and not everything could be seen.")]
+Exit codes: 0 no finding at --fail-on and everything was seen, 1 findings,
+2 wrong use, 3 no finding, and not everything could be seen.")]
 pub struct Args {
     /// The kubeconfig; else KUBECONFIG, ~/.kube/config, or the service account of the Pod
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_KUBECONFIG")]
@@ -51,7 +52,7 @@ pub struct Args {
     /// Only volumes that claims of this namespace have, and its Pods; classes all the same
     #[arg(short, long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
     namespace: Option<String>,
-    /// How the report is written, and to which file; may be given several times
+    /// Format of the report, and its file; may be given several times
     #[arg(
         long,
         value_name = "FORMAT[=FILE]",
@@ -153,7 +154,7 @@ struct Scanning<'s> {
 }
 
 impl Scanning<'_> {
-    /// Scans until the process is to end. What goes wrong is told, and the next scan
+    /// Scans until the process is to end. What goes wrong is reported, and the next scan
     /// tries again.
     async fn again_and_again(&self, interval: Duration) -> anyhow::Result<Exit> {
         let mut terminate = signal(SignalKind::terminate())?;

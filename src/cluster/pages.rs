@@ -25,7 +25,7 @@ const TRIES: u32 = 4;
 /// The first wait between tries; each later one is twice as long.
 const WAIT: Duration = Duration::from_millis(250);
 
-/// How often a list is begun anew when its tokens expire.
+/// How often a list begins again when its tokens expire.
 const STARTS: u32 = 3;
 
 /// How fast pages are asked for, and how long they are.
@@ -100,7 +100,7 @@ pub trait Reader {
     /// server says so.
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>);
 
-    /// Forgets all pages so far: the list is begun anew.
+    /// Forgets all pages so far: the list begins again.
     fn forget(&mut self);
 }
 

@@ -43,7 +43,7 @@ pub type Progress<'p> = &'p dyn Fn(&'static str, u64, Option<u64>);
 
 /// Looks at the whole cluster, or at one namespace of it, and adds what was found to
 /// `report`. What cannot be listed is among the report's errors; where nothing can be,
-/// that is told once.
+/// that is reported once.
 pub async fn scan(
     pager: &mut Pager,
     check: &Check<'_>,
@@ -90,7 +90,7 @@ async fn pods(
     let is_unknown = listed_all.is_err();
     let goes_on = seen(DRIVERS, listed_all, pager, report);
     let claims: BTreeSet<(Box<str>, Box<str>)> = report.subjects.iter().filter_map(claim).collect();
-    // Nobody mounts a volume that no claim has.
+    // No Pod mounts a volume that no claim has.
     report.sees_pods = claims.is_empty();
     if !goes_on || claims.is_empty() && !is_unknown && !drivers.may_be_inline(check) {
         return;
@@ -131,12 +131,12 @@ fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut R
     }
 }
 
-/// Whether a person is told of something in the object.
+/// Whether a report names something in the object.
 fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
 
-/// The claim of a volume that a person is told of.
+/// The claim of a volume that a report names.
 fn claim(subject: &SubjectReport) -> Option<(Box<str>, Box<str>)> {
     match &subject.tie.binding {
         Binding::Bound(claim) if is_told(subject) => Some((claim.namespace.clone(), claim.name.clone())),
@@ -230,7 +230,7 @@ impl Reader for Judging<'_> {
     }
 }
 
-/// Takes the places of a page out of what is said of an object: nobody sees the page.
+/// Takes the places of a page out of what is said of an object: no reader has the page.
 fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
     subject.is_live = true;
     subject.file = subject.object();

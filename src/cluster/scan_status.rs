@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::report::exposed::State as Exposure;
 use crate::telemetry::metrics::Word;
 
-/// What the port shows, and what is told to it.
+/// What the port shows, and what the scans report to it.
 #[derive(Debug, Clone, Default)]
 pub struct ScanStatus(Arc<Mutex<Seen>>);
 

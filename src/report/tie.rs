@@ -53,7 +53,7 @@ pub enum Prepared {
 /// Which claim has a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Binding {
-    /// It is no volume, or nobody needs to know.
+    /// It is no volume, or no rule asks for it.
     #[default]
     Unknown,
     /// None.

@@ -28,7 +28,7 @@ pub fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Er
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // A port that was just left is still held by its last connections.
         socket.set_reuseaddr(true)?;
-        // Its connections inherit both. Linux counts what nobody reads as the
+        // Its connections inherit both. Linux counts unread bytes as the
         // container's memory, and keeps twice the size.
         socket.set_send_buffer_size(SEND_BUFFER)?;
         set_tcp_user_timeout(&socket, SEND_TIMEOUT)?;

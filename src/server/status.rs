@@ -37,7 +37,7 @@ pub(super) async fn serve(listener: TcpListener, status: Status) {
     serve_router(listener, limits, router(status)).await;
 }
 
-/// Serves a router of the status port for ever, under limits of time and of
+/// Serves a router of the status port indefinitely, under limits of time and of
 /// connections.
 pub async fn serve_router(listener: TcpListener, limits: Limits, router: Router) {
     let callers = Callers::new(limits.status_connections, limits.in_flight).where_busy_may_go();

@@ -105,7 +105,7 @@ pub(super) fn visit_node(
         }
         Sort::Object(kind) => {
             if kind == Kind::Pod {
-                // What does not fit is told where the Pod is judged.
+                // What does not fit is reported where the Pod is judged.
                 let pod = Pod::deserialize(from).ok().filter(Pod::is_of_cluster);
                 if let Some(pod) = pod {
                     visitor(Item::Pod(pod.mounting().map(Box::new)));

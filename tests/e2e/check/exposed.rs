@@ -201,7 +201,7 @@ fn nothing_without_pods() -> Result<(), Failed> {
         let output = pipe(&["check", "--no-policy", "-"], &input);
         assert!(!stdout(&output).contains("exposed"), "{output:?}");
     }
-    // Pods that mount nothing still say that nobody mounts the volume.
+    // Pods that mount nothing still say that no Pod mounts the volume.
     let mut items = volumes;
     items.push(pod("plain", None, ("node-1", "Running"), json!([])));
     let report = judged(&list(&items))?;

@@ -118,7 +118,7 @@ fn metrics() -> Result<(), Failed> {
     let last = success(&text).filter(|last| *last > 1_700_000_000).ok_or("a time")?;
     let written: Value = serde_json::from_slice(&std::fs::read(&report)?)?;
     assert_eq!(written["exposed"][0]["workload"], "Pod/shop/app");
-    // An expired token is told and counts; the next scan tries again.
+    // An expired token is reported and counts; the next scan tries again.
     is_gone.store(true, Ordering::Relaxed);
     let text = until(address, "/metrics", 200, &["nfs_mount_guard_scan_complete 0\n", "code=\"401\""])?;
     assert!(success(&text).is_some_and(|found| found >= last), "{text}");

@@ -58,7 +58,7 @@ spec:
 ",
     },
     references: &[
-        "kubernetes pkg/volume/csi/csi_plugin.go, GetVolumeName",
+        "GetVolumeName: https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_plugin.go",
         "https://github.com/kubernetes/kubernetes/issues/132921",
         "https://github.com/kubernetes-csi/csi-driver-nfs/issues/428",
     ],

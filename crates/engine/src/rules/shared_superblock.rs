@@ -52,8 +52,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, nconnect=8]
 ",
     },
     references: &[
-        "Linux fs/nfs/client.c, nfs_match_client",
-        "Linux fs/nfs/super.c, nfs_compare_mount_options",
+        "nfs_match_client: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c",
+        "nfs_compare_mount_options: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/super.c",
         "https://man7.org/linux/man-pages/man5/nfs.5.html",
         "https://github.com/kubernetes-csi/csi-driver-nfs/pull/373",
     ],
