@@ -130,7 +130,7 @@ fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter
             "its Pod stays Terminating and umount hangs",
         ),
         Mounter::Controller => (
-            "a snapshot is ready that the server never got",
+            "a snapshot is ready that the server never received",
             "no snapshot is made and the driver's controller tries again",
             "the snapshot waits and umount hangs",
         ),

@@ -147,7 +147,7 @@ fn report(
     let what = if is_clear && is_in_force && is_overridden {
         "is overridden by a later fg; a change of order would mount in the background"
     } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
-        "lets mount report success while nothing is mounted, so a snapshot is ready that the server never got"
+        "makes a failed mount look successful: a snapshot is ready that the server never received"
     } else if is_clear {
         "makes a failed mount look successful: Pods write to the node's local disk"
     } else {
