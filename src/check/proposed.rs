@@ -80,7 +80,7 @@ fn replacements(
         }
     }
     if let Some(place) = emptied(finding).filter(|_| fix.applicability <= Scope::FILE.applicability) {
-        plans.push(rewrite::remove(layout, place)?);
+        plans.push(rewrite::remove(layout, place, std::slice::from_ref(place))?);
     }
     // What is read elsewhere, too, is no business of this finding alone.
     let is_shared = |plan: &rewrite::Plan| plan.touched.iter().any(|value| layout.tree().readers(*value) > 1);

@@ -135,7 +135,7 @@ fn repair_text(
                     for place in moved {
                         let layout = layout.get_or_insert_with(|| object.layout());
                         // What cannot be moved is not copied either: the subject stays as it is.
-                        let plan = renamed.clone().unwrap_or_else(|| rewrite::remove(layout, place));
+                        let plan = renamed.clone().unwrap_or_else(|| rewrite::remove(layout, place, moved));
                         if plan.is_ok() {
                             intended.values.push((part, place.clone(), None));
                         }

@@ -110,6 +110,9 @@ fn classes() -> impl Strategy<Value = String> {
             "parameters: {server: a, share: /b}\n",
             "parameters:\n  mountOptions: vers=3,bg\n",
             "parameters: {share: /b, mountOptions: \"hard\", nfsVersion: \"4.1\"}\n",
+            "parameters: {nfsVersion: \"4.1\", mountOptions: \"hard,bg\", share: /b}\n",
+            "parameters: {mountOptions: \"noatime\", a: b, nfsVersion: \"3\"}\n",
+            "parameters: {mountOptions: hard, nfsVersion: \"4.1\"}\n",
         ][..],
     );
     let class = (parameters, prop::collection::vec(written(), 0..3))

@@ -8,13 +8,14 @@ use crate::site::Place;
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId};
 
-/// Takes a field out: its lines, or its text in braces with a comma.
+/// Takes a field out: its lines, or its text in braces with a comma. `gone` are all that
+/// are taken out, this one among them.
 ///
 /// # Errors
 ///
 /// Where a comment or an alias is in the way, and where something else stands on the
 /// field's lines.
-pub fn remove(layout: &Layout<'_>, place: &Place) -> Result<Plan, Refusal> {
+pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan, Refusal> {
     if layout.has_aliases() {
         return Err(Refusal::Aliases);
     }
@@ -32,12 +33,22 @@ pub fn remove(layout: &Layout<'_>, place: &Place) -> Result<Plan, Refusal> {
     let is_flow =
         matches!(layout.tree.written(map).map(|node| &node.content), Some(Content::Map { flow: true, .. }));
     let (range, with) = if is_flow {
-        let before = index.checked_sub(1).and_then(|before| entries.get(before));
+        let is_gone = |(key, _): &(NodeId, NodeId)| {
+            gone.iter().any(|place| {
+                let path = place.path();
+                path.split_last().is_some_and(|(name, others)| {
+                    others == parents && layout.tree.text(*key) == Some(name.as_ref())
+                })
+            })
+        };
+        // A comma goes with what stands before it only where nothing before that stays.
+        let leads = entries.iter().take(index).all(is_gone);
+        let before = index.checked_sub(1).and_then(|before| entries.get(before)).filter(|_| !leads);
         let range = match (before, entries.get(index + 1)) {
-            (_, Some((next, _))) => start..span(*next)?.start,
-            (Some((key, value)), None) => {
+            (Some((key, value)), _) => {
                 last_end(layout, *value).ok_or(Refusal::NoPlace)?.max(span(*key)?.end)..end
             }
+            (None, Some((next, _))) => start..span(*next)?.start,
             (None, None) => start..end,
         };
         (range, "")

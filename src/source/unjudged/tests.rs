@@ -53,6 +53,10 @@ fn options_are_found_in_texts_and_behind_paths() {
         ("patches: [{patch: '[{op: add, path: /spec, value: {mountOptions: [bg]}}]'}]\n", "patches.0.patch"),
         ("- {op: move, path: /mountOptions, from: /a}\n", "0.path"),
         ("- {op: add, path: /parameters/options, value: 'hard,bg,nfsvers=4.1'}\n", "0.path"),
+        (
+            "patches:\n- patch: |-\n    - op: replace\n      path: /parameters/options\n      value: hard,bg\n",
+            "patches.0.patch",
+        ),
         ("kind: ConfigMap\nbinaryData: {a: bW91bnRPcHRpb25zOiBbYmddCg==}\n", "binaryData.a"),
         (
             "replacements: [{targets: [{fieldPaths: [mountOptions.0]}]}]\n",

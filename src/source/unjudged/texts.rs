@@ -124,8 +124,8 @@ pub(crate) fn may_hold_options(part: &str) -> bool {
         .any(|at| [&b"opt"[..], b"flag"].iter().any(|word| follows(at + 4, word)));
     of_mount
         || [
-            "nfsOptions", "nfs_options", "nfs-options", "ptions\"", "ptions:", "\\u", "MOUNT", "NFS",
-            "\"Secret\"", "binaryData",
+            "nfsOptions", "nfs_options", "nfs-options", "ptions\"", "ptions:", "/options", "\\u", "MOUNT",
+            "NFS", "\"Secret\"", "binaryData",
         ]
         .iter()
         .any(|word| memmem::find(bytes, word.as_bytes()).is_some())
