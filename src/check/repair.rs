@@ -41,6 +41,17 @@ pub struct Repaired {
     pub read: Option<String>,
     /// The objects that could not be read before.
     pub remedied: HashSet<usize>,
+    /// The objects of which something is left as it is.
+    pub refused: HashSet<usize>,
+}
+
+/// Whether what a remedy takes the place of stands on one line and is nothing but a
+/// value: a comment, an anchor or a key in another form would go away with it.
+fn is_plainly_written(text: &str, remedy: &Replacement) -> bool {
+    let written = text.get(remedy.start..remedy.end).unwrap_or_default();
+    let line = text.get(..remedy.start).and_then(|before| before.rsplit('\n').next()).unwrap_or_default();
+    let is_value = line.trim_end().ends_with(['-', ':', '[', ',']);
+    is_value && !written.is_empty() && !written.contains(['\n', '\r', '#', '?', '&', '*', '!', '|', '>'])
 }
 
 /// The text with what could not be read written as it can be, and the objects that come
@@ -154,15 +165,24 @@ fn repair_text(
             objects.push(intended);
         }
     });
+    for problem in &mut repaired.unread {
+        problem.remedy.take_if(|remedy| !is_plainly_written(text, remedy));
+    }
     if times < MOST_REMEDIES
         && let Some((new, remedied)) = remedied(text, &lines, &repaired.unread)
     {
         let again = repair_text(policy, today, scope, &new, wants, times + 1);
-        let changed = again.subjects.iter().map(|(object, _)| *object);
-        let objects = changed.chain(again.remedied.iter().copied()).chain(remedied).collect::<HashSet<_>>();
-        let text = again.text.or_else(|| Some(new.clone()));
-        let read = again.read.or(Some(new));
-        return Repaired { text, read, objects: objects.len(), remedied: objects, ..again };
+        // What is not repaired wholly is not touched: an object that is read only in part, or
+        // that something else keeps from being repaired, stays as it was written.
+        let left = repaired.unread.iter().filter(|problem| problem.remedy.is_none()).count();
+        if again.unread.len() == left && again.refused.is_empty() {
+            let changed = again.subjects.iter().map(|(object, _)| *object);
+            let objects =
+                changed.chain(again.remedied.iter().copied()).chain(remedied).collect::<HashSet<_>>();
+            let text = again.text.or_else(|| Some(new.clone()));
+            let read = again.read.or(Some(new));
+            return Repaired { text, read, objects: objects.len(), remedied: objects, ..again };
+        }
     }
     let (granted, refused) = wishes.settle();
     let message = |wish: &Wish, refusal: Refusal| {
@@ -171,12 +191,14 @@ fn repair_text(
         let title = title.map_or("an object", String::as_str);
         Problem::at(wish.at, format!("{title} is left as it is: {}", refusal.message(&lines)))
     };
+    repaired.refused.extend(refused.iter().map(|(wish, _)| wish.object));
     repaired.refusals.extend(refused.iter().map(|(wish, refusal)| message(wish, *refusal)));
     if granted.is_empty() {
         return repaired;
     }
     let carrying_out = CarryingOut { text, objects: &objects, lines: &lines };
     let (done, failed) = carrying_out.all(granted);
+    repaired.refused.extend(failed.iter().map(|wish| wish.object));
     repaired.refusals.extend(failed.iter().map(|wish| message(wish, Refusal::Misread)));
     repaired.refusals.sort_by_key(|problem| problem.offset);
     let subjects: HashSet<(usize, usize)> = done.iter().map(Wish::subject).collect();

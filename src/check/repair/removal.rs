@@ -59,9 +59,9 @@ impl Counts {
     fn without(&mut self, others: &mut Self) {
         for (option, (_, count)) in &mut self.0 {
             let Some((_, there)) = others.0.get_mut(option) else { continue };
-            let both = (*count).min(*there);
-            *count -= both;
-            *there -= both;
+            // What stood there twice and stands there once is not removed.
+            *there -= (*count).min(*there);
+            *count = 0;
         }
         others.0.retain(|_, (_, count)| *count > 0);
         if self.0.len().saturating_mul(others.0.len()) > MOST_COMPARED {

@@ -258,6 +258,9 @@ fn moves_nothing() -> Result<(), Failed> {
         // It is contradicted by what is in force.
         stray("options: [soft]\n", &format!("{full}{nfs}")),
         stray("options: [vers=3]\n", &format!("{full}{nfs}")),
+        // What is in force would mean something else.
+        stray("mountOptions: [users]\n", &format!("{full}{nfs}")).replace("hard,", "exec, suid,"),
+        stray("mountOptions: [remount]\n", &format!("{full}{nfs}")),
         // Another controller may read it.
         stray("", &format!("{full}{nfs}"))
             .replace("{name: a}", "{name: a, annotations: {x/mountOptions: noatime}}"),
@@ -334,7 +337,18 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
         assert!(said.contains("2 objects in 1 file changed, 1 left as it is"), "{said}");
         assert_eq!(output.status.code(), Some(3), "{said}");
     }
-    for options in ["\n- {nfsvers: 4.1, hard: }", "\n- [hard, fg]", "\n- nfsvers: {a: b}"] {
+    for options in [
+        "\n- {nfsvers: 4.1, hard: }",
+        "\n- [hard, fg]",
+        "\n- nfsvers: {a: b}",
+        // One that is not repaired wholly is not touched.
+        "\n- nfsvers: 4.1\n- hard:",
+        "\n- bg\n- ? bg\nreclaimPolicy: Retain",
+        " [? bg, hard]",
+        "\n- ? nfsvers\n  : 4.1\n- timeo: 0600",
+        "\n- timeo: # six\n    600",
+        " &m hard,bg\nx: *m",
+    ] {
         let output = pipe(&["fix", "--no-policy", "-"], class(options).as_bytes());
         assert_eq!(stdout(&output), class(options));
         assert_eq!(output.status.code(), Some(3), "{options}");

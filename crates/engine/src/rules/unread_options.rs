@@ -12,7 +12,7 @@ use crate::nfs::reading;
 use crate::site::Place;
 use crate::subject::UnreadKey;
 use crate::subject::driver::{self, Role};
-use remedy::{fix, remedy};
+use remedy::{fix, is_certain, remedy};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(20),
@@ -69,7 +69,9 @@ fn check(check: &mut Check<'_, '_>) {
         let message = format!("{field} {fault}, so its options are lost{bg}{remedy}");
         report(check, 0, place, Grade::Lesser, message);
         // With several misplaced fields the intent is not certain. Another controller may read an annotation.
-        let fix = fix(subject, &misplaced.texts, Applicability::Offer)
+        let applicability =
+            if is_certain(subject, &misplaced.texts) { Applicability::Offer } else { Applicability::Unsafe };
+        let fix = fix(subject, &misplaced.texts, applicability)
             .filter(|_| subject.misplaced.len() == 1 && !is_annotation);
         if let Some(finding) = check.findings.last_mut() {
             finding.fix = fix;

@@ -3,7 +3,7 @@
 
 use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
-use crate::nfs::catalog::Entry;
+use crate::nfs::catalog::{Entry, Word};
 use crate::nfs::mount::names_version;
 use crate::nfs::option::{self, MountOption};
 use crate::site::Place;
@@ -32,6 +32,17 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String
         Some(Written::Nothing) => format!("; delete it: {field} needs nothing of it"),
         None => format!("; use {field}"),
     }
+}
+
+/// Whether options can be added to the list without changing what those do that are in
+/// force: it has none but these, and those that the guard itself asks for.
+pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
+    const ASKED_FOR: [Word; 3] = [Word::Fg, Word::Timeo, Word::Retrans];
+    let lost: Vec<&str> =
+        lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
+    subject.options.effective().filter(|token| token.site.is_some()).all(|token| {
+        token.word().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
+    })
 }
 
 /// Moves options that are lost to the list, where nothing else is meant by them and
