@@ -45,7 +45,6 @@ pub struct Args {
     /// Files, directories and globs; - is standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// How the report is written, and to which file; may be given several times
     #[arg(
         long,
         value_name = "FORMAT[=FILE]",

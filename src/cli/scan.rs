@@ -52,7 +52,6 @@ pub struct Args {
     /// Only volumes that claims of this namespace have, and its Pods; classes all the same
     #[arg(short, long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
     namespace: Option<String>,
-    /// Format of the report, and its file; may be given several times
     #[arg(
         long,
         value_name = "FORMAT[=FILE]",
@@ -64,7 +63,7 @@ pub struct Args {
     format: Vec<Output>,
     #[command(flatten)]
     judgement: Judgement,
-    /// Whose answer is reported: what `validate` refuses, or what it refuses after `mutate` has repaired
+    /// Simulate the validating webhook only, or the mutating and the validating one
     #[arg(
         long = "as",
         value_enum,
@@ -73,10 +72,10 @@ pub struct Args {
         default_value = "validate"
     )]
     judged_as: JudgedAs,
-    /// Pass over the findings that this file holds
+    /// Ignore findings listed in this baseline file
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_BASELINE")]
     baseline: Option<PathBuf>,
-    /// The mildest finding that fails
+    /// Lowest level of a finding that fails the scan
     #[arg(long, value_enum, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
     fail_on: FailOn,
     /// Most objects with findings in the report, the exposed ones first; counts are of all

@@ -91,8 +91,43 @@ fn is_respelt(gone: &str, come: &str) -> bool {
         }
         (None, Some(_)) => {
             let written = gone.keyword().to_lowercase();
-            written.len() <= LONGEST && strsim::osa_distance(&written, come.keyword()) <= 2
+            // A `bg` in capitals is no misspelt `fg`.
+            written.trim() != "bg"
+                && written.len() <= LONGEST
+                && strsim::osa_distance(&written, come.keyword()) <= 2
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_right_is_not_removed_and_a_background_mount_is() {
+        for (gone, come, is_same) in [
+            ("timeo=60s", "timeo=600", true),
+            ("Hard", "hard", true),
+            ("noatme", "noatime", true),
+            ("BG", "fg", false),
+            (" Bg ", "fg", false),
+            ("bg", "fg", false),
+            ("ac", "noac", false),
+            ("soft", "hard", false),
+        ] {
+            assert_eq!(is_respelt(gone, come), is_same, "{gone} and {come}");
+        }
+    }
+
+    #[test]
+    fn what_stood_twice_and_stands_once_is_not_removed() {
+        let (mut gone, mut come) = (Counts::default(), Counts::default());
+        gone.add(["hard", "bg", "hard,intr"].into_iter());
+        come.add(["hard", "fg"].into_iter());
+        gone.without(&mut come);
+        let left: Vec<&str> =
+            gone.0.iter().filter(|(_, (_, count))| *count > 0).map(|(option, _)| option.as_str()).collect();
+        assert_eq!(left, ["bg", "intr"]);
     }
 }

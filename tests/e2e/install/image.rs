@@ -17,8 +17,8 @@ use crate::guard::Guard;
 use crate::objects::class;
 
 /// Bytes to pull. More than this, and something is in the image that need not be. Ten
-/// MiB are the aim (docs/development/performance.md, size): the reader of kubeconfigs
-/// that `scan` has takes two.
+/// MiB are the aim (docs/development/performance.md, size): what `scan` needs to read
+/// kubeconfigs is above that.
 const LIMIT: u64 = 13 * 1024 * 1024;
 
 /// Tests of what is shipped.
