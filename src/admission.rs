@@ -195,7 +195,7 @@ fn refuse_unreadable(
             causes: vec![cause()],
         },
     });
-    let warnings = allowed.then(|| message::at_most(message.clone(), message::WARNING_LENGTH));
+    let warnings = allowed.then(|| message::fitted("", &message));
     answer(&Response {
         uid,
         status,

@@ -303,7 +303,7 @@ fn finding(
         code: found.code,
         name: judged.rule.name,
         action,
-        message: found.message.clone().into_owned(),
+        message: found.message.to_string(),
         carrier: place.map(ToString::to_string).unwrap_or_default(),
         pointer: place.map(|place| place.pointer(element)).unwrap_or_default(),
         element: carrier

@@ -2,6 +2,7 @@
 
 mod remedy;
 mod repairs;
+mod warning;
 
 use super::response::StatusCause;
 use crate::count::{self, counted};
@@ -12,9 +13,8 @@ use crate::engine::{Evaluation, Exempt, Judged};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use nfs_mount_guard_json::length_within;
-
-/// Most characters of a warning: what every client shows whole.
-pub const WARNING_LENGTH: usize = 120;
+pub use warning::{WARNING_LENGTH, fitted};
+use warning::{exemption_ends, warning};
 
 /// Most warnings of one answer.
 const MOST_WARNINGS: usize = 20;
@@ -63,8 +63,14 @@ pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
         let list =
             proposal.get_mut(finding.carrier).filter(|_| finding.place.is_none()).and_then(Option::take);
         let message = match list {
-            Some(list) => format!("{}; use {list}", at_most(headline(judged), LONGEST_CAUSE)),
-            None => at_most(format!("{}; {}", headline(judged), remedy::advice(judged)), LONGEST_CAUSE),
+            Some(list) => {
+                let field = subject.carriers.get(finding.carrier).map(|carrier| carrier.place.short());
+                let field = field.unwrap_or_default();
+                format!("{}; set {field}: {list}", at_most(headline(judged), LONGEST_CAUSE))
+            }
+            None => {
+                at_most(format!("{}; {}", headline(judged), remedy::advice(subject, judged)), LONGEST_CAUSE)
+            }
         };
         let field = place.map(|place| place.field(element)).unwrap_or_default();
         let field = at_most(field, LONGEST_CAUSE);
@@ -132,22 +138,13 @@ fn named(judged: &Judged) -> String {
     text
 }
 
-/// `NMG001 background-mount (nfs-mount-guard): sentence`.
+/// `NMG001 background-mount (nfs-mount-guard): what is wrong`.
 fn headline(judged: &Judged) -> String {
     let mut text = named(judged);
-    for part in [" (", WHO, "): ", &judged.finding.message] {
+    for part in [" (", WHO, "): ", &judged.finding.message.what] {
         text.push_str(part);
     }
     text
-}
-
-/// `NMG001 background-mount: sentence`, cut to what clients show.
-fn warning(judged: &Judged, what: &str) -> String {
-    let mut text = named(judged);
-    for part in [": ", what, &judged.finding.message] {
-        text.push_str(part);
-    }
-    at_most(text, WARNING_LENGTH)
 }
 
 /// Each carrier's new content, as it can be pasted into YAML.
@@ -224,13 +221,7 @@ fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String
         .filter_map(|index| {
             let exemption = policy.exemptions().get(*index)?;
             let days = exemption.days_left(today)?;
-            let text = format!(
-                "{WHO}: the exemption of {} ends in {} ({})",
-                subject.name,
-                counted(days, "day"),
-                exemption.reason
-            );
-            Some(at_most(text, WARNING_LENGTH))
+            Some(exemption_ends(subject.name, counted(days, "day"), &exemption.reason))
         })
         .collect()
 }

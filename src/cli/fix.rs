@@ -18,8 +18,9 @@ use crate::check::{Check, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
+use crate::finding::Applicability;
 use crate::report::plain::{place, plain};
-use crate::report::{self, FileReport, Report, Reported, diff};
+use crate::report::{self, FileReport, FindingReport, Report, Reported, diff};
 use crate::source::object::Object;
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines};
@@ -93,6 +94,7 @@ impl Args {
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
         let mut removals = Vec::new();
         let (mut files, mut objects, mut not_rendered, mut stays) = (0, 0, 0, false);
+        let (mut warnings, mut unsafe_fixes) = (0, 0);
         for result in results {
             let fixed = match result {
                 Ok(Some(fixed)) => fixed,
@@ -114,6 +116,10 @@ impl Args {
             }
             failures.extend(refusals(&fixed));
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
+            let left = || fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
+            warnings += left().filter(|finding| finding.action == Reported::Warn).count();
+            let is_unsafe = |finding: &&FindingReport| finding.fix == Some(Applicability::Unsafe);
+            unsafe_fixes += left().filter(is_unsafe).count();
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
             self.deliver(&fixed)?;
             report.add(fixed.left);
@@ -146,6 +152,12 @@ impl Args {
         }
         if not_rendered > 0 {
             write!(err, ", {not_rendered} not rendered")?;
+        }
+        if warnings > 0 {
+            write!(err, ", {} left", counted(warnings, "warning"))?;
+        }
+        if unsafe_fixes > 0 && !self.unsafe_fixes {
+            write!(err, ", {} --unsafe-fixes", named(unsafe_fixes, "fix needs", "fixes need"))?;
         }
         writeln!(err)?;
         Ok(if !failures.is_empty() {

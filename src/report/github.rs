@@ -41,7 +41,7 @@ pub fn write(report: &Report) -> String {
                 ),
             };
             let message = match &finding.way_out {
-                Some(list) => format!("{}; use {list}", finding.message),
+                Some(list) => format!("{}; set {}: {list}", finding.message, finding.carrier),
                 None => finding.message.clone(),
             };
             let message = with_origin(&message, finding.origin.as_ref(), &subject.file, finding.line);

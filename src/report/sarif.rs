@@ -133,7 +133,8 @@ fn title(name: &str) -> String {
 
 fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, root: &Root) -> Value {
     let index = RULES.iter().position(|rule| rule.code == finding.code);
-    let way_out = finding.way_out.as_ref().map(|list| format!("; use {list}")).unwrap_or_default();
+    let way_out = finding.way_out.as_ref().map(|list| format!("; set {}: {list}", finding.carrier));
+    let way_out = way_out.unwrap_or_default();
     let rendered = json!({
         "artifactLocation": root.location(&subject.file),
         "region": {

@@ -27,4 +27,5 @@ mod readings;
 mod repair;
 mod rules;
 mod sorting;
+mod warnings;
 mod winners;

@@ -144,6 +144,38 @@ pub struct Fix {
     pub edits: Vec<Edit>,
 }
 
+/// What a finding says: what is wrong, and its own way out where it has one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sentence {
+    /// Which element, and why. No code, no final dot.
+    pub what: Cow<'static, str>,
+    /// What to do, where that is more than the rule's page says of all such findings.
+    pub remedy: Option<Cow<'static, str>>,
+}
+
+impl Sentence {
+    /// A sentence with a way out of its own.
+    pub fn with_remedy(what: impl Into<Cow<'static, str>>, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self { what: what.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+impl<Text: Into<Cow<'static, str>>> From<Text> for Sentence {
+    fn from(what: Text) -> Self {
+        Self { what: what.into(), remedy: None }
+    }
+}
+
+/// Writes both parts as one sentence.
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        let Some(remedy) = &self.remedy else { return Ok(()) };
+        f.write_str("; ")?;
+        f.write_str(remedy)
+    }
+}
+
 /// One finding of one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -160,8 +192,8 @@ pub struct Finding {
     /// The keyword concerned, as the ratchet on updates compares it: that of
     /// the option at the site, or of the option that is missing.
     pub keyword: Cow<'static, str>,
-    /// One sentence: which element, and why. No code, no final dot.
-    pub message: Cow<'static, str>,
+    /// What is wrong, and what to do.
+    pub message: Sentence,
     /// A way out, if the rule knows one.
     pub fix: Option<Fix>,
 }

@@ -9,6 +9,7 @@ pub mod kernel;
 pub mod mount;
 pub mod option;
 pub mod placeholder;
+pub(crate) mod quotation;
 pub mod reading;
 pub mod settings;
 pub mod value;

@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade, Sentence};
 use crate::nfs::catalog::{Entry, Words};
-use crate::nfs::mount::names_version;
+use crate::nfs::mount::{self, names_version};
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::quotation::{about, quoted, shortened};
 use crate::profile::Fixed;
 pub use crate::profile::{Actions, Profile, Set, UnknownProfile, VERSIONS, Version};
 use crate::site::Site;
@@ -170,13 +171,7 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     /// Reports an option.
-    fn report(
-        &mut self,
-        token: &Token<'_>,
-        grade: Grade,
-        message: impl Into<Cow<'static, str>>,
-        fix: Option<Fix>,
-    ) {
+    fn report(&mut self, token: &Token<'_>, grade: Grade, message: impl Into<Sentence>, fix: Option<Fix>) {
         let Some(site) = token.site.clone() else {
             return;
         };
@@ -216,12 +211,12 @@ impl<'c, 'm> Check<'c, 'm> {
         let carriers = &self.subject.carriers;
         let in_force = carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
         let (carrier, applicability, message) = match self.subject.filling() {
-            Filling::At(carrier) => (Some(carrier), Applicability::Apply, message.into()),
+            Filling::At(carrier) => (Some(carrier), Applicability::Apply, Sentence::from(message)),
             Filling::Nowhere(obstacle) => {
                 if obstacle.carrier().is_some_and(|carrier| self.is_in(carrier, keyword)) {
                     return;
                 }
-                let message = format!("{message}; {}", obstacle.remedy(carriers)).into();
+                let message = Sentence::with_remedy(message, obstacle.remedy(carriers));
                 (obstacle.carrier(), Applicability::Unsafe, message)
             }
         };
@@ -262,7 +257,7 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     /// Reports something about a whole carrier.
-    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: impl Into<Cow<'static, str>>) {
+    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: impl Into<Sentence>) {
         self.findings.push(Finding {
             code: self.rule.code,
             grade,
@@ -276,36 +271,6 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 }
 
-/// Most characters of an option in a message.
-const SHORT: usize = 80;
-
-/// A sentence that begins with a part of an element.
-fn about(text: &str, element: Option<&str>, what: &str) -> String {
-    let is_short = text.len() <= SHORT && option::is_plain(text);
-    if is_short && element.is_none_or(|element| element == text) {
-        return ["\"", text, "\" ", what].concat();
-    }
-    [&quoted(text, element), " ", what].concat()
-}
-
-/// A part of an element, and the whole element where that holds more.
-fn quoted(text: &str, element: Option<&str>) -> String {
-    match element {
-        Some(element) if element != text && element.len() <= 120 => {
-            format!("{:?} in {element:?}", text.trim())
-        }
-        _ => format!("{:?}", shortened(text)),
-    }
-}
-
-/// At most [`SHORT`] characters of `text`, for a message.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(SHORT) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
 fn offer(edits: Vec<Edit>) -> Fix {
     Fix { applicability: Applicability::Offer, edits }
 }
@@ -315,8 +280,27 @@ fn replace(token: &Token<'_>, with: impl Into<Cow<'static, str>>) -> Option<Edit
     Some(Edit::Replace { site, with: with.into() })
 }
 
+/// Offers edits of an option that is refused as it is written.
+fn offer_instead(subject: &Subject<'_>, token: &Token<'_>, edits: Vec<Edit>) -> Fix {
+    let is_certain = !would_contradict(subject, token, &edits);
+    let applicability = if is_certain { Applicability::Offer } else { Applicability::Unsafe };
+    Fix { applicability, edits }
+}
+
 fn remove(token: &Token<'_>) -> Option<Edit> {
     Some(Edit::Remove { site: token.site.clone()? })
+}
+
+/// Whether what is written in the place of `token`, which has no effect as it is, would
+/// contradict another option: which of them is meant is then not certain.
+fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) -> bool {
+    let is_other = |other: &&Token<'_>| !std::ptr::eq(*other, token) && other.verdict.refusal.is_none();
+    let others = || subject.options.effective().filter(is_other);
+    edits.iter().any(|edit| {
+        let Edit::Replace { with, .. } = edit else { return false };
+        let mut new = option::split(with).map(|piece| MountOption::new(piece.text));
+        new.any(|new| others().any(|other| mount::contradict(&new, &other.option)))
+    })
 }
 
 macro_rules! rules {

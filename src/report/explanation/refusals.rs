@@ -39,7 +39,7 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     } else {
         "mount"
     };
-    Some((finding.message.clone().into_owned(), by))
+    Some((finding.message.to_string(), by))
 }
 
 /// Whether a value is refused because a quote is part of it. What stands between

@@ -119,9 +119,14 @@ fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>> {
     }
 }
 
-/// `nfsvers: 4.1` as an option; one without a value is a flag.
+/// `nfsvers: 4.1` as an option; `hard:` and `hard: true` are a flag, and what
+/// `hard: false` means is not certain.
 fn pair(from: NodeDeserializer<'_>, key: NodeId, value: NodeId) -> Option<String> {
     let key = from.tree.text(key)?;
     let value = from.tree.text(value)?;
-    Some(if resolve(value) == Meaning::Null { key.to_owned() } else { format!("{key}={value}") })
+    match resolve(value) {
+        Meaning::Null | Meaning::Bool(true) => Some(key.to_owned()),
+        Meaning::Bool(false) => None,
+        _ => Some(format!("{key}={value}")),
+    }
 }

@@ -193,7 +193,7 @@ fn has_the_number_of_the_finding() -> Result<(), Failed> {
     for options in ["soft, timeo=30, retrans=3", "softerr, timeo=45, retrans=2", "soft, timeo=7, retrans=1"] {
         let manifest = nfs(&format!("nfsvers=4.1, fg, {options}"));
         let check = stdout(&pipe(&["check", "--no-policy", "-"], manifest.as_bytes()));
-        let number = check.split_once(" fails a call after ").and_then(|(_, rest)| rest.split_once(" s,"));
+        let number = check.split_once(" fails calls after ").and_then(|(_, rest)| rest.split_once(" s;"));
         let (number, _) = number.expect("NMG006");
         let text = explained(&manifest);
         assert!(text.contains(&format!(" after {number} s, and data")), "{number} in {text}");

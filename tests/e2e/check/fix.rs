@@ -16,6 +16,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("options_that_nothing_reads_move_to_the_list", moves),
         trial("what_cannot_be_moved_stays", moves_nothing),
+        trial("a_remedy_names_the_place_that_is_read", says_where_lost_options_belong),
+        trial("what_would_contradict_another_option_is_no_plain_fix", writes_no_contradiction),
         trial("what_it_wrote_passes_and_stays", what_it_wrote_passes),
         trial("touches_nothing_but_the_tokens_concerned", touches_only_tokens),
         trial("shows_a_diff_and_changes_nothing", shows_a_diff),
@@ -273,6 +275,51 @@ fn moves_nothing() -> Result<(), Failed> {
         assert_eq!(stdout(&output), text);
         let said = stdout(&pipe(&["check", "--no-policy", "-"], text.as_bytes()));
         assert!(said.contains("NMG020 unread-options"), "{text}{said}");
+    }
+    Ok(())
+}
+
+/// A remedy names the place from which options are taken, and nothing that has a fault.
+fn says_where_lost_options_belong() -> Result<(), Failed> {
+    let nfs = "  nfs: {server: 10.0.0.1, path: /, mountOptions: [nconnect=4]}\n";
+    let annotated = |list: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata:\n  name: a\n  annotations:\n    \
+             volume.beta.kubernetes.io/mount-options: fg,timeo=600,retrans=2\nspec:\n{list}{nfs}"
+        )
+    };
+    for (text, remedy) in [
+        (stray("", nfs), "; add nconnect=4 to spec.mountOptions\n"),
+        (stray("", &format!("  mountOptions: [hrad]\n{nfs}")), "; use spec.mountOptions\n"),
+        (
+            stray("", &format!("  mountOptions: [nconnect=4]\n{nfs}")),
+            "; delete it: spec.mountOptions needs nothing of it\n",
+        ),
+        (annotated(""), "; add nconnect=4 to the annotation\n"),
+        (annotated("  mountOptions: [hard]\n"), "; add nconnect=4 to the annotation\n"),
+    ] {
+        let said = stdout(&pipe(&["check", "--no-policy", "-"], text.as_bytes()));
+        assert!(said.contains(&format!("so its options are lost{remedy}")), "{remedy}{said}");
+    }
+    Ok(())
+}
+
+/// Where two options would contradict each other once one of them is written right, which
+/// of them is meant is a person's decision.
+fn writes_no_contradiction() -> Result<(), Failed> {
+    for (list, left) in [
+        ("[nfsvers=4.1, hard, soft=1]", "soft=1"),
+        ("[nfsvers=4.1, hard, sof]", "sof"),
+        ("[nfsvers=4.1, hard, ' soft']", "' soft'"),
+        ("[nfsvers=4.1, ro, rw=1]", "rw=1"),
+        ("[nfsvers=4.1, timeo=100, timeo=60s]", "timeo=60s"),
+    ] {
+        let text = stray("", &format!("  mountOptions: {list}\n  nfs: {{server: 10.0.0.1, path: /}}\n"));
+        let fixed = stdout(&pipe(&["fix", "--no-policy", "-"], text.as_bytes()));
+        let kept = list.trim_end_matches(']');
+        assert!(fixed.contains(kept) && kept.ends_with(left), "{list}: {fixed}");
+        let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+        assert!(!stdout(&output).contains(kept), "{}", stdout(&output));
     }
     Ok(())
 }

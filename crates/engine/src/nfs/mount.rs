@@ -233,6 +233,24 @@ pub fn names_version(entry: &Entry) -> bool {
     matches!(entry.word, Word::Vers | Word::VersFlag)
 }
 
+/// Whether two options set the same thing to different values, so that one of them
+/// loses.
+pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
+    let says = |option: &MountOption<'_>, entry: &Entry| {
+        (entry.word, entry.negated, option.value().map(ToOwned::to_owned))
+    };
+    let both = one.entry().zip(other.entry());
+    both.is_some_and(|(first, second)| are_rivals(first, second) && says(one, first) != says(other, second))
+}
+
+/// Whether two options set the same thing.
+pub fn are_rivals(one: &Entry, other: &Entry) -> bool {
+    let group = |entry: &Entry| entry.group().filter(|_| !names_version(entry));
+    one.word == other.word
+        || names_version(one) && names_version(other)
+        || group(one).is_some() && group(one) == group(other)
+}
+
 /// The protocol versions a list asks for; all when it names none, or names one
 /// that does not exist.
 pub fn requested_versions<'o, 'a: 'o>(

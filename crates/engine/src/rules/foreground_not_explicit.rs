@@ -57,7 +57,7 @@ fn check(check: &mut Check<'_, '_>) {
         check.report_missing(
             "fg",
             Some("fg".into()),
-            "fg is not set: Background=True in the node's nfsmount.conf would apply",
+            "fg is not set: Background=True in nfsmount.conf would apply",
         );
     }
 }

@@ -55,7 +55,7 @@ fn check(check: &mut Check<'_, '_>) {
         let message = if carrier.place == Place::Annotation {
             "the annotation volume.beta.kubernetes.io/mount-options takes the place of spec.mountOptions"
         } else if carrier.role == Some(Role::AnnotationWhenListEmpty) && carrier.in_force {
-            "the provisioner writes this parameter to the annotation that takes the place of spec.mountOptions"
+            "the provisioner writes this parameter to the annotation, which replaces spec.mountOptions"
         } else {
             continue;
         };

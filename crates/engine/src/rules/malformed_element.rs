@@ -1,7 +1,7 @@
 //! NMG009: an element that is not one clean option.
 
-use super::{About, Actions, Check, Example, Rule, offer, remove, replace, shortened};
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade, Sentence};
 use crate::nfs::catalog::{self, Word};
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{MountOption, Piece};
@@ -96,7 +96,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
             is_trap = true;
             let message = trapped(element.get(range.clone()).unwrap_or(element), trap);
             let site = Site { carrier: carrier_index, element: index, range };
-            report_element(check, site, Grade::Hidden, message, None);
+            report_element(check, site, Grade::Hidden, message.into(), None);
         }
         if is_trap {
             traps.push((carrier_index, index));
@@ -129,11 +129,17 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         let (grade, message) = if is_list && full > 1 && subject.driver.one_element {
             continue;
         } else if is_list && element.is_empty() && subject.driver.refuses_empty_elements() {
-            (Grade::CannotMount, "an element is empty, and the driver refuses that".to_owned())
+            (Grade::CannotMount, Sentence::from("an element is empty, and the driver refuses that"))
         } else if is_list && full > 1 {
-            (Grade::Lesser, format!("{shown:?} contains {full} options; write one for each element"))
+            (
+                Grade::Lesser,
+                Sentence::with_remedy(
+                    format!("{shown:?} contains {full} options"),
+                    "write one for each element",
+                ),
+            )
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {
-            (Grade::Lesser, format!("{shown:?} has nothing between its commas"))
+            (Grade::Lesser, format!("{shown:?} has nothing between its commas").into())
         } else {
             continue;
         };
@@ -196,7 +202,7 @@ fn trapped(element: &str, trap: Trap) -> String {
     }
 }
 
-fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: String, fix: Option<Fix>) {
+fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: Sentence, fix: Option<Fix>) {
     let keyword = check.element_at(&site).unwrap_or_default().to_owned().into();
     check.findings.push(Finding {
         code: check.rule.code,
@@ -205,7 +211,7 @@ fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: 
         place: None,
         site: Some(site),
         keyword,
-        message: message.into(),
+        message,
         fix,
     });
 }
@@ -254,9 +260,19 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
         Some(meant) => report_meant(check, token, grade, message, meant),
         None => match trimmed(token) {
             Some((clean, edit)) if !clean.is_empty() => {
-                check.report(token, grade, format!("{message}; use {clean}"), Some(offer(vec![edit])));
+                check.report(
+                    token,
+                    grade,
+                    Sentence::with_remedy(message, format!("use {clean}")),
+                    Some(offer_instead(check.subject, token, vec![edit])),
+                );
             }
-            trimmed => check.report(token, grade, message, trimmed.map(|(_, edit)| offer(vec![edit]))),
+            trimmed => check.report(
+                token,
+                grade,
+                message,
+                trimmed.map(|(_, edit)| offer_instead(check.subject, token, vec![edit])),
+            ),
         },
     }
 }
@@ -288,8 +304,13 @@ fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, mess
     if options.len() > 1 || has_others && can_split && !subject.driver.one_element {
         edits.push(Edit::Split { carrier, element });
     }
-    let message = format!("{message}; use {}", options.join(", "));
-    check.report(token, grade, message, can_stand(subject, meant).then(|| offer(edits)));
+    let message = Sentence::with_remedy(message, format!("use {}", options.join(", ")));
+    check.report(
+        token,
+        grade,
+        message,
+        can_stand(subject, meant).then(|| offer_instead(subject, token, edits)),
+    );
 }
 
 /// The option without the blanks around it and its `=`, where that is one every

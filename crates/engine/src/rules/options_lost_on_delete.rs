@@ -1,7 +1,7 @@
 //! NMG021: options without which the driver cannot delete a volume.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Grade, Sentence};
 use crate::kind::Kind;
 use crate::nfs::catalog::{Entry, Word};
 use crate::nfs::mount::{Transport, transport};
@@ -71,8 +71,10 @@ fn check(check: &mut Check<'_, '_>) {
         .filter(|token| token.is_written() && token.verdict.refusal.is_none())
         .find(|token| is_winner(check, token) && is_not_negotiated(token, versions));
     if let Some(token) = needed {
-        let message =
-            check.about(token, "is not used to delete, so volumes stay Released; name a provisioner secret");
+        let message = Sentence::with_remedy(
+            check.about(token, "is not used to delete, so volumes stay Released"),
+            "name a provisioner secret",
+        );
         check.report(token, Grade::Proper, message, None);
     }
 }

@@ -2,8 +2,8 @@
 
 mod versions;
 
-use super::{About, Actions, Check, Example, Rule, offer, replace, shortened};
-use crate::finding::{Action, Applicability, Code, Edit, Grade};
+use super::{About, Actions, Check, Example, Rule, offer_instead, replace, shortened};
+use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
 use crate::nfs::catalog::Word;
 use crate::nfs::intended::intended;
 use crate::nfs::mount::{self, Overlooked, Refusal, Transport};
@@ -86,8 +86,10 @@ fn check_flex_volume(check: &mut Check<'_, '_>) {
     let is_given =
         list.and_then(|list| check.subject.carriers.get(list)).is_some_and(|list| !list.is_empty());
     if let Some(list) = list.filter(|_| is_given && check.subject.is_flex_volume()) {
-        let message =
-            "the kubelet refuses mountOptions on a FlexVolume; write them into the driver's options";
+        let message = Sentence::with_remedy(
+            "the kubelet refuses mountOptions on a FlexVolume",
+            "write them into the driver's options",
+        );
         check.report_carrier(list, Grade::CannotMount, message);
     }
 }
@@ -216,16 +218,17 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
                     (Grade::Lesser, "is refused, but ignored with sloppy by kernels from 5.6 to 5.19")
                 }
             };
-            let mut message = format!("{} {what}: {refusal}", check.quote(token));
+            let mut message = Sentence::from(format!("{} {what}: {refusal}", check.quote(token)));
             let meant = intended(&token.option).or_else(|| flag_without_value(token));
             if let Some(text) = &meant {
-                message.push_str("; use ");
-                message.push_str(text);
+                message.remedy = Some(format!("use {text}").into());
             } else if let Some(whose) = other_value(&token.option) {
-                message.push_str("; ");
-                message.push_str(whose);
+                message.what.to_mut().push_str("; ");
+                message.what.to_mut().push_str(whose);
             }
-            let fix = meant.and_then(|text| replace(token, text)).map(|edit| offer(vec![edit]));
+            let fix = meant
+                .and_then(|text| replace(token, text))
+                .map(|edit| offer_instead(check.subject, token, vec![edit]));
             check.report(token, grade, message, fix);
         }
         None if needs_ipv6(check, token) => {

@@ -1,7 +1,7 @@
 //! NMG023: a server's name that only the cluster's DNS knows.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Finding, Grade};
+use crate::finding::{Action, Code, Finding, Grade, Sentence};
 use crate::site::Place;
 
 pub(super) static RULE: Rule = Rule {
@@ -57,7 +57,8 @@ fn check(check: &mut Check<'_, '_>) {
     let Some(server) = check.subject.in_tree_server().filter(|server| is_cluster_dns_name(server)) else {
         return;
     };
-    let message = format!("{server:?} needs cluster DNS, and nodes do not use it; set a clusterIP");
+    let what = format!("{server:?} needs cluster DNS, and nodes do not use it");
+    let message = Sentence::with_remedy(what, "set a clusterIP");
     check.findings.push(Finding {
         code: check.rule.code,
         grade: Grade::Proper,
@@ -65,7 +66,7 @@ fn check(check: &mut Check<'_, '_>) {
         place: Some(Place::Server),
         site: None,
         keyword: "server".into(),
-        message: message.into(),
+        message,
         fix: None,
     });
 }

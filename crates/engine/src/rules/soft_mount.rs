@@ -56,7 +56,7 @@ fn check(check: &mut Check<'_, '_>) {
     };
     let message = check.about(
         token,
-        "makes writes fail when the server is away, and programs that do not check every fsync lose data",
+        "makes writes fail when the server is away; a program that ignores fsync errors loses data",
     );
     check.report(token, Grade::Proper, message, None);
 }

@@ -67,13 +67,13 @@ fn check(check: &mut Check<'_, '_>) {
         return;
     } else if settings.retrans == Some(0) {
         format!(
-            "{} with retrans=0 fails a call after one timeout ({} s), without a retry",
+            "{} with retrans=0 fails calls after one timeout ({} s)",
             check.quote(token),
             major.as_secs_f64()
         )
     } else if major.as_secs_f64() < f64::from(least) {
         format!(
-            "{} fails a call after {} s, and a server takes longer to fail over (minimum: {least} s)",
+            "{} fails calls after {} s; a failover takes longer (minimum: {least} s)",
             check.quote(token),
             major.as_secs_f64()
         )

@@ -154,7 +154,7 @@ fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
         let seconds = f64::from(tenths) / 10.0;
         return Some(Problem::new(
             format!(
-                "is {seconds} s, for timeo counts tenths of a second; under {min} requests are repeated before a busy server answers"
+                "is {seconds} s: timeo counts tenths of a second; under {min}, requests are repeated too early"
             ),
             None,
         ));

@@ -1,9 +1,7 @@
 //! NMG011: an option that nothing knows.
 
-use std::fmt::Write as _;
-
-use super::{About, Actions, Check, Example, Rule, offer, replace};
-use crate::finding::{Action, Applicability, Code, Edit, Grade};
+use super::{About, Actions, Check, Example, Rule, offer, offer_instead, replace};
+use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
 use crate::nfs::catalog::{self, Effect, Word};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
@@ -70,15 +68,13 @@ fn check(check: &mut Check<'_, '_>) {
             report_category(check, token, label);
             continue;
         }
-        let mut message = check.about(token, "is unknown to mount.nfs and to every kernel");
+        let mut message = Sentence::from(check.about(token, "is unknown to mount.nfs and to every kernel"));
         let mut fix = None;
         if let Some(whose) = other_program(token.option.keyword()) {
-            // Writing to a string cannot fail.
-            let _ = write!(message, "; {whose}");
+            message.remedy = Some(whose.into());
         } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(check, token)).flatten() {
-            // Writing to a string cannot fail.
-            let _ = write!(message, "; did you mean {suggestion:?}?");
-            fix = replace(token, suggestion).map(|edit| offer(vec![edit]));
+            message.remedy = Some(format!("did you mean {suggestion:?}?").into());
+            fix = replace(token, suggestion).map(|edit| offer_instead(check.subject, token, vec![edit]));
         }
         // A driver or its helper may take words that mount.nfs does not know.
         let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
@@ -125,7 +121,7 @@ fn report_category(check: &mut Check<'_, '_>, token: &Token<'_>, label: Label) {
         offer(label.into_iter().chain(gone).collect())
     });
     let grade = if check.subject.driver.known.is_read() { Grade::CannotMount } else { Grade::Lesser };
-    check.report(token, grade, format!("{message}; use {text}"), fix);
+    check.report(token, grade, Sentence::with_remedy(message, format!("use {text}")), fix);
 }
 
 /// The option that was probably meant, value included: one keyword of the

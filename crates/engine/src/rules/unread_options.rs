@@ -5,7 +5,7 @@ mod remedy;
 use std::borrow::Cow;
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Applicability, Code, Finding, Grade};
+use crate::finding::{Action, Applicability, Code, Finding, Grade, Sentence};
 use crate::kind::Holds;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
@@ -66,8 +66,8 @@ fn check(check: &mut Check<'_, '_>) {
         let is_annotation = misplaced.path.get(1).is_some_and(|step| step == "annotations");
         let fault =
             if is_annotation { "is read by nothing".to_owned() } else { format!("is no field of a {kind}") };
-        let message = format!("{field} {fault}, so its options are lost{bg}{remedy}");
-        report(check, 0, place, Grade::Lesser, message);
+        let what = format!("{field} {fault}, so its options are lost{bg}");
+        report(check, 0, place, Grade::Lesser, Sentence { what: what.into(), remedy });
         // With several misplaced fields the intent is not certain. Another controller may read an annotation.
         let applicability =
             if is_certain(subject, &misplaced.texts) { Applicability::Offer } else { Applicability::Unsafe };
@@ -84,8 +84,8 @@ fn check(check: &mut Check<'_, '_>) {
             Holds::Claim => "a claim",
             Holds::Class | Holds::Snapshots | Holds::InlineVolumes(_) => "a class",
         };
-        let message = format!("the annotation is not read on {what}, so its options are lost{bg}{remedy}");
-        report(check, 0, Place::Annotation, Grade::Lesser, message);
+        let what = format!("the annotation is not read on {what}, so its options are lost{bg}");
+        report(check, 0, Place::Annotation, Grade::Lesser, Sentence { what: what.into(), remedy });
     }
     // Of a driver whose source was not read, another key may be one it reads.
     if subject.provisioned_by.is_some() || !subject.driver.known.is_read() {
@@ -127,12 +127,12 @@ fn report_key(
     let subject = check.subject;
     let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts));
     let made = if subject.kind.row().holds == Holds::Class { "volume" } else { "snapshot" };
-    let (grade, message) = if subject.refuses_unknown_keys() {
-        (Grade::Proper, format!("the driver refuses {name}{bg}, so no {made} is made{remedy}"))
+    let (grade, what) = if subject.refuses_unknown_keys() {
+        (Grade::Proper, format!("the driver refuses {name}{bg}, so no {made} is made"))
     } else {
-        (Grade::Lesser, format!("the driver does not read {name}, so its options are lost{bg}{remedy}"))
+        (Grade::Lesser, format!("the driver does not read {name}, so its options are lost{bg}"))
     };
-    report(check, carrier, place, grade, message);
+    report(check, carrier, place, grade, Sentence { what: what.into(), remedy });
     // Parameters cannot be changed: a class that exists has to be deleted and recreated.
     let fix = if is_movable { fix(subject, texts, Applicability::Unsafe) } else { None };
     if let Some(finding) = check.findings.last_mut() {
@@ -147,7 +147,7 @@ fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
     if texts.iter().any(is_bg) { " (bg among them)" } else { "" }
 }
 
-fn report(check: &mut Check<'_, '_>, carrier: usize, place: Place, grade: Grade, message: String) {
+fn report(check: &mut Check<'_, '_>, carrier: usize, place: Place, grade: Grade, message: Sentence) {
     check.findings.push(Finding {
         code: check.rule.code,
         grade,
@@ -155,7 +155,7 @@ fn report(check: &mut Check<'_, '_>, carrier: usize, place: Place, grade: Grade,
         place: Some(place),
         site: None,
         keyword: "".into(),
-        message: message.into(),
+        message,
         fix: None,
     });
 }

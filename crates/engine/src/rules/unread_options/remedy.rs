@@ -1,37 +1,42 @@
 //! Where options belong that stand at a place that nothing reads, and what to
 //! write there.
 
+use std::borrow::Cow;
+
 use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
-use crate::nfs::catalog::{Entry, Word};
-use crate::nfs::mount::names_version;
+use crate::nfs::catalog::Word;
+use crate::nfs::mount;
 use crate::nfs::option::{self, MountOption};
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::driver::{self, ListUse, On, Role};
+use crate::subject::effective::Token;
 use crate::subject::filling::Filling;
 
 /// Most options that a remedy writes out.
 const MOST_WRITTEN: usize = 16;
 
-/// The remedy for options that are lost: the end of a sentence, empty if no place
-/// is certain. For a file it names the text to write; a warning of the webhook has
+/// The remedy for options that are lost; `None` if no place is certain. For a file it names the text to write; a warning of the webhook has
 /// no room for it.
-pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> String {
+pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Cow<'static, str>> {
     if subject.kind.row().holds == Holds::Claim {
-        return "; use mountOptions of its StorageClass, or spec.mountOptions of its volume".to_owned();
+        return Some("use mountOptions of its StorageClass, or spec.mountOptions of its volume".into());
     }
-    let Some(place) = place(subject) else { return String::new() };
+    let place = place(subject)?;
     let field = match (&place, subject.kind.row().holds) {
-        (Place::MountOptions(_), Holds::Volume) => place.field(None),
-        _ => place.short().into_owned(),
+        (Place::MountOptions(_), Holds::Volume) => place.field(None).into(),
+        (Place::Annotation, _) => "the annotation".into(),
+        _ => place.short(),
     };
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
-    match written(subject, &place, lost).filter(|_| is_in_file) {
-        Some(Written::Text(text)) => format!("; use {field}: {text}"),
-        Some(Written::Nothing) => format!("; delete it: {field} needs nothing of it"),
-        None => format!("; use {field}"),
-    }
+    let remedy = match written(subject, &place, lost).filter(|_| is_in_file) {
+        Some(Written::Whole(text)) => format!("use {field}: {text}"),
+        Some(Written::Further(options)) => format!("add {options} to {field}"),
+        Some(Written::Nothing) => format!("delete it: {field} needs nothing of it"),
+        None => format!("use {field}"),
+    };
+    Some(remedy.into())
 }
 
 /// Whether options can be added to the list without changing what those do that are in
@@ -71,6 +76,9 @@ fn place(subject: &Subject<'_>) -> Option<Place> {
         let is_read = std::ptr::eq(subject.driver, driver::csi_driver_nfs());
         return is_read.then(|| subject.place_of_key("mountOptions"));
     }
+    if subject.carriers.iter().any(|carrier| carrier.place == Place::Annotation && carrier.in_force) {
+        return Some(Place::Annotation);
+    }
     if subject.driver.list == ListUse::Used
         && !subject.kind.row().list.is_empty()
         && !subject.is_flex_volume()
@@ -90,7 +98,9 @@ fn place(subject: &Subject<'_>) -> Option<Place> {
 /// What to write at the place from which options are taken.
 enum Written {
     /// The whole value.
-    Text(String),
+    Whole(String),
+    /// What a list does not hold yet.
+    Further(String),
     /// What was lost is there already.
     Nothing,
 }
@@ -103,22 +113,27 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
     }
     let there = subject.carriers.iter().find(|carrier| carrier.place == *place);
     let count = there.filter(|carrier| !carrier.is_empty()).map_or(0, |carrier| carrier.elements.len());
-    if elements.len() == count {
-        return Some(Written::Nothing);
-    }
-    Some(Written::Text(match place {
-        Place::MountOptions(_) => {
-            let quoted: Vec<String> = elements.iter().map(|element| quoted(element)).collect();
-            format!("[{}]", quoted.join(", "))
-        }
-        _ => format!("{:?}", elements.join(",")),
-    }))
+    let quoted = |elements: &[String]| {
+        let quoted: Vec<String> = elements.iter().map(|element| quoted(element)).collect();
+        quoted.join(", ")
+    };
+    let new = elements.get(count..).unwrap_or_default();
+    Some(match place {
+        _ if new.is_empty() => Written::Nothing,
+        // The whole list is said once, beside what else it lacks.
+        Place::MountOptions(_) | Place::Annotation => Written::Further(quoted(new)),
+        _ => Written::Whole(format!("{:?}", elements.join(","))),
+    })
 }
 
 /// The elements of the place with the lost options behind them; `bg` as `fg`. `None`
 /// where that is not certain: what is lost and what is in force contradict each other.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
-    let carrier = subject.carriers.iter().find(|carrier| carrier.place == *place);
+    let carrier = subject.carriers.iter().position(|carrier| carrier.place == *place);
+    if carrier.is_some_and(|carrier| is_faulty(subject, carrier)) {
+        return None;
+    }
+    let carrier = carrier.and_then(|carrier| subject.carriers.get(carrier));
     let mut elements: Vec<String> = carrier
         .filter(|carrier| !carrier.is_empty())
         .map(|carrier| carrier.elements.iter().map(|element| (*element).to_owned()).collect())
@@ -127,20 +142,15 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
     for piece in pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()) {
         let text = if MountOption::new(piece).keyword() == "bg" { "fg" } else { piece };
         let option = MountOption::new(text);
-        let is_there = |there: &MountOption<'_>| {
-            let says = |option: &MountOption<'_>| {
-                option.entry().map(|entry| (entry.word, entry.negated, option.value().map(ToOwned::to_owned)))
-            };
-            there.text() == text || says(there).is_some() && says(there) == says(&option)
-        };
         let mut is_new = true;
         for there in elements.iter().flat_map(|element| option::split(element)) {
             let there = MountOption::new(there.text);
-            if is_there(&there) {
-                is_new = false;
-            } else if are_rivals(&there, &option) {
+            if mount::contradict(&there, &option) {
                 return None;
             }
+            let rivals = there.entry().zip(option.entry());
+            is_new &=
+                there.text() != text && rivals.is_none_or(|(there, new)| !mount::are_rivals(there, new));
         }
         if is_new {
             elements.push(text.to_owned());
@@ -149,13 +159,16 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
     Some(elements)
 }
 
-/// Whether two options set the same thing, so that one of them loses.
-fn are_rivals(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
-    let Some((one, other)) = one.entry().zip(other.entry()) else { return false };
-    let group = |entry: &Entry| entry.group().filter(|_| !names_version(entry));
-    one.word == other.word
-        || names_version(one) && names_version(other)
-        || group(one).is_some() && group(one) == group(other)
+/// Whether something in a carrier has to be written otherwise, so that it cannot be
+/// repeated in a remedy.
+fn is_faulty(subject: &Subject<'_>, carrier: usize) -> bool {
+    let of_carrier = |token: &&Token<'_>| token.site.as_ref().is_some_and(|site| site.carrier == carrier);
+    subject
+        .options
+        .tokens()
+        .iter()
+        .filter(of_carrier)
+        .any(|token| token.malformation.is_some() || token.verdict.refusal.is_some() || token.is_unrendered)
 }
 
 /// An element of a list in brackets, in quotes where YAML needs them.

@@ -1,0 +1,193 @@
+//! Warnings: whole sentences of a length that every client shows.
+//!
+//! The admission API asks for at most 120 characters a warning; longer ones may be
+//! cut by the API server, and then the end is lost where it hurts most.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use super::{WHO, at_most, named};
+use crate::engine::Judged;
+
+/// Most characters of a warning: what every client shows whole.
+pub const WARNING_LENGTH: usize = 120;
+
+/// What begins a part that a sentence can do without: the remedy, the reason, the
+/// consequence.
+const LINKS: [&str; 11] = [
+    "; ", ": ", ", and ", ", which ", ", where ", ", so ", ", for ", ", because ", ", before ",
+    ", although ", " (",
+];
+
+/// `NMG001 background-mount: sentence`, with `what` before the sentence.
+pub(super) fn warning(judged: &Judged, what: &str) -> String {
+    let mut head = named(judged);
+    head.push_str(": ");
+    head.push_str(what);
+    fitted(&head, &judged.finding.message.to_string())
+}
+
+/// `nfs-mount-guard: the exemption of NAME ends in 3 days (reason)`; the reason goes
+/// where there is no room for it.
+pub(super) fn exemption_ends(name: &str, days: impl Display, reason: &str) -> String {
+    let tail = format!(" ends in {days}");
+    let head = format!("{WHO}: the exemption of ");
+    let room = WARNING_LENGTH.saturating_sub(head.chars().count() + tail.chars().count());
+    let short = format!("{head}{}{tail}", at_most(name.to_owned(), room));
+    let whole = format!("{short} ({reason})");
+    if fits(&whole) { whole } else { short }
+}
+
+/// `head` and as much of a sentence as one warning has room for. What goes first is
+/// the element around an option, then parts from the end, then the middle of what
+/// is quoted: never a word of our own in two.
+pub fn fitted(head: &str, sentence: &str) -> String {
+    let joined = |sentence: &str| format!("{head}{sentence}");
+    let whole = joined(sentence);
+    if fits(&whole) {
+        return whole;
+    }
+    let alone = without_elements(sentence);
+    let shorter = joined(&alone);
+    if fits(&shorter) {
+        return shorter;
+    }
+    let parts = || ends(&alone).into_iter().rev().filter_map(|end| alone.get(..end));
+    if let Some(part) = parts().map(joined).find(|part| fits(part)) {
+        return part;
+    }
+    let least = ends(&alone).first().and_then(|end| alone.get(..*end)).unwrap_or(&alone);
+    at_most(joined(&with_short_quotes(head, least)), WARNING_LENGTH)
+}
+
+fn fits(text: &str) -> bool {
+    text.len() <= WARNING_LENGTH || text.chars().count() <= WARNING_LENGTH
+}
+
+/// A sentence that names options alone: `"bg" in "hard,bg"` is `"bg"`.
+fn without_elements(sentence: &str) -> String {
+    let mut kept = String::with_capacity(sentence.len());
+    let mut end = 0;
+    for quote in quotes(sentence) {
+        let between = sentence.get(end..quote.start).unwrap_or_default();
+        if between == " in " && end > 0 {
+            end = quote.end;
+            continue;
+        }
+        kept.push_str(between);
+        kept.push_str(sentence.get(quote.clone()).unwrap_or_default());
+        end = quote.end;
+    }
+    kept.push_str(sentence.get(end..).unwrap_or_default());
+    kept
+}
+
+/// Where a sentence can end: before each part that it can do without.
+fn ends(sentence: &str) -> Vec<usize> {
+    let quotes = quotes(sentence);
+    let mut depth = 0_usize;
+    let mut ends = Vec::new();
+    for (at, character) in sentence.char_indices() {
+        if quotes.iter().any(|quote| quote.contains(&at)) {
+            continue;
+        }
+        let rest = sentence.get(at..).unwrap_or_default();
+        // `accessModes: "ReadOnlyMany" is refused` names a field, and says nothing yet.
+        let is_link = LINKS.iter().any(|link| rest.starts_with(link)) && !rest.starts_with(": \"");
+        if is_link && depth == 0 && at > 0 {
+            ends.push(at);
+        }
+        match character {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    ends
+}
+
+/// A sentence with its longest quotation cut to what one warning has room for.
+fn with_short_quotes(head: &str, sentence: &str) -> String {
+    let surplus = (head.chars().count() + sentence.chars().count()).saturating_sub(WARNING_LENGTH);
+    let longest = quotes(sentence).into_iter().max_by_key(ExactSizeIterator::len);
+    let parts = longest.and_then(|quote| {
+        let inner = sentence.get(quote.start + 1..quote.end.saturating_sub(1))?;
+        Some((sentence.get(..quote.start)?, inner, sentence.get(quote.end..)?))
+    });
+    match parts {
+        Some((before, inner, after)) => {
+            let room = inner.chars().count().saturating_sub(surplus);
+            format!("{before}\"{}\"{after}", at_most(inner.to_owned(), room))
+        }
+        None => sentence.to_owned(),
+    }
+}
+
+/// Where the quotations of a sentence stand, as `{:?}` writes them, with their marks.
+fn quotes(sentence: &str) -> Vec<Range<usize>> {
+    let mut quotes = Vec::new();
+    let (mut start, mut is_escaped) = (None, false);
+    for (at, byte) in sentence.bytes().enumerate() {
+        match (byte, start) {
+            _ if is_escaped => is_escaped = false,
+            (b'\\', Some(_)) => is_escaped = true,
+            (b'"', None) => start = Some(at),
+            (b'"', Some(from)) => {
+                quotes.push(from..at + 1);
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    quotes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_sentence_loses_its_last_parts_and_no_word_is_cut() {
+        let head = "NMG020 unread-options: ";
+        for (sentence, fitted_to) in [
+            ("it is so; use this", "it is so; use this"),
+            (
+                "the driver does not read volumeAttributes.options, so its options are lost; use spec.mountOptions: [nfsvers=4.1, hard]",
+                "the driver does not read volumeAttributes.options, so its options are lost; use spec.mountOptions",
+            ),
+            (
+                "\"nolock\" in \"nfsvers=3,nolock,nconnect=8\" hides locks from other nodes; without it rpc.statd must run elsewhere",
+                "\"nolock\" hides locks from other nodes; without it rpc.statd must run elsewhere",
+            ),
+            (
+                "\"sec=ntlmssp\" is refused: its value must be one of none, null, sys, krb5, krb5i, krb5p; it is a value of mount.cifs(8)",
+                "\"sec=ntlmssp\" is refused: its value must be one of none, null, sys, krb5, krb5i, krb5p",
+            ),
+        ] {
+            assert_eq!(fitted(head, sentence), format!("{head}{fitted_to}"));
+        }
+    }
+
+    #[test]
+    fn a_long_quotation_is_cut_inside_its_marks() {
+        let sentence = format!("accessModes: \"{}; b: \\\"c\" is refused; write less", "a".repeat(200));
+        let fitted = fitted("NMG012 refused-value: ", &sentence);
+        assert_eq!(fitted.chars().count(), WARNING_LENGTH);
+        assert!(fitted.ends_with("aaa...\" is refused"), "{fitted}");
+    }
+
+    #[test]
+    fn an_exemption_keeps_its_end_whatever_its_name_is() {
+        assert!(exemption_ends("a", "3 days", "moved soon").ends_with("of a ends in 3 days (moved soon)"));
+        let long = exemption_ends(&"n".repeat(253), "1 day", &"r".repeat(300));
+        assert!(long.chars().count() <= WARNING_LENGTH && long.ends_with("n... ends in 1 day"), "{long}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_warning_is_too_long(head in "[ -~]{0,60}", sentence in "[a-z \";:,(\\\\€]{0,300}") {
+            prop_assert!(fits(&fitted(&head, &sentence)));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Warnings of both webhooks, for every fixture, under every profile.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use nfs_mount_guard::admission::{Endpoint, Question, review};
+use nfs_mount_guard::policy_file;
+use serde_json::{Value, json};
+
+use crate::fixture::{TODAY, path};
+
+/// Adds every YAML object below a folder of the tests; what holds no object, or is no
+/// YAML, is no fixture for a webhook.
+fn collect(folder: &Path, objects: &mut Vec<Value>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let file = entry.expect("an entry").path();
+        if file.is_dir() {
+            collect(&file, objects);
+        } else if file.extension().is_some_and(|extension| extension == "yaml") {
+            let text = fs::read_to_string(&file).expect("a text");
+            let parsed: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap_or_default();
+            objects.extend(parsed.into_iter().filter(|object| object["kind"].is_string()));
+        }
+    }
+}
+
+fn warnings(object: &Value, policy: &str, endpoint: Endpoint) -> Vec<String> {
+    let text = format!("apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n{policy}\n");
+    let policy = policy_file::parse(&text, "policy.yaml").expect("a policy");
+    let body = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "a", "operation": "CREATE", "object": object, "name": object["metadata"]["name"],
+            "kind": {
+                "group": object["apiVersion"].as_str().and_then(|version| version.split_once('/')).map_or("", |it| it.0),
+                "version": "v1", "kind": object["kind"],
+            },
+            "userInfo": {"username": "someone"},
+        },
+    })
+    .to_string();
+    let question = Question { endpoint, body: body.as_bytes(), policy: &policy, today: TODAY };
+    let answer: Value = serde_json::from_slice(&review(&question, &mut |_| {}).body).expect("JSON");
+    serde_json::from_value(answer["response"]["warnings"].clone()).unwrap_or_default()
+}
+
+/// The warning without what it quotes, which may be cut.
+fn own_words(warning: &str) -> String {
+    let mut words = String::new();
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for character in warning.chars() {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            _ if !is_quoted => words.push(character),
+            _ => {}
+        }
+    }
+    assert!(!is_quoted, "an open quotation: {warning}");
+    words
+}
+
+#[test]
+fn every_warning_is_a_whole_sentence_of_120_characters_at_most() {
+    let mut objects = Vec::new();
+    for folder in ["rules", "drivers", "kinds", "cases", "corpus", "check"] {
+        collect(&path(folder), &mut objects);
+    }
+    assert!(objects.len() > 400, "{}", objects.len());
+    let mut seen = BTreeSet::new();
+    for object in &objects {
+        for policy in
+            ["", "mode: observe", "profile: relaxed", "profile: strict", "mode: observe\nprofile: strict"]
+        {
+            for endpoint in [Endpoint::Validate, Endpoint::Mutate] {
+                seen.extend(warnings(object, policy, endpoint));
+            }
+        }
+    }
+    assert!(seen.len() > 400, "{}", seen.len());
+    let is_bad = |warning: &&String| {
+        let words = own_words(warning);
+        let last = words.split([' ', '(']).next_back().unwrap_or_default();
+        warning.chars().count() > 120 || words.contains("...") || UNFINISHED.contains(&last)
+    };
+    let bad: Vec<&String> = seen.iter().filter(is_bad).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// Words that no sentence ends with.
+const UNFINISHED: &[&str] = &["and", "which", "so", "the", "is", "of", "use", "in"];
