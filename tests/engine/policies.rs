@@ -31,6 +31,7 @@ impl Asked<'_> {
         let group = match kind {
             "StorageClass" => "storage.k8s.io",
             "VolumeSnapshotClass" => "snapshot.storage.k8s.io",
+            "Deployment" => "apps",
             _ => "",
         };
         let body = json!({
@@ -195,6 +196,37 @@ fn an_exemption_selects_by_everything_that_it_names() {
             assert_eq!(refused(&text, None, &of_class, TODAY).is_empty(), class_is_exempt, "{text}");
             assert_eq!(refused(&text, None, &of_volume, TODAY).is_empty(), volume_is_exempt, "{text}");
         }
+    }
+}
+
+#[test]
+fn an_exemption_of_pods_is_one_of_their_templates() {
+    let volumes = json!([{"name": "v", "csi": {
+        "driver": "nfs.csi.k8s.io",
+        "volumeAttributes": {"server": "a", "share": "/x", "mountOptions": "fg,timeo=600,retrans=2,bg"},
+    }}]);
+    let spec = json!({"containers": [{"name": "c", "image": "i"}], "volumes": volumes});
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "spec": spec,
+        "metadata": {"name": "web-5d8f-x7k2p", "namespace": "team"},
+    });
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": spec}},
+        "metadata": {"name": "web", "namespace": "team"},
+    });
+    for (selector, is_exempt) in [
+        ("kind: Pod", true),
+        ("kind: Pod, name: web-*", true),
+        ("kind: Pod, namespace: team", true),
+        ("kind: Pod, name: other-*", false),
+        ("kind: Pod, namespace: other", false),
+    ] {
+        let policy = format!("exemptions: [{{rules: [background-mount], {selector}, reason: r}}]");
+        let asked =
+            |new| Asked { policy: &policy, endpoint: Endpoint::Validate, old: None, new, today: TODAY };
+        assert_eq!(asked(&pod).response()["allowed"], is_exempt, "{selector}");
+        let warnings = asked(&deployment).response()["warnings"].to_string();
+        assert_eq!(!warnings.contains("its Pods will be denied: "), is_exempt, "{selector}: {warnings}");
     }
 }
 

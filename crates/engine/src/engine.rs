@@ -130,9 +130,7 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     let together = subject.carriers.iter().filter(|carrier| carrier.in_force == in_force);
     let bytes: usize = together.clone().map(Carrier::length).sum();
     let message = if bytes > LONGEST_OPTIONS {
-        format!(
-            "{bytes} bytes of options: a mount takes 4096, and more than {LONGEST_OPTIONS} are not evaluated"
-        )
+        format!("{bytes} bytes of options: a mount takes {LONGEST_OPTIONS}, so they are not evaluated")
     } else {
         let options: usize = together.map(Carrier::count).sum();
         format!("{options} options do not fit into the 4096 bytes that a mount takes, and are not evaluated")

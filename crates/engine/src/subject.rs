@@ -44,10 +44,10 @@ pub struct DriverSetting {
     pub retrans: Option<u32>,
 }
 
-/// Most bytes of options that are judged: a little more than mount(2) takes, which
-/// is a page of 4,096 bytes (Linux `copy_mount_options`). Longer ones are never
-/// mounted, and each option costs time and memory while it is judged.
-pub const LONGEST_OPTIONS: usize = 4 * 1024 + 512;
+/// Most bytes of options that are judged: what mount(2) takes, which is a page (Linux
+/// `copy_mount_options`), as in the generated policies. Longer ones are never mounted
+/// whole, and each option costs time and memory while it is judged.
+pub const LONGEST_OPTIONS: usize = 4 * 1024;
 
 /// Most options that are judged: as many as fit into that page, for the shortest
 /// has two letters and a comma.

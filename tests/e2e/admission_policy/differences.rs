@@ -25,13 +25,13 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("admission_policy::docs_list_the_differences_that_are_shown", listed),
         trial("a_difference_an_option_that_a_shell_rewrites", rewritten_by_a_shell),
-        trial("a_difference_more_options_than_a_mount_takes", long_options),
+        trial("more_options_than_a_mount_takes_are_refused_as_by_the_webhook", long_options),
         trial("a_difference_an_update_that_gives_effect_to_bg", effect_of_an_update),
         trial("a_difference_an_exemption_that_names_options", exemption_of_options),
         trial("a_difference_an_exemption_that_ends", exemption_that_ends),
     ];
     trials.push(mutating::trial(
-        "a_difference_more_options_than_a_mount_takes_repaired",
+        "more_options_than_a_mount_takes_are_left_as_by_the_webhook",
         long_options_repaired,
     ));
     trials.push(mutating::trial("a_difference_an_update_of_the_access_modes_alone", access_modes_alone));
@@ -39,10 +39,9 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The beginnings of the rows in the docs, one a test.
-const LISTED: [&str; 6] = [
+const LISTED: [&str; 5] = [
     "an option that becomes bg in a shell",
     "an update of the access modes alone",
-    "more than 4 KiB of options",
     "an update that gives effect to bg",
     "an exemption that names options",
     "an exemption that ends",
@@ -128,11 +127,14 @@ fn long_class(length: usize, rest: &str) -> Value {
     class("long", "storage.example.com", &[&format!("x,-bg,{}{rest}", "x".repeat(length))])
 }
 
-/// More than the policies read, and not too much for the guard.
-const LONG: usize = 4_200;
+/// A little more than a mount takes.
+const LONG: usize = 4_097;
 
-/// Long enough for the guard not to read it, either.
+/// So much more that nothing can look through it.
 const TOO_LONG: usize = 400_000;
+
+/// As much as a mount takes, with what stands around it.
+const SHORT: usize = LONGEST_OPTIONS - "x,-bg,".len();
 
 /// What the refusing policy says of what it does not read.
 const TOO_MANY: &str = "NMG009 malformed-element (nfs-mount-guard): a mount takes 4096 bytes of options";
@@ -143,9 +145,13 @@ fn long_options(cluster: &mut Cluster) -> Result<(), Failed> {
     let old =
         api.send(Call::create(&with(long_class(LONG, ",bg"), "/metadata/name", json!("long-before")))).body;
     install(&api, &manifest);
-    const { assert!(LONG < LONGEST_OPTIONS && TOO_LONG > LONGEST_OPTIONS) };
-    assert!(!refuses(&super::background_mount_only(), &long_class(LONG, ""), None));
-    assert!(refuses(&super::background_mount_only(), &long_class(LONG, ",bg"), None));
+    for length in [LONG, TOO_LONG, SHORT + 1] {
+        assert!(refuses(&super::background_mount_only(), &long_class(length, ""), None));
+    }
+    let short = long_class(SHORT, "");
+    assert!(!refuses(&super::background_mount_only(), &short, None));
+    assert!(api.send(Call::try_create(&short)).passed());
+    assert!(api.send(Call::try_create(&long_class(SHORT + 1, ""))).message().contains(TOO_MANY));
     let annotation = annotated(nfs_volume("long", &[]), &"x,".repeat(LONG));
     let attribute = with(
         csi_volume("long", "nfs.csi.k8s.io", &[]),
@@ -171,9 +177,9 @@ fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
     let api = cluster.connect();
     install(&api, &mutating::generated());
     let object = long_class(LONG, ",bg");
-    let answer = ask(&super::background_mount_only(), Endpoint::Mutate, &object, None);
-    assert!(answer["patch"].is_string(), "{answer}");
     for object in [object, long_class(4 * TOO_LONG, ",bg")] {
+        let answer = ask(&super::background_mount_only(), Endpoint::Mutate, &object, None);
+        assert!(answer["patch"].is_null(), "{answer}");
         let stored = api.send(Call::try_create(&object)).body["mountOptions"].clone();
         assert!(stored == object["mountOptions"], "it is left as it is");
     }

@@ -4,7 +4,7 @@ use time::Date;
 
 use super::selection::select;
 use crate::finding::{Code, Finding};
-use crate::kind::{Holds, Kind};
+use crate::kind::{Holds, Kind, Reach};
 use crate::subject::Subject;
 use crate::subject::driver::glob;
 
@@ -50,13 +50,17 @@ impl Exemption {
     }
 
     /// Whether it is about `subject`. One for a class is about the volumes too
-    /// that carry the class's name.
+    /// that carry the class's name, and one for Pods about the templates of such Pods.
     pub fn selects(&self, subject: &Subject<'_>) -> bool {
         let matches =
             |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|pattern| glob(pattern, text));
         let is_its_class = self.kind == Some(Kind::StorageClass)
             && subject.kind == Kind::PersistentVolume
             && subject.storage_class.is_some_and(|class| !class.is_empty() && matches(&self.name, class));
+        // A controller names its Pods after itself: `web` makes `web-0` and `web-5d8f-x7k2p`.
+        let is_its_template = self.kind == Some(Kind::Pod)
+            && subject.kind.row().reach == Reach::Warns
+            && (matches(&self.name, subject.name) || matches(&self.name, &format!("{}-0", subject.name)));
         let is_it = self.kind.is_none_or(|kind| kind == subject.kind) && matches(&self.name, subject.name);
         let class = match subject.kind.row().holds {
             Holds::Class => subject.name,
@@ -66,7 +70,7 @@ impl Exemption {
         let is_in_namespace = self.namespace.as_ref().is_none_or(|pattern| {
             subject.kind.is_namespaced() && glob(pattern, subject.namespace.unwrap_or("default"))
         });
-        (is_it || is_its_class)
+        (is_it || is_its_class || is_its_template)
             && is_in_namespace
             && matches(&self.storage_class_name, class)
             && matches(&self.driver, subject.driver_name)

@@ -96,9 +96,10 @@ impl<'m> Carrier<'m> {
         }
     }
 
-    /// Bytes of its text, joined.
+    /// Bytes of its text, joined with commas.
     pub fn length(&self) -> usize {
-        self.elements.iter().map(|element| element.len() + 1).sum()
+        let commas = self.elements.len().saturating_sub(1);
+        self.elements.iter().map(|element| element.len()).sum::<usize>() + commas
     }
 
     /// How many options stand here at most: whatever stands between commas may be
