@@ -15,7 +15,10 @@ use crate::subject::driver::{is_option_key, names_mount_options};
 pub(super) use misplaced::{in_volume, keys_like_options, misplaced};
 pub use terraform::{is_terraform, of_terraform};
 pub(super) use texts::may_hold_options;
-use texts::{Embedded, assigns_options, decoded, has_key, is_prose, leads_to_options, without_index};
+use texts::{
+    Embedded, assigns_options, decoded, has_key, is_prose, leads_to_options, mentions_background,
+    without_index,
+};
 
 /// Something that is not judged and holds mount options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,9 +105,9 @@ fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unju
         places: search
             .found
             .into_iter()
-            .map(|Found { path, value, .. }| {
+            .map(|Found { path, value, has_bg, .. }| {
                 let texts = value.map(|value| misplaced::texts(tree, value)).unwrap_or_default();
-                let has_bg = !is_secret && texts.iter().any(|text| is_background(text));
+                let has_bg = !is_secret && (has_bg || texts.iter().any(|text| is_background(text)));
                 UnjudgedPlace { path, texts: if is_shown { texts } else { Vec::new() }, has_bg }
             })
             .collect(),
@@ -135,6 +138,8 @@ struct Found {
     path: Vec<String>,
     /// The value, where that is the options.
     value: Option<NodeId>,
+    /// Whether `bg` is among the options of a text.
+    has_bg: bool,
 }
 
 /// Most places of a document that are named.
@@ -159,9 +164,9 @@ impl Search<'_> {
                     let name = tree.text(*key).unwrap_or_default();
                     self.path.push(name.to_owned());
                     if self.holds_options(name, *value) {
-                        self.note(*key, Some(*value));
+                        self.note(*key, Some(*value), false);
                     } else if self.leads_to_options(node, name, *value) {
-                        self.note(*key, tree.get(node, "value"));
+                        self.note(*key, tree.get(node, "value"), false);
                     } else if name == LAST_APPLIED {
                         // The object itself has them, too.
                     } else if self.is_encoded(node, name) {
@@ -181,17 +186,17 @@ impl Search<'_> {
             }
             Content::Scalar { text, style, .. } => {
                 let is_block = matches!(style, Style::Literal | Style::Folded);
-                if self.is_in_text(text, is_block) {
-                    self.note(node, None);
+                if let Some(has_bg) = self.in_text(text, is_block) {
+                    self.note(node, None, has_bg);
                 }
             }
             Content::Alias(_) => {}
         }
     }
 
-    fn note(&mut self, at: NodeId, value: Option<NodeId>) {
+    fn note(&mut self, at: NodeId, value: Option<NodeId>, has_bg: bool) {
         if let Some(node) = self.tree.written(at) {
-            self.found.push(Found { offset: node.span.start, path: self.path.clone(), value });
+            self.found.push(Found { offset: node.span.start, path: self.path.clone(), value, has_bg });
         }
     }
 
@@ -254,45 +259,52 @@ impl Search<'_> {
             let Some(written) = tree.text(*value).filter(|text| !text.is_empty()) else { continue };
             self.path.push(name.to_owned());
             // One that is encrypted, or filled in later, cannot be decoded.
-            let holds = names_mount_options(name)
-                || decoded(written).is_some_and(|text| {
-                    let is_list = option::has_nfs_option(&text) && option::are_options(&text);
-                    is_option_key(name) && is_list || self.is_in_text(&text, true)
-                });
-            if holds {
-                self.note(*key, None);
+            let text = decoded(written).unwrap_or_default();
+            let is_list = || option::has_nfs_option(&text) && option::are_options(&text);
+            let held = if names_mount_options(name) || is_option_key(name) && is_list() {
+                Some(is_background(&text))
+            } else {
+                self.in_text(&text, true)
+            };
+            if let Some(has_bg) = held {
+                self.note(*key, None, has_bg);
             }
             self.path.pop();
         }
     }
 
-    /// Whether mount options are in a text: a manifest, a patch or a values file
-    /// that stands in another document, or an assignment to a value of a chart.
-    fn is_in_text(&self, text: &str, is_block: bool) -> bool {
+    /// Whether `bg` is among the mount options in a text: a manifest, a patch or a values
+    /// file that stands in another document, or an assignment to a value of a chart.
+    /// `None` where it holds none.
+    fn in_text(&self, text: &str, is_block: bool) -> Option<bool> {
         if self.texts >= DEEPEST_TEXT || !may_hold_options(text) {
-            return false;
+            return None;
         }
         let has_lines = is_block || text.contains('\n');
         if !has_lines && assigns_options(text) {
-            return true;
+            return Some(mentions_background(text));
         }
         if !has_lines && is_prose(text) {
-            return false;
+            return None;
         }
         match Embedded::read(text) {
-            Embedded::Documents(documents) => documents.trees().any(|tree| self.is_in_tree(&tree)),
-            Embedded::Other => has_lines && has_key(text),
+            Embedded::Documents(documents) => {
+                documents.trees().filter_map(|tree| self.in_tree(&tree)).reduce(|one, other| one || other)
+            }
+            Embedded::Other => (has_lines && has_key(text)).then(|| mentions_background(text)),
         }
     }
 
-    fn is_in_tree(&self, tree: &Tree<'_>) -> bool {
-        tree.root().is_some_and(|root| {
-            let texts = self.texts + 1;
-            let mut inner =
-                Search { tree, judged: None, left: self.left, texts, path: Vec::new(), found: Vec::new() };
-            inner.visit(root);
-            !inner.found.is_empty()
-        })
+    fn in_tree(&self, tree: &Tree<'_>) -> Option<bool> {
+        let texts = self.texts + 1;
+        let mut inner =
+            Search { tree, judged: None, left: self.left, texts, path: Vec::new(), found: Vec::new() };
+        inner.visit(tree.root()?);
+        let has_bg = |found: &Found| {
+            let texts = found.value.map(|value| misplaced::texts(tree, value)).unwrap_or_default();
+            found.has_bg || texts.iter().any(|text| is_background(text))
+        };
+        (!inner.found.is_empty()).then(|| inner.found.iter().any(has_bg))
     }
 
     /// Whether the path leads to what is judged, or to what the API server writes.

@@ -10,6 +10,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use ignore::WalkBuilder;
 
 use super::Skip;
+use super::unjudged::is_terraform;
 use exclude::Excludes;
 
 /// The most bytes that are read of a file that was found in a walk: 64 MiB. A
@@ -87,8 +88,12 @@ impl WalkError {
     }
 }
 
-/// Files with one of these endings may hold manifests.
-const EXTENSIONS: [&str; 5] = ["yaml", "yml", "json", "kyaml", "tf"];
+/// Whether a file may hold manifests, by its name.
+fn has_extension_of_manifests(path: &Path) -> bool {
+    const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "kyaml"];
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
 
 /// Finds the files that `paths` mean. `excludes` holds for what a folder or a
 /// glob leads to, not for a file that is named itself.
@@ -183,10 +188,7 @@ impl Walk<'_> {
             let path: PathBuf = entry.path().components().filter(|part| *part != Component::CurDir).collect();
             let is_wanted = match glob {
                 Some(glob) => glob.is_match(&path),
-                None => path
-                    .extension()
-                    .and_then(|extension| extension.to_str())
-                    .is_some_and(|extension| EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())),
+                None => is_terraform(&path) || has_extension_of_manifests(&path),
             };
             if !is_wanted {
                 continue;

@@ -2,12 +2,19 @@
 
 use std::path::Path;
 
+use super::texts::mentions_background;
 use super::{Unjudged, UnjudgedPlace};
-use crate::subject::driver::names_mount_options;
+use crate::nfs::option;
+use crate::subject::driver::{is_option_key, names_mount_options};
+
+/// How the names of files end that are written in Terraform's own language: those of
+/// OpenTofu, and values of variables, too.
+const EXTENSIONS: [&str; 3] = ["tf", "tofu", "tfvars"];
 
 /// Whether a file is written in Terraform's own language, by its name.
 pub fn is_terraform(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tf"))
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// The mount options of a Terraform file, as its provider for Kubernetes names
@@ -20,17 +27,38 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
         let code = without_comments(line, &mut in_block);
         let behind = text.get(offset + line.len()..).unwrap_or_default();
         if let Some((at, key)) = assigned(&code).or_else(|| variable(&code, behind)) {
+            let value = text.get(offset + at..).map(statement).unwrap_or_default();
             found.push(Unjudged {
                 kind: "Terraform".to_owned(),
                 namespace: None,
                 name: String::new(),
                 offset: offset + at,
-                places: vec![UnjudgedPlace { path: vec![key], texts: Vec::new(), has_bg: false }],
+                places: vec![UnjudgedPlace {
+                    path: vec![key],
+                    texts: Vec::new(),
+                    has_bg: mentions_background(value),
+                }],
             });
         }
         offset += line.len();
     }
     found
+}
+
+/// What is assigned, from its key on: to the end of the line, or of the list or block
+/// that begins there.
+fn statement(text: &str) -> &str {
+    let mut depth = 0_usize;
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '[' | '{' => depth += 1,
+            ']' | '}' if depth <= 1 => return text.get(..at).unwrap_or(text),
+            ']' | '}' => depth -= 1,
+            '\n' if depth == 0 => return text.get(..at).unwrap_or(text),
+            _ => {}
+        }
+    }
+    text
 }
 
 /// The name of a variable of mount options, with its place, where it has a default: the
@@ -108,11 +136,20 @@ fn assigned(line: &str) -> Option<(usize, String)> {
         let is_key = !is_nothing && behind.starts_with(['=', ':']) && !behind.starts_with("==");
         let is_path = word.contains('.')
             && (behind.starts_with('[') || behind.is_empty() || line.get(rest..)?.starts_with('"'));
-        if names_mount_options(word) && (is_key || is_path) {
+        let is_named = names_mount_options(word) && (is_key || is_path);
+        if is_named || is_key && is_option_key(word) && are_nfs_options(value) {
             return Some((start, word.to_owned()));
         }
     }
     None
+}
+
+/// Whether a value in quotes, or in a list, is a list of NFS options: a key such as
+/// `options` may have those of anything.
+fn are_nfs_options(value: &str) -> bool {
+    let texts: Vec<&str> = value.split('"').skip(1).step_by(2).collect();
+    let all = |text: &&str| option::are_options(text);
+    texts.iter().all(all) && texts.iter().any(|text| option::has_nfs_option(text))
 }
 
 #[cfg(test)]
@@ -135,6 +172,10 @@ mod tests {
             ("value = var.mount_options\n", None),
             ("locals { mount_options = [] }\n", None),
             ("mount_options = null\n", None),
+            ("volume_attributes = { options = \"vers=3,bg\" }\n", Some("options")),
+            ("parameters = { options = \"a.example.com\" }\n", None),
+            ("  options = [\"nfsvers=3\", \"hard\"]\n", Some("options")),
+            ("  options = {}\n", None),
             ("mountOptions:\n", Some("mountOptions")),
             ("// mount_options = [\"bg\"]\n", None),
             ("/* é\n mount_options = [\"bg\"]\n*/\n", None),
@@ -145,6 +186,26 @@ mod tests {
         ] {
             let found = of_terraform(text);
             assert_eq!(found.first().map(Unjudged::at).as_deref(), at, "{text}");
+        }
+    }
+
+    #[test]
+    fn bg_is_told_from_what_stands_beside_the_options() {
+        for (text, has_bg) in [
+            ("mount_options = [\"hard\", \"bg\"]\n", true),
+            ("mount_options = [\n  \"hard\",\n  \"bg\",\n]\n", true),
+            ("mount_options = [\"hard\"]\ncolor = \"bg\"\n", false),
+            ("attributes = { mountOptions = \"hard,bg\", color = \"a\" }\n", true),
+            ("attributes = { mountOptions = \"hard\" }\ncolor = \"bg\"\n", false),
+            ("variable \"mount_options\" {\n  default = [\"bg\"]\n}\n", true),
+            ("variable \"mount_options\" {\n  default = [\"fg\"]\n}\ncolor = \"bg\"\n", false),
+        ] {
+            let found = of_terraform(text);
+            assert_eq!(
+                found.first().map(|found| found.why().ends_with("(bg among them)")),
+                Some(has_bg),
+                "{text}"
+            );
         }
     }
 

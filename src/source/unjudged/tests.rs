@@ -112,6 +112,25 @@ fn what_a_secret_holds_is_never_kept() {
 }
 
 #[test]
+fn bg_in_a_text_is_told_unless_it_is_a_secret_or_something_else() {
+    for (text, has_bg) in [
+        ("kind: ConfigMap\ndata:\n  v: |\n    mountOptions:\n    - hard\n    - bg\n", true),
+        ("kind: ConfigMap\ndata:\n  v: |\n    mountOptions: [hard]\n    color: bg\n", false),
+        ("kind: ConfigMap\ndata:\n  v: --set a.mountOptions={hard,bg}\n", true),
+        ("kind: ConfigMap\ndata:\n  v: --set a.mountOptions={hard,fg}\n", false),
+        ("kind: ConfigMap\ndata:\n  v: |\n    {{ if a }}\n    mountOptions: [bg]\n    {{ end }}\n", true),
+        ("patches:\n- patch: |-\n    - op: add\n      path: /mountOptions/-\n      value: bg\n", true),
+        ("kind: Secret\nstringData:\n  v: |\n    mountOptions: [bg]\n", false),
+        ("kind: Secret\nstringData: {mountOptions: \"hard,bg\"}\n", false),
+    ] {
+        let lines = Lines::new(text);
+        let tree = trees(text, &lines).next().and_then(Result::ok).expect("a document");
+        let found = tree.root().and_then(|root| find(&tree, root)).expect("options");
+        assert_eq!(found.why().ends_with(" (bg among them)"), has_bg, "{text}");
+    }
+}
+
+#[test]
 fn other_words_are_none() {
     for text in [
         "mountOptions: []\n",

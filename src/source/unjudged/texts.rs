@@ -62,6 +62,14 @@ pub(super) fn assigns_options(text: &str) -> bool {
     })
 }
 
+/// Whether the word `bg` stands in what is not read closely, such as a template: there
+/// it may be an option.
+pub(super) fn mentions_background(text: &str) -> bool {
+    let is_of_option = |letter: char| letter.is_ascii_alphanumeric() || "_-=.".contains(letter);
+    text.split(|letter| !is_of_option(letter))
+        .any(|word| word == "bg" || word.rsplit('=').next() == Some("bg") || word.starts_with("bg="))
+}
+
 /// Whether a text of one line is a sentence, and no document of one entry.
 pub(super) fn is_prose(text: &str) -> bool {
     let text = text.trim_start().trim_start_matches("- ");
