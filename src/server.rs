@@ -36,6 +36,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tracing::Level;
 
 use crate::policy::Policy;
 use crate::telemetry::log::Dropped;
@@ -372,7 +373,11 @@ impl Connection {
         }
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
-        match connection::serve(stream, protocol, webhook, limits, &caller, stop).await {
+        let peer = tracing::enabled!(Level::DEBUG).then(|| stream.get_ref().0.peer_addr().ok()).flatten();
+        tracing::debug!(?peer, ?protocol, is_admitted, "connection accepted");
+        let end = connection::serve(stream, protocol, webhook, limits, &caller, stop).await;
+        tracing::debug!(?peer, ?end, "connection ended");
+        match end {
             End::Closed | End::Idle => {}
             End::HeadTimeout => self.refuse("head_timeout", "no request in time"),
             End::Unread => self.refuse("answer_unread", "the answer was not read in time"),

@@ -24,7 +24,7 @@ use crate::server::clients::Clients;
 use crate::server::limits::Limits;
 use crate::server::workers::event_loop;
 use crate::server::{CertificateSource, Error, Options, Server, Stop};
-use crate::telemetry::log::{Format, Lines, Log};
+use crate::telemetry::log::{self, Format, Lines, Log};
 use managed::ManagedArgs;
 
 /// Most threads that answer requests; one answers tens of thousands a second, and
@@ -124,6 +124,10 @@ pub struct Args {
     )]
     log_format: LogFormat,
 
+    /// Least level of log events, decisions aside: off, error, warn, info or debug; for a library CRATE=LEVEL
+    #[arg(long, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_LOG_LEVEL", default_value = "info")]
+    log_level: log::Filter,
+
     #[command(flatten)]
     managed: ManagedArgs,
 }
@@ -170,6 +174,7 @@ impl Args {
             shutdown_delay,
             max_in_flight,
             log_format,
+            log_level,
             managed,
         } = self;
         if listen == status_listen && listen.port() != 0 {
@@ -198,7 +203,7 @@ impl Args {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let event_loop = event_loop().context("cannot start the event loop")?;
-        let log = Log::start(format).context("cannot start the log")?;
+        let log = Log::start(format, log_level).context("cannot start the log")?;
         let options = Options {
             listen,
             status_listen,

@@ -23,6 +23,7 @@ impl Complaints {
             tracing::warn!(reason, error, suppressed, "connection rejected");
         } else {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(reason, error, "connection rejected, within the same second");
         }
     }
 }

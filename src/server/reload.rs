@@ -133,6 +133,7 @@ pub(super) async fn policy(file: Option<PathBuf>, shared: Arc<Shared>) {
                 last_error.clear();
                 let fingerprint = policy.fingerprint();
                 if fingerprint == shared.policy.load().fingerprint() {
+                    tracing::debug!(policy = %fingerprint, file = %file.display(), "the policy was read, and is the same");
                     continue;
                 }
                 shared.metrics.policy(Reload::Loaded, Some(&policy));

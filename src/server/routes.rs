@@ -15,6 +15,7 @@ use hyper::body::Body as _;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+use tracing::Level;
 
 use super::asked::{Asked, asked_timeout, is_json};
 use super::body::{Begun, Budget, Lack, Received, Share, Times, discard, receive, receive_at_once};
@@ -110,12 +111,18 @@ impl Respond for Webhook {
         let is_closed_by_header = head.version < Version::HTTP_2;
         let is_without_body = head.method == Method::HEAD;
         let asked = self.asked(&head, begun);
+        // A path may be long, and is of interest to a person who looks for a fault alone.
+        let path = tracing::enabled!(Level::DEBUG).then(|| head.uri.path().to_owned());
         // What is kept while the body comes is little: it is moved more than once.
         drop(head);
         async move {
             let mut response = self.answer(asked, body, begun).await;
             if is_without_body {
                 response = head_only(response);
+            }
+            if let Some(path) = path {
+                let (status, duration) = (response.status().as_u16(), begun.elapsed().as_micros());
+                tracing::debug!(path, status, duration_us = %duration, "request answered");
             }
             if is_closed_by_header && self.shared.draining.load(Ordering::Relaxed) {
                 // The caller opens its next connection to a replica that stays.

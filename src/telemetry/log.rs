@@ -4,6 +4,7 @@
 
 mod decision;
 mod event;
+mod filter;
 mod queue;
 
 use std::cell::Cell;
@@ -17,6 +18,7 @@ use time::OffsetDateTime;
 
 use crate::admission::Record;
 use crate::policy::Fingerprint;
+pub use filter::{Filter, UnknownLevel};
 use queue::Queue;
 
 /// Bytes that may wait for the writer: some ten seconds of a thousand decisions
@@ -39,6 +41,7 @@ pub enum Format {
 #[derive(Debug)]
 struct Sink {
     format: Format,
+    filter: Filter,
     queue: Queue,
     /// The thread that writes, once there is one.
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -67,11 +70,11 @@ impl Log {
     /// # Errors
     ///
     /// When the process has a log already.
-    pub fn start(format: Format) -> Result<Self, Error> {
+    pub fn start(format: Format, filter: Filter) -> Result<Self, Error> {
         let mut is_new = false;
         let sink = SINK.get_or_init(|| {
             is_new = true;
-            Sink { format, queue: Queue::new(WAITING), writer: Mutex::default() }
+            Sink { format, filter, queue: Queue::new(WAITING), writer: Mutex::default() }
         });
         if !is_new || tracing::subscriber::set_global_default(event::Events(sink)).is_err() {
             return Err(Error::Started);

@@ -7,6 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::caller;
 use crate::component::program;
 use crate::guard::Guard;
 
@@ -21,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("explain_takes_files_by_flag", explain_file),
         trial("unsafe_fixes_are_asked_for", unsafe_fixes),
         trial("the_log_has_the_format_that_is_asked_for", log_format),
+        trial("the_log_has_the_level_that_is_asked_for", log_level),
     ]
 }
 
@@ -108,6 +110,38 @@ fn unsafe_fixes() -> Result<(), Failed> {
     let output = run(&["fix", "--unsafe-fixes", "--no-policy", &name]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(fs::read_to_string(&file)?, class("vers=4.1,fg,timeo=600,retrans=2"));
+    Ok(())
+}
+
+/// Decisions are logged at every level, and libraries only where they are named.
+fn log_level() -> Result<(), Failed> {
+    for (level, has_debug) in [
+        // That it listens is said by this module.
+        ("off,nfs_mount_guard::cli=info", false),
+        ("info", false),
+        ("info,hyper=debug", false),
+        ("debug", true),
+        ("info,nfs_mount_guard::server=debug", true),
+    ] {
+        let guard = Guard::start(&["--log-format", "json", "--log-level", level]);
+        assert_eq!(caller::call(&guard, None), Some(200), "{level}");
+        guard.wait_for(|event| event["target"] == "decision" && event["decision"] == "deny");
+        if has_debug {
+            guard.wait_for(|event| event["message"] == "request answered" && event["path"] == "/validate");
+        }
+        let log = guard.log();
+        assert_eq!(log.iter().any(|event| event["level"] == "DEBUG"), has_debug, "{level}: {log:#?}");
+        let is_own =
+            |event: &Value| event["target"].as_str().is_some_and(|it| it.starts_with("nfs_mount_guard"));
+        assert!(log.iter().all(|event| is_own(event) || event["target"] == "decision"), "{level}: {log:#?}");
+    }
+    let output = run(&["serve", "--self-signed", "--log-level", "verbose"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said.contains("--log-level") && said.contains("must be off, error, warn, info or debug"),
+        "{said}"
+    );
     Ok(())
 }
 

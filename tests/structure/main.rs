@@ -54,8 +54,8 @@ const CRATES: &[(usize, &[&str])] = &[
         6,
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
-            "arc_swap", "prometheus_client", "tracing", "http_body_util", "rustix", "notify", "kube",
-            "k8s_openapi", "tower", "futures_util", "backon", "procfs_core",
+            "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "http_body_util", "rustix",
+            "notify", "kube", "k8s_openapi", "tower", "futures_util", "backon", "procfs_core",
         ],
     ),
     (

@@ -144,7 +144,7 @@ fn every_event_of_the_log_is_described() {
     let mut events = BTreeSet::new();
     for file in files(&root().join("src")) {
         let code = fs::read_to_string(&file).expect("text");
-        for level in ["info", "warn", "error"] {
+        for level in ["debug", "info", "warn", "error"] {
             for (start, _) in code.match_indices(&format!("tracing::{level}!(")) {
                 let call = code[start..].split(");\n").next().unwrap_or_default();
                 if let Some(text) = words::strings(call).pop().filter(|text| text != "{}") {

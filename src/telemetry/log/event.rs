@@ -1,5 +1,5 @@
-//! Logs the program's own events, next to the decisions. Events of its libraries
-//! are not logged; their callers report what matters.
+//! Logs events, next to the decisions. Those of libraries are not logged unless the
+//! filter names them; their callers report what matters.
 
 use std::fmt::{self, Write as _};
 
@@ -22,7 +22,7 @@ pub(super) struct Events(pub(super) &'static Sink);
 
 impl Subscriber for Events {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= LevelFilter::INFO && is_own(metadata.target())
+        !metadata.is_span() && self.0.filter.takes(metadata.target(), *metadata.level())
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -30,7 +30,7 @@ impl Subscriber for Events {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::INFO)
+        Some(self.0.filter.most())
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -53,10 +53,6 @@ impl Subscriber for Events {
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
-}
-
-fn is_own(target: &str) -> bool {
-    target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
 }
 
 fn json_line(line: &mut String, event: &Event<'_>) {
