@@ -6,14 +6,14 @@ mod proposed;
 pub mod repair;
 mod snippet;
 pub mod together;
+mod way_out;
 
 use std::path::Path;
 
 use time::Date;
 
-use crate::admission::message;
 use crate::engine::Judged;
-use crate::engine::judge::{Case, Endpoint, Treatment, Verdict, judge, proposal};
+use crate::engine::judge::{Case, Endpoint, Treatment, judge};
 use crate::finding::{Action, Grade};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
@@ -30,6 +30,7 @@ use crate::source::{Fault, Item, Problem, Skip, visit_each, walk};
 use crate::subject::Subject;
 use proposed::Proposed;
 use snippet::snippet;
+use way_out::{WayOut, ways_out};
 
 /// How objects are judged.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +175,7 @@ impl Check<'_> {
             Vec::new()
         } else {
             let place = Places { layout: object.layout(), text: object.text(), lines };
-            let lists = lists(&case, &verdict, &actions);
+            let ways_out = ways_out(&case, &verdict, &actions);
             let mut findings: Vec<FindingReport> = verdict
                 .evaluation
                 .findings
@@ -182,7 +183,7 @@ impl Check<'_> {
                 .zip(&actions)
                 .map(|(judged, action)| FindingReport {
                     fixes: reading.fixes.about(at, &subject, &judged.finding, &place.layout, lines),
-                    ..finding(&subject, judged, *action, &place, &lists, object)
+                    ..finding(&subject, judged, *action, &place, &ways_out, object)
                 })
                 .collect();
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
@@ -228,20 +229,6 @@ impl Check<'_> {
     }
 }
 
-/// The carriers as they pass, each as it can be pasted: as the mutating webhook
-/// writes them, or as fixes bring them there.
-fn lists(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Reported]) -> Vec<Option<String>> {
-    let worst = actions.iter().max().copied().unwrap_or(Reported::Audit);
-    let written = verdict.patch().filter(|_| actions.contains(&Reported::Patch) && worst != Reported::Deny);
-    match written {
-        Some(elements) => message::lists(case.subject, elements),
-        None if worst >= Reported::Patch => {
-            proposal(case).map(|elements| message::lists(case.subject, &elements)).unwrap_or_default()
-        }
-        None => Vec::new(),
-    }
-}
-
 /// What comes of a finding: a denial that the old object had already, or that
 /// is only observed, is a warning.
 const fn reported(treatment: Treatment, is_enforced: bool) -> Reported {
@@ -281,12 +268,13 @@ fn finding(
     judged: &Judged,
     action: Reported,
     places: &Places<'_, '_>,
-    lists: &[Option<String>],
+    lists: &[WayOut],
     object: &Object<'_>,
 ) -> FindingReport {
     let found = &judged.finding;
     let place = subject.place(found);
     let carrier = subject.carriers.get(found.carrier);
+    let way_out = lists.get(found.carrier).filter(|_| action >= Reported::Patch && found.place.is_none());
     let element = found.site.as_ref().map(|site| site.element);
     let range = place.and_then(|place| match &found.site {
         Some(site) => places.layout.option(place, site.element, &site.range),
@@ -314,10 +302,8 @@ fn finding(
         column: start.column,
         end_column: start.column + width,
         fix: found.fix.as_ref().map(|fix| fix.applicability),
-        way_out: lists
-            .get(found.carrier)
-            .filter(|_| action >= Reported::Patch && found.place.is_none())
-            .and_then(Clone::clone),
+        way_out: way_out.and_then(|way_out| way_out.list.clone()),
+        difference: way_out.and_then(|way_out| way_out.difference.clone()),
         origin: Origin::of(object.template),
         snippet: snippet(around, width),
         fixes: Vec::new(),

@@ -285,6 +285,9 @@ pub struct FindingReport {
     /// The place's text with which the object would pass.
     #[serde(rename = "use")]
     pub way_out: Option<String>,
+    /// The same as a difference, for people, where the text is long.
+    #[serde(skip)]
+    pub difference: Option<String>,
     /// The template of its object.
     #[serde(flatten)]
     pub origin: Option<Origin>,
@@ -294,6 +297,13 @@ pub struct FindingReport {
     /// What `fix` would write about it, where that was asked for.
     #[serde(skip)]
     pub fixes: Vec<TextEdit>,
+}
+
+impl FindingReport {
+    /// With what the object would pass, for people.
+    pub fn shown_way_out(&self) -> Option<&str> {
+        self.difference.as_deref().or(self.way_out.as_deref())
+    }
 }
 
 impl Report {

@@ -3,6 +3,7 @@
 
 pub mod columns;
 pub mod de;
+pub mod difference;
 mod json;
 mod list;
 mod merge;

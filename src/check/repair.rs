@@ -1,5 +1,6 @@
 //! Repairs the options in a text, and makes sure that nothing else changed.
 
+mod change;
 mod removal;
 mod wish;
 
@@ -19,6 +20,7 @@ use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
+pub use change::Changed;
 use wish::{Wish, Wishes};
 
 /// What was done to a text.
@@ -32,8 +34,8 @@ pub struct Repaired {
     pub refusals: Vec<Problem>,
     /// What cannot be read, and stays as it is.
     pub unread: Vec<Problem>,
-    /// Options that the objects hold no more, in their order.
-    pub removed: Vec<Removed>,
+    /// What becomes of the subjects that change, in their order.
+    pub changed: Vec<Changed>,
     /// The subjects that change: each by the index of its object and of its part.
     pub subjects: HashSet<(usize, usize)>,
     /// The text to which places refer, where it is not the old one: what could not be
@@ -78,17 +80,6 @@ fn remedied(text: &str, lines: &Lines<'_>, unread: &[Problem]) -> Option<(String
     (stays && before.len() == after.len() && is_progress).then_some((new, read))
 }
 
-/// Options that a subject held and holds no more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removed {
-    /// Where its object begins, in bytes.
-    pub at: usize,
-    /// The subject, as messages name it.
-    pub title: String,
-    /// The options as they were written.
-    pub options: Vec<String>,
-}
-
 /// One object of a text, as far as it is to change.
 #[derive(Default)]
 struct Intended {
@@ -97,8 +88,8 @@ struct Intended {
     /// What it shall become: the index of a part, and one of its places that
     /// changes, without a value where the field goes away.
     values: Vec<(usize, Place, Option<Value>)>,
-    /// The index of a part, and what it loses then.
-    removed: Vec<(usize, Removed)>,
+    /// The index of a part, and what becomes of it.
+    changed: Vec<(usize, Changed)>,
 }
 
 /// Repairs the objects of a text. Those that `wants` declines stay as they are,
@@ -152,10 +143,11 @@ fn repair_text(
                         }
                         wishes.remove((index, part), layout, place, plan);
                     }
-                    let options = removal::options(&subject, moved, &fixed.elements);
-                    if !options.is_empty() {
-                        let title = title(&subject, object.name());
-                        intended.removed.push((part, Removed { at: object.span.start, title, options }));
+                    let words = change::words(&subject, moved, &fixed);
+                    if !words.is_empty() {
+                        let (title, codes) = (title(&subject, object.name()), fixed.codes.iter().copied());
+                        let changed = Changed { at: object.span.start, title, codes: codes.collect(), words };
+                        intended.changed.push((part, changed));
                     }
                     let done = renamed.is_some().then_some(0);
                     let values = wish(of, &subject, &fixed, (moved, done), &mut layout, &mut wishes);
@@ -202,12 +194,12 @@ fn repair_text(
     repaired.refusals.extend(failed.iter().map(|wish| message(wish, Refusal::Misread)));
     repaired.refusals.sort_by_key(|problem| problem.offset);
     let subjects: HashSet<(usize, usize)> = done.iter().map(Wish::subject).collect();
-    let removed = objects.iter().enumerate().flat_map(|(object, intended)| {
+    let changed = objects.iter().enumerate().flat_map(|(object, intended)| {
         let is_done = |part: usize| subjects.contains(&(object, part));
-        let done = intended.removed.iter().filter(|(part, _)| is_done(*part));
-        done.map(|(_, removed)| removed.clone()).collect::<Vec<_>>()
+        let done = intended.changed.iter().filter(|(part, _)| is_done(*part));
+        done.map(|(_, changed)| changed.clone()).collect::<Vec<_>>()
     });
-    repaired.removed = removed.collect();
+    repaired.changed = changed.collect();
     repaired.objects = done.iter().map(|wish| wish.object).collect::<HashSet<_>>().len();
     repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
     repaired.subjects = subjects;

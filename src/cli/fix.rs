@@ -13,7 +13,7 @@ use super::color;
 use super::exit::Exit;
 use super::input::{self, Exclusion, Input, Worked};
 use super::judgement::Judgement;
-use crate::check::repair::{self, Removed, Repaired};
+use crate::check::repair::{self, Changed, Repaired};
 use crate::check::{Check, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
@@ -92,9 +92,9 @@ impl Args {
             });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
-        let mut removals = Vec::new();
+        let mut changes = Vec::new();
         let (mut files, mut objects, mut not_rendered, mut stays) = (0, 0, 0, false);
-        let (mut warnings, mut unsafe_fixes) = (0, 0);
+        let (mut problems, mut warnings, mut unsafe_fixes) = (0, 0, 0);
         for result in results {
             let fixed = match result {
                 Ok(Some(fixed)) => fixed,
@@ -109,14 +109,17 @@ impl Args {
                 objects += fixed.repaired.objects;
             }
             let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
-            for Removed { at, title, options } in &fixed.repaired.removed {
+            for Changed { at, title, codes, words } in &fixed.repaired.changed {
                 let line = lines.position(*at).line;
-                let verb = if self.diff { "would remove" } else { "removed" };
-                removals.push(format!("{}:{line}: {title}: {verb} {}", fixed.name, options.join(", ")));
+                let verb = if self.diff { "would fix" } else { "fixed" };
+                let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
+                let (codes, words) = (codes.join(", "), words.join(", "));
+                changes.push(format!("{}:{line}: {verb} {codes} in {title}: {words}", fixed.name));
             }
             failures.extend(refusals(&fixed));
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
             let left = || fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
+            problems += left().filter(|finding| finding.action == Reported::Deny).count();
             warnings += left().filter(|finding| finding.action == Reported::Warn).count();
             let is_unsafe = |finding: &&FindingReport| finding.fix == Some(Applicability::Unsafe);
             unsafe_fixes += left().filter(is_unsafe).count();
@@ -133,20 +136,24 @@ impl Args {
             report.count(false);
             write!(err, "{}", report::text::write_subjects(&report, color::wanted_on_errors()))?;
         }
-        for removal in &removals {
-            writeln!(err, "{}", place(removal))?;
+        for change in &changes {
+            writeln!(err, "{}", place(change))?;
         }
         for failure in &failures {
             writeln!(err, "nfs-mount-guard: {}", plain(failure))?;
         }
         let verb = if self.diff { "would change" } else { "changed" };
-        write!(
-            err,
-            "{} in {} {verb}, {}",
-            counted(objects, "object"),
-            counted(files, "file"),
-            named(failures.len(), "left as it is", "left as they are")
-        )?;
+        write!(err, "{} in {} {verb}", counted(objects, "object"), counted(files, "file"))?;
+        if !failures.is_empty() {
+            write!(err, ", {}", named(failures.len(), "left as it is", "left as they are"))?;
+        }
+        if problems > 0 {
+            write!(
+                err,
+                ", {}",
+                named(problems, "problem needs a change by hand", "problems need changes by hand")
+            )?;
+        }
         for (reason, count) in &passed_over {
             write!(err, ", {}", reason.count(*count))?;
         }

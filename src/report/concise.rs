@@ -37,7 +37,7 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     // The list that would pass is the same for each finding of its carrier.
     let mut shown: Vec<&str> = Vec::new();
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
-        let list = finding.way_out.as_deref().filter(|_| !shown.contains(&finding.carrier.as_str()));
+        let list = finding.shown_way_out().filter(|_| !shown.contains(&finding.carrier.as_str()));
         shown.extend(list.map(|_| finding.carrier.as_str()));
         write_finding(out, subject, finding, list, palette)?;
     }

@@ -40,7 +40,7 @@ pub fn write(report: &Report) -> String {
                     finding.end_column
                 ),
             };
-            let message = match &finding.way_out {
+            let message = match finding.shown_way_out() {
                 Some(list) => format!("{}; set {}: {list}", finding.message, finding.carrier),
                 None => finding.message.clone(),
             };

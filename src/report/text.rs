@@ -114,7 +114,7 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     }
     let mut shown: Vec<&str> = Vec::new();
     for finding in &subject.findings {
-        let Some(list) = finding.way_out.as_deref() else { continue };
+        let Some(list) = finding.shown_way_out() else { continue };
         if shown.contains(&finding.carrier.as_str()) {
             continue;
         }

@@ -12,8 +12,6 @@ mod string;
 
 use std::ops::Range;
 
-use similar::{Algorithm, DiffTag, capture_diff};
-
 use super::object::Layout;
 use super::scalar::{Meaning, resolve};
 use super::text::Lines;
@@ -221,58 +219,13 @@ fn is_safe(text: &str, in_flow: bool) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || b"_=./+-@%:".contains(&byte) || byte == b',' && !in_flow)
 }
 
-/// A stretch in which two lists differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Hunk {
-    old: Range<usize>,
-    new: Range<usize>,
-}
-
-/// Elements of two lists up to which the fewest changes are looked for: the time
-/// grows with the elements times the changes.
-const MOST_COMPARED: usize = 20_000;
-
-/// Where two lists differ: the fewest changes between them, found with memory
-/// for a few lines of the lists' length (Myers, "An O(ND) Difference Algorithm").
-fn hunks(old: &[&str], new: &[&str]) -> Vec<Hunk> {
-    let same = |(one, other): &(&&str, &&str)| one == other;
-    let before = old.iter().zip(new).take_while(same).count();
-    let (rest, new_rest) = (old.get(before..).unwrap_or_default(), new.get(before..).unwrap_or_default());
-    let behind = rest.iter().rev().zip(new_rest.iter().rev()).take_while(same).count();
-    let (old_end, new_end) = (old.len() - behind, new.len() - behind);
-    if (old_end - before) + (new_end - before) > MOST_COMPARED {
-        return vec![Hunk { old: before..old_end, new: before..new_end }];
-    }
-    let mut hunks: Vec<Hunk> = Vec::new();
-    // Only the lengths count: the places of what was shifted are stale
-    // (mitsuhiko/similar, `algorithms/compact.rs`).
-    let (mut at, mut new_at) = (before, before);
-    for change in capture_diff(Algorithm::Myers, old, before..old_end, new, before..new_end) {
-        let (tag, gone, come) = change.as_tag_tuple();
-        let gone = if tag == DiffTag::Insert { 0 } else { gone.len() };
-        let come = if tag == DiffTag::Delete { 0 } else { come.len() };
-        let (start, new_start) = (at, new_at);
-        (at, new_at) = (at + gone, new_at + come);
-        if tag == DiffTag::Equal {
-            continue;
-        }
-        match hunks.last_mut() {
-            // What is taken out and what is put in at one place are one change.
-            Some(hunk) if hunk.old.end == start && hunk.new.end == new_start => {
-                (hunk.old.end, hunk.new.end) = (at, new_at);
-            }
-            _ => hunks.push(Hunk { old: start..at, new: new_start..new_at }),
-        }
-    }
-    hunks
-}
-
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may end by panicking")]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Change, apply, hunks, rewrite};
+    use super::super::difference::hunks;
+    use super::{Change, apply, rewrite};
     use crate::kind::Kind;
     use crate::site::Place;
     use crate::source::text::Lines;

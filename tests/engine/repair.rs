@@ -275,11 +275,11 @@ fn lists(text: &str) -> (Traced<'static>, Vec<String>) {
         let Item::Object(object) = item else { panic!("an object: {text}") };
         let object: &Object<'_> = &object;
         let subject = object.parts[0].subject(object, &policy);
-        let Traced { elements, origins, emptied } = fix_traced(&policy, &subject, TODAY, Scope::FILE);
+        let Traced { elements, origins, emptied, codes } = fix_traced(&policy, &subject, TODAY, Scope::FILE);
         let owned =
             elements.into_iter().map(|list| list.into_iter().map(|e| e.into_owned().into()).collect());
         let old = subject.carriers[0].elements.iter().map(|element| (*element).to_owned()).collect();
-        found = Some((Traced { elements: owned.collect(), origins, emptied }, old));
+        found = Some((Traced { elements: owned.collect(), origins, emptied, codes }, old));
     });
     found.expect("an object")
 }

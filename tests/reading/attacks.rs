@@ -499,11 +499,7 @@ fn passed_over() -> Result<(), Failed> {
             "2 judged (2 denied, 0 patched, 0 warned), 1 skipped (1 excluded)",
         ),
         (&["check", ".", "--exclude", "["], 2, "--exclude"),
-        (
-            &["fix", ".", "--diff", "--exclude", "b"],
-            1,
-            "1 object in 1 file would change, 0 left as they are, 2 excluded",
-        ),
+        (&["fix", ".", "--diff", "--exclude", "b"], 1, "1 object in 1 file would change, 2 excluded"),
     ] {
         ends(&run(args), code, words, format!("{args:?}"));
     }

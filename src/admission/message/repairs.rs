@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{WARNING_LENGTH, WHO, at_most};
 use crate::engine::Evaluation;
 use crate::finding::{Action, Applicability};
-use crate::nfs::option::split;
+use crate::nfs::option;
 use crate::subject::carrier::{Carrier, Form};
 
 /// What the webhook wrote into a carrier, or would write: the words and their rules,
@@ -72,10 +72,6 @@ fn added<'c>(carrier: &Carrier<'_>, patched: &'c [Cow<'_, str>]) -> Vec<&'c str>
     if carrier.form == Form::List {
         return texts(patched.get(carrier.elements.len()..).unwrap_or_default()).collect();
     }
-    let count = carrier.elements.iter().copied().flat_map(options).count();
-    texts(patched).flat_map(options).skip(count).collect()
-}
-
-fn options(text: &str) -> impl Iterator<Item = &str> {
-    split(text).map(|piece| piece.text).filter(|text| !text.is_empty())
+    let count = carrier.elements.iter().copied().flat_map(option::pieces).count();
+    texts(patched).flat_map(option::pieces).skip(count).collect()
 }

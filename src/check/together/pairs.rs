@@ -203,6 +203,7 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: Found) {
                 end_column: 1,
                 fix: None,
                 way_out: None,
+                difference: None,
                 origin: subject.origin.clone(),
                 snippet: Snippet::default(),
                 fixes: Vec::new(),

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::super::difference::{Hunk, hunks};
 use super::lines::line_end;
-use super::{Hunk, Refusal, Replacement, hunks, is_safe, quoted, render};
+use super::{Refusal, Replacement, is_safe, quoted, render};
 use crate::source::object::Layout;
 use crate::source::scalar::places;
 use crate::source::tree::{Content, Node, NodeId, Style};

@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::Date;
 
 use super::{Evaluation, evaluate};
-use crate::finding::{Applicability, Edit, Finding, Fix};
+use crate::finding::{Applicability, Code, Edit, Finding, Fix};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
+use crate::rules::UNREAD_OPTIONS;
 use crate::site::{Place, Site};
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
@@ -49,6 +50,8 @@ pub struct Traced<'m> {
     /// The places that go away, because their options move to the list or are there
     /// already.
     pub emptied: Vec<Place>,
+    /// The rules of which nothing is left that could be fixed.
+    pub codes: BTreeSet<Code>,
 }
 
 /// As [`fix_all`], with the origin of every element: in a file, a comment stays
@@ -67,26 +70,32 @@ pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope
     let least = if scope == Scope::PROPOSAL { ROUNDS / 2 } else { ROUNDS };
     let rounds = (ROUNDS + 3 * written).min(least.max(options / written.max(1)));
     let mut places: Vec<Place> = Vec::new();
+    let (mut codes, mut left) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..rounds {
         let fixed = {
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);
             let fixed = round(&current, &evaluation, scope, &places).map(into_owned);
             // What has moved stands there still: only the elements are carried on.
+            left.clear();
             for (finding, _) in scope.fixes(&current, &evaluation) {
+                left.insert(finding.code);
                 if let Some(place) = emptied(finding).filter(|place| !places.contains(place)) {
                     places.push(place.clone());
                 }
             }
             fixed
         };
+        codes.append(&mut left.clone());
         let Some((fixed, steps)) = fixed else { break };
         elements = fixed;
         for (origins, steps) in origins.iter_mut().zip(steps) {
             *origins = steps.into_iter().map(|step| origins.get(step?).copied().flatten()).collect();
         }
     }
-    Traced { elements, origins, emptied: places }
+    // What moved to another place is found at its old one as long as it stands there.
+    codes.retain(|code| !left.contains(code) || *code == UNREAD_OPTIONS.code && !places.is_empty());
+    Traced { elements, origins, emptied: places, codes }
 }
 
 /// The text of every carrier, and for each element the one before the round.
@@ -191,8 +200,7 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
         plan.add(edit);
     }
     let (elements, origins) = into_owned(plan.carry_out_all(subject)?);
-    let emptied = Vec::new();
-    Some(Traced { elements, origins, emptied })
+    Some(Traced { elements, origins, emptied: Vec::new(), codes: BTreeSet::new() })
 }
 
 /// The edits of one round, by place.

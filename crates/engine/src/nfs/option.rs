@@ -78,6 +78,11 @@ pub fn split(element: &str) -> Split<'_> {
     Split { rest: Some(element), offset: 0, quotes: has_paired_quotes(element) }
 }
 
+/// The options of an element as they are written, without the empty ones.
+pub fn pieces(element: &str) -> impl Iterator<Item = &str> {
+    split(element).map(|piece| piece.text).filter(|text| !text.is_empty())
+}
+
 /// Whether a text is nothing but options that some layer knows.
 pub fn are_options(text: &str) -> bool {
     pieces_of(text).all(|option| option.entry().is_some())
