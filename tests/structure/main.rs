@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["engine"],
     &["source", "policy_file", "admission", "admission_policy", "report", "check"],
-    &["authority", "telemetry", "server", "cluster", "node"],
+    &["authority", "telemetry", "server", "doctor", "cluster", "node"],
     &["cli", "main"],
 ];
 
