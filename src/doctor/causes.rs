@@ -27,7 +27,7 @@ pub const CAUSES: &[Cause] = &[
             "certificate is not valid for any names",
         ],
         meaning: "the serving certificate is not for SERVICE.NAMESPACE.svc",
-        remedy: "nfs-mount-guard certs generate --dns {name}.{namespace}.svc --dir certs",
+        remedy: "kubectl --namespace {namespace} annotate secret {name}-tls nfs-mount-guard.io/rotate=now",
     },
     Cause {
         texts: &["certificate has expired or is not yet valid"],

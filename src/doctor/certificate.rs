@@ -30,6 +30,11 @@ const SOON: Duration = Duration::days(30);
 /// to take it.
 const LEASE_LIFE: Duration = Duration::minutes(2);
 
+/// Signs a certificate with the CA of the folder `certs`, and puts it into a Secret.
+const GENERATE: &str = "nfs-mount-guard certs generate --dir certs --dns {name}.{namespace}.svc && kubectl --namespace {namespace} create secret tls ";
+const STORE: &str =
+    " --cert=certs/tls.crt --key=certs/tls.key --dry-run=client --output yaml | kubectl apply --filename -";
+
 /// One certificate.
 struct Read {
     der: CertificateDer<'static>,
@@ -146,7 +151,7 @@ fn maker(facts: &Facts) -> Maker {
     }
 }
 
-fn bundle_remedy(facts: &Facts) -> String {
+pub(super) fn bundle_remedy(facts: &Facts) -> String {
     filled(
         match maker(facts) {
             Maker::BuiltIn => "kubectl --namespace {namespace} rollout restart deployment/{name}",
@@ -154,21 +159,21 @@ fn bundle_remedy(facts: &Facts) -> String {
                 "kubectl --namespace cert-manager rollout restart deployment/cert-manager-cainjector"
             }
             Maker::Other => {
-                "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set-file certificates.caBundle=ca.crt"
+                "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set-file certificates.caBundle=certs/ca.crt"
             }
         },
         facts,
     )
 }
 
-fn leaf_remedy(facts: &Facts) -> String {
+pub(super) fn leaf_remedy(facts: &Facts) -> String {
     let secret = &facts.secret.0;
     let remedy = match maker(facts) {
         Maker::BuiltIn => format!(
             "kubectl --namespace {{namespace}} annotate secret {secret} nfs-mount-guard.io/rotate=now"
         ),
         Maker::CertManager => format!("kubectl --namespace {{namespace}} delete secret {secret}"),
-        Maker::Other => "nfs-mount-guard certs generate --dns {name}.{namespace}.svc --dir certs".to_owned(),
+        Maker::Other => format!("{GENERATE}{secret}{STORE}"),
     };
     filled(&remedy, facts)
 }

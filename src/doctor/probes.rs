@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::causes;
+use super::certificate::{bundle_remedy, leaf_remedy};
 use super::checks::filled;
 use super::configuration::installed_policy;
 use super::facts::Facts;
@@ -305,6 +306,9 @@ fn failure(facts: &Facts, verdict: &Verdict) -> Outcome {
                 Outcome::problem(format!("failed calling webhook {webhook}: {}{meaning}", short(message)))
                     .hurts("under Fail the API server rejects new NFS classes and volumes");
             match cause {
+                // Who makes the certificates decides.
+                Some(_) if message.contains("unknown authority") => outcome.cured_by(bundle_remedy(facts)),
+                Some(_) if message.contains("x509") => outcome.cured_by(leaf_remedy(facts)),
                 Some(cause) => outcome.cured_by(filled(cause.remedy, facts)),
                 None => outcome,
             }
