@@ -18,6 +18,7 @@ pub mod page;
 pub mod policies;
 pub mod probe;
 mod probes;
+mod renewal;
 pub mod report;
 mod service;
 pub mod text;

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use super::exit::{self, Exit, InputError};
-use super::{color, duration};
+use super::{color, duration, terminal};
 use crate::cluster::connect::{self, Where, connect};
 use crate::cluster::doctor::{Wish, diagnose};
 use crate::doctor::report::DoctorReport;
@@ -140,8 +140,11 @@ impl Args {
     }
 
     fn write(&self, report: &DoctorReport) -> anyhow::Result<()> {
-        let look =
-            Look { has_color: color::wanted(), has_symbols: io::stdout().is_terminal() && speaks_utf8() };
+        let look = Look {
+            has_color: color::wanted(),
+            has_symbols: io::stdout().is_terminal() && speaks_utf8(),
+            width: terminal::width(),
+        };
         let text = match self.format {
             Format::Text => text::whole(report, look),
             Format::Short => text::short(report, look),

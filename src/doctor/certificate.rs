@@ -1,4 +1,4 @@
-//! D103, D301 and D302: the certificates of a call, verified offline as the API server
+//! D103 and D301: the certificates of a call, verified offline as the API server
 //! verifies them.
 
 use std::collections::BTreeSet;
@@ -15,10 +15,10 @@ use rustls::{CertificateError, Error};
 use time::{Duration, OffsetDateTime};
 
 use super::Outcome;
-use super::checks::filled;
 use super::facts::{Facts, Pair, Seen};
-use super::field::{named, text, time};
+use super::field::{named, text};
 use super::installation::Webhook;
+use super::renewal::{Maker, bundle_remedy, leaf_remedy, maker};
 use crate::authority::chain::names;
 use crate::count::counted;
 use crate::server::tls::{self, Certificate};
@@ -26,14 +26,8 @@ use crate::server::tls::{self, Certificate};
 /// Days before its end when a certificate is warned about.
 const SOON: Duration = Duration::days(30);
 
-/// How long a holder of the Lease is believed: longer than it takes another replica
-/// to take it.
-const LEASE_LIFE: Duration = Duration::minutes(2);
-
-/// Signs a certificate with the CA of the folder `certs`, and puts it into a Secret.
-const GENERATE: &str = "nfs-mount-guard certs generate --dir certs --dns {name}.{namespace}.svc && kubectl --namespace {namespace} create secret tls ";
-const STORE: &str =
-    " --cert=certs/tls.crt --key=certs/tls.key --dry-run=client --output yaml | kubectl apply --filename -";
+/// Clocks that differ by less are right enough.
+const CLOCKS: Duration = Duration::minutes(5);
 
 /// One certificate.
 struct Read {
@@ -101,9 +95,23 @@ pub(super) fn ca_bundle(facts: &Facts) -> Outcome {
         }
         ends.push(last);
     }
+    if let Some(fault) = clock(facts) {
+        faults.push(fault);
+    }
     Outcome::worst(faults, || match ends.iter().min() {
         Some(end) => Outcome::ok(format!("valid until {}", end.date())),
         None => Outcome::skipped("called by URL without a caBundle: the API server uses its own list of CAs"),
+    })
+}
+
+/// Clocks that differ make a certificate look early or expired to one of them.
+fn clock(facts: &Facts) -> Option<Outcome> {
+    (facts.ahead.abs() > CLOCKS).then(|| {
+        let way = if facts.ahead.is_positive() { "behind" } else { "ahead of" };
+        let by = counted(facts.ahead.whole_minutes().unsigned_abs(), "minute");
+        Outcome::warning(format!("the clock of the API server is {by} {way} the clock of this machine"))
+            .hurts("certificates look expired, or not yet valid, to the machine whose clock is wrong")
+            .cured_by("chronyc tracking")
     })
 }
 
@@ -125,57 +133,6 @@ fn days(left: Duration) -> String {
         return counted(left.whole_hours().unsigned_abs(), "hour").to_string();
     }
     counted(left.whole_days().unsigned_abs(), "day").to_string()
-}
-
-/// Who makes the certificates.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Maker {
-    BuiltIn,
-    CertManager,
-    Other,
-}
-
-fn maker(facts: &Facts) -> Maker {
-    let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
-    let is_injected = webhooks.iter().any(|webhook| {
-        let pointer = "/annotations/cert-manager.io~1inject-ca-from";
-        !text(&webhook.metadata, pointer).is_empty()
-    });
-    let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
-    if is_injected {
-        Maker::CertManager
-    } else if pods.iter().any(|pod| Facts::flag(pod, "--manage-certificates").is_some()) {
-        Maker::BuiltIn
-    } else {
-        Maker::Other
-    }
-}
-
-pub(super) fn bundle_remedy(facts: &Facts) -> String {
-    filled(
-        match maker(facts) {
-            Maker::BuiltIn => "kubectl --namespace {namespace} rollout restart deployment/{name}",
-            Maker::CertManager => {
-                "kubectl --namespace cert-manager rollout restart deployment/cert-manager-cainjector"
-            }
-            Maker::Other => {
-                "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set-file certificates.caBundle=certs/ca.crt"
-            }
-        },
-        facts,
-    )
-}
-
-pub(super) fn leaf_remedy(facts: &Facts) -> String {
-    let secret = &facts.secret.0;
-    let remedy = match maker(facts) {
-        Maker::BuiltIn => format!(
-            "kubectl --namespace {{namespace}} annotate secret {secret} nfs-mount-guard.io/rotate=now"
-        ),
-        Maker::CertManager => format!("kubectl --namespace {{namespace}} delete secret {secret}"),
-        Maker::Other => format!("{GENERATE}{secret}{STORE}"),
-    };
-    filled(&remedy, facts)
 }
 
 /// D301.
@@ -316,46 +273,47 @@ fn verify(leaf: &Read, intermediates: &[Read], roots: &[Read], host: &str, now: 
     }
 }
 
-/// D302.
-pub(super) fn renewal(facts: &Facts) -> Outcome {
-    if facts.service().is_none() {
-        return Outcome::skipped("called by URL, without a Service");
-    }
-    match maker(facts) {
-        Maker::CertManager => return Outcome::skipped("cert-manager renews the certificate"),
-        Maker::Other if facts.lease.found().is_none() => {
-            return Outcome::skipped("the certificates are not built-in");
-        }
-        _ => {}
-    }
-    let secret = &facts.secret.0;
-    let absent = || {
-        Outcome::warning(format!("Lease {secret} not found: no Pod has managed the certificates yet"))
-            .may_pass(true)
-    };
-    let lease = match facts.lease.given(absent) {
-        Ok(lease) => lease,
-        Err(outcome) => return outcome,
-    };
-    let holder = text(lease, "/spec/holderIdentity");
-    let Some(renewed) = time(lease, "/spec/renewTime").filter(|_| !holder.is_empty()) else {
-        return Outcome::warning(format!("Lease {secret} has no holder")).may_pass(true);
-    };
-    let age = facts.now - renewed;
-    if age > LEASE_LIFE {
-        return Outcome::warning(format!(
-            "Lease {secret}: {holder} renewed it {} ago, and no other Pod took it",
-            ago(age)
-        ));
-    }
-    Outcome::ok(format!("Lease {secret}: renewed {} ago by {holder}", ago(age.max(Duration::ZERO))))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Status;
+    use crate::doctor::facts::Seen;
 
-fn ago(age: Duration) -> String {
-    match age.whole_seconds() {
-        seconds @ ..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} days", seconds / 86_400),
+    fn facts(ahead: Duration) -> Facts {
+        let mut facts = Facts::new(OffsetDateTime::UNIX_EPOCH);
+        facts.installations = Seen::Found(
+            crate::doctor::installation::find(
+                &[serde_json::json!({"metadata": {"name": "a"}, "webhooks": [
+                {"name": "validate.nfs-mount-guard.io", "clientConfig": {"url": "https://a/validate"}}]})],
+                &[],
+            )
+            .0,
+        );
+        facts.ahead = ahead;
+        facts
+    }
+
+    #[test]
+    fn clocks_that_differ_are_named() {
+        for (ahead, words) in [
+            (
+                Duration::minutes(10),
+                "the clock of the API server is 10 minutes behind the clock of this machine",
+            ),
+            (
+                Duration::minutes(-7),
+                "the clock of the API server is 7 minutes ahead of the clock of this machine",
+            ),
+        ] {
+            let outcome = ca_bundle(&facts(ahead));
+            assert_eq!((outcome.status, &*outcome.seen), (Status::Warning, words));
+        }
+        assert_eq!(ca_bundle(&facts(Duration::seconds(20))).status, Status::Skipped);
+    }
+
+    #[test]
+    fn days_and_hours_are_those_that_are_left() {
+        assert_eq!(days(Duration::days(9) + Duration::hours(23)), "9 days");
+        assert_eq!(days(Duration::hours(47)), "47 hours");
     }
 }

@@ -2,7 +2,7 @@
 //! users, the command that cures it, and its page.
 
 use super::facts::Facts;
-use super::{Outcome, before, certificate, configuration, network, policies, probes, service};
+use super::{Outcome, before, certificate, configuration, network, policies, probes, renewal, service};
 
 /// The check that every other one of an installation hangs on.
 pub const FIRST: &str = "D101";
@@ -212,7 +212,7 @@ pub const CHECKS: &[Check] = &[
         effect: "certificates are not renewed, and expire",
         remedy: RESTART,
         is_before: false,
-        evaluate: certificate::renewal,
+        evaluate: renewal::renewal,
     },
     Check {
         id: "D401",

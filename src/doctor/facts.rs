@@ -64,7 +64,7 @@ impl<T> Seen<T> {
             Self::Failed { what, message } => {
                 let mut outcome = Outcome::warning(format!("skipped: cannot {what}: {}", short(message)))
                     .hurts("this link was not checked")
-                    .cured_by("kubectl get --raw /readyz?verbose");
+                    .cured_by("kubectl get --raw '/readyz?verbose'");
                 outcome.is_unseen = true;
                 Err(outcome)
             }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::causes;
-use super::certificate::{bundle_remedy, leaf_remedy};
 use super::checks::filled;
 use super::configuration::installed_policy;
 use super::facts::Facts;
@@ -14,6 +13,7 @@ use super::field::{named, number, short};
 use super::installation::{MUTATE, VALIDATE, is_ours};
 use super::policies::{CLASSES, denies_classes};
 use super::probe::{self, Answer, Verdict};
+use super::renewal::{bundle_remedy, leaf_remedy};
 use super::{Outcome, Status};
 use crate::admission::Endpoint;
 use crate::admission::replay::{Replayed, replay};

@@ -8,6 +8,7 @@ use super::Status;
 use super::report::{CheckReport, DoctorReport};
 use crate::count::{counted, named};
 use crate::report::plain::plain;
+use crate::report::terminal::wrap;
 
 /// How it is shown.
 #[derive(Debug, Clone, Copy)]
@@ -16,11 +17,21 @@ pub struct Look {
     pub has_color: bool,
     /// With symbols; else with words.
     pub has_symbols: bool,
+    /// The columns of the terminal; `None` for a pipe or a file.
+    pub width: Option<usize>,
 }
 
 impl Look {
     fn mark(self, status: Status) -> &'static str {
         if self.has_symbols { status.symbol() } else { status.as_str() }
+    }
+
+    /// A text behind a head, in lines as wide as the terminal.
+    fn wrapped(self, head: &str, text: &str) -> String {
+        match self.width {
+            Some(width) => wrap(text, head, "    ", width),
+            None => format!("{head}{text}"),
+        }
     }
 
     fn style(self, status: Status) -> Style {
@@ -54,14 +65,10 @@ fn write_whole(out: &mut String, report: &DoctorReport, look: Look) -> fmt::Resu
             writeln!(out, "{strong}{category}{strong:#}")?;
         }
         write_line(out, check, look)?;
-        let indent = " ".repeat(4);
-        for (word, line) in [("effect", &check.effect), ("remedy", &check.remedy)] {
-            if let Some(line) = line {
-                writeln!(out, "{indent}{word}: {}", plain(line))?;
-            }
-        }
-        if check.remedy.is_some() {
-            writeln!(out, "{indent}page:   {}", check.page)?;
+        if let (Some(effect), Some(remedy)) = (&check.effect, &check.remedy) {
+            writeln!(out, "{}", look.wrapped("    effect: ", &plain(effect)))?;
+            // A command is copied: its lines are not broken.
+            writeln!(out, "    remedy: {}\n    page:   {}", plain(remedy), check.page)?;
         }
     }
     if !report.checks.is_empty() {
@@ -85,7 +92,9 @@ pub fn short(report: &DoctorReport, look: Look) -> String {
 fn write_line(out: &mut String, check: &CheckReport, look: Look) -> fmt::Result {
     let style = look.style(check.result);
     let mark = look.mark(check.result);
-    writeln!(out, "{style}{mark}{style:#} {} {}: {}", check.id, check.name, plain(&check.seen))
+    let head = format!("{mark} {} {}: ", check.id, check.name);
+    let line = look.wrapped(&head, &plain(&check.seen));
+    writeln!(out, "{style}{mark}{style:#}{}", line.strip_prefix(mark).unwrap_or(&line))
 }
 
 fn write_summary(out: &mut String, report: &DoctorReport) -> fmt::Result {
