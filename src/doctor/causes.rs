@@ -103,7 +103,7 @@ pub fn find(message: &str) -> Option<&'static Cause> {
             "service \"" => message.contains("service \"") && message.contains("not found"),
             text => message.contains(text),
         };
-        cause.texts.iter().any(|text| is_there(&text))
+        cause.texts.iter().any(is_there)
     })
 }
 

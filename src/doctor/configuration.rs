@@ -117,7 +117,7 @@ pub(super) fn as_generated(facts: &Facts) -> Outcome {
     Outcome::worst(faults, ok)
 }
 
-/// The policy of the ConfigMap, where it can be read.
+/// The policy of the `ConfigMap`, where it can be read.
 pub(super) fn installed_policy(facts: &Facts) -> Option<Policy> {
     policy_file::parse(facts.policy.1.found()?, &facts.policy.0).ok()
 }

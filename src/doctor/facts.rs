@@ -129,29 +129,29 @@ pub struct Facts {
     pub others: Vec<Other>,
     /// The Service of each installation.
     pub services: Vec<Seen<Value>>,
-    /// Its EndpointSlices.
+    /// Its `EndpointSlices`.
     pub slices: Seen<Vec<Value>>,
     /// The Pods that it selects.
     pub pods: Seen<Vec<Value>>,
-    /// PodDisruptionBudgets of the namespace.
+    /// `PodDisruptionBudgets` of the namespace.
     pub budgets: Seen<Vec<Value>>,
-    /// NetworkPolicies of the namespace.
+    /// `NetworkPolicies` of the namespace.
     pub network_policies: Seen<Vec<Value>>,
     /// The Secret with the serving certificate, and its name.
     pub secret: (String, Seen<Pair>),
     /// The Lease of the built-in CA.
     pub lease: Seen<Value>,
-    /// The ConfigMap with the policy: its name, the key, and the text.
+    /// The `ConfigMap` with the policy: its name, the key, and the text.
     pub policy: (String, Seen<String>),
     /// Fingerprints of the policies that Pods report.
     pub hashes: Seen<Vec<String>>,
-    /// ValidatingAdmissionPolicies of ours.
+    /// `ValidatingAdmissionPolicies` of ours.
     pub admission_policies: Seen<Vec<Value>>,
     /// Bindings of those.
     pub bindings: Seen<Vec<Value>>,
     /// `/metrics` of the API server.
     pub metrics: Seen<String>,
-    /// CSIDrivers.
+    /// `CSIDrivers`.
     pub drivers: Seen<Vec<Value>>,
     /// StorageClasses.
     pub classes: Seen<Vec<Value>>,
@@ -276,7 +276,7 @@ impl Facts {
     }
 
     /// The object that a path in the container that serves comes from: the volume's
-    /// Secret or ConfigMap, and the key.
+    /// Secret or `ConfigMap`, and the key.
     pub fn mounted<'p>(pod: &'p Value, path: &'p str, source: &str) -> Option<(&'p str, &'p str)> {
         let container = Self::container(pod)?;
         let (mount, rest) = list(container, "/volumeMounts").iter().find_map(|mount| {
@@ -289,7 +289,7 @@ impl Facts {
         (!name.is_empty()).then_some((name, rest))
     }
 
-    /// How many replicas are ready, as EndpointSlices have it.
+    /// How many replicas are ready, as `EndpointSlices` have it.
     pub fn ready_endpoints(&self) -> Option<usize> {
         let ready = |endpoint: &&Value| {
             endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true)

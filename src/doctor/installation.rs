@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    fn configuration(name: &str, webhook: &str, client: Value) -> Value {
+    fn configuration(name: &str, webhook: &str, client: &Value) -> Value {
         json!({"metadata": {"name": name, "labels": {"app.kubernetes.io/instance": name}},
             "webhooks": [{"name": webhook, "clientConfig": client}]})
     }
@@ -222,11 +222,11 @@ mod tests {
         let url = |port: u16| json!({"url": format!("https://127.0.0.1:{port}/validate")});
         let (found, _) = find(
             &[
-                configuration("a", VALIDATE, service("one")),
-                configuration("b", VALIDATE, service("two")),
-                configuration("c", VALIDATE, url(1)),
+                configuration("a", VALIDATE, &service("one")),
+                configuration("b", VALIDATE, &service("two")),
+                configuration("c", VALIDATE, &url(1)),
             ],
-            &[configuration("a", MUTATE, service("one")), configuration("d", MUTATE, url(2))],
+            &[configuration("a", MUTATE, &service("one")), configuration("d", MUTATE, &url(2))],
         );
         let places: Vec<(String, usize)> =
             found.iter().map(|found| (found.place(), found.webhooks.len())).collect();

@@ -1,4 +1,4 @@
-//! D205: NetworkPolicies of the namespace.
+//! D205: `NetworkPolicies` of the namespace.
 
 use serde_json::{Value, json};
 

@@ -203,7 +203,7 @@ fn absent(facts: &Facts, place: &str) -> Outcome {
     Outcome::skipped("no Pod names a policy")
 }
 
-/// Whether the Pods use the ConfigMap's policy.
+/// Whether the Pods use the `ConfigMap`'s policy.
 fn compare(facts: &Facts, policy: &Policy) -> Outcome {
     let wanted = policy.fingerprint().to_string();
     let hashes = match &facts.hashes {
@@ -214,6 +214,10 @@ fn compare(facts: &Facts, policy: &Policy) -> Outcome {
                 Ok(_) => Outcome::ok(""),
             };
             unseen.seen = format!("the policy of the Pods is not compared: {}", unseen.seen);
+            if matches!(facts.hashes, Seen::Failed { .. }) {
+                let logs = "kubectl --namespace {namespace} logs deployment/{name} | grep 'policy is in use'";
+                return unseen.cured_by(filled(logs, facts));
+            }
             return unseen;
         }
         Seen::Absent | Seen::Unasked => return Outcome::ok("the policy of the Pods is not compared"),

@@ -126,10 +126,10 @@ impl Answer {
             return Verdict::PolicyDenied { policy, message: rest };
         }
         if message.contains("expression '") && message.contains("resulted in error") {
-            return Verdict::ConditionFailed(message.to_owned());
+            return Verdict::ConditionFailed(message.clone());
         }
         if self.code == 403 {
-            return Verdict::Forbidden(message.to_owned());
+            return Verdict::Forbidden(message.clone());
         }
         Verdict::Other(format!("{} {message}", self.code))
     }

@@ -52,7 +52,7 @@ fn trial(name: &str, test: fn(&Site<'_>) -> Result<(), Failed>) -> Trial {
 }
 
 /// The chart's objects in a namespace, with what controllers and the kubelet would
-/// add: EndpointSlices, and Pods with a status. No webhook responds yet.
+/// add: `EndpointSlices`, and Pods with a status. No webhook responds yet.
 struct Site<'t> {
     turn: &'t Turn,
     /// Where the API server calls the Service.
@@ -163,7 +163,7 @@ impl<'t> Site<'t> {
         self.must(&["patch", "pod", pod, "--subresource=status", "--type=merge", "-p", &patch]);
     }
 
-    /// The EndpointSlice of both Pods, with the port where they show metrics.
+    /// The `EndpointSlice` of both Pods, with the port where they show metrics.
     fn slice_with(&self, status_port: u16) -> Value {
         let endpoint = |pod: &str| {
             json!({"addresses": [self.host], "conditions": {"ready": true},

@@ -104,7 +104,8 @@ impl Asker {
                     };
                 }
             }
-            token = page.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let next = page.pointer("/metadata/continue").and_then(Value::as_str);
+            next.unwrap_or_default().clone_into(&mut token);
             if token.is_empty() {
                 break;
             }
@@ -156,7 +157,9 @@ impl Asker {
         let raw = send(&self.client, request, OWN).await;
         match &raw {
             Ok(raw) if raw.code == 401 => {
-                self.give_up("it does not accept the credentials (401); log in again, or use another context")
+                self.give_up(
+                    "it does not accept the credentials (401); log in again, or use another context",
+                );
             }
             Ok(raw) => self.clock = date(&raw.headers).or(self.clock),
             Err(reason) => {

@@ -44,7 +44,7 @@ fn match_conditions(site: &Site<'_>) -> Result<(), Failed> {
     let bare = json!({"name": "of-team-a", "expression": "object.metadata.labels.team == 'a'"});
     for kind in [VALIDATING, MUTATING] {
         site.change(kind, |webhook| {
-            webhook["matchConditions"].as_array_mut().expect("a list").push(bare.clone())
+            webhook["matchConditions"].as_array_mut().expect("a list").push(bare.clone());
         });
     }
     let run = site.until_problem(&["--probes", "3"], "D401", "3 of 3 failed: a matchCondition fails: ");
