@@ -4,7 +4,7 @@
 /// One cause.
 #[derive(Debug)]
 pub struct Cause {
-    /// Any of these stands in the message.
+    /// Any of these is in the message; `NAME` is any text.
     pub texts: &'static [&'static str],
     /// What it means.
     pub meaning: &'static str,
@@ -40,7 +40,7 @@ pub const CAUSES: &[Cause] = &[
         remedy: "kubectl --namespace {namespace} get pods,endpointslices",
     },
     Cause {
-        texts: &["service \""],
+        texts: &["service \"NAME\" not found"],
         meaning: "the Service does not exist: the configuration outlived its installation",
         remedy: "{removal}",
     },
@@ -98,12 +98,18 @@ pub const CAUSES: &[Cause] = &[
 
 /// The cause of a failed call; `None` for a text that no row has.
 pub fn find(message: &str) -> Option<&'static Cause> {
-    CAUSES.iter().find(|cause| {
-        let is_there = |text: &&str| match *text {
-            "service \"" => message.contains("service \"") && message.contains("not found"),
-            text => message.contains(text),
-        };
-        cause.texts.iter().any(is_there)
+    CAUSES.iter().find(|cause| cause.texts.iter().any(|text| is_in(text, message)))
+}
+
+/// Whether a message has the pieces of a text around `NAME`, in their order.
+fn is_in(text: &str, message: &str) -> bool {
+    let mut rest = message;
+    text.split("NAME").all(|piece| match rest.split_once(piece) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
     })
 }
 

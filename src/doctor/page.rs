@@ -27,7 +27,7 @@ pub fn sections() -> String {
         };
         let _ = writeln!(
             text,
-            "### {} {}\n\n{}.{needs}\n\nIf it fails: {}.\n\n{}\n",
+            "### {} {}\n\n{}.{needs}\n\nIf it fails: {}.\n\n{}",
             check.id,
             check.name,
             check.title,
