@@ -66,12 +66,32 @@ pub(super) fn exist(facts: &Facts) -> Outcome {
             faults.push(Outcome::warning(what).hurts(what).cured_by(remedy));
         }
     }
+    faults.extend(doubled(chosen));
     let found = format!("{} at {}", configurations(chosen), chosen.place());
     if faults.is_empty() {
         return Outcome::ok(found);
     }
     faults.insert(0, Outcome::ok(found));
     Outcome::worst(faults, || Outcome::ok(""))
+}
+
+/// Two configurations with the same webhook that call the same place: one is left over
+/// from another name of the release.
+fn doubled(installation: &Installation) -> Option<Outcome> {
+    let of = |name: &str| -> Vec<&Webhook> {
+        installation.webhooks.iter().filter(|webhook| webhook.name == name).collect()
+    };
+    let doubled = [VALIDATE, MUTATE].map(of).into_iter().find(|webhooks| webhooks.len() > 1)?;
+    let old = doubled.iter().find(|webhook| webhook.configuration != installation.name).or(doubled.last())?;
+    let names = named(doubled.iter().map(|webhook| webhook.configuration.as_str()));
+    Some(
+        Outcome::warning(format!("{} is in more than one {}: {names}", old.name, old.kind))
+            .hurts("each object is evaluated twice")
+            .cured_by(format!(
+                "kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {} --ignore-not-found",
+                old.configuration
+            )),
+    )
 }
 
 fn nothing(facts: &Facts) -> Outcome {

@@ -36,7 +36,7 @@ pub(super) fn lets_in(facts: &Facts) -> Outcome {
         .filter(|rule| has_port(rule, &port))
         .collect();
     let names = named(chosen.iter().map(|policy| name(policy)));
-    if rules.iter().any(|rule| list(rule, "/from").is_empty()) {
+    if rules.iter().any(|rule| is_from_everywhere(rule)) {
         return Outcome::ok(format!("{names}: port {} is let in", port.number));
     }
     if rules.is_empty() {
@@ -101,6 +101,16 @@ fn has_port(rule: &Value, wanted: &Target) -> bool {
         })
 }
 
+/// Whether a rule names no source, or all addresses.
+fn is_from_everywhere(rule: &Value) -> bool {
+    let is_all = |peer: &Value| {
+        matches!(text(peer, "/ipBlock/cidr"), "0.0.0.0/0" | "::/0")
+            && list(peer, "/ipBlock/except").is_empty()
+    };
+    let sources = list(rule, "/from");
+    sources.is_empty() || sources.iter().any(is_all)
+}
+
 fn remedy(facts: &Facts, chosen: &[&Value], port: u64) -> String {
     let Some(policy) = chosen.first() else { return String::new() };
     let rule = json!({"ports": [{"port": port, "protocol": "TCP"}]});
@@ -135,6 +145,19 @@ mod tests {
             (json!([{"protocol": "TCP"}]), true),
         ] {
             assert_eq!(has_port(&json!({ "ports": ports }), &wanted), expected, "{ports}");
+        }
+    }
+
+    #[test]
+    fn a_rule_without_sources_or_with_all_addresses_is_for_everyone() {
+        for (from, expected) in [
+            (json!([]), true),
+            (json!([{"ipBlock": {"cidr": "0.0.0.0/0"}}]), true),
+            (json!([{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]), false),
+            (json!([{"ipBlock": {"cidr": "10.0.0.0/8"}}]), false),
+            (json!([{"podSelector": {}}]), false),
+        ] {
+            assert_eq!(is_from_everywhere(&json!({ "from": from })), expected, "{from}");
         }
     }
 

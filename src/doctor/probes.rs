@@ -9,7 +9,7 @@ use super::causes;
 use super::checks::filled;
 use super::configuration::installed_policy;
 use super::facts::Facts;
-use super::field::{named, number, short};
+use super::field::{list, named, number, short, text};
 use super::installation::{MUTATE, VALIDATE, is_ours};
 use super::policies::{CLASSES, denies_classes};
 use super::probe::{self, Answer, Verdict};
@@ -265,7 +265,16 @@ fn unrepaired(facts: &Facts, answer: &Answer) -> Outcome {
                 .collect::<Vec<_>>(),
         );
     }
-    Outcome::problem("admitted unchanged, with bg: neither webhook was called, or both failed open")
+    let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
+    let mut conditions = webhooks.iter().flat_map(|webhook| list(&webhook.raw, "/matchConditions"));
+    let excludes = conditions.any(|condition| text(condition, "/name").ends_with("-is-not-excluded"));
+    let excluded = if excludes {
+        "; webhooks.excluded excludes users or groups, possibly the one of doctor"
+    } else {
+        ""
+    };
+    let seen = "admitted unchanged, with bg: neither webhook was called, or both failed open";
+    Outcome::problem(format!("{seen}{excluded}"))
         .hurts("bg is admitted: Pods write to the local disk of their node")
         .may_pass(is_settling(facts))
 }

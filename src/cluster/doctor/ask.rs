@@ -10,7 +10,7 @@ use kube::client::Body;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::explain;
 use super::super::pages::encoded;
@@ -22,6 +22,10 @@ const OWN: Duration = Duration::from_secs(10);
 
 /// Longest wait for what it asks a Pod for.
 const PROXIED: Duration = Duration::from_secs(5);
+
+/// Tries of a question that no API server answers, and the time between them.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Objects of a page, and most pages of a list.
 const PAGE: (u32, u32) = (500, 100);
@@ -62,23 +66,18 @@ impl Asker {
 
     /// An object. `what` is the question as RBAC names it.
     pub(super) async fn get(&mut self, what: &str, path: &str) -> Seen<Value> {
-        let request = Request::get(path).body(Body::empty());
-        let raw = self.ask(what, request).await;
+        let raw = self.ask(what, path, None).await;
         parsed(what, raw)
     }
 
     /// As [`Self::get`], for a text.
     pub(super) async fn text(&mut self, what: &str, path: &str) -> Seen<String> {
-        let request = Request::get(path).body(Body::empty());
-        self.ask(what, request).await.map(|raw| String::from_utf8_lossy(&raw.body).into_owned())
+        self.ask(what, path, None).await.map(|raw| String::from_utf8_lossy(&raw.body).into_owned())
     }
 
     /// Creates an object that is answered and not stored.
     pub(super) async fn post(&mut self, what: &str, path: &str, object: &Value) -> Seen<Value> {
-        let request = Request::post(path)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Body::from(object.to_string().into_bytes()));
-        let raw = self.ask(what, request).await;
+        let raw = self.ask(what, path, Some(object)).await;
         parsed(what, raw)
     }
 
@@ -150,11 +149,27 @@ impl Asker {
         }
     }
 
-    async fn ask(&mut self, what: &str, request: Result<Request<Body>, axum::http::Error>) -> Seen<Raw> {
+    async fn ask(&mut self, what: &str, path: &str, object: Option<&Value>) -> Seen<Raw> {
         if self.gone.is_some() {
             return self.silent(what);
         }
-        let raw = send(&self.client, request, OWN).await;
+        let begun = Instant::now();
+        let mut tries = 1;
+        let raw = loop {
+            let request = match object {
+                None => Request::get(path).body(Body::empty()),
+                Some(object) => Request::post(path)
+                    .header(CONTENT_TYPE, "application/json")
+                    .body(Body::from(object.to_string().into_bytes())),
+            };
+            let raw = send(&self.client, request, OWN).await;
+            // One API server of several may be gone: a load balancer gives another one.
+            if raw.is_ok() || tries == TRIES || begun.elapsed() >= OWN {
+                break raw;
+            }
+            tries += 1;
+            sleep(PAUSE).await;
+        };
         match &raw {
             Ok(raw) if raw.code == 401 => {
                 self.give_up(

@@ -13,6 +13,9 @@ use crate::doctor::policies::{CLASSES, PODS, fingerprint, is_own_binding};
 /// Most answers of Pods through the Service: each comes from one of them by chance.
 const MOST_ANSWERS: usize = 8;
 
+/// Pods that have ended are left over from drains.
+const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
 pub(super) async fn gather(asker: &mut Asker, facts: &mut Facts) {
     services(asker, facts).await;
     if let Some(service) = facts.service().cloned() {
@@ -59,9 +62,10 @@ async fn of_service(asker: &mut Asker, facts: &mut Facts, service: &Value) {
     facts.pods = match labels(service) {
         Some(selector) => {
             let (what, path) = within("", "pods");
-            asker
-                .list(&format!("list {what}"), &path, &format!("&labelSelector={}", encoded(&selector)))
-                .await
+            let selector = format!("&labelSelector={}&fieldSelector={}", encoded(&selector), encoded(ALIVE));
+            let is_staying = |pod: &Value| pod.pointer("/metadata/deletionTimestamp").is_none();
+            let listed = asker.list(&format!("list {what}"), &path, &selector).await;
+            listed.map(|pods| pods.into_iter().filter(is_staying).collect())
         }
         None => Seen::Found(Vec::new()),
     };

@@ -49,6 +49,14 @@ fn leftover(site: &Site<'_>) -> Result<(), Failed> {
     site.turn.cluster.must(&words, "");
     let run = everywhere(site, &["--no-probes"]);
     assert_eq!(run.check("D101")["result"], "ok", "{:#}", run.report);
+    // Another name of the release, with the same Service.
+    copy(site, "old-name", NAMESPACE);
+    let run = everywhere(site, &["--no-probes"]);
+    run.is_warning(
+        "D101",
+        "validate.nfs-mount-guard.io is in more than one ValidatingWebhookConfiguration: nfs-mount-guard, old-name",
+    );
+    assert_eq!(run.check("D101")["remedy"], remedy.replace("old-guard", "old-name"));
     Ok(())
 }
 
