@@ -267,8 +267,8 @@ fn unrepaired(facts: &Facts, answer: &Answer) -> Outcome {
     }
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let mut conditions = webhooks.iter().flat_map(|webhook| list(&webhook.raw, "/matchConditions"));
-    let excludes = conditions.any(|condition| text(condition, "/name").ends_with("-is-not-excluded"));
-    let excluded = if excludes {
+    let is_narrowed = conditions.any(|condition| text(condition, "/name").ends_with("-is-not-excluded"));
+    let excluded = if is_narrowed {
         "; webhooks.excluded excludes users or groups, possibly the one of doctor"
     } else {
         ""
