@@ -5,6 +5,8 @@ pub mod certs;
 pub mod check;
 pub mod color;
 pub mod completions;
+#[cfg(feature = "serve")]
+pub mod doctor;
 pub mod duration;
 pub mod exit;
 pub mod explain;
@@ -71,6 +73,9 @@ enum Command {
     /// Evaluate what is in a cluster, and name the Pods that are exposed
     #[cfg(feature = "serve")]
     Scan(scan::Args),
+    /// Find out why the API server does not call the webhook, or not as it should
+    #[cfg(feature = "serve")]
+    Doctor(doctor::Args),
     /// Repair manifests; comments, order and quotes stay
     Fix(fix::Args),
     /// Explain a rule, or the mount options of a file
@@ -121,6 +126,8 @@ impl Cli {
             Command::Check(args) => args.run(),
             #[cfg(feature = "serve")]
             Command::Scan(args) => args.run(),
+            #[cfg(feature = "serve")]
+            Command::Doctor(args) => args.run(),
             Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Review(args) => args.run(),

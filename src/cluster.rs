@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod connect;
+pub mod doctor;
 mod lease;
 pub mod pages;
 pub mod scan;

@@ -181,9 +181,19 @@ impl Cluster {
     /// namespace, as variables of its environment: an API server at `api`, and
     /// a folder with token, authority and namespace.
     pub fn service_account(&self, api: SocketAddr, namespace: &str) -> Vec<(&'static str, String)> {
-        let folder = self.folder.path().join(format!("service-account-{}-{namespace}", api.port()));
+        self.service_account_named(api, namespace, "nfs-mount-guard")
+    }
+
+    /// As [`Self::service_account`], for one of another name.
+    pub fn service_account_named(
+        &self,
+        api: SocketAddr,
+        namespace: &str,
+        name: &str,
+    ) -> Vec<(&'static str, String)> {
+        let folder = self.folder.path().join(format!("service-account-{}-{namespace}-{name}", api.port()));
         fs::create_dir_all(&folder).expect("a folder");
-        let token = self.must(&["-n", namespace, "create", "token", "nfs-mount-guard"], "");
+        let token = self.must(&["-n", namespace, "create", "token", name], "");
         fs::write(folder.join("token"), token).expect("written");
         fs::write(folder.join("namespace"), namespace).expect("written");
         // Its own certificate first, then the authority that signed it.

@@ -54,6 +54,7 @@ fn man() -> Result<(), Failed> {
     for page in [
         "nfs-mount-guard.1",
         "nfs-mount-guard-check.1",
+        "nfs-mount-guard-doctor.1",
         "nfs-mount-guard-review.1",
         "nfs-mount-guard-policy-show.1",
     ] {

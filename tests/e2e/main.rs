@@ -38,6 +38,7 @@ mod component;
 #[path = "../../benches/creates.rs"]
 mod creates;
 mod docs;
+mod doctor;
 mod faults;
 mod guard;
 mod install;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
     trials.extend(caller::trials());
     trials.extend(authority::trials());
     trials.extend(scan::trials());
+    trials.extend(doctor::trials());
     trials.extend(install::trials());
     trials.extend(docs::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -20,12 +20,17 @@ pub struct Proxy {
 impl Proxy {
     /// Starts an open one.
     pub fn start(target: SocketAddr) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), target)
+    }
+
+    /// As [`Self::start`], at an address of the caller's choice.
+    pub fn start_at(address: SocketAddr, target: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let listener = runtime.block_on(TcpListener::bind(address)).expect("a port");
         let address = listener.local_addr().expect("an address");
         let open = Arc::new(watch::Sender::new(true));
         let state = Arc::clone(&open);

@@ -99,13 +99,22 @@ fn write_fields(table: &mut String, schema: &Value, path: &str) {
 
 #[test]
 fn the_fields_of_the_reports_are_those_of_the_schemas() {
-    for name in ["check", "node-check"] {
+    for name in ["check", "doctor", "node-check"] {
         let text = fs::read_to_string(root().join(format!("docs/{name}.schema.json"))).expect("a schema");
         let schema: Value = serde_json::from_str(&text).expect("JSON");
         let mut table = String::from("| field | type | content |\n|---|---|---|\n");
         write_fields(&mut table, &schema, "");
         compare_part("docs/report-formats.md", name, &table);
     }
+}
+
+#[cfg(feature = "serve")]
+#[test]
+fn the_checks_of_doctor_are_those_of_the_code() {
+    use nfs_mount_guard::doctor::page;
+    compare_part("docs/doctor.md", "checks", &page::table());
+    compare_part("docs/doctor.md", "causes", &page::causes());
+    compare_part("docs/doctor.md", "sections", &page::sections());
 }
 
 /// First cells of a table's rows, without backticks and emphasis.

@@ -1,0 +1,182 @@
+//! `doctor`: why the API server does not call the webhook, or not as it should.
+//!
+//! Pure: what was gathered of a cluster ([`facts::Facts`]) goes in, an outcome a
+//! check comes out. The checks are data ([`checks::CHECKS`]), in the order of a call;
+//! a check whose link before it is broken is skipped, so that one cause is one
+//! problem. `crate::cluster::doctor` gathers.
+
+mod before;
+pub mod causes;
+mod certificate;
+pub mod checks;
+mod configuration;
+pub mod facts;
+mod field;
+pub mod installation;
+mod network;
+pub mod page;
+pub mod policies;
+pub mod probe;
+mod probes;
+mod renewal;
+pub mod report;
+mod service;
+pub mod text;
+
+use serde::Serialize;
+
+use checks::{CHECKS, Check};
+use facts::Facts;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// Not looked at, because something before it is broken or not there.
+    Skipped,
+    /// It works, with a risk; or it may not be looked at.
+    Warning,
+    /// It does not work.
+    Problem,
+}
+
+impl Status {
+    /// The word that stands for it where symbols do not.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Skipped => "skipped",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+
+    /// As `linkerd check` shows it.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Ok => "√",
+            Self::Skipped => "-",
+            Self::Warning => "‼",
+            Self::Problem => "×",
+        }
+    }
+}
+
+/// What came of one check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// What was seen.
+    pub seen: String,
+    /// What that does to users, where it is not what the check's row says.
+    pub effect: Option<String>,
+    /// The command that cures it, where it is not the one of the check's row.
+    pub remedy: Option<String>,
+    /// Whether it may pass by itself in a minute: a Pod that starts, a caBundle that
+    /// is not written yet.
+    pub may_pass: bool,
+    /// Whether the cluster could not be asked about it at all.
+    pub is_unseen: bool,
+}
+
+impl Outcome {
+    fn new(status: Status, seen: impl Into<String>) -> Self {
+        Self { status, seen: seen.into(), effect: None, remedy: None, may_pass: false, is_unseen: false }
+    }
+
+    fn ok(seen: impl Into<String>) -> Self {
+        Self::new(Status::Ok, seen)
+    }
+
+    fn warning(seen: impl Into<String>) -> Self {
+        Self::new(Status::Warning, seen)
+    }
+
+    fn problem(seen: impl Into<String>) -> Self {
+        Self::new(Status::Problem, seen)
+    }
+
+    fn skipped(why: &str) -> Self {
+        Self::new(Status::Skipped, format!("skipped ({why})"))
+    }
+
+    fn cured_by(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    fn hurts(mut self, effect: impl Into<String>) -> Self {
+        self.effect = Some(effect.into());
+        self
+    }
+
+    const fn may_pass(mut self, may_pass: bool) -> Self {
+        self.may_pass = may_pass;
+        self
+    }
+
+    /// Every one of several faults of one check: the worst decides, with its remedy.
+    fn worst(faults: Vec<Self>, otherwise: impl FnOnce() -> Self) -> Self {
+        let Some(status) = faults.iter().map(|fault| fault.status).max() else { return otherwise() };
+        let mut all = Self::new(status, "");
+        for fault in faults {
+            if !all.seen.is_empty() {
+                all.seen.push_str("; ");
+            }
+            all.seen.push_str(&fault.seen);
+            if fault.status == status && all.remedy.is_none() {
+                all.effect = fault.effect;
+                all.remedy = fault.remedy;
+            }
+            all.may_pass |= fault.may_pass;
+            all.is_unseen |= fault.is_unseen;
+        }
+        all
+    }
+}
+
+/// A check and what came of it.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// Its row.
+    pub check: &'static Check,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Every check of a run in order. What needs a check that found a problem, or that
+/// was skipped itself, is skipped.
+pub fn evaluate(facts: &Facts) -> Vec<Checked> {
+    let mut done: Vec<Checked> = Vec::with_capacity(CHECKS.len());
+    for check in CHECKS.iter().filter(|check| check.is_before == facts.is_before) {
+        let broken = check.needs.iter().find(|id| is_broken(&done, id));
+        let outcome = match broken {
+            Some(id) => Outcome::skipped(&format!("needs {id}")),
+            None => (check.evaluate)(facts),
+        };
+        done.push(Checked { check, outcome });
+    }
+    done
+}
+
+fn is_broken(done: &[Checked], id: &str) -> bool {
+    done.iter()
+        .find(|checked| checked.check.id == id)
+        .is_some_and(|checked| checked.outcome.status == Status::Problem || is_without(checked))
+}
+
+/// Whether a check had nothing to look at, because a link before it is broken.
+fn is_without(checked: &Checked) -> bool {
+    checked.outcome.is_unseen && checked.check.id == checks::FIRST
+        || checked.outcome.status == Status::Skipped && checked.outcome.seen.contains("(needs ")
+}
+
+/// Whether probes are worth sending: every link before them holds.
+pub fn wants_probes(done: &[Checked]) -> bool {
+    done.iter()
+        .find(|checked| checked.check.id == checks::PROBED)
+        .is_some_and(|checked| !checked.check.needs.iter().any(|id| is_broken(done, id)))
+}

@@ -1,0 +1,332 @@
+//! The checks, in the order of a call: each with what it needs, what a fault does to
+//! users, the command that cures it, and its page.
+
+use super::facts::Facts;
+use super::{Outcome, before, certificate, configuration, network, policies, probes, renewal, service};
+
+/// The check that every other one of an installation hangs on.
+pub const FIRST: &str = "D101";
+
+/// The check whose needs are those of all probes.
+pub const PROBED: &str = "D401";
+
+/// One check.
+#[derive(Debug)]
+pub struct Check {
+    /// `D101`; never used again for something else.
+    pub id: &'static str,
+    /// `configurations-exist`
+    pub name: &'static str,
+    /// The heading that it is shown under.
+    pub category: &'static str,
+    /// What holds when it is good.
+    pub title: &'static str,
+    /// What has to hold first.
+    pub needs: &'static [&'static str],
+    /// What a fault does to users.
+    pub effect: &'static str,
+    /// The command that cures the usual fault; `{namespace}`, `{name}`, `{release}` and
+    /// `{removal}` are those of the installation.
+    pub remedy: &'static str,
+    /// Whether it is about what comes before an installation (`--pre`).
+    pub is_before: bool,
+    /// Its evaluation.
+    pub(super) evaluate: fn(&Facts) -> Outcome,
+}
+
+impl Check {
+    /// Where it is described.
+    pub fn page(&self) -> String {
+        format!("docs/doctor.md#{}-{}", self.id.to_lowercase(), self.name)
+    }
+}
+
+const BEFORE: &str = "Before installing";
+const CONFIGURATION: &str = "Configuration";
+const SERVICE: &str = "Service and Pods";
+const CERTIFICATE: &str = "Certificate";
+const PROBES: &str = "Probes";
+const ADMISSION_POLICIES: &str = "Admission policies";
+const COUNTS: &str = "Counts of the API server";
+const POLICY: &str = "Policy";
+
+/// Every link that a call passes before it reaches the webhook.
+const CALLED: &[&str] = &["D101", "D102", "D103", "D201", "D202", "D301"];
+
+const UNCHECKED: &str = "the API server admits NFS classes and volumes unchecked, or rejects all of them";
+const REJECTED: &str = "no call reaches the webhook: under Fail new NFS classes and volumes are rejected, under Ignore they are admitted unchecked";
+const UPGRADE: &str = "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values";
+const RESTART: &str = "kubectl --namespace {namespace} rollout restart deployment/{name}";
+
+/// All of them.
+pub const CHECKS: &[Check] = &[
+    Check {
+        id: "D001",
+        name: "server-version",
+        category: BEFORE,
+        title: "The API server is Kubernetes 1.30 or newer, which matchConditions and ValidatingAdmissionPolicies need",
+        needs: &[],
+        effect: "the API server rejects the webhook configurations, or ignores their matchConditions",
+        remedy: "upgrade the control plane to Kubernetes 1.30 or newer",
+        is_before: true,
+        evaluate: before::version,
+    },
+    Check {
+        id: "D002",
+        name: "rights-to-install",
+        category: BEFORE,
+        title: "The user may create what the chart creates (SelfSubjectAccessReviews)",
+        needs: &[],
+        effect: "the installation stops halfway",
+        remedy: "run helm install as a user with the ClusterRole cluster-admin",
+        is_before: true,
+        evaluate: before::rights,
+    },
+    Check {
+        id: "D003",
+        name: "other-webhooks",
+        category: BEFORE,
+        title: "No other mutating webhook is called for StorageClasses and PersistentVolumes, and no installation exists",
+        needs: &[],
+        effect: "a webhook that runs later may add bg again or remove fg",
+        remedy: "keep webhooks.mutating.reinvocationPolicy=IfNeeded, the default of the chart",
+        is_before: true,
+        evaluate: before::others,
+    },
+    Check {
+        id: "D004",
+        name: "nfs-drivers",
+        category: BEFORE,
+        title: "The drivers of the cluster that mount NFS, and those of them that mount inline volumes of Pods",
+        needs: &[],
+        effect: "inline volumes of Pods are not evaluated by the webhooks unless webhooks.inlineVolumes.enabled is set",
+        remedy: "helm install nfs-mount-guard manifests/chart --namespace {namespace} --create-namespace --set inlineVolumes.policy=warn",
+        is_before: true,
+        evaluate: before::drivers,
+    },
+    Check {
+        id: "D101",
+        name: "configurations-exist",
+        category: CONFIGURATION,
+        title: "The webhook configurations exist, and belong to one installation",
+        needs: &[],
+        effect: "no NFS class or volume is evaluated: bg is admitted",
+        remedy: "helm install nfs-mount-guard manifests/chart --namespace {namespace} --create-namespace",
+        is_before: false,
+        evaluate: configuration::exist,
+    },
+    Check {
+        id: "D102",
+        name: "configurations-as-generated",
+        category: CONFIGURATION,
+        title: "Rules, operations, scope, path, failurePolicy, timeout, matchConditions and selectors are those of the chart",
+        needs: &["D101"],
+        effect: "some objects are admitted unchecked, or requests that are not NFS are held up",
+        remedy: UPGRADE,
+        is_before: false,
+        evaluate: configuration::as_generated,
+    },
+    Check {
+        id: "D103",
+        name: "ca-bundle",
+        category: CONFIGURATION,
+        title: "The caBundle of each webhook is a CA certificate that is valid now",
+        needs: &["D101"],
+        effect: REJECTED,
+        remedy: RESTART,
+        is_before: false,
+        evaluate: certificate::ca_bundle,
+    },
+    Check {
+        id: "D201",
+        name: "service",
+        category: SERVICE,
+        title: "The Service of the configurations exists, and has their port",
+        needs: &["D101"],
+        effect: REJECTED,
+        remedy: UPGRADE,
+        is_before: false,
+        evaluate: service::exists,
+    },
+    Check {
+        id: "D202",
+        name: "endpoints",
+        category: SERVICE,
+        title: "The Service has two or more ready endpoints",
+        needs: &["D201"],
+        effect: REJECTED,
+        remedy: RESTART,
+        is_before: false,
+        evaluate: service::endpoints,
+    },
+    Check {
+        id: "D203",
+        name: "pods",
+        category: SERVICE,
+        title: "The Pods run one version, are ready, and do not restart",
+        needs: &["D201"],
+        effect: "calls fail while a Pod restarts; two versions may decide differently",
+        remedy: "kubectl --namespace {namespace} rollout status deployment/{name}",
+        is_before: false,
+        evaluate: service::pods,
+    },
+    Check {
+        id: "D204",
+        name: "disruption",
+        category: SERVICE,
+        title: "A PodDisruptionBudget keeps a Pod during drains, and the Pods run on several nodes",
+        needs: &["D203"],
+        effect: "one drain or one dead node stops every call",
+        remedy: UPGRADE,
+        is_before: false,
+        evaluate: service::disruption,
+    },
+    Check {
+        id: "D205",
+        name: "network-policy",
+        category: SERVICE,
+        title: "NetworkPolicies let the port of the Pods in (the container's port, after the Service's translation)",
+        needs: &["D201"],
+        effect: REJECTED,
+        remedy: UPGRADE,
+        is_before: false,
+        evaluate: network::lets_in,
+    },
+    Check {
+        id: "D301",
+        name: "certificate",
+        category: CERTIFICATE,
+        title: "The certificate of the Secret verifies against the caBundle for SERVICE.NAMESPACE.svc, its key fits, and it is valid for 30 more days (a third of its life, if that is shorter)",
+        needs: &["D103", "D201"],
+        effect: REJECTED,
+        remedy: RESTART,
+        is_before: false,
+        evaluate: certificate::leaf,
+    },
+    Check {
+        id: "D302",
+        name: "renewal",
+        category: CERTIFICATE,
+        title: "With certificates.mode=built-in a Pod renews the Lease of the CA",
+        needs: &["D201"],
+        effect: "certificates are not renewed, and expire",
+        remedy: RESTART,
+        is_before: false,
+        evaluate: renewal::renewal,
+    },
+    Check {
+        id: "D401",
+        name: "repairs",
+        category: PROBES,
+        title: "A dry-run StorageClass with bg comes back repaired, each time",
+        needs: CALLED,
+        effect: UNCHECKED,
+        remedy: UPGRADE,
+        is_before: false,
+        evaluate: probes::repairs,
+    },
+    Check {
+        id: "D402",
+        name: "denies",
+        category: PROBES,
+        title: "A dry-run StorageClass with fg and sloppy is denied by the validating webhook, each time",
+        needs: CALLED,
+        effect: UNCHECKED,
+        remedy: UPGRADE,
+        is_before: false,
+        evaluate: probes::denies,
+    },
+    Check {
+        id: "D403",
+        name: "leaves-others-alone",
+        category: PROBES,
+        title: "A dry-run StorageClass that is not NFS is neither changed nor denied",
+        needs: CALLED,
+        effect: "classes and volumes that are not NFS are changed or held up",
+        remedy: UPGRADE,
+        is_before: false,
+        evaluate: probes::unrelated,
+    },
+    Check {
+        id: "D404",
+        name: "latency",
+        category: PROBES,
+        title: "A probe takes less than half of the webhooks' timeoutSeconds",
+        needs: &["D401"],
+        effect: "calls run into the timeout under load",
+        remedy: "kubectl --namespace {namespace} scale deployment/{name} --replicas=3",
+        is_before: false,
+        evaluate: probes::latency,
+    },
+    Check {
+        id: "D501",
+        name: "admission-policy",
+        category: ADMISSION_POLICIES,
+        title: "ValidatingAdmissionPolicies of NMG001, if installed, are bound and have no type errors",
+        needs: &[],
+        effect: "bg is admitted while no webhook responds",
+        remedy: "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set admissionPolicy=deny",
+        is_before: false,
+        evaluate: policies::bound,
+    },
+    Check {
+        id: "D502",
+        name: "admission-policy-denies",
+        category: ADMISSION_POLICIES,
+        title: "A dry-run StorageClass with bg that opts out of repairs is denied by the admission policy",
+        needs: &["D501"],
+        effect: "bg is admitted while no webhook responds",
+        remedy: "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set admissionPolicy=deny",
+        is_before: false,
+        evaluate: probes::policy_denies,
+    },
+    Check {
+        id: "D601",
+        name: "api-server-counts",
+        category: COUNTS,
+        title: "Since it started, the API server that responded counts no failed call, no failed open call, no failed matchCondition and no certificate without a SAN",
+        needs: &["D101"],
+        effect: "at some time since the API server started, requests were rejected or admitted unchecked",
+        remedy: "kubectl get --raw /metrics | grep nfs-mount-guard.io",
+        is_before: false,
+        evaluate: policies::counts,
+    },
+    Check {
+        id: "D701",
+        name: "policy",
+        category: POLICY,
+        title: "The policy of the ConfigMap is valid, is the one that the Pods use, and has no expired exemption",
+        needs: &["D201"],
+        effect: "the webhooks decide by another policy than the ConfigMap has",
+        remedy: RESTART,
+        is_before: false,
+        evaluate: policies::policy,
+    },
+];
+
+/// A remedy with the names of an installation.
+pub(super) fn filled(remedy: &str, facts: &Facts) -> String {
+    let removal = facts.installation().map(super::installation::Installation::removal).unwrap_or_default();
+    remedy
+        .replace("{namespace}", facts.namespace())
+        .replace("{name}", facts.name())
+        .replace("{release}", facts.release())
+        .replace("{removal}", &removal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_need_only_what_comes_before() {
+        let mut seen: Vec<&str> = Vec::new();
+        for check in CHECKS {
+            assert!(!seen.contains(&check.id), "{}", check.id);
+            assert!(check.needs.iter().all(|need| seen.contains(need)), "{}", check.id);
+            assert!(seen.last().is_none_or(|last| *last < check.id), "{}", check.id);
+            seen.push(check.id);
+        }
+        assert!(seen.contains(&FIRST) && seen.contains(&PROBED));
+    }
+}

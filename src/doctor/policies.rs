@@ -1,0 +1,303 @@
+//! D501, D601 and D701: what else decides, what the API server counted, and the policy
+//! that is in effect.
+
+use serde_json::Value;
+
+use super::checks::filled;
+use super::facts::{Facts, Seen};
+use super::field::{list, name, named, text, texts};
+use super::installation::is_ours;
+use super::{Outcome, Status};
+use crate::count::counted;
+use crate::policy::exemption::Exemption;
+use crate::policy::{Mode, Policy};
+use crate::policy_file;
+
+/// Names of our admission policies, as `generate policy` writes them.
+pub const CLASSES: &str = "background-mount.nfs-mount-guard.io";
+/// See [`CLASSES`].
+pub const PODS: &str = "inline-background-mount.nfs-mount-guard.io";
+
+/// D501.
+pub(super) fn bound(facts: &Facts) -> Outcome {
+    let installed = match facts.admission_policies.given(|| Outcome::skipped("none is installed")) {
+        Ok(installed) if installed.is_empty() => {
+            return Outcome::skipped("none is installed: admissionPolicy and inlineVolumes.policy are off");
+        }
+        Ok(installed) => installed,
+        Err(outcome) => return outcome,
+    };
+    let bindings = match facts.bindings.given(|| Outcome::warning("no binding")) {
+        Ok(bindings) => bindings,
+        Err(outcome) => return outcome,
+    };
+    let (mut faults, mut seen) = (Vec::new(), Vec::new());
+    for policy in installed {
+        let policy_name = name(policy);
+        let actions: Vec<&str> = bindings
+            .iter()
+            .filter(|binding| text(binding, "/spec/policyName") == policy_name)
+            .flat_map(|binding| texts(binding, "/spec/validationActions"))
+            .collect();
+        let errors: Vec<&str> = list(policy, "/status/typeChecking/expressionWarnings")
+            .iter()
+            .map(|warning| text(warning, "/warning"))
+            .collect();
+        if actions.is_empty() {
+            faults.push(Outcome::problem(format!("{policy_name} has no binding, so it has no effect")));
+        } else if policy_name == CLASSES && !actions.contains(&"Deny") {
+            faults.push(Outcome::warning(format!(
+                "{policy_name} is bound with {}, not Deny",
+                named(actions.iter().copied())
+            )));
+        }
+        if let Some(first) = errors.first() {
+            faults.push(
+                Outcome::problem(format!("{policy_name}: type checking: {}", super::field::short(first)))
+                    .hurts("an expression that cannot be evaluated rejects requests (failurePolicy Fail)")
+                    .cured_by("nfs-mount-guard generate policy | kubectl apply -f -"),
+            );
+        }
+        seen.push(format!("{policy_name}: {}", named(actions)));
+    }
+    Outcome::worst(faults, || Outcome::ok(seen.join("; ")))
+}
+
+/// Whether the admission policy for classes denies, so that a probe shows it.
+pub fn denies_classes(facts: &Facts) -> bool {
+    facts.bindings.found().is_some_and(|bindings| {
+        bindings.iter().any(|binding| {
+            text(binding, "/spec/policyName") == CLASSES
+                && texts(binding, "/spec/validationActions").contains(&"Deny")
+        })
+    })
+}
+
+/// Counters of the API server that say that a call failed: the name, a label that it
+/// must have, and what a count means.
+const COUNTERS: &[(&str, &str, &str)] = &[
+    (
+        "apiserver_admission_webhook_fail_open_count",
+        "",
+        "admitted unchecked because the call failed (failurePolicy Ignore)",
+    ),
+    (
+        "apiserver_admission_webhook_rejection_count",
+        "error_type=\"calling_webhook_error\"",
+        "rejected because the call failed (failurePolicy Fail)",
+    ),
+    (
+        "apiserver_admission_match_condition_evaluation_errors_total",
+        "",
+        "a matchCondition failed: rejected under Fail, admitted unchecked under Ignore",
+    ),
+];
+
+/// This one has no names: any webhook may be meant.
+const MISSING_SAN: &str = "apiserver_webhooks_x509_missing_san_total";
+
+/// D601.
+pub(super) fn counts(facts: &Facts) -> Outcome {
+    let metrics = match facts.metrics.given(|| Outcome::skipped("the API server shows no metrics")) {
+        Ok(metrics) => metrics,
+        Err(outcome) => return outcome,
+    };
+    let mut faults = Vec::new();
+    for line in metrics.lines() {
+        let Some((series, value)) = line.rsplit_once(' ') else { continue };
+        let value = value.parse::<f64>().unwrap_or_default();
+        if line.starts_with('#') || value <= 0.0 {
+            continue;
+        }
+        let (counter, labels) = series.split_once('{').unwrap_or((series, ""));
+        if counter == MISSING_SAN {
+            faults.push(Outcome::warning(format!(
+                "{counter} {value}: of any webhook, a certificate has no SAN"
+            )));
+        }
+        let found = COUNTERS.iter().find(|(known, label, _)| *known == counter && labels.contains(label));
+        let webhook = labels.split_once("name=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let Some(((_, _, meaning), (webhook, _))) = found.zip(webhook) else { continue };
+        if is_ours(webhook) {
+            faults.push(Outcome::warning(format!("{webhook}: {counter} {value}: {meaning}")));
+        }
+    }
+    Outcome::worst(faults, || Outcome::ok("no failed call since the API server started"))
+}
+
+/// D701.
+pub(super) fn policy(facts: &Facts) -> Outcome {
+    let (place, seen) = &facts.policy;
+    let text = match seen {
+        Seen::Unasked => return Outcome::skipped("the ConfigMap of the policy cannot be seen"),
+        seen => match seen.given(|| absent(facts, place)) {
+            Ok(text) => text,
+            Err(outcome) => return outcome,
+        },
+    };
+    let edit = || {
+        let (configmap, _) = place.split_once(',').unwrap_or((place, ""));
+        format!(
+            "kubectl --namespace {} edit {}",
+            facts.namespace(),
+            configmap.replacen("ConfigMap ", "configmap ", 1)
+        )
+    };
+    let policy = match policy_file::parse(text, place) {
+        Ok(policy) => policy,
+        Err(mistakes) => {
+            return Outcome::problem(mistakes.in_one_line())
+                .hurts("the Pods keep the policy they had; a Pod that starts does not become ready")
+                .cured_by(edit());
+        }
+    };
+    let mut faults = Vec::new();
+    let today = facts.now.date();
+    let ends = |exemption: &&Exemption| exemption.days_left(today).is_some();
+    for exemption in policy.exemptions().iter().filter(ends) {
+        let days = exemption.days_left(today).unwrap_or_default();
+        let codes: Vec<String> = exemption.rules.iter().map(ToString::to_string).collect();
+        let codes = named(codes.iter().map(String::as_str));
+        let seen = if days < 0 {
+            format!("the exemption of {codes} ({}) expired {} ago", exemption.reason, counted(-days, "day"))
+        } else {
+            format!("the exemption of {codes} ({}) expires in {}", exemption.reason, counted(days, "day"))
+        };
+        let effect = "objects that it covered are denied";
+        faults.push(Outcome::warning(seen).hurts(effect).cured_by(edit()));
+    }
+    if policy.mode() == Mode::Observe {
+        faults.push(
+            Outcome::warning("mode observe")
+                .hurts("nothing is denied or repaired: the webhooks only warn")
+                .cured_by(filled(
+                    "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set policy.mode=enforce",
+                    facts,
+                )),
+        );
+    }
+    let reported = compare(facts, &policy);
+    if reported.status != Status::Ok {
+        faults.push(reported.clone());
+    }
+    Outcome::worst(faults, || {
+        Outcome::ok(format!(
+            "{place}: profile {}, mode {}; {}",
+            policy.profile(),
+            policy.mode().as_str(),
+            reported.seen
+        ))
+    })
+}
+
+fn absent(facts: &Facts, place: &str) -> Outcome {
+    let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
+    if pods.iter().any(|pod| Facts::flag(pod, "--policy").is_some()) {
+        return Outcome::problem(format!("{place} not found"))
+            .hurts("a Pod that starts waits for its volume")
+            .cured_by(filled(
+                "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values",
+                facts,
+            ));
+    }
+    Outcome::skipped("no Pod names a policy")
+}
+
+/// Whether the Pods use the `ConfigMap`'s policy.
+fn compare(facts: &Facts, policy: &Policy) -> Outcome {
+    let wanted = policy.fingerprint().to_string();
+    let hashes = match &facts.hashes {
+        Seen::Found(hashes) => hashes,
+        Seen::Forbidden { .. } | Seen::Failed { .. } => {
+            let mut unseen = match facts.hashes.given(|| Outcome::skipped("")) {
+                Err(outcome) => outcome,
+                Ok(_) => Outcome::ok(""),
+            };
+            unseen.seen = format!("the policy of the Pods is not compared: {}", unseen.seen);
+            if matches!(facts.hashes, Seen::Failed { .. }) {
+                let logs = "kubectl --namespace {namespace} logs deployment/{name} | grep 'policy is in use'";
+                return unseen.cured_by(filled(logs, facts));
+            }
+            return unseen;
+        }
+        Seen::Absent | Seen::Unasked => return Outcome::ok("the policy of the Pods is not compared"),
+    };
+    let other: Vec<&str> = hashes.iter().map(String::as_str).filter(|hash| *hash != wanted).collect();
+    if other.is_empty() {
+        return Outcome::ok(format!("fingerprint {wanted} in the Pods"));
+    }
+    let asked = hashes.len();
+    Outcome::problem(format!(
+        "policy differs: the ConfigMap has fingerprint {wanted}, and {} of {asked} answers of Pods {}",
+        other.len(),
+        named(other.iter().copied())
+    ))
+    .cured_by(filled("kubectl --namespace {namespace} rollout restart deployment/{name}", facts))
+    // A ConfigMap reaches the Pods after about a minute.
+    .may_pass(true)
+}
+
+/// The fingerprint in the metrics of a Pod.
+pub fn fingerprint(metrics: &str) -> Option<String> {
+    let series = |line: &str| {
+        let (_, rest) = line.strip_prefix("nfs_mount_guard_policy_info{")?.split_once("hash=\"")?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    metrics.lines().find_map(series)
+}
+
+/// Whether a binding is one of an admission policy of ours.
+pub fn is_own_binding(binding: &Value) -> bool {
+    [CLASSES, PODS].contains(&text(binding, "/spec/policyName"))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn counted_as(metrics: &str) -> Outcome {
+        let mut facts = Facts::new(OffsetDateTime::UNIX_EPOCH);
+        facts.metrics = Seen::Found(metrics.to_owned());
+        counts(&facts)
+    }
+
+    #[test]
+    fn only_counts_of_failed_calls_of_ours_are_a_warning() {
+        let quiet = "\
+# TYPE apiserver_admission_webhook_rejection_count counter
+apiserver_admission_webhook_rejection_count{error_type=\"no_error\",name=\"validate.nfs-mount-guard.io\"} 9
+apiserver_admission_webhook_rejection_count{error_type=\"calling_webhook_error\",name=\"other.example.com\"} 3
+apiserver_admission_webhook_fail_open_count{name=\"mutate.nfs-mount-guard.io\"} 0
+apiserver_webhooks_x509_missing_san_total 0
+";
+        assert_eq!(counted_as(quiet).status, Status::Ok);
+        for (line, words) in [
+            (
+                "apiserver_admission_webhook_rejection_count{error_type=\"calling_webhook_error\",name=\"validate.nfs-mount-guard.io\"} 3",
+                "rejected because the call failed",
+            ),
+            (
+                "apiserver_admission_webhook_fail_open_count{name=\"mutate.nfs-mount-guard.io\",type=\"admit\"} 2",
+                "admitted unchecked",
+            ),
+            (
+                "apiserver_admission_match_condition_evaluation_errors_total{kind=\"webhook\",name=\"mutate.nfs-mount-guard.io\"} 1",
+                "a matchCondition failed",
+            ),
+            ("apiserver_webhooks_x509_missing_san_total 1", "no SAN"),
+        ] {
+            let outcome = counted_as(&format!("{quiet}{line}\n"));
+            assert_eq!(outcome.status, Status::Warning, "{line}");
+            assert!(outcome.seen.contains(words), "{line}: {}", outcome.seen);
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_is_read_from_metrics() {
+        let metrics = "# HELP x y\nnfs_mount_guard_policy_info{hash=\"00ff\"} 1\n";
+        assert_eq!(fingerprint(metrics).as_deref(), Some("00ff"));
+        assert_eq!(fingerprint("nothing"), None);
+    }
+}

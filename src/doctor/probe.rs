@@ -1,0 +1,232 @@
+//! Probes: objects that are created as dry runs, and what an answer to one means.
+//!
+//! Only `admission webhook "NAME" denied the request` is a denial by NAME. A bare 403
+//! may be a matchCondition that failed, a rule of RBAC or another admission plugin.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::field::{list, texts};
+
+/// The names of probes begin so; nothing of them is stored.
+pub const NAME: &str = "nfs-mount-guard-doctor";
+
+/// A class with `bg`: the mutating webhook writes `fg`. It has no labels and no
+/// parameters, so that a matchCondition that reads one fails here.
+pub const REPAIR: &[&str] = &["nfsvers=4.1", "hard", "bg", "timeo=600", "retrans=2"];
+
+/// A class that no repair helps: NMG014 has no fix. (`bg` would be repaired and pass.)
+pub const DENIAL: &[&str] = &["nfsvers=4.1", "hard", "fg", "timeo=600", "retrans=2", "sloppy"];
+
+/// The options of a class that is not NFS.
+pub const UNRELATED: &[&str] = &["noatime"];
+
+/// The driver of the classes that are NFS.
+pub const DRIVER: &str = "nfs.csi.k8s.io";
+
+/// A driver that never mounts NFS.
+pub const UNRELATED_DRIVER: &str = "ebs.csi.aws.com";
+
+/// A StorageClass to send as a dry run.
+pub fn class(name: &str, driver: &str, options: &[&str]) -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": driver,
+        "mountOptions": options,
+    })
+}
+
+/// What the API server answered to a probe.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The HTTP status; 0 where none came.
+    pub code: u16,
+    /// Texts of `Warning:` headers.
+    pub warnings: Vec<String>,
+    /// The object, or a Status.
+    pub body: Value,
+    /// Why no answer came.
+    pub silence: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Who or what decided about a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It would be created, with these options.
+    Admitted(Vec<String>),
+    /// A webhook denied it.
+    Denied {
+        /// Its name.
+        webhook: String,
+        /// What it said.
+        message: String,
+    },
+    /// An admission policy of the API server denied it.
+    PolicyDenied {
+        /// Its name.
+        policy: String,
+        /// What it said.
+        message: String,
+    },
+    /// A webhook could not be called.
+    CallFailed {
+        /// Its name.
+        webhook: String,
+        /// Why, in the API server's words.
+        message: String,
+    },
+    /// An expression of a matchCondition failed.
+    ConditionFailed(String),
+    /// A webhook that has side effects is not called for a dry run.
+    NoDryRun(String),
+    /// The user may not create a StorageClass.
+    Forbidden(String),
+    /// No answer came.
+    Silent(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl Answer {
+    /// What it means.
+    pub fn verdict(&self) -> Verdict {
+        if self.code == 0 {
+            return Verdict::Silent(self.silence.clone());
+        }
+        if (200..300).contains(&self.code) {
+            let options = texts(&self.body, "/mountOptions");
+            return Verdict::Admitted(options.into_iter().map(str::to_owned).collect());
+        }
+        let message = self.message();
+        let quoted = |start: &str, end: char| {
+            let (_, rest) = message.split_once(start)?;
+            let (name, rest) = rest.split_once(end)?;
+            Some((name.to_owned(), rest.trim_start_matches([' ', ':']).to_owned()))
+        };
+        if let Some((webhook, message)) = quoted("failed calling webhook \"", '"') {
+            return Verdict::CallFailed { webhook, message };
+        }
+        if let Some((webhook, rest)) = quoted("admission webhook \"", '"') {
+            if let Some(said) = rest.strip_prefix("denied the request") {
+                let message = said.trim_start_matches([' ', ':']).to_owned();
+                return Verdict::Denied { webhook, message };
+            }
+            if rest.starts_with("does not support dry run") {
+                return Verdict::NoDryRun(webhook);
+            }
+        }
+        if let Some((policy, rest)) = quoted("ValidatingAdmissionPolicy '", '\'')
+            && rest.contains("denied request")
+        {
+            return Verdict::PolicyDenied { policy, message: rest };
+        }
+        if message.contains("expression '") && message.contains("resulted in error") {
+            return Verdict::ConditionFailed(message.clone());
+        }
+        if self.code == 403 {
+            return Verdict::Forbidden(message.clone());
+        }
+        Verdict::Other(format!("{} {message}", self.code))
+    }
+
+    /// The message of a Status, with the causes that it does not repeat.
+    fn message(&self) -> String {
+        let message = self.body.get("message").and_then(Value::as_str).unwrap_or_default();
+        let causes = list(&self.body, "/details/causes").iter();
+        let causes: Vec<&str> = causes.filter_map(|cause| cause.get("message")?.as_str()).collect();
+        if message.is_empty() { causes.join("; ") } else { message.to_owned() }
+    }
+
+    /// Warnings of ours.
+    pub fn own_warnings(&self) -> impl Iterator<Item = &str> {
+        let is_ours = |warning: &&str| warning.contains("nfs-mount-guard") || warning.contains("NMG0");
+        self.warnings.iter().map(String::as_str).filter(is_ours)
+    }
+
+    /// Whether the mutating webhook says that it repaired the class.
+    pub fn says_repaired(&self) -> bool {
+        self.own_warnings().any(|warning| warning.contains("wrote fg in place of bg"))
+    }
+
+    /// Whether the mutating webhook says that it would repair the class, under mode
+    /// observe.
+    pub fn would_repair(&self) -> bool {
+        self.own_warnings().any(|warning| warning.contains("would write fg in place of bg"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u16, message: &str) -> Verdict {
+        Answer { code, body: json!({"kind": "Status", "message": message}), ..Answer::default() }.verdict()
+    }
+
+    /// The texts are those of kube-apiserver 1.37.2.
+    #[test]
+    fn only_a_denial_by_name_is_a_denial() {
+        let denied = |webhook: &str, message: &str| Verdict::Denied {
+            webhook: webhook.to_owned(),
+            message: message.to_owned(),
+        };
+        for (code, message, wanted) in [
+            (
+                422,
+                "admission webhook \"validate.nfs-mount-guard.io\" denied the request: NMG014 sloppy: no",
+                denied("validate.nfs-mount-guard.io", "NMG014 sloppy: no"),
+            ),
+            (
+                403,
+                "admission webhook \"a.b.c\" denied the request without explanation",
+                denied("a.b.c", "without explanation"),
+            ),
+            (
+                500,
+                "Internal error occurred: failed calling webhook \"a.b.c\": failed to call webhook: Post \"https://x\": context deadline exceeded",
+                Verdict::CallFailed {
+                    webhook: "a.b.c".to_owned(),
+                    message: "failed to call webhook: Post \"https://x\": context deadline exceeded"
+                        .to_owned(),
+                },
+            ),
+            (
+                400,
+                "admission webhook \"a.b.c\" does not support dry run",
+                Verdict::NoDryRun("a.b.c".to_owned()),
+            ),
+            (
+                403,
+                "storageclasses.storage.k8s.io \"p\" is forbidden: User \"u\" cannot create resource",
+                Verdict::Forbidden(
+                    "storageclasses.storage.k8s.io \"p\" is forbidden: User \"u\" cannot create resource"
+                        .to_owned(),
+                ),
+            ),
+            (
+                422,
+                "storageclasses.storage.k8s.io \"p\" is forbidden: ValidatingAdmissionPolicy 'a.b' with binding 'c' denied request: no bg",
+                Verdict::PolicyDenied {
+                    policy: "a.b".to_owned(),
+                    message: "with binding 'c' denied request: no bg".to_owned(),
+                },
+            ),
+            (503, "the server is busy", Verdict::Other("503 the server is busy".to_owned())),
+        ] {
+            assert_eq!(refused(code, message), wanted, "{message}");
+        }
+        let failed = "storageclasses.storage.k8s.io \"p\" is forbidden: expression 'object.metadata.labels.a == \"b\"' resulted in error: no such key: labels";
+        assert_eq!(refused(403, failed), Verdict::ConditionFailed(failed.to_owned()));
+    }
+
+    #[test]
+    fn no_answer_is_neither_admitted_nor_denied() {
+        let silent = Answer { silence: "no answer in 8 s".to_owned(), ..Answer::default() };
+        assert_eq!(silent.verdict(), Verdict::Silent("no answer in 8 s".to_owned()));
+    }
+}

@@ -1,0 +1,372 @@
+//! D401 to D404 and D502: what came of the probes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::causes;
+use super::checks::filled;
+use super::configuration::installed_policy;
+use super::facts::Facts;
+use super::field::{list, named, number, short, text};
+use super::installation::{MUTATE, VALIDATE, is_ours};
+use super::policies::{CLASSES, denies_classes};
+use super::probe::{self, Answer, Verdict};
+use super::renewal::{bundle_remedy, leaf_remedy};
+use super::{Outcome, Status};
+use crate::admission::Endpoint;
+use crate::admission::replay::{Replayed, replay};
+use crate::count::counted;
+use crate::policy::Policy;
+
+/// Configurations are in effect within about a second, not at once.
+const SETTLING: time::Duration = time::Duration::seconds(30);
+
+/// What is to be expected of a probe.
+struct Expected {
+    /// The options after the repair.
+    options: Vec<String>,
+    /// Whether the validating webhook denies what comes out.
+    denied: bool,
+    /// Whether the webhooks only warn.
+    warned: bool,
+}
+
+/// What the webhooks with this policy answer to a class, by their own code.
+fn expected(policy: &Policy, facts: &Facts, driver: &str, options: &[&str]) -> Option<Expected> {
+    let object = probe::class(probe::NAME, driver, options);
+    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "doctor",
+        "kind": {"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"},
+        "operation": "CREATE",
+        "object": object,
+    }});
+    let body = review.to_string().into_bytes();
+    let both = [Endpoint::Mutate, Endpoint::Validate];
+    let has_mutating = facts.installation().is_some_and(|found| found.webhook(MUTATE).is_some());
+    let endpoints = if has_mutating { &both[..] } else { both.get(1..).unwrap_or_default() };
+    let replayed = replay(policy, facts.now.date(), &body, review, endpoints).ok()?;
+    let last = replayed.last()?;
+    let warned = replayed.iter().any(|answer| {
+        answer.response.get("warnings").and_then(Value::as_array).is_some_and(|warnings| !warnings.is_empty())
+    });
+    let options = super::field::texts(&last.object, "/mountOptions").into_iter().map(str::to_owned).collect();
+    Some(Expected { options, denied: !replayed.iter().all(Replayed::is_allowed), warned })
+}
+
+/// Whether there are no answers to look at.
+fn unsent(facts: &Facts, answers: &[Answer]) -> Option<Outcome> {
+    if facts.without_probes {
+        return Some(Outcome::skipped("--no-probes"));
+    }
+    answers.is_empty().then(|| Outcome::skipped("not sent"))
+}
+
+/// D401.
+pub(super) fn repairs(facts: &Facts) -> Outcome {
+    if let Some(outcome) = unsent(facts, &facts.repair) {
+        return outcome;
+    }
+    if facts.installation().is_none_or(|found| found.webhook(MUTATE).is_none()) {
+        return Outcome::skipped("no mutating webhook");
+    }
+    let policy = installed_policy(facts);
+    let known = policy.is_some();
+    let Some(expected) = expected(&policy.unwrap_or_default(), facts, probe::DRIVER, probe::REPAIR) else {
+        return Outcome::skipped("no expectation");
+    };
+    let is_repair = !expected.options.iter().any(|option| option == "bg");
+    if known && !is_repair && !expected.warned {
+        return Outcome::skipped("the policy does not repair bg");
+    }
+    judge(facts, &facts.repair, "repaired", |answer| {
+        match answer.verdict() {
+        // Under mode observe a warning takes the place of the repair.
+        Verdict::Admitted(options) if options == probe::REPAIR => {
+            let is_observed = answer.would_repair() && !(known && is_repair);
+            (!is_observed).then(|| unrepaired(facts, answer))
+        }
+        Verdict::Admitted(options) if options.iter().any(|option| option == "bg") || !options.iter().any(|option| option == "fg") => {
+            Some(changed(facts, &options))
+        }
+        Verdict::Admitted(options) if known && is_repair && options != expected.options => Some(
+            Outcome::warning(format!(
+                "repaired to {}, and the policy of the ConfigMap writes {}",
+                options.join(","),
+                expected.options.join(",")
+            ))
+            .hurts("another webhook changes the options, or the Pods use another policy"),
+        ),
+        Verdict::Admitted(_) => None,
+        Verdict::Denied { webhook, message } if is_ours(&webhook) && answer.says_repaired() => Some(
+            Outcome::problem(format!("repaired, changed again, then denied by {webhook}: {}{}", short(&message), changers(facts)))
+                .hurts("another mutating webhook undoes the repair: NFS classes and volumes are denied")
+                .cured_by(changer_remedy(facts)),
+        ),
+        Verdict::Denied { webhook, message } if is_ours(&webhook) => Some(
+            Outcome::problem(format!("not repaired, then denied by {webhook}: {}", short(&message)))
+                .hurts("the mutating webhook is not called or fails: classes and volumes that would be repaired are denied")
+                .may_pass(is_settling(facts)),
+        ),
+        Verdict::PolicyDenied { policy, message } if policy == CLASSES => Some(
+            Outcome::problem(format!("not repaired, then denied by the admission policy {policy}: {}", short(&message)))
+                .hurts("the mutating webhook is not called or fails: classes and volumes that would be repaired are denied")
+                .may_pass(is_settling(facts)),
+        ),
+        other => Some(failure(facts, &other)),
+    }
+    })
+}
+
+/// D402.
+pub(super) fn denies(facts: &Facts) -> Outcome {
+    if let Some(outcome) = unsent(facts, &facts.denial) {
+        return outcome;
+    }
+    if facts.installation().is_none_or(|found| found.webhook(VALIDATE).is_none()) {
+        return Outcome::skipped("no validating webhook");
+    }
+    let policy = installed_policy(facts);
+    let known = policy.is_some();
+    let Some(expected) = expected(&policy.unwrap_or_default(), facts, probe::DRIVER, probe::DENIAL) else {
+        return Outcome::skipped("no expectation");
+    };
+    if known && !expected.denied && !expected.warned {
+        return Outcome::skipped("the policy does not deny sloppy (NMG014)");
+    }
+    judge(facts, &facts.denial, "denied", |answer| match answer.verdict() {
+        Verdict::Denied { webhook, .. } if webhook == VALIDATE => None,
+        Verdict::Admitted(_) if (!known || !expected.denied) && answer.own_warnings().next().is_some() => {
+            None
+        }
+        Verdict::Admitted(_) => Some(
+            Outcome::problem("admitted: the validating webhook was not called or failed open".to_owned())
+                .hurts("NFS classes and volumes that lose data are admitted unchecked")
+                .may_pass(is_settling(facts)),
+        ),
+        other => Some(failure(facts, &other)),
+    })
+}
+
+/// D403.
+pub(super) fn unrelated(facts: &Facts) -> Outcome {
+    if let Some(outcome) = unsent(facts, &facts.unrelated) {
+        return outcome;
+    }
+    let policy = installed_policy(facts).unwrap_or_default();
+    let touches = expected(&policy, facts, probe::UNRELATED_DRIVER, probe::UNRELATED)
+        .is_none_or(|expected| expected.denied || expected.options != probe::UNRELATED);
+    if touches {
+        return Outcome::skipped("the policy declares the driver of the probe NFS");
+    }
+    judge(facts, &facts.unrelated, "left alone", |answer| match answer.verdict() {
+        Verdict::Admitted(options)
+            if options == probe::UNRELATED && answer.own_warnings().next().is_none() =>
+        {
+            None
+        }
+        Verdict::Admitted(options) => Some(changed(facts, &options)),
+        other => Some(failure(facts, &other)),
+    })
+}
+
+/// D404.
+pub(super) fn latency(facts: &Facts) -> Outcome {
+    if let Some(outcome) = unsent(facts, &facts.repair) {
+        return outcome;
+    }
+    let mut times: Vec<Duration> = facts.repair.iter().map(|answer| answer.took).collect();
+    times.sort_unstable();
+    let middle = times.get(times.len() / 2).copied().unwrap_or_default();
+    let most = times.last().copied().unwrap_or_default();
+    let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
+    let timeout = webhooks.iter().map(|webhook| number(&webhook.raw, "/timeoutSeconds").unwrap_or(10)).min();
+    let timeout = Duration::from_secs(timeout.unwrap_or(10));
+    let seen = format!(
+        "p50 {} ms, max {} ms of {} (timeout {} s)",
+        middle.as_millis(),
+        most.as_millis(),
+        counted(times.len(), "probe"),
+        timeout.as_secs()
+    );
+    if most > timeout / 2 { Outcome::warning(seen) } else { Outcome::ok(seen) }
+}
+
+/// D502.
+pub(super) fn policy_denies(facts: &Facts) -> Outcome {
+    if !denies_classes(facts) {
+        return Outcome::skipped("no admission policy for classes that denies");
+    }
+    if let Some(outcome) = unsent(facts, &facts.policy_probe) {
+        return outcome;
+    }
+    judge(facts, &facts.policy_probe, "denied by the admission policy", |answer| match answer.verdict() {
+        Verdict::PolicyDenied { policy, .. } if policy == CLASSES => None,
+        Verdict::Denied { webhook, .. } if is_ours(&webhook) => Some(
+            Outcome::problem(format!(
+                "denied by {webhook}, not by the admission policy: it is not evaluated"
+            ))
+            .may_pass(is_settling(facts)),
+        ),
+        Verdict::Admitted(_) => Some(Outcome::problem("admitted: the admission policy is not evaluated")),
+        other => Some(failure(facts, &other)),
+    })
+}
+
+/// All answers to one kind of probe as one outcome: `k of N` where only some failed.
+fn judge(
+    facts: &Facts,
+    answers: &[Answer],
+    good: &str,
+    fault: impl Fn(&Answer) -> Option<Outcome>,
+) -> Outcome {
+    let faults: Vec<Outcome> = answers.iter().filter_map(fault).collect();
+    let (all, bad) = (answers.len(), faults.len());
+    let mut seen = BTreeSet::new();
+    let mut different: Vec<Outcome> = Vec::new();
+    for fault in faults {
+        if seen.insert(fault.seen.clone()) && different.len() < 3 {
+            different.push(fault);
+        }
+    }
+    let mut outcome = Outcome::worst(different, || Outcome::ok(format!("{all} of {all} {good}")));
+    if bad == 0 {
+        return outcome;
+    }
+    // What was not allowed was sent once.
+    if !outcome.is_unseen && all > 1 {
+        outcome.seen = format!("{bad} of {all} failed: {}", outcome.seen);
+    }
+    if bad < all && outcome.status == Status::Problem {
+        outcome.seen.push_str("; the others passed: one API server of several, or one Pod");
+        outcome.effect = Some("some requests fail or are admitted unchecked, others do not".to_owned());
+        let pods = "kubectl --namespace {namespace} get pods --output wide";
+        outcome.remedy = Some(outcome.remedy.unwrap_or_else(|| filled(pods, facts)));
+    }
+    outcome
+}
+
+fn unrepaired(facts: &Facts, answer: &Answer) -> Outcome {
+    if answer.would_repair() {
+        return Outcome::problem(
+            "admitted unchanged, with a warning: the Pods are in mode observe, the ConfigMap is not",
+        )
+        .hurts("bg is admitted: nothing is denied or repaired")
+        .cured_by(filled("kubectl --namespace {namespace} rollout restart deployment/{name}", facts))
+        .may_pass(true);
+    }
+    if answer.says_repaired() {
+        return changed(
+            facts,
+            &super::field::texts(&answer.body, "/mountOptions")
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        );
+    }
+    let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
+    let mut conditions = webhooks.iter().flat_map(|webhook| list(&webhook.raw, "/matchConditions"));
+    let is_narrowed = conditions.any(|condition| text(condition, "/name").ends_with("-is-not-excluded"));
+    let excluded = if is_narrowed {
+        "; webhooks.excluded excludes users or groups, possibly the one of doctor"
+    } else {
+        ""
+    };
+    let seen = "admitted unchanged, with bg: neither webhook was called, or both failed open";
+    Outcome::problem(format!("{seen}{excluded}"))
+        .hurts("bg is admitted: Pods write to the local disk of their node")
+        .may_pass(is_settling(facts))
+}
+
+/// The options are not those that the webhook wrote.
+fn changed(facts: &Facts, options: &[String]) -> Outcome {
+    Outcome::problem(format!("came back as {}{}", options.join(","), changers(facts)))
+        .hurts("another mutating webhook changes the options after the repair")
+        .cured_by(changer_remedy(facts))
+}
+
+fn changers(facts: &Facts) -> String {
+    let others: Vec<&str> = facts.other_mutating().collect();
+    if others.is_empty() { String::new() } else { format!("; other mutating webhooks: {}", named(others)) }
+}
+
+fn changer_remedy(facts: &Facts) -> String {
+    match facts.other_mutating().next() {
+        Some(_) => "kubectl get mutatingwebhookconfigurations --output yaml".to_owned(),
+        None => {
+            filled("helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values", facts)
+        }
+    }
+}
+
+/// A verdict that no probe is meant to get.
+fn failure(facts: &Facts, verdict: &Verdict) -> Outcome {
+    match verdict {
+        Verdict::CallFailed { webhook, message } if !is_ours(webhook) => {
+            Outcome::warning(format!("another webhook cannot be called: {webhook}: {}", short(message)))
+                .hurts("the other webhook rejects StorageClasses, so that these checks say nothing")
+                .cured_by("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations")
+        }
+        Verdict::CallFailed { webhook, message } => {
+            let cause = causes::find(message);
+            let meaning = cause.map(|cause| format!(": {}", cause.meaning)).unwrap_or_default();
+            let outcome =
+                Outcome::problem(format!("failed calling webhook {webhook}: {}{meaning}", short(message)))
+                    .hurts("under Fail the API server rejects new NFS classes and volumes");
+            match cause {
+                // Who makes the certificates decides.
+                Some(_) if message.contains("unknown authority") => outcome.cured_by(bundle_remedy(facts)),
+                Some(_) if message.contains("x509") => outcome.cured_by(leaf_remedy(facts)),
+                Some(cause) => outcome.cured_by(filled(cause.remedy, facts)),
+                None => outcome,
+            }
+        }
+        Verdict::Denied { webhook, message } if !is_ours(webhook) => {
+            Outcome::warning(format!("another webhook denies the probe: {webhook}: {}", short(message)))
+                .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
+                .cured_by("exclude StorageClasses named nfs-mount-guard-doctor-* in that webhook, or use --no-probes")
+        }
+        Verdict::PolicyDenied { policy, message } => {
+            Outcome::warning(format!("an admission policy denies the probe: {policy}: {}", short(message)))
+                .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
+                .cured_by("exclude StorageClasses named nfs-mount-guard-doctor-* in that policy, or use --no-probes")
+        }
+        Verdict::Denied { webhook, message } => {
+            Outcome::problem(format!("denied by {webhook}: {}", short(message)))
+        }
+        Verdict::ConditionFailed(message) => {
+            Outcome::problem(format!("a matchCondition fails: {}", short(message)))
+                .hurts("under Fail the API server rejects objects without that field, under Ignore it admits them unchecked")
+                .cured_by(filled(
+                    "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set-json webhooks.extraMatchConditions=[]",
+                    facts,
+                ))
+        }
+        Verdict::NoDryRun(webhook) => {
+            Outcome::problem(format!("{webhook} does not support dry runs (sideEffects)"))
+                .hurts("each dry run of a StorageClass is rejected")
+        }
+        Verdict::Forbidden(message) => {
+            let mut outcome =
+                Outcome::warning(format!("skipped: not allowed to create storageclasses (403): {}", short(message)))
+                    .hurts("the probes were not sent")
+                    .cured_by("grant \"create\" on storageclasses (a dry run is authorized as a create), or run doctor as a user who has it");
+            outcome.is_unseen = true;
+            outcome
+        }
+        Verdict::Silent(reason) => Outcome::problem(format!("no answer: {}", short(reason)))
+            .hurts("creating an NFS class or volume hangs"),
+        Verdict::Other(message) => Outcome::problem(format!("unexpected answer: {}", short(message))),
+        Verdict::Admitted(_) => Outcome::problem("admitted"),
+    }
+}
+
+/// Whether a configuration is so new that an API server may not have it yet.
+fn is_settling(facts: &Facts) -> bool {
+    let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
+    webhooks.iter().any(|webhook| {
+        super::field::time(&webhook.metadata, "/creationTimestamp")
+            .is_some_and(|created| facts.now - created < SETTLING)
+    })
+}

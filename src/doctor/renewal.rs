@@ -1,0 +1,129 @@
+//! D302, and who makes the certificates: the command that cures one hangs on that.
+
+use time::Duration;
+
+use super::Outcome;
+use super::checks::filled;
+use super::facts::Facts;
+use super::field::{text, time};
+
+/// How long a holder of the Lease is believed: longer than it takes another replica
+/// to take it.
+const LEASE_LIFE: Duration = Duration::minutes(2);
+
+/// Signs a certificate with the CA of the folder `certs`, and puts it into a Secret.
+const GENERATE: &str = "nfs-mount-guard certs generate --dir certs --dns {name}.{namespace}.svc && kubectl --namespace {namespace} create secret tls ";
+const STORE: &str =
+    " --cert=certs/tls.crt --key=certs/tls.key --dry-run=client --output yaml | kubectl apply --filename -";
+
+/// Who makes the certificates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Maker {
+    BuiltIn,
+    CertManager,
+    Other,
+}
+
+pub(super) fn maker(facts: &Facts) -> Maker {
+    let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
+    let is_injected = webhooks.iter().any(|webhook| {
+        let pointer = "/annotations/cert-manager.io~1inject-ca-from";
+        !text(&webhook.metadata, pointer).is_empty()
+    });
+    let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
+    if is_injected {
+        Maker::CertManager
+    } else if pods.iter().any(|pod| Facts::flag(pod, "--manage-certificates").is_some()) {
+        Maker::BuiltIn
+    } else {
+        Maker::Other
+    }
+}
+
+pub(super) fn bundle_remedy(facts: &Facts) -> String {
+    filled(
+        match maker(facts) {
+            Maker::BuiltIn => "kubectl --namespace {namespace} rollout restart deployment/{name}",
+            Maker::CertManager => {
+                "kubectl --namespace cert-manager rollout restart deployment/cert-manager-cainjector"
+            }
+            Maker::Other => {
+                "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set-file certificates.caBundle=certs/ca.crt"
+            }
+        },
+        facts,
+    )
+}
+
+pub(super) fn leaf_remedy(facts: &Facts) -> String {
+    let secret = &facts.secret.0;
+    let remedy = match maker(facts) {
+        Maker::BuiltIn => format!(
+            "kubectl --namespace {{namespace}} annotate secret {secret} nfs-mount-guard.io/rotate=now"
+        ),
+        Maker::CertManager => format!("kubectl --namespace {{namespace}} delete secret {secret}"),
+        Maker::Other => format!("{GENERATE}{secret}{STORE}"),
+    };
+    filled(&remedy, facts)
+}
+
+/// D302.
+pub(super) fn renewal(facts: &Facts) -> Outcome {
+    if facts.service().is_none() {
+        return Outcome::skipped("called by URL, without a Service");
+    }
+    match maker(facts) {
+        Maker::CertManager => return Outcome::skipped("cert-manager renews the certificate"),
+        Maker::Other if facts.lease.found().is_none() => {
+            return Outcome::skipped("the certificates are not built-in");
+        }
+        _ => {}
+    }
+    let secret = &facts.secret.0;
+    let absent = || {
+        Outcome::warning(format!("Lease {secret} not found: no Pod has managed the certificates yet"))
+            .may_pass(true)
+    };
+    let lease = match facts.lease.given(absent) {
+        Ok(lease) => lease,
+        Err(outcome) => return outcome,
+    };
+    let holder = text(lease, "/spec/holderIdentity");
+    let Some(renewed) = time(lease, "/spec/renewTime").filter(|_| !holder.is_empty()) else {
+        return Outcome::warning(format!("Lease {secret} has no holder")).may_pass(true);
+    };
+    let age = facts.now - renewed;
+    if age > LEASE_LIFE {
+        return Outcome::warning(format!(
+            "Lease {secret}: {holder} renewed it {} ago, and no other Pod took it",
+            ago(age)
+        ));
+    }
+    Outcome::ok(format!("Lease {secret}: renewed {} ago by {holder}", ago(age.max(Duration::ZERO))))
+}
+
+fn ago(age: Duration) -> String {
+    match age.whole_seconds() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_over_has_a_unit_that_fits() {
+        for (age, text) in [
+            (Duration::seconds(119), "119 s"),
+            (Duration::minutes(119), "119 min"),
+            (Duration::hours(3), "3 h"),
+            (Duration::days(3), "3 days"),
+        ] {
+            assert_eq!(ago(age), text);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What doctor says. As JSON it is what docs/doctor.schema.json describes.
+
+use serde::Serialize;
+
+use super::checks::filled;
+use super::facts::Facts;
+use super::{Checked, Status};
+use crate::report::Tool;
+use crate::report::json::plain;
+
+/// The version of the JSON report; fields are only ever added within one.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// All that one run has to say.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DoctorReport {
+    /// Always [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Who speaks.
+    pub tool: Tool,
+    /// The address of the API server.
+    pub server: String,
+    /// Whether it is about what comes before an installation.
+    pub pre: bool,
+    /// Whether no check found a problem, and the API server could be asked.
+    pub success: bool,
+    /// Whether the API server could be asked.
+    pub complete: bool,
+    /// Why it could not be asked.
+    pub error: Option<String>,
+    /// What was looked at.
+    pub installation: Option<Place>,
+    /// Counts.
+    pub summary: Summary,
+    /// The checks in the order of a call.
+    pub checks: Vec<CheckReport>,
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// The Service's name, which is the configurations' with the chart.
+    pub name: String,
+    /// Helm's release, where the configurations say it.
+    pub release: Option<String>,
+    /// The Service's namespace; `None` for webhooks that are called by URL.
+    pub namespace: Option<String>,
+}
+
+/// Counts of one run.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Checks.
+    pub checks: usize,
+    /// Those that are good.
+    pub ok: usize,
+    /// Those with a risk, and those that could not be looked at.
+    pub warnings: usize,
+    /// Those that found a problem.
+    pub problems: usize,
+    /// Those that had nothing to look at.
+    pub skipped: usize,
+}
+
+/// One check.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReport {
+    /// `D101`
+    pub id: &'static str,
+    /// `configurations-exist`
+    pub name: &'static str,
+    /// The heading that it is shown under.
+    pub category: &'static str,
+    /// What holds when it is good.
+    pub title: &'static str,
+    /// How it ended.
+    pub result: Status,
+    /// What has to hold first.
+    pub needs: &'static [&'static str],
+    /// What was seen.
+    pub seen: String,
+    /// What that does to users; only with a warning or a problem.
+    pub effect: Option<String>,
+    /// The command that cures it; only with a warning or a problem.
+    pub remedy: Option<String>,
+    /// Where it is described.
+    pub page: String,
+}
+
+impl DoctorReport {
+    /// The report of a run.
+    pub fn new(server: String, facts: &Facts, done: &[Checked]) -> Self {
+        let checks: Vec<CheckReport> = done.iter().map(|checked| check_report(checked, facts)).collect();
+        let count = |status: Status| checks.iter().filter(|check| check.result == status).count();
+        let summary = Summary {
+            checks: checks.len(),
+            ok: count(Status::Ok),
+            warnings: count(Status::Warning),
+            problems: count(Status::Problem),
+            skipped: count(Status::Skipped),
+        };
+        let is_unseen =
+            |checked: &&Checked| checked.outcome.is_unseen && checked.check.id == super::checks::FIRST;
+        let unseen = done.iter().find(is_unseen).map(|checked| checked.outcome.seen.clone());
+        let installation = facts.installation().map(|found| Place {
+            name: found.name.clone(),
+            release: found.release.clone(),
+            namespace: found.service.as_ref().map(|service| service.namespace.clone()),
+        });
+        Self {
+            success: summary.problems == 0 && unseen.is_none(),
+            complete: unseen.is_none(),
+            error: unseen,
+            pre: facts.is_before,
+            installation: installation.filter(|_| !facts.is_before),
+            summary,
+            checks,
+            ..Self::empty(server)
+        }
+    }
+
+    /// The report of a run that could not ask.
+    pub fn unasked(server: String, pre: bool, error: String) -> Self {
+        Self { pre, success: false, complete: false, error: Some(error), ..Self::empty(server) }
+    }
+
+    fn empty(server: String) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool::default(),
+            server,
+            pre: false,
+            success: true,
+            complete: true,
+            error: None,
+            installation: None,
+            summary: Summary::default(),
+            checks: Vec::new(),
+        }
+    }
+
+    /// The report as JSON, with a line break behind it.
+    pub fn json(&self) -> String {
+        // Strings, numbers and lists of them always serialise.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        plain(&text)
+    }
+}
+
+fn check_report(checked: &Checked, facts: &Facts) -> CheckReport {
+    let (check, outcome) = (checked.check, &checked.outcome);
+    let is_fault = matches!(outcome.status, Status::Warning | Status::Problem);
+    let effect = || outcome.effect.clone().unwrap_or_else(|| check.effect.to_owned());
+    let remedy = || outcome.remedy.clone().unwrap_or_else(|| filled(check.remedy, facts));
+    CheckReport {
+        id: check.id,
+        name: check.name,
+        category: check.category,
+        title: check.title,
+        result: outcome.status,
+        needs: check.needs,
+        seen: outcome.seen.clone(),
+        effect: is_fault.then(effect),
+        remedy: is_fault.then(remedy),
+        page: check.page(),
+    }
+}

@@ -1,0 +1,246 @@
+//! D201 to D204: the Service, its endpoints, its Pods, and what keeps them.
+
+use serde_json::Value;
+use time::Duration;
+
+use super::Outcome;
+use super::checks::filled;
+use super::facts::{Facts, Seen};
+use super::field::{list, name, named, number, selects, text, time};
+use crate::count::counted;
+
+/// Restarts of a container within this time are restarts now.
+const RECENT: Duration = Duration::minutes(10);
+
+/// What is said where webhooks are called by URL.
+const BY_URL: &str = "called by URL, without a Service";
+
+/// D201.
+pub(super) fn exists(facts: &Facts) -> Outcome {
+    let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
+    if installation.service.is_none() {
+        return Outcome::skipped(BY_URL);
+    }
+    let absent = || {
+        Outcome::problem(format!("{} not found: the configuration outlived its installation", installation.place()))
+            .hurts("the API server calls a Service that does not exist: under Fail it rejects NFS classes and volumes, under Ignore it admits them unchecked")
+            .cured_by(installation.removal())
+    };
+    let service = match facts.services.first().unwrap_or(&Seen::Unasked).given(absent) {
+        Ok(service) => service,
+        Err(outcome) => return outcome,
+    };
+    let ports: Vec<u64> =
+        list(service, "/spec/ports").iter().filter_map(|port| number(port, "/port")).collect();
+    let missing = installation.webhooks.iter().find(|webhook| !ports.contains(&webhook.port()));
+    if let Some(webhook) = missing {
+        return Outcome::problem(format!(
+            "{} has no port {}, which {} is called at; it has {}",
+            installation.place(),
+            webhook.port(),
+            webhook.name,
+            ports.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if text(service, "/spec/type") == "ExternalName" {
+        return Outcome::warning(format!("{} has type ExternalName", installation.place()))
+            .hurts("the API server resolves the name with its own DNS, outside the cluster");
+    }
+    Outcome::ok(installation.place())
+}
+
+/// The Service's port that a webhook is called at, as the Service has it.
+pub(super) fn called_port(facts: &Facts) -> Option<&Value> {
+    let number_called = facts.installation()?.webhooks.first()?.port();
+    list(facts.service()?, "/spec/ports").iter().find(|port| number(port, "/port") == Some(number_called))
+}
+
+/// D202.
+pub(super) fn endpoints(facts: &Facts) -> Outcome {
+    if facts.service().is_none() {
+        return Outcome::skipped(BY_URL);
+    }
+    let slices = match facts.slices.given(|| Outcome::problem("no EndpointSlice")) {
+        Ok(slices) => slices,
+        Err(outcome) => return outcome,
+    };
+    let port_name = called_port(facts).map(|port| text(port, "/name")).unwrap_or_default();
+    let has_port = |slice: &&Value| {
+        let ports = list(slice, "/ports");
+        ports.is_empty() || ports.iter().any(|port| text(port, "/name") == port_name)
+    };
+    let count = facts.ready_endpoints().unwrap_or_default();
+    if count > 0 && !slices.iter().any(|slice| has_port(&slice)) {
+        return Outcome::problem(format!("no endpoint has the port {port_name:?} of the Service")).cured_by(
+            filled("helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values", facts),
+        );
+    }
+    match count {
+        0 => without_endpoints(facts),
+        1 => Outcome::warning("1 ready endpoint")
+            .hurts("each restart and each drain of that Pod stops every call")
+            .cured_by(filled("kubectl --namespace {namespace} scale deployment/{name} --replicas=2", facts)),
+        count => Outcome::ok(format!("{count} ready endpoints")),
+    }
+}
+
+fn without_endpoints(facts: &Facts) -> Outcome {
+    let (seen, remedy) = match facts.pods.found().map(Vec::as_slice) {
+        Some([]) => (
+            "no ready endpoint: the Service selects no Pod".to_owned(),
+            "kubectl --namespace {namespace} scale deployment/{name} --replicas=2",
+        ),
+        Some(pods) => (
+            format!("no ready endpoint: {}, none ready", counted(pods.len(), "Pod")),
+            "kubectl --namespace {namespace} rollout restart deployment/{name}",
+        ),
+        None => (
+            "no ready endpoint".to_owned(),
+            "kubectl --namespace {namespace} rollout restart deployment/{name}",
+        ),
+    };
+    Outcome::problem(seen).cured_by(filled(remedy, facts)).may_pass(true)
+}
+
+/// D203.
+pub(super) fn pods(facts: &Facts) -> Outcome {
+    if facts.service().is_none() {
+        return Outcome::skipped(BY_URL);
+    }
+    let pods = match facts.pods.given(|| Outcome::skipped("no Pod")) {
+        Ok(pods) if pods.is_empty() => return Outcome::skipped("the Service selects no Pod"),
+        Ok(pods) => pods,
+        Err(outcome) => return outcome,
+    };
+    let images: Vec<&str> =
+        pods.iter().filter_map(Facts::container).map(|container| text(container, "/image")).collect();
+    let mut faults: Vec<Outcome> = pods.iter().filter_map(|pod| fault(pod, facts)).collect();
+    let mut different = images.clone();
+    different.sort_unstable();
+    different.dedup();
+    if different.len() > 1 {
+        let rollout = filled("kubectl --namespace {namespace} rollout status deployment/{name}", facts);
+        faults.push(
+            Outcome::warning(format!("{} images: {}", different.len(), named(different.iter().copied())))
+                .hurts("two versions may decide differently about one object")
+                .cured_by(rollout)
+                .may_pass(true),
+        );
+    }
+    Outcome::worst(faults, || {
+        Outcome::ok(format!("{} of {}", counted(pods.len(), "ready Pod"), named(different)))
+    })
+}
+
+fn fault(pod: &Value, facts: &Facts) -> Option<Outcome> {
+    let pod_name = name(pod);
+    let logs = format!("kubectl --namespace {} logs {pod_name} --previous", facts.namespace());
+    let describe = format!("kubectl --namespace {} describe pod {pod_name}", facts.namespace());
+    let statuses = list(pod, "/status/containerStatuses");
+    for status in statuses {
+        let waiting = text(status, "/state/waiting/reason");
+        if waiting == "CrashLoopBackOff" {
+            return Some(Outcome::problem(format!("{pod_name}: CrashLoopBackOff")).cured_by(logs));
+        }
+        if waiting.starts_with("ErrImage")
+            || waiting.starts_with("ImagePull")
+            || waiting.starts_with("Create")
+        {
+            return Some(
+                Outcome::problem(format!(
+                    "{pod_name}: {waiting}: {}",
+                    text(status, "/state/waiting/message")
+                ))
+                .cured_by(describe),
+            );
+        }
+        let ended = time(status, "/lastState/terminated/finishedAt");
+        if ended.is_some_and(|ended| facts.now - ended < RECENT) {
+            let restarts = number(status, "/restartCount").unwrap_or_default();
+            return Some(
+                Outcome::warning(format!(
+                    "{pod_name}: {}, the last {} ago: {}",
+                    counted(restarts, "restart"),
+                    counted((facts.now - ended?).whole_minutes().unsigned_abs(), "minute"),
+                    text(status, "/lastState/terminated/reason")
+                ))
+                .cured_by(logs),
+            );
+        }
+    }
+    let is_ready = list(pod, "/status/conditions")
+        .iter()
+        .any(|condition| text(condition, "/type") == "Ready" && text(condition, "/status") == "True");
+    (!is_ready).then(|| {
+        Outcome::warning(format!("{pod_name}: not ready ({})", text(pod, "/status/phase")))
+            .cured_by(describe)
+            .may_pass(true)
+    })
+}
+
+/// D204.
+pub(super) fn disruption(facts: &Facts) -> Outcome {
+    let pods = match facts.pods.given(|| Outcome::skipped("no Pod")) {
+        Ok(pods) if pods.len() < 2 => return Outcome::skipped("fewer than 2 Pods"),
+        Ok(pods) => pods,
+        Err(outcome) => return outcome,
+    };
+    let budgets = match facts.budgets.given(|| Outcome::warning("no PodDisruptionBudget")) {
+        Ok(budgets) => budgets,
+        Err(outcome) => return outcome,
+    };
+    let labels = pods.first().and_then(|pod| pod.pointer("/metadata/labels")).cloned().unwrap_or_default();
+    let own: Vec<&Value> = budgets
+        .iter()
+        .filter(|budget| budget.pointer("/spec/selector").is_some_and(|selector| selects(selector, &labels)))
+        .collect();
+    let mut faults = Vec::new();
+    let enable = filled(
+        "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set podDisruptionBudget.enabled=true",
+        facts,
+    );
+    match own.as_slice() {
+        [] => faults.push(
+            Outcome::warning("no PodDisruptionBudget selects the Pods")
+                .hurts("a drain may evict all Pods at the same time")
+                .cured_by(enable),
+        ),
+        several => {
+            for budget in several {
+                let expected = number(budget, "/status/expectedPods").unwrap_or_default();
+                let wanted = number(budget, "/status/desiredHealthy").unwrap_or_default();
+                if expected > 0 && wanted >= expected {
+                    faults.push(
+                        Outcome::warning(format!(
+                            "PodDisruptionBudget {} allows no disruption",
+                            name(budget)
+                        ))
+                        .hurts("a drain of a node with one of the Pods does not finish")
+                        .cured_by(filled(
+                            "kubectl --namespace {namespace} scale deployment/{name} --replicas=3",
+                            facts,
+                        )),
+                    );
+                }
+            }
+        }
+    }
+    let mut nodes: Vec<&str> =
+        pods.iter().map(|pod| text(pod, "/spec/nodeName")).filter(|node| !node.is_empty()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    if let [only] = nodes.as_slice() {
+        faults.push(
+            Outcome::warning(format!("all Pods run on node {only}"))
+                .hurts("when that node fails, no webhook responds")
+                .cured_by(filled("kubectl --namespace {namespace} rollout restart deployment/{name}", facts)),
+        );
+    }
+    Outcome::worst(faults, || {
+        Outcome::ok(format!(
+            "PodDisruptionBudget {}; {}",
+            named(own.iter().map(|budget| name(budget))),
+            counted(nodes.len(), "node")
+        ))
+    })
+}
