@@ -5,10 +5,12 @@ pub mod certificates;
 pub mod connect;
 mod lease;
 pub mod pages;
+pub mod reports;
 pub mod scan;
 pub mod scan_status;
 mod secret;
 pub mod service_account;
+pub mod webhook_policy;
 mod webhooks;
 
 /// What the guard is called as the owner of the fields that it writes.

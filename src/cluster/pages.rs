@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::http::Request;
+use axum::http::{Method, Request};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
@@ -46,6 +46,8 @@ pub struct Listed {
     pub group: &'static str,
     /// `/apis/storage.k8s.io/v1/storageclasses`
     pub path: &'static str,
+    /// The form of the answer: objects whole, or their metadata only.
+    pub form: &'static str,
 }
 
 /// Why a list was not read to its end.
@@ -131,8 +133,27 @@ struct HeadMetadata {
     remaining_item_count: Option<u64>,
 }
 
+/// One request.
+#[derive(Debug, Clone)]
+pub(super) struct Ask<'a> {
+    /// What it is counted as.
+    pub(super) resource: &'static str,
+    pub(super) method: Method,
+    pub(super) uri: &'a str,
+    /// The form of the answer.
+    pub(super) accept: &'static str,
+    /// What is sent, and its form.
+    pub(super) body: Option<(&'static str, &'a str)>,
+}
+
+/// Objects as they are.
+pub(super) const JSON: &str = "application/json";
+
+/// Objects without all but their metadata.
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 /// What came of one request.
-enum Answer {
+pub(super) enum Answer {
     Page(Vec<u8>),
     Refused(Box<Status>),
     Silence(String),
@@ -164,7 +185,14 @@ impl Pager {
             let token_part =
                 if token.is_empty() { String::new() } else { format!("&continue={}", encoded(&token)) };
             let uri = format!("{path}?limit={limit}{selector}{token_part}");
-            match self.get(listed, &uri).await {
+            let ask = Ask {
+                resource: listed.resource,
+                method: Method::GET,
+                uri: &uri,
+                accept: listed.form,
+                body: None,
+            };
+            match self.ask(&ask).await {
                 Answer::Page(bytes) => {
                     let head = serde_json::from_slice::<Head>(&bytes).ok();
                     let Some(head) = head.filter(|head| head.kind.ends_with("List")) else {
@@ -198,21 +226,22 @@ impl Pager {
         }
     }
 
-    /// One answer, after some tries where none comes.
-    async fn get(&mut self, listed: Listed, uri: &str) -> Answer {
+    /// One answer, after some tries where none comes. What is asked for must be the same
+    /// if it is done twice.
+    pub(super) async fn ask(&mut self, ask: &Ask<'_>) -> Answer {
         let mut wait = WAIT;
         let mut tries = 1;
         loop {
             let now = Instant::now();
             sleep_until(self.next).await;
             self.next = self.next.max(now) + Duration::from_secs(1) / self.pace.qps.max(1);
-            let answer = self.once(uri).await;
+            let answer = self.once(ask).await;
             let code = match &answer {
                 Answer::Page(_) => 200,
                 Answer::Refused(status) => status.code,
                 Answer::Silence(_) => 0,
             };
-            *self.requests.entry((listed.resource, code)).or_default() += 1;
+            *self.requests.entry((ask.resource, code)).or_default() += 1;
             match answer {
                 Answer::Silence(_) if tries < TRIES => {}
                 Answer::Refused(status) if tries < TRIES && matches!(status.code, 429 | 500..=599) => {}
@@ -224,8 +253,13 @@ impl Pager {
         }
     }
 
-    async fn once(&self, uri: &str) -> Answer {
-        let request = match Request::get(uri).header("accept", "application/json").body(Body::empty()) {
+    async fn once(&self, ask: &Ask<'_>) -> Answer {
+        let request = Request::builder().method(&ask.method).uri(ask.uri).header("accept", ask.accept);
+        let request = match ask.body {
+            Some((form, body)) => request.header("content-type", form).body(body.as_bytes().to_vec().into()),
+            None => request.body(Body::empty()),
+        };
+        let request = match request {
             Ok(request) => request,
             Err(error) => return Answer::Silence(error.to_string()),
         };

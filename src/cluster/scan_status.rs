@@ -19,8 +19,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::pages::Pager;
-use crate::report::Report;
 use crate::report::exposed::State as Exposure;
+use crate::report::{Report, Reported};
 use crate::telemetry::metrics::Word;
 
 /// What the port shows, and what the scans report to it.
@@ -113,6 +113,11 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
             let labels = FindingLabels { code: finding.code.to_string(), action, kind };
             findings.get_or_create(&labels).inc();
         }
+    }
+    for ((code, kind), count) in &report.live.audited {
+        let (action, kind) = (Word(Reported::Audit.as_str()), Word(kind));
+        let labels = FindingLabels { code: code.to_string(), action, kind };
+        findings.get_or_create(&labels).inc_by(i64::try_from(*count).unwrap_or(i64::MAX));
     }
     registry.register("findings", "Findings of the last scan, by rule, action and kind", findings);
     let exposed = Family::<ExposedLabels, Gauge>::default();
