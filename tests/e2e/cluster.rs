@@ -57,17 +57,40 @@ pub fn with_policies() -> Result<MutexGuard<'static, Cluster>, Missing> {
     take_turn(&CLUSTER)
 }
 
+/// A turn at the cluster whose etcd has the limits that it has by itself, and whose API
+/// server forgets old revisions after seconds: reports must fit, and lists expire.
+pub fn as_it_is() -> Result<MutexGuard<'static, Cluster>, Missing> {
+    static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
+    turn_at(&CLUSTER, Store::AsItIs)
+}
+
+/// How etcd is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// It takes objects of 32 MiB.
+    Raised,
+    /// It has its own limits, and old revisions go after seconds.
+    AsItIs,
+}
+
 /// Starts the cluster where that has not happened, on a thread that lives as
 /// long as this process: some systems end children with the thread that
 /// started them.
 fn take_turn(
     cluster: &'static OnceLock<Option<Mutex<Cluster>>>,
 ) -> Result<MutexGuard<'static, Cluster>, Missing> {
+    turn_at(cluster, Store::Raised)
+}
+
+fn turn_at(
+    cluster: &'static OnceLock<Option<Mutex<Cluster>>>,
+    store: Store,
+) -> Result<MutexGuard<'static, Cluster>, Missing> {
     let plane = control_plane()?;
     let cluster = cluster.get_or_init(|| {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
-            let _ = sender.send(Cluster::start(plane, &[]));
+            let _ = sender.send(Cluster::start_with(plane, &[], store));
             loop {
                 std::thread::park();
             }
@@ -82,10 +105,19 @@ fn take_turn(
 impl Cluster {
     /// Starts etcd, kube-apiserver and a guard, and waits until they answer.
     pub fn start(plane: ControlPlane, guard_flags: &[&str]) -> Self {
+        Self::start_with(plane, guard_flags, Store::Raised)
+    }
+
+    fn start_with(plane: ControlPlane, guard_flags: &[&str], store: Store) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = |name: &str| folder.path().join(name).display().to_string();
         let (etcd, peer, api) = (free_port(), free_port(), free_port());
         let arguments = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
+        let (of_etcd, of_api) = match store {
+            Store::Raised => ("--max-request-bytes=33554432", "--etcd-compaction-interval=5m"),
+            // What etcd takes by itself.
+            Store::AsItIs => ("--max-request-bytes=1572864", "--etcd-compaction-interval=5s"),
+        };
         let etcd_process = Process::start(
             &plane.etcd,
             &arguments(&[
@@ -96,7 +128,7 @@ impl Cluster {
                 format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
                 format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
                 "--unsafe-no-fsync".to_owned(),
-                "--max-request-bytes=33554432".to_owned(),
+                of_etcd.to_owned(),
                 "--log-level=error".to_owned(),
             ]),
             &folder.path().join("etcd.log"),
@@ -122,6 +154,7 @@ impl Cluster {
                 format!("--token-auth-file={}", path("tokens.csv")),
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
+                of_api.to_owned(),
                 "--endpoint-reconciler-type=none".to_owned(),
                 format!(
                     "--admission-control-config-file={}",

@@ -3,6 +3,7 @@
 
 mod again;
 mod faults;
+mod reports;
 mod wrong;
 
 use std::path::Path;
@@ -40,6 +41,7 @@ pub fn trials() -> Vec<Trial> {
     ];
     trials.extend(faults::trials());
     trials.extend(again::trials());
+    trials.extend(reports::trials());
     trials.extend(wrong::trials());
     trials
 }
@@ -132,9 +134,8 @@ fn make(cluster: &Cluster) -> Vec<Value> {
             {"server": "nas.example.com", "share": "/", "mountOptions": "hard,bg"}}}]),
         ),
     ];
-    for object in &objects {
-        cluster.must(&["apply", "--server-side", "-f", "-"], &object.to_string());
-    }
+    let all = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    cluster.must(&["apply", "--server-side", "-f", "-"], &all.to_string());
     for object in &mut objects {
         let (kind, name) = (object["kind"].as_str().unwrap_or_default(), object["metadata"]["name"].as_str());
         let name = name.unwrap_or_default();
