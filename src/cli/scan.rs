@@ -2,6 +2,7 @@
 
 mod reports;
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -152,7 +153,7 @@ impl Args {
         // The webhook's policy is read at each scan, because it may change.
         let is_own = self.webhook_policy.is_none() || self.judgement.is_given();
         let own = is_own.then(|| self.judgement.named_policy()).transpose()?;
-        let scanning = Scanning { args: &self, own, baseline: baseline.as_ref() };
+        let scanning = Scanning { args: &self, own: RefCell::new(own), baseline: baseline.as_ref() };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -169,8 +170,8 @@ impl Args {
 /// One or many scans with the same flags.
 struct Scanning<'s> {
     args: &'s Args,
-    /// The policy of a file or a profile; `None` for the webhook's.
-    own: Option<(Policy, PolicyName)>,
+    /// The policy of a file or a profile, as it was read last; `None` for the webhook's.
+    own: RefCell<Option<(Policy, PolicyName)>>,
     baseline: Option<&'s Baseline>,
 }
 
@@ -180,7 +181,7 @@ impl Scanning<'_> {
     async fn again_and_again(&self, interval: Duration) -> anyhow::Result<Exit> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let status = ScanStatus::default();
+        let status = ScanStatus::new(interval);
         if let Some(address) = self.args.status_listen {
             let listener = port::listen(address, "--status-listen")?;
             tokio::spawn(serve_router(listener, Limits::default(), status.clone().router()));
@@ -218,7 +219,7 @@ impl Scanning<'_> {
             hash: String::new(),
             webhook_hash: None,
         };
-        let name = self.own.as_ref().map_or_else(unknown, |(_, name)| name.clone());
+        let name = self.own.borrow().as_ref().map_or_else(unknown, |(_, name)| name.clone());
         let mut report = Report::new(name);
         let looked = self.look(&mut report, status, begun, is_first).await;
         if looked.is_err() {
@@ -227,7 +228,8 @@ impl Scanning<'_> {
         if let Some(status) = status {
             status.ended(&report, begun.elapsed(), OffsetDateTime::now_utc().unix_timestamp());
         }
-        looked?;
+        // What went wrong later may be right at the next scan.
+        looked.map_err(|error| if is_first { error } else { InputError(format!("{error:#}")).into() })?;
         let found = report.findings().any(|finding| finding.action >= args.fail_on.bar());
         check::exposed::limit(&mut report, usize::try_from(args.max_results).unwrap_or(usize::MAX));
         write(&report, &args.format)?;
@@ -250,6 +252,7 @@ impl Scanning<'_> {
         let (client, server) = connect(&at).await.map_err(told)?;
         let pace = Pace { page_size: args.page_size, qps: args.qps };
         let mut pager = Pager::new(client, server, pace);
+        self.reload(is_first);
         let (policy, name) = self.policy(&mut pager).await?;
         report.policy = name;
         let api = args.reports.api(&mut pager).await;
@@ -295,11 +298,27 @@ impl Scanning<'_> {
         Ok(())
     }
 
+    /// Reads the policy file again, as the webhook does.
+    fn reload(&self, is_first: bool) {
+        if is_first || self.own.borrow().is_none() {
+            return;
+        }
+        match self.args.judgement.named_policy() {
+            Ok(own) => *self.own.borrow_mut() = Some(own),
+            Err(error) => {
+                let _ = writeln!(
+                    io::stderr(),
+                    "nfs-mount-guard: policy reload failed, keeping the previous policy: {error:#}"
+                );
+            }
+        }
+    }
+
     /// The policy of this scan. That of the webhook is used where the flags name no other,
     /// and compared where they do.
     async fn policy(&self, pager: &mut Pager) -> anyhow::Result<(Policy, PolicyName)> {
         let Some(place) = &self.args.webhook_policy else {
-            return self.own.clone().context("there is a policy without --webhook-policy");
+            return self.own.borrow().clone().context("there is a policy without --webhook-policy");
         };
         let text = webhook_policy::read(pager, place).await.map_err(|error| match error {
             webhook_policy::Error::Missing(_) => error.into(),
@@ -307,8 +326,8 @@ impl Scanning<'_> {
         })?;
         let webhooks = policy_file::parse(&text, &place.to_string())?;
         let hash = webhooks.fingerprint().to_string();
-        let (policy, mut name) = match &self.own {
-            Some(own) => own.clone(),
+        let (policy, mut name) = match self.own.borrow().clone() {
+            Some(own) => own,
             None => self.args.judgement.named(Some(&webhooks), Some(place.to_string()))?,
         };
         if hash != name.hash {

@@ -1,7 +1,7 @@
 //! `scan`: at the real API server, and at a stand-in without TLS for faults that a
 //! real one cannot be brought to.
 
-mod again;
+pub(crate) mod again;
 mod faults;
 mod reports;
 mod wrong;
@@ -47,7 +47,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The program with `args`, and nothing in its environment that speaks to it.
-fn scan(args: &[&str], kubeconfig: Option<&Path>) -> Output {
+pub(crate) fn scan(args: &[&str], kubeconfig: Option<&Path>) -> Output {
     let mut command = Command::new(program());
     command.arg("scan").args(args).env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
     command.env("HOME", "/nonexistent");
@@ -279,7 +279,7 @@ fn account(cluster: &Cluster, resources: &[(&str, &str)]) -> Result<tempfile::Na
 }
 
 /// A kubeconfig for a server and a token.
-fn kubeconfig(server: &str, token: &str) -> Result<tempfile::NamedTempFile, Failed> {
+pub(crate) fn kubeconfig(server: &str, token: &str) -> Result<tempfile::NamedTempFile, Failed> {
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{"name": "test", "cluster": {"server": server, "insecure-skip-tls-verify": true}}],
