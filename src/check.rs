@@ -18,7 +18,6 @@ use crate::engine::judge::{Case, Endpoint, Treatment, Verdict, judge, proposal};
 use crate::finding::{Action, Grade};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
-use crate::report::tie::Binding;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
@@ -29,7 +28,6 @@ use crate::source::text::{self, Lines};
 use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit_each, walk};
 use crate::subject::Subject;
-use crate::subject::binding::BoundVolume;
 use proposed::Proposed;
 use snippet::snippet;
 
@@ -213,12 +211,8 @@ impl Check<'_> {
         let is_told = tie.unreached.is_some()
             || tie.pairs.is_some() && reading.may_have_pods
             || actions.iter().any(|action| *action > Reported::Audit);
-        let is_volume = subject.kind.row().holds == Holds::Volume;
-        let volume = if is_told && (is_volume || reading.is_live) { object.bound_volume() } else { None };
-        tie.uid = volume.as_ref().and_then(BoundVolume::uid);
-        if is_told && is_volume {
-            let claim = volume.and_then(|volume| volume.claim());
-            tie.binding = claim.map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim)));
+        if is_told {
+            live::bind(&mut tie, object, reading.is_live);
         }
         if reading.is_live && !verdict.evaluation.exempted.is_empty() {
             let place = Places { layout: object.layout(), text: object.text(), lines };

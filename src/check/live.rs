@@ -4,12 +4,25 @@
 use super::{Places, finding};
 use crate::engine::{Evaluation, Exempt, Judged};
 use crate::finding::Action;
+use crate::kind::Holds;
 use crate::policy::Policy;
 use crate::report::Reported;
-use crate::report::tie::Exempted;
+use crate::report::tie::{Binding, Exempted, Tie};
 use crate::rules::RULES;
 use crate::source::object::Object;
 use crate::subject::Subject;
+use crate::subject::binding::BoundVolume;
+
+/// Adds the claim of a volume, and the identity of any object of a cluster.
+pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
+    let is_volume = object.kind.row().holds == Holds::Volume;
+    let read = if is_volume || is_live { object.bound_volume() } else { None };
+    tie.uid = read.as_ref().and_then(BoundVolume::uid);
+    if is_volume {
+        let claim = read.and_then(|volume| volume.claim());
+        tie.binding = claim.map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim)));
+    }
+}
 
 /// The findings that an exemption passes over and that would be more than counted.
 pub(super) fn exempted(
