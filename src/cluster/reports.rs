@@ -115,11 +115,10 @@ pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
         wanted.iter().map(|report| (report.namespace.as_deref(), &*report.name)).collect();
     for (namespace, name) in existing.reports.keys() {
         let is_ours = name.starts_with(NAME) && (namespace.is_some() || name != NAME);
-        if is_ours && !wanted.contains(&(namespace.as_deref(), &**name)) {
-            if let Err(error) = remove(pager, api, namespace.as_deref(), name).await {
-                written.errors.push(error);
-                return written;
-            }
+        let is_cured = is_ours && !wanted.contains(&(namespace.as_deref(), &**name));
+        if is_cured && let Err(error) = remove(pager, api, namespace.as_deref(), name).await {
+            written.errors.push(error);
+            return written;
         }
     }
     written

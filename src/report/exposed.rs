@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Reported;
 use crate::finding::Code;
 use crate::subject::pod::{MountingPod, Phase};
-pub(super) use text::{cure, describe, write};
+pub(super) use text::{cure, write};
 
 /// A finding of a volume, and the Pods of one workload that mount it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

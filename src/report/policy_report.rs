@@ -104,7 +104,7 @@ pub struct Run {
 /// Pods. Take the report before it is limited.
 pub fn reports(api: Api, report: &Report, most: usize) -> Vec<Wanted> {
     let rows = shards::rows(report);
-    let mut wanted = shards::reports(api, report, rows, most);
+    let mut wanted = shards::reports(api, report, &rows, most);
     wanted.extend(exposure::reports(api, report));
     wanted
 }
@@ -155,7 +155,7 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
     summary.add(outcome);
     let json = result::raw(&result);
     let results = json.iter().map(|json| &**json).collect();
-    write(api, None, NAME.to_owned(), Body { summary, results, most })
+    write(api, None, NAME.to_owned(), &Body { summary, results, most })
 }
 
 /// Findings by rule and by what is done about them, of everything that was seen.

@@ -36,6 +36,8 @@ pub struct Cluster {
     plane: ControlPlane,
     /// Where the API server listens.
     pub api: SocketAddr,
+    /// Where etcd does.
+    pub etcd: SocketAddr,
     folder: TempDir,
     /// The running guard.
     pub guard: Guard,
@@ -57,11 +59,10 @@ pub fn with_policies() -> Result<MutexGuard<'static, Cluster>, Missing> {
     take_turn(&CLUSTER)
 }
 
-/// A turn at the cluster whose etcd has the limits that it has by itself, and whose API
-/// server forgets old revisions after seconds: reports must fit, and lists expire.
-pub fn as_it_is() -> Result<MutexGuard<'static, Cluster>, Missing> {
+/// A turn at a cluster whose etcd has the limits that it has by itself.
+pub fn with_limits() -> Result<MutexGuard<'static, Cluster>, Missing> {
     static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
-    turn_at(&CLUSTER, Store::AsItIs)
+    turn_at(&CLUSTER, Store::Limited)
 }
 
 /// How etcd is set up.
@@ -69,8 +70,8 @@ pub fn as_it_is() -> Result<MutexGuard<'static, Cluster>, Missing> {
 pub enum Store {
     /// It takes objects of 32 MiB.
     Raised,
-    /// It has its own limits, and old revisions go after seconds.
-    AsItIs,
+    /// It has its own limits.
+    Limited,
 }
 
 /// Starts the cluster where that has not happened, on a thread that lives as
@@ -113,10 +114,10 @@ impl Cluster {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let (etcd, peer, api) = (free_port(), free_port(), free_port());
         let arguments = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
-        let (of_etcd, of_api) = match store {
-            Store::Raised => ("--max-request-bytes=33554432", "--etcd-compaction-interval=5m"),
+        let most = match store {
+            Store::Raised => 32 * 1024 * 1024,
             // What etcd takes by itself.
-            Store::AsItIs => ("--max-request-bytes=1572864", "--etcd-compaction-interval=5s"),
+            Store::Limited => 1024 * 1024 * 3 / 2,
         };
         let etcd_process = Process::start(
             &plane.etcd,
@@ -128,7 +129,7 @@ impl Cluster {
                 format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
                 format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
                 "--unsafe-no-fsync".to_owned(),
-                of_etcd.to_owned(),
+                format!("--max-request-bytes={most}"),
                 "--log-level=error".to_owned(),
             ]),
             &folder.path().join("etcd.log"),
@@ -154,7 +155,6 @@ impl Cluster {
                 format!("--token-auth-file={}", path("tokens.csv")),
                 "--authorization-mode=RBAC".to_owned(),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
-                of_api.to_owned(),
                 "--endpoint-reconciler-type=none".to_owned(),
                 format!(
                     "--admission-control-config-file={}",
@@ -181,6 +181,7 @@ impl Cluster {
         let mut cluster = Self {
             plane,
             api: SocketAddr::from(([127, 0, 0, 1], api)),
+            etcd: SocketAddr::from(([127, 0, 0, 1], etcd)),
             folder,
             guard: Guard::start(guard_flags),
             webhooks: Webhooks::None,

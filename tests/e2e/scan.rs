@@ -43,6 +43,11 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(again::trials());
     trials.extend(reports::trials());
     trials.extend(wrong::trials());
+    trials.push(component::trial(
+        "scan::a_large_cluster_costs_little",
+        cluster::with_limits,
+        |mut cluster| large(&mut cluster),
+    ));
     trials
 }
 
@@ -241,6 +246,23 @@ orders-7d4b9-a on node-1 (running since 2026-11-01T08:00:05Z)",
         assert!(shown.contains(line), "{line:?} in\n{shown}");
     }
     assert!(!shown.contains(":1:1:") && text.stderr.is_empty(), "{shown} {text:?}");
+    Ok(())
+}
+
+/// The bench at a small size; `benches/run scan` is the whole.
+fn large(cluster: &mut Cluster) -> Result<(), Failed> {
+    const SIZE: usize = 5000;
+    let figures = crate::scan_scale::measure(cluster, SIZE);
+    let lists = |used: &crate::scan_scale::Used| used.requests.get("LIST").copied();
+    // Classes, drivers and what no server has, and a page for each 500 volumes; then Pods.
+    assert_eq!(lists(&figures.clean), Some(2 + 10), "{figures:?}");
+    assert_eq!(lists(&figures.scan), Some(2 + 20), "{figures:?}");
+    assert!(figures.scan.memory <= 64.0 && figures.first.memory <= 64.0, "{figures:?}");
+    assert_eq!(figures.second.requests.get("PATCH"), Some(&1), "{figures:?}");
+    // A heartbeat, a shard, and a report for each of the namespaces with exposed Pods.
+    assert_eq!((figures.reports.1, figures.bytes.1 < 700_000), (1, true), "{figures:?}");
+    // 1 MB for the thousand bad volumes of the whole size.
+    assert!(figures.bytes.0 <= 1100 * SIZE / 100, "{figures:?}");
     Ok(())
 }
 

@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 use super::object::{Body, Summary, write};
 use super::result::{self, outcome, raw};
 use super::{Api, MOST_BYTES, MOST_RESULTS, NAME, Wanted, is_reported};
-use crate::report::exposed::{Exposed, describe};
+use crate::report::exposed::{Exposed, ExposedPod};
 use crate::report::fingerprint::Fingerprints;
+use crate::report::plain::plain;
 use crate::report::{FindingReport, Report, SubjectReport};
 
 /// Most Pods that a message names.
@@ -70,7 +71,7 @@ fn of(
         }
     }
     let results = results.iter().map(|json| &**json).collect();
-    write(api, Some(namespace.to_owned()), NAME.to_owned(), Body { summary, results, most: MOST_RESULTS })
+    write(api, Some(namespace.to_owned()), NAME.to_owned(), &Body { summary, results, most: MOST_RESULTS })
 }
 
 fn result<'r>(
@@ -84,15 +85,19 @@ fn result<'r>(
     let uid = subject.tie.uid.map_or_else(|| entry.subject.clone(), |uid| uid.to_string());
     let id = ids.of_text(&format!("exposed\n{uid}\n{}\n{workload}", finding.code));
     let mut rendered = result::result(report, subject, finding, outcome(finding.action), id);
-    let pods: Vec<String> = entry.pods.iter().take(MOST_PODS).map(describe).collect();
+    let pods: Vec<String> = entry.pods.iter().take(MOST_PODS).map(name).collect();
     let more = match entry.pods.len().saturating_sub(MOST_PODS) {
         0 => String::new(),
         more => format!(", +{more} more"),
     };
-    let message = format!("{workload} is exposed ({}{more}): {}", pods.join(", "), finding.message);
+    let message = format!("{}; exposed: {}{more}", finding.message, pods.join(", "));
     rendered.message = result::cut(&message, result::LONGEST_MESSAGE);
     let nodes: BTreeSet<&str> = entry.pods.iter().filter_map(|pod| pod.node.as_deref()).collect();
     let properties = &mut rendered.properties;
+    // The report of the cluster has them, and etcd holds both.
+    for key in ["code", "action", "policyHash"] {
+        properties.remove(key);
+    }
     result::add(properties, "pods", &entry.pods.len().to_string());
     result::add(properties, "nodes", &nodes.len().to_string());
     result::add(properties, "state", entry.state.as_str());
@@ -101,4 +106,12 @@ fn result<'r>(
         result::add(properties, "claim", claim);
     }
     rendered
+}
+
+/// `orders-7d-x on node-3`
+fn name(pod: &ExposedPod) -> String {
+    match &pod.node {
+        Some(node) => format!("{} on {}", plain(&pod.name), plain(node)),
+        None => plain(&pod.name).into_owned(),
+    }
 }

@@ -110,7 +110,7 @@ struct Limits {
 }
 
 /// The report in JSON, with the hash of what it says.
-pub(super) fn write(api: Api, namespace: Option<String>, name: String, body: Body<'_>) -> Wanted {
+pub(super) fn write(api: Api, namespace: Option<String>, name: String, body: &Body<'_>) -> Wanted {
     let labels = Labels { name: NAME, managed_by: NAME, component: COMPONENT };
     let configuration = Configuration { limits: Limits { max_results: body.most } };
     let object = |content: Option<&str>| {
@@ -135,5 +135,5 @@ pub(super) fn write(api: Api, namespace: Option<String>, name: String, body: Bod
     hasher.write(object(None).as_bytes());
     let content = format!("{:016x}", hasher.finish());
     let body = object(Some(&content));
-    Wanted { body, content, namespace, name }
+    Wanted { namespace, name, body, content }
 }

@@ -33,7 +33,7 @@ pub(super) enum Row<'r> {
     Exempt(&'r SubjectReport, &'r Exempted),
 }
 
-impl<'r> Row<'r> {
+impl Row<'_> {
     /// What it is about, as reports call it.
     pub(super) fn title(&self) -> String {
         match self {
@@ -99,7 +99,7 @@ struct Shown {
 
 /// The reports of the cluster with at most `most` of these results, the first ones. Their
 /// summaries count all.
-pub(super) fn reports(api: Api, report: &Report, rows: Vec<Row<'_>>, most: usize) -> Vec<Wanted> {
+pub(super) fn reports(api: Api, report: &Report, rows: &[Row<'_>], most: usize) -> Vec<Wanted> {
     let mut summaries: Vec<(u64, Outcome)> = rows.iter().map(|row| (row.hash(), row.outcome())).collect();
     let mut of_object: BTreeMap<u64, usize> = BTreeMap::new();
     let mut ids = Fingerprints::default();
@@ -163,7 +163,7 @@ fn one(
             results.push(&row.json);
         }
     }
-    write(api, None, format!("{NAME}-{shard:02}"), Body { summary, results, most })
+    write(api, None, format!("{NAME}-{shard:02}"), &Body { summary, results, most })
 }
 
 /// Who is exposed, by object.

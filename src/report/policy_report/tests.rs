@@ -132,8 +132,7 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
         assert_eq!((&own["kind"], &own["metadata"]["namespace"]), (&json!(api.kind(true)), &json!("shop")));
         assert_eq!(own["results"].as_array().map(Vec::len), Some(2));
         let message = own["results"][0]["message"].as_str().expect("a text");
-        let start = "Deployment/shop/app is exposed (app-0 on node-0 (running), app-1 on node-1 (running), \
-app-2 on node-0 (running)): bg";
+        let start = "bg; exposed: app-0 on node-0, app-1 on node-1, app-2 on node-0";
         assert_eq!(message, start);
         assert_eq!(own["results"][1]["properties"]["workload"], "Job/shop/nightly");
     }
@@ -246,7 +245,7 @@ fn each_action_has_its_result_and_what_is_only_counted_has_none() {
     assert_eq!(properties["action"], "exempt");
     let mut unread: Vec<&Value> =
         all.iter().filter(|result| result["result"] == "error").map(|result| &result["resources"]).collect();
-    unread.sort_by_key(|resources| resources.to_string());
+    unread.sort_by_key(ToString::to_string);
     assert_eq!(
         unread,
         [

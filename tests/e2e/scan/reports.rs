@@ -19,7 +19,7 @@ pub(super) fn trials() -> Vec<Trial> {
     let real = |name: &str, test: fn(&mut Cluster) -> Result<(), Failed>| {
         component::trial(
             format!("scan::reports::{name}"),
-            cluster::as_it_is,
+            cluster::with_limits,
             move |mut cluster: MutexGuard<'static, Cluster>| {
                 cluster.use_webhooks(Webhooks::None);
                 let made = make(&cluster);
