@@ -125,6 +125,8 @@ pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
     add("objects", report.summary.documents.to_string());
     add("policyHash", report.policy.hash.clone());
     add("requests", run.requests.to_string());
+    // One card that stays while all is well, and another one that is new if it is not.
+    add("resultID", format!("{NAME}-scan-{}", if report.complete { "pass" } else { "error" }));
     if let Some(hash) = &report.policy.webhook_hash {
         add("webhookPolicyHash", hash.clone());
     }

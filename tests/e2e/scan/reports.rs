@@ -558,34 +558,44 @@ fn webhook_policy(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The API is there when the scan begins, and gone when it writes.
+/// The API is there when the scan begins, and gone when it writes; or the API server is,
+/// or etcd takes no more.
 fn gone_while_writing() -> Result<(), Failed> {
-    let server = Server::start(|path, _| match path {
-        "/apis/openreports.io/v1alpha1" => Some((
-            200,
-            json!({"kind": "APIResourceList",
-            "resources": [{"name": "clusterreports"}, {"name": "reports"}]}),
-        )),
-        path if path.starts_with("/apis/openreports.io/v1alpha1/") && path.contains("labelSelector") => {
-            list("PartialObjectMetadataList", &[], "")
-        }
-        PAGE => list("PersistentVolumeList", &[volume("a", None, BAD), volume("b", None, BAD)], ""),
-        other => empty(other),
-    });
-    let (report, code) = server.scan(&["--reports", "auto"])?;
-    assert_eq!((code, &report["complete"]), (Some(1), &json!(false)));
-    let messages: Vec<&str> = report["errors"]
-        .as_array()
-        .ok_or("errors")?
-        .iter()
-        .filter_map(|error| error["message"].as_str())
-        .collect();
-    assert_eq!(
-        messages,
-        [
-            "cannot write reports: the API server does not serve openreports.io/v1alpha1 any more (404); install its CRDs again, or use --reports none"
-        ]
-    );
+    for (code, message) in [
+        (
+            Some(404),
+            "cannot write reports: the API server does not serve openreports.io/v1alpha1 any more (404); install its CRDs again, or use --reports none",
+        ),
+        (None, "cannot write ClusterReport nfs-mount-guard-00: the answer broke off: "),
+        (
+            Some(500),
+            "cannot write ClusterReport nfs-mount-guard-00: the API server answered 500 etcdserver: no space",
+        ),
+    ] {
+        let server = Server::start(move |path, _| match path {
+            "/apis/openreports.io/v1alpha1" => Some((
+                200,
+                json!({"kind": "APIResourceList", "resources": [{"name": "clusterreports"}, {"name": "reports"}]}),
+            )),
+            path if path.starts_with("/apis/openreports.io/v1alpha1/") && path.contains("labelSelector") => {
+                list("PartialObjectMetadataList", &[], "")
+            }
+            path if path.contains("fieldManager") => code.map(|code| {
+                (code, json!({"kind": "Status", "code": code, "message": "etcdserver: no space"}))
+            }),
+            PAGE => list("PersistentVolumeList", &[volume("a", None, BAD), volume("b", None, BAD)], ""),
+            other => empty(other),
+        });
+        let (report, exit) = server.scan(&["--reports", "auto"])?;
+        assert_eq!((exit, &report["complete"]), (Some(1), &json!(false)));
+        let errors = report["errors"].as_array().ok_or("errors")?;
+        let messages: Vec<&str> = errors.iter().filter_map(|error| error["message"].as_str()).collect();
+        assert!(messages[0].starts_with(message), "{messages:?}");
+        // The heartbeat is tried all the same, and only once said if it fails for the same reason.
+        let is_beat = |path: &String| path.contains("/clusterreports/nfs-mount-guard?");
+        assert!(server.asked().iter().any(is_beat) && messages.len() <= 2, "{messages:?}");
+        assert_eq!(report["subjects"].as_array().map(Vec::len), Some(2));
+    }
     Ok(())
 }
 
