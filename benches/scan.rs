@@ -297,7 +297,8 @@ fn put(etcd: SocketAddr, objects: impl Iterator<Item = (String, Value)>) {
     flush(&mut operations);
 }
 
-fn delete(etcd: SocketAddr, prefix: &str) {
+/// Deletes what begins so.
+pub fn delete(etcd: SocketAddr, prefix: &str) {
     let mut end = prefix.as_bytes().to_vec();
     *end.last_mut().expect("a prefix") += 1;
     let range = json!({"key": STANDARD.encode(prefix), "range_end": STANDARD.encode(end)});
