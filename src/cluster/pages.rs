@@ -235,13 +235,11 @@ impl Pager {
                     };
                     pages += 1;
                     let remaining = head.metadata.remaining_item_count;
-                    match head.metadata.r#continue.filter(|token| !token.is_empty()) {
-                        Some(token) => (uri_of(&token), Some((bytes, remaining))),
-                        None => {
-                            reader.page(bytes, remaining);
-                            return Ok(());
-                        }
-                    }
+                    let Some(token) = head.metadata.r#continue.filter(|token| !token.is_empty()) else {
+                        reader.page(bytes, remaining);
+                        return Ok(());
+                    };
+                    (uri_of(&token), Some((bytes, remaining)))
                 }
                 Answer::Refused(status) if status.code == 410 => {
                     let fresh = status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone());
