@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod exposed;
+mod live;
 mod proposed;
 pub mod repair;
 mod snippet;
@@ -17,7 +18,6 @@ use crate::engine::judge::{Case, Endpoint, Treatment, judge};
 use crate::finding::{Action, Grade};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
-use crate::report::tie::Binding;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
@@ -74,7 +74,8 @@ impl Check<'_> {
         let mut problems = Vec::new();
         let fixes = if self.with_fixes { Proposed::of(self, &text, named) } else { Proposed::default() };
         let may_have_pods = may_hold_pods(text.as_bytes());
-        let mut reading = Reading { name, lines: &lines, named, fixes, objects: 0, may_have_pods };
+        let mut reading =
+            Reading { name, lines: &lines, named, fixes, objects: 0, may_have_pods, is_live: false };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         if !named && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
@@ -92,8 +93,15 @@ impl Check<'_> {
         let lines = Lines::new(&text);
         let (mut file, mut problems) = (FileReport::default(), Vec::new());
         let fixes = Proposed::default();
-        let mut reading =
-            Reading { name, lines: &lines, named: true, fixes, objects: 0, may_have_pods: true };
+        let mut reading = Reading {
+            name,
+            lines: &lines,
+            named: true,
+            fixes,
+            objects: 0,
+            may_have_pods: true,
+            is_live: true,
+        };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
         file
@@ -204,9 +212,13 @@ impl Check<'_> {
         let is_told = tie.unreached.is_some()
             || tie.pairs.is_some() && reading.may_have_pods
             || actions.iter().any(|action| *action > Reported::Audit);
-        if is_told && subject.kind.row().holds == Holds::Volume {
-            let claim = object.bound_volume().and_then(|volume| volume.claim());
-            tie.binding = claim.map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim)));
+        if is_told {
+            live::bind(&mut tie, object, reading.is_live);
+        }
+        if reading.is_live && !verdict.evaluation.exempted.is_empty() {
+            let place = Places { layout: object.layout(), text: object.text(), lines };
+            tie.uid = tie.uid.or_else(|| object.bound_volume()?.uid());
+            tie.exempted = live::exempted(self.policy, &subject, &verdict.evaluation, &place, object);
         }
         SubjectReport {
             kind: object.kind.as_str(),
@@ -254,6 +266,8 @@ struct Reading<'r> {
     objects: usize,
     /// Whether Pods may be in it.
     may_have_pods: bool,
+    /// Whether it comes from a running cluster.
+    is_live: bool,
 }
 
 /// Where the findings of one object stand.

@@ -6,10 +6,12 @@ pub mod connect;
 pub mod doctor;
 mod lease;
 pub mod pages;
+pub mod reports;
 pub mod scan;
 pub mod scan_status;
 mod secret;
 pub mod service_account;
+pub mod webhook_policy;
 mod webhooks;
 
 /// What the guard is called as the owner of the fields that it writes.

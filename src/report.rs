@@ -12,11 +12,13 @@ pub mod gitlab;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod live;
 mod not_judged;
 pub mod origin;
 mod palette;
 mod pieces;
 pub mod plain;
+pub mod policy_report;
 pub mod review;
 pub mod rule_page;
 pub mod sarif;
@@ -35,6 +37,7 @@ use crate::subject::driver::Nfs;
 use crate::subject::pod::MountingPod;
 use exposed::Exposed;
 use fingerprint::Fingerprints;
+use live::Live;
 pub use not_judged::NotJudged;
 pub use origin::Origin;
 pub use pieces::{ReadError, Snippet, Statistic, TextEdit};
@@ -80,6 +83,9 @@ pub struct Report {
     /// Judged objects that are not among the subjects, because nothing was found.
     #[serde(skip)]
     pub dropped: usize,
+    /// What a scan of a cluster counts besides.
+    #[serde(skip)]
+    pub live: Live,
 }
 
 /// Who speaks.
@@ -99,6 +105,7 @@ impl Default for Tool {
 
 /// What it was judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PolicyName {
     /// The policy file; `None` for a profile as it is.
     pub file: Option<String>,
@@ -108,6 +115,9 @@ pub struct PolicyName {
     pub mode: &'static str,
     /// The policy's fingerprint.
     pub hash: String,
+    /// The fingerprint of the webhook's policy, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_hash: Option<String>,
 }
 
 /// Counts of one run.
@@ -324,6 +334,7 @@ impl Report {
             pods: Vec::new(),
             sees_pods: false,
             dropped: 0,
+            live: Live::default(),
         }
     }
 
@@ -340,6 +351,7 @@ impl Report {
         self.pods.extend(file.pods);
         self.sees_pods |= file.sees_pods;
         self.dropped += file.dropped;
+        self.live.add(file.live);
     }
 
     /// Counts what is there, once everything is.
@@ -405,4 +417,6 @@ pub struct FileReport {
     pub sees_pods: bool,
     /// Judged objects that are not among the subjects, because nothing was found.
     pub dropped: usize,
+    /// What a scan of a cluster counts besides.
+    pub live: Live,
 }

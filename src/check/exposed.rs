@@ -42,6 +42,7 @@ pub fn join(report: &mut Report) {
 /// Keeps at most so many objects with findings, those that are most urgent first.
 /// Counts are of all.
 pub fn limit(report: &mut Report, most: usize) {
+    report.summary.not_shown = report.live.not_kept;
     if report.subjects.len() <= most {
         return;
     }
@@ -56,7 +57,7 @@ pub fn limit(report: &mut Report, most: usize) {
     let mut order: Vec<usize> = (0..report.subjects.len()).collect();
     order.sort_by_cached_key(|index| report.subjects.get(*index).map(rank));
     let kept: BTreeSet<usize> = order.into_iter().take(most).collect();
-    report.summary.not_shown = report.subjects.len() - kept.len();
+    report.summary.not_shown += report.subjects.len() - kept.len();
     let mut index = 0..;
     report.subjects.retain(|_| index.next().is_some_and(|index| kept.contains(&index)));
     let titles: BTreeSet<String> = report.subjects.iter().map(SubjectReport::title).collect();

@@ -2,7 +2,7 @@
 //! and `explain`.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
@@ -52,22 +52,43 @@ impl Judgement {
             Some(file) => Some(file.clone()),
             None => policy::discover()?,
         };
-        let policy = self.policy(file.as_deref())?;
+        let policy = file.as_deref().map(policy::load).transpose()?;
+        self.named(policy.as_ref(), file.map(|file| file.display().to_string()))
+    }
+
+    /// Whether the flags name a policy of their own.
+    #[cfg(feature = "serve")]
+    pub const fn is_given(&self) -> bool {
+        self.policy_file.is_some() || self.no_policy
+    }
+
+    /// The policy from `file` with what the flags change, and how reports call it.
+    ///
+    /// # Errors
+    ///
+    /// When a rule or profile is named that does not exist.
+    pub fn named(
+        &self,
+        policy: Option<&Policy>,
+        file: Option<String>,
+    ) -> anyhow::Result<(Policy, PolicyName)> {
+        let policy = self.policy(policy)?;
         for warning in policy::warnings(&policy, OffsetDateTime::now_utc().date()) {
             // A report is not spoiled by what stands on standard error.
             let _ = writeln!(io::stderr(), "nfs-mount-guard: warning: {warning}");
         }
         let name = PolicyName {
-            file: file.map(|file| file.display().to_string()),
+            file,
             profile: policy.profile().to_string(),
             mode: policy.mode().as_str(),
             hash: policy.fingerprint().to_string(),
+            webhook_hash: None,
         };
         Ok((self.selected(&policy)?, name))
     }
 
     /// The policy before `--select` and `--ignore`.
-    fn policy(&self, file: Option<&Path>) -> anyhow::Result<Policy> {
+    fn policy(&self, policy: Option<&Policy>) -> anyhow::Result<Policy> {
         let profile = match &self.profile {
             Some(name) => match Profile::parse(name) {
                 Ok(profile) => Some(profile),
@@ -75,8 +96,8 @@ impl Judgement {
             },
             None => None,
         };
-        let mut builder = match file {
-            Some(file) => policy::load(file)?.to_builder(),
+        let mut builder = match policy {
+            Some(policy) => policy.to_builder(),
             None => Builder::new(Profile::default()),
         };
         if let Some(profile) = profile {

@@ -1,11 +1,15 @@
 //! `scan`: judges what is in a cluster, and names the Pods that are exposed.
 
+mod reports;
+
+use std::cell::RefCell;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,20 +22,23 @@ use crate::check::baseline::Baseline;
 use crate::check::{self, Check};
 use crate::cluster::connect::{self, Where, connect};
 use crate::cluster::pages::{Pace, Pager};
-use crate::cluster::scan::scan;
+use crate::cluster::scan::{Extent, scan};
 use crate::cluster::scan_status::ScanStatus;
+use crate::cluster::webhook_policy::{self, Place};
 use crate::policy::Policy;
+use crate::policy_file;
 use crate::report::{PolicyName, Report};
 use crate::server::limits::Limits;
 use crate::server::port;
 use crate::server::status::serve_router;
+use reports::Reports;
 
 /// Evaluate what is in a cluster, and name the Pods that are exposed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads storageclasses, persistentvolumes, csidrivers, volumesnapshotclasses;
 pods only if a volume has a finding or a driver mounts inline volumes; never
-secrets. Never writes to the cluster.
+secrets. Writes nothing to the cluster but the objects of --reports.
 
 Examples:
   nfs-mount-guard scan
@@ -39,6 +46,8 @@ Examples:
   nfs-mount-guard scan -n shop --format json=shop.json --format text
   nfs-mount-guard scan --baseline known.json --fail-on warn
   nfs-mount-guard scan --interval 1h --format json=/reports/scan.json
+  nfs-mount-guard scan --reports auto --exit-zero
+  nfs-mount-guard scan --webhook-policy nfs-mount-guard/nfs-mount-guard-policy
 
 Exit codes: 0 no finding at --fail-on and everything was seen, 1 findings,
 2 wrong use, 3 no finding, and not everything could be seen.")]
@@ -78,7 +87,16 @@ pub struct Args {
     /// Lowest level of a finding that fails the scan
     #[arg(long, value_enum, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
     fail_on: FailOn,
-    /// Most objects with findings in the report, the exposed ones first; counts are of all
+    /// Exit 0 even if problems are found (3 if not everything could be seen)
+    #[arg(long, env = "NFS_MOUNT_GUARD_EXIT_ZERO", value_parser = FalseyValueParser::new())]
+    exit_zero: bool,
+    /// Use the policy in this ConfigMap; with --policy or --no-policy, warn if it differs
+    #[arg(long, value_name = "NAMESPACE/NAME", env = "NFS_MOUNT_GUARD_WEBHOOK_POLICY")]
+    webhook_policy: Option<Place>,
+    /// Write the findings as reports to the cluster, and remove those that are cured
+    #[arg(long, value_enum, value_name = "API", env = "NFS_MOUNT_GUARD_REPORTS", default_value = "none")]
+    reports: Reports,
+    /// Most objects in the report, and results in --reports, exposed first; counts are of all
     #[arg(
         long,
         value_name = "N",
@@ -128,16 +146,21 @@ impl Args {
     /// the credentials, and when a report cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         check_outputs(&self.format)?;
+        if self.reports != Reports::None && self.namespace.is_some() {
+            bail!("--reports: reports are of the whole cluster; leave out --namespace");
+        }
         let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
-        let (policy, name) = self.judgement.named_policy()?;
-        let scanning = Scanning { args: &self, policy: &policy, name: &name, baseline: baseline.as_ref() };
+        // The webhook's policy is read at each scan, because it may change.
+        let is_own = self.webhook_policy.is_none() || self.judgement.is_given();
+        let own = is_own.then(|| self.judgement.named_policy()).transpose()?;
+        let scanning = Scanning { args: &self, own: RefCell::new(own), baseline: baseline.as_ref() };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("the system gives no threads")?;
         runtime.block_on(async {
             match self.interval {
-                None => scanning.once(None).await,
+                None => scanning.once(None, true).await,
                 Some(interval) => scanning.again_and_again(interval).await,
             }
         })
@@ -147,8 +170,8 @@ impl Args {
 /// One or many scans with the same flags.
 struct Scanning<'s> {
     args: &'s Args,
-    policy: &'s Policy,
-    name: &'s PolicyName,
+    /// The policy of a file or a profile, as it was read last; `None` for the webhook's.
+    own: RefCell<Option<(Policy, PolicyName)>>,
     baseline: Option<&'s Baseline>,
 }
 
@@ -158,15 +181,16 @@ impl Scanning<'_> {
     async fn again_and_again(&self, interval: Duration) -> anyhow::Result<Exit> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let status = ScanStatus::default();
+        let status = ScanStatus::new(interval);
         if let Some(address) = self.args.status_listen {
             let listener = port::listen(address, "--status-listen")?;
             tokio::spawn(serve_router(listener, Limits::default(), status.clone().router()));
         }
         let scans = async {
+            let mut is_first = true;
             loop {
-                match self.once(Some(&status)).await {
-                    Ok(_) => {}
+                match self.once(Some(&status), is_first).await {
+                    Ok(_) => is_first = false,
                     // A report that cannot be written is no matter of the cluster's.
                     Err(error) if !error.is::<InputError>() => return error,
                     Err(error) => {
@@ -183,34 +207,33 @@ impl Scanning<'_> {
         }
     }
 
-    async fn once(&self, status: Option<&ScanStatus>) -> anyhow::Result<Exit> {
+    /// One scan. Reports that the API server does not serve are wrong use at the first
+    /// one, and an error of a later one.
+    async fn once(&self, status: Option<&ScanStatus>, is_first: bool) -> anyhow::Result<Exit> {
         let args = self.args;
         let begun = Instant::now();
-        let check = Check {
-            policy: self.policy,
-            judged_as: args.judged_as.endpoint(),
-            today: OffsetDateTime::now_utc().date(),
-            with_fixes: false,
+        let unknown = || PolicyName {
+            file: None,
+            profile: Policy::default().profile().to_string(),
+            mode: Policy::default().mode().as_str(),
+            hash: String::new(),
+            webhook_hash: None,
         };
-        let mut report = Report::new(self.name.clone());
-        let looked = self.look(&check, &mut report, status).await;
+        let name = self.own.borrow().as_ref().map_or_else(unknown, |(_, name)| name.clone());
+        let mut report = Report::new(name);
+        let looked = self.look(&mut report, status, begun, is_first).await;
         if looked.is_err() {
             report.complete = false;
-        } else {
-            if let Some(baseline) = self.baseline {
-                tolerate(baseline, &mut report);
-            }
-            check::exposed::join(&mut report);
-            report.count(false);
         }
         if let Some(status) = status {
             status.ended(&report, begun.elapsed(), OffsetDateTime::now_utc().unix_timestamp());
         }
-        looked?;
+        // What went wrong later may be right at the next scan.
+        looked.map_err(|error| if is_first { error } else { InputError(format!("{error:#}")).into() })?;
         let found = report.findings().any(|finding| finding.action >= args.fail_on.bar());
         check::exposed::limit(&mut report, usize::try_from(args.max_results).unwrap_or(usize::MAX));
         write(&report, &args.format)?;
-        Ok(match (found, report.complete) {
+        Ok(match (found && !args.exit_zero, report.complete) {
             (true, _) => Exit::Findings,
             (false, true) => Exit::Success,
             (false, false) => Exit::Unreadable,
@@ -219,15 +242,33 @@ impl Scanning<'_> {
 
     async fn look(
         &self,
-        check: &Check<'_>,
         report: &mut Report,
         status: Option<&ScanStatus>,
+        begun: Instant,
+        is_first: bool,
     ) -> anyhow::Result<()> {
         let args = self.args;
         let at = Where { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
         let (client, server) = connect(&at).await.map_err(told)?;
         let pace = Pace { page_size: args.page_size, qps: args.qps };
         let mut pager = Pager::new(client, server, pace);
+        self.reload(is_first);
+        let (policy, name) = self.policy(&mut pager).await?;
+        report.policy = name;
+        let api = args.reports.api(&mut pager).await;
+        if let Err((true, message)) = &api
+            && is_first
+        {
+            bail!("{message}");
+        }
+        let check = Check {
+            policy: &policy,
+            judged_as: args.judged_as.endpoint(),
+            today: OffsetDateTime::now_utc().date(),
+            with_fixes: false,
+        };
+        let most = usize::try_from(args.max_results).unwrap_or(usize::MAX);
+        let extent = Extent { namespace: args.namespace.as_deref(), most };
         let shows = io::stderr().is_terminal();
         let progress = |what: &'static str, seen: u64, remaining: Option<u64>| {
             if shows {
@@ -235,14 +276,69 @@ impl Scanning<'_> {
                 let _ = write!(io::stderr(), "\r\u{1b}[K{what}: {seen}{of}");
             }
         };
-        scan(&mut pager, check, args.namespace.as_deref(), report, &progress).await;
+        scan(&mut pager, &check, extent, report, &progress).await;
         if shows {
             let _ = write!(io::stderr(), "\r\u{1b}[K");
         }
+        if let Some(baseline) = self.baseline {
+            tolerate(baseline, report);
+        }
+        check::exposed::join(report);
+        report.count(false);
+        match api {
+            Ok(Some(api)) => reports::write(&mut pager, api, report, most, begun.elapsed()).await,
+            Ok(None) => {}
+            Err((_, message)) => report.errors.push(reports::error(message)),
+        }
+        // What could not be written counts as well.
+        report.count(false);
         if let Some(status) = status {
             status.asked(&pager);
         }
         Ok(())
+    }
+
+    /// Reads the policy file again, as the webhook does.
+    fn reload(&self, is_first: bool) {
+        if is_first || self.own.borrow().is_none() {
+            return;
+        }
+        match self.args.judgement.named_policy() {
+            Ok(own) => *self.own.borrow_mut() = Some(own),
+            Err(error) => {
+                let _ = writeln!(
+                    io::stderr(),
+                    "nfs-mount-guard: policy reload failed, keeping the previous policy: {error:#}"
+                );
+            }
+        }
+    }
+
+    /// The policy of this scan. That of the webhook is used where the flags name no other,
+    /// and compared where they do.
+    async fn policy(&self, pager: &mut Pager) -> anyhow::Result<(Policy, PolicyName)> {
+        let Some(place) = &self.args.webhook_policy else {
+            return self.own.borrow().clone().context("there is a policy without --webhook-policy");
+        };
+        let text = webhook_policy::read(pager, place).await.map_err(|error| match error {
+            webhook_policy::Error::Missing(_) => error.into(),
+            other => anyhow::Error::new(InputError(other.to_string())),
+        })?;
+        let webhooks = policy_file::parse(&text, &place.to_string())?;
+        let hash = webhooks.fingerprint().to_string();
+        let (policy, mut name) = match self.own.borrow().clone() {
+            Some(own) => own,
+            None => self.args.judgement.named(Some(&webhooks), Some(place.to_string()))?,
+        };
+        if hash != name.hash {
+            let _ = writeln!(
+                io::stderr(),
+                "nfs-mount-guard: warning: the policy of this scan ({}) differs from that of the webhook ({hash}, {place})",
+                name.hash
+            );
+        }
+        name.webhook_hash = Some(hash);
+        Ok((policy, name))
     }
 }
 

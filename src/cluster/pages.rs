@@ -9,12 +9,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::http::Request;
+use axum::http::{Method, Request};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 use serde::Deserialize;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::explain;
@@ -24,6 +25,10 @@ const TRIES: u32 = 4;
 
 /// The first wait between tries; each later one is twice as long.
 const WAIT: Duration = Duration::from_millis(250);
+
+/// Turns of the other tasks until a request is on its way: through the client's layers,
+/// its pool and its connection.
+const TURNS: usize = 16;
 
 /// How often a list begins again when its tokens expire.
 const STARTS: u32 = 3;
@@ -46,6 +51,8 @@ pub struct Listed {
     pub group: &'static str,
     /// `/apis/storage.k8s.io/v1/storageclasses`
     pub path: &'static str,
+    /// The form of the answer: objects whole, or their metadata only.
+    pub form: &'static str,
 }
 
 /// Why a list was not read to its end.
@@ -131,8 +138,61 @@ struct HeadMetadata {
     remaining_item_count: Option<u64>,
 }
 
+/// One request.
+#[derive(Debug, Clone)]
+pub(super) struct Ask<'a> {
+    /// What it is counted as.
+    pub(super) resource: &'static str,
+    pub(super) method: Method,
+    pub(super) uri: &'a str,
+    /// The form of the answer.
+    pub(super) accept: &'static str,
+    /// What is sent, and its form.
+    pub(super) body: Option<(&'static str, &'a str)>,
+}
+
+impl<'a> Ask<'a> {
+    const fn list(listed: Listed, uri: &'a str) -> Self {
+        Self { resource: listed.resource, method: Method::GET, uri, accept: listed.form, body: None }
+    }
+
+    fn request(&self) -> Result<Request<Body>, String> {
+        let request = Request::builder().method(&self.method).uri(self.uri).header("accept", self.accept);
+        let request = match self.body {
+            Some((form, body)) => request.header("content-type", form).body(body.as_bytes().to_vec().into()),
+            None => request.body(Body::empty()),
+        };
+        request.map_err(|error| error.to_string())
+    }
+}
+
+/// One request and its answer.
+async fn exchange(client: Client, request: Request<Body>) -> Answer {
+    let response = match client.send(request).await {
+        Ok(response) => response,
+        Err(error) => return Answer::Silence(explain(&error)),
+    };
+    let code = response.status();
+    let body = match response.into_body().collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return Answer::Silence(format!("the answer broke off: {}", explain(&error))),
+    };
+    if code.is_success() {
+        return Answer::Page(body.to_vec());
+    }
+    let mut status: Status = serde_json::from_slice(&body).unwrap_or_default();
+    status.code = code.as_u16();
+    Answer::Refused(Box::new(status))
+}
+
+/// Objects as they are.
+pub(super) const JSON: &str = "application/json";
+
+/// Objects without all but their metadata.
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 /// What came of one request.
-enum Answer {
+pub(super) enum Answer {
     Page(Vec<u8>),
     Refused(Box<Status>),
     Silence(String),
@@ -157,62 +217,98 @@ impl Pager {
         selector: &str,
         reader: &mut dyn Reader,
     ) -> Result<(), Error> {
-        let mut starts = 1;
-        let (mut token, mut renewed, mut pages) = (String::new(), false, 0_u64);
+        let (mut starts, mut renewed, mut pages) = (1, false, 0_u64);
+        let limit = self.pace.page_size;
+        let uri_of = |token: &str| {
+            let token =
+                if token.is_empty() { String::new() } else { format!("&continue={}", encoded(token)) };
+            format!("{path}?limit={limit}{selector}{token}")
+        };
+        let mut uri = uri_of("");
+        let mut begun = self.begin(&Ask::list(listed, &uri)).await;
         loop {
-            let limit = self.pace.page_size;
-            let token_part =
-                if token.is_empty() { String::new() } else { format!("&continue={}", encoded(&token)) };
-            let uri = format!("{path}?limit={limit}{selector}{token_part}");
-            match self.get(listed, &uri).await {
+            let (next, page) = match self.finish(begun, &Ask::list(listed, &uri)).await {
                 Answer::Page(bytes) => {
                     let head = serde_json::from_slice::<Head>(&bytes).ok();
                     let Some(head) = head.filter(|head| head.kind.ends_with("List")) else {
                         return Err(self.gone(listed, "the answer is no JSON list".to_owned(), pages));
                     };
                     pages += 1;
-                    reader.page(bytes, head.metadata.remaining_item_count);
-                    token = head.metadata.r#continue.unwrap_or_default();
-                    if token.is_empty() {
+                    let remaining = head.metadata.remaining_item_count;
+                    let Some(token) = head.metadata.r#continue.filter(|token| !token.is_empty()) else {
+                        reader.page(bytes, remaining);
                         return Ok(());
-                    }
+                    };
+                    (uri_of(&token), Some((bytes, remaining)))
                 }
                 Answer::Refused(status) if status.code == 410 => {
                     let fresh = status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone());
                     match fresh.filter(|fresh| !fresh.is_empty() && !renewed) {
                         Some(fresh) => {
-                            (token, renewed) = (fresh, true);
+                            renewed = true;
                             self.is_consistent = false;
+                            (uri_of(&fresh), None)
                         }
                         None if starts < STARTS => {
                             starts += 1;
-                            (token, renewed, pages) = (String::new(), false, 0);
+                            (renewed, pages) = (false, 0);
                             reader.forget();
+                            (uri_of(""), None)
                         }
                         None => return Err(Error::Expired(listed.resource)),
                     }
                 }
                 Answer::Refused(status) => return Err(self.refused(listed, &status, pages)),
                 Answer::Silence(reason) => return Err(self.gone(listed, reason, pages)),
+            };
+            uri = next;
+            begun = self.begin(&Ask::list(listed, &uri)).await;
+            // The API server makes the next page while this one is read.
+            if let Some((bytes, remaining)) = page {
+                reader.page(bytes, remaining);
             }
         }
     }
 
-    /// One answer, after some tries where none comes.
-    async fn get(&mut self, listed: Listed, uri: &str) -> Answer {
+    /// One answer, after some tries where none comes. What is asked for must be the same
+    /// if it is done twice.
+    pub(super) async fn ask(&mut self, ask: &Ask<'_>) -> Answer {
+        let begun = self.begin(ask).await;
+        self.finish(begun, ask).await
+    }
+
+    /// Sends a request at its time, and lets the API server work on it.
+    async fn begin(&mut self, ask: &Ask<'_>) -> JoinHandle<Answer> {
+        let at = self.next;
+        self.next = at.max(Instant::now()) + Duration::from_secs(1) / self.pace.qps.max(1);
+        let (client, request) = (self.client.clone(), ask.request());
+        let begun = tokio::spawn(async move {
+            sleep_until(at).await;
+            match request {
+                Ok(request) => exchange(client, request).await,
+                Err(reason) => Answer::Silence(reason),
+            }
+        });
+        // It is one thread: the request is sent while nothing else is done.
+        for _ in 0..TURNS {
+            yield_now().await;
+        }
+        begun
+    }
+
+    /// The answer to what was begun, or to a later try.
+    async fn finish(&mut self, begun: JoinHandle<Answer>, ask: &Ask<'_>) -> Answer {
+        let mut begun = begun;
         let mut wait = WAIT;
         let mut tries = 1;
         loop {
-            let now = Instant::now();
-            sleep_until(self.next).await;
-            self.next = self.next.max(now) + Duration::from_secs(1) / self.pace.qps.max(1);
-            let answer = self.once(uri).await;
+            let answer = begun.await.unwrap_or_else(|error| Answer::Silence(error.to_string()));
             let code = match &answer {
                 Answer::Page(_) => 200,
                 Answer::Refused(status) => status.code,
                 Answer::Silence(_) => 0,
             };
-            *self.requests.entry((listed.resource, code)).or_default() += 1;
+            *self.requests.entry((ask.resource, code)).or_default() += 1;
             match answer {
                 Answer::Silence(_) if tries < TRIES => {}
                 Answer::Refused(status) if tries < TRIES && matches!(status.code, 429 | 500..=599) => {}
@@ -221,29 +317,8 @@ impl Pager {
             tries += 1;
             sleep(wait).await;
             wait *= 2;
+            begun = self.begin(ask).await;
         }
-    }
-
-    async fn once(&self, uri: &str) -> Answer {
-        let request = match Request::get(uri).header("accept", "application/json").body(Body::empty()) {
-            Ok(request) => request,
-            Err(error) => return Answer::Silence(error.to_string()),
-        };
-        let response = match self.client.send(request).await {
-            Ok(response) => response,
-            Err(error) => return Answer::Silence(explain(&error)),
-        };
-        let code = response.status();
-        let body = match response.into_body().collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => return Answer::Silence(format!("the answer broke off: {}", explain(&error))),
-        };
-        if code.is_success() {
-            return Answer::Page(body.to_vec());
-        }
-        let mut status: Status = serde_json::from_slice(&body).unwrap_or_default();
-        status.code = code.as_u16();
-        Answer::Refused(Box::new(status))
     }
 
     fn refused(&self, listed: Listed, status: &Status, pages: u64) -> Error {

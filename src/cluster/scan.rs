@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::pages::{Error, Listed, Pager, Reader, encoded};
+use super::pages::{Error, JSON, Listed, Pager, Reader, encoded};
 use crate::check::Check;
 use crate::check::together::quiet::Quiet;
+use crate::report::live::CLUSTER;
 use crate::report::tie::Binding;
 use crate::report::{FileReport, ReadError, Report, Reported, Snippet, SubjectReport};
 use crate::source::Skip;
@@ -22,17 +23,23 @@ const CLASSES: Listed = Listed {
     resource: "storageclasses",
     group: "storage.k8s.io",
     path: "/apis/storage.k8s.io/v1/storageclasses",
+    form: JSON,
 };
 const VOLUMES: Listed =
-    Listed { resource: "persistentvolumes", group: "", path: "/api/v1/persistentvolumes" };
-const DRIVERS: Listed =
-    Listed { resource: "csidrivers", group: "storage.k8s.io", path: "/apis/storage.k8s.io/v1/csidrivers" };
+    Listed { resource: "persistentvolumes", group: "", path: "/api/v1/persistentvolumes", form: JSON };
+const DRIVERS: Listed = Listed {
+    resource: "csidrivers",
+    group: "storage.k8s.io",
+    path: "/apis/storage.k8s.io/v1/csidrivers",
+    form: JSON,
+};
 const SNAPSHOT_CLASSES: Listed = Listed {
     resource: "volumesnapshotclasses",
     group: "snapshot.storage.k8s.io",
     path: "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses",
+    form: JSON,
 };
-const PODS: Listed = Listed { resource: "pods", group: "", path: "/api/v1/pods" };
+const PODS: Listed = Listed { resource: "pods", group: "", path: "/api/v1/pods", form: JSON };
 
 /// Pods that have not ended.
 const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
@@ -41,22 +48,33 @@ const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// how many come, where that is known.
 pub type Progress<'p> = &'p dyn Fn(&'static str, u64, Option<u64>);
 
+/// How much of a cluster is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent<'e> {
+    /// Only this namespace.
+    pub namespace: Option<&'e str>,
+    /// Objects of which everything is kept though their findings are only counted: of a
+    /// cluster of 100,000 volumes each may have one.
+    pub most: usize,
+}
+
 /// Looks at the whole cluster, or at one namespace of it, and adds what was found to
 /// `report`. What cannot be listed is among the report's errors; where nothing can be,
 /// that is reported once.
 pub async fn scan(
     pager: &mut Pager,
     check: &Check<'_>,
-    namespace: Option<&str>,
+    extent: Extent<'_>,
     report: &mut Report,
     progress: Progress<'_>,
 ) {
+    let namespace = extent.namespace;
     let mut quiet = Quiet::default();
     let mut goes_on = true;
     for (listed, version) in
         [(CLASSES, "storage.k8s.io/v1"), (VOLUMES, "v1"), (SNAPSHOT_CLASSES, "snapshot.storage.k8s.io/v1")]
     {
-        let mut reader = Judging::new(check, version, progress, listed);
+        let mut reader = Judging::new(check, version, progress, listed, extent.most);
         let listed_all = pager.list(listed, listed.path, "", &mut reader).await;
         report.add(reader.file);
         if listed == VOLUMES {
@@ -70,7 +88,7 @@ pub async fn scan(
     quiet.judge(report);
     drop_others(report, namespace);
     if goes_on {
-        pods(pager, check, namespace, report, progress).await;
+        pods(pager, check, extent, report, progress).await;
     }
     report.consistent = pager.is_consistent;
     report.complete &= report.errors.is_empty();
@@ -81,7 +99,7 @@ pub async fn scan(
 async fn pods(
     pager: &mut Pager,
     check: &Check<'_>,
-    namespace: Option<&str>,
+    extent: Extent<'_>,
     report: &mut Report,
     progress: Progress<'_>,
 ) {
@@ -95,12 +113,13 @@ async fn pods(
     if !goes_on || claims.is_empty() && !is_unknown && !drivers.may_be_inline(check) {
         return;
     }
-    let path = match namespace {
+    let path = match extent.namespace {
         Some(namespace) => format!("/api/v1/namespaces/{}/pods", encoded(namespace)),
         None => PODS.path.to_owned(),
     };
     let selector = format!("&fieldSelector={}", encoded(ALIVE));
-    let mut reader = Pods { judging: Judging::new(check, "v1", progress, PODS), claims: &claims };
+    let judging = Judging::new(check, "v1", progress, PODS, extent.most);
+    let mut reader = Pods { judging, claims: &claims };
     let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
     report.add(reader.judging.file);
     // Who mounts a volume is not told by half of the Pods.
@@ -118,7 +137,7 @@ fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut R
     };
     report.complete = false;
     report.errors.push(ReadError {
-        file: "cluster".to_owned(),
+        file: CLUSTER.to_owned(),
         line: None,
         column: None,
         message: error.to_string(),
@@ -169,10 +188,18 @@ struct Judging<'c> {
     seen: u64,
     file: FileReport,
     quiet: Quiet,
+    /// Objects whose findings are only counted: how many are kept, and at most.
+    counted: (usize, usize),
 }
 
 impl<'c> Judging<'c> {
-    fn new(check: &'c Check<'c>, version: &'static str, progress: Progress<'c>, listed: Listed) -> Self {
+    fn new(
+        check: &'c Check<'c>,
+        version: &'static str,
+        progress: Progress<'c>,
+        listed: Listed,
+        most: usize,
+    ) -> Self {
         Self {
             check,
             version,
@@ -181,6 +208,7 @@ impl<'c> Judging<'c> {
             seen: 0,
             file: FileReport::default(),
             quiet: Quiet::default(),
+            counted: (0, most),
         }
     }
 
@@ -193,6 +221,7 @@ impl<'c> Judging<'c> {
         }
         for subject in &mut page.subjects {
             as_of_cluster(subject, self.version);
+            self.file.live.take_exempted(subject, self.counted.1);
         }
         for error in &mut page.errors {
             (error.line, error.column) = (None, None);
@@ -200,6 +229,20 @@ impl<'c> Judging<'c> {
         self.seen += page.documents as u64;
         (self.progress)(self.listed.resource, self.seen, remaining);
         page
+    }
+
+    /// Counts the findings of an object that are not named anyway, once there are many.
+    fn bounded(&mut self, mut subject: SubjectReport) -> SubjectReport {
+        if subject.findings.is_empty() || is_told(&subject) {
+            return subject;
+        }
+        if self.counted.0 < self.counted.1 {
+            self.counted.0 += 1;
+        } else {
+            self.file.live.count(&subject);
+            subject.findings = Vec::new();
+        }
+        subject
     }
 
     fn add(&mut self, page: FileReport) {
@@ -220,13 +263,17 @@ impl Reader for Judging<'_> {
         let mut page = self.judge(bytes, remaining);
         let subjects = std::mem::take(&mut page.subjects);
         let judged = subjects.len();
-        page.subjects.extend(subjects.into_iter().filter_map(|subject| self.quiet.take(subject)));
+        for subject in subjects {
+            let subject = self.bounded(subject);
+            page.subjects.extend(self.quiet.take(subject));
+        }
         self.file.dropped += judged - page.subjects.len();
         self.add(page);
     }
 
     fn forget(&mut self) {
         (self.file, self.seen, self.quiet) = (FileReport::default(), 0, Quiet::default());
+        self.counted.0 = 0;
     }
 }
 
@@ -239,7 +286,8 @@ fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
         version.clone_into(&mut subject.api_version);
     }
     let unreached = subject.tie.unreached.iter_mut().map(|finding| &mut **finding);
-    for finding in subject.findings.iter_mut().chain(unreached) {
+    let exempted = subject.tie.exempted.iter_mut().map(|exempted| &mut exempted.finding);
+    for finding in subject.findings.iter_mut().chain(unreached).chain(exempted) {
         (finding.line, finding.column, finding.end_column) = (1, 1, 1);
         finding.snippet = Snippet::default();
         finding.fixes = Vec::new();
@@ -256,7 +304,9 @@ impl Reader for Pods<'_> {
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
         let mut page = self.judging.judge(bytes, remaining);
         let before = page.subjects.len();
-        page.subjects.retain(|subject| !subject.findings.is_empty());
+        let subjects = std::mem::take(&mut page.subjects).into_iter();
+        let bounded = subjects.map(|subject| self.judging.bounded(subject));
+        page.subjects = bounded.filter(|subject| !subject.findings.is_empty()).collect();
         self.judging.file.dropped += before - page.subjects.len();
         let inline: BTreeSet<(&str, &str)> = page
             .subjects

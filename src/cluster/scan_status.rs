@@ -19,8 +19,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::pages::Pager;
-use crate::report::Report;
 use crate::report::exposed::State as Exposure;
+use crate::report::{Report, Reported};
 use crate::telemetry::metrics::Word;
 
 /// What the port shows, and what the scans report to it.
@@ -33,6 +33,8 @@ struct Seen {
     is_ready: bool,
     /// The metrics of the last one.
     text: String,
+    /// Time between two scans.
+    interval: Duration,
     /// The end of the last one that saw everything, in seconds since 1970.
     last_success: i64,
     requests: BTreeMap<(&'static str, u16), u64>,
@@ -58,6 +60,11 @@ struct RequestLabels {
 }
 
 impl ScanStatus {
+    /// What the port shows of scans with this time between.
+    pub fn new(interval: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Seen { interval, ..Seen::default() })))
+    }
+
     /// Notes a scan that has ended at `now`, in seconds since 1970, with its report
     /// before it is limited.
     pub fn ended(&self, report: &Report, took: Duration, now: i64) {
@@ -114,6 +121,11 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
             findings.get_or_create(&labels).inc();
         }
     }
+    for ((code, kind), count) in &report.live.audited {
+        let (action, kind) = (Word(Reported::Audit.as_str()), Word(kind));
+        let labels = FindingLabels { code: code.to_string(), action, kind };
+        findings.get_or_create(&labels).inc_by(i64::try_from(*count).unwrap_or(i64::MAX));
+    }
     registry.register("findings", "Findings of the last scan, by rule, action and kind", findings);
     let exposed = Family::<ExposedLabels, Gauge>::default();
     for entry in &report.exposed {
@@ -135,6 +147,9 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
         "End of the last scan that saw everything, in seconds since 1970; 0 before one",
         gauge(seen.last_success),
     );
+    let interval = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
+    interval.set(seen.interval.as_secs_f64());
+    registry.register_with_unit("interval", "Time between two scans", Unit::Seconds, interval);
     let duration = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
     duration.set(took.as_secs_f64());
     registry.register_with_unit("duration", "How long the last scan took", Unit::Seconds, duration);

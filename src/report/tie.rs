@@ -2,7 +2,7 @@
 //! are there.
 
 use super::{FindingReport, Reported};
-use crate::subject::binding::ClaimName;
+use crate::subject::binding::{ClaimName, Uid};
 
 /// How an object hangs together with others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,8 +18,23 @@ pub struct Tie {
     pub unreached: Option<Box<FindingReport>>,
     /// Which claim has the volume.
     pub binding: Binding,
+    /// The identity that a cluster gave it, where something is to be said of it.
+    pub uid: Option<Uid>,
+    /// What a policy passes over, of an object of a running cluster.
+    pub exempted: Vec<Exempted>,
     /// What another object may make of it.
     pub pairs: Option<Box<Pairs>>,
+}
+
+/// A finding that an exemption passes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exempted {
+    /// The finding; its action is what the policy would do without the exemption.
+    pub finding: FindingReport,
+    /// Why it is exempt.
+    pub reason: String,
+    /// The last day of the exemption, `2027-03-31`.
+    pub expires: Option<String>,
 }
 
 /// What another object may make of a class or a volume. Keys are hashes: objects with

@@ -148,6 +148,22 @@ impl Api {
         })
     }
 
+    /// The bytes at a path.
+    pub fn read(&self, path: &str) -> Bytes {
+        let mut sender = self.sender.clone();
+        let request = Request::builder()
+            .uri(format!("https://localhost{path}"))
+            .header("authorization", "Bearer admin-token")
+            .header("accept", "application/json")
+            .body(Full::new(Bytes::new()))
+            .expect("a request");
+        self.runtime.block_on(async {
+            let response = sender.send_request(request).await.expect("a response");
+            assert!(response.status().is_success(), "{path}: {}", response.status());
+            response.into_body().collect().await.expect("a body").to_bytes()
+        })
+    }
+
     /// Sends one.
     pub fn send(&self, call: Call) -> Said {
         self.send_all(vec![call]).remove(0)

@@ -36,6 +36,8 @@ pub struct Cluster {
     plane: ControlPlane,
     /// Where the API server listens.
     pub api: SocketAddr,
+    /// Where etcd does.
+    pub etcd: SocketAddr,
     folder: TempDir,
     /// The running guard.
     pub guard: Guard,
@@ -57,17 +59,39 @@ pub fn with_policies() -> Result<MutexGuard<'static, Cluster>, Missing> {
     take_turn(&CLUSTER)
 }
 
+/// A turn at a cluster whose etcd has the limits that it has by itself.
+pub fn with_limits() -> Result<MutexGuard<'static, Cluster>, Missing> {
+    static CLUSTER: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
+    turn_at(&CLUSTER, Store::Limited)
+}
+
+/// How etcd is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// It takes objects of 32 MiB.
+    Raised,
+    /// It has its own limits.
+    Limited,
+}
+
 /// Starts the cluster where that has not happened, on a thread that lives as
 /// long as this process: some systems end children with the thread that
 /// started them.
 fn take_turn(
     cluster: &'static OnceLock<Option<Mutex<Cluster>>>,
 ) -> Result<MutexGuard<'static, Cluster>, Missing> {
+    turn_at(cluster, Store::Raised)
+}
+
+fn turn_at(
+    cluster: &'static OnceLock<Option<Mutex<Cluster>>>,
+    store: Store,
+) -> Result<MutexGuard<'static, Cluster>, Missing> {
     let plane = control_plane()?;
     let cluster = cluster.get_or_init(|| {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
-            let _ = sender.send(Cluster::start(plane, &[]));
+            let _ = sender.send(Cluster::start_with(plane, &[], store));
             loop {
                 std::thread::park();
             }
@@ -82,10 +106,19 @@ fn take_turn(
 impl Cluster {
     /// Starts etcd, kube-apiserver and a guard, and waits until they answer.
     pub fn start(plane: ControlPlane, guard_flags: &[&str]) -> Self {
+        Self::start_with(plane, guard_flags, Store::Raised)
+    }
+
+    fn start_with(plane: ControlPlane, guard_flags: &[&str], store: Store) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = |name: &str| folder.path().join(name).display().to_string();
         let (etcd, peer, api) = (free_port(), free_port(), free_port());
         let arguments = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
+        let most = match store {
+            Store::Raised => 32 * 1024 * 1024,
+            // What etcd takes by itself.
+            Store::Limited => 1024 * 1024 * 3 / 2,
+        };
         let etcd_process = Process::start(
             &plane.etcd,
             &arguments(&[
@@ -96,7 +129,7 @@ impl Cluster {
                 format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
                 format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
                 "--unsafe-no-fsync".to_owned(),
-                "--max-request-bytes=33554432".to_owned(),
+                format!("--max-request-bytes={most}"),
                 "--log-level=error".to_owned(),
             ]),
             &folder.path().join("etcd.log"),
@@ -148,6 +181,7 @@ impl Cluster {
         let mut cluster = Self {
             plane,
             api: SocketAddr::from(([127, 0, 0, 1], api)),
+            etcd: SocketAddr::from(([127, 0, 0, 1], etcd)),
             folder,
             guard: Guard::start(guard_flags),
             webhooks: Webhooks::None,

@@ -180,7 +180,7 @@ fn clean(turn: &mut Turn, nodes: &mut Nodes) {
     }
     cluster.kubectl(&["delete", "storageclasses,persistentvolumes", "--all", "--wait=false"], "");
     cluster.kubectl(&["delete", "namespace", "nfs-mount-guard", "--ignore-not-found", "--wait=false"], "");
-    let label = "app.kubernetes.io/name=nfs-mount-guard";
+    let label = "app.kubernetes.io/name in (nfs-mount-guard,nfs-mount-guard-scan)";
     cluster.kubectl(&["delete", "clusterroles,clusterrolebindings", "-l", label], "");
     nodes.sync(cluster);
     turn.cluster.reset_webhooks();

@@ -58,6 +58,8 @@ mod review;
 #[path = "../reliability/rows.rs"]
 mod rows;
 mod scan;
+#[path = "../../benches/scan.rs"]
+mod scan_scale;
 mod schema;
 #[path = "../reliability/soak.rs"]
 mod soak;
@@ -76,6 +78,15 @@ fn main() -> ExitCode {
     }
     if arguments == ["--creates"] {
         return match creates::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("benches/run: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if let Some(("--scan", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return match scan_scale::run(rest.first().map(String::as_str)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("benches/run: {error}");

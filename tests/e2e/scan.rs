@@ -1,8 +1,9 @@
 //! `scan`: at the real API server, and at a stand-in without TLS for faults that a
 //! real one cannot be brought to.
 
-mod again;
+pub(crate) mod again;
 mod faults;
+mod reports;
 mod wrong;
 
 use std::path::Path;
@@ -40,12 +41,18 @@ pub fn trials() -> Vec<Trial> {
     ];
     trials.extend(faults::trials());
     trials.extend(again::trials());
+    trials.extend(reports::trials());
     trials.extend(wrong::trials());
+    trials.push(component::trial(
+        "scan::a_large_cluster_costs_little",
+        cluster::with_limits,
+        |mut cluster| large(&mut cluster),
+    ));
     trials
 }
 
 /// The program with `args`, and nothing in its environment that speaks to it.
-fn scan(args: &[&str], kubeconfig: Option<&Path>) -> Output {
+pub(crate) fn scan(args: &[&str], kubeconfig: Option<&Path>) -> Output {
     let mut command = Command::new(program());
     command.arg("scan").args(args).env_remove("KUBECONFIG").env_remove("KUBERNETES_SERVICE_HOST");
     command.env("HOME", "/nonexistent");
@@ -132,9 +139,8 @@ fn make(cluster: &Cluster) -> Vec<Value> {
             {"server": "nas.example.com", "share": "/", "mountOptions": "hard,bg"}}}]),
         ),
     ];
-    for object in &objects {
-        cluster.must(&["apply", "--server-side", "-f", "-"], &object.to_string());
-    }
+    let all = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    cluster.must(&["apply", "--server-side", "-f", "-"], &all.to_string());
     for object in &mut objects {
         let (kind, name) = (object["kind"].as_str().unwrap_or_default(), object["metadata"]["name"].as_str());
         let name = name.unwrap_or_default();
@@ -243,6 +249,23 @@ orders-7d4b9-a on node-1 (running since 2026-11-01T08:00:05Z)",
     Ok(())
 }
 
+/// The bench at a small size; `benches/run scan` is the whole.
+fn large(cluster: &mut Cluster) -> Result<(), Failed> {
+    const SIZE: usize = 5000;
+    let figures = crate::scan_scale::measure(cluster, SIZE);
+    let lists = |used: &crate::scan_scale::Used| used.requests.get("LIST").copied();
+    // Classes, drivers and what no server has, and a page for each 500 volumes; then Pods.
+    assert_eq!(lists(&figures.clean), Some(2 + 10), "{figures:?}");
+    assert_eq!(lists(&figures.scan), Some(2 + 20), "{figures:?}");
+    assert!(figures.scan.memory <= 64.0 && figures.first.memory <= 64.0, "{figures:?}");
+    assert_eq!(figures.second.requests.get("PATCH"), Some(&1), "{figures:?}");
+    // A heartbeat, a shard, and a report for each of the namespaces with exposed Pods.
+    assert_eq!((figures.reports.1, figures.bytes.1 < 700_000), (1, true), "{figures:?}");
+    // 1 MB for the thousand bad volumes of the whole size.
+    assert!(figures.bytes.0 <= 1100 * SIZE / 100, "{figures:?}");
+    Ok(())
+}
+
 fn of_a_namespace(cluster: &mut Cluster) -> Result<(), Failed> {
     let args = ["--no-policy", "--select", "NMG001", "--format", "json", "-n", "scan-other"];
     let report = parsed(&scan(&args, Some(&cluster.kubeconfig())))?;
@@ -278,7 +301,7 @@ fn account(cluster: &Cluster, resources: &[(&str, &str)]) -> Result<tempfile::Na
 }
 
 /// A kubeconfig for a server and a token.
-fn kubeconfig(server: &str, token: &str) -> Result<tempfile::NamedTempFile, Failed> {
+pub(crate) fn kubeconfig(server: &str, token: &str) -> Result<tempfile::NamedTempFile, Failed> {
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{"name": "test", "cluster": {"server": server, "insecure-skip-tls-verify": true}}],

@@ -123,6 +123,7 @@ pub fn found_together(yaml: &str, policy: &Policy) -> Report {
         profile: policy.profile().to_string(),
         mode: policy.mode().as_str(),
         hash: String::new(),
+        webhook_hash: None,
     });
     report.add(check.bytes(Path::new("a.yaml"), "a.yaml", yaml.as_bytes().to_vec(), true));
     together::judge(&mut report);

@@ -86,7 +86,7 @@ fn faults(place: &str, text: &str, lists: &[&[(&str, &str)]], found: &mut Vec<St
 fn prose(text: &str) -> String {
     const MEASURED: &[&str] = &[
         "figures", "server", "profile", "instructions", "libraries", "tls", "check", "growth", "creates",
-        "size",
+        "scan", "size",
     ];
     let mut text = pages::without_fences(text);
     for mark in MEASURED {

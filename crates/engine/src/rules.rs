@@ -346,6 +346,9 @@ pub use unknown_option::is_of_another_program;
 /// the one that the API server can judge by itself.
 pub static BACKGROUND_MOUNT: &Rule = &background_mount::RULE;
 
+/// The rule that finds options which mount something else than the object says.
+pub static REDIRECTED_MOUNT: &Rule = &redirected_mount::RULE;
+
 /// The rule that also speaks of a class and a volume together.
 pub static UNREAD_OPTIONS: &Rule = &unread_options::RULE;
 

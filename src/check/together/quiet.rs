@@ -9,7 +9,7 @@ use super::pairs::{self, Paired};
 use crate::kind::Kind;
 use crate::report::tie::{Binding, Pairs, Tie};
 use crate::report::{IsNfs, Report, SubjectReport};
-use crate::subject::binding::ClaimName;
+use crate::subject::binding::{ClaimName, Uid};
 
 /// Volumes without findings.
 #[derive(Debug, Default)]
@@ -22,6 +22,7 @@ pub struct Quiet {
 struct Volume {
     name: Box<str>,
     claim: Option<ClaimName>,
+    uid: Option<Uid>,
     class: u32,
     driver: u32,
     effective: u32,
@@ -85,6 +86,7 @@ impl Quiet {
         self.volumes.push(Volume {
             name: subject.name.into(),
             claim,
+            uid: subject.tie.uid,
             class: self.texts.add(subject.tie.class.as_deref().unwrap_or_default()),
             driver: self.texts.add(&subject.driver),
             effective: self.texts.add(&subject.effective),
@@ -144,6 +146,7 @@ impl Volume {
             tie: Tie {
                 class: Some(class).filter(|class| !class.is_empty()).map(ToOwned::to_owned),
                 binding: self.claim.clone().map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim))),
+                uid: self.uid,
                 pairs: Some(Box::new(self.pairs.clone())),
                 ..Tie::default()
             },

@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         helm("helm_finds_nothing_to_say_about_the_chart", lints),
         helm("values_that_mean_nothing_are_refused", refuses),
         helm("the_programs_arguments_are_flags_of_the_program", arguments_are_flags),
+        helm("a_scan_has_an_account_of_its_own_and_no_more_rights_than_it_needs", scan_alone),
         helm("the_program_is_told_the_names_of_its_objects", names),
         helm("the_webhook_for_pods_is_there_alone_and_has_its_condition", inline_alone),
         helm("the_notes_say_how_to_try_it", notes),
@@ -33,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         trial("the_excluded_are_not_judged", excluded),
         trial("the_api_server_asks_about_drivers_that_the_policy_among_the_values_declares", declared),
         trial("another_writers_ca_bundle_stays", ca_bundle_stays),
+        trial("the_rights_of_a_scan_are_enough_for_its_reports", rights_of_a_scan),
     ];
     for file in values_files() {
         let name = file.file_stem().expect("a name").to_string_lossy().replace('-', "_");
@@ -89,6 +91,10 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
         ("hostNetwork=true", "port 10250 of a node is the kubelet's"),
         ("clientAuthentication.enabled=true", "set one of"),
         ("serviceAccount.create=false", "serviceAccount.name has to say"),
+        ("scan.enabled=true,scan.serviceAccount.create=false", "scan.serviceAccount.name has to say"),
+        ("scan.reports=yes", "value must be one of 'none', 'auto', 'openreports', 'policyreport'"),
+        ("scan.schedule=hourly", "does not match pattern"),
+        ("scan.interval=often", "does not match pattern"),
         ("monitoring.dashboard.enable=true", "additional properties 'enable' not allowed"),
     ] {
         let output = helm.run(&["template", "r", "manifests/chart", "--set", set]);
@@ -100,18 +106,87 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
 
 /// What the Deployment of a rendered chart passes to the program.
 pub fn arguments(objects: &[Value]) -> Vec<String> {
-    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").expect("a Deployment");
-    let args = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
-    args.as_array().expect("arguments").iter().map(|arg| arg.as_str().expect("text").to_owned()).collect()
+    let pods = pods(objects);
+    let serves = |args: &&Vec<String>| args.first().is_some_and(|first| first == "serve");
+    pods.iter().map(|(_, args)| args).find(serves).expect("a Deployment").clone()
+}
+
+/// The Pods of a rendered chart, each with what it passes to the program.
+fn pods(objects: &[Value]) -> Vec<(Value, Vec<String>)> {
+    let templates = objects.iter().filter_map(|object| match object["kind"].as_str()? {
+        "Deployment" => Some(&object["spec"]["template"]),
+        "CronJob" => Some(&object["spec"]["jobTemplate"]["spec"]["template"]),
+        _ => None,
+    });
+    let with_args = |template: &Value| {
+        let args = template["spec"]["containers"][0]["args"].as_array().expect("arguments");
+        let args = args.iter().map(|arg| arg.as_str().expect("text").to_owned()).collect();
+        (template.clone(), args)
+    };
+    templates.map(with_args).collect()
 }
 
 fn arguments_are_flags(helm: Helm) -> Result<(), Failed> {
     for file in values_files() {
         let text = helm.template("r", "n", &["--values", &file.display().to_string()]);
-        let mut line = vec!["nfs-mount-guard".to_owned()];
-        line.extend(arguments(&documents(&text)));
-        if let Err(error) = Cli::command().try_get_matches_from(&line) {
-            panic!("{}: {line:?}: {error}", file.display());
+        for (_, args) in pods(&documents(&text)) {
+            let line = [vec!["nfs-mount-guard".to_owned()], args].concat();
+            if let Err(error) = Cli::command().try_get_matches_from(&line) {
+                panic!("{}: {line:?}: {error}", file.display());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A Pod that reads what others write must not have the rights of the webhook, and the
+/// Service of the webhook must not find it.
+fn scan_alone(helm: Helm) -> Result<(), Failed> {
+    let find = |objects: &[Value], kind: &str, name: &str| {
+        let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+        objects.iter().find(is_it).cloned().unwrap_or_default()
+    };
+    assert!(!helm.template("r", "n", &[]).contains("-scan"));
+    for (reports, groups) in [
+        ("none", vec![]),
+        ("auto", vec!["openreports.io", "wgpolicyk8s.io"]),
+        ("openreports", vec!["openreports.io"]),
+        ("policyreport", vec!["wgpolicyk8s.io"]),
+    ] {
+        for interval in ["", "1h"] {
+            let sets = format!(
+                "scan.enabled=true,scan.reports={reports},scan.interval={interval},fullnameOverride=guard"
+            );
+            let objects = documents(&helm.template("r", "storage", &["--set", &sets]));
+            let rules =
+                find(&objects, "ClusterRole", "guard-scan")["rules"].as_array().cloned().expect("rules");
+            let (mut written, mut verbs) = (Vec::new(), Vec::new());
+            for rule in &rules {
+                if rule["verbs"] == json!(["list"]) {
+                    verbs.extend(rule["resources"].as_array().expect("resources").iter().cloned());
+                } else {
+                    assert_eq!(rule["verbs"], json!(["list", "create", "patch", "delete"]));
+                    written.push(rule["apiGroups"][0].as_str().expect("a group"));
+                }
+            }
+            assert_eq!(written, groups);
+            assert_eq!(
+                verbs,
+                ["persistentvolumes", "pods", "storageclasses", "csidrivers", "volumesnapshotclasses"]
+            );
+            let binding = find(&objects, "ClusterRoleBinding", "guard-scan");
+            assert_eq!(
+                binding["subjects"],
+                json!([{"kind": "ServiceAccount", "name": "guard-scan", "namespace": "storage"}])
+            );
+            let (pod, args) = pods(&objects).into_iter().find(|(_, args)| args[0] == "scan").expect("a scan");
+            assert_eq!(pod["spec"]["serviceAccountName"], "guard-scan");
+            assert_eq!(args.iter().any(|arg| arg.starts_with("--interval=")), !interval.is_empty());
+            let kind = if interval.is_empty() { "CronJob" } else { "Deployment" };
+            assert!(!find(&objects, kind, "guard-scan").is_null());
+            let selector = find(&objects, "Service", "guard")["spec"]["selector"].clone();
+            let labels = &pod["metadata"]["labels"];
+            assert!(selector.as_object().expect("labels").iter().any(|(key, value)| labels[key] != *value));
         }
     }
     Ok(())
@@ -172,6 +247,7 @@ fn is_accepted(turn: &mut Turn, file: &Path) {
     if text.contains("monitoring.coreos.com/v1") {
         turn.install_crds(&[
             "monitoring.coreos.com_servicemonitors",
+            "monitoring.coreos.com_podmonitors",
             "monitoring.coreos.com_prometheusrules",
         ]);
     }
@@ -201,8 +277,12 @@ fn is_accepted(turn: &mut Turn, file: &Path) {
         if kind.ends_with("WebhookConfiguration") {
             assert_nothing_is_defaulted(&object["webhooks"][0], &stored["webhooks"][0], kind);
         }
-        if kind == "Deployment" {
-            let template = &stored["spec"]["template"];
+        let template = match kind {
+            "Deployment" => Some(&stored["spec"]["template"]),
+            "CronJob" => Some(&stored["spec"]["jobTemplate"]["spec"]["template"]),
+            _ => None,
+        };
+        if let Some(template) = template {
             let pod = json!({
                 "apiVersion": "v1", "kind": "Pod",
                 "metadata": {"name": "of-the-template", "namespace": namespace, "labels": template["metadata"]["labels"]},
@@ -430,5 +510,54 @@ fn ca_bundle_stays(turn: &mut Turn) -> Result<(), Failed> {
     let output = take_over(turn, &["--force-conflicts"]);
     assert!(output.status.success(), "{output:?}");
     turn.must_helm(&["uninstall", "guard", "--namespace", namespace]);
+    Ok(())
+}
+
+fn rights_of_a_scan(turn: &mut Turn) -> Result<(), Failed> {
+    turn.install_crds(&["openreports.io_clusterreports", "openreports.io_reports"]);
+    let namespace = "chart-rights";
+    let sets = "scan.enabled=true,scan.reports=auto,fullnameOverride=guard,replicaCount=1,webhooks.validating.enabled=false,webhooks.mutating.enabled=false";
+    turn.must_helm(&[
+        "install", "guard", "manifests/chart", "-n", namespace, "--create-namespace", "--set", sets,
+    ]);
+    let cronjob = turn.object(namespace, "cronjob", "guard-scan");
+    let args = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+    let folder = tempfile::TempDir::new()?;
+    let policy = folder.path().join("policy.yaml");
+    let map = turn.object(namespace, "configmap", "guard-policy");
+    fs::write(&policy, map["data"]["policy.yaml"].as_str().ok_or("a policy")?)?;
+    let given: Vec<String> = args
+        .as_array()
+        .ok_or("arguments")?
+        .iter()
+        .skip(1)
+        .filter_map(|arg| arg.as_str())
+        .map(|arg| arg.replace("/policy/policy.yaml", &policy.display().to_string()))
+        .collect();
+    let given: Vec<&str> = given.iter().map(String::as_str).chain(["--format=json"]).collect();
+    let token = turn.cluster.must(&["-n", namespace, "create", "token", "guard-scan"], "");
+    let file = crate::scan::kubeconfig(&format!("https://{}", turn.cluster.api), token.trim())?;
+    let class = crate::objects::class("rights", "nfs.csi.k8s.io", &["bg"]);
+    turn.cluster.must(&["create", "-f", "-"], &class.to_string());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let output = loop {
+        let output = crate::scan::scan(&given, Some(file.path()));
+        if output.status.code() == Some(0) {
+            break output;
+        }
+        assert!(std::time::Instant::now() < deadline, "{output:?}");
+    };
+    let report: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!((&report["complete"], &report["errors"]), (&json!(true), &json!([])));
+    assert_eq!(report["policy"]["hash"].as_str().map(str::len), Some(16));
+    let shard = turn.object(namespace, "clusterreport", "nfs-mount-guard-00");
+    assert!(shard["results"].to_string().contains("NMG001 background-mount"), "{shard}");
+    // And to remove what is cured.
+    turn.cluster.must(&["delete", "storageclass", "rights"], "");
+    let output = crate::scan::scan(&given, Some(file.path()));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!turn.cluster.kubectl(&["get", "clusterreport", "nfs-mount-guard-00"], "").status.success());
+    turn.must_helm(&["uninstall", "guard", "-n", namespace]);
+    turn.cluster.must(&["delete", "crd", "clusterreports.openreports.io", "reports.openreports.io"], "");
     Ok(())
 }

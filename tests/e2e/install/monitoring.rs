@@ -183,8 +183,14 @@ fn metrics(text: &str) -> BTreeMap<String, Metric> {
 }
 
 fn metrics_are_described() -> Result<(), Failed> {
+    compare_part("docs/metrics.md", "metrics", &table(&scrape()?)?);
+    compare_part("docs/exposed.md", "metrics", &table(&crate::scan::again::scrape()?)?);
+    Ok(())
+}
+
+fn table(text: &str) -> Result<String, Failed> {
     let mut table = "| metric | type | labels | what it says |\n|---|---|---|---|\n".to_owned();
-    for (name, metric) in metrics(&scrape()?) {
+    for (name, metric) in metrics(text) {
         let shown = match metric.kind.as_str() {
             "counter" => format!("{name}_total"),
             "info" => format!("{name}_info"),
@@ -193,8 +199,7 @@ fn metrics_are_described() -> Result<(), Failed> {
         let labels: Vec<&str> = metric.labels.iter().map(String::as_str).collect();
         writeln!(table, "| `{shown}` | {} | {} | {} |", metric.kind, labels.join(", "), metric.help)?;
     }
-    compare_part("docs/metrics.md", "metrics", &table);
-    Ok(())
+    Ok(table)
 }
 
 /// The metrics with this prefix that a query names.
@@ -214,7 +219,8 @@ fn all_queries() -> Vec<String> {
 }
 
 fn metrics_are_there() -> Result<(), Failed> {
-    let text = scrape()?;
+    let text = format!("{}{}", scrape()?, crate::scan::again::scrape()?);
+    let text = text.replace("# EOF\n", "");
     let metrics = metrics(&text);
     let series: BTreeSet<&String> = metrics.values().flat_map(|metric| &metric.series).collect();
     let labels: BTreeSet<&String> = metrics.values().flat_map(|metric| &metric.labels).collect();

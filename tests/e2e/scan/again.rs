@@ -22,6 +22,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("metrics_and_readiness_follow_the_last_scan", metrics),
         trial("a_status_port_is_for_repeated_scans", alone),
+        trial("a_policy_file_that_changes_is_read_again", policy_changes),
     ]
 }
 
@@ -49,6 +50,37 @@ fn until(address: SocketAddr, path: &str, code: u16, words: &[&str]) -> Result<S
         std::thread::sleep(Duration::from_millis(50));
     }
     Err(format!("never {code} {words:?} at {path}: {last}").into())
+}
+
+/// What a scan exports that has seen everything once.
+pub(crate) fn scrape() -> Result<String, Failed> {
+    let server = Server::start(|path, _| match path {
+        PAGE => {
+            let mut bound = volume("a", Some("shop/a"), BAD);
+            bound["status"] = json!({"phase": "Bound"});
+            list("PersistentVolumeList", &[bound], "")
+        }
+        path if path.starts_with("/api/v1/pods?") => {
+            let mut pod = pod("shop", "app", None, claim("a"));
+            pod["status"] = json!({"phase": "Running"});
+            list("PodList", &[pod], "")
+        }
+        other => empty(other),
+    });
+    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let _running = Running(
+        Command::new(program())
+            .args(["scan", "--no-policy", "--qps", "1000", "--interval", "1h", "--status-listen"])
+            .arg(address.to_string())
+            .arg("--kubeconfig")
+            .arg(file.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?,
+    );
+    let text = until(address, "/metrics", 200, &["nfs_mount_guard_scan_exposed_pods{"])?;
+    Ok(text.split_once(' ').map(|(_, text)| text.to_owned()).unwrap_or_default())
 }
 
 fn metrics() -> Result<(), Failed> {
@@ -107,6 +139,7 @@ fn metrics() -> Result<(), Failed> {
             "nfs_mount_guard_scan_complete 1\n",
             "nfs_mount_guard_scan_requests_total{resource=\"persistentvolumes\",code=\"200\"} ",
             "nfs_mount_guard_scan_duration_seconds ",
+            "nfs_mount_guard_scan_interval_seconds 1.0\n",
         ],
     )?;
     let success = |text: &str| {
@@ -145,5 +178,54 @@ fn alone() -> Result<(), Failed> {
     let output = scan(&["--status-listen", "127.0.0.1:0"], None);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--interval <TIME>"), "{output:?}");
+    Ok(())
+}
+
+fn policy_changes() -> Result<(), Failed> {
+    let server = Server::start(|path, _| match path {
+        PAGE => list("PersistentVolumeList", &[volume("a", None, BAD)], ""),
+        other => empty(other),
+    });
+    let folder = TempDir::new()?;
+    let (report, policy) = (folder.path().join("scan.json"), folder.path().join("policy.yaml"));
+    let write = |text: &str| {
+        let new = folder.path().join("new");
+        std::fs::write(&new, format!("apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n{text}\n"))?;
+        std::fs::rename(&new, &policy)
+    };
+    write("mode: enforce")?;
+    let file = kubeconfig(&format!("http://{}", server.address), "t")?;
+    let errors = folder.path().join("errors");
+    let _running = Running(
+        Command::new(program())
+            .args(["scan", "--qps", "1000", "--interval", "1s", "--policy", &policy.display().to_string()])
+            .args(["--format", &format!("json={}", report.display()), "--kubeconfig"])
+            .arg(file.path())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&errors)?)
+            .spawn()?,
+    );
+    let until = |what: &str, is_it: &dyn Fn(&Value) -> bool| -> Result<(), Failed> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            let text = std::fs::read(&report).unwrap_or_default();
+            if serde_json::from_slice(&text).is_ok_and(|report| is_it(&report)) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Err(format!("never: {what}").into())
+    };
+    until("enforce", &|report| report["policy"]["mode"] == "enforce" && report["summary"]["denied"] == 1)?;
+    write("mode: observe")?;
+    until("observe", &|report| report["policy"]["mode"] == "observe" && report["summary"]["denied"] == 0)?;
+    // A bad one changes nothing, and is said.
+    write("mode: sometimes")?;
+    until("the mistake", &|report| {
+        let said = std::fs::read_to_string(&errors).unwrap_or_default();
+        said.contains("policy reload failed, keeping the previous policy: ")
+            && said.contains("policy.yaml:3:7: ")
+            && report["policy"]["mode"] == "observe"
+    })?;
     Ok(())
 }

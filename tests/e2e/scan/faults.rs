@@ -1,6 +1,6 @@
 //! Answers that a real API server gives rarely: expired tokens, lists that break off.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -51,12 +51,12 @@ impl Server {
         Self { address, asked }
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("the log").clone()
     }
 
     /// What scan reports of it, and its exit code.
-    fn scan(&self, args: &[&str]) -> Result<(Value, Option<i32>), Failed> {
+    pub(super) fn scan(&self, args: &[&str]) -> Result<(Value, Option<i32>), Failed> {
         let file = kubeconfig(&format!("http://{}", self.address), "t")?;
         let all = ["--no-policy", "--format", "json", "--qps", "1000"];
         let rules = if args.contains(&"--select") { &[][..] } else { &["--select", "NMG001"] };
@@ -69,12 +69,17 @@ fn answer(stream: TcpStream, log: &Mutex<Vec<String>>, script: &Script) -> std::
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
+    let mut length = 0;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line == "\r\n" {
             break;
         }
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
+            length = value.trim().parse().unwrap_or(0);
+        }
     }
+    std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink())?;
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     let times = {
         let mut log = log.lock().expect("the log");

@@ -1,16 +1,26 @@
-//! What a PersistentVolume of a cluster says of itself beside its options: the claim
-//! that it is bound to, and the folder of an in-tree NFS volume.
+//! What an object of a cluster says of itself beside its options: the identity that the
+//! API server gave it, the claim that a PersistentVolume is bound to, and the folder of
+//! an in-tree NFS volume.
+
+use std::fmt;
 
 use serde::Deserialize;
 
 use super::manifest::Text;
 
-/// What is read of a volume.
+/// What is read of a volume; of another object its identity.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub struct BoundVolume<'a> {
+    metadata: Option<Metadata<'a>>,
     spec: Option<Spec<'a>>,
     status: Option<Status<'a>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct Metadata<'a> {
+    uid: Option<Text<'a>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -48,7 +58,45 @@ pub struct ClaimName {
     pub name: Box<str>,
 }
 
+/// The identity that the API server gives an object: a UUID in lower case (RFC 9562),
+/// as 16 bytes, because a cluster has 100,000 of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid([u8; 16]);
+
+/// Characters of each group of a UUID.
+const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+
+impl Uid {
+    /// Reads a UUID; `None` for any other text, which the API server does not write.
+    pub fn parse(text: &str) -> Option<Self> {
+        let groups: Vec<&str> = text.split('-').collect();
+        let is_hex = |group: &str| group.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let fits =
+            groups.iter().map(|group| group.len()).eq(GROUPS) && groups.iter().all(|group| is_hex(group));
+        let number = u128::from_str_radix(&groups.concat(), 16).ok().filter(|_| fits)?;
+        Some(Self(number.to_be_bytes()))
+    }
+}
+
+/// As the API server writes it.
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
 impl BoundVolume<'_> {
+    /// The identity of the object, where a cluster has it.
+    pub fn uid(&self) -> Option<Uid> {
+        Uid::parse(self.metadata.as_ref()?.uid.as_deref()?)
+    }
+
     /// The claim that the volume is bound to. A released volume still names the claim
     /// that it had, and a new claim of that name has another volume.
     pub fn claim(&self) -> Option<ClaimName> {
@@ -62,5 +110,26 @@ impl BoundVolume<'_> {
     /// The folder of an in-tree NFS volume.
     pub fn nfs_path(&self) -> Option<&str> {
         self.spec.as_ref()?.nfs.as_ref()?.path.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_written_as_it_was_read() {
+        let text = "0c6b8e9a-00ff-4d2e-8f00-0123456789ab";
+        assert_eq!(Uid::parse(text).map(|uid| uid.to_string()).as_deref(), Some(text));
+        for other in [
+            "",
+            "0c6b8e9a00ff4d2e8f000123456789ab",
+            "0C6B8E9A-00FF-4D2E-8F00-0123456789AB",
+            "+c6b8e9a-00ff-4d2e-8f00-0123456789ab",
+            "0c6b8e9a-00ff-4d2e-8f00-0123456789a",
+            "0c6b8e9a-00ff-4d2e-8f00-0123456789ab-",
+        ] {
+            assert_eq!(Uid::parse(other), None, "{other}");
+        }
     }
 }

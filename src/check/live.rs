@@ -1,0 +1,54 @@
+//! What is said of an object of a running cluster besides its findings: those that the
+//! policy passes over, with the reason, so that a report of the cluster has them.
+
+use super::{Places, finding};
+use crate::engine::{Evaluation, Exempt, Judged};
+use crate::finding::Action;
+use crate::kind::Holds;
+use crate::policy::Policy;
+use crate::report::Reported;
+use crate::report::tie::{Binding, Exempted, Tie};
+use crate::rules::RULES;
+use crate::source::object::Object;
+use crate::subject::Subject;
+use crate::subject::binding::BoundVolume;
+
+/// Adds the claim of a volume, and the identity of any object of a cluster.
+pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
+    let is_volume = object.kind.row().holds == Holds::Volume;
+    let read = if is_volume || is_live { object.bound_volume() } else { None };
+    tie.uid = read.as_ref().and_then(BoundVolume::uid);
+    if is_volume {
+        let claim = read.and_then(|volume| volume.claim());
+        tie.binding = claim.map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim)));
+    }
+}
+
+/// The findings that an exemption passes over and that would be more than counted.
+pub(super) fn exempted(
+    policy: &Policy,
+    subject: &Subject<'_>,
+    evaluation: &Evaluation,
+    places: &Places<'_, '_>,
+    object: &Object<'_>,
+) -> Vec<Exempted> {
+    let of = |(found, why): &(crate::finding::Finding, Exempt)| {
+        let rule = RULES.iter().copied().find(|rule| rule.code == found.code)?;
+        let action = policy.action(rule, found.grade);
+        let reported = match action {
+            Action::Deny => Reported::Deny,
+            Action::Warn => Reported::Warn,
+            Action::Audit | Action::Off => return None,
+        };
+        let judged = Judged { rule, finding: found.clone(), action, demanded: action };
+        let (reason, expires) = match why {
+            Exempt::ByPolicy(index) => {
+                let exemption = policy.exemptions().get(*index)?;
+                (exemption.reason.clone(), exemption.expires.map(|day| day.to_string()))
+            }
+            Exempt::ByAnnotation => ("annotation of the object".to_owned(), None),
+        };
+        Some(Exempted { finding: finding(subject, &judged, reported, places, &[], object), reason, expires })
+    };
+    evaluation.exempted.iter().filter_map(of).collect()
+}

@@ -1,0 +1,304 @@
+//! Reports in a cluster: finds which API is served, writes what changed, removes what is
+//! cured. What they say is made elsewhere ([`policy_report`]).
+//!
+//! Server-side apply, so that nothing is read before it is written; and what a report
+//! says has a hash, so that nothing is written that did not change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::Method;
+use kube::core::Status;
+use serde::Deserialize;
+
+use super::FIELD_MANAGER;
+use super::pages::{Answer, Ask, Error, JSON, Listed, METADATA, Pager, Reader, encoded};
+use crate::report::policy_report::{ANNOTATION, Api, COMPONENT, NAME, Wanted};
+
+/// The form of server-side apply; JSON is YAML.
+const APPLY: &str = "application/apply-patch+yaml";
+
+/// What comes of the question which API is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Served {
+    /// This one.
+    By(Api),
+    /// None of those that were asked for.
+    Nowhere,
+    /// The API server does not say.
+    Unknown(String),
+}
+
+/// What came of the writing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// What is not as it should be, each with its remedy.
+    pub errors: Vec<String>,
+    /// What was left out, and needs no remedy.
+    pub notes: Vec<String>,
+}
+
+/// The first of these APIs that the API server serves.
+pub async fn served(pager: &mut Pager, apis: &[Api]) -> Served {
+    for api in apis {
+        let uri = format!("/apis/{}", api.api_version());
+        let ask = Ask { resource: "apis", method: Method::GET, uri: &uri, accept: JSON, body: None };
+        match pager.ask(&ask).await {
+            Answer::Page(bytes) => {
+                let list = serde_json::from_slice::<Resources>(&bytes).unwrap_or_default();
+                let has = |name: &str| list.resources.iter().any(|resource| resource.name == name);
+                if [false, true].into_iter().all(|is_namespaced| has(api.resource(is_namespaced))) {
+                    return Served::By(*api);
+                }
+            }
+            Answer::Refused(status) if status.code == 404 => {}
+            Answer::Refused(status) => {
+                return Served::Unknown(format!("{} ({})", status.message, status.code));
+            }
+            Answer::Silence(reason) => return Served::Unknown(reason),
+        }
+    }
+    Served::Nowhere
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resources {
+    resources: Vec<Resource>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resource {
+    name: String,
+}
+
+/// Makes the reports of the cluster those that are wanted. The heartbeat is none of them.
+pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
+    let mut written = Written::default();
+    let mut existing = Existing::default();
+    let selector = format!(
+        "&labelSelector={}",
+        encoded(&format!("app.kubernetes.io/managed-by={NAME},app.kubernetes.io/component={COMPONENT}"))
+    );
+    for listed in [listed(api, false), listed(api, true)] {
+        if let Err(error) = pager.list(listed, listed.path, &selector, &mut existing).await {
+            written.errors.push(match error {
+                Error::Unknown { .. } => removed(api),
+                other => other.to_string(),
+            });
+            return written;
+        }
+    }
+    let mut refused = BTreeSet::new();
+    for report in wanted {
+        let key = (report.namespace.clone(), report.name.clone());
+        let is_namespaced = report.namespace.is_some();
+        let is_there = existing.reports.remove(&key).is_some_and(|found| found.is_same(report));
+        if is_there || refused.contains(&is_namespaced) {
+            continue;
+        }
+        match apply(pager, api, report).await {
+            Ok(()) => {}
+            Err(Fault::NamespaceGone(note)) => written.notes.push(note),
+            Err(Fault::Forbidden(error)) => {
+                refused.insert(is_namespaced);
+                written.errors.push(error);
+            }
+            Err(Fault::Other(error)) => {
+                written.errors.push(error);
+                return written;
+            }
+        }
+    }
+    // A report that could not be written may still be right: only what is not wanted goes.
+    let wanted: BTreeSet<(Option<&str>, &str)> =
+        wanted.iter().map(|report| (report.namespace.as_deref(), &*report.name)).collect();
+    for (namespace, name) in existing.reports.keys() {
+        let is_ours = name.starts_with(NAME) && (namespace.is_some() || name != NAME);
+        let is_cured = is_ours && !wanted.contains(&(namespace.as_deref(), &**name));
+        if is_cured && let Err(error) = remove(pager, api, namespace.as_deref(), name).await {
+            written.errors.push(error);
+            return written;
+        }
+    }
+    written
+}
+
+/// Writes the heartbeat.
+///
+/// # Errors
+///
+/// What is wrong, and its remedy.
+pub async fn beat(pager: &mut Pager, api: Api, heartbeat: &Wanted) -> Result<(), String> {
+    apply(pager, api, heartbeat).await.map_err(|fault| match fault {
+        Fault::NamespaceGone(text) | Fault::Forbidden(text) | Fault::Other(text) => text,
+    })
+}
+
+const fn listed(api: Api, is_namespaced: bool) -> Listed {
+    let path = match (api, is_namespaced) {
+        (Api::OpenReports, false) => "/apis/openreports.io/v1alpha1/clusterreports",
+        (Api::OpenReports, true) => "/apis/openreports.io/v1alpha1/reports",
+        (Api::PolicyReport, false) => "/apis/wgpolicyk8s.io/v1alpha2/clusterpolicyreports",
+        (Api::PolicyReport, true) => "/apis/wgpolicyk8s.io/v1alpha2/policyreports",
+    };
+    Listed { resource: api.resource(is_namespaced), group: api.group(), path, form: METADATA }
+}
+
+/// Why a report was not written.
+enum Fault {
+    /// Its namespace is being deleted, or is.
+    NamespaceGone(String),
+    /// A right is missing.
+    Forbidden(String),
+    /// No other report can be written either.
+    Other(String),
+}
+
+fn path(api: Api, namespace: Option<&str>, name: &str) -> String {
+    let resource = api.resource(namespace.is_some());
+    let folder = match namespace {
+        Some(namespace) => format!("namespaces/{}/{resource}", encoded(namespace)),
+        None => resource.to_owned(),
+    };
+    format!("/apis/{}/{folder}/{}", api.api_version(), encoded(name))
+}
+
+/// As messages name a report: `Report shop/nfs-mount-guard`.
+fn title(api: Api, namespace: Option<&str>, name: &str) -> String {
+    let kind = api.kind(namespace.is_some());
+    match namespace {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
+    }
+}
+
+async fn apply(pager: &mut Pager, api: Api, report: &Wanted) -> Result<(), Fault> {
+    let namespace = report.namespace.as_deref();
+    let uri = format!("{}?fieldManager={FIELD_MANAGER}&force=true", path(api, namespace, &report.name));
+    let resource = api.resource(namespace.is_some());
+    let body = Some((APPLY, &*report.body));
+    let ask = Ask { resource, method: Method::PATCH, uri: &uri, accept: JSON, body };
+    let title = title(api, namespace, &report.name);
+    let status = match pager.ask(&ask).await {
+        Answer::Page(_) => return Ok(()),
+        Answer::Silence(reason) => {
+            return Err(Fault::Other(format!("cannot write {title}: {reason}; run scan again")));
+        }
+        Answer::Refused(status) => status,
+    };
+    if let Some(namespace) = namespace.filter(|_| is_without_namespace(&status)) {
+        let note = format!("namespace {namespace:?} was deleted during the scan: {title} was not written");
+        return Err(Fault::NamespaceGone(note));
+    }
+    Err(match status.code {
+        403 => Fault::Forbidden(format!(
+            "not allowed to write {title} (403): {}; grant \"create\" and \"patch\" on {resource} in {}",
+            status.message,
+            api.group()
+        )),
+        404 => Fault::Other(removed(api)),
+        code => {
+            Fault::Other(format!("cannot write {title}: the API server answered {code} {}", status.message))
+        }
+    })
+}
+
+async fn remove(pager: &mut Pager, api: Api, namespace: Option<&str>, name: &str) -> Result<(), String> {
+    let uri = path(api, namespace, name);
+    let resource = api.resource(namespace.is_some());
+    let ask = Ask { resource, method: Method::DELETE, uri: &uri, accept: JSON, body: None };
+    let title = title(api, namespace, name);
+    match pager.ask(&ask).await {
+        Answer::Page(_) => Ok(()),
+        Answer::Refused(status) if status.code == 404 => Ok(()),
+        Answer::Refused(status) if status.code == 403 => Err(format!(
+            "not allowed to delete {title} (403): {}; grant \"delete\" on {resource} in {}",
+            status.message,
+            api.group()
+        )),
+        Answer::Refused(status) => {
+            Err(format!("cannot delete {title}: the API server answered {} {}", status.code, status.message))
+        }
+        Answer::Silence(reason) => Err(format!("cannot delete {title}: {reason}; run scan again")),
+    }
+}
+
+/// The resource was served when the scan began, or before.
+fn removed(api: Api) -> String {
+    format!(
+        "cannot write reports: the API server does not serve {} any more (404); install its CRDs again, or use --reports none",
+        api.api_version()
+    )
+}
+
+/// Whether a namespace is missing (404), or is being deleted (403).
+fn is_without_namespace(status: &Status) -> bool {
+    let Some(details) = &status.details else { return false };
+    let is_ending = details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
+    status.code == 404 && details.kind == "namespaces" || status.code == 403 && is_ending
+}
+
+/// The reports that there are, by namespace and name.
+#[derive(Default)]
+struct Existing {
+    reports: BTreeMap<(Option<String>, String), Found>,
+}
+
+/// What is known of a report that there is.
+struct Found {
+    content: String,
+    /// Whether no other writer has a field of it.
+    is_alone: bool,
+}
+
+impl Found {
+    fn is_same(&self, wanted: &Wanted) -> bool {
+        self.is_alone && self.content == wanted.content
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    items: Vec<PageItem>,
+}
+
+#[derive(Deserialize)]
+struct PageItem {
+    metadata: ItemMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ItemMetadata {
+    name: String,
+    namespace: Option<String>,
+    annotations: BTreeMap<String, String>,
+    managed_fields: Vec<Manager>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Manager {
+    manager: String,
+    operation: String,
+}
+
+impl Reader for Existing {
+    fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
+        let Ok(page) = serde_json::from_slice::<Page>(&bytes) else { return };
+        for PageItem { metadata } in page.items {
+            let content = metadata.annotations.get(ANNOTATION).cloned().unwrap_or_default();
+            let managers = &metadata.managed_fields;
+            let is_alone = !managers.is_empty()
+                && managers.iter().all(|one| one.manager == FIELD_MANAGER && one.operation == "Apply");
+            let key = (metadata.namespace.filter(|namespace| !namespace.is_empty()), metadata.name);
+            self.reports.insert(key, Found { content, is_alone });
+        }
+    }
+
+    fn forget(&mut self) {
+        // The other list stays: what is listed again replaces itself.
+    }
+}

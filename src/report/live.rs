@@ -1,0 +1,69 @@
+//! What a scan of a cluster knows besides the objects with findings.
+
+use std::collections::BTreeMap;
+
+use super::tie::Exempted;
+use super::{ReadError, SubjectReport};
+use crate::finding::Code;
+
+/// The `file` of an error about a list of the API server.
+pub const CLUSTER: &str = "cluster";
+
+/// The `file` of an error about the reports in the cluster.
+pub const REPORTS: &str = "reports";
+
+/// What a scan counts, and keeps little of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Live {
+    /// Findings that exemptions pass over, each with its object, whose own findings are
+    /// left out. Not more than a report has.
+    pub exempted: Vec<(SubjectReport, Exempted)>,
+    /// How many there are, by rule.
+    pub exemptions: BTreeMap<Code, usize>,
+    /// Findings that are only counted, of objects that are not kept, by rule and kind.
+    pub audited: BTreeMap<(Code, &'static str), usize>,
+    /// Objects with findings that are not kept, because a report has enough of them.
+    pub not_kept: usize,
+}
+
+impl Live {
+    /// Takes the exempt findings out of an object; keeps at most so many.
+    pub fn take_exempted(&mut self, subject: &mut SubjectReport, most: usize) {
+        for exempted in std::mem::take(&mut subject.tie.exempted) {
+            *self.exemptions.entry(exempted.finding.code).or_default() += 1;
+            if self.exempted.len() < most {
+                let mut subject = subject.clone();
+                subject.findings.clear();
+                subject.tie.pairs = None;
+                self.exempted.push((subject, exempted));
+            }
+        }
+    }
+
+    /// Counts the findings of an object that is not kept.
+    pub fn count(&mut self, subject: &SubjectReport) {
+        self.not_kept += 1;
+        for finding in &subject.findings {
+            *self.audited.entry((finding.code, subject.kind)).or_default() += 1;
+        }
+    }
+
+    /// Adds what another list has.
+    pub fn add(&mut self, other: Self) {
+        self.exempted.extend(other.exempted);
+        for (code, count) in other.exemptions {
+            *self.exemptions.entry(code).or_default() += count;
+        }
+        for (of, count) in other.audited {
+            *self.audited.entry(of).or_default() += count;
+        }
+        self.not_kept += other.not_kept;
+    }
+}
+
+impl ReadError {
+    /// Whether it is about one object, and not about a list or a report.
+    pub fn is_of_object(&self) -> bool {
+        self.file != CLUSTER && self.file != REPORTS
+    }
+}
