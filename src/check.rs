@@ -13,6 +13,7 @@ use time::Date;
 
 use crate::admission::message;
 use crate::engine::Judged;
+use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, Verdict, judge, proposal};
 use crate::finding::{Action, Grade};
 use crate::kind::{Holds, Kind};
@@ -49,6 +50,18 @@ impl Check<'_> {
     /// Judges the content of a file. A file that was `named` is reported
     /// whatever it holds; one that a walk found may be of another kind.
     pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, named: bool) -> FileReport {
+        self.bytes_with(path, name, bytes, named, self.with_fixes.then_some(Scope::FILE))
+    }
+
+    /// As [`Check::bytes`], where each finding has what `fix` would write in a scope.
+    pub fn bytes_with(
+        &self,
+        path: &Path,
+        name: &str,
+        bytes: Vec<u8>,
+        named: bool,
+        fixes: Option<Scope>,
+    ) -> FileReport {
         let text = match text::decode(bytes) {
             Ok((text, _)) => text,
             Err((_, bytes)) if !named && !speaks_of_volumes(&bytes) => return skipped(Skip::Foreign),
@@ -71,7 +84,7 @@ impl Check<'_> {
             return file;
         }
         let mut problems = Vec::new();
-        let fixes = if self.with_fixes { Proposed::of(self, &text, named) } else { Proposed::default() };
+        let fixes = Proposed::of(self, &text, named, fixes);
         let may_have_pods = may_hold_pods(text.as_bytes());
         let mut reading = Reading { name, lines: &lines, named, fixes, objects: 0, may_have_pods };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));

@@ -12,6 +12,8 @@ pub mod fix;
 pub mod generate;
 pub mod input;
 pub mod judgement;
+#[cfg(feature = "lsp")]
+pub mod lsp;
 pub mod man;
 #[cfg(unix)]
 pub mod node_check;
@@ -77,6 +79,9 @@ enum Command {
     Explain(explain::Args),
     /// Evaluate a recorded AdmissionReview as the webhook does
     Review(review::Args),
+    /// Serve an editor: diagnostics, hover and fixes in YAML and JSON
+    #[cfg(feature = "lsp")]
+    Lsp(lsp::Args),
     /// Check, show and describe policy files
     Policy(policy::Args),
     /// List the rules
@@ -124,6 +129,8 @@ impl Cli {
             Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Review(args) => args.run(),
+            #[cfg(feature = "lsp")]
+            Command::Lsp(args) => args.run(),
             #[cfg(unix)]
             Command::NodeCheck(args) => args.run(),
             Command::Completions(args) => args.run(),

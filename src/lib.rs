@@ -13,7 +13,7 @@
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
 //! | 5 | [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
-//! | 6 | `authority`, `telemetry`, `server`, `cluster`, [`node`]: certificates, log, metrics, network, the API server, a node's mounts |
+//! | 6 | `authority`, `telemetry`, `server`, `cluster`, [`node`], `lsp`: certificates, log, metrics, network, the API server, a node's mounts, editors |
 //! | 7 | [`cli`] |
 //!
 #![doc = include_str!("../docs/glossary.md")]
@@ -26,6 +26,8 @@ pub mod check;
 pub mod cli;
 #[cfg(feature = "serve")]
 pub mod cluster;
+#[cfg(feature = "lsp")]
+pub mod lsp;
 #[cfg(unix)]
 pub mod node;
 pub mod policy_file;

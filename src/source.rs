@@ -185,7 +185,7 @@ impl Problem {
 }
 
 /// What is said of a template that is not rendered.
-const TEMPLATE: &str = "looks like a Helm template, which is no YAML before it is rendered; \
+pub const TEMPLATE: &str = "looks like a Helm template, which is no YAML before it is rendered; \
 run helm template CHART | nfs-mount-guard check -";
 
 /// What a problem means in a walk, in which a file may be something else than

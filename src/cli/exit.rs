@@ -12,6 +12,8 @@ pub enum Exit {
     Success,
     /// Something is refused.
     Findings,
+    /// The other side of a connection ended without saying so.
+    Abrupt,
     /// Wrong use, or a policy that cannot be used.
     Usage,
     /// An input could not be read.
@@ -24,7 +26,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::Findings => 1,
+            Exit::Findings | Exit::Abrupt => 1,
             Exit::Usage => 2,
             Exit::Unreadable => 3,
             Exit::NothingToJudge => 4,

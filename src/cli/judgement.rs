@@ -12,6 +12,8 @@ use super::policy;
 use crate::finding::Action;
 use crate::policy::selection::select;
 use crate::policy::{Builder, Policy};
+#[cfg(feature = "lsp")]
+use crate::policy_file;
 use crate::report::PolicyName;
 use crate::rules::{Profile, RULES, Rule};
 
@@ -66,18 +68,41 @@ impl Judgement {
         Ok((self.selected(&policy)?, name))
     }
 
+    /// The policy file that holds in a folder, as in the working directory of `check`.
+    #[cfg(feature = "lsp")]
+    pub(super) fn file_of(&self, folder: &Path) -> Option<PathBuf> {
+        match &self.policy_file {
+            _ if self.no_policy => None,
+            Some(file) => Some(file.clone()),
+            None => policy_file::discover(folder),
+        }
+    }
+
+    /// The policy of a file, or the built-in one, as the other flags change it.
+    ///
+    /// # Errors
+    ///
+    /// When a rule or a profile is named that does not exist.
+    #[cfg(feature = "lsp")]
+    pub(super) fn changed(&self, policy: &Policy) -> anyhow::Result<Policy> {
+        self.selected(&self.profiled(policy.to_builder())?)
+    }
+
     /// The policy before `--select` and `--ignore`.
     fn policy(&self, file: Option<&Path>) -> anyhow::Result<Policy> {
+        self.profiled(match file {
+            Some(file) => policy::load(file)?.to_builder(),
+            None => Builder::new(Profile::default()),
+        })
+    }
+
+    fn profiled(&self, mut builder: Builder) -> anyhow::Result<Policy> {
         let profile = match &self.profile {
             Some(name) => match Profile::parse(name) {
                 Ok(profile) => Some(profile),
                 Err(error) => bail!("--profile: there is no profile {name:?}; {error}"),
             },
             None => None,
-        };
-        let mut builder = match file {
-            Some(file) => policy::load(file)?.to_builder(),
-            None => Builder::new(Profile::default()),
         };
         if let Some(profile) = profile {
             builder.profile(profile);

@@ -43,6 +43,7 @@ mod guard;
 mod install;
 #[path = "../reliability/load.rs"]
 mod load;
+mod lsp;
 mod mount_nfs;
 mod node_check;
 mod objects;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
     trials.extend(terminal::trials());
     trials.extend(policy::trials());
     trials.extend(review::trials());
+    trials.extend(lsp::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
     trials.extend(faults::trials());

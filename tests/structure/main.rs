@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["engine"],
     &["source", "policy_file", "admission", "admission_policy", "report", "check"],
-    &["authority", "telemetry", "server", "cluster", "node"],
+    &["authority", "telemetry", "server", "cluster", "node", "lsp"],
     &["cli", "main"],
 ];
 
@@ -56,6 +56,7 @@ const CRATES: &[(usize, &[&str])] = &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
             "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "http_body_util", "rustix",
             "notify", "kube", "k8s_openapi", "tower", "futures_util", "backon", "procfs_core",
+            "lsp_server",
         ],
     ),
     (
