@@ -12,7 +12,7 @@
 //! | 2 | [`rules`]: one file a rule |
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
-//! | 5 | [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
+//! | 5 | [`called`], [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
 //! | 6 | `authority`, `telemetry`, `server`, `cluster`, [`node`], `lsp`: certificates, log, metrics, network, the API server, a node's mounts, editors |
 //! | 7 | [`cli`] |
 //!
@@ -22,6 +22,7 @@ pub mod admission;
 pub mod admission_policy;
 #[cfg(feature = "serve")]
 pub mod authority;
+pub mod called;
 pub mod check;
 pub mod cli;
 #[cfg(feature = "serve")]

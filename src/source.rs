@@ -22,6 +22,7 @@ mod yaml;
 
 use std::fmt;
 
+use crate::called;
 use crate::count::named;
 use crate::kind::Kind;
 use crate::subject::pod::MountingPod;
@@ -174,7 +175,9 @@ impl Problem {
     /// a template that is not rendered is that, whatever a reader stumbles over.
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         match fault {
-            Fault::Template => Self { fault, message: TEMPLATE.to_owned(), remedy: None, ..self },
+            Fault::Template => {
+                Self { fault, message: called::by_name(TEMPLATE).into_owned(), remedy: None, ..self }
+            }
             _ => Self { fault, ..self },
         }
     }

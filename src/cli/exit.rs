@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::called;
 use crate::report::plain::lines;
 
 /// How a command ended.
@@ -53,6 +54,16 @@ pub fn written(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Says something on standard error, behind the name of the program; the commands that it
+/// names have that name, too.
+///
+/// # Errors
+///
+/// When standard error cannot be written.
+pub fn say(text: &str) -> io::Result<()> {
+    writeln!(io::stderr(), "{}: {}", called::name(), called::by_name(text))
+}
+
 /// Tells an error on standard error, and says which exit code it means. A
 /// reader that went away (`| head`) is no error.
 pub fn report(error: &anyhow::Error) -> Exit {
@@ -64,7 +75,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
         return Exit::Success;
     }
     // A closed standard error leaves no place to report it.
-    let _ = writeln!(io::stderr(), "nfs-mount-guard: {}", lines(&format!("{error:#}")));
+    let _ = say(&lines(&format!("{error:#}")));
     if error.chain().any(<dyn std::error::Error + 'static>::is::<InputError>) {
         Exit::Unreadable
     } else {

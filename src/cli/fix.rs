@@ -10,7 +10,7 @@ use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
 use super::color;
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::input::{self, Exclusion, Input, Worked};
 use super::judgement::Judgement;
 use crate::check::repair::{self, Removed, Repaired};
@@ -137,7 +137,7 @@ impl Args {
             writeln!(err, "{}", place(removal))?;
         }
         for failure in &failures {
-            writeln!(err, "nfs-mount-guard: {}", plain(failure))?;
+            exit::say(&plain(failure))?;
         }
         let verb = if self.diff { "would change" } else { "changed" };
         write!(

@@ -1,14 +1,13 @@
 //! The flags that say by what objects are judged, the same for `check`, `fix`
 //! and `explain`.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use time::OffsetDateTime;
 
-use super::policy;
+use super::{exit, policy};
 use crate::finding::Action;
 use crate::policy::selection::select;
 use crate::policy::{Builder, Policy};
@@ -57,7 +56,7 @@ impl Judgement {
         let policy = self.policy(file.as_deref())?;
         for warning in policy::warnings(&policy, OffsetDateTime::now_utc().date()) {
             // A report is not spoiled by what stands on standard error.
-            let _ = writeln!(io::stderr(), "nfs-mount-guard: warning: {warning}");
+            let _ = exit::say(&format!("warning: {warning}"));
         }
         let name = PolicyName {
             file: file.map(|file| file.display().to_string()),

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::document::{Document, MOST_BYTES};
 use super::position::{Encoding, Index, Position, Range};
+use crate::called;
 use crate::check::{Check, together};
 use crate::count::counted;
 use crate::engine::fix::Scope;
@@ -159,8 +160,9 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
     let text = Text::new(&document.text, encoding);
     if document.text.len() > MOST_BYTES {
         let message = format!(
-            "is larger than {} MiB, the limit of the language server; nfs-mount-guard check reads it",
-            MOST_BYTES / (1024 * 1024)
+            "is larger than {} MiB, the limit of the language server; {} check reads it",
+            MOST_BYTES / (1024 * 1024),
+            called::name()
         );
         return vec![other(text.of_line(1, None), Severity::Information, "too-large", &message)];
     }
@@ -239,7 +241,7 @@ fn described(code: Code) -> CodeDescription {
 
 fn of_error(text: &Text<'_>, error: &ReadError) -> Option<Diagnostic> {
     // A chart's template is no fault of its author: it is named where it has what is judged.
-    let is_template = error.message == source::TEMPLATE;
+    let is_template = error.message == called::by_name(source::TEMPLATE);
     let severity = if is_template { Severity::Information } else { Severity::Error };
     let is_shown = !is_template || speaks_of_volumes(text.body.as_bytes());
     is_shown.then(|| other(text.of_error(error), severity, "unreadable", &error.message))
@@ -263,7 +265,8 @@ fn limited(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         found.sort_by_key(|diagnostic| (diagnostic.severity, diagnostic.range));
         found.truncate(MOST);
         let start = Position { line: 0, character: 0 };
-        let message = format!("{} not shown; nfs-mount-guard check lists all", counted(more, "more finding"));
+        let message =
+            format!("{} not shown; {} check lists all", counted(more, "more finding"), called::name());
         found.push(other(Range { start, end: start }, Severity::Information, "limited", &message));
     }
     found.sort_by_key(|diagnostic| diagnostic.range);

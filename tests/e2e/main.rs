@@ -50,6 +50,7 @@ mod objects;
 #[path = "../reliability/page.rs"]
 mod page;
 mod parity;
+mod plugin;
 mod policy;
 mod program;
 mod proxy;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
     trials.extend(policy::trials());
     trials.extend(review::trials());
     trials.extend(lsp::trials());
+    trials.extend(plugin::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
     trials.extend(faults::trials());

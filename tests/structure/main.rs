@@ -32,7 +32,7 @@ const LAYERS: &[&[&str]] = &[
     &["rules"],
     &["policy"],
     &["engine"],
-    &["source", "policy_file", "admission", "admission_policy", "report", "check"],
+    &["called", "source", "policy_file", "admission", "admission_policy", "report", "check"],
     &["authority", "telemetry", "server", "cluster", "node", "lsp"],
     &["cli", "main"],
 ];
