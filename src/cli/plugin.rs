@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use clap::Command;
@@ -92,7 +93,8 @@ pub(super) fn print_completions(command: Command, words: Vec<OsString>) -> Exit 
         if value.ends_with('/') {
             directive |= NO_BLANK;
         }
-        text.push_str(&format!("{value}{help}\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{value}{help}");
     }
     let mut out = io::stdout().lock();
     match exit::written(writeln!(out, "{text}:{directive}")) {

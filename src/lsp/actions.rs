@@ -109,7 +109,7 @@ pub(super) fn actions(
     if (wanted.kind(FIX_ALL) || is_for_more)
         && let Some(new) = fixed(check, text)
     {
-        let edit = edit(document, wanted, differences(text, &new));
+        let edit = edit(document, wanted, &differences(text, &new));
         let all = |kind: &'static str, title: &str| Action {
             title: title.to_owned(),
             kind,
@@ -140,15 +140,16 @@ fn quick_fix(
     if !is_safe {
         title.push_str(", unsafe: changes the meaning or an immutable field");
     }
-    let edits = edits
+    let edits: Vec<Edit> = edits
         .iter()
-        .map(|edit| Edit { range: text.between(edit.start, edit.end), new_text: edit.with.clone() });
+        .map(|edit| Edit { range: text.between(edit.start, edit.end), new_text: edit.with.clone() })
+        .collect();
     Action {
         title,
         kind: QUICK_FIX,
         diagnostics: vec![diagnose::of_finding(text, subject, finding, None)],
         is_preferred: is_safe,
-        edit: edit(document, wanted, edits.collect()),
+        edit: edit(document, wanted, &edits),
     }
 }
 
@@ -209,7 +210,7 @@ fn differences(text: &Text<'_>, new: &str) -> Vec<Edit> {
 }
 
 /// Edits of one document.
-fn edit(document: &Document, wanted: &Wanted, edits: Vec<Edit>) -> Value {
+fn edit(document: &Document, wanted: &Wanted, edits: &[Edit]) -> Value {
     if wanted.with_version {
         let document = json!({"uri": document.uri, "version": document.version});
         return json!({"documentChanges": [{"textDocument": document, "edits": edits}]});

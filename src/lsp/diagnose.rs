@@ -1,5 +1,6 @@
 //! What `check` reports of a document, as an editor shows it.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -216,11 +217,12 @@ pub(super) fn of_finding(
     list: Option<&str>,
 ) -> Diagnostic {
     let mut message = format!("{}: {}", finding.name, plain(&finding.message));
+    // Writing to a string cannot fail.
     if let Some(list) = list {
-        message.push_str(&format!("; set {}: {}", plain(&finding.carrier), plain(list)));
+        let _ = write!(message, "; set {}: {}", plain(&finding.carrier), plain(list));
     }
     if let Some(origin) = &finding.origin {
-        message.push_str(&format!(" ({})", plain(&origin.describe(&subject.file, finding.line))));
+        let _ = write!(message, " ({})", plain(&origin.describe(&subject.file, finding.line)));
     }
     Diagnostic {
         range: text.of_finding(finding),

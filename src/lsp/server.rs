@@ -210,7 +210,7 @@ impl<'s> Server<'s> {
 
     fn request(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
         match (self.state, method) {
-            (State::New, "initialize") => self.initialize(read(params)?),
+            (State::New, "initialize") => Ok(self.initialize(read(params)?)),
             (State::New, _) => {
                 Err((ErrorCode::ServerNotInitialized, "initialize is the first request".to_owned()))
             }
@@ -230,7 +230,7 @@ impl<'s> Server<'s> {
         }
     }
 
-    fn initialize(&mut self, params: Initialize) -> Result<Value, Failure> {
+    fn initialize(&mut self, params: Initialize) -> Value {
         self.client = params.client();
         let folders = params.workspace_folders.unwrap_or_default();
         let mut uris: Vec<String> = folders.into_iter().map(|folder| folder.uri).collect();
@@ -239,7 +239,7 @@ impl<'s> Server<'s> {
         }
         self.folders = uris.iter().filter_map(|uri| path_of(uri)).collect();
         self.state = State::Running;
-        Ok(json!({
+        json!({
             "capabilities": {
                 "positionEncoding": self.client.encoding.as_str(),
                 "textDocumentSync": {"openClose": true, "change": 2, "save": {"includeText": false}},
@@ -248,7 +248,7 @@ impl<'s> Server<'s> {
                 "workspace": {"workspaceFolders": {"supported": true, "changeNotifications": true}},
             },
             "serverInfo": {"name": "nfs-mount-guard", "version": env!("CARGO_PKG_VERSION")},
-        }))
+        })
     }
 
     fn hover(&mut self, params: &At) -> Result<Value, Failure> {
