@@ -55,8 +55,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
             "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "http_body_util", "rustix",
-            "notify", "kube", "k8s_openapi", "tower", "futures_util", "backon", "procfs_core",
-            "lsp_server",
+            "notify", "kube", "k8s_openapi", "tower", "futures_util", "backon", "procfs_core", "lsp_server",
         ],
     ),
     (
