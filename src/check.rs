@@ -2,7 +2,7 @@
 
 pub mod baseline;
 pub mod exposed;
-mod proposed;
+pub mod proposed;
 pub mod repair;
 mod snippet;
 pub mod together;
@@ -50,17 +50,18 @@ impl Check<'_> {
     /// Judges the content of a file. A file that was `named` is reported
     /// whatever it holds; one that a walk found may be of another kind.
     pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, named: bool) -> FileReport {
-        self.bytes_with(path, name, bytes, named, self.with_fixes.then_some(Scope::FILE))
+        let scope = self.with_fixes.then_some(Scope::FILE);
+        self.bytes_with(path, name, bytes, named, |text| Proposed::of(self, text, named, scope))
     }
 
-    /// As [`Check::bytes`], where each finding has what `fix` would write in a scope.
+    /// As [`Check::bytes`], where each finding has what is proposed.
     pub fn bytes_with(
         &self,
         path: &Path,
         name: &str,
         bytes: Vec<u8>,
         named: bool,
-        fixes: Option<Scope>,
+        fixes: impl FnOnce(&str) -> Proposed,
     ) -> FileReport {
         let text = match text::decode(bytes) {
             Ok((text, _)) => text,
@@ -84,7 +85,7 @@ impl Check<'_> {
             return file;
         }
         let mut problems = Vec::new();
-        let fixes = Proposed::of(self, &text, named, fixes);
+        let fixes = fixes(&text);
         let may_have_pods = may_hold_pods(text.as_bytes());
         let mut reading = Reading { name, lines: &lines, named, fixes, objects: 0, may_have_pods };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));

@@ -16,17 +16,26 @@ use crate::subject::Subject;
 /// The subjects of a text that `fix` would repair in a scope, and so can be rewritten:
 /// each by the index of its object and of its part. Nothing where no scope is asked for.
 #[derive(Debug, Default)]
-pub(super) struct Proposed(Option<(Scope, HashSet<(usize, usize)>)>);
+pub struct Proposed {
+    repaired: Option<(Scope, HashSet<(usize, usize)>)>,
+    text: Option<String>,
+}
 
 impl Proposed {
-    pub(super) fn of(check: &Check<'_>, text: &str, named: bool, scope: Option<Scope>) -> Self {
+    /// What `fix` would repair in a text that was `named` or found in a walk.
+    pub fn of(check: &Check<'_>, text: &str, named: bool, scope: Option<Scope>) -> Self {
         let Some(scope) = scope else { return Self::default() };
         let wants = |object: &Object<'_>| named || passed_over(object).is_none();
         let repaired = repair(check.policy, check.today, scope, text, &wants);
         if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
             return Self::default();
         }
-        Self(Some((scope, repaired.subjects)))
+        Self { repaired: Some((scope, repaired.subjects)), text: repaired.text }
+    }
+
+    /// The whole text as `fix` writes it; `None` where nothing changes.
+    pub fn take_text(&mut self) -> Option<String> {
+        self.text.take()
     }
 
     /// What becomes of the text for one finding alone; empty where nothing is offered.
@@ -38,7 +47,7 @@ impl Proposed {
         layout: &Layout<'_>,
         lines: &Lines<'_>,
     ) -> Vec<TextEdit> {
-        let Some((scope, _)) = self.0.as_ref().filter(|(_, subjects)| subjects.contains(&part)) else {
+        let Some((scope, _)) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains(&part)) else {
             return Vec::new();
         };
         let mut replacements = replacements(subject, finding, layout, *scope).unwrap_or_default();

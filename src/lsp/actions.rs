@@ -10,11 +10,9 @@ use super::diagnose::{self, Diagnostic, Text};
 use super::document::{Document, MOST_BYTES};
 use super::position::Range;
 use crate::check::Check;
-use crate::check::repair::repair;
 use crate::engine::fix::Scope;
 use crate::report::plain::plain;
-use crate::report::{FindingReport, SubjectReport, TextEdit};
-use crate::source::Fault;
+use crate::report::{FindingReport, Report, SubjectReport, TextEdit};
 use crate::source::unjudged::is_terraform;
 
 /// The kind of an action that repairs one finding.
@@ -84,30 +82,33 @@ pub(super) fn actions(
         return Vec::new();
     }
     let mut actions = Vec::new();
+    let (safe, fixed) = diagnose::report(check, document, Some(Scope::FILE));
     // What cannot be read may have one meaning only, and `fix` writes it so.
     let mut is_at_error = false;
     if wanted.kind(QUICK_FIX) {
-        let safe = diagnose::report(check, document, Some(Scope::FILE));
-        let bold = diagnose::report(check, document, Some(Scope::FILE_UNSAFE));
         is_at_error = safe.errors.iter().any(|error| text.of_error(error).touches(&wanted.range));
-        let bold = bold.subjects.iter().flat_map(|subject| &subject.findings);
         let all =
             safe.subjects.iter().flat_map(|subject| subject.findings.iter().map(move |one| (subject, one)));
-        for ((subject, finding), bold) in all.zip(bold) {
-            if !text.of_finding(finding).touches(&wanted.range) {
-                continue;
-            }
-            let (edits, is_safe) =
-                if finding.fixes.is_empty() { (&bold.fixes, false) } else { (&finding.fixes, true) };
-            // What is rendered is rendered again: the fix belongs into the template.
-            if !edits.is_empty() && finding.origin.is_none() {
+        // What is rendered is rendered again: the fix belongs into the template.
+        let is_here = |finding: &FindingReport| {
+            finding.origin.is_none() && text.of_finding(finding).touches(&wanted.range)
+        };
+        let here: Vec<_> = all.enumerate().filter(|(_, (_, finding))| is_here(finding)).collect();
+        // An editor asks at every move of the cursor, and most fixes are safe.
+        let is_bold = here.iter().any(|(_, (_, finding))| finding.fix.is_some() && finding.fixes.is_empty());
+        let bold = is_bold.then(|| diagnose::report(check, document, Some(Scope::FILE_UNSAFE)).0);
+        let bold: Vec<&FindingReport> = bold.iter().flat_map(Report::findings).collect();
+        for (index, (subject, finding)) in here {
+            let is_safe = !finding.fixes.is_empty();
+            let found = if is_safe { Some(finding) } else { bold.get(index).copied() };
+            if let Some(edits) = found.map(|found| &found.fixes).filter(|edits| !edits.is_empty()) {
                 actions.push(quick_fix((subject, finding), edits, is_safe, (document, text), wanted));
             }
         }
     }
     let is_for_more = actions.len() > 1 || is_at_error;
     if (wanted.kind(FIX_ALL) || is_for_more)
-        && let Some(new) = fixed(check, text)
+        && let Some(new) = fixed
     {
         let edit = edit(document, wanted, &differences(text, &new));
         let all = |kind: &'static str, title: &str| Action {
@@ -171,14 +172,6 @@ fn title(edits: &[TextEdit], text: &Text<'_>) -> Option<String> {
         (Some(old), None) if only.with.trim().is_empty() => Some(format!("Remove {old}")),
         _ => None,
     }
-}
-
-/// The body of the text as `fix` writes it; `None` where that changes nothing.
-fn fixed(check: &Check<'_>, text: &Text<'_>) -> Option<String> {
-    let repaired = repair(check.policy, check.today, Scope::FILE, text.body, &|_| true);
-    // Next to a template nothing is changed: what the file means is seen when it is rendered.
-    let is_template = repaired.unread.iter().any(|problem| problem.fault == Fault::Template);
-    repaired.text.filter(|new| !is_template && new != text.body)
 }
 
 /// Most time for finding the lines that differ.

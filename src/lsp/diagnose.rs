@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::document::{Document, MOST_BYTES};
 use super::position::{Encoding, Index, Position, Range};
 use crate::called;
+use crate::check::proposed::Proposed;
 use crate::check::{Check, together};
 use crate::count::counted;
 use crate::engine::fix::Scope;
@@ -144,16 +145,26 @@ impl<'d> Text<'d> {
     }
 }
 
-/// What `check` reports of a document; each finding has what `fix` would write in a scope.
-pub(super) fn report(check: &Check<'_>, document: &Document, fixes: Option<Scope>) -> Report {
+/// What `check` reports of a document. With a scope each finding has what `fix` would write
+/// in it, and the body as `fix` writes it comes with it, where that is another.
+pub(super) fn report(
+    check: &Check<'_>,
+    document: &Document,
+    scope: Option<Scope>,
+) -> (Report, Option<String>) {
     let name = document.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     // What it was judged by is said in no diagnostic.
     let policy = PolicyName { file: None, profile: String::new(), mode: "", hash: String::new() };
     let mut report = Report::new(policy);
     let bytes = document.text.clone().into_bytes();
-    report.add(check.bytes_with(&document.path, &name, bytes, true, fixes));
+    let mut fixed = None;
+    report.add(check.bytes_with(&document.path, &name, bytes, true, |text| {
+        let mut proposed = Proposed::of(check, text, true, scope);
+        fixed = proposed.take_text().filter(|fixed| fixed != text);
+        proposed
+    }));
     together::judge(&mut report);
-    report
+    (report, fixed)
 }
 
 /// Everything that is to be shown of a document.
@@ -167,7 +178,7 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
         );
         return vec![other(text.of_line(1, None), Severity::Information, "too-large", &message)];
     }
-    let report = report(check, document, None);
+    let (report, _) = report(check, document, None);
     let mut found = Vec::new();
     for subject in &report.subjects {
         if !subject.not_rendered.is_empty() {

@@ -24,6 +24,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("offers_the_kinds_that_are_asked_for", offers_the_kinds),
         trial("names_the_version_that_an_edit_is_for", names_versions),
         trial("shows_what_the_mutating_webhook_repairs", shows_repairs),
+        trial("the_problem_matcher_of_the_page_reads_every_finding", problem_matcher),
     ]
 }
 
@@ -358,5 +359,32 @@ fn shows_repairs() -> Result<(), Failed> {
     let diagnostics = editor.open("file:///class.yaml", CLASS);
     assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
     assert_eq!((&diagnostics[0]["severity"], &diagnostics[0]["code"]), (&json!(3), &json!("NMG001")));
+    Ok(())
+}
+
+/// The task for VS Code: its pattern reads each line of the report but the last one.
+fn problem_matcher() -> Result<(), Failed> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/editor.md"))?;
+    let block = page.split("<!-- vscode -->\n```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    let tasks: Value = serde_json::from_str(block.expect("a block"))?;
+    let task = &tasks["tasks"][0];
+    let pattern = &task["problemMatcher"]["pattern"][0];
+    let names = ["file", "line", "column", "code", "severity", "message"];
+    assert_eq!(names.map(|name| pattern[name].as_u64()), [1, 2, 3, 4, 5, 6].map(Some), "{pattern}");
+    let regexp = pattern["regexp"].as_str().expect("a pattern");
+    let folder = root.join("tests/check").display().to_string();
+    let args = task["args"].as_array().expect("arguments").iter().map(|arg| arg.as_str().expect("text"));
+    let mut args: Vec<&str> = args.map(|arg| if arg == "." { &folder } else { arg }).collect();
+    args.push("--no-policy");
+    let report = printed(&args, "");
+    // JavaScript reads the pattern as PCRE does.
+    let mut grep =
+        Command::new("grep").args(["-cP", regexp]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    grep.stdin.take().expect("its input").write_all(report.as_bytes())?;
+    let counted = String::from_utf8(grep.wait_with_output()?.stdout)?;
+    let lines = report.lines().count();
+    assert!(lines > 5 && report.contains(" unreadable ") && report.contains(" warn "), "{report}");
+    assert_eq!(counted.trim(), (lines - 1).to_string(), "{report}");
     Ok(())
 }
