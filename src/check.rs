@@ -3,7 +3,7 @@
 pub mod baseline;
 pub mod exposed;
 mod live;
-mod proposed;
+pub mod proposed;
 pub mod repair;
 mod snippet;
 pub mod together;
@@ -14,6 +14,7 @@ use std::path::Path;
 use time::Date;
 
 use crate::engine::Judged;
+use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, judge};
 use crate::finding::{Action, Grade};
 use crate::kind::{Holds, Kind};
@@ -50,6 +51,19 @@ impl Check<'_> {
     /// Judges the content of a file. A file that was `named` is reported
     /// whatever it holds; one that a walk found may be of another kind.
     pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, named: bool) -> FileReport {
+        let scope = self.with_fixes.then_some(Scope::FILE);
+        self.bytes_with(path, name, bytes, named, |text| Proposed::of(self, text, named, scope))
+    }
+
+    /// As [`Check::bytes`], where each finding has what is proposed.
+    pub fn bytes_with(
+        &self,
+        path: &Path,
+        name: &str,
+        bytes: Vec<u8>,
+        named: bool,
+        fixes: impl FnOnce(&str) -> Proposed,
+    ) -> FileReport {
         let text = match text::decode(bytes) {
             Ok((text, _)) => text,
             Err((_, bytes)) if !named && !speaks_of_volumes(&bytes) => return skipped(Skip::Foreign),
@@ -72,7 +86,7 @@ impl Check<'_> {
             return file;
         }
         let mut problems = Vec::new();
-        let fixes = if self.with_fixes { Proposed::of(self, &text, named) } else { Proposed::default() };
+        let fixes = fixes(&text);
         let may_have_pods = may_hold_pods(text.as_bytes());
         let mut reading =
             Reading { name, lines: &lines, named, fixes, objects: 0, may_have_pods, is_live: false };

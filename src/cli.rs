@@ -14,10 +14,13 @@ pub mod fix;
 pub mod generate;
 pub mod input;
 pub mod judgement;
+#[cfg(feature = "lsp")]
+pub mod lsp;
 pub mod man;
 #[cfg(unix)]
 pub mod node_check;
 mod output;
+mod plugin;
 pub mod policy;
 pub mod progress;
 pub mod review;
@@ -32,8 +35,9 @@ pub mod terminal;
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::called::{self, Role};
 use color::Color;
 use exit::Exit;
 
@@ -82,6 +86,9 @@ enum Command {
     Explain(explain::Args),
     /// Evaluate a recorded AdmissionReview as the webhook does
     Review(review::Args),
+    /// Serve an editor: diagnostics, hover and fixes in YAML and JSON
+    #[cfg(feature = "lsp")]
+    Lsp(lsp::Args),
     /// Check, show and describe policy files
     Policy(policy::Args),
     /// List the rules
@@ -98,13 +105,24 @@ enum Command {
     Completions(completions::Args),
     /// Print the manual page
     Man(man::Args),
+    /// Complete a command line for kubectl, which passes the words as they are
+    #[command(skip)]
+    Complete(Vec<OsString>),
 }
 
 impl Cli {
     /// Reads the process's command line, and ends the process where it asks for
     /// help or cannot be read.
     pub fn read() -> Self {
-        let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let mut words: Vec<OsString> = std::env::args_os().collect();
+        let role = called::start(words.first().map(OsString::as_os_str));
+        words.drain(..1.min(words.len()));
+        if role == Role::Completion || words.first().is_some_and(|word| word == plugin::COMPLETE) {
+            let begin = usize::from(role == Role::Command);
+            let words = words.split_off(begin);
+            let command = Command::Complete(words);
+            return Self { command, color: Color::default() };
+        }
         #[cfg_attr(
             not(feature = "serve"),
             expect(unused_variables, reason = "serve is read before the rest")
@@ -114,7 +132,9 @@ impl Cli {
         if let Some((color, args)) = color.zip(serve::Args::read_alone(words.iter().cloned())) {
             return Self { command: Command::Serve(args), color };
         }
-        Self::try_parse().unwrap_or_else(|error| with_better_tip(error, &words).exit())
+        let read = plugin::named(Self::command()).try_get_matches();
+        let read = read.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
+        read.unwrap_or_else(|error| with_better_tip(error, &words).exit())
     }
 
     /// Runs the command. Errors go to standard error.
@@ -131,10 +151,13 @@ impl Cli {
             Command::Fix(args) => args.run(),
             Command::Explain(args) => args.run(),
             Command::Review(args) => args.run(),
+            #[cfg(feature = "lsp")]
+            Command::Lsp(args) => args.run(),
             #[cfg(unix)]
             Command::NodeCheck(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
+            Command::Complete(words) => Ok(plugin::print_completions(plugin::named(Self::command()), words)),
             Command::Policy(args) => args.run(),
             Command::Rules(args) => args.run(),
             Command::Generate(args) => args.run(),

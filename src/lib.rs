@@ -12,8 +12,8 @@
 //! | 2 | [`rules`]: one file a rule |
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
-//! | 5 | [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
-//! | 6 | `authority`, `telemetry`, `server`, `doctor`, `cluster`, [`node`]: certificates, log, metrics, network, diagnosis, the API server, a node's mounts |
+//! | 5 | [`called`], [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
+//! | 6 | `authority`, `telemetry`, `server`, `doctor`, `cluster`, [`node`], `lsp`: certificates, log, metrics, network, diagnosis, the API server, a node's mounts, editors |
 //! | 7 | [`cli`] |
 //!
 #![doc = include_str!("../docs/glossary.md")]
@@ -22,12 +22,15 @@ pub mod admission;
 pub mod admission_policy;
 #[cfg(feature = "serve")]
 pub mod authority;
+pub mod called;
 pub mod check;
 pub mod cli;
 #[cfg(feature = "serve")]
 pub mod cluster;
 #[cfg(feature = "serve")]
 pub mod doctor;
+#[cfg(feature = "lsp")]
+pub mod lsp;
 #[cfg(unix)]
 pub mod node;
 pub mod policy_file;

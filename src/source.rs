@@ -23,6 +23,7 @@ mod yaml;
 
 use std::fmt;
 
+use crate::called;
 use crate::count::named;
 use crate::kind::Kind;
 use crate::subject::pod::MountingPod;
@@ -175,7 +176,9 @@ impl Problem {
     /// a template that is not rendered is that, whatever a reader stumbles over.
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         match fault {
-            Fault::Template => Self { fault, message: TEMPLATE.to_owned(), remedy: None, ..self },
+            Fault::Template => {
+                Self { fault, message: called::by_name(TEMPLATE).into_owned(), remedy: None, ..self }
+            }
             _ => Self { fault, ..self },
         }
     }
@@ -186,7 +189,7 @@ impl Problem {
 }
 
 /// What is said of a template that is not rendered.
-const TEMPLATE: &str = "looks like a Helm template, which is no YAML before it is rendered; \
+pub const TEMPLATE: &str = "looks like a Helm template, which is no YAML before it is rendered; \
 run helm template CHART | nfs-mount-guard check -";
 
 /// What a problem means in a walk, in which a file may be something else than

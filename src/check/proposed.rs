@@ -13,19 +13,29 @@ use crate::source::rewrite::{self, Change, Refusal, Replacement};
 use crate::source::text::Lines;
 use crate::subject::Subject;
 
-/// The subjects of a text that `fix` would repair, and so can be rewritten: each by the
-/// index of its object and of its part.
+/// The subjects of a text that `fix` would repair in a scope, and so can be rewritten:
+/// each by the index of its object and of its part. Nothing where no scope is asked for.
 #[derive(Debug, Default)]
-pub(super) struct Proposed(HashSet<(usize, usize)>);
+pub struct Proposed {
+    repaired: Option<(Scope, HashSet<(usize, usize)>)>,
+    text: Option<String>,
+}
 
 impl Proposed {
-    pub(super) fn of(check: &Check<'_>, text: &str, named: bool) -> Self {
+    /// What `fix` would repair in a text that was `named` or found in a walk.
+    pub fn of(check: &Check<'_>, text: &str, named: bool, scope: Option<Scope>) -> Self {
+        let Some(scope) = scope else { return Self::default() };
         let wants = |object: &Object<'_>| named || passed_over(object).is_none();
-        let repaired = repair(check.policy, check.today, Scope::FILE, text, &wants);
+        let repaired = repair(check.policy, check.today, scope, text, &wants);
         if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
             return Self::default();
         }
-        Self(repaired.subjects)
+        Self { repaired: Some((scope, repaired.subjects)), text: repaired.text }
+    }
+
+    /// The whole text as `fix` writes it; `None` where nothing changes.
+    pub fn take_text(&mut self) -> Option<String> {
+        self.text.take()
     }
 
     /// What becomes of the text for one finding alone; empty where nothing is offered.
@@ -37,10 +47,10 @@ impl Proposed {
         layout: &Layout<'_>,
         lines: &Lines<'_>,
     ) -> Vec<TextEdit> {
-        if !self.0.contains(&part) {
+        let Some((scope, _)) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains(&part)) else {
             return Vec::new();
-        }
-        let mut replacements = replacements(subject, finding, layout).unwrap_or_default();
+        };
+        let mut replacements = replacements(subject, finding, layout, *scope).unwrap_or_default();
         replacements.sort_by_key(|replacement| (replacement.start, replacement.end));
         let edit = |replacement: Replacement| TextEdit {
             start: lines.position(replacement.start),
@@ -55,10 +65,11 @@ fn replacements(
     subject: &Subject<'_>,
     finding: &Finding,
     layout: &Layout<'_>,
+    scope: Scope,
 ) -> Result<Vec<Replacement>, Refusal> {
     let Some(fix) = &finding.fix else { return Ok(Vec::new()) };
     let mut plans = Vec::new();
-    let fixed = fix_alone(subject, fix, Scope::FILE);
+    let fixed = fix_alone(subject, fix, scope);
     if let Some(fixed) = &fixed
         && let ([field], Some(list), Some(place)) =
             (subject.misplaced, subject.carriers.first(), emptied(finding))
@@ -79,7 +90,7 @@ fn replacements(
             }
         }
     }
-    if let Some(place) = emptied(finding).filter(|_| fix.applicability <= Scope::FILE.applicability) {
+    if let Some(place) = emptied(finding).filter(|_| fix.applicability <= scope.applicability) {
         plans.push(rewrite::remove(layout, place, std::slice::from_ref(place))?);
     }
     // What is read elsewhere, too, is no business of this finding alone.

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::exit::{Exit, InputError};
 use crate::authority::{Authority, Pair};
+use crate::called;
 use crate::server::tls::{CERTIFICATE_FILE, KEY_FILE};
 
 const AUTHORITY_FILE: &str = "ca.crt";
@@ -72,7 +73,7 @@ impl Args {
         writeln!(out, "{dir}/{AUTHORITY_KEY_FILE}   {whose}: keep it secret, or delete it")?;
         writeln!(out, "{dir}/{CERTIFICATE_FILE}  made, for {}, good for 90 days", dns.join(", "))?;
         writeln!(out, "{dir}/{KEY_FILE}  made: keep it secret")?;
-        writeln!(out, "next: nfs-mount-guard serve --cert-dir {dir}")?;
+        writeln!(out, "next: {} serve --cert-dir {dir}", called::name())?;
         Ok(Exit::Success)
     }
 }

@@ -1,14 +1,13 @@
 //! `check`: judges manifests as the webhook would.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::input::{self, Exclusion, Worked};
 use super::judgement::Judgement;
 use super::output::{FailOn, Format, JudgedAs, Output, check_outputs, read_baseline, tolerate, write};
@@ -143,7 +142,7 @@ impl Args {
             let paths: Vec<_> = self.paths.iter().map(name).collect();
             let paths = paths.join(", ");
             // Warns, because an empty input is likely a mistake; the exit code is a contract.
-            let _ = writeln!(io::stderr(), "nfs-mount-guard: warning: no document in {}", plain(&paths));
+            let _ = exit::say(&format!("warning: no document in {}", plain(&paths)));
         }
         if let Some(file) = &self.write_baseline {
             fs::write(file, Baseline::of(&report).write())

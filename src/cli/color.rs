@@ -12,7 +12,7 @@ use clap::ValueEnum as _;
 const VARIABLE: &str = "NFS_MOUNT_GUARD_COLOR";
 
 /// Whether output has colors.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Color {
     /// When to use colors; auto is on a terminal only
     #[arg(

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::called;
 use crate::report::plain::lines;
 
 /// How a command ended.
@@ -12,6 +13,8 @@ pub enum Exit {
     Success,
     /// Something is refused.
     Findings,
+    /// The other side of a connection ended without saying so.
+    Abrupt,
     /// Wrong use, or a policy that cannot be used.
     Usage,
     /// An input could not be read.
@@ -24,7 +27,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::Findings => 1,
+            Exit::Findings | Exit::Abrupt => 1,
             Exit::Usage => 2,
             Exit::Unreadable => 3,
             Exit::NothingToJudge => 4,
@@ -51,6 +54,16 @@ pub fn written(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Says something on standard error, behind the name of the program; the commands that it
+/// names have that name, too.
+///
+/// # Errors
+///
+/// When standard error cannot be written.
+pub fn say(text: &str) -> io::Result<()> {
+    writeln!(io::stderr(), "{}: {}", called::name(), called::by_name(text))
+}
+
 /// Tells an error on standard error, and says which exit code it means. A
 /// reader that went away (`| head`) is no error.
 pub fn report(error: &anyhow::Error) -> Exit {
@@ -62,7 +75,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
         return Exit::Success;
     }
     // A closed standard error leaves no place to report it.
-    let _ = writeln!(io::stderr(), "nfs-mount-guard: {}", lines(&format!("{error:#}")));
+    let _ = say(&lines(&format!("{error:#}")));
     if error.chain().any(<dyn std::error::Error + 'static>::is::<InputError>) {
         Exit::Unreadable
     } else {

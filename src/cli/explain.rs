@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::exit::{Exit, InputError};
+use super::exit::{self, Exit, InputError};
 use super::judgement::Judgement;
 use super::{color, input, terminal};
 use crate::check;
@@ -137,14 +137,14 @@ impl Args {
         }
         for other in &others {
             let (file, line) = (plain(&other.file), other.line);
-            writeln!(io::stderr(), "nfs-mount-guard: {file}:{line}: {}", plain(&other.describe()))?;
+            exit::say(&format!("{file}:{line}: {}", plain(&other.describe())))?;
         }
         if explanations.is_empty() && problems.is_empty() && others.is_empty() {
             let none = "no StorageClass, PersistentVolume, VolumeSnapshotClass, claim with options or inline CSI volume to explain";
-            writeln!(io::stderr(), "nfs-mount-guard: {}: {none}", plain(&input_name))?;
+            exit::say(&format!("{}: {none}", plain(&input_name)))?;
         }
         for problem in &problems {
-            writeln!(io::stderr(), "nfs-mount-guard: {}", plain(problem))?;
+            exit::say(&plain(problem))?;
         }
         Ok(if problems.is_empty() { Exit::Success } else { Exit::Unreadable })
     }

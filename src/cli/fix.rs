@@ -10,7 +10,7 @@ use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
 use super::color;
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::input::{self, Exclusion, Input, Worked};
 use super::judgement::Judgement;
 use crate::check::repair::{self, Changed, Repaired};
@@ -140,7 +140,7 @@ impl Args {
             writeln!(err, "{}", place(change))?;
         }
         for failure in &failures {
-            writeln!(err, "nfs-mount-guard: {}", plain(failure))?;
+            exit::say(&plain(failure))?;
         }
         let verb = if self.diff { "would change" } else { "changed" };
         write!(err, "{} in {} {verb}", counted(objects, "object"), counted(files, "file"))?;

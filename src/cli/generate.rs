@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use time::OffsetDateTime;
 
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::policy;
 use crate::admission_policy::{self, Generated};
 use crate::policy::Policy;
@@ -89,9 +89,8 @@ impl Args {
                 let policy = file.load()?;
                 if !policy.exemptions().is_empty() {
                     // The manifest on standard output is not spoiled by this.
-                    let _ = writeln!(
-                        io::stderr(),
-                        "nfs-mount-guard: warning: the policy's exemptions do not reach the admission policy for Pods"
+                    let _ = exit::say(
+                        "warning: the policy's exemptions do not reach the admission policy for Pods",
                     );
                 }
                 admission_policy::inline(&policy)?
@@ -117,8 +116,7 @@ impl Args {
 fn warn(generated: &Generated<'_>) {
     let tell = |exemption: &Exemption, what: &str| {
         // The manifest on standard output is not spoiled by this.
-        let _ =
-            writeln!(io::stderr(), "nfs-mount-guard: warning: the exemption ({}) {what}", exemption.reason);
+        let _ = exit::say(&format!("warning: the exemption ({}) {what}", exemption.reason));
     };
     for exemption in &generated.left_out {
         tell(exemption, "names options, which an admission policy cannot tell apart: it is left out");

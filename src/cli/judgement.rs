@@ -1,17 +1,20 @@
 //! The flags that say by what objects are judged, the same for `check`, `fix`
 //! and `explain`.
 
-use std::io::{self, Write as _};
+#[cfg(feature = "lsp")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use time::OffsetDateTime;
 
-use super::policy;
+use super::{exit, policy};
 use crate::finding::Action;
 use crate::policy::selection::select;
 use crate::policy::{Builder, Policy};
+#[cfg(feature = "lsp")]
+use crate::policy_file;
 use crate::report::PolicyName;
 use crate::rules::{Profile, RULES, Rule};
 
@@ -75,7 +78,7 @@ impl Judgement {
         let policy = self.policy(policy)?;
         for warning in policy::warnings(&policy, OffsetDateTime::now_utc().date()) {
             // A report is not spoiled by what stands on standard error.
-            let _ = writeln!(io::stderr(), "nfs-mount-guard: warning: {warning}");
+            let _ = exit::say(&format!("warning: {warning}"));
         }
         let name = PolicyName {
             file,
@@ -87,18 +90,41 @@ impl Judgement {
         Ok((self.selected(&policy)?, name))
     }
 
+    /// The policy file that holds in a folder, as in the working directory of `check`.
+    #[cfg(feature = "lsp")]
+    pub(super) fn file_of(&self, folder: &Path) -> Option<PathBuf> {
+        match &self.policy_file {
+            _ if self.no_policy => None,
+            Some(file) => Some(file.clone()),
+            None => policy_file::discover(folder),
+        }
+    }
+
+    /// The policy of a file, or the built-in one, as the other flags change it.
+    ///
+    /// # Errors
+    ///
+    /// When a rule or a profile is named that does not exist.
+    #[cfg(feature = "lsp")]
+    pub(super) fn changed(&self, policy: &Policy) -> anyhow::Result<Policy> {
+        self.selected(&self.profiled(policy.to_builder())?)
+    }
+
     /// The policy before `--select` and `--ignore`.
     fn policy(&self, policy: Option<&Policy>) -> anyhow::Result<Policy> {
+        self.profiled(match policy {
+            Some(policy) => policy.to_builder(),
+            None => Builder::new(Profile::default()),
+        })
+    }
+
+    fn profiled(&self, mut builder: Builder) -> anyhow::Result<Policy> {
         let profile = match &self.profile {
             Some(name) => match Profile::parse(name) {
                 Ok(profile) => Some(profile),
                 Err(error) => bail!("--profile: there is no profile {name:?}; {error}"),
             },
             None => None,
-        };
-        let mut builder = match policy {
-            Some(policy) => policy.to_builder(),
-            None => Builder::new(Profile::default()),
         };
         if let Some(profile) = profile {
             builder.profile(profile);

@@ -118,11 +118,10 @@ pub(super) fn check_outputs(outputs: &[Output]) -> anyhow::Result<()> {
 pub(super) fn tolerate(baseline: &Baseline, report: &mut Report) {
     let unused = baseline.apply(report);
     if unused > 0 {
-        let _ = writeln!(
-            io::stderr(),
-            "nfs-mount-guard: {}; update the baseline with --write-baseline FILE",
+        let _ = exit::say(&format!(
+            "{}; update the baseline with --write-baseline FILE",
             named(unused, "baseline entry no longer matches", "baseline entries no longer match")
-        );
+        ));
     }
 }
 

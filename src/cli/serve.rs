@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::color;
 use super::duration;
-use super::exit::{Exit, InputError};
+use super::exit::{self, Exit, InputError};
 use super::policy;
 
 use crate::policy::Policy;
@@ -291,7 +291,7 @@ fn stop_signal() -> io::Result<impl Future<Output = Stop>> {
         };
         tokio::spawn(async move {
             interrupt.recv().await;
-            let _ = writeln!(io::stderr(), "nfs-mount-guard: stopped at once");
+            let _ = exit::say("stopped at once");
             #[allow(clippy::exit, reason = "the user insists, although requests are in flight")]
             std::process::exit(130);
         });

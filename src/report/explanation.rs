@@ -18,6 +18,7 @@ use crate::nfs::clocks::{self, Retry};
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::version::Versions;
+use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 use places::{carriers, effect};
@@ -124,6 +125,9 @@ pub struct OptionUse {
     pub consumers: Vec<&'static str>,
     /// What it means.
     pub meaning: String,
+    /// Where it is written; `None` for one that the driver adds.
+    #[serde(skip)]
+    pub site: Option<Site>,
 }
 
 /// Options of which only one can win.
@@ -267,6 +271,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
             Some(entry) => meaning(subject, entry),
             None => "no layer knows it".to_owned(),
         },
+        site: token.site.clone(),
     }
 }
 

@@ -2,8 +2,16 @@
 
 use std::fmt::Write as _;
 
-use crate::finding::{Applicability, Grade};
+use crate::finding::{Applicability, Code, Grade};
 use crate::rules::{About, Profile, RULES, Rule, Set};
+
+/// Where the program is kept, with its pages.
+pub const REPOSITORY: &str = "https://github.com/nfs-mount-guard/nfs-mount-guard";
+
+/// The address of a rule's page.
+pub fn address(code: Code) -> String {
+    format!("{REPOSITORY}/blob/main/docs/rules/{code}.md")
+}
 
 /// The page of one rule.
 pub fn page(rule: &Rule) -> String {

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::json::plain;
-use super::rule_page;
+use super::rule_page::{self, REPOSITORY};
 use super::{
     FindingReport, Fingerprints, NotJudged, Origin, ReadError, Report, Reported, SubjectReport, TextEdit,
 };
@@ -64,9 +64,6 @@ fn absolute(path: &Path) -> String {
     format!("file://{}{}", if path.starts_with('/') { "" } else { "/" }, uri(&path))
 }
 
-/// Where the program is kept, with its pages.
-const REPOSITORY: &str = "https://github.com/nfs-mount-guard/nfs-mount-guard";
-
 /// The report as one run.
 pub fn write(report: &Report, root: &Root) -> String {
     let mut fingerprints = Fingerprints::default();
@@ -118,7 +115,7 @@ fn rule(rule: &Rule) -> Value {
         // Code scanning shows it as the title of an alert.
         "shortDescription": {"text": format!("{}: {}", title(rule.name), rule.summary)},
         "fullDescription": {"text": rule.why},
-        "helpUri": format!("{REPOSITORY}/blob/main/docs/rules/{}.md", rule.code),
+        "helpUri": rule_page::address(rule.code),
         "help": {"text": rule.remedy, "markdown": rule_page::page(rule)},
         "defaultConfiguration": {"level": level},
     })

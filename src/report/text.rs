@@ -83,16 +83,21 @@ pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result
 /// Most placeholders that a note names.
 const MOST_NAMED: usize = 5;
 
-/// What of an object is not judged until the file is rendered.
+/// What of an object is not judged until the file is rendered, as a line of a report.
 pub(super) fn note(subject: &SubjectReport, palette: &Palette) -> String {
     let faint = palette.faint;
+    format!("{faint}note{faint:#}: {}", not_rendered(subject))
+}
+
+/// The same as a sentence.
+pub fn not_rendered(subject: &SubjectReport) -> String {
     let named: Vec<_> = subject.not_rendered.iter().take(MOST_NAMED).map(|text| plain(text)).collect();
     let more = match subject.not_rendered.len().saturating_sub(MOST_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     format!(
-        "{faint}note{faint:#}: {}/{} is not rendered: {}{more}; what a placeholder becomes is not judged",
+        "{}/{} is not rendered: {}{more}; what a placeholder becomes is not judged",
         subject.kind,
         plain(&subject.name),
         named.join(" | ")

@@ -93,6 +93,14 @@ impl<'t> Lines<'t> {
         Position { line, column: self.characters_before(offset) - self.characters_before(start) + 1 }
     }
 
+    /// The byte at a position: the reverse of [`Lines::position`]; the end for one behind
+    /// the text.
+    pub fn offset(&self, position: Position) -> usize {
+        let line = position.line.saturating_sub(1);
+        let Some(start) = self.starts.get(line).copied() else { return self.text.len() };
+        self.byte_of_character(self.characters_before(start) + position.column.saturating_sub(1))
+    }
+
     /// The line in which the byte stands: what comes before it, and the rest
     /// without the line break.
     pub fn around(&self, offset: usize) -> (&'t str, &'t str) {
@@ -155,6 +163,7 @@ mod tests {
         for (found, line, column) in [("é", 2, 1), ("x", 2, 4), ("b", 3, 2)] {
             let offset = text.find(found).unwrap();
             assert_eq!(lines.position(offset), Position { line, column }, "{found}");
+            assert_eq!(lines.offset(Position { line, column }), offset, "{found}");
         }
         assert_eq!(lines.around(text.find('x').unwrap()), ("é: ", "x"));
         assert_eq!(lines.around(99), ("\tb", ""));
@@ -166,7 +175,8 @@ mod tests {
         let lines = Lines::new(&text);
         for (character, (offset, _)) in text.char_indices().enumerate() {
             assert_eq!(lines.byte_of_character(character), offset);
-            assert_eq!(lines.position(offset).column, character + 1);
+            let position = lines.position(offset);
+            assert_eq!((position.column, lines.offset(position)), (character + 1, offset));
         }
         assert_eq!(lines.position(text.len()).column, 9001);
     }

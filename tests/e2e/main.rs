@@ -44,12 +44,14 @@ mod guard;
 mod install;
 #[path = "../reliability/load.rs"]
 mod load;
+mod lsp;
 mod mount_nfs;
 mod node_check;
 mod objects;
 #[path = "../reliability/page.rs"]
 mod page;
 mod parity;
+mod plugin;
 mod policy;
 mod program;
 mod proxy;
@@ -104,6 +106,8 @@ fn main() -> ExitCode {
     trials.extend(terminal::trials());
     trials.extend(policy::trials());
     trials.extend(review::trials());
+    trials.extend(lsp::trials());
+    trials.extend(plugin::trials());
     trials.extend(readers::trials());
     trials.extend(check::trials());
     trials.extend(faults::trials());

@@ -32,8 +32,8 @@ const LAYERS: &[&[&str]] = &[
     &["rules"],
     &["policy"],
     &["engine"],
-    &["source", "policy_file", "admission", "admission_policy", "report", "check"],
-    &["authority", "telemetry", "server", "doctor", "cluster", "node"],
+    &["called", "source", "policy_file", "admission", "admission_policy", "report", "check"],
+    &["authority", "telemetry", "server", "doctor", "cluster", "node", "lsp"],
     &["cli", "main"],
 ];
 
@@ -55,7 +55,7 @@ const CRATES: &[(usize, &[&str])] = &[
         &[
             "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
             "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "http_body_util", "rustix",
-            "notify", "kube", "k8s_openapi", "tower", "futures_util", "backon", "procfs_core",
+            "notify", "kube", "k8s_openapi", "tower", "futures_util", "backon", "procfs_core", "lsp_server",
         ],
     ),
     (

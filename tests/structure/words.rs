@@ -85,8 +85,8 @@ fn faults(place: &str, text: &str, lists: &[&[(&str, &str)]], found: &mut Vec<St
 /// measured.
 fn prose(text: &str) -> String {
     const MEASURED: &[&str] = &[
-        "figures", "server", "profile", "instructions", "libraries", "tls", "check", "growth", "creates",
-        "scan", "size",
+        "figures", "server", "profile", "instructions", "libraries", "tls", "check", "editor", "growth",
+        "creates", "scan", "size",
     ];
     let mut text = pages::without_fences(text);
     for mark in MEASURED {

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::{Background, Data, NodeReport, State, Volume};
+use crate::called;
 use crate::count::counted;
 use crate::report::IsNfs;
 use crate::report::plain::{place, plain};
@@ -124,7 +125,7 @@ fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
     ];
     writeln!(out, "Do not delete the Pod, its directory or the node yet: these files have no other copy.")?;
     for (index, step) in steps.into_iter().flatten().enumerate() {
-        writeln!(out, "  {}. {step}", index + 1)?;
+        writeln!(out, "  {}. {}", index + 1, called::by_name(step))?;
     }
     writeln!(
         out,

@@ -58,7 +58,7 @@ impl fmt::Display for Explanation {
             writeln!(f, "  read as    {} by {}", plain(&reading.options.join(" | ")), reading.by)?;
         }
         for option in &self.options {
-            write_option(f, option)?;
+            writeln!(f, "  option     {option}")?;
         }
         for conflict in &self.conflicts {
             let options = conflict.options.join(", ");
@@ -94,16 +94,19 @@ impl fmt::Display for Explanation {
     }
 }
 
-fn write_option(f: &mut fmt::Formatter<'_>, option: &OptionUse) -> fmt::Result {
-    let from = match option.effect {
-        "in force" => String::new(),
-        effect => format!(" ({effect})"),
-    };
-    let read = match option.consumers.as_slice() {
-        [] => String::new(),
-        consumers => format!("read by {}; ", consumers.join(", ")),
-    };
-    writeln!(f, "  option     {}{from}: {read}{}", plain(&option.option), option.meaning)
+/// Who reads it and what it means, as on its line of the explanation.
+impl fmt::Display for OptionUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = match self.effect {
+            "in force" => String::new(),
+            effect => format!(" ({effect})"),
+        };
+        let read = match self.consumers.as_slice() {
+            [] => String::new(),
+            consumers => format!("read by {}; ", consumers.join(", ")),
+        };
+        write!(f, "{}{from}: {read}{}", plain(&self.option), self.meaning)
+    }
 }
 
 /// Who waits for a mount.
