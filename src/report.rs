@@ -309,13 +309,6 @@ pub struct FindingReport {
     pub fixes: Vec<TextEdit>,
 }
 
-impl FindingReport {
-    /// With what the object would pass, for people.
-    pub fn shown_way_out(&self) -> Option<&str> {
-        self.difference.as_deref().or(self.way_out.as_deref())
-    }
-}
-
 impl Report {
     /// A report without anything in it yet.
     pub fn new(policy: PolicyName) -> Self {

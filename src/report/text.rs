@@ -104,6 +104,13 @@ pub fn not_rendered(subject: &SubjectReport) -> String {
     )
 }
 
+impl FindingReport {
+    /// With what the object would pass, for people.
+    pub fn shown_way_out(&self) -> Option<&str> {
+        self.difference.as_deref().or(self.way_out.as_deref())
+    }
+}
+
 fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -> fmt::Result {
     if !subject.not_rendered.is_empty() {
         let strong = palette.strong;
