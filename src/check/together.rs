@@ -15,6 +15,7 @@ use crate::engine::{self, Judged};
 use crate::finding::{Finding, Grade};
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::reading;
 use crate::policy::Policy;
 use crate::report::Report;
 use crate::report::tie::Tie;
@@ -97,7 +98,7 @@ fn judge_classes(report: &mut Report) {
         let Some(mut finding) = subject.tie.unreached.take().filter(|_| !missing.is_empty()) else {
             continue;
         };
-        let is_bg = |text: &&str| MountOption::new(*text).keyword() == "bg";
+        let is_bg = |text: &&str| reading::mentions_background(text);
         let note = match (subject.tie.options.is_empty(), missing.iter().any(is_bg)) {
             (true, false) => None,
             (true, true) => Some("bg among them".to_owned()),

@@ -3,6 +3,8 @@
 use std::io::{self, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
+use clap::builder::FalseyValueParser;
+
 use super::exit::Exit;
 use super::judgement::Judgement;
 use super::output::JudgedAs;
@@ -39,7 +41,7 @@ pub struct Args {
     )]
     judged_as: JudgedAs,
     /// Speak over standard input and output, which is the only way; editors pass it
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, env = "NFS_MOUNT_GUARD_STDIO", value_parser = FalseyValueParser::new())]
     stdio: bool,
 }
 

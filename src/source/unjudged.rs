@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec};
-use crate::nfs::option::{self, MountOption};
+use crate::nfs::{option, reading};
 use crate::subject::driver::{is_option_key, names_mount_options};
 pub(super) use misplaced::{in_volume, keys_like_options, misplaced};
 pub use terraform::{is_terraform, of_terraform};
@@ -116,7 +116,7 @@ fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unju
 
 /// Whether a text of options has a `bg`.
 fn is_background(text: &str) -> bool {
-    option::split(text).any(|piece| MountOption::new(piece.text.trim()).keyword() == "bg")
+    reading::mentions_background(text)
 }
 
 struct Search<'t> {

@@ -91,3 +91,47 @@ fn every_warning_is_a_whole_sentence_of_120_characters_at_most() {
 
 /// Words that no sentence ends with.
 const UNFINISHED: &[&str] = &["and", "which", "so", "the", "is", "of", "use", "in"];
+
+/// The findings of which an answer says that they would be denied, cut warnings aside.
+fn denied(object: &Value, endpoint: Endpoint) -> BTreeSet<String> {
+    let all = warnings(object, "mode: observe", endpoint);
+    // Twenty are shown.
+    if all.len() >= 20 {
+        return BTreeSet::new();
+    }
+    // One of them speaks of the list behind the repair.
+    let denied = all.into_iter().filter(|warning| warning.contains("would be denied: "));
+    denied.map(|warning| warning.to_lowercase().replace("bg", "fg")).collect()
+}
+
+#[test]
+fn both_endpoints_agree_what_would_be_denied() {
+    let mut objects = Vec::new();
+    for folder in ["rules", "drivers", "kinds", "cases", "corpus", "check"] {
+        collect(&path(folder), &mut objects);
+    }
+    let class = |options: &[&str]| {
+        json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
+            "provisioner": "nfs.csi.k8s.io", "mountOptions": options,
+        })
+    };
+    objects.push(class(&["vers=4.1", "rsize=1 , wsize=2", "hard ,tcp"]));
+    objects.push(class(&["vers=4.1 , hard", "bg", "timeo=600", "retrans=2"]));
+    objects.push(class(&["vers=4.1", "fg", "a , b", "timeo=600"]));
+    let mut some = 0;
+    for object in &objects {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        if !["StorageClass", "PersistentVolume"].contains(&kind) {
+            continue;
+        }
+        let (mutated, validated) = (denied(object, Endpoint::Mutate), denied(object, Endpoint::Validate));
+        some += usize::from(!mutated.is_empty());
+        if warnings(object, "mode: observe", Endpoint::Mutate).len() < 19
+            && warnings(object, "mode: observe", Endpoint::Validate).len() < 19
+        {
+            assert_eq!(mutated, validated, "{object}");
+        }
+    }
+    assert!(some > 50, "{some}");
+}

@@ -280,9 +280,18 @@ fn replace(token: &Token<'_>, with: impl Into<Cow<'static, str>>) -> Option<Edit
     Some(Edit::Replace { site, with: with.into() })
 }
 
+/// Whether what is written makes a soft mount of one that fails: calls then fail, which
+/// a person decides.
+fn makes_soft(edits: &[Edit]) -> bool {
+    edits.iter().any(|edit| {
+        let Edit::Replace { with, .. } = edit else { return false };
+        option::split(with).any(|piece| matches!(piece.text.trim(), "soft" | "softerr"))
+    })
+}
+
 /// Offers edits of an option that is refused as it is written.
 fn offer_instead(subject: &Subject<'_>, token: &Token<'_>, edits: Vec<Edit>) -> Fix {
-    let is_certain = !would_contradict(subject, token, &edits);
+    let is_certain = !would_contradict(subject, token, &edits) && !makes_soft(&edits);
     let applicability = if is_certain { Applicability::Offer } else { Applicability::Unsafe };
     Fix { applicability, edits }
 }

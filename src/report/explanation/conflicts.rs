@@ -17,8 +17,14 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
             groups.entry(group).or_default().push(&token.option);
         }
     }
-    let implied = [Word::Exec, Word::Suid, Word::Dev].into_iter().filter_map(|word| implied(subject, word));
-    groups.into_iter().filter_map(|(group, options)| conflict(group, &options)).chain(implied).collect()
+    // What a word behind all of a group implies wins over all of it.
+    let implied: Vec<(Word, Conflict)> = [Word::Exec, Word::Suid, Word::Dev]
+        .into_iter()
+        .filter_map(|word| Some((word, implied(subject, word)?)))
+        .collect();
+    groups.retain(|group, _| implied.iter().all(|(word, _)| *word != group.word()));
+    let written = groups.into_iter().filter_map(|(group, options)| conflict(group, &options));
+    written.chain(implied.into_iter().map(|(_, conflict)| conflict)).collect()
 }
 
 /// A flag, and a word behind it that implies the contrary.

@@ -7,8 +7,9 @@ use crate::engine::{Judged, evaluate};
 use crate::finding::{Finding, Grade};
 use crate::nfs::kernel::Kernel;
 use crate::nfs::mount::{self, Overlooked};
+use crate::nfs::option::MountOption;
 use crate::policy::Policy;
-use crate::rules::is_refused_by_driver;
+use crate::rules::{BACKGROUND_MOUNT, is_refused_by_driver};
 use crate::subject::Subject;
 use crate::subject::effective::{Malformation, Token};
 
@@ -20,6 +21,8 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     let is_certain = |judged: &&Judged| {
         judged.finding.grade == Grade::CannotMount
             || judged.rule.name == "udp-transport"
+            || judged.rule == BACKGROUND_MOUNT
+                && token_of(&judged.finding).is_some_and(|token| is_refused_background(subject, token))
             || token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
     };
     let finding = &evaluation.findings.iter().find(is_certain)?.finding;
@@ -40,6 +43,15 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
         "mount"
     };
     Some((finding.message.to_string(), by))
+}
+
+/// Whether the kernel refuses a `bg` for its value, before anything goes on in the
+/// background.
+fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
+    let effective: Vec<&MountOption<'_>> = subject.options.effective().map(|token| &token.option).collect();
+    token.in_force
+        && subject.driver.known.is_read()
+        && mount::is_refused_background(&token.option, effective.iter().copied())
 }
 
 /// Whether a value is refused because a quote is part of it. What stands between

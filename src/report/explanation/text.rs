@@ -139,6 +139,12 @@ fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter
         ),
     };
     let mount_ends = human(Duration::from_secs(dead.mount_seconds));
+    // Days are about so many already.
+    let mount_ends = if dead.background || mount_ends.starts_with("about ") {
+        mount_ends
+    } else {
+        format!("about {mount_ends}")
+    };
     let at_the_mount = if dead.background {
         format!(
             "mount exits 0 at once though nothing is mounted, and {instead}; mount.nfs keeps trying for \
@@ -169,7 +175,7 @@ fn foreground_mount(dead: &DeadServer, mount_ends: &str) -> String {
     let of_driver = |length: u64| dead.driver_seconds.filter(|deadline| *deadline < length);
     match (of_driver(dead.mount_seconds), of_driver(dead.silent_try_seconds)) {
         (None, None) => format!(
-            "mount fails after about {mount_ends} where connections are refused, and one try takes {silent_try} \
+            "mount fails after {mount_ends} where connections are refused, and one try takes {silent_try} \
 where packets are dropped"
         ),
         (Some(deadline), None) => format!(
@@ -177,7 +183,7 @@ where packets are dropped"
 {silent_try} where packets are dropped"
         ),
         (None, Some(deadline)) => format!(
-            "mount fails after about {mount_ends} where connections are refused, and the driver fails it after \
+            "mount fails after {mount_ends} where connections are refused, and the driver fails it after \
 {deadline} s where packets are dropped"
         ),
         (Some(deadline), Some(_)) => format!(

@@ -39,7 +39,7 @@ pub fn trials() -> Vec<Trial> {
             for wanted in [
                 "mountOptions[3]",
                 "NMG001 background-mount (nfs-mount-guard): \"bg\"",
-                "use [nolock, async, rw, fg, hard, nointr, rsize=32768, wsize=32768, tcp, actimeo=0, vers=3, timeo=600, retrans=2]",
+                "set mountOptions: [nolock, async, rw, fg, hard, nointr, rsize=32768, wsize=32768, tcp, actimeo=0, vers=3, timeo=600, retrans=2]",
                 "NMG004 retrans-not-set",
             ] {
                 assert!(said.contains(wanted), "{wanted} in {said}");

@@ -274,11 +274,15 @@ impl<'f> Remains<'f> {
     fn position(&self, judged: &'f Judged) -> Option<usize> {
         let finding = &judged.finding;
         let Some(positions) = &self.positions else {
-            let is_it = |found: &'f Finding| {
-                (found.code, found.carrier) == (finding.code, finding.carrier)
-                    && Self::about(found).any(|about| Self::about(finding).any(|wanted| wanted == about))
-            };
-            return self.findings.iter().position(|found| is_it(&found.finding));
+            // The same keyword says more than the same spot, at which an option and its whole
+            // element begin.
+            return Self::about(finding).find_map(|wanted| {
+                let is_it = |found: &'f Finding| {
+                    (found.code, found.carrier) == (finding.code, finding.carrier)
+                        && Self::about(found).any(|about| about == wanted)
+                };
+                self.findings.iter().position(|found| is_it(&found.finding))
+            });
         };
         let found = |about| positions.get(&(finding.code, finding.carrier, about)).copied();
         Self::about(finding).find_map(found)

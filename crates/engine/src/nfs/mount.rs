@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::catalog::{Entry, Word, Words};
+use super::catalog::{Consumers, Entry, Word, Words};
 use super::kernel::{Kernel, Kernels};
 use super::option::MountOption;
 use super::value::{Grammar, kernel_number};
@@ -147,7 +147,7 @@ pub fn judge(option: &MountOption<'_>) -> Verdict {
 /// otherwise (util-linux `libmount/src/optmap.c`; measured with 2.38: `exec,users`
 /// is mounted noexec, `users,exec` is not, and `user=NAME` sets nothing).
 pub fn implied_flags(option: &MountOption<'_>) -> Words {
-    match option.text() {
+    match option.text().trim_end_matches('=') {
         "user" | "users" => Words::of(&[Word::Exec, Word::Suid, Word::Dev]),
         "owner" | "group" => Words::of(&[Word::Suid, Word::Dev]),
         _ => Words::default(),
@@ -168,12 +168,21 @@ fn rewritten_for_v3(word: Word, value: Option<&str>) -> bool {
     }
 }
 
+/// Whether mount(8) reads a flag with this value as the flag: an empty one it drops, and
+/// some flags it takes with any (measured with util-linux 2.38.1: `owner=` is `owner`,
+/// `ro=1` is `ro`, and `owner=1` goes to the kernel, which refuses it).
+pub(super) fn mount_takes(entry: &Entry, value: &str) -> bool {
+    let takes_any = matches!(entry.word, Word::Ro | Word::Rw | Word::Defaults | Word::Auto);
+    takes_any || value.is_empty() && entry.consumers.include(Consumers::MOUNT)
+}
+
 fn check_value(entry: &Entry, value: Option<&str>) -> Option<Refusal> {
     let one_of = |words: &'static [&'static str], value: &str| {
         (!words.contains(&value)).then_some(Refusal::NotOneOf(words))
     };
     match (entry.grammar, value) {
         (Grammar::Flag | Grammar::FlagOrText | Grammar::FlagOrWord(_), None) | (Grammar::Anything, _) => None,
+        (Grammar::Flag, Some(value)) if mount_takes(entry, value) => None,
         (Grammar::Flag, Some(_)) => Some(Refusal::FlagWithValue),
         (_, None | Some("")) => Some(Refusal::ValueMissing),
         (Grammar::Number { min, max, .. }, Some(value)) => match kernel_number(value) {
@@ -282,12 +291,29 @@ pub fn requested_versions<'o, 'a: 'o>(
 /// The last of `bg` and `fg` decides, whatever value it carries. What mount.nfs
 /// refuses before its first try ends the mount at once; what only the kernel
 /// would refuse does not, for a dead server keeps the kernel from being asked
-/// (measured: `vers=3,bg,timeo=abc` exit 0).
+/// (measured: `vers=3,bg,timeo=abc` exit 0). Of `NFSv4` the kernel is asked first, and
+/// it takes no `bg=1` (measured: exit 32).
 pub fn goes_to_background<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> bool {
     let last = options.clone().into_iter().filter(|option| matches!(option.keyword(), "bg" | "fg")).last();
-    last.is_some_and(|option| option.keyword() == "bg") && !is_refused_early(options)
+    last.is_some_and(|option| {
+        option.keyword() == "bg"
+            && !(has_value(option) && requested_versions(options.clone()).and(Versions::V3).is_empty())
+    }) && !is_refused_early(options)
+}
+
+/// Whether something stands behind the `=` of an option.
+fn has_value(option: &MountOption<'_>) -> bool {
+    option.value().is_some_and(|value| !value.is_empty())
+}
+
+/// Whether a `bg` with a value is refused by the kernel, which `NFSv4` asks first.
+pub fn is_refused_background<'o, 'a: 'o>(
+    option: &MountOption<'_>,
+    options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
+) -> bool {
+    option.keyword() == "bg" && has_value(option) && requested_versions(options).and(Versions::V3).is_empty()
 }
 
 fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> bool {
@@ -324,6 +350,10 @@ mod tests {
         for (list, background) in [
             ("bg", true),
             ("bg=0", true),
+            ("bg=1,vers=3", true),
+            ("bg=1,nfsvers=4.1", false),
+            ("bg=,vers=4", true),
+            ("bg,vers=4", true),
             ("fg,bg=false", true),
             ("bg,fg", false),
             ("bg=1,fg", false),

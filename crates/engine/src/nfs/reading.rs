@@ -19,7 +19,7 @@
 //! [lsm]: https://github.com/torvalds/linux/blob/v6.12/security/selinux/hooks.c#L2620
 
 use super::catalog::Word;
-use super::mount::goes_to_background;
+use super::mount::{goes_to_background, mount_takes};
 use super::option::{MountOption, Piece, has_paired_quotes};
 use super::value::Grammar;
 
@@ -101,7 +101,8 @@ impl Reader {
             let option = MountOption::new(*option);
             let is_dropped = option.entry().is_some_and(|entry| {
                 // A word with a value that it does not expect is another word to it.
-                let is_known = entry.grammar == Grammar::Anything || option.value().is_none();
+                let is_known = entry.grammar == Grammar::Anything
+                    || option.value().is_none_or(|value| mount_takes(entry, value));
                 entry.consumers.is_mount_only() && is_known || entry.word == Word::Context && !selinux
             });
             !is_dropped
@@ -201,6 +202,16 @@ pub struct Latitude {
     pub trims: bool,
 }
 
+impl Latitude {
+    /// Of a way that is not known.
+    pub const WIDE: Self = Self { folds: true, trims: true };
+}
+
+/// Whether some piece of a text may be `bg` to some layer, wherever it is written.
+pub fn mentions_background(text: &str) -> bool {
+    every_piece(text).any(|piece| background_word(piece.text, Latitude::WIDE).is_some())
+}
+
 /// The word that `piece` may be to some layer where that is `bg`, in its own
 /// letters: its keyword, without quotes and backslashes.
 pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> {
@@ -242,7 +253,7 @@ pub fn foreground_instead(piece: &str) -> String {
 mod tests {
     use super::*;
 
-    const WIDE: Latitude = Latitude { folds: true, trims: true };
+    const WIDE: Latitude = Latitude::WIDE;
     const EXACT: Latitude = Latitude { folds: false, trims: false };
 
     #[test]

@@ -61,13 +61,14 @@ spec:
 };
 
 fn check(check: &mut Check<'_, '_>) {
-    check_implied(check);
+    let undone = check_implied(check);
     if says_everything_once(check) {
         return;
     }
     let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
     for token in check.options() {
-        if let Some(group) = group(token).filter(|group| *group != Group::BACKGROUND) {
+        let is_settled = |group: &Group| *group == Group::BACKGROUND || undone.contains(&group.word());
+        if let Some(group) = group(token).filter(|group| !is_settled(group)) {
             groups.entry(group).or_default().push(token);
         }
     }
@@ -77,10 +78,11 @@ fn check(check: &mut Check<'_, '_>) {
     check_cache_times(check);
 }
 
-/// `exec`, `suid` and `dev` before a word that implies the contrary.
-fn check_implied(check: &mut Check<'_, '_>) {
+/// `exec`, `suid` and `dev` before a word that implies the contrary: those words.
+fn check_implied(check: &mut Check<'_, '_>) -> Vec<Word> {
+    let mut undone = Vec::new();
     if !check.speaks_of(Words::of(&[Word::User])) {
-        return;
+        return undone;
     }
     let subject = check.subject;
     let effective: Vec<&Token<'_>> = subject.options.effective().collect();
@@ -104,7 +106,9 @@ fn check_implied(check: &mut Check<'_, '_>) {
         let is_needed = subject.driver.depends_on(&said.option, without);
         let fix = remove(said).filter(|_| !is_needed).map(|edit| offer(vec![edit]));
         check.report(said, grade, message, fix);
+        undone.push(word);
     }
+    undone
 }
 
 /// Whether nothing can contradict anything, which is the usual case: the mount

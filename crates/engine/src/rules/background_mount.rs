@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{About, Actions, Check, Example, Rule, about};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
 use crate::kind::Holds;
-use crate::nfs::reading;
+use crate::nfs::{mount, reading};
 use crate::site::Site;
 use crate::subject::driver::Case;
 
@@ -144,7 +144,14 @@ fn report(
         Ambiguity::Trap => false,
     };
     let is_in_force = subject.options.at(&site).is_some_and(|token| token.in_force);
-    let what = if is_clear && is_in_force && is_overridden {
+    let token = subject.options.at(&site).filter(|token| token.in_force);
+    let is_refused = token.is_some_and(|token| {
+        let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
+        mount::is_refused_background(&token.option, effective.iter().copied())
+    });
+    let what = if is_clear && is_refused && subject.driver.known.is_read() {
+        "is refused with NFSv4, and makes a background mount with NFSv3"
+    } else if is_clear && is_in_force && is_overridden {
         "is overridden by a later fg; a change of order would mount in the background"
     } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
         "makes a failed mount look successful: a snapshot is ready that the server never received"

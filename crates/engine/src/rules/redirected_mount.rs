@@ -46,17 +46,19 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
     check,
 };
 
+/// Options by which something else is mounted than the object names.
+pub(super) const WORDS: Words = Words::of(&[
+    Word::Mounthost,
+    Word::Mountaddr,
+    Word::Addr,
+    Word::XMount,
+    Word::Helper,
+    Word::Propagation,
+    Word::Bind,
+    Word::Remount,
+]);
+
 fn check(check: &mut Check<'_, '_>) {
-    const WORDS: Words = Words::of(&[
-        Word::Mounthost,
-        Word::Mountaddr,
-        Word::Addr,
-        Word::XMount,
-        Word::Helper,
-        Word::Propagation,
-        Word::Bind,
-        Word::Remount,
-    ]);
     if !check.speaks_of(WORDS) {
         return;
     }

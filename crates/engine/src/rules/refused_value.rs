@@ -2,6 +2,7 @@
 
 mod versions;
 
+use super::unknown_option::is_denied_word;
 use super::{About, Actions, Check, Example, Rule, offer_instead, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
 use crate::nfs::catalog::Word;
@@ -220,6 +221,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             };
             let mut message = Sentence::from(format!("{} {what}: {refusal}", check.quote(token)));
             let meant = intended(&token.option).or_else(|| flag_without_value(token));
+            let meant = meant.filter(|text| !is_denied_word(&MountOption::new(text.as_str())));
             if let Some(text) = &meant {
                 message.remedy = Some(format!("use {text}").into());
             } else if let Some(whose) = other_value(&token.option) {
@@ -255,7 +257,6 @@ fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
         Word::Vers if matches!(value, "1.0" | "2.0" | "2.1" | "3.02" | "3.1.1" | "default") => {
             Some("it is a version of SMB")
         }
-        Word::Ro | Word::Rw => Some("clients are named in exports(5), on the NFS server"),
         _ => None,
     }
 }

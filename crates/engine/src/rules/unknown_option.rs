@@ -1,8 +1,8 @@
 //! NMG011: an option that nothing knows.
 
-use super::{About, Actions, Check, Example, Rule, offer, offer_instead, replace};
+use super::{About, Actions, Check, Example, Rule, offer, offer_instead, redirected_mount, replace};
 use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
-use crate::nfs::catalog::{self, Effect, Word};
+use crate::nfs::catalog::{self, Effect, Word, Words};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
 use crate::nfs::mount::{Refusal, Transport, judge, transport};
@@ -162,14 +162,21 @@ fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
         Effect::NoneOnV4(_) => !requested.and(Versions::V3).is_empty(),
         Effect::None(_) => false,
     });
-    let is_refused = option.entry().is_some_and(|entry| entry.word == Word::Sloppy)
-        || transport(&option) == Some(Transport::Udp);
+    let is_refused = is_denied_word(&option);
     // Several connections of a session: NFSv4.1 and newer.
     let is_too_new = option.entry().is_some_and(|entry| entry.word == Word::MaxConnect)
         && requested.and(Versions::V41).is_empty()
         && requested.and(Versions::V42).is_empty();
     let fits = verdict.refusal.is_none() && !requested.and(verdict.versions).is_empty() && !is_too_new;
     fits && has_effect && !is_refused
+}
+
+/// Whether a rule refuses an option for what it does: it must not be advised.
+pub(super) fn is_denied_word(option: &MountOption<'_>) -> bool {
+    let is_of = |words: Words| option.entry().is_some_and(|entry| words.contains(entry.word));
+    is_of(redirected_mount::WORDS)
+        || is_of(Words::of(&[Word::Sloppy]))
+        || transport(option) == Some(Transport::Udp)
 }
 
 /// Options of exports(5), which a server reads, by their keywords.

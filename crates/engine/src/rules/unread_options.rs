@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Applicability, Code, Finding, Grade, Sentence};
 use crate::kind::Holds;
-use crate::nfs::option::{self, MountOption};
+use crate::nfs::option;
 use crate::nfs::reading;
 use crate::site::Place;
 use crate::subject::UnreadKey;
@@ -142,9 +142,7 @@ fn report_key(
 
 /// Whether `bg` is among the options, as the end of a clause.
 fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
-    let keyword = |piece: &str| MountOption::new(piece.trim()).keyword().trim().to_ascii_lowercase();
-    let is_bg = |text: &T| reading::every_piece(text.as_ref()).any(|piece| keyword(piece.text) == "bg");
-    if texts.iter().any(is_bg) { " (bg among them)" } else { "" }
+    if texts.iter().any(|text| reading::mentions_background(text.as_ref())) { " (bg among them)" } else { "" }
 }
 
 fn report(check: &mut Check<'_, '_>, carrier: usize, place: Place, grade: Grade, message: Sentence) {

@@ -8,6 +8,7 @@ use crate::kind::Holds;
 use crate::nfs::catalog::Word;
 use crate::nfs::mount;
 use crate::nfs::option::{self, MountOption};
+use crate::nfs::reading::{self, Latitude};
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::driver::{self, ListUse, On, Role};
@@ -140,7 +141,11 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         .unwrap_or_default();
     let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
     for piece in pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()) {
-        let text = if MountOption::new(piece).keyword() == "bg" { "fg" } else { piece };
+        let is_bg = reading::background_word(piece, Latitude::WIDE).is_some();
+        if !is_bg && reading::mentions_background(piece) {
+            return None;
+        }
+        let text = if is_bg { "fg" } else { piece };
         let option = MountOption::new(text);
         let mut is_new = true;
         for there in elements.iter().flat_map(|element| option::split(element)) {
