@@ -16,7 +16,7 @@ const MOST: f64 = 20.0;
 /// Each figure is of so many tries.
 const TRIES: usize = 200;
 
-const URI: &str = "file:///work/class.yaml";
+const URI: &str = "file:///project/class.yaml";
 
 /// A running server.
 struct Server {

@@ -22,7 +22,7 @@ pub(super) fn trials() -> Vec<Trial> {
 /// A scripted exchange, message by message.
 fn a_session() -> Result<(), Failed> {
     let mut editor = Editor::start(Path::new("/"), &["--no-policy", "--select", "NMG001", "--stdio"]);
-    let name = "file:///work/a.yaml";
+    let name = "file:///project/a.yaml";
     let capabilities = json!({"general": {"positionEncodings": ["utf-8", "utf-16"]}});
     let initialize = json!({"processId": null, "rootUri": null, "capabilities": capabilities});
     let text = "kind: StorageClass\nmetadata: {name: \"é\"}\nprovisioner: nfs.csi.k8s.io\nmountOptions: [\"é\", bg]\n";
