@@ -176,33 +176,40 @@ fn flow_scalar(text: &str) -> String {
 /// What `/validate` tells beside its answer: findings that only warn, denials
 /// that an update may keep or that are only observed, exemptions that end.
 pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let mut tell = |treatment, what| {
-        warnings.extend(verdict.with(treatment).map(|judged| warning(judged, what)));
-    };
+    let mut told = Vec::new();
+    let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
     if verdict.decision != Decision::Deny {
         tell(Treatment::Denied, "would be denied: ");
     }
     tell(Treatment::Repaired, "would be repaired: ");
     tell(Treatment::AlreadyPresent, "already present: ");
     tell(Treatment::Warned, "");
-    warnings.extend(ending_exemptions(case, &verdict.evaluation));
-    limited(warnings)
+    warnings(Vec::new(), &told, ending_exemptions(case, &verdict.evaluation))
 }
 
 /// What `/mutate` tells: the danger it took away, and what `/validate` will
 /// refuse all the same.
 pub(super) fn mutate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut done = Vec::new();
     if let Some(patch) = verdict.patch() {
         let carriers = case.subject.carriers.iter().zip(patch).enumerate();
-        warnings.extend(carriers.flat_map(|(index, (carrier, elements))| {
+        done.extend(carriers.flat_map(|(index, (carrier, elements))| {
             repairs::sentences(&verdict.evaluation, index, carrier, elements, verdict.is_enforced)
         }));
     }
     let would = if verdict.is_enforced { "will be denied: " } else { "would be denied: " };
-    warnings.extend(verdict.left.iter().map(|judged| warning(judged, would)));
-    limited(warnings)
+    let left: Vec<(&Judged, &str)> = verdict.left.iter().map(|judged| (judged, would)).collect();
+    warnings(done, &left, Vec::new())
+}
+
+/// Warnings of findings, each with the words before its sentence, between others. Only
+/// those that are shown are written: there may be a thousand.
+fn warnings(mut before: Vec<String>, told: &[(&Judged, &str)], after: Vec<String>) -> Vec<String> {
+    let all = before.len() + told.len() + after.len();
+    let room = MOST_WARNINGS.saturating_sub(before.len());
+    before.extend(told.iter().take(room).map(|(judged, what)| warning(judged, what)));
+    before.extend(after);
+    limited_of(before, all)
 }
 
 fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String> {
@@ -231,8 +238,14 @@ pub(super) fn template_warnings(verdict: &Verdict) -> Vec<String> {
     verdict.with(Treatment::Denied).map(|judged| warning(judged, "its Pods will be denied: ")).collect()
 }
 
-pub(super) fn limited(mut warnings: Vec<String>) -> Vec<String> {
+/// As many warnings as one answer has: where there are more, the last says how many.
+pub(super) fn limited(warnings: Vec<String>) -> Vec<String> {
     let all = warnings.len();
+    limited_of(warnings, all)
+}
+
+/// The same of the first of `all` warnings.
+fn limited_of(mut warnings: Vec<String>, all: usize) -> Vec<String> {
     if all > MOST_WARNINGS {
         warnings.truncate(MOST_WARNINGS - 1);
         let left = all - warnings.len();

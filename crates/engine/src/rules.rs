@@ -307,8 +307,13 @@ fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) ->
     let others = || subject.options.effective().filter(is_other);
     edits.iter().any(|edit| {
         let Edit::Replace { with, .. } = edit else { return false };
-        let mut new = option::split(with).map(|piece| MountOption::new(piece.text));
-        new.any(|new| others().any(|other| mount::contradict(&new, &other.option)))
+        let new = option::split(with).map(|piece| MountOption::new(piece.text));
+        let mut known = new.filter_map(|new| new.entry().map(|entry| (new, entry)));
+        known.any(|(new, entry)| {
+            // What a token is was looked up already, and most are about something else.
+            let is_rival = |other: &&Token<'_>| other.entry().is_some_and(|it| mount::are_rivals(entry, it));
+            others().filter(is_rival).any(|other| mount::contradict(&new, &other.option))
+        })
     })
 }
 
