@@ -194,6 +194,7 @@ impl Explanation {
         let (refused, refused_by) = refusals::at_every_try(subject).unzip();
         let is_claim = subject.kind.row().holds == Holds::Claim;
         let is_mounted = may_be_nfs && refused.is_none() && !is_claim;
+        let readings = readings(subject);
         Self {
             kind: subject.kind.as_str(),
             name: subject.name.to_owned(),
@@ -210,10 +211,10 @@ impl Explanation {
             advice: if subject.kind.row().holds == Holds::Snapshots { "" } else { subject.driver.advice },
             carriers: carriers(subject),
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
-            readings: readings(subject),
             effective: subject.effective(),
             follows_claim: subject.follows_claim() && may_be_nfs,
-            options: options(subject),
+            options: options(subject, &readings),
+            readings,
             conflicts: conflicts::of(subject),
             refused,
             refused_by,
@@ -240,10 +241,22 @@ fn readings(subject: &Subject<'_>) -> Vec<Reading> {
         .collect()
 }
 
-fn options(subject: &Subject<'_>) -> Vec<OptionUse> {
+fn options(subject: &Subject<'_>, readings: &[Reading]) -> Vec<OptionUse> {
     let idle = subject.options.tokens().iter().filter(|token| !token.in_force);
     let unrendered = subject.options.unrendered().filter(|token| token.option.keyword() != "bg");
-    subject.options.effective().chain(unrendered).chain(idle).map(|token| option(subject, token)).collect()
+    let is_read = |text: &str| {
+        readings.is_empty() || readings.iter().any(|reading| reading.options.iter().any(|read| read == text))
+    };
+    let used = |token: &Token<'_>| {
+        let mut used = option(subject, token);
+        if token.in_force && !token.is_drivers_own && !is_read(token.option.text()) {
+            used.consumers.clear();
+            "no layer reads it as an option: a quote takes it in, or drops what follows it"
+                .clone_into(&mut used.meaning);
+        }
+        used
+    };
+    subject.options.effective().chain(unrendered).chain(idle).map(used).collect()
 }
 
 fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {

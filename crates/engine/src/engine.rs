@@ -7,11 +7,13 @@ pub mod judge;
 
 use time::Date;
 
-use crate::finding::{Action, Code, Finding, Grade};
+use crate::finding::{Action, Code, Edit, Finding, Grade};
 use crate::kind::Refuses;
+use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
 use crate::policy::exemption::annotation_names;
-use crate::rules::{About, MALFORMED_ELEMENT, Rule, UNREAD_OPTIONS};
+use crate::rules::{About, BACKGROUND_MOUNT, MALFORMED_ELEMENT, Rule, UNKNOWN_OPTION, UNREAD_OPTIONS};
+use crate::site::Site;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use crate::subject::filling::Filling;
@@ -89,8 +91,42 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
             }
         }
     }
+    drop_repeated(&mut evaluation.findings);
     evaluation.findings.sort_by_key(order);
     evaluation
+}
+
+/// Drops what another finding, no milder, says already: one fault, one finding. What
+/// is missing is there and misspelt, or what nothing knows is a disguised `bg`.
+fn drop_repeated(findings: &mut Vec<Judged>) {
+    let may_be_repeated =
+        |judged: &Judged| judged.rule.about == About::Absence || judged.rule == UNKNOWN_OPTION;
+    if !findings.iter().any(may_be_repeated) {
+        return;
+    }
+    let mut respelt: Vec<(String, Action)> = Vec::new();
+    let mut background: Vec<(Site, Action)> = Vec::new();
+    for Judged { rule, finding, action, .. } in findings.iter() {
+        if *rule == BACKGROUND_MOUNT {
+            background.extend(finding.site.clone().map(|site| (site, *action)));
+            // Its fg may stand within a quote, and is none then.
+            continue;
+        }
+        for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
+            if let Edit::Replace { with, .. } = edit {
+                let keyword = |piece: option::Piece<'_>| MountOption::new(piece.text).keyword().to_owned();
+                respelt.extend(option::split(with).map(|piece| (keyword(piece), *action)));
+            }
+        }
+    }
+    findings.retain(|judged| {
+        let Judged { rule, finding, action, .. } = judged;
+        if rule.about == About::Absence {
+            return !respelt.iter().any(|(keyword, its)| *keyword == finding.keyword && its >= action);
+        }
+        *rule != UNKNOWN_OPTION
+            || !background.iter().any(|(site, its)| Some(site) == finding.site.as_ref() && its >= action)
+    });
 }
 
 /// Judges a finding that no rule makes by itself, because it takes two objects;
@@ -161,7 +197,7 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
 fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
     let finding = &judged.finding;
     let site = finding.site.as_ref();
-    (finding.carrier, site.is_none(), site.map_or((0, 0, 0), crate::site::Site::order), finding.code)
+    (finding.carrier, site.is_none(), site.map_or((0, 0, 0), Site::order), finding.code)
 }
 
 /// The gravest action that makes sense, by who can act on a denial.

@@ -1,6 +1,6 @@
 //! Options of which only one can win, and which one that is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Conflict;
 use crate::nfs::catalog::{Entry, Group, Word};
@@ -22,9 +22,44 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
         .into_iter()
         .filter_map(|word| Some((word, implied(subject, word)?)))
         .collect();
-    groups.retain(|group, _| implied.iter().all(|(word, _)| *word != group.word()));
+    let is_settled = |word: Word| word == Word::Actimeo || CACHE_TIMES.contains(&word);
+    groups.retain(|group, _| {
+        !is_settled(group.word()) && implied.iter().all(|(word, _)| *word != group.word())
+    });
     let written = groups.into_iter().filter_map(|(group, options)| conflict(group, &options));
-    written.chain(implied.into_iter().map(|(_, conflict)| conflict)).collect()
+    let mut all: Vec<Conflict> = written.collect();
+    all.extend(cache_times(subject));
+    all.extend(implied.into_iter().map(|(_, conflict)| conflict));
+    all
+}
+
+/// The options of one attribute cache time each; `actimeo` sets all four.
+const CACHE_TIMES: [Word; 4] = [Word::Acregmin, Word::Acregmax, Word::Acdirmin, Word::Acdirmax];
+
+/// Cache times that overwrite each other, by the one that wins.
+fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
+    let times: Vec<_> = subject
+        .options
+        .effective()
+        .filter(|token| token.verdict.refusal.is_none())
+        .filter_map(|token| Some((token.word()?, token.option.text(), token.option.value()?)))
+        .filter(|(word, ..)| *word == Word::Actimeo || CACHE_TIMES.contains(word))
+        .collect();
+    // By the place of the winner: what loses to it.
+    let mut won: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for time in CACHE_TIMES {
+        let sets = |word: Word| word == time || word == Word::Actimeo;
+        let setters = || times.iter().enumerate().filter(|(_, (word, ..))| sets(*word));
+        let Some((last, (.., value))) = setters().next_back() else { continue };
+        let losers = setters().filter(|(_, (.., its))| its != value).map(|(index, _)| index);
+        won.entry(last).or_default().extend(losers);
+    }
+    let text = |index: usize| times.get(index).map(|(_, text, _)| (*text).to_owned());
+    let conflict = |(winner, losers): (usize, BTreeSet<usize>)| {
+        let options = losers.iter().copied().chain([winner]).filter_map(text).collect();
+        (!losers.is_empty()).then(|| Conflict { winner: text(winner), options })
+    };
+    won.into_iter().filter_map(conflict).collect()
 }
 
 /// A flag, and a word behind it that implies the contrary.

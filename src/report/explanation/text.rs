@@ -55,7 +55,9 @@ impl fmt::Display for Explanation {
             writeln!(f, "  rendered   not yet: {}; what follows leaves out what that becomes", plain(&open))?;
         }
         for reading in &self.readings {
-            writeln!(f, "  read as    {} by {}", plain(&reading.options.join(" | ")), reading.by)?;
+            let options = reading.options.join(" | ");
+            let options = if options.is_empty() { "(nothing)".into() } else { plain(&options) };
+            writeln!(f, "  read as    {options} by {}", reading.by)?;
         }
         for option in &self.options {
             writeln!(f, "  option     {option}")?;

@@ -170,9 +170,11 @@ fn rewritten_for_v3(word: Word, value: Option<&str>) -> bool {
 
 /// Whether mount(8) reads a flag with this value as the flag: an empty one it drops, and
 /// some flags it takes with any (measured with util-linux 2.38.1: `owner=` is `owner`,
-/// `ro=1` is `ro`, and `owner=1` goes to the kernel, which refuses it).
+/// `ro=1` is `ro`, `private=1` is nothing, and `owner=1` goes to the kernel, which refuses
+/// it).
 pub(super) fn mount_takes(entry: &Entry, value: &str) -> bool {
-    let takes_any = matches!(entry.word, Word::Ro | Word::Rw | Word::Defaults | Word::Auto);
+    let takes_any =
+        matches!(entry.word, Word::Ro | Word::Rw | Word::Defaults | Word::Auto | Word::Propagation);
     takes_any || value.is_empty() && entry.consumers.include(Consumers::MOUNT)
 }
 
@@ -249,7 +251,12 @@ pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
         (entry.word, entry.negated, option.value().map(ToOwned::to_owned))
     };
     let both = one.entry().zip(other.entry());
-    both.is_some_and(|(first, second)| are_rivals(first, second) && says(one, first) != says(other, second))
+    // `context` and `fscontext` label different things.
+    let is_label = |entry: &Entry| entry.word == Word::Context;
+    both.is_some_and(|(first, second)| {
+        let are_about_one = !is_label(first) || one.keyword() == other.keyword();
+        are_about_one && are_rivals(first, second) && says(one, first) != says(other, second)
+    })
 }
 
 /// Whether two options set the same thing.

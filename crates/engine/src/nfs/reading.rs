@@ -237,11 +237,12 @@ fn trimmed(keyword: &str) -> &str {
 }
 
 /// What takes the place of `piece`, whose keyword is `bg` to some layer: `fg`,
-/// or, where that would leave a quote without its partner or take a backslash
-/// away, the same text with `fg` for its letters.
+/// or, where that would leave a quote without its partner or take away a backslash
+/// before a quote or a comma, the same text with `fg` for its letters.
 pub fn foreground_instead(piece: &str) -> String {
     let is_even = |mark: u8| piece.bytes().filter(|byte| *byte == mark).count() % 2 == 0;
-    if is_even(b'"') && is_even(b'\'') && !piece.contains('\\') {
+    let escapes_nothing = !piece.contains('\\') || !piece.contains(['"', '\'']) && !piece.ends_with('\\');
+    if is_even(b'"') && is_even(b'\'') && escapes_nothing {
         return "fg".to_owned();
     }
     let keyword_end = piece.find('=').unwrap_or(piece.len());

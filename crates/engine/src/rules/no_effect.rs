@@ -67,6 +67,9 @@ fn check(check: &mut Check<'_, '_>) {
         let why = match (entry.effect, entry.word) {
             (Effect::None(why), _) => why,
             (Effect::NoneOnV4(why), _) if only_v4 => why,
+            (_, Word::Propagation) if token.option.value().is_some_and(|value| !value.is_empty()) => {
+                "mount(8) ignores it with a value"
+            }
             // Beside another version it is refused, unless it is 0.
             (_, Word::Minorversion) if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() => {
                 "it counts only with vers=4"

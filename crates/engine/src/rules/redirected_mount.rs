@@ -74,6 +74,8 @@ fn check(check: &mut Check<'_, '_>) {
             Word::Addr => ("names another address than the object's server", Grade::Grave),
             Word::XMount => ("mounts or changes something else than the export's root", Grade::Grave),
             Word::Helper => ("chooses the program that unmounts the volume", Grade::Grave),
+            // With a value, mount(8) takes it and does nothing.
+            Word::Propagation if token.option.value().is_some_and(|value| !value.is_empty()) => continue,
             Word::Propagation => ("changes which mounts other namespaces see", Grade::Grave),
             Word::Bind => ("mounts a folder of the node, not the export", Grade::CannotMount),
             Word::Remount => ("changes a mount that is not there yet", Grade::CannotMount),

@@ -2,14 +2,14 @@
 
 mod versions;
 
-use super::unknown_option::is_denied_word;
-use super::{About, Actions, Check, Example, Rule, offer_instead, replace, shortened};
+use super::unknown_option::{has_effect, is_denied_word};
+use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
 use crate::nfs::catalog::Word;
-use crate::nfs::intended::intended;
+use crate::nfs::intended::{intended, version_word};
 use crate::nfs::mount::{self, Overlooked, Refusal, Transport};
 use crate::nfs::option::MountOption;
-use crate::nfs::version;
+use crate::nfs::version::{self, Versions};
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
@@ -220,8 +220,14 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
                 }
             };
             let mut message = Sentence::from(format!("{} {what}: {refusal}", check.quote(token)));
-            let meant = intended(&token.option).or_else(|| flag_without_value(token));
-            let meant = meant.filter(|text| !is_denied_word(&MountOption::new(text.as_str())));
+            let meant = meant(check, token);
+            let is_useless = |text: &String| !has_effect(check, &MountOption::new(text.as_str()));
+            if meant.as_ref().is_some_and(is_useless) {
+                message.remedy = Some(format!("drop it: {} has no effect", token.option.keyword()).into());
+                let fix = remove(token).map(|edit| offer(vec![edit]));
+                check.report(token, grade, message, fix);
+                return;
+            }
             if let Some(text) = &meant {
                 message.remedy = Some(format!("use {text}").into());
             } else if let Some(whose) = other_value(&token.option) {
@@ -245,6 +251,20 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             check.report(token, Grade::Lesser, message, None);
         }
     }
+}
+
+/// The option as it should be written, where that is certain.
+fn meant(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
+    let names_no_version = check.subject.options.settings().versions == Versions::ALL;
+    // Alone, `minorversion=1` asks for nothing.
+    let minor = (token.word() == Some(Word::Minorversion) && names_no_version)
+        .then(|| token.option.value().and_then(|value| version_word(&format!("nfsvers{value}"))))
+        .flatten()
+        .filter(|text| text.starts_with("nfsvers=4."));
+    minor
+        .or_else(|| intended(&token.option))
+        .or_else(|| flag_without_value(token))
+        .filter(|text| !is_denied_word(&MountOption::new(text.as_str())))
 }
 
 /// Where a value of this option is known, if mount.nfs(8) does not know it.

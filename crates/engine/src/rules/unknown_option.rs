@@ -157,18 +157,23 @@ fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
     let option = MountOption::new(text);
     let verdict = judge(&option);
     let requested = check.subject.options.settings().versions;
-    let has_effect = option.entry().is_some_and(|entry| match entry.effect {
-        Effect::Active => true,
-        Effect::NoneOnV4(_) => !requested.and(Versions::V3).is_empty(),
-        Effect::None(_) => false,
-    });
     let is_refused = is_denied_word(&option);
     // Several connections of a session: NFSv4.1 and newer.
     let is_too_new = option.entry().is_some_and(|entry| entry.word == Word::MaxConnect)
         && requested.and(Versions::V41).is_empty()
         && requested.and(Versions::V42).is_empty();
     let fits = verdict.refusal.is_none() && !requested.and(verdict.versions).is_empty() && !is_too_new;
-    fits && has_effect && !is_refused
+    fits && has_effect(check, &option) && !is_refused
+}
+
+/// Whether an option does something in the versions that are asked for.
+pub(super) fn has_effect(check: &Check<'_, '_>, option: &MountOption<'_>) -> bool {
+    let requested = check.subject.options.settings().versions;
+    option.entry().is_some_and(|entry| match entry.effect {
+        Effect::Active => true,
+        Effect::NoneOnV4(_) => !requested.and(Versions::V3).is_empty(),
+        Effect::None(_) => false,
+    })
 }
 
 /// Whether a rule refuses an option for what it does: it must not be advised.
