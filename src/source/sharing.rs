@@ -2,6 +2,8 @@
 //! or because an alias stands for something around them. Changing such a value
 //! changes all of these places.
 
+use std::ops::Range;
+
 use super::tree::{Content, NodeId, Tree};
 
 /// How often each value of a document is read, its aliases written out.
@@ -97,6 +99,15 @@ impl Tree<'_> {
         let around = std::iter::successors(Some(id), |id| self.parent(*id));
         let names = |id: NodeId| self.aliases.iter().copied().find(|alias| self.target(*alias) == id);
         around.into_iter().find_map(names)
+    }
+
+    /// Whether an alias within the bytes `range` stands for this very value.
+    pub(super) fn is_named_in(&self, id: NodeId, range: &Range<usize>) -> bool {
+        let is_within = |alias: NodeId| {
+            self.written(alias).is_some_and(|node| range.contains(&node.span.start))
+                && self.target(alias) == id
+        };
+        self.aliases.iter().any(|alias| *alias != id && is_within(*alias))
     }
 
     /// The value around a value.

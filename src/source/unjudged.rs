@@ -7,6 +7,7 @@ mod terraform;
 mod texts;
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec};
@@ -82,6 +83,12 @@ pub(super) fn find(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
     search(tree, node, None)
 }
 
+/// The same below another key of a List, but for what aliases bring to its items,
+/// which stand at the bytes `items`.
+pub(super) fn find_beside_items(tree: &Tree<'_>, node: NodeId, items: Range<usize>) -> Option<Unjudged> {
+    searched(tree, node, None, items)
+}
+
 /// The same in a workload whose Pods are specified at `at`, but for the inline
 /// volumes of theirs, which are judged.
 pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) -> Option<Unjudged> {
@@ -89,7 +96,12 @@ pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) ->
 }
 
 fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unjudged> {
-    let mut search = Search { tree, judged, left: MOST_NODES, texts: 0, path: Vec::new(), found: Vec::new() };
+    searched(tree, node, judged, 0..0)
+}
+
+fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range<usize>) -> Option<Unjudged> {
+    let mut search =
+        Search { tree, judged, items, left: MOST_NODES, texts: 0, path: Vec::new(), found: Vec::new() };
     search.visit(node);
     let offset = search.found.first()?.offset;
     let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
@@ -123,6 +135,8 @@ struct Search<'t> {
     tree: &'t Tree<'t>,
     /// Where the Pods are specified whose inline volumes are judged.
     judged: Option<PodSpec>,
+    /// The bytes of the List's items, which are judged.
+    items: Range<usize>,
     left: usize,
     /// How many texts the tree is in.
     texts: usize,
@@ -153,6 +167,9 @@ impl Search<'_> {
             return;
         }
         self.left -= 1;
+        if self.tree.is_named_in(node, &self.items) {
+            return;
+        }
         if self.path.len() > DEEPEST || self.judged.is_some_and(|at| self.is_spared(at, node)) {
             return;
         }
@@ -297,8 +314,15 @@ impl Search<'_> {
 
     fn in_tree(&self, tree: &Tree<'_>) -> Option<bool> {
         let texts = self.texts + 1;
-        let mut inner =
-            Search { tree, judged: None, left: self.left, texts, path: Vec::new(), found: Vec::new() };
+        let mut inner = Search {
+            tree,
+            judged: None,
+            items: 0..0,
+            left: self.left,
+            texts,
+            path: Vec::new(),
+            found: Vec::new(),
+        };
         inner.visit(tree.root()?);
         let has_bg = |found: &Found| {
             let texts = found.value.map(|value| misplaced::texts(tree, value)).unwrap_or_default();

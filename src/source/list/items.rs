@@ -57,8 +57,10 @@ pub(super) fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<(usize, Stri
 pub(super) fn options_beside(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
     let entries = tree.entries(node)?;
     let mut others = entries.iter().filter(|(key, _)| is_other(tree, *key));
+    let items = tree.get(node, "items").and_then(|items| tree.written(items));
+    let items = items.map_or(0..0, |items| items.span.clone());
     others.find_map(|(key, value)| {
-        let mut found = unjudged::find(tree, *value)?;
+        let mut found = unjudged::find_beside_items(tree, *value, items.clone())?;
         for place in &mut found.places {
             place.path.insert(0, tree.text(*key).unwrap_or_default().to_owned());
         }

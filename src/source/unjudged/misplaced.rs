@@ -67,6 +67,10 @@ impl Search<'_> {
         let is_deep = self.path.len() >= self.begin + DEEPEST_FIELD;
         let Some(entries) = tree.entries(node).filter(|_| !is_deep) else { return };
         for (key, value) in entries.iter() {
+            // What an alias brings elsewhere counts there, not where it is written.
+            if tree.is_named_in(*value, &(0..usize::MAX)) {
+                continue;
+            }
             let name = tree.text(*key).unwrap_or_default();
             self.path.push(name.to_owned());
             if !self.is_spared() {

@@ -154,3 +154,23 @@ fn other_words_are_none() {
         assert_eq!(found(text), None, "{text}");
     }
 }
+
+#[test]
+fn what_an_alias_brings_counts_where_it_is_read() {
+    let misplaced = |text: &str| -> Option<Vec<String>> {
+        let lines = Lines::new(text);
+        let tree = trees(text, &lines).next()?.ok()?;
+        let found = misplaced::misplaced(&tree, tree.root()?, Kind::StorageClass);
+        Some(found.into_iter().map(|found| found.path.join(".")).collect())
+    };
+    for (text, places) in [
+        ("x: &c {mountOptions: [bg]}\nkind: StorageClass\n<<: *c\n", &[][..]),
+        ("x: &o [bg]\nkind: StorageClass\nmountOptions: *o\n", &[]),
+        ("x: &c {mountOptions: [bg]}\nkind: StorageClass\n", &["x.mountOptions"]),
+        ("x: &c {mountOptions: [bg]}\nkind: StorageClass\ny: {<<: *c}\n", &["y.mountOptions"]),
+        ("mountOptions: &o [bg]\nkind: StorageClass\nspec: {mountOptions: *o}\n", &["spec.mountOptions"]),
+    ] {
+        let places = places.iter().map(ToString::to_string).collect();
+        assert_eq!(misplaced(text), Some(places), "{text}");
+    }
+}

@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_list_that_never_mounts_has_no_dead_server", a_refused_list),
         trial("names_the_kernels_that_refuse", names_the_kernels),
         trial("names_the_winner_where_the_driver_appends", names_the_winner),
+        trial("says_what_an_open_quote_takes_in", says_what_an_open_quote_takes_in),
         trial("names_the_locks_daemon", names_the_locks_daemon),
         trial("names_who_gives_up_first", names_who_gives_up),
         trial("names_what_mounts_share", names_what_mounts_share),
@@ -104,15 +105,31 @@ fn names_the_winner() -> Result<(), Failed> {
         (volume("csi.vsphere.vmware.com", ", fsType: nfs4", "soft, fg"), "soft, hard: hard wins"),
         (volume("csi-isilon.dellemc.com", "", "ro, vers=3"), "ro, rw: rw wins"),
         (nfs("hard, soft"), "hard, soft: soft wins"),
+        // kubelet sorts the list.
+        (nfs("actimeo=0, acregmax=60, acdirmin=5"), "acdirmin=5, acregmax=60, actimeo=0: actimeo=0 wins"),
+        (class("nfs.csi.k8s.io", "", "actimeo=0, acregmax=60"), "actimeo=0, acregmax=60: acregmax=60 wins"),
         (nfs("vers=3, nolock, local_lock=none"), "nolock, local_lock=none: the winner depends on the kernel"),
     ] {
         let text = explained(&manifest);
         assert!(text.contains(&format!("  conflict   {conflict}\n")), "{conflict} in {text}");
     }
     // These add up.
-    for options in ["vers=3, local_lock=flock, local_lock=posix", "vers=3, nolock, local_lock=all"] {
+    for options in [
+        "vers=3, local_lock=flock, local_lock=posix",
+        "vers=3, nolock, local_lock=all",
+        "actimeo=60, acregmax=60",
+    ] {
         assert_eq!(as_json(&nfs(options))["conflicts"], json!([]), "{options}");
     }
+    Ok(())
+}
+
+fn says_what_an_open_quote_takes_in() -> Result<(), Failed> {
+    let text = explained(&nfs(r#"'context="a', fg"#));
+    for line in ["read as    (nothing) by mount.nfs", "option     fg: no layer reads it as an option"] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(!text.contains("a mount that fails is reported"), "{text}");
     Ok(())
 }
 

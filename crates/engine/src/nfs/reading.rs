@@ -122,7 +122,7 @@ pub fn has_marks(text: &str) -> bool {
 
 /// What some layer, or a shell that a driver runs mount with, takes out of a
 /// word: double and single quotes, backslashes.
-const fn is_mark(byte: u8) -> bool {
+pub const fn is_mark(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'\\')
 }
 
@@ -335,7 +335,9 @@ mod tests {
             ("\"bg\"", "fg"),
             ("bg=\"a\"", "fg"),
             ("\"bg", "\"fg"),
-            (r"b\g", r"f\g"),
+            (r"b\g", "fg"),
+            (r"bg\", r"fg\"),
+            (r#"b\"g""#, r#"f\"g""#),
             ("bg=\"b", "fg=\"b"),
             ("\"BG\\\"=B", "\"fg\\\"=B"),
         ] {

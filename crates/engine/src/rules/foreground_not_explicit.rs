@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Applicability, Code};
-use crate::nfs::reading::foreground_instead;
+use crate::nfs::reading::{background_word, foreground_instead, is_mark};
 use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
@@ -50,7 +50,10 @@ fn check(check: &mut Check<'_, '_>) {
     // What is bg becomes fg, but for one that a quote ties to something else.
     let becomes_fg = |token: &Token<'_>| {
         let text = token.option.text();
-        token.is_background(fold) && !text.contains(',') && foreground_instead(text) == "fg"
+        let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));
+        let is_disguised = || carrier.is_some_and(|it| background_word(text, subject.latitude(it)).is_some());
+        let is_bg = token.is_background(fold) || text.bytes().any(is_mark) && is_disguised();
+        is_bg && !text.contains(',') && foreground_instead(text) == "fg"
     };
     let settled = subject.options.effective().any(|token| token.option.text() == "fg" || becomes_fg(token));
     if !settled {
