@@ -105,9 +105,8 @@ fn names_the_winner() -> Result<(), Failed> {
         (volume("csi.vsphere.vmware.com", ", fsType: nfs4", "soft, fg"), "soft, hard: hard wins"),
         (volume("csi-isilon.dellemc.com", "", "ro, vers=3"), "ro, rw: rw wins"),
         (nfs("hard, soft"), "hard, soft: soft wins"),
-        // kubelet sorts the list.
-        (nfs("actimeo=0, acregmax=60, acdirmin=5"), "acdirmin=5, acregmax=60, actimeo=0: actimeo=0 wins"),
-        (class("nfs.csi.k8s.io", "", "actimeo=0, acregmax=60"), "actimeo=0, acregmax=60: acregmax=60 wins"),
+        (nfs("acdirmin=5, acregmax=60, actimeo=0"), "acdirmin=5, acregmax=60, actimeo=0: actimeo=0 wins"),
+        (nfs("actimeo=0, acregmax=60"), "actimeo=0, acregmax=60: acregmax=60 wins"),
         (nfs("vers=3, nolock, local_lock=none"), "nolock, local_lock=none: the winner depends on the kernel"),
     ] {
         let text = explained(&manifest);
