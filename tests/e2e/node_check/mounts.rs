@@ -158,7 +158,8 @@ fn staged_on_disk() -> Result<(), Failed> {
 const CONTAINER: &str = "\
 container() { unshare -m bash -ec '
   mkdir -p $dir/root/data; mount --bind $dir/root $dir/root; cd $dir/root; mount --bind \"$0\" data
-  for f in /bin /lib /lib64 /usr; do mkdir -p .$f; mount --rbind $f .$f; done; exec chroot . sleep 60' \"$1\" & sleep 0.5; }
+  for f in /bin /lib /lib64 /usr; do mkdir -p .$f; mount --rbind $f .$f; done; exec chroot . sleep 60' \"$1\" &
+  for try in $(seq 100); do [ $(cat /proc/$!/comm) = sleep ] && break; sleep 0.1; done; }
 ";
 
 fn hidden() -> Result<(), Failed> {
