@@ -286,9 +286,15 @@ impl Layout<'_> {
         self.inner(key)
     }
 
-    /// The bytes of one option, escapes included.
+    /// The bytes of one option, escapes included; those of the alias where that is the
+    /// element.
     pub fn option(&self, place: &Place, element: usize, range: &Range<usize>) -> Option<Range<usize>> {
-        let node = self.tree.node(self.scalar(place, element)?)?;
+        let scalar = self.scalar(place, element)?;
+        let written = self.tree.written(scalar)?;
+        if matches!(written.content, Content::Alias(_)) {
+            return Some(written.span.clone());
+        }
+        let node = self.tree.node(scalar)?;
         let Content::Scalar { text, style, .. } = &node.content else {
             return None;
         };
