@@ -4,18 +4,52 @@ use std::ops::Range;
 
 use similar::{Algorithm, DiffTag, capture_diff};
 
-/// The difference for people, an item a change: `bg -> fg`, `+retrans=2`, `-hard`.
+use crate::nfs::catalog::Word;
+use crate::nfs::intended::version_word;
+use crate::nfs::mount::are_rivals;
+use crate::nfs::option::MountOption;
+
+/// The difference for people, an item a change: `bg -> fg`, `+retrans=2`, `-hard`. One
+/// option stands for another only where both are about the same.
 pub fn words(old: &[&str], new: &[&str]) -> Vec<String> {
     let mut words = Vec::new();
     for Hunk { old: gone, new: come } in hunks(old, new) {
         let gone = old.get(gone).unwrap_or_default();
-        let come = new.get(come).unwrap_or_default();
-        let both = gone.len().min(come.len());
-        words.extend(gone.iter().zip(come).map(|(gone, come)| format!("{gone} -> {come}")));
-        words.extend(gone.iter().skip(both).map(|gone| format!("-{gone}")));
-        words.extend(come.iter().skip(both).map(|come| format!("+{come}")));
+        let mut come: Vec<&str> = new.get(come).unwrap_or_default().to_vec();
+        let all = come.clone();
+        for gone in gone {
+            if let Some(at) = come.iter().position(|come| is_about_the_same(gone, come)) {
+                words.push(format!("{gone} -> {}", come.remove(at)));
+            } else if !all.iter().any(|come| is_a_piece(gone, come)) {
+                words.push(format!("-{gone}"));
+            }
+        }
+        words.extend(come.into_iter().map(|come| format!("+{come}")));
     }
     words
+}
+
+/// Whether one option is written in the place of the other.
+fn is_about_the_same(gone: &str, come: &str) -> bool {
+    let is_mark = |character: char| !character.is_ascii_alphanumeric();
+    let option = MountOption::new(gone.trim_matches(is_mark).to_lowercase());
+    let other = MountOption::new(come);
+    if let (Some(one), Some(two)) = (option.entry(), other.entry()) {
+        // The labels of a mount differ in their keywords only.
+        return option.keyword() == other.keyword() || one.word != Word::Context && are_rivals(one, two);
+    }
+    // A misspelt one: the same value, or nearly the same letters.
+    let is_near = strsim::osa_distance(option.keyword(), other.keyword()) <= 2;
+    option.value().is_some() && option.value() == other.value()
+        || is_near && option.keyword().len() > 2
+        || gone.contains(come)
+        || version_word(gone).as_deref() == Some(come)
+        || gone.to_lowercase().contains("ground") && come == "fg"
+}
+
+/// Whether an unknown text is a piece of what is written now, as `c2` of a label is.
+pub(crate) fn is_a_piece(gone: &str, come: &str) -> bool {
+    MountOption::new(gone).entry().is_none() && come.len() > gone.len() && come.contains(gone)
 }
 
 /// A stretch in which two lists differ.
@@ -76,6 +110,14 @@ mod tests {
             (&["soft", "hard"], &["hard"], &["-soft"]),
             (&["a"], &["a"], &[]),
             (&["bg", "x", "timeo=60s"], &["fg", "x", "timeo=600"], &["bg -> fg", "timeo=60s -> timeo=600"]),
+            (&["intr", "bg"], &["fg", "timeo=600"], &["-intr", "bg -> fg", "+timeo=600"]),
+            (&["timo=600", "FG"], &["timeo=600", "fg"], &["timo=600 -> timeo=600", "FG -> fg"]),
+            (
+                &["foreground", "nfs4.1"],
+                &["fg", "nfsvers=4.1"],
+                &["foreground -> fg", "nfs4.1 -> nfsvers=4.1"],
+            ),
+            (&["context=a:c1", "c2"], &["context=\"a:c1,c2\""], &["context=a:c1 -> context=\"a:c1,c2\""]),
         ] {
             assert_eq!(words(old, new), wanted, "{old:?} {new:?}");
         }

@@ -92,6 +92,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
         }
     }
     drop_repeated(&mut evaluation.findings);
+    fix::winners::demote(subject, &mut evaluation.findings);
     evaluation.findings.sort_by_key(order);
     evaluation
 }

@@ -3,6 +3,7 @@
 use super::removal;
 use crate::engine::fix::Traced;
 use crate::finding::Code;
+use crate::nfs::disguised::intended_options;
 use crate::nfs::option;
 use crate::site::Place;
 use crate::source::difference;
@@ -36,11 +37,20 @@ pub(super) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) 
     for removed in removal::options(subject, moved, &fixed.elements) {
         let is_named = |word: &String| {
             let rest = word.strip_prefix(removed.as_str());
-            rest.is_some_and(|rest| rest.starts_with(" -> ")) || word.strip_prefix('-') == Some(&removed)
+            let is_it = |gone: &str| gone == removed || intended_options(gone).contains(&removed);
+            rest.is_some_and(|rest| rest.trim_start().starts_with("-> "))
+                || word.strip_prefix('-').is_some_and(is_it)
         };
-        if !words.iter().any(is_named) {
+        let mut new = fixed.elements.iter().flatten();
+        let is_within = new.any(|new| difference::is_a_piece(&removed, new));
+        if !words.iter().any(is_named) && !is_within {
             words.push(format!("-{removed}"));
         }
+    }
+    let is_split =
+        subject.carriers.iter().zip(&fixed.elements).any(|(old, new)| old.elements.len() < new.len());
+    if words.is_empty() && is_split {
+        words.push("one option an element".to_owned());
     }
     words.extend(moved.iter().map(|place| format!("without {}", place.field(None))));
     words

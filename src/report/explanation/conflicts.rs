@@ -62,14 +62,19 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
     won.into_iter().filter_map(conflict).collect()
 }
 
-/// A flag, and a word behind it that implies the contrary.
+/// A flag, and a word beside it that implies the contrary: the later one wins.
 fn implied(subject: &Subject<'_>, word: Word) -> Option<Conflict> {
     let options: Vec<_> = subject.options.effective().map(|token| &token.option).collect();
     let says = |option: &&&MountOption<'_>| option.entry().is_some_and(|entry| entry.word == word);
     let said = options.iter().rposition(|option| says(&option))?;
-    let winner = options.iter().skip(said).rfind(|option| mount::implied_flags(option).contains(word))?;
-    let said = options.get(said).filter(|option| option.entry().is_some_and(|entry| !entry.negated))?;
-    let texts = [said, winner].map(|option| option.text().to_owned());
+    let implies = |option: &&&MountOption<'_>| mount::implied_flags(option).contains(word);
+    let (before, behind) = options.split_at_checked(said)?;
+    let said = behind.first().filter(|option| option.entry().is_some_and(|entry| !entry.negated))?;
+    let (first, winner) = match behind.iter().rfind(implies) {
+        Some(winner) => (said, winner),
+        None => (before.iter().rfind(implies)?, said),
+    };
+    let texts = [first, winner].map(|option| option.text().to_owned());
     Some(Conflict { winner: Some(winner.text().to_owned()), options: texts.to_vec() })
 }
 

@@ -4,6 +4,7 @@
 //! the next round.
 
 mod scope;
+pub(super) mod winners;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -288,7 +288,14 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let as_written = of(written.iter().map(|token| &token.option).collect());
     let as_mounted = of(effective.map(|token| &token.option).collect());
     if as_written != as_mounted && written.len() > 1 {
-        let message = check.about(actimeo, "is sorted after the single cache times and overrides them");
+        let last = check.subject.options.effective().filter(is_time).next_back();
+        let is_last = last.is_some_and(|token| token.word() == Some(Word::Actimeo));
+        let what = if is_last {
+            "is sorted after the single cache times and overrides them"
+        } else {
+            "is sorted before a single cache time, which overrides it"
+        };
+        let message = check.about(actimeo, what);
         check.report(actimeo, Grade::Proper, message, None);
     }
 }

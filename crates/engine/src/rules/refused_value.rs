@@ -221,7 +221,13 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             };
             let mut message = Sentence::from(format!("{} {what}: {refusal}", check.quote(token)));
             let meant = meant(check, token);
-            let is_useless = |text: &String| !has_effect(check, &MountOption::new(text.as_str()));
+            let is_useless = |text: &String| {
+                let option = MountOption::new(text.as_str());
+                // It chooses among the versions of vers=4 only.
+                let is_idle_minor = option.entry().is_some_and(|entry| entry.word == Word::Minorversion)
+                    && check.subject.options.settings().versions != Versions::V4;
+                is_idle_minor || !has_effect(check, &option)
+            };
             if meant.as_ref().is_some_and(is_useless) {
                 message.remedy = Some(format!("drop it: {} has no effect", token.option.keyword()).into());
                 let fix = remove(token).map(|edit| offer(vec![edit]));
@@ -255,7 +261,8 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
 
 /// The option as it should be written, where that is certain.
 fn meant(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
-    let names_no_version = check.subject.options.settings().versions == Versions::ALL;
+    let requested = check.subject.options.settings().versions;
+    let names_no_version = requested == Versions::ALL;
     // Alone, `minorversion=1` asks for nothing.
     let minor = (token.word() == Some(Word::Minorversion) && names_no_version)
         .then(|| token.option.value().and_then(|value| version_word(&format!("nfsvers{value}"))))

@@ -184,9 +184,10 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
         return Some(Problem::new("is no number of minutes, so mount.nfs uses its default", None));
     };
     if !is_canonical_decimal(value) {
+        let meant = intended_minutes(value).filter(|minutes| *minutes <= u64::from(max));
         return Some(Problem::new(
             format!("is read by mount.nfs as {}", counted(minutes, "minute")),
-            (minutes <= u64::from(max)).then_some(minutes),
+            meant.or((minutes <= u64::from(max)).then_some(minutes)),
         ));
     }
     if minutes <= u64::from(max) {
@@ -198,6 +199,18 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
         None => "while the kubelet waits for it".to_owned(),
     };
     Some(Problem::new(format!("keeps mount.nfs retrying for {minutes} min, {meanwhile}"), None))
+}
+
+/// The whole minutes that a value with a unit is meant to be: `120s`, `2min`, `1h`.
+fn intended_minutes(value: &str) -> Option<u64> {
+    let unit = value.trim_start_matches(|character: char| character.is_ascii_digit());
+    let number: u64 = value.strip_suffix(unit)?.parse().ok()?;
+    match unit.to_ascii_lowercase().as_str() {
+        "s" | "sec" => number.is_multiple_of(60).then_some(number / 60),
+        "m" | "min" => Some(number),
+        "h" => number.checked_mul(60),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

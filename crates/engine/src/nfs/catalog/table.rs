@@ -270,6 +270,6 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("rprivate", entry(Word::Propagation, Grammar::Flag, "mounts do not spread").read_by(Consumers::MOUNT)),
     ("unbindable", entry(Word::Propagation, Grammar::Flag, "it cannot be bind-mounted").read_by(Consumers::MOUNT)),
     ("runbindable", entry(Word::Propagation, Grammar::Flag, "it cannot be bind-mounted").read_by(Consumers::MOUNT)),
-    ("X-mount.mkdir", fstab(Word::Private, "the mount point is made when it is missing; kubelet and drivers make it themselves")),
-    ("x-mount.mkdir", fstab(Word::Private, "the mount point is made when it is missing; kubelet and drivers make it themselves")),
+    ("X-mount.mkdir", fstab(Word::Private, "the mount point is made when it is missing").without_effect("kubelet and drivers make the mount point before they mount")),
+    ("x-mount.mkdir", fstab(Word::Private, "the mount point is made when it is missing").without_effect("kubelet and drivers make the mount point before they mount")),
 ];

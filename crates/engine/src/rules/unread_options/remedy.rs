@@ -13,7 +13,7 @@ use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::driver::{self, ListUse, On, Role};
 use crate::subject::effective::Token;
-use crate::subject::filling::Filling;
+use crate::subject::filling::{Filling, Obstacle};
 
 /// Most options that a remedy writes out.
 const MOST_WRITTEN: usize = 16;
@@ -23,6 +23,11 @@ const MOST_WRITTEN: usize = 16;
 pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Cow<'static, str>> {
     if subject.kind.row().holds == Holds::Claim {
         return Some("use mountOptions of its StorageClass, or spec.mountOptions of its volume".into());
+    }
+    if let Filling::Nowhere(obstacle @ (Obstacle::Hidden | Obstacle::Replaces(_) | Obstacle::MayReplace(_))) =
+        subject.filling()
+    {
+        return Some(obstacle.remedy(&subject.carriers).into());
     }
     let place = place(subject)?;
     let field = match (&place, subject.kind.row().holds) {

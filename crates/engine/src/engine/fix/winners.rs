@@ -1,0 +1,146 @@
+//! Which options win, so that no fix changes more than it is about: an element that is
+//! split or written otherwise takes another place where a driver sorts its list.
+
+use std::collections::BTreeMap;
+
+use super::{Scope, fix_alone};
+use crate::engine::Judged;
+use crate::finding::{Applicability, Edit, Fix};
+use crate::nfs::catalog::{Entry, Group, Word};
+use crate::nfs::mount::{implied_flags, names_version, transport};
+use crate::nfs::settings::Settings;
+use crate::nfs::value::kernel_number;
+use crate::nfs::version::Versions;
+use crate::site::Site;
+use crate::subject::Subject;
+use crate::subject::effective::Token;
+
+/// Most fixes of a subject that are tried; the others are left to a person.
+const MOST_TRIED: usize = 64;
+
+/// Leaves a fix to `--unsafe-fixes` where another option would win than now, of those
+/// that it does not touch.
+pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) {
+    let is_offered = |fix: &Fix| {
+        fix.applicability == Applicability::Offer
+            && fix.edits.iter().any(|edit| !matches!(edit, Edit::Append { .. }))
+    };
+    if !findings.iter().any(|judged| judged.finding.fix.as_ref().is_some_and(is_offered)) {
+        return;
+    }
+    let before = Winners::of(subject);
+    if !before.have_rivals {
+        return;
+    }
+    let fixes = findings.iter_mut().map(|judged| &mut judged.finding);
+    let offered = fixes.filter(|finding| finding.fix.as_ref().is_some_and(is_offered));
+    for (index, finding) in offered.enumerate() {
+        let Some(fix) = &mut finding.fix else { continue };
+        if index < MOST_TRIED && before.survive(subject, fix) {
+            continue;
+        }
+        fix.applicability = Applicability::Unsafe;
+        if fix.edits.iter().all(|edit| matches!(edit, Edit::Split { .. })) {
+            finding.message.remedy = Some("as elements of their own, other options would win".into());
+        }
+    }
+}
+
+/// What wins, by what it is about.
+#[derive(Debug, Default)]
+struct Winners {
+    by_word: BTreeMap<Word, Winner>,
+    /// Whether anything loses.
+    have_rivals: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Winner {
+    /// What it says, however that is spelt.
+    says: String,
+    /// Where it is written; `None` for what the driver adds.
+    site: Option<Site>,
+}
+
+impl Winners {
+    fn of(subject: &Subject<'_>) -> Self {
+        let mut winners = Self::default();
+        for token in subject.options.effective().filter(|token| token.verdict.refusal.is_none()) {
+            let Some(entry) = token.entry() else { continue };
+            for (word, says) in sayings(token, entry) {
+                let winner = Winner { says, site: token.site.clone() };
+                let says = winner.says.clone();
+                let loser = winners.by_word.insert(word, winner);
+                winners.have_rivals |= loser.is_some_and(|loser| loser.says != says);
+            }
+        }
+        let locks = |token: &&Token<'_>| token.entry().and_then(Entry::group) == Some(Group::LOCKING);
+        let settings = subject.options.settings();
+        if subject.options.effective().any(|token| locks(&token))
+            && !settings.versions.and(Versions::V3).is_empty()
+        {
+            let mut locking = subject.options.effective().filter(locks);
+            winners.have_rivals |= locking.clone().nth(1).is_some();
+            let site = locking.next_back().and_then(|token| token.site.clone());
+            let tokens = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
+            let says = format!("{:?}", Settings::of(tokens.iter().copied()).local_locks);
+            winners.by_word.insert(Group::LOCKING.word(), Winner { says, site });
+        }
+        winners
+    }
+
+    /// Whether a fix changes no winner but those that it touches.
+    fn survive(&self, subject: &Subject<'_>, fix: &Fix) -> bool {
+        let Some(fixed) = fix_alone(subject, fix, Scope::FILE_UNSAFE) else { return true };
+        let touched: Vec<&Site> = fix
+            .edits
+            .iter()
+            .filter_map(|edit| match edit {
+                Edit::Replace { site, .. } | Edit::Remove { site } => Some(site),
+                Edit::Split { .. } | Edit::Append { .. } => None,
+            })
+            .collect();
+        let after = Self::of(&subject.with_elements(&fixed.elements));
+        self.by_word.iter().all(|(word, winner)| {
+            let stays = after.by_word.get(word).is_some_and(|after| after.says == winner.says);
+            stays || winner.site.as_ref().is_some_and(|site| touched.contains(&site))
+        })
+    }
+}
+
+/// What an option says about each word that it speaks of.
+fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(Word, String)> {
+    const CACHE_TIMES: [Word; 4] = [Word::Acregmin, Word::Acregmax, Word::Acdirmin, Word::Acdirmax];
+    let option = &token.option;
+    if names_version(entry) {
+        // Two of them are refused.
+        return Vec::new();
+    }
+    let number = option.value().and_then(kernel_number).map(|number| number.to_string());
+    if entry.word == Word::Actimeo {
+        return number
+            .into_iter()
+            .flat_map(|number| CACHE_TIMES.map(|word| (word, number.clone())))
+            .collect();
+    }
+    let flags = [Word::Exec, Word::Suid, Word::Dev];
+    if flags.contains(&entry.word) {
+        return vec![(entry.word, entry.negated.to_string())];
+    }
+    let implied = implied_flags(option);
+    let mut sayings: Vec<_> = flags
+        .into_iter()
+        .filter(|word| implied.contains(*word))
+        .map(|word| (word, true.to_string()))
+        .collect();
+    if let Some(group) = entry.group().filter(|group| *group != Group::LOCKING) {
+        let says = match transport(option) {
+            Some(transport) => format!("{transport:?}"),
+            None => {
+                number.unwrap_or_else(|| format!("{:?} {} {:?}", entry.word, entry.negated, option.value()))
+            }
+        };
+        sayings.push((group.word(), says));
+    }
+    sayings
+}
