@@ -157,10 +157,10 @@ fn other_words_are_none() {
 
 #[test]
 fn what_an_alias_brings_counts_where_it_is_read() {
-    let misplaced = |text: &str| -> Option<Vec<String>> {
+    let paths = |text: &str| -> Option<Vec<String>> {
         let lines = Lines::new(text);
         let tree = trees(text, &lines).next()?.ok()?;
-        let found = super::misplaced(&tree, tree.root()?, Kind::StorageClass);
+        let found = misplaced(&tree, tree.root()?, Kind::StorageClass);
         Some(found.into_iter().map(|found| found.path.join(".")).collect())
     };
     for (text, places) in [
@@ -171,6 +171,6 @@ fn what_an_alias_brings_counts_where_it_is_read() {
         ("mountOptions: &o [bg]\nkind: StorageClass\nspec: {mountOptions: *o}\n", &["spec.mountOptions"]),
     ] {
         let places = places.iter().map(ToString::to_string).collect();
-        assert_eq!(misplaced(text), Some(places), "{text}");
+        assert_eq!(paths(text), Some(places), "{text}");
     }
 }

@@ -288,7 +288,7 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let as_written = of(written.iter().map(|token| &token.option).collect());
     let as_mounted = of(effective.map(|token| &token.option).collect());
     if as_written != as_mounted && written.len() > 1 {
-        let last = check.subject.options.effective().filter(is_time).next_back();
+        let last = check.subject.options.effective().rfind(is_time);
         let is_last = last.is_some_and(|token| token.word() == Some(Word::Actimeo));
         let what = if is_last {
             "is sorted after the single cache times and overrides them"
