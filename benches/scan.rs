@@ -372,9 +372,10 @@ fn bare(cluster: &Cluster) -> Duration {
 
 /// Requests of the API server for what a scan reads and writes, by verb.
 fn counted(cluster: &Cluster) -> BTreeMap<String, u64> {
-    const RESOURCES: [&str; 7] = [
-        "storageclasses", "persistentvolumes", "csidrivers", "volumesnapshotclasses", "pods",
-        "clusterreports", "reports",
+    const RESOURCES: [&str; 15] = [
+        "storageclasses", "persistentvolumes", "csidrivers", "volumesnapshotclasses", "pods", "deployments",
+        "statefulsets", "daemonsets", "replicasets", "cronjobs", "jobs", "replicationcontrollers",
+        "podtemplates", "clusterreports", "reports",
     ];
     let text = cluster.must(&["get", "--raw", "/metrics"], "");
     let mut counts = BTreeMap::new();
