@@ -305,7 +305,8 @@ pub fn delete(etcd: SocketAddr, prefix: &str) {
     ask(etcd, "/v3/kv/deleterange", &range.to_string());
 }
 
-fn ask(etcd: SocketAddr, path: &str, body: &str) {
+/// What etcd answers through its JSON gateway, head and body.
+pub fn ask(etcd: SocketAddr, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(etcd).expect("etcd");
     write!(
         stream,
@@ -316,6 +317,7 @@ fn ask(etcd: SocketAddr, path: &str, body: &str) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    answer
 }
 
 /// Waits until the API server has all of them.

@@ -2,6 +2,7 @@
 //! real one cannot be brought to.
 
 pub(crate) mod again;
+mod expired;
 mod faults;
 mod reports;
 mod templates;
@@ -43,6 +44,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(faults::trials());
     trials.extend(again::trials());
     trials.extend(reports::trials());
+    trials.extend(expired::trials());
     trials.extend(templates::trials());
     trials.extend(wrong::trials());
     trials.push(component::trial(

@@ -49,7 +49,7 @@ pub(super) async fn list(
 }
 
 /// Judges what makes Pods, and keeps what has a finding. What another one of them makes,
-/// such as the ReplicaSets of a Deployment, has the findings of its maker.
+/// such as the `ReplicaSets` of a Deployment, has the findings of its maker.
 struct Templates<'c> {
     judging: Judging<'c>,
 }

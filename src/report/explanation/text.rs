@@ -65,12 +65,11 @@ impl fmt::Display for Explanation {
         for conflict in &self.conflicts {
             let options = conflict.options.join(", ");
             let options = plain(&options);
-            match &conflict.winner {
-                Some(winner) => writeln!(f, "  conflict   {options}: {} wins", plain(winner))?,
-                None => {
-                    let on = conflict.depends.unwrap_or("the kernel");
-                    writeln!(f, "  conflict   {options}: the winner depends on {on}")?;
-                }
+            if let Some(winner) = &conflict.winner {
+                writeln!(f, "  conflict   {options}: {} wins", plain(winner))?;
+            } else {
+                let on = conflict.depends.unwrap_or("the kernel");
+                writeln!(f, "  conflict   {options}: the winner depends on {on}")?;
             }
         }
         for kernels in &self.refused_by_kernels {
