@@ -84,6 +84,9 @@ impl fmt::Display for Explanation {
         }
         if let Some(refused) = &self.refused {
             let who = match self.refused_by {
+                Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
+                    "the driver refuses to make a snapshot"
+                }
                 Some("driver") => "the driver refuses the volume before it mounts",
                 Some("kubelet") => "the kubelet refuses the volume before it mounts",
                 Some("kernels") => "kernels since 5.6 refuse the mount (exit 32)",

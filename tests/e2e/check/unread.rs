@@ -262,6 +262,12 @@ mountOptions: {GOOD}\n"
     }
     let fixed = stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
     assert!(fixed.contains("parameters: {server: a, share: /, onDelete: retain}\n"), "{fixed}");
+    let snapshots = "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {name: a}\n\
+driver: nfs.csi.k8s.io\nparameters: {mountOptions: \"\", nfsVersion: \"\"}\n";
+    let shown = stdout(&pipe(&["explain", "-f", "-"], snapshots.as_bytes()));
+    let line = "every try  the driver refuses to make a snapshot: the driver refuses parameters.nfsVersion, so no \
+snapshot is made; delete it";
+    assert!(shown.contains(line), "{shown}");
     Ok(())
 }
 

@@ -111,6 +111,9 @@ enum Written {
 
 /// What stands at the place with the lost options behind it, as YAML.
 fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Written> {
+    if lost.iter().all(|text| option::pieces(text.as_ref()).next().is_none()) {
+        return Some(Written::Nothing);
+    }
     let elements = elements(subject, place, lost)?;
     if elements.is_empty() || elements.len() > MOST_WRITTEN {
         return None;
