@@ -305,7 +305,8 @@ pub fn delete(etcd: SocketAddr, prefix: &str) {
     ask(etcd, "/v3/kv/deleterange", &range.to_string());
 }
 
-fn ask(etcd: SocketAddr, path: &str, body: &str) {
+/// What etcd answers through its JSON gateway, head and body.
+pub fn ask(etcd: SocketAddr, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(etcd).expect("etcd");
     write!(
         stream,
@@ -316,6 +317,7 @@ fn ask(etcd: SocketAddr, path: &str, body: &str) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    answer
 }
 
 /// Waits until the API server has all of them.
@@ -372,9 +374,10 @@ fn bare(cluster: &Cluster) -> Duration {
 
 /// Requests of the API server for what a scan reads and writes, by verb.
 fn counted(cluster: &Cluster) -> BTreeMap<String, u64> {
-    const RESOURCES: [&str; 7] = [
-        "storageclasses", "persistentvolumes", "csidrivers", "volumesnapshotclasses", "pods",
-        "clusterreports", "reports",
+    const RESOURCES: [&str; 15] = [
+        "storageclasses", "persistentvolumes", "csidrivers", "volumesnapshotclasses", "pods", "deployments",
+        "statefulsets", "daemonsets", "replicasets", "cronjobs", "jobs", "replicationcontrollers",
+        "podtemplates", "clusterreports", "reports",
     ];
     let text = cluster.must(&["get", "--raw", "/metrics"], "");
     let mut counts = BTreeMap::new();

@@ -30,7 +30,7 @@ use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit_each, walk};
 use crate::subject::Subject;
 use proposed::Proposed;
-use snippet::snippet;
+use snippet::{behind_break, snippet};
 use way_out::{WayOut, ways_out};
 
 /// How objects are judged.
@@ -310,6 +310,7 @@ fn finding(
         None => places.layout.key(place),
     });
     let range = range.unwrap_or(object.span.start..object.span.start);
+    let range = behind_break(places.text, range);
     let start = places.lines.position(range.start);
     let around = places.lines.around(range.start);
     let written = places.text.get(range).unwrap_or_default();

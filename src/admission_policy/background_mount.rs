@@ -214,7 +214,8 @@ pub(super) fn validations() -> Vec<Validation> {
     };
     let of_old = |old: &str| hanging(&is_spelled(&format!("variables.{old}")), 2);
     let in_place = "use fg";
-    let is_short = |new: &str, before: &str| format!("(variables.{new}.size() <= {LONGEST} || {before})");
+    let is_short =
+        |new: &str, before: &str| format!("({} || {before})", is_short(&format!("variables.{new}")));
     vec![
         // What is longer would cost more than the API server allows.
         Validation {
@@ -278,8 +279,14 @@ variables.repairedOptions == variables.mountOptions ? [] : [JSONPatch{{
     )
 }
 
-/// Most characters that are looked through: mount(2) takes as many bytes.
+/// Most bytes that are looked through: mount(2) takes as many.
 pub(super) const LONGEST: usize = 4096;
+
+/// Whether a text is no longer than is looked through. `size` of a text counts its
+/// characters, and bytes are made of a short one only: they cost by the length.
+pub(super) fn is_short(text: &str) -> String {
+    format!("{text}.size() <= {LONGEST} && bytes({text}).size() <= {LONGEST}")
+}
 
 /// Regular expressions for the keyword. What some layer takes out of a word may
 /// stand in it: quotes of both kinds and backslashes, as the engine has it.
@@ -302,7 +309,7 @@ pub(super) fn around_in(text: &str, keeps_case: &str) -> String {
 /// Whether `bg` may stand in a text at all: a cheap question, whose answer is
 /// nearly always no, before dear ones. Nothing is said of a long text.
 pub(super) fn may_hold_bg(text: &str) -> String {
-    format!(r"{text}.size() <= {LONGEST} && {text}.matches(r'(?i)b[\x22\x27\\]*g')")
+    format!(r"{} && {text}.matches(r'(?i)b[\x22\x27\\]*g')", is_short(text))
 }
 
 /// Whether an option of the text has the keyword `spelling`, however commas are

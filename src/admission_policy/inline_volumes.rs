@@ -6,7 +6,7 @@
 //! that no expression can fail: under `failurePolicy: Fail` a failure would keep
 //! every Pod out.
 
-use super::background_mount::{LONGEST, Validation, Variable, around_in, may_hold_bg, spelled};
+use super::background_mount::{LONGEST, Validation, Variable, around_in, is_short, may_hold_bg, spelled};
 use super::cel::{any, hanging, list};
 use super::drivers::{KEEPS_CASE, KEY, Names, Table, facts_of, is_option_key};
 use super::match_conditions::MatchCondition;
@@ -108,9 +108,9 @@ fn takes_no_bg(table: &Table<'_>) -> String {
 
 /// Whether the candidate is no longer than is looked through, or of a volume that
 /// is not NFS.
-fn is_short(table: &Table<'_>) -> String {
+fn is_candidate_short(table: &Table<'_>) -> String {
     let clues = table.clues_may_be_nfs(VOLUME);
-    let is_short = format!("candidate.size() <= {LONGEST}");
+    let is_short = is_short("candidate");
     if clues.is_empty() {
         return is_short;
     }
@@ -132,7 +132,7 @@ pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
         },
         // What is longer would cost more than the API server allows.
         Validation {
-            expression: of_each(table, &is_short(table)),
+            expression: of_each(table, &is_candidate_short(table)),
             message: format!(
                 "{} {} (nfs-mount-guard): a mount takes {LONGEST} bytes of options, and an inline volume has more,\nso they are not looked through for bg; write fewer",
                 MALFORMED_ELEMENT.code, MALFORMED_ELEMENT.name

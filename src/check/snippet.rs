@@ -1,5 +1,7 @@
 //! The line of the file that a finding shows.
 
+use std::ops::Range;
+
 use crate::report::Snippet;
 use crate::report::plain::{ends_as_command, is_unseen};
 
@@ -23,4 +25,16 @@ pub(super) fn snippet((before, rest): (&str, &str), width: usize) -> Snippet {
             text
         });
     Snippet { text, indent, width }
+}
+
+/// The text from its first letter on, where a line break that is folded stands before
+/// that: to YAML it is a blank of the option, and no place to show.
+pub(super) fn behind_break(text: &str, range: Range<usize>) -> Range<usize> {
+    let written = text.get(range.clone()).unwrap_or_default();
+    let behind = written.trim_start();
+    let blank = written.get(..written.len() - behind.len()).unwrap_or_default();
+    if behind.is_empty() || !blank.contains(['\n', '\r']) {
+        return range;
+    }
+    range.start + blank.len()..range.end
 }

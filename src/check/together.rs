@@ -20,6 +20,7 @@ use crate::policy::Policy;
 use crate::report::Report;
 use crate::report::tie::Tie;
 use crate::rules::UNREAD_OPTIONS;
+use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::driver::ListUse;
 
@@ -56,7 +57,11 @@ fn is_handmade(subject: &Subject<'_>) -> bool {
 /// How an object hangs together with others.
 pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     let is_class = subject.kind == Kind::StorageClass;
-    let carriers = subject.carriers.iter().filter(|carrier| is_class && carrier.in_force);
+    // `kubernetes.io/no-provisioner` makes no volume, and a driver may take no list; a reader of
+    // the class still expects its list in a volume made by hand.
+    let is_list = |place: &Place| matches!(place, Place::MountOptions(_));
+    let carriers =
+        subject.carriers.iter().filter(|carrier| is_class && (carrier.in_force || is_list(&carrier.place)));
     let of_class = carriers.flat_map(|carrier| &carrier.elements);
     let pieces = of_class.flat_map(|element| option::split(element)).map(|piece| piece.text.trim());
     let own = subject.options.effective().filter(|_| is_handmade(subject) && subject.storage_class.is_some());

@@ -37,8 +37,9 @@ use reports::Reports;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads storageclasses, persistentvolumes, csidrivers, volumesnapshotclasses;
-pods only if a volume has a finding or a driver mounts inline volumes; never
-secrets. Writes nothing to the cluster but the objects of --reports.
+pods only if a volume has a finding or a driver mounts inline volumes, and
+what makes Pods, such as deployments, only in the second case; never secrets.
+Writes nothing to the cluster but the objects of --reports.
 
 Examples:
   nfs-mount-guard scan

@@ -1,9 +1,12 @@
 //! What is in a cluster now, judged as `check` judges files: classes, volumes, classes
-//! of snapshots, and the Pods that mount what has a finding.
+//! of snapshots, the Pods that mount what has a finding, and what makes Pods with inline
+//! volumes.
 //!
 //! A page is judged and dropped; only what has a finding is kept, and of the rest what
 //! another object may make of it. Secrets are never read, claims need not be: a volume
 //! names its claim.
+
+mod templates;
 
 use std::collections::BTreeSet;
 
@@ -95,7 +98,7 @@ pub async fn scan(
 }
 
 /// Adds the Pods, where a volume with a finding has a claim, or a driver mounts inline
-/// volumes.
+/// volumes; what makes Pods only where a driver does, which few clusters have.
 async fn pods(
     pager: &mut Pager,
     check: &Check<'_>,
@@ -110,13 +113,14 @@ async fn pods(
     let claims: BTreeSet<(Box<str>, Box<str>)> = report.subjects.iter().filter_map(claim).collect();
     // No Pod mounts a volume that no claim has.
     report.sees_pods = claims.is_empty();
-    if !goes_on || claims.is_empty() && !is_unknown && !drivers.may_be_inline(check) {
+    let may_be_inline = is_unknown || drivers.may_be_inline(check);
+    if !goes_on || may_be_inline && !templates::list(pager, check, extent, report, progress).await {
         return;
     }
-    let path = match extent.namespace {
-        Some(namespace) => format!("/api/v1/namespaces/{}/pods", encoded(namespace)),
-        None => PODS.path.to_owned(),
-    };
+    if claims.is_empty() && !may_be_inline {
+        return;
+    }
+    let path = path_of(PODS, extent.namespace);
     let selector = format!("&fieldSelector={}", encoded(ALIVE));
     let judging = Judging::new(check, "v1", progress, PODS, extent.most);
     let mut reader = Pods { judging, claims: &claims };
@@ -125,6 +129,16 @@ async fn pods(
     // Who mounts a volume is not told by half of the Pods.
     report.sees_pods = listed_all.is_ok();
     seen(PODS, listed_all, pager, report);
+}
+
+/// Where a resource is listed: in all namespaces, or in one.
+fn path_of(listed: Listed, namespace: Option<&str>) -> String {
+    match (namespace, listed.path.strip_suffix(listed.resource)) {
+        (Some(namespace), Some(before)) => {
+            format!("{before}namespaces/{}/{}", encoded(namespace), listed.resource)
+        }
+        _ => listed.path.to_owned(),
+    }
 }
 
 /// Notes what was not listed; `false` where no other list can be read either. Only the

@@ -248,6 +248,7 @@ fn carriers(keys: &[CarrierKey]) -> String {
             On::Both => "class and volume",
             On::Class => "class",
             On::Volume => "volume",
+            On::Inline => "inline volume",
         };
         let role = match carrier.role {
             Role::Joined => "joined with the list",

@@ -58,6 +58,9 @@ pub struct Explanation {
     pub carriers: Vec<CarrierUse>,
     /// The string that `mount -o` gets.
     pub effective: String,
+    /// Why the string is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<String>,
     /// Whether a read-only claim makes the driver add `ro`.
     pub follows_claim: bool,
     /// What a program still fills in, with its placeholders.
@@ -135,8 +138,11 @@ pub struct OptionUse {
 pub struct Conflict {
     /// The options, in the order in which mount.nfs gets them.
     pub options: Vec<String>,
-    /// The one that wins; `None` where that depends on the kernel.
+    /// The one that wins; `None` where that is not certain.
     pub winner: Option<String>,
+    /// On what it depends which one wins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depends: Option<&'static str>,
 }
 
 /// An option that older kernels refuse.
@@ -193,7 +199,8 @@ impl Explanation {
         let may_be_nfs = is_nfs != IsNfs::Known(false);
         let (refused, refused_by) = refusals::at_every_try(subject).unzip();
         let is_claim = subject.kind.row().holds == Holds::Claim;
-        let is_mounted = may_be_nfs && refused.is_none() && !is_claim;
+        let hidden = places::hidden(subject).filter(|_| may_be_nfs && !is_claim);
+        let is_mounted = may_be_nfs && refused.is_none() && !is_claim && hidden.is_none();
         let readings = readings(subject);
         Self {
             kind: subject.kind.as_str(),
@@ -205,13 +212,18 @@ impl Explanation {
             driver: subject.driver_name.to_owned(),
             driver_title: if is_claim { "" } else { subject.driver.title },
             nfs: is_nfs,
-            driver_known: subject.driver.known.describe(),
+            driver_known: if subject.driver.is_unknown() {
+                "no: the driver is not in the table".to_owned()
+            } else {
+                subject.driver.known.describe()
+            },
             driver_source: subject.driver.source,
             // What is known of a driver's lists is about its volumes.
             advice: if subject.kind.row().holds == Holds::Snapshots { "" } else { subject.driver.advice },
             carriers: carriers(subject),
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             effective: subject.effective(),
+            hidden,
             follows_claim: subject.follows_claim() && may_be_nfs,
             options: options(subject, &readings),
             readings,

@@ -6,6 +6,7 @@
 //! they have neither. An item is a list only where its `items` is one.
 
 mod items;
+mod strays;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,10 +19,10 @@ use serde_json::value::RawValue;
 use super::tree::{NodeId, Tree};
 use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, unjudged};
 use crate::kind::{Holds, Kind};
-use crate::subject::Misplaced;
 use crate::subject::manifest::{Manifest, Spec, Text};
 use crate::subject::pod::Pod;
 use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
+use strays::{add_misplaced, misplaced_in_json, whole};
 
 /// Lists in lists that are followed.
 const DEEPEST_LIST: usize = 8;
@@ -169,30 +170,6 @@ fn object<'i>(
         text: source.text,
         origin,
     }))
-}
-
-/// Adds the fields that hold options and that nothing reads.
-fn add_misplaced(parts: &mut [Part<'_>], tree: &Tree<'_>, node: NodeId, kind: Kind) {
-    for part in parts {
-        part.misplaced = match part.volume {
-            None => unjudged::misplaced(tree, node, kind),
-            Some(volume) => unjudged::in_volume(tree, node, volume),
-        };
-    }
-}
-
-/// The same in JSON, of which no tree is built as long as no more keys name
-/// options than the manifest holds.
-fn misplaced_in_json(source: &Source<'_>, part: &str, kind: Kind, manifest: &Manifest<'_>) -> Vec<Misplaced> {
-    if unjudged::keys_like_options(part) <= manifest.keys_like_options(kind) {
-        return Vec::new();
-    }
-    unjudged::misplaced(&json::tree(source.text, part), 0, kind)
-}
-
-fn whole<'i>(source: &Source<'_>, part: &str, kind: Kind, manifest: Manifest<'i>) -> Part<'i> {
-    let misplaced = misplaced_in_json(source, part, kind, &manifest);
-    Part { misplaced, ..Part::whole(manifest) }
 }
 
 /// Of a volume with several sources the API server takes none, so it is unknown
@@ -377,7 +354,7 @@ fn visit_json_object(
         return;
     }
     if kind.row().holds == Holds::Claim {
-        if unjudged::may_hold_options(part) {
+        if unjudged::may_hold_options(part) || strays::may_have_settings(part) {
             visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
         } else {
             visitor(Item::Skipped(Skip::OtherKind));

@@ -79,7 +79,10 @@ pub(super) fn parts<'i, D: Deserializer<'i>>(kind: Kind, from: D) -> Result<Vec<
         let manifest = Manifest::deserialize(from)?;
         return Ok(vec![Part::whole(manifest)]);
     };
-    let volumes = Workload::deserialize(from)?.inline_volumes(at).into_iter();
+    // A volume without a driver is a patch: the API server takes none.
+    let is_whole =
+        |inline: &Inline<'_>| inline.manifest.driver_of_volume().is_some_and(|driver| !driver.is_empty());
+    let volumes = Workload::deserialize(from)?.inline_volumes(at).into_iter().filter(is_whole);
     let part = |Inline { index, name, manifest }| {
         let volume = Some(InlineVolume { kind, index });
         Part { volume, name, manifest, misplaced: Vec::new(), before: None }

@@ -335,7 +335,14 @@ impl Search<'_> {
     fn is_spared(&self, at: PodSpec, node: NodeId) -> bool {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         let of_volumes = path.strip_prefix(at.path()).unwrap_or_default();
-        let is_inline = || self.tree.get(node, "csi").is_some_and(|csi| self.tree.entries(csi).is_some());
+        // Without a driver it is a patch, which is not judged.
+        let names_driver = |csi| {
+            self.tree
+                .get(csi, "driver")
+                .and_then(|driver| self.tree.text(driver))
+                .is_some_and(|driver| !driver.is_empty())
+        };
+        let is_inline = || self.tree.get(node, "csi").is_some_and(names_driver);
         matches!(of_volumes, ["volumes", _]) && is_inline() || path == ["metadata", "managedFields"]
     }
 

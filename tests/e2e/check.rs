@@ -14,6 +14,7 @@ mod placeholders;
 mod rendered;
 mod sarif;
 mod snapshots;
+mod unread;
 mod words;
 mod workloads;
 
@@ -53,6 +54,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(rendered::trials());
     trials.extend(words::trials());
     trials.extend(fix::trials());
+    trials.extend(unread::trials());
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());
     trials.extend(sarif::trials());

@@ -2,8 +2,10 @@
 //! real one cannot be brought to.
 
 pub(crate) mod again;
+mod expired;
 mod faults;
 mod reports;
+mod templates;
 mod wrong;
 
 use std::path::Path;
@@ -42,6 +44,8 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(faults::trials());
     trials.extend(again::trials());
     trials.extend(reports::trials());
+    trials.extend(expired::trials());
+    trials.extend(templates::trials());
     trials.extend(wrong::trials());
     trials.push(component::trial(
         "scan::a_large_cluster_costs_little",
@@ -313,11 +317,19 @@ pub(crate) fn kubeconfig(server: &str, token: &str) -> Result<tempfile::NamedTem
     Ok(file)
 }
 
-const LEAST: [(&str, &str); 5] = [
+const LEAST: [(&str, &str); 13] = [
     ("storage.k8s.io", "storageclasses"),
     ("", "persistentvolumes"),
     ("storage.k8s.io", "csidrivers"),
     ("snapshot.storage.k8s.io", "volumesnapshotclasses"),
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("apps", "daemonsets"),
+    ("apps", "replicasets"),
+    ("batch", "cronjobs"),
+    ("batch", "jobs"),
+    ("", "replicationcontrollers"),
+    ("", "podtemplates"),
     ("", "pods"),
 ];
 
@@ -346,7 +358,7 @@ fn forbidden(cluster: &mut Cluster) -> Result<(), Failed> {
     )?;
     assert_eq!(rows(&parsed(&output)?), EXPECTED);
     // Without Pods: found all the same, and said.
-    let without_pods = account(cluster, &LEAST[..4])?;
+    let without_pods = account(cluster, &LEAST[..12])?;
     let output = until(
         || Ok(scan(&args, Some(without_pods.path()))),
         |output| {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade, Sentence};
+use crate::kind::Holds;
 use crate::nfs::catalog::{Entry, Words};
 use crate::nfs::mount::{self, names_version};
 use crate::nfs::option::{self, MountOption};
@@ -220,9 +221,9 @@ impl<'c, 'm> Check<'c, 'm> {
                 (obstacle.carrier(), Applicability::Unsafe, message)
             }
         };
-        // A Pod that differs from its template is never done rolling out. What stands
-        // there already, and loses, is dropped where it is written again.
-        let is_inline = self.subject.volume.is_some();
+        // A Pod that differs from its template is never done rolling out, and a snapshot's mount
+        // ends soon. What stands there already, and loses, is dropped where it is written again.
+        let is_inline = self.subject.volume.is_some() || self.subject.kind.row().holds == Holds::Snapshots;
         let is_dropped = |option: &Cow<'static, str>| {
             self.subject.driver.keeps_first_of_equal()
                 && self.options().any(|token| token.option.text() == *option)

@@ -12,6 +12,7 @@ pub mod manifest;
 mod placeholders;
 pub mod pod;
 mod readings;
+mod rivals;
 mod unread;
 pub mod workload;
 
@@ -29,7 +30,7 @@ use effective::Options;
 use facts::Facts;
 use identity::{access, identify, is_volume, may_have_made, server};
 use manifest::Manifest;
-pub use unread::UnreadKey;
+pub use unread::{UnreadKey, meant};
 
 /// What the policy says of a driver, over what the table says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

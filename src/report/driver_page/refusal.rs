@@ -36,6 +36,7 @@ fn setting_of(setting: Setting) -> String {
         On::Both => "",
         On::Class => " of a class",
         On::Volume => " of a volume",
+        On::Inline => " of an inline volume",
     };
     let taken = match setting.taken {
         Taken::Nothing => String::new(),

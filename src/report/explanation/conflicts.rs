@@ -8,13 +8,14 @@ use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
 use crate::subject::Subject;
+use crate::subject::effective::Token;
 
 /// Every conflict in what mount.nfs gets.
 pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
-    let mut groups: BTreeMap<Group, Vec<&MountOption<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
     for token in subject.options.effective().filter(|token| token.verdict.refusal.is_none()) {
         if let Some(group) = token.entry().and_then(Entry::group) {
-            groups.entry(group).or_default().push(&token.option);
+            groups.entry(group).or_default().push(token);
         }
     }
     // What a word behind all of a group implies wins over all of it.
@@ -26,7 +27,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
     groups.retain(|group, _| {
         !is_settled(group.word()) && implied.iter().all(|(word, _)| *word != group.word())
     });
-    let written = groups.into_iter().filter_map(|(group, options)| conflict(group, &options));
+    let written = groups.into_iter().filter_map(|(group, options)| conflict(subject, group, &options));
     let mut all: Vec<Conflict> = written.collect();
     all.extend(cache_times(subject));
     all.extend(implied.into_iter().map(|(_, conflict)| conflict));
@@ -57,7 +58,7 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
     let text = |index: usize| times.get(index).map(|(_, text, _)| (*text).to_owned());
     let conflict = |(winner, losers): (usize, BTreeSet<usize>)| {
         let options = losers.iter().copied().chain([winner]).filter_map(text).collect();
-        (!losers.is_empty()).then(|| Conflict { winner: text(winner), options })
+        (!losers.is_empty()).then(|| Conflict { winner: text(winner), options, depends: None })
     };
     won.into_iter().filter_map(conflict).collect()
 }
@@ -75,22 +76,33 @@ fn implied(subject: &Subject<'_>, word: Word) -> Option<Conflict> {
         None => (before.iter().rfind(implies)?, said),
     };
     let texts = [first, winner].map(|option| option.text().to_owned());
-    Some(Conflict { winner: Some(winner.text().to_owned()), options: texts.to_vec() })
+    Some(Conflict { winner: Some(winner.text().to_owned()), options: texts.to_vec(), depends: None })
 }
 
 /// What the options of one group are to each other; `None` where all are the same.
-fn conflict(group: Group, options: &[&MountOption<'_>]) -> Option<Conflict> {
-    let last = options.last()?.text();
+fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Option<Conflict> {
+    let options: Vec<&MountOption<'_>> = tokens.iter().map(|token| &token.option).collect();
+    let last_token = tokens.last()?;
+    let last = last_token.option.text();
     if options.iter().all(|option| option.text() == last) {
         return None;
     }
-    let relation = if group == Group::LOCKING { locking(options) } else { Relation::LastWins };
-    let winner = match relation {
-        Relation::LastWins => Some(last.to_owned()),
-        Relation::Unsettled => None,
+    let relation = if group == Group::LOCKING { locking(&options) } else { Relation::LastWins };
+    let is_open =
+        |token: &&&Token<'_>| token.option.text() != last && subject.is_order_open(token, last_token);
+    let (winner, depends) = match relation {
+        Relation::LastWins if tokens.iter().any(|token| is_open(&token)) => {
+            (None, Some("the order in which the driver reads its keys, which is not fixed"))
+        }
+        Relation::LastWins => (Some(last.to_owned()), None),
+        Relation::Unsettled => (None, Some("the kernel")),
         Relation::AddUp => return None,
     };
-    Some(Conflict { winner, options: options.iter().map(|option| option.text().to_owned()).collect() })
+    Some(Conflict {
+        winner,
+        depends,
+        options: options.iter().map(|option| option.text().to_owned()).collect(),
+    })
 }
 
 /// What options of one group are to each other.

@@ -22,12 +22,14 @@ impl Explanation {
             // what it is given, and so may the script of a FlexVolume.
             let is_of_volume =
                 path.iter().any(|step| step == "volumes" || step.starts_with("volumeClaimTemplate"));
-            let is_of_script = path.iter().any(|step| step == "flexVolume");
+            // A patch leaves the driver of a volume as it is, and may be applied to any.
+            let is_of_driver =
+                path.iter().any(|step| matches!(step.as_str(), "flexVolume" | "volumeAttributes"));
             CarrierUse {
                 carrier: place.to_string(),
                 pointer: place.pointer(None),
                 in_force: false,
-                effect: if is_of_volume && !is_of_script { "not read" } else { "not judged" },
+                effect: if is_of_volume && !is_of_driver { "not read" } else { "not judged" },
                 elements: texts.clone(),
             }
         });
@@ -58,6 +60,26 @@ pub(super) fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
         .collect()
 }
 
+/// Why nothing is known of the string that `mount -o` gets: the driver, whose source was
+/// not read, may pass on what stands at another place than those that are known.
+pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
+    if subject.driver.known.is_read() || !subject.effective().is_empty() {
+        return None;
+    }
+    let open = |carrier: &&Carrier<'_>| {
+        carrier.role == Some(Role::NotTaken) && carrier.refused.is_none() && !carrier.is_empty()
+    };
+    let names: Vec<String> =
+        subject.carriers.iter().filter(open).map(|carrier| carrier.place.short().into_owned()).collect();
+    if names.is_empty() {
+        // A list that is empty is known; an inline volume has none.
+        let is_inline = subject.volume.is_some();
+        return is_inline
+            .then(|| "the driver's source was not read, and it may have options of its own".to_owned());
+    }
+    Some(format!("the driver may pass on {}", names.join(" and ")))
+}
+
 /// What holds options and is read by nothing.
 fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
     let fields =
@@ -82,6 +104,9 @@ pub(super) fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static s
         (true, _) => "in force",
         (false, _) if carrier.form == Form::Setting => "refused",
         (false, Some(Role::Apart)) => "for another mount of the driver's own",
+        (false, Some(Role::NotTaken)) if subject.refuses_unknown_keys() || carrier.refused.is_some() => {
+            "refused by the driver"
+        }
         (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => {
             "whether the driver reads it is not known"
         }

@@ -9,7 +9,7 @@ use crate::nfs::kernel::Kernel;
 use crate::nfs::mount::{self, Overlooked};
 use crate::nfs::option::MountOption;
 use crate::policy::Policy;
-use crate::rules::{BACKGROUND_MOUNT, is_refused_by_driver};
+use crate::rules::{BACKGROUND_MOUNT, UNREAD_OPTIONS, is_refused_by_driver};
 use crate::subject::Subject;
 use crate::subject::effective::{Malformation, Token};
 
@@ -21,17 +21,22 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     let is_certain = |judged: &&Judged| {
         judged.finding.grade == Grade::CannotMount
             || judged.rule.name == "udp-transport"
+            || is_refused_key(judged)
             || judged.rule == BACKGROUND_MOUNT
                 && token_of(&judged.finding).is_some_and(|token| is_refused_background(subject, token))
             || token_of(&judged.finding).is_some_and(|token| is_refused_for_its_quote(subject, token))
     };
-    let finding = &evaluation.findings.iter().find(is_certain)?.finding;
+    let judged = evaluation.findings.iter().find(is_certain)?;
+    let finding = &judged.finding;
     let token = token_of(finding);
     let carrier = subject.carriers.get(finding.carrier).filter(|_| finding.site.is_none());
     let is_setting = carrier
         .and_then(|carrier| carrier.refused)
         .is_some_and(crate::subject::driver::refusal::Refused::is_by_driver);
-    let by = if is_setting || token.is_some_and(|token| is_refused_by_driver(subject, token)) {
+    let by = if is_setting
+        || is_refused_key(judged)
+        || token.is_some_and(|token| is_refused_by_driver(subject, token))
+    {
         "driver"
     } else if subject.is_flex_volume() && finding.site.is_none() {
         "kubelet"
@@ -43,6 +48,11 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
         "mount"
     };
     Some((finding.message.to_string(), by))
+}
+
+/// Whether the driver refuses the object for a key, and so never makes anything of it.
+fn is_refused_key(judged: &Judged) -> bool {
+    judged.rule == UNREAD_OPTIONS && judged.finding.grade == Grade::Proper
 }
 
 /// Whether the kernel refuses a `bg` for its value, before anything goes on in the

@@ -45,11 +45,11 @@ impl fmt::Display for Explanation {
         if !self.advice.is_empty() {
             writeln!(f, "  advice     {}", self.advice)?;
         }
-        writeln!(
-            f,
-            "  mount -o   {}",
-            if self.effective.is_empty() { "(nothing)".into() } else { plain(&self.effective) }
-        )?;
+        match &self.hidden {
+            Some(why) => writeln!(f, "  mount -o   (not known: {})", plain(why))?,
+            None if self.effective.is_empty() => writeln!(f, "  mount -o   (nothing)")?,
+            None => writeln!(f, "  mount -o   {}", plain(&self.effective))?,
+        }
         if !self.not_rendered.is_empty() {
             let open = self.not_rendered.join(" | ");
             writeln!(f, "  rendered   not yet: {}; what follows leaves out what that becomes", plain(&open))?;
@@ -65,9 +65,11 @@ impl fmt::Display for Explanation {
         for conflict in &self.conflicts {
             let options = conflict.options.join(", ");
             let options = plain(&options);
-            match &conflict.winner {
-                Some(winner) => writeln!(f, "  conflict   {options}: {} wins", plain(winner))?,
-                None => writeln!(f, "  conflict   {options}: the winner depends on the kernel")?,
+            if let Some(winner) = &conflict.winner {
+                writeln!(f, "  conflict   {options}: {} wins", plain(winner))?;
+            } else {
+                let on = conflict.depends.unwrap_or("the kernel");
+                writeln!(f, "  conflict   {options}: the winner depends on {on}")?;
             }
         }
         for kernels in &self.refused_by_kernels {
@@ -82,6 +84,9 @@ impl fmt::Display for Explanation {
         }
         if let Some(refused) = &self.refused {
             let who = match self.refused_by {
+                Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
+                    "the driver refuses to make a snapshot"
+                }
                 Some("driver") => "the driver refuses the volume before it mounts",
                 Some("kubelet") => "the kubelet refuses the volume before it mounts",
                 Some("kernels") => "kernels since 5.6 refuse the mount (exit 32)",

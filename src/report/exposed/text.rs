@@ -140,6 +140,7 @@ pub(in crate::report) fn cure<'e>(
         inline |= !is_volume;
         pods |= !entry.pods.is_empty();
     }
+    inline |= report.subjects.iter().any(is_template_with_findings);
     for entry in report.exposed.iter().filter(|entry| entry.code == BACKGROUND) {
         let running = entry.pods.iter().filter(|pod| pod.phase != Phase::Pending);
         in_background.extend(running.filter_map(|pod| pod.node.as_deref()));
@@ -192,6 +193,11 @@ options only after its last Pod there is gone."
         );
     }
     steps
+}
+
+fn is_template_with_findings(subject: &SubjectReport) -> bool {
+    let is_of_pods = Kind::parse(subject.kind).is_some_and(|kind| kind.pod_spec().is_some());
+    is_of_pods && subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
 
 fn is_class_with_findings(subject: &SubjectReport) -> bool {

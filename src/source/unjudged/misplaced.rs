@@ -4,23 +4,34 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem, memrchr};
 
+use super::super::scalar::{Meaning, resolve};
 use super::super::tree::{NodeId, Tree};
-use crate::kind::Kind;
+use crate::kind::{Holds, Kind};
 use crate::nfs::option::are_options;
 use crate::site::{InlineVolume, MOUNT_OPTIONS_ANNOTATION};
-use crate::subject::Misplaced;
 use crate::subject::driver::{is_option_key, names_mount_options, resembles_mount_options};
+use crate::subject::{Misplaced, meant};
 
-/// Paths that other rules look at, or that the API server writes.
-const READ: [&[&str]; 7] = [
-    &["parameters"],
-    &["spec", "csi", "volumeAttributes"],
-    &["spec", "flexVolume", "options"],
+/// Paths that other rules look at, or that the API server writes, in any object.
+const READ: [&[&str]; 4] = [
     &["metadata", "managedFields"],
     &["metadata", "labels"],
     &["metadata", "annotations", MOUNT_OPTIONS_ANNOTATION],
     &["status"],
 ];
+
+/// The mappings of an object that its driver reads, which other rules look at.
+const fn read_by_driver(holds: Holds) -> &'static [&'static [&'static str]] {
+    match holds {
+        Holds::Class | Holds::Snapshots => &[&["parameters"]],
+        Holds::Volume => &[&["spec", "csi", "volumeAttributes"], &["spec", "flexVolume", "options"]],
+        Holds::InlineVolumes(_) => &[&["csi", "volumeAttributes"]],
+        Holds::Claim => &[],
+    }
+}
+
+/// Mappings in which a driver finds its settings, where they stand at their own place.
+const SETTINGS: [&str; 3] = ["parameters", "volumeAttributes", "options"];
 
 /// The deepest place at which someone writes options by mistake: the source.
 const DEEPEST_FIELD: usize = 4;
@@ -28,8 +39,9 @@ const DEEPEST_FIELD: usize = 4;
 /// The fields of an object that is judged which hold options and which nothing
 /// reads.
 pub(crate) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Misplaced> {
-    let mut search =
-        Search { tree, list: kind.row().list, read: &READ, begin: 0, path: Vec::new(), found: Vec::new() };
+    let row = kind.row();
+    let read = read_by_driver(row.holds);
+    let mut search = Search { tree, list: row.list, read, begin: 0, path: Vec::new(), found: Vec::new() };
     search.visit(node);
     search.found
 }
@@ -43,8 +55,8 @@ pub(crate) fn in_volume(tree: &Tree<'_>, node: NodeId, volume: InlineVolume) -> 
     };
     let Some(at) = path.iter().try_fold(node, step) else { return Vec::new() };
     let begin = path.len();
-    let mut search =
-        Search { tree, list: &[], read: &[&["csi", "volumeAttributes"]], begin, path, found: Vec::new() };
+    let read = read_by_driver(volume.kind.row().holds);
+    let mut search = Search { tree, list: &[], read, begin, path, found: Vec::new() };
     search.visit(at);
     search.found
 }
@@ -53,7 +65,7 @@ struct Search<'t> {
     tree: &'t Tree<'t>,
     /// Where Kubernetes reads options; empty for nowhere.
     list: &'static [&'static str],
-    /// What is passed over.
+    /// What is passed over beside [`READ`].
     read: &'static [&'static [&'static str]],
     /// Steps of the path that lead to where the search began.
     begin: usize,
@@ -66,6 +78,10 @@ impl Search<'_> {
         let tree = self.tree;
         let is_deep = self.path.len() >= self.begin + DEEPEST_FIELD;
         let Some(entries) = tree.entries(node).filter(|_| !is_deep) else { return };
+        let is_setting = self
+            .path
+            .get(self.begin..)
+            .is_some_and(|path| path.last().is_some_and(|last| SETTINGS.contains(&last.as_str())));
         for (key, value) in entries.iter() {
             // What an alias brings elsewhere counts there, not where it is written.
             if tree.is_named_in(*value, &(0..usize::MAX)) {
@@ -74,9 +90,13 @@ impl Search<'_> {
             let name = tree.text(*key).unwrap_or_default();
             self.path.push(name.to_owned());
             if !self.is_spared() {
-                let texts = texts(tree, *value);
-                if !texts.is_empty() && may_be_meant(name, &texts) {
-                    self.found.push(Misplaced { path: self.path.clone(), texts });
+                let options = options_at(tree, *value);
+                let of_setting =
+                    || if is_setting { tree.string(*value).and_then(|text| meant(name, text)) } else { None };
+                if !options.is_empty() && may_be_meant(name, &options) {
+                    self.found.push(Misplaced { path: self.path.clone(), texts: options });
+                } else if let Some(option) = of_setting() {
+                    self.found.push(Misplaced { path: self.path.clone(), texts: vec![option] });
                 } else {
                     self.visit(*value);
                 }
@@ -88,7 +108,7 @@ impl Search<'_> {
     fn is_spared(&self) -> bool {
         let path = self.path.iter().skip(self.begin).map(String::as_str);
         let is = |steps: &[&str]| path.clone().eq(steps.iter().copied());
-        self.read.iter().any(|steps| is(steps)) || !self.list.is_empty() && is(self.list)
+        READ.iter().chain(self.read).any(|steps| is(steps)) || !self.list.is_empty() && is(self.list)
     }
 }
 
@@ -104,6 +124,20 @@ fn may_be_meant(name: &str, texts: &[String]) -> bool {
 pub(super) fn texts(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     let items = tree.items(value).map_or_else(|| vec![value], <[NodeId]>::to_vec);
     items.into_iter().filter_map(|item| tree.string(item).map(ToOwned::to_owned)).collect()
+}
+
+/// As [`texts`]; where a mapping stands in place of a list, each of its entries as
+/// the option that it is meant for: `{nconnect: 4, hard: true}`.
+fn options_at(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
+    let Some(entries) = tree.entries(value) else { return texts(tree, value) };
+    let option = |(key, value): &(NodeId, NodeId)| {
+        let (key, value) = (tree.text(*key)?, tree.text(*value)?);
+        let is_flag =
+            value.is_empty() || resolve(value) == Meaning::Null || value.eq_ignore_ascii_case("true");
+        Some(if is_flag { key.to_owned() } else { format!("{key}={value}") })
+    };
+    // A mapping in a mapping is none of options.
+    entries.iter().map(option).collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
 /// How many keys of JSON text name mount options, or nearly so. Those in a text,

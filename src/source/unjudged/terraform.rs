@@ -1,5 +1,7 @@
 //! Mount options in files that are written in Terraform's own language.
 
+use std::cell::LazyCell;
+use std::ops::Range;
 use std::path::Path;
 
 use super::texts::mentions_background;
@@ -23,21 +25,22 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     let mut found = Vec::new();
     let mut offset = 0;
     let mut in_block = false;
+    let blocks = LazyCell::new(|| Blocks::of(text));
     for line in text.split_inclusive('\n') {
         let code = without_comments(line, &mut in_block);
         let behind = text.get(offset + line.len()..).unwrap_or_default();
         if let Some((at, key)) = assigned(&code).or_else(|| variable(&code, behind)) {
             let value = text.get(offset + at..).map(statement).unwrap_or_default();
+            // A path is the name of a value that stands beside it.
+            let is_name = is_named_by(&code, at);
+            let has_bg =
+                mentions_background(value) || is_name && mentions_background(blocks.around(offset + at));
             found.push(Unjudged {
                 kind: "Terraform".to_owned(),
                 namespace: None,
                 name: String::new(),
                 offset: offset + at,
-                places: vec![UnjudgedPlace {
-                    path: vec![key],
-                    texts: Vec::new(),
-                    has_bg: mentions_background(value),
-                }],
+                places: vec![UnjudgedPlace { path: vec![key], texts: Vec::new(), has_bg }],
             });
         }
         offset += line.len();
@@ -59,6 +62,56 @@ fn statement(text: &str) -> &str {
         }
     }
     text
+}
+
+/// Whether what stands at `at` of a line is the value of `name`, as in `set` of
+/// `helm_release`.
+fn is_named_by(line: &str, at: usize) -> bool {
+    let before = line.get(..at).unwrap_or_default().trim_end_matches(['"', ' ', '\t']);
+    let key = before.strip_suffix(['=', ':']).map(|key| key.trim_end().trim_end_matches('"'));
+    key.is_some_and(|key| {
+        key.strip_suffix("name").is_some_and(|rest| {
+            !rest.ends_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '_')
+        })
+    })
+}
+
+/// The blocks of a text, each from the brace that opens it to the one that closes it.
+struct Blocks {
+    /// The text without its comments.
+    code: String,
+    /// In the order in which they end.
+    spans: Vec<Range<usize>>,
+}
+
+impl Blocks {
+    fn of(text: &str) -> Self {
+        let mut in_block = false;
+        let code: String =
+            text.split_inclusive('\n').map(|line| without_comments(line, &mut in_block)).collect();
+        let (mut spans, mut open, mut in_quotes, mut before) = (Vec::new(), Vec::new(), false, ' ');
+        for (place, letter) in code.char_indices() {
+            match letter {
+                '"' if before != '\\' => in_quotes = !in_quotes,
+                '\n' => in_quotes = false,
+                '{' if !in_quotes => open.push(place),
+                '}' if !in_quotes => spans.extend(open.pop().map(|start| start..place)),
+                _ => {}
+            }
+            before = letter;
+        }
+        Self { code, spans }
+    }
+
+    /// The innermost block around a place; empty where it is too long for one value.
+    fn around(&self, at: usize) -> &str {
+        const LONGEST: usize = 4096;
+        const MOST_BEHIND: usize = 64;
+        let first = self.spans.partition_point(|span| span.end <= at);
+        let mut behind = self.spans.get(first..).unwrap_or_default().iter().take(MOST_BEHIND);
+        let span = behind.find(|span| span.start <= at).filter(|span| span.len() <= LONGEST);
+        span.and_then(|span| self.code.get(span.clone())).unwrap_or_default()
+    }
 }
 
 /// The name of a variable of mount options, with its place, where it has a default: the
@@ -197,6 +250,14 @@ mod tests {
             ("mount_options = [\"hard\"]\ncolor = \"bg\"\n", false),
             ("attributes = { mountOptions = \"hard,bg\", color = \"a\" }\n", true),
             ("attributes = { mountOptions = \"hard\" }\ncolor = \"bg\"\n", false),
+            ("set {\n  name = \"a.mountOptions[0]\"\n  value = \"bg\"\n}\n", true),
+            ("set {\n  value = \"bg\" # {\n  name = \"a.mountOptions[0]\"\n}\n", true),
+            ("set = [{ name = \"a.mountOptions\", value = \"{hard,bg}\" }]\n", true),
+            (
+                "set {\n  name = \"a.mountOptions[0]\"\n  value = \"fg\"\n}\nset {\n  value = \"bg\"\n}\n",
+                false,
+            ),
+            ("set = [{ name = \"a.mountOptions[0]\", value = \"fg\" }, { value = \"bg\" }]\n", false),
             ("variable \"mount_options\" {\n  default = [\"bg\"]\n}\n", true),
             ("variable \"mount_options\" {\n  default = [\"fg\"]\n}\ncolor = \"bg\"\n", false),
         ] {

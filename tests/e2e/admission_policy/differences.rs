@@ -27,6 +27,9 @@ pub fn trials() -> Vec<Trial> {
         trial("a_difference_an_option_that_a_shell_rewrites", rewritten_by_a_shell),
         trial("more_options_than_a_mount_takes_are_refused_as_by_the_webhook", long_options),
         trial("a_difference_an_update_that_gives_effect_to_bg", effect_of_an_update),
+        trial("a_difference_a_long_text_under_a_key_that_is_not_read", long_unread),
+        trial("a_difference_many_attributes_of_an_inline_volume", many_attributes),
+        trial("a_length_is_of_bytes_as_for_the_webhook", length_in_bytes),
         trial("a_difference_an_exemption_that_names_options", exemption_of_options),
         trial("a_difference_an_exemption_that_ends", exemption_that_ends),
     ];
@@ -39,10 +42,12 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The beginnings of the rows in the docs, one a test.
-const LISTED: [&str; 5] = [
+const LISTED: [&str; 7] = [
     "an option that becomes bg in a shell",
     "an update of the access modes alone",
     "an update that gives effect to bg",
+    "more than 4,096 bytes under a key that its driver does not read",
+    "more than 200 `volumeAttributes` of an inline volume",
     "an exemption that names options",
     "an exemption that ends",
 ];
@@ -207,6 +212,80 @@ fn effect_of_an_update(cluster: &mut Cluster) -> Result<(), Failed> {
     assert!(refuses(&super::background_mount_only(), &update.new, Some(&update.old)));
     assert!(api.send(Call::try_replace(&update.new)).passed());
     cluster.delete(&object);
+    Ok(())
+}
+
+/// A volume whose attribute `key` holds so many letters.
+fn attribute(driver: &str, key: &str, value: &str) -> Value {
+    with(csi_volume("long", driver, &[]), &format!("/spec/csi/volumeAttributes/{key}"), json!(value))
+}
+
+fn long_unread(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api, &generated(&Policy::default()));
+    super::inline::register(&api, &Policy::default());
+    let long = "x".repeat(LONG);
+    let unread = attribute("nfs.csi.k8s.io", "options", &long);
+    assert!(!refuses(&super::background_mount_only(), &unread, None));
+    assert!(api.send(Call::try_create(&unread)).message().contains(TOO_MANY));
+    let with_bg = attribute("nfs.csi.k8s.io", "options", &format!("{long},bg"));
+    assert!(refuses(&super::background_mount_only(), &with_bg, None));
+    assert!(!api.send(Call::try_create(&with_bg)).passed());
+    for (driver, is_read) in [("nfs.csi.k8s.io", false), ("com.tencent.cloud.csi.cfs", true)] {
+        let pod = super::inline::pod_with(driver, &json!({"host": "a", "path": "/", "vers": long}));
+        assert_eq!(refuses(&super::background_mount_only(), &pod, None), is_read, "{driver}");
+        wait_until_refused(&api, &pod, driver);
+    }
+    Ok(())
+}
+
+/// A policy takes a moment until it is in effect.
+fn wait_until_refused(api: &Api, object: &Value, what: &str) {
+    super::wait(what, || !api.send(Call::try_create(object)).passed());
+}
+
+fn many_attributes(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    super::inline::register(&api, &Policy::default());
+    let attributes = |count: usize| -> Value {
+        let pairs = (0..count).map(|index| (format!("k{index}"), json!("v")));
+        Value::Object(pairs.collect())
+    };
+    let [few, many] = [200, 201].map(|count| super::inline::pod_with("nfs.csi.k8s.io", &attributes(count)));
+    for pod in [&few, &many] {
+        assert!(!refuses(&super::background_mount_only(), pod, None));
+    }
+    wait_until_refused(&api, &many, "201 attributes");
+    assert!(api.send(Call::try_create(&few)).passed());
+    Ok(())
+}
+
+/// Letters of two and of four bytes.
+fn length_in_bytes(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api, &generated(&Policy::default()));
+    super::inline::register(&api, &Policy::default());
+    for letter in ["é", "\u{1f512}"] {
+        let most = LONGEST_OPTIONS / letter.len();
+        for (count, is_long) in [(most, false), (most + 1, true)] {
+            let text = letter.repeat(count);
+            let of_list = class("long", "nfs.csi.k8s.io", &[&text]);
+            let of_attribute = attribute("nfs.csi.k8s.io", "mountOptions", &text);
+            let pod = super::inline::pod_with("nfs.csi.k8s.io", &json!({ "mountOptions": text }));
+            for object in [of_list, of_attribute, pod] {
+                assert_eq!(
+                    refuses(&super::background_mount_only(), &object, None),
+                    is_long,
+                    "{count} {letter}"
+                );
+                if is_long {
+                    wait_until_refused(&api, &object, "a long text");
+                } else {
+                    assert!(api.send(Call::try_create(&object)).passed(), "{count} {letter}");
+                }
+            }
+        }
+    }
     Ok(())
 }
 

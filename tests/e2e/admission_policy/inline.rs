@@ -88,7 +88,12 @@ fn install(api: &Api) {
     });
 }
 
-fn register(api: &Api, policy: &Policy) {
+/// A Pod with an inline volume of these attributes.
+pub(super) fn pod_with(driver: &str, attributes: &Value) -> Value {
+    workload(Kind::Pod, &json!([{"name": "a", "csi": {"driver": driver, "volumeAttributes": attributes}}]))
+}
+
+pub(super) fn register(api: &Api, policy: &Policy) {
     for object in documents(&inline(policy).expect("a policy")) {
         let resource = match object["kind"].as_str() {
             Some("ValidatingAdmissionPolicy") => "validatingadmissionpolicies",

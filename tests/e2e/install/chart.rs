@@ -172,7 +172,11 @@ fn scan_alone(helm: Helm) -> Result<(), Failed> {
             assert_eq!(written, groups);
             assert_eq!(
                 verbs,
-                ["persistentvolumes", "pods", "storageclasses", "csidrivers", "volumesnapshotclasses"]
+                [
+                    "persistentvolumes", "pods", "podtemplates", "replicationcontrollers", "deployments",
+                    "statefulsets", "daemonsets", "replicasets", "cronjobs", "jobs", "storageclasses",
+                    "csidrivers", "volumesnapshotclasses",
+                ]
             );
             let binding = find(&objects, "ClusterRoleBinding", "guard-scan");
             assert_eq!(

@@ -159,10 +159,13 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     }
     let depends = kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
     let reads_otherwise = !says_the_same(last, winner);
-    let grade = if depends || reads_otherwise { Grade::Proper } else { Grade::Lesser };
+    let is_open = check.subject.is_order_open(first_loser, winner);
+    let grade = if depends || is_open || reads_otherwise { Grade::Proper } else { Grade::Lesser };
     let winner_text = winner.option.text();
     let why = if depends {
         "which one wins depends on the kernel".to_owned()
+    } else if is_open {
+        "the driver reads the two keys in no fixed order".to_owned()
     } else if reads_otherwise {
         format!("{winner_text:?} takes effect, although it is not the last in the list")
     } else {
@@ -177,7 +180,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let is_needed = losers.iter().any(|loser| check.subject.driver.depends_on(&loser.option, staying()));
     let fix = match of_group {
         // Whatever went, some kernel would mount something else than before.
-        _ if is_needed || depends => None,
+        _ if is_needed || depends || is_open => None,
         Group::LOCKING => keep_nolock(check, written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };

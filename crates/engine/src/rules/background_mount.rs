@@ -8,6 +8,7 @@ use crate::kind::Holds;
 use crate::nfs::{mount, reading};
 use crate::site::Site;
 use crate::subject::driver::Case;
+use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(1),
@@ -58,7 +59,7 @@ fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     // A later fg wins; the order is no safe guard, but the reason is another one.
     let last = subject.options.effective().rfind(|token| matches!(token.option.keyword(), "bg" | "fg"));
-    let is_overridden = last.is_some_and(|token| token.option.keyword() == "fg");
+    let last = last.filter(|token| token.option.keyword() == "fg");
     for (carrier_index, carrier) in subject.carriers.iter().enumerate() {
         let latitude = subject.latitude(carrier);
         // Of what no mount takes, one is enough to say.
@@ -78,7 +79,7 @@ fn check(check: &mut Check<'_, '_>) {
             for (word, piece) in pieces {
                 let word = if subject.driver.case == Case::Folded { "bg" } else { word };
                 let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
-                report(check, site, piece.text, word, is_overridden, ambiguity);
+                report(check, site, piece.text, word, last, ambiguity);
             }
         }
     }
@@ -99,7 +100,7 @@ fn check_rewritten(check: &mut Check<'_, '_>) {
         };
         let element = check.element_at(&site);
         let written = element.and_then(|element| element.get(site.range.clone())).unwrap_or_default();
-        report(check, site, written, "bg", false, Ambiguity::of(element));
+        report(check, site, written, "bg", None, Ambiguity::of(element));
     }
 }
 
@@ -132,7 +133,7 @@ fn report(
     site: Site,
     piece: &str,
     word: &'static str,
-    is_overridden: bool,
+    later_fg: Option<&Token<'_>>,
     ambiguity: Ambiguity,
 ) {
     let subject = check.subject;
@@ -151,7 +152,9 @@ fn report(
     });
     let what = if is_clear && is_refused && subject.driver.known.is_read() {
         "is refused with NFSv4, and makes a background mount with NFSv3"
-    } else if is_clear && is_in_force && is_overridden {
+    } else if is_clear && token.zip(later_fg).is_some_and(|(bg, fg)| subject.is_order_open(bg, fg)) {
+        "may win over fg: the driver reads the two keys in no fixed order"
+    } else if is_clear && is_in_force && later_fg.is_some() {
         "is overridden by a later fg; a change of order would mount in the background"
     } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
         "makes a failed mount look successful: a snapshot is ready that the server never received"

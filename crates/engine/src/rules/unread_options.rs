@@ -99,7 +99,9 @@ fn check(check: &mut Check<'_, '_>) {
         let names_options = driver::names_mount_options(key)
             || subject.refuses_unknown_keys()
             || carrier.elements.iter().all(|element| option::are_options(element));
-        if is_unread && !carrier.is_empty() && names_options {
+        // A driver that refuses a key refuses it without a value, too.
+        let is_said = !carrier.is_empty() || subject.refuses_unknown_keys();
+        if is_unread && is_said && names_options {
             let texts = carrier.elements.iter().map(|element| Cow::Borrowed(*element)).collect();
             keys.push((index, carrier.place.clone(), texts));
         }

@@ -205,6 +205,8 @@ pub enum On {
     Volume,
     /// Class parameters only.
     Class,
+    /// Attributes of an inline volume of a Pod only.
+    Inline,
 }
 
 impl On {
@@ -215,6 +217,7 @@ impl On {
             Self::Both => is_class || is_volume,
             Self::Class => is_class,
             Self::Volume => is_volume,
+            Self::Inline => matches!(holds, Holds::InlineVolumes(_)),
         }
     }
 }
@@ -318,6 +321,13 @@ pub fn drivers() -> impl Iterator<Item = &'static Driver> {
         .chain(nas::DRIVERS)
         .chain(block::DRIVERS)
         .copied()
+}
+
+impl Driver {
+    /// Whether no row describes it, and no policy either.
+    pub fn is_unknown(&'static self) -> bool {
+        std::ptr::eq(self, &raw const UNKNOWN)
+    }
 }
 
 /// The row for a name, exact names before patterns; `None` for a driver that no

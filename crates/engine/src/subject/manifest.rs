@@ -161,6 +161,11 @@ pub struct Manifest<'a> {
 }
 
 impl Manifest<'_> {
+    /// The driver that a CSI volume names; `None` where it names none, as in a patch.
+    pub fn driver_of_volume(&self) -> Option<&str> {
+        self.spec.as_ref()?.csi.as_ref()?.driver.as_deref()
+    }
+
     /// How many keys it holds that name mount options, or nearly so, at places
     /// that belong to an object of `kind`.
     pub fn keys_like_options(&self, kind: Kind) -> usize {

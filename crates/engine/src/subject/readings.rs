@@ -72,6 +72,7 @@ impl<'m> Subject<'m> {
         if self.irregular_elements().any(has_marks) {
             return reading::goes_to_background_by_node(&self.effective());
         }
-        [mount::goes_to_background(self.options.effective_options()); NODES]
+        let is_open = self.may_background_come_last();
+        [is_open || mount::goes_to_background(self.options.effective_options()); NODES]
     }
 }

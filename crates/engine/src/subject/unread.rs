@@ -34,7 +34,10 @@ impl<'m> Subject<'m> {
         // What a driver reads of a class of snapshots was seldom looked at.
         let is_open = self.kind.row().holds == Holds::Snapshots && !self.refuses_unknown_keys();
         self.keys()
-            .filter(|(key, value)| !value.is_empty() && !is_carrier(key) && !self.driver.speaks_of_key(key))
+            .filter(|(key, value)| {
+                let is_said = !value.is_empty() || self.refuses_unknown_keys();
+                is_said && !is_carrier(key) && !self.driver.speaks_of_key(key)
+            })
             .filter(|(key, _)| !is_open || driver::resembles_mount_options(key))
             .filter_map(|(key, value)| {
                 let options = meant(key, value)?;
@@ -56,11 +59,20 @@ impl<'m> Subject<'m> {
 
 /// The options that a key and its value are meant to give; `None` where they are
 /// meant for something else.
-fn meant(key: &str, value: &str) -> Option<String> {
+///
+/// ```
+/// # use nfs_mount_guard_engine::subject::meant;
+/// assert_eq!(meant("nfsVersion", "4.1").as_deref(), Some("nfsvers=4.1"));
+/// assert_eq!(meant("share", "/a,b=c"), None);
+/// ```
+pub fn meant(key: &str, value: &str) -> Option<String> {
     if driver::resembles_mount_options(key) {
         return Some(value.to_owned());
     }
     if driver::names_version(key) {
+        if value.is_empty() {
+            return Some(String::new());
+        }
         return Some(format!("nfsvers={value}"));
     }
     // `timeo: "600"`, `hard: "true"`
@@ -70,6 +82,9 @@ fn meant(key: &str, value: &str) -> Option<String> {
     });
     if is_word {
         let is_flag = value.eq_ignore_ascii_case("true");
+        if value.is_empty() {
+            return Some(String::new());
+        }
         return Some(if is_flag { key.to_owned() } else { format!("{key}={value}") });
     }
     // A word alone may be a name.
@@ -88,6 +103,8 @@ mod tests {
             ("nfsVersion", "4.1", Some("nfsvers=4.1")),
             ("timeo", "600", Some("timeo=600")),
             ("hard", "true", Some("hard")),
+            ("nfsVersion", "", Some("")),
+            ("timeo", "", Some("")),
             ("extra", "hard,nfsvers=4.1", Some("hard,nfsvers=4.1")),
             ("flags", "timeo=600", Some("timeo=600")),
             ("subDir", "bg", None),

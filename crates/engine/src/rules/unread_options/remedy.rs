@@ -68,7 +68,9 @@ pub(super) fn fix<T: AsRef<str>>(
     if subject.filling() != Filling::At(0) || subject.overlong.is_some() {
         return None;
     }
-    let is_plain = |text: &T| option::split(text.as_ref()).all(|piece| option::is_plain(piece.text.trim()));
+    let is_plain = |text: &T| {
+        option::split(text.as_ref()).all(|piece| piece.text.is_empty() || option::is_plain(piece.text.trim()))
+    };
     let elements = elements(subject, &place, lost).filter(|_| lost.iter().all(is_plain))?;
     let new = elements.into_iter().skip(if carrier.is_empty() { 0 } else { carrier.elements.len() });
     let edits = new.map(|option| Edit::Append { carrier: 0, option: option.into() }).collect();
@@ -95,6 +97,7 @@ fn place(subject: &Subject<'_>) -> Option<Place> {
         On::Both => true,
         On::Class => holds == Holds::Class,
         On::Volume => holds != Holds::Class,
+        On::Inline => matches!(holds, Holds::InlineVolumes(_)),
     };
     let is_read = |role: Role| role.takes_part() && role != Role::Version;
     let key = subject.driver.carriers.iter().find(|key| is_on(key.on) && is_read(key.role))?;
@@ -113,6 +116,9 @@ enum Written {
 
 /// What stands at the place with the lost options behind it, as YAML.
 fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Written> {
+    if lost.iter().all(|text| option::pieces(text.as_ref()).next().is_none()) {
+        return Some(Written::Nothing);
+    }
     let elements = elements(subject, place, lost)?;
     if elements.is_empty() || elements.len() > MOST_WRITTEN {
         return None;

@@ -3,7 +3,10 @@
 use super::assembly::{Addition, Cut, Emptiness, Empty, Step, Unless, When, add, add_unless};
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::refusal::{Refused, Taken, What, exact_setting, refuses};
-use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, Variant, carrier, exact};
+use super::{
+    CarrierKey, Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, Variant, carrier,
+    exact,
+};
 
 pub(super) static DRIVERS: &[&Driver] = &[
     &QCFS, &HPE, &SYNOLOGY, &TRUENAS, &TNS, &PURE, &PORTWORX, &NUTANIX, &VSPHERE, &VAST, &INFINIDAT,
@@ -143,9 +146,14 @@ static PORTWORX: Driver = Driver {
         maybe_nfs_if(Evidence::Key("sharedv4_mount_options")),
         not_nfs_if(Evidence::Value("backend", &["pure_block"])),
     ],
+    // csi/node.go, NodePublishVolume: an inline volume is specified by its attributes.
+    carriers: &[CarrierKey {
+        when: Some(Evidence::Value("sharedv4", &["true"])),
+        ..exact("sharedv4_mount_options", On::Inline, Role::Joined)
+    }],
     advice: "sharedv4 volumes are NFS and take their options from sharedv4_mount_options",
     known: Known::Documented,
-    source: "Portworx documentation of sharedv4; openstorage api/spec/spec_handler.go",
+    source: "Portworx documentation of sharedv4; openstorage api/spec/spec_handler.go, csi/node.go",
     ..PLAIN
 };
 

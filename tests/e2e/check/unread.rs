@@ -1,0 +1,384 @@
+//! Options that nothing reads, or of which no place is certain: NMG020 in files, patches of
+//! workloads, and what `explain` says of them.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::{pipe, stdout};
+
+/// Tests of options that nothing reads.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::unread::{name}"), test);
+    vec![
+        trial("a_place_that_another_kind_reads_is_a_finding", places_of_other_kinds),
+        trial("a_mapping_in_place_of_a_list_is_a_finding", mappings),
+        trial("options_of_a_class_that_provisions_nothing_reach_no_volume", without_provisioner),
+        trial("a_patch_of_a_workload_names_no_driver_and_is_not_judged", patches),
+        trial("a_key_that_the_driver_refuses_is_refused_without_a_value", empty_keys),
+        trial("explain_says_what_is_not_known_of_an_inline_volume", hidden),
+        trial("explain_names_no_winner_of_two_spellings", spellings),
+        trial("fix_fills_no_class_of_snapshots", snapshots),
+        trial("an_option_on_a_folded_line_has_its_place", folded),
+    ]
+}
+
+const GOOD: &str = "[nfsvers=4.1, hard, fg, timeo=600, retrans=2]";
+
+/// An object of each kind with `more` beside its specification.
+fn objects(more: &str) -> [(&'static str, String); 4] {
+    let end = "accessModes: [ReadWriteMany], capacity: {storage: 1Gi}";
+    [
+        (
+            "PersistentVolume",
+            format!(
+                "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\n\
+spec: {{mountOptions: {GOOD}, nfs: {{server: a.example.com, path: /}}, {end}}}\n{more}"
+            ),
+        ),
+        (
+            "StorageClass",
+            format!(
+                "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\n\
+provisioner: nfs.csi.k8s.io\nparameters: {{server: a.example.com, share: /, onDelete: retain}}\n\
+mountOptions: {GOOD}\n{more}"
+            ),
+        ),
+        (
+            "VolumeSnapshotClass",
+            format!(
+                "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {{name: a}}\n\
+driver: nfs.csi.k8s.io\ndeletionPolicy: Delete\n{more}"
+            ),
+        ),
+        (
+            "PersistentVolumeClaim",
+            format!(
+                "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: a, namespace: shop}}\n{more}"
+            ),
+        ),
+    ]
+}
+
+/// A text as YAML, as JSON, and as an item of a List.
+fn forms(text: &str) -> Result<[String; 3], Failed> {
+    let value: Value = serde_saphyr::from_str(text)?;
+    Ok([text.to_owned(), value.to_string(), json!({"kind": "List", "items": [value]}).to_string()])
+}
+
+fn check(text: &str) -> Result<Value, Failed> {
+    let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The places of NMG020, with the note on `bg`.
+fn unread(report: &Value) -> Vec<(String, bool)> {
+    let subjects = report["subjects"].as_array().expect("subjects");
+    let findings = subjects.iter().filter_map(|subject| subject["findings"].as_array()).flatten();
+    let of_rule = findings.filter(|finding| finding["code"] == "NMG020");
+    let mut found: Vec<(String, bool)> = of_rule
+        .map(|finding| {
+            let text = |key: &str| finding[key].as_str().expect("a text").to_owned();
+            (text("carrier"), text("message").contains("bg among them"))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn places_of_other_kinds() -> Result<(), Failed> {
+    let attributes = "spec: {csi: {volumeAttributes: {mountOptions: 'hard,bg'}}}\n";
+    let of_csi = [("spec.csi.volumeAttributes.mountOptions", true)];
+    let flex = "spec: {flexVolume: {options: {mountOptions: bg}}}\n";
+    let parameters = "parameters: {mountOptions: 'hard,bg', nfsVersion: '4.1', timeo: '600'}\n";
+    let of_parameters =
+        [("parameters.mountOptions", true), ("parameters.nfsVersion", false), ("parameters.timeo", false)];
+    let both = "parameters: {nfsVersion: '4.1'}\nspec: {csi: {volumeAttributes: {mountOption: hard}}}\n";
+    let of_both = [("parameters.nfsVersion", false), ("spec.csi.volumeAttributes.mountOption", false)];
+    for (kinds, more, places) in [
+        (&["StorageClass", "VolumeSnapshotClass", "PersistentVolumeClaim"][..], attributes, &of_csi[..]),
+        (
+            &["StorageClass", "VolumeSnapshotClass", "PersistentVolumeClaim"],
+            flex,
+            &[("spec.flexVolume.options.mountOptions", true)],
+        ),
+        (&["PersistentVolume", "PersistentVolumeClaim"], parameters, &of_parameters),
+        (&["PersistentVolumeClaim"], both, &of_both),
+        (&["PersistentVolume"], "parameters: {nfsVersion: '4.1'}\n", &[("parameters.nfsVersion", false)]),
+    ] {
+        for (_, text) in objects(more).into_iter().filter(|(kind, _)| kinds.contains(kind)) {
+            for text in forms(&text)? {
+                let places: Vec<(String, bool)> =
+                    places.iter().map(|(place, bg)| ((*place).to_owned(), *bg)).collect();
+                assert_eq!(unread(&check(&text)?), places, "{text}");
+                let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+                for (place, _) in &places {
+                    assert!(explained.contains(&format!("holds      {place} (not read)")), "{explained}");
+                }
+            }
+        }
+    }
+    // What its own driver reads is none.
+    for (kind, text) in objects("") {
+        for text in forms(&text)? {
+            assert_eq!(unread(&check(&text)?), [], "{kind}");
+        }
+    }
+    Ok(())
+}
+
+fn mappings() -> Result<(), Failed> {
+    let volume = |nfs: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  mountOptions: {GOOD}\n  \
+accessModes: [ReadWriteMany]\n  nfs: {{server: a.example.com, path: /, {nfs}}}\n"
+        )
+    };
+    for (nfs, place, fixed) in [
+        ("options: {nconnect: 4, noatime: true}", Some("spec.nfs.options"), "nconnect=4, noatime]"),
+        ("mountOptions: {noatime: null}", Some("spec.nfs.mountOptions"), "noatime]"),
+        ("options: {color: red}", None, ""),
+        ("options: {nconnect: {at: 4}}", None, ""),
+    ] {
+        let text = volume(nfs);
+        for text in forms(&text)? {
+            let places: Vec<String> = unread(&check(&text)?).into_iter().map(|(place, _)| place).collect();
+            assert_eq!(places, place.into_iter().collect::<Vec<_>>(), "{text}");
+        }
+        let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+        let new = stdout(&output);
+        assert!(new.contains(fixed) && (place.is_none() || !new.contains(nfs)), "{new}");
+    }
+    Ok(())
+}
+
+fn without_provisioner() -> Result<(), Failed> {
+    let class = |provisioner: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: by-hand}}\n\
+provisioner: {provisioner}\nmountOptions: [nfsvers=4.1, hard, bg, noatime]\n"
+        )
+    };
+    let volume = |source: &str, options: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\n\
+spec: {{storageClassName: by-hand, accessModes: [ReadWriteMany], mountOptions: {options}, {source}}}\n"
+        )
+    };
+    let in_tree = "nfs: {server: a.example.com, path: /}";
+    let csi =
+        "csi: {driver: nfs.csi.k8s.io, volumeHandle: a, volumeAttributes: {server: a.example.com, share: /}}";
+    for provisioner in
+        ["kubernetes.io/no-provisioner", "ebs.csi.aws.com", "storage.example.com", "nfs.csi.k8s.io"]
+    {
+        for source in [in_tree, csi] {
+            let text = format!("{}---\n{}", class(provisioner), volume(source, "[]"));
+            let found = unread(&check(&text)?);
+            assert_eq!(found.len(), 1, "{text}");
+            assert!(found[0].1, "bg is named: {text}");
+            // The volume comes first, and has some of them.
+            let text = format!("{}---\n{}", volume(source, GOOD), class(provisioner));
+            let report = check(&text)?;
+            let message = report["subjects"][0]["findings"].to_string();
+            assert!(
+                message.contains("options of StorageClass/by-hand (bg, noatime) do not reach a volume"),
+                "{message}"
+            );
+        }
+        let all = "[nfsvers=4.1, hard, bg, noatime]";
+        let text = format!("{}---\n{}", class(provisioner), volume(in_tree, all));
+        assert_eq!(unread(&check(&text)?), [], "the volume has all of them");
+        let local = volume("hostPath: {path: /a}", "[noatime]");
+        assert_eq!(unread(&check(&format!("{}---\n{local}", class(provisioner)))?), [], "no NFS");
+    }
+    Ok(())
+}
+
+fn patches() -> Result<(), Failed> {
+    let template = |csi: Value| json!({"spec": {"volumes": [{"name": "a", "csi": csi}]}});
+    let only = || json!({"volumeAttributes": {"mountOptions": "hard,bg"}});
+    let of = |kind: &str, spec: Value| json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec});
+    let deployment = of("Deployment", json!({"template": template(only())}));
+    let mut cron_job = of("CronJob", json!({"jobTemplate": {"spec": {"template": template(only())}}}));
+    cron_job["apiVersion"] = json!("batch/v1");
+    let mut pod = of("Pod", template(only())["spec"].clone());
+    pod["apiVersion"] = json!("v1");
+    for (patch, path) in [
+        (deployment, "spec.template.spec.volumes.0.csi.volumeAttributes.mountOptions"),
+        (cron_job, "spec.jobTemplate.spec.template.spec.volumes.0.csi.volumeAttributes.mountOptions"),
+        (pod, "spec.volumes.0.csi.volumeAttributes.mountOptions"),
+    ] {
+        for text in [patch.to_string(), format!("# YAML\n{patch}")] {
+            let report = check(&text)?;
+            assert_eq!((&report["summary"]["judged"], &report["summary"]["denied"]), (&json!(0), &json!(0)));
+            assert_eq!(
+                report["notJudged"][0]["why"],
+                format!("holds mount options at {path} (bg among them)"),
+                "{text}"
+            );
+            let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+            assert!(explained.contains("(not judged): hard,bg"), "{explained}");
+            let fixed = stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
+            assert_eq!(fixed, text, "a patch stays as it is");
+        }
+    }
+    // A volume beside it that names its driver is judged, and the other one is named.
+    let mixed = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"volumes": [
+        {"name": "a", "csi": only()},
+        {"name": "b", "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes": {"mountOptions": "bg"}}}]}});
+    let report = check(&mixed.to_string())?;
+    assert_eq!((&report["summary"]["judged"], &report["summary"]["notJudged"]), (&json!(1), &json!(1)));
+    assert_eq!(report["subjects"][0]["path"], "spec.volumes[1]");
+    // Without options there is nothing to name.
+    let plain = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
+        "spec": {"volumes": [{"name": "a", "csi": {"readOnly": true}}]}});
+    assert_eq!(check(&plain.to_string())?["summary"]["skippedBy"], json!({"without inline CSI volumes": 1}));
+    Ok(())
+}
+
+fn empty_keys() -> Result<(), Failed> {
+    let class = |provisioner: &str| {
+        format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\n\
+provisioner: {provisioner}\nparameters: {{server: a, share: /, onDelete: retain, mountOptions: \"\", nfsVersion: \"\"}}\n\
+mountOptions: {GOOD}\n"
+        )
+    };
+    let text = class("nfs.csi.k8s.io");
+    let output = pipe(&["check", "--no-policy", "--format", "concise", "-"], text.as_bytes());
+    let shown = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    for key in ["mountOptions", "nfsVersion"] {
+        let line =
+            format!("NMG020 deny the driver refuses parameters.{key}, so no volume is made; delete it");
+        assert!(shown.contains(&line), "{shown}");
+    }
+    let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+    for line in [
+        "holds      parameters.mountOptions (refused by the driver): ",
+        "every try  the driver refuses the volume before it mounts: the driver refuses parameters.",
+    ] {
+        assert!(explained.contains(line), "{explained}");
+    }
+    let fixed = stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
+    assert!(fixed.contains("parameters: {server: a, share: /, onDelete: retain}\n"), "{fixed}");
+    let snapshots = "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {name: a}\n\
+driver: nfs.csi.k8s.io\nparameters: {mountOptions: \"\", nfsVersion: \"\"}\n";
+    let shown = stdout(&pipe(&["explain", "-f", "-"], snapshots.as_bytes()));
+    let line = "every try  the driver refuses to make a snapshot: the driver refuses parameters.nfsVersion, so no \
+snapshot is made; delete it";
+    assert!(shown.contains(line), "{shown}");
+    Ok(())
+}
+
+fn hidden() -> Result<(), Failed> {
+    let pod = |driver: &str, attributes: Value| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"volumes":
+            [{"name": "a", "csi": {"driver": driver, "volumeAttributes": attributes}}]}})
+        .to_string()
+    };
+    let explain = |text: &str| stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
+    let shown = explain(&pod("storage.example.com", json!({"mountOptions": "hard,bg"})));
+    for line in [
+        "holds      volumeAttributes.mountOptions (whether the driver reads it is not known): hard,bg",
+        "known      no: the driver is not in the table",
+        "mount -o   (not known: the driver may pass on volumeAttributes.mountOptions)",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(!shown.contains("(nothing)") && !shown.contains("dead server"), "{shown}");
+    let shown = explain(&pod("storage.example.com", json!({"size": "1G"})));
+    assert!(shown.contains("mount -o   (not known: "), "{shown}");
+    let shown = explain(&pod("nfs.csi.k8s.io", json!({"server": "a", "share": "/"})));
+    assert!(shown.contains("mount -o   (nothing)") && shown.contains("dead server"), "{shown}");
+    let shared = json!({"sharedv4": "true", "sharedv4_mount_options": "vers=3,bg"});
+    let shown = explain(&pod("pxd.portworx.com", shared));
+    assert!(
+        shown.contains("sharedv4_mount_options (in force): vers=3,bg")
+            && shown.contains("mount -o   vers=3,bg"),
+        "{shown}"
+    );
+    Ok(())
+}
+
+fn spellings() -> Result<(), Failed> {
+    let text = |one: &str, other: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"volumes":
+            [{"name": "a", "csi": {"driver": "nfs.csi.k8s.io", "volumeAttributes":
+                {"server": "a", "share": "/", "mountOptions": one, "MountOptions": other}}}]}})
+        .to_string()
+    };
+    // serde_json sorts the keys: the capital comes first.
+    for (one, other) in [("hard,fg", "hard,bg"), ("hard,bg", "hard,fg")] {
+        let shown = stdout(&pipe(&["explain", "-f", "-"], text(one, other).as_bytes()));
+        assert!(
+            shown.contains("the winner depends on the order in which the driver reads its keys"),
+            "{shown}"
+        );
+        assert!(shown.contains("mount exits 0 at once though nothing is mounted"), "{shown}");
+        assert!(!shown.contains(" wins\n"), "{shown}");
+        let report = check(&text(one, other))?.to_string();
+        assert!(!report.contains("is overridden by a later fg"), "{report}");
+    }
+    let report = check(&text("soft", "hard"))?;
+    assert!(
+        report.to_string().contains("contradicts") && report.to_string().contains("in no fixed order"),
+        "{report}"
+    );
+    Ok(())
+}
+
+fn snapshots() -> Result<(), Failed> {
+    for options in ["hard,bg", "hard", "nfsvers=4.1,hard,fg"] {
+        let text = format!(
+            "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {{name: a}}\n\
+driver: nfs.csi.k8s.io\ndeletionPolicy: Delete\nparameters: {{mountOptions: '{options}'}}\n"
+        );
+        let fixed = stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
+        assert_eq!(fixed, text.replace("bg", "fg"));
+    }
+    Ok(())
+}
+
+fn folded() -> Result<(), Failed> {
+    for (scalar, line, column, element) in [
+        (">-\n    hard,nfsvers=4.1,\n    bg\n", 7, 5, "hard,nfsvers=4.1, bg"),
+        (">-\n    hard,\n    nfsvers=4.1,bg\n", 7, 17, "hard, nfsvers=4.1,bg"),
+        (">\n\n    hard,bg\n", 7, 10, "\nhard,bg\n"),
+        ("hard,\n      bg\n", 6, 7, "hard, bg"),
+        ("\"hard,\n      bg\"\n", 6, 7, "hard, bg"),
+        ("'hard,\n\n      bg'\n", 7, 7, "hard,\nbg"),
+    ] {
+        let text = format!(
+            "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {{name: a}}\n\
+driver: nfs.csi.k8s.io\nparameters: {{mountOptions: {scalar}"
+        );
+        // A block scalar stands in lines of its own.
+        let text = text.replace("parameters: {mountOptions: ", "parameters:\n  mountOptions: ");
+        let (line, text) = (line + 1, text);
+        let report = check(&text)?;
+        let findings = report["subjects"][0]["findings"].as_array().ok_or("findings")?.clone();
+        let found = findings
+            .iter()
+            .find(|finding| {
+                let message = finding["message"].as_str().unwrap_or_default();
+                message.starts_with("\"bg\"")
+            })
+            .ok_or_else(|| format!("{text}\n{report}"))?;
+        assert_eq!(
+            (&found["line"], &found["column"], &found["endColumn"], &found["element"]),
+            (&json!(line), &json!(column), &json!(column + 2), &json!(element)),
+            "{text}"
+        );
+        let sarif = pipe(&["check", "--no-policy", "--format", "sarif", "-"], text.as_bytes());
+        let region = json!({"startLine": line, "startColumn": column, "endColumn": column + 2});
+        let sarif: Value = serde_json::from_slice(&sarif.stdout)?;
+        let results = sarif["runs"][0]["results"].as_array().ok_or("results")?;
+        let is_there = results.iter().any(|result| {
+            let place = &result["locations"][0]["physicalLocation"]["region"];
+            ["startLine", "startColumn", "endColumn"].iter().all(|key| place[key] == region[key])
+        });
+        assert!(is_there, "{region} in {sarif}");
+    }
+    Ok(())
+}
