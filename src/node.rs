@@ -11,6 +11,8 @@ mod moment;
 mod mounts;
 mod processes;
 pub mod report;
+#[cfg(feature = "serve")]
+pub mod status;
 mod usage;
 mod volumes;
 

@@ -4,6 +4,7 @@
 mod folders;
 mod mounts;
 mod notes;
+pub mod status;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = folders::trials();
     trials.extend(mounts::trials());
     trials.extend(notes::trials());
+    trials.extend(status::trials());
     trials
 }
 

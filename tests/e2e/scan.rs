@@ -1,7 +1,7 @@
 //! `scan`: at the real API server, and at a stand-in without TLS for faults that a
 //! real one cannot be brought to.
 
-pub(crate) mod again;
+pub mod again;
 mod faults;
 mod reports;
 mod wrong;

@@ -126,7 +126,9 @@ pub(super) fn node_check_in_a_pod(machine: &mut Machine) {
     machine.cluster.must(&["apply", "-f", "-"], &objects[0].to_string());
     machine.cluster.must(&["apply", "-f", &manifest.display().to_string(), "--dry-run=server"], "");
     // There is no controller that makes Pods out of a DaemonSet, so one is made by hand.
-    let set = &objects[1];
+    let set = objects.iter().find(|object| object["kind"] == "DaemonSet").expect("a DaemonSet");
+    let policy = objects.iter().find(|object| object["kind"] == "ConfigMap").expect("a policy");
+    machine.cluster.must(&["apply", "-f", "-"], &policy.to_string());
     let mut pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
