@@ -32,7 +32,8 @@ use crate::server::status::LastRun;
 #[command(after_help = "\
 Finds NFS volumes of Pods whose directory on the node is not a mount point, so
 that the Pods write to the node's local disk, and mounts that are still retried
-in the background. Never writes.
+in the background. Reads nfsmount.conf and warns of what it does to mounts.
+Never writes.
 
 Examples:
   sudo nfs-mount-guard node-check
@@ -43,7 +44,7 @@ Examples:
 
 Exit codes:
   0  no volume without its mount
-  1  a volume without its mount, or a background mount
+  1  a volume without its mount, a background mount, or bg in nfsmount.conf
   2  wrong use
   3  nothing found, and a part of the node could not be read")]
 pub struct Args {
@@ -58,6 +59,9 @@ pub struct Args {
     /// The node's /proc, if mounted at another path
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_PROC_DIR", default_value = "/proc")]
     proc_dir: PathBuf,
+    /// The node's nfsmount.conf; read by itself if /proc is that of the node
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_NFSMOUNT_CONF")]
+    nfsmount_conf: Option<PathBuf>,
     /// Policy file with further CSI drivers that mount NFS
     #[arg(long = "policy", value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy_file: Option<PathBuf>,
@@ -174,7 +178,12 @@ impl Args {
     }
 
     fn look(&self, policy: &Policy) -> anyhow::Result<NodeReport> {
-        let node = Node { pods_dir: &self.pods_dir, proc_dir: &self.proc_dir, drivers: policy.drivers() };
+        let node = Node {
+            pods_dir: &self.pods_dir,
+            proc_dir: &self.proc_dir,
+            drivers: policy.drivers(),
+            nfsmount_conf: self.nfsmount_conf.as_deref(),
+        };
         node.check().map_err(|error| InputError(error.to_string()).into())
     }
 

@@ -116,6 +116,7 @@ impl Look<'_> {
             summary,
             volumes,
             background,
+            warnings: Vec::new(),
             errors: errors
                 .into_iter()
                 .map(|(path, error)| ReadError {

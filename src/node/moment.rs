@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::mounts::{Location, MountTable};
+use super::mounts::{Location, Mount, MountTable};
 use super::processes::{self, Mounter, Namespace, Process};
 use super::volumes::VolumeId;
 use super::{Error, proc_error};
@@ -25,6 +25,8 @@ pub(super) struct Moment {
     pub(super) pods_dir: PathBuf,
     /// Processes that mount something, by number.
     pub(super) mounters: Vec<Mounter>,
+    /// Whether rpc.statd runs.
+    pub(super) has_statd: bool,
     references: Vec<Reference>,
     /// By the folder that a container has mounted, on the file system of the
     /// folder of Pods.
@@ -100,7 +102,8 @@ impl Moment {
         else {
             return Ok(None);
         };
-        Ok(Some(Self { pods_dir, mounters, references, holders }))
+        let has_statd = processes.iter().any(|process| process.name == "rpc.statd");
+        Ok(Some(Self { pods_dir, mounters, has_statd, references, holders }))
     }
 
     /// What a folder beneath that of Pods leads to.
@@ -117,6 +120,21 @@ impl Moment {
             }
         }
         mounted
+    }
+
+    /// What is mounted on a folder beneath that of Pods, in kubelet's eyes.
+    pub(super) fn mount_on(&self, folder: &Path) -> Option<&Mount> {
+        self.references.iter().find_map(|Reference { table, pods_dirs }| {
+            pods_dirs.iter().find_map(|pods_dir| {
+                let point = pods_dir.join(folder);
+                table.mount_of(&point).filter(|mount| mount.point == point)
+            })
+        })
+    }
+
+    /// Whether a process with this table sees the mounts of the node's first process.
+    pub(super) fn is_seen_with(&self, own: &MountTable) -> bool {
+        self.references.first().is_some_and(|reference| reference.table.is_same(own))
     }
 
     /// What the node calls a folder, the best name first.

@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::report::{NodeReport, State};
+use super::report::{NodeReport, State, WarningKind};
 use crate::report::IsNfs;
 use crate::report::plain::plain;
 use crate::telemetry::metrics::Word;
@@ -21,6 +21,11 @@ const NAMED: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: Word,
 }
 
 /// `uid` and not `pod`: a `PodMonitor` gives that name to the Pod that is scraped.
@@ -80,6 +85,22 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         "background_mounts",
         "Processes of mount.nfs that still retry the mount of a Pod's volume in the background",
         gauge(number(report.summary.background)),
+    );
+    let warnings = Family::<KindLabel, Gauge>::default();
+    for kind in WarningKind::ALL {
+        let count = report.warnings.iter().filter(|warning| warning.kind == kind).count();
+        warnings.get_or_create(&KindLabel { kind: Word(kind.as_str()) }).set(number(count));
+    }
+    registry.register(
+        "warnings",
+        "What makes mounts of the node fail or lose data before they do, by kind",
+        warnings,
+    );
+    let findings = report.warnings.iter().filter(|warning| warning.finding).count();
+    registry.register(
+        "background_settings",
+        "Lines of nfsmount.conf that make every failed mount report success",
+        gauge(number(findings)),
     );
     registry.register(
         "last_success_timestamp_seconds",
@@ -157,6 +178,7 @@ mod tests {
             summary,
             volumes,
             background: Vec::new(),
+            warnings: Vec::new(),
             errors: Vec::new(),
         }
     }

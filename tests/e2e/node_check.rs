@@ -1,6 +1,7 @@
 //! `node-check` on folders made like kubelet's, with real mounts and processes.
 //! What a real kubelet makes of it is in tests/incident.
 
+mod conf;
 mod folders;
 mod mounts;
 mod notes;
@@ -21,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = folders::trials();
     trials.extend(mounts::trials());
     trials.extend(notes::trials());
+    trials.extend(conf::trials());
     trials.extend(status::trials());
     trials
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Background, Data, NodeReport, State, Volume};
+use super::{Background, Data, NodeReport, State, Volume, Warning, WarningKind};
 use crate::called;
 use crate::count::counted;
 use crate::report::IsNfs;
@@ -28,6 +28,9 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
         |process: &&Background| !report.volumes.iter().any(|volume| volume.background.contains(&process.pid));
     for process in report.background.iter().filter(lone) {
         write_process(out, process, alarm)?;
+    }
+    for warning in &report.warnings {
+        write_warning(out, warning, alarm)?;
     }
     write_advice(out, report)?;
     for error in &report.errors {
@@ -108,8 +111,31 @@ fn write_process(out: &mut String, process: &Background, alarm: Style) -> fmt::R
     )
 }
 
+/// Volumes of a warning that are named; the others are counted.
+const NAMED: usize = 5;
+
+fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Result {
+    match (&warning.path, warning.line) {
+        (Some(path), Some(line)) => write!(out, "{}:{line}: ", place(path))?,
+        (Some(path), None) => write!(out, "{}: ", place(path))?,
+        (None, _) => {}
+    }
+    let (alarm, word) = if warning.finding { (alarm, "finding") } else { (Style::new(), "warning") };
+    writeln!(out, "{alarm}{word}{alarm:#}: {}", plain(&warning.message))?;
+    for volume in warning.volumes.iter().take(NAMED) {
+        writeln!(out, "  concerns Pod {}, volume {}", plain(&volume.pod), plain(&volume.volume))?;
+    }
+    if let Some(more) = warning.volumes.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        writeln!(out, "  and {}", counted(more, "more volume"))?;
+    }
+    if warning.kind == WarningKind::NfsmountConf {
+        writeln!(out, "  a CSI driver reads the nfsmount.conf of its own container instead")?;
+    }
+    writeln!(out)
+}
+
 fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
-    if !report.has_findings() {
+    if !report.has_losses() {
         return Ok(());
     }
     let kill = "End the background processes with kill, so that no mount hides the files.";
@@ -149,6 +175,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         (summary.uncertain, "unknown"),
         (summary.waiting, "being mounted"),
         (summary.background, "mounted in the background"),
+        (report.warnings.len(), if report.warnings.len() == 1 { "warning" } else { "warnings" }),
         (report.errors.len(), "unreadable"),
     ] {
         if count > 0 {
