@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 #[cfg(feature = "serve")]
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
@@ -20,7 +21,7 @@ use super::policy;
 #[cfg(feature = "serve")]
 use super::status_port;
 use crate::node::Node;
-use crate::node::report::{NodeReport, text};
+use crate::node::report::{NodeReport, npd, text};
 #[cfg(feature = "serve")]
 use crate::node::status::{self, Looks};
 use crate::policy::Policy;
@@ -46,7 +47,7 @@ Exit codes:
   0  no volume without its mount
   1  a volume without its mount, a background mount, or bg in nfsmount.conf
   2  wrong use
-  3  nothing found, and a part of the node could not be read")]
+  3  nothing found, and a part of the node could not be read (2 with npd)")]
 pub struct Args {
     /// The kubelet's directory of Pods: `pods` in its --root-dir
     #[arg(
@@ -89,6 +90,9 @@ enum Format {
     Text,
     /// As docs/node-check.schema.json describes it
     Json,
+    /// One line of at most 80 bytes, and exit code 0, 1, or 2 for unknown: a plugin of
+    /// node-problem-detector
+    Npd,
 }
 
 impl Args {
@@ -98,6 +102,9 @@ impl Args {
     ///
     /// On wrong use, and when the node cannot be looked at.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.format == Format::Npd {
+            return self.plugin();
+        }
         let policy = match &self.policy_file {
             Some(file) => policy::load(file)?,
             None => Policy::default(),
@@ -112,6 +119,31 @@ impl Args {
             report if !report.errors.is_empty() => Exit::Unreadable,
             _ => Exit::Success,
         })
+    }
+
+    /// Looks once, as a plugin of node-problem-detector: its exit code 2 is "unknown", and
+    /// standard output has the message also of an error.
+    fn plugin(self) -> anyhow::Result<Exit> {
+        if self.interval.is_some() {
+            bail!("--interval: node-problem-detector repeats --format npd itself");
+        }
+        let policy = match &self.policy_file {
+            Some(file) => policy::load(file),
+            None => Ok(Policy::default()),
+        };
+        let (line, exit) = match policy.and_then(|policy| self.look(&policy)) {
+            Ok(report) => {
+                let exit = match (report.has_losses(), report.errors.is_empty()) {
+                    (true, _) => Exit::Findings,
+                    (false, true) => Exit::Success,
+                    (false, false) => Exit::Usage,
+                };
+                (npd::line(&report), exit)
+            }
+            Err(error) => (npd::message(&format!("unknown: {error:#}")), Exit::Usage),
+        };
+        writeln!(io::stdout().lock(), "{line}")?;
+        Ok(exit)
     }
 
     /// Looks from a thread of its own, so that the port answers and the process ends
@@ -193,6 +225,7 @@ impl Args {
             (Format::Text, _) => out.write_all(text::write(report, color::wanted()).as_bytes())?,
             (Format::Json, None) => writeln!(out, "{}", report.json())?,
             (Format::Json, Some(_)) => writeln!(out, "{}", report.json_line())?,
+            (Format::Npd, _) => writeln!(out, "{}", npd::line(report))?,
         }
         out.flush()
     }

@@ -1,6 +1,7 @@
 //! What `node-check` says. As JSON it is what docs/node-check.schema.json
 //! describes.
 
+pub mod npd;
 pub mod text;
 
 use serde::Serialize;

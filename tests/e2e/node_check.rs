@@ -3,8 +3,10 @@
 
 mod conf;
 mod folders;
+mod hang;
 mod mounts;
 mod notes;
+mod npd;
 pub mod status;
 
 use std::fs;
@@ -23,6 +25,8 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(mounts::trials());
     trials.extend(notes::trials());
     trials.extend(conf::trials());
+    trials.extend(hang::trials());
+    trials.extend(npd::trials());
     trials.extend(status::trials());
     trials
 }
