@@ -12,6 +12,7 @@ mod moment;
 mod mounts;
 mod processes;
 pub mod report;
+mod rescue;
 mod setup;
 #[cfg(feature = "serve")]
 pub mod status;

@@ -78,6 +78,21 @@ pub struct Volume {
     pub holders: Vec<Holder>,
     /// Numbers of the background processes that go on mounting it.
     pub background: Vec<i32>,
+    /// A process that sees it mounted in a namespace of its own: a CSI driver without
+    /// `mountPropagation: Bidirectional`.
+    pub mounted_apart: Option<Apart>,
+    /// The command that saves the files, as root on the node; `None` where there are none.
+    pub copy: Option<String>,
+}
+
+/// A process that sees a volume mounted, and the node does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Apart {
+    /// Its number on the node.
+    pub pid: i32,
+    /// Its program's name.
+    pub name: String,
 }
 
 /// What is wrong with a volume.

@@ -166,6 +166,8 @@ mod tests {
             note: None,
             holders: Vec::new(),
             background: Vec::new(),
+            mounted_apart: None,
+            copy: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `node-check` on folders made like kubelet's, with real mounts and processes.
 //! What a real kubelet makes of it is in tests/incident.
 
+mod causes;
 mod conf;
 mod folders;
 mod hang;
@@ -26,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(notes::trials());
     trials.extend(conf::trials());
     trials.extend(hang::trials());
+    trials.extend(causes::trials());
     trials.extend(npd::trials());
     trials.extend(status::trials());
     trials
