@@ -4,32 +4,26 @@ use std::cmp::Ordering;
 
 /// Compares two names; numbers in them count as numbers.
 pub(super) fn versions(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (head_a, rest_a) = run(a);
-        let (head_b, rest_b) = run(b);
-        let order = match (number(head_a), number(head_b)) {
-            (Some(x), Some(y)) => x.cmp(&y),
-            _ => head_a.cmp(head_b),
-        };
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    // A number begins before the first difference, if digits are in front of it.
+    let digits = a.iter().take(same).rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let from = same - digits;
+    let (a, b) = (a.get(from..).unwrap_or_default(), b.get(from..).unwrap_or_default());
+    match (number(a), number(b)) {
         // Of equal numbers the one with more zeros in front comes first.
-        let order = order.then_with(|| head_b.len().cmp(&head_a.len()));
-        if order != Ordering::Equal || (head_a.is_empty() && head_b.is_empty()) {
-            return order;
+        (Some((x, length_a)), Some((y, length_b))) => {
+            x.cmp(&y).then_with(|| length_b.cmp(&length_a)).then_with(|| a.cmp(b))
         }
-        (a, b) = (rest_a, rest_b);
+        _ => a.cmp(b),
     }
 }
 
-/// The digits, or all else, that a text begins with, and the rest.
-fn run(text: &str) -> (&str, &str) {
-    let is_digit = text.starts_with(|c: char| c.is_ascii_digit());
-    let end = text.find(|c: char| c.is_ascii_digit() != is_digit).unwrap_or(text.len());
-    text.split_at(end)
-}
-
-fn number(text: &str) -> Option<u128> {
-    text.parse().ok()
+/// The number that bytes begin with, and the number of its digits.
+fn number(bytes: &[u8]) -> Option<(u128, usize)> {
+    let end = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
+    let number = std::str::from_utf8(bytes.get(..end)?).ok()?.parse().ok()?;
+    Some((number, end))
 }
 
 #[cfg(test)]
