@@ -30,6 +30,8 @@ pub mod scan;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod source_root;
+#[cfg(feature = "serve")]
+mod status_port;
 pub mod terminal;
 
 use std::ffi::OsString;

@@ -6,11 +6,16 @@
 //! not matter what the namespace it is seen from calls it. What is mounted is
 //! never touched: with a dead server that would hang.
 
+mod conf;
 mod look;
 mod moment;
 mod mounts;
 mod processes;
 pub mod report;
+mod rescue;
+mod setup;
+#[cfg(feature = "serve")]
+pub mod status;
 mod usage;
 mod volumes;
 
@@ -20,10 +25,11 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::subject::DriverSetting;
+use conf::Conf;
 use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
-use report::NodeReport;
+use report::{NodeReport, ReadError};
 use usage::Counter;
 
 /// The mount table of this process, whatever `/proc` the node has.
@@ -38,7 +44,13 @@ pub struct Node<'a> {
     pub proc_dir: &'a Path,
     /// What the policy says of CSI drivers.
     pub drivers: &'a [DriverSetting],
+    /// The node's nfsmount.conf; `None` for [`NFSMOUNT_CONF`] where this process sees the
+    /// mounts of the node, and none in a container.
+    pub nfsmount_conf: Option<&'a Path>,
 }
+
+/// Where mount.nfs reads its file.
+pub const NFSMOUNT_CONF: &str = "/etc/nfsmount.conf";
 
 /// Why a node cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +124,19 @@ impl Node<'_> {
             counter: Counter::start(closed(&own, &pods)),
             pods: &pods,
         };
-        look.report(listing, moment)
+        let sees_node = moment.is_seen_with(&own);
+        let conf = self.nfsmount_conf.or_else(|| sees_node.then(|| Path::new(NFSMOUNT_CONF)));
+        let conf = conf.map(Conf::read);
+        let warnings = setup::warnings(&listing.volumes, &moment, conf.as_ref(), sees_node);
+        let mut report = look.report(listing, moment)?;
+        report.warnings = warnings;
+        let problems = conf.map(|conf| conf.problems).unwrap_or_default();
+        report.errors.extend(
+            problems
+                .into_iter()
+                .map(|(path, message)| ReadError { path: path.display().to_string(), message }),
+        );
+        Ok(report)
     }
 
     fn pods_error(&self, source: io::Error) -> Error {

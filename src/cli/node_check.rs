@@ -1,39 +1,53 @@
 //! `node-check`: finds volumes on a node that only look mounted.
 
 use std::io::{self, Write as _};
+#[cfg(feature = "serve")]
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::bail;
+#[cfg(feature = "serve")]
+use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
+#[cfg(feature = "serve")]
+use time::OffsetDateTime;
 
 use super::color;
 use super::duration;
-use super::exit::{Exit, InputError};
+use super::exit::{self, Exit, InputError};
 use super::policy;
-use crate::node::report::{NodeReport, text};
-use crate::node::{Error, Node};
+#[cfg(feature = "serve")]
+use super::status_port;
+use crate::node::Node;
+use crate::node::report::{NodeReport, npd, text};
+#[cfg(feature = "serve")]
+use crate::node::status::{self, Looks};
 use crate::policy::Policy;
+#[cfg(feature = "serve")]
+use crate::server::status::LastRun;
 
 /// Find Pod volumes on this node whose NFS mount is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Finds NFS volumes of Pods whose directory on the node is not a mount point, so
 that the Pods write to the node's local disk, and mounts that are still retried
-in the background. Never writes.
+in the background. Reads nfsmount.conf and warns of what it does to mounts.
+Never writes.
 
 Examples:
   sudo nfs-mount-guard node-check
   sudo nfs-mount-guard node-check --pods-dir /data/kubelet/pods --format json
-  nfs-mount-guard node-check --interval 5m \\
+  nfs-mount-guard node-check --interval 1m --status-listen 0.0.0.0:8080 \\
       --pods-dir /host/pods --proc-dir /host/proc
       in a Pod, with directories of the node: see manifests/node-check.yaml
 
 Exit codes:
   0  no volume without its mount
-  1  a volume without its mount, or a background mount
+  1  a volume without its mount, a background mount, or bg in nfsmount.conf
   2  wrong use
-  3  a part of the node could not be read")]
+  3  nothing found, and a part of the node could not be read (2 with npd)")]
 pub struct Args {
     /// The kubelet's directory of Pods: `pods` in its --root-dir
     #[arg(
@@ -46,6 +60,9 @@ pub struct Args {
     /// The node's /proc, if mounted at another path
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_PROC_DIR", default_value = "/proc")]
     proc_dir: PathBuf,
+    /// The node's nfsmount.conf; read by itself if /proc is that of the node
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_NFSMOUNT_CONF")]
+    nfsmount_conf: Option<PathBuf>,
     /// Policy file with further CSI drivers that mount NFS
     #[arg(long = "policy", value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy_file: Option<PathBuf>,
@@ -55,6 +72,16 @@ pub struct Args {
     /// Repeat with this pause, until the process ends
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_INTERVAL", value_parser = duration::at_least_a_second)]
     interval: Option<Duration>,
+    /// With --interval: address of /healthz, /readyz and /metrics
+    #[cfg(feature = "serve")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "NFS_MOUNT_GUARD_STATUS_LISTEN",
+        requires = "interval",
+        value_parser = super::serve::address
+    )]
+    status_listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,6 +90,9 @@ enum Format {
     Text,
     /// As docs/node-check.schema.json describes it
     Json,
+    /// One line of at most 80 bytes, and exit code 0, 1, or 2 for unknown: a plugin of
+    /// node-problem-detector
+    Npd,
 }
 
 impl Args {
@@ -72,21 +102,121 @@ impl Args {
     ///
     /// On wrong use, and when the node cannot be looked at.
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.format == Format::Npd {
+            return self.plugin();
+        }
         let policy = match &self.policy_file {
             Some(file) => policy::load(file)?,
             None => Policy::default(),
         };
-        let node = Node { pods_dir: &self.pods_dir, proc_dir: &self.proc_dir, drivers: policy.drivers() };
-        loop {
-            let report = node.check().map_err(|error| unreadable(&error))?;
-            self.write(&report)?;
-            match self.interval {
-                Some(interval) => thread::sleep(interval),
-                None if !report.errors.is_empty() => return Ok(Exit::Unreadable),
-                None if report.has_findings() => return Ok(Exit::Findings),
-                None => return Ok(Exit::Success),
-            }
+        if let Some(interval) = self.interval {
+            return self.again_and_again(policy, interval);
         }
+        let report = self.look(&policy)?;
+        self.write(&report)?;
+        Ok(match &report {
+            report if report.has_findings() => Exit::Findings,
+            report if !report.errors.is_empty() => Exit::Unreadable,
+            _ => Exit::Success,
+        })
+    }
+
+    /// Looks once, as a plugin of node-problem-detector: its exit code 2 is "unknown", and
+    /// standard output has the message also of an error.
+    fn plugin(self) -> anyhow::Result<Exit> {
+        if self.interval.is_some() {
+            bail!("--interval: node-problem-detector repeats --format npd itself");
+        }
+        let policy = match &self.policy_file {
+            Some(file) => policy::load(file),
+            None => Ok(Policy::default()),
+        };
+        let (line, exit) = match policy.and_then(|policy| self.look(&policy)) {
+            Ok(report) => {
+                let exit = match (report.has_losses(), report.errors.is_empty()) {
+                    (true, _) => Exit::Findings,
+                    (false, true) => Exit::Success,
+                    (false, false) => Exit::Usage,
+                };
+                (npd::line(&report), exit)
+            }
+            Err(error) => (npd::message(&format!("unknown: {error:#}")), Exit::Usage),
+        };
+        writeln!(io::stdout().lock(), "{line}")?;
+        Ok(exit)
+    }
+
+    /// Looks from a thread of its own, so that the port answers and the process ends
+    /// whatever a look waits for.
+    #[cfg(feature = "serve")]
+    fn again_and_again(self, policy: Policy, interval: Duration) -> anyhow::Result<Exit> {
+        let shown = LastRun::new("no look at the node has ended yet\n");
+        let (address, router) = (self.status_listen, shown.clone().router());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the system gives no threads")?;
+        runtime.block_on(async {
+            let (sender, failed) = tokio::sync::oneshot::channel();
+            let looks = move || {
+                let mut looks = Looks { interval, ..Looks::default() };
+                let error = self.look_until_error(&policy, interval, |report, took| {
+                    looks.took = took;
+                    if report.errors.is_empty() {
+                        looks.last_success = OffsetDateTime::now_utc().unix_timestamp();
+                    }
+                    shown.show(status::text(report, looks));
+                });
+                let _ = sender.send(error);
+            };
+            thread::Builder::new().name("looks".to_owned()).spawn(looks)?;
+            let work = async { failed.await.unwrap_or_else(|_| anyhow!("the thread that looks has ended")) };
+            status_port::repeat(address, router, work).await
+        })
+    }
+
+    /// Looks until the process ends.
+    #[cfg(not(feature = "serve"))]
+    fn again_and_again(self, policy: Policy, interval: Duration) -> anyhow::Result<Exit> {
+        Err(self.look_until_error(&policy, interval, |_, _| {}))
+    }
+
+    /// Looks until the first look fails, or a report cannot be written. A later look that
+    /// fails is reported, and the next one tries again.
+    fn look_until_error(
+        &self,
+        policy: &Policy,
+        interval: Duration,
+        mut ended: impl FnMut(&NodeReport, Duration),
+    ) -> anyhow::Error {
+        let mut is_first = true;
+        loop {
+            let begun = Instant::now();
+            match self.look(policy) {
+                Ok(report) => {
+                    ended(&report, begun.elapsed());
+                    is_first = false;
+                    if let Err(error) = self.write(&report) {
+                        return error.into();
+                    }
+                }
+                Err(error) if is_first => return error,
+                Err(error) => {
+                    let _ = exit::report(&error);
+                }
+            }
+            thread::sleep(interval);
+        }
+    }
+
+    fn look(&self, policy: &Policy) -> anyhow::Result<NodeReport> {
+        let node = Node {
+            pods_dir: &self.pods_dir,
+            proc_dir: &self.proc_dir,
+            drivers: policy.drivers(),
+            nfsmount_conf: self.nfsmount_conf.as_deref(),
+        };
+        node.check().map_err(|error| InputError(error.to_string()).into())
     }
 
     fn write(&self, report: &NodeReport) -> io::Result<()> {
@@ -95,11 +225,8 @@ impl Args {
             (Format::Text, _) => out.write_all(text::write(report, color::wanted()).as_bytes())?,
             (Format::Json, None) => writeln!(out, "{}", report.json())?,
             (Format::Json, Some(_)) => writeln!(out, "{}", report.json_line())?,
+            (Format::Npd, _) => writeln!(out, "{}", npd::line(report))?,
         }
         out.flush()
     }
-}
-
-fn unreadable(error: &Error) -> anyhow::Error {
-    InputError(error.to_string()).into()
 }

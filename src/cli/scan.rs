@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::duration;
 use super::exit::{self, Exit, InputError};
 use super::judgement::Judgement;
 use super::output::{FailOn, JudgedAs, Output, check_outputs, read_baseline, tolerate, write};
 use super::serve::address;
+use super::status_port;
 use crate::check::baseline::Baseline;
 use crate::check::{self, Check};
 use crate::cluster::connect::{self, Where, connect};
@@ -28,9 +28,6 @@ use crate::cluster::webhook_policy::{self, Place};
 use crate::policy::Policy;
 use crate::policy_file;
 use crate::report::{PolicyName, Report};
-use crate::server::limits::Limits;
-use crate::server::port;
-use crate::server::status::serve_router;
 use reports::Reports;
 
 /// Evaluate what is in a cluster, and name the Pods that are exposed.
@@ -180,13 +177,7 @@ impl Scanning<'_> {
     /// Scans until the process is to end. What goes wrong is reported, and the next scan
     /// tries again.
     async fn again_and_again(&self, interval: Duration) -> anyhow::Result<Exit> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         let status = ScanStatus::new(interval);
-        if let Some(address) = self.args.status_listen {
-            let listener = port::listen(address, "--status-listen")?;
-            tokio::spawn(serve_router(listener, Limits::default(), status.clone().router()));
-        }
         let scans = async {
             let mut is_first = true;
             loop {
@@ -201,11 +192,7 @@ impl Scanning<'_> {
                 tokio::time::sleep(interval).await;
             }
         };
-        tokio::select! {
-            error = scans => Err(error),
-            _ = terminate.recv() => Ok(Exit::Success),
-            _ = interrupt.recv() => Ok(Exit::Success),
-        }
+        status_port::repeat(self.args.status_listen, status.router(), scans).await
     }
 
     /// One scan. Reports that the API server does not serve are wrong use at the first

@@ -6,11 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -21,18 +16,18 @@ use prometheus_client::registry::{Registry, Unit};
 use super::pages::Pager;
 use crate::report::exposed::State as Exposure;
 use crate::report::{Report, Reported};
+use crate::server::status::LastRun;
 use crate::telemetry::metrics::Word;
 
 /// What the port shows, and what the scans report to it.
-#[derive(Debug, Clone, Default)]
-pub struct ScanStatus(Arc<Mutex<Seen>>);
+#[derive(Debug, Clone)]
+pub struct ScanStatus {
+    seen: Arc<Mutex<Seen>>,
+    shown: LastRun,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Whether a scan has ended.
-    is_ready: bool,
-    /// The metrics of the last one.
-    text: String,
     /// Time between two scans.
     interval: Duration,
     /// The end of the last one that saw everything, in seconds since 1970.
@@ -62,52 +57,34 @@ struct RequestLabels {
 impl ScanStatus {
     /// What the port shows of scans with this time between.
     pub fn new(interval: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Seen { interval, ..Seen::default() })))
+        Self {
+            seen: Arc::new(Mutex::new(Seen { interval, ..Seen::default() })),
+            shown: LastRun::new("no scan has ended yet\n"),
+        }
     }
 
     /// Notes a scan that has ended at `now`, in seconds since 1970, with its report
     /// before it is limited.
     pub fn ended(&self, report: &Report, took: Duration, now: i64) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if report.complete {
             seen.last_success = now;
         }
-        seen.is_ready = true;
-        seen.text = text(report, took, &seen);
+        self.shown.show(text(report, took, &seen));
     }
 
     /// Adds the requests of a scan.
     pub fn asked(&self, pager: &Pager) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for (labels, count) in &pager.requests {
             *seen.requests.entry(*labels).or_default() += count;
         }
     }
 
     /// The router of the port.
-    pub fn router(self) -> Router {
-        Router::new()
-            .route("/healthz", get(async || "ok\n"))
-            .route("/readyz", get(ready))
-            .route("/metrics", get(metrics))
-            .fallback(async || (StatusCode::NOT_FOUND, "the paths are /healthz, /readyz and /metrics\n"))
-            .with_state(self)
+    pub fn router(&self) -> Router {
+        self.shown.clone().router()
     }
-}
-
-async fn ready(State(status): State<ScanStatus>) -> Response {
-    let is_ready = status.0.lock().unwrap_or_else(PoisonError::into_inner).is_ready;
-    if is_ready {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "no scan has ended yet\n").into_response()
-    }
-}
-
-async fn metrics(State(status): State<ScanStatus>) -> Response {
-    let text = status.0.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
-    let text = if text.is_empty() { "# EOF\n".to_owned() } else { text };
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
 /// All metrics in the `OpenMetrics` text format.

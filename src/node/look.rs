@@ -10,6 +10,7 @@ use super::moment::{Holder, Moment, Mounted};
 use super::mounts::Location;
 use super::processes::Mounter;
 use super::report::{self, Background, Data, NodeReport, ReadError, SCHEMA_VERSION, State, Summary, Volume};
+use super::rescue;
 use super::usage::{Counter, Usage};
 use super::volumes::{self, Listing, Plugin, VolumeId};
 use crate::kind::Kind;
@@ -116,6 +117,7 @@ impl Look<'_> {
             summary,
             volumes,
             background,
+            warnings: Vec::new(),
             errors: errors
                 .into_iter()
                 .map(|(path, error)| ReadError {
@@ -219,19 +221,33 @@ impl Suspect {
             Ok(usage) => (Some(data(usage)), None),
             Err(reason) => (None, Some(reason)),
         };
-        let background = moment
+        let background: Vec<i32> = moment
             .mounters
             .iter()
             .filter(|mounter| mounter.is_in_background && is_for(mounter, &self.id, &paths, moment))
             .map(|mounter| mounter.process.pid)
             .collect();
+        let path = shown(paths.iter().find(|path| **path != folder).unwrap_or(&folder));
+        let files = match (self.state, self.holders.first()) {
+            (State::Hidden, Some(holder)) => format!("/proc/{}/root{}", holder.pid, shown(&holder.point)),
+            _ => path.clone(),
+        };
+        let is_empty = data.is_some_and(|data| data.files == 0 && data.folders == 0 && !data.at_least);
+        // With a background process it was mount.nfs, and not the driver's container.
+        let is_driver = self.state == State::NotMounted && background.is_empty();
+        let apart = moment.mounted_apart(&self.id).filter(|_| is_driver);
+        let mounted_apart =
+            apart.map(|process| report::Apart { pid: process.pid, name: process.name.clone() });
+        let (pod, volume) = (lossy(&self.id.pod), lossy(&self.id.name));
         Volume {
-            pod: lossy(&self.id.pod),
-            volume: lossy(&self.id.name),
+            copy: (!is_empty).then(|| rescue::copy(&files, &pod, &volume)),
+            mounted_apart,
+            pod,
+            volume,
             driver: self.driver,
             nfs: IsNfs::of(self.nfs),
             state: self.state,
-            path: shown(paths.iter().find(|path| **path != folder).unwrap_or(&folder)),
+            path,
             data,
             note,
             holders: self

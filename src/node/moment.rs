@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::mounts::{Location, MountTable};
+use super::mounts::{Location, Mount, MountTable};
 use super::processes::{self, Mounter, Namespace, Process};
-use super::volumes::VolumeId;
+use super::volumes::{Plugin, VolumeId};
 use super::{Error, proc_error};
 
 /// A mount table in which kubelet's mounts stand.
@@ -25,10 +25,21 @@ pub(super) struct Moment {
     pub(super) pods_dir: PathBuf,
     /// Processes that mount something, by number.
     pub(super) mounters: Vec<Mounter>,
+    /// Whether rpc.statd runs.
+    pub(super) has_statd: bool,
+    /// Volumes of CSI drivers that are mounted in a namespace of their own.
+    apart: Vec<Apart>,
     references: Vec<Reference>,
     /// By the folder that a container has mounted, on the file system of the
     /// folder of Pods.
     holders: BTreeMap<PathBuf, Vec<Holder>>,
+}
+
+/// A volume that a process sees mounted, and kubelet may not.
+#[derive(Debug)]
+struct Apart {
+    id: VolumeId,
+    process: Process,
 }
 
 /// A container's process, and where it has a folder mounted.
@@ -84,13 +95,12 @@ impl Moment {
             }
         }
         let holders = holders(&namespaces, pods);
+        let apart = apart(&namespaces, pods);
         // kubelet may mount in a namespace of its own, which the first process does not see.
         namespaces.sort_by_key(|namespace| !namespace.processes.iter().any(is_first));
         let references: Vec<Reference> = namespaces
             .into_iter()
-            .filter(|namespace| {
-                namespace.processes.iter().any(|process| is_first(process) || process.name == "kubelet")
-            })
+            .filter(is_kubelets)
             .map(|Namespace { table, .. }| Reference { pods_dirs: table.paths_of(pods), table })
             .filter(|reference| !reference.pods_dirs.is_empty())
             .collect();
@@ -100,7 +110,8 @@ impl Moment {
         else {
             return Ok(None);
         };
-        Ok(Some(Self { pods_dir, mounters, references, holders }))
+        let has_statd = processes.iter().any(|process| process.name == "rpc.statd");
+        Ok(Some(Self { pods_dir, mounters, has_statd, apart, references, holders }))
     }
 
     /// What a folder beneath that of Pods leads to.
@@ -117,6 +128,26 @@ impl Moment {
             }
         }
         mounted
+    }
+
+    /// A process that sees a volume mounted, in another namespace than kubelet's.
+    pub(super) fn mounted_apart(&self, id: &VolumeId) -> Option<&Process> {
+        self.apart.iter().find(|apart| apart.id == *id).map(|apart| &apart.process)
+    }
+
+    /// What is mounted on a folder beneath that of Pods, in kubelet's eyes.
+    pub(super) fn mount_on(&self, folder: &Path) -> Option<&Mount> {
+        self.references.iter().find_map(|Reference { table, pods_dirs }| {
+            pods_dirs.iter().find_map(|pods_dir| {
+                let point = pods_dir.join(folder);
+                table.mount_of(&point).filter(|mount| mount.point == point)
+            })
+        })
+    }
+
+    /// Whether a process with this table sees the mounts of the node's first process.
+    pub(super) fn is_seen_with(&self, own: &MountTable) -> bool {
+        self.references.first().is_some_and(|reference| reference.table.is_same(own))
     }
 
     /// What the node calls a folder, the best name first.
@@ -146,6 +177,31 @@ impl Moment {
 
 fn is_first(process: &Process) -> bool {
     process.pid == 1
+}
+
+fn is_kubelets(namespace: &Namespace) -> bool {
+    namespace.processes.iter().any(|process| is_first(process) || process.name == "kubelet")
+}
+
+/// What those mount that see the folder of Pods and are neither the node nor kubelet: a
+/// driver without `mountPropagation: Bidirectional` mounts for itself alone.
+fn apart(namespaces: &[Namespace], pods: &Location) -> Vec<Apart> {
+    let mut found = Vec::new();
+    for namespace in namespaces {
+        let Some(process) = namespace.processes.first() else { continue };
+        if is_kubelets(namespace) || !namespace.table.shows(pods) {
+            continue;
+        }
+        let names = namespace.table.paths_of(pods);
+        for mount in namespace.table.mounts().filter(|mount| mount.device != pods.device) {
+            let id = names.iter().find_map(|name| VolumeId::of_path(mount.point.strip_prefix(name).ok()?));
+            let is_whole = |id: &VolumeId| id.plugin == Plugin::Csi && mount.point.ends_with(id.folder());
+            if let Some(id) = id.or_else(|| VolumeId::of_target(&mount.point)).filter(is_whole) {
+                found.push(Apart { id, process: process.clone() });
+            }
+        }
+    }
+    found
 }
 
 /// What containers have mounted of the file system of the folder of Pods. What

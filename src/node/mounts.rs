@@ -46,6 +46,10 @@ pub(super) struct Mount {
     pub(super) root: PathBuf,
     /// Where it is mounted.
     pub(super) point: PathBuf,
+    /// What is mounted, as the mount command names it.
+    pub(super) source: String,
+    /// The options of its file system, as the kernel shows them.
+    pub(super) options: HashMap<String, Option<String>>,
 }
 
 impl MountTable {
@@ -68,6 +72,13 @@ impl MountTable {
     /// shows no mount it is on. Goes down as the kernel does: the last of several
     /// mounts on one folder counts, and what a mount further up hides does not.
     pub(super) fn locate(&self, path: &Path) -> Option<Location> {
+        let mount = self.mount_of(path)?;
+        let rest = path.strip_prefix(&mount.point).ok()?;
+        Some(Location { device: mount.device.clone(), path: joined(&mount.root, rest) })
+    }
+
+    /// The mount that `path` is on.
+    pub(super) fn mount_of(&self, path: &Path) -> Option<&Mount> {
         let mut mount = self.root()?;
         // At most as many steps as mounts, so that a table with a cycle ends the walk.
         let mut left = self.mounts.len();
@@ -79,8 +90,13 @@ impl MountTable {
                 left -= 1;
             }
         }
-        let rest = path.strip_prefix(&mount.point).ok()?;
-        Some(Location { device: mount.device.clone(), path: joined(&mount.root, rest) })
+        Some(mount)
+    }
+
+    /// Whether this is the table of the same namespace: the number of a mount is that of
+    /// no other.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.root().map(|mount| mount.id) == other.root().map(|mount| mount.id)
     }
 
     /// Every name that this namespace has for a folder, the shortest first: a bind
@@ -137,6 +153,8 @@ impl Mount {
             device: info.majmin,
             root: path(root),
             point: path(unescape(info.mount_point.to_str()?)?),
+            source: String::from_utf8_lossy(&unescape(&info.mount_source.unwrap_or_default())?).into_owned(),
+            options: info.super_options,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What `node-check` says. As JSON it is what docs/node-check.schema.json
 //! describes.
 
+pub mod npd;
 pub mod text;
 
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub struct NodeReport {
     pub volumes: Vec<Volume>,
     /// Processes of mount.nfs in the background, by PID.
     pub background: Vec<Background>,
+    /// What makes a mount of this node fail or lose data, before it does.
+    pub warnings: Vec<Warning>,
     /// What could not be read.
     pub errors: Vec<ReadError>,
 }
@@ -75,6 +78,21 @@ pub struct Volume {
     pub holders: Vec<Holder>,
     /// Numbers of the background processes that go on mounting it.
     pub background: Vec<i32>,
+    /// A process that sees it mounted in a namespace of its own: a CSI driver without
+    /// `mountPropagation: Bidirectional`.
+    pub mounted_apart: Option<Apart>,
+    /// The command that saves the files, as root on the node; `None` where there are none.
+    pub copy: Option<String>,
+}
+
+/// A process that sees a volume mounted, and the node does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Apart {
+    /// Its number on the node.
+    pub pid: i32,
+    /// Its program's name.
+    pub name: String,
 }
 
 /// What is wrong with a volume.
@@ -138,6 +156,66 @@ pub struct Background {
     pub kubernetes: bool,
 }
 
+/// Something about the node that makes its mounts fail or lose data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// What it is about.
+    pub kind: WarningKind,
+    /// Whether it loses data without a word, so that it counts as found.
+    pub finding: bool,
+    /// What is wrong, and what to do.
+    pub message: String,
+    /// The file; `None` for one that is about no file.
+    pub path: Option<String>,
+    /// Its line, from 1.
+    pub line: Option<usize>,
+    /// The option that mounts get.
+    pub option: Option<String>,
+    /// Volumes of the node that it is about.
+    pub volumes: Vec<VolumeName>,
+}
+
+/// What a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarningKind {
+    /// An option in nfsmount.conf that each mount gets.
+    NfsmountConf,
+    /// NFSv3 mounts with locks, and no rpc.statd.
+    StatdMissing,
+    /// The kubelet's NFS volumes need /sbin/mount.nfs.
+    MountNfsMissing,
+    /// The node's mount(8) is that of `BusyBox`.
+    BusyboxMount,
+}
+
+impl WarningKind {
+    /// Each of them.
+    pub const ALL: [Self; 4] =
+        [Self::NfsmountConf, Self::StatdMissing, Self::MountNfsMissing, Self::BusyboxMount];
+
+    /// Its name in JSON and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NfsmountConf => "nfsmount-conf",
+            Self::StatdMissing => "statd-missing",
+            Self::MountNfsMissing => "mount-nfs-missing",
+            Self::BusyboxMount => "busybox-mount",
+        }
+    }
+}
+
+/// A volume of a Pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeName {
+    /// The Pod's uid.
+    pub pod: String,
+    /// The PersistentVolume, or the name in the Pod of a volume without one.
+    pub volume: String,
+}
+
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -150,7 +228,12 @@ pub struct ReadError {
 
 impl NodeReport {
     /// Whether anything was found that is sure.
-    pub const fn has_findings(&self) -> bool {
+    pub fn has_findings(&self) -> bool {
+        self.has_losses() || self.warnings.iter().any(|warning| warning.finding)
+    }
+
+    /// Whether a Pod writes to the local disk, or may at any time.
+    pub const fn has_losses(&self) -> bool {
         self.summary.lost > 0 || self.summary.background > 0
     }
 

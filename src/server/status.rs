@@ -1,14 +1,14 @@
 //! The status port: plain HTTP for probes and Prometheus, nothing else.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -55,14 +55,69 @@ pub async fn serve_router(listener: TcpListener, limits: Limits, router: Router)
     }
 }
 
-/// The router of the status port.
-pub fn router(status: Status) -> Router {
+/// What the status port of a repeated command shows: ready once a first run has ended,
+/// and the metrics of the last one.
+#[derive(Debug, Clone)]
+pub struct LastRun(Arc<Mutex<Published>>);
+
+#[derive(Debug)]
+struct Published {
+    /// The response of `/readyz` before a run has ended.
+    not_ready: &'static str,
+    /// The metrics of the last run; `None` before one.
+    text: Option<String>,
+}
+
+impl LastRun {
+    /// Shows no run yet; `not_ready` is the response of `/readyz` until then.
+    pub fn new(not_ready: &'static str) -> Self {
+        Self(Arc::new(Mutex::new(Published { not_ready, text: None })))
+    }
+
+    /// Shows the metrics of a run that has ended, in the `OpenMetrics` text format.
+    pub fn show(&self, text: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).text = Some(text);
+    }
+
+    /// The router of the port.
+    pub fn router(self) -> Router {
+        paths(
+            get(async |State(last): State<Self>| last.ready()),
+            get(async |State(last): State<Self>| last.metrics()),
+        )
+        .with_state(self)
+    }
+
+    fn ready(&self) -> Response {
+        let Published { not_ready, ref text } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match text {
+            Some(_) => "ok\n".into_response(),
+            None => (StatusCode::SERVICE_UNAVAILABLE, not_ready).into_response(),
+        }
+    }
+
+    fn metrics(&self) -> Response {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
+        open_metrics(text.unwrap_or_else(|| "# EOF\n".to_owned()))
+    }
+}
+
+/// The three paths of every status port.
+fn paths<S: Clone + Send + Sync + 'static>(ready: MethodRouter<S>, metrics: MethodRouter<S>) -> Router<S> {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/readyz", ready)
+        .route("/metrics", metrics)
         .fallback(async || (StatusCode::NOT_FOUND, "the paths are /healthz, /readyz and /metrics\n"))
-        .with_state(status)
+}
+
+fn open_metrics(text: String) -> Response {
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+}
+
+/// The router of the status port.
+pub fn router(status: Status) -> Router {
+    paths(get(ready), get(metrics)).with_state(status)
 }
 
 /// Ready means: a certificate was loaded, a policy is in use, the port is
@@ -82,6 +137,5 @@ async fn metrics(State(status): State<Status>) -> Response {
     // Who asks for one after the other lets probes pass in between.
     tokio::task::yield_now().await;
     let dropped = status.log_dropped.as_ref().map_or(0, Dropped::lines);
-    let text = status.shared.metrics.text(dropped);
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    open_metrics(status.shared.metrics.text(dropped))
 }

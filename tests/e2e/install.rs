@@ -7,6 +7,7 @@ mod image;
 mod life;
 mod monitoring;
 mod node;
+mod rights;
 mod values;
 mod workflows;
 
@@ -34,6 +35,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(values::trials());
     trials.extend(generated::trials());
     trials.extend(monitoring::trials());
+    trials.extend(rights::trials());
     trials.extend(life::trials());
     trials.extend(image::trials());
     trials.extend(workflows::trials());

@@ -1,9 +1,14 @@
 //! `node-check` on folders made like kubelet's, with real mounts and processes.
 //! What a real kubelet makes of it is in tests/incident.
 
+mod causes;
+mod conf;
 mod folders;
+mod hang;
 mod mounts;
 mod notes;
+mod npd;
+pub mod status;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +25,11 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = folders::trials();
     trials.extend(mounts::trials());
     trials.extend(notes::trials());
+    trials.extend(conf::trials());
+    trials.extend(hang::trials());
+    trials.extend(causes::trials());
+    trials.extend(npd::trials());
+    trials.extend(status::trials());
     trials
 }
 

@@ -21,6 +21,7 @@ pub const ACTS: &[(&str, Act)] = &[
     ("without_the_guard_the_pod_runs_and_writes_to_the_nodes_disk", before::the_pod_writes_to_the_disk),
     ("node_check_finds_it_when_no_mount_nfs_is_left", before::node_check_finds_it),
     ("every_other_form_of_bg_does_the_same", before::other_forms),
+    ("background_in_the_nodes_nfsmount_conf_does_the_same", before::background_in_nfsmount_conf),
     ("without_retry_a_mount_lingers_and_node_check_names_it", before::a_mount_lingers),
     ("node_check_finds_them_from_a_pod_with_read_only_mounts", before::node_check_in_a_pod),
     ("node_check_sees_what_a_later_mount_hides", before::a_later_mount_hides),

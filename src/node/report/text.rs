@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Background, Data, NodeReport, State, Volume};
+use super::{Apart, Background, Data, NodeReport, State, Volume, Warning, WarningKind};
 use crate::called;
 use crate::count::counted;
 use crate::report::IsNfs;
@@ -28,6 +28,9 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
         |process: &&Background| !report.volumes.iter().any(|volume| volume.background.contains(&process.pid));
     for process in report.background.iter().filter(lone) {
         write_process(out, process, alarm)?;
+    }
+    for warning in &report.warnings {
+        write_warning(out, warning, alarm)?;
     }
     write_advice(out, report)?;
     for error in &report.errors {
@@ -73,6 +76,17 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
             "  process {pid} (mount.nfs) is still retrying; when it succeeds, it hides these files"
         )?;
     }
+    if let Some(Apart { pid, name }) = &volume.mounted_apart {
+        writeln!(
+            out,
+            "  process {pid} ({}) has it mounted in its container only: set mountPropagation: Bidirectional
+  for the kubelet's directory in the DaemonSet of the driver",
+            plain(name)
+        )?;
+    }
+    if let Some(copy) = &volume.copy {
+        writeln!(out, "  save it: {}", plain(copy))?;
+    }
     writeln!(out)
 }
 
@@ -108,15 +122,49 @@ fn write_process(out: &mut String, process: &Background, alarm: Style) -> fmt::R
     )
 }
 
+/// Volumes of a warning that are named; the others are counted.
+const NAMED: usize = 5;
+
+fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Result {
+    match (&warning.path, warning.line) {
+        (Some(path), Some(line)) => write!(out, "{}:{line}: ", place(path))?,
+        (Some(path), None) => write!(out, "{}: ", place(path))?,
+        (None, _) => {}
+    }
+    let (alarm, word) = if warning.finding { (alarm, "finding") } else { (Style::new(), "warning") };
+    writeln!(out, "{alarm}{word}{alarm:#}: {}", plain(&warning.message))?;
+    for volume in warning.volumes.iter().take(NAMED) {
+        writeln!(out, "  concerns Pod {}, volume {}", plain(&volume.pod), plain(&volume.volume))?;
+    }
+    if let Some(more) = warning.volumes.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        writeln!(out, "  and {}", counted(more, "more volume"))?;
+    }
+    if warning.kind == WarningKind::NfsmountConf {
+        writeln!(out, "  a CSI driver reads the nfsmount.conf of its own container instead")?;
+    }
+    writeln!(out)
+}
+
+/// Whether a CSI driver's volume is lost that no background mount explains.
+fn has_driver(report: &NodeReport) -> bool {
+    report.volumes.iter().any(|volume| {
+        volume.nfs == IsNfs::Known(true)
+            && volume.driver != "kubernetes.io/nfs"
+            && volume.background.is_empty()
+    })
+}
+
 fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
-    if !report.has_findings() {
+    if !report.has_losses() {
         return Ok(());
     }
     let kill = "End the background processes with kill, so that no mount hides the files.";
     let steps = [
         Some(kill).filter(|_| report.summary.background > 0),
-        Some("Copy the files: cp -a DIRECTORY/. /a/safe/place/ (hidden files: /proc/PID/root/PATH/.)"),
+        Some("Copy the files: the line \"save it\" of each volume, with a directory of yours."),
         Some("Replace bg with fg in the PersistentVolume and its StorageClass: nfs-mount-guard fix"),
+        Some("Without bg, look at the driver: its DaemonSet needs mountPropagation: Bidirectional.")
+            .filter(|_| has_driver(report)),
         Some(
             "Delete the Pod. It stays in Terminating while files are in its directory: move them,
      do not force the deletion. The next Pod waits for the NFS server.",
@@ -124,6 +172,10 @@ fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
         Some("Copy the saved files to the NFS export."),
     ];
     writeln!(out, "Do not delete the Pod, its directory or the node yet: these files have no other copy.")?;
+    writeln!(
+        out,
+        "Do not force a deletion (--force, --grace-period=0), and do not mount or unmount the directory by hand."
+    )?;
     for (index, step) in steps.into_iter().flatten().enumerate() {
         writeln!(out, "  {}. {}", index + 1, called::by_name(step))?;
     }
@@ -149,6 +201,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         (summary.uncertain, "unknown"),
         (summary.waiting, "being mounted"),
         (summary.background, "mounted in the background"),
+        (report.warnings.len(), if report.warnings.len() == 1 { "warning" } else { "warnings" }),
         (report.errors.len(), "unreadable"),
     ] {
         if count > 0 {

@@ -95,6 +95,8 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
         ("scan.reports=yes", "value must be one of 'none', 'auto', 'openreports', 'policyreport'"),
         ("scan.schedule=hourly", "does not match pattern"),
         ("scan.interval=often", "does not match pattern"),
+        ("nodeCheck.interval=often", "does not match pattern"),
+        ("nodeCheck.podsDir=pods", "does not match pattern"),
         ("monitoring.dashboard.enable=true", "additional properties 'enable' not allowed"),
     ] {
         let output = helm.run(&["template", "r", "manifests/chart", "--set", set]);
@@ -114,7 +116,7 @@ pub fn arguments(objects: &[Value]) -> Vec<String> {
 /// The Pods of a rendered chart, each with what it passes to the program.
 fn pods(objects: &[Value]) -> Vec<(Value, Vec<String>)> {
     let templates = objects.iter().filter_map(|object| match object["kind"].as_str()? {
-        "Deployment" => Some(&object["spec"]["template"]),
+        "Deployment" | "DaemonSet" => Some(&object["spec"]["template"]),
         "CronJob" => Some(&object["spec"]["jobTemplate"]["spec"]["template"]),
         _ => None,
     });
@@ -257,7 +259,10 @@ fn is_accepted(turn: &mut Turn, file: &Path) {
     }
     let mut space =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {}}});
-    if !text.contains("hostNetwork: true") {
+    // Directories of the node are refused by any other level.
+    if text.contains("hostPath:") {
+        space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = json!("privileged");
+    } else if !text.contains("hostNetwork: true") {
         space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = json!("restricted");
     }
     let cluster = &turn.cluster;
@@ -282,7 +287,7 @@ fn is_accepted(turn: &mut Turn, file: &Path) {
             assert_nothing_is_defaulted(&object["webhooks"][0], &stored["webhooks"][0], kind);
         }
         let template = match kind {
-            "Deployment" => Some(&stored["spec"]["template"]),
+            "Deployment" | "DaemonSet" => Some(&stored["spec"]["template"]),
             "CronJob" => Some(&stored["spec"]["jobTemplate"]["spec"]["template"]),
             _ => None,
         };

@@ -47,7 +47,10 @@ pub fn compare_part(file: &str, mark: &str, wanted: &str) {
 
 /// The chart's objects without what only Helm wants to know.
 fn render(helm: &Helm, args: &[&str]) -> String {
-    let text = helm.template(NAMESPACE, NAMESPACE, &[&["--skip-tests"], args].concat());
+    without_helm(&helm.template(NAMESPACE, NAMESPACE, &[&["--skip-tests"], args].concat()))
+}
+
+fn without_helm(text: &str) -> String {
     let mut kept = String::new();
     for line in text.lines() {
         let content = line.trim();
@@ -103,7 +106,36 @@ fn manifests(helm: Helm) -> Result<(), Failed> {
         .join(",");
     let monitoring = render(&helm, &["--set", &monitoring, "--show-only", "templates/monitoring.yaml"]);
     compare("manifests/kustomize/monitoring/resources.yaml", &format!("# {made}\n{monitoring}"));
+    compare("manifests/node-check.yaml", &node_check(&helm));
     Ok(())
+}
+
+/// The look at nodes without the webhook, in a namespace of its own: its directories of
+/// the node need another level of Pod security.
+fn node_check(helm: &Helm) -> String {
+    const NODES: &str = "nfs-mount-guard-node-check";
+    let args = ["--skip-tests", "--set", "nodeCheck.enabled=true"];
+    let parts = ["--show-only", "templates/policy.yaml", "--show-only", "templates/nodecheck.yaml"];
+    let objects = without_helm(&helm.template(NAMESPACE, NODES, &[&args[..], &parts].concat()));
+    format!(
+        "# node-check on every node: finds NFS volumes of Pods that only look mounted, so
+# that the Pods write to the node's local disk. It reads and never writes, and
+# asks the API server nothing. Made from manifests/chart by manifests/generate.
+#
+#   kubectl apply -f manifests/node-check.yaml
+#   kubectl -n {NODES} logs -l app.kubernetes.io/name={NODES} --prefix --tail=-1
+#   kubectl delete -f manifests/node-check.yaml
+#
+# Where kubelet's --root-dir is another one, change the path of the volume `pods`.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: {NODES}
+  labels:
+    # For the hostPath volumes.
+    pod-security.kubernetes.io/enforce: privileged
+{objects}"
+    )
 }
 
 fn plain(turn: &mut Turn) -> Result<(), Failed> {

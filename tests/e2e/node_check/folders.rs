@@ -190,7 +190,8 @@ fn json_fits_its_schema() -> Result<(), Failed> {
     pods.csi("u", "unknown", "my-nas.example.com");
     fs::write(pods.csi("u", "broken", "x").with_file_name("vol_data.json"), "")?;
     let (report, code) = pods.check(&[]);
-    assert_eq!(code, 3);
+    // Found is found, also where a part could not be read.
+    assert_eq!(code, 1);
     schema::fits("node-check.schema.json", &report)
 }
 
@@ -368,7 +369,8 @@ fn unreadable() -> Result<(), Failed> {
     for closed in ["u", "u/volumes", "u/volumes/kubernetes.io~nfs"] {
         let output = check(&inner.join(closed));
         let report = super::json(&output);
-        assert_eq!(output.status.code(), Some(3), "{closed}: {report:#}");
+        assert_eq!(output.status.code(), Some(1), "{closed}: {report:#}");
+        assert_ne!(report["errors"], json!([]), "{closed}: {report:#}");
         assert_eq!(found(&report), not_mounted(&["other"]), "{closed}: {report:#}");
     }
     // Not mounted all the same, only how much it holds cannot be seen, or not all of it.

@@ -36,7 +36,7 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn namespaces() -> Result<(), Missing> {
+pub(super) fn namespaces() -> Result<(), Missing> {
     let output = Command::new("unshare")
         .args([&NAMESPACES[..], &["mount", "-t", "tmpfs", "none", "/mnt"]].concat())
         .output();
@@ -53,7 +53,7 @@ const NAMESPACES: [&str; 5] = ["-m", "-p", "-f", "--kill-child", "--mount-proc"]
 
 /// Runs a script in namespaces of its own. `$pods` is the folder of Pods, `$dir`
 /// one for anything else, `$check` the command with JSON as its report.
-fn script(pods: &Pods, text: &str) -> (Value, i32) {
+pub(super) fn script(pods: &Pods, text: &str) -> (Value, i32) {
     let folder = TempDir::new().expect("a folder");
     let check = format!("{} node-check --format json", program().display());
     // mount.nfs talks on standard output.

@@ -27,7 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// A process that is ended with the test.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -37,7 +37,7 @@ impl Drop for Running {
 }
 
 /// The body at a path once it is answered with this code and holds these words.
-fn until(address: SocketAddr, path: &str, code: u16, words: &[&str]) -> Result<String, Failed> {
+pub fn until(address: SocketAddr, path: &str, code: u16, words: &[&str]) -> Result<String, Failed> {
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut last = String::new();
     while Instant::now() < deadline {

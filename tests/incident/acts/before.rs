@@ -10,6 +10,7 @@ use super::{
     Case, bind, cases, events, folder, is_mounted, mount_tmpfs, node_check, reported, store_all,
     wait_until_ready,
 };
+use crate::client::{block_on, status};
 use crate::machine::{Machine, wait};
 use crate::objects::{documents, nfs_volume};
 
@@ -126,7 +127,9 @@ pub(super) fn node_check_in_a_pod(machine: &mut Machine) {
     machine.cluster.must(&["apply", "-f", "-"], &objects[0].to_string());
     machine.cluster.must(&["apply", "-f", &manifest.display().to_string(), "--dry-run=server"], "");
     // There is no controller that makes Pods out of a DaemonSet, so one is made by hand.
-    let set = &objects[1];
+    let set = objects.iter().find(|object| object["kind"] == "DaemonSet").expect("a DaemonSet");
+    let policy = objects.iter().find(|object| object["kind"] == "ConfigMap").expect("a policy");
+    machine.cluster.must(&["apply", "-f", "-"], &policy.to_string());
     let mut pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -136,6 +139,12 @@ pub(super) fn node_check_in_a_pod(machine: &mut Machine) {
     pod["spec"]["nodeName"] = json!("n1");
     pod["spec"]["hostNetwork"] = json!(true);
     pod["spec"]["dnsPolicy"] = json!("Default");
+    // As often as the test needs it.
+    for arg in pod["spec"]["containers"][0]["args"].as_array_mut().expect("arguments") {
+        if arg.as_str().is_some_and(|arg| arg.starts_with("--interval=")) {
+            *arg = json!("--interval=1s");
+        }
+    }
     pod["spec"]["containers"][0]["image"] = json!("localhost/nfs-mount-guard:1");
     pod["spec"]["containers"][0]["imagePullPolicy"] = json!("Never");
     machine.cluster.must(&["apply", "-f", "-"], &pod.to_string());
@@ -155,7 +164,69 @@ pub(super) fn node_check_in_a_pod(machine: &mut Machine) {
         }
     }
     assert!(log.contains("6 bytes in 1 file") && !log.contains("unreadable"), "{log}");
-    machine.cluster.must(&["delete", "namespace", "nfs-mount-guard-node-check", "--wait=false"], "");
+    let bare = format!("nfs_mount_guard_node_volumes{{state=\"bare\"}} {}\n", expected.len());
+    wait("the metrics name them", || {
+        let text = metrics();
+        text.contains(&bare) && text.contains("nfs_mount_guard_node_lost_bytes{uid=")
+    });
+}
+
+/// The metrics of node-check's Pod.
+fn metrics() -> String {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 8080));
+    let reply = block_on(status(address, "/metrics"));
+    reply.map(|reply| String::from_utf8_lossy(&reply.body).into_owned()).unwrap_or_default()
+}
+
+/// Background=True on the node loses data of a volume that says nothing of it, and
+/// node-check says so before there is one.
+pub(super) fn background_in_nfsmount_conf(machine: &mut Machine) {
+    let temporary = tempfile::TempDir::new().expect("a folder");
+    let etc = temporary.path().join("etc");
+    let run = |program: &str, args: &[&str]| {
+        let status = Command::new(program).args(args).status().expect("it runs");
+        assert!(status.success(), "{program} {args:?}");
+    };
+    let copy = etc.display().to_string();
+    run("cp", &["-a", "/etc", &copy]);
+    let _ = fs::remove_dir(etc.join("nfsmount.conf"));
+    fs::write(etc.join("nfsmount.conf"), "[NFSMount_Global_Options]\nBackground=True\n").expect("written");
+    let said = |machine: &Machine| {
+        let (report, _) = node_check(machine);
+        report["warnings"].as_array().expect("warnings").iter().any(|warning| warning["finding"] == true)
+    };
+    assert!(!said(machine));
+    run("mount", &["--bind", &copy, "/etc"]);
+    assert!(said(machine), "found beforehand");
+    let options = ["hard", "nolock", "vers=3", "timeo=600", "retry=0"];
+    let case = |name: &str, more: &[&str]| Case {
+        name: name.to_owned(),
+        volume: nfs_volume(name, &[&options[..], more].concat()),
+    };
+    store_all(machine, &[case("by-the-node", &[]), case("with-fg", &["fg"])]);
+    is_lost(machine, "by-the-node");
+    is_found(machine, "by-the-node");
+    // The control: fg keeps the file's bg away, and the Pod waits.
+    wait("its mount fails", || {
+        events(machine, "with-fg").iter().any(|[_, reason, _]| reason == "FailedMount")
+    });
+    assert_eq!(machine.get("pod", "with-fg")["status"]["phase"], "Pending");
+    run("umount", &["/etc"]);
+    assert!(!said(machine));
+    let lost = folder(machine, "by-the-node");
+    for name in ["by-the-node", "with-fg"] {
+        machine.cluster.must(&["delete", "pod", name, "--wait=false", "--grace-period=1"], "");
+    }
+    wait("its container has ended", || {
+        let (report, _) = node_check(machine);
+        reported(&report, "by-the-node").is_none_or(|volume| volume["holders"] == json!([]))
+    });
+    let _ = fs::remove_file(lost.join("hello"));
+    for name in ["by-the-node", "with-fg"] {
+        wait(&format!("{name} is gone"), || {
+            !machine.cluster.kubectl(&["get", "pod", name], "").status.success()
+        });
+    }
 }
 
 pub(super) fn a_later_mount_hides(machine: &mut Machine) {
@@ -218,6 +289,23 @@ pub(super) fn the_files_are_saved(machine: &mut Machine) {
     assert_eq!(machine.page.run("cat saved/hello").0, "hello\n");
     let (report, code) = node_check(machine);
     assert_eq!((code, &report["volumes"]), (0, &json!([])), "{report:#}");
+    wait("the metrics are back at nothing", || {
+        let text = metrics();
+        text.contains("nfs_mount_guard_node_volumes{state=\"bare\"} 0\n") && !text.contains("lost_bytes{")
+    });
+    machine.cluster.must(&["delete", "namespace", "nfs-mount-guard-node-check", "--wait=false"], "");
+    machine.cluster.must(
+        &[
+            "-n",
+            "nfs-mount-guard-node-check",
+            "delete",
+            "pod",
+            "node-check",
+            "--wait=false",
+            "--grace-period=1",
+        ],
+        "",
+    );
 }
 
 /// Checks that the volume of a Pod that is being deleted is still reported.

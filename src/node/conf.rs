@@ -1,0 +1,301 @@
+//! nfsmount.conf and nfsmount.conf.d, as mount.nfs reads them: options that every mount
+//! gets which does not have them itself. Read after `support/nfs/conffile.c` and
+//! `utils/mount/configfile.c` of nfs-utils 2.6.2, and compared with the real mount.nfs.
+//!
+//! Where versions differ, every value counts that one of them uses: 2.6.2 drops a server's
+//! value when a later section names the option for another server, and takes nothing from
+//! /usr/etc beside a file in /etc.
+
+mod order;
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// More of a file than this is not read.
+const FILE_LIMIT: u64 = 256 << 10;
+
+/// Files that include each other are followed so far.
+const INCLUDES: usize = 8;
+
+/// The ending of the files in a folder that are read.
+const ENDING: &str = ".conf";
+
+/// To which mounts an option is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Section {
+    /// To every mount.
+    Global,
+    /// To those of a server, as the mount command names it.
+    Server(String),
+    /// To the one at a folder.
+    MountPoint(String),
+}
+
+/// One line of a file that gives options to mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Setting {
+    /// The file.
+    pub(super) file: PathBuf,
+    /// The line, from 1.
+    pub(super) line: usize,
+    /// To which mounts.
+    pub(super) section: Section,
+    /// The option's name in the file, in lower case.
+    name: String,
+    /// What mount.nfs appends; holds commas where the file does.
+    pub(super) text: String,
+}
+
+/// What the files of a node say.
+#[derive(Debug, Default)]
+pub(super) struct Conf {
+    /// The files that were read.
+    pub(super) files: Vec<PathBuf>,
+    /// What could not be read.
+    pub(super) problems: Vec<(PathBuf, String)>,
+    /// Last lines that no line break ends: mount.nfs ignores them.
+    pub(super) ignored: Vec<(PathBuf, usize, String)>,
+    settings: Vec<Setting>,
+}
+
+impl Conf {
+    /// Reads the file, the folder beside it and, for one in /etc, those in /usr/etc, which
+    /// nfs-utils 2.7 and newer read first.
+    pub(super) fn read(path: &Path) -> Self {
+        let mut conf = Self::default();
+        if let Ok(rest) = path.strip_prefix("/etc") {
+            conf.read_both(&Path::new("/usr/etc").join(rest));
+        }
+        conf.read_both(path);
+        conf
+    }
+
+    /// Every setting.
+    pub(super) fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// The settings that a mount gets, in the order in which mount.nfs appends them, if
+    /// its options name none of them.
+    pub(super) fn of_mount(&self, server: &str, point: &str) -> Vec<&Setting> {
+        let mut found: Vec<&Setting> = Vec::new();
+        let is_point = |section: &Section| matches!(section, Section::MountPoint(name) if name.eq_ignore_ascii_case(point));
+        let is_server =
+            |section: &Section| matches!(section, Section::Server(name) if name.eq_ignore_ascii_case(server));
+        let is_global = |section: &Section| *section == Section::Global;
+        // The last line of a section comes first.
+        for is_it in [&is_point as &dyn Fn(&Section) -> bool, &is_server, &is_global] {
+            for setting in self.settings.iter().rev().filter(|setting| is_it(&setting.section)) {
+                if !found.iter().any(|earlier| blocks(earlier.keyword(), alias(&setting.name))) {
+                    found.push(setting);
+                }
+            }
+        }
+        found
+    }
+
+    fn read_both(&mut self, path: &Path) {
+        self.read_file(path, &mut Section::of("", None), 0, true);
+        let mut folder = path.as_os_str().to_owned();
+        folder.push(".d");
+        let folder = PathBuf::from(folder);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.problems.push((folder, error.to_string())),
+        };
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.len() > ENDING.len() && name.ends_with(ENDING) && !name.starts_with('.'))
+            .collect();
+        names.sort_unstable_by(|a, b| order::versions(a, b));
+        for name in names {
+            let path = folder.join(name);
+            if !path.is_dir() {
+                self.read_file(&path, &mut Section::of("", None), 0, false);
+            }
+        }
+    }
+
+    fn read_file(&mut self, path: &Path, section: &mut Option<Section>, depth: usize, may_lack: bool) {
+        match text_of(path) {
+            Ok(text) => {
+                self.files.push(path.to_owned());
+                self.parse(&text, path, section, depth);
+            }
+            Err(error) if may_lack && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.problems.push((path.to_owned(), error.to_string())),
+        }
+    }
+
+    fn parse(&mut self, text: &str, path: &Path, section: &mut Option<Section>, depth: usize) {
+        let mut begun: Option<(usize, String)> = None;
+        for (index, line) in text.split_inclusive('\n').enumerate() {
+            let (number, before) = begun.take().unwrap_or((index + 1, String::new()));
+            // A backslash at its end joins a line with the next one; both become blanks.
+            if let Some(part) = line.strip_suffix("\\\n") {
+                begun = Some((number, format!("{before}{part}  ")));
+                continue;
+            }
+            let Some(line) = line.strip_suffix('\n') else {
+                begun = Some((number, format!("{before}{line}")));
+                continue;
+            };
+            self.parse_line(format!("{before}{line}").trim_start(), path, number, section, depth);
+        }
+        if let Some((number, rest)) = begun.filter(|(_, rest)| !rest.trim().is_empty()) {
+            self.ignored.push((path.to_owned(), number, rest.trim().to_owned()));
+        }
+    }
+
+    fn parse_line(
+        &mut self,
+        line: &str,
+        path: &Path,
+        number: usize,
+        section: &mut Option<Section>,
+        depth: usize,
+    ) {
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            return;
+        }
+        if let Some(head) = line.strip_prefix('[') {
+            *section = heading(head);
+            return;
+        }
+        let Some((name, value)) = line.split_once('=') else { return };
+        let (name, value) = (name.trim_end_matches([' ', '\t']), value.trim_start_matches([' ', '\t']));
+        let Some(value) = unquoted(value) else { return };
+        if name.eq_ignore_ascii_case("include") {
+            self.include(value, path, section.clone(), depth);
+            return;
+        }
+        let Some(section) = section.clone().filter(|_| !name.is_empty() && !value.is_empty()) else { return };
+        let name = name.to_ascii_lowercase();
+        // The last value of a name counts, also of another file; an empty one is none.
+        self.settings.retain(|setting| setting.section != section || setting.name != name);
+        let Some(text) = option(&name, value) else { return };
+        self.settings.push(Setting { file: path.to_owned(), line: number, section, name, text });
+    }
+
+    fn include(&mut self, value: &str, from: &Path, mut section: Option<Section>, depth: usize) {
+        let (may_lack, value) = value.strip_prefix('-').map_or((false, value), |value| (true, value));
+        let path = from.parent().unwrap_or(Path::new("/")).join(value);
+        if depth == INCLUDES {
+            self.problems.push((path, "too many files include each other".to_owned()));
+            return;
+        }
+        self.read_file(&path, &mut section, depth + 1, may_lack);
+    }
+}
+
+impl Setting {
+    /// The text up to its value.
+    fn keyword(&self) -> &str {
+        self.text.split('=').next().unwrap_or_default()
+    }
+}
+
+impl Section {
+    /// The section of a heading, in any case; `None` for one of another program.
+    fn of(name: &str, argument: Option<&str>) -> Option<Self> {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+        match argument {
+            None if is("NFSMount_Global_Options") => Some(Self::Global),
+            Some(argument) if is("Server") => Some(Self::Server(argument.to_owned())),
+            Some(argument) if is("MountPoint") => Some(Self::MountPoint(argument.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// The section that `NAME "ARGUMENT"]` begins.
+fn heading(text: &str) -> Option<Section> {
+    let (text, _) = text.split_once(']')?;
+    let text = text.trim_matches([' ', '\t']);
+    match text.split_once('"') {
+        None => Section::of(text, None),
+        Some((name, rest)) => {
+            let (argument, _) = rest.split_once('"')?;
+            Section::of(name.trim_end_matches([' ', '\t']), Some(argument))
+        }
+    }
+}
+
+/// A value without quotes, or without the comment and the blanks behind it.
+fn unquoted(value: &str) -> Option<&str> {
+    for quote in ['"', '\''] {
+        if let Some(rest) = value.strip_prefix(quote) {
+            return rest.split_once(quote).map(|(value, _)| value);
+        }
+    }
+    Some(value.split(['#', ';']).next().unwrap_or_default().trim_end())
+}
+
+/// What mount.nfs appends for a value; only the long words turn into each other.
+/// `default...` sets where a negotiation begins, and is no option.
+fn option(name: &str, value: &str) -> Option<String> {
+    let is = |word: &str| value.eq_ignore_ascii_case(word);
+    if name.starts_with("default") {
+        return None;
+    }
+    Some(match (name, alias(name)) {
+        ("background", _) if is("false") => "fg".to_owned(),
+        ("foreground", _) if is("false") => "bg".to_owned(),
+        ("sloppy", _) if is("false") => return None,
+        (_, name) if is("false") => format!("no{name}"),
+        (_, name) if is("true") => name.to_owned(),
+        (_, name) => format!("{name}={}", number(value)),
+    })
+}
+
+fn alias(name: &str) -> &str {
+    match name {
+        "background" => "bg",
+        "foreground" => "fg",
+        name => name,
+    }
+}
+
+/// A number with its factor applied: `8k` is 8192.
+fn number(value: &str) -> String {
+    let factor = match value.bytes().last().map(|byte| byte.to_ascii_lowercase()) {
+        Some(b'k') => 1 << 10,
+        Some(b'm') => 1 << 20,
+        Some(b'g') => 1_u64 << 30,
+        _ => return value.to_owned(),
+    };
+    // As strtol(3) reads it: what is no number is 0.
+    let (base, digits) = match value.strip_prefix("0x") {
+        Some(digits) => (16, digits),
+        None if value.starts_with('0') => (8, value),
+        None => (10, value.trim_start()),
+    };
+    let end = digits.find(|digit: char| !digit.is_digit(base)).unwrap_or(digits.len());
+    let number = digits.get(..end).and_then(|digits| u64::from_str_radix(digits, base).ok());
+    number.unwrap_or_default().saturating_mul(factor).to_string()
+}
+
+/// Whether an option that a mount has keeps the file's option of a name away from it.
+/// `hard` does not keep `soft` away: both are passed on, and the file's comes last.
+fn blocks(has: &str, name: &str) -> bool {
+    let is_version = |name: &str| {
+        matches!(name, "vers" | "nfsvers" | "minorversion")
+            || name.strip_prefix('v').is_some_and(|rest| rest.starts_with(['2', '3', '4']))
+    };
+    let bare = |name: &str| name.strip_prefix("no").unwrap_or(name).to_owned();
+    has == name
+        || bare(has) == bare(name)
+        || matches!((has, name), ("bg", "fg") | ("fg", "bg"))
+        || is_version(has) && is_version(name)
+}
+
+fn text_of(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_LIMIT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,191 @@
+//! What the node's own files and programs do to the mounts of its Pods, before a mount
+//! fails or loses data.
+
+use std::fs;
+use std::path::Path;
+
+use super::conf::{Conf, Section, Setting};
+use super::moment::Moment;
+use super::report::{VolumeName, Warning, WarningKind};
+use super::volumes::{Plugin, VolumeId};
+
+/// Where mount(8) looks for the helper of a file system.
+const HELPER: &str = "/sbin/mount.nfs";
+
+/// Where kubelet finds mount(8).
+const MOUNT: [&str; 2] = ["/usr/bin/mount", "/bin/mount"];
+
+/// A volume that kubelet mounts itself, with what it takes to find its settings.
+#[derive(Debug)]
+struct InTree {
+    name: VolumeName,
+    /// Where it is or should be mounted, as the node calls it.
+    point: String,
+    /// The server as the mount command names it; `None` where nothing tells it.
+    server: Option<String>,
+}
+
+/// What to warn of. `conf` is the node's nfsmount.conf, `sees_node` says whether this
+/// process sees the node's programs.
+pub(super) fn warnings(
+    volumes: &[VolumeId],
+    moment: &Moment,
+    conf: Option<&Conf>,
+    sees_node: bool,
+) -> Vec<Warning> {
+    let in_tree: Vec<InTree> =
+        volumes.iter().filter(|id| id.plugin == Plugin::InTreeNfs).map(|id| InTree::of(id, moment)).collect();
+    let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &in_tree));
+    warnings.extend(without_statd(volumes, moment));
+    if sees_node && !in_tree.is_empty() {
+        warnings.extend(without_helper(&in_tree));
+    }
+    warnings
+}
+
+impl InTree {
+    fn of(id: &VolumeId, moment: &Moment) -> Self {
+        let folder = id.folder();
+        let point = moment.pods_dir.join(&folder);
+        let source = moment.mount_on(&folder).map(|mount| mount.source.clone()).or_else(|| {
+            let is_its =
+                |mounter: &&super::processes::Mounter| moment.volume_of(mounter).as_ref() == Some(id);
+            moment.mounters.iter().find(is_its).map(|mounter| mounter.source.clone())
+        });
+        // mount.nfs cuts at the first colon, also of an address in brackets.
+        let server = source.and_then(|source| Some(source.split_once(':')?.0.to_owned()));
+        Self { name: name(id), point: point.display().to_string(), server }
+    }
+}
+
+fn name(id: &VolumeId) -> VolumeName {
+    VolumeName { pod: id.pod.to_string_lossy().into_owned(), volume: id.name.to_string_lossy().into_owned() }
+}
+
+fn of_conf(conf: &Conf, volumes: &[InTree]) -> Vec<Warning> {
+    let mut about: Vec<(&Setting, Vec<VolumeName>)> =
+        conf.settings().iter().map(|setting| (setting, Vec::new())).collect();
+    for volume in volumes {
+        let server = volume.server.as_deref().unwrap_or_default();
+        for setting in conf.of_mount(server, &volume.point) {
+            if let Some((_, names)) = about.iter_mut().find(|(other, _)| *other == setting) {
+                names.push(volume.name.clone());
+            }
+        }
+    }
+    let ignored = conf.ignored.iter().map(|(file, line, text)| Warning {
+        kind: WarningKind::NfsmountConf,
+        finding: false,
+        message: format!("mount.nfs ignores \"{text}\", because no line break ends it"),
+        path: Some(file.display().to_string()),
+        line: Some(*line),
+        option: None,
+        volumes: Vec::new(),
+    });
+    let in_force = about.into_iter().map(|(setting, volumes)| {
+        let to = match &setting.section {
+            Section::Global => "every mount of this node".to_owned(),
+            Section::Server(server) => format!("every mount from server \"{server}\""),
+            Section::MountPoint(point) => format!("the mount at \"{point}\""),
+        };
+        let (effect, is_background) = effect(&setting.text);
+        Warning {
+            kind: WarningKind::NfsmountConf,
+            finding: is_background && (setting.section == Section::Global || !volumes.is_empty()),
+            message: format!("gives \"{}\" to {to}{effect}", setting.text),
+            path: Some(setting.file.display().to_string()),
+            line: Some(setting.line),
+            option: Some(setting.text.clone()),
+            volumes,
+        }
+    });
+    in_force.chain(ignored).collect()
+}
+
+/// What a setting does, and whether it makes a mount succeed that has failed. The text may
+/// hold several options.
+fn effect(text: &str) -> (&'static str, bool) {
+    let names = || text.split(',').map(|option| option.split('=').next().unwrap_or_default().trim());
+    let has = |wanted: &[&str]| names().any(|name| wanted.contains(&name));
+    if names().rfind(|name| matches!(*name, "bg" | "fg")) == Some("bg") {
+        return (
+            " without \"fg\": mount.nfs reports success while nothing is mounted, and the Pod writes to the node's local disk; set fg in mountOptions, and remove the line",
+            true,
+        );
+    }
+    let effect = if has(&["soft", "softerr"]) {
+        ", also with \"hard\" in mountOptions, because the option of the file comes last: writes fail after a time-out, and the program may lose them; remove the line"
+    } else if has(&["timeo", "retrans", "retry"]) {
+        " that does not set it: a silent server is waited for differently; set it in mountOptions"
+    } else if has(&["nolock", "local_lock"]) {
+        " that does not set it: NFSv3 locks are local, and Pods on other nodes do not see them; remove the line"
+    } else if has(&["lock", "nonolock"]) {
+        " that does not set it: NFSv3 mounts need rpc.statd on the node"
+    } else if has(&["vers", "nfsvers", "minorversion", "v3", "v4", "v4.0", "v4.1", "v4.2"]) {
+        " without a version; set nfsvers in mountOptions"
+    } else if has(&["udp"]) || text.contains("proto=udp") {
+        " that does not set it: mounts over UDP fail or corrupt data; remove the line"
+    } else if has(&["sloppy"]) {
+        ": the kernel ignores unknown options instead of rejecting them; remove the line"
+    } else {
+        " that does not set it"
+    };
+    (effect, false)
+}
+
+/// NFSv3 with locks needs rpc.statd where mount.nfs runs: on the node for kubelet's
+/// volumes, in its container for a driver's. The kernel shows `local_lock=all` for nolock.
+fn without_statd(volumes: &[VolumeId], moment: &Moment) -> Option<Warning> {
+    if moment.has_statd {
+        return None;
+    }
+    let needs = |id: &&VolumeId| {
+        moment.mount_on(&id.folder()).is_some_and(|mount| {
+            let value = |name: &str| mount.options.get(name).and_then(Option::as_deref);
+            value("vers") == Some("3")
+                && !mount.options.contains_key("nolock")
+                && !matches!(value("local_lock"), Some("all" | "posix"))
+        })
+    };
+    let volumes: Vec<VolumeName> = volumes.iter().filter(needs).map(name).collect();
+    (!volumes.is_empty()).then(|| Warning {
+        kind: WarningKind::StatdMissing,
+        finding: false,
+        message: "rpc.statd does not run on this node, and volumes are mounted by NFSv3 with locks: a lock fails with ENOLCK, and none is recovered after a restart of the server; start rpc-statd, or use nfsvers=4.1".to_owned(),
+        path: None,
+        line: None,
+        option: None,
+        volumes,
+    })
+}
+
+fn without_helper(volumes: &[InTree]) -> Vec<Warning> {
+    let warning = |kind, path: &str, message: &str| Warning {
+        kind,
+        finding: false,
+        message: message.to_owned(),
+        path: Some(path.to_owned()),
+        line: None,
+        option: None,
+        volumes: volumes.iter().map(|volume| volume.name.clone()).collect(),
+    };
+    let mut warnings = Vec::new();
+    if !Path::new(HELPER).exists() {
+        warnings.push(warning(
+            WarningKind::MountNfsMissing,
+            HELPER,
+            "is not on this node: the kubelet cannot mount NFS volumes; install nfs-common (Debian, Ubuntu) or nfs-utils",
+        ));
+    }
+    let busybox = MOUNT.iter().find(|mount| {
+        fs::canonicalize(mount).is_ok_and(|path| path.file_name().is_some_and(|name| name == "busybox"))
+    });
+    if let Some(mount) = busybox {
+        warnings.push(warning(
+            WarningKind::BusyboxMount,
+            mount,
+            "is BusyBox, which runs mount.nfs only if it was built to: options act otherwise than documented; install the mount of util-linux",
+        ));
+    }
+    warnings
+}

@@ -1,0 +1,215 @@
+//! The metrics of a look at a node that is repeated. Labels are closed sets, but for
+//! volumes that are not mounted: each has series of its own, up to a limit.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::report::{NodeReport, State, WarningKind};
+use crate::report::IsNfs;
+use crate::report::plain::plain;
+use crate::telemetry::metrics::Word;
+
+/// Volumes with series of their own; those beyond it are added up in one that names none.
+const NAMED: usize = 100;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: Word,
+}
+
+/// `uid` and not `pod`: a `PodMonitor` gives that name to the Pod that is scraped.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, EncodeLabelSet)]
+struct VolumeLabels {
+    uid: String,
+    volume: String,
+}
+
+/// When the looks were.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Looks {
+    /// Time between two.
+    pub interval: Duration,
+    /// How long the last one took.
+    pub took: Duration,
+    /// The end of the last one that saw everything, in seconds since 1970; 0 before one.
+    pub last_success: i64,
+}
+
+/// All metrics in the `OpenMetrics` text format.
+pub fn text(report: &NodeReport, looks: Looks) -> String {
+    let mut registry = Registry::with_prefix("nfs_mount_guard_node");
+    let volumes = Family::<StateLabel, Gauge>::default();
+    for (state, count) in states(report) {
+        volumes.get_or_create(&StateLabel { state: Word(state) }).set(number(count));
+    }
+    registry.register(
+        "volumes",
+        "Volumes of Pods that are or may be NFS, by state: mounted, bare (not mounted, so the Pod writes to the node's local disk), pending (being mounted), unknown (not mounted, and perhaps not NFS)",
+        volumes,
+    );
+    let lost = Family::<VolumeLabels, Gauge>::default();
+    for (index, volume) in bare(report).enumerate() {
+        let labels = match index {
+            0..NAMED => VolumeLabels {
+                uid: plain(&volume.pod).into_owned(),
+                volume: plain(&volume.volume).into_owned(),
+            },
+            _ => VolumeLabels::default(),
+        };
+        let bytes = volume.data.map_or(0, |data| data.bytes);
+        lost.get_or_create(&labels).inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+    registry.register_with_unit(
+        "lost",
+        "Bytes on the node's local disk, by uid of the Pod and volume, of volumes that are not mounted; beyond 100 volumes, the rest together without a name",
+        Unit::Bytes,
+        lost,
+    );
+    let gauge = |value: i64| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(value);
+        gauge
+    };
+    registry.register(
+        "background_mounts",
+        "Processes of mount.nfs that still retry the mount of a Pod's volume in the background",
+        gauge(number(report.summary.background)),
+    );
+    let warnings = Family::<KindLabel, Gauge>::default();
+    for kind in WarningKind::ALL {
+        let count = report.warnings.iter().filter(|warning| warning.kind == kind).count();
+        warnings.get_or_create(&KindLabel { kind: Word(kind.as_str()) }).set(number(count));
+    }
+    registry.register(
+        "warnings",
+        "What makes mounts of the node fail or lose data before they do, by kind",
+        warnings,
+    );
+    let findings = report.warnings.iter().filter(|warning| warning.finding).count();
+    registry.register(
+        "background_settings",
+        "Lines of nfsmount.conf that make every failed mount report success",
+        gauge(number(findings)),
+    );
+    registry.register(
+        "last_success_timestamp_seconds",
+        "End of the last look that saw everything, in seconds since 1970; 0 before one",
+        gauge(looks.last_success),
+    );
+    registry.register(
+        "complete",
+        "1 if the last look saw everything, 0 if not",
+        gauge(i64::from(report.errors.is_empty())),
+    );
+    for (name, help, value) in [
+        ("interval", "Time between two looks", looks.interval),
+        ("duration", "How long the last look took", looks.took),
+    ] {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value.as_secs_f64());
+        registry.register_with_unit(name, help, Unit::Seconds, gauge);
+    }
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    text
+}
+
+/// Volumes that are NFS and whose data is on the node's local disk.
+fn bare(report: &NodeReport) -> impl Iterator<Item = &super::report::Volume> {
+    report.volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true))
+}
+
+/// Every volume in one state. A volume that is mounted late or from the node's own disk
+/// has something mounted, and is bare all the same.
+fn states(report: &NodeReport) -> [(&'static str, usize); 4] {
+    let summary = &report.summary;
+    let late = report.volumes.iter().filter(|volume| volume.state != State::NotMounted).count();
+    [
+        ("mounted", summary.mounted.saturating_sub(late)),
+        ("bare", summary.lost),
+        ("pending", summary.waiting),
+        ("unknown", summary.uncertain),
+    ]
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::report::{Data, Summary, Volume};
+    use crate::report::Tool;
+
+    fn volume(name: &str, state: State, bytes: u64) -> Volume {
+        Volume {
+            pod: "u".to_owned(),
+            volume: name.to_owned(),
+            driver: "kubernetes.io/nfs".to_owned(),
+            nfs: IsNfs::Known(true),
+            state,
+            path: String::new(),
+            data: Some(Data { bytes, files: 1, folders: 0, at_least: false }),
+            note: None,
+            holders: Vec::new(),
+            background: Vec::new(),
+            mounted_apart: None,
+            copy: None,
+        }
+    }
+
+    fn report(volumes: Vec<Volume>, mounted: usize) -> NodeReport {
+        let summary = Summary { lost: volumes.len(), mounted, ..Summary::default() };
+        NodeReport {
+            schema_version: 1,
+            tool: Tool::default(),
+            pods_dir: String::new(),
+            summary,
+            volumes,
+            background: Vec::new(),
+            warnings: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn ten_thousand_lost_volumes_have_a_bounded_number_of_series() {
+        let many = (0..10_000).map(|index| volume(&format!("v{index}"), State::NotMounted, 2)).collect();
+        let text = text(&report(many, 0), Looks::default());
+        let series = || text.lines().filter(|line| line.starts_with("nfs_mount_guard_node_lost_bytes{"));
+        assert_eq!(series().count(), NAMED + 1, "{text}");
+        let rest = "nfs_mount_guard_node_lost_bytes{uid=\"\",volume=\"\"} 19800";
+        assert!(series().any(|line| line == rest), "{text}");
+        assert!(text.lines().count() < NAMED + 40, "{text}");
+    }
+
+    #[test]
+    fn a_volume_that_is_mounted_late_is_bare_and_not_mounted() {
+        let text = text(&report(vec![volume("a", State::Hidden, 5)], 3), Looks::default());
+        assert!(text.contains("nfs_mount_guard_node_volumes{state=\"mounted\"} 2\n"), "{text}");
+        assert!(text.contains("nfs_mount_guard_node_volumes{state=\"bare\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn names_cannot_write_lines_of_their_own() {
+        let text = text(
+            &report(vec![volume("a\"} 1\nevil 1\u{202e}\u{7}", State::NotMounted, 5)], 0),
+            Looks::default(),
+        );
+        assert!(!text.lines().any(|line| line.starts_with("evil")), "{text}");
+        assert!(!text.contains(['\u{202e}', '\u{7}']), "{text}");
+    }
+}

@@ -1,0 +1,368 @@
+//! nfsmount.conf as node-check reads it, beside the real mount.nfs; and what the programs
+//! of a node do to its mounts.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fastrand::Rng;
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::mounts::{namespaces, script};
+use super::{Pods, run};
+use crate::component::{self, on_path};
+use crate::schema;
+
+/// Files of random lines that are compared.
+const FILES: usize = 60;
+
+/// Mounts that run at once; each sleeps for a second. More of them run out of privileged
+/// ports.
+const AT_ONCE: usize = 8;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| {
+        component::trial(format!("node_check::conf::{name}"), namespaces, move |()| test())
+    };
+    let with_mount_nfs = |name: &str, test: fn() -> Result<(), Failed>| {
+        let need = || on_path("mount.nfs", "nfs-common").and_then(|_| namespaces());
+        component::trial(format!("node_check::conf::{name}"), need, move |()| test())
+    };
+    vec![
+        with_mount_nfs("reads_written_files_as_mount_nfs_does", written),
+        with_mount_nfs("reads_random_files_as_mount_nfs_does", random),
+        with_mount_nfs("overlooks_no_background_that_a_version_of_mount_nfs_may_use", servers),
+        trial("finds_background_before_a_mount_fails", beforehand),
+        trial("says_which_file_and_line_and_which_volumes", places),
+        trial("reads_a_file_that_is_named_and_none_of_a_container", named),
+        trial("says_that_statd_is_needed_and_missing", statd),
+        trial("says_that_mount_nfs_is_missing", helper),
+        trial("says_that_mount_is_busybox", busybox),
+    ]
+}
+
+/// What a node's file gives to the one volume of the node, whose server is 127.0.0.1.
+/// `$f` is the volume's folder. Gives the options that mount.nfs was seen to append, and
+/// the report.
+fn both(conf: &str, drop_ins: &[(&str, &str)]) -> (BTreeSet<String>, Value) {
+    let pods = Pods::new();
+    let folder = pods.nfs("u", "pv");
+    let conf = &conf.replace("FOLDER", &folder.display().to_string());
+    let files = pods.path().join("u/files");
+    fs::create_dir_all(files.join("nfsmount.conf.d")).expect("a folder");
+    fs::write(files.join("nfsmount.conf"), conf).expect("written");
+    for (name, text) in drop_ins {
+        fs::write(files.join("nfsmount.conf.d").join(name), text).expect("written");
+    }
+    let text = "
+        f=$pods/u/volumes/kubernetes.io~nfs/pv
+        command mount -t tmpfs none /mnt; cp -a /etc /mnt/; cp -r $pods/u/files/. /mnt/etc/
+        command mount --bind /mnt/etc /etc
+        timeout 40 mount -f -v -t nfs -o nolock,vers=3,retry=0 127.0.0.1:/x $f >$pods/u/said 2>&1 || true
+        mount -t tmpfs 127.0.0.1:/x $f
+        $check --pods-dir $pods";
+    let (report, _) = script(&pods, text);
+    let said = fs::read_to_string(pods.path().join("u/said")).unwrap_or_default();
+    let (_, options) =
+        said.split_once("text-based options '").unwrap_or_else(|| panic!("{conf:?}: {said} {report:#}"));
+    let (options, _) = options.split_once(",addr=").unwrap_or_else(|| panic!("{said}"));
+    let given = ["nolock", "vers=3", "retry=0"];
+    let appended = options.split(',').filter(|option| !given.contains(option)).map(ToOwned::to_owned);
+    (appended.collect(), report)
+}
+
+/// What node-check says that the volume gets, without what its own options keep away.
+fn ours(report: &Value) -> BTreeSet<String> {
+    let warnings = report["warnings"].as_array().unwrap_or_else(|| panic!("{report:#}"));
+    let mut found = BTreeSet::new();
+    for warning in warnings.iter().filter(|warning| warning["kind"] == "nfsmount-conf") {
+        let Some(option) = warning["option"].as_str() else { continue };
+        let name = option.split('=').next().unwrap_or_default();
+        let is_kept_away = ["vers", "nfsvers", "minorversion", "v4", "v3", "lock", "nolock", "nonolock"];
+        if warning["volumes"] != json!([]) && !is_kept_away.contains(&name) {
+            found.extend(option.split(',').map(ToOwned::to_owned));
+        }
+    }
+    found
+}
+
+const GLOBAL: &str = "[NFSMount_Global_Options]\n";
+
+fn written() -> Result<(), Failed> {
+    let cases: Vec<(String, Vec<(&str, &str)>)> = vec![
+        (format!("{GLOBAL}Background=True\n"), vec![]),
+        ("[nfsmount_global_options]\nbACKGROUND = tRUE # c\n".to_owned(), vec![]),
+        ("[ NFSMount_Global_Options ]\nBackground=True".to_owned(), vec![]),
+        (format!("{GLOBAL}Foreground=False\nTimeo=77\nSoft=True\n"), vec![]),
+        (format!("{GLOBAL}Background=\"True\"\nrsize=8k\nwsize=1M\nhard=False\n"), vec![]),
+        (format!("{GLOBAL}Background=yes\n"), vec![]),
+        (format!("{GLOBAL}Background=True\n[Server \"127.0.0.1\"]\nBackground=False\n"), vec![]),
+        (format!("{GLOBAL}Foreground=True\nBackground=True\n"), vec![]),
+        (format!("{GLOBAL}Background=True\nForeground=True\n"), vec![]),
+        ("[MountPoint \"FOLDER\"]\nBackground=True\n".to_owned(), vec![]),
+        ("[MountPoint \"/elsewhere\"]\nBackground=True\n".to_owned(), vec![]),
+        ("[Server \"10.0.0.1\"]\nBackground=True\n".to_owned(), vec![]),
+        (
+            format!(
+                "[Server \"127.0.0.1\"]\ntimeo=8\n{GLOBAL}timeo=9\n[ MountPoint   \"FOLDER\" ] x\ntimeo=7\n"
+            ),
+            vec![],
+        ),
+        (format!("{GLOBAL}lock=False\nnconnect=4\\\n5\nbg\n"), vec![]),
+        ("Background=True\n[NFSMount_Global_Options\nBackground=True\n".to_owned(), vec![]),
+        ("[NFSMount_Global_Options \"x\"]\nTimeo=9\n".to_owned(), vec![]),
+        (format!("{GLOBAL}Timeo=9\nTimeo=11\ntimeo='8'x\nretrans=\"3\"\n"), vec![]),
+        (format!("{GLOBAL}bg,soft=True\n"), vec![]),
+        (format!("{GLOBAL}timeo=7,bg\n"), vec![]),
+        ("[NFSMount_Global_Options]\r\nbackground=True\r\n".to_owned(), vec![]),
+        (format!("{GLOBAL}defaultvers=4\nsloppy=False\nac=False\nac=True\nTimeo=\n"), vec![]),
+        (
+            format!("{GLOBAL}timeo=9\n"),
+            vec![
+                ("2.conf", "[NFSMount_Global_Options]\ntimeo=2\n"),
+                ("10.conf", "[NFSMount_Global_Options]\ntimeo=10\n"),
+            ],
+        ),
+        (
+            format!("{GLOBAL}timeo=9\n"),
+            vec![
+                ("a.cfg", "[NFSMount_Global_Options]\nbg=True\n"),
+                (".b.conf", "[NFSMount_Global_Options]\nsoft=True\n"),
+            ],
+        ),
+        (
+            format!("{GLOBAL}include=nfsmount.conf.d/x\nretrans=3\n"),
+            vec![("x", "bg=True\n[Server \"127.0.0.1\"]\ntimeo=5\n")],
+        ),
+    ];
+    compare(&cases);
+    Ok(())
+}
+
+fn compare(cases: &[(String, Vec<(&str, &str)>)]) {
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let backgrounds = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((conf, drop_ins)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (mut real, report) = both(conf, drop_ins);
+                    let mut ours = ours(&report);
+                    // A `sloppy` with a value is passed on without it.
+                    for options in [&mut real, &mut ours] {
+                        if options.iter().any(|option| option.starts_with("sloppy=")) {
+                            options.retain(|option| !option.starts_with("sloppy="));
+                            options.insert("sloppy".to_owned());
+                        }
+                    }
+                    if real.contains("bg") {
+                        backgrounds.fetch_add(1, Ordering::Relaxed);
+                    }
+                    if real != ours {
+                        let what = format!("{conf:?} {drop_ins:?}: mount.nfs {real:?}, node-check {ours:?}");
+                        wrong.lock().expect("a lock").push(what);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("a lock");
+    assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), cases.len());
+    assert!(backgrounds.into_inner() > cases.len() / 8, "hardly any case is about bg");
+}
+
+fn random() -> Result<(), Failed> {
+    let mut rng = Rng::with_seed(27);
+    // A `[Server]` without a name ends mount.nfs 2.6.2 by a fault of its own.
+    let headings = [
+        "[NFSMount_Global_Options]",
+        "[ nfsmount_GLOBAL_options ]",
+        "[Server \"127.0.0.1\"]",
+        "[server\t\"127.0.0.1\"]",
+        "[MountPoint \"FOLDER\"]",
+        "[Unknown]",
+        "[NFSMount_Global_Options",
+    ];
+    let names = [
+        "Background", "bg", "FG", "Foreground", "background", "soft", "Timeo", "rsize", "ac", "cto",
+        "retrans", "nosoft", "hard", "Sloppy",
+    ];
+    let values = ["True", "false", "TRUE", "7", "8k", "\"True\"", "'false'", "yes", "true ; c", " 0x2K", ""];
+    let cases: Vec<(String, Vec<(&str, &str)>)> = (0..FILES)
+        .map(|_| {
+            let mut text = String::new();
+            for _ in 0..rng.usize(3..14) {
+                let mut pick = |all: &[&str]| all[rng.usize(..all.len())].to_owned();
+                let line = match pick(&["h", "s", "s", "s", "s", "n"]).as_str() {
+                    "h" => pick(&headings),
+                    "s" => format!("{}{}={}", pick(&["", " ", "\t"]), pick(&names), pick(&values)),
+                    _ => pick(&["", "# bg=True", "; x", "bg", "\\", " \t"]),
+                };
+                text.push_str(&line);
+                text.push('\n');
+            }
+            (format!("{GLOBAL}{text}"), vec![])
+        })
+        .collect();
+    compare(&cases);
+    Ok(())
+}
+
+/// nfs-utils 2.6.2 forgets a server's value at the next server's line; a version that does
+/// not would go to the background.
+fn servers() -> Result<(), Failed> {
+    let conf = "[Server \"127.0.0.1\"]\nBackground=True\n[Server \"10.0.0.1\"]\nBackground=False\n";
+    let (real, report) = both(conf, &[]);
+    let ours = ours(&report);
+    assert!(ours.is_superset(&real) && ours.contains("bg"), "mount.nfs {real:?}, node-check {ours:?}");
+    Ok(())
+}
+
+/// Runs the command where /etc/nfsmount.conf has this text; `$f` is a healthy volume.
+fn with_file(text: &str, more: &str) -> (Value, i32) {
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    pods.csi("u", "csi", "ebs.csi.aws.com");
+    let text = format!(
+        "f=$pods/u/volumes/kubernetes.io~nfs/pv; mount -t tmpfs nas.example.com:/x $f
+         command mount -t tmpfs none /mnt; cp -a /etc /mnt/; printf '%b' '{text}' >/mnt/etc/nfsmount.conf
+         command mount --bind /mnt/etc /etc
+         {more}
+         $check --pods-dir $pods"
+    );
+    script(&pods, &text)
+}
+
+fn beforehand() -> Result<(), Failed> {
+    for (text, code) in [
+        (r"[NFSMount_Global_Options]\nBackground=True\n", 1),
+        (r#"[Server "NAS.example.com"]\nbg=True\n"#, 1),
+        // No volume of this node is there.
+        (r#"[Server "other.example.com"]\nbg=True\n"#, 0),
+        (r"[NFSMount_Global_Options]\nForeground=True\nSoft=True\n", 0),
+        (r"# Background=True\n", 0),
+    ] {
+        let (report, seen) = with_file(text, "");
+        assert_eq!(seen, code, "{text}: {report:#}");
+        assert_eq!(report["volumes"], json!([]), "{text}");
+        schema::fits("node-check.schema.json", &report)?;
+    }
+    Ok(())
+}
+
+fn places() -> Result<(), Failed> {
+    let text = r"# for all\n[NFSMount_Global_Options]\n Soft = True\n\nBackground=True\nTimeo=7";
+    let (report, code) = with_file(text, "");
+    assert_eq!(code, 1, "{report:#}");
+    let shown: Vec<(&Value, &Value, &Value, &Value)> = report["warnings"]
+        .as_array()
+        .ok_or("warnings")?
+        .iter()
+        .map(|warning| (&warning["path"], &warning["line"], &warning["option"], &warning["finding"]))
+        .collect();
+    let file = json!("/etc/nfsmount.conf");
+    assert_eq!(
+        shown,
+        [
+            (&file, &json!(3), &json!("soft"), &json!(false)),
+            (&file, &json!(5), &json!("bg"), &json!(true)),
+            (&file, &json!(6), &Value::Null, &json!(false)),
+        ]
+    );
+    assert_eq!(report["warnings"][1]["volumes"], json!([{"pod": "u", "volume": "pv"}]));
+    assert_eq!(report["errors"], json!([]));
+    let (report, _) = with_file(text, "check=${check% --format json}");
+    let said = report["said"].as_str().unwrap_or_default();
+    assert!(said.is_empty(), "{said}");
+    Ok(())
+}
+
+fn named() -> Result<(), Failed> {
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    let file = pods.path().join("node.conf");
+    fs::write(&file, format!("{GLOBAL}bg=True\n"))?;
+    let name = file.display().to_string();
+    let (report, code) = pods.check(&["--nfsmount-conf", &name]);
+    assert_eq!((code, &report["warnings"][0]["path"]), (1, &json!(name)), "{report:#}");
+    // As text, with what it means.
+    let output = run(&["--pods-dir", &pods.name(), "--nfsmount-conf", &name]);
+    let text = String::from_utf8(output.stdout)?;
+    for words in [
+        &format!("{name}:2: finding: gives \"bg\" to every mount of this node without \"fg\""),
+        "concerns Pod u, volume pv",
+        "a CSI driver reads the nfsmount.conf of its own container instead",
+        "1 warning",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    // A folder is no file, and is said.
+    let (report, code) = pods.check(&["--nfsmount-conf", &pods.name()]);
+    assert_eq!((code, &report["errors"][0]["message"]), (1, &json!("is not a regular file")), "{report:#}");
+    // A container has files of its own, which are not the node's.
+    let text = "
+        f=$pods/u/volumes/kubernetes.io~nfs/pv; mount -t tmpfs none $f; mkdir -p $dir/proc $dir/etc
+        mount --rbind /proc $dir/proc
+        unshare -m bash -euc '
+          command mount -t tmpfs none /mnt; cp -a /etc /mnt/
+          printf \"[NFSMount_Global_Options]\\nbg=True\\n\" >/mnt/etc/nfsmount.conf
+          command mount --bind /mnt/etc /etc; exec $check --pods-dir $pods --proc-dir $dir/proc'
+        # So that the shell stays the first process.
+        exit 0";
+    let (report, code) = script(&pods, text);
+    assert_eq!((code, &report["warnings"]), (0, &json!([])), "{report:#}");
+    Ok(())
+}
+
+fn statd() -> Result<(), Failed> {
+    for (kind, options, process, warned) in [
+        ("nfs", "rw,vers=3,local_lock=none", "sleep", true),
+        ("nfs", "rw,vers=3,local_lock=flock", "sleep", true),
+        ("nfs", "rw,vers=3,local_lock=none", "rpc.statd", false),
+        ("nfs", "rw,vers=3,nolock,local_lock=all", "sleep", false),
+        ("nfs4", "rw,vers=4.2,local_lock=none", "sleep", false),
+    ] {
+        let pods = Pods::new();
+        pods.nfs("u", "pv");
+        let text = format!(
+            "f=$pods/u/volumes/kubernetes.io~nfs/pv; mkdir -p $dir/1 $dir/7
+             root=$(awk '$5 == \"/\" {{print $1; exit}}' /proc/1/mountinfo)
+             {{ cat /proc/1/mountinfo; echo \"99999 $root 0:999 / $f rw - {kind} 127.0.0.1:/x {options}\"; }} >$dir/1/mountinfo
+             echo '1 (init) S 0 1 1 0' >$dir/1/stat; echo '7 ({process}) S 1 7 7 0' >$dir/7/stat
+             $check --pods-dir $pods --proc-dir $dir"
+        );
+        let (report, code) = script(&pods, &text);
+        let kinds: Vec<&Value> =
+            report["warnings"].as_array().ok_or("warnings")?.iter().map(|warning| &warning["kind"]).collect();
+        assert_eq!(kinds.contains(&&json!("statd-missing")), warned, "{options} {process}: {report:#}");
+        assert_eq!(code, 0, "{report:#}");
+    }
+    Ok(())
+}
+
+fn kinds(report: &Value) -> Vec<Value> {
+    report["warnings"].as_array().expect("warnings").iter().map(|warning| warning["kind"].clone()).collect()
+}
+
+fn helper() -> Result<(), Failed> {
+    let (report, code) = with_file("", "command mount -t tmpfs none $(realpath /sbin)");
+    assert_eq!((kinds(&report), code), (vec![json!("mount-nfs-missing")], 0), "{report:#}");
+    // A node without NFS volumes needs none.
+    let pods = Pods::new();
+    fs::create_dir_all(pods.path().join("u/volumes/kubernetes.io~empty-dir/x"))?;
+    let (report, code) =
+        script(&pods, "command mount -t tmpfs none $(realpath /sbin); $check --pods-dir $pods");
+    assert_eq!((kinds(&report), code), (vec![], 0), "{report:#}");
+    Ok(())
+}
+
+fn busybox() -> Result<(), Failed> {
+    let more = "mkdir $dir/bin; touch $dir/bin/busybox; ln -s busybox $dir/bin/mount
+        touch $dir/helper; command mount --bind $dir $dir; b=$(realpath /bin); command mount --bind $dir/bin $b";
+    let (report, code) = with_file("", more);
+    assert_eq!(code, 0, "{report:#}");
+    assert!(kinds(&report).contains(&json!("busybox-mount")), "{report:#}");
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Mounts whose server never answers: whatever touches one waits indefinitely, and
+//! node-check must not. A FUSE mount whose daemon reads no request hangs like NFS with
+//! `hard`.
+
+use std::fs;
+use std::fs::OpenOptions;
+use std::process::Command;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::json;
+
+use super::mounts::{namespaces, script};
+use super::{Pods, found, not_mounted};
+use crate::component::{self, Missing};
+
+/// Volumes of the node that is measured, and those of them that hang.
+const VOLUMES: (usize, usize) = (1000, 50);
+
+/// `hang DIR` mounts what never answers; the shell holds the connection and reads nothing.
+const HANG: &str = "
+hang() { exec {fd}<>/dev/fuse; command mount -i -t fuse -o fd=$fd,rootmode=40000,user_id=0,group_id=0 \"${2:-nas:/x}\" \"$1\" >&2; }
+";
+
+pub(super) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| {
+        component::trial(format!("node_check::hang::{name}"), fuse, move |()| test())
+    };
+    vec![
+        trial("looks_past_a_server_that_never_answers", never_answers),
+        trial("looks_at_1000_volumes_of_which_50_hang", many),
+    ]
+}
+
+fn fuse() -> Result<(), Missing> {
+    namespaces()?;
+    let has_fuse = OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok()
+        && fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("\tfuse\n"));
+    if has_fuse {
+        return Ok(());
+    }
+    Err(Missing { reason: "the host gives no /dev/fuse".to_owned(), installable: false })
+}
+
+fn never_answers() -> Result<(), Failed> {
+    let pods = Pods::new();
+    for (pod, volume) in [("u", "hangs"), ("u", "lost"), ("w", "covered")] {
+        fs::write(pods.nfs(pod, volume).join("hello"), "hello\n")?;
+    }
+    fs::write(pods.csi("u", "csi", "nfs.csi.k8s.io").join("hello"), "hello\n")?;
+    fs::create_dir(pods.nfs("u", "lost").join("inner"))?;
+    let text = format!(
+        "{HANG} f=$pods/u/volumes; hang $f/kubernetes.io~nfs/hangs; hang $f/kubernetes.io~csi/csi/mount
+         hang $f/kubernetes.io~nfs/lost/inner
+         mount -t tmpfs none $pods/w/volumes/kubernetes.io~nfs/covered; hang $pods/w/volumes/kubernetes.io~nfs/covered
+         # The mount does hang: stat(2) ends only with the process.
+         code=0; timeout -s KILL 2 stat $f/kubernetes.io~nfs/hangs >&2 || code=$?; [ $code = 137 ]
+         timeout -s KILL 10 $check --pods-dir $pods"
+    );
+    let (report, code) = script(&pods, &text);
+    assert_eq!((found(&report), code), (not_mounted(&["lost"]), 1), "{report:#}");
+    assert_eq!(report["summary"]["mounted"], 3, "{report:#}");
+    assert_eq!(report["volumes"][0]["data"]["files"], 1, "what hangs within is not entered: {report:#}");
+    Ok(())
+}
+
+/// Prints how long it takes: `cargo test --test e2e -- node_check::hang --nocapture`.
+fn many() -> Result<(), Failed> {
+    let (volumes, hanging) = VOLUMES;
+    let pods = Pods::new();
+    for index in 0..volumes {
+        fs::write(pods.nfs(&format!("pod-{}", index / 10), &format!("v{index}")).join("hello"), "hello\n")?;
+    }
+    // The first 50 hang; of the others each hundredth is not mounted.
+    let text = format!(
+        "{HANG} index=0; while [ $index -lt {volumes} ]; do
+           f=$pods/pod-$((index / 10))/volumes/kubernetes.io~nfs/v$index
+           if [ $index -lt {hanging} ]; then hang $f
+           elif [ $((index % 100)) != 99 ]; then echo \"none $f tmpfs defaults 0 0\" >>$dir/fstab; fi
+           index=$((index + 1)); done
+         command mount -a -T $dir/fstab >&2
+         begun=$(date +%s%N); code=0; timeout -s KILL 30 $check --pods-dir $pods || code=$?
+         echo $(( ($(date +%s%N) - begun) / 1000000 )) >$pods/pod-0/milliseconds; exit $code"
+    );
+    let (report, code) = script(&pods, &text);
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(report["summary"]["lost"], json!(10), "{report:#}");
+    assert_eq!(report["summary"]["mounted"], json!(990), "{report:#}");
+    let took: u64 = fs::read_to_string(pods.path().join("pod-0/milliseconds"))?.trim().parse()?;
+    println!("node-check looked at {volumes} volumes of which {hanging} hang in {took} ms");
+    // Far below any time-out of a mount, also on a busy machine.
+    assert!(took < 5000, "{took} ms");
+    let left = Command::new("sh").args(["-c", "mount | grep -c \"$0\"", &pods.name()]).output()?;
+    assert_eq!(String::from_utf8_lossy(&left.stdout).trim(), "0", "the mounts ended with their namespace");
+    Ok(())
+}
