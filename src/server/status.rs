@@ -61,7 +61,7 @@ pub fn router(status: Status) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .fallback(async || (StatusCode::NOT_FOUND, "the paths are /healthz, /readyz and /metrics\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "not found: use /healthz, /readyz or /metrics\n"))
         .with_state(status)
 }
 
