@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// The folder is another one.
     #[error(
-        "{}: not the kubelet's directory of Pods, because no Pod in it has `volumes`; set --pods-dir{hint}",
+        "{}: not the kubelet's directory of Pods, because no Pod in it has a directory \"volumes\"; set --pods-dir{hint}",
         path.display()
     )]
     NoPods {
@@ -118,7 +118,7 @@ impl Node<'_> {
     fn pods_error(&self, source: io::Error) -> Error {
         let remedy = match source.kind() {
             ErrorKind::PermissionDenied => "root may read it",
-            _ => "set --pods-dir to the kubelet's directory of Pods: `pods` in its --root-dir",
+            _ => "set --pods-dir to the kubelet's directory of Pods: \"pods\" in its --root-dir",
         };
         Error::PodsDir { path: self.pods_dir.to_owned(), source, remedy }
     }

@@ -152,7 +152,7 @@ fn named_rules(flag: &str, words: &[String]) -> anyhow::Result<Vec<&'static Rule
     for word in words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
         let named = select(word);
         if named.is_empty() {
-            bail!("{flag}: no rule is called {word:?}; `nfs-mount-guard rules` lists them");
+            bail!("{flag}: unknown rule {word:?} (\"nfs-mount-guard rules\" lists them)");
         }
         found.extend(named);
     }

@@ -74,7 +74,7 @@ pub async fn read(pager: &mut Pager, place: &Place) -> Result<String, Error> {
         Answer::Page(bytes) => bytes,
         Answer::Refused(status) if status.code == 404 => {
             return Err(Error::Missing(format!(
-                "there is no {place}; `kubectl get configmap -A -l app.kubernetes.io/name=nfs-mount-guard` lists them"
+                "there is no {place}; list them: kubectl get configmap -A -l app.kubernetes.io/name=nfs-mount-guard"
             )));
         }
         Answer::Refused(status) if status.code == 403 => {

@@ -52,9 +52,9 @@ fn check_says_what_is_wrong() -> Result<(), Failed> {
     let bad = check(format!("{HEAD}mode: obsrve\nruls: {{}}\n").as_bytes());
     let said = text(&bad.stderr);
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
-    assert!(said.contains("p.yaml:3:7: mode is \"obsrve\", did you mean \"observe\"?"), "{said}");
+    assert!(said.contains("p.yaml:3:7: mode: unknown value \"obsrve\"; use \"observe\""), "{said}");
     assert!(said.contains("\n  mode: obsrve\n        ^"), "{said}");
-    assert!(said.contains("p.yaml:4:1: a policy has no key \"ruls\", did you mean \"rules\"?"), "{said}");
+    assert!(said.contains("p.yaml:4:1: unknown key \"ruls\" of a policy; use \"rules\""), "{said}");
     assert_eq!(check(b"\xff\xfe\x00").status.code(), Some(3));
     assert_eq!(check(b"").status.code(), Some(2));
     assert_eq!(run(folder.path(), &["policy", "check", "none.yaml"]).status.code(), Some(3));

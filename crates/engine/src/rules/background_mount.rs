@@ -150,7 +150,7 @@ fn report(
         mount::is_refused_background(&token.option, effective.iter().copied())
     });
     let what = if is_clear && is_refused && subject.driver.known.is_read() {
-        "is refused with NFSv4, and makes a background mount with NFSv3"
+        "fails the mount with NFSv4, and makes a background mount with NFSv3"
     } else if is_clear && is_in_force && is_overridden {
         "is overridden by a later fg; a change of order would mount in the background"
     } else if is_clear && subject.kind.row().holds == Holds::Snapshots {
