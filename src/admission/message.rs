@@ -1,6 +1,6 @@
 //! The sentences people read: causes of a denial, and warnings.
 
-mod remedy;
+pub mod remedy;
 mod repairs;
 mod warning;
 

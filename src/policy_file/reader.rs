@@ -237,7 +237,7 @@ impl<'t> Reader<'t> {
         entries.retain(|entry| {
             let is_known = known.contains(&entry.key);
             if !is_known && !self.has_enough() {
-                let message = match flag_of_check(entry.key).filter(|_| known == TOP) {
+                let message = match foreign::flag_of_check(entry.key).filter(|_| known == TOP) {
                     Some(flag) => {
                         format!("unknown key {:?} of {what}; use a flag or variable: {flag}", entry.key)
                     }
@@ -378,21 +378,6 @@ impl<'t> Reader<'t> {
         let offset = self.tree.written(at).map(|node| node.span.start);
         self.problems.push(Problem { offset, ..Problem::whole(message) });
     }
-}
-
-/// How a call says what others keep in a file of settings: a policy is the same for
-/// the webhook, which has neither paths nor formats.
-fn flag_of_check(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "paths" | "files" | "include" => "check PATH...",
-        "format" | "output" | "formats" => "--format, NFS_MOUNT_GUARD_FORMAT",
-        "exclude" | "excludes" => "--exclude, NFS_MOUNT_GUARD_EXCLUDE",
-        "select" => "--select, NFS_MOUNT_GUARD_SELECT",
-        "ignore" => "--ignore, NFS_MOUNT_GUARD_IGNORE",
-        "failOn" => "--fail-on, NFS_MOUNT_GUARD_FAIL_ON",
-        "baseline" => "--baseline, NFS_MOUNT_GUARD_BASELINE",
-        _ => return None,
-    })
 }
 
 /// `; use "x"`, if one word is nearer than all others.
