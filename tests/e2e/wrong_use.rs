@@ -84,7 +84,10 @@ fn every_answer() -> Result<(), Failed> {
             vec!["check", "a.yaml", "--format", "json="],
             "give a file after the =, for example json=report.json",
         ),
-        (vec!["check", "a.yaml", "--policy", "a.yaml"], "a.yaml:1:7: kind: \"ConfigMap\" is not a policy"),
+        (
+            vec!["check", "a.yaml", "--policy", "a.yaml"],
+            "a.yaml:1:7: kind: unknown value \"ConfigMap\" (allowed: MountPolicy)",
+        ),
     ] {
         let (said, code) = said(&folder, &args);
         assert_eq!(code, Some(2), "{args:?}: {said}");
