@@ -74,7 +74,7 @@ pub enum Error {
     },
     /// The mounts do not show the folder of Pods.
     #[error(
-        "{}: no mount there shows the file system that holds {}; give the /proc of the same node with --proc-dir",
+        "{}: no mount there shows the file system of {}; give the /proc of the same node with --proc-dir",
         mounts.display(),
         pods_dir.display()
     )]

@@ -133,7 +133,7 @@ fn show(args: ShowArgs) -> anyhow::Result<Exit> {
 ///
 /// When there is no working folder.
 pub fn discover() -> anyhow::Result<Option<PathBuf>> {
-    let folder = std::env::current_dir().context("cannot tell the working folder")?;
+    let folder = std::env::current_dir().context("cannot determine the working directory")?;
     Ok(policy_file::discover(&folder))
 }
 

@@ -105,7 +105,7 @@ impl ServiceAccount {
             roots.add(certificate).map_err(|error| bad(error.to_string()))?;
         }
         if roots.is_empty() {
-            return Err(bad("it holds no certificate".to_owned()));
+            return Err(bad("it contains no certificate".to_owned()));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)

@@ -232,7 +232,7 @@ fn names_paths_whole() -> Result<(), Failed> {
         .collect();
     let expected = [
         (json!("nothing: at/all/*.yaml"), json!("no file matches")),
-        (json!("x: y/nothing.yaml"), json!("there is no such file or folder")),
+        (json!("x: y/nothing.yaml"), json!("there is no such file or directory")),
     ];
     assert_eq!(errors, expected);
     let folder = tempfile::tempdir()?;

@@ -14,8 +14,8 @@ pub(super) static RULE: Rule = Rule {
     why: "`timeo` is in tenths of a second, `retry` in minutes, `retrans` counts tries. mount.nfs and the \
 kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` and \
 cuts `timeo` at 6000; mount.nfs reads `retry=1h` as one minute and turns `retry=-1` or `retry=abc` into its \
-default without failing. A long `retry` outlives the two minutes that kubelet gives a CSI driver, and leaves \
-a mount.nfs behind that may mount over another one later. Without `retry` mount.nfs tries for 2 minutes, and \
+default without failing. A long `retry` outlives the two minutes that the kubelet gives a CSI driver, and leaves \
+a mount.nfs process that may mount over another mount later. Without `retry` mount.nfs tries for 2 minutes, and \
 some drivers give up before that: `nfs.csi.k8s.io` after 110 s, `blob.csi.azure.com` after 90 s, \
 `nfs.manila.csi.openstack.org` after 110 s, `tns.csi.io` after 30 s. `explain -f FILE` names the `retry` that fits.",
     remedy: "Write a plain decimal number, `timeo` between 100 and 6000, `retrans` between 2 and 10, `retry` \
