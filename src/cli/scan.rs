@@ -58,7 +58,7 @@ pub struct Args {
     /// The context of the kubeconfig; else the current one
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_CONTEXT")]
     context: Option<String>,
-    /// Only volumes that claims of this namespace have, and its Pods; classes all the same
+    /// Only volumes that claims of this namespace have, and its Pods; classes anyway
     #[arg(short, long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
     namespace: Option<String>,
     #[arg(

@@ -95,7 +95,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("src/report/text.rs", "beside", "not judged beside what is"),
     ("src/source.rs", "holds", "not judged: holds mount options"),
     ("src/source/unjudged.rs", "holds", "holds mount options at"),
-    ("docs/explain.md", "in force", "(in force)"),
+    ("docs/check.schema.json", "holds", "such as: holds mount options at"),
     // Kubernetes says that a replica holds a Lease.
     (".md", "holds", "the replica that holds the lease"),
     ("docs/logs.md", "holds", "it holds the lease"),
@@ -169,6 +169,34 @@ fn texts_of_the_chart_use_the_terms_of_the_field() {
         let text = fs::read_to_string(&file).expect("text");
         let place = file.strip_prefix(root()).expect("under the root").display().to_string();
         faults(&place, &text.replace('#', " "), &[AVOIDED, AVOIDED_IN_PROSE], &mut found);
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The page of commands is the help of the program, in fences; schemas describe reports.
+#[test]
+fn help_and_schemas_use_the_terms_of_the_field() {
+    fn descriptions(value: &serde_json::Value, texts: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(members) => {
+                texts.extend(members.get("description").and_then(|text| text.as_str()).map(str::to_owned));
+                members.values().for_each(|member| descriptions(member, texts));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| descriptions(item, texts)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    let read = |place: &str| fs::read_to_string(root().join(place)).expect(place);
+    faults("docs/cli.md", &read("docs/cli.md"), &[AVOIDED, AVOIDED_IN_PROSE], &mut found);
+    for name in ["check", "doctor", "node-check", "policy"] {
+        let place = format!("docs/{name}.schema.json");
+        let mut texts = Vec::new();
+        descriptions(&serde_json::from_str(&read(&place)).expect("JSON"), &mut texts);
+        assert!(texts.len() > 10, "{place}");
+        for text in texts {
+            faults(&place, &text, &[AVOIDED, AVOIDED_IN_PROSE], &mut found);
+        }
     }
     assert!(found.is_empty(), "{found:#?}");
 }
