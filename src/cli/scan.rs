@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::duration;
 use super::exit::{self, Exit, InputError};
 use super::judgement::Judgement;
+use super::number;
 use super::output::{FailOn, JudgedAs, Output, check_outputs, read_baseline, tolerate, write};
 use super::serve::address;
 use crate::check::baseline::Baseline;
@@ -102,7 +103,7 @@ pub struct Args {
         value_name = "N",
         env = "NFS_MOUNT_GUARD_MAX_RESULTS",
         default_value_t = 2000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = number::within::<u32, 1, 1_000_000>
     )]
     max_results: u32,
     /// Objects of one answer of the API server
@@ -111,7 +112,7 @@ pub struct Args {
         value_name = "N",
         env = "NFS_MOUNT_GUARD_PAGE_SIZE",
         default_value_t = 500,
-        value_parser = clap::value_parser!(u32).range(1..=10_000)
+        value_parser = number::within::<u32, 1, 10_000>
     )]
     page_size: u32,
     /// Most requests a second
@@ -120,7 +121,7 @@ pub struct Args {
         value_name = "N",
         env = "NFS_MOUNT_GUARD_QPS",
         default_value_t = 20,
-        value_parser = clap::value_parser!(u32).range(1..=1000)
+        value_parser = number::within::<u32, 1, 1000>
     )]
     qps: u32,
     /// Scan again and again, with this time between, until it is ended
