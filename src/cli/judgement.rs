@@ -122,7 +122,7 @@ impl Judgement {
         let profile = match &self.profile {
             Some(name) => match Profile::parse(name) {
                 Ok(profile) => Some(profile),
-                Err(error) => bail!("--profile: there is no profile {name:?}; {error}"),
+                Err(error) => bail!("--profile: unknown profile {name:?} ({error})"),
             },
             None => None,
         };

@@ -67,7 +67,7 @@ impl ServiceAccount {
         let (host, port) = (variable(HOST_VARIABLE)?, variable(PORT_VARIABLE)?);
         let port = port
             .parse()
-            .map_err(|_| Error::Nowhere(format!("{PORT_VARIABLE} is {port:?}, which is no port")))?;
+            .map_err(|_| Error::Nowhere(format!("{PORT_VARIABLE} is {port:?}, which is not a port")))?;
         Ok(Self { folder, host, port })
     }
 

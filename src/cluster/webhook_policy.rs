@@ -86,7 +86,7 @@ pub async fn read(pager: &mut Pager, place: &Place) -> Result<String, Error> {
         Answer::Silence(reason) => return Err(unread(reason)),
     };
     let mut map: ConfigMap =
-        serde_json::from_slice(&bytes).map_err(|_| unread("the answer is no ConfigMap".to_owned()))?;
+        serde_json::from_slice(&bytes).map_err(|_| unread("the response is not a ConfigMap".to_owned()))?;
     if let Some(text) = map.data.remove(KEY) {
         return Ok(text);
     }

@@ -265,7 +265,7 @@ fn no_api_server() -> Result<(), Failed> {
         let (report, code) = server.scan(&[])?;
         assert_eq!(code, Some(3));
         let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
-        assert!(message.contains("the answer is no JSON list"), "{message}");
+        assert!(message.contains("the response is not a JSON list"), "{message}");
     }
     Ok(())
 }

@@ -240,7 +240,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
 
     ("auto", fstab(Word::Auto, "mounted by mount -a")),
     ("noauto", fstab(Word::Auto, "not mounted by mount -a").negation()),
-    ("nofail", fstab_flag(Word::Nofail, "a missing device is no error; a server that is away still is one").read_by(Consumers::USER)),
+    ("nofail", fstab_flag(Word::Nofail, "a missing device is not an error; a server that does not respond still is").read_by(Consumers::USER)),
     ("_netdev", fstab_flag(Word::Netdev, "mounted once the network is up").read_by(Consumers::USER)),
     ("user", implies(Word::User, Grammar::Anything, "any user may mount it; implies noexec, nosuid and nodev").read_by(Consumers::USER)),
     ("nouser", fstab_flag(Word::User, "only root may mount it").negation()),
