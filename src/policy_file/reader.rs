@@ -237,14 +237,11 @@ impl<'t> Reader<'t> {
         entries.retain(|entry| {
             let is_known = known.contains(&entry.key);
             if !is_known && !self.has_enough() {
-                let message = match foreign::flag_of_check(entry.key).filter(|_| known == TOP) {
-                    Some(flag) => {
-                        format!("unknown key {:?} of {what}; use a flag or variable: {flag}", entry.key)
-                    }
-                    None => {
-                        let hint = suggestion(entry.key, known);
-                        format!("unknown key {:?} of {what}{hint} ({})", entry.key, allowed(known))
-                    }
+                let message = if let Some(flag) = foreign::flag_of_check(entry.key).filter(|_| known == TOP) {
+                    format!("unknown key {:?} of {what}; use a flag or variable: {flag}", entry.key)
+                } else {
+                    let hint = suggestion(entry.key, known);
+                    format!("unknown key {:?} of {what}{hint} ({})", entry.key, allowed(known))
                 };
                 self.problem(entry.key_id, message);
             }

@@ -28,7 +28,7 @@ fn ask(endpoint: Endpoint, policy: &str, body: &Value) -> Answered {
     Answered { response: answer["response"].clone(), decision, withheld, error }
 }
 
-fn class(extra: Value) -> Value {
+fn class(extra: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "a"},
         "provisioner": "nfs.csi.k8s.io",
@@ -60,7 +60,7 @@ fn a_denial_names_the_field_the_cause_and_the_remedy() {
         (json!({"metadata": {"name": ["a"]}}), "metadata.name", "metadata.name must be a string, not a list"),
         (json!({"parameters": {"a": true}}), "parameters.a", "parameters.a must be a string, not true"),
     ] {
-        let answered = ask(Endpoint::Validate, "", &class(extra));
+        let answered = ask(Endpoint::Validate, "", &class(&extra));
         assert_eq!((answered.decision, answered.withheld), ("deny", None));
         let causes = &answered.response["status"]["details"]["causes"];
         assert_eq!(causes[0]["field"], field, "{causes}");
@@ -80,7 +80,7 @@ fn a_denial_names_the_field_the_cause_and_the_remedy() {
 
 #[test]
 fn mode_observe_denies_nothing_that_cannot_be_read() {
-    let body = class(json!({"mountOptions": "hard,bg"}));
+    let body = class(&json!({"mountOptions": "hard,bg"}));
     for (endpoint, policy, decision, withheld, would) in [
         (Endpoint::Validate, "mode: observe", "allow", Some("deny"), "would be denied: "),
         (Endpoint::Mutate, "mode: observe", "allow", None, "would be denied: "),
@@ -102,7 +102,7 @@ fn mode_observe_denies_nothing_that_cannot_be_read() {
 
 #[test]
 fn another_version_of_the_review_names_the_field_to_set() {
-    let mut body = class(json!({}));
+    let mut body = class(&json!({}));
     body["apiVersion"] = json!("admission.k8s.io/v1beta1");
     let answered = ask(Endpoint::Validate, "", &body);
     let message = answered.response["status"]["message"].as_str().expect("a message");
