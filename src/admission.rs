@@ -10,6 +10,7 @@ mod record;
 pub mod replay;
 mod response;
 pub mod uid;
+mod unreadable;
 pub mod wire;
 mod workload;
 
@@ -20,13 +21,14 @@ use crate::engine;
 use crate::engine::judge::Case;
 pub use crate::engine::judge::Endpoint;
 use crate::kind::Kind;
-use crate::policy::{OnUnreadable, Policy};
+use crate::policy::Policy;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
 use crate::subject::driver::Nfs;
 use judgement::Judgement;
 pub use record::Record;
-use response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
+use response::Response;
+use unreadable::Fault;
 use wire::{API_VERSION, FullReview, Request, Review};
 
 /// A body and how to judge it.
@@ -100,8 +102,15 @@ fn review_at_most(
         }
         Ok(review) => {
             let version = review.api_version.as_deref().unwrap_or_default();
-            let error = format!("apiVersion is {version:?}, and only {API_VERSION} is spoken");
-            unreadable(question, &review.request.uid, None, &error, observe)
+            let cause = format!("apiVersion {version:?} is not supported");
+            let remedy = "set admissionReviewVersions: [v1] in the webhook configuration";
+            unreadable::refuse(
+                question,
+                &review.request.uid,
+                None,
+                &Fault::of_request(cause, remedy),
+                observe,
+            )
         }
         Err(error) => unparsed(question, &error, observe),
     })
@@ -120,7 +129,7 @@ pub fn review_truncated(
     observe: &mut dyn FnMut(&Record<'_>),
 ) -> Answer {
     match uid_of(question.body) {
-        Some(uid) => refuse_unreadable(question, &uid, None, reason, true, observe),
+        Some(uid) => unreadable::refuse(question, &uid, None, &Fault::of_transport(reason), observe),
         None => Answer { status: 413, body: format!("{reason}\n").into_bytes() },
     }
 }
@@ -139,75 +148,7 @@ fn unparsed(
     if let Some(request) = request.filter(|request| !is_judged(request)) {
         return pass(question, request, "", None, observe);
     }
-    let error = parse_error(question.body, error);
-    unreadable(question, &uid, request, &error, observe)
-}
-
-/// Where and how the body departs from the schema.
-fn parse_error(body: &[u8], error: &serde_json::Error) -> String {
-    match path::at(body, error.line(), error.column()) {
-        path if path.is_empty() => error.to_string(),
-        path => format!("{path}: {error}"),
-    }
-}
-
-fn unreadable(
-    question: &Question<'_>,
-    uid: &str,
-    request: Option<&Request<'_, IgnoredAny>>,
-    error: &str,
-    observe: &mut dyn FnMut(&Record<'_>),
-) -> Answer {
-    let deny = question.policy.on_unreadable() == OnUnreadable::Deny;
-    refuse_unreadable(question, uid, request, error, deny, observe)
-}
-
-fn refuse_unreadable(
-    question: &Question<'_>,
-    uid: &str,
-    request: Option<&Request<'_, IgnoredAny>>,
-    error: &str,
-    deny: bool,
-    observe: &mut dyn FnMut(&Record<'_>),
-) -> Answer {
-    let allowed = question.endpoint == Endpoint::Mutate || !deny;
-    let kind = request.and_then(|request| request.kind.kind.as_deref()).unwrap_or_default();
-    let name = request.and_then(|request| request.name.as_deref()).unwrap_or_default();
-    let decision = if allowed { "allow" } else { "deny" };
-    let asked = match request {
-        Some(request) => Record::of(request, question.endpoint),
-        None => Record::default(),
-    };
-    observe(&Record { uid, endpoint: question.endpoint, decision, error, ..asked });
-    let message = message::unreadable(error);
-    let group = Kind::parse(kind).map(Kind::group).unwrap_or_default();
-    let cause =
-        || StatusCause { reason: "FieldValueInvalid", message: message.clone(), field: String::new() };
-    let status = (!allowed).then(|| Status {
-        status: "Failure",
-        message: message.clone(),
-        reason: "Invalid",
-        code: 422,
-        details: StatusDetails {
-            name: message::name(name),
-            group,
-            kind: message::name(kind),
-            causes: vec![cause()],
-        },
-    });
-    let warnings = allowed.then(|| message::fitted("", &message));
-    answer(&Response {
-        uid,
-        status,
-        patch: "",
-        warnings: warnings.as_slice(),
-        audit: Some(AuditAnnotations {
-            decision,
-            rules: &[],
-            exempted: &[],
-            policy: question.policy.fingerprint().as_str(),
-        }),
-    })
+    unreadable::refuse(question, &uid, request, &Fault::of_body(question.body, error), observe)
 }
 
 /// Whether the request creates or updates an object of a kind that is judged.

@@ -7,12 +7,14 @@ pub mod proposed;
 pub mod repair;
 mod snippet;
 pub mod together;
+mod walked;
 mod way_out;
 
 use std::path::Path;
 
 use time::Date;
 
+use crate::admission::message::remedy;
 use crate::engine::Judged;
 use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, judge};
@@ -27,10 +29,11 @@ use crate::source::object::{Layout, Object, Part};
 use crate::source::suspect::{may_hold_pods, speaks_of_volumes};
 use crate::source::text::{self, Lines};
 use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
-use crate::source::{Fault, Item, Problem, Skip, visit_each, walk};
+use crate::source::{Fault, Item, Problem, Skip, visit_each};
 use crate::subject::Subject;
 use proposed::Proposed;
 use snippet::{behind_break, snippet};
+pub use walked::{is_foreign, is_in_templates, passed_over};
 use way_out::{WayOut, ways_out};
 
 /// How objects are judged.
@@ -333,34 +336,10 @@ fn finding(
         fix: found.fix.as_ref().map(|fix| fix.applicability),
         way_out: way_out.and_then(|way_out| way_out.list.clone()),
         difference: way_out.and_then(|way_out| way_out.difference.clone()),
+        remedy: Some(remedy::advice(subject, judged)),
         origin: Origin::of(object.template),
         snippet: snippet(around, width),
         fixes: Vec::new(),
-    }
-}
-
-/// Whether a file of a walk is a Helm template: it lies among those of a chart,
-/// and Helm has something to do in it.
-pub fn is_in_templates(path: &Path, text: &str) -> bool {
-    text.contains("{{") && walk::is_in_chart(path)
-}
-
-/// Whether a file of a walk, of which not all can be read, is something else
-/// than manifests.
-pub fn is_foreign(text: &str, problems: &[Problem]) -> bool {
-    !problems.is_empty()
-        && problems.iter().all(|problem| problem.fault == Fault::Unread)
-        && !speaks_of_volumes(text.as_bytes())
-}
-
-/// Why an object is not judged in a walk.
-pub fn passed_over(object: &Object<'_>) -> Option<Skip> {
-    if object.is_template() {
-        Some(Skip::Template)
-    } else if object.is_partial() {
-        Some(Skip::Partial)
-    } else {
-        None
     }
 }
 

@@ -19,6 +19,8 @@ pub mod lsp;
 pub mod man;
 #[cfg(unix)]
 pub mod node_check;
+#[cfg(feature = "serve")]
+mod number;
 mod output;
 mod plugin;
 pub mod policy;

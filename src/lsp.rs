@@ -136,7 +136,7 @@ fn malformed(output: &mut dyn Write) -> io::Result<()> {
     let answer = serde_json::json!({
         "jsonrpc": "2.0",
         "id": null,
-        "error": {"code": code, "message": "is no message of JSON-RPC 2.0"},
+        "error": {"code": code, "message": "is not a message of JSON-RPC 2.0"},
     });
     let answer = answer.to_string();
     write!(output, "Content-Length: {}\r\n\r\n{answer}", answer.len())?;

@@ -67,7 +67,7 @@ pub enum Error {
     },
     /// The folder is another one.
     #[error(
-        "{}: not the kubelet's directory of Pods, because no Pod in it has `volumes`; set --pods-dir{hint}",
+        "{}: not the kubelet's directory of Pods, because no Pod in it has a directory \"volumes\"; set --pods-dir{hint}",
         path.display()
     )]
     NoPods {
@@ -86,7 +86,7 @@ pub enum Error {
     },
     /// The mounts do not show the folder of Pods.
     #[error(
-        "{}: no mount there shows the file system that holds {}; give the /proc of the same node with --proc-dir",
+        "{}: no mount there shows the file system of {}; give the /proc of the same node with --proc-dir",
         mounts.display(),
         pods_dir.display()
     )]
@@ -142,7 +142,7 @@ impl Node<'_> {
     fn pods_error(&self, source: io::Error) -> Error {
         let remedy = match source.kind() {
             ErrorKind::PermissionDenied => "root may read it",
-            _ => "set --pods-dir to the kubelet's directory of Pods: `pods` in its --root-dir",
+            _ => "set --pods-dir to the kubelet's directory of Pods: \"pods\" in its --root-dir",
         };
         Error::PodsDir { path: self.pods_dir.to_owned(), source, remedy }
     }

@@ -98,7 +98,7 @@ pub enum Error {
         source: TextError,
     },
     /// The file is too long for a policy.
-    #[error("{file}: is longer than {LONGEST} bytes, the most a policy may have")]
+    #[error("{file}: is longer than 1 MiB, the limit for a policy")]
     TooLong {
         /// The file.
         file: String,
@@ -161,14 +161,15 @@ fn read(text: &str, lines: &Lines<'_>) -> Result<Policy, Vec<Problem>> {
         };
         if policy.is_some() {
             let offset = tree.written(root).map_or(0, |node| node.span.start);
-            let message = "a second policy stands here; a file holds one".to_owned();
+            let message = "a second policy; a file may contain one".to_owned();
             return Err(vec![Problem::at(offset, message)]);
         }
         policy = Some(reader::policy(&tree, root)?);
     }
     policy.ok_or_else(|| {
-        let message =
-            format!("the file is empty; a policy begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`");
+        let message = format!(
+            "the file is empty; a policy starts with \"apiVersion: {API_VERSION}\" and \"kind: {KIND}\""
+        );
         vec![Problem::at(0, message)]
     })
 }

@@ -298,6 +298,9 @@ pub struct FindingReport {
     /// The same as a difference, for people, where the text is long.
     #[serde(skip)]
     pub difference: Option<String>,
+    /// The change that resolves this finding alone, as a part of a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// The template of its object.
     #[serde(flatten)]
     pub origin: Option<Origin>,

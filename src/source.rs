@@ -189,8 +189,8 @@ impl Problem {
 }
 
 /// What is said of a template that is not rendered.
-pub const TEMPLATE: &str = "looks like a Helm template, which is no YAML before it is rendered; \
-run helm template CHART | nfs-mount-guard check -";
+pub const TEMPLATE: &str = "looks like a Helm template; render it first: \
+helm template CHART | nfs-mount-guard check -";
 
 /// What a problem means in a walk, in which a file may be something else than
 /// manifests.

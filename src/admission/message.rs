@@ -1,6 +1,6 @@
 //! The sentences people read: causes of a denial, and warnings.
 
-mod remedy;
+pub mod remedy;
 mod repairs;
 mod warning;
 
@@ -37,9 +37,10 @@ const LONGEST_NAME: usize = 253;
 /// Who speaks, in a message that stands alone.
 const WHO: &str = "nfs-mount-guard";
 
-/// What is said of an object that cannot be read.
-pub fn unreadable(error: &str) -> String {
-    at_most(format!("{WHO}: the request cannot be read: {error}"), 500)
+/// The sentence about a request that cannot be read, with what becomes of it before
+/// the fault.
+pub fn unreadable(would: &str, fault: &str) -> String {
+    at_most(format!("{WHO}: {would}{fault}"), 500)
 }
 
 /// The beginning of the name of an object or of a kind, as an answer repeats it.
@@ -115,7 +116,10 @@ impl Causes {
         if self.further > 0 {
             self.shown.push(StatusCause {
                 reason: "FieldValueInvalid",
-                message: format!("{WHO}: and {} like these", counted(self.further, "further finding")),
+                message: format!(
+                    "{WHO}: {} denied too; nfs-mount-guard check lists all",
+                    count::named(self.further, "further finding is", "further findings are")
+                ),
                 field: String::new(),
             });
         }
@@ -335,7 +339,9 @@ mod tests {
             let limited = all.limited();
             assert_eq!(limited.len(), shown);
             let said = limited.last().map(|cause| cause.message.clone()).unwrap_or_default();
-            let wanted = last.map(|count| format!("{WHO}: and {count} further findings like these"));
+            let wanted = last.map(|count| {
+                format!("{WHO}: {count} further findings are denied too; nfs-mount-guard check lists all")
+            });
             assert_eq!(said, wanted.unwrap_or_else(|| "m".to_owned()));
         }
     }

@@ -126,7 +126,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "repairedOptions",
-                comment: "The list with fg for every bg; what else an element holds keeps its bytes. A status has no list.",
+                comment: "The list with fg for every bg; the rest of an element keeps its bytes. A status has no list.",
                 expression: format!(
                     "!({}) ? variables.mountOptions :\n{}",
                     may_hold_bg("variables.joined"),
@@ -166,7 +166,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "reading",
-                comment: "What it does to letters and blanks.",
+                comment: "What it does to letters and whitespace.",
                 expression: self.table.reading(Names {
                     object: OBJECT,
                     driver: "variables.driver",

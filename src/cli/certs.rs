@@ -57,7 +57,7 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let Command::Generate(GenerateArgs { dir, dns }) = self.command;
         let now = OffsetDateTime::now_utc();
-        fs::create_dir_all(&dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create the directory {}", dir.display()))?;
         let (authority, is_new) = authority(&dir, now)?;
         let leaf = authority.sign(&dns, now)?;
         if is_new {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use super::exit::{self, Exit, InputError};
-use super::{color, duration, terminal};
+use super::{color, duration, number, terminal};
 use crate::cluster::connect::{self, Where, connect};
 use crate::cluster::doctor::{Wish, diagnose};
 use crate::doctor::report::DoctorReport;
@@ -61,7 +61,7 @@ pub struct Args {
         value_name = "N",
         env = "NFS_MOUNT_GUARD_PROBES",
         default_value_t = 10,
-        value_parser = clap::value_parser!(u16).range(1..=1000)
+        value_parser = number::within::<u16, 1, 1000>
     )]
     probes: u16,
     /// Send no dry runs

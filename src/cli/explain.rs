@@ -67,11 +67,9 @@ impl Args {
         if selected.is_empty() {
             let shown = plain(name);
             if Path::new(name).exists() {
-                anyhow::bail!(
-                    "there is no rule {name:?}; to explain a file: nfs-mount-guard explain -f {shown}"
-                );
+                anyhow::bail!("unknown rule {name:?}; to explain a file: nfs-mount-guard explain -f {shown}");
             }
-            anyhow::bail!("there is no rule {name:?}; `nfs-mount-guard rules` lists them");
+            anyhow::bail!("unknown rule {name:?} (\"nfs-mount-guard rules\" lists them)");
         }
         let pages: Vec<String> = selected.into_iter().map(rule_page::page).collect();
         let pages = pages.join("\n");

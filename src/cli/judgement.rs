@@ -122,7 +122,7 @@ impl Judgement {
         let profile = match &self.profile {
             Some(name) => match Profile::parse(name) {
                 Ok(profile) => Some(profile),
-                Err(error) => bail!("--profile: there is no profile {name:?}; {error}"),
+                Err(error) => bail!("--profile: unknown profile {name:?} ({error})"),
             },
             None => None,
         };
@@ -152,7 +152,7 @@ fn named_rules(flag: &str, words: &[String]) -> anyhow::Result<Vec<&'static Rule
     for word in words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
         let named = select(word);
         if named.is_empty() {
-            bail!("{flag}: no rule is called {word:?}; `nfs-mount-guard rules` lists them");
+            bail!("{flag}: unknown rule {word:?} (\"nfs-mount-guard rules\" lists them)");
         }
         found.extend(named);
     }

@@ -90,7 +90,7 @@ impl Args {
 fn check(args: FileArgs) -> anyhow::Result<Exit> {
     let Some(file) = args.file.or_else(|| discover().ok().flatten()) else {
         anyhow::bail!(
-            "no FILE is given, and there is no {} here or above; `nfs-mount-guard policy show --profile standard > {0}` writes one",
+            "no {} in this directory or above; give a FILE, or create one: nfs-mount-guard policy show --profile standard > {0}",
             policy_file::FILE_NAME
         );
     };
@@ -133,7 +133,7 @@ fn show(args: ShowArgs) -> anyhow::Result<Exit> {
 ///
 /// When there is no working folder.
 pub fn discover() -> anyhow::Result<Option<PathBuf>> {
-    let folder = std::env::current_dir().context("cannot tell the working folder")?;
+    let folder = std::env::current_dir().context("cannot determine the working directory")?;
     Ok(policy_file::discover(&folder))
 }
 
@@ -155,10 +155,10 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
     let mut warnings = Vec::new();
     for exemption in policy.exemptions() {
         let rules: Vec<String> = exemption.rules.iter().map(ToString::to_string).collect();
-        let which = format!("the exemption from {} ({})", rules.join(", "), exemption.reason);
+        let which = format!("the exemption from {} ({:?})", rules.join(", "), exemption.reason);
         match exemption.days_left(today) {
-            Some(days) if days < 0 => warnings.push(format!("{which} ended {} ago", counted(-days, "day"))),
-            Some(days) => warnings.push(format!("{which} ends in {}", counted(days, "day"))),
+            Some(days) if days < 0 => warnings.push(format!("{which} expired {} ago", counted(-days, "day"))),
+            Some(days) => warnings.push(format!("{which} expires in {}", counted(days, "day"))),
             None => {}
         }
         let is_idle = exemption
@@ -166,21 +166,21 @@ pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
             .iter()
             .all(|code| RULES.iter().find(|rule| rule.code == *code).is_some_and(|rule| !policy.runs(rule)));
         if is_idle {
-            warnings.push(format!("{which} exempts from nothing: its rules are off"));
+            warnings.push(format!("{which} has no effect: its rules are off"));
         }
     }
     for rule in
         RULES.iter().filter(|rule| rule.preview && !policy.preview() && policy.own_action(rule).is_some())
     {
         warnings.push(format!(
-            "the policy sets an action of {}, which is in preview and does not run without `preview: true`",
+            "the action of {} has no effect: the rule is in preview; set preview: true",
             rule.name
         ));
     }
     for name in admission_policy::drivers_to_generate_for(policy) {
         warnings.push(format!(
-            "the table of drivers holds some objects of {name:?} to be not NFS, and so do matchConditions that are generated from it: \
-             the chart minds a driver of its values, `nfs-mount-guard generate match-conditions --policy FILE` one of a file"
+            "driver {name:?} is filtered out by the default matchConditions, so the API server does not call the webhook for it; \
+             set it in the chart's policy.drivers, or run nfs-mount-guard generate match-conditions --policy FILE"
         ));
     }
     warnings

@@ -46,6 +46,32 @@ struct Row {
     since: &'static str,
     profile_version: u32,
     preview: bool,
+    /// The actions in the milder case, which the rule's page names; `None` without one.
+    milder: Option<Milder>,
+}
+
+/// Actions of a milder case.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Milder {
+    standard: Action,
+    relaxed: Action,
+    strict: Action,
+}
+
+impl Row {
+    /// The action of each profile, with the milder one if it differs: `deny/warn`.
+    fn actions(&self) -> [String; 3] {
+        let both = |proper: Action, milder: Option<Action>| match milder {
+            Some(milder) if milder != proper => format!("{proper}/{milder}"),
+            _ => proper.to_string(),
+        };
+        let milder = self.milder;
+        [
+            both(self.standard, milder.map(|milder| milder.standard)),
+            both(self.relaxed, milder.map(|milder| milder.relaxed)),
+            both(self.strict, milder.map(|milder| milder.strict)),
+        ]
+    }
 }
 
 impl Args {
@@ -58,7 +84,9 @@ impl Args {
         let rows: Vec<Row> = RULES
             .iter()
             .map(|rule| {
-                let action = |set| rule.default_action(Grade::Proper, Profile::newest(set));
+                let of = |set, grade| rule.default_action(grade, Profile::newest(set));
+                let action = |set| of(set, Grade::Proper);
+                let lesser = [Set::Standard, Set::Relaxed, Set::Strict].map(|set| of(set, Grade::Lesser));
                 Row {
                     code: rule.code,
                     name: rule.name,
@@ -70,6 +98,10 @@ impl Args {
                     since: rule.release(),
                     profile_version: rule.since,
                     preview: rule.preview,
+                    milder: rule.lesser.map(|_| {
+                        let [standard, relaxed, strict] = lesser;
+                        Milder { standard, relaxed, strict }
+                    }),
                 }
             })
             .collect();
@@ -86,7 +118,7 @@ impl Args {
 }
 
 /// Columns before the summary.
-const SUMMARY: usize = 69;
+const SUMMARY: usize = 72;
 
 /// Fewest columns for the summary beside the rest.
 const FEWEST_BESIDE: usize = 30;
@@ -98,7 +130,7 @@ const INDENT: &str = "        ";
 fn table(rows: &[Row], width: Option<usize>) -> String {
     let head = |code: &str, name: &str, actions: [&str; 3], fix: &str| {
         let [standard, relaxed, strict] = actions;
-        format!("{code}  {name:<26} {standard:<8} {relaxed:<8} {strict:<8} {fix:<6} ")
+        format!("{code}  {name:<26} {standard:<9} {relaxed:<9} {strict:<9} {fix:<6} ")
     };
     let titles = head("CODE  ", "NAME", ["STANDARD", "RELAXED", "STRICT"], "FIX");
     let mut table = match width {
@@ -114,11 +146,11 @@ fn table(rows: &[Row], width: Option<usize>) -> String {
             None => "-",
         };
         let code = row.code.to_string();
-        let actions = [row.standard, row.relaxed, row.strict].map(Action::as_str);
-        let head = head(&code, row.name, actions, fix);
+        let actions = row.actions();
+        let head = head(&code, row.name, actions.each_ref().map(String::as_str), fix);
         let text = match width {
             Some(width) if width < SUMMARY => {
-                let [standard, relaxed, strict] = actions;
+                let [standard, relaxed, strict] = &actions;
                 let actions = format!("standard {standard}, relaxed {relaxed}, strict {strict}, fix {fix}");
                 let below = [actions.as_str(), row.summary].map(|text| wrap(text, INDENT, INDENT, width));
                 format!("{code}  {}\n{}", row.name, below.join("\n"))

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use super::duration;
 use super::exit::{self, Exit, InputError};
 use super::judgement::Judgement;
+use super::number;
 use super::output::{FailOn, JudgedAs, Output, check_outputs, read_baseline, tolerate, write};
 use super::serve::address;
 use super::status_port;
@@ -56,7 +57,7 @@ pub struct Args {
     /// The context of the kubeconfig; else the current one
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_CONTEXT")]
     context: Option<String>,
-    /// Only volumes that claims of this namespace have, and its Pods; classes all the same
+    /// Only volumes that claims of this namespace have, and its Pods; classes anyway
     #[arg(short, long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
     namespace: Option<String>,
     #[arg(
@@ -100,7 +101,7 @@ pub struct Args {
         value_name = "N",
         env = "NFS_MOUNT_GUARD_MAX_RESULTS",
         default_value_t = 2000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = number::within::<u32, 1, 1_000_000>
     )]
     max_results: u32,
     /// Objects of one answer of the API server
@@ -109,7 +110,7 @@ pub struct Args {
         value_name = "N",
         env = "NFS_MOUNT_GUARD_PAGE_SIZE",
         default_value_t = 500,
-        value_parser = clap::value_parser!(u32).range(1..=10_000)
+        value_parser = number::within::<u32, 1, 10_000>
     )]
     page_size: u32,
     /// Most requests a second
@@ -118,7 +119,7 @@ pub struct Args {
         value_name = "N",
         env = "NFS_MOUNT_GUARD_QPS",
         default_value_t = 20,
-        value_parser = clap::value_parser!(u32).range(1..=1000)
+        value_parser = number::within::<u32, 1, 1000>
     )]
     qps: u32,
     /// Scan again and again, with this time between, until it is ended

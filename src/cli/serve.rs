@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::color;
 use super::duration;
 use super::exit::{self, Exit, InputError};
+use super::number;
 use super::policy;
 
 use crate::policy::Policy;
@@ -111,7 +112,7 @@ pub struct Args {
     shutdown_delay: Duration,
 
     /// Most requests in flight, half of them for one address; others are rejected with 503
-    #[arg(long, value_name = "N", env = "NFS_MOUNT_GUARD_MAX_IN_FLIGHT", default_value_t = Limits::default().in_flight, value_parser = in_flight)]
+    #[arg(long, value_name = "N", env = "NFS_MOUNT_GUARD_MAX_IN_FLIGHT", default_value_t = Limits::default().in_flight, value_parser = number::within::<usize, 1, 1_000_000>)]
     max_in_flight: usize,
 
     /// Log format, on standard output
@@ -134,13 +135,6 @@ pub struct Args {
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "must be an IP ADDRESS:PORT, for example 0.0.0.0:8443".to_owned())
-}
-
-fn in_flight(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=1_000_000) => Ok(number),
-        _ => Err("must be 1 to 1,000,000".to_owned()),
-    }
 }
 
 impl Args {

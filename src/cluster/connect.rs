@@ -29,7 +29,7 @@ pub struct Where {
 pub enum Error {
     /// Nothing names a cluster.
     #[error(
-        "no cluster: give --kubeconfig FILE, or set KUBECONFIG (a Pod uses its service account, and this is no Pod)"
+        "no cluster: give --kubeconfig FILE, or set KUBECONFIG (a Pod uses its service account, and this is not a Pod)"
     )]
     Nowhere,
     /// The kubeconfig cannot be used.
@@ -113,7 +113,7 @@ fn unreadable(error: &KubeconfigError) -> String {
             "there is no such file".to_owned()
         }
         KubeconfigError::ReadConfig(error, path) => format!("{}: {error}", missing(path)),
-        KubeconfigError::Parse(error) => format!("is no kubeconfig: {error}"),
+        KubeconfigError::Parse(error) => format!("is not a kubeconfig: {error}"),
         KubeconfigError::LoadClusterOfContext(cluster) => {
             format!("the context names the cluster {cluster:?}, which is not in it")
         }

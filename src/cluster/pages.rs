@@ -60,7 +60,7 @@ pub struct Listed {
 #[non_exhaustive]
 pub enum Error {
     /// The API server has no such resource.
-    #[error("{server} has no {resource} (404): it is no API server of Kubernetes, or the path is wrong")]
+    #[error("{server} has no {resource} (404): it is not a Kubernetes API server, or the path is wrong")]
     Unknown {
         /// What was to be listed.
         resource: &'static str,
@@ -231,7 +231,7 @@ impl Pager {
                 Answer::Page(bytes) => {
                     let head = serde_json::from_slice::<Head>(&bytes).ok();
                     let Some(head) = head.filter(|head| head.kind.ends_with("List")) else {
-                        return Err(self.gone(listed, "the answer is no JSON list".to_owned(), pages));
+                        return Err(self.gone(listed, "the response is not a JSON list".to_owned(), pages));
                     };
                     pages += 1;
                     let remaining = head.metadata.remaining_item_count;

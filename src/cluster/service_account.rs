@@ -67,7 +67,7 @@ impl ServiceAccount {
         let (host, port) = (variable(HOST_VARIABLE)?, variable(PORT_VARIABLE)?);
         let port = port
             .parse()
-            .map_err(|_| Error::Nowhere(format!("{PORT_VARIABLE} is {port:?}, which is no port")))?;
+            .map_err(|_| Error::Nowhere(format!("{PORT_VARIABLE} is {port:?}, which is not a port")))?;
         Ok(Self { folder, host, port })
     }
 
@@ -105,7 +105,7 @@ impl ServiceAccount {
             roots.add(certificate).map_err(|error| bad(error.to_string()))?;
         }
         if roots.is_empty() {
-            return Err(bad("it holds no certificate".to_owned()));
+            return Err(bad("it contains no certificate".to_owned()));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)

@@ -74,7 +74,7 @@ pub async fn read(pager: &mut Pager, place: &Place) -> Result<String, Error> {
         Answer::Page(bytes) => bytes,
         Answer::Refused(status) if status.code == 404 => {
             return Err(Error::Missing(format!(
-                "there is no {place}; `kubectl get configmap -A -l app.kubernetes.io/name=nfs-mount-guard` lists them"
+                "there is no {place}; list them: kubectl get configmap -A -l app.kubernetes.io/name=nfs-mount-guard"
             )));
         }
         Answer::Refused(status) if status.code == 403 => {
@@ -86,7 +86,7 @@ pub async fn read(pager: &mut Pager, place: &Place) -> Result<String, Error> {
         Answer::Silence(reason) => return Err(unread(reason)),
     };
     let mut map: ConfigMap =
-        serde_json::from_slice(&bytes).map_err(|_| unread("the answer is no ConfigMap".to_owned()))?;
+        serde_json::from_slice(&bytes).map_err(|_| unread("the response is not a ConfigMap".to_owned()))?;
     if let Some(text) = map.data.remove(KEY) {
         return Ok(text);
     }

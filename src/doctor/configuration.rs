@@ -181,7 +181,7 @@ fn differences(webhook: &Webhook, policy: &Policy) -> (Vec<Outcome>, Option<Stri
     if timeout > LONGEST_TIMEOUT {
         warn(
             format!("timeoutSeconds {timeout}"),
-            "a webhook that does not respond holds each request up this long",
+            "a webhook that does not respond delays each request by this long",
         );
     }
     if text(raw, "/matchPolicy") == "Exact" {

@@ -7,7 +7,7 @@ use super::checks::CHECKS;
 
 /// The table of checks.
 pub fn table() -> String {
-    let mut table = "| check | holds when | needs |\n|---|---|---|\n".to_owned();
+    let mut table = "| check | is ok if | needs |\n|---|---|---|\n".to_owned();
     for check in CHECKS {
         let needs = if check.needs.is_empty() { "-".to_owned() } else { check.needs.join(", ") };
         let anchor = check.page().replace("docs/doctor.md", "");

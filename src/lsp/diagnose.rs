@@ -232,6 +232,8 @@ pub(super) fn of_finding(
     // Writing to a string cannot fail.
     if let Some(list) = list {
         let _ = write!(message, "; set {}: {}", plain(&finding.carrier), plain(list));
+    } else if let Some(remedy) = finding.further_remedy() {
+        let _ = write!(message, "; {}", plain(remedy));
     }
     if let Some(origin) = &finding.origin {
         let _ = write!(message, " ({})", plain(&origin.describe(&subject.file, finding.line)));

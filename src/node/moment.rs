@@ -86,7 +86,8 @@ impl Moment {
         match namespaces.iter().find(|namespace| namespace.processes.iter().any(is_first)) {
             Some(namespace) if namespace.table.malformed == 0 => {}
             Some(_) => {
-                let error = io::Error::new(io::ErrorKind::InvalidData, "it holds lines that are no mounts");
+                let error =
+                    io::Error::new(io::ErrorKind::InvalidData, "it contains lines that are not mounts");
                 return Err(proc_error(&first, error));
             }
             None => {

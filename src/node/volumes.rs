@@ -172,7 +172,7 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
     loop {
         let metadata = fs::symlink_metadata(&file)?;
         if !metadata.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidData, "is no file"));
+            return Err(io::Error::new(ErrorKind::InvalidData, "is not a file"));
         }
         let mut text = Vec::new();
         File::open(&file)?.take(VOLUME_DATA_LIMIT).read_to_end(&mut text)?;

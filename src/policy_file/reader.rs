@@ -49,7 +49,7 @@ impl<'t> Reader<'t> {
         if let Some((kind, at)) = foreign::kind_of(self.tree, root) {
             // What else is not as in a policy follows from that.
             let message = format!(
-                "kind is {kind:?}, so this is no policy; one begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`"
+                "kind: {kind:?} is not a policy; one starts with \"apiVersion: {API_VERSION}\" and \"kind: {KIND}\""
             );
             self.problem(at, message);
             return Policy::default();
@@ -58,7 +58,7 @@ impl<'t> Reader<'t> {
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
         for (key, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
             match find(key) {
-                None => self.problem(root, format!("{key} is missing; write `{key}: {wanted}`")),
+                None => self.problem(root, format!("{key} is required; write {key}: {wanted}")),
                 Some(value) => {
                     self.one_of(value, key, &[wanted]);
                 }
@@ -69,10 +69,10 @@ impl<'t> Reader<'t> {
             let profile = Profile::parse(text);
             if let Err(error) = profile {
                 let hint = match error {
-                    UnknownProfile::Set => did_you_mean(text, &Set::ALL.map(Set::as_str)),
+                    UnknownProfile::Set => suggestion(text, &Set::ALL.map(Set::as_str)),
                     UnknownProfile::Version(_) => String::new(),
                 };
-                self.problem(value, format!("there is no profile {text:?}{hint}; {error}"));
+                self.problem(value, format!("profile: unknown value {text:?}{hint} ({error})"));
             }
             profile.ok()
         });
@@ -133,7 +133,7 @@ impl<'t> Reader<'t> {
         for entry in self.any_mapping(id, "rules") {
             let Some(rule) = self.rule(entry.key, entry.key_id) else { continue };
             if seen.contains(&rule.code) {
-                let message = format!("{} is named twice, by its code {} and its name", rule.name, rule.code);
+                let message = format!("duplicate rule: {} and {} are the same one", rule.code, rule.name);
                 self.problem(entry.key_id, message);
             }
             seen.push(rule.code);
@@ -171,7 +171,7 @@ impl<'t> Reader<'t> {
             })
             .and_then(|number| builder.number(rule, entry.key, number));
         if let Err(SettingError::OutOfRange { min, max }) = result {
-            self.problem(entry.value, format!("{} is {number}, and {min} to {max} is taken", entry.key));
+            self.problem(entry.value, out_of_range(entry.key, number, min, max));
         }
     }
 
@@ -180,7 +180,7 @@ impl<'t> Reader<'t> {
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);
         let name = find("name").map(|value| self.string(value, "name").map(str::to_owned));
         if name.is_none() {
-            self.problem(id, "the driver has no name; write the provisioner's or CSI driver's".to_owned());
+            self.problem(id, "name is required: that of the provisioner or CSI driver".to_owned());
         }
         let nfs = find("nfs").and_then(|value| self.boolean(value, "nfs"));
         let timeo = find("timeo").and_then(|value| self.number_of("timeo-not-set", value, "timeo"));
@@ -194,7 +194,7 @@ impl<'t> Reader<'t> {
         let setting = rules::find(rule)?.settings.first()?;
         let taken = u32::try_from(number).ok().filter(|number| (setting.min..=setting.max).contains(number));
         if taken.is_none() {
-            self.problem(id, format!("{key} is {number}, and {} to {} is taken", setting.min, setting.max));
+            self.problem(id, out_of_range(key, number, setting.min, setting.max));
         }
         taken
     }
@@ -220,13 +220,13 @@ impl<'t> Reader<'t> {
     fn no_rule(&mut self, text: &str, at: NodeId) {
         if !self.has_enough() {
             let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
-            let hint = did_you_mean(text, &names);
+            let hint = suggestion(text, &names);
             // A word for all of them is none, on purpose: what comes later would be meant, too.
             let is_all = ["all", "any", "*"].iter().any(|all| text.eq_ignore_ascii_case(all));
-            let each = if is_all { "name each rule; " } else { "" };
+            let each = if is_all { "; list each rule" } else { "" };
             self.problem(
                 at,
-                format!("there is no rule {text:?}{hint}; {each}`nfs-mount-guard rules` lists them"),
+                format!("unknown rule {text:?}{hint}{each} (\"nfs-mount-guard rules\" lists them)"),
             );
         }
     }
@@ -237,12 +237,12 @@ impl<'t> Reader<'t> {
         entries.retain(|entry| {
             let is_known = known.contains(&entry.key);
             if !is_known && !self.has_enough() {
-                let hint = did_you_mean(entry.key, known);
-                let instead = match flag_of_check(entry.key).filter(|_| known == TOP) {
-                    Some(flag) => format!("give it as a flag or in the environment: {flag}"),
-                    None => alternatives(known),
+                let message = if let Some(flag) = foreign::flag_of_check(entry.key).filter(|_| known == TOP) {
+                    format!("unknown key {:?} of {what}; use a flag or variable: {flag}", entry.key)
+                } else {
+                    let hint = suggestion(entry.key, known);
+                    format!("unknown key {:?} of {what}{hint} ({})", entry.key, allowed(known))
                 };
-                let message = format!("{what} has no key {:?}{hint}; {instead}", entry.key);
                 self.problem(entry.key_id, message);
             }
             is_known
@@ -255,7 +255,7 @@ impl<'t> Reader<'t> {
             return Vec::new();
         }
         let Some(pairs) = self.tree.entries(id) else {
-            self.problem(id, format!("{what} is no mapping; {}", foreign::example(what)));
+            self.problem(id, format!("{what} must be a mapping; {}", foreign::example(what)));
             return Vec::new();
         };
         let mut entries: Vec<Entry<'t>> = Vec::new();
@@ -265,11 +265,11 @@ impl<'t> Reader<'t> {
                 break;
             }
             let Some(key) = self.tree.text(key_id) else {
-                self.problem(key_id, format!("a key of {what} is no text"));
+                self.problem(key_id, format!("a key of {what} must be a string"));
                 continue;
             };
             if !keys.insert(key) {
-                self.problem(key_id, format!("{key:?} stands here a second time"));
+                self.problem(key_id, format!("duplicate key {key:?}"));
                 continue;
             }
             entries.push(Entry { key, key_id, value });
@@ -283,7 +283,7 @@ impl<'t> Reader<'t> {
         }
         let items = self.tree.items(id).map(<[NodeId]>::to_vec);
         items.unwrap_or_else(|| {
-            self.problem(id, format!("{what} is no list; write `- ` before each item"));
+            self.problem(id, format!("{what} must be a list; write \"- \" before each item"));
             Vec::new()
         })
     }
@@ -295,7 +295,7 @@ impl<'t> Reader<'t> {
             let is_text = *is_string || *style != Style::Plain;
             return Some((text, if is_text { Meaning::Text } else { resolve(text) }));
         }
-        self.problem(id, format!("{what} is no single value"));
+        self.problem(id, format!("{what} must be a single value"));
         None
     }
 
@@ -308,10 +308,7 @@ impl<'t> Reader<'t> {
                 None
             }
             _ => {
-                self.problem(
-                    id,
-                    format!("{what} is {text}, which YAML does not read as text; put it in quotes"),
-                );
+                self.problem(id, format!("{what}: {text} is not a string in YAML; put it in quotes"));
                 None
             }
         }
@@ -323,8 +320,8 @@ impl<'t> Reader<'t> {
         let (text, _) = self.scalar(id, what)?;
         let found = words.iter().copied().find(|word| *word == text);
         if found.is_none() {
-            let hint = did_you_mean(text, words);
-            self.problem(id, format!("{what} is {text:?}{hint}; {}", alternatives(words)));
+            let hint = suggestion(text, words);
+            self.problem(id, format!("{what}: unknown value {text:?}{hint} ({})", allowed(words)));
         }
         found
     }
@@ -337,7 +334,10 @@ impl<'t> Reader<'t> {
         match self.scalar(id, what)? {
             (_, Meaning::Bool(value)) => Some(value),
             (text, _) => {
-                self.problem(id, format!("{what} is {text:?}; write true or false, without quotes"));
+                self.problem(
+                    id,
+                    format!("{what}: {text:?} is not a boolean; write true or false, without quotes"),
+                );
                 None
             }
         }
@@ -347,7 +347,10 @@ impl<'t> Reader<'t> {
         match self.scalar(id, what)? {
             (_, Meaning::Unsigned(number)) => Some(number),
             (text, _) => {
-                self.problem(id, format!("{what} is {text:?}; write a whole number, without quotes or unit"));
+                self.problem(
+                    id,
+                    format!("{what}: {text:?} is not a whole number; write digits, without quotes or unit"),
+                );
                 None
             }
         }
@@ -374,23 +377,8 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// How a call says what others keep in a file of settings: a policy is the same for
-/// the webhook, which has neither paths nor formats.
-fn flag_of_check(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "paths" | "files" | "include" => "check PATH...",
-        "format" | "output" | "formats" => "--format, NFS_MOUNT_GUARD_FORMAT",
-        "exclude" | "excludes" => "--exclude, NFS_MOUNT_GUARD_EXCLUDE",
-        "select" => "--select, NFS_MOUNT_GUARD_SELECT",
-        "ignore" => "--ignore, NFS_MOUNT_GUARD_IGNORE",
-        "failOn" => "--fail-on, NFS_MOUNT_GUARD_FAIL_ON",
-        "baseline" => "--baseline, NFS_MOUNT_GUARD_BASELINE",
-        _ => return None,
-    })
-}
-
-/// `, did you mean "x"?` where one word is nearer than all others.
-fn did_you_mean(text: &str, words: &[&str]) -> String {
+/// `; use "x"`, if one word is nearer than all others.
+fn suggestion(text: &str, words: &[&str]) -> String {
     const FAR: usize = 3;
     if text.len() > 40 {
         return String::new();
@@ -402,15 +390,17 @@ fn did_you_mean(text: &str, words: &[&str]) -> String {
         .collect();
     near.sort_unstable();
     match near.as_slice() {
-        [(_, word)] => format!(", did you mean {word:?}?"),
-        [(first, word), (second, _), ..] if first < second => format!(", did you mean {word:?}?"),
+        [(_, word)] => format!("; use {word:?}"),
+        [(first, word), (second, _), ..] if first < second => format!("; use {word:?}"),
         _ => String::new(),
     }
 }
 
-fn alternatives(words: &[&str]) -> String {
-    match words {
-        [only] => format!("write {only}"),
-        _ => format!("it may be {}", words.join(", ")),
-    }
+/// The values that a field may have.
+fn allowed(words: &[&str]) -> String {
+    format!("allowed: {}", words.join(", "))
+}
+
+fn out_of_range(key: &str, number: u64, min: u32, max: u32) -> String {
+    format!("{key}: {number} is out of range ({min} to {max})")
 }

@@ -124,7 +124,7 @@ fn exemption(names: &[Value]) -> Value {
                 "items": text("an option as written, or its keyword; * matches any text"),
             },
             "reason": text("why the object is exempt; shown in warnings, reports and log"),
-            "expires": {"type": "string", "format": "date", "description": "the last day on which it is in force"},
+            "expires": {"type": "string", "format": "date", "description": "the last day on which it is in effect"},
         },
     })
 }

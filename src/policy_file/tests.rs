@@ -71,48 +71,60 @@ fn what_is_written_is_read_as_the_same_policy() {
 #[test]
 fn every_mistake_has_its_place_its_cause_and_a_way_out() {
     for (text, place, part) in [
-        ("mode: enforec\n", "3:7", "did you mean \"enforce\"?"),
-        ("profile: standrad\n", "3:10", "did you mean \"standard\"?"),
-        ("profile: standard@99\n", "3:10", "the profile standard has these versions: standard@1, standard@2"),
-        ("profile: standrad@1\n", "3:10", "it may be standard, relaxed or strict"),
+        (
+            "mode: enforec\n",
+            "3:7",
+            "mode: unknown value \"enforec\"; use \"enforce\" (allowed: enforce, observe)",
+        ),
+        ("profile: standrad\n", "3:10", "use \"standard\" (allowed: "),
+        ("profile: standard@99\n", "3:10", "(allowed: standard@1, standard@2"),
+        ("profile: standrad@1\n", "3:10", "(allowed: standard, relaxed, strict)"),
         ("preview: maybe\n", "3:10", "write true or false"),
-        ("porfile: strict\n", "3:1", "did you mean \"profile\"?"),
-        ("rules:\n  sotf-mount: {action: deny}\n", "4:3", "did you mean \"soft-mount\"?"),
-        ("rules:\n  soft-mount: {action: refuse}\n", "4:24", "it may be off, audit, warn, deny"),
-        ("rules:\n  soft-mount: {acton: deny}\n", "4:16", "did you mean \"action\"?"),
+        ("porfile: strict\n", "3:1", "use \"profile\""),
+        ("rules:\n  sotf-mount: {action: deny}\n", "4:3", "unknown rule"),
+        ("rules:\n  soft-mount: {action: refuse}\n", "4:24", "allowed: off, audit, warn, deny"),
+        ("rules:\n  soft-mount: {acton: deny}\n", "4:16", "use \"action\""),
         ("rules:\n  soft-mount: deny\n", "4:15", "write soft-mount: {action: deny}"),
-        ("rules:\n  timeo-not-set: {value: 60000}\n", "4:26", "1 to 6000 is taken"),
-        ("rules:\n  timeo-not-set: {value: 99999999999}\n", "4:26", "1 to 6000 is taken"),
-        ("rules:\n  timeo-not-set: {value: 60s}\n", "4:26", "write a whole number"),
+        ("rules:\n  timeo-not-set: {value: 60000}\n", "4:26", "is out of range (1 to 6000)"),
+        ("rules:\n  timeo-not-set: {value: 99999999999}\n", "4:26", "is out of range (1 to 6000)"),
+        ("rules:\n  timeo-not-set: {value: 60s}\n", "4:26", "is not a whole number; write digits"),
         ("rules:\n  timeo-not-set: {value: \"60\"}\n", "4:26", "without quotes"),
-        ("rules:\n  NMG005: {action: deny}\n  soft-mount: {action: warn}\n", "5:3", "is named twice"),
-        ("rules:\n  NMG005: {}\n  NMG005: {}\n", "5:3", "a second time"),
-        ("rules: [soft-mount]\n", "3:8", "is no mapping; write rules: {soft-mount: {action: deny}}"),
-        ("rules: soft-mount\n", "3:8", "is no mapping; write rules: {soft-mount: {action: deny}}"),
-        ("rules: {soft-mount: [deny]}\n", "3:21", "is no mapping; write soft-mount: {action: warn}"),
-        ("provisioners: storage-operator\n", "3:15", "is no list"),
+        ("rules:\n  NMG005: {action: deny}\n  soft-mount: {action: warn}\n", "5:3", "duplicate rule"),
+        ("rules:\n  NMG005: {}\n  NMG005: {}\n", "5:3", "duplicate key"),
+        ("rules: [soft-mount]\n", "3:8", "must be a mapping; write rules: {soft-mount: {action: deny}}"),
+        ("rules: soft-mount\n", "3:8", "must be a mapping; write rules: {soft-mount: {action: deny}}"),
+        ("rules: {soft-mount: [deny]}\n", "3:21", "must be a mapping; write soft-mount: {action: warn}"),
+        ("provisioners: storage-operator\n", "3:15", "must be a list"),
         ("provisioners: [\"\"]\n", "3:16", "is empty"),
         ("provisioners: [1]\n", "3:16", "put it in quotes"),
-        ("drivers:\n- {nfs: true}\n", "4:3", "has no name"),
+        ("drivers:\n- {nfs: true}\n", "4:3", "name is required"),
         ("drivers:\n- {name: a, nfs: \"yes\"}\n", "4:18", "write true or false"),
-        ("drivers: a\n", "3:10", "is no list"),
-        ("exemptions:\n- {rules: [soft-mount]}\n", "4:3", "has no reason"),
-        ("exemptions:\n- {rules: [soft-mount], reason: \"  \"}\n", "4:33", "has no reason"),
-        ("exemptions:\n- {reason: a}\n", "4:3", "names no rules"),
-        ("exemptions:\n- {rules: [soft-mont], reason: a}\n", "4:12", "did you mean \"soft-mount\"?"),
-        ("exemptions:\n- {rules: [NMG005], reason: a, expires: 31.3.2027}\n", "4:41", "2027-03-31"),
-        ("exemptions:\n- {rules: [NMG005], reason: a, expires: 2027-02-30}\n", "4:41", "2027-03-31"),
+        ("drivers: a\n", "3:10", "must be a list"),
+        ("exemptions:\n- {rules: [soft-mount]}\n", "4:3", "reason is required"),
+        ("exemptions:\n- {rules: [soft-mount], reason: \"  \"}\n", "4:33", "reason is required"),
+        ("exemptions:\n- {reason: a}\n", "4:3", "rules is required"),
+        ("exemptions:\n- {rules: [soft-mont], reason: a}\n", "4:12", "unknown rule"),
+        (
+            "exemptions:\n- {rules: [NMG005], reason: a, expires: 31.3.2027}\n",
+            "4:41",
+            "is not a date (YYYY-MM-DD)",
+        ),
+        (
+            "exemptions:\n- {rules: [NMG005], reason: a, expires: 2027-02-30}\n",
+            "4:41",
+            "is not a date (YYYY-MM-DD)",
+        ),
         (
             "exemptions:\n- {rules: [NMG005], reason: a, kind: Node}\n",
             "4:38",
             "StorageClass, PersistentVolume, VolumeSnapshotClass",
         ),
         ("exemptions:\n- {rules: [NMG005], reason: 5}\n", "4:29", "put it in quotes"),
-        ("onUnreadable: maybe\n", "3:15", "it may be deny, allow"),
+        ("onUnreadable: maybe\n", "3:15", "(allowed: deny, allow)"),
         ("annotationExemptions: 1\n", "3:23", "write true or false"),
         ("---\napiVersion: nfs-mount-guard.io/v1\n", "4:1", "a second policy"),
         ("mode: [\n", "4:1", "is not YAML"),
-        ("# ä\nmode: ä\n", "4:7", "it may be enforce, observe"),
+        ("# ä\nmode: ä\n", "4:7", "(allowed: enforce, observe)"),
     ] {
         let found = mistakes(text);
         assert!(
@@ -126,16 +138,18 @@ fn every_mistake_has_its_place_its_cause_and_a_way_out() {
 fn what_is_no_policy_says_what_one_begins_with() {
     assert_eq!(
         all_mistakes("")[0],
-        format!("1:1 the file is empty; a policy begins with `apiVersion: {API_VERSION}` and `kind: {KIND}`")
+        format!(
+            "1:1 the file is empty; a policy starts with \"apiVersion: {API_VERSION}\" and \"kind: {KIND}\""
+        )
     );
     let other = all_mistakes("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {}\n");
     assert_eq!(other.len(), 1, "one fault, one message: {other:?}");
+    assert!(other[0].starts_with("2:7 kind: \"ConfigMap\" is not a policy; one starts with \"apiVersion:"));
     assert!(
-        other[0].starts_with("2:7 kind is \"ConfigMap\", so this is no policy; one begins with `apiVersion:")
+        all_mistakes("apiVersion: v1\nkind: MountPolicy\n")[0].contains("(allowed: nfs-mount-guard.io/v1)")
     );
-    assert!(all_mistakes("apiVersion: v1\nkind: MountPolicy\n")[0].contains("write nfs-mount-guard.io/v1"));
-    assert!(all_mistakes("- a\n")[0].starts_with("1:1 a policy is no mapping"));
-    assert!(all_mistakes("kind: MountPolicy\n")[0].contains("apiVersion is missing"));
+    assert!(all_mistakes("- a\n")[0].starts_with("1:1 a policy must be a mapping"));
+    assert!(all_mistakes("kind: MountPolicy\n")[0].contains("apiVersion is required"));
 }
 
 #[test]

@@ -62,6 +62,8 @@ fn write_finding(
     )?;
     if let Some(list) = list {
         write!(out, "; set {}: {}", plain(&finding.carrier), plain(list))?;
+    } else if let Some(remedy) = finding.further_remedy() {
+        write!(out, "; {}", plain(remedy))?;
     }
     match &finding.origin {
         Some(origin) => writeln!(out, " ({})", plain(&origin.describe(&subject.file, finding.line))),

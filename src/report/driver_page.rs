@@ -321,7 +321,7 @@ fn addition_of(addition: &Addition) -> String {
         Unless::Keyword(words) => format!(" unless {} is there", codes(words)),
         Unless::Element(words) => format!(" unless {} is an element", codes(words)),
         Unless::Key(key) => format!(" unless an element's key is `{key}`"),
-        Unless::Longer(prefix) => format!(" unless an element begins with `{prefix}` and goes on"),
+        Unless::Longer(prefix) => format!(" unless an element begins with `{prefix}` and is longer"),
         Unless::Prefix(prefix) => format!(" unless an element begins with `{prefix}`"),
     };
     let when = match addition.when {

@@ -292,20 +292,30 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
         },
         meaning: match entry {
             _ if token.is_drivers_own => "taken out before mount.nfs sees it".to_owned(),
-            _ if token.is_unrendered => "not rendered: it may become any option".to_owned(),
+            _ if token.is_unrendered => "not rendered: it can become any option".to_owned(),
             Some(entry) => meaning(subject, entry, token.option.value()),
-            None => "no layer knows it".to_owned(),
+            None => unknown(subject, token).to_owned(),
         },
         site: token.site.clone(),
+    }
+}
+
+/// What an option that nothing supports does to the mount.
+fn unknown(subject: &Subject<'_>, token: &Token<'_>) -> &'static str {
+    match (token.in_force, token.is_beside_sloppy, subject.driver.known.is_read()) {
+        (true, true, _) => "unknown (ignored with sloppy)",
+        (true, false, true) => "unknown (the mount fails)",
+        (true, false, false) => "unknown (the mount fails unless the driver reads it)",
+        (false, ..) => "unknown",
     }
 }
 
 fn meaning(subject: &Subject<'_>, entry: &Entry, value: Option<&str>) -> String {
     let is_v3_possible = !subject.options.settings().versions.and(Versions::V3).is_empty();
     match entry.effect {
-        Effect::None(why) => format!("{}; it does nothing: {why}", entry.meaning),
+        Effect::None(why) => format!("{}; no effect: {why}", entry.meaning),
         Effect::NoneOnV4(why) if !is_v3_possible => {
-            format!("{}; it does nothing with NFSv4: {why}", entry.meaning)
+            format!("{}; no effect with NFSv4: {why}", entry.meaning)
         }
         // libmount, `optmap.c`: a name takes the restrictions away again (tests/readings/words.tsv).
         Effect::Active if entry.word == Word::User && value.is_some_and(|name| !name.is_empty()) => {

@@ -40,11 +40,8 @@ pub fn write(report: &Report) -> String {
                     finding.end_column
                 ),
             };
-            let message = match finding.shown_way_out() {
-                Some(list) => format!("{}; set {}: {list}", finding.message, finding.carrier),
-                None => finding.message.clone(),
-            };
-            let message = with_origin(&message, finding.origin.as_ref(), &subject.file, finding.line);
+            let message =
+                with_origin(&finding.advised(), finding.origin.as_ref(), &subject.file, finding.line);
             let title = property(&format!("{} {}", finding.code, finding.name));
             let _ = writeln!(out, "::{level} {place},title={title}::{}", data(&message));
         }

@@ -15,7 +15,7 @@ pub fn write(report: &Report) -> String {
             let from = finding.origin.as_ref().map(|origin| format!(" (rendered from {})", origin.place()));
             let from = from.unwrap_or_default();
             issues.push(json!({
-                "description": format!("{}: {}{from}", subject.title(), finding.message),
+                "description": format!("{}: {}{from}", subject.title(), finding.advised()),
                 "check_name": format!("{} {}", finding.code, finding.name),
                 "fingerprint": fingerprints.of(subject, finding),
                 "severity": match finding.action {

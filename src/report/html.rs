@@ -163,6 +163,8 @@ fn write_finding(out: &mut String, subject: &SubjectReport, finding: &FindingRep
     write!(out, "<td>{}", Text(&finding.message))?;
     if let Some(list) = &finding.way_out {
         write!(out, "<br>passes with <code>{}: {}</code>", Text(&finding.carrier), Text(list))?;
+    } else if let Some(remedy) = finding.further_remedy() {
+        write!(out, "<br>{}", Text(remedy))?;
     }
     writeln!(out, "</td>\n<td><code>{}</code></td>\n</tr>", Text(&subject.effective))
 }

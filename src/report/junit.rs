@@ -35,12 +35,17 @@ pub fn write(report: &Report) -> String {
                 cases,
                 "    <failure type=\"{}\" message=\"{}\">",
                 escape(&format!("{} {}", first.code, first.name)),
-                escape(&first.message)
+                escape(&first.advised())
             );
             for finding in &denied {
                 let line = format!(
                     "{}:{}:{}: {} {}: {}{from}",
-                    subject.file, finding.line, finding.column, finding.code, finding.name, finding.message
+                    subject.file,
+                    finding.line,
+                    finding.column,
+                    finding.code,
+                    finding.name,
+                    finding.advised()
                 );
                 let _ = writeln!(cases, "{}", escape(&line));
             }
@@ -58,7 +63,7 @@ pub fn write(report: &Report) -> String {
                     finding.action.as_str(),
                     finding.code,
                     finding.name,
-                    finding.message
+                    finding.advised()
                 )
             })
             .collect();

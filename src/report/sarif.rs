@@ -130,8 +130,11 @@ fn title(name: &str) -> String {
 
 fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, root: &Root) -> Value {
     let index = RULES.iter().position(|rule| rule.code == finding.code);
-    let way_out = finding.way_out.as_ref().map(|list| format!("; set {}: {list}", finding.carrier));
-    let way_out = way_out.unwrap_or_default();
+    let advice = match (&finding.way_out, finding.further_remedy()) {
+        (Some(list), _) => format!("; set {}: {list}", finding.carrier),
+        (None, Some(remedy)) => format!("; {remedy}"),
+        (None, None) => String::new(),
+    };
     let rendered = json!({
         "artifactLocation": root.location(&subject.file),
         "region": {
@@ -152,7 +155,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
             Reported::Warn => "warning",
             Reported::Patch | Reported::Audit => "note",
         },
-        "message": {"text": format!("{}: {}{way_out}{from}", subject.object(), finding.message)},
+        "message": {"text": format!("{}: {}{advice}{from}", subject.object(), finding.message)},
         "locations": [{
             "physicalLocation": place,
             "logicalLocations": [{
@@ -166,7 +169,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
     // What is rendered is rendered again: the fix belongs into the template.
     if let Some(result) = result.as_object_mut().filter(|_| origin.is_none() && !finding.fixes.is_empty()) {
         let fix = json!({
-            "description": {"text": "What nfs-mount-guard fix writes"},
+            "description": {"text": "The change that nfs-mount-guard fix makes"},
             "artifactChanges": [{
                 "artifactLocation": root.location(&subject.file),
                 "replacements": finding.fixes.iter().map(replacement).collect::<Vec<_>>(),

@@ -1,12 +1,15 @@
 //! The report for people: the line of the file, and a caret under the option.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use super::exposed;
 use super::palette::Palette;
 use super::plain::{place, plain};
 use super::{FindingReport, NotJudged, ReadError, Report, Reported, Snippet, SubjectReport};
+use crate::called;
 use crate::count::counted;
+use crate::finding::Applicability;
 use crate::source::{Skip, columns};
 
 /// The report as text. Findings that are only counted are left out.
@@ -37,10 +40,36 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
     }
     exposed::write(out, report, palette)?;
     write_statistics(out, report)?;
+    write_hint(out, report)?;
     let policy = &report.policy;
     let from = policy.file.as_ref().map(|file| format!(" from {}", plain(file))).unwrap_or_default();
     writeln!(out, "policy: {}{from}, {}", policy.profile, policy.mode)?;
     write_counts(out, report)
+}
+
+/// How many findings `fix` repairs, with the command, if there are any.
+fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
+    let written = || report.subjects.iter().filter(|subject| !subject.is_live);
+    let shown = || {
+        let findings =
+            written().flat_map(|subject| subject.findings.iter().map(move |found| (subject, found)));
+        findings.filter(|(_, finding)| finding.action > Reported::Audit)
+    };
+    let by_fix = |finding: &FindingReport| {
+        finding.origin.is_none() && matches!(finding.fix, Some(Applicability::Apply | Applicability::Offer))
+    };
+    let files: BTreeSet<&str> =
+        shown().filter(|(_, finding)| by_fix(finding)).map(|(subject, _)| subject.file.as_str()).collect();
+    let fixable = shown().filter(|(_, finding)| by_fix(finding)).count();
+    let paths = match (files.first(), files.len()) {
+        (None, _) => return Ok(()),
+        (Some(file), 1) if !file.starts_with('<') => place(file).into_owned(),
+        (Some(file), 1) if file.starts_with('<') => "FILE".to_owned(),
+        _ => "PATH...".to_owned(),
+    };
+    let all = counted(shown().count(), "finding");
+    let command = format!("run \"nfs-mount-guard fix {paths}\" to repair {fixable} of {all}");
+    writeln!(out, "{}", called::by_name(&command))
 }
 
 /// One piece of a report for people.
@@ -109,6 +138,25 @@ impl FindingReport {
     pub fn shown_way_out(&self) -> Option<&str> {
         self.difference.as_deref().or(self.way_out.as_deref())
     }
+
+    /// The remedy, if no whole list would pass and the message does not end with it.
+    pub fn further_remedy(&self) -> Option<&str> {
+        let remedy = self.remedy.as_deref().filter(|_| self.way_out.is_none())?;
+        match remedy.rsplit_once("; ") {
+            _ if self.message.ends_with(remedy) => None,
+            Some((said, rest)) if self.message.ends_with(said) => Some(rest),
+            _ => Some(remedy),
+        }
+    }
+
+    /// The message with the list that would pass, or else with the remedy.
+    pub fn advised(&self) -> String {
+        match (self.shown_way_out(), self.further_remedy()) {
+            (Some(list), _) => format!("{}; set {}: {list}", self.message, self.carrier),
+            (None, Some(remedy)) => format!("{}; {remedy}", self.message),
+            (None, None) => self.message.clone(),
+        }
+    }
 }
 
 fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -> fmt::Result {
@@ -163,14 +211,16 @@ fn write_finding(
     if let Some(origin) = &finding.origin {
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&origin.describe(&subject.file, *line)))?;
     }
+    let help = finding.further_remedy().map(|remedy| format!("{faint}={faint:#} help: {}\n", plain(remedy)));
+    let help = help.unwrap_or_default();
     if *snippet == Snippet::default() {
-        return writeln!(out);
+        return writeln!(out, "{help}");
     }
     let margin = " ".repeat(line.to_string().len());
     writeln!(out, "{faint}{line} |{faint:#} {}", snippet.text)?;
     let (indent, width) = caret(snippet);
     let carets = "^".repeat(width.max(1));
-    writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n", " ".repeat(indent))
+    writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n{help}", " ".repeat(indent))
 }
 
 /// Where a finding stands: file, line and column, or the place in an object of a

@@ -92,13 +92,15 @@ pub enum Lack {
 }
 
 impl Lack {
-    /// For the caller.
+    /// The cause and the remedy, for the caller.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::TooLong => "the body is longer than the limit of 48 MiB",
-            Self::NoBudget => "too many large requests are in flight",
-            Self::TooSlow => "the body did not arrive in time",
-            Self::NoPlace => "too many requests are in flight, and the body did not arrive at once",
+            Self::TooLong => "the request body exceeds 48 MiB; make the object smaller",
+            Self::NoBudget => "overloaded: too many large requests are in flight; try again",
+            Self::TooSlow => "request timeout: the body did not arrive in time; try again",
+            Self::NoPlace => {
+                "overloaded: too many requests are in flight, and the body arrived slowly; try again"
+            }
         }
     }
 }

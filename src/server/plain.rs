@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const TEXT: &str = "this port speaks TLS: https, not http\n";
+const TEXT: &str = "this port serves HTTPS (TLS) only: use https://\n";
 
 /// Waits for the caller's first byte, and takes none: a method begins with a
 /// letter, TLS does not.

@@ -145,12 +145,15 @@ enum Unasked {
 impl Unasked {
     fn answer(self) -> Response {
         let (status, text) = match self {
-            Self::Name => (StatusCode::FORBIDDEN, "the name of the client certificate is not allowed\n"),
-            Self::Path => (StatusCode::NOT_FOUND, "the paths are /mutate and /validate\n"),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview comes by POST\n"),
+            Self::Name => (
+                StatusCode::FORBIDDEN,
+                "client certificate not allowed: its name is not an --allowed-client\n",
+            ),
+            Self::Path => (StatusCode::NOT_FOUND, "not found: use /mutate or /validate\n"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method not allowed: use POST\n"),
             Self::MediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "an AdmissionReview comes as Content-Type: application/json\n",
+                "unsupported media type: use Content-Type: application/json\n",
             ),
         };
         let mut response = plain(status, text);
@@ -259,16 +262,17 @@ async fn judge_in_place(
     match received {
         Received::Broken => {
             shared.metrics.answered(asked.times.begun.elapsed());
-            Err(plain(StatusCode::BAD_REQUEST, "the body broke off\n"))
+            Err(plain(StatusCode::BAD_REQUEST, "the request body is incomplete\n"))
         }
         Received::Beginning(beginning, lack) => {
             let answer = judge_beginning(shared, asked, &beginning, lack.as_str());
             match (answer.status, lack) {
                 (200, _) | (_, Lack::TooLong | Lack::NoBudget) => Ok(answer),
                 (_, Lack::NoPlace) => Err(shed(shared)),
-                (_, Lack::TooSlow) => {
-                    Err(plain(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n"))
-                }
+                (_, Lack::TooSlow) => Err(plain(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "request timeout: the body did not arrive in time\n",
+                )),
             }
         }
         Received::Whole(whole, share) => {
@@ -369,7 +373,7 @@ fn try_ask(
         Ok(answer) => answer?,
         Err(_) => admission::review_truncated(
             &question,
-            "an error in nfs-mount-guard; please report it",
+            "internal error; report it with the Pod's log",
             &mut observe,
         ),
     };

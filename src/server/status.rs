@@ -108,7 +108,7 @@ fn paths<S: Clone + Send + Sync + 'static>(ready: MethodRouter<S>, metrics: Meth
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", ready)
         .route("/metrics", metrics)
-        .fallback(async || (StatusCode::NOT_FOUND, "the paths are /healthz, /readyz and /metrics\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "not found: use /healthz, /readyz or /metrics\n"))
 }
 
 fn open_metrics(text: String) -> Response {

@@ -35,13 +35,13 @@ pub enum Error {
         source: io::Error,
     },
     /// There is no certificate where one should be.
-    #[error("{place} holds no PEM certificate")]
+    #[error("{place} contains no PEM certificate")]
     NoCertificate {
         /// Where.
         place: String,
     },
     /// The certificate cannot be parsed.
-    #[error("{place} holds a certificate that cannot be read: {reason}")]
+    #[error("{place} contains a certificate that cannot be read: {reason}")]
     BadCertificate {
         /// Where.
         place: String,
@@ -49,7 +49,7 @@ pub enum Error {
         reason: String,
     },
     /// There is no usable private key where one should be.
-    #[error("{place} holds no private key that can be used: {reason}")]
+    #[error("{place} contains no usable private key: {reason}")]
     BadKey {
         /// Where.
         place: String,
@@ -65,7 +65,7 @@ pub enum Error {
         key: String,
     },
     /// The certificate has ended.
-    #[error("the certificate in {place} ended on {not_after}; renew it")]
+    #[error("the certificate in {place} expired on {not_after}; renew it")]
     Expired {
         /// Where.
         place: String,

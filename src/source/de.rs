@@ -277,7 +277,7 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
             return Err(Misfit::new(Some(self.0.offset()), FOLDED.to_owned()));
         }
         let Some(text) = self.0.tree.text(self.0.id) else {
-            let message = "a key that is no text stands here".to_owned();
+            let message = "a key must be a string".to_owned();
             return Err(Misfit::new(Some(self.0.offset()), message));
         };
         visitor.visit_borrowed_str(text)

@@ -176,7 +176,7 @@ in line {other}; keep one, or write {name} after the <<"
 
     fn said_twice(&self, again: NodeId) -> Problem {
         let key = self.text(again).unwrap_or_default();
-        Problem::at(self.start(again), format!("the key {key} stands here for the second time; keep one"))
+        Problem::at(self.start(again), format!("duplicate key {key}; keep one"))
     }
 
     /// Whether two values are the same; a lack of `budget` is a difference.

@@ -116,7 +116,7 @@ impl Refusal {
                 format!("the comment in line {} would go away with it; move it by hand", line(offset))
             }
             Self::Aliases => "there are aliases in this document; move it by hand".to_owned(),
-            Self::SharedLine => "something else stands in its lines; move it by hand".to_owned(),
+            Self::SharedLine => "its lines contain something else; move it by hand".to_owned(),
             Self::Overlap => "two changes meet in the same text; change it by hand".to_owned(),
             Self::Misread => "the new text would not mean what it should; change it by hand".to_owned(),
         }

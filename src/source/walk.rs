@@ -54,7 +54,7 @@ pub struct WalkError {
 #[derive(Debug, thiserror::Error)]
 pub enum WalkFault {
     /// There is nothing.
-    #[error("there is no such file or folder")]
+    #[error("there is no such file or directory")]
     Missing,
     /// A glob that no file matches.
     #[error("no file matches")]

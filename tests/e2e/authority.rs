@@ -340,7 +340,7 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
         (vec!["--service-account-dir", &missing], &address[..0], 2, "KUBERNETES_SERVICE_HOST is not set"),
         (vec!["--service-account-dir", &missing], &address[..1], 2, "KUBERNETES_SERVICE_PORT is not set"),
         (vec!["--service-account-dir", &missing], &address[..], 2, "cannot read"),
-        (vec!["--service-account-dir", &no_authority], &address[..], 2, "holds no certificate"),
+        (vec!["--service-account-dir", &no_authority], &address[..], 2, "contains no certificate"),
         (vec!["--rotation-wait", "10ms"], &address[..], 2, "at least 1s"),
         (vec!["--cert-dir", "certs"], &address[..], 2, "cannot be used with"),
     ] {

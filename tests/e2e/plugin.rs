@@ -115,10 +115,10 @@ fn names_itself_in_errors() -> Result<(), Failed> {
         (&["chek"], "Usage: kubectl nfs-mount-guard [OPTIONS] <COMMAND>"),
         (
             &["explain", "NMG999"],
-            "kubectl nfs-mount-guard: there is no rule \"NMG999\"; `kubectl nfs-mount-guard rules`",
+            "kubectl nfs-mount-guard: unknown rule \"NMG999\" (\"kubectl nfs-mount-guard rules\"",
         ),
         (&["explain", &class], "to explain a file: kubectl nfs-mount-guard explain -f"),
-        (&["check", "--select", "NMG999", &class], "`kubectl nfs-mount-guard rules` lists them"),
+        (&["check", "--select", "NMG999", &class], "\"kubectl nfs-mount-guard rules\" lists them"),
         (&["explain", "-f", "/nowhere"], "kubectl nfs-mount-guard: /nowhere: "),
         (&["fix", "/nowhere"], "kubectl nfs-mount-guard: /nowhere: "),
         (&["review", &class], "kubectl nfs-mount-guard check reads it"),

@@ -312,7 +312,7 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
     for (args, code, words) in [
         (vec!["--cert-dir", &missing], 3, "cannot read"),
         (vec!["--cert-dir", &no_key], 3, "tls.key"),
-        (vec!["--cert-dir", &garbage], 3, "holds no PEM certificate"),
+        (vec!["--cert-dir", &garbage], 3, "contains no PEM certificate"),
         (vec!["--cert-dir", &empty], 3, "no private key"),
         (vec!["--cert-dir", &mismatch], 3, "does not belong"),
         (vec!["--cert-dir", &expired], 3, "renew it"),

@@ -45,9 +45,9 @@ fn every_answer() -> Result<(), Failed> {
         (vec!["explain"], "give a RULE, or -f FILE"),
         (
             vec!["explain", "a.yaml"],
-            "there is no rule \"a.yaml\"; to explain a file: nfs-mount-guard explain -f a.yaml",
+            "unknown rule \"a.yaml\"; to explain a file: nfs-mount-guard explain -f a.yaml",
         ),
-        (vec!["explain", "soft-mout"], "there is no rule \"soft-mout\"; `nfs-mount-guard rules` lists them"),
+        (vec!["explain", "soft-mout"], "unknown rule \"soft-mout\" (\"nfs-mount-guard rules\" lists them)"),
         (
             vec!["serve", "--self-signed", "--shutdown-delay", "ten"],
             "'--shutdown-delay <TIME>': must be a duration, for example 10s",
@@ -84,7 +84,10 @@ fn every_answer() -> Result<(), Failed> {
             vec!["check", "a.yaml", "--format", "json="],
             "give a file after the =, for example json=report.json",
         ),
-        (vec!["check", "a.yaml", "--policy", "a.yaml"], "a.yaml:1:7: kind is \"ConfigMap\""),
+        (
+            vec!["check", "a.yaml", "--policy", "a.yaml"],
+            "a.yaml:1:7: kind: unknown value \"ConfigMap\" (allowed: MountPolicy)",
+        ),
     ] {
         let (said, code) = said(&folder, &args);
         assert_eq!(code, Some(2), "{args:?}: {said}");
@@ -102,18 +105,15 @@ fn every_answer() -> Result<(), Failed> {
 fn mistakes_of_policies() -> Result<(), Failed> {
     let folder = TempDir::new()?;
     for (policy, words) in [
-        (
-            "exemptions: [{rules: [NMG005], name: a, reason: off}]",
-            "reason is off, which YAML does not read as text",
-        ),
-        ("exemptions: [{rules: [NMG005], name: a, reason: \" \"}]", "the exemption has no reason"),
-        ("exemptions: [{rules: [NMG005], name: a}]", "the exemption has no reason"),
-        ("exemptions: [{rules: NMG005, name: a, reason: b}]", "rules is no list"),
-        ("exemptions: [{name: a, reason: b}]", "the exemption names no rules"),
-        ("exemptions: [{rules: [all], name: a, reason: b}]", "there is no rule \"all\"; name each rule"),
+        ("exemptions: [{rules: [NMG005], name: a, reason: off}]", "reason: off is not a string in YAML"),
+        ("exemptions: [{rules: [NMG005], name: a, reason: \" \"}]", "reason is required"),
+        ("exemptions: [{rules: [NMG005], name: a}]", "reason is required"),
+        ("exemptions: [{rules: NMG005, name: a, reason: b}]", "rules must be a list"),
+        ("exemptions: [{name: a, reason: b}]", "rules is required"),
+        ("exemptions: [{rules: [all], name: a, reason: b}]", "unknown rule \"all\"; list each rule"),
         ("rules: {soft-mount: deny}", "write soft-mount: {action: deny}"),
         ("rules: {NMG005: warn}", "write NMG005: {action: warn}"),
-        ("rules: {NMG005: severe}", "soft-mount is no mapping"),
+        ("rules: {NMG005: severe}", "soft-mount must be a mapping"),
         ("format: json", "--format, NFS_MOUNT_GUARD_FORMAT"),
         ("paths: [deploy]", "check PATH..."),
     ] {
@@ -207,6 +207,6 @@ fn paths_of_the_status_port() -> Result<(), Failed> {
     let reply = block_on(status(guard.status, "/"))?;
     let body = String::from_utf8(reply.body)?;
     assert_eq!(reply.status, 404);
-    assert_eq!(body, "the paths are /healthz, /readyz and /metrics\n");
+    assert_eq!(body, "not found: use /healthz, /readyz or /metrics\n");
     Ok(())
 }

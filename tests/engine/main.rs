@@ -27,5 +27,6 @@ mod readings;
 mod repair;
 mod rules;
 mod sorting;
+mod unreadable;
 mod warnings;
 mod winners;

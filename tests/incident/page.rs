@@ -199,7 +199,9 @@ fn without_numbers(text: &str) -> String {
         let mut pieces: Vec<String> = Vec::new();
         for word in line.split(' ') {
             let known = match word {
-                _ if before == "process" && is_number(word) => "1234".to_owned(),
+                _ if before.ends_with("PID") && word.starts_with(|digit: char| digit.is_ascii_digit()) => {
+                    format!("1234{}", word.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+                }
                 _ if is_age(word) => "3s".to_owned(),
                 _ => without_uids(word),
             };
@@ -212,10 +214,6 @@ fn without_numbers(text: &str) -> String {
         out.push('\n');
     }
     out
-}
-
-fn is_number(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// As kubectl writes how old something is: `3s`, `1m5s`.

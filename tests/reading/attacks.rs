@@ -136,7 +136,7 @@ fn merges() -> Result<(), Failed> {
             3,
             "is set twice",
         ),
-        (format!("x: &k mountOptions\n{CLASS}{GOOD}? *k\n: [bg]\n"), 3, "second time"),
+        (format!("x: &k mountOptions\n{CLASS}{GOOD}? *k\n: [bg]\n"), 3, "duplicate key"),
         // Both readings are one.
         (format!("<<: {{{}}}\n{CLASS}", BAD.trim()), 1, "NMG001"),
         (format!("{CLASS}<<: {{{}}}\n", BAD.trim()), 1, "NMG001"),

@@ -283,10 +283,14 @@ fn the_manifests_are_those_of_the_driver_table() {
     compare(&folder.join("chart/files/match-conditions.yaml"), &conditions);
 }
 
-/// Everything below a schema that has no description.
+/// Everything below a schema without a description, or with one that begins with a question
+/// instead of a noun.
 fn undescribed(schema: &serde_json::Value, at: &str, found: &mut Vec<String>) {
-    if schema["description"].as_str().is_none_or(str::is_empty) {
-        found.push(at.to_owned());
+    const QUESTIONS: [&str; 9] = ["How", "What", "When", "Where", "Whether", "Which", "Who", "Whose", "Why"];
+    let text = schema["description"].as_str().unwrap_or_default();
+    let first = text.split([' ', '\'']).next().unwrap_or_default();
+    if text.is_empty() || QUESTIONS.contains(&first) {
+        found.push(format!("{at}: {text}"));
     }
     for (key, member) in schema["properties"].as_object().into_iter().flatten() {
         undescribed(member, &format!("{at}.{key}"), found);

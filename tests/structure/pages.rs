@@ -136,6 +136,65 @@ fn every_page_is_in_the_table_of_contents_once() {
     assert!(missing.is_empty() && once == pages, "add to docs/SUMMARY.md: {missing:#?}");
 }
 
+/// Most words of a sentence, as the style guide asks for 25: lists after a colon count
+/// apart, and a quoted command is several words.
+const LONGEST_SENTENCE: usize = 28;
+
+/// The sentences of a page's prose: no headings, tables, fences and generated parts.
+fn sentences(text: &str) -> Vec<String> {
+    let mut text = without_fences(text);
+    while let Some((head, rest)) = text.split_once("<!-- ") {
+        let Some((mark, body)) = rest.split_once(" -->") else { break };
+        let end = format!("<!-- /{mark} -->");
+        let after = body.split_once(&end).map_or(body, |(_, after)| after);
+        text = format!("{head}{after}");
+    }
+    let mut found = Vec::new();
+    let mut paragraph = String::new();
+    for line in text.lines().chain([""]) {
+        let line = line.trim();
+        let item = line.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(". ");
+        let item = item.or_else(|| line.strip_prefix("- ")).or_else(|| line.strip_prefix("> "));
+        let is_prose = !line.is_empty() && !line.starts_with(['|', '#']);
+        if item.is_some() || !is_prose {
+            found.append(&mut split_sentences(&std::mem::take(&mut paragraph)));
+        }
+        if is_prose {
+            paragraph.push_str(item.unwrap_or(line));
+            paragraph.push(' ');
+        }
+    }
+    found
+}
+
+fn split_sentences(paragraph: &str) -> Vec<String> {
+    let marked =
+        [". ", "? ", "! ", ": ", "; "].iter().fold(paragraph.to_owned(), |text, end| text.replace(end, "\n"));
+    marked.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn sentences_of_user_pages_are_short() {
+    let mut long = Vec::new();
+    let mut seen = 0;
+    let docs = root().join("docs");
+    // Evidence for maintainers and generated pages are read with their tables.
+    let is_left = |page: &Path| {
+        let is_generated = page.ends_with("drivers.md")
+            || ["rules", "drivers", "development"].iter().any(|name| page.starts_with(docs.join(name)));
+        is_generated || !page.starts_with(&docs) && !page.ends_with("README.md")
+    };
+    for page in all().into_iter().filter(|page| !is_left(page)) {
+        for sentence in sentences(&fs::read_to_string(&page).expect("text")) {
+            seen += 1;
+            if sentence.split_whitespace().count() > LONGEST_SENTENCE {
+                long.push(format!("{}: {sentence}", page.display()));
+            }
+        }
+    }
+    assert!(long.is_empty() && seen > 800, "{seen} sentences: {long:#?}");
+}
+
 /// The version that a go.mod of the tests' components pins.
 fn pinned(folder: &str, module: &str) -> String {
     let path = root().join("tests/components").join(folder).join("go.mod");

@@ -17,6 +17,44 @@ pub struct Counted<N> {
     many: Option<&'static str>,
 }
 
+/// A number as sentences show it, with a comma between thousands.
+///
+/// ```
+/// # use nfs_mount_guard_engine::count::{counted, grouped};
+/// assert_eq!(grouped(600).to_string(), "600");
+/// assert_eq!(grouped(10_000).to_string(), "10,000");
+/// assert_eq!(counted(grouped(1_234_567), "byte").to_string(), "1,234,567 bytes");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grouped(u64);
+
+/// Shows `number` with a comma between thousands.
+pub const fn grouped(number: u64) -> Grouped {
+    Grouped(number)
+}
+
+impl From<u8> for Grouped {
+    fn from(number: u8) -> Self {
+        Self(number.into())
+    }
+}
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut scale, mut rest) = (1_u64, self.0);
+        while rest / scale >= 1000 {
+            scale *= 1000;
+        }
+        write!(f, "{}", rest / scale)?;
+        while scale > 1 {
+            rest %= scale;
+            scale /= 1000;
+            write!(f, ",{:03}", rest / scale)?;
+        }
+        Ok(())
+    }
+}
+
 /// So many of `one`, whose plural ends in `s`.
 pub const fn counted<N>(count: N, one: &'static str) -> Counted<N> {
     Counted { count, one, many: None }

@@ -7,6 +7,7 @@ pub mod judge;
 
 use time::Date;
 
+use crate::count::{Grouped, grouped};
 use crate::finding::{Action, Code, Edit, Finding, Grade};
 use crate::kind::Refuses;
 use crate::nfs::option::{self, MountOption};
@@ -166,11 +167,12 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     let in_force = subject.carriers.get(carrier).is_some_and(|carrier| carrier.in_force);
     let together = subject.carriers.iter().filter(|carrier| carrier.in_force == in_force);
     let bytes: usize = together.clone().map(Carrier::length).sum();
+    let accepted = size(LONGEST_OPTIONS);
     let message = if bytes > LONGEST_OPTIONS {
-        format!("{bytes} bytes of options: a mount takes {LONGEST_OPTIONS}, so they are not evaluated")
+        format!("options are {} bytes long: mount accepts {accepted}, so they are not evaluated", size(bytes))
     } else {
-        let options: usize = together.map(Carrier::count).sum();
-        format!("{options} options do not fit into the 4096 bytes that a mount takes, and are not evaluated")
+        let options = size(together.map(Carrier::count).sum());
+        format!("{options} options exceed the {accepted} bytes that mount accepts, so they are not evaluated")
     };
     let finding = Finding {
         code: MALFORMED_ELEMENT.code,
@@ -193,8 +195,12 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     }
 }
 
-/// Findings stand in the order of the object; what is missing comes behind
-/// what is there.
+/// A size as a sentence shows it.
+fn size(bytes: usize) -> Grouped {
+    grouped(u64::try_from(bytes).unwrap_or(u64::MAX))
+}
+
+/// Sorts findings in the order of the object; missing options come last.
 fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
     let finding = &judged.finding;
     let site = finding.site.as_ref();

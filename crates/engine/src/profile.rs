@@ -196,10 +196,10 @@ impl fmt::Display for Profile {
 impl fmt::Display for UnknownProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Set => f.write_str("it may be standard, relaxed or strict"),
+            Self::Set => f.write_str("allowed: standard, relaxed, strict"),
             Self::Version(set) => {
                 let name = set.as_str();
-                write!(f, "the profile {name} has these versions: ")?;
+                f.write_str("allowed: ")?;
                 for (index, version) in VERSIONS.iter().enumerate() {
                     write!(f, "{}{name}@{}", if index == 0 { "" } else { ", " }, version.number)?;
                 }

@@ -3,33 +3,36 @@
 use super::at_most;
 use crate::engine::Judged;
 use crate::finding::Edit;
-use crate::rules::{MALFORMED_ELEMENT, is_of_another_program};
+use crate::rules::{MALFORMED_ELEMENT, Rule, is_of_another_program};
 use crate::subject::Subject;
 
 /// Most characters of an option that is to be dropped.
 const LONGEST_DROPPED: usize = 80;
 
 /// What to do about one finding, where no whole list is known to pass.
-pub(super) fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
+pub fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
     if let Some(remedy) = &judged.finding.message.remedy {
         let is_foreign = is_of_another_program(&judged.finding.keyword);
         return if is_foreign { format!("{remedy}; drop it here") } else { remedy.clone().into_owned() };
     }
     let edit = judged.finding.fix.as_ref().and_then(|fix| fix.edits.first());
     match edit {
-        Some(Edit::Replace { with, .. }) => format!("write {with:?} in its place"),
+        Some(Edit::Replace { with, .. }) => format!("replace it with {with:?}"),
         Some(Edit::Remove { site }) => match subject.options.at(site) {
             Some(token) => format!("drop {:?}", at_most(token.option.text().to_owned(), LONGEST_DROPPED)),
             None => "drop it".to_owned(),
         },
         Some(Edit::Append { option, .. }) => format!("add {option:?}"),
-        Some(Edit::Split { .. }) => "write one option an element".to_owned(),
+        Some(Edit::Split { .. }) => "write one option per element".to_owned(),
         None if judged.rule == MALFORMED_ELEMENT && judged.finding.site.is_none() => "write fewer".to_owned(),
-        None => {
-            let first = judged.rule.remedy.split(". ").next().unwrap_or_default();
-            within_a_sentence(&first.trim_end_matches('.').replace('`', ""))
-        }
+        None => of_rule(judged.rule),
     }
+}
+
+/// The first sentence of a rule's remedy, as a part of another one.
+pub fn of_rule(rule: &Rule) -> String {
+    let first = rule.remedy.split(". ").next().unwrap_or_default();
+    within_a_sentence(&first.trim_end_matches('.').replace('`', ""))
 }
 
 /// A sentence as a part of another one: it begins with a small letter, unless with a

@@ -14,9 +14,9 @@ pub const WARNING_LENGTH: usize = 120;
 
 /// What begins a part that a sentence can do without: the remedy, the reason, the
 /// consequence.
-const LINKS: [&str; 11] = [
+const LINKS: [&str; 12] = [
     "; ", ": ", ", and ", ", which ", ", where ", ", so ", ", for ", ", because ", ", before ",
-    ", although ", " (",
+    ", although ", ", but ", " (",
 ];
 
 /// `NMG001 background-mount: sentence`, with `what` before the sentence.
@@ -27,11 +27,11 @@ pub(super) fn warning(judged: &Judged, what: &str) -> String {
     fitted(&head, &judged.finding.message.to_string())
 }
 
-/// `nfs-mount-guard: the exemption of NAME ends in 3 days (reason)`; the reason goes
-/// where there is no room for it.
+/// `nfs-mount-guard: the exemption for NAME expires in 3 days (reason)`, without the reason
+/// if that is too long.
 pub(super) fn exemption_ends(name: &str, days: impl Display, reason: &str) -> String {
-    let tail = format!(" ends in {days}");
-    let head = format!("{WHO}: the exemption of ");
+    let tail = format!(" expires in {days}");
+    let head = format!("{WHO}: the exemption for ");
     let room = WARNING_LENGTH.saturating_sub(head.chars().count() + tail.chars().count());
     let short = format!("{head}{}{tail}", at_most(name.to_owned(), room));
     let whole = format!("{short} ({reason})");
@@ -161,8 +161,8 @@ mod tests {
                 "\"nolock\" hides locks from other nodes; without it rpc.statd must run elsewhere",
             ),
             (
-                "\"sec=ntlmssp\" is refused: its value must be one of none, null, sys, krb5, krb5i, krb5p; it is a value of mount.cifs(8)",
-                "\"sec=ntlmssp\" is refused: its value must be one of none, null, sys, krb5, krb5i, krb5p",
+                "invalid \"sec=ntlmssp\": must be one of none, null, sys, krb5, krb5i, krb5p; it is a value of mount.cifs(8), for SMB",
+                "invalid \"sec=ntlmssp\": must be one of none, null, sys, krb5, krb5i, krb5p",
             ),
         ] {
             assert_eq!(fitted(head, sentence), format!("{head}{fitted_to}"));
@@ -178,10 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn an_exemption_keeps_its_end_whatever_its_name_is() {
-        assert!(exemption_ends("a", "3 days", "moved soon").ends_with("of a ends in 3 days (moved soon)"));
+    fn an_exemption_keeps_its_last_day_whatever_its_name_is() {
+        assert!(
+            exemption_ends("a", "3 days", "moved soon").ends_with("for a expires in 3 days (moved soon)")
+        );
         let long = exemption_ends(&"n".repeat(253), "1 day", &"r".repeat(300));
-        assert!(long.chars().count() <= WARNING_LENGTH && long.ends_with("n... ends in 1 day"), "{long}");
+        assert!(long.chars().count() <= WARNING_LENGTH && long.ends_with("n... expires in 1 day"), "{long}");
     }
 
     proptest! {

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use time::Date;
 
+use crate::admission::message::remedy;
 use crate::engine;
 use crate::finding::{Action, Finding, Grade};
 use crate::kind::{Holds, Kind};
@@ -203,6 +204,7 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: Found) {
                 end_column: 1,
                 fix: None,
                 way_out: None,
+                remedy: Some(remedy::of_rule(rule)),
                 difference: None,
                 origin: subject.origin.clone(),
                 snippet: Snippet::default(),

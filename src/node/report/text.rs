@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Apart, Background, Data, NodeReport, State, Volume, Warning, WarningKind};
 use crate::called;
-use crate::count::counted;
+use crate::count::{counted, grouped};
 use crate::report::IsNfs;
 use crate::report::plain::{place, plain};
 
@@ -41,13 +41,12 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
 
 fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result {
     let state = match volume.state {
-        State::NotMounted => "not mounted",
-        State::NodeDisk => "not mounted: its driver gave the Pod a directory on the node",
-        State::Hidden => "mounted late: containers that started before still write to the local disk",
+        State::NotMounted | State::NodeDisk => "NOT MOUNTED",
+        State::Hidden => "MOUNTED LATE",
     };
     writeln!(
         out,
-        "Pod {}, volume {} ({}): {alarm}{state}{alarm:#}",
+        "{alarm}{state}{alarm:#}: Pod {}, volume {} ({})",
         plain(&volume.pod),
         plain(&volume.volume),
         plain(&volume.driver)
@@ -55,25 +54,26 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
     if volume.nfs != IsNfs::Known(true) {
         writeln!(out, "  cannot tell whether this driver uses NFS; if it does not, ignore this entry")?;
     }
-    let beneath = if volume.state == State::Hidden { " beneath the mount" } else { "" };
-    writeln!(out, "  on the node's local disk{beneath}{}", amount(volume.data.as_ref()))?;
+    match volume.state {
+        State::NotMounted => {}
+        State::NodeDisk => writeln!(out, "  the driver gave the Pod a directory on the node")?,
+        State::Hidden => {
+            writeln!(out, "  containers that started before the mount still write to the local disk")?;
+        }
+    }
+    let beneath = if volume.state == State::Hidden { ", beneath the mount" } else { "" };
+    writeln!(out, "  {}{beneath}", amount(volume.data.as_ref()))?;
     writeln!(out, "  {}", plain(&volume.path))?;
     if let Some(note) = &volume.note {
         writeln!(out, "  {}", plain(note))?;
     }
     for holder in &volume.holders {
-        writeln!(
-            out,
-            "  in use by process {} ({}), which has it at {}",
-            holder.pid,
-            plain(&holder.name),
-            plain(&holder.path)
-        )?;
+        writeln!(out, "  in use by {} (PID {}) at {}", plain(&holder.name), holder.pid, plain(&holder.path))?;
     }
     for pid in &volume.background {
         writeln!(
             out,
-            "  process {pid} (mount.nfs) is still retrying; when it succeeds, it hides these files"
+            "  mount.nfs (PID {pid}) is still retrying in the background; when it succeeds, it hides these files"
         )?;
     }
     if let Some(Apart { pid, name }) = &volume.mounted_apart {
@@ -92,31 +92,31 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
 
 fn amount(data: Option<&Data>) -> String {
     match data {
-        None => ": size unknown".to_owned(),
-        Some(Data { files: 0, folders: 0, at_least: false, .. }) => ": nothing so far".to_owned(),
+        None => "files exist only on this node's local disk; their number is unknown".to_owned(),
+        Some(Data { files: 0, folders: 0, at_least: false, .. }) => {
+            "no files on this node's local disk so far".to_owned()
+        }
         Some(data) => format!(
-            ", and nowhere else: {}{} in {}",
+            "{}{} ({}) {} only on this node's local disk",
             if data.at_least { "at least " } else { "" },
-            counted(data.bytes, "byte"),
-            counted(data.files, "file")
+            counted(grouped(data.files), "file"),
+            counted(grouped(data.bytes), "byte"),
+            if data.files == 1 { "exists" } else { "exist" },
         ),
     }
 }
 
 fn write_process(out: &mut String, process: &Background, alarm: Style) -> fmt::Result {
     let (alarm, note) = if process.kubernetes {
-        (
-            alarm,
-            "it runs in the background: when the server responds, it mounts over the files written until then",
-        )
+        (alarm, "when the server responds, it mounts over the files that were written until then")
     } else {
-        (Style::new(), "not a Pod's volume, so not a finding: perhaps from /etc/fstab of the node")
+        (Style::new(), "not a Pod's volume, so not a finding: possibly from /etc/fstab of the node")
     };
     writeln!(
         out,
-        "Process {} ({}): {alarm}in the background{alarm:#}, mounting {} on {}\n  {note}\n",
-        process.pid,
+        "{alarm}IN THE BACKGROUND{alarm:#}: {} (PID {}), mounting {} on {}\n  {note}\n",
         plain(&process.name),
+        process.pid,
         plain(&process.source),
         plain(&process.target)
     )

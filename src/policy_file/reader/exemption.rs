@@ -23,13 +23,10 @@ impl Reader<'_> {
         let (name, namespace) = (text("name"), text("namespace"));
         let (storage_class_name, driver) = (text("storageClassName"), text("driver"));
         let reason = text("reason");
-        // What is there and no text has been told already.
+        // A reason of another type was reported already.
         if find("reason").is_none() || reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
             let at = find("reason").unwrap_or(id);
-            self.problem(
-                at,
-                "the exemption has no reason; say why it may be, for those who find it".to_owned(),
-            );
+            self.problem(at, "reason is required".to_owned());
         }
         let reason = reason.unwrap_or_default();
         let codes = self.exempted_rules(find("rules"), id);
@@ -62,7 +59,7 @@ impl Reader<'_> {
         let is_other = value.is_some_and(|value| !self.is_null(value) && self.tree.items(value).is_none());
         if named.is_empty() && !is_other {
             let at = value.unwrap_or(exemption);
-            self.problem(at, "the exemption names no rules; write `rules: [soft-mount]`".to_owned());
+            self.problem(at, "rules is required; write rules: [soft-mount]".to_owned());
         }
         named
             .into_iter()
@@ -78,7 +75,7 @@ impl Reader<'_> {
         let text = self.scalar(id, "expires")?.0;
         let date = Date::parse(text, format_description!("[year]-[month]-[day]"));
         if date.is_err() {
-            self.problem(id, format!("expires is {text:?}, and a day is written 2027-03-31"));
+            self.problem(id, format!("expires: {text:?} is not a date (YYYY-MM-DD)"));
         }
         date.ok()
     }

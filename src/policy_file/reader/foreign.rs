@@ -21,3 +21,18 @@ pub(super) fn example(what: &str) -> String {
         _ => "write keys and values".to_owned(),
     }
 }
+
+/// How a call says what others keep in a file of settings: a policy is the same for
+/// the webhook, which has neither paths nor formats.
+pub(super) fn flag_of_check(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "paths" | "files" | "include" => "check PATH...",
+        "format" | "output" | "formats" => "--format, NFS_MOUNT_GUARD_FORMAT",
+        "exclude" | "excludes" => "--exclude, NFS_MOUNT_GUARD_EXCLUDE",
+        "select" => "--select, NFS_MOUNT_GUARD_SELECT",
+        "ignore" => "--ignore, NFS_MOUNT_GUARD_IGNORE",
+        "failOn" => "--fail-on, NFS_MOUNT_GUARD_FAIL_ON",
+        "baseline" => "--baseline, NFS_MOUNT_GUARD_BASELINE",
+        _ => return None,
+    })
+}

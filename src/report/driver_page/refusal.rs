@@ -45,8 +45,8 @@ fn setting_of(setting: Setting) -> String {
             let or_empty = if empty.is_empty() { "" } else { " or empty" };
             format!(" other than {}{or_empty}", codes(&named))
         }
-        Taken::Boolean => " that is no boolean".to_owned(),
-        Taken::Address => " that is no IP address".to_owned(),
+        Taken::Boolean => " that is not a boolean".to_owned(),
+        Taken::Address => " that is not an IP address".to_owned(),
         Taken::NoVersionBut(prefix) => format!(" with a version not written `{prefix}`"),
     };
     format!("`{}`{on}{taken}", setting.key)

@@ -27,7 +27,7 @@ fn note(about: &'static str, text: impl Into<String>) -> Note {
 }
 
 fn follows_claim() -> Note {
-    note("read-only", "ro as well if the claim is read-only: the volume does not show that")
+    note("read-only", "the kubelet adds ro if the claim is read-only, which the volume does not show")
 }
 
 /// The kubelet hands the driver the claim's `readOnly` (kubernetes
@@ -51,7 +51,7 @@ fn locks(subject: &Subject<'_>) -> Option<Note> {
     Some(note(
         "locks",
         if settings.local_locks.nolock {
-            format!("nolock keeps NFSv3 locks on this node; without it {needs}")
+            format!("nolock makes NFSv3 locks local to this node; without it {needs}")
         } else if settings.versions == Versions::V3 {
             format!("NFSv3 without nolock: {needs}, or the mount fails (exit 32)")
         } else {
@@ -71,8 +71,8 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
     }
     let minutes = retry.minutes(false);
     let tries = match retry {
-        Retry::Minutes(_) => format!("retry={minutes} keeps mount.nfs trying for {minutes} min"),
-        _ => format!("mount.nfs keeps trying for {minutes} min by default (retry={minutes})"),
+        Retry::Minutes(_) => format!("retry={minutes} makes mount.nfs retry for {minutes} min"),
+        _ => format!("mount.nfs retries for {minutes} min by default (retry={minutes})"),
     };
     // A number of minutes may have eleven digits; no more than the deadline are in time.
     let longest = i64::try_from(deadline / 60 + 1).unwrap_or(i64::MAX);
@@ -80,7 +80,7 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
         .rev()
         .find(|minutes| clocks::refused_mount(Retry::Minutes(*minutes), false).as_secs() <= deadline);
     let instead = in_time
-        .map(|minutes| format!("; retry={minutes} ends before that where connections are refused"))
+        .map(|minutes| format!("; retry={minutes} ends before that if connections are refused"))
         .unwrap_or_default();
     Some(note("retry", format!("{tries}, but the driver gives up after {deadline} s{instead}")))
 }
@@ -95,10 +95,10 @@ fn sharecache(subject: &Subject<'_>) -> Note {
     note(
         "sharecache",
         if is_off {
-            "nosharecache: timeo and retrans are its own; the first mount of this server decides nconnect"
+            "nosharecache: timeo and retrans are its own; the first mount of this server sets nconnect"
         } else {
-            "on one node the first mount of this server decides nconnect, the first of this export timeo and \
-retrans as well, until all are unmounted"
+            "on each node the first mount of this server sets nconnect, and the first mount of this export \
+timeo and retrans, until all are unmounted"
         },
     )
 }

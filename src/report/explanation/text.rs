@@ -22,7 +22,7 @@ impl fmt::Display for Explanation {
         let nfs = match self.nfs {
             IsNfs::Known(true) => "NFS",
             IsNfs::Known(false) => "not NFS: its options are not evaluated",
-            IsNfs::Depends(_) => "NFS or not: the object does not say",
+            IsNfs::Depends(_) => "NFS or not: the object does not show it",
         };
         if !self.driver_title.is_empty() {
             writeln!(f, "  driver     {} ({}), {nfs}", plain(&self.driver), self.driver_title)?;
@@ -52,7 +52,7 @@ impl fmt::Display for Explanation {
         }
         if !self.not_rendered.is_empty() {
             let open = self.not_rendered.join(" | ");
-            writeln!(f, "  rendered   not yet: {}; what follows leaves out what that becomes", plain(&open))?;
+            writeln!(f, "  rendered   not yet: {}; the lines below leave it out", plain(&open))?;
         }
         for reading in &self.readings {
             let options = reading.options.join(" | ");
@@ -77,7 +77,7 @@ impl fmt::Display for Explanation {
                 kernels.until.as_ref().map(|until| format!(" and from {until} on")).unwrap_or_default();
             writeln!(
                 f,
-                "  kernels    before {}{until} refuse every mount (exit 32): they do not take {}",
+                "  kernels    before {}{until} reject every mount (exit 32): they do not support {}",
                 kernels.since,
                 plain(&kernels.option)
             )?;
@@ -87,10 +87,10 @@ impl fmt::Display for Explanation {
                 Some("driver") if Mounter::of(self.kind) == Mounter::Controller => {
                     "the driver refuses to make a snapshot"
                 }
-                Some("driver") => "the driver refuses the volume before it mounts",
-                Some("kubelet") => "the kubelet refuses the volume before it mounts",
-                Some("kernels") => "kernels since 5.6 refuse the mount (exit 32)",
-                _ => "the mount is refused (exit 32)",
+                Some("driver") => "the driver rejects the volume before it mounts",
+                Some("kubelet") => "the kubelet rejects the volume before it mounts",
+                Some("kernels") => "kernels since 5.6 reject the mount (exit 32)",
+                _ => "the mount fails (exit 32)",
             };
             return writeln!(f, "  every try  {who}: {}", plain(refused));
         }
@@ -136,12 +136,12 @@ fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter
     let (instead, then, held) = match who {
         Mounter::Kubelet => (
             "Pods write to the node's local disk",
-            "the Pod waits and the kubelet tries again",
-            "its Pod stays Terminating and umount hangs",
+            "the Pod waits and the kubelet retries",
+            "the Pod stays Terminating and umount hangs",
         ),
         Mounter::Controller => (
             "a snapshot is ready that the server never received",
-            "no snapshot is made and the driver's controller tries again",
+            "no snapshot is made and the driver's controller retries",
             "the snapshot waits and umount hangs",
         ),
     };
@@ -154,8 +154,8 @@ fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter
     };
     let at_the_mount = if dead.background {
         format!(
-            "mount exits 0 at once though nothing is mounted, and {instead}; mount.nfs keeps trying for \
-{mount_ends}"
+            "mount exits 0 at once although nothing is mounted, and {instead}; mount.nfs keeps retrying in the \
+background for {mount_ends}"
         )
     } else {
         format!("{}; {then}", foreground_mount(dead, &mount_ends))
@@ -164,13 +164,13 @@ fn write_dead_server(f: &mut fmt::Formatter<'_>, dead: &DeadServer, who: Mounter
     let major = seconds(dead.major_timeout_milliseconds);
     let mounted = match dead.recovery {
         "hard" => format!(
-            "a call hangs until the server is back, {held}; the kernel starts over every {major}, and no data is \
-lost"
+            "I/O hangs until the server returns, {held} (the kernel logs \"server not responding\" after {major}); \
+no data is lost"
         ),
         recovery => {
             let error = if recovery == "soft" { "EIO" } else { "ETIMEDOUT" };
-            let lost = if dead.loses_writes { ", and data on its way is lost" } else { "" };
-            format!("a call fails with {error} after {major}{lost}")
+            let lost = if dead.loses_writes { ", and buffered writes are lost" } else { "" };
+            format!("I/O fails with {error} after {major}{lost}")
         }
     };
     writeln!(f, "  dead server, once mounted: {mounted}")
@@ -182,20 +182,20 @@ fn foreground_mount(dead: &DeadServer, mount_ends: &str) -> String {
     let of_driver = |length: u64| dead.driver_seconds.filter(|deadline| *deadline < length);
     match (of_driver(dead.mount_seconds), of_driver(dead.silent_try_seconds)) {
         (None, None) => format!(
-            "mount fails after {mount_ends} where connections are refused, and one try takes {silent_try} \
-where packets are dropped"
+            "mount fails after {mount_ends} if connections are refused; one try takes {silent_try} if \
+packets are dropped"
         ),
         (Some(deadline), None) => format!(
-            "the driver fails the mount after {deadline} s where connections are refused, and one try takes \
-{silent_try} where packets are dropped"
+            "the driver fails the mount after {deadline} s if connections are refused; one try takes \
+{silent_try} if packets are dropped"
         ),
         (None, Some(deadline)) => format!(
-            "mount fails after {mount_ends} where connections are refused, and the driver fails it after \
-{deadline} s where packets are dropped"
+            "mount fails after {mount_ends} if connections are refused; the driver fails it after \
+{deadline} s if packets are dropped"
         ),
         (Some(deadline), Some(_)) => format!(
-            "the driver fails the mount after {deadline} s, where connections are refused and where packets \
-are dropped"
+            "the driver fails the mount after {deadline} s, if connections are refused and if packets are \
+dropped"
         ),
     }
 }

@@ -42,6 +42,7 @@ fn finding(code: u16, action: Reported, message: &str) -> FindingReport {
         end_column: 1,
         fix: None,
         way_out: Some("[fg]".to_owned()),
+        remedy: None,
         difference: None,
         origin: None,
         snippet: Snippet::default(),

@@ -16,7 +16,7 @@ pub(super) fn no_list(offset: usize) -> Problem {
 
 /// `inner` is an object that stands in it all the same.
 pub(super) fn no_items(offset: usize, inner: Option<String>) -> Problem {
-    let inner = inner.map(|inner| format!(", though {inner} stands there")).unwrap_or_default();
+    let inner = inner.map(|inner| format!(", although {inner} is there")).unwrap_or_default();
     let message =
         format!("is a List without the key items, so kubectl finds no objects in it{inner}; add items");
     Problem::at(offset, message)
@@ -30,7 +30,7 @@ pub(super) fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
         Some((_, inner)) => Item::Unreadable(Problem::at(
             offset,
             format!(
-                "is a List whose items are empty, though {inner} stands under another key; move it to items"
+                "is a List whose items are empty, although {inner} is under another key; move it to items"
             ),
         )),
     }

@@ -100,7 +100,7 @@ impl<'t> Builder<'t> {
             Event::Alias(anchor) => {
                 properties::check(self.text, &span)?;
                 let Some(target) = self.anchors.get(&anchor).copied() else {
-                    let message = "an alias stands inside its own anchor".to_owned();
+                    let message = "an alias is inside its own anchor".to_owned();
                     return Err(Problem::at(span.start, message));
                 };
                 let start = span.start;

@@ -54,18 +54,18 @@ fn as_json(manifest: &str) -> Value {
 
 fn a_refused_list() -> Result<(), Failed> {
     for (manifest, why) in [
-        (nfs("nfsvers=4.1, fg, colour"), "the mount is refused (exit 32): \"colour\" is unknown"),
-        (nfs("vers=3, nfsvers=4.1, fg"), "the mount is refused (exit 32): \"nfsvers=4.1\" and "),
-        (nfs("nfsvers=4.1, fg, nconnect=99"), "the mount is refused (exit 32): \"nconnect=99\""),
-        (nfs("nfsvers=4.1, fg, udp"), "kernels since 5.6 refuse the mount (exit 32): \"udp\""),
-        (nfs("nfsvers=4.1, bg, colour"), "the mount is refused (exit 32): \"colour\" is unknown"),
+        (nfs("nfsvers=4.1, fg, colour"), "the mount fails (exit 32): unknown option \"colour\""),
+        (nfs("vers=3, nfsvers=4.1, fg"), "the mount fails (exit 32): \"nfsvers=4.1\" and "),
+        (nfs("nfsvers=4.1, fg, nconnect=99"), "the mount fails (exit 32): invalid \"nconnect=99\""),
+        (nfs("nfsvers=4.1, fg, udp"), "kernels since 5.6 reject the mount (exit 32): \"udp\""),
+        (nfs("nfsvers=4.1, bg, colour"), "the mount fails (exit 32): unknown option \"colour\""),
         (
             volume("csi.vsphere.vmware.com", ", fsType: nfs4", "nfsvers=4.2, fg"),
-            "the mount is refused (exit 32): \"nfsvers=4.2\" and the driver's own",
+            "the mount fails (exit 32): \"nfsvers=4.2\" and the driver's own",
         ),
         (
             class("csi.san.synology.com", "protocol: nfs", "nfsvers=4.2, fg"),
-            "the driver refuses the volume before it mounts: \"nfsvers=4.2\"",
+            "the driver rejects the volume before it mounts: \"nfsvers=4.2\"",
         ),
     ] {
         let text = explained(&manifest);
@@ -82,18 +82,18 @@ fn names_the_kernels() -> Result<(), Failed> {
     for (options, words) in [
         (
             "nfsvers=4.1, fg, nconnect=4",
-            Some("before 5.3 refuse every mount (exit 32): they do not take nconnect=4"),
+            Some("before 5.3 reject every mount (exit 32): they do not support nconnect=4"),
         ),
         (
             "nfsvers=4.1, fg, softerr",
-            Some("before 5.2 refuse every mount (exit 32): they do not take softerr"),
+            Some("before 5.2 reject every mount (exit 32): they do not support softerr"),
         ),
         ("nfsvers=4.1, fg, soft, rsize=4096", None),
     ] {
         let text = explained(&nfs(options));
         match words {
             Some(words) => assert!(text.contains(words), "{words} in {text}"),
-            None => assert!(!text.contains("refuse every mount"), "{text}"),
+            None => assert!(!text.contains("reject every mount"), "{text}"),
         }
     }
     Ok(())
@@ -168,7 +168,7 @@ fn names_who_gives_up() -> Result<(), Failed> {
         (class("tns.csi.io", "protocol: nfs", "fg"), Some("gives up after 30 s; retry=0 ")),
         (
             class("tns.csi.io", "protocol: nfs", "fg, retry=1"),
-            Some("retry=1 keeps mount.nfs trying for 1 min, but"),
+            Some("retry=1 makes mount.nfs retry for 1 min, but"),
         ),
         (nfs("nfsvers=4.1, fg, retry=soon"), Some("for 2 min by default")),
         (nfs("nfsvers=4.1, fg, retry=1"), None),
@@ -182,14 +182,15 @@ fn names_who_gives_up() -> Result<(), Failed> {
         }
     }
     let check = pipe(&["check", "--no-policy", "-"], nfs("nfsvers=4.1, fg, retry=5").as_bytes());
-    let message = "\"retry=5\" keeps mount.nfs retrying for 5 min, but the driver gives up after 110 s";
+    let message = "\"retry=5\" makes mount.nfs retry for 5 min; the driver gives up after 110 s";
     assert!(stdout(&check).contains(message), "{}", stdout(&check));
     Ok(())
 }
 
 fn names_what_mounts_share() -> Result<(), Failed> {
     let shared = explained(&nfs("nfsvers=4.1, fg"));
-    let words = "the first mount of this server decides nconnect, the first of this export timeo and retrans";
+    let words =
+        "the first mount of this server sets nconnect, and the first mount of this export timeo and retrans";
     assert!(shared.contains(words), "{shared}");
     let own = explained(&nfs("nfsvers=4.1, fg, sharecache, nosharecache"));
     assert!(own.contains("nosharecache: timeo and retrans are its own"), "{own}");
@@ -214,7 +215,7 @@ fn has_the_number_of_the_finding() -> Result<(), Failed> {
         let number = check.split_once(" fails calls after ").and_then(|(_, rest)| rest.split_once(" s;"));
         let (number, _) = number.expect("NMG006");
         let text = explained(&manifest);
-        assert!(text.contains(&format!(" after {number} s, and data")), "{number} in {text}");
+        assert!(text.contains(&format!(" after {number} s, and buffered")), "{number} in {text}");
         assert!(text.contains(&format!("one try takes {number} s")), "{number} in {text}");
     }
     Ok(())
@@ -222,7 +223,7 @@ fn has_the_number_of_the_finding() -> Result<(), Failed> {
 
 fn names_what_hangs() -> Result<(), Failed> {
     let hard = explained(&nfs("nfsvers=4.1, fg"));
-    let words = "a call hangs until the server is back, its Pod stays Terminating and umount hangs";
+    let words = "I/O hangs until the server returns, the Pod stays Terminating and umount hangs";
     assert!(hard.contains(words), "{hard}");
     assert!(!explained(&nfs("nfsvers=4.1, fg, soft")).contains("Terminating"));
     Ok(())

@@ -79,8 +79,8 @@ fn refuses_two_sources() -> Result<(), Failed> {
 
 fn names_a_template() -> Result<(), Failed> {
     let class = "kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
-    let sentence = "looks like a Helm template, which is no YAML before it is rendered; \
-run helm template CHART | nfs-mount-guard check -";
+    let sentence = "looks like a Helm template; render it first: \
+helm template CHART | nfs-mount-guard check -";
     let folder = tempfile::tempdir()?;
     for text in [
         format!("{{{{- if .Values.nfs }}}}\n{class}{{{{- end }}}}\n"),

@@ -65,8 +65,8 @@ fn says_where_and_why() -> Result<(), Failed> {
         ("mountOptions: [on]\n", 5, 16, "put it in quotes"),
         ("mountOptions:\n- bg: 1\n", 6, 3, "mountOptions[0]"),
         ("parameters: {a: 3}\n", 5, 17, "parameters"),
-        ("mountOptions: [fg]\nmountOptions: [bg]\n", 6, 1, "second time"),
-        ("kind: ConfigMap\n", 5, 1, "the key kind stands here for the second time"),
+        ("mountOptions: [fg]\nmountOptions: [bg]\n", 6, 1, "duplicate key mountOptions"),
+        ("kind: ConfigMap\n", 5, 1, "duplicate key kind"),
         ("mountOptions: [fg\n", 6, 1, "is not YAML"),
         ("mountOptions: *nowhere\n", 5, 15, "is not YAML"),
     ] {

@@ -272,7 +272,7 @@ fn names_others() -> Result<(), Failed> {
         "Secret/s not judged: holds mount options at stringData.mountOptions",
         "main.tf:2: Terraform not judged: holds mount options",
         "6 not judged: holds mount options",
-        "NMG020 unread-options: spec.mountOptions is no field of a PersistentVolumeClaim",
+        "NMG020 unread-options: spec.mountOptions is not a field of a PersistentVolumeClaim",
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }

@@ -76,6 +76,15 @@ fn alerts_have_pages() -> Result<(), Failed> {
     let tests = unit_tests().join("");
     for alert in alerts() {
         let name = alert["alert"].as_str().expect("a name");
+        let description = alert["annotations"]["description"].as_str().unwrap_or_default();
+        let command = description.split_once("First command: ");
+        assert!(
+            command.is_some_and(|(impact, command)| {
+                impact.starts_with("Impact: ")
+                    && ["kubectl ", "nfs-mount-guard "].iter().any(|name| command.starts_with(name))
+            }),
+            "{name}: the description is impact and first command: {description}"
+        );
         let fires = format!("alertname: {name}\n        eval_time: ");
         assert!(tests.contains(&fires), "{name} is never seen firing");
         let is_silent = format!("{{alertname: {name}, eval_time: ");

@@ -157,7 +157,7 @@ fn checks_a_policy_that_is_open() -> Result<(), Failed> {
     assert_eq!(editor.open(&name, &policy("warn")), Vec::<Value>::new());
     let shown = editor.change(&name, 2, &json!([{"text": "kind: MountPolicy\nmode: obsrve\n"}]));
     let messages: Vec<&str> = shown.iter().filter_map(|shown| shown["message"].as_str()).collect();
-    assert!(messages.iter().any(|message| message.contains("apiVersion is missing")), "{messages:?}");
+    assert!(messages.iter().any(|message| message.contains("apiVersion is required")), "{messages:?}");
     assert!(messages.iter().any(|message| message.contains("observe")), "{messages:?}");
     // What is not saved holds nowhere.
     assert_eq!(severity(&editor.change(&class, 2, &json!([{"text": CLASS}]))), json!(2));

@@ -124,10 +124,10 @@ fn reports_volumes() -> Result<(), Failed> {
     let (text, code) = pods.text();
     assert_eq!(code, 1);
     for said in [
-        "Pod 1b4e28ba-2fa1-11d2-883f-0016d3cca427, volume pv-written (kubernetes.io/nfs): not mounted",
-        "and nowhere else: 6 bytes in 2 files",
-        "volume pv-csi (nfs.csi.k8s.io): not mounted",
-        "nothing so far",
+        "NOT MOUNTED: Pod 1b4e28ba-2fa1-11d2-883f-0016d3cca427, volume pv-written (kubernetes.io/nfs)",
+        "2 files (6 bytes) exist only on this node's local disk",
+        "volume pv-csi (nfs.csi.k8s.io)\n",
+        "no files on this node's local disk so far",
         "Do not delete the Pod",
         "4 Pods, 4 volumes that may be NFS: 0 mounted, 3 not mounted\n",
     ] {
@@ -165,7 +165,7 @@ fn counts_at_least() -> Result<(), Failed> {
     let (report, code) = pods.check(&[]);
     let data = &report["volumes"][0]["data"];
     assert_eq!((&data["files"], &data["atLeast"], code), (&json!(20_000), &json!(true), 1), "{report:#}");
-    assert!(pods.text().0.contains("at least 20000 bytes in 20000 files"));
+    assert!(pods.text().0.contains("at least 20,000 files (20,000 bytes) exist only"));
     Ok(())
 }
 

@@ -255,7 +255,7 @@ fn no_api_server() -> Result<(), Failed> {
     let (report, code) = server.scan(&[])?;
     assert_eq!((code, &report["complete"]), (Some(3), &json!(false)));
     let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
-    assert!(message.contains(" has no storageclasses (404): it is no API server"), "{message}");
+    assert!(message.contains(" has no storageclasses (404): it is not a Kubernetes API server"), "{message}");
     assert_eq!((report["errors"].as_array().map(Vec::len), server.asked().len()), (Some(1), 1));
     for body in [json!("hello"), json!({}), json!({"kind": "Status", "items": []})] {
         let server = Server::start(move |path, _| match path {
@@ -265,7 +265,7 @@ fn no_api_server() -> Result<(), Failed> {
         let (report, code) = server.scan(&[])?;
         assert_eq!(code, Some(3));
         let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
-        assert!(message.contains("the answer is no JSON list"), "{message}");
+        assert!(message.contains("the response is not a JSON list"), "{message}");
     }
     Ok(())
 }

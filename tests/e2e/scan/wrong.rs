@@ -48,7 +48,7 @@ fn bad_kubeconfigs() -> Result<(), Failed> {
         (config().to_string(), vec!["--context", "two"], "the cluster \"missing\", which is not in it"),
         (without("current-context"), vec![], "has no current context; give --context NAME (it has one, two)"),
         (without("contexts"), vec![], "has no context \"one\"; it has none"),
-        ("a: [".to_owned(), vec![], "is no kubeconfig: "),
+        ("a: [".to_owned(), vec![], "is not a kubeconfig: "),
     ] {
         let file = folder.path().join("config");
         fs::write(&file, text)?;

@@ -243,7 +243,7 @@ pub(super) fn a_later_mount_hides(machine: &mut Machine) {
     );
     machine.page.show(&format!("mountpoint {FOLDER}"));
     machine.page.show(&format!("ls {FOLDER}"));
-    machine.page.show("nfs-mount-guard node-check | grep -A 3 'volume lost'");
+    machine.page.show("nfs-mount-guard node-check | grep -A 4 'volume lost'");
     let status = Command::new("umount").arg(&folder).status().expect("umount runs");
     assert!(status.success());
 }

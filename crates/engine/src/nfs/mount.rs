@@ -73,21 +73,21 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("no kernel or mount.nfs knows it"),
-            Self::FlagWithValue => f.write_str("it takes no value"),
-            Self::ValueMissing => f.write_str("it needs a value"),
-            Self::NotANumber => f.write_str("its value is not a number"),
-            Self::OutOfRange { min, max } => write!(f, "its value must lie in {min}..{max}"),
+            Self::Unknown => f.write_str("neither mount.nfs nor any kernel supports it"),
+            Self::FlagWithValue => f.write_str("the option takes no value"),
+            Self::ValueMissing => f.write_str("a value is required"),
+            Self::NotANumber => f.write_str("the value is not a whole number"),
+            Self::OutOfRange { min, max } => write!(f, "must be {min} to {max}"),
             Self::NotOneOf(words) => {
-                f.write_str("its value must be one of ")?;
+                f.write_str("must be one of ")?;
                 for (index, word) in words.iter().enumerate() {
                     let separator = if index == 0 { "" } else { ", " };
                     write!(f, "{separator}{word}")?;
                 }
                 Ok(())
             }
-            Self::NoSuchVersion => f.write_str("there is no such NFS version to mount"),
-            Self::NoKernel => f.write_str("no kernel from 4.18 on takes it"),
+            Self::NoSuchVersion => f.write_str("there is no such NFS version"),
+            Self::NoKernel => f.write_str("no kernel since 4.18 supports it"),
         }
     }
 }

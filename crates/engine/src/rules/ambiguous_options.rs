@@ -10,6 +10,7 @@ use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
 use crate::site::Site;
+use crate::subject::Subject;
 use crate::subject::driver::evidence::Evidence;
 use crate::subject::effective::Token;
 
@@ -20,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
     why: "Of `hard` and `soft`, `ro` and `rw`, or two values of `timeo`, the last one in the string wins. Which \
 one is last is another question: kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is mounted \
 soft, `timeo=7` beats `timeo=600`, and an `rw` undoes `readOnly: true`; a CSI driver may append options of its \
-own; `lock` with `local_lock=` depends on the kernel. The manifest then shows another option than the one in force.",
+own; `lock` with `local_lock=` depends on the kernel. The manifest then shows another option than the one in effect.",
     remedy: "Keep the intended one and remove the other.",
     actions: Actions::all(Action::Deny),
     lesser: Some((Actions::all(Action::Warn), "every layer agrees on the one that is written last")),
@@ -163,15 +164,15 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let grade = if depends || is_open || reads_otherwise { Grade::Proper } else { Grade::Lesser };
     let winner_text = winner.option.text();
     let why = if depends {
-        "which one wins depends on the kernel".to_owned()
+        "the kernel version decides which one takes effect".to_owned()
     } else if is_open {
         "the driver reads the two keys in no fixed order".to_owned()
     } else if reads_otherwise {
-        format!("{winner_text:?} takes effect, although it is not the last in the list")
+        format!("{}, so {winner_text:?} takes effect", reordered_by(check.subject))
     } else {
-        format!("{winner_text:?} takes effect")
+        format!("the last one takes effect, {winner_text:?}")
     };
-    let message = format!("{} contradicts {winner_text:?}: {why}", check.quote(first_loser));
+    let message = format!("{} and {winner_text:?} conflict: {why}", check.quote(first_loser));
     // What the driver would do without the option could beat the winner.
     let staying = || {
         let stays = |token: &&Token<'_>| !losers.iter().any(|loser| std::ptr::eq(*loser, *token));
@@ -185,6 +186,15 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
     check.report(first_loser, grade, message, fix.map(offer));
+}
+
+/// Why the option that takes effect is not the one that is written last.
+fn reordered_by(subject: &Subject<'_>) -> &'static str {
+    match (subject.driver.sorts(), subject.is_csi()) {
+        (true, true) => "the driver sorts options",
+        (true, false) => "the kubelet sorts options",
+        (false, _) => "the driver reorders or adds options",
+    }
 }
 
 /// Reports a `local_lock=` beside a `nolock` that keeps those locks on the node

@@ -151,7 +151,7 @@ fn report(
         mount::is_refused_background(&token.option, effective.iter().copied())
     });
     let what = if is_clear && is_refused && subject.driver.known.is_read() {
-        "is refused with NFSv4, and makes a background mount with NFSv3"
+        "fails the mount with NFSv4, and makes a background mount with NFSv3"
     } else if is_clear && token.zip(later_fg).is_some_and(|(bg, fg)| subject.is_order_open(bg, fg)) {
         "may win over fg: the driver reads the two keys in no fixed order"
     } else if is_clear && is_in_force && later_fg.is_some() {

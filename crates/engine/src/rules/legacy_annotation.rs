@@ -53,9 +53,9 @@ fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     for (index, carrier) in subject.carriers.iter().enumerate() {
         let message = if carrier.place == Place::Annotation {
-            "the annotation volume.beta.kubernetes.io/mount-options takes the place of spec.mountOptions"
+            "the volume.beta.kubernetes.io/mount-options annotation overrides spec.mountOptions"
         } else if carrier.role == Some(Role::AnnotationWhenListEmpty) && carrier.in_force {
-            "the provisioner writes this parameter to the annotation, which replaces spec.mountOptions"
+            "the provisioner writes this parameter to the annotation, which overrides spec.mountOptions"
         } else {
             continue;
         };

@@ -44,7 +44,6 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
         "nfs(5), lock / nolock",
         "nfs_verify_lock_option: https://git.linux-nfs.org/?p=steved/nfs-utils.git;a=blob;f=utils/mount/stropts.c;hb=refs/tags/nfs-utils-2-8-3",
         "https://github.com/kubernetes-csi/csi-driver-nfs/issues/113",
-        "measured: mount.nfs 2.6.2 with vers=3 and no rpc.statd: exit 32",
     ],
     since: 2,
     preview: false,

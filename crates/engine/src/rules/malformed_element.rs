@@ -26,7 +26,7 @@ option, that of 2.42 a quote as well; older ones, mount.nfs and the kernel do no
 shell lets `$`, `;` and their like make other options, or commands, of an element. Only the SELinux `context=` options may be \
 quoted, and both quotes belong in one element. A quote or backslash that changes the meaning is also denied on a \
 provisioner's volume, and, next to an option that only NFS has, if the object does not show whether it is NFS.",
-    remedy: "Write one option an element, without whitespace, quotes or backslashes.",
+    remedy: "Write one option per element, without whitespace, quotes or backslashes.",
     actions: Actions::all(Action::Deny),
     lesser: Some((
         Actions::all(Action::Warn),
@@ -135,7 +135,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
                 Grade::Lesser,
                 Sentence::with_remedy(
                     format!("{shown:?} contains {full} options"),
-                    "write one for each element",
+                    "write one per element",
                 ),
             )
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {
@@ -190,7 +190,7 @@ fn trapped(element: &str, trap: Trap) -> String {
     let shown = shortened(element);
     match trap {
         Trap::OpenQuote => {
-            format!("{shown:?} has an unclosed quote, which the layers read differently")
+            format!("unclosed quote in {shown:?}: mount.nfs and the kernel split it differently")
         }
         Trap::EscapedComma => {
             format!("{shown:?} escapes a comma for mount(8) since util-linux 2.40, and for no other layer")
@@ -221,29 +221,29 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
     let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
         Malformation::Control => {
-            ("contains a control character, which is part of the option's name or value", Grade::CannotMount)
+            ("contains a control character, which becomes part of the option's name or value", Grade::CannotMount)
         }
         Malformation::Blank if token.option.text().starts_with('[') => (
-            "is a Go list as a template prints it without toYaml: write one option an element",
+            "is a Go list that a template prints without toYaml: write one option per element",
             Grade::CannotMount,
         ),
         Malformation::Blank => {
-            ("contains whitespace, which is part of the option's name or value", Grade::CannotMount)
+            ("contains whitespace, which becomes part of the option's name or value", Grade::CannotMount)
         }
         Malformation::Quote if !token.option.text().contains(',') => {
-            ("contains a quote, which is part of the option's name or value", Grade::Hidden)
+            ("contains a quote, which becomes part of the option's name or value", Grade::Hidden)
         }
         Malformation::Quote => {
-            ("holds a quote, which mount.nfs and the kernel read differently", Grade::Hidden)
+            ("contains a quote, which mount.nfs and the kernel read differently", Grade::Hidden)
         }
         Malformation::NoKeyword => ("has no option name before its =", Grade::Proper),
         Malformation::Disguised | Malformation::Continued => {
             let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
             let goes_on = token.meant.as_ref().is_some_and(|meant| meant.pieces > 1);
             let what = if token.option.text().trim_start().starts_with('[') {
-                "is a list in a text: write one option an element"
+                "is a list in a string: write one option per element"
             } else if goes_on {
-                "goes on behind a comma, where every layer begins another option"
+                "continues after a comma, where every layer starts another option"
             } else {
                 "is not how an option is written"
             };

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
     name: "redirected-mount",
     summary: "an option that mounts another export, address or directory, or nothing",
     why: "`mounthost=` and `mountaddr=` let another host answer for the export, `addr=` pretends to; \
-`X-mount.subdir=` mounts a folder below it, `X-mount.owner=` and its kin change the export's root; `helper=` \
+`X-mount.subdir=` mounts a directory below it, `X-mount.owner=` and its kin change the export's root; `helper=` \
 chooses the program that unmounts; `bind`, `move`, `remount` and the propagation words do not mount the \
 export at all. A reviewer of the object sees `server` and `path`, which do not apply. So it is denied on a \
 provisioner's volume, too.",
@@ -77,7 +77,7 @@ fn check(check: &mut Check<'_, '_>) {
             // With a value, mount(8) takes it and does nothing.
             Word::Propagation if token.option.value().is_some_and(|value| !value.is_empty()) => continue,
             Word::Propagation => ("changes which mounts other namespaces see", Grade::Grave),
-            Word::Bind => ("mounts a folder of the node, not the export", Grade::CannotMount),
+            Word::Bind => ("mounts a directory on the node, not the export", Grade::CannotMount),
             Word::Remount => ("changes a mount that is not there yet", Grade::CannotMount),
             _ => continue,
         };

@@ -88,7 +88,7 @@ fn check_flex_volume(check: &mut Check<'_, '_>) {
         list.and_then(|list| check.subject.carriers.get(list)).is_some_and(|list| !list.is_empty());
     if let Some(list) = list.filter(|_| is_given && check.subject.is_flex_volume()) {
         let message = Sentence::with_remedy(
-            "the kubelet refuses mountOptions on a FlexVolume",
+            "the kubelet rejects mountOptions on a FlexVolume",
             "write them into the driver's options",
         );
         check.report_carrier(list, Grade::CannotMount, message);
@@ -131,7 +131,7 @@ fn check_words(check: &mut Check<'_, '_>) {
         let element = check.element(token).unwrap_or_default();
         token.is_written() && element.contains(char::is_whitespace)
     };
-    let message = "becomes two words of the driver's shell command, and mount refuses them";
+    let message = "becomes two words of the driver's shell command, and mount rejects them";
     let written = check.subject.options.tokens().iter().find(has_blank);
     if let Some(token) = written {
         let message = check.about(token, message);
@@ -142,7 +142,7 @@ fn check_words(check: &mut Check<'_, '_>) {
 fn refusal(what: &str, refused: &Refused) -> String {
     let since = refused.since.map_or_else(String::new, |since| format!(" since {since}"));
     let by = if refused.is_by_driver() { "the driver" } else { "mount.nfs" };
-    format!("{what} is refused by {by}{since}, {}", refused.why)
+    format!("{what} is rejected by {by}{since}, {}", refused.why)
 }
 
 const fn grade(refused: &Refused) -> Grade {
@@ -212,14 +212,16 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
         Some(Refusal::Unknown) => {}
         Some(refusal) => {
             let overlooked = if token.is_beside_sloppy { refusal.overlooked() } else { Overlooked::Never };
+            let quoted = check.quote(token);
             let (grade, what) = match overlooked {
-                Overlooked::Never => (Grade::CannotMount, "is refused"),
-                Overlooked::Always => (Grade::Lesser, "is ignored with sloppy"),
-                Overlooked::Sometimes => {
-                    (Grade::Lesser, "is refused, but ignored with sloppy by kernels from 5.6 to 5.19")
-                }
+                Overlooked::Never => (Grade::CannotMount, format!("invalid {quoted}")),
+                Overlooked::Always => (Grade::Lesser, format!("{quoted} is ignored with sloppy")),
+                Overlooked::Sometimes => (
+                    Grade::Lesser,
+                    format!("invalid {quoted}, which kernels from 5.6 to 5.19 ignore with sloppy"),
+                ),
             };
-            let mut message = Sentence::from(format!("{} {what}: {refusal}", check.quote(token)));
+            let mut message = Sentence::from(format!("{what}: {refusal}"));
             let meant = meant(check, token);
             let is_useless = |text: &String| {
                 let option = MountOption::new(text.as_str());
@@ -252,8 +254,11 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
         None if is_udp(token) || token.verdict.kernels.is_all() => {}
         None => {
             let since = token.verdict.kernels.since;
-            let what = if token.is_beside_sloppy { "is ignored with sloppy" } else { "is refused" };
-            let message = format!("{} {what} by kernels before {since}", check.quote(token));
+            let message = if token.is_beside_sloppy {
+                format!("{} is ignored with sloppy by kernels before {since}", check.quote(token))
+            } else {
+                format!("{} requires Linux {since} or later", check.quote(token))
+            };
             check.report(token, Grade::Lesser, message, None);
         }
     }

@@ -1,7 +1,7 @@
 //! NMG007: a timeout that does not say what its author means.
 
 use super::{About, Actions, Check, Example, Rule, Setting, offer, replace};
-use crate::count::{counted, named};
+use crate::count::{counted, grouped, named};
 use crate::finding::{Action, Applicability, Code, Grade};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
@@ -14,8 +14,8 @@ pub(super) static RULE: Rule = Rule {
     why: "`timeo` is in tenths of a second, `retry` in minutes, `retrans` counts tries. mount.nfs and the \
 kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` and \
 cuts `timeo` at 6000; mount.nfs reads `retry=1h` as one minute and turns `retry=-1` or `retry=abc` into its \
-default without failing. A long `retry` outlives the two minutes that kubelet gives a CSI driver, and leaves \
-a mount.nfs behind that may mount over another one later. Without `retry` mount.nfs tries for 2 minutes, and \
+default without failing. A long `retry` outlives the two minutes that the kubelet gives a CSI driver, and leaves \
+a mount.nfs process that may mount over another mount later. Without `retry` mount.nfs tries for 2 minutes, and \
 some drivers give up before that: `nfs.csi.k8s.io` after 110 s, `blob.csi.azure.com` after 90 s, \
 `nfs.manila.csi.openstack.org` after 110 s, `tns.csi.io` after 30 s. `explain -f FILE` names the `retry` that fits.",
     remedy: "Write a plain decimal number, `timeo` between 100 and 6000, `retrans` between 2 and 10, `retry` \
@@ -132,32 +132,38 @@ impl Problem {
     }
 }
 
+/// The largest `timeo` in effect: the kernel lowers others to it (Linux
+/// `fs/nfs/client.c`, `NFS_MAX_TCP_TIMEOUT`).
+const LARGEST_TIMEO: u32 = 6000;
+
+fn seconds(tenths: u32) -> f64 {
+    f64::from(tenths) / 10.0
+}
+
 fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
     let tenths = kernel_number(value)?;
     if !is_canonical_decimal(value) {
         return Some(Problem::new(
-            format!("is read by the kernel as {}", named(tenths, "tenth of a second", "tenths of a second")),
+            format!("is read by the kernel as {tenths} ({} s)", seconds(tenths)),
             Some(u64::from(tenths)),
         ));
     }
     if tenths > max {
-        let instead = (tenths > 6000).then_some(6000);
-        return Some(Problem::new(
-            format!(
-                "is over {}; the kernel cuts it at 6000",
-                named(max, "tenth of a second", "tenths of a second")
-            ),
-            instead,
-        ));
+        return Some(if tenths > LARGEST_TIMEO {
+            let what = format!("exceeds the kernel's limit: {LARGEST_TIMEO} ({} s) applies", seconds(LARGEST_TIMEO));
+            Problem::new(what, Some(u64::from(LARGEST_TIMEO)))
+        } else {
+            let what = format!("is {} s (unit: tenths of a second); the maximum is {max} ({} s)", seconds(tenths), seconds(max));
+            Problem::new(what, None)
+        });
     }
     if tenths < min {
-        let seconds = f64::from(tenths) / 10.0;
-        return Some(Problem::new(
-            format!(
-                "is {seconds} s: timeo counts tenths of a second; under {min}, requests are repeated too early"
-            ),
-            None,
-        ));
+        let what = format!(
+            "is {} s (unit: tenths of a second); below {} s, requests are retransmitted too early",
+            seconds(tenths),
+            seconds(min)
+        );
+        return Some(Problem::new(what, None));
     }
     None
 }
@@ -181,7 +187,7 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
     }
     let minutes = leading_number(value).filter(|minutes| *minutes >= 0);
     let Some(minutes) = minutes.and_then(|minutes| u64::try_from(minutes).ok()) else {
-        return Some(Problem::new("is no number of minutes, so mount.nfs uses its default", None));
+        return Some(Problem::new("is not a number of minutes: mount.nfs uses its default", None));
     };
     if !is_canonical_decimal(value) {
         let meant = intended_minutes(value).filter(|minutes| *minutes <= u64::from(max));
@@ -194,11 +200,12 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
         return None;
     }
     let meanwhile = match subject.driver.deadline {
-        Some(seconds) => format!("but the driver gives up after {seconds} s"),
-        None if subject.is_csi() => "longer than the kubelet waits for a CSI driver".to_owned(),
-        None => "while the kubelet waits for it".to_owned(),
+        Some(seconds) => format!("the driver gives up after {seconds} s"),
+        None if subject.is_csi() => "the kubelet's CSI timeout is 2 min".to_owned(),
+        None => "the kubelet waits for it".to_owned(),
     };
-    Some(Problem::new(format!("keeps mount.nfs retrying for {minutes} min, {meanwhile}"), None))
+    let minutes = grouped(minutes);
+    Some(Problem::new(format!("makes mount.nfs retry for {minutes} min; {meanwhile}"), None))
 }
 
 /// The whole minutes that a value with a unit is meant to be: `120s`, `2min`, `1h`.

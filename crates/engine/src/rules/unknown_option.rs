@@ -68,12 +68,12 @@ fn check(check: &mut Check<'_, '_>) {
             report_category(check, token, label);
             continue;
         }
-        let mut message = Sentence::from(check.about(token, "is unknown to mount.nfs and to every kernel"));
+        let mut message = Sentence::from(format!("unknown option {}", check.quote(token)));
         let mut fix = None;
         if let Some(whose) = other_program(token.option.keyword()) {
             message.remedy = Some(whose.into());
         } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(check, token)).flatten() {
-            message.remedy = Some(format!("did you mean {suggestion:?}?").into());
+            message.remedy = Some(format!("use {suggestion:?}").into());
             fix = replace(token, suggestion).map(|edit| offer_instead(check.subject, token, vec![edit]));
         }
         // A driver or its helper may take words that mount.nfs does not know.
@@ -212,7 +212,7 @@ fn other_program(keyword: &str) -> Option<&'static str> {
     } else if OF_SMB.contains(&keyword) {
         Some("it is an option of mount.cifs(8), for SMB: an NFS mount has no such option")
     } else if matches!(keyword, "-o" | "--options") {
-        Some("it is a switch of mount(8): what stands in the list is given to it already")
+        Some("it is a flag of mount(8), which gets the list itself; remove it")
     } else {
         None
     }

@@ -65,7 +65,7 @@ fn check(check: &mut Check<'_, '_>) {
         let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts));
         let is_annotation = misplaced.path.get(1).is_some_and(|step| step == "annotations");
         let fault =
-            if is_annotation { "is read by nothing".to_owned() } else { format!("is no field of a {kind}") };
+            if is_annotation { "is read by nothing".to_owned() } else { format!("is not a field of a {kind}") };
         let what = format!("{field} {fault}, so its options are lost{bg}");
         report(check, 0, place, Grade::Lesser, Sentence { what: what.into(), remedy });
         // With several misplaced fields the intent is not certain. Another controller may read an annotation.

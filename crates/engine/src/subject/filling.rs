@@ -168,8 +168,8 @@ impl Obstacle {
             }
             Self::OneElement => "write all options into one element: some clusters cannot mount two",
             Self::NoneWord => "write the options in place of the word that means none",
-            Self::Trap => "what stands in the list would swallow or change it",
-            Self::CutShort => "the driver drops what stands behind the element with a blank",
+            Self::Trap => "the list would swallow or change it",
+            Self::CutShort => "the driver drops the rest after the element with whitespace",
         };
         fixed.to_owned()
     }

@@ -110,7 +110,7 @@ pub(super) static X_MOUNT: Entry =
 
 /// Every keyword with its row, as a person reads them.
 pub(super) static ENTRIES: &[(&str, Entry)] = &[
-    ("bg", flag(Word::Bg, "a mount that fails goes on in the background, and mount reports success").read_by(Consumers::BOTH).nfs_only()),
+    ("bg", flag(Word::Bg, "a mount that fails continues in the background, and mount reports success").read_by(Consumers::BOTH).nfs_only()),
     ("fg", flag(Word::Fg, "a mount that fails is reported as failed").read_by(Consumers::BOTH).nfs_only()),
     ("retry", entry(Word::Retry, Grammar::Text, "how many minutes mount.nfs keeps trying: 2 in the foreground, 10000 in the background unless given").read_by(Consumers::BOTH)),
 
@@ -141,8 +141,8 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("trunkdiscovery", flag(Word::Trunkdiscovery, "asks the server for further addresses of itself").since(5, 18).nfs_only()),
     ("notrunkdiscovery", flag(Word::Trunkdiscovery, "does not ask the server for further addresses").negation().since(5, 18).nfs_only()),
     ("xprtsec", entry(Word::Xprtsec, Grammar::Word(&["none", "tls", "mtls"]), "transport security; tls and mtls need tlshd on the node").read_by(Consumers::BOTH).since(6, 5).nfs_only()),
-    ("cert_serial", number(Word::CertSerial, 0, u32::MAX, "key serial", "the key that holds the client certificate").since(6, 17).nfs_only()),
-    ("privkey_serial", number(Word::PrivkeySerial, 0, u32::MAX, "key serial", "the key that holds the client's private key").since(6, 17).nfs_only()),
+    ("cert_serial", number(Word::CertSerial, 0, u32::MAX, "key serial", "the key of the client certificate").since(6, 17).nfs_only()),
+    ("privkey_serial", number(Word::PrivkeySerial, 0, u32::MAX, "key serial", "the key of the client's private key").since(6, 17).nfs_only()),
     ("fatal_neterrors", entry(Word::FatalNeterrors, Grammar::Word(&["default", "none", "ENETDOWN:ENETUNREACH", "ENETUNREACH:ENETDOWN"]), "which network errors end a hard mount").since(6, 15).nfs_only()),
 
     ("mountport", number(Word::Mountport, 0, 65535, "port", "the port of the server's MOUNT service").read_by(Consumers::BOTH).on(Versions::V3).nfs_only()),
@@ -230,7 +230,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
     ("loud", vfs(Word::Silent, "more is said when mounting").negation().without_effect("it only changes what the kernel logs")),
     ("symfollow", vfs(Word::Symfollow, "symbolic links are followed")),
     ("nosymfollow", vfs(Word::Symfollow, "symbolic links are not followed").negation()),
-    ("defaults", vfs(Word::Defaults, "rw, suid, dev, exec, async").without_effect("it names what holds anyway")),
+    ("defaults", vfs(Word::Defaults, "rw, suid, dev, exec, async").without_effect("it names the defaults")),
 
     ("context", entry(Word::Context, Grammar::Text, "the SELinux label of every file").read_by(Consumers::VFS)),
     ("fscontext", entry(Word::Context, Grammar::Text, "the SELinux label of the file system").read_by(Consumers::VFS)),
@@ -240,7 +240,7 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
 
     ("auto", fstab(Word::Auto, "mounted by mount -a")),
     ("noauto", fstab(Word::Auto, "not mounted by mount -a").negation()),
-    ("nofail", fstab_flag(Word::Nofail, "a missing device is no error; a server that is away still is one").read_by(Consumers::USER)),
+    ("nofail", fstab_flag(Word::Nofail, "a missing device is not an error; a server that does not respond still is").read_by(Consumers::USER)),
     ("_netdev", fstab_flag(Word::Netdev, "mounted once the network is up").read_by(Consumers::USER)),
     ("user", implies(Word::User, Grammar::Anything, "any user may mount it; implies noexec, nosuid and nodev").read_by(Consumers::USER)),
     ("nouser", fstab_flag(Word::User, "only root may mount it").negation()),
@@ -258,8 +258,8 @@ pub(super) static ENTRIES: &[(&str, Entry)] = &[
 
     ("helper", entry(Word::Helper, Grammar::Anything, "another program unmounts it").read_by(Consumers::MOUNT)),
     ("uhelper", entry(Word::Helper, Grammar::Anything, "another program unmounts it").read_by(Consumers::MOUNT)),
-    ("bind", entry(Word::Bind, Grammar::Anything, "a folder of the node is mounted, not the export").read_by(Consumers::MOUNT)),
-    ("rbind", entry(Word::Bind, Grammar::Anything, "a folder of the node is mounted with all below it, not the export").read_by(Consumers::MOUNT)),
+    ("bind", entry(Word::Bind, Grammar::Anything, "a directory on the node is mounted, not the export").read_by(Consumers::MOUNT)),
+    ("rbind", entry(Word::Bind, Grammar::Anything, "a directory on the node is mounted with all below it, not the export").read_by(Consumers::MOUNT)),
     ("move", entry(Word::Bind, Grammar::Anything, "an existing mount is moved").read_by(Consumers::MOUNT)),
     ("remount", entry(Word::Remount, Grammar::Anything, "an existing mount is changed, and nothing is mounted").read_by(Consumers::BOTH)),
     ("shared", entry(Word::Propagation, Grammar::Flag, "mounts below spread to other namespaces").read_by(Consumers::MOUNT)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{Check, offer, remove};
 use super::{applies, grade, is_udp, refusal, refusals, written_for_the_driver};
-use crate::finding::{Edit, Grade};
+use crate::finding::{Edit, Grade, Sentence};
 use crate::nfs::mount::{self, names_version};
 use crate::nfs::version::Versions;
 use crate::subject::carrier::Form;
@@ -21,7 +21,7 @@ pub(super) fn check_version_carrier(check: &mut Check<'_, '_>) {
         let refusal = token.verdict.refusal?;
         let is_version = token.site.is_none() && token.entry().is_some_and(names_version);
         is_version
-            .then(|| format!("{:?}, which the driver appends, is refused: {refusal}", token.option.text()))
+            .then(|| format!("the driver appends the invalid {:?}: {refusal}", token.option.text()))
     });
     if let Some(message) = appended {
         check.report_carrier(carrier, Grade::CannotMount, message);
@@ -82,7 +82,7 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
     for token in written {
         let whose = if by_driver.is_some() { "the driver's own " } else { "" };
         let message = format!(
-            "{} and {whose}{:?}: mount.nfs accepts only one version option",
+            "{} and {whose}{:?}: only one version option is allowed",
             check.quote(token),
             first.option.text()
         );
@@ -96,6 +96,8 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
             Some(1) => equals.remove(text).unwrap_or_default(),
             _ => remove(token).into_iter().collect(),
         };
+        let remedy = if by_driver.is_some() { "remove it" } else { "remove one" };
+        let message = Sentence::with_remedy(message, remedy);
         let fix = ((same || by_driver.is_some()) && !edits.is_empty()).then(|| offer(edits));
         check.report(token, Grade::CannotMount, message, fix);
     }
@@ -114,7 +116,7 @@ pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
         }
         if requested.and(versions).is_empty() {
             let message = format!(
-                "{} is an option of NFSv{}, and another version is asked for",
+                "{} requires NFSv{}, but another version is requested",
                 check.quote(token),
                 names(versions)
             );
@@ -124,7 +126,7 @@ pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
         let left = possible.and(versions);
         if left.is_empty() {
             let message = format!(
-                "{} is an option of NFSv{}, and another option is of another version",
+                "{} requires NFSv{}, but another option requires another version",
                 check.quote(token),
                 names(versions)
             );

@@ -37,6 +37,11 @@ impl Driver {
         self.takes_versions.is_empty() || self.takes_versions.iter().any(is_it)
     }
 
+    /// Whether options reach the mount in the order of their bytes.
+    pub fn sorts(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Sort))
+    }
+
     /// Whether the driver drops an element that equals an earlier one.
     pub fn keeps_first_of_equal(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::KeepFirstOfEqual))

@@ -35,7 +35,7 @@ static NODE: Driver = Driver {
         "topolvm.cybozu.com",
         "lvm.csi.metal-stack.io",
     ],
-    title: "disks and folders of the node",
+    title: "disks and directories of the node",
     source: "Kubernetes documentation of the volume types; the projects' documentation",
     ..NOT_NFS
 };

@@ -61,7 +61,7 @@ static UNITY: Driver = Driver {
     steps: READ_WRITE_LAST,
     case: Case::Kept,
     refuses: NO_EMPTY_ELEMENT,
-    advice: "the driver appends rw unless the claim is read-only, so ro in the list is undone; with a NAS server that has NFSv3 only it appends vers=3 unless an element holds the text vers",
+    advice: "the driver appends rw unless the claim is read-only, so ro in the list is undone; with a NAS server that has NFSv3 only it appends vers=3 unless an element contains the text vers",
     known: Known::Measured("v2.16.0-3-g8a247ce"),
     source: "csi-unity service/mount.go stagePublishNFS; gofsutil RemoveDuplicates",
     ..PLAIN

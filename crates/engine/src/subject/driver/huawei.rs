@@ -62,7 +62,7 @@ static OCEANSTOR: Driver = Driver {
     ],
     steps: &[Step::List, Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")), Step::Shell],
     own_words: &["cnflush"],
-    advice: "the driver runs mount through a shell, unquoted: quotes and backslashes vanish, a blank ends the options, and what stands behind a ; runs as a command of root on the node",
+    advice: "the driver runs mount through a shell, unquoted: quotes and backslashes vanish, whitespace ends the options, and the text after a ; runs as a command of root on the node",
     known: Known::Measured("v4.12.0"),
     source: "eSDK_K8S_Plugin connector/nfs/nfs_helper.go parseNFSInfo, mountUnix",
     ..PLAIN

@@ -137,7 +137,7 @@ static PURE: Driver = Driver {
 
 static PORTWORX: Driver = Driver {
     names: &["pxd.portworx.com", "kubernetes.io/portworx-volume"],
-    title: "Portworx; NFS with sharedv4 or a FlashBlade behind it",
+    title: "Portworx; NFS with sharedv4 or a FlashBlade",
     nfs: Nfs::Depends,
     clues: &[
         not_nfs_if(Evidence::BlockMode),

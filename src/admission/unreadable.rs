@@ -1,0 +1,140 @@
+//! Requests that cannot be read: which field, why, and what to do.
+
+use serde::de::IgnoredAny;
+
+use super::response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
+use super::wire::Request;
+use super::{Answer, Endpoint, Question, Record, answer, message, path};
+use crate::kind::Kind;
+use crate::policy::{Mode, OnUnreadable};
+
+/// Why a request cannot be read.
+pub(super) struct Fault {
+    /// The path of the field in the object; empty for a fault of the request.
+    field: String,
+    /// The field or the request, and the cause.
+    cause: String,
+    /// The remedy.
+    remedy: &'static str,
+    /// What to do if the remedy is out of reach.
+    is_policys: bool,
+}
+
+impl Fault {
+    /// A fault of the request as a whole.
+    pub(super) fn of_request(cause: String, remedy: &'static str) -> Self {
+        Self { field: String::new(), cause, remedy, is_policys: true }
+    }
+
+    /// A fault of which the policy does not decide: `reason` says the cause and the
+    /// remedy.
+    pub(super) fn of_transport(reason: &str) -> Self {
+        Self { field: String::new(), cause: reason.to_owned(), remedy: "", is_policys: false }
+    }
+
+    /// The place and the cause of an error of `serde_json`, without its line and
+    /// column: the user never saw the body that they count in.
+    pub(super) fn of_body(body: &[u8], error: &serde_json::Error) -> Self {
+        let path = path::at(body, error.line(), error.column());
+        let text = error.to_string();
+        let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+        let cause = match text.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
+        {
+            Some((found, expected)) => {
+                format!("must be {}, not {}", expected_type(expected), found_value(found))
+            }
+            None => text.replace('`', "\""),
+        };
+        let field = path.strip_prefix("request.object.").unwrap_or_default().to_owned();
+        let (place, remedy) = match (field.is_empty(), path.is_empty()) {
+            (false, _) => (field.as_str(), "correct the field"),
+            (true, false) => (path.as_str(), "send an AdmissionReview of admission.k8s.io/v1"),
+            (true, true) => ("the body", "send an AdmissionReview of admission.k8s.io/v1"),
+        };
+        Self { cause: format!("{place} {cause}"), field, remedy, is_policys: true }
+    }
+
+    fn message(&self) -> String {
+        let Self { cause, remedy, .. } = self;
+        if self.is_policys {
+            format!("cannot read the request: {cause}; {remedy}, or set onUnreadable: allow in the policy")
+        } else {
+            cause.clone()
+        }
+    }
+}
+
+/// The type that serde asks for, in the words of a manifest.
+fn expected_type(text: &str) -> &str {
+    match text {
+        "a sequence" => "a list",
+        text if text.starts_with("struct ") => "a map",
+        text => text,
+    }
+}
+
+/// The value that serde names with its type, in the words of a manifest.
+fn found_value(text: &str) -> &str {
+    let quoted = |prefix: &str| text.strip_prefix(prefix);
+    let plain = ["boolean `", "integer `", "floating point `"]
+        .into_iter()
+        .find_map(quoted)
+        .and_then(|value| value.strip_suffix('`'));
+    match text {
+        "map" => "a map",
+        "sequence" => "a list",
+        text => plain.or_else(|| quoted("string ")).unwrap_or(text),
+    }
+}
+
+/// Answers a request that cannot be read, as the policy's `onUnreadable` says. Mode
+/// observe denies nothing, and `/mutate` never does: both warn of the denial.
+pub(super) fn refuse(
+    question: &Question<'_>,
+    uid: &str,
+    request: Option<&Request<'_, IgnoredAny>>,
+    fault: &Fault,
+    observe: &mut dyn FnMut(&Record<'_>),
+) -> Answer {
+    let policy = question.policy;
+    let is_demanded = !fault.is_policys || policy.on_unreadable() == OnUnreadable::Deny;
+    let is_observed = policy.mode() == Mode::Observe;
+    let is_validated = question.endpoint == Endpoint::Validate;
+    let is_denied = is_demanded && !is_observed && is_validated;
+    let decision = if is_denied { "deny" } else { "allow" };
+    let withheld = (is_demanded && is_observed && is_validated).then_some("deny");
+    let text = fault.message();
+    let asked = match request {
+        Some(request) => Record::of(request, question.endpoint),
+        None => Record::default(),
+    };
+    observe(&Record { uid, endpoint: question.endpoint, decision, withheld, error: &text, ..asked });
+    let kind = request.and_then(|request| request.kind.kind.as_deref()).unwrap_or_default();
+    let name = request.and_then(|request| request.name.as_deref()).unwrap_or_default();
+    let status = is_denied.then(|| {
+        let message = message::unreadable("", &text);
+        let group = Kind::parse(kind).map(Kind::group).unwrap_or_default();
+        let field = fault.field.clone();
+        let causes = vec![StatusCause { reason: "FieldValueInvalid", message: message.clone(), field }];
+        let details = StatusDetails { name: message::name(name), group, kind: message::name(kind), causes };
+        Status { status: "Failure", message, reason: "Invalid", code: 422, details }
+    });
+    let would = match (is_demanded, is_observed) {
+        (true, true) => "would be denied: ",
+        (true, false) => "will be denied: ",
+        (false, _) => "not evaluated: ",
+    };
+    let warnings = (!is_denied).then(|| message::fitted("", &message::unreadable(would, &text)));
+    answer(&Response {
+        uid,
+        status,
+        patch: "",
+        warnings: warnings.as_slice(),
+        audit: Some(AuditAnnotations {
+            decision,
+            rules: &[],
+            exempted: &[],
+            policy: policy.fingerprint().as_str(),
+        }),
+    })
+}
