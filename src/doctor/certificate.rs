@@ -186,8 +186,12 @@ pub(super) fn leaf(facts: &Facts) -> Outcome {
                 return bad(format!("the certificate is not for {host}: {names}"));
             }
             Verified::No(Fault::Chain(reason)) => {
+                let expired =
+                    roots.iter().filter(|root| root.not_after <= facts.now).map(|root| root.not_after).max();
+                let expired =
+                    expired.map(|end| format!("; a CA of the caBundle expired on {end}")).unwrap_or_default();
                 return bad(format!(
-                    "the certificate does not verify against the caBundle of {}: {reason}",
+                    "the certificate does not verify against the caBundle of {}: {reason}{expired}",
                     webhook.name
                 ))
                 .cured_by(bundle_remedy(facts))

@@ -2,7 +2,9 @@
 //! users, the command that cures it, and its page.
 
 use super::facts::Facts;
-use super::{Outcome, before, certificate, configuration, network, policies, probes, renewal, service};
+use super::{
+    Outcome, before, certificate, configuration, generated, network, policies, probes, renewal, service,
+};
 
 /// The check that every other one of an installation hangs on.
 pub const FIRST: &str = "D101";
@@ -39,6 +41,11 @@ impl Check {
     pub fn page(&self) -> String {
         format!("docs/doctor.md#{}-{}", self.id.to_lowercase(), self.name)
     }
+}
+
+/// Whether a check is about probes.
+pub(super) fn is_probe(check: &Check) -> bool {
+    check.category == PROBES
 }
 
 const BEFORE: &str = "Before installing";
@@ -124,7 +131,7 @@ pub const CHECKS: &[Check] = &[
         effect: "some objects are admitted unchecked, or requests that are not NFS are held up",
         remedy: UPGRADE,
         is_before: false,
-        evaluate: configuration::as_generated,
+        evaluate: generated::as_generated,
     },
     Check {
         id: "D103",
