@@ -19,6 +19,7 @@ pub mod lsp;
 pub mod man;
 #[cfg(unix)]
 pub mod node_check;
+mod offered;
 mod output;
 mod plugin;
 pub mod policy;

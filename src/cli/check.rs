@@ -50,6 +50,8 @@ pub struct Args {
         env = "NFS_MOUNT_GUARD_FORMAT",
         value_delimiter = ',',
         default_value = "text",
+        value_parser = super::output::offered(),
+        hide_possible_values = true,
         help = super::output::FORMATS
     )]
     format: Vec<Output>,

@@ -9,6 +9,7 @@ use anyhow::bail;
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use time::OffsetDateTime;
 
+use super::offered::rule;
 use super::{exit, policy};
 use crate::finding::Action;
 use crate::policy::selection::select;
@@ -35,10 +36,10 @@ pub struct Judgement {
     )]
     profile: Option<String>,
     /// Only check these rules (code, name or prefix, for example NMG00 or soft)
-    #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_SELECT", value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_SELECT", value_delimiter = ',', value_parser = rule(), hide_possible_values = true)]
     select: Vec<String>,
     /// Skip these rules (code, name or prefix)
-    #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_IGNORE", value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_IGNORE", value_delimiter = ',', value_parser = rule(), hide_possible_values = true)]
     ignore: Vec<String>,
 }
 

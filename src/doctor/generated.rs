@@ -1,5 +1,6 @@
 //! D102: every field of the webhooks beside those that the chart renders.
 
+mod conditions;
 mod rules;
 
 use serde_json::{Value, json};
@@ -9,25 +10,14 @@ use super::field::{list, named, number, text};
 use super::installation::{INLINE, MUTATE, VALIDATE, Webhook};
 use super::remedy::{Patches, is_edited, is_of_helm, reapply, replaced, upgrade, writers};
 use super::{Outcome, Status, configuration};
-use crate::admission_policy::match_conditions::{Concern, match_conditions};
-use crate::policy::Policy;
 use crate::subject::manifest::MUTATE_LABEL;
+pub(super) use conditions::is_further;
 
 /// The longest timeoutSeconds that leaves a request of the API server time.
 const LONGEST_TIMEOUT: u64 = 10;
 
 /// timeoutSeconds of the chart.
 const TIMEOUT: u64 = 3;
-
-/// matchConditions that `webhooks.excluded` makes.
-const EXCLUSIONS: [&str; 2] = ["user-is-not-excluded", "group-is-not-excluded"];
-
-/// The matchCondition of the webhook for Pods.
-const HAS_INLINE: &str = "has-inline-nfs-volume";
-
-/// The generated matchCondition that the chart leaves out where the policy names a
-/// plugin of the kubelet.
-const OPTIONAL: &str = "source-may-be-nfs";
 
 /// A field that is not as the chart renders it.
 struct Difference<'w> {
@@ -52,9 +42,12 @@ pub(super) fn as_generated(facts: &Facts) -> Outcome {
     let policy = configuration::installed_policy(facts).unwrap_or_default();
     let (mut found, mut notes) = (Vec::new(), Vec::new());
     for webhook in &installation.webhooks {
-        fields(webhook, &mut found, &mut notes);
+        let mut compared = Comparison { webhook, found: &mut found, notes: &mut notes };
+        compared.call();
+        compared.promises();
+        compared.failures();
         selectors(webhook, &mut found, &mut notes);
-        conditions(webhook, &policy, &mut found, &mut notes);
+        conditions::compare(webhook, &policy, &mut found, &mut notes);
     }
     if found.is_empty() {
         let first = installation.webhooks.first().map(|webhook| {
@@ -108,23 +101,37 @@ fn key(webhook: &Webhook) -> &'static str {
     if webhook.name == MUTATE { "mutating" } else { "validating" }
 }
 
-fn fields<'w>(webhook: &'w Webhook, found: &mut Vec<Difference<'w>>, notes: &mut Vec<String>) {
-    let (raw, name) = (&webhook.raw, webhook.name.as_str());
-    let mut differs = |status,
-                       seen: String,
-                       effect,
-                       path: &'static [&'static str],
-                       fields: Value,
-                       value: Option<String>| {
-        found.push(Difference { webhook, status, seen, effect, cure: Cure::Fields { fields, value, path } });
-    };
-    let path = if name == MUTATE { "mutate" } else { "validate" };
-    if webhook.path() != path {
-        let fields = match webhook.origin() {
-            origin if origin.is_empty() => json!({"service": {"path": format!("/{path}")}}),
-            origin => json!({"url": format!("{origin}/{path}")}),
-        };
-        differs(
+/// A webhook beside the chart's, and what was found so far.
+struct Comparison<'w, 'f> {
+    webhook: &'w Webhook,
+    found: &'f mut Vec<Difference<'w>>,
+    notes: &'f mut Vec<String>,
+}
+
+impl Comparison<'_, '_> {
+    fn differs(
+        &mut self,
+        status: Status,
+        seen: String,
+        effect: &'static str,
+        path: &'static [&'static str],
+        fields: Value,
+        value: Option<String>,
+    ) {
+        let cure = Cure::Fields { fields, value, path };
+        self.found.push(Difference { webhook: self.webhook, status, seen, effect, cure });
+    }
+
+    /// What is called, and for what.
+    fn call(&mut self) {
+        let (webhook, name) = (self.webhook, self.webhook.name.as_str());
+        let path = if name == MUTATE { "mutate" } else { "validate" };
+        if webhook.path() != path {
+            let fields = match webhook.origin() {
+                origin if origin.is_empty() => json!({"service": {"path": format!("/{path}")}}),
+                origin => json!({"url": format!("{origin}/{path}")}),
+            };
+            self.differs(
             Status::Problem,
             format!("path /{}, expected /{path}", webhook.path()),
             "the webhook answers 404, which the API server reports as \"the server could not find the requested resource\"",
@@ -132,110 +139,135 @@ fn fields<'w>(webhook: &'w Webhook, found: &mut Vec<Difference<'w>>, notes: &mut
             json!({ "clientConfig": fields }),
             None,
         );
-    }
-    let wanted = rules::wanted(name);
-    let (uncovered, surplus) = (rules::uncovered(webhook, &wanted), rules::surplus(webhook, &wanted));
-    if !uncovered.is_empty() || !surplus.is_empty() {
-        let joined = |all: &[String]| named(all.iter().map(String::as_str));
-        let (status, effect) = if uncovered.is_empty() {
-            (Status::Warning, "requests that are not evaluated wait for the webhook as well")
-        } else {
-            (Status::Problem, "these requests are admitted unchecked")
-        };
-        let parts = [("not called for", &uncovered), ("rules beyond the chart's:", &surplus)];
-        let parts = parts.iter().filter(|(_, all)| !all.is_empty());
-        let seen: Vec<String> = parts.map(|(what, all)| format!("{what} {}", joined(all))).collect();
-        differs(
-            status,
-            seen.join("; "),
-            effect,
-            &["f:rules"],
-            json!({ "rules": rules::rendered(&wanted) }),
-            None,
-        );
-    }
-    let versions = list(raw, "/admissionReviewVersions");
-    if versions != [json!("v1")] {
-        let has = versions.iter().any(|version| version == "v1");
-        let (status, seen, effect) = if has {
-            let seen =
-                format!("admissionReviewVersions {}", named(versions.iter().filter_map(Value::as_str)));
-            (Status::Warning, seen, "the webhook responds to AdmissionReviews of v1 only")
-        } else {
-            (
-                Status::Problem,
-                "admissionReviewVersions lacks v1".to_owned(),
-                "the API server cannot call the webhook",
-            )
-        };
-        let fields = json!({"admissionReviewVersions": ["v1"]});
-        differs(status, seen, effect, &["f:admissionReviewVersions"], fields, None);
-    }
-    let effects = text(raw, "/sideEffects");
-    if effects != "None" {
-        let (status, effect) = if effects == "NoneOnDryRun" {
-            (Status::Warning, "the configuration declares side effects that the webhook does not have")
-        } else {
-            (Status::Problem, "the API server rejects dry runs")
-        };
-        let fields = json!({"sideEffects": "None"});
-        differs(status, format!("sideEffects {effects:?}"), effect, &["f:sideEffects"], fields, None);
-    }
-    let policy = if name == VALIDATE { "Fail" } else { "Ignore" };
-    if webhook.failure_policy() != policy {
-        let value = format!("--set webhooks.{}.failurePolicy={policy}", key(webhook));
-        let value = (name != INLINE).then_some(value);
-        let effect = if name == VALIDATE {
-            "fails open: if no webhook responds, the API server admits NFS classes and volumes unchecked"
-        } else {
-            "fails closed: if no webhook responds, the API server rejects what the webhook is called for"
-        };
-        // Fail is a choice of the values: nothing is admitted unchecked.
-        if name == MUTATE && is_of_installer(webhook, &["f:failurePolicy"]) {
-            notes.push(format!("{name}: failurePolicy {}", webhook.failure_policy()));
-        } else {
-            differs(
-                Status::Warning,
-                format!("failurePolicy {}", webhook.failure_policy()),
+        }
+        let wanted = rules::wanted(name);
+        let (uncovered, surplus) = (rules::uncovered(webhook, &wanted), rules::surplus(webhook, &wanted));
+        if !uncovered.is_empty() || !surplus.is_empty() {
+            let joined = |all: &[String]| named(all.iter().map(String::as_str));
+            let (status, effect) = if uncovered.is_empty() {
+                (Status::Warning, "requests that are not evaluated wait for the webhook as well")
+            } else {
+                (Status::Problem, "these requests are admitted unchecked")
+            };
+            let parts = [("not called for", &uncovered), ("rules beyond the chart's:", &surplus)];
+            let parts = parts.iter().filter(|(_, all)| !all.is_empty());
+            let seen: Vec<String> = parts.map(|(what, all)| format!("{what} {}", joined(all))).collect();
+            self.differs(
+                status,
+                seen.join("; "),
                 effect,
-                &["f:failurePolicy"],
-                json!({ "failurePolicy": policy }),
-                value,
+                &["f:rules"],
+                json!({ "rules": rules::rendered(&wanted) }),
+                None,
             );
         }
     }
-    let timeout = number(raw, "/timeoutSeconds").unwrap_or(10);
-    if timeout != TIMEOUT {
-        let is_chosen = name != INLINE && is_of_installer(webhook, &["f:timeoutSeconds"]);
-        if timeout <= LONGEST_TIMEOUT && is_chosen {
-            notes.push(format!("{name}: timeoutSeconds {timeout}"));
-        } else {
-            let effect = if timeout > TIMEOUT {
-                "a webhook that does not respond holds each request up this long"
+
+    /// What the webhook is said to read and to do.
+    fn promises(&mut self) {
+        let (raw, name) = (&self.webhook.raw, self.webhook.name.as_str());
+        let versions = list(raw, "/admissionReviewVersions");
+        if versions != [json!("v1")] {
+            let has = versions.iter().any(|version| version == "v1");
+            let (status, seen, effect) = if has {
+                let seen =
+                    format!("admissionReviewVersions {}", named(versions.iter().filter_map(Value::as_str)));
+                (Status::Warning, seen, "the webhook responds to AdmissionReviews of v1 only")
             } else {
-                "calls run into the timeout under load"
+                (
+                    Status::Problem,
+                    "admissionReviewVersions lacks v1".to_owned(),
+                    "the API server cannot call the webhook",
+                )
             };
-            let value = format!("--set webhooks.{}.timeoutSeconds={TIMEOUT}", key(webhook));
-            let value = (name != INLINE).then_some(value);
-            let seen = format!("timeoutSeconds {timeout}, expected {TIMEOUT}");
-            let fields = json!({ "timeoutSeconds": TIMEOUT });
-            differs(Status::Warning, seen, effect, &["f:timeoutSeconds"], fields, value);
+            let fields = json!({"admissionReviewVersions": ["v1"]});
+            self.differs(status, seen, effect, &["f:admissionReviewVersions"], fields, None);
+        }
+        let effects = text(raw, "/sideEffects");
+        if effects != "None" {
+            let (status, effect) = if effects == "NoneOnDryRun" {
+                (Status::Warning, "the configuration declares side effects that the webhook does not have")
+            } else {
+                (Status::Problem, "the API server rejects dry runs")
+            };
+            let fields = json!({"sideEffects": "None"});
+            self.differs(
+                status,
+                format!("sideEffects {effects:?}"),
+                effect,
+                &["f:sideEffects"],
+                fields,
+                None,
+            );
+        }
+        if text(raw, "/matchPolicy") == "Exact" {
+            let effect = "requests in another version of the API are admitted unchecked";
+            let fields = json!({"matchPolicy": "Equivalent"});
+            self.differs(
+                Status::Warning,
+                "matchPolicy Exact".to_owned(),
+                effect,
+                &["f:matchPolicy"],
+                fields,
+                None,
+            );
+        }
+        if name == MUTATE && text(raw, "/reinvocationPolicy") == "Never" {
+            self.differs(
+                Status::Warning,
+                "reinvocationPolicy Never".to_owned(),
+                "a webhook that runs later may add bg again",
+                &["f:reinvocationPolicy"],
+                json!({"reinvocationPolicy": "IfNeeded"}),
+                Some("--set webhooks.mutating.reinvocationPolicy=IfNeeded".to_owned()),
+            );
         }
     }
-    if text(raw, "/matchPolicy") == "Exact" {
-        let effect = "requests in another version of the API are admitted unchecked";
-        let fields = json!({"matchPolicy": "Equivalent"});
-        differs(Status::Warning, "matchPolicy Exact".to_owned(), effect, &["f:matchPolicy"], fields, None);
-    }
-    if name == MUTATE && text(raw, "/reinvocationPolicy") == "Never" {
-        differs(
-            Status::Warning,
-            "reinvocationPolicy Never".to_owned(),
-            "a webhook that runs later may add bg again",
-            &["f:reinvocationPolicy"],
-            json!({"reinvocationPolicy": "IfNeeded"}),
-            Some("--set webhooks.mutating.reinvocationPolicy=IfNeeded".to_owned()),
-        );
+
+    /// What happens when it does not respond.
+    fn failures(&mut self) {
+        let (webhook, raw, name) = (self.webhook, &self.webhook.raw, self.webhook.name.as_str());
+        let policy = if name == VALIDATE { "Fail" } else { "Ignore" };
+        if webhook.failure_policy() != policy {
+            let value = format!("--set webhooks.{}.failurePolicy={policy}", key(webhook));
+            let value = (name != INLINE).then_some(value);
+            let effect = if name == VALIDATE {
+                "fails open: if no webhook responds, the API server admits NFS classes and volumes unchecked"
+            } else {
+                "fails closed: if no webhook responds, the API server rejects what the webhook is called for"
+            };
+            // Fail is a choice of the values: nothing is admitted unchecked.
+            if name == MUTATE && is_of_installer(webhook, &["f:failurePolicy"]) {
+                self.notes.push(format!("{name}: failurePolicy {}", webhook.failure_policy()));
+            } else {
+                self.differs(
+                    Status::Warning,
+                    format!("failurePolicy {}", webhook.failure_policy()),
+                    effect,
+                    &["f:failurePolicy"],
+                    json!({ "failurePolicy": policy }),
+                    value,
+                );
+            }
+        }
+        let timeout = number(raw, "/timeoutSeconds").unwrap_or(10);
+        if timeout != TIMEOUT {
+            let is_chosen = name != INLINE && is_of_installer(webhook, &["f:timeoutSeconds"]);
+            if timeout <= LONGEST_TIMEOUT && is_chosen {
+                self.notes.push(format!("{name}: timeoutSeconds {timeout}"));
+            } else {
+                let effect = if timeout > TIMEOUT {
+                    "a webhook that does not respond holds each request up this long"
+                } else {
+                    "calls run into the timeout under load"
+                };
+                let value = format!("--set webhooks.{}.timeoutSeconds={TIMEOUT}", key(webhook));
+                let value = (name != INLINE).then_some(value);
+                let seen = format!("timeoutSeconds {timeout}, expected {TIMEOUT}");
+                let fields = json!({ "timeoutSeconds": TIMEOUT });
+                self.differs(Status::Warning, seen, effect, &["f:timeoutSeconds"], fields, value);
+            }
+        }
     }
 }
 
@@ -288,97 +320,4 @@ fn selectors<'w>(webhook: &'w Webhook, found: &mut Vec<Difference<'w>>, notes: &
 fn is_everything(selector: &Value) -> bool {
     let labels = selector.get("matchLabels").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
     labels && list(selector, "/matchExpressions").is_empty()
-}
-
-fn concern(webhook: &Webhook) -> Concern {
-    if webhook.name == MUTATE { Concern::Access } else { Concern::Denial }
-}
-
-/// Whether a matchCondition is neither generated nor one of the exclusions.
-pub(super) fn is_further(webhook: &Webhook, condition: &Value) -> bool {
-    let name = text(condition, "/name");
-    if EXCLUSIONS.contains(&name) {
-        return false;
-    }
-    if webhook.name == INLINE {
-        return name != HAS_INLINE;
-    }
-    !match_conditions(&Policy::default(), concern(webhook)).iter().any(|known| known.name == name)
-}
-
-/// Conditions of the chart that were changed or are missing, and a word on further ones.
-fn conditions<'w>(
-    webhook: &'w Webhook,
-    policy: &Policy,
-    found: &mut Vec<Difference<'w>>,
-    notes: &mut Vec<String>,
-) {
-    let name = &webhook.name;
-    let stored = list(&webhook.raw, "/matchConditions");
-    let mut differs = |seen, effect| {
-        found.push(Difference { webhook, status: Status::Warning, seen, effect, cure: Cure::Reapply });
-    };
-    let further: Vec<&str> = stored
-        .iter()
-        .filter(|condition| is_further(webhook, condition))
-        .map(|condition| text(condition, "/name"))
-        .collect();
-    if !further.is_empty() {
-        notes.push(format!("{name}: further matchConditions {}", named(further)));
-    }
-    if webhook.name == INLINE {
-        if !stored.iter().any(|condition| text(condition, "/name") == HAS_INLINE) {
-            differs(
-                format!("no matchCondition {HAS_INLINE}"),
-                "the API server calls the webhook for each Pod",
-            );
-        }
-        return;
-    }
-    let own = match_conditions(policy, concern(webhook));
-    let plain = match_conditions(&Policy::default(), concern(webhook));
-    let (mut changed, mut missing) = (Vec::new(), Vec::new());
-    for known in &plain {
-        let Some(condition) = stored.iter().find(|condition| text(condition, "/name") == known.name) else {
-            missing.push(known.name);
-            continue;
-        };
-        let expression = squeezed(text(condition, "/expression"));
-        // The chart puts drivers that the policy declares before the generated text.
-        let fits = own
-            .iter()
-            .chain([known])
-            .filter(|expected| expected.name == known.name)
-            .map(|expected| squeezed(&expected.expression))
-            .any(|expected| expression == expected || expression.ends_with(&format!("||{expected}")));
-        if !fits {
-            changed.push(known.name);
-        }
-    }
-    if missing.len() == plain.len() {
-        notes.push(format!("{name}: no generated matchConditions, called for each class and volume"));
-        return;
-    }
-    missing.retain(|name| *name != OPTIONAL);
-    if !missing.is_empty() {
-        differs(
-            format!("matchConditions {} are missing", named(missing)),
-            "the API server calls the webhook for requests that are not NFS as well",
-        );
-    }
-    if !changed.is_empty() {
-        differs(
-            format!(
-                "matchConditions {} are not those of version {}",
-                named(changed),
-                env!("CARGO_PKG_VERSION")
-            ),
-            "the API server may not call the webhook for some NFS classes and volumes",
-        );
-    }
-}
-
-/// Without whitespace: how lines are broken is not the expression's meaning.
-fn squeezed(expression: &str) -> String {
-    expression.split_whitespace().collect()
 }

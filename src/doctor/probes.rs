@@ -305,9 +305,7 @@ fn changers(facts: &Facts) -> String {
 fn changer_remedy(facts: &Facts) -> String {
     match facts.other_mutating().next() {
         Some(_) => "kubectl get mutatingwebhookconfigurations --output yaml".to_owned(),
-        None => {
-            filled("helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values", facts)
-        }
+        None => filled("kubectl --namespace {namespace} logs deployment/{name} --since=5m", facts),
     }
 }
 

@@ -18,8 +18,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The command that upgrades the release and changes these values. `None` of them are
-/// told twice.
+/// The command that upgrades the release and changes these values, each once.
 pub(super) fn upgrade(facts: &Facts, changes: &[String]) -> String {
     let mut command = format!(
         "helm upgrade {} manifests/chart --namespace {} --reuse-values",
@@ -83,24 +82,19 @@ pub(super) struct Patches(Vec<(&'static str, String, Vec<Value>)>);
 impl Patches {
     /// Adds fields of a webhook, as a strategic merge patch has them.
     pub(super) fn add(&mut self, webhook: &Webhook, fields: Value) {
-        let known =
-            self.0.iter_mut().find(|(kind, name, _)| *kind == webhook.kind && *name == webhook.configuration);
-        let webhooks = match known {
-            Some((_, _, webhooks)) => webhooks,
-            None => {
-                self.0.push((webhook.kind, webhook.configuration.clone(), Vec::new()));
-                let Some((_, _, webhooks)) = self.0.last_mut() else { return };
-                webhooks
-            }
+        let is_same = |(kind, name, _): &(&str, String, Vec<Value>)| {
+            *kind == webhook.kind && *name == webhook.configuration
         };
-        let own = webhooks.iter_mut().find(|patch| text(patch, "/name") == webhook.name);
-        match own {
-            Some(patch) => merge(patch, fields),
-            None => {
-                let mut patch = json!({ "name": webhook.name });
-                merge(&mut patch, fields);
-                webhooks.push(patch);
-            }
+        if !self.0.iter().any(is_same) {
+            self.0.push((webhook.kind, webhook.configuration.clone(), Vec::new()));
+        }
+        let Some((_, _, patches)) = self.0.iter_mut().find(|patch| is_same(patch)) else { return };
+        if !patches.iter().any(|patch| text(patch, "/name") == webhook.name) {
+            patches.push(json!({ "name": webhook.name }));
+        }
+        let own = patches.iter_mut().find(|patch| text(patch, "/name") == webhook.name);
+        if let Some(own) = own {
+            merge(own, fields);
         }
     }
 

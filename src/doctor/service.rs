@@ -54,7 +54,8 @@ pub(super) fn exists(facts: &Facts) -> Outcome {
     }
     if text(service, "/spec/type") == "ExternalName" {
         return Outcome::warning(format!("{} has type ExternalName", installation.place()))
-            .hurts("the API server resolves the name with its own DNS, outside the cluster");
+            .hurts("the API server resolves the name with its own DNS, outside the cluster")
+            .cured_by(patched(facts, &json!({"spec": {"type": "ClusterIP", "externalName": null}})));
     }
     Outcome::ok(installation.place())
 }
@@ -147,9 +148,10 @@ pub(super) fn endpoints(facts: &Facts) -> Outcome {
     };
     let count = facts.ready_endpoints().unwrap_or_default();
     if count > 0 && !slices.iter().any(|slice| has_port(&slice)) {
-        return Outcome::problem(format!("no endpoint has the port {port_name:?} of the Service")).cured_by(
-            filled("helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values", facts),
-        );
+        let port = called_port(facts).and_then(|port| number(port, "/port"));
+        let patch = json!({"spec": {"ports": [{"port": port, "name": PORT, "targetPort": PORT}]}});
+        return Outcome::problem(format!("no endpoint has the port {port_name:?} of the Service"))
+            .cured_by(patched(facts, &patch));
     }
     match count {
         0 => without_endpoints(facts),

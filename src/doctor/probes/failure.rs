@@ -129,18 +129,15 @@ pub(super) fn uncalled(facts: &Facts, what: &str, guess: &str, webhook: &str) ->
         );
         return Outcome::problem(seen).cured_by(remedy).because(Cause::Condition);
     }
-    let outcome = match find(Counter::FailOpen) {
-        Some(Count { value, .. }) => {
-            let seen = format!(
-                "{what}: the call of {webhook} fails, and failurePolicy Ignore hides the reason, which the log of the API server has; {value} times since it started"
-            );
-            let log = "kubectl --namespace kube-system logs --selector component=kube-apiserver --prefix | grep 'failed open'";
-            Outcome::problem(seen).cured_by(log)
-        }
-        None => {
-            let logs = "kubectl --namespace {namespace} logs deployment/{name} --since=5m";
-            Outcome::problem(format!("{what}: {guess}")).cured_by(filled(logs, facts))
-        }
+    let outcome = if let Some(Count { value, .. }) = find(Counter::FailOpen) {
+        let seen = format!(
+            "{what}: the call of {webhook} fails, and failurePolicy Ignore hides the reason, which the log of the API server has; {value} times since it started"
+        );
+        let log = "kubectl --namespace kube-system logs --selector component=kube-apiserver --prefix | grep 'failed open'";
+        Outcome::problem(seen).cured_by(log)
+    } else {
+        let logs = "kubectl --namespace {namespace} logs deployment/{name} --since=5m";
+        Outcome::problem(format!("{what}: {guess}")).cured_by(filled(logs, facts))
     };
     let outcome = outcome.may_pass(is_settling(facts));
     if webhook == VALIDATE { outcome.because(Cause::Uncalled) } else { outcome }
