@@ -24,6 +24,7 @@ mod output;
 mod plugin;
 pub mod policy;
 pub mod progress;
+mod reporting;
 pub mod review;
 pub mod rules;
 #[cfg(feature = "serve")]
