@@ -16,7 +16,7 @@ use rustls::{CertificateError, RootCertStore};
 use super::tls::{Error, provider};
 use crate::authority::chain;
 
-/// Callers who may call.
+/// Connections who may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clients {
     /// The PEM file with the authorities that vouch for callers; watched.
