@@ -13,7 +13,6 @@ pub mod explain;
 pub mod fix;
 pub mod generate;
 pub mod input;
-pub mod judgement;
 #[cfg(feature = "lsp")]
 pub mod lsp;
 pub mod man;
@@ -23,6 +22,7 @@ mod offered;
 mod output;
 mod plugin;
 pub mod policy;
+pub mod policy_flags;
 pub mod progress;
 mod reporting;
 pub mod review;

@@ -84,7 +84,7 @@ impl Args {
         let stdin_name = self.stdin_filename.as_deref();
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, stdin_name, |input| match input.bytes {
-                Ok(bytes) => check.bytes(&input.path, &input.name, bytes, input.named),
+                Ok(bytes) => check.bytes(&input.path, &input.name, bytes, input.is_explicit),
                 Err(message) => check::unreadable(&input.name, None, message),
             });
         for file in results {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::{self, Exit, InputError};
-use super::judgement::Judgement;
 use super::offered::rule;
+use super::policy_flags::PolicyFlags;
 use super::{color, input, terminal};
 use crate::check;
 use crate::policy::Policy;
@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_EXPLAIN_FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
-    judgement: Judgement,
+    judgement: PolicyFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

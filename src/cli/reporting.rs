@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 
-use super::judgement::Judgement;
 use super::output::{self, FailOn, JudgedAs, Output};
+use super::policy_flags::PolicyFlags;
 use crate::check::baseline::Baseline;
 use crate::report::Report;
 
@@ -25,7 +25,7 @@ pub(super) struct Reporting {
     )]
     pub(super) format: Vec<Output>,
     #[command(flatten)]
-    pub(super) judgement: Judgement,
+    pub(super) judgement: PolicyFlags,
     /// Simulate the validating webhook only, or the mutating and the validating one
     #[arg(
         long = "as",

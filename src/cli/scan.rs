@@ -26,7 +26,7 @@ use crate::cluster::scan_status::ScanStatus;
 use crate::cluster::webhook_policy::{self, Place};
 use crate::policy::Policy;
 use crate::policy_file;
-use crate::report::{PolicyName, Report};
+use crate::report::{PolicyOrigin, Report};
 use crate::server::limits::Limits;
 use crate::server::port;
 use crate::server::status::serve_router;
@@ -142,7 +142,7 @@ impl Args {
 struct Scanning<'s> {
     args: &'s Args,
     /// The policy of a file or a profile, as it was read last; `None` for the webhook's.
-    own: RefCell<Option<(Policy, PolicyName)>>,
+    own: RefCell<Option<(Policy, PolicyOrigin)>>,
     baseline: Option<&'s Baseline>,
 }
 
@@ -183,7 +183,7 @@ impl Scanning<'_> {
     async fn once(&self, status: Option<&ScanStatus>, is_first: bool) -> anyhow::Result<Exit> {
         let args = self.args;
         let begun = Instant::now();
-        let unknown = || PolicyName {
+        let unknown = || PolicyOrigin {
             file: None,
             profile: Policy::default().profile().to_string(),
             mode: Policy::default().mode().as_str(),
@@ -287,7 +287,7 @@ impl Scanning<'_> {
 
     /// The policy of this scan. That of the webhook is used where the flags name no other,
     /// and compared where they do.
-    async fn policy(&self, pager: &mut Pager) -> anyhow::Result<(Policy, PolicyName)> {
+    async fn policy(&self, pager: &mut Pager) -> anyhow::Result<(Policy, PolicyOrigin)> {
         let Some(place) = &self.args.webhook_policy else {
             return self.own.borrow().clone().context("there is a policy without --webhook-policy");
         };
