@@ -19,7 +19,7 @@ use super::facts::{Facts, Pair, Seen};
 use super::field::{named, text};
 use super::installation::Webhook;
 use super::renewal::{Maker, bundle_remedy, leaf_remedy, maker};
-use crate::authority::chain::names;
+use crate::ca::state::names;
 use crate::count::counted;
 use crate::server::tls::{self, Certificate};
 

@@ -17,7 +17,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use nfs_mount_guard::authority::{Authority, Pair};
+use nfs_mount_guard::ca::{Authority, Pair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::OffsetDateTime;

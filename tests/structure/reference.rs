@@ -171,7 +171,7 @@ fn every_event_of_the_log_is_described() {
                 }
             }
         }
-        if file.ends_with("authority/rotation.rs") {
+        if file.ends_with("ca/rotation.rs") {
             let steps = code.split("fn as_str").nth(1).and_then(|rest| rest.split("    }\n}").next());
             events.extend(words::strings(steps.expect("the steps")));
         }

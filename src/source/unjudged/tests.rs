@@ -160,7 +160,7 @@ fn what_an_alias_brings_counts_where_it_is_read() {
     let misplaced = |text: &str| -> Option<Vec<String>> {
         let lines = Lines::new(text);
         let tree = trees(text, &lines).next()?.ok()?;
-        let found = misplaced::misplaced(&tree, tree.root()?, Kind::StorageClass);
+        let found = misplaced(&tree, tree.root()?, Kind::StorageClass);
         Some(found.into_iter().map(|found| found.path.join(".")).collect())
     };
     for (text, places) in [
