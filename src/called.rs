@@ -17,6 +17,9 @@ const COMPLETION: &str = "kubectl_complete-";
 
 static NAME: OnceLock<String> = OnceLock::new();
 
+/// The file of a plugin; unset under its own name.
+static FILE: OnceLock<String> = OnceLock::new();
+
 /// What a process is asked for by the name under which it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -31,6 +34,9 @@ pub fn start(first_word: Option<&OsStr>) -> Role {
     let (name, role) = read(first_word);
     // A second call speaks of the same process.
     let _ = NAME.set(name);
+    if let Some(plugin) = name_of_plugin(first_word) {
+        let _ = FILE.set(format!("{PLUGIN}{plugin}"));
+    }
     role
 }
 
@@ -39,9 +45,28 @@ pub fn name() -> &'static str {
     NAME.get().map_or(OWN_NAME, String::as_str)
 }
 
+/// The program that a shell or kubectl starts: `nfs-mount-guard`, or the file of the plugin,
+/// `kubectl-nfs_mount_guard`.
+pub fn file() -> &'static str {
+    FILE.get().map_or(OWN_NAME, String::as_str)
+}
+
+/// The name of the manual page: `nfs-mount-guard`, or `kubectl-nfs-mount-guard`.
+pub fn page() -> String {
+    name().replace(' ', "-")
+}
+
 /// A text in which commands are named as a user calls them.
 pub fn by_name(text: &str) -> Cow<'_, str> {
     renamed(text, name())
+}
+
+/// What comes after `kubectl-` in the name of a plugin's file, or of the one for completions.
+fn name_of_plugin(first_word: Option<&OsStr>) -> Option<String> {
+    let stem = Path::new(first_word?).file_name()?.to_string_lossy();
+    let stem = stem.strip_suffix(".exe").unwrap_or(&stem);
+    let name = stem.strip_prefix(COMPLETION).or_else(|| stem.strip_prefix(PLUGIN))?;
+    Some(name.to_owned())
 }
 
 fn read(first_word: Option<&OsStr>) -> (String, Role) {

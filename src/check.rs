@@ -51,11 +51,11 @@ pub struct Check<'c> {
 }
 
 impl Check<'_> {
-    /// Judges the content of a file. A file that was `named` is reported
+    /// Judges the content of a file. A file that `is_explicit` is reported
     /// whatever it holds; one that a walk found may be of another kind.
-    pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, named: bool) -> FileReport {
+    pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, is_explicit: bool) -> FileReport {
         let scope = self.with_fixes.then_some(Scope::FILE);
-        self.bytes_with(path, name, bytes, named, |text| Proposed::of(self, text, named, scope))
+        self.bytes_with(path, name, bytes, is_explicit, |text| Proposed::of(self, text, is_explicit, scope))
     }
 
     /// As [`Check::bytes`], where each finding has what is proposed.
@@ -64,15 +64,15 @@ impl Check<'_> {
         path: &Path,
         name: &str,
         bytes: Vec<u8>,
-        named: bool,
+        is_explicit: bool,
         fixes: impl FnOnce(&str) -> Proposed,
     ) -> FileReport {
         let text = match text::decode(bytes) {
             Ok((text, _)) => text,
-            Err((_, bytes)) if !named && !speaks_of_volumes(&bytes) => return skipped(Skip::Foreign),
+            Err((_, bytes)) if !is_explicit && !speaks_of_volumes(&bytes) => return skipped(Skip::Foreign),
             Err((error, _)) => return unreadable(name, None, error.to_string()),
         };
-        if !named && is_in_templates(path, &text) {
+        if !is_explicit && is_in_templates(path, &text) {
             return skipped(Skip::Template);
         }
         let lines = Lines::new(&text);
@@ -92,9 +92,9 @@ impl Check<'_> {
         let fixes = fixes(&text);
         let may_have_pods = may_hold_pods(text.as_bytes());
         let mut reading =
-            Reading { name, lines: &lines, named, fixes, objects: 0, may_have_pods, is_live: false };
+            Reading { name, lines: &lines, is_explicit, fixes, objects: 0, may_have_pods, is_live: false };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
-        if !named && is_foreign(&text, &problems) {
+        if !is_explicit && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
         }
         file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
@@ -113,7 +113,7 @@ impl Check<'_> {
         let mut reading = Reading {
             name,
             lines: &lines,
-            named: true,
+            is_explicit: true,
             fixes,
             objects: 0,
             may_have_pods: true,
@@ -141,14 +141,14 @@ impl Check<'_> {
             Item::Beside(found) => name_unjudged(&found, reading.name, reading.lines, file),
             Item::Skipped(reason) => *file.skipped.entry(reason).or_default() += 1,
             Item::Unjudged(found) => not_judged(&found, reading.name, reading.lines, file),
-            Item::Unreadable(problem) if !reading.named && problem.fault == Fault::Template => {
+            Item::Unreadable(problem) if !reading.is_explicit && problem.fault == Fault::Template => {
                 *file.skipped.entry(Skip::Template).or_default() += 1;
             }
             Item::Unreadable(problem) => problems.push(problem),
             Item::Object(object) => {
                 let index = reading.objects;
                 reading.objects += 1;
-                if let Some(reason) = passed_over(&object).filter(|_| !reading.named) {
+                if let Some(reason) = passed_over(&object).filter(|_| !reading.is_explicit) {
                     match object.unjudged().filter(|_| reason == Skip::Partial) {
                         Some(found) => not_judged(&found, reading.name, reading.lines, file),
                         None => *file.skipped.entry(reason).or_default() += 1,
@@ -277,7 +277,7 @@ struct Reading<'r> {
     name: &'r str,
     lines: &'r Lines<'r>,
     /// Whether it was named itself.
-    named: bool,
+    is_explicit: bool,
     fixes: Proposed,
     /// Objects so far.
     objects: usize,

@@ -13,7 +13,6 @@ pub mod explain;
 pub mod fix;
 pub mod generate;
 pub mod input;
-pub mod judgement;
 #[cfg(feature = "lsp")]
 pub mod lsp;
 pub mod man;
@@ -21,10 +20,13 @@ pub mod man;
 pub mod node_check;
 #[cfg(feature = "serve")]
 mod number;
+mod offered;
 mod output;
 mod plugin;
 pub mod policy;
+pub mod policy_flags;
 pub mod progress;
+mod reporting;
 pub mod review;
 pub mod rules;
 #[cfg(feature = "serve")]

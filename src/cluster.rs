@@ -34,7 +34,7 @@ pub enum Error {
     },
     /// The authority cannot do its work.
     #[error(transparent)]
-    Authority(#[from] crate::authority::Error),
+    Authority(#[from] crate::ca::Error),
     /// The certificate in the Secret cannot be served with.
     #[error(transparent)]
     Certificate(#[from] crate::server::tls::Error),

@@ -2,8 +2,8 @@
 //!
 //! Pure: what was gathered of a cluster ([`facts::Facts`]) goes in, an outcome a
 //! check comes out. The checks are data ([`checks::CHECKS`]), in the order of a call;
-//! a check whose link before it is broken is skipped, so that one cause is one
-//! problem. `crate::cluster::doctor` gathers.
+//! a check whose link before it is broken, or whose fault has the cause of an earlier
+//! one, is skipped, so that one cause is one problem. `crate::cluster::doctor` gathers.
 
 mod before;
 pub mod causes;
@@ -12,12 +12,14 @@ pub mod checks;
 mod configuration;
 pub mod facts;
 mod field;
+mod generated;
 pub mod installation;
 mod network;
 pub mod page;
 pub mod policies;
 pub mod probe;
 mod probes;
+mod remedy;
 mod renewal;
 pub mod report;
 mod service;
@@ -80,11 +82,40 @@ pub struct Outcome {
     pub may_pass: bool,
     /// Whether the cluster could not be asked about it at all.
     pub is_unseen: bool,
+    /// What broke, where several checks see the same fault. Only the first reports it.
+    pub(crate) cause: Option<Cause>,
+}
+
+/// A fault that more than one check sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A matchCondition cannot be evaluated.
+    Condition,
+    /// Our webhooks cannot be called, with the reason.
+    Call(String),
+    /// The validating webhook is not called, or its failure is ignored.
+    Uncalled,
+    /// A webhook or an admission policy of someone else decides, by its name.
+    Other(String),
+    /// A right is missing.
+    Forbidden,
+    /// The API server does not answer.
+    Silent,
+    /// The probes themselves were counted.
+    Counted,
 }
 
 impl Outcome {
     fn new(status: Status, seen: impl Into<String>) -> Self {
-        Self { status, seen: seen.into(), effect: None, remedy: None, may_pass: false, is_unseen: false }
+        Self {
+            status,
+            seen: seen.into(),
+            effect: None,
+            remedy: None,
+            may_pass: false,
+            is_unseen: false,
+            cause: None,
+        }
     }
 
     fn ok(seen: impl Into<String>) -> Self {
@@ -113,6 +144,11 @@ impl Outcome {
         self
     }
 
+    fn because(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
     const fn may_pass(mut self, may_pass: bool) -> Self {
         self.may_pass = may_pass;
         self
@@ -130,6 +166,7 @@ impl Outcome {
             if fault.status == status && all.remedy.is_none() {
                 all.effect = fault.effect;
                 all.remedy = fault.remedy;
+                all.cause = fault.cause;
             }
             all.may_pass |= fault.may_pass;
             all.is_unseen |= fault.is_unseen;
@@ -148,7 +185,7 @@ pub struct Checked {
 }
 
 /// Every check of a run in order. What needs a check that found a problem, or that
-/// was skipped itself, is skipped.
+/// was skipped itself, is skipped; so is what has the cause of an earlier fault.
 pub fn evaluate(facts: &Facts) -> Vec<Checked> {
     let mut done: Vec<Checked> = Vec::with_capacity(CHECKS.len());
     for check in CHECKS.iter().filter(|check| check.is_before == facts.is_before) {
@@ -157,9 +194,27 @@ pub fn evaluate(facts: &Facts) -> Vec<Checked> {
             Some(id) => Outcome::skipped(&format!("needs {id}")),
             None => (check.evaluate)(facts),
         };
+        let outcome = match known_from(&done, &outcome) {
+            Some(id) => Outcome::skipped(&format!("same cause as {id}")),
+            None => outcome,
+        };
         done.push(Checked { check, outcome });
     }
     done
+}
+
+/// The check before that reported the same fault, no less gravely.
+fn known_from(done: &[Checked], outcome: &Outcome) -> Option<&'static str> {
+    let cause = outcome.cause.as_ref().filter(|_| outcome.status >= Status::Warning)?;
+    let reports = |earlier: &&Checked| {
+        let (status, seen) = (earlier.outcome.status, earlier.outcome.cause.as_ref());
+        let is_same = match cause {
+            Cause::Counted => status == Status::Problem && checks::is_probe(earlier.check) && seen.is_some(),
+            cause => seen == Some(cause),
+        };
+        is_same && status >= outcome.status
+    };
+    done.iter().find(reports).map(|earlier| earlier.check.id)
 }
 
 fn is_broken(done: &[Checked], id: &str) -> bool {

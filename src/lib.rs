@@ -7,13 +7,13 @@
 //!
 //! | layer | modules, left to right |
 //! |---|---|
-//! | 0 | [`count`]: counts in texts; [`nfs`]: options, catalog, versions, clocks |
+//! | 0 | [`count`]: counts in texts; [`nfs`]: options, catalog, versions, timeouts |
 //! | 1 | [`kind`], [`site`], [`finding`], [`profile`], [`subject`]: kinds of object, places in them, drivers, effective options |
 //! | 2 | [`rules`]: one file a rule |
 //! | 3 | [`policy`]: what is done about findings, exemptions |
 //! | 4 | [`engine`]: evaluate, decide, fix; pure |
 //! | 5 | [`called`], [`source`], [`policy_file`], [`admission`], [`admission_policy`], [`report`], [`check`]: bytes in, bytes out |
-//! | 6 | `authority`, `telemetry`, `server`, `doctor`, `cluster`, [`node`], `lsp`: certificates, log, metrics, network, diagnosis, the API server, a node's mounts, editors |
+//! | 6 | `ca`, `telemetry`, `server`, `doctor`, `cluster`, [`node`], `lsp`: certificates, log, metrics, network, diagnosis, the API server, a node's mounts, editors |
 //! | 7 | [`cli`] |
 //!
 #![doc = include_str!("../docs/glossary.md")]
@@ -21,7 +21,7 @@
 pub mod admission;
 pub mod admission_policy;
 #[cfg(feature = "serve")]
-pub mod authority;
+pub mod ca;
 pub mod called;
 pub mod check;
 pub mod cli;

@@ -55,7 +55,7 @@ pub struct Report {
     /// Who speaks.
     pub tool: Tool,
     /// What it was judged by.
-    pub policy: PolicyName,
+    pub policy: PolicyOrigin,
     /// Counts.
     pub summary: Summary,
     /// Every judged object, in the order of the files.
@@ -106,7 +106,7 @@ impl Default for Tool {
 /// What it was judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PolicyName {
+pub struct PolicyOrigin {
     /// The policy file; `None` for a profile as it is.
     pub file: Option<String>,
     /// The profile, with its version.
@@ -314,7 +314,7 @@ pub struct FindingReport {
 
 impl Report {
     /// A report without anything in it yet.
-    pub fn new(policy: PolicyName) -> Self {
+    pub fn new(policy: PolicyOrigin) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             tool: Tool::default(),

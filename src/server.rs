@@ -1,17 +1,17 @@
 //! The webhook server: its own accept loop on TLS, a plain status port beside
 //! it, and an orderly stop.
 
+pub mod activity;
 mod asked;
 pub mod body;
 pub mod buffer;
-pub mod callers;
-pub mod clients;
-pub mod clock;
+pub mod client_auth;
 mod complaints;
+pub mod concurrency;
 pub mod connection;
+pub mod connections;
 pub mod limits;
-pub mod places;
-mod plain;
+mod plaintext;
 pub mod port;
 mod reload;
 pub mod routes;
@@ -41,10 +41,10 @@ use tracing::Level;
 use crate::policy::Policy;
 use crate::telemetry::log::Dropped;
 use crate::telemetry::metrics::Reload;
-use callers::{Caller, Callers};
-use clients::Clients;
+use client_auth::Clients;
 use complaints::Complaints;
 use connection::{End, Protocol};
+use connections::{Caller, Connections};
 use limits::Limits;
 use routes::{Shared, Webhook};
 use tls::{Certificate, CertificateStore};
@@ -62,9 +62,9 @@ pub enum CertificateSource {
     SelfSigned,
 }
 
-/// The options of a server.
+/// The configuration of a server.
 #[derive(Debug)]
-pub struct Options {
+pub struct Config {
     /// Where the API server calls.
     pub listen: SocketAddr,
     /// Where probes and Prometheus call.
@@ -121,7 +121,7 @@ fn hint(error: &io::Error) -> &'static str {
 /// A server whose ports are open and whose certificate is good.
 #[derive(Debug)]
 pub struct Server {
-    options: Options,
+    config: Config,
     listener: TcpListener,
     status_listener: TcpListener,
     store: Arc<CertificateStore>,
@@ -149,10 +149,10 @@ impl Server {
     ///
     /// When the certificate cannot be used, a port cannot be opened or a thread
     /// cannot be started.
-    pub fn bind(options: Options) -> Result<Self, Error> {
+    pub fn bind(config: Config) -> Result<Self, Error> {
         let now = OffsetDateTime::now_utc();
         let mut certificate_files = Vec::new();
-        let certificate = match &options.certificate {
+        let certificate = match &config.certificate {
             CertificateSource::Folder(folder) => {
                 certificate_files = tls::file_state(folder);
                 Some(Certificate::load(folder, now)?)
@@ -160,8 +160,8 @@ impl Server {
             CertificateSource::SelfSigned => Some(Certificate::self_signed(now)?),
             CertificateSource::Managed => None,
         };
-        let limits = options.limits.within_open_files();
-        let shared = Arc::new(Shared::new(Arc::clone(&options.policy), limits));
+        let limits = config.limits.within_open_files();
+        let shared = Arc::new(Shared::new(Arc::clone(&config.policy), limits));
         let store = match certificate {
             Some(certificate) => {
                 let not_after = certificate.not_after().unix_timestamp();
@@ -171,16 +171,16 @@ impl Server {
             None => CertificateStore::default(),
         };
         let store = Arc::new(store);
-        let clients = options.clients.as_ref().map(Clients::verifier).transpose()?;
+        let clients = config.clients.as_ref().map(Clients::verifier).transpose()?;
         let tls = tls::server_config(Arc::clone(&store), clients)?;
-        let listener = port::listen(options.listen, "--listen")?;
-        let status_listener = port::listen(options.status_listen, "--status-listen")?;
-        let workers = Workers::start(options.threads).map_err(Error::Thread)?;
+        let listener = port::listen(config.listen, "--listen")?;
+        let status_listener = port::listen(config.status_listen, "--status-listen")?;
+        let workers = Workers::start(config.threads).map_err(Error::Thread)?;
         Ok(Self {
             tls: Arc::new(ArcSwap::from_pointee(tls)),
             store,
             certificate_files,
-            options,
+            config,
             listener,
             status_listener,
             shared,
@@ -221,19 +221,19 @@ impl Server {
         let status = status::Status {
             shared: Arc::clone(&self.shared),
             certificates: Arc::clone(&self.store),
-            log_dropped: self.options.log_dropped,
+            log_dropped: self.config.log_dropped,
         };
         let status_task = tokio::spawn(status::serve(self.status_listener, status));
         let reload_task = tokio::spawn(reload::certificate(
-            self.options.certificate.clone(),
+            self.config.certificate.clone(),
             self.certificate_files,
             Arc::clone(&self.store),
             Arc::clone(&self.shared),
         ));
         let policy_task =
-            tokio::spawn(reload::policy(self.options.policy_file.clone(), Arc::clone(&self.shared)));
+            tokio::spawn(reload::policy(self.config.policy_file.clone(), Arc::clone(&self.shared)));
         let clients_task = tokio::spawn(reload::clients(
-            self.options.clients.clone(),
+            self.config.clients.clone(),
             Arc::clone(&self.store),
             Arc::clone(&self.tls),
         ));
@@ -242,7 +242,7 @@ impl Server {
             let accept = accept_loop(
                 &self.listener,
                 &self.tls,
-                self.options.clients.clone().map(Arc::new),
+                self.config.clients.clone().map(Arc::new),
                 &self.shared,
                 &self.workers,
                 &stopping,
@@ -254,7 +254,7 @@ impl Server {
             };
             self.shared.draining.store(true, Ordering::Relaxed);
             let delay = match stop {
-                Stop::AfterDelay => self.options.shutdown_delay,
+                Stop::AfterDelay => self.config.shutdown_delay,
                 Stop::Now => Duration::ZERO,
             };
             tracing::info!(delay_seconds = delay.as_secs_f64(), "stopping: not ready, still serving");
@@ -264,7 +264,7 @@ impl Server {
         drop(self.listener);
         self.shared.callers.dismiss_the_silent();
         stopping.send_replace(());
-        let drained = timeout(self.options.limits.drain, stopping.closed()).await;
+        let drained = timeout(self.config.limits.drain, stopping.closed()).await;
         if drained.is_err() {
             tracing::warn!("stopped with requests in flight");
         }
@@ -311,7 +311,7 @@ async fn accept_loop(
 
 /// Waits for a connection, and has room made for it; `None` where there is no
 /// room.
-async fn accept(listener: &TcpListener, callers: &Arc<Callers>) -> (TcpStream, Option<Caller>) {
+async fn accept(listener: &TcpListener, callers: &Arc<Connections>) -> (TcpStream, Option<Caller>) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
@@ -344,15 +344,15 @@ impl Connection {
     async fn serve(self, stream: TcpStream, caller: Caller, stop: Receiver<()>) {
         let limits = self.shared.limits;
         let handshake = timeout(limits.handshake, async {
-            if plain::is_http(&stream).await {
-                plain::answer(stream).await;
+            if plaintext::is_http(&stream).await {
+                plaintext::answer(stream).await;
                 return Err(("plain_http", "plain HTTP on the port that speaks TLS".to_owned()));
             }
             let limit = |session: &mut ServerConnection| session.set_buffer_limit(Some(TLS_BUFFER));
             self.acceptor
                 .accept_with(stream, limit)
                 .await
-                .map_err(|error| (clients::refusal(&error), error.to_string()))
+                .map_err(|error| (client_auth::refusal(&error), error.to_string()))
         });
         let handshake = tokio::select! {
             done = handshake => done,

@@ -336,7 +336,7 @@ enum Sort {
     None,
 }
 
-fn sort(api_version: Option<&str>, kind: Option<&str>, implied: &Implied) -> Sort {
+fn classify(api_version: Option<&str>, kind: Option<&str>, implied: &Implied) -> Sort {
     // Go's `omitempty` and its readers take an empty text for none.
     let filled = |text: Option<&'_ str>| text.filter(|text| !text.is_empty()).map(ToOwned::to_owned);
     let api_version = filled(api_version).or_else(|| implied.api_version.clone());

@@ -22,10 +22,10 @@ pub struct Proposed {
 }
 
 impl Proposed {
-    /// What `fix` would repair in a text that was `named` or found in a walk.
-    pub fn of(check: &Check<'_>, text: &str, named: bool, scope: Option<Scope>) -> Self {
+    /// What `fix` would repair in a text that `is_explicit` or found in a walk.
+    pub fn of(check: &Check<'_>, text: &str, is_explicit: bool, scope: Option<Scope>) -> Self {
         let Some(scope) = scope else { return Self::default() };
-        let wants = |object: &Object<'_>| named || passed_over(object).is_none();
+        let wants = |object: &Object<'_>| is_explicit || passed_over(object).is_none();
         let repaired = repair(check.policy, check.today, scope, text, &wants);
         if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
             return Self::default();

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use time::OffsetDateTime;
 
 use super::exit::{Exit, InputError};
-use crate::authority::{Authority, Pair};
+use crate::ca::{Authority, Pair};
 use crate::called;
 use crate::server::tls::{CERTIFICATE_FILE, KEY_FILE};
 

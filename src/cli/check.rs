@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 
 use super::exit::{self, Exit};
 use super::input::{self, Exclusion, Worked};
-use super::judgement::Judgement;
-use super::output::{FailOn, Format, JudgedAs, Output, check_outputs, read_baseline, tolerate, write};
+use super::output::{Format, tolerate};
+use super::reporting::Reporting;
 use super::source_root::SourceRoot;
 use crate::check::baseline::Baseline;
 use crate::check::{self, Check};
@@ -44,45 +44,18 @@ pub struct Args {
     /// Files, directories and globs; - is standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    #[arg(
-        long,
-        value_name = "FORMAT[=FILE]",
-        env = "NFS_MOUNT_GUARD_FORMAT",
-        value_delimiter = ',',
-        default_value = "text",
-        help = super::output::FORMATS
-    )]
-    format: Vec<Output>,
+    #[command(flatten)]
+    reporting: Reporting,
     #[command(flatten)]
     source_root: SourceRoot,
     #[command(flatten)]
     exclusion: Exclusion,
-    #[command(flatten)]
-    judgement: Judgement,
-    /// Simulate the validating webhook only, or the mutating and the validating one
-    #[arg(
-        long = "as",
-        value_enum,
-        value_name = "WEBHOOK",
-        env = "NFS_MOUNT_GUARD_AS",
-        default_value = "validate"
-    )]
-    judged_as: JudgedAs,
-    /// Ignore findings listed in this baseline file
-    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_BASELINE", conflicts_with = "write_baseline")]
-    baseline: Option<PathBuf>,
     /// Write all findings to this baseline file, and exit 0
-    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_WRITE_BASELINE")]
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_WRITE_BASELINE", conflicts_with = "baseline")]
     write_baseline: Option<PathBuf>,
     /// Count the findings of each rule
     #[arg(long, env = "NFS_MOUNT_GUARD_STATISTICS", value_parser = FalseyValueParser::new())]
     statistics: bool,
-    /// Lowest level of a finding that fails the check
-    #[arg(long, value_enum, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
-    fail_on: FailOn,
-    /// Exit 0 even if problems are found (unreadable input still exits 3)
-    #[arg(long, env = "NFS_MOUNT_GUARD_EXIT_ZERO", value_parser = FalseyValueParser::new())]
-    exit_zero: bool,
     /// Exit 4 if no input is, or may be, an NFS volume
     #[arg(long, env = "NFS_MOUNT_GUARD_REQUIRE_MATCH", value_parser = FalseyValueParser::new())]
     require_match: bool,
@@ -98,21 +71,20 @@ impl Args {
     ///
     /// On wrong use, and when a report cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        check_outputs(&self.format)?;
+        let baseline = self.reporting.baseline()?;
         let excludes = self.exclusion.read()?;
-        let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
-        let (policy, name) = self.judgement.named_policy()?;
+        let (policy, name) = self.reporting.judgement.named_policy()?;
         let check = Check {
             policy: &policy,
-            judged_as: self.judged_as.endpoint(),
+            judged_as: self.reporting.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),
-            with_fixes: self.format.iter().any(|output| output.format == Format::Sarif),
+            with_fixes: self.reporting.format.iter().any(|output| output.format == Format::Sarif),
         };
         let mut report = Report::new(name);
         let stdin_name = self.stdin_filename.as_deref();
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, stdin_name, |input| match input.bytes {
-                Ok(bytes) => check.bytes(&input.path, &input.name, bytes, input.named),
+                Ok(bytes) => check.bytes(&input.path, &input.name, bytes, input.is_explicit),
                 Err(message) => check::unreadable(&input.name, None, message),
             });
         for file in results {
@@ -148,15 +120,14 @@ impl Args {
             fs::write(file, Baseline::of(&report).write())
                 .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;
         }
-        write(&report, &self.format)?;
+        self.reporting.write(&report)?;
         Ok(self.exit(&report))
     }
 
     fn exit(&self, report: &Report) -> Exit {
-        let fails = report.findings().any(|finding| finding.action >= self.fail_on.bar());
         if !report.errors.is_empty() {
             Exit::Unreadable
-        } else if fails && !self.exit_zero && self.write_baseline.is_none() {
+        } else if self.reporting.fails(report) && self.write_baseline.is_none() {
             Exit::Findings
         } else if self.require_match && !report.subjects.iter().any(check::matches) {
             Exit::NothingToJudge

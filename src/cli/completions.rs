@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use super::exit::Exit;
 use super::{Cli, plugin};
+use crate::called;
 
 /// Print a shell's completions.
 #[derive(Debug, clap::Args)]
@@ -66,11 +67,29 @@ impl Args {
         let mut script = Vec::new();
         match self.shell {
             Target::Shell(shell) => {
-                clap_complete::generate(shell, &mut Cli::command(), "nfs-mount-guard", &mut script);
+                clap_complete::generate(
+                    shell,
+                    &mut plugin::named(Cli::command()),
+                    called::file(),
+                    &mut script,
+                );
             }
-            Target::Kubectl => script.extend_from_slice(plugin::SCRIPT.as_bytes()),
+            Target::Kubectl => script.extend_from_slice(plugin::script().as_bytes()),
+        }
+        if let Target::Shell(Shell::Bash) = self.shell {
+            script = with_one_name(&script).into_bytes();
         }
         io::Write::write_all(&mut io::stdout().lock(), &script)?;
         Ok(Exit::Success)
     }
+}
+
+/// The script for bash with one name for each command: `clap_complete` 4.6.11 sets a variable
+/// to `nfs__mount__guard__subcmd__check`, and compares it with
+/// `nfs__subcmd__mount__subcmd__guard__subcmd__check` (`aot/shells/bash.rs`, where the dashes
+/// of a program's name are replaced in two ways).
+fn with_one_name(script: &[u8]) -> String {
+    let script = String::from_utf8_lossy(script);
+    let name = |dash: &str| format!("{}__subcmd__", called::file().replace('-', dash));
+    script.replace(&name("__subcmd__"), &name("__"))
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::{self, Exit, InputError};
-use super::judgement::Judgement;
+use super::offered::rule;
+use super::policy_flags::PolicyFlags;
 use super::{color, input, terminal};
 use crate::check;
 use crate::policy::Policy;
@@ -28,7 +29,7 @@ Examples:
   kubectl get pv -o json | nfs-mount-guard explain -f - --format json")]
 pub struct Args {
     /// Code or name of a rule
-    #[arg(value_name = "RULE", conflicts_with = "file")]
+    #[arg(value_name = "RULE", conflicts_with = "file", value_parser = rule(), hide_possible_values = true)]
     rule: Option<String>,
     /// Explain the objects of this file; - is standard input
     #[arg(long, short, value_name = "FILE", env = "NFS_MOUNT_GUARD_FILE")]
@@ -37,7 +38,7 @@ pub struct Args {
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_EXPLAIN_FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
-    judgement: Judgement,
+    judgement: PolicyFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

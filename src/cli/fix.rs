@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::color;
 use super::exit::{self, Exit};
 use super::input::{self, Exclusion, Input, Worked};
-use super::judgement::Judgement;
+use super::policy_flags::PolicyFlags;
 use crate::check::repair::{self, Changed, Repaired};
 use crate::check::{Check, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
@@ -54,7 +54,7 @@ pub struct Args {
     #[command(flatten)]
     exclusion: Exclusion,
     #[command(flatten)]
-    judgement: Judgement,
+    judgement: PolicyFlags,
     /// Name of standard input in messages
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_STDIN_FILENAME")]
     stdin_filename: Option<String>,
@@ -201,24 +201,24 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
     let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
     let (old, has_mark) = match text::decode(bytes) {
         Ok(decoded) => decoded,
-        Err((_, bytes)) if !input.named && !speaks_of_volumes(&bytes) => return Ok(None),
+        Err((_, bytes)) if !input.is_explicit && !speaks_of_volumes(&bytes) => return Ok(None),
         Err((error, _)) => return Err(format!("{}: {error}", input.name)),
     };
     if is_terraform(&input.path) {
         let message = "is Terraform, in which nothing is fixed; change mount_options by hand";
-        return if input.named { Err(format!("{}: {message}", input.name)) } else { Ok(None) };
+        return if input.is_explicit { Err(format!("{}: {message}", input.name)) } else { Ok(None) };
     }
-    if !input.named && is_in_templates(&input.path, &old) {
+    if !input.is_explicit && is_in_templates(&input.path, &old) {
         return Ok(None);
     }
-    let wants = |object: &Object<'_>| input.named || passed_over(object).is_none();
+    let wants = |object: &Object<'_>| input.is_explicit || passed_over(object).is_none();
     let mut repaired = repair::repair(check.policy, check.today, scope, &old, &wants);
-    if !input.named && is_foreign(&old, &repaired.unread) {
+    if !input.is_explicit && is_foreign(&old, &repaired.unread) {
         return Ok(None);
     }
     // Beside a template nothing is changed: what the file means is seen when it is rendered.
     if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
-        repaired.unread.retain(|problem| input.named || problem.fault != Fault::Template);
+        repaired.unread.retain(|problem| input.is_explicit || problem.fault != Fault::Template);
         if repaired.unread.is_empty() {
             return Ok(None);
         }
@@ -232,7 +232,7 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
         repaired = Repaired { refusals, unread: repaired.unread, ..Repaired::default() };
     }
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
-    let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.named);
+    let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.is_explicit);
     Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
 }
 

@@ -26,7 +26,7 @@ pub struct Input {
     /// How reports call it.
     pub name: String,
     /// Whether it was named itself.
-    pub named: bool,
+    pub is_explicit: bool,
     /// Whether it is a link out of the folder that was walked.
     pub leads_out: bool,
     /// What it holds, or why that cannot be read.
@@ -94,7 +94,7 @@ pub fn each<T: Send>(
 ) -> Worked<T> {
     let Walked { found: mut files, errors, passed_over } = walk::files(&with_stdin_apart(paths), excludes);
     if paths.iter().any(|path| path == Path::new("-")) {
-        files.insert(0, Found { path: "-".into(), named: true, leads_out: false });
+        files.insert(0, Found { path: "-".into(), is_explicit: true, leads_out: false });
     }
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
@@ -141,7 +141,7 @@ fn read(found: &Found, stdin_name: Option<&str>) -> Input {
         } else {
             found.path.display().to_string()
         },
-        named: found.named,
+        is_explicit: found.is_explicit,
         leads_out: found.leads_out,
         bytes,
     }
@@ -150,7 +150,7 @@ fn read(found: &Found, stdin_name: Option<&str>) -> Input {
 /// The content of a file: of one that was found in a walk, only so much.
 fn file(found: &Found) -> Result<Vec<u8>, String> {
     let file = File::open(&found.path).map_err(unreadable)?;
-    if found.named {
+    if found.is_explicit {
         return whole(file);
     }
     let bytes = whole(file.take(MOST_BYTES + 1))?;

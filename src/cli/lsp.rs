@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::builder::FalseyValueParser;
 
 use super::exit::Exit;
-use super::judgement::Judgement;
 use super::output::JudgedAs;
+use super::policy_flags::PolicyFlags;
 use crate::lsp::{End, Server, Source, serve};
 use crate::policy::Policy;
 use crate::policy_file::{self, Error};
@@ -30,7 +30,7 @@ Exit codes:
   3  the input is not in frames of the protocol")]
 pub struct Args {
     #[command(flatten)]
-    judgement: Judgement,
+    judgement: PolicyFlags,
     /// Simulate the validating webhook only, or the mutating and the validating one
     #[arg(
         long = "as",

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 
-use super::Cli;
 use super::exit::Exit;
+use super::{Cli, plugin};
 
 /// Print the manual page, or write one a command into a directory.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ impl Args {
     ///
     /// When standard output or the folder cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let command = Cli::command();
+        let command = plugin::paged(Cli::command());
         let Some(folder) = self.dir else {
             io::stdout().lock().write_all(&page(command)?)?;
             return Ok(Exit::Success);

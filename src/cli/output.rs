@@ -8,9 +8,11 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
+use clap::builder::TypedValueParser;
 
 use super::color;
 use super::exit::{self, InputError};
+use super::offered::Offered;
 use crate::check::baseline::Baseline;
 use crate::count::named;
 use crate::engine::judge::Endpoint;
@@ -82,6 +84,12 @@ impl FromStr for Output {
         })?;
         Ok(Self { format, file })
     }
+}
+
+/// Reads `--format`; shells offer the formats.
+pub(super) fn offered() -> impl TypedValueParser<Value = Output> {
+    let values = || Format::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
+    Offered::new(|text: &str| text.parse::<Output>(), values)
 }
 
 impl JudgedAs {

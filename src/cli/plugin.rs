@@ -63,11 +63,27 @@ fn continued(line: &str) -> String {
 }
 
 /// The script that kubectl runs for completions.
-pub(super) const SCRIPT: &str = "\
-#!/bin/sh
-# kubectl runs it for: kubectl nfs-mount-guard <TAB>
-exec kubectl-nfs_mount_guard __complete \"$@\"
-";
+pub(super) fn script() -> String {
+    let (file, name) = match called::file() {
+        called::OWN_NAME => ("kubectl-nfs_mount_guard", "kubectl nfs-mount-guard"),
+        file => (file, called::name()),
+    };
+    format!("#!/bin/sh\n# kubectl runs it for: {name} <TAB>\nexec {file} {COMPLETE} \"$@\"\n")
+}
+
+/// The command as its manual pages name it: `kubectl-nfs-mount-guard(1)` for the plugin.
+pub(super) fn paged(command: Command) -> Command {
+    if called::name() == called::OWN_NAME {
+        return command;
+    }
+    dashed(named(command)).name(called::page())
+}
+
+/// The names of pages have dashes, as those of Git's have.
+fn dashed(command: Command) -> Command {
+    let name = command.get_display_name().unwrap_or_default().replace(' ', "-");
+    command.display_name(name).mut_subcommands(dashed)
+}
 
 /// The word before those that are to be completed.
 pub(super) const COMPLETE: &str = "__complete";

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::exit::{Exit, InputError};
 use super::input::STDIN;
-use super::judgement::Judgement;
+use super::policy_flags::PolicyFlags;
 use super::{color, exit, input};
 use crate::admission::replay::{Replayed, replay};
 use crate::admission::{Endpoint, LONGEST_BODY};
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_REVIEW_FORMAT", default_value = "text")]
     format: Format,
     #[command(flatten)]
-    judgement: Judgement,
+    judgement: PolicyFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,14 +9,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use clap::builder::FalseyValueParser;
 use time::OffsetDateTime;
 
 use super::duration;
 use super::exit::{self, Exit, InputError};
-use super::judgement::Judgement;
 use super::number;
-use super::output::{FailOn, JudgedAs, Output, check_outputs, read_baseline, tolerate, write};
+use super::output::tolerate;
+use super::reporting::Reporting;
 use super::serve::address;
 use super::status_port;
 use crate::check::baseline::Baseline;
@@ -28,7 +27,7 @@ use crate::cluster::scan_status::ScanStatus;
 use crate::cluster::webhook_policy::{self, Place};
 use crate::policy::Policy;
 use crate::policy_file;
-use crate::report::{PolicyName, Report};
+use crate::report::{PolicyOrigin, Report};
 use reports::Reports;
 
 /// Evaluate what is in a cluster, and name the Pods that are exposed.
@@ -60,35 +59,8 @@ pub struct Args {
     /// Only volumes that claims of this namespace have, and its Pods; classes anyway
     #[arg(short, long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
     namespace: Option<String>,
-    #[arg(
-        long,
-        value_name = "FORMAT[=FILE]",
-        env = "NFS_MOUNT_GUARD_FORMAT",
-        value_delimiter = ',',
-        default_value = "text",
-        help = super::output::FORMATS
-    )]
-    format: Vec<Output>,
     #[command(flatten)]
-    judgement: Judgement,
-    /// Simulate the validating webhook only, or the mutating and the validating one
-    #[arg(
-        long = "as",
-        value_enum,
-        value_name = "WEBHOOK",
-        env = "NFS_MOUNT_GUARD_AS",
-        default_value = "validate"
-    )]
-    judged_as: JudgedAs,
-    /// Ignore findings listed in this baseline file
-    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_BASELINE")]
-    baseline: Option<PathBuf>,
-    /// Lowest level of a finding that fails the scan
-    #[arg(long, value_enum, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
-    fail_on: FailOn,
-    /// Exit 0 even if problems are found (3 if not everything could be seen)
-    #[arg(long, env = "NFS_MOUNT_GUARD_EXIT_ZERO", value_parser = FalseyValueParser::new())]
-    exit_zero: bool,
+    reporting: Reporting,
     /// Use the policy in this ConfigMap; with --policy or --no-policy, warn if it differs
     #[arg(long, value_name = "NAMESPACE/NAME", env = "NFS_MOUNT_GUARD_WEBHOOK_POLICY")]
     webhook_policy: Option<Place>,
@@ -144,14 +116,13 @@ impl Args {
     /// On wrong use, when nothing names a cluster, when the API server does not accept
     /// the credentials, and when a report cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        check_outputs(&self.format)?;
+        let baseline = self.reporting.baseline()?;
         if self.reports != Reports::None && self.namespace.is_some() {
             bail!("--reports: reports are of the whole cluster; leave out --namespace");
         }
-        let baseline = self.baseline.as_deref().map(read_baseline).transpose()?;
         // The webhook's policy is read at each scan, because it may change.
-        let is_own = self.webhook_policy.is_none() || self.judgement.is_given();
-        let own = is_own.then(|| self.judgement.named_policy()).transpose()?;
+        let is_own = self.webhook_policy.is_none() || self.reporting.judgement.is_given();
+        let own = is_own.then(|| self.reporting.judgement.named_policy()).transpose()?;
         let scanning = Scanning { args: &self, own: RefCell::new(own), baseline: baseline.as_ref() };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -170,7 +141,7 @@ impl Args {
 struct Scanning<'s> {
     args: &'s Args,
     /// The policy of a file or a profile, as it was read last; `None` for the webhook's.
-    own: RefCell<Option<(Policy, PolicyName)>>,
+    own: RefCell<Option<(Policy, PolicyOrigin)>>,
     baseline: Option<&'s Baseline>,
 }
 
@@ -201,7 +172,7 @@ impl Scanning<'_> {
     async fn once(&self, status: Option<&ScanStatus>, is_first: bool) -> anyhow::Result<Exit> {
         let args = self.args;
         let begun = Instant::now();
-        let unknown = || PolicyName {
+        let unknown = || PolicyOrigin {
             file: None,
             profile: Policy::default().profile().to_string(),
             mode: Policy::default().mode().as_str(),
@@ -219,10 +190,10 @@ impl Scanning<'_> {
         }
         // What went wrong later may be right at the next scan.
         looked.map_err(|error| if is_first { error } else { InputError(format!("{error:#}")).into() })?;
-        let found = report.findings().any(|finding| finding.action >= args.fail_on.bar());
+        let fails = args.reporting.fails(&report);
         check::exposed::limit(&mut report, usize::try_from(args.max_results).unwrap_or(usize::MAX));
-        write(&report, &args.format)?;
-        Ok(match (found && !args.exit_zero, report.complete) {
+        args.reporting.write(&report)?;
+        Ok(match (fails, report.complete) {
             (true, _) => Exit::Findings,
             (false, true) => Exit::Success,
             (false, false) => Exit::Unreadable,
@@ -252,7 +223,7 @@ impl Scanning<'_> {
         }
         let check = Check {
             policy: &policy,
-            judged_as: args.judged_as.endpoint(),
+            judged_as: args.reporting.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),
             with_fixes: false,
         };
@@ -292,7 +263,7 @@ impl Scanning<'_> {
         if is_first || self.own.borrow().is_none() {
             return;
         }
-        match self.args.judgement.named_policy() {
+        match self.args.reporting.judgement.named_policy() {
             Ok(own) => *self.own.borrow_mut() = Some(own),
             Err(error) => {
                 let _ = writeln!(
@@ -305,7 +276,7 @@ impl Scanning<'_> {
 
     /// The policy of this scan. That of the webhook is used where the flags name no other,
     /// and compared where they do.
-    async fn policy(&self, pager: &mut Pager) -> anyhow::Result<(Policy, PolicyName)> {
+    async fn policy(&self, pager: &mut Pager) -> anyhow::Result<(Policy, PolicyOrigin)> {
         let Some(place) = &self.args.webhook_policy else {
             return self.own.borrow().clone().context("there is a policy without --webhook-policy");
         };
@@ -317,7 +288,7 @@ impl Scanning<'_> {
         let hash = webhooks.fingerprint().to_string();
         let (policy, mut name) = match self.own.borrow().clone() {
             Some(own) => own,
-            None => self.args.judgement.named(Some(&webhooks), Some(place.to_string()))?,
+            None => self.args.reporting.judgement.named(Some(&webhooks), Some(place.to_string()))?,
         };
         if hash != name.hash {
             let _ = writeln!(

@@ -21,10 +21,10 @@ use super::number;
 use super::policy;
 
 use crate::policy::Policy;
-use crate::server::clients::Clients;
+use crate::server::client_auth::Clients;
 use crate::server::limits::Limits;
 use crate::server::workers::event_loop;
-use crate::server::{CertificateSource, Error, Options, Server, Stop};
+use crate::server::{CertificateSource, Config, Error, Server, Stop};
 use crate::telemetry::log::{self, Format, Lines, Log};
 use managed::ManagedArgs;
 
@@ -198,7 +198,7 @@ impl Args {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let event_loop = event_loop().context("cannot start the event loop")?;
         let log = Log::start(format, log_level).context("cannot start the log")?;
-        let options = Options {
+        let config = Config {
             listen,
             status_listen,
             certificate,
@@ -214,21 +214,21 @@ impl Args {
             shutdown_delay,
             log_dropped: Some(log.dropped()),
         };
-        let served = event_loop.block_on(serve(options, managed, log.lines()));
+        let served = event_loop.block_on(serve(config, managed, log.lines()));
         event_loop.shutdown_timeout(Duration::from_secs(1));
         drop(log);
         served.map(|()| Exit::Success)
     }
 }
 
-async fn serve(options: Options, managed: ManagedArgs, lines: Lines) -> anyhow::Result<()> {
-    let policy = Arc::clone(&options.policy);
-    let self_signed = options.certificate == CertificateSource::SelfSigned;
-    let is_managed = options.certificate == CertificateSource::Managed;
+async fn serve(config: Config, managed: ManagedArgs, lines: Lines) -> anyhow::Result<()> {
+    let policy = Arc::clone(&config.policy);
+    let self_signed = config.certificate == CertificateSource::SelfSigned;
+    let is_managed = config.certificate == CertificateSource::Managed;
     // Signals are caught before the ports open, because an open port looks like a
     // started server to a supervisor, which may then stop it.
     let stop = stop_signal().context("cannot catch signals")?;
-    let server = Server::bind(options).map_err(start_error)?;
+    let server = Server::bind(config).map_err(start_error)?;
     let address = server.address()?;
     let status = server.status_address()?;
     if io::stdout().is_terminal() {

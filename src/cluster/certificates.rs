@@ -13,9 +13,9 @@ use super::Error;
 use super::lease::Lease;
 use super::secret::{self, Store};
 use super::webhooks::{Configurations, Trust};
-use crate::authority::Pair;
-use crate::authority::chain::{Chain, Facts};
-use crate::authority::rotation::{Found, Rotation};
+use crate::ca::Pair;
+use crate::ca::rotation::{Found, Rotation};
+use crate::ca::state::{CaState, Facts};
 use crate::server::routes::Shared;
 use crate::server::tls::{Certificate, CertificateStore};
 use crate::telemetry::metrics::Reload;
@@ -144,7 +144,7 @@ impl Certificates {
     }
 
     /// Tells the API servers whom to trust.
-    async fn trust(&mut self, chain: &Chain, now: OffsetDateTime) -> Result<(), Error> {
+    async fn trust(&mut self, chain: &CaState, now: OffsetDateTime) -> Result<(), Error> {
         let bundle = chain.bundle();
         let trust = self.webhooks.trust(&bundle).await?;
         let since = match (&self.trusted, trust) {

@@ -111,6 +111,9 @@ async fn gather(asker: &mut Asker, wish: &Wish) -> Facts {
     if wish.probes > 0 && asker.gone().is_none() {
         if wants_probes(&evaluate(&facts)) {
             probes::send(asker, &mut facts, wish.probes).await;
+            if facts.metrics.found().is_some() {
+                facts.metrics_after = asker.text("get /metrics", "/metrics").await;
+            }
         }
         probes::send_to_policy(asker, &mut facts).await;
     }

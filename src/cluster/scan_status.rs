@@ -17,7 +17,7 @@ use super::pages::Pager;
 use crate::report::exposed::State as Exposure;
 use crate::report::{Report, Reported};
 use crate::server::status::LastRun;
-use crate::telemetry::metrics::Word;
+use crate::telemetry::metrics::Label;
 
 /// What the port shows, and what the scans report to it.
 #[derive(Debug, Clone)]
@@ -38,19 +38,19 @@ struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FindingLabels {
     code: String,
-    action: Word,
-    kind: Word,
+    action: Label,
+    kind: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ExposedLabels {
     code: String,
-    state: Word,
+    state: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    resource: Word,
+    resource: Label,
     code: u16,
 }
 
@@ -93,13 +93,13 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     let findings = Family::<FindingLabels, Gauge>::default();
     for subject in &report.subjects {
         for finding in &subject.findings {
-            let (action, kind) = (Word(finding.action.as_str()), Word(subject.kind));
+            let (action, kind) = (Label(finding.action.as_str()), Label(subject.kind));
             let labels = FindingLabels { code: finding.code.to_string(), action, kind };
             findings.get_or_create(&labels).inc();
         }
     }
     for ((code, kind), count) in &report.live.audited {
-        let (action, kind) = (Word(Reported::Audit.as_str()), Word(kind));
+        let (action, kind) = (Label(Reported::Audit.as_str()), Label(kind));
         let labels = FindingLabels { code: code.to_string(), action, kind };
         findings.get_or_create(&labels).inc_by(i64::try_from(*count).unwrap_or(i64::MAX));
     }
@@ -109,7 +109,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
         for pod in &entry.pods {
             let is_pending = pod.phase == crate::subject::pod::Phase::Pending;
             let state = if is_pending { Exposure::Pending } else { Exposure::Running };
-            let labels = ExposedLabels { code: entry.code.to_string(), state: Word(state.as_str()) };
+            let labels = ExposedLabels { code: entry.code.to_string(), state: Label(state.as_str()) };
             exposed.get_or_create(&labels).inc();
         }
     }
@@ -137,7 +137,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     );
     let requests = Family::<RequestLabels, Counter>::default();
     for ((resource, code), count) in &seen.requests {
-        let labels = RequestLabels { resource: Word(resource), code: *code };
+        let labels = RequestLabels { resource: Label(resource), code: *code };
         requests.get_or_create(&labels).inc_by(*count);
     }
     registry.register(

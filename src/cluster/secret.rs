@@ -10,9 +10,9 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt as _};
 
 use super::{Error, FIELD_MANAGER, is_conflict};
-use crate::authority::Pair;
-use crate::authority::chain::Chain;
-use crate::authority::rotation::Found;
+use crate::ca::Pair;
+use crate::ca::rotation::Found;
+use crate::ca::state::CaState;
 
 /// An annotation that asks for a new authority.
 pub(super) const ROTATE: &str = "nfs-mount-guard.io/rotate";
@@ -42,7 +42,7 @@ impl Store {
 
     /// Writes `chain` in place of `old`, or newly. `false` if another
     /// replica wrote first: read its version before the next try.
-    pub(super) async fn write(&self, old: Option<Secret>, chain: &Chain) -> Result<bool, Error> {
+    pub(super) async fn write(&self, old: Option<Secret>, chain: &CaState) -> Result<bool, Error> {
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let written = if let Some(mut secret) = old {
@@ -89,7 +89,7 @@ pub(super) fn found(secret: Option<&Secret>) -> Found {
     }
 }
 
-fn update(secret: &mut Secret, chain: &Chain) {
+fn update(secret: &mut Secret, chain: &CaState) {
     let data = secret.data.get_or_insert_default();
     let mut set = |key: &str, text: Option<&str>| {
         match text {

@@ -27,7 +27,7 @@ pub const CAUSES: &[Cause] = &[
             "certificate is not valid for any names",
         ],
         meaning: "the serving certificate is not for SERVICE.NAMESPACE.svc",
-        remedy: "kubectl --namespace {namespace} annotate secret {name}-tls nfs-mount-guard.io/rotate=now",
+        remedy: "kubectl --namespace {namespace} annotate secret {name}-tls nfs-mount-guard.io/rotate=now --overwrite",
     },
     Cause {
         texts: &["certificate has expired or is not yet valid"],
@@ -61,8 +61,8 @@ pub const CAUSES: &[Cause] = &[
     },
     Cause {
         texts: &["context deadline exceeded", "i/o timeout", "Client.Timeout exceeded"],
-        meaning: "a firewall, a NetworkPolicy or the CNI drops packets from the control plane to the port of the webhook",
-        remedy: "kubectl --namespace {namespace} get networkpolicies",
+        meaning: "no answer in time. Possible: a NetworkPolicy, a firewall or security group between control plane and nodes, or konnectivity drops the packets; or the Pod accepts calls and does not answer",
+        remedy: "kubectl --namespace {namespace} get networkpolicies,pods --output wide",
     },
     Cause {
         texts: &["proxyconnect", "Service Unavailable"],
@@ -72,12 +72,12 @@ pub const CAUSES: &[Cause] = &[
     Cause {
         texts: &["no such host"],
         meaning: "the API server cannot resolve the host of the URL",
-        remedy: "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values",
+        remedy: "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations --output yaml | grep url:",
     },
     Cause {
         texts: &["the server could not find the requested resource"],
-        meaning: "the webhook answers 404: the path in the configuration is wrong",
-        remedy: "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values",
+        meaning: "the webhook answers 404: the path in the configuration is wrong, or another server responds at the Service",
+        remedy: "kubectl --namespace {namespace} describe service {name}",
     },
     Cause {
         texts: &["couldn't get version/kind; json parse error", "received invalid webhook response"],
@@ -135,7 +135,7 @@ mod tests {
             ),
             (
                 "failed to call webhook: Post \"https://guard.t.svc:443/x?timeout=3s\": context deadline exceeded",
-                "drops packets",
+                "drops the packets",
             ),
             (
                 "failed to call webhook: Post \"x\": dial tcp 127.1.2.3:443: connect: connection refused",

@@ -19,7 +19,7 @@ use super::facts::{Facts, Pair, Seen};
 use super::field::{named, text};
 use super::installation::Webhook;
 use super::renewal::{Maker, bundle_remedy, leaf_remedy, maker};
-use crate::authority::chain::names;
+use crate::ca::state::names;
 use crate::count::counted;
 use crate::server::tls::{self, Certificate};
 
@@ -186,8 +186,12 @@ pub(super) fn leaf(facts: &Facts) -> Outcome {
                 return bad(format!("the certificate is not for {host}: {names}"));
             }
             Verified::No(Fault::Chain(reason)) => {
+                let expired =
+                    roots.iter().filter(|root| root.not_after <= facts.now).map(|root| root.not_after).max();
+                let expired =
+                    expired.map(|end| format!("; a CA of the caBundle expired on {end}")).unwrap_or_default();
                 return bad(format!(
-                    "the certificate does not verify against the caBundle of {}: {reason}",
+                    "the certificate does not verify against the caBundle of {}: {reason}{expired}",
                     webhook.name
                 ))
                 .cured_by(bundle_remedy(facts))

@@ -2,7 +2,9 @@
 //! users, the command that cures it, and its page.
 
 use super::facts::Facts;
-use super::{Outcome, before, certificate, configuration, network, policies, probes, renewal, service};
+use super::{
+    Outcome, before, certificate, configuration, generated, network, policies, probes, renewal, service,
+};
 
 /// The check that every other one of an installation hangs on.
 pub const FIRST: &str = "D101";
@@ -39,6 +41,11 @@ impl Check {
     pub fn page(&self) -> String {
         format!("docs/doctor.md#{}-{}", self.id.to_lowercase(), self.name)
     }
+}
+
+/// Whether a check is about probes.
+pub(super) fn is_probe(check: &Check) -> bool {
+    check.category == PROBES
 }
 
 const BEFORE: &str = "Before installing";
@@ -119,12 +126,12 @@ pub const CHECKS: &[Check] = &[
         id: "D102",
         name: "configurations-as-generated",
         category: CONFIGURATION,
-        title: "Rules, operations, scope, path, failurePolicy, timeout, matchConditions and selectors are those of the chart",
+        title: "Each field of the webhooks is that of the chart: path, rules, failurePolicy, timeoutSeconds, matchPolicy, reinvocationPolicy, sideEffects, admissionReviewVersions, selectors and matchConditions",
         needs: &["D101"],
         effect: "some objects are admitted unchecked, or requests that are not NFS are held up",
-        remedy: UPGRADE,
+        remedy: "run the command in the report: it changes exactly the fields that differ, or the value of the chart that wrote them",
         is_before: false,
-        evaluate: configuration::as_generated,
+        evaluate: generated::as_generated,
     },
     Check {
         id: "D103",
@@ -141,10 +148,10 @@ pub const CHECKS: &[Check] = &[
         id: "D201",
         name: "service",
         category: SERVICE,
-        title: "The Service of the configurations exists, and has their port",
+        title: "The Service of the configurations exists, has their port, and targets a port of the container",
         needs: &["D101"],
         effect: REJECTED,
-        remedy: UPGRADE,
+        remedy: "run the command in the report: it changes the Service, or the configurations that name it",
         is_before: false,
         evaluate: service::exists,
     },
@@ -188,7 +195,7 @@ pub const CHECKS: &[Check] = &[
         title: "NetworkPolicies let the port of the Pods in (the container's port, after the Service's translation)",
         needs: &["D201"],
         effect: REJECTED,
-        remedy: UPGRADE,
+        remedy: "run the command in the report: it adds an ingress rule for the port",
         is_before: false,
         evaluate: network::lets_in,
     },
@@ -221,7 +228,7 @@ pub const CHECKS: &[Check] = &[
         title: "A dry-run StorageClass with bg comes back repaired, each time",
         needs: CALLED,
         effect: UNCHECKED,
-        remedy: UPGRADE,
+        remedy: "kubectl --namespace {namespace} logs deployment/{name} --since=5m",
         is_before: false,
         evaluate: probes::repairs,
     },
@@ -232,7 +239,7 @@ pub const CHECKS: &[Check] = &[
         title: "A dry-run StorageClass with fg and sloppy is denied by the validating webhook, each time",
         needs: CALLED,
         effect: UNCHECKED,
-        remedy: UPGRADE,
+        remedy: "kubectl --namespace {namespace} logs deployment/{name} --since=5m",
         is_before: false,
         evaluate: probes::denies,
     },
@@ -243,7 +250,7 @@ pub const CHECKS: &[Check] = &[
         title: "A dry-run StorageClass that is not NFS is neither changed nor denied",
         needs: CALLED,
         effect: "classes and volumes that are not NFS are changed or held up",
-        remedy: UPGRADE,
+        remedy: "kubectl get mutatingwebhookconfigurations --output yaml",
         is_before: false,
         evaluate: probes::unrelated,
     },

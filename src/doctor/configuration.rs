@@ -1,24 +1,14 @@
-//! D101 and D102: the webhook configurations.
+//! D101: the webhook configurations.
 
-use serde_json::Value;
+use serde_json::json;
 
 use super::Outcome;
 use super::facts::{Facts, Seen};
-use super::field::{list, named, number, text};
-use super::installation::{INLINE, Installation, MUTATE, VALIDATE, Webhook, covers};
-use crate::admission_policy::match_conditions::{Concern, match_conditions};
+use super::field::named;
+use super::installation::{Installation, MUTATE, VALIDATE, Webhook};
+use super::remedy::to_service;
 use crate::policy::Policy;
 use crate::policy_file;
-
-/// What both webhooks are called for: group, resource.
-const OBJECTS: &[(&str, &str)] =
-    &[("storage.k8s.io", "storageclasses"), ("", "persistentvolumes"), ("", "persistentvolumes/status")];
-
-/// What the validating one is called for besides.
-const SNAPSHOTS: (&str, &str) = ("snapshot.storage.k8s.io", "volumesnapshotclasses");
-
-/// The longest timeoutSeconds that leaves a request of the API server time.
-const LONGEST_TIMEOUT: u64 = 10;
 
 /// D101.
 pub(super) fn exist(facts: &Facts) -> Outcome {
@@ -30,7 +20,9 @@ pub(super) fn exist(facts: &Facts) -> Outcome {
     let mut faults = Vec::new();
     // The Service of a configuration that is left over is gone.
     for (other, service) in installations.iter().zip(&facts.services).skip(1) {
-        if matches!(service, Seen::Absent) {
+        if let Some(fault) = misdirected(chosen, other) {
+            faults.push(fault);
+        } else if matches!(service, Seen::Absent) {
             faults.push(
                 Outcome::problem(format!(
                     "left over: {} calls {}, which does not exist",
@@ -75,6 +67,22 @@ pub(super) fn exist(facts: &Facts) -> Outcome {
     Outcome::worst(faults, || Outcome::ok(""))
 }
 
+/// Webhooks of the same release that are called at another Service than the rest of it.
+fn misdirected(chosen: &Installation, other: &Installation) -> Option<Outcome> {
+    let service = chosen.service.as_ref()?;
+    let is_same = other.configurations().iter().any(|(kind, name)| {
+        chosen.configurations().iter().any(|(known, of)| known != kind && of == name)
+            || chosen.configurations().contains(&(*kind, *name))
+    });
+    is_same.then(|| {
+        let names = named(other.webhooks.iter().map(|webhook| webhook.name.as_str()));
+        let place = json!({"namespace": service.namespace, "name": service.name});
+        Outcome::problem(format!("{names} calls {}, the rest of the release {}", other.place(), chosen.place()))
+            .hurts("calls of that webhook fail: the API server rejects NFS classes and volumes, or admits them unchecked")
+            .cured_by(to_service(other, &place))
+    })
+}
+
 /// Two configurations with the same webhook that call the same place: one is left over
 /// from another name of the release.
 fn doubled(installation: &Installation) -> Option<Outcome> {
@@ -115,189 +123,7 @@ fn configurations(installation: &Installation) -> String {
     all.join(", ")
 }
 
-/// D102.
-pub(super) fn as_generated(facts: &Facts) -> Outcome {
-    let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
-    let policy = installed_policy(facts).unwrap_or_default();
-    let (mut faults, mut notes) = (Vec::new(), Vec::new());
-    for webhook in &installation.webhooks {
-        let (mut found, note) = differences(webhook, &policy);
-        faults.append(&mut found);
-        notes.extend(note);
-    }
-    let ok = || {
-        let first = installation.webhooks.first().map(|webhook| {
-            let seconds = number(&webhook.raw, "/timeoutSeconds").unwrap_or(10);
-            format!("failurePolicy {}, {seconds} s", webhook.failure_policy())
-        });
-        let mut seen: Vec<String> = first.into_iter().collect();
-        seen.append(&mut notes.clone());
-        Outcome::ok(seen.join("; "))
-    };
-    Outcome::worst(faults, ok)
-}
-
 /// The policy of the `ConfigMap`, where it can be read.
 pub(super) fn installed_policy(facts: &Facts) -> Option<Policy> {
     policy_file::parse(facts.policy.1.found()?, &facts.policy.0).ok()
-}
-
-/// What of a webhook is not as the chart writes it, and what of it is, but worth a
-/// word.
-fn differences(webhook: &Webhook, policy: &Policy) -> (Vec<Outcome>, Option<String>) {
-    let (raw, name) = (&webhook.raw, webhook.name.as_str());
-    let mut faults = Vec::new();
-    let mut problem =
-        |seen: String, effect: &str| faults.push(Outcome::problem(format!("{name}: {seen}")).hurts(effect));
-    let path = if name == MUTATE { "mutate" } else { "validate" };
-    if webhook.path() != path {
-        problem(
-            format!("path /{}, expected /{path}", webhook.path()),
-            "the webhook answers 404, which the API server reports as \"the server could not find the requested resource\"",
-        );
-    }
-    let uncovered = uncovered(webhook);
-    if !uncovered.is_empty() {
-        problem(
-            format!("not called for {}", named(uncovered.iter().map(String::as_str))),
-            "these requests are admitted unchecked",
-        );
-    }
-    if !list(raw, "/admissionReviewVersions").iter().any(|version| version == "v1") {
-        problem("admissionReviewVersions lacks v1".to_owned(), "the API server cannot call the webhook");
-    }
-    if !["None", "NoneOnDryRun"].contains(&text(raw, "/sideEffects")) {
-        problem(format!("sideEffects {:?}", text(raw, "/sideEffects")), "the API server rejects dry runs");
-    }
-    let mut warn =
-        |seen: String, effect: &str| faults.push(Outcome::warning(format!("{name}: {seen}")).hurts(effect));
-    if name == VALIDATE && webhook.failure_policy() == "Ignore" {
-        warn(
-            "failurePolicy Ignore".to_owned(),
-            "fails open: if no webhook responds, the API server admits NFS classes and volumes unchecked",
-        );
-    }
-    let timeout = number(raw, "/timeoutSeconds").unwrap_or(10);
-    if timeout > LONGEST_TIMEOUT {
-        warn(
-            format!("timeoutSeconds {timeout}"),
-            "a webhook that does not respond delays each request by this long",
-        );
-    }
-    if text(raw, "/matchPolicy") == "Exact" {
-        warn("matchPolicy Exact".to_owned(), "requests in another version of the API are admitted unchecked");
-    }
-    if name == MUTATE && text(raw, "/reinvocationPolicy") == "Never" {
-        warn("reinvocationPolicy Never".to_owned(), "a webhook that runs later may add bg again");
-    }
-    if !is_expected_selector(name, raw.get("objectSelector")) {
-        warn(
-            format!("objectSelector {}", raw.pointer("/objectSelector").unwrap_or(&Value::Null)),
-            "objects that it does not select are admitted unchecked",
-        );
-    }
-    let (mut conditions, note) = conditions(webhook, policy);
-    faults.append(&mut conditions);
-    (faults, note)
-}
-
-/// Operations on resources that no rule is about.
-fn uncovered(webhook: &Webhook) -> Vec<String> {
-    let rules = list(&webhook.raw, "/rules");
-    let is_covered = |group: &str, operation: &str, resource: &str, scope: &str| {
-        rules.iter().any(|rule| covers(rule, group, operation, resource, scope))
-    };
-    if webhook.name == INLINE {
-        let pods = is_covered("", "CREATE", "pods", "Namespaced");
-        return if pods { Vec::new() } else { vec!["CREATE of pods".to_owned()] };
-    }
-    let snapshots = (webhook.name == VALIDATE).then_some(&SNAPSHOTS);
-    OBJECTS
-        .iter()
-        .chain(snapshots)
-        .flat_map(|(group, resource)| ["CREATE", "UPDATE"].map(|operation| (*group, operation, *resource)))
-        .filter(|(group, operation, resource)| !is_covered(group, operation, resource, "Cluster"))
-        .map(|(_, operation, resource)| format!("{operation} of {resource}"))
-        .collect()
-}
-
-/// None, or on the mutating webhook the label that opts out of repairs.
-fn is_expected_selector(name: &str, selector: Option<&Value>) -> bool {
-    let Some(selector) = selector else { return true };
-    let labels = selector.get("matchLabels").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
-    labels
-        && match list(selector, "/matchExpressions") {
-            [] => true,
-            [only] => {
-                name == MUTATE
-                    && text(only, "/key") == crate::subject::manifest::MUTATE_LABEL
-                    && text(only, "/operator") == "NotIn"
-            }
-            _ => false,
-        }
-}
-
-/// Conditions of the chart that were changed, and a word on those that are missing or
-/// further ones.
-fn conditions(webhook: &Webhook, policy: &Policy) -> (Vec<Outcome>, Option<String>) {
-    let stored = list(&webhook.raw, "/matchConditions");
-    if webhook.name == INLINE {
-        if stored.iter().any(|condition| text(condition, "/name") == "has-inline-nfs-volume") {
-            return (Vec::new(), None);
-        }
-        let outcome = Outcome::warning(format!("{INLINE}: no matchCondition has-inline-nfs-volume"))
-            .hurts("the API server calls the webhook for each Pod");
-        return (vec![outcome], None);
-    }
-    let concern = if webhook.name == MUTATE { Concern::Access } else { Concern::Denial };
-    let own = match_conditions(policy, concern);
-    let plain = match_conditions(&Policy::default(), concern);
-    let (mut changed, mut further, mut seen) = (Vec::new(), Vec::new(), 0);
-    for condition in stored {
-        let (name, expression) = (text(condition, "/name"), squeezed(text(condition, "/expression")));
-        let expected: Vec<String> = own
-            .iter()
-            .chain(&plain)
-            .filter(|condition| condition.name == name)
-            .map(|condition| squeezed(&condition.expression))
-            .collect();
-        if expected.is_empty() {
-            if !["user-is-not-excluded", "group-is-not-excluded"].contains(&name) {
-                further.push(name);
-            }
-            continue;
-        }
-        seen += 1;
-        // The chart puts drivers that the policy declares before the generated text.
-        let fits =
-            expected.iter().any(|text| expression == *text || expression.ends_with(&format!("||{text}")));
-        if !fits {
-            changed.push(name);
-        }
-    }
-    let mut faults = Vec::new();
-    if !changed.is_empty() {
-        faults.push(
-            Outcome::warning(format!(
-                "{}: matchConditions {} are not those of version {}",
-                webhook.name,
-                named(changed),
-                env!("CARGO_PKG_VERSION")
-            ))
-            .hurts("the API server may not call the webhook for some NFS classes and volumes"),
-        );
-    }
-    let note = match (seen, further.is_empty()) {
-        (0, _) => {
-            Some(format!("{}: no generated matchConditions, called for each class and volume", webhook.name))
-        }
-        (_, true) => None,
-        (_, false) => Some(format!("{}: further matchConditions {}", webhook.name, named(further))),
-    };
-    (faults, note)
-}
-
-/// Without whitespace: how lines are broken is not the expression's meaning.
-fn squeezed(expression: &str) -> String {
-    expression.split_whitespace().collect()
 }

@@ -129,6 +129,10 @@ pub struct Facts {
     pub others: Vec<Other>,
     /// The Service of each installation.
     pub services: Vec<Seen<Value>>,
+    /// Services of the release, where the one that is called does not exist.
+    pub of_release: Seen<Vec<Value>>,
+    /// The Deployment, where the Service does not exist or selects no Pod.
+    pub deployment: Seen<Value>,
     /// Its `EndpointSlices`.
     pub slices: Seen<Vec<Value>>,
     /// The Pods that it selects.
@@ -149,8 +153,10 @@ pub struct Facts {
     pub admission_policies: Seen<Vec<Value>>,
     /// Bindings of those.
     pub bindings: Seen<Vec<Value>>,
-    /// `/metrics` of the API server.
+    /// `/metrics` of the API server before the probes.
     pub metrics: Seen<String>,
+    /// The same after them.
+    pub metrics_after: Seen<String>,
     /// `CSIDrivers`.
     pub drivers: Seen<Vec<Value>>,
     /// StorageClasses.
@@ -190,6 +196,8 @@ impl Facts {
             elsewhere: Vec::new(),
             others: Vec::new(),
             services: Vec::new(),
+            of_release: Seen::Unasked,
+            deployment: Seen::Unasked,
             slices: Seen::Unasked,
             pods: Seen::Unasked,
             budgets: Seen::Unasked,
@@ -201,6 +209,7 @@ impl Facts {
             admission_policies: Seen::Unasked,
             bindings: Seen::Unasked,
             metrics: Seen::Unasked,
+            metrics_after: Seen::Unasked,
             drivers: Seen::Unasked,
             classes: Seen::Unasked,
             repair: Vec::new(),

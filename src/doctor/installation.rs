@@ -74,7 +74,7 @@ impl Webhook {
     }
 
     /// Scheme and authority of the URL that it is called by.
-    fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         let url = text(&self.raw, "/clientConfig/url");
         url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
     }

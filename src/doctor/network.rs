@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::causes;
 use super::facts::Facts;
 use super::field::{list, name, named, number, selects, text};
 use super::service::called_port;
+use super::{Cause, Outcome};
 
 /// D205.
 ///
@@ -40,10 +41,13 @@ pub(super) fn lets_in(facts: &Facts) -> Outcome {
         return Outcome::ok(format!("{names}: port {} is let in", port.number));
     }
     if rules.is_empty() {
+        let timed_out =
+            causes::find("context deadline exceeded").map(|cause| cause.meaning).unwrap_or_default();
         let seen = format!("{names}: no ingress rule for port {} of the Pods", port.number);
         return Outcome::problem(seen)
             .hurts("calls time out (context deadline exceeded) where the CNI enforces NetworkPolicies")
-            .cured_by(remedy(facts, &chosen, port.number));
+            .cured_by(remedy(facts, &chosen, port.number))
+            .because(Cause::Call(timed_out.to_owned()));
     }
     Outcome::warning(format!("{names}: port {} is let in from some sources only", port.number))
         .hurts("the API server runs in the node's network or outside the cluster, where no Pod selector finds it")

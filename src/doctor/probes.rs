@@ -1,11 +1,11 @@
 //! D401 to D404 and D502: what came of the probes.
 
-use std::collections::BTreeSet;
+mod failure;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::causes;
 use super::checks::filled;
 use super::configuration::installed_policy;
 use super::facts::Facts;
@@ -13,12 +13,12 @@ use super::field::{list, named, number, short, text};
 use super::installation::{MUTATE, VALIDATE, is_ours};
 use super::policies::{CLASSES, denies_classes};
 use super::probe::{self, Answer, Verdict};
-use super::renewal::{bundle_remedy, leaf_remedy};
 use super::{Outcome, Status};
 use crate::admission::Endpoint;
 use crate::admission::replay::{Replayed, replay};
 use crate::count::counted;
 use crate::policy::Policy;
+use failure::{failure, uncalled};
 
 /// Configurations are in effect within about a second, not at once.
 const SETTLING: time::Duration = time::Duration::seconds(30);
@@ -82,40 +82,43 @@ pub(super) fn repairs(facts: &Facts) -> Outcome {
     }
     judge(facts, &facts.repair, "repaired", |answer| {
         match answer.verdict() {
-        // Under mode observe a warning takes the place of the repair.
-        Verdict::Admitted(options) if options == probe::REPAIR => {
-            let is_observed = answer.would_repair() && !(known && is_repair);
-            (!is_observed).then(|| unrepaired(facts, answer))
-        }
-        Verdict::Admitted(options) if options.iter().any(|option| option == "bg") || !options.iter().any(|option| option == "fg") => {
-            Some(changed(facts, &options))
-        }
-        Verdict::Admitted(options) if known && is_repair && options != expected.options => Some(
-            Outcome::warning(format!(
-                "repaired to {}, and the policy of the ConfigMap writes {}",
-                options.join(","),
-                expected.options.join(",")
-            ))
-            .hurts("another webhook changes the options, or the Pods use another policy"),
-        ),
-        Verdict::Admitted(_) => None,
-        Verdict::Denied { webhook, message } if is_ours(&webhook) && answer.says_repaired() => Some(
-            Outcome::problem(format!("repaired, changed again, then denied by {webhook}: {}{}", short(&message), changers(facts)))
+            // Under mode observe a warning takes the place of the repair.
+            Verdict::Admitted(options) if options == probe::REPAIR => {
+                let is_observed = answer.would_repair() && !(known && is_repair);
+                (!is_observed).then(|| unrepaired(facts, answer))
+            }
+            Verdict::Admitted(options)
+                if options.iter().any(|option| option == "bg")
+                    || !options.iter().any(|option| option == "fg") =>
+            {
+                Some(changed(facts, &options))
+            }
+            Verdict::Admitted(options) if known && is_repair && options != expected.options => Some(
+                Outcome::warning(format!(
+                    "repaired to {}, and the policy of the ConfigMap writes {}",
+                    options.join(","),
+                    expected.options.join(",")
+                ))
+                .hurts("another webhook changes the options, or the Pods use another policy"),
+            ),
+            Verdict::Admitted(_) => None,
+            Verdict::Denied { webhook, message } if is_ours(&webhook) && answer.says_repaired() => Some(
+                Outcome::problem(format!(
+                    "repaired, changed again, then denied by {webhook}: {}{}",
+                    short(&message),
+                    changers(facts)
+                ))
                 .hurts("another mutating webhook undoes the repair: NFS classes and volumes are denied")
                 .cured_by(changer_remedy(facts)),
-        ),
-        Verdict::Denied { webhook, message } if is_ours(&webhook) => Some(
-            Outcome::problem(format!("not repaired, then denied by {webhook}: {}", short(&message)))
-                .hurts("the mutating webhook is not called or fails: classes and volumes that would be repaired are denied")
-                .may_pass(is_settling(facts)),
-        ),
-        Verdict::PolicyDenied { policy, message } if policy == CLASSES => Some(
-            Outcome::problem(format!("not repaired, then denied by the admission policy {policy}: {}", short(&message)))
-                .hurts("the mutating webhook is not called or fails: classes and volumes that would be repaired are denied")
-                .may_pass(is_settling(facts)),
-        ),
-        other => Some(failure(facts, &other)),
-    }
+            ),
+            Verdict::Denied { webhook, message } if is_ours(&webhook) => {
+                Some(unrepaired_and_denied(facts, &webhook, &message))
+            }
+            Verdict::PolicyDenied { policy, message } if policy == CLASSES => {
+                Some(unrepaired_and_denied(facts, &format!("the admission policy {policy}"), &message))
+            }
+            other => Some(failure(facts, &other)),
+        }
     })
 }
 
@@ -140,11 +143,13 @@ pub(super) fn denies(facts: &Facts) -> Outcome {
         Verdict::Admitted(_) if (!known || !expected.denied) && answer.own_warnings().next().is_some() => {
             None
         }
-        Verdict::Admitted(_) => Some(
-            Outcome::problem("admitted: the validating webhook was not called or failed open".to_owned())
-                .hurts("NFS classes and volumes that lose data are admitted unchecked")
-                .may_pass(is_settling(facts)),
-        ),
+        Verdict::Admitted(_) => {
+            let effect = "NFS classes and volumes that lose data are admitted unchecked";
+            Some(
+                uncalled(facts, "admitted", "the validating webhook was not called or failed open", VALIDATE)
+                    .hurts(effect),
+            )
+        }
         other => Some(failure(facts, &other)),
     })
 }
@@ -223,10 +228,11 @@ fn judge(
 ) -> Outcome {
     let faults: Vec<Outcome> = answers.iter().filter_map(fault).collect();
     let (all, bad) = (answers.len(), faults.len());
-    let mut seen = BTreeSet::new();
     let mut different: Vec<Outcome> = Vec::new();
     for fault in faults {
-        if seen.insert(fault.seen.clone()) && different.len() < 3 {
+        let is_same =
+            |known: &Outcome| known.seen == fault.seen || known.cause.is_some() && known.cause == fault.cause;
+        if different.len() < 3 && !different.iter().any(is_same) {
             different.push(fault);
         }
     }
@@ -273,10 +279,15 @@ fn unrepaired(facts: &Facts, answer: &Answer) -> Outcome {
     } else {
         ""
     };
-    let seen = "admitted unchanged, with bg: neither webhook was called, or both failed open";
-    Outcome::problem(format!("{seen}{excluded}"))
+    let guess = format!("neither webhook was called, or both failed open{excluded}");
+    uncalled(facts, "admitted unchanged, with bg", &guess, VALIDATE)
         .hurts("bg is admitted: Pods write to the local disk of their node")
-        .may_pass(is_settling(facts))
+}
+
+fn unrepaired_and_denied(facts: &Facts, by: &str, message: &str) -> Outcome {
+    let guess = format!("the mutating webhook was not called or failed open: {}", short(message));
+    uncalled(facts, &format!("not repaired, then denied by {by}"), &guess, MUTATE)
+        .hurts("classes and volumes that would be repaired are denied")
 }
 
 /// The options are not those that the webhook wrote.
@@ -294,71 +305,7 @@ fn changers(facts: &Facts) -> String {
 fn changer_remedy(facts: &Facts) -> String {
     match facts.other_mutating().next() {
         Some(_) => "kubectl get mutatingwebhookconfigurations --output yaml".to_owned(),
-        None => {
-            filled("helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values", facts)
-        }
-    }
-}
-
-/// A verdict that no probe is meant to get.
-fn failure(facts: &Facts, verdict: &Verdict) -> Outcome {
-    match verdict {
-        Verdict::CallFailed { webhook, message } if !is_ours(webhook) => {
-            Outcome::warning(format!("another webhook cannot be called: {webhook}: {}", short(message)))
-                .hurts("the other webhook rejects StorageClasses, so that these checks say nothing")
-                .cured_by("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations")
-        }
-        Verdict::CallFailed { webhook, message } => {
-            let cause = causes::find(message);
-            let meaning = cause.map(|cause| format!(": {}", cause.meaning)).unwrap_or_default();
-            let outcome =
-                Outcome::problem(format!("failed calling webhook {webhook}: {}{meaning}", short(message)))
-                    .hurts("under Fail the API server rejects new NFS classes and volumes");
-            match cause {
-                // Who makes the certificates decides.
-                Some(_) if message.contains("unknown authority") => outcome.cured_by(bundle_remedy(facts)),
-                Some(_) if message.contains("x509") => outcome.cured_by(leaf_remedy(facts)),
-                Some(cause) => outcome.cured_by(filled(cause.remedy, facts)),
-                None => outcome,
-            }
-        }
-        Verdict::Denied { webhook, message } if !is_ours(webhook) => {
-            Outcome::warning(format!("another webhook denies the probe: {webhook}: {}", short(message)))
-                .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
-                .cured_by("exclude StorageClasses named nfs-mount-guard-doctor-* in that webhook, or use --no-probes")
-        }
-        Verdict::PolicyDenied { policy, message } => {
-            Outcome::warning(format!("an admission policy denies the probe: {policy}: {}", short(message)))
-                .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
-                .cured_by("exclude StorageClasses named nfs-mount-guard-doctor-* in that policy, or use --no-probes")
-        }
-        Verdict::Denied { webhook, message } => {
-            Outcome::problem(format!("denied by {webhook}: {}", short(message)))
-        }
-        Verdict::ConditionFailed(message) => {
-            Outcome::problem(format!("a matchCondition fails: {}", short(message)))
-                .hurts("under Fail the API server rejects objects without that field, under Ignore it admits them unchecked")
-                .cured_by(filled(
-                    "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values --set-json webhooks.extraMatchConditions=[]",
-                    facts,
-                ))
-        }
-        Verdict::NoDryRun(webhook) => {
-            Outcome::problem(format!("{webhook} does not support dry runs (sideEffects)"))
-                .hurts("each dry run of a StorageClass is rejected")
-        }
-        Verdict::Forbidden(message) => {
-            let mut outcome =
-                Outcome::warning(format!("skipped: not allowed to create storageclasses (403): {}", short(message)))
-                    .hurts("the probes were not sent")
-                    .cured_by("grant \"create\" on storageclasses (a dry run is authorized as a create), or run doctor as a user who has it");
-            outcome.is_unseen = true;
-            outcome
-        }
-        Verdict::Silent(reason) => Outcome::problem(format!("no answer: {}", short(reason)))
-            .hurts("creating an NFS class or volume hangs"),
-        Verdict::Other(message) => Outcome::problem(format!("unexpected answer: {}", short(message))),
-        Verdict::Admitted(_) => Outcome::problem("admitted"),
+        None => filled("kubectl --namespace {namespace} logs deployment/{name} --since=5m", facts),
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn leaf_remedy(facts: &Facts) -> String {
     let secret = &facts.secret.0;
     let remedy = match maker(facts) {
         Maker::BuiltIn => format!(
-            "kubectl --namespace {{namespace}} annotate secret {secret} nfs-mount-guard.io/rotate=now"
+            "kubectl --namespace {{namespace}} annotate secret {secret} nfs-mount-guard.io/rotate=now --overwrite"
         ),
         Maker::CertManager => format!("kubectl --namespace {{namespace}} delete secret {secret}"),
         Maker::Other => format!("{GENERATE}{secret}{STORE}"),

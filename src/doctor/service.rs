@@ -1,16 +1,21 @@
 //! D201 to D204: the Service, its endpoints, its Pods, and what keeps them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::Duration;
 
 use super::Outcome;
 use super::checks::filled;
 use super::facts::{Facts, Seen};
 use super::field::{list, name, named, number, selects, text, time};
+use super::installation::Installation;
+use super::remedy::{quoted, replaced, to_service, upgrade};
 use crate::count::counted;
 
 /// Restarts of a container within this time are restarts now.
 const RECENT: Duration = Duration::minutes(10);
+
+/// The name of the webhook's port in the chart's Service and container.
+const PORT: &str = "webhook";
 
 /// What is said where webhooks are called by URL.
 const BY_URL: &str = "called by URL, without a Service";
@@ -22,9 +27,7 @@ pub(super) fn exists(facts: &Facts) -> Outcome {
         return Outcome::skipped(BY_URL);
     }
     let absent = || {
-        Outcome::problem(format!("{} not found: the configuration outlived its installation", installation.place()))
-            .hurts("the API server calls a Service that does not exist: under Fail it rejects NFS classes and volumes, under Ignore it admits them unchecked")
-            .cured_by(installation.removal())
+        absent(facts, installation).hurts("the API server calls a Service that does not exist: under Fail it rejects NFS classes and volumes, under Ignore it admits them unchecked")
     };
     let service = match facts.services.first().unwrap_or(&Seen::Unasked).given(absent) {
         Ok(service) => service,
@@ -40,13 +43,87 @@ pub(super) fn exists(facts: &Facts) -> Outcome {
             webhook.port(),
             webhook.name,
             ports.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
-        ));
+        ))
+        .cured_by(match own_port(service) {
+            Some(port) => to_service(installation, &json!({ "port": port })),
+            None => upgrade(facts, &[]),
+        });
+    }
+    if let Some(fault) = untargeted(facts, installation) {
+        return fault;
     }
     if text(service, "/spec/type") == "ExternalName" {
         return Outcome::warning(format!("{} has type ExternalName", installation.place()))
-            .hurts("the API server resolves the name with its own DNS, outside the cluster");
+            .hurts("the API server resolves the name with its own DNS, outside the cluster")
+            .cured_by(patched(facts, &json!({"spec": {"type": "ClusterIP", "externalName": null}})));
     }
     Outcome::ok(installation.place())
+}
+
+/// What a Service that does not exist means, by what else does.
+fn absent(facts: &Facts, installation: &Installation) -> Outcome {
+    let place = installation.place();
+    let others = facts.of_release.found().map(Vec::as_slice).unwrap_or_default();
+    if let Some((other, port)) = others.iter().find_map(|other| Some((other, own_port(other)?))) {
+        let (namespace, name) = (text(other, "/metadata/namespace"), name(other));
+        let service = json!({"namespace": namespace, "name": name, "port": port});
+        return Outcome::problem(format!(
+            "{place} not found; the Service of the release is {namespace}/{name}"
+        ))
+        .cured_by(to_service(installation, &service));
+    }
+    if facts.deployment.found().is_some() {
+        let seen = format!("{place} not found, but its Deployment exists: the Service was deleted");
+        return Outcome::problem(seen).cured_by(upgrade(facts, &[]));
+    }
+    Outcome::problem(format!("{place} not found: the configuration outlived its installation"))
+        .cured_by(installation.removal())
+}
+
+/// The port of a Service that webhooks of the chart are called at.
+fn own_port(service: &Value) -> Option<u64> {
+    let ports = list(service, "/spec/ports");
+    let own = ports.iter().find(|port| text(port, "/name") == PORT);
+    let own = own.or(match ports {
+        [only] => Some(only),
+        _ => None,
+    });
+    number(own?, "/port")
+}
+
+/// A targetPort that the container does not have.
+fn untargeted(facts: &Facts, installation: &Installation) -> Option<Outcome> {
+    let called = called_port(facts)?;
+    let container = facts.pods.found()?.first().and_then(Facts::container)?;
+    let ports = list(container, "/ports");
+    let target = called.get("targetPort")?;
+    let is_one = |port: &&Value| match target {
+        Value::String(wanted) => text(port, "/name") == wanted,
+        wanted => port.get("containerPort") == Some(wanted),
+    };
+    let own = ports.iter().find(|port| text(port, "/name") == PORT)?;
+    if ports.iter().any(|port| is_one(&port)) {
+        return None;
+    }
+    let shown = |port: &Value| {
+        format!("{} {}", text(port, "/name"), number(port, "/containerPort").unwrap_or_default())
+    };
+    let patch = json!({"spec": {"ports": [{"port": called.get("port"), "targetPort": own.get("name")}]}});
+    let target = target.as_str().map_or_else(|| target.to_string(), str::to_owned);
+    Some(
+        Outcome::problem(format!(
+            "targetPort {target} of {} is no port of the container, which has {}",
+            installation.place(),
+            ports.iter().map(shown).collect::<Vec<_>>().join(", ")
+        ))
+        .cured_by(patched(facts, &patch)),
+    )
+}
+
+/// The command that changes the Service.
+fn patched(facts: &Facts, patch: &Value) -> String {
+    let patch = quoted(&patch.to_string());
+    format!("kubectl --namespace {} patch service {} --patch {patch}", facts.namespace(), facts.name())
 }
 
 /// The Service's port that a webhook is called at, as the Service has it.
@@ -71,9 +148,10 @@ pub(super) fn endpoints(facts: &Facts) -> Outcome {
     };
     let count = facts.ready_endpoints().unwrap_or_default();
     if count > 0 && !slices.iter().any(|slice| has_port(&slice)) {
-        return Outcome::problem(format!("no endpoint has the port {port_name:?} of the Service")).cured_by(
-            filled("helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values", facts),
-        );
+        let port = called_port(facts).and_then(|port| number(port, "/port"));
+        let patch = json!({"spec": {"ports": [{"port": port, "name": PORT, "targetPort": PORT}]}});
+        return Outcome::problem(format!("no endpoint has the port {port_name:?} of the Service"))
+            .cured_by(patched(facts, &patch));
     }
     match count {
         0 => without_endpoints(facts),
@@ -85,6 +163,18 @@ pub(super) fn endpoints(facts: &Facts) -> Outcome {
 }
 
 fn without_endpoints(facts: &Facts) -> Outcome {
+    let template = facts.deployment.found().and_then(|found| found.pointer("/spec/template/metadata/labels"));
+    let selector = facts.service().and_then(|service| service.pointer("/spec/selector"));
+    if let (Some([]), Some(labels), Some(selector)) =
+        (facts.pods.found().map(Vec::as_slice), template, selector)
+        && !selects(&json!({ "matchLabels": selector }), labels)
+    {
+        let wanted = facts.deployment.found().and_then(|found| found.pointer("/spec/selector/matchLabels"));
+        let patch = json!({"spec": {"selector": replaced(wanted.unwrap_or(labels))}});
+        let seen =
+            "no ready endpoint: the selector of the Service is not the labels of the Deployment's Pods";
+        return Outcome::problem(seen).cured_by(patched(facts, &patch));
+    }
     let (seen, remedy) = match facts.pods.found().map(Vec::as_slice) {
         Some([]) => (
             "no ready endpoint: the Service selects no Pod".to_owned(),

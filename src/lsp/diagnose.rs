@@ -17,7 +17,7 @@ use crate::policy_file::{self, Mistakes};
 use crate::report::plain::plain;
 use crate::report::rule_page::address;
 use crate::report::text::not_rendered;
-use crate::report::{FindingReport, PolicyName, ReadError, Report, Reported, SubjectReport, TextEdit};
+use crate::report::{FindingReport, PolicyOrigin, ReadError, Report, Reported, SubjectReport, TextEdit};
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines, MARK};
 use crate::source::{self};
@@ -154,8 +154,13 @@ pub(super) fn report(
 ) -> (Report, Option<String>) {
     let name = document.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     // What it was judged by is said in no diagnostic.
-    let policy =
-        PolicyName { file: None, profile: String::new(), mode: "", hash: String::new(), webhook_hash: None };
+    let policy = PolicyOrigin {
+        file: None,
+        profile: String::new(),
+        mode: "",
+        hash: String::new(),
+        webhook_hash: None,
+    };
     let mut report = Report::new(policy);
     let bytes = document.text.clone().into_bytes();
     let mut fixed = None;

@@ -13,19 +13,19 @@ use prometheus_client::registry::{Registry, Unit};
 use super::report::{NodeReport, State, WarningKind};
 use crate::report::IsNfs;
 use crate::report::plain::plain;
-use crate::telemetry::metrics::Word;
+use crate::telemetry::metrics::Label;
 
 /// Volumes with series of their own; those beyond it are added up in one that names none.
 const NAMED: usize = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
-    state: Word,
+    state: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
-    kind: Word,
+    kind: Label,
 }
 
 /// `uid` and not `pod`: a `PodMonitor` gives that name to the Pod that is scraped.
@@ -51,7 +51,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     let mut registry = Registry::with_prefix("nfs_mount_guard_node");
     let volumes = Family::<StateLabel, Gauge>::default();
     for (state, count) in states(report) {
-        volumes.get_or_create(&StateLabel { state: Word(state) }).set(number(count));
+        volumes.get_or_create(&StateLabel { state: Label(state) }).set(number(count));
     }
     registry.register(
         "volumes",
@@ -89,7 +89,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     let warnings = Family::<KindLabel, Gauge>::default();
     for kind in WarningKind::ALL {
         let count = report.warnings.iter().filter(|warning| warning.kind == kind).count();
-        warnings.get_or_create(&KindLabel { kind: Word(kind.as_str()) }).set(number(count));
+        warnings.get_or_create(&KindLabel { kind: Label(kind.as_str()) }).set(number(count));
     }
     registry.register(
         "warnings",

@@ -14,9 +14,9 @@ use serde::Serialize;
 use super::{IsNfs, Origin};
 use crate::kind::Holds;
 use crate::nfs::catalog::{Effect, Entry, Word};
-use crate::nfs::clocks::{self, Retry};
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
+use crate::nfs::timeouts::{self, Retry};
 use crate::nfs::version::Versions;
 use crate::site::Site;
 use crate::subject::Subject;
@@ -329,15 +329,15 @@ fn dead_server(subject: &Subject<'_>) -> DeadServer {
     let settings = subject.options.settings();
     let background = subject.may_go_to_background();
     let retry = retry(subject);
-    let silent_try = clocks::silent_try(settings);
-    let major_timeout = clocks::major_timeout(settings);
+    let silent_try = timeouts::silent_try(settings);
+    let major_timeout = timeouts::major_timeout(settings);
     let major = major_timeout.as_secs();
     let (recovery, call_seconds) = match settings.recovery {
         Recovery::Hard => ("hard", None),
         Recovery::Soft => ("soft", Some(major)),
         Recovery::Softerr => ("softerr", Some(major)),
     };
-    let mount_seconds = clocks::refused_mount(retry, background).as_secs();
+    let mount_seconds = timeouts::refused_mount(retry, background).as_secs();
     let deadline = subject.driver.deadline.map(u64::from);
     DeadServer {
         background,

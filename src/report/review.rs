@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use super::PolicyName;
+use super::PolicyOrigin;
 use super::json;
 use super::palette::Palette;
 use super::plain::plain;
@@ -16,7 +16,7 @@ use crate::count::counted;
 /// The answers for people: of each endpoint the decision, the warnings, the causes
 /// and the patch, then the object after the patch and the responses as they are
 /// sent.
-pub fn text(replayed: &[Replayed], policy: &PolicyName, colour: bool) -> String {
+pub fn text(replayed: &[Replayed], policy: &PolicyOrigin, colour: bool) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_text(&mut text, replayed, policy, &Palette::new(colour));
@@ -26,7 +26,7 @@ pub fn text(replayed: &[Replayed], policy: &PolicyName, colour: bool) -> String 
 fn write_text(
     out: &mut String,
     replayed: &[Replayed],
-    policy: &PolicyName,
+    policy: &PolicyOrigin,
     palette: &Palette,
 ) -> fmt::Result {
     for answer in replayed {

@@ -15,8 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::buffer::Buffer;
+use super::concurrency::Permit;
 use super::limits::Limits;
-use super::places::Place;
 
 /// One permit of the budget stands for this many bytes.
 const UNIT: usize = 1024;
@@ -186,7 +186,7 @@ pub async fn receive(
     budget: &Budget,
     limits: &Limits,
     times: Times,
-    place: &Place,
+    place: &Permit,
 ) -> Received {
     let Begun { mut buffer, announced, share } = begun;
     let mut share = if let Some(share) = share {
@@ -236,7 +236,7 @@ async fn fill(
     buffer: &mut Buffer,
     most: usize,
     due: Instant,
-    place: &Place,
+    place: &Permit,
 ) -> Result<Filled, Lack> {
     match place.wait(timeout_at(due, fill_to(body, buffer, most))).await {
         None => Err(Lack::NoPlace),

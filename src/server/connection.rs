@@ -25,8 +25,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt as _;
 
-use super::callers::Caller;
-use super::clock::{Answering, Clock, State};
+use super::activity::{Answering, Clock, State};
+use super::connections::Caller;
 use super::limits::Limits;
 
 /// The two that are spoken.

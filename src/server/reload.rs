@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use time::OffsetDateTime;
 
 use super::CertificateSource;
-use super::clients::Clients;
+use super::client_auth::Clients;
 use super::routes::Shared;
 use super::tls::{self, Certificate, CertificateStore};
 use super::watch::FolderWatch;

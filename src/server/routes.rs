@@ -20,10 +20,10 @@ use tracing::Level;
 use super::asked::{Asked, asked_timeout, is_json};
 use super::body::{Begun, Budget, Lack, Received, Share, Times, discard, receive, receive_at_once};
 use super::buffer::Buffer;
-use super::callers::Callers;
+use super::concurrency::{ConcurrencyLimit, Permit, Source};
 use super::connection::Respond;
+use super::connections::Connections;
 use super::limits::Limits;
-use super::places::{Place, Places, Source};
 use crate::admission::{self, Answer, Endpoint, Question, Record};
 use crate::policy::Policy;
 use crate::telemetry::log;
@@ -41,8 +41,8 @@ pub struct Shared {
     /// Whether the server is about to stop.
     pub draining: AtomicBool,
     /// Who is connected to the TLS port.
-    pub callers: Arc<Callers>,
-    places: Arc<Places>,
+    pub callers: Arc<Connections>,
+    places: Arc<ConcurrencyLimit>,
     budget: Budget,
     /// Large bodies that may be judged at once, so that small ones find a core.
     heavy: Arc<Semaphore>,
@@ -62,8 +62,8 @@ impl Shared {
             metrics,
             limits,
             draining: AtomicBool::new(false),
-            callers: Arc::new(Callers::new(limits.connections, limits.in_flight)),
-            places: Arc::new(Places::new(limits.in_flight)),
+            callers: Arc::new(Connections::new(limits.connections, limits.in_flight)),
+            places: Arc::new(ConcurrencyLimit::new(limits.in_flight)),
             budget: Budget::new(limits.bodies),
             heavy: Arc::new(Semaphore::new(limits.heavy)),
             #[cfg(test)]
@@ -207,7 +207,7 @@ impl Webhook {
 /// reads nothing keeps its place.
 struct Answered {
     body: Vec<u8>,
-    _held: (Place, InFlight),
+    _held: (Permit, InFlight),
 }
 
 impl AsRef<[u8]> for Answered {
@@ -250,7 +250,7 @@ async fn judge_in_place(
     shared: &Arc<Shared>,
     asked: Asked,
     body: &mut Body,
-    place: &Place,
+    place: &Permit,
 ) -> Result<Answer, Response> {
     let begun = Begun::new(body, &shared.budget, &shared.limits);
     let received = match receive_at_once(body, begun, &shared.limits).await {
@@ -302,7 +302,7 @@ fn shed(shared: &Shared) -> Response {
 async fn judge_apart(
     shared: &Arc<Shared>,
     asked: Asked,
-    place: &Place,
+    place: &Permit,
     body: Buffer,
     share: Share,
 ) -> Result<Answer, Response> {

@@ -12,8 +12,8 @@ use axum::routing::{MethodRouter, get};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::callers::Callers;
 use super::connection::{self, Protocol};
+use super::connections::Connections;
 use super::limits::Limits;
 use super::routes::Shared;
 use super::tls::CertificateStore;
@@ -40,7 +40,7 @@ pub(super) async fn serve(listener: TcpListener, status: Status) {
 /// Serves a router of the status port indefinitely, under limits of time and of
 /// connections.
 pub async fn serve_router(listener: TcpListener, limits: Limits, router: Router) {
-    let callers = Callers::new(limits.status_connections, limits.in_flight).where_busy_may_go();
+    let callers = Connections::new(limits.status_connections, limits.in_flight).where_busy_may_go();
     let callers = Arc::new(callers);
     // Probes are answered until the process ends.
     let never = watch::Sender::new(());

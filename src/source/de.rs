@@ -21,7 +21,7 @@ write \\N, \\L or \\P in double quotes, or delete it";
 
 /// Why a value does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
+pub struct DeserializeError {
     /// Where the value stands, in bytes.
     pub offset: Option<usize>,
     /// The keys and indices that lead to it, as in `spec.mountOptions[1]`; empty
@@ -37,7 +37,7 @@ pub struct Misfit {
     item: Option<usize>,
 }
 
-impl Misfit {
+impl DeserializeError {
     fn new(offset: Option<usize>, message: String) -> Self {
         Self { offset, path: String::new(), message, remedy: None, wanted: Wanted::Other, item: None }
     }
@@ -66,15 +66,15 @@ impl Misfit {
     }
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for DeserializeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Misfit {}
+impl std::error::Error for DeserializeError {}
 
-impl de::Error for Misfit {
+impl de::Error for DeserializeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::new(None, message.to_string())
     }
@@ -141,9 +141,9 @@ impl NodeDeserializer<'_> {
 }
 
 impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
-    type Error = Misfit;
+    type Error = DeserializeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         let Some(node) = self.tree.node(self.id) else {
             return visitor.visit_unit();
         };
@@ -171,13 +171,13 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         result.map_err(|error| error.within(self.offset()))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     /// A list, or a placeholder that a program fills in with one: it stands for
     /// elements that are not known. In quotes it stays a string.
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match self.tree.node(self.id).map(|node| &node.content) {
             Some(Content::Scalar { text, style: Style::Plain, .. }) if is_placeholder(text) => {
                 visitor.visit_seq(Once(Some(self)))
@@ -186,7 +186,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         visitor.visit_unit()
     }
 
@@ -194,7 +194,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    ) -> Result<V::Value, DeserializeError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -208,14 +208,20 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
 struct Once<'de>(Option<NodeDeserializer<'de>>);
 
 impl<'de> SeqAccess<'de> for Once<'de> {
-    type Error = Misfit;
+    type Error = DeserializeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, DeserializeError> {
         self.0.take().map(|value| seed.deserialize(value)).transpose()
     }
 }
 
-fn visit_text<'de, V: Visitor<'de>>(text: &'de Cow<'de, str>, visitor: V) -> Result<V::Value, Misfit> {
+fn visit_text<'de, V: Visitor<'de>>(
+    text: &'de Cow<'de, str>,
+    visitor: V,
+) -> Result<V::Value, DeserializeError> {
     visitor.visit_borrowed_str(text)
 }
 
@@ -225,15 +231,18 @@ struct Items<'de, 'i> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'de, '_> {
-    type Error = Misfit;
+    type Error = DeserializeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, DeserializeError> {
         let Some((index, item)) = self.items.next() else {
             return Ok(None);
         };
         seed.deserialize(self.at.at(*item)).map(Some).map_err(|error| {
             let item = Some(index).filter(|_| error.path.is_empty());
-            Misfit { item, ..error.behind(&format!("[{index}]")) }
+            DeserializeError { item, ..error.behind(&format!("[{index}]")) }
         })
     }
 }
@@ -247,9 +256,12 @@ struct Entries<'de> {
 }
 
 impl<'de> MapAccess<'de> for Entries<'de> {
-    type Error = Misfit;
+    type Error = DeserializeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, DeserializeError> {
         let Some((key, value)) = self.pairs.get(self.next).copied() else {
             return Ok(None);
         };
@@ -259,7 +271,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         seed.deserialize(key).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
         let value = self.at.at(self.value);
         let key = || self.at.tree.text(self.key).unwrap_or_default();
         seed.deserialize(value).map_err(|error| error.within(value.offset()).under(key(), value))
@@ -270,15 +282,15 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 struct KeyDeserializer<'de>(NodeDeserializer<'de>);
 
 impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
-    type Error = Misfit;
+    type Error = DeserializeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         if self.0.tree.is_folded(self.0.id) {
-            return Err(Misfit::new(Some(self.0.offset()), FOLDED.to_owned()));
+            return Err(DeserializeError::new(Some(self.0.offset()), FOLDED.to_owned()));
         }
         let Some(text) = self.0.tree.text(self.0.id) else {
             let message = "a key must be a string".to_owned();
-            return Err(Misfit::new(Some(self.0.offset()), message));
+            return Err(DeserializeError::new(Some(self.0.offset()), message));
         };
         visitor.visit_borrowed_str(text)
     }

@@ -11,13 +11,13 @@ mod strays;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::de::{FOLDED, Misfit, NodeDeserializer};
+use super::de::{DeserializeError, FOLDED, NodeDeserializer};
 use super::object::{Object, Origin, Part, parts};
 use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
-use super::{Implied, Item, Problem, Skip, Sort, Source, json, recorded, sort, unjudged};
+use super::{Implied, Item, Problem, Skip, Sort, Source, classify, json, recorded, unjudged};
 use crate::kind::{Holds, Kind};
 use crate::subject::manifest::{Manifest, Spec, Text};
 use crate::subject::pod::Pod;
@@ -97,7 +97,7 @@ pub(super) fn visit_node(
         }
     }
     let name = || field_name(tree, node);
-    match sort(api_version, kind, implied) {
+    match classify(api_version, kind, implied) {
         Sort::None => visitor(not_judged(tree, node, Skip::NoObject)),
         Sort::Other => visitor(not_judged(tree, node, Skip::OtherKind)),
         Sort::NoItems => {
@@ -221,7 +221,7 @@ fn not_judged_json(source: &Source<'_>, part: &str, skip: Skip) -> Item<'static>
 }
 
 /// Says where and how an object departs from the schema.
-pub(super) fn misplaced(misfit: &Misfit, kind: &str, name: Option<&str>) -> Problem {
+pub(super) fn misplaced(misfit: &DeserializeError, kind: &str, name: Option<&str>) -> Problem {
     let name = name.map(|name| format!("/{name}")).unwrap_or_default();
     let path = if misfit.path.is_empty() { String::new() } else { format!(": {}", misfit.path) };
     Problem {
@@ -248,7 +248,8 @@ pub(super) fn visit_json(
         && part.starts_with('{')
         && !json::may_have_key(part, "items\"")
         && let Ok(manifest) = serde_json::from_slice::<Manifest<'_>>(part.as_bytes())
-        && let Sort::Object(kind) = sort(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
+        && let Sort::Object(kind) =
+            classify(manifest.api_version.as_deref(), manifest.kind.as_deref(), implied)
         && kind.pod_spec().is_none()
         && kind.row().holds != Holds::Claim
     {
@@ -298,7 +299,7 @@ pub(super) fn visit_json(
         }
         _ => {}
     }
-    match sort(version.as_deref(), kind.as_deref(), implied) {
+    match classify(version.as_deref(), kind.as_deref(), implied) {
         Sort::None => visitor(not_judged_json(source, part, Skip::NoObject)),
         Sort::Other => visitor(not_judged_json(source, part, Skip::OtherKind)),
         Sort::NoItems => {

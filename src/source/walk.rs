@@ -23,7 +23,7 @@ pub struct Found {
     /// Where it is, and how it is called in reports.
     pub path: PathBuf,
     /// Whether it was named itself: it must then be readable, whatever it is.
-    pub named: bool,
+    pub is_explicit: bool,
     /// Whether it is a link out of the folder that was walked, through which
     /// nothing is written.
     pub leads_out: bool,
@@ -104,7 +104,8 @@ pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
         if path.is_dir() {
             walk.folder(path, None);
         } else if path.exists() {
-            walk.found.insert(path.clone(), Found { path: path.clone(), named: true, leads_out: false });
+            walk.found
+                .insert(path.clone(), Found { path: path.clone(), is_explicit: true, leads_out: false });
         } else if is_glob(path) {
             walk.glob(path);
         } else {
@@ -211,7 +212,7 @@ impl Walk<'_> {
             }
             let leads_out = entry.path_is_symlink()
                 && fs::canonicalize(&path).is_ok_and(|target| !target.starts_with(&whole_root));
-            self.found.entry(path.clone()).or_insert(Found { path, named: false, leads_out });
+            self.found.entry(path.clone()).or_insert(Found { path, is_explicit: false, leads_out });
         }
     }
 }
@@ -244,7 +245,9 @@ mod tests {
             files(paths, &Excludes::default())
                 .found
                 .into_iter()
-                .map(|found| (found.path.strip_prefix(root).unwrap().display().to_string(), found.named))
+                .map(|found| {
+                    (found.path.strip_prefix(root).unwrap().display().to_string(), found.is_explicit)
+                })
                 .collect()
         };
         assert_eq!(

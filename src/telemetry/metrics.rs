@@ -21,9 +21,9 @@ use crate::policy::Policy;
 
 /// A label whose value is one of a few words of the program's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Word(pub &'static str);
+pub struct Label(pub &'static str);
 
-impl EncodeLabelValue for Word {
+impl EncodeLabelValue for Label {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         EncodeLabelValue::encode(&self.0, encoder)
     }
@@ -31,30 +31,30 @@ impl EncodeLabelValue for Word {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    endpoint: Word,
-    kind: Word,
-    operation: Word,
-    decision: Word,
-    dry_run: Word,
+    endpoint: Label,
+    kind: Label,
+    operation: Label,
+    decision: Label,
+    dry_run: Label,
 }
 
 /// What a policy that only observes did not do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WithheldLabels {
-    endpoint: Word,
-    kind: Word,
-    decision: Word,
-    dry_run: Word,
+    endpoint: Label,
+    kind: Label,
+    decision: Label,
+    dry_run: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
-    result: Word,
+    result: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
-    reason: Word,
+    reason: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,7 +81,7 @@ pub enum Reload {
 impl Reload {
     const fn label(self) -> ResultLabel {
         ResultLabel {
-            result: Word(match self {
+            result: Label(match self {
                 Self::Loaded => "loaded",
                 Self::Refused => "refused",
             }),
@@ -260,8 +260,8 @@ impl Metrics {
         // What begins at 0 can be alerted on from its first increase.
         for (endpoint, decision) in [("mutate", "patch"), ("validate", "deny")] {
             for kind in KINDS {
-                let (endpoint, kind, decision) = (Word(endpoint), Word(kind), Word(decision));
-                let labels = WithheldLabels { endpoint, kind, decision, dry_run: Word("false") };
+                let (endpoint, kind, decision) = (Label(endpoint), Label(kind), Label(decision));
+                let labels = WithheldLabels { endpoint, kind, decision, dry_run: Label("false") };
                 drop(self.withheld.get_or_create(&labels));
             }
         }
@@ -284,20 +284,20 @@ impl Metrics {
             (number * 2 + usize::from(record.endpoint == Endpoint::Mutate)) * 2 + usize::from(record.dry_run);
         self.known_requests.count(number, || {
             let labels = RequestLabels {
-                endpoint: Word(record.endpoint.as_str()),
-                kind: Word(KINDS.get(kind).copied().unwrap_or_default()),
-                operation: Word(OPERATIONS.get(operation).copied().unwrap_or_default()),
-                decision: Word(record.decision),
-                dry_run: Word(if record.dry_run { "true" } else { "false" }),
+                endpoint: Label(record.endpoint.as_str()),
+                kind: Label(KINDS.get(kind).copied().unwrap_or_default()),
+                operation: Label(OPERATIONS.get(operation).copied().unwrap_or_default()),
+                decision: Label(record.decision),
+                dry_run: Label(if record.dry_run { "true" } else { "false" }),
             };
             self.requests.get_or_create(&labels).clone()
         });
         if let Some(withheld) = record.withheld {
             let labels = WithheldLabels {
-                endpoint: Word(record.endpoint.as_str()),
-                kind: Word(KINDS.get(kind).copied().unwrap_or_default()),
-                decision: Word(withheld),
-                dry_run: Word(if record.dry_run { "true" } else { "false" }),
+                endpoint: Label(record.endpoint.as_str()),
+                kind: Label(KINDS.get(kind).copied().unwrap_or_default()),
+                decision: Label(withheld),
+                dry_run: Label(if record.dry_run { "true" } else { "false" }),
             };
             self.withheld.get_or_create(&labels).inc();
         }
@@ -327,7 +327,7 @@ impl Metrics {
 
     /// Counts a caller that was refused.
     pub fn client_refused(&self, reason: &'static str) {
-        self.clients_refused.get_or_create(&ReasonLabel { reason: Word(reason) }).inc();
+        self.clients_refused.get_or_create(&ReasonLabel { reason: Label(reason) }).inc();
     }
 
     /// Notes a certificate that was loaded, with its end in seconds since

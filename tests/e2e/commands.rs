@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("commands::{name}"), test);
     vec![
         trial("completions_name_commands_and_flags_for_every_shell", completions),
+        trial("shells_complete_formats_and_rules", completed_values),
         trial("man_prints_a_page_and_writes_one_a_command", man),
         trial("rules_lists_every_rule_as_text_and_json", rules),
         trial("explain_prints_a_rules_page_or_says_there_is_none", explain_rule),
@@ -41,6 +42,59 @@ fn completions() -> Result<(), Failed> {
         assert!(output.status.success() && script.contains("write-baseline"), "{shell}");
     }
     assert_eq!(run(&["completions", "cmd"]).status.code(), Some(2));
+    Ok(())
+}
+
+/// Formats and rules have no closed list of values; shells offer them all the same.
+fn completed_values() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("completions.bash");
+    fs::write(&file, run(&["completions", "bash"]).stdout)?;
+    for (words, expected) in [
+        (
+            &["check", "--format", ""][..],
+            &["text", "concise", "json", "sarif", "junit", "github", "gitlab", "html"][..],
+        ),
+        (&["scan", "--format", "git"], &["github", "gitlab"]),
+        (&["explain", "NMG00"], &["NMG001", "NMG009"]),
+        (&["explain", "soft"], &["soft-mount", "soft-mount-gives-up-early"]),
+        (&["check", "--select", "NMG01"], &["NMG010", "NMG019"]),
+        (&["fix", "--ignore", "udp"], &["udp-transport"]),
+        (&["doctor", "--format", "s"], &["short"]),
+    ] {
+        let (last, before) = words.split_last().expect("words");
+        let script = format!(
+            "source {}; COMP_WORDS=(nfs-mount-guard {} '{last}'); COMP_CWORD={}; \
+             _nfs__mount__guard nfs-mount-guard '{last}' '{}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            file.display(),
+            before.join(" "),
+            words.len(),
+            before.last().expect("a word")
+        );
+        let output = Command::new("bash").args(["--norc", "-c", &script]).output()?;
+        let offered = text(&output.stdout);
+        for word in expected {
+            assert!(
+                offered.lines().any(|line| line == *word),
+                "{words:?}: {word} is not in {offered} {output:?}"
+            );
+        }
+        assert!(offered.lines().all(|line| line.starts_with(last)), "{words:?}: {offered}");
+    }
+    // What is not offered is taken as before.
+    assert_eq!(run(&["explain", "SOFT-MOUNT"]).status.code(), Some(0));
+    assert_eq!(
+        run(&["check", "--select", "NMG00", "--no-policy", "examples/lost-volume.yaml"]).status.code(),
+        Some(1)
+    );
+    for (shell, value) in [
+        ("zsh", "NMG001\\:\"background-mount\""),
+        ("fish", "NMG001\\t'background-mount'"),
+        ("zsh", "(text concise json"),
+    ] {
+        let script = text(&run(&["completions", shell]).stdout);
+        assert!(script.contains(value), "{shell}: {value}");
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         plain("calls_itself_as_its_user_does_in_help", names_itself_in_help),
         plain("calls_itself_as_its_user_does_in_errors_and_hints", names_itself_in_errors),
         plain("keeps_its_own_name_under_its_own_name", keeps_its_own_name),
+        plain("calls_itself_so_in_manual_pages_and_completions", names_itself_in_pages_and_completions),
         with_kubectl("kubectl_runs_it_by_its_name", kubectl_runs_it),
         with_kubectl("kubectl_completes_its_words", kubectl_completes_it),
         trial("plugin::krew_installs_it", krew_and_kubectl, krew_installs_it),
@@ -143,14 +144,32 @@ fn keeps_its_own_name() -> Result<(), Failed> {
         own.contains("Usage: nfs-mount-guard check") && !own.contains("kubectl nfs-mount-guard"),
         "{own}"
     );
-    for args in
-        [&["generate", "policy"][..], &["rules", "--format", "json"], &["completions", "bash"], &["man"]]
-    {
+    for args in [&["generate", "policy"][..], &["rules", "--format", "json"], &["completions", "kubectl"]] {
         let own = run(&program(), args, folder.path());
         assert_eq!(text(&own.stdout), said(&folder, args).0, "{args:?}");
     }
     let (help, _) = said(&folder, &["check", "--help"]);
     assert!(help.contains("nfs-mount-guard.yaml here or above"), "{help}");
+    Ok(())
+}
+
+/// Shells complete the file that they start; `man kubectl-nfs-mount-guard` finds the page.
+fn names_itself_in_pages_and_completions() -> Result<(), Failed> {
+    let folder = plugin();
+    let bash = said(&folder, &["completions", "bash"]).0;
+    assert!(bash.contains("-o default kubectl-nfs_mount_guard\n"), "{bash}");
+    assert!(said(&folder, &["completions", "zsh"]).0.starts_with("#compdef kubectl-nfs_mount_guard\n"));
+    let page = said(&folder, &["man"]).0;
+    assert!(page.contains(".TH kubectl-nfs-mount-guard 1"), "{page}");
+    assert!(page.contains("\\fBkubectl nfs\\-mount\\-guard\\fR"), "{page}");
+    let pages = folder.path().join("man1");
+    said(&folder, &["man", "--dir", &pages.display().to_string()]);
+    let check = fs::read_to_string(pages.join("kubectl-nfs-mount-guard-check.1"))?;
+    assert!(check.contains("kubectl nfs\\-mount\\-guard check deploy/"), "{check}");
+    // Another name of the file is another name of the plugin.
+    symlink(program(), folder.path().join("kubectl-nmg"))?;
+    let output = run(&folder.path().join("kubectl-nmg"), &["completions", "kubectl"], folder.path());
+    assert!(text(&output.stdout).ends_with("\nexec kubectl-nmg __complete \"$@\"\n"), "{output:?}");
     Ok(())
 }
 
@@ -206,6 +225,9 @@ fn kubectl_completes_it(kubectl: PathBuf) -> Result<(), Failed> {
             profiles.contains(&"strict".to_owned()) && !profiles.contains(&"relaxed".to_owned()),
             "{profiles:?}"
         );
+        assert_eq!(offered(&["check", "--format", "sa"]).0, ["sarif"]);
+        assert_eq!(offered(&["explain", "NMG005"]).0, ["NMG005\tsoft-mount"]);
+        assert_eq!(offered(&["check", "--select", "NMG001,NMG005"]).0, ["NMG001,NMG005\tsoft-mount"]);
         // Directories get no blank.
         assert_eq!(offered(&["check", "exampl"]), (vec!["examples/".to_owned()], ":6".to_owned()));
         assert_eq!(offered(&["nowhere", "--a"]).0, Vec::<String>::new());

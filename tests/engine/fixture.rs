@@ -10,7 +10,7 @@ use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
 use nfs_mount_guard::engine::judge::{self, Case, Endpoint};
 use nfs_mount_guard::engine::{Evaluation, evaluate};
 use nfs_mount_guard::policy::Policy;
-use nfs_mount_guard::report::{FindingReport, PolicyName, Report};
+use nfs_mount_guard::report::{FindingReport, PolicyOrigin, Report};
 use nfs_mount_guard::site::Site;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::Nfs;
@@ -118,7 +118,7 @@ pub fn describe_subject(subject: &Subject<'_>, evaluation: &Evaluation, policy: 
 /// What `check` finds in the objects of a text, which may take several of them.
 pub fn found_together(yaml: &str, policy: &Policy) -> Report {
     let check = Check { policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
-    let mut report = Report::new(PolicyName {
+    let mut report = Report::new(PolicyOrigin {
         file: None,
         profile: policy.profile().to_string(),
         mode: policy.mode().as_str(),

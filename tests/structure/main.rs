@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["engine"],
     &["called", "source", "policy_file", "admission", "admission_policy", "report", "check"],
-    &["authority", "telemetry", "server", "doctor", "cluster", "node", "lsp"],
+    &["ca", "telemetry", "server", "doctor", "cluster", "node", "lsp"],
     &["cli", "main"],
 ];
 

@@ -98,6 +98,16 @@ fn write_fields(table: &mut String, schema: &Value, path: &str) {
 }
 
 #[test]
+fn the_kinds_of_the_schema_are_those_of_the_code() {
+    use nfs_mount_guard::kind::Kind;
+    let text = fs::read_to_string(root().join("docs/check.schema.json")).expect("a schema");
+    let schema: Value = serde_json::from_str(&text).expect("JSON");
+    let kinds = &schema["properties"]["subjects"]["items"]["properties"]["kind"]["enum"];
+    let expected: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(*kinds, serde_json::json!(expected), "docs/check.schema.json: the kinds of a subject");
+}
+
+#[test]
 fn the_fields_of_the_reports_are_those_of_the_schemas() {
     for name in ["check", "doctor", "node-check"] {
         let text = fs::read_to_string(root().join(format!("docs/{name}.schema.json"))).expect("a schema");
@@ -177,7 +187,7 @@ fn every_event_of_the_log_is_described() {
                 }
             }
         }
-        if file.ends_with("authority/rotation.rs") {
+        if file.ends_with("ca/rotation.rs") {
             let steps = code.split("fn as_str").nth(1).and_then(|rest| rest.split("    }\n}").next());
             events.extend(words::strings(steps.expect("the steps")));
         }

@@ -154,7 +154,7 @@ fn judged(
     mut finding: Finding,
 ) -> Option<Judged> {
     let demanded = policy.action(rule, finding.grade);
-    let action = demanded.min(most(policy, subject, rule, finding.grade));
+    let action = demanded.min(cap(policy, subject, rule, finding.grade));
     if subject.nfs == Nfs::Depends && !rule.where_uncertain {
         finding.fix = None;
     }
@@ -214,7 +214,7 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// grave and what no kernel mounts are refused. If the object does not show whether it
 /// is NFS, and on a class of snapshots, only a background mount and options that
 /// the layers read differently are.
-fn most(policy: &Policy, subject: &Subject<'_>, rule: &Rule, grade: Grade) -> Action {
+fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, grade: Grade) -> Action {
     let is_background = rule.where_uncertain;
     let is_bounded = subject.nfs == Nfs::Depends || subject.kind.row().refuses == Refuses::Background;
     if is_bounded && !is_background && grade != Grade::Hidden || takes_something_away(subject, rule) {

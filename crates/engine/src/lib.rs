@@ -6,7 +6,7 @@
 //!
 //! | layer | modules, left to right |
 //! |---|---|
-//! | 0 | [`count`]: counts in texts; [`nfs`]: options, catalog, versions, clocks |
+//! | 0 | [`count`]: counts in texts; [`nfs`]: options, catalog, versions, timeouts |
 //! | 1 | [`kind`], [`site`], [`finding`], [`profile`], [`subject`]: kinds of object, places in them, drivers, effective options |
 //! | 2 | [`rules`]: one file a rule |
 //! | 3 | [`policy`]: what is done about findings, exemptions |

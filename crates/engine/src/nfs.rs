@@ -2,7 +2,6 @@
 //! mount.nfs and the kernel. Knows nothing of Kubernetes and does no I/O.
 
 pub mod catalog;
-pub mod clocks;
 pub mod disguised;
 pub mod intended;
 pub mod kernel;
@@ -12,5 +11,6 @@ pub mod placeholder;
 pub(crate) mod quotation;
 pub mod reading;
 pub mod settings;
+pub mod timeouts;
 pub mod value;
 pub mod version;

@@ -10,21 +10,21 @@
 //! (docs/development/performance.md). What it knows of strings serves the writer of answers
 //! too.
 
-mod marks;
 mod skip;
+mod structural_index;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use marks::{Marks, is_plain};
 use memchr::memchr;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
+use structural_index::{StructuralIndex, is_plain};
 
 /// Reads `text`, or gives up.
 pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
-    let mut reader = Reader { text, beginning: beginning(text), marks: Marks::of(text), at: 0 };
+    let mut reader = Reader { text, beginning: beginning(text), marks: StructuralIndex::of(text), at: 0 };
     let value = T::deserialize(&mut reader).ok()?;
     reader.peek().is_none().then_some(value)
 }
@@ -104,7 +104,7 @@ impl serde::de::Error for Unusual {
 struct Reader<'de> {
     text: &'de [u8],
     beginning: &'de str,
-    marks: Marks,
+    marks: StructuralIndex,
     /// The first byte that is not read yet.
     at: usize,
 }

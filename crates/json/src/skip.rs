@@ -1,10 +1,10 @@
 //! Skipping values that no rule reads, and checking that they are valid JSON.
 
-use super::marks::Marks;
+use super::structural_index::StructuralIndex;
 
 /// The place behind the value that begins at `at`, white space before it
 /// included; `None` where there is no well-formed value.
-pub(super) fn value(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
+pub(super) fn value(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let at = white_space(text, at);
     match text.get(at)? {
         b'"' => string(text, marks, at + 1),
@@ -24,7 +24,7 @@ enum Next {
 }
 
 /// The place behind an object or a list.
-fn nested(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
+fn nested(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let mut inside = Nesting::NONE;
     let mut next = Next::Value(at);
     loop {
@@ -51,7 +51,7 @@ fn nested(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
 }
 
 /// Reads the beginning of a value, and all of one that holds no others.
-fn value_inside(text: &[u8], marks: &Marks, at: usize, inside: &mut Nesting) -> Option<Next> {
+fn value_inside(text: &[u8], marks: &StructuralIndex, at: usize, inside: &mut Nesting) -> Option<Next> {
     let end = match text.get(at)? {
         b'"' => string(text, marks, at + 1)?,
         b'{' => {
@@ -80,7 +80,7 @@ fn value_inside(text: &[u8], marks: &Marks, at: usize, inside: &mut Nesting) -> 
 /// the ends of objects. That is what `managedFields` are made of, without white
 /// space.
 #[inline]
-fn members(text: &[u8], marks: &Marks, mut at: usize, inside: &mut Nesting) -> Option<Next> {
+fn members(text: &[u8], marks: &StructuralIndex, mut at: usize, inside: &mut Nesting) -> Option<Next> {
     const EMPTY: [u8; 4] = *b"\":{}";
     const OBJECT: [u8; 4] = *b"\":{\"";
     loop {
@@ -119,7 +119,7 @@ fn members(text: &[u8], marks: &Marks, mut at: usize, inside: &mut Nesting) -> O
 }
 
 /// Reads a key, whose first quote stands before `at`, and its colon.
-fn member(text: &[u8], marks: &Marks, at: usize) -> Option<Next> {
+fn member(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<Next> {
     let end = string(text, marks, at)?;
     // A key with escapes may stand among others without.
     if text.get(end..).and_then(<[u8]>::first_chunk) == Some(b":{},\"") {
@@ -144,7 +144,7 @@ pub(super) fn white_space(text: &[u8], mut at: usize) -> usize {
 
 /// The place behind a string whose first quote stands before `at`.
 #[inline]
-pub(super) fn string(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
+pub(super) fn string(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let at = marks.next(at);
     if text.get(at) == Some(&b'"') { Some(at + 1) } else { marked(text, marks, at) }
 }
@@ -153,7 +153,7 @@ pub(super) fn string(text: &[u8], marks: &Marks, at: usize) -> Option<usize> {
 /// would be in the way of what is usual.
 #[cold]
 #[inline(never)]
-fn marked(text: &[u8], marks: &Marks, mut at: usize) -> Option<usize> {
+fn marked(text: &[u8], marks: &StructuralIndex, mut at: usize) -> Option<usize> {
     loop {
         // An object that is kept in an annotation is full of escaped quotes.
         while text.get(at..).and_then(<[u8]>::first_chunk) == Some(b"\\\"") {

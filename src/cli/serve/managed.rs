@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::authority;
-use crate::authority::rotation::Rotation;
+use crate::ca;
+use crate::ca::rotation::Rotation;
 use crate::cli::duration;
 use crate::cluster::Error;
 use crate::cluster::certificates::{Certificates, Served, Settings};
@@ -95,7 +95,7 @@ impl ManagedArgs {
         let (client, home) = ServiceAccount::of_this_pod(self.service_account_dir)?.connect()?;
         let namespace = self.namespace.unwrap_or(home);
         let name = format!("{}.{namespace}.svc", self.service);
-        authority::check_name(&name)?;
+        ca::check_name(&name)?;
         let settings = Settings {
             namespace,
             secret: self.certificate_secret,

@@ -21,6 +21,18 @@ pub(super) async fn gather(asker: &mut Asker, facts: &mut Facts) {
     if let Some(service) = facts.service().cloned() {
         of_service(asker, facts, &service).await;
     }
+    let is_absent = matches!(facts.services.first(), Some(Seen::Absent));
+    if is_absent && let Some(release) = facts.installation().and_then(|found| found.release.clone()) {
+        let selector =
+            format!("&labelSelector={}", encoded(&format!("app.kubernetes.io/instance={release}")));
+        facts.of_release = asker.list("list services", "/api/v1/services", &selector).await;
+    }
+    if is_absent || facts.pods.found().is_some_and(Vec::is_empty) {
+        let (namespace, name) = (facts.namespace(), facts.name());
+        let what = format!("get deployments/{name} in namespace {namespace}");
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
+        facts.deployment = asker.get(&what, &path).await;
+    }
     admission_policies(asker, facts).await;
 }
 
@@ -44,7 +56,13 @@ async fn services(asker: &mut Asker, facts: &mut Facts) {
         (facts.namespace.is_none() || namespace == facts.namespace.as_ref())
             && (facts.release.is_none() || found.release == facts.release)
     };
-    found.sort_by_key(|(installation, service)| (!wanted(installation), matches!(service, Seen::Absent)));
+    // The chart gives all of them one name.
+    let is_own = |found: &Installation| {
+        found.webhooks.first().is_some_and(|webhook| webhook.configuration == found.name)
+    };
+    found.sort_by_key(|(installation, service)| {
+        (!wanted(installation), matches!(service, Seen::Absent), !is_own(installation))
+    });
     let (installations, services) = found.into_iter().unzip();
     facts.installations = Seen::Found(installations);
     facts.services = services;

@@ -3,7 +3,7 @@
 
 use super::{Note, retry};
 use crate::nfs::catalog::Word;
-use crate::nfs::clocks::{self, Retry};
+use crate::nfs::timeouts::{self, Retry};
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
@@ -66,7 +66,7 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
     let deadline = u64::from(subject.driver.deadline?);
     let retry = retry(subject);
     let background = subject.may_go_to_background();
-    if background || clocks::refused_mount(retry, false).as_secs() <= deadline {
+    if background || timeouts::refused_mount(retry, false).as_secs() <= deadline {
         return None;
     }
     let minutes = retry.minutes(false);
@@ -78,7 +78,7 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
     let longest = i64::try_from(deadline / 60 + 1).unwrap_or(i64::MAX);
     let in_time = (0..minutes.min(longest))
         .rev()
-        .find(|minutes| clocks::refused_mount(Retry::Minutes(*minutes), false).as_secs() <= deadline);
+        .find(|minutes| timeouts::refused_mount(Retry::Minutes(*minutes), false).as_secs() <= deadline);
     let instead = in_time
         .map(|minutes| format!("; retry={minutes} ends before that if connections are refused"))
         .unwrap_or_default();

@@ -12,14 +12,14 @@ use crate::finding::Code;
 use crate::report::exposed::{Exposed, ExposedPod, State};
 use crate::report::live::{CLUSTER, REPORTS};
 use crate::report::tie::{Exempted, Tie};
-use crate::report::{FindingReport, IsNfs, PolicyName, ReadError, Snippet, SubjectReport};
+use crate::report::{FindingReport, IsNfs, PolicyOrigin, ReadError, Snippet, SubjectReport};
 use crate::subject::binding::Uid;
 use crate::subject::pod::Phase;
 
 const POLICY: &str = "0123456789abcdef";
 
 fn empty() -> Report {
-    Report::new(PolicyName {
+    Report::new(PolicyOrigin {
         file: None,
         profile: "standard@2".to_owned(),
         mode: "enforce",

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
-use nfs_mount_guard::authority::{Authority, Pair};
+use nfs_mount_guard::ca::{Authority, Pair};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};

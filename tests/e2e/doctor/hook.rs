@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use nfs_mount_guard::admission::{Endpoint, Question, review};
-use nfs_mount_guard::authority::Pair;
+use nfs_mount_guard::ca::Pair;
 use nfs_mount_guard::policy::Policy;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;

@@ -4,7 +4,7 @@ use super::soft_mount::soft_option;
 use super::{About, Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Code, Grade};
 use crate::nfs::catalog::Word;
-use crate::nfs::clocks::major_timeout;
+use crate::nfs::timeouts::major_timeout;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(6),

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::clock::{Clock, State};
-use super::places::{self, Source};
+use super::activity::{Clock, State};
+use super::concurrency::{self, Source};
 
 /// A request that is expected for less than this may just be on its way, and so
 /// may the reading of an answer.
@@ -23,13 +23,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// for a look at everyone with every connection.
 const PART: usize = 32;
 
-/// Callers who do not read are looked for once in this time, however many places
+/// Connections who do not read are looked for once in this time, however many places
 /// are wanted.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Everyone who is connected to one port.
 #[derive(Debug)]
-pub struct Callers {
+pub struct Connections {
     most: usize,
     /// Places of requests in flight.
     places: usize,
@@ -58,7 +58,7 @@ struct Entry {
     leave: Arc<Notify>,
 }
 
-impl Callers {
+impl Connections {
     /// At most `most` at once, who share so many places.
     pub fn new(most: usize, places: usize) -> Self {
         Self { most, places, busy_may_go: false, table: Mutex::default() }
@@ -127,7 +127,7 @@ impl Callers {
         for (number, entry) in &table.here {
             if of.is_none_or(|source| Arc::ptr_eq(source, &entry.source))
                 && let Some(since) = entry.clock.unread_since()
-                && now.duration_since(since) >= places::GRACE
+                && now.duration_since(since) >= concurrency::GRACE
             {
                 unread.push((since, *number));
             }
@@ -216,7 +216,7 @@ fn source(address: IpAddr) -> IpAddr {
 /// One who is connected, until this is dropped.
 #[derive(Debug)]
 pub struct Caller {
-    callers: Arc<Callers>,
+    callers: Arc<Connections>,
     number: u64,
     source: Arc<Source>,
     clock: Arc<Clock>,
@@ -262,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_holds_the_most_and_asks_nothing_makes_room() {
-        let callers = Arc::new(Callers::new(8, 8));
+        let callers = Arc::new(Connections::new(8, 8));
         let honest = callers.enter(address(1)).expect("room");
         let flood: Vec<_> = (0..7).map(|_| callers.enter(address(2)).expect("room")).collect();
         let late = callers.enter(address(3)).expect("room is made");
@@ -273,7 +273,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_asks_nothing_goes_before_who_did() {
-        let callers = Arc::new(Callers::new(4, 4));
+        let callers = Arc::new(Connections::new(4, 4));
         let served: Vec<_> = (0..3).map(|_| callers.enter(address(1)).expect("room")).collect();
         for caller in &served {
             drop(caller.clock().answering());
@@ -287,7 +287,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_just_came_stays_where_one_address_has_asked_and_keeps_the_rest() {
-        let callers = Arc::new(Callers::new(4, 4));
+        let callers = Arc::new(Connections::new(4, 4));
         let many: Vec<_> = (0..3).map(|_| callers.enter(address(1)).expect("room")).collect();
         for caller in &many {
             drop(caller.clock().answering());
@@ -300,7 +300,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_does_not_read_has_to_go() {
-        let callers = Arc::new(Callers::new(2, 2));
+        let callers = Arc::new(Connections::new(2, 2));
         let (slow, honest) =
             (callers.enter(address(1)).expect("room"), callers.enter(address(2)).expect("room"));
         let (mut unread, _busy) = (slow.clock().answering(), honest.clock().answering());
@@ -322,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_busy_may_go_the_fullest_address_does() {
-        let callers = Arc::new(Callers::new(4, 4).where_busy_may_go());
+        let callers = Arc::new(Connections::new(4, 4).where_busy_may_go());
         let flood: Vec<_> = (0..4).map(|_| callers.enter(address(1)).expect("room")).collect();
         let _busy: Vec<_> = flood.iter().map(|caller| caller.clock().answering()).collect();
         let probe = callers.enter(address(2)).expect("room is made");
@@ -333,7 +333,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_of_an_address_share_its_places() {
-        let callers = Arc::new(Callers::new(8, 4));
+        let callers = Arc::new(Connections::new(8, 4));
         let [one, two, other] =
             [address(1), address(1), address(2)].map(|address| callers.enter(address).expect("room"));
         assert!(Arc::ptr_eq(one.source(), two.source()) && !Arc::ptr_eq(one.source(), other.source()));
@@ -341,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_who_is_being_answered_has_to_go() {
-        let callers = Arc::new(Callers::new(2, 2));
+        let callers = Arc::new(Connections::new(2, 2));
         let both: Vec<_> = (0..2).map(|_| callers.enter(address(1)).expect("room")).collect();
         let answering: Vec<_> = both.iter().map(|caller| caller.clock().answering()).collect();
         assert!(callers.enter(address(2)).is_none());

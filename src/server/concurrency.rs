@@ -34,7 +34,7 @@ impl Source {
 
 /// All places.
 #[derive(Debug)]
-pub struct Places {
+pub struct ConcurrencyLimit {
     free: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
 }
@@ -54,17 +54,17 @@ struct Slow {
     source: Arc<Source>,
 }
 
-impl Places {
+impl ConcurrencyLimit {
     /// So many.
     pub fn new(places: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(places)), waiting: Mutex::default() }
     }
 
     /// Takes a place that is free, for a caller from `source`.
-    pub fn try_take(self: &Arc<Self>, source: &Arc<Source>) -> Option<Place> {
+    pub fn try_take(self: &Arc<Self>, source: &Arc<Source>) -> Option<Permit> {
         let share = Arc::clone(&source.0).try_acquire_owned().ok()?;
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        Some(Place { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
+        Some(Permit { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
     }
 
     /// Takes a place, if needed from a caller that has been waited for; `None` if
@@ -74,11 +74,11 @@ impl Places {
         self: &Arc<Self>,
         source: &Arc<Source>,
         dismiss: impl Fn(Option<&Arc<Source>>) -> bool,
-    ) -> Option<Place> {
+    ) -> Option<Permit> {
         let make_room = |of: Option<&Arc<Source>>| self.ask_the_slowest(of) || dismiss(of);
         let share = take_one(&source.0, || make_room(Some(source))).await?;
         let permit = take_one(&self.free, || make_room(None)).await?;
-        Some(Place { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
+        Some(Permit { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
     }
 
     /// Whether one could be asked for its place.
@@ -114,13 +114,13 @@ async fn take_one(free: &Arc<Semaphore>, make_room: impl Fn() -> bool) -> Option
 
 /// A place, until this is dropped.
 #[derive(Debug)]
-pub struct Place {
-    places: Arc<Places>,
+pub struct Permit {
+    places: Arc<ConcurrencyLimit>,
     source: Arc<Source>,
     _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
-impl Place {
+impl Permit {
     /// Waits for the caller; `None` if another caller gets the place.
     pub async fn wait<T>(&self, caller: impl Future<Output = T>) -> Option<T> {
         let mut caller = pin!(caller);
@@ -139,13 +139,13 @@ impl Place {
 
 /// An entry in the list of those who wait.
 struct Entry<'p> {
-    places: &'p Places,
+    places: &'p ConcurrencyLimit,
     number: u64,
     wanted: Arc<Notify>,
 }
 
 impl<'p> Entry<'p> {
-    fn new(place: &'p Place) -> Self {
+    fn new(place: &'p Permit) -> Self {
         let wanted = Arc::new(Notify::new());
         let mut waiting = place.places.waiting();
         let number = waiting.next;
@@ -167,8 +167,12 @@ impl Drop for Entry<'_> {
 mod tests {
     use super::*;
 
-    fn with(places: usize) -> (Arc<Places>, Arc<Source>, Arc<Source>) {
-        (Arc::new(Places::new(places)), Arc::new(Source::new(places)), Arc::new(Source::new(places)))
+    fn with(places: usize) -> (Arc<ConcurrencyLimit>, Arc<Source>, Arc<Source>) {
+        (
+            Arc::new(ConcurrencyLimit::new(places)),
+            Arc::new(Source::new(places)),
+            Arc::new(Source::new(places)),
+        )
     }
 
     const NOBODY: fn(Option<&Arc<Source>>) -> bool = |_| false;

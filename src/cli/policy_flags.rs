@@ -9,18 +9,19 @@ use anyhow::bail;
 use clap::builder::{FalseyValueParser, PossibleValuesParser};
 use time::OffsetDateTime;
 
+use super::offered::rule;
 use super::{exit, policy};
 use crate::finding::Action;
 use crate::policy::selection::select;
 use crate::policy::{Builder, Policy};
 #[cfg(feature = "lsp")]
 use crate::policy_file;
-use crate::report::PolicyName;
+use crate::report::PolicyOrigin;
 use crate::rules::{Profile, RULES, Rule};
 
 /// By what objects are judged.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Judgement {
+pub struct PolicyFlags {
     /// Policy file [default: nfs-mount-guard.yaml here or above, up to the Git root]
     #[arg(long = "policy", value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy_file: Option<PathBuf>,
@@ -35,21 +36,21 @@ pub struct Judgement {
     )]
     profile: Option<String>,
     /// Only check these rules (code, name or prefix, for example NMG00 or soft)
-    #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_SELECT", value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_SELECT", value_delimiter = ',', value_parser = rule(), hide_possible_values = true)]
     select: Vec<String>,
     /// Skip these rules (code, name or prefix)
-    #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_IGNORE", value_delimiter = ',')]
+    #[arg(long, value_name = "RULE", env = "NFS_MOUNT_GUARD_IGNORE", value_delimiter = ',', value_parser = rule(), hide_possible_values = true)]
     ignore: Vec<String>,
 }
 
-impl Judgement {
+impl PolicyFlags {
     /// The policy that the flags name, and how reports call it.
     ///
     /// # Errors
     ///
     /// When a rule is named that does not exist, or the policy file cannot be
     /// read or used.
-    pub fn named_policy(&self) -> anyhow::Result<(Policy, PolicyName)> {
+    pub fn named_policy(&self) -> anyhow::Result<(Policy, PolicyOrigin)> {
         let file = match &self.policy_file {
             _ if self.no_policy => None,
             Some(file) => Some(file.clone()),
@@ -74,13 +75,13 @@ impl Judgement {
         &self,
         policy: Option<&Policy>,
         file: Option<String>,
-    ) -> anyhow::Result<(Policy, PolicyName)> {
+    ) -> anyhow::Result<(Policy, PolicyOrigin)> {
         let policy = self.policy(policy)?;
         for warning in policy::warnings(&policy, OffsetDateTime::now_utc().date()) {
             // A report is not spoiled by what stands on standard error.
             let _ = exit::say(&format!("warning: {warning}"));
         }
-        let name = PolicyName {
+        let name = PolicyOrigin {
             file,
             profile: policy.profile().to_string(),
             mode: policy.mode().as_str(),

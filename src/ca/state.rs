@@ -16,7 +16,7 @@ use super::{BACKDATE, Pair};
 /// Everything that is kept, in one piece, so that no reader ever sees one half
 /// of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chain {
+pub struct CaState {
     /// The authority that signs.
     pub authority: Pair,
     /// The authority that will sign once every API server trusts it.
@@ -28,7 +28,7 @@ pub struct Chain {
     pub leaf: Pair,
 }
 
-impl Chain {
+impl CaState {
     /// The caBundle, in PEM: every authority that is to be trusted.
     pub fn bundle(&self) -> String {
         let next = self.next.as_ref().map(|pair| pair.certificate.as_str());

@@ -14,9 +14,9 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{CertificateError, RootCertStore};
 
 use super::tls::{Error, provider};
-use crate::authority::chain;
+use crate::ca::state;
 
-/// Callers who may call.
+/// Connections who may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clients {
     /// The PEM file with the authorities that vouch for callers; watched.
@@ -65,7 +65,7 @@ fn borne(certificate: &CertificateDer<'_>) -> BTreeSet<String> {
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(certificate) else {
         return BTreeSet::new();
     };
-    let mut names = chain::names(&certificate);
+    let mut names = state::names(&certificate);
     let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
     names.extend(common.map(ToOwned::to_owned));
     names

@@ -37,7 +37,7 @@ struct Cluster {
     kept: Found,
     trusted_since: Option<OffsetDateTime>,
     /// Bundle and leaf with the moment of their writing, newest last.
-    history: Vec<(OffsetDateTime, Chain)>,
+    history: Vec<(OffsetDateTime, CaState)>,
 }
 
 impl Cluster {

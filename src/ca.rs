@@ -1,8 +1,8 @@
 //! A certificate authority of our own: it signs the certificates that the
 //! webhook serves with, and the API server trusts it by the caBundle.
 
-pub mod chain;
 pub mod rotation;
+pub mod state;
 
 use std::net::IpAddr;
 
@@ -36,7 +36,7 @@ pub enum Error {
     Make(#[from] rcgen::Error),
     /// The authority's own certificate cannot be read.
     #[error("the CA cannot be used: {0}")]
-    Unreadable(#[from] chain::Unreadable),
+    Unreadable(#[from] state::Unreadable),
 }
 
 /// A certificate with its private key, both in PEM.
@@ -96,7 +96,7 @@ impl Authority {
     /// When the pair cannot be parsed.
     pub fn load(pair: Pair) -> Result<Self, Error> {
         let key = KeyPair::from_pem(&pair.key).map_err(Error::BadAuthority)?;
-        let not_after = chain::Facts::read(&pair.certificate)?.not_after;
+        let not_after = state::Facts::read(&pair.certificate)?.not_after;
         let issuer = Issuer::from_ca_cert_pem(&pair.certificate, key).map_err(Error::BadAuthority)?;
         Ok(Self { issuer, pair, not_after })
     }

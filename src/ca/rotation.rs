@@ -7,26 +7,26 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::chain::{Chain, Facts, is_signed_by};
+use super::state::{CaState, Facts, is_signed_by};
 use super::{Authority, Error, Pair};
 
 /// What is kept as it was found: any part may be missing or garbage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// See [`Chain::authority`].
+    /// See [`CaState::authority`].
     pub authority: Option<Pair>,
-    /// See [`Chain::next`].
+    /// See [`CaState::next`].
     pub next: Option<Pair>,
-    /// See [`Chain::previous`].
+    /// See [`CaState::previous`].
     pub previous: Option<String>,
-    /// See [`Chain::leaf`].
+    /// See [`CaState::leaf`].
     pub leaf: Option<Pair>,
     /// Whether the Secret's annotation asks for a new authority.
     pub rotate: bool,
 }
 
-impl From<Chain> for Found {
-    fn from(chain: Chain) -> Self {
+impl From<CaState> for Found {
+    fn from(chain: CaState) -> Self {
         Self {
             authority: Some(chain.authority),
             next: chain.next,
@@ -94,13 +94,13 @@ impl Rotation {
         found: &Found,
         trusted_since: Option<OffsetDateTime>,
         now: OffsetDateTime,
-    ) -> Result<(Chain, Option<Step>), Error> {
+    ) -> Result<(CaState, Option<Step>), Error> {
         let Some((authority, facts)) = found.authority.as_ref().and_then(|pair| usable(pair, now)) else {
             let chain = self.found(found, now)?;
             return Ok((chain, Some(Step::Founded)));
         };
         let next = found.next.as_ref().and_then(|pair| usable(pair, now)).map(|(next, _)| next);
-        let mut chain = Chain {
+        let mut chain = CaState {
             authority: authority.pair.clone(),
             next: next.as_ref().map(|next| next.pair.clone()),
             previous: found.previous.clone().filter(|pem| is_alive(pem, now)),
@@ -137,11 +137,11 @@ impl Rotation {
 
     /// Starts with a new authority. What the old one signed stays trusted while it lives:
     /// a replica may still serve with it.
-    fn found(&self, found: &Found, now: OffsetDateTime) -> Result<Chain, Error> {
+    fn found(&self, found: &Found, now: OffsetDateTime) -> Result<CaState, Error> {
         let authority = Authority::generate(now)?;
         let leaf = authority.sign(&self.names, now)?;
         let previous = found.authority.as_ref().map(|pair| pair.certificate.clone());
-        Ok(Chain {
+        Ok(CaState {
             authority: authority.pair,
             next: None,
             previous: previous.filter(|pem| is_alive(pem, now)),

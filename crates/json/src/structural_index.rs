@@ -5,7 +5,7 @@ use wide::i8x64;
 /// A bit a byte: quotes, backslashes, control characters and whatever is not
 /// ASCII. They are found in one pass before the text is read, because that
 /// goes by many bytes at a time and needs no guess at how long a string is.
-pub(super) struct Marks(Vec<u8>);
+pub(super) struct StructuralIndex(Vec<u8>);
 
 /// Bytes of a text that are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
@@ -31,7 +31,7 @@ fn filled_up(beginning: &[u8], byte: u8) -> [u8; BLOCK] {
     block
 }
 
-impl Marks {
+impl StructuralIndex {
     /// Those of a whole text. It stands by itself, so that a profile shows it.
     #[inline(never)]
     pub(super) fn of(text: &[u8]) -> Self {
@@ -117,7 +117,7 @@ mod tests {
         #[test]
         fn the_next_mark_is_found_from_everywhere(text in prop::collection::vec(
             prop_oneof![20 => Just(b'a'), 1 => any::<u8>()], 0..400)) {
-            let marks = Marks::of(&text);
+            let marks = StructuralIndex::of(&text);
             for at in 0..text.len() {
                 match text[at..].iter().position(|byte| is_mark(*byte)) {
                     Some(distance) => prop_assert_eq!(marks.next(at), at + distance),
