@@ -92,7 +92,7 @@ fn finds_the_same() -> Result<(), Failed> {
         (format!("\u{feff}{head}mountOptions:\n- hard\n- >-\n  bg\n- nfsvers=4.1\n"), 8, 3),
         (format!("{head}mountOptions:\n- hard\n- |-\n   bg\n- nfsvers=4.1\n"), 8, 4),
         (format!("{head}mountOptions:\n- hard\n- \"\\x62g\"\n- nfsvers=4.1\n"), 7, 4),
-        (format!("x: [\"é€😀\"]\nx2: &o bg\n{head}mountOptions: [hard, *o, nfsvers=4.1]\n"), 2, 8),
+        (format!("x: [\"é€😀\"]\nx2: &o bg\n{head}mountOptions: [hard, *o, nfsvers=4.1]\n"), 7, 22),
         (
             "---\n# KYAML\n{\n  apiVersion: \"storage.k8s.io/v1\", kind: \"StorageClass\",\n  metadata: {name: \"c\"}, provisioner: \"nfs.csi.k8s.io\",\n  mountOptions: [\n    \"hard\",\n    \"bg\",\n    \"nfsvers=4.1\",\n  ],\n}\n".to_owned(),
             8,

@@ -256,7 +256,7 @@ mountOptions: {GOOD}\n"
     let explained = stdout(&pipe(&["explain", "-f", "-"], text.as_bytes()));
     for line in [
         "holds      parameters.mountOptions (refused by the driver): ",
-        "every try  the driver refuses the volume before it mounts: the driver refuses parameters.",
+        "every try  the driver rejects the volume before it mounts: the driver refuses parameters.",
     ] {
         assert!(explained.contains(line), "{explained}");
     }
@@ -315,7 +315,7 @@ fn spellings() -> Result<(), Failed> {
             shown.contains("the winner depends on the order in which the driver reads its keys"),
             "{shown}"
         );
-        assert!(shown.contains("mount exits 0 at once though nothing is mounted"), "{shown}");
+        assert!(shown.contains("mount exits 0 at once although nothing is mounted"), "{shown}");
         assert!(!shown.contains(" wins\n"), "{shown}");
         let report = check(&text(one, other))?.to_string();
         assert!(!report.contains("is overridden by a later fg"), "{report}");
