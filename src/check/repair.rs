@@ -1,6 +1,7 @@
 //! Repairs the options in a text, and makes sure that nothing else changed.
 
 mod change;
+mod moved;
 mod removal;
 mod wish;
 
@@ -11,16 +12,17 @@ use std::hash::{Hash as _, Hasher as _};
 use serde_json::{Map, Value};
 use time::Date;
 
-use crate::engine::fix::{Scope, Traced, fix_traced};
+use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, Plan, Refusal, Replacement};
+use crate::source::rewrite::{self, Change, Refusal, Replacement};
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 pub use change::Changed;
+use moved::{renamed, stuck};
 use wish::{Wish, Wishes};
 
 /// What was done to a text.
@@ -131,7 +133,19 @@ fn repair_text(
                 for (part, subject) in subjects.enumerate() {
                     intended.titles.push(title(&subject, object.name()));
                     let of = Of { object: &object, index, part };
-                    let fixed = fix_traced(policy, &subject, today, scope);
+                    let mut fixed = fix_traced(policy, &subject, today, scope);
+                    let stuck = stuck(&subject, &fixed, &mut layout, &object);
+                    if !stuck.is_empty() {
+                        let kept: Vec<Place> = stuck.iter().map(|(place, _)| place.clone()).collect();
+                        fixed = fix_traced_keeping(policy, &subject, today, scope, &kept);
+                        let title = title(&subject, object.name());
+                        let layout = layout.get_or_insert_with(|| object.layout());
+                        repaired.refusals.extend(stuck.into_iter().map(|(place, refusal)| {
+                            let why = refusal.message(&lines);
+                            let message = format!("{title}: {} stays where it is: {why}", place.field(None));
+                            Problem::at(layout.start(&place), message)
+                        }));
+                    }
                     let moved = &fixed.emptied;
                     let renamed = renamed(&subject, moved, &fixed, &mut layout, &object);
                     for place in moved {
@@ -223,22 +237,6 @@ struct Of<'o, 'i> {
     index: usize,
     /// Index of the part.
     part: usize,
-}
-
-/// The plan that gives the one field that moves the name of the list, where that is
-/// enough.
-fn renamed<'o>(
-    subject: &Subject<'_>,
-    moved: &[Place],
-    fixed: &Traced<'_>,
-    layout: &mut Option<Layout<'o>>,
-    object: &'o Object<'_>,
-) -> Option<Result<Plan, Refusal>> {
-    let ([place], [field]) = (moved, subject.misplaced) else { return None };
-    let list = subject.carriers.first().filter(|carrier| carrier.form == Form::List)?;
-    let new: Vec<&str> = fixed.elements.first()?.iter().map(|element| &**element).collect();
-    let layout = layout.get_or_insert_with(|| object.layout());
-    rewrite::rename(layout, place, &list.place, &field.texts, &new)
 }
 
 /// Notes what a part of an object asks for, and says what it shall become.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Outcome;
 use super::facts::{Facts, Seen};
 use super::field::named;
-use super::installation::{Installation, MUTATE, VALIDATE, Webhook};
+use super::installation::{Installation, MUTATE, VALIDATE, Webhook, removal};
 use super::remedy::to_service;
 use crate::policy::Policy;
 use crate::policy_file;
@@ -95,9 +95,8 @@ fn doubled(installation: &Installation) -> Option<Outcome> {
     Some(
         Outcome::warning(format!("{} is in more than one {}: {names}", old.name, old.kind))
             .hurts("each object is evaluated twice")
-            .cured_by(format!(
-                "kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {} --ignore-not-found",
-                old.configuration
+            .cured_by(removal(
+                installation.configurations().into_iter().filter(|(_, name)| *name == old.configuration),
             )),
     )
 }

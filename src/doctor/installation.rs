@@ -117,13 +117,16 @@ impl Installation {
 
     /// The command that takes its configurations away.
     pub fn removal(&self) -> String {
-        let mut names: Vec<&str> = self.configurations().iter().map(|(_, name)| *name).collect();
-        names.dedup();
-        format!(
-            "kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {} --ignore-not-found",
-            names.join(" ")
-        )
+        removal(self.configurations().into_iter())
     }
+}
+
+/// The command that takes configurations of these kinds and names away, and no other of
+/// the same name.
+pub(super) fn removal<'c>(configurations: impl Iterator<Item = (&'c str, &'c str)>) -> String {
+    let names: Vec<String> =
+        configurations.map(|(kind, name)| format!("{}/{name}", kind.to_ascii_lowercase())).collect();
+    format!("kubectl delete {} --ignore-not-found", names.join(" "))
 }
 
 /// Our webhooks among lists of configurations of both kinds, one installation a

@@ -62,7 +62,7 @@ pub fn causes() -> String {
 fn example(remedy: &str) -> String {
     let usual = super::installation::USUAL;
     let removal = format!(
-        "kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration {usual} --ignore-not-found"
+        "kubectl delete validatingwebhookconfiguration/{usual} mutatingwebhookconfiguration/{usual} --ignore-not-found"
     );
     remedy
         .replace("{removal}", &removal)

@@ -106,6 +106,11 @@ fn drop_repeated(findings: &mut Vec<Judged>) {
     if !findings.iter().any(may_be_repeated) {
         return;
     }
+    let missing: Vec<&str> = findings
+        .iter()
+        .filter(|judged| judged.rule.about == About::Absence)
+        .map(|judged| &*judged.finding.keyword)
+        .collect();
     let mut respelt: Vec<(String, Action)> = Vec::new();
     let mut background: Vec<(Site, Action)> = Vec::new();
     for Judged { rule, finding, action, .. } in findings.iter() {
@@ -115,9 +120,12 @@ fn drop_repeated(findings: &mut Vec<Judged>) {
             continue;
         }
         for edit in finding.fix.iter().flat_map(|fix| &fix.edits) {
-            if let Edit::Replace { with, .. } = edit {
-                let keyword = |piece: option::Piece<'_>| MountOption::new(piece.text).keyword().to_owned();
-                respelt.extend(option::split(with).map(|piece| (keyword(piece), *action)));
+            let Edit::Replace { with, .. } = edit else { continue };
+            for keyword in missing.iter().filter(|keyword| with.contains(**keyword)) {
+                let is_it = |piece: option::Piece<'_>| MountOption::new(piece.text).keyword() == *keyword;
+                if option::split(with).any(is_it) {
+                    respelt.push(((*keyword).to_owned(), *action));
+                }
             }
         }
     }

@@ -118,8 +118,15 @@ impl List<'_, '_> {
     fn style(&self, near: usize) -> Style {
         match self.ids.get(near).and_then(|item| self.layout.tree.node(*item)).map(|node| &node.content) {
             Some(Content::Scalar { style, .. }) => *style,
+            _ if self.is_json() => Style::DoubleQuoted,
             _ => Style::Plain,
         }
+    }
+
+    /// Whether the list's key is in double quotes, as JSON has it.
+    fn is_json(&self) -> bool {
+        let before = self.text(0..self.span.start).trim_end();
+        self.flow && before.strip_suffix(':').is_some_and(|key| key.trim_end().ends_with('"'))
     }
 
     fn rendered(&self, near: usize, new: &[&str]) -> Vec<String> {

@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("shows_the_options_that_were_meant", shows_what_was_meant),
         trial("refuses_two_volume_sources", refuses_two_sources),
         trial("names_a_template_that_is_named", names_a_template),
+        trial("a_list_that_is_empty_in_json_is_filled_as_json", fills_json),
     ]
 }
 
@@ -106,6 +107,27 @@ helm template CHART | nfs-mount-guard check -";
         [format!("{class}# {{{{ a }}}}\nmountOptions: [bg\n"), format!("{class}mountOptions: '{{{{a}}}}'\n")]
     {
         assert!(!error(&text).0.contains("Helm"), "{text}");
+    }
+    Ok(())
+}
+
+fn fills_json() -> Result<(), Failed> {
+    for list in ["[]", "[ ]", "[\n  ]", "[\t]", "null"] {
+        for (kind, rest) in [
+            ("StorageClass", format!("\"provisioner\": \"nfs.csi.k8s.io\", \"mountOptions\": {list}")),
+            (
+                "PersistentVolume",
+                format!(
+                    "\"spec\": {{\"nfs\": {{\"server\": \"s\", \"path\": \"/\"}}, \"mountOptions\" : {list}}}"
+                ),
+            ),
+        ] {
+            let text = format!("{{\"kind\": \"{kind}\", \"metadata\": {{\"name\": \"a\"}}, {rest}}}");
+            let fixed = stdout(&pipe(&["fix", "--no-policy", "-"], text.as_bytes()));
+            let value: Value = serde_json::from_str(&fixed)?;
+            let options = value.pointer("/spec/mountOptions").unwrap_or(&value["mountOptions"]);
+            assert!(options.as_array().is_some_and(|options| options.contains(&json!("fg"))), "{fixed}");
+        }
     }
     Ok(())
 }

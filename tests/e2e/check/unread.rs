@@ -20,6 +20,8 @@ pub fn trials() -> Vec<Trial> {
         trial("explain_names_no_winner_of_two_spellings", spellings),
         trial("fix_fills_no_class_of_snapshots", snapshots),
         trial("an_option_on_a_folded_line_has_its_place", folded),
+        trial("what_cannot_move_keeps_no_other_repair_back", stuck),
+        trial("what_would_change_the_mount_moves_only_when_asked", unsafe_moves),
     ]
 }
 
@@ -322,7 +324,7 @@ fn spellings() -> Result<(), Failed> {
     }
     let report = check(&text("soft", "hard"))?;
     assert!(
-        report.to_string().contains("contradicts") && report.to_string().contains("in no fixed order"),
+        report.to_string().contains("conflict") && report.to_string().contains("in no fixed order"),
         "{report}"
     );
     Ok(())
@@ -379,6 +381,45 @@ driver: nfs.csi.k8s.io\nparameters: {{mountOptions: {scalar}"
             ["startLine", "startColumn", "endColumn"].iter().all(|key| place[key] == region[key])
         });
         assert!(is_there, "{region} in {sarif}");
+    }
+    Ok(())
+}
+
+fn stuck() -> Result<(), Failed> {
+    let text = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: a}\nmountOptions: [hard]  # ours\n\
+spec:\n  csi: {driver: nfs.csi.k8s.io, volumeHandle: h, volumeAttributes: {server: s, share: /, mountOptions: bg}}\n";
+    for args in [&["fix", "--no-policy", "-"][..], &["fix", "--no-policy", "--unsafe-fixes", "-"]] {
+        let output = pipe(args, text.as_bytes());
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let fixed = stdout(&output);
+        assert!(
+            fixed.contains("mountOptions: [hard]  # ours") && fixed.contains("mountOptions: fg}"),
+            "{fixed}"
+        );
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let why = "<stdin>:4:15: PersistentVolume/a: mountOptions stays where it is: the comment in line 4";
+        assert!(said.contains(why), "{said}");
+    }
+    Ok(())
+}
+
+fn unsafe_moves() -> Result<(), Failed> {
+    for (options, moves) in [
+        ("hard, nconnect=4", true),
+        ("soft", false),
+        ("softerr, noac", false),
+        ("udp, nfsvers=3", false),
+        ("mounthost=192.0.2.1", false),
+        ("ro", false),
+    ] {
+        let text = format!(
+            "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\n\
+provisioner: nfs.csi.k8s.io\nmountoptions: [{options}]\n"
+        );
+        let fixed = stdout(&pipe(&["fix", "--no-policy", "-"], text.as_bytes()));
+        assert_eq!(!fixed.contains("mountoptions: "), moves, "{fixed}");
+        let fixed = stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
+        assert!(!fixed.contains("mountoptions: "), "{fixed}");
     }
     Ok(())
 }

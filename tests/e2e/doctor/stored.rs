@@ -43,7 +43,7 @@ fn leftover(site: &Site<'_>) -> Result<(), Failed> {
     copy(site, "old-guard", "old");
     let run = everywhere(site, &["--no-probes"]);
     run.is_problem("D101", "left over: ValidatingWebhookConfiguration old-guard, MutatingWebhookConfiguration old-guard calls Service old/nfs-mount-guard, which does not exist");
-    let remedy = "kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration old-guard --ignore-not-found";
+    let remedy = "kubectl delete validatingwebhookconfiguration/old-guard mutatingwebhookconfiguration/old-guard --ignore-not-found";
     assert_eq!(run.check("D101")["remedy"], remedy);
     let words: Vec<&str> = remedy.split(' ').skip(1).collect();
     site.turn.cluster.must(&words, "");

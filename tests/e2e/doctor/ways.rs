@@ -127,7 +127,7 @@ fn service(site: &Site<'_>) -> Result<(), Failed> {
     );
     assert_eq!(
         run.check("D201")["remedy"],
-        "kubectl delete validatingwebhookconfiguration,mutatingwebhookconfiguration nfs-mount-guard --ignore-not-found"
+        "kubectl delete validatingwebhookconfiguration/nfs-mount-guard mutatingwebhookconfiguration/nfs-mount-guard --ignore-not-found"
     );
     assert_eq!(run.ids("problem"), ["D201"]);
     Ok(())

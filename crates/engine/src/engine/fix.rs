@@ -58,6 +58,18 @@ pub struct Traced<'m> {
 /// As [`fix_all`], with the origin of every element: in a file, a comment stays
 /// with its element.
 pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Traced<'m> {
+    fix_traced_keeping(policy, subject, today, scope, &[])
+}
+
+/// As [`fix_traced`], and what stands at the places `kept`, which cannot go away, is not
+/// moved.
+pub fn fix_traced_keeping<'m>(
+    policy: &Policy,
+    subject: &Subject<'m>,
+    today: Date,
+    scope: Scope,
+    kept: &[Place],
+) -> Traced<'m> {
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses), and a list
     // may hold as many chains as options. What all rounds look at together is
@@ -70,7 +82,7 @@ pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope
     let written = subject.options.tokens().len();
     let least = if scope == Scope::PROPOSAL { ROUNDS / 2 } else { ROUNDS };
     let rounds = (ROUNDS + 3 * written).min(least.max(options / written.max(1)));
-    let mut places: Vec<Place> = Vec::new();
+    let mut places: Vec<Place> = kept.to_vec();
     let (mut codes, mut left) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..rounds {
         let fixed = {
@@ -94,6 +106,7 @@ pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope
             *origins = steps.into_iter().map(|step| origins.get(step?).copied().flatten()).collect();
         }
     }
+    places.retain(|place| !kept.contains(place));
     // What moved to another place is found at its old one as long as it stands there.
     codes.retain(|code| !left.contains(code) || *code == UNREAD_OPTIONS.code && !places.is_empty());
     Traced { elements, origins, emptied: places, codes }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{About, Actions, Check, Example, Rule, offer, remove};
-use crate::finding::{Action, Applicability, Code, Edit, Grade};
-use crate::nfs::catalog::{Entry, Group, Word, Words};
+use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
+use crate::nfs::catalog::{Effect, Entry, Group, Word, Words};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
@@ -131,6 +131,16 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let Some(winner) = effective.clone().next_back() else {
         return;
     };
+    // Of words without effect none wins: NMG015 speaks of them.
+    let is_v3_possible = !check.subject.options.settings().versions.and(Versions::V3).is_empty();
+    let is_idle = |token: &Token<'_>| match token.entry().map(|entry| entry.effect) {
+        Some(Effect::NoneOnV4(_)) => !is_v3_possible,
+        Some(Effect::None(_)) => true,
+        Some(Effect::Active) | None => false,
+    };
+    if effective.clone().all(is_idle) {
+        return;
+    }
     let is_beaten = |token: &&Token<'_>| {
         !says_the_same(token, winner) && !adds_up(token, winner, effective.clone().rev())
     };
@@ -143,7 +153,9 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         // Only what the object itself says is what its author meant.
         if check.subject.shows(&Evidence::InTreeReadOnly) {
             let message = "rw overrides readOnly: true, because the kubelet sorts it after ro".to_owned();
-            let fix = remove(winner).map(|edit| offer(vec![edit]));
+            // What is writable now would not be any more.
+            let fix =
+                remove(winner).map(|edit| Fix { applicability: Applicability::Unsafe, edits: vec![edit] });
             check.report(winner, Grade::Proper, message, fix);
         } else {
             let message =

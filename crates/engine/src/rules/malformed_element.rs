@@ -133,10 +133,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         } else if is_list && full > 1 {
             (
                 Grade::Lesser,
-                Sentence::with_remedy(
-                    format!("{shown:?} contains {full} options"),
-                    "write one per element",
-                ),
+                Sentence::with_remedy(format!("{shown:?} contains {full} options"), "write one per element"),
             )
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {
             (Grade::Lesser, format!("{shown:?} has nothing between its commas").into())
@@ -220,9 +217,10 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
     let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.end_before_kernel());
     let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
-        Malformation::Control => {
-            ("contains a control character, which becomes part of the option's name or value", Grade::CannotMount)
-        }
+        Malformation::Control => (
+            "contains a control character, which becomes part of the option's name or value",
+            Grade::CannotMount,
+        ),
         Malformation::Blank if token.option.text().starts_with('[') => (
             "is a Go list that a template prints without toYaml: write one option per element",
             Grade::CannotMount,

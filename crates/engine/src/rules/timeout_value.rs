@@ -150,10 +150,15 @@ fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
     }
     if tenths > max {
         return Some(if tenths > LARGEST_TIMEO {
-            let what = format!("exceeds the kernel's limit: {LARGEST_TIMEO} ({} s) applies", seconds(LARGEST_TIMEO));
+            let what =
+                format!("exceeds the kernel's limit: {LARGEST_TIMEO} ({} s) applies", seconds(LARGEST_TIMEO));
             Problem::new(what, Some(u64::from(LARGEST_TIMEO)))
         } else {
-            let what = format!("is {} s (unit: tenths of a second); the maximum is {max} ({} s)", seconds(tenths), seconds(max));
+            let what = format!(
+                "is {} s (unit: tenths of a second); the maximum is {max} ({} s)",
+                seconds(tenths),
+                seconds(max)
+            );
             Problem::new(what, None)
         });
     }

@@ -12,7 +12,7 @@ use crate::nfs::reading;
 use crate::site::Place;
 use crate::subject::UnreadKey;
 use crate::subject::driver::{self, Role};
-use remedy::{fix, is_certain, remedy};
+use remedy::{fix, is_certain, keeps_data, remedy};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(20),
@@ -64,13 +64,20 @@ fn check(check: &mut Check<'_, '_>) {
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
         let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts));
         let is_annotation = misplaced.path.get(1).is_some_and(|step| step == "annotations");
-        let fault =
-            if is_annotation { "is read by nothing".to_owned() } else { format!("is not a field of a {kind}") };
+        let fault = if is_annotation {
+            "is read by nothing".to_owned()
+        } else {
+            format!("is not a field of a {kind}")
+        };
         let what = format!("{field} {fault}, so its options are lost{bg}");
         report(check, 0, place, Grade::Lesser, Sentence { what: what.into(), remedy });
         // With several misplaced fields the intent is not certain. Another controller may read an annotation.
-        let applicability =
-            if is_certain(subject, &misplaced.texts) { Applicability::Offer } else { Applicability::Unsafe };
+        let applicability = if is_certain(subject, &misplaced.texts) && keeps_data(subject, &misplaced.texts)
+        {
+            Applicability::Offer
+        } else {
+            Applicability::Unsafe
+        };
         let fix = fix(subject, &misplaced.texts, applicability)
             .filter(|_| subject.misplaced.len() == 1 && !is_annotation);
         if let Some(finding) = check.findings.last_mut() {

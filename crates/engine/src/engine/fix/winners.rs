@@ -16,16 +16,17 @@ use crate::subject::Subject;
 use crate::subject::effective::Token;
 
 /// Most fixes of a subject that are tried; the others are left to a person.
-const MOST_TRIED: usize = 64;
+const MOST_TRIED: usize = 16;
 
 /// Leaves a fix to `--unsafe-fixes` where another option would win than now, of those
 /// that it does not touch.
 pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) {
     let is_offered = |fix: &Fix| {
-        fix.applicability == Applicability::Offer
-            && fix.edits.iter().any(|edit| !matches!(edit, Edit::Append { .. }))
+        fix.applicability == Applicability::Offer && fix.edits.iter().any(|edit| may_reorder(subject, edit))
     };
-    if !findings.iter().any(|judged| judged.finding.fix.as_ref().is_some_and(is_offered)) {
+    let driver = subject.driver;
+    let keeps_order = !driver.sorts() && !driver.keeps_first_of_equal();
+    if keeps_order || !findings.iter().any(|judged| judged.finding.fix.as_ref().is_some_and(is_offered)) {
         return;
     }
     let before = Winners::of(subject);
@@ -42,6 +43,20 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
         fix.applicability = Applicability::Unsafe;
         if fix.edits.iter().all(|edit| matches!(edit, Edit::Split { .. })) {
             finding.message.remedy = Some("as elements of their own, other options would win".into());
+        }
+    }
+}
+
+/// Whether an edit may give another place to an option that stays: not what takes a whole
+/// element away.
+fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
+    match edit {
+        Edit::Append { .. } => false,
+        Edit::Replace { .. } | Edit::Split { .. } => true,
+        Edit::Remove { site } => {
+            let carrier = subject.carriers.get(site.carrier);
+            let element = carrier.and_then(|carrier| carrier.elements.get(site.element));
+            element.is_none_or(|element| site.range != (0..element.len()))
         }
     }
 }

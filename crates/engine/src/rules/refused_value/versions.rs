@@ -20,8 +20,7 @@ pub(super) fn check_version_carrier(check: &mut Check<'_, '_>) {
     let appended = check.subject.options.effective().find_map(|token| {
         let refusal = token.verdict.refusal?;
         let is_version = token.site.is_none() && token.entry().is_some_and(names_version);
-        is_version
-            .then(|| format!("the driver appends the invalid {:?}: {refusal}", token.option.text()))
+        is_version.then(|| format!("the driver appends the invalid {:?}: {refusal}", token.option.text()))
     });
     if let Some(message) = appended {
         check.report_carrier(carrier, Grade::CannotMount, message);

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
 use crate::nfs::catalog::Word;
-use crate::nfs::mount;
+use crate::nfs::mount::{self, Transport};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
 use crate::site::Place;
@@ -53,6 +53,44 @@ pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bo
         lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
     subject.options.effective().filter(|token| token.site.is_some()).all(|token| {
         token.word().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
+    })
+}
+
+/// Whether the options may come into force without a second look: no call fails for them,
+/// and neither the server, the protocol nor who may write changes.
+pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
+    const HARMLESS: [Word; 22] = [
+        Word::Fg,
+        Word::Bg,
+        Word::Hard,
+        Word::Timeo,
+        Word::Retrans,
+        Word::Retry,
+        Word::Vers,
+        Word::VersFlag,
+        Word::Minorversion,
+        Word::Tcp,
+        Word::Nconnect,
+        Word::Rsize,
+        Word::Wsize,
+        Word::Actimeo,
+        Word::Acregmin,
+        Word::Acregmax,
+        Word::Acdirmin,
+        Word::Acdirmax,
+        Word::Atime,
+        Word::Diratime,
+        Word::Relatime,
+        Word::Resvport,
+    ];
+    let has_version =
+        subject.options.effective().any(|token| token.entry().is_some_and(mount::names_version));
+    lost.iter().flat_map(|text| option::split(text.as_ref())).all(|piece| {
+        let option = MountOption::new(piece.text.trim());
+        option.entry().is_some_and(|entry| {
+            HARMLESS.contains(&entry.word) && !(has_version && mount::names_version(entry))
+                || mount::transport(&option) == Some(Transport::Tcp)
+        })
     })
 }
 
