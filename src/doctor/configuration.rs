@@ -108,11 +108,19 @@ fn nothing(facts: &Facts) -> Outcome {
         .flatten()
         .collect();
     let elsewhere = named(facts.elsewhere.iter().map(String::as_str));
-    let elsewhere = if elsewhere.is_empty() { elsewhere } else { format!("; there is one at {elsewhere}") };
-    Outcome::problem(format!(
+    let is_elsewhere = !elsewhere.is_empty();
+    let elsewhere = if is_elsewhere { format!("; there is one at {elsewhere}") } else { elsewhere };
+    let outcome = Outcome::problem(format!(
         "not installed: no webhook is named {VALIDATE} or {MUTATE}{}{elsewhere}",
         filter.concat()
-    ))
+    ));
+    if is_elsewhere {
+        // A second one would not be installed beside it, and nothing is unchecked for it.
+        return outcome
+            .hurts("the checks say nothing about the installation that is there")
+            .cured_by("nfs-mount-guard doctor".to_owned());
+    }
+    outcome
 }
 
 /// `ValidatingWebhookConfiguration a, MutatingWebhookConfiguration a`

@@ -111,7 +111,10 @@ impl Answer {
         if let Some((webhook, message)) = quoted("failed calling webhook \"", '"') {
             return Verdict::CallFailed { webhook, message };
         }
-        if let Some((webhook, rest)) = quoted("admission webhook \"", '"') {
+        // Another's message may hold the sentence: only what begins with it is a webhook's own.
+        if message.starts_with("admission webhook \"")
+            && let Some((webhook, rest)) = quoted("admission webhook \"", '"')
+        {
             if let Some(said) = rest.strip_prefix("denied the request") {
                 let message = said.trim_start_matches([' ', ':']).to_owned();
                 return Verdict::Denied { webhook, message };
@@ -235,6 +238,14 @@ mod tests {
                     webhook: "a.b.c".to_owned(),
                     message: "failed to call webhook: Post \"https://x\": context deadline exceeded"
                         .to_owned(),
+                },
+            ),
+            (
+                422,
+                "storageclasses.storage.k8s.io \"p\" is forbidden: ValidatingAdmissionPolicy 'a.b' with binding 'c' denied request: admission webhook \"validate.nfs-mount-guard.io\" denied the request: NMG014",
+                Verdict::PolicyDenied {
+                    policy: "a.b".to_owned(),
+                    message: "with binding 'c' denied request: admission webhook \"validate.nfs-mount-guard.io\" denied the request: NMG014".to_owned(),
                 },
             ),
             (

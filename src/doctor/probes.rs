@@ -80,7 +80,12 @@ pub(super) fn repairs(facts: &Facts) -> Outcome {
     if known && !is_repair && !expected.warned {
         return Outcome::skipped("the policy does not repair bg");
     }
-    judge(facts, &facts.repair, "repaired", |answer| {
+    let good = if all_admitted(&facts.repair, |options| options == probe::REPAIR) {
+        "would be repaired (mode observe)"
+    } else {
+        "repaired"
+    };
+    judge(facts, &facts.repair, good, |answer| {
         match answer.verdict() {
             // Under mode observe a warning takes the place of the repair.
             Verdict::Admitted(options) if options == probe::REPAIR => {
@@ -122,6 +127,11 @@ pub(super) fn repairs(facts: &Facts) -> Outcome {
     })
 }
 
+/// Whether every class was admitted, with options such as these.
+fn all_admitted(answers: &[Answer], is_such: impl Fn(&[String]) -> bool) -> bool {
+    answers.iter().all(|answer| matches!(answer.verdict(), Verdict::Admitted(options) if is_such(&options)))
+}
+
 /// D402.
 pub(super) fn denies(facts: &Facts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.denial) {
@@ -138,7 +148,9 @@ pub(super) fn denies(facts: &Facts) -> Outcome {
     if known && !expected.denied && !expected.warned {
         return Outcome::skipped("the policy does not deny sloppy (NMG014)");
     }
-    judge(facts, &facts.denial, "denied", |answer| match answer.verdict() {
+    let good =
+        if all_admitted(&facts.denial, |_| true) { "would be denied (mode observe)" } else { "denied" };
+    judge(facts, &facts.denial, good, |answer| match answer.verdict() {
         Verdict::Denied { webhook, .. } if webhook == VALIDATE => None,
         Verdict::Admitted(_) if (!known || !expected.denied) && answer.own_warnings().next().is_some() => {
             None

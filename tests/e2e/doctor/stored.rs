@@ -141,6 +141,7 @@ fn policies(site: &Site<'_>) -> Result<(), Failed> {
     set_policy(site, &format!("{HEAD}mode: observe\n"));
     let run = site.doctor(&["--probes", "1"]);
     run.is_warning("D701", "mode observe");
+    assert_eq!(run.check("D401")["seen"], "1 of 1 repaired");
     Ok(())
 }
 
