@@ -313,7 +313,7 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
         (vec!["--cert-dir", &missing], 3, "cannot read"),
         (vec!["--cert-dir", &no_key], 3, "tls.key"),
         (vec!["--cert-dir", &garbage], 3, "contains no PEM certificate"),
-        (vec!["--cert-dir", &empty], 3, "no private key"),
+        (vec!["--cert-dir", &empty], 3, "no usable private key"),
         (vec!["--cert-dir", &mismatch], 3, "does not belong"),
         (vec!["--cert-dir", &expired], 3, "renew it"),
         (vec!["--cert-dir", &good, "--listen", &taken], 2, "--listen"),

@@ -80,7 +80,7 @@ pub(super) fn node_check_finds_it(machine: &mut Machine) {
     is_found(machine, "lost");
     machine.page.say("No mount.nfs process is left as a trace. On the node, `node-check` finds the volume:");
     let (said, code) = machine.page.show("nfs-mount-guard node-check");
-    assert!(code == 1 && said.contains("6 bytes in 1 file"), "{said}");
+    assert!(code == 1 && said.contains("1 file (6 bytes)"), "{said}");
     machine.page.picture_only("nfs-mount-guard node-check | head -n 4");
 }
 
@@ -163,7 +163,7 @@ pub(super) fn node_check_in_a_pod(machine: &mut Machine) {
             assert!(log.contains(volume[text].as_str().expect("text")), "{volume:#}\n{log}");
         }
     }
-    assert!(log.contains("6 bytes in 1 file") && !log.contains("unreadable"), "{log}");
+    assert!(log.contains("1 file (6 bytes)") && !log.contains("unreadable"), "{log}");
     let bare = format!("nfs_mount_guard_node_volumes{{state=\"bare\"}} {}\n", expected.len());
     wait("the metrics name them", || {
         let text = metrics();

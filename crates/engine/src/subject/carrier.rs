@@ -1,6 +1,7 @@
 //! The places in an object that hold options.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::driver::assembly::Emptiness;
@@ -176,6 +177,7 @@ pub(crate) fn carriers<'m>(
         Holds::Claim => None,
     };
     let mut names_stranger = false;
+    let first_of_map = carriers.len();
     for (key, value) in map.into_iter().flat_map(super::manifest::StringMap::iter) {
         let role = match holds {
             Holds::Snapshots => snapshot_role(driver, key),
@@ -208,6 +210,7 @@ pub(crate) fn carriers<'m>(
             is_in_file: facts.is_in_file,
         });
     }
+    sort_spellings(carriers.get_mut(first_of_map..).unwrap_or_default());
     let of_fields = refusal::of_fields(driver, holds, facts)
         .filter(|(_, found, _)| !(facts.is_in_file && has_placeholder(found)));
     carriers.extend(of_fields.map(|(place, found, refused)| Carrier {
@@ -222,6 +225,16 @@ pub(crate) fn carriers<'m>(
     }));
     put_in_force(driver, &mut carriers);
     carriers
+}
+
+/// Puts one key in two spellings into the order in which the API server sends them, so
+/// that a file and a request are read alike; a driver has no fixed order for them.
+fn sort_spellings(carriers: &mut [Carrier<'_>]) {
+    let mut seen = BTreeSet::new();
+    let mut keys = carriers.iter().filter_map(|carrier| carrier.place.key());
+    if carriers.len() > 1 && !keys.all(|key| seen.insert(key.to_lowercase())) {
+        carriers.sort_by(|one, other| one.place.key().cmp(&other.place.key()));
+    }
 }
 
 /// Where the parameter or the attribute `key` stands.
