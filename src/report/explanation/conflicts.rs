@@ -6,7 +6,7 @@ use super::Conflict;
 use crate::nfs::catalog::{Entry, Group, Word};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
-use crate::nfs::settings::Settings;
+use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 
@@ -33,9 +33,6 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
     all.extend(implied.into_iter().map(|(_, conflict)| conflict));
     all
 }
-
-/// The options of one attribute cache time each; `actimeo` sets all four.
-const CACHE_TIMES: [Word; 4] = [Word::Acregmin, Word::Acregmax, Word::Acdirmin, Word::Acdirmax];
 
 /// Cache times that overwrite each other, by the one that wins.
 fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
 use super::{Pods, command, run};
 use crate::cluster::free_port;
-use crate::scan::again::{Running, until};
+use crate::scan::again::{Running, ends_when_asked, until};
 
 pub(super) fn trials() -> Vec<Trial> {
     let trial = |name: &str, test: fn() -> Result<(), Failed>| {
@@ -90,17 +90,7 @@ fn metrics() -> Result<(), Failed> {
     fs::remove_dir_all(pods.path().join("u/volumes/kubernetes.io~nfs"))?;
     let text = until(address, "/metrics", 200, &[&volumes("bare", 0)])?;
     assert!(!text.contains("lost_bytes{"), "{text}");
-    let killed = Command::new("kill").arg(running.0.id().to_string()).status()?;
-    assert!(killed.success());
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let ended = loop {
-        match running.0.try_wait()? {
-            Some(ended) => break ended,
-            None if Instant::now() > deadline => return Err("it goes on".into()),
-            None => std::thread::sleep(Duration::from_millis(20)),
-        }
-    };
-    assert_eq!(ended.code(), Some(0));
+    ends_when_asked(&mut running.0)?;
     Ok(())
 }
 

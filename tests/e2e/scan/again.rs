@@ -160,11 +160,17 @@ fn metrics() -> Result<(), Failed> {
     assert!(written.contains("the API server does not accept the credentials (401)"), "{written}");
     is_gone.store(false, Ordering::Relaxed);
     until(address, "/metrics", 200, &["nfs_mount_guard_scan_complete 1\n"])?;
-    let killed = Command::new("kill").arg(running.0.id().to_string()).status()?;
+    ends_when_asked(&mut running.0)?;
+    Ok(())
+}
+
+/// Ends a repeated command by SIGTERM, and sees that it exits 0 in time.
+pub fn ends_when_asked(child: &mut Child) -> Result<(), Failed> {
+    let killed = Command::new("kill").arg(child.id().to_string()).status()?;
     assert!(killed.success());
     let deadline = Instant::now() + Duration::from_secs(5);
     let ended = loop {
-        match running.0.try_wait()? {
+        match child.try_wait()? {
             Some(ended) => break ended,
             None if Instant::now() > deadline => return Err("it goes on".into()),
             None => std::thread::sleep(Duration::from_millis(20)),

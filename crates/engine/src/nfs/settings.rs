@@ -19,6 +19,9 @@ pub enum Recovery {
     Softerr,
 }
 
+/// The options of one attribute cache time each; `actimeo` sets all four.
+pub const CACHE_TIMES: [Word; 4] = [Word::Acregmin, Word::Acregmax, Word::Acdirmin, Word::Acdirmax];
+
 /// Attribute cache times in seconds; `None` is the kernel's own 3, 60, 30, 60.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AttributeCache {

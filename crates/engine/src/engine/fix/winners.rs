@@ -8,7 +8,7 @@ use crate::engine::Judged;
 use crate::finding::{Applicability, Edit, Fix};
 use crate::nfs::catalog::{Entry, Group, Word};
 use crate::nfs::mount::{implied_flags, names_version, transport};
-use crate::nfs::settings::Settings;
+use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
 use crate::site::Site;
@@ -125,7 +125,6 @@ impl Winners {
 
 /// What an option says about each word that it speaks of.
 fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(Word, String)> {
-    const CACHE_TIMES: [Word; 4] = [Word::Acregmin, Word::Acregmax, Word::Acdirmin, Word::Acdirmax];
     let option = &token.option;
     if names_version(entry) {
         // Two of them are refused.
