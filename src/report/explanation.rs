@@ -136,10 +136,13 @@ pub struct OptionUse {
 /// Options of which only one can win.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
-    /// The options, in the order in which mount.nfs gets them.
+    /// The options: those that the driver drops, then those that mount.nfs gets, in its order.
     pub options: Vec<String>,
     /// The one that wins; `None` where that is not certain.
     pub winner: Option<String>,
+    /// What it wins, where that is less than all that the others are about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
     /// On what it depends which one wins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depends: Option<&'static str>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Conflict;
-use crate::nfs::catalog::{Entry, Group, Word};
+use crate::nfs::catalog::{self, Entry, Group, Word};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::{CACHE_TIMES, Settings};
@@ -13,7 +13,12 @@ use crate::subject::effective::Token;
 /// Every conflict in what mount.nfs gets.
 pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
     let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
-    for token in subject.options.effective().filter(|token| token.verdict.refusal.is_none()) {
+    // Of two with one name a driver may pass on only one: the other lost to it.
+    let passed_on: Vec<&Token<'_>> = subject.options.effective().collect();
+    let is_passed_on = |token: &&Token<'_>| passed_on.iter().any(|passed| std::ptr::eq(*passed, *token));
+    let dropped = subject.options.tokens().iter().filter(|token| token.is_written() && !is_passed_on(token));
+    let all = dropped.chain(passed_on.iter().copied());
+    for token in all.filter(|token| token.verdict.refusal.is_none()) {
         if let Some(group) = token.entry().and_then(Entry::group) {
             groups.entry(group).or_default().push(token);
         }
@@ -43,21 +48,36 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
         .filter_map(|token| Some((token.word()?, token.option.text(), token.option.value()?)))
         .filter(|(word, ..)| *word == Word::Actimeo || CACHE_TIMES.contains(word))
         .collect();
-    // By the place of the winner: what loses to it.
-    let mut won: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    // By the place of the winner: what loses to it, and the times that it sets.
+    let mut won: BTreeMap<usize, (BTreeSet<usize>, Vec<Word>)> = BTreeMap::new();
+    let sets = |word: Word, time: Word| word == time || word == Word::Actimeo;
     for time in CACHE_TIMES {
-        let sets = |word: Word| word == time || word == Word::Actimeo;
-        let setters = || times.iter().enumerate().filter(|(_, (word, ..))| sets(*word));
+        let setters = || times.iter().enumerate().filter(|(_, (word, ..))| sets(*word, time));
         let Some((last, (.., value))) = setters().next_back() else { continue };
         let losers = setters().filter(|(_, (.., its))| its != value).map(|(index, _)| index);
-        won.entry(last).or_default().extend(losers);
+        let (beaten, about) = won.entry(last).or_default();
+        beaten.extend(losers);
+        about.push(time);
     }
     let text = |index: usize| times.get(index).map(|(_, text, _)| (*text).to_owned());
-    let conflict = |(winner, losers): (usize, BTreeSet<usize>)| {
+    let conflict = |(winner, (losers, about)): (usize, (BTreeSet<usize>, Vec<Word>))| {
         let options = losers.iter().copied().chain([winner]).filter_map(text).collect();
-        (!losers.is_empty()).then(|| Conflict { winner: text(winner), options, depends: None })
+        let lost = losers.iter().filter_map(|index| times.get(*index));
+        let is_open = |time: &Word| !about.contains(time);
+        let is_part = lost
+            .into_iter()
+            .any(|(word, ..)| CACHE_TIMES.iter().filter(|time| sets(*word, **time)).any(is_open));
+        let about = is_part.then(|| names(&about));
+        (!losers.is_empty()).then(|| Conflict { winner: text(winner), options, about, depends: None })
     };
     won.into_iter().filter_map(conflict).collect()
+}
+
+/// The options that set these times alone, in a row.
+fn names(times: &[Word]) -> String {
+    let is_it = |(_, entry): &(&str, &Entry)| times.contains(&entry.word);
+    let names: Vec<&str> = catalog::entries().filter(is_it).map(|(name, _)| name).collect();
+    names.join(", ")
 }
 
 /// A flag, and a word beside it that implies the contrary: the later one wins.
@@ -73,7 +93,12 @@ fn implied(subject: &Subject<'_>, word: Word) -> Option<Conflict> {
         None => (before.iter().rfind(implies)?, said),
     };
     let texts = [first, winner].map(|option| option.text().to_owned());
-    Some(Conflict { winner: Some(winner.text().to_owned()), options: texts.to_vec(), depends: None })
+    Some(Conflict {
+        winner: Some(winner.text().to_owned()),
+        options: texts.to_vec(),
+        about: None,
+        depends: None,
+    })
 }
 
 /// What the options of one group are to each other; `None` where all are the same.
@@ -97,6 +122,7 @@ fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Optio
     };
     Some(Conflict {
         winner,
+        about: None,
         depends,
         options: options.iter().map(|option| option.text().to_owned()).collect(),
     })

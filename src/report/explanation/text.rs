@@ -66,7 +66,8 @@ impl fmt::Display for Explanation {
             let options = conflict.options.join(", ");
             let options = plain(&options);
             if let Some(winner) = &conflict.winner {
-                writeln!(f, "  conflict   {options}: {} wins", plain(winner))?;
+                let about = conflict.about.as_ref().map(|about| format!(" for {about}")).unwrap_or_default();
+                writeln!(f, "  conflict   {options}: {} wins{about}", plain(winner))?;
             } else {
                 let on = conflict.depends.unwrap_or("the kernel");
                 writeln!(f, "  conflict   {options}: the winner depends on {on}")?;

@@ -108,7 +108,7 @@ fn names_the_winner() -> Result<(), Failed> {
         (nfs("acdirmin=5, acregmax=60, actimeo=0"), "acdirmin=5, acregmax=60, actimeo=0: actimeo=0 wins"),
         (nfs("users, exec"), "users, exec: exec wins"),
         (nfs("exec, users"), "exec, users: users wins"),
-        (nfs("actimeo=0, acregmax=60"), "actimeo=0, acregmax=60: acregmax=60 wins"),
+        (nfs("actimeo=0, acregmax=60"), "actimeo=0, acregmax=60: acregmax=60 wins for acregmax"),
         (nfs("vers=3, nolock, local_lock=none"), "nolock, local_lock=none: the winner depends on the kernel"),
     ] {
         let text = explained(&manifest);

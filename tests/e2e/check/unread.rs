@@ -364,7 +364,8 @@ driver: nfs.csi.k8s.io\nparameters: {{mountOptions: {scalar}"
             .iter()
             .find(|finding| {
                 let message = finding["message"].as_str().unwrap_or_default();
-                message.starts_with("\"bg\"")
+                let option = message.split_once("\" in \"").map(|(option, _)| option.replace("\\n", ""));
+                option.is_some_and(|option| option.trim_matches(['"', ' ']) == "bg")
             })
             .ok_or_else(|| format!("{text}\n{report}"))?;
         assert_eq!(

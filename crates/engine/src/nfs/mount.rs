@@ -250,6 +250,10 @@ pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
     let says = |option: &MountOption<'_>, entry: &Entry| {
         (entry.word, entry.negated, option.value().map(ToOwned::to_owned))
     };
+    // `tcp` and `proto=tcp` are one.
+    if transport(one).is_some_and(|first| transport(other) == Some(first)) {
+        return false;
+    }
     let both = one.entry().zip(other.entry());
     // `context` and `fscontext` label different things.
     let is_label = |entry: &Entry| entry.word == Word::Context;

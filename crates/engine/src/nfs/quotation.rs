@@ -18,7 +18,7 @@ pub(crate) fn about(text: &str, element: Option<&str>, what: &str) -> String {
 pub(crate) fn quoted(text: &str, element: Option<&str>) -> String {
     match element {
         Some(element) if element != text && element.len() <= 120 => {
-            format!("{:?} in {element:?}", text.trim())
+            format!("{text:?} in {element:?}")
         }
         _ => format!("{:?}", shortened(text)),
     }

@@ -112,12 +112,14 @@ fn check_implied(check: &mut Check<'_, '_>) -> Vec<Word> {
     undone
 }
 
-/// Whether nothing can contradict anything, which is the usual case: the mount
-/// gets one option of each group at most, and no `actimeo`.
+/// Whether nothing can contradict anything, which is the usual case: one option of each
+/// group at most is written, the mount gets no second one, and no `actimeo`.
 fn says_everything_once(check: &Check<'_, '_>) -> bool {
-    let mut groups = Words::default();
+    let (mut mounted, mut written) = (Words::default(), Words::default());
+    // A driver that passes on one of two leaves the mount no conflict, and its author one.
     !check.speaks_of(Words::of(&[Word::Actimeo]))
-        && check.subject.options.effective().filter_map(group).all(|group| groups.insert(group.word()))
+        && check.subject.options.effective().filter_map(group).all(|group| mounted.insert(group.word()))
+        && check.options().filter_map(group).all(|group| written.insert(group.word()))
 }
 
 /// The group that an option takes part in.

@@ -1,5 +1,7 @@
 //! NMG009: an element that is not one clean option.
 
+use std::ops::Range;
+
 use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade, Sentence};
 use crate::nfs::catalog::{self, Word};
@@ -63,16 +65,21 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
+/// Carriers and elements, in order.
+type Elements = Vec<(usize, usize)>;
+
 fn check(check: &mut Check<'_, '_>) {
-    let traps = check_elements(check);
-    let is_in_trap = |token: &Token<'_>| {
+    let (traps, spaced) = check_elements(check);
+    let is_in = |elements: &Elements, token: &Token<'_>| {
         let site = token.site.as_ref();
-        site.is_some_and(|site| traps.binary_search(&(site.carrier, site.element)).is_ok())
+        site.is_some_and(|site| elements.binary_search(&(site.carrier, site.element)).is_ok())
     };
     for token in check.other_options() {
         match token.malformation {
-            // What reaches beyond the element was said of the element.
-            Some(Malformation::Quote) if is_in_trap(token) => {}
+            // What reaches beyond the element was said of the element, and so were the
+            // blanks of a list written as one element.
+            Some(Malformation::Quote) if is_in(&traps, token) => {}
+            Some(Malformation::Blank) if is_in(&spaced, token) => {}
             None | Some(Malformation::Continued) => {}
             Some(malformation) => check_option(check, token, malformation),
         }
@@ -80,10 +87,11 @@ fn check(check: &mut Check<'_, '_>) {
 }
 
 /// Commas and emptiness, which are about the element, not about an option, and
-/// what reaches beyond it. Gives carrier and element of what does, in order.
-fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
+/// what reaches beyond it. Gives the elements where something does, and those whose
+/// blanks were reported with their commas.
+fn check_elements(check: &mut Check<'_, '_>) -> (Elements, Elements) {
     let subject = check.subject;
-    let mut traps = Vec::new();
+    let (mut traps, mut spaced) = (Vec::new(), Vec::new());
     for (carrier_index, index) in subject.options.irregular_elements().iter().copied() {
         let carrier = subject.carriers.get(carrier_index).filter(|carrier| carrier.in_force);
         let Some((carrier, element)) =
@@ -117,15 +125,29 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         let is_list = carrier.form == Form::List;
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
         // One fault, one finding: what is written otherwise is split with it.
+        let at = |range: Range<usize>| subject.options.at(&Site { range, ..site });
         let is_disguised = pieces.iter().any(|piece| {
-            let token = subject.options.at(&Site { range: piece.range.clone(), ..site });
-            token.is_some_and(|token| token.meant.is_some() && token.malformation.is_some())
+            at(piece.range.clone()).is_some_and(|token| token.meant.is_some() && token.malformation.is_some())
         });
         let can_split = (is_list || full > 0) && can_be_split(subject, carrier, &site, &pieces);
         if is_list && full > 1 && is_disguised && can_split {
             continue;
         }
         let shown = shortened(element);
+        if is_list && full > 1 && can_split && !subject.driver.one_element {
+            let tokens = || pieces.iter().filter_map(|piece| at(piece.range.clone()));
+            if let Some((grade, mut edits)) = trimmed_blanks(subject, tokens()) {
+                edits.push(Edit::Split { carrier: carrier_index, element: index });
+                let what =
+                    format!("{shown:?} contains {full} options and whitespace, which becomes part of them");
+                let message = Sentence::with_remedy(what, "write one per element");
+                let first = tokens().next();
+                let fix = first.map(|token| offer_instead(subject, token, edits));
+                report_element(check, site, grade, message, fix);
+                spaced.push((carrier_index, index));
+                continue;
+            }
+        }
         let (grade, message) = if is_list && full > 1 && subject.driver.one_element {
             continue;
         } else if is_list && element.is_empty() && subject.driver.refuses_empty_elements() {
@@ -143,7 +165,24 @@ fn check_elements(check: &mut Check<'_, '_>) -> Vec<(usize, usize)> {
         let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
         report_element(check, site, grade, message, fix);
     }
-    traps
+    (traps, spaced)
+}
+
+/// The edits that take the blanks around the options of an element away, and how bad the
+/// worst of them is; `None` where none has blanks, or one would not be an option without.
+fn trimmed_blanks<'t>(
+    subject: &Subject<'_>,
+    tokens: impl Iterator<Item = &'t Token<'t>>,
+) -> Option<(Grade, Vec<Edit>)> {
+    let blank = tokens.filter(|token| token.malformation == Some(Malformation::Blank));
+    let (mut worst, mut edits) = (None, Vec::new());
+    for token in blank {
+        let (_, edit) = trimmed(token).filter(|(clean, _)| !clean.is_empty())?;
+        edits.push(edit);
+        let grade = grade_of(subject, token, Grade::CannotMount);
+        worst = worst.max(Some(grade));
+    }
+    worst.map(|worst| (worst, edits))
 }
 
 /// Whether the pieces of an element can be elements of their own: what the driver takes
@@ -214,8 +253,6 @@ fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: 
 }
 
 fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malformation) {
-    let stays_with_mount = token.entry().is_some_and(|entry| entry.consumers.end_before_kernel());
-    let reads_as_is = check.subject.driver.case == Case::Kept;
     let (what, grade) = match malformation {
         Malformation::Control => (
             "contains a control character, which becomes part of the option's name or value",
@@ -248,11 +285,7 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
             (what, if is_certain { Grade::CannotMount } else { Grade::Lesser })
         }
     };
-    let grade = match grade {
-        _ if stays_with_mount => Grade::Lesser,
-        Grade::CannotMount if !reads_as_is => Grade::Proper,
-        grade => grade,
-    };
+    let grade = grade_of(check.subject, token, grade);
     let message = check.about(token, what);
     match token.meant.as_deref() {
         Some(meant) => report_meant(check, token, grade, message, meant),
@@ -272,6 +305,16 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
                 trimmed.map(|(_, edit)| offer_instead(check.subject, token, vec![edit])),
             ),
         },
+    }
+}
+
+/// The grade of a fault in an option: less where mount(8) keeps the option to itself, or
+/// where the driver mends it.
+fn grade_of(subject: &Subject<'_>, token: &Token<'_>, grade: Grade) -> Grade {
+    match grade {
+        _ if token.entry().is_some_and(|entry| entry.consumers.end_before_kernel()) => Grade::Lesser,
+        Grade::CannotMount if subject.driver.case != Case::Kept => Grade::Proper,
+        grade => grade,
     }
 }
 

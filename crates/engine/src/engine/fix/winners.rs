@@ -41,7 +41,7 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
             continue;
         }
         fix.applicability = Applicability::Unsafe;
-        if fix.edits.iter().all(|edit| matches!(edit, Edit::Split { .. })) {
+        if fix.edits.iter().any(|edit| matches!(edit, Edit::Split { .. })) {
             finding.message.remedy = Some("as elements of their own, other options would win".into());
         }
     }
