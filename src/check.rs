@@ -1,6 +1,7 @@
 //! Judges the objects of files by a policy, as the webhook would.
 
 pub mod baseline;
+pub mod before;
 pub mod exposed;
 mod live;
 pub mod proposed;

@@ -6,7 +6,7 @@ mod removal;
 mod wish;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
 
 use serde_json::{Map, Value};
@@ -208,12 +208,7 @@ fn repair_text(
     repaired.refusals.extend(failed.iter().map(|wish| message(wish, Refusal::Misread)));
     repaired.refusals.sort_by_key(|problem| problem.offset);
     let subjects: HashSet<(usize, usize)> = done.iter().map(Wish::subject).collect();
-    let changed = objects.iter().enumerate().flat_map(|(object, intended)| {
-        let is_done = |part: usize| subjects.contains(&(object, part));
-        let done = intended.changed.iter().filter(|(part, _)| is_done(*part));
-        done.map(|(_, changed)| changed.clone()).collect::<Vec<_>>()
-    });
-    repaired.changed = changed.collect();
+    repaired.changed = carrying_out.changed(&done);
     repaired.objects = done.iter().map(|wish| wish.object).collect::<HashSet<_>>().len();
     repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
     repaired.subjects = subjects;
@@ -308,6 +303,24 @@ impl CarryingOut<'_> {
             }
         }
         (done, failed)
+    }
+
+    /// What became of the subjects whose wishes are done.
+    fn changed(&self, done: &[Wish]) -> Vec<Changed> {
+        let mut wishes: HashMap<(usize, usize), Vec<&Wish>> = HashMap::new();
+        for wish in done {
+            wishes.entry(wish.subject()).or_default().push(wish);
+        }
+        let intended = self.objects.iter().enumerate();
+        let all = intended.flat_map(|(object, intended)| {
+            intended.changed.iter().map(move |(part, changed)| ((object, *part), changed))
+        });
+        all.filter_map(|(subject, changed)| {
+            let steps = wishes.get(&subject)?.iter().flat_map(|wish| &wish.plan.steps);
+            let replacements = steps.map(|step| &step.replacement);
+            Some(changed.clone().without_comments(self.text, self.lines, replacements))
+        })
+        .collect()
     }
 
     fn apply(&self, wishes: &[Wish]) -> Result<String, Refusal> {

@@ -17,7 +17,7 @@ use crate::report::plain::{place, plain};
 use crate::report::{self, json, rule_page};
 use crate::source::text::{self, Lines};
 use crate::source::unjudged::{is_terraform, of_terraform};
-use crate::source::{Item, visit};
+use crate::source::{Item, visit_each};
 
 /// Explain a rule, or the mount options of a file.
 #[derive(Debug, clap::Args)]
@@ -97,7 +97,7 @@ impl Args {
         }
         let is_manifest = !path.is_some_and(is_terraform);
         let read = if is_manifest { text.as_str() } else { "" };
-        visit(read, &lines, &mut |item| match item {
+        visit_each(read, &lines, &mut |item| match item {
             Item::Object(object) => {
                 let line = lines.position(object.span.start).line;
                 for part in &object.parts {

@@ -14,7 +14,7 @@ use super::exit::{self, Exit};
 use super::input::{self, Exclusion, Input, Worked};
 use super::policy_flags::PolicyFlags;
 use crate::check::repair::{self, Changed, Repaired};
-use crate::check::{Check, is_foreign, is_in_templates, passed_over};
+use crate::check::{Check, before, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
@@ -88,7 +88,8 @@ impl Args {
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
-                fix(&check, scope, input)
+                let fixed = fix(&check, scope, input)?;
+                Ok(fixed.map(|fixed| if self.diff { placed_before(&check, fixed) } else { fixed }))
             });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
@@ -119,9 +120,12 @@ impl Args {
             failures.extend(refusals(&fixed));
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
             let left = || fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
-            problems += left().filter(|finding| finding.action == Reported::Deny).count();
+            // A problem that the flag mends is counted as such, and needs no hand.
+            let is_unsafe =
+                |finding: &&FindingReport| finding.fix == Some(Applicability::Unsafe) && !self.unsafe_fixes;
+            let by_hand = left().filter(|finding| !is_unsafe(finding));
+            problems += by_hand.filter(|finding| finding.action == Reported::Deny).count();
             warnings += left().filter(|finding| finding.action == Reported::Warn).count();
-            let is_unsafe = |finding: &&FindingReport| finding.fix == Some(Applicability::Unsafe);
             unsafe_fixes += left().filter(is_unsafe).count();
             stays |= fixed.left.subjects.iter().any(|subject| subject.decision == "deny");
             self.deliver(&fixed)?;
@@ -163,7 +167,7 @@ impl Args {
         if warnings > 0 {
             write!(err, ", {} left", counted(warnings, "warning"))?;
         }
-        if unsafe_fixes > 0 && !self.unsafe_fixes {
+        if unsafe_fixes > 0 {
             write!(err, ", {} --unsafe-fixes", named(unsafe_fixes, "fix needs", "fixes need"))?;
         }
         writeln!(err)?;
@@ -234,6 +238,15 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
     let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.is_explicit);
     Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
+}
+
+/// The same with what is left at its places in the file, which stays as it is.
+fn placed_before(check: &Check<'_>, mut fixed: Fixed) -> Fixed {
+    if fixed.repaired.text.is_some() && fixed.left.subjects.iter().any(|left| !left.findings.is_empty()) {
+        let old = check.bytes(&fixed.path, &fixed.name, fixed.old.clone().into_bytes(), true);
+        before::place(&mut fixed.left, &old);
+    }
+    fixed
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {

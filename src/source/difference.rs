@@ -1,32 +1,96 @@
 //! Where two lists of options differ.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use similar::{Algorithm, DiffTag, capture_diff};
 
 use crate::nfs::catalog::Word;
+use crate::nfs::disguised::intended_options;
 use crate::nfs::intended::version_word;
 use crate::nfs::mount::are_rivals;
 use crate::nfs::option::MountOption;
 
-/// The difference for people, an item a change: `bg -> fg`, `+retrans=2`, `-hard`. One
-/// option stands for another only where both are about the same.
+/// One difference of two lists, written `bg -> fg`, `+retrans=2` or `-hard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference<'t> {
+    /// What the old list has alone.
+    pub gone: Option<&'t str>,
+    /// What the new list has alone, in its place where both are there.
+    pub come: Option<&'t str>,
+}
+
+impl fmt::Display for Difference<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.gone, self.come) {
+            (Some(gone), Some(come)) => write!(f, "{} -> {}", shown(gone), shown(come)),
+            (Some(gone), None) => write!(f, "-{}", shown(gone)),
+            (None, Some(come)) => write!(f, "+{}", shown(come)),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// Quotes an option that would not be told from the signs around it.
+pub(crate) fn shown(option: &str) -> Cow<'_, str> {
+    let is_clear =
+        !option.is_empty() && !option.starts_with(['-', '+']) && !option.contains(char::is_whitespace);
+    if is_clear { option.into() } else { format!("{option:?}").into() }
+}
+
+/// The difference for people. One option stands for another only where both are about
+/// the same.
 pub fn words(old: &[&str], new: &[&str]) -> Vec<String> {
-    let mut words = Vec::new();
+    differences(old, new).iter().map(ToString::to_string).collect()
+}
+
+/// The same as [`words`], with the options themselves.
+pub(crate) fn differences<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Difference<'t>> {
+    let mut differences: Vec<Difference<'t>> = Vec::new();
     for Hunk { old: gone, new: come } in hunks(old, new) {
         let gone = old.get(gone).unwrap_or_default();
         let mut come: Vec<&str> = new.get(come).unwrap_or_default().to_vec();
         let all = come.clone();
-        for gone in gone {
-            if let Some(at) = come.iter().position(|come| is_about_the_same(gone, come)) {
-                words.push(format!("{gone} -> {}", come.remove(at)));
-            } else if !all.iter().any(|come| is_a_piece(gone, come)) {
-                words.push(format!("-{gone}"));
+        for &gone in gone {
+            let at = come.iter().position(|come| is_about_the_same(gone, come));
+            let come = at.map(|at| come.remove(at));
+            if come.is_some() || !all.iter().any(|come| is_a_piece(gone, come)) {
+                differences.push(Difference { gone: Some(gone), come });
             }
         }
-        words.extend(come.into_iter().map(|come| format!("+{come}")));
+        differences.extend(come.into_iter().map(|come| Difference { gone: None, come: Some(come) }));
     }
-    words
+    joined(differences)
+}
+
+/// Most differences of which those far from each other are put together.
+const MOST_JOINED: usize = 200;
+
+/// With what is taken out at one place and put in at another as one: `Hard, hard` becomes
+/// `hard, hard` by the shortest way, which takes out the first and adds a last.
+fn joined(mut differences: Vec<Difference<'_>>) -> Vec<Difference<'_>> {
+    if differences.len() > MOST_JOINED {
+        return differences;
+    }
+    for index in 0..differences.len() {
+        let Some(Difference { gone: Some(gone), come: None }) = differences.get(index).copied() else {
+            continue;
+        };
+        let is_it = |other: &Difference<'_>| {
+            other.gone.is_none() && other.come.is_some_and(|come| is_about_the_same(gone, come))
+        };
+        let Some(at) = differences.iter().position(is_it) else { continue };
+        let come = differences.get(at).and_then(|other| other.come);
+        if let Some(difference) = differences.get_mut(index) {
+            difference.come = come;
+        }
+        if let Some(other) = differences.get_mut(at) {
+            other.come = None;
+        }
+    }
+    differences.retain(|difference| difference.gone.is_some() || difference.come.is_some());
+    differences
 }
 
 /// Whether one option is written in the place of the other.
@@ -43,6 +107,7 @@ fn is_about_the_same(gone: &str, come: &str) -> bool {
     option.value().is_some() && option.value() == other.value()
         || is_near && option.keyword().len() > 2
         || gone.contains(come)
+        || intended_options(gone).iter().any(|meant| meant == come || meant == "bg" && come == "fg")
         || version_word(gone).as_deref() == Some(come)
         || gone.to_lowercase().contains("ground") && come == "fg"
 }
@@ -117,6 +182,13 @@ mod tests {
                 &["fg", "nfsvers=4.1"],
                 &["foreground -> fg", "nfs4.1 -> nfsvers=4.1"],
             ),
+            (&["Hard", "hard"], &["hard", "hard"], &["Hard -> hard"]),
+            (
+                &["timeo=0600", "timeo=384", "fg"],
+                &["timeo=384", "timeo=384", "fg"],
+                &["timeo=0600 -> timeo=384"],
+            ),
+            (&["-o bg ", " hard"], &["fg", "hard"], &["\"-o bg \" -> fg", "\" hard\" -> hard"]),
             (&["context=a:c1", "c2"], &["context=\"a:c1,c2\""], &["context=a:c1 -> context=\"a:c1,c2\""]),
         ] {
             assert_eq!(words(old, new), wanted, "{old:?} {new:?}");

@@ -2,6 +2,7 @@
 //! tokens concerned change, in the style in which they are written.
 
 mod apart;
+mod comments;
 mod field;
 mod gaps;
 mod lines;
@@ -18,6 +19,7 @@ use super::text::Lines;
 use super::tree::{NodeId, Style};
 use crate::site::Place;
 pub use apart::apart;
+pub use comments::lost as lost_comments;
 pub use remove::remove;
 pub use rename::rename;
 

@@ -1,12 +1,16 @@
 //! What a repair does to a subject, in words.
 
+use std::collections::BTreeSet;
+
 use super::removal;
 use crate::engine::fix::Traced;
 use crate::finding::Code;
 use crate::nfs::disguised::intended_options;
 use crate::nfs::option;
 use crate::site::Place;
-use crate::source::difference;
+use crate::source::difference::{self, Difference};
+use crate::source::rewrite::{Replacement, lost_comments};
+use crate::source::text::Lines;
 use crate::subject::Subject;
 
 /// A subject that changes.
@@ -23,28 +27,48 @@ pub struct Changed {
     pub words: Vec<String>,
 }
 
+impl Changed {
+    /// Names the comments that go away with what they speak of.
+    pub(super) fn without_comments<'r>(
+        mut self,
+        text: &str,
+        lines: &Lines<'_>,
+        replacements: impl Iterator<Item = &'r Replacement>,
+    ) -> Self {
+        let lost = replacements.flat_map(|replacement| lost_comments(text, replacement));
+        let lost: BTreeSet<usize> = lost.map(|offset| lines.position(offset).line).collect();
+        let shown: Vec<String> = lost.iter().map(usize::to_string).collect();
+        match shown.as_slice() {
+            [] => {}
+            [line] => self.words.push(format!("without the comment in line {line}")),
+            several => self.words.push(format!("without the comments in lines {}", several.join(", "))),
+        }
+        self
+    }
+}
+
 /// The differences of a subject, carrier by carrier. `moved` are the places that go away.
 pub(super) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<String> {
-    let mut words = Vec::new();
+    let mut differences = Vec::new();
     for (carrier, new) in subject.carriers.iter().zip(&fixed.elements) {
         if moved.contains(&carrier.place) {
             continue;
         }
         let old: Vec<&str> = carrier.elements.iter().copied().flat_map(option::pieces).collect();
         let new: Vec<&str> = new.iter().flat_map(|element| option::pieces(element)).collect();
-        words.extend(difference::words(&old, &new));
+        differences.extend(difference::differences(&old, &new));
     }
+    let mut words: Vec<String> = differences.iter().map(ToString::to_string).collect();
     for removed in removal::options(subject, moved, &fixed.elements) {
-        let is_named = |word: &String| {
-            let rest = word.strip_prefix(removed.as_str());
-            let is_it = |gone: &str| gone == removed || intended_options(gone).contains(&removed);
-            rest.is_some_and(|rest| rest.trim_start().starts_with("-> "))
-                || word.strip_prefix('-').is_some_and(is_it)
+        let is_named = |difference: &Difference<'_>| {
+            let gone = difference.gone.unwrap_or_default();
+            gone.trim() == removed || intended_options(gone).contains(&removed)
         };
         let mut new = fixed.elements.iter().flatten();
         let is_within = new.any(|new| difference::is_a_piece(&removed, new));
-        if !words.iter().any(is_named) && !is_within {
-            words.push(format!("-{removed}"));
+        let word = format!("-{}", difference::shown(&removed));
+        if !differences.iter().any(is_named) && !is_within && !words.contains(&word) {
+            words.push(word);
         }
     }
     let is_split =

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::lines::{line_end, line_start};
-use super::{Plan, Refusal, Replacement, Step};
+use super::{Plan, Refusal, Replacement, Step, comments};
 use crate::site::Place;
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId};
@@ -73,8 +73,7 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
 fn comment(text: &str) -> Option<usize> {
     let mut start = 0;
     text.split_inclusive('\n').find_map(|line| {
-        let begins = line.trim_start().starts_with('#').then(|| line.len() - line.trim_start().len());
-        let found = begins.or_else(|| line.find(" #").map(|at| at + 1)).map(|at| start + at);
+        let found = comments::first(line).map(|at| start + at);
         start += line.len();
         found
     })

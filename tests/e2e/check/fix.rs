@@ -22,6 +22,9 @@ pub fn trials() -> Vec<Trial> {
         trial("what_it_wrote_passes_and_stays", what_it_wrote_passes),
         trial("touches_nothing_but_the_tokens_concerned", touches_only_tokens),
         trial("shows_a_diff_and_changes_nothing", shows_a_diff),
+        trial("a_diff_speaks_of_the_file_as_it_is", speaks_of_the_file),
+        trial("what_goes_with_an_option_is_said", says_what_goes_with_it),
+        trial("what_a_flag_mends_needs_no_hand", counts_what_a_flag_mends),
         trial("writes_in_one_step_with_the_same_permissions", writes_in_one_step),
         trial("leaves_what_it_cannot_read_and_says_so", leaves_what_it_cannot_read),
         trial("repairs_the_volumes_beside_one_that_it_leaves", repairs_the_others),
@@ -113,6 +116,64 @@ fn shows_a_diff() -> Result<(), Failed> {
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("\n-mountOptions: [x-é, 'hard,bg', "), "{}", stdout(&output));
     assert_eq!(fs::read(&file)?, fs::read(fixture("bad.yaml"))?);
+    Ok(())
+}
+
+/// The file is not changed, so its lines are those that a reader opens.
+fn speaks_of_the_file() -> Result<(), Failed> {
+    let volume = |options: &str| {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  nfs: {{server: s, path: /e}}\n  mountOptions:{options}"
+        )
+    };
+    let text = volume("\n  - intr\n  - nofail\n  - bg\n  - foozle\n  - fg\n")
+        + "---\n"
+        + &volume(" [intr, bg, fg, frozen]\n");
+    let folder = TempDir::new()?;
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, &text)?;
+    let name = file.display().to_string();
+    let would = String::from_utf8(run(&["fix", "--diff", "--no-policy", &name]).stderr)?;
+    for (line, column) in [(10, 5), (18, 32)] {
+        assert!(
+            would.contains(&format!("{name}:{line}:{column}: deny NMG011")),
+            "{line}:{column} in {would}"
+        );
+    }
+    assert!(would.contains("18 |   mountOptions: [intr, bg, fg, frozen]"), "{would}");
+    let did = String::from_utf8(run(&["fix", "--no-policy", &name]).stderr)?;
+    let new = fs::read_to_string(&file)?;
+    let line = new.lines().position(|line| line.contains("foozle")).expect("the unknown option") + 1;
+    assert!(line < 10 && did.contains(&format!("{name}:{line}:5: deny NMG011")), "{did}");
+    Ok(())
+}
+
+/// A comment that speaks of an option goes with it, and where it stood is said.
+fn says_what_goes_with_it() -> Result<(), Failed> {
+    let text = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: a}\nspec:\n  nfs: {server: s, path: /e}\n  mountOptions:\n  # stays\n  - fg\n  # may be interrupted\n  - intr\n  - nofail # or not\n  - timeo=600 # stays\n  - retrans=2\n";
+    let output = pipe(&["fix", "-", "--no-policy"], text.as_bytes());
+    let said = String::from_utf8(output.stderr.clone())?;
+    assert!(said.contains("-intr, -nofail, without the comments in lines 9, 11"), "{said}");
+    let new = stdout(&output);
+    assert_eq!(new.matches("# stays").count(), 2, "{new}");
+    let plain = text.replace("  # may be interrupted\n", "").replace(" # or not", "");
+    let said = String::from_utf8(pipe(&["fix", "-", "--no-policy"], plain.as_bytes()).stderr)?;
+    assert!(said.contains("-intr, -nofail\n"), "{said}");
+    Ok(())
+}
+
+/// The last line counts for a person only what is left to one.
+fn counts_what_a_flag_mends() -> Result<(), Failed> {
+    let text = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\nreclaimPolicy: Retain\nparameters:\n  server: s\n  share: /x\n  mountOptions: nfsvers=4.1\nmountOptions: [fg, timeo=600, retrans=2, WORD]\n";
+    for (word, wanted) in [
+        ("hard", "0 objects in 0 files changed, 1 fix needs --unsafe-fixes\n"),
+        ("foozle", "0 objects in 0 files changed, 2 problems need changes by hand\n"),
+    ] {
+        let output = pipe(&["fix", "-", "--no-policy"], text.replace("WORD", word).as_bytes());
+        let said = String::from_utf8(output.stderr)?;
+        assert!(said.ends_with(wanted), "{said}");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+    }
     Ok(())
 }
 
