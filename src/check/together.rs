@@ -12,7 +12,7 @@ use std::path::Path;
 use time::Date;
 
 use crate::engine::{self, Judged};
-use crate::finding::{Finding, Grade};
+use crate::finding::{Finding, Grade, Sentence};
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
@@ -30,10 +30,7 @@ const MOST_NAMED: usize = 4;
 /// What is to be said of a volume made by hand, where its class is in the input
 /// and has options that the volume has not.
 pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> Option<Judged> {
-    let class = subject.storage_class.filter(|class| !class.is_empty())?;
-    if !is_handmade(subject) || subject.driver.list != ListUse::Used {
-        return None;
-    }
+    let class = class_unread(subject)?;
     let finding = Finding {
         code: UNREAD_OPTIONS.code,
         grade: Grade::Lesser,
@@ -41,13 +38,49 @@ pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> 
         place: None,
         site: None,
         keyword: "".into(),
-        message: format!(
-            "options of StorageClass/{class} do not reach a volume made by hand; write here what it needs"
-        )
-        .into(),
+        message: Sentence::with_remedy(
+            format!("options of StorageClass/{class} do not reach a volume made by hand"),
+            "write those that it needs in spec.mountOptions",
+        ),
         fix: None,
     };
     engine::judge_one(policy, subject, UNREAD_OPTIONS, finding, today)
+}
+
+/// The class of a volume made by hand, whose options would count if a provisioner had
+/// made it.
+fn class_unread<'s>(subject: &Subject<'s>) -> Option<&'s str> {
+    let is_expected = is_handmade(subject) && subject.driver.list == ListUse::Used;
+    subject.storage_class.filter(|class| is_expected && !class.is_empty())
+}
+
+/// The subjects of one file, as far as a class of it has options that a volume does not get.
+#[derive(Debug, Default)]
+pub struct UnreadClasses {
+    classes: BTreeMap<String, Vec<String>>,
+    volumes: Vec<(usize, String, Vec<String>)>,
+}
+
+impl UnreadClasses {
+    /// Notes a subject, which is known by `index` afterwards.
+    pub fn note(&mut self, index: usize, name: &str, subject: &Subject<'_>) {
+        let Tie { options, is_class, .. } = tie(subject);
+        if is_class {
+            self.classes.insert(name.to_owned(), options);
+        } else if let Some(class) = class_unread(subject) {
+            self.volumes.push((index, class.to_owned(), options));
+        }
+    }
+
+    /// The volumes made by hand by their index, with the name of the class and those of its
+    /// options that they have not themselves.
+    pub fn volumes(&self) -> impl Iterator<Item = (usize, &str, Vec<String>)> {
+        self.volumes.iter().filter_map(|(index, class, own)| {
+            let missing = missing(self.classes.get(class)?, own);
+            let missing: Vec<String> = missing.into_iter().map(ToOwned::to_owned).collect();
+            (!missing.is_empty()).then_some((*index, class.as_str(), missing))
+        })
+    }
 }
 
 fn is_handmade(subject: &Subject<'_>) -> bool {
@@ -104,6 +137,10 @@ fn judge_classes(report: &mut Report) {
             continue;
         };
         let is_bg = |text: &&str| reading::mentions_background(text);
+        // A volume with options of its own does not lack the one that its class is to be rid of.
+        if !subject.tie.options.is_empty() && missing.iter().all(is_bg) {
+            continue;
+        }
         let note = match (subject.tie.options.is_empty(), missing.iter().any(is_bg)) {
             (true, false) => None,
             (true, true) => Some("bg among them".to_owned()),

@@ -121,7 +121,11 @@ impl Args {
                 .with_context(|| format!("--write-baseline: {} cannot be written", file.display()))?;
         }
         self.reporting.write(&report)?;
-        Ok(self.exit(&report))
+        let exit = self.exit(&report);
+        if exit == Exit::NothingToJudge {
+            exit::say("--require-match: no NFS volume in the input; check the paths, or drop the flag")?;
+        }
+        Ok(exit)
     }
 
     fn exit(&self, report: &Report) -> Exit {

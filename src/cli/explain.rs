@@ -9,7 +9,7 @@ use super::exit::{self, Exit, InputError};
 use super::offered::rule;
 use super::policy_flags::PolicyFlags;
 use super::{color, input, terminal};
-use crate::check;
+use crate::check::{self, together::UnreadClasses};
 use crate::policy::Policy;
 use crate::policy::selection::select;
 use crate::report::explanation::Explanation;
@@ -90,6 +90,7 @@ impl Args {
         let (text, _) = text::decode(bytes).map_err(|(error, _)| InputError(format!("{name}: {error}")))?;
         let lines = Lines::new(&text);
         let mut explanations = Vec::new();
+        let mut unread = UnreadClasses::default();
         let (mut problems, mut others) = (Vec::new(), Vec::new());
         if path.is_some_and(is_terraform) {
             let found = of_terraform(&text);
@@ -102,6 +103,7 @@ impl Args {
                 let line = lines.position(object.span.start).line;
                 for part in &object.parts {
                     let subject = part.subject(&object, policy);
+                    unread.note(explanations.len(), object.name(), &subject);
                     explanations.push(Explanation::of(&subject, &input_name, line, object.template));
                 }
             }
@@ -121,6 +123,11 @@ impl Args {
             }
             Item::Skipped(_) | Item::Pod(_) => {}
         });
+        for (index, class, options) in unread.volumes() {
+            if let Some(explanation) = explanations.get_mut(index) {
+                explanation.add_unread_class(class, options);
+            }
+        }
         let mut out = io::stdout().lock();
         match self.format {
             Format::Json => writeln!(out, "{}", json::plain(&serde_json::to_string_pretty(&explanations)?))?,

@@ -65,7 +65,7 @@ pub(crate) fn differences<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Differenc
 }
 
 /// Most differences of which those far from each other are put together.
-const MOST_JOINED: usize = 200;
+const MOST_JOINED: usize = 64;
 
 /// With what is taken out at one place and put in at another as one: `Hard, hard` becomes
 /// `hard, hard` by the shortest way, which takes out the first and adds a last.
@@ -107,9 +107,16 @@ fn is_about_the_same(gone: &str, come: &str) -> bool {
     option.value().is_some() && option.value() == other.value()
         || is_near && option.keyword().len() > 2
         || gone.contains(come)
-        || intended_options(gone).iter().any(|meant| meant == come || meant == "bg" && come == "fg")
+        || is_meant(gone, come)
         || version_word(gone).as_deref() == Some(come)
         || gone.to_lowercase().contains("ground") && come == "fg"
+}
+
+/// Whether text that holds more than an option, as `-o hard` does, is written as this one
+/// now.
+fn is_meant(gone: &str, come: &str) -> bool {
+    let holds_more = gone.starts_with('-') || gone.contains(char::is_whitespace);
+    holds_more && intended_options(gone).iter().any(|meant| meant == come || meant == "bg" && come == "fg")
 }
 
 /// Whether an unknown text is a piece of what is written now, as `c2` of a label is.

@@ -13,7 +13,7 @@ use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec};
 use crate::nfs::{option, reading};
 use crate::subject::driver::{is_option_key, names_mount_options};
-pub(super) use misplaced::{in_volume, keys_like_options, misplaced};
+pub(super) use misplaced::{has_others_in_source, in_volume, keys_like_options, misplaced};
 pub use terraform::{is_terraform, of_terraform};
 pub(super) use texts::may_hold_options;
 use texts::{

@@ -10,6 +10,7 @@ mod forms;
 mod hostile;
 mod html;
 mod inputs;
+mod misplaced;
 mod placeholders;
 mod rendered;
 mod sarif;
@@ -55,6 +56,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(words::trials());
     trials.extend(fix::trials());
     trials.extend(unread::trials());
+    trials.extend(misplaced::trials());
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());
     trials.extend(sarif::trials());

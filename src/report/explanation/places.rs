@@ -44,6 +44,17 @@ impl Explanation {
             ..nothing
         })
     }
+
+    /// Names the options of a class that do not reach a volume made by hand.
+    pub fn add_unread_class(&mut self, class: &str, options: Vec<String>) {
+        self.carriers.push(CarrierUse {
+            carrier: format!("mountOptions of StorageClass/{class}"),
+            pointer: Place::MountOptions(Kind::StorageClass).pointer(None),
+            in_force: false,
+            effect: "not read for a volume made by hand",
+            elements: options,
+        });
+    }
 }
 
 pub(super) fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {

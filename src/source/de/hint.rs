@@ -2,6 +2,7 @@
 //! `- nfsvers: 4.1` for `- nfsvers=4.1`, one string for a list, a list for one string.
 
 use super::NodeDeserializer;
+use crate::nfs::disguised::whole_options;
 use crate::nfs::option::MountOption;
 use crate::source::rewrite::{Replacement, element};
 use crate::source::scalar::{Meaning, resolve};
@@ -105,9 +106,7 @@ pub(super) fn replacement(
 /// The options that a value amounts to, if they can be told.
 fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>> {
     match &from.tree.node(node)?.content {
-        Content::Scalar { text, .. } => {
-            Some(text.split(',').map(|option| option.trim().to_owned()).collect())
-        }
+        Content::Scalar { text, .. } => Some(whole_options(text)),
         Content::List { items, .. } => {
             let all: Option<Vec<_>> = items.iter().map(|item| of(from, *item)).collect();
             all.map(|all| all.concat())

@@ -37,7 +37,7 @@ pub(super) fn misplaced_in_json(
     let holds = kind.row().holds;
     let has_others = match holds {
         Holds::Class | Holds::Snapshots => manifest.spec.is_some(),
-        Holds::Volume => manifest.parameters.is_some(),
+        Holds::Volume => manifest.parameters.is_some() || unjudged::has_others_in_source(part),
         Holds::Claim | Holds::InlineVolumes(_) => false,
     };
     if !has_others && unjudged::keys_like_options(part) <= manifest.keys_like_options(kind) {

@@ -1,13 +1,15 @@
 //! Fields of objects that are judged which hold options and which nothing reads.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use memchr::{memchr, memmem, memrchr};
+use serde_json::value::RawValue;
 
 use super::super::scalar::{Meaning, resolve};
 use super::super::tree::{NodeId, Tree};
 use crate::kind::{Holds, Kind};
-use crate::nfs::option::are_options;
+use crate::nfs::option::{MountOption, are_options};
 use crate::site::{InlineVolume, MOUNT_OPTIONS_ANNOTATION};
 use crate::subject::driver::{is_option_key, names_mount_options, resembles_mount_options};
 use crate::subject::{Misplaced, meant};
@@ -32,6 +34,11 @@ const fn read_by_driver(holds: Holds) -> &'static [&'static [&'static str]] {
 
 /// Mappings in which a driver finds its settings, where they stand at their own place.
 const SETTINGS: [&str; 3] = ["parameters", "volumeAttributes", "options"];
+
+/// The source of a volume that kubelet mounts, and all that it reads of it: whatever else
+/// stands there is meant to be an option.
+const SOURCE: [&str; 2] = ["spec", "nfs"];
+const OF_SOURCE: [&str; 3] = ["server", "path", "readOnly"];
 
 /// The deepest place at which someone writes options by mistake: the source.
 const DEEPEST_FIELD: usize = 4;
@@ -82,6 +89,7 @@ impl Search<'_> {
             .path
             .get(self.begin..)
             .is_some_and(|path| path.last().is_some_and(|last| SETTINGS.contains(&last.as_str())));
+        let is_source = self.begin == 0 && self.path.iter().eq(SOURCE);
         for (key, value) in entries.iter() {
             // What an alias brings elsewhere counts there, not where it is written.
             if tree.is_named_in(*value, &(0..usize::MAX)) {
@@ -91,8 +99,13 @@ impl Search<'_> {
             self.path.push(name.to_owned());
             if !self.is_spared() {
                 let options = options_at(tree, *value);
-                let of_setting =
-                    || if is_setting { tree.string(*value).and_then(|text| meant(name, text)) } else { None };
+                let of_setting = || {
+                    if is_source {
+                        meant_in_source(name, tree.text(*value)?)
+                    } else {
+                        tree.string(*value).filter(|_| is_setting).and_then(|text| meant(name, text))
+                    }
+                };
                 if !options.is_empty() && may_be_meant(name, &options) {
                     self.found.push(Misplaced { path: self.path.clone(), texts: options });
                 } else if let Some(option) = of_setting() {
@@ -118,6 +131,38 @@ fn may_be_meant(name: &str, texts: &[String]) -> bool {
     names_mount_options(name)
         || resembles_mount_options(name)
         || is_option_key(name) && texts.iter().all(|text| are_options(text))
+}
+
+/// The option that a field beside the server and the path of a volume is meant to be.
+fn meant_in_source(name: &str, value: &str) -> Option<String> {
+    if OF_SOURCE.contains(&name) || value.eq_ignore_ascii_case("false") {
+        return None;
+    }
+    let word = name.to_ascii_lowercase();
+    let is_flag = value.is_empty() || value.eq_ignore_ascii_case("true");
+    let is_word = MountOption::new(&word).entry().is_some();
+    match (is_word, is_flag) {
+        (true, true) => Some(word),
+        _ => meant(name, value).or_else(|| is_word.then(|| format!("{word}={value}"))),
+    }
+}
+
+/// Whether JSON text has a source with more fields than are read of one.
+pub(crate) fn has_others_in_source(part: &str) -> bool {
+    const KEY: &str = "\"nfs\"";
+    memmem::find_iter(part.as_bytes(), KEY).any(|at| {
+        let is_escaped = part.get(..at).is_some_and(|before| before.ends_with('\\'));
+        let value = part.get(at + KEY.len()..).map(str::trim_start);
+        let fields = value.and_then(|value| value.strip_prefix(':')).map(str::trim_start);
+        let Some(fields) = fields.filter(|fields| !is_escaped && fields.starts_with('{')) else {
+            return false;
+        };
+        let end = fields.find('}').map_or(fields.len(), |end| end + 1);
+        let names: Result<HashMap<Cow<'_, str>, &RawValue>, _> =
+            serde_json::from_str(fields.get(..end).unwrap_or_default());
+        // A source is flat: what is not read so is looked at as a whole.
+        names.map_or(true, |names| names.keys().any(|name| !OF_SOURCE.contains(&&**name)))
+    })
 }
 
 /// A text, or the texts of a list, that are not empty.

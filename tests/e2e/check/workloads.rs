@@ -285,7 +285,10 @@ fn names_others() -> Result<(), Failed> {
         .filter_map(|found| found["kind"].as_str())
         .collect();
     assert_eq!(kinds, ["", "Terraform", "", "HelmRelease", "Secret", ""]);
-    assert_eq!(run(&["check", &folder, "--require-match"]).status.code(), Some(4));
+    let required = run(&["check", &folder, "--require-match"]);
+    assert_eq!(required.status.code(), Some(4));
+    let said = String::from_utf8(required.stderr)?;
+    assert!(said.contains("--require-match: no NFS volume in the input"), "{said}");
     Ok(())
 }
 

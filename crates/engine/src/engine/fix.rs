@@ -255,7 +255,13 @@ impl<'f> Plan<'f> {
             Edit::Split { carrier, element } => {
                 self.splits.insert((*carrier, *element));
             }
-            Edit::Append { carrier, option } => self.appends.push((*carrier, option)),
+            // Two places may have lost the same option.
+            Edit::Append { carrier, option } => {
+                let append = (*carrier, &**option);
+                if !self.appends.contains(&append) {
+                    self.appends.push(append);
+                }
+            }
         }
     }
 

@@ -80,6 +80,29 @@ pub fn intended_options(text: &str) -> Vec<String> {
     options
 }
 
+/// The options of a text that was to be a list, with what a comma cuts in one put together
+/// again; each is left as it is written otherwise.
+///
+/// ```
+/// # use nfs_mount_guard_engine::nfs::disguised::whole_options;
+/// assert_eq!(whole_options("hard, timeo=60s,vers=4,1"), ["hard", "timeo=60s", "vers=4.1"]);
+/// ```
+pub fn whole_options(text: &str) -> Vec<String> {
+    let pieces: Vec<&str> = option::split(text).map(|piece| piece.text).collect();
+    let mut options = Vec::new();
+    let mut rest = pieces.as_slice();
+    while let Some((first, behind)) = rest.split_first() {
+        if let Some(meant) = meant(rest).filter(|meant| meant.pieces > 1) {
+            rest = rest.get(meant.pieces..).unwrap_or_default();
+            options.extend(meant.options);
+        } else {
+            rest = behind;
+            options.push(first.trim().to_owned());
+        }
+    }
+    options
+}
+
 /// Whether nothing but blanks at the ends tells it from a known option.
 fn is_clean(text: &str) -> bool {
     let (keyword, value) = text.split_once('=').unwrap_or((text, ""));

@@ -59,6 +59,10 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 
 fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
+    let several: Vec<&str> =
+        subject.misplaced.iter().flat_map(|misplaced| &misplaced.texts).map(String::as_str).collect();
+    let is_single = subject.misplaced.len() == 1;
+    let can_move = is_single || subject.misplaced.len() <= MOST_MOVED && remedy::agree(subject, &several);
     for misplaced in subject.misplaced {
         let place = Place::Field(misplaced.path.clone());
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
@@ -71,15 +75,15 @@ fn check(check: &mut Check<'_, '_>) {
         };
         let what = format!("{field} {fault}, so its options are lost{bg}");
         report(check, 0, place, Grade::Lesser, Sentence { what: what.into(), remedy });
-        // With several misplaced fields the intent is not certain. Another controller may read an annotation.
-        let applicability = if is_certain(subject, &misplaced.texts) && keeps_data(subject, &misplaced.texts)
-        {
+        // With several misplaced fields the intent is not certain. Another controller may
+        // read an annotation.
+        let is_clear = is_single && !is_annotation && is_certain(subject, &misplaced.texts);
+        let applicability = if is_clear && keeps_data(subject, &misplaced.texts) {
             Applicability::Offer
         } else {
             Applicability::Unsafe
         };
-        let fix = fix(subject, &misplaced.texts, applicability)
-            .filter(|_| subject.misplaced.len() == 1 && !is_annotation);
+        let fix = fix(subject, &misplaced.texts, applicability).filter(|_| can_move);
         if let Some(finding) = check.findings.last_mut() {
             finding.fix = fix;
         }
@@ -116,7 +120,8 @@ fn check(check: &mut Check<'_, '_>) {
     let others = subject.unread_keys().into_iter();
     keys.extend(others.map(|UnreadKey { place, options, .. }| (0, place, vec![options.into()])));
     // More than a few are no slip of the pen, and each fix looks at the whole list.
-    let is_movable = keys.len() <= MOST_MOVED;
+    let several: Vec<&str> = keys.iter().flat_map(|(.., texts)| texts).map(|text| &**text).collect();
+    let is_movable = keys.len() <= MOST_MOVED && (keys.len() == 1 || remedy::agree(subject, &several));
     for (carrier, place, texts) in keys {
         report_key(check, carrier, place, &texts, is_movable);
     }

@@ -115,6 +115,12 @@ pub(super) fn fix<T: AsRef<str>>(
     Some(Fix { applicability, edits })
 }
 
+/// Whether what several places lost can come into force together: no two contradict
+/// each other.
+pub(super) fn agree<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
+    place(subject).is_some_and(|place| elements(subject, &place, lost).is_some())
+}
+
 /// The place from which options are taken.
 fn place(subject: &Subject<'_>) -> Option<Place> {
     let holds = subject.kind.row().holds;
