@@ -1,6 +1,7 @@
 //! Repairs the options in a text, and makes sure that nothing else changed.
 
 mod change;
+mod form;
 mod moved;
 mod removal;
 mod wish;
@@ -16,7 +17,7 @@ use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, Refusal, Replacement};
+use crate::source::rewrite::{self, Change, Refusal};
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
@@ -47,39 +48,8 @@ pub struct Repaired {
     pub remedied: HashSet<usize>,
     /// The objects of which something is left as it is.
     pub refused: HashSet<usize>,
-}
-
-/// Whether what a remedy takes the place of stands on one line and is nothing but a
-/// value: a comment, an anchor or a key in another form would go away with it.
-fn is_plainly_written(text: &str, remedy: &Replacement) -> bool {
-    let written = text.get(remedy.start..remedy.end).unwrap_or_default();
-    let line = text.get(..remedy.start).and_then(|before| before.rsplit('\n').next()).unwrap_or_default();
-    let is_value = line.trim_end().ends_with(['-', ':', '[', ',']);
-    is_value && !written.is_empty() && !written.contains(['\n', '\r', '#', '?', '&', '*', '!', '|', '>'])
-}
-
-/// The text with what could not be read written as it can be, and the objects that come
-/// of it; `None` where nothing comes of it, or something else would change.
-fn remedied(text: &str, lines: &Lines<'_>, unread: &[Problem]) -> Option<(String, Vec<usize>)> {
-    let remedies: Vec<&Replacement> = unread.iter().filter_map(|problem| problem.remedy.as_deref()).collect();
-    if remedies.is_empty() {
-        return None;
-    }
-    let new = rewrite::apply(text, remedies).ok()?;
-    let before = meanings(text, lines, &|_, _| {});
-    let after = meanings(&new, &Lines::new(&new), &|_, _| {});
-    let stays = before.iter().zip(&after).all(|(before, after)| before.is_none() || before == after);
-    let mut read = Vec::new();
-    let mut object = 0;
-    for (before, after) in before.iter().zip(&after) {
-        if after.is_some() {
-            read.extend(before.is_none().then_some(object));
-            object += 1;
-        }
-    }
-    // One that has a second fault is read only when that is mended, too.
-    let is_progress = !read.is_empty() || new != text;
-    (stays && before.len() == after.len() && is_progress).then_some((new, read))
+    /// The line on which each object begins, with the name of its first part.
+    pub titles: Vec<(usize, String)>,
 }
 
 /// One object of a text, as far as it is to change.
@@ -131,7 +101,11 @@ fn repair_text(
                 let mut layout = None;
                 let subjects = object.parts.iter().map(|part| part.subject(&object, policy));
                 for (part, subject) in subjects.enumerate() {
-                    intended.titles.push(title(&subject, object.name()));
+                    let title_of = title(&subject, object.name());
+                    if part == 0 {
+                        repaired.titles.push((lines.position(object.span.start).line, title_of.clone()));
+                    }
+                    intended.titles.push(title_of);
                     let of = Of { object: &object, index, part };
                     let mut fixed = fix_traced(policy, &subject, today, scope);
                     let stuck = stuck(&subject, &fixed, &mut layout, &object);
@@ -172,10 +146,10 @@ fn repair_text(
         }
     });
     for problem in &mut repaired.unread {
-        problem.remedy.take_if(|remedy| !is_plainly_written(text, remedy));
+        problem.remedy.take_if(|remedy| !form::is_plainly_written(text, remedy));
     }
     if times < MOST_REMEDIES
-        && let Some((new, remedied)) = remedied(text, &lines, &repaired.unread)
+        && let Some((new, remedied)) = form::remedied(text, &lines, &repaired.unread)
     {
         let again = repair_text(policy, today, scope, &new, wants, times + 1);
         // What is not repaired wholly is not touched: an object that is read only in part, or
@@ -185,9 +159,12 @@ fn repair_text(
             let changed = again.subjects.iter().map(|(object, _)| *object);
             let objects =
                 changed.chain(again.remedied.iter().copied()).chain(remedied).collect::<HashSet<_>>();
-            let text = again.text.or_else(|| Some(new.clone()));
-            let read = again.read.or(Some(new));
-            return Repaired { text, read, objects: objects.len(), remedied: objects, ..again };
+            let new_text = again.text.clone().or_else(|| Some(new.clone()));
+            let read = again.read.clone().or(Some(new));
+            let mut repaired_again =
+                Repaired { text: new_text, read, objects: objects.len(), remedied: objects, ..again };
+            form::announce(&mut repaired_again, text, &repaired.unread);
+            return repaired_again;
         }
     }
     let (granted, refused) = wishes.settle();

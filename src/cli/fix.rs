@@ -115,6 +115,8 @@ impl Args {
                 let verb = if self.diff { "would fix" } else { "fixed" };
                 let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
                 let (codes, words) = (codes.join(", "), words.join(", "));
+                // What the schema does not take is no rule's.
+                let codes = if codes.is_empty() { "the form".to_owned() } else { codes };
                 changes.push(format!("{}:{line}: {verb} {codes} in {title}: {words}", fixed.name));
             }
             failures.extend(refusals(&fixed));

@@ -118,7 +118,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range
             .found
             .into_iter()
             .map(|Found { path, value, has_bg, .. }| {
-                let texts = value.map(|value| misplaced::texts(tree, value)).unwrap_or_default();
+                let texts = value.map(|value| misplaced::texts_within(tree, value)).unwrap_or_default();
                 let has_bg = !is_secret && (has_bg || texts.iter().any(|text| is_background(text)));
                 UnjudgedPlace { path, texts: if is_shown { texts } else { Vec::new() }, has_bg }
             })
@@ -346,12 +346,15 @@ impl Search<'_> {
         matches!(of_volumes, ["volumes", _]) && is_inline() || path == ["metadata", "managedFields"]
     }
 
-    /// Whether a value is a text, or a list of texts, that is not empty.
+    /// Whether a value is a text, or a list of texts, that is not empty; or whether options
+    /// stand deeper in it.
     fn holds_text(&self, value: NodeId) -> bool {
-        match self.tree.items(value) {
+        let is_flat = match self.tree.items(value) {
             Some(items) => items.iter().any(|item| self.tree.string(*item).is_some()),
             None => self.tree.string(value).is_some(),
-        }
+        };
+        let is_option = |text: &String| option::are_options(text) || is_background(text);
+        is_flat || misplaced::texts_within(self.tree, value).iter().any(is_option)
     }
 }
 

@@ -112,7 +112,9 @@ fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Optio
     let relation = if group == Group::LOCKING { locking(&options) } else { Relation::LastWins };
     let is_open =
         |token: &&&Token<'_>| token.option.text() != last && subject.is_order_open(token, last_token);
+    let is_valued = group == Group::ACCESS && options.iter().any(|option| option.value().is_some());
     let (winner, depends) = match relation {
+        _ if is_valued => (None, Some("mount(8): a value of ro or rw changes the order")),
         Relation::LastWins if tokens.iter().any(|token| is_open(&token)) => {
             (None, Some("the order in which the driver reads its keys, which is not fixed"))
         }

@@ -91,15 +91,39 @@ pub(super) fn replacement(
             Some(Replacement { start, end, with: element(option, *flow, is_json) })
         }
         (
-            Content::Scalar { style: Style::Plain | Style::SingleQuoted | Style::DoubleQuoted, text, .. },
+            Content::Scalar { style: Style::Plain | Style::SingleQuoted | Style::DoubleQuoted, .. },
             Wanted::Texts,
-        ) if !text.contains('\n') => {
+        ) => {
             let is_json = matches!(written.content, Content::Scalar { style: Style::DoubleQuoted, .. });
             let elements: Vec<String> = all.iter().map(|option| element(option, true, is_json)).collect();
             let (start, end) = (written.span.start, written.span.end);
             Some(Replacement { start, end, with: format!("[{}]", elements.join(", ")) })
         }
+        // In braces, each entry an option; or a list in the list.
+        (Content::Map { flow: true, .. }, Wanted::Texts)
+        | (Content::List { flow: true, .. }, Wanted::Text) => {
+            let (start, end) = (written.span.start, written.span.end);
+            let is_json = is_json(value, node);
+            let elements: Vec<String> = all.iter().map(|option| element(option, true, is_json)).collect();
+            let elements = elements.join(", ");
+            let is_whole = wanted == Wanted::Texts;
+            // In lines, each element has one of its own.
+            let list = value.tree.written(value.id).map(|list| &list.content);
+            let has_room = all.len() == 1 || matches!(list, Some(Content::List { flow: true, .. }));
+            let with = if is_whole { format!("[{elements}]") } else { elements };
+            Some(Replacement { start, end, with }).filter(|_| is_whole || item.is_some() && has_room)
+        }
         _ => None,
+    }
+}
+
+/// Whether the first text in a value stands in double quotes, as in JSON.
+fn is_json(from: NodeDeserializer<'_>, node: NodeId) -> bool {
+    match from.tree.written(node).map(|written| &written.content) {
+        Some(Content::Scalar { style, .. }) => *style == Style::DoubleQuoted,
+        Some(Content::List { items, .. }) => items.first().is_some_and(|item| is_json(from, *item)),
+        Some(Content::Map { entries, .. }) => entries.first().is_some_and(|(key, _)| is_json(from, *key)),
+        Some(Content::Alias(_)) | None => false,
     }
 }
 

@@ -171,6 +171,39 @@ pub(super) fn texts(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     items.into_iter().filter_map(|item| tree.string(item).map(ToOwned::to_owned)).collect()
 }
 
+/// As [`texts`], at any depth of lists and mappings: a switch that is on, `bg: true`, is the
+/// option of its name.
+pub(super) fn texts_within(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
+    let mut texts = Vec::new();
+    add_texts(tree, value, DEEPEST_TEXT, &mut texts);
+    texts
+}
+
+/// The deepest text in a value of options, and the most of them.
+const DEEPEST_TEXT: usize = 4;
+const MOST_TEXTS: usize = 1000;
+
+fn add_texts(tree: &Tree<'_>, value: NodeId, depth: usize, texts: &mut Vec<String>) {
+    if depth == 0 || texts.len() >= MOST_TEXTS {
+        return;
+    }
+    if let Some(entries) = tree.entries(value) {
+        for (key, value) in entries.iter() {
+            let is_on = tree.text(*value).is_some_and(|text| resolve(text) == Meaning::Bool(true));
+            if is_on {
+                texts.extend(tree.text(*key).map(ToOwned::to_owned));
+            }
+            add_texts(tree, *value, depth - 1, texts);
+        }
+    } else if let Some(items) = tree.items(value) {
+        for item in items {
+            add_texts(tree, *item, depth - 1, texts);
+        }
+    } else {
+        texts.extend(tree.string(value).map(ToOwned::to_owned));
+    }
+}
+
 /// As [`texts`]; where a mapping stands in place of a list, each of its entries as
 /// the option that it is meant for: `{nconnect: 4, hard: true}`.
 fn options_at(tree: &Tree<'_>, value: NodeId) -> Vec<String> {

@@ -25,6 +25,8 @@ pub fn trials() -> Vec<Trial> {
         trial("a_diff_speaks_of_the_file_as_it_is", speaks_of_the_file),
         trial("what_goes_with_an_option_is_said", says_what_goes_with_it),
         trial("what_a_flag_mends_needs_no_hand", counts_what_a_flag_mends),
+        trial("a_value_of_ro_or_rw_is_left", leaves_a_value_of_ro),
+        trial("what_is_written_in_another_form_is_said", says_what_it_wrote_otherwise),
         trial("writes_in_one_step_with_the_same_permissions", writes_in_one_step),
         trial("leaves_what_it_cannot_read_and_says_so", leaves_what_it_cannot_read),
         trial("repairs_the_volumes_beside_one_that_it_leaves", repairs_the_others),
@@ -159,6 +161,57 @@ fn says_what_goes_with_it() -> Result<(), Failed> {
     let plain = text.replace("  # may be interrupted\n", "").replace(" # or not", "");
     let said = String::from_utf8(pipe(&["fix", "-", "--no-policy"], plain.as_bytes()).stderr)?;
     assert!(said.contains("-intr, -nofail\n"), "{said}");
+    Ok(())
+}
+
+/// mount(8) of util-linux 2.38 takes `ro,rw=1` and `ro=1,rw` for read-only: what was
+/// protected stays so.
+fn leaves_a_value_of_ro() -> Result<(), Failed> {
+    for options in ["[ro, 'rw=1', fg, timeo=600, retrans=2]", "['ro=1', rw, fg, timeo=600, retrans=2]"] {
+        for provisioner in ["nfs.csi.k8s.io", "kubernetes.io/no-provisioner"] {
+            let text = format!(
+                "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: {provisioner}\nreclaimPolicy: Retain\nmountOptions: {options}\n"
+            );
+            for flags in [&["fix", "-", "--no-policy"][..], &["fix", "-", "--no-policy", "--unsafe-fixes"]] {
+                assert_eq!(stdout(&pipe(flags, text.as_bytes())), text);
+            }
+        }
+        let volume = format!(
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  nfs: {{server: s, path: /e}}\n  mountOptions: {options}\n"
+        );
+        assert_eq!(stdout(&pipe(&["fix", "-", "--no-policy"], volume.as_bytes())), volume);
+        let said = stdout(&pipe(&["explain", "-f", "-"], volume.as_bytes()));
+        assert!(said.contains("the winner depends on mount(8)"), "{said}");
+    }
+    Ok(())
+}
+
+/// Options in a form that the schema does not take are named where they are rewritten.
+fn says_what_it_wrote_otherwise() -> Result<(), Failed> {
+    let end = "fg, timeo=600, retrans=2";
+    for (options, new, word) in [
+        (format!("[{{nfsvers: 4.1}}, {end}]"), "[nfsvers=4.1, fg,", "{nfsvers: 4.1} -> nfsvers=4.1"),
+        (format!("[[hard, bg], {end}]"), "[hard, fg, fg,", "[hard, bg] -> hard, bg, bg -> fg"),
+        (
+            "{hard: true, nfsvers: 4.1}".to_owned(),
+            "[hard, nfsvers=4.1, fg,",
+            "{hard: true, nfsvers: 4.1} -> [hard,",
+        ),
+        ("'[proto=tcp port=2049]'".to_owned(), "[proto=tcp, port=2049, fg,", "'[proto=tcp port=2049]' -> ["),
+        ("'-o hard,bg'".to_owned(), "[hard, fg,", "'-o hard,bg' -> [hard, bg], bg -> fg"),
+        ("\"- hard\\n- bg\\n\"".to_owned(), "[\"hard\", \"fg\",", "-> [\"hard\", \"bg\"], bg -> fg"),
+        ("nfsvers=4,1".to_owned(), "[nfsvers=4.1, fg,", "nfsvers=4,1 -> [nfsvers=4.1]"),
+    ] {
+        let text = format!(
+            "# first\napiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  nfs: {{server: s, path: /e}}\n  mountOptions: {options}\n"
+        );
+        let output = pipe(&["fix", "-", "--no-policy"], text.as_bytes());
+        let said = String::from_utf8(output.stderr.clone())?;
+        let line = said.lines().find(|line| line.contains("in PersistentVolume/a: ")).ok_or(said.clone())?;
+        assert!(line.starts_with("<stdin>:2: fixed ") && line.contains(word), "{line}");
+        assert!(stdout(&output).contains(&format!("mountOptions: {new}")), "{}", stdout(&output));
+        assert_eq!(said.matches("fixed ").count(), 1, "{said}");
+    }
     Ok(())
 }
 

@@ -16,6 +16,10 @@ pub fn trials() -> Vec<Trial> {
         trial("several_places_move_together_where_they_agree", several),
         trial("an_annotation_of_another_name_moves_when_asked", annotations),
         trial("a_volume_lacks_no_fault_of_its_class", faults_of_a_class),
+        trial("a_remedy_contradicts_nothing_that_is_in_force", contradicts_nothing),
+        trial("a_place_without_options_is_said_to_have_none", has_no_place),
+        trial("a_patch_of_a_volume_without_a_source_is_read_as_one_of_kubelets", patch_without_source),
+        trial("options_deep_in_values_are_named", deep_values),
         trial("explain_names_the_class_that_is_not_read", explain_names_the_class),
     ]
 }
@@ -152,5 +156,71 @@ fn explain_names_the_class() -> Result<(), Failed> {
     assert!(said.contains(wanted), "{said}");
     let good = stdout(&pipe(&["explain", "-f", "-"], with_class(GOOD, GOOD).as_bytes()));
     assert!(!good.contains("not read"), "{good}");
+    Ok(())
+}
+
+fn csi(driver: &str, options: &str, attributes: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  accessModes: [ReadWriteMany]\n  \
+mountoptions: {options}\n  csi: {{driver: {driver}, volumeHandle: h, volumeAttributes: {{{attributes}}}}}\n"
+    )
+}
+
+/// What another carrier says, and what the driver adds, counts as well.
+fn contradicts_nothing() -> Result<(), Failed> {
+    let attributes = "server: s, share: /x, mountOptions: 'nfsvers=3,fg,timeo=600,retrans=2'";
+    for options in ["[nfsvers=4.1, hard]", "[timeo=300]", "[hard, nonsense]"] {
+        let text = csi("nfs.csi.k8s.io", options, attributes);
+        assert!(unread(&text)?[0].contains("so its options are lost"), "{text}");
+        assert_eq!(fixed(&text), text, "nothing is certain");
+    }
+    let text = csi("nfs.csi.k8s.io", "[nfsvers=3, hard]", attributes);
+    let new = fixed(&text);
+    assert!(new.contains("mountOptions: [hard]\n") && !new.contains("mountoptions"), "{new}");
+    // Beside a version of the driver's own every other one fails.
+    let text = csi("blob.csi.azure.com", "[nfsvers=3, nconnect=4]", "protocol: nfs, server: s");
+    let new = fixed(&text);
+    assert!(new.contains("mountOptions: [nconnect=4"), "{new}");
+    let said = stdout(&pipe(&["check", "--no-policy", "--format", "concise", "-"], new.as_bytes()));
+    assert!(!said.contains(" deny "), "{said}");
+    Ok(())
+}
+
+fn has_no_place() -> Result<(), Failed> {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  volumes:\n  - name: v\n    csi: {driver: efs.csi.aws.com, volumeAttributes: {mountOptions: 'bg'}}\n";
+    let said = stdout(&pipe(&["check", "--no-policy", "--format", "concise", "-"], pod.as_bytes()));
+    for wanted in
+        ["drop it: no place for options of this driver is known here", "NMG001 deny \"bg\" is not read here;"]
+    {
+        assert!(said.contains(wanted), "{wanted} in {said}");
+    }
+    assert!(!said.contains("of the class"), "{said}");
+    Ok(())
+}
+
+fn patch_without_source() -> Result<(), Failed> {
+    let text = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: x, annotations: {volume.beta.kubernetes.io/mount-options: 'bg'}}\n";
+    let output = pipe(&["check", "--no-policy", "--format", "concise", "-"], text.as_bytes());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("NMG001 deny"), "{}", stdout(&output));
+    Ok(())
+}
+
+fn deep_values() -> Result<(), Failed> {
+    for (values, named) in [
+        ("a: {mountOptions: {enabled: true, list: [hard, bg]}}", Some(" (bg among them)")),
+        ("a: {mountOptions: {hard: true, bg: true}}", Some(" (bg among them)")),
+        ("a: {mountOptions: [{name: bg}]}", Some(" (bg among them)")),
+        ("a: {mountOptions: {nfs: 'hard,nfsvers=4.1'}}", Some("")),
+        ("a: {mountOptions: {enabled: true}}", None),
+        ("a: {mountOptions: {}}", None),
+    ] {
+        let said = stdout(&pipe(&["check", "--no-policy", "-"], format!("{values}\n").as_bytes()));
+        let wanted = named.map(|bg| format!("holds mount options at a.mountOptions{bg}\n"));
+        match wanted {
+            Some(wanted) => assert!(said.contains(&wanted), "{values}: {said}"),
+            None => assert!(!said.contains("holds mount options at"), "{values}: {said}"),
+        }
+    }
     Ok(())
 }

@@ -80,19 +80,21 @@ pub fn intended_options(text: &str) -> Vec<String> {
     options
 }
 
-/// The options of a text that was to be a list, with what a comma cuts in one put together
-/// again; each is left as it is written otherwise.
+/// The options of a text that was to be a list, without what it is wrapped in and with what
+/// a comma cuts put together again; a value that is refused stays as it is.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::nfs::disguised::whole_options;
 /// assert_eq!(whole_options("hard, timeo=60s,vers=4,1"), ["hard", "timeo=60s", "vers=4.1"]);
+/// assert_eq!(whole_options("[proto=tcp port=2049]"), ["proto=tcp", "port=2049"]);
+/// assert_eq!(whole_options("- hard\n- nolock\n"), ["hard", "nolock"]);
 /// ```
 pub fn whole_options(text: &str) -> Vec<String> {
     let pieces: Vec<&str> = option::split(text).map(|piece| piece.text).collect();
     let mut options = Vec::new();
     let mut rest = pieces.as_slice();
     while let Some((first, behind)) = rest.split_first() {
-        if let Some(meant) = meant(rest).filter(|meant| meant.pieces > 1) {
+        if let Some(meant) = meant(rest) {
             rest = rest.get(meant.pieces..).unwrap_or_default();
             options.extend(meant.options);
         } else {
@@ -199,6 +201,10 @@ fn taken(text: String) -> Option<String> {
 fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
     let text = text.trim();
     let depth = depth.checked_sub(1)?;
+    // A whole command line, up to its options.
+    if let Some((_, options)) = text.strip_prefix("mount ").and_then(|text| text.split_once("-o")) {
+        return undressed(options, depth);
+    }
     for switch in ["--options=", "--options ", "-o=", "-o", "- "] {
         if let Some(rest) = text.strip_prefix(switch) {
             return undressed(rest, depth);
@@ -231,7 +237,7 @@ fn negated(text: &str) -> Option<String> {
 
 fn each<'t>(texts: impl Iterator<Item = &'t str>, depth: usize) -> Option<Vec<String>> {
     let options: Option<Vec<Vec<String>>> = texts
-        .filter(|text| !matches!(*text, "" | "-o" | "--options"))
+        .filter(|text| !matches!(*text, "" | "-" | "-o" | "--options"))
         .map(|text| undressed(text, depth))
         .collect();
     options.map(|options| options.concat()).filter(|options| !options.is_empty())
@@ -323,6 +329,9 @@ mod tests {
             ("hard;bg", "hard bg"),
             ("- noatime", "noatime"),
             ("- 'nfsvers=4.1'", "nfsvers=4.1"),
+            ("- hard\n- nfsvers=4.1\n", "hard nfsvers=4.1"),
+            ("mount -o hard", "hard"),
+            ("mount -t nfs4 -o nfsvers=4.1", "nfsvers=4.1"),
         ] {
             assert_eq!(of(element).map(|(_, options)| options).as_deref(), Some(wanted), "{element}");
         }

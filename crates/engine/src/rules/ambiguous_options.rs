@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{About, Actions, Check, Example, Rule, offer, remove};
-use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
+use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade, Sentence};
 use crate::nfs::catalog::{Effect, Entry, Group, Word, Words};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
@@ -143,6 +143,9 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     if effective.clone().all(is_idle) {
         return;
     }
+    if of_group == Group::ACCESS && check_access_with_value(check, written) {
+        return;
+    }
     let is_beaten = |token: &&Token<'_>| {
         !says_the_same(token, winner) && !adds_up(token, winner, effective.clone().rev())
     };
@@ -200,6 +203,26 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
     check.report(first_loser, grade, message, fix.map(offer));
+}
+
+/// Reports `ro` and `rw` of which one has a value; false where none has. A value of `ro`
+/// makes it win in any order, one of `rw` leaves that without effect (measured with
+/// mount(8) of util-linux 2.38): no removal is certain to change nothing.
+fn check_access_with_value(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> bool {
+    let effective = || check.subject.options.effective().filter(|token| group(token) == Some(Group::ACCESS));
+    if !effective().any(|token| token.option.value().is_some()) {
+        return false;
+    }
+    let other = |token: &Token<'_>| effective().find(|other| other.word() != token.word());
+    if let Some((first, other)) = written.first().and_then(|first| Some((*first, other(first)?))) {
+        let (quoted, other) = (check.quote(first), other.option.text());
+        let what = format!(
+            "{quoted} and {other:?} conflict: mount(8) reads them with a value in an order of its own"
+        );
+        let message = Sentence::with_remedy(what, "keep one of them, without a value");
+        check.report(first, Grade::Proper, message, None);
+    }
+    true
 }
 
 /// Why the option that takes effect is not the one that is written last.

@@ -1,6 +1,6 @@
 //! NMG011: an option that nothing knows.
 
-use super::{About, Actions, Check, Example, Rule, offer, offer_instead, redirected_mount, replace};
+use super::{About, Actions, Check, Example, Rule, offer, offer_instead, redirected_mount, remove, replace};
 use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
 use crate::nfs::catalog::{self, Effect, Word, Words};
 use crate::nfs::disguised::{self, is_category_range};
@@ -72,6 +72,10 @@ fn check(check: &mut Check<'_, '_>) {
         let mut fix = None;
         if let Some(whose) = other_program(token.option.keyword()) {
             message.remedy = Some(whose.into());
+            // A flag of the command line says nothing of the mount.
+            let is_flag = token.option.text() == "-o" || token.option.text() == "--options";
+            let is_alone = check.options().nth(1).is_none();
+            fix = remove(token).filter(|_| is_flag && !is_alone).map(|edit| offer(vec![edit]));
         } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(check, token)).flatten() {
             message.remedy = Some(format!("use {suggestion:?}").into());
             fix = replace(token, suggestion).map(|edit| offer_instead(check.subject, token, vec![edit]));

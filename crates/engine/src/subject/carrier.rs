@@ -319,7 +319,8 @@ fn role(driver: &Driver, holds: Holds, key: &str, facts: &Facts<'_>) -> Option<R
 /// of the list, even when it is empty.
 fn annotation<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> Option<&'m str> {
     let spec = manifest.spec.as_ref();
-    if kind.row().holds != Holds::Volume || spec.is_none_or(|spec| spec.csi.is_some()) {
+    // A patch may show no source: what it changes may be a volume of kubelet's.
+    if kind.row().holds != Holds::Volume || spec.is_some_and(|spec| spec.csi.is_some()) {
         return None;
     }
     let annotations = manifest.metadata.as_ref()?.annotations.as_ref()?;

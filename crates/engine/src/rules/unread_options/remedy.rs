@@ -29,7 +29,11 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option
     {
         return Some(obstacle.remedy(&subject.carriers).into());
     }
-    let place = place(subject)?;
+    let Some(place) = place(subject) else {
+        // Neither has a list of its own.
+        let is_part = matches!(subject.kind.row().holds, Holds::InlineVolumes(_) | Holds::Snapshots);
+        return is_part.then(|| "drop it: no place for options of this driver is known here".into());
+    };
     let field = match (&place, subject.kind.row().holds) {
         (Place::MountOptions(_), Holds::Volume) => place.field(None).into(),
         (Place::Annotation, _) => "the annotation".into(),
@@ -182,8 +186,9 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
     })
 }
 
-/// The elements of the place with the lost options behind them; `bg` as `fg`. `None`
-/// where that is not certain: what is lost and what is in force contradict each other.
+/// The elements of the place with the lost options behind them; `bg` as `fg`, and without
+/// a version where the driver adds its own. `None` where that is not certain: what is lost
+/// and what is in force anywhere contradict each other, or no kernel would take it.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
     let carrier = subject.carriers.iter().position(|carrier| carrier.place == *place);
     if carrier.is_some_and(|carrier| is_faulty(subject, carrier)) {
@@ -194,6 +199,13 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         .filter(|carrier| !carrier.is_empty())
         .map(|carrier| carrier.elements.iter().map(|element| (*element).to_owned()).collect())
         .unwrap_or_default();
+    let elsewhere = || {
+        let is_elsewhere = |token: &&Token<'_>| {
+            let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));
+            carrier.is_none_or(|carrier| carrier.place != *place)
+        };
+        subject.options.effective().filter(is_elsewhere)
+    };
     let pieces = lost.iter().flat_map(|text| option::split(text.as_ref()));
     for piece in pieces.map(|piece| piece.text.trim()).filter(|text| !text.is_empty()) {
         let is_bg = reading::background_word(piece, Latitude::WIDE).is_some();
@@ -202,7 +214,21 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         }
         let text = if is_bg { "fg" } else { piece };
         let option = MountOption::new(text);
+        let is_own = subject.driver.own_words.contains(&option.keyword());
+        if !is_own && mount::judge(&option).refusal.is_some() {
+            return None;
+        }
+        let names_version = option.entry().is_some_and(mount::names_version);
         let mut is_new = true;
+        for there in elsewhere() {
+            // Beside the driver's own version any other one fails, even the same.
+            let is_second = names_version && there.entry().is_some_and(mount::names_version);
+            let is_drivers = is_second && there.site.is_none();
+            if !is_drivers && mount::contradict(&there.option, &option) {
+                return None;
+            }
+            is_new &= !is_second && there.option.text() != text;
+        }
         for there in elements.iter().flat_map(|element| option::split(element)) {
             let there = MountOption::new(there.text);
             if mount::contradict(&there, &option) {
