@@ -107,9 +107,10 @@ pub(super) fn replacement(
             let elements: Vec<String> = all.iter().map(|option| element(option, true, is_json)).collect();
             let elements = elements.join(", ");
             let is_whole = wanted == Wanted::Texts;
-            // In lines, each element has one of its own.
-            let list = value.tree.written(value.id).map(|list| &list.content);
-            let has_room = all.len() == 1 || matches!(list, Some(Content::List { flow: true, .. }));
+            // In lines, each element has one of its own; brackets begin before the first.
+            let first = value.tree.items(value.id).and_then(|items| value.tree.written(*items.first()?));
+            let is_in_brackets = first.is_some_and(|first| value.offset() < first.span.start);
+            let has_room = all.len() == 1 || is_in_brackets;
             let with = if is_whole { format!("[{elements}]") } else { elements };
             Some(Replacement { start, end, with }).filter(|_| is_whole || item.is_some() && has_room)
         }
