@@ -7,9 +7,11 @@
 //! never touched: with a dead server that would hang.
 
 mod conf;
+mod kernel;
 mod look;
 mod moment;
 mod mounts;
+pub mod objects;
 mod processes;
 pub mod report;
 mod rescue;
@@ -24,11 +26,12 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::subject::DriverSetting;
+use crate::policy::Policy;
 use conf::Conf;
 use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
+use objects::{Given, Seen};
 use report::{NodeReport, ReadError};
 use usage::Counter;
 
@@ -42,11 +45,13 @@ pub struct Node<'a> {
     pub pods_dir: &'a Path,
     /// The node's `/proc`.
     pub proc_dir: &'a Path,
-    /// What the policy says of CSI drivers.
-    pub drivers: &'a [DriverSetting],
+    /// What the user says of CSI drivers.
+    pub policy: &'a Policy,
     /// The node's nfsmount.conf; `None` for [`NFSMOUNT_CONF`] where this process sees the
     /// mounts of the node, and none in a container.
     pub nfsmount_conf: Option<&'a Path>,
+    /// The objects that mounted volumes are compared with.
+    pub objects: Option<&'a Given>,
 }
 
 /// Where mount.nfs reads its file.
@@ -119,7 +124,7 @@ impl Node<'_> {
             .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
         let look = Look {
             proc_dir: self.proc_dir,
-            drivers: self.drivers,
+            drivers: self.policy.drivers(),
             pods_dir: &pods_dir,
             counter: Counter::start(closed(&own, &pods)),
             pods: &pods,
@@ -127,9 +132,24 @@ impl Node<'_> {
         let sees_node = moment.is_seen_with(&own);
         let conf = self.nfsmount_conf.or_else(|| sees_node.then(|| Path::new(NFSMOUNT_CONF)));
         let conf = conf.map(Conf::read);
-        let warnings = setup::warnings(&listing.volumes, &moment, conf.as_ref(), sees_node);
+        let mut warnings = setup::warnings(&listing.volumes, &moment, conf.as_ref(), sees_node);
+        let kernel = kernel::running(self.proc_dir);
+        if let (Some(conf), Some(kernel)) = (&conf, kernel) {
+            warnings.extend(kernel::of_conf(conf, kernel));
+        }
+        let compared = self.objects.map(|given| {
+            let (volumes, conf) = (&*listing.volumes, conf.as_ref());
+            let seen =
+                Seen { volumes, pods_dir: &pods_dir, moment: &moment, conf, kernel, policy: self.policy };
+            objects::compare(given, &seen)
+        });
         let mut report = look.report(listing, moment)?;
         report.warnings = warnings;
+        if let Some(compared) = compared {
+            report.warnings.extend(compared.warnings);
+            report.errors.extend(compared.errors);
+            report.objects = Some(compared.objects);
+        }
         let problems = conf.map(|conf| conf.problems).unwrap_or_default();
         report.errors.extend(
             problems

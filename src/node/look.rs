@@ -118,6 +118,7 @@ impl Look<'_> {
             volumes,
             background,
             warnings: Vec::new(),
+            objects: None,
             errors: errors
                 .into_iter()
                 .map(|(path, error)| ReadError {

@@ -96,6 +96,11 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         "What makes mounts of the node fail or lose data before they do, by kind",
         warnings,
     );
+    registry.register(
+        "differing_mounts",
+        "Volumes that are mounted otherwise than their object asks, with --objects",
+        gauge(number(report.differing())),
+    );
     let findings = report.warnings.iter().filter(|warning| warning.finding).count();
     registry.register(
         "background_settings",
@@ -181,6 +186,7 @@ mod tests {
             volumes,
             background: Vec::new(),
             warnings: Vec::new(),
+            objects: None,
             errors: Vec::new(),
         }
     }

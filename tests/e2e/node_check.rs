@@ -8,6 +8,7 @@ mod hang;
 mod mounts;
 mod notes;
 mod npd;
+mod objects;
 pub mod status;
 
 use std::fs;
@@ -29,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(hang::trials());
     trials.extend(causes::trials());
     trials.extend(npd::trials());
+    trials.extend(objects::trials());
     trials.extend(status::trials());
     trials
 }

@@ -22,6 +22,9 @@ pub struct Shown<'a> {
     settings: Settings,
 }
 
+/// The setting of a flag that is off.
+pub const NOT_SET: &str = "not set";
+
 /// Whose options decide a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decider {

@@ -1,6 +1,6 @@
 //! The settings of a mount beside those that its options ask for, one by one.
 
-use super::{Decider, Difference, Shown, is_for_v3, is_shown, last};
+use super::{Decider, Difference, NOT_SET, Shown, is_for_v3, is_shown, last};
 use crate::nfs::catalog::Word;
 use crate::nfs::mount::Transport;
 use crate::nfs::option::MountOption;
@@ -206,7 +206,7 @@ impl Found<'_, '_> {
             // `hard` takes `softreval` back (`nfs_fs_context_parse_param`, `Opt_hard`).
             let is_taken_back = word == Word::Softreval && self.comes_before(word, Word::Hard);
             let is_it = is_negated == negated && !is_taken_back;
-            let state = |is: bool| if is { keyword } else { "not set" };
+            let state = |is: bool| if is { keyword } else { NOT_SET };
             self.add(keyword, &state(is_it), &state(shown.has(keyword)), &[word], Decider::Mount);
         }
     }
