@@ -7,6 +7,8 @@
 //! never touched: with a dead server that would hang.
 
 mod conf;
+#[cfg(feature = "serve")]
+pub mod events;
 mod kernel;
 mod look;
 mod moment;

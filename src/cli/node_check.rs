@@ -1,5 +1,8 @@
 //! `node-check`: finds volumes on a node that only look mounted.
 
+#[cfg(feature = "serve")]
+mod events;
+
 use std::io::{self, Write as _};
 #[cfg(feature = "serve")]
 use std::net::SocketAddr;
@@ -22,6 +25,8 @@ use super::policy;
 #[cfg(feature = "serve")]
 use super::status_port;
 use crate::node::Node;
+#[cfg(feature = "serve")]
+use crate::node::events::Counts;
 use crate::node::objects::Given;
 use crate::node::report::{NodeReport, npd, text};
 #[cfg(feature = "serve")]
@@ -29,6 +34,8 @@ use crate::node::status::{self, Looks};
 use crate::policy::Policy;
 #[cfg(feature = "serve")]
 use crate::server::status::LastRun;
+#[cfg(feature = "serve")]
+use events::EventFlags;
 
 /// Find Pod volumes on this node whose NFS mount is missing.
 #[derive(Debug, clap::Args)]
@@ -45,6 +52,7 @@ Examples:
   nfs-mount-guard node-check --interval 1m --status-listen 0.0.0.0:8080 \\
       --pods-dir /host/pods --proc-dir /host/proc
       in a Pod, with directories of the node: see manifests/node-check.yaml
+  nfs-mount-guard node-check --interval 1m --events --node-name node-3
 
 Exit codes:
   0  no volume without its mount
@@ -90,6 +98,9 @@ pub struct Args {
         value_parser = super::serve::address
     )]
     status_listen: Option<SocketAddr>,
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    events: EventFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -171,13 +182,18 @@ impl Args {
             .build()
             .context("the system gives no threads")?;
         runtime.block_on(async {
+            let mut events = self.events.start().await?;
             let (sender, failed) = tokio::sync::oneshot::channel();
             let looks = move || {
-                let mut looks = Looks { interval, ..Looks::default() };
+                let mut looks = Looks { interval, events: Counts::default().all(), ..Looks::default() };
                 let error = self.look_until_error(&policy, interval, |report, took| {
                     looks.took = took;
                     if report.errors.is_empty() {
                         looks.last_success = OffsetDateTime::now_utc().unix_timestamp();
+                    }
+                    if let Some(events) = &mut events {
+                        looks.events = events.counts.all();
+                        events.hand_on(report);
                     }
                     shown.show(status::text(report, looks));
                 });

@@ -3,6 +3,7 @@
 
 mod causes;
 mod conf;
+mod events;
 mod folders;
 mod hang;
 mod mounts;
@@ -32,6 +33,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(npd::trials());
     trials.extend(objects::trials());
     trials.extend(status::trials());
+    trials.extend(events::trials());
     trials
 }
 
