@@ -34,7 +34,8 @@ use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
 use objects::{Given, Seen};
-use report::{NodeReport, ReadError};
+use report::{ConfReport, NodeReport, ReadError};
+use setup::Readers;
 use usage::Counter;
 
 /// The mount table of this process, whatever `/proc` the node has.
@@ -134,15 +135,24 @@ impl Node<'_> {
         let sees_node = moment.is_seen_with(&own);
         let conf = self.nfsmount_conf.or_else(|| sees_node.then(|| Path::new(NFSMOUNT_CONF)));
         let conf = conf.map(Conf::read);
-        let mut warnings = setup::warnings(&listing.volumes, &moment, conf.as_ref(), sees_node);
+        let readers =
+            conf.as_ref().map(|conf| Readers::of(conf, &listing.volumes, &pods_dir)).unwrap_or_default();
+        let mut warnings = setup::warnings(&listing.volumes, &moment, conf.as_ref(), &readers, sees_node);
         let kernel = kernel::running(self.proc_dir);
         if let (Some(conf), Some(kernel)) = (&conf, kernel) {
             warnings.extend(kernel::of_conf(conf, kernel));
         }
         let compared = self.objects.map(|given| {
             let (volumes, conf) = (&*listing.volumes, conf.as_ref());
-            let seen =
-                Seen { volumes, pods_dir: &pods_dir, moment: &moment, conf, kernel, policy: self.policy };
+            let seen = Seen {
+                volumes,
+                pods_dir: &pods_dir,
+                moment: &moment,
+                conf,
+                readers: &readers.volumes,
+                kernel,
+                policy: self.policy,
+            };
             objects::compare(given, &seen)
         });
         let mut report = look.report(listing, moment)?;
@@ -152,7 +162,12 @@ impl Node<'_> {
             report.errors.extend(compared.errors);
             report.objects = Some(compared.objects);
         }
-        let problems = conf.map(|conf| conf.problems).unwrap_or_default();
+        let (files, problems) = conf.map(|conf| (conf.files, conf.problems)).unzip();
+        report.nfsmount_conf = files.map(|files| ConfReport {
+            files: files.iter().map(|file| file.display().to_string()).collect(),
+            drivers: readers.drivers,
+        });
+        let problems: Vec<(PathBuf, String)> = problems.unwrap_or_default();
         report.errors.extend(
             problems
                 .into_iter()

@@ -69,6 +69,8 @@ pub(super) struct Seen<'a> {
     pub(super) moment: &'a Moment,
     /// The nfsmount.conf that the node's mount.nfs reads.
     pub(super) conf: Option<&'a Conf>,
+    /// Volumes of CSI drivers whose mounts read it, too.
+    pub(super) readers: &'a BTreeSet<VolumeId>,
     /// The node's kernel.
     pub(super) kernel: Option<Kernel>,
     /// What the user says of drivers.

@@ -33,6 +33,8 @@ pub struct NodeReport {
     pub background: Vec<Background>,
     /// What makes a mount of this node fail or lose data, before it does.
     pub warnings: Vec<Warning>,
+    /// The node's nfsmount.conf, and who reads another one; `None` where it was not read.
+    pub nfsmount_conf: Option<ConfReport>,
     /// Mounted volumes beside the objects of `--objects`; `None` without it.
     pub objects: Option<Objects>,
     /// What could not be read.
@@ -179,6 +181,29 @@ pub struct Warning {
     pub option: Option<String>,
     /// Volumes of the node that it is about.
     pub volumes: Vec<VolumeName>,
+}
+
+/// The node's nfsmount.conf.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfReport {
+    /// The files that were read, in their order.
+    pub files: Vec<String>,
+    /// CSI drivers with volumes on this node that may be NFS; only where the files give an
+    /// option.
+    pub drivers: Vec<ConfReader>,
+}
+
+/// A CSI driver, and whose nfsmount.conf its mounts read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfReader {
+    /// Its name.
+    pub driver: String,
+    /// `node`, `container`, or `unknown`.
+    pub reads: &'static str,
+    /// The same in words, with the reason.
+    pub message: String,
 }
 
 /// What a warning is about.

@@ -203,6 +203,7 @@ mod tests {
             volumes,
             background: Vec::new(),
             warnings: Vec::new(),
+            nfsmount_conf: None,
             objects: None,
             errors: Vec::new(),
         }

@@ -84,10 +84,12 @@ impl Context<'_, '_> {
         (Reason::Unknown, None, why)
     }
 
-    /// The line of nfsmount.conf that gives a setting to the mount. A CSI driver reads the
-    /// file of its container.
+    /// The line of nfsmount.conf that gives a setting to the mount. Most CSI drivers read the
+    /// file of their container.
     fn given_by_file(&self, found: &shown::Difference, asked: &[&MountOption<'_>]) -> Option<String> {
-        let conf = self.seen.conf.filter(|_| self.volume.id.plugin == Plugin::InTreeNfs)?;
+        let id = self.volume.id;
+        let reads = id.plugin == Plugin::InTreeNfs || self.seen.readers.contains(id);
+        let conf = self.seen.conf.filter(|_| reads)?;
         let (server, _) = self.mount.source.split_once(':')?;
         let own: Vec<&str> = asked.iter().map(|option| option.keyword()).collect();
         let added = conf.added_to(server, &self.mount.point.to_string_lossy(), &own);

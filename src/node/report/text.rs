@@ -34,6 +34,7 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
     for warning in &report.warnings {
         write_warning(out, warning, alarm)?;
     }
+    write_readers(out, report)?;
     if let Some(objects) = &report.objects {
         write_objects(out, objects, alarm)?;
     }
@@ -144,8 +145,20 @@ fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Resu
     if let Some(more) = warning.volumes.len().checked_sub(NAMED).filter(|more| *more > 0) {
         writeln!(out, "  and {}", counted(more, "more volume"))?;
     }
-    if warning.kind == WarningKind::NfsmountConf {
-        writeln!(out, "  a CSI driver reads the nfsmount.conf of its own container instead")?;
+    writeln!(out)
+}
+
+/// Whose nfsmount.conf the CSI drivers of the node read, where the node's gives options.
+fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
+    let drivers = report.nfsmount_conf.as_ref().map(|conf| &*conf.drivers).unwrap_or_default();
+    if !report.warnings.iter().any(|warning| warning.kind == WarningKind::NfsmountConf) {
+        return Ok(());
+    }
+    if drivers.is_empty() {
+        return writeln!(out, "A CSI driver reads the nfsmount.conf of its own container instead.\n");
+    }
+    for reader in drivers {
+        writeln!(out, "{} reads the nfsmount.conf {}", plain(&reader.driver), plain(&reader.message))?;
     }
     writeln!(out)
 }
