@@ -242,10 +242,8 @@ impl Args {
     fn look(&self, policy: &Policy) -> anyhow::Result<NodeReport> {
         let objects = self.objects.as_deref().map(|file| {
             let path = (file != Path::new("-")).then_some(file);
-            Given {
-                name: path.map_or_else(|| input::STDIN.to_owned(), |path| path.display().to_string()),
-                content: input::one(path, None).map_err(|error| error.to_string()),
-            }
+            let name = path.map_or_else(|| input::STDIN.to_owned(), |path| path.display().to_string());
+            Given::new(name, input::one(path, None).map_err(|error| error.to_string()))
         });
         let node = Node {
             pods_dir: &self.pods_dir,

@@ -5,6 +5,7 @@
 //! The engine lays the options out, and [`Shown`] compares them: there is no second reader.
 
 mod reason;
+mod sharing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -29,6 +30,7 @@ use crate::source::{Item, Skip, visit};
 use crate::subject::Subject;
 use crate::subject::driver::assembly::Empty;
 use crate::subject::driver::{ListUse, Nfs};
+use sharing::Sharing;
 
 /// How to make the file.
 const REMEDY: &str = "write it with: kubectl get pv -o json >FILE";
@@ -37,9 +39,20 @@ const REMEDY: &str = "write it with: kubectl get pv -o json >FILE";
 #[derive(Debug)]
 pub struct Given {
     /// What reports call the file.
-    pub name: String,
-    /// Its content, or why it cannot be read.
-    pub content: Result<Vec<u8>, String>,
+    name: String,
+    text: Result<String, Problem>,
+}
+
+impl Given {
+    /// Takes the content of the file that reports call `name`, or why it cannot be read.
+    pub fn new(name: String, content: Result<Vec<u8>, String>) -> Self {
+        let text = content.map_err(Problem::Unread);
+        let text = text.and_then(|bytes| match text::decode(bytes) {
+            Ok((text, _)) => Ok(text),
+            Err((error, _)) => Err(error.into()),
+        });
+        Self { name, text }
+    }
 }
 
 /// Why objects cannot be compared with.
@@ -98,19 +111,18 @@ struct Volume<'a> {
 
 /// Compares the volumes with the objects of a file.
 pub(super) fn compare(given: &Given, seen: &Seen<'_>) -> Outcome {
+    let volumes: Vec<Volume<'_>> = seen.volumes.iter().map(|id| Volume::of(id, seen.moment)).collect();
     let mut work = Work {
         seen,
-        volumes: seen.volumes.iter().map(|id| Volume::of(id, seen.moment)).collect(),
+        sharing: Sharing::of(&volumes, seen.moment),
+        volumes,
         outcome: Outcome::default(),
         lacking: BTreeMap::new(),
     };
     work.outcome.objects.file.clone_from(&given.name);
-    match &given.content {
-        Err(cause) => work.fail(given.name.clone(), &Problem::Unread(cause.clone())),
-        Ok(bytes) => match text::decode(bytes.clone()) {
-            Err((error, _)) => work.fail(given.name.clone(), &error.into()),
-            Ok((text, _)) => work.read(given, &text),
-        },
+    match &given.text {
+        Err(problem) => work.fail(given.name.clone(), problem),
+        Ok(text) => work.read(given, text),
     }
     work.end()
 }
@@ -146,6 +158,7 @@ const IN_TREE: &str = "kubernetes.io/nfs";
 
 struct Work<'s, 'a> {
     seen: &'s Seen<'a>,
+    sharing: Sharing<'a>,
     volumes: Vec<Volume<'a>>,
     outcome: Outcome,
     /// Options that the kernel lacks, by text, with the kernels that have them.
@@ -266,7 +279,7 @@ impl Work<'_, '_> {
                 .to_owned()
         });
         let context =
-            reason::Context { seen: self.seen, volume, mount, shown: &shown, others: &self.volumes };
+            reason::Context { seen: self.seen, volume, mount, shown: &shown, sharing: &self.sharing };
         let mut differences: Vec<Difference> =
             found.into_iter().map(|found| context.explain(found, &asked)).collect();
         let (version, versions) = (shown.version(), subject.options.settings().versions);

@@ -1,7 +1,6 @@
 //! Why a mount has a setting otherwise than its object asks, as far as the node shows it.
 
-use std::path::Path;
-
+use super::sharing::Sharing;
 use super::{Seen, Volume};
 use crate::nfs::option::MountOption;
 use crate::nfs::shown::{self, Decider, Shown};
@@ -10,17 +9,13 @@ use crate::node::report::objects::{Difference, Reason};
 use crate::node::volumes::Plugin;
 use crate::report::plain::place;
 
-/// The step in the path of what a CSI driver mounts for itself, of which the volumes of
-/// Pods are further names.
-const STAGING: &str = "/plugins/kubernetes.io/csi/";
-
 /// A mount, and what else there is on the node.
 pub(super) struct Context<'c, 'a> {
     pub(super) seen: &'c Seen<'a>,
     pub(super) volume: &'c Volume<'a>,
     pub(super) mount: &'c Mount,
     pub(super) shown: &'c Shown<'c>,
-    pub(super) others: &'c [Volume<'a>],
+    pub(super) sharing: &'c Sharing<'a>,
 }
 
 impl Context<'_, '_> {
@@ -57,10 +52,12 @@ impl Context<'_, '_> {
         }
         let shared = match found.decider {
             Decider::Superblock => self
-                .other(|other| other.device == self.mount.device)
+                .sharing
+                .superblock(self.mount, self.volume)
                 .map(|other| (Reason::SharedSuperblock, other, "superblock", ", or nosharecache")),
             Decider::Connections => self
-                .other(|other| is_client(other, self.mount))
+                .sharing
+                .connections(self.mount, self.volume)
                 .map(|other| (Reason::SharedConnections, other, "connections", "")),
             Decider::Server => {
                 let why = "the server takes no more at once".to_owned();
@@ -100,30 +97,6 @@ impl Context<'_, '_> {
         })?;
         Some(format!("{}:{}", place(&line.file.display().to_string()), line.line))
     }
-
-    /// Another mount than those of the volume for which `is_it` holds, as a person knows it.
-    fn other(&self, is_it: impl Fn(&Mount) -> bool) -> Option<String> {
-        let of_volume = self.others.iter().find(|other| {
-            other.name.volume != self.volume.name.volume
-                && other.mount.is_some_and(|mount| mount.nfs.is_some() && is_it(mount))
-        });
-        if let Some(other) = of_volume {
-            return Some(format!("volume {} of Pod {}", other.name.volume, other.name.pod));
-        }
-        let mounts = self.seen.moment.nfs_mounts_elsewhere().filter(|mount| is_it(mount));
-        let is_staging = |point: &&Path| point.to_string_lossy().contains(STAGING);
-        let mut elsewhere: Vec<&Path> =
-            mounts.map(|mount| mount.point.as_path()).filter(|point| !is_staging(point)).collect();
-        elsewhere.sort_unstable();
-        elsewhere.first().map(|point| format!("the mount at {}", point.display()))
-    }
-}
-
-/// Whether two mounts use the same connections: of one address, version and transport
-/// (`nfs_match_client`).
-fn is_client(one: &Mount, other: &Mount) -> bool {
-    let key = |mount: &Mount| ["addr", "vers", "proto"].map(|name| mount.options.get(name).cloned());
-    key(one) == key(other)
 }
 
 /// Whether a mount gives up that should not.
