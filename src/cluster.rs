@@ -48,7 +48,7 @@ impl Error {
 }
 
 /// The error with its causes, and with what a person can do about it.
-fn explain(error: &kube::Error) -> String {
+pub(crate) fn explain(error: &kube::Error) -> String {
     let mut cause: &(dyn std::error::Error + 'static) = match error {
         kube::Error::Api(status) => {
             let advice = if status.code == 403 { "; is the chart's RBAC applied?" } else { "" };

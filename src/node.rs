@@ -7,9 +7,13 @@
 //! never touched: with a dead server that would hang.
 
 mod conf;
+#[cfg(feature = "serve")]
+pub mod events;
+mod kernel;
 mod look;
 mod moment;
 mod mounts;
+pub mod objects;
 mod processes;
 pub mod report;
 mod rescue;
@@ -24,12 +28,14 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::subject::DriverSetting;
+use crate::policy::Policy;
 use conf::Conf;
 use look::Look;
 use moment::Moment;
 use mounts::{Location, MountTable};
-use report::{NodeReport, ReadError};
+use objects::{Given, Seen};
+use report::{ConfReport, NodeReport, ReadError};
+use setup::Readers;
 use usage::Counter;
 
 /// The mount table of this process, whatever `/proc` the node has.
@@ -42,11 +48,13 @@ pub struct Node<'a> {
     pub pods_dir: &'a Path,
     /// The node's `/proc`.
     pub proc_dir: &'a Path,
-    /// What the policy says of CSI drivers.
-    pub drivers: &'a [DriverSetting],
+    /// What the user says of CSI drivers.
+    pub policy: &'a Policy,
     /// The node's nfsmount.conf; `None` for [`NFSMOUNT_CONF`] where this process sees the
     /// mounts of the node, and none in a container.
     pub nfsmount_conf: Option<&'a Path>,
+    /// The objects that mounted volumes are compared with.
+    pub objects: Option<&'a Given>,
 }
 
 /// Where mount.nfs reads its file.
@@ -119,7 +127,7 @@ impl Node<'_> {
             .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
         let look = Look {
             proc_dir: self.proc_dir,
-            drivers: self.drivers,
+            drivers: self.policy.drivers(),
             pods_dir: &pods_dir,
             counter: Counter::start(closed(&own, &pods)),
             pods: &pods,
@@ -127,10 +135,39 @@ impl Node<'_> {
         let sees_node = moment.is_seen_with(&own);
         let conf = self.nfsmount_conf.or_else(|| sees_node.then(|| Path::new(NFSMOUNT_CONF)));
         let conf = conf.map(Conf::read);
-        let warnings = setup::warnings(&listing.volumes, &moment, conf.as_ref(), sees_node);
+        let readers =
+            conf.as_ref().map(|conf| Readers::of(conf, &listing.volumes, &pods_dir)).unwrap_or_default();
+        let mut warnings = setup::warnings(&listing.volumes, &moment, conf.as_ref(), &readers, sees_node);
+        let kernel = kernel::running(self.proc_dir);
+        if let (Some(conf), Some(kernel)) = (&conf, kernel) {
+            warnings.extend(kernel::of_conf(conf, kernel));
+        }
+        let compared = self.objects.map(|given| {
+            let (volumes, conf) = (&*listing.volumes, conf.as_ref());
+            let seen = Seen {
+                volumes,
+                pods_dir: &pods_dir,
+                moment: &moment,
+                conf,
+                readers: &readers.volumes,
+                kernel,
+                policy: self.policy,
+            };
+            objects::compare(given, &seen)
+        });
         let mut report = look.report(listing, moment)?;
         report.warnings = warnings;
-        let problems = conf.map(|conf| conf.problems).unwrap_or_default();
+        if let Some(compared) = compared {
+            report.warnings.extend(compared.warnings);
+            report.errors.extend(compared.errors);
+            report.objects = Some(compared.objects);
+        }
+        let (files, problems) = conf.map(|conf| (conf.files, conf.problems)).unzip();
+        report.nfsmount_conf = files.map(|files| ConfReport {
+            files: files.iter().map(|file| file.display().to_string()).collect(),
+            drivers: readers.drivers,
+        });
+        let problems: Vec<(PathBuf, String)> = problems.unwrap_or_default();
         report.errors.extend(
             problems
                 .into_iter()

@@ -1,9 +1,12 @@
 //! `node-check`: finds volumes on a node that only look mounted.
 
+#[cfg(feature = "serve")]
+mod events;
+
 use std::io::{self, Write as _};
 #[cfg(feature = "serve")]
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,16 +20,22 @@ use time::OffsetDateTime;
 use super::color;
 use super::duration;
 use super::exit::{self, Exit, InputError};
+use super::input;
 use super::policy;
 #[cfg(feature = "serve")]
 use super::status_port;
 use crate::node::Node;
+#[cfg(feature = "serve")]
+use crate::node::events::Counts;
+use crate::node::objects::Given;
 use crate::node::report::{NodeReport, npd, text};
 #[cfg(feature = "serve")]
 use crate::node::status::{self, Looks};
 use crate::policy::Policy;
 #[cfg(feature = "serve")]
 use crate::server::status::LastRun;
+#[cfg(feature = "serve")]
+use events::EventFlags;
 
 /// Find Pod volumes on this node whose NFS mount is missing.
 #[derive(Debug, clap::Args)]
@@ -34,18 +43,21 @@ use crate::server::status::LastRun;
 Finds NFS volumes of Pods whose directory on the node is not a mount point, so
 that the Pods write to the node's local disk, and mounts that are still retried
 in the background. Reads nfsmount.conf and warns of what it does to mounts.
-Never writes.
+With --objects, compares each mount with what its object asks. Never writes.
 
 Examples:
   sudo nfs-mount-guard node-check
   sudo nfs-mount-guard node-check --pods-dir /data/kubelet/pods --format json
+  kubectl get pv -o json | sudo nfs-mount-guard node-check --objects -
   nfs-mount-guard node-check --interval 1m --status-listen 0.0.0.0:8080 \\
       --pods-dir /host/pods --proc-dir /host/proc
       in a Pod, with directories of the node: see manifests/node-check.yaml
+  nfs-mount-guard node-check --interval 1m --events --node-name node-3
 
 Exit codes:
   0  no volume without its mount
-  1  a volume without its mount, a background mount, or bg in nfsmount.conf
+  1  a volume without its mount, a background mount, bg in nfsmount.conf, or a
+     mount that is not as its object asks
   2  wrong use
   3  nothing found, and a part of the node could not be read (2 with npd)")]
 pub struct Args {
@@ -66,6 +78,10 @@ pub struct Args {
     /// Policy file with further CSI drivers that mount NFS
     #[arg(long = "policy", value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy_file: Option<PathBuf>,
+    /// Compare mounts with these objects: the output of kubectl get pv -o json; - is
+    /// standard input
+    #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_OBJECTS")]
+    objects: Option<PathBuf>,
     /// Format of the report; with --interval, json is one line a run
     #[arg(long, value_enum, env = "NFS_MOUNT_GUARD_FORMAT", default_value = "text")]
     format: Format,
@@ -82,6 +98,9 @@ pub struct Args {
         value_parser = super::serve::address
     )]
     status_listen: Option<SocketAddr>,
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    events: EventFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -105,6 +124,9 @@ impl Args {
         if self.format == Format::Npd {
             return self.plugin();
         }
+        if self.interval.is_some() && self.objects.as_deref() == Some(Path::new("-")) {
+            bail!("--objects -: standard input can be read once only; with --interval, give a file");
+        }
         let policy = match &self.policy_file {
             Some(file) => policy::load(file)?,
             None => Policy::default(),
@@ -126,6 +148,9 @@ impl Args {
     fn plugin(self) -> anyhow::Result<Exit> {
         if self.interval.is_some() {
             bail!("--interval: node-problem-detector repeats --format npd itself");
+        }
+        if self.objects.is_some() {
+            bail!("--objects: --format npd reports lost data only; choose text or json");
         }
         let policy = match &self.policy_file {
             Some(file) => policy::load(file),
@@ -157,13 +182,18 @@ impl Args {
             .build()
             .context("the system gives no threads")?;
         runtime.block_on(async {
+            let mut events = self.events.start().await?;
             let (sender, failed) = tokio::sync::oneshot::channel();
             let looks = move || {
-                let mut looks = Looks { interval, ..Looks::default() };
+                let mut looks = Looks { interval, events: Counts::default().all(), ..Looks::default() };
                 let error = self.look_until_error(&policy, interval, |report, took| {
                     looks.took = took;
                     if report.errors.is_empty() {
                         looks.last_success = OffsetDateTime::now_utc().unix_timestamp();
+                    }
+                    if let Some(events) = &mut events {
+                        looks.events = events.counts.all();
+                        events.hand_on(report);
                     }
                     shown.show(status::text(report, looks));
                 });
@@ -210,11 +240,17 @@ impl Args {
     }
 
     fn look(&self, policy: &Policy) -> anyhow::Result<NodeReport> {
+        let objects = self.objects.as_deref().map(|file| {
+            let path = (file != Path::new("-")).then_some(file);
+            let name = path.map_or_else(|| input::STDIN.to_owned(), |path| path.display().to_string());
+            Given::new(name, input::one(path, None).map_err(|error| error.to_string()))
+        });
         let node = Node {
             pods_dir: &self.pods_dir,
             proc_dir: &self.proc_dir,
-            drivers: policy.drivers(),
+            policy,
             nfsmount_conf: self.nfsmount_conf.as_deref(),
+            objects: objects.as_ref(),
         };
         node.check().map_err(|error| InputError(error.to_string()).into())
     }

@@ -95,6 +95,13 @@ impl Conf {
         found
     }
 
+    /// As [`Self::of_mount`], without those that an option of the mount keeps away.
+    pub(super) fn added_to(&self, server: &str, point: &str, own: &[&str]) -> Vec<&Setting> {
+        let mut added = self.of_mount(server, point);
+        added.retain(|setting| !own.iter().any(|own| blocks(own, alias(&setting.name))));
+        added
+    }
+
     fn read_both(&mut self, path: &Path) {
         self.read_file(path, &mut Section::of("", None), 0, true);
         let mut folder = path.as_os_str().to_owned();

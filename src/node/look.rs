@@ -118,6 +118,8 @@ impl Look<'_> {
             volumes,
             background,
             warnings: Vec::new(),
+            nfsmount_conf: None,
+            objects: None,
             errors: errors
                 .into_iter()
                 .map(|(path, error)| ReadError {

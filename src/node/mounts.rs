@@ -50,6 +50,8 @@ pub(super) struct Mount {
     pub(super) source: String,
     /// The options of its file system, as the kernel shows them.
     pub(super) options: HashMap<String, Option<String>>,
+    /// Of an NFS mount its own options and those of its file system, as the kernel shows them.
+    pub(super) nfs: Option<String>,
 }
 
 impl MountTable {
@@ -155,8 +157,17 @@ impl Mount {
             point: path(unescape(info.mount_point.to_str()?)?),
             source: String::from_utf8_lossy(&unescape(&info.mount_source.unwrap_or_default())?).into_owned(),
             options: info.super_options,
+            nfs: if matches!(info.fs_type.as_str(), "nfs" | "nfs4") { shown(&text) } else { None },
         })
     }
+}
+
+/// The options of a line: the sixth field, and the last one, of which the parser keeps no
+/// order.
+fn shown(line: &str) -> Option<String> {
+    let own = line.split(' ').nth(5)?;
+    let (_, of_superblock) = line.rsplit_once(' ')?;
+    Some(format!("{own},{of_superblock}"))
 }
 
 /// Undoes the kernel's escapes: a backslash and three octal digits for blank,
@@ -265,6 +276,15 @@ mod tests {
         let point = path(b"/a\nb\\c#\t\\9\xff".to_vec());
         assert_eq!(table.locate(&point), Some(Location { device: "0:9".to_owned(), path: "/r s".into() }));
         assert_eq!(located(&table, "/d"), Some(at("0:8", "/gone")));
+    }
+
+    #[test]
+    fn the_options_of_nfs_mounts_keep_their_order() {
+        let table = MountTable::parse(NODE);
+        let nfs = |path: &str| table.mount_of(Path::new(path)).and_then(|mount| mount.nfs.clone());
+        let shown = nfs("/var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/pv");
+        assert_eq!(shown.as_deref(), Some("rw,rw,vers=4.1"));
+        assert_eq!(nfs("/"), None);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! describes.
 
 pub mod npd;
+pub mod objects;
 pub mod text;
 
 use serde::Serialize;
+
+use objects::Objects;
 
 use crate::report::json::plain;
 use crate::report::{IsNfs, Tool};
@@ -30,6 +33,10 @@ pub struct NodeReport {
     pub background: Vec<Background>,
     /// What makes a mount of this node fail or lose data, before it does.
     pub warnings: Vec<Warning>,
+    /// The node's nfsmount.conf, and who reads another one; `None` where it was not read.
+    pub nfsmount_conf: Option<ConfReport>,
+    /// Mounted volumes beside the objects of `--objects`; `None` without it.
+    pub objects: Option<Objects>,
     /// What could not be read.
     pub errors: Vec<ReadError>,
 }
@@ -176,6 +183,29 @@ pub struct Warning {
     pub volumes: Vec<VolumeName>,
 }
 
+/// The node's nfsmount.conf.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfReport {
+    /// The files that were read, in their order.
+    pub files: Vec<String>,
+    /// CSI drivers with volumes on this node that may be NFS; only where the files give an
+    /// option.
+    pub drivers: Vec<ConfReader>,
+}
+
+/// A CSI driver, and whose nfsmount.conf its mounts read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfReader {
+    /// Its name.
+    pub driver: String,
+    /// `node`, `container`, or `unknown`.
+    pub reads: &'static str,
+    /// The same in words, with the reason.
+    pub message: String,
+}
+
 /// What a warning is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -188,12 +218,19 @@ pub enum WarningKind {
     MountNfsMissing,
     /// The node's mount(8) is that of `BusyBox`.
     BusyboxMount,
+    /// An option that is asked for needs another kernel.
+    KernelTooOld,
 }
 
 impl WarningKind {
     /// Each of them.
-    pub const ALL: [Self; 4] =
-        [Self::NfsmountConf, Self::StatdMissing, Self::MountNfsMissing, Self::BusyboxMount];
+    pub const ALL: [Self; 5] = [
+        Self::NfsmountConf,
+        Self::StatdMissing,
+        Self::MountNfsMissing,
+        Self::BusyboxMount,
+        Self::KernelTooOld,
+    ];
 
     /// Its name in JSON and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -202,6 +239,7 @@ impl WarningKind {
             Self::StatdMissing => "statd-missing",
             Self::MountNfsMissing => "mount-nfs-missing",
             Self::BusyboxMount => "busybox-mount",
+            Self::KernelTooOld => "kernel-too-old",
         }
     }
 }
@@ -229,7 +267,12 @@ pub struct ReadError {
 impl NodeReport {
     /// Whether anything was found that is sure.
     pub fn has_findings(&self) -> bool {
-        self.has_losses() || self.warnings.iter().any(|warning| warning.finding)
+        self.has_losses() || self.warnings.iter().any(|warning| warning.finding) || self.differing() > 0
+    }
+
+    /// Volumes that are mounted otherwise than their object asks.
+    pub fn differing(&self) -> usize {
+        self.objects.as_ref().map_or(0, Objects::differing)
     }
 
     /// Whether a Pod writes to the local disk, or may at any time.

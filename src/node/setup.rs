@@ -1,19 +1,67 @@
 //! What the node's own files and programs do to the mounts of its Pods, before a mount
 //! fails or loses data.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use super::conf::{Conf, Section, Setting};
 use super::moment::Moment;
-use super::report::{VolumeName, Warning, WarningKind};
-use super::volumes::{Plugin, VolumeId};
+use super::report::{ConfReader, VolumeName, Warning, WarningKind};
+use super::volumes::{self, Plugin, VolumeId};
+use crate::subject::driver::conf::ConfOf;
+use crate::subject::driver::{self, Nfs};
 
 /// Where mount(8) looks for the helper of a file system.
 const HELPER: &str = "/sbin/mount.nfs";
 
 /// Where kubelet finds mount(8).
 const MOUNT: [&str; 2] = ["/usr/bin/mount", "/bin/mount"];
+
+/// The CSI drivers of a node's volumes, by whose nfsmount.conf they read.
+#[derive(Debug, Default)]
+pub(super) struct Readers {
+    /// Those with volumes that may be NFS.
+    pub(super) drivers: Vec<ConfReader>,
+    /// The volumes of those that read the node's.
+    pub(super) volumes: BTreeSet<VolumeId>,
+}
+
+impl Readers {
+    /// Reads of each CSI volume who mounts it, where the files give any option.
+    pub(super) fn of(conf: &Conf, volumes: &[VolumeId], pods_dir: &Path) -> Self {
+        let mut readers = Self::default();
+        if conf.settings().is_empty() {
+            return readers;
+        }
+        let mut drivers: BTreeMap<String, ConfOf> = BTreeMap::new();
+        for id in volumes.iter().filter(|id| id.plugin == Plugin::Csi) {
+            // What cannot be read is reported where the volume is looked at.
+            let Ok(name) = volumes::csi_driver(pods_dir, id) else { continue };
+            let row = driver::find(&name).filter(|row| row.nfs != Nfs::No);
+            let Some(row) = row.or_else(|| driver::find(&name).is_none().then_some(&driver::UNKNOWN)) else {
+                continue;
+            };
+            if matches!(row.nfsmount_conf, ConfOf::Node(_)) {
+                readers.volumes.insert(id.clone());
+            }
+            drivers.insert(name, row.nfsmount_conf);
+        }
+        readers.drivers = drivers
+            .into_iter()
+            .map(|(driver, of)| ConfReader {
+                driver,
+                reads: match of {
+                    ConfOf::Node(_) => "node",
+                    ConfOf::Container(_) => "container",
+                    ConfOf::Unknown => "unknown",
+                },
+                message: of.describe(),
+            })
+            .collect();
+        readers
+    }
+}
 
 /// A volume that kubelet mounts itself, with what it takes to find its settings.
 #[derive(Debug)]
@@ -25,17 +73,20 @@ struct InTree {
     server: Option<String>,
 }
 
-/// What to warn of. `conf` is the node's nfsmount.conf, `sees_node` says whether this
-/// process sees the node's programs.
+/// What to warn of. `conf` is the node's nfsmount.conf, `readers` says which other volumes
+/// read it, `sees_node` whether this process sees the node's programs.
 pub(super) fn warnings(
     volumes: &[VolumeId],
     moment: &Moment,
     conf: Option<&Conf>,
+    readers: &Readers,
     sees_node: bool,
 ) -> Vec<Warning> {
-    let in_tree: Vec<InTree> =
-        volumes.iter().filter(|id| id.plugin == Plugin::InTreeNfs).map(|id| InTree::of(id, moment)).collect();
-    let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &in_tree));
+    let is_in_tree = |id: &&VolumeId| id.plugin == Plugin::InTreeNfs;
+    let in_tree: Vec<InTree> = volumes.iter().filter(is_in_tree).map(|id| InTree::of(id, moment)).collect();
+    let reads = |id: &&VolumeId| is_in_tree(id) || readers.volumes.contains(id);
+    let of_node: Vec<InTree> = volumes.iter().filter(reads).map(|id| InTree::of(id, moment)).collect();
+    let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &of_node));
     warnings.extend(without_statd(volumes, moment));
     if sees_node && !in_tree.is_empty() {
         warnings.extend(without_helper(&in_tree));

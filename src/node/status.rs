@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -28,6 +29,11 @@ struct KindLabel {
     kind: Label,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: Label,
+}
+
 /// `uid` and not `pod`: a `PodMonitor` gives that name to the Pod that is scraped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, EncodeLabelSet)]
 struct VolumeLabels {
@@ -44,6 +50,8 @@ pub struct Looks {
     pub took: Duration,
     /// The end of the last one that saw everything, in seconds since 1970; 0 before one.
     pub last_success: i64,
+    /// What came of Events until then, by result.
+    pub events: [(&'static str, u64); 3],
 }
 
 /// All metrics in the `OpenMetrics` text format.
@@ -95,6 +103,20 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         "warnings",
         "What makes mounts of the node fail or lose data before they do, by kind",
         warnings,
+    );
+    registry.register(
+        "differing_mounts",
+        "Volumes that are mounted otherwise than their object asks, with --objects",
+        gauge(number(report.differing())),
+    );
+    let events = Family::<ResultLabel, Counter>::default();
+    for (result, count) in looks.events.into_iter().filter(|(result, _)| !result.is_empty()) {
+        events.get_or_create(&ResultLabel { result: Label(result) }).inc_by(count);
+    }
+    registry.register(
+        "events",
+        "Events on Pods with --events, by result: created, failed, unnamed (no directory of logs names the Pod)",
+        events,
     );
     let findings = report.warnings.iter().filter(|warning| warning.finding).count();
     registry.register(
@@ -181,6 +203,8 @@ mod tests {
             volumes,
             background: Vec::new(),
             warnings: Vec::new(),
+            nfsmount_conf: None,
+            objects: None,
             errors: Vec::new(),
         }
     }
@@ -193,7 +217,7 @@ mod tests {
         assert_eq!(series().count(), NAMED + 1, "{text}");
         let rest = "nfs_mount_guard_node_lost_bytes{uid=\"\",volume=\"\"} 19800";
         assert!(series().any(|line| line == rest), "{text}");
-        assert!(text.lines().count() < NAMED + 40, "{text}");
+        assert!(text.lines().count() < NAMED + 50, "{text}");
     }
 
     #[test]

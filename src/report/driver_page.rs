@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use crate::subject::driver::assembly::{
     Addition, Cut, Emptiness, Empty, NoneWord, Step, Unless, Versioning, When,
 };
+use crate::subject::driver::conf::ConfOf;
 use crate::subject::driver::evidence::Evidence;
 use crate::subject::driver::{CarrierKey, Case, Driver, ListUse, Nfs, On, Role, drivers};
 
@@ -174,6 +175,9 @@ fn write_row(page: &mut String, driver: &Driver) -> fmt::Result {
     }
     if driver.advises_local_locks {
         writeln!(page, "| local locks | its vendor advises nolock, so NMG016 does not apply |")?;
+    }
+    if driver.nfsmount_conf != ConfOf::Unknown {
+        writeln!(page, "| nfsmount.conf | {} |", driver.nfsmount_conf.describe())?;
     }
     writeln!(page, "| known | {} |", driver.known.describe())?;
     writeln!(page, "| source | {} |", driver.source)

@@ -3,11 +3,13 @@
 
 mod causes;
 mod conf;
+mod events;
 mod folders;
 mod hang;
 mod mounts;
 mod notes;
 mod npd;
+mod objects;
 pub mod status;
 
 use std::fs;
@@ -29,7 +31,9 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(hang::trials());
     trials.extend(causes::trials());
     trials.extend(npd::trials());
+    trials.extend(objects::trials());
     trials.extend(status::trials());
+    trials.extend(events::trials());
     trials
 }
 

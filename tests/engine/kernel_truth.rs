@@ -8,6 +8,7 @@ use nfs_mount_guard::nfs::kernel::Kernel;
 use nfs_mount_guard::nfs::mount::{self, Transport};
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::nfs::settings::{LookupCache, Recovery, Settings};
+use nfs_mount_guard::nfs::shown::{Decider, Shown};
 use nfs_mount_guard::nfs::version::Versions;
 use nfs_mount_guard::policy::Policy;
 use serde_json::json;
@@ -266,4 +267,54 @@ fn winners(settings: &Settings, effective: &str) -> Vec<(&'static str, String, S
     pair("acdirmin", cache.directory_min.unwrap_or(30).to_string(), seen("acdirmin", 30));
     pair("acdirmax", cache.directory_max.unwrap_or(60).to_string(), seen("acdirmax", 60));
     pairs
+}
+
+#[test]
+fn a_mount_shows_what_its_options_ask_for() {
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for row in rows() {
+        // Beside a sloppy, a kernel drops what it does not know.
+        let is_sloppy = options(&row.options).iter().any(|option| option.keyword() == "sloppy");
+        if row.mode != "live" || row.exit != 0 || !row.is_mounted || is_sloppy {
+            continue;
+        }
+        compared += 1;
+        let differences = Shown::new(row.effective.split(',')).differences(&options(&row.options));
+        // A server of its own takes at most 256 KiB at once.
+        let differences: Vec<_> =
+            differences.into_iter().filter(|difference| difference.decider != Decider::Server).collect();
+        if !differences.is_empty() {
+            wrong.push(format!("{} {:?} {:?}: {differences:?}", row.kernel, row.options, row.effective));
+        }
+    }
+    assert!(compared > 500, "only {compared} rows");
+    assert!(wrong.is_empty(), "{} of {compared}: {wrong:#?}", wrong.len());
+}
+
+#[test]
+fn a_mount_does_not_show_what_other_options_ask_for() {
+    // Each measured mount beside the options of the others: what is asked otherwise is seen.
+    let measured: Vec<Row> = rows()
+        .into_iter()
+        .filter(|row| {
+            row.mode == "live" && row.exit == 0 && row.is_mounted && row.kernel == Kernel::new(6, 12)
+        })
+        .collect();
+    let plain = measured.iter().find(|row| row.options.is_empty()).expect("a mount without options");
+    let shown = Shown::new(plain.effective.split(','));
+    let mut seen = 0;
+    for row in &measured {
+        let own = |text: &str| {
+            text.split(',').filter(|text| !text.contains("addr=")).map(ToOwned::to_owned).collect()
+        };
+        let (theirs, plains): (Vec<String>, Vec<String>) = (own(&row.effective), own(&plain.effective));
+        let differences = shown.differences(&options(&row.options));
+        let is_other = theirs != plains;
+        seen += usize::from(is_other && !differences.is_empty());
+        assert!(
+            is_other || differences.iter().all(|found| found.decider == Decider::Server),
+            "{row:?}: {differences:?}"
+        );
+    }
+    assert!(seen > 60, "only {seen} of {}", measured.len());
 }

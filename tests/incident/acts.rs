@@ -24,6 +24,7 @@ pub const ACTS: &[(&str, Act)] = &[
     ("background_in_the_nodes_nfsmount_conf_does_the_same", before::background_in_nfsmount_conf),
     ("without_retry_a_mount_lingers_and_node_check_names_it", before::a_mount_lingers),
     ("node_check_finds_them_from_a_pod_with_read_only_mounts", before::node_check_in_a_pod),
+    ("node_check_creates_an_event_on_each_pod", before::node_check_creates_events),
     ("node_check_sees_what_a_later_mount_hides", before::a_later_mount_hides),
     ("what_node_check_advises_saves_the_files", before::the_files_are_saved),
     ("the_pod_of_a_mounted_volume_is_no_finding", after::a_mounted_volume),

@@ -11,6 +11,7 @@ pub mod placeholder;
 pub(crate) mod quotation;
 pub mod reading;
 pub mod settings;
+pub mod shown;
 pub mod timeouts;
 pub mod value;
 pub mod version;

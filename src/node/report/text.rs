@@ -1,9 +1,11 @@
 //! The report as text, with the steps to save the files.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
+use super::objects::{Compared, NotCompared, Objects, Reason};
 use super::{Apart, Background, Data, NodeReport, State, Volume, Warning, WarningKind};
 use crate::called;
 use crate::count::{counted, grouped};
@@ -31,6 +33,10 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
     }
     for warning in &report.warnings {
         write_warning(out, warning, alarm)?;
+    }
+    write_readers(out, report)?;
+    if let Some(objects) = &report.objects {
+        write_objects(out, objects, alarm)?;
     }
     write_advice(out, report)?;
     for error in &report.errors {
@@ -139,8 +145,20 @@ fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Resu
     if let Some(more) = warning.volumes.len().checked_sub(NAMED).filter(|more| *more > 0) {
         writeln!(out, "  and {}", counted(more, "more volume"))?;
     }
-    if warning.kind == WarningKind::NfsmountConf {
-        writeln!(out, "  a CSI driver reads the nfsmount.conf of its own container instead")?;
+    writeln!(out)
+}
+
+/// Whose nfsmount.conf the CSI drivers of the node read, where the node's gives options.
+fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
+    let drivers = report.nfsmount_conf.as_ref().map(|conf| &*conf.drivers).unwrap_or_default();
+    if !report.warnings.iter().any(|warning| warning.kind == WarningKind::NfsmountConf) {
+        return Ok(());
+    }
+    if drivers.is_empty() {
+        return writeln!(out, "A CSI driver reads the nfsmount.conf of its own container instead.\n");
+    }
+    for reader in drivers {
+        writeln!(out, "{} reads the nfsmount.conf {}", plain(&reader.driver), plain(&reader.message))?;
     }
     writeln!(out)
 }
@@ -201,12 +219,69 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
         (summary.uncertain, "unknown"),
         (summary.waiting, "being mounted"),
         (summary.background, "mounted in the background"),
+        (report.differing(), "not as the object asks"),
         (report.warnings.len(), if report.warnings.len() == 1 { "warning" } else { "warnings" }),
         (report.errors.len(), "unreadable"),
     ] {
         if count > 0 {
             write!(out, ", {count} {what}")?;
         }
+    }
+    writeln!(out)
+}
+
+/// What was compared with objects: what differs, what was negotiated, what was not compared.
+fn write_objects(out: &mut String, objects: &Objects, alarm: Style) -> fmt::Result {
+    for volume in &objects.volumes {
+        write_compared(out, volume, alarm)?;
+    }
+    for NotCompared { pod, volume, message, .. } in &objects.not_compared {
+        writeln!(out, "not compared: Pod {}, volume {}\n  {}\n", plain(pod), plain(volume), plain(message))?;
+    }
+    let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
+    for difference in objects.volumes.iter().flat_map(|volume| &volume.differences) {
+        if difference.reason == Reason::Negotiated {
+            *versions.entry(&difference.mounted).or_default() += 1;
+        }
+    }
+    write!(out, "{}: {} compared", place(&objects.file), counted(objects.volumes.len(), "mounted volume"))?;
+    if !objects.not_compared.is_empty() {
+        write!(out, ", {} not", objects.not_compared.len())?;
+    }
+    let mut before = "; negotiated: ";
+    for (version, count) in versions {
+        write!(out, "{before}NFS {version} by {}", counted(count, "volume"))?;
+        before = ", ";
+    }
+    writeln!(out, "\n")
+}
+
+fn write_compared(out: &mut String, volume: &Compared, alarm: Style) -> fmt::Result {
+    let shown = || volume.differences.iter().filter(|difference| difference.reason != Reason::Negotiated);
+    if shown().next().is_none() {
+        return Ok(());
+    }
+    let (alarm, head) = if shown().any(|difference| difference.finding) {
+        (alarm, "NOT AS THE OBJECT ASKS")
+    } else {
+        (Style::new(), "limited by the server")
+    };
+    writeln!(
+        out,
+        "{alarm}{head}{alarm:#}: Pod {}, volume {} ({}), {}",
+        plain(&volume.pod),
+        plain(&volume.volume),
+        plain(&volume.driver),
+        plain(&volume.object)
+    )?;
+    for difference in shown() {
+        writeln!(out, "  {}", plain(&difference.message))?;
+    }
+    if !volume.not_shown.is_empty() {
+        writeln!(out, "  not shown by the kernel, so not compared: {}", plain(&volume.not_shown.join(",")))?;
+    }
+    if let Some(note) = &volume.note {
+        writeln!(out, "  {}", plain(note))?;
     }
     writeln!(out)
 }

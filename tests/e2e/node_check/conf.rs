@@ -37,6 +37,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("finds_background_before_a_mount_fails", beforehand),
         trial("says_which_file_and_line_and_which_volumes", places),
         trial("reads_a_file_that_is_named_and_none_of_a_container", named),
+        trial("says_whose_file_each_driver_reads", readers),
         trial("says_that_statd_is_needed_and_missing", statd),
         trial("says_that_mount_nfs_is_missing", helper),
         trial("says_that_mount_is_busybox", busybox),
@@ -293,7 +294,7 @@ fn named() -> Result<(), Failed> {
     for words in [
         &format!("{name}:2: finding: gives \"bg\" to every mount of this node without \"fg\""),
         "concerns Pod u, volume pv",
-        "a CSI driver reads the nfsmount.conf of its own container instead",
+        "A CSI driver reads the nfsmount.conf of its own container instead.",
         "1 warning",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -313,6 +314,37 @@ fn named() -> Result<(), Failed> {
         exit 0";
     let (report, code) = script(&pods, text);
     assert_eq!((code, &report["warnings"]), (0, &json!([])), "{report:#}");
+    Ok(())
+}
+
+fn readers() -> Result<(), Failed> {
+    let temporary = Pods::new();
+    let file = temporary.path().join("node.conf");
+    fs::write(&file, format!("{GLOBAL}bg=True\n"))?;
+    let name = file.display().to_string();
+    // A driver that mounts in the node's namespace reads the node's file; the table says which.
+    let node = Pods::new();
+    node.nfs("u", "pv");
+    for driver in ["driver.longhorn.io", "nfs.csi.k8s.io", "my-nas.example.com", "ebs.csi.aws.com"] {
+        node.csi("u", driver, driver);
+    }
+    let (report, _) = node.check(&["--nfsmount-conf", &name]);
+    let volumes = report["warnings"][0]["volumes"].as_array().ok_or("volumes")?;
+    let named: Vec<&Value> = volumes.iter().map(|volume| &volume["volume"]).collect();
+    assert_eq!(named, ["driver.longhorn.io", "pv"], "{report:#}");
+    let drivers = report["nfsmountConf"]["drivers"].as_array().ok_or("drivers")?;
+    let reads: Vec<(&Value, &Value)> = drivers.iter().map(|one| (&one["driver"], &one["reads"])).collect();
+    let expected =
+        [("driver.longhorn.io", "node"), ("my-nas.example.com", "unknown"), ("nfs.csi.k8s.io", "container")];
+    assert_eq!(
+        reads,
+        expected.map(|(driver, of)| (json!(driver), json!(of))).each_ref().map(|(a, b)| (a, b))
+    );
+    assert_eq!(report["nfsmountConf"]["files"], json!([name]));
+    schema::fits("node-check.schema.json", &report)?;
+    let text = String::from_utf8(run(&["--pods-dir", &node.name(), "--nfsmount-conf", &name]).stdout)?;
+    let words = "nfs.csi.k8s.io reads the nfsmount.conf of the driver's container: unless feature.propagateHostMountOptions";
+    assert!(text.contains(words), "{text}");
     Ok(())
 }
 

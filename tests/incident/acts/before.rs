@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use super::{
     wait_until_ready,
 };
 use crate::client::{block_on, status};
+use crate::component::program;
 use crate::machine::{Machine, wait};
 use crate::objects::{documents, nfs_volume};
 
@@ -176,6 +178,45 @@ fn metrics() -> String {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 8080));
     let reply = block_on(status(address, "/metrics"));
     reply.map(|reply| String::from_utf8_lossy(&reply.body).into_owned()).unwrap_or_default()
+}
+
+/// Each Pod that node-check finds gets one Event: the real kubelet names its directories
+/// of logs.
+pub(super) fn node_check_creates_events(machine: &mut Machine) {
+    let (report, _) = node_check(machine);
+    let expected = report["volumes"].as_array().expect("volumes");
+    let mut child = Command::new(program())
+        .args(["node-check", "--interval", "1s", "--format", "json", "--events", "--node-name", "n1"])
+        .arg("--kubeconfig")
+        .arg(machine.cluster.kubeconfig())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("node-check runs");
+    let created = || {
+        let selector = ["get", "events", "--field-selector", "reason=VolumeNotMounted", "-o", "json"];
+        let list: Value = serde_json::from_str(&machine.cluster.must(&selector, "")).expect("JSON");
+        list["items"].as_array().cloned().unwrap_or_default()
+    };
+    wait("each Pod has its Event", || created().len() == expected.len());
+    // Two more looks create no more.
+    std::thread::sleep(Duration::from_millis(2500));
+    let _ = child.kill();
+    let _ = child.wait();
+    let created = created();
+    assert_eq!(created.len(), expected.len(), "{created:#?}");
+    for volume in expected {
+        let is_its = |event: &&Value| event["involvedObject"]["uid"] == volume["pod"];
+        let event = created.iter().find(is_its).unwrap_or_else(|| panic!("{volume:#} {created:#?}"));
+        let name = volume["volume"].as_str().expect("a name");
+        assert_eq!(event["involvedObject"]["name"], name, "its Pod has the same name");
+        let text = event["message"].as_str().unwrap_or_default();
+        assert!(
+            text.contains(&format!("volume \"{name}\" is not mounted")) && text.contains("node n1"),
+            "{text}"
+        );
+    }
+    let (described, _) = machine.page.run("kubectl describe pod lost");
+    assert!(described.contains("VolumeNotMounted"), "{described}");
 }
 
 /// Background=True on the node loses data of a volume that says nothing of it, and

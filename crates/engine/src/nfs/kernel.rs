@@ -34,6 +34,12 @@ impl Kernel {
     pub const fn new(major: u16, minor: u16) -> Self {
         Self { major, minor }
     }
+
+    /// Reads a release as `uname -r` writes it, such as `5.14.0-427.el9.x86_64`.
+    pub fn parse(release: &str) -> Option<Self> {
+        let mut numbers = release.trim().split(|letter: char| !letter.is_ascii_digit());
+        Some(Self::new(numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
 }
 
 impl fmt::Display for Kernel {
@@ -76,5 +82,24 @@ impl Kernels {
     /// Whether every covered kernel lies in the span.
     pub fn is_all(&self) -> bool {
         self.since <= Kernel::OLDEST && self.until.is_none_or(|until| until > Kernel::NEWEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_releases_as_they_are_written() {
+        for (release, kernel) in [
+            ("5.14.0-427.el9.x86_64", Some(Kernel::new(5, 14))),
+            ("6.1-rc3", Some(Kernel::new(6, 1))),
+            ("7.2\n", Some(Kernel::new(7, 2))),
+            ("6", None),
+            ("", None),
+            ("Linux 6.1", None),
+        ] {
+            assert_eq!(Kernel::parse(release), kernel, "{release:?}");
+        }
     }
 }

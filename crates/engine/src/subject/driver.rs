@@ -9,6 +9,7 @@ mod azure;
 mod behavior;
 mod block;
 mod cloud;
+pub mod conf;
 mod dell;
 pub mod evidence;
 mod huawei;
@@ -22,6 +23,7 @@ mod upstream;
 use std::sync::LazyLock;
 
 use assembly::{Cut, Emptiness, Empty, NoneWord, Step, When};
+use conf::ConfOf;
 use evidence::{Clue, Deletion, Evidence};
 use refusal::Refused;
 
@@ -100,6 +102,8 @@ pub struct Driver {
     pub deletion: Option<Deletion>,
     /// Whether its vendor tells users to keep locks on the node.
     pub advises_local_locks: bool,
+    /// Which nfsmount.conf its mounts read.
+    pub nfsmount_conf: ConfOf,
     /// What its vendor or its source says that an administrator should know:
     /// one sentence without a final period.
     pub advice: &'static str,
@@ -135,6 +139,7 @@ pub(crate) const PLAIN: Driver = Driver {
     deadline: None,
     deletion: None,
     advises_local_locks: false,
+    nfsmount_conf: ConfOf::Unknown,
     advice: "",
     known: Known::Unknown,
     source: "",

@@ -1,6 +1,7 @@
 //! Rows of Amazon's drivers.
 
 use super::assembly::{Step, Unless, WITHOUT_REPEATS, add_unless};
+use super::conf::ConfOf;
 use super::evidence::Evidence;
 use super::refusal::{Refused, Taken, What, exact_setting, refuses, setting};
 use super::{Case, Driver, Known, On, PLAIN, Variant};
@@ -183,6 +184,7 @@ const EFS_BASE: Driver = Driver {
     own_words: EFS_WORDS,
     refuses: REFUSES,
     advice: "the driver lower-cases every element, so BG is bg; mount.efs adds nfsvers, sizes, timeouts and noresvport where they are not given, and hard unless it sees hard or soft, so softerr and resvport lose",
+    nfsmount_conf: ConfOf::Container("mount.efs runs there"),
     known: Known::Measured("a4fc6760 + efs-utils v3.2.0"),
     source: "aws-efs-csi-driver pkg/driver/node.go NodePublishVolume; efs-utils efs_utils_common/mount_options.py get_nfs_mount_options",
     ..PLAIN

@@ -1,6 +1,7 @@
 //! Rows of the other cloud providers' file services.
 
 use super::assembly::{Cut, Empty, NoneWord, Step, Versioning};
+use super::conf::ConfOf;
 use super::evidence::{Evidence, nfs_if};
 use super::refusal::{Taken, exact_setting, refuses};
 use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, Variant, carrier, exact};
@@ -20,6 +21,7 @@ static GOOGLE_FILESTORE: Driver = Driver {
     case: Case::Kept,
     server_key: "ip",
     advice: "the class parameter mount-options comes after mountOptions, and nothing checks it",
+    nfsmount_conf: ConfOf::Container("mount runs there"),
     known: Known::Measured("v1.13.0-8-g2edb466b"),
     source: "gcp-filestore-csi-driver pkg/csi_driver/node.go NodeStageVolume",
     ..PLAIN
@@ -77,6 +79,7 @@ static OPENSTACK_MANILA: Driver = Driver {
     case: Case::Kept,
     deadline: Some(110),
     advice: "the driver forwards mountOptions to csi-driver-nfs and drops the volume's attributes",
+    nfsmount_conf: ConfOf::Container("csi-driver-nfs mounts it in its own"),
     known: Known::Measured("2.36.0-11-gc453fb7c9"),
     source: "cloud-provider-openstack pkg/csi/manila/nodeserver.go buildVolumeContext, NodePublishVolume",
     ..PLAIN

@@ -1,6 +1,7 @@
 //! Rows of the other storage vendors' drivers.
 
 use super::assembly::{Addition, Cut, Emptiness, Empty, Step, Unless, When, add, add_unless};
+use super::conf::ConfOf;
 use super::evidence::{Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::refusal::{Refused, Taken, What, exact_setting, refuses};
 use super::{
@@ -225,6 +226,7 @@ static VAST: Driver = Driver {
     cut: Cut::Options,
     emptiness: Emptiness::NoElement,
     advice: "the attribute mount_options counts only while mountOptions is empty, and its order is not kept; the driver trims every option",
+    nfsmount_conf: ConfOf::Node("node.propagateHostMountOptions of its chart, which is true by default"),
     known: Known::Measured("v2.4.2"),
     source: "vast-csi vast_csi/server.py NodePublishVolume",
     ..PLAIN

@@ -1,6 +1,7 @@
 //! Rows of what Kubernetes and its SIGs ship, and of their forks.
 
 use super::assembly::{Empty, Step, add};
+use super::conf::ConfOf;
 use super::evidence::{Deletion, Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::refusal::{Refused, What, refuses};
 use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, carrier, exact};
@@ -12,6 +13,7 @@ pub(super) static IN_TREE_NFS: Driver = Driver {
     steps: &[Step::List, Step::ReadOnly(Evidence::InTreeReadOnly), Step::Sort],
     case: Case::Kept,
     advice: "kubelet sorts the list as a set, so the order in which it is written means nothing",
+    nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Measured("v1.37.2"),
     source: "kubernetes pkg/volume/nfs/nfs.go SetUpAt, pkg/volume/util JoinMountOptions, MountOptionFromSpec",
     ..PLAIN
@@ -37,6 +39,9 @@ pub(super) static NFS_CSI: Driver = Driver {
     deletion: Some(Deletion { keeps: Evidence::Value("onDelete", &["retain"]) }),
     unknown_parameters: UnknownParameters::Refused,
     advice: "volumeAttributes.mountOptions comes last and wins; the driver refuses a class parameter of that name",
+    nfsmount_conf: ConfOf::Container(
+        "unless feature.propagateHostMountOptions of its chart mounts that of the node (csi-driver-nfs#521)",
+    ),
     known: Known::Measured("v4.13.0-349-gd3b27c00"),
     source: "csi-driver-nfs pkg/nfs/nodeserver.go NodePublishVolume, controllerserver.go CreateVolume",
     ..PLAIN
@@ -53,6 +58,7 @@ static NFS_SUBDIR: Driver = Driver {
     steps: SORTED,
     case: Case::Kept,
     advice: "it makes spec.nfs volumes, whose options kubelet sorts",
+    nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Measured("4.0.18-11-g59a3ca2"),
     source: "nfs-subdir-external-provisioner cmd/nfs-subdir-external-provisioner/provisioner.go Provision",
     ..PLAIN
@@ -66,6 +72,7 @@ static NFS_GANESHA: Driver = Driver {
     case: Case::Kept,
     emptiness: super::assembly::Emptiness::NoElement,
     advice: "the class parameter mountOptions becomes the volume's legacy annotation, and only while the class has no mountOptions; use the class's own mountOptions",
+    nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Measured("1.8.0-4-g7027d65"),
     source: "nfs-ganesha-server-and-external-provisioner pkg/volume/provision.go Provision",
     ..PLAIN
@@ -78,6 +85,7 @@ static EFS_PROVISIONER: Driver = Driver {
     case: Case::Kept,
     empty: Empty::DriverDefaults(&["vers=4.1"]),
     advice: "a class's own list replaces vers=4.1",
+    nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Read("201f40d78"),
     source: "external-storage aws/efs/cmd/efs-provisioner/efs-provisioner.go:162",
     ..PLAIN
@@ -89,6 +97,7 @@ static CEPH_NFS: Driver = Driver {
     case: Case::Kept,
     one_element: true,
     advice: "where the cluster sets netNamespaceFilePath (Rook with multus or holder Pods), only a list of one element can be mounted: write all options into it, separated by commas",
+    nfsmount_conf: ConfOf::Container("mount runs there"),
     known: Known::Measured("52fcb7b00"),
     source: "ceph-csi internal/nfs/nodeserver/nodeserver.go mountNFS",
     ..PLAIN
@@ -100,6 +109,7 @@ static ROOK_NFS: Driver = Driver {
     steps: SORTED,
     case: Case::Kept,
     advice: "it makes spec.nfs volumes, whose options kubelet sorts",
+    nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Documented,
     source: "rook/nfs documentation",
     ..PLAIN
@@ -127,6 +137,9 @@ static LONGHORN: Driver = Driver {
     case: Case::Kept,
     empty: Empty::DriverDefaults(&["vers=4.1", "noresvport", "timeo=600", "retrans=5", "softerr"]),
     advice: "nfsOptions replaces all of the driver's own options (vers=4.1,noresvport,timeo=600,retrans=5,softerr), and nothing checks it",
+    nfsmount_conf: ConfOf::Node(
+        "mount runs in the mount namespace of the node (longhorn-manager package/nsmounter)",
+    ),
     known: Known::Measured("v1.13.0-dev-20260712-168-g5ddaa369f"),
     source: "longhorn-manager csi/node_server.go nodeStageSharedVolume, csi/util.go requiresSharedAccess",
     ..PLAIN
@@ -138,6 +151,7 @@ static OPENEBS_NFS: Driver = Driver {
     steps: SORTED,
     case: Case::Kept,
     advice: "it makes spec.nfs volumes with the class's mountOptions, whose options kubelet sorts",
+    nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Read("077394c"),
     source: "dynamic-nfs-provisioner provisioner/provisioner_kernel_nfs_server.go",
     ..PLAIN
@@ -181,6 +195,7 @@ static HARVESTER: Driver = Driver {
     case: Case::Kept,
     empty: Empty::Hidden,
     advice: "mountOptions do not reach the NFS mount; the options come from the NetworkFilesystem object (status.mountOpts)",
+    nfsmount_conf: ConfOf::Node("mount runs in the mount namespace of the node"),
     known: Known::Read("97b6c358"),
     source: "harvester-csi-driver pkg/csi/node_server.go nodeStageRWXVolume",
     ..PLAIN

@@ -1,0 +1,24 @@
+//! Whose nfsmount.conf the mounts of a driver read.
+
+/// Whose nfsmount.conf the mounts of a driver read: that of the file system in which
+/// mount.nfs runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfOf {
+    /// The node's, and why.
+    Node(&'static str),
+    /// That of the driver's container, and why or unless what.
+    Container(&'static str),
+    /// Nothing says where the driver runs mount.nfs.
+    Unknown,
+}
+
+impl ConfOf {
+    /// As pages and reports write it.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Node(why) => format!("of the node: {why}"),
+            Self::Container(why) => format!("of the driver's container: {why}"),
+            Self::Unknown => "not known whether of the node or of the driver's container".to_owned(),
+        }
+    }
+}

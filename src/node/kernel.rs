@@ -1,0 +1,62 @@
+//! The node's kernel, and options that it does not know.
+
+use std::fs;
+use std::path::Path;
+
+use super::conf::Conf;
+use super::report::{VolumeName, Warning, WarningKind};
+use crate::nfs::kernel::Kernel;
+use crate::nfs::mount;
+use crate::nfs::option::MountOption;
+
+/// The release of the running kernel, in `/proc`.
+const RELEASE: &str = "sys/kernel/osrelease";
+
+/// The kernel that mounts on this node; `None` where its release cannot be read.
+pub(super) fn running(proc_dir: &Path) -> Option<Kernel> {
+    let own = || fs::read_to_string(Path::new("/proc").join(RELEASE)).ok();
+    Kernel::parse(&fs::read_to_string(proc_dir.join(RELEASE)).ok().or_else(own)?)
+}
+
+/// Which kernels know an option that this one does not; `None` if it does, or none does.
+pub(super) fn lacks(kernel: Kernel, option: &MountOption<'_>) -> Option<String> {
+    let verdict = mount::judge(option);
+    let is_lacking = verdict.refusal.is_none() && !verdict.kernels.contains(kernel);
+    is_lacking.then(|| match verdict.kernels.until {
+        Some(until) if kernel >= until => format!("Linux before {until}"),
+        _ => format!("Linux {} or newer", verdict.kernels.since),
+    })
+}
+
+/// What to say of an option that volumes ask for and the kernel lacks. Distributions add
+/// options to older kernels, as RHEL does.
+pub(super) fn warning(option: &str, since: &str, kernel: Kernel, volumes: Vec<VolumeName>) -> Warning {
+    Warning {
+        kind: WarningKind::KernelTooOld,
+        finding: false,
+        message: format!(
+            "\"{option}\" needs {since}, and this node runs {kernel}: unless its distribution has added the option, a mount with it fails, or drops it with \"sloppy\"; remove it, or update the node"
+        ),
+        path: None,
+        line: None,
+        option: Some(option.to_owned()),
+        volumes,
+    }
+}
+
+/// What nfsmount.conf gives to mounts and the kernel lacks.
+pub(super) fn of_conf(conf: &Conf, kernel: Kernel) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for setting in conf.settings() {
+        for text in setting.text.split(',') {
+            if let Some(since) = lacks(kernel, &MountOption::new(text)) {
+                warnings.push(Warning {
+                    path: Some(setting.file.display().to_string()),
+                    line: Some(setting.line),
+                    ..warning(text, &since, kernel, Vec::new())
+                });
+            }
+        }
+    }
+    warnings
+}

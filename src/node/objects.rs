@@ -1,0 +1,384 @@
+//! Mounted volumes beside the objects of a cluster, as `kubectl get pv -o json` writes them:
+//! what a mount has otherwise than its object asks, and what the node's kernel lacks for
+//! what is asked.
+//!
+//! The engine lays the options out, and [`Shown`] compares them: there is no second reader.
+
+mod reason;
+mod sharing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::conf::Conf;
+use super::kernel;
+use super::moment::Moment;
+use super::mounts::Mount;
+use super::report::objects::{Compared, Difference, NoComparison, NotCompared, Objects, Reason};
+use super::report::{ReadError, VolumeName, Warning};
+use super::volumes::{self, Plugin, VolumeId};
+use crate::kind::{Holds, Kind};
+use crate::nfs::kernel::Kernel;
+use crate::nfs::option::MountOption;
+use crate::nfs::shown::Shown;
+use crate::nfs::version::Versions;
+use crate::policy::Policy;
+use crate::report::plain::place;
+use crate::source::object::{Object, Part};
+use crate::source::text::{self, Lines, TextError};
+use crate::source::{Item, Skip, visit};
+use crate::subject::Subject;
+use crate::subject::driver::assembly::Empty;
+use crate::subject::driver::{ListUse, Nfs};
+use sharing::Sharing;
+
+/// How to make the file.
+const REMEDY: &str = "write it with: kubectl get pv -o json >FILE";
+
+/// The objects that volumes are compared with.
+#[derive(Debug)]
+pub struct Given {
+    /// What reports call the file.
+    name: String,
+    text: Result<String, Problem>,
+}
+
+impl Given {
+    /// Takes the content of the file that reports call `name`, or why it cannot be read.
+    pub fn new(name: String, content: Result<Vec<u8>, String>) -> Self {
+        let text = content.map_err(Problem::Unread);
+        let text = text.and_then(|bytes| match text::decode(bytes) {
+            Ok((text, _)) => Ok(text),
+            Err((error, _)) => Err(error.into()),
+        });
+        Self { name, text }
+    }
+}
+
+/// Why objects cannot be compared with.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Problem {
+    /// The system gives no content.
+    #[error("{0}; {REMEDY}")]
+    Unread(String),
+    /// The content is no text.
+    #[error("{0}; {REMEDY}")]
+    NoText(#[from] TextError),
+    /// An object cannot be read.
+    #[error("{0}")]
+    Object(String),
+    /// There is nothing to compare with.
+    #[error("has no PersistentVolume and no Pod with an inline CSI volume; {REMEDY}")]
+    NoVolume,
+}
+
+/// What a look knows of the node.
+pub(super) struct Seen<'a> {
+    /// The volumes of the node.
+    pub(super) volumes: &'a [VolumeId],
+    /// The directory of Pods, as this process sees it.
+    pub(super) pods_dir: &'a Path,
+    /// What is mounted.
+    pub(super) moment: &'a Moment,
+    /// The nfsmount.conf that the node's mount.nfs reads.
+    pub(super) conf: Option<&'a Conf>,
+    /// Volumes of CSI drivers whose mounts read it, too.
+    pub(super) readers: &'a BTreeSet<VolumeId>,
+    /// The node's kernel.
+    pub(super) kernel: Option<Kernel>,
+    /// What the user says of drivers.
+    pub(super) policy: &'a Policy,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) objects: Objects,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) errors: Vec<ReadError>,
+}
+
+/// A volume of the node that an object may be about.
+struct Volume<'a> {
+    id: &'a VolumeId,
+    name: VolumeName,
+    mount: Option<&'a Mount>,
+    /// Whether its object was found.
+    is_settled: bool,
+    /// Why an object of its name is not its own.
+    other: Option<String>,
+}
+
+/// Compares the volumes with the objects of a file.
+pub(super) fn compare(given: &Given, seen: &Seen<'_>) -> Outcome {
+    let volumes: Vec<Volume<'_>> = seen.volumes.iter().map(|id| Volume::of(id, seen.moment)).collect();
+    let mut work = Work {
+        seen,
+        sharing: Sharing::of(&volumes, seen.moment),
+        volumes,
+        outcome: Outcome::default(),
+        lacking: BTreeMap::new(),
+    };
+    work.outcome.objects.file.clone_from(&given.name);
+    match &given.text {
+        Err(problem) => work.fail(given.name.clone(), problem),
+        Ok(text) => work.read(given, text),
+    }
+    work.end()
+}
+
+impl<'a> Volume<'a> {
+    fn of(id: &'a VolumeId, moment: &'a Moment) -> Self {
+        let text = |name: &std::ffi::OsStr| name.to_string_lossy().into_owned();
+        let name = VolumeName { pod: text(&id.pod), volume: text(&id.name) };
+        Self { id, name, mount: moment.mount_on(&id.folder()), is_settled: false, other: None }
+    }
+
+    /// Why an object of this name is not the volume's: an inline volume has the name that
+    /// its Pod gives it, and a PersistentVolume may have the same. `None` where it is.
+    fn other_object(&self, subject: &Subject<'_>, export: Option<&str>, pods_dir: &Path) -> Option<String> {
+        let is_of_csi = self.id.plugin == Plugin::Csi;
+        let driver = if is_of_csi { volumes::csi_driver(pods_dir, self.id).ok() } else { None };
+        if is_of_csi != subject.is_csi()
+            || driver.as_ref().is_some_and(|driver| driver != subject.driver_name)
+        {
+            let driver = driver.as_deref().unwrap_or(if is_of_csi { "a CSI driver" } else { IN_TREE });
+            return Some(format!("it is of {}, and the directory of {driver}", subject.driver_name));
+        }
+        // The server may have another name in a mount that shares its superblock.
+        let (_, mounted) = self.mount?.source.rsplit_once(":/")?;
+        let export = export?.trim_matches('/');
+        (mounted.trim_matches('/') != export)
+            .then(|| format!("it is at path /{export} of its server, and /{mounted} is mounted"))
+    }
+}
+
+/// What the driver table calls the kubelet's own NFS volumes.
+const IN_TREE: &str = "kubernetes.io/nfs";
+
+struct Work<'s, 'a> {
+    seen: &'s Seen<'a>,
+    sharing: Sharing<'a>,
+    volumes: Vec<Volume<'a>>,
+    outcome: Outcome,
+    /// Options that the kernel lacks, by text, with the kernels that have them.
+    lacking: BTreeMap<String, (String, Vec<VolumeName>)>,
+}
+
+impl Work<'_, '_> {
+    fn fail(&mut self, path: String, problem: &Problem) {
+        self.outcome.errors.push(ReadError { path, message: problem.to_string() });
+    }
+
+    fn read(&mut self, given: &Given, text: &str) {
+        let lines = Lines::new(text);
+        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, volume) in self.volumes.iter().enumerate() {
+            by_name.entry(volume.name.volume.clone()).or_default().push(index);
+        }
+        let (mut has_volumes, mut problems) = (false, Vec::new());
+        visit(text, &lines, &mut |item| match item {
+            Item::Object(object) => {
+                let holds = object.kind.row().holds;
+                if matches!(holds, Holds::Volume) || object.kind == Kind::Pod {
+                    has_volumes = true;
+                    for part in &object.parts {
+                        self.compare_part(&by_name, &object, part);
+                    }
+                }
+            }
+            Item::Skipped(Skip::EmptyList) => has_volumes = true,
+            Item::Unreadable(problem) => {
+                let place_of = problem.offset.map(|offset| lines.position(offset));
+                let path = match place_of {
+                    Some(at) => format!("{}:{}:{}", given.name, at.line, at.column),
+                    None => given.name.clone(),
+                };
+                problems.push((path, Problem::Object(problem.message)));
+            }
+            Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) => {}
+        });
+        if !has_volumes && problems.is_empty() {
+            problems.push((given.name.clone(), Problem::NoVolume));
+        }
+        for (path, problem) in &problems {
+            self.fail(path.clone(), problem);
+        }
+    }
+
+    /// Compares one volume of an object with those of the node that have its name.
+    fn compare_part(&mut self, by_name: &BTreeMap<String, Vec<usize>>, object: &Object<'_>, part: &Part<'_>) {
+        let name = match part.volume {
+            Some(_) => part.name.as_deref(),
+            None => Some(object.name()),
+        };
+        let Some(indices) = name.and_then(|name| by_name.get(name)) else { return };
+        // A Pod is known by its uid: the folder of an inline volume has the name of the Pod's volume.
+        let pod =
+            part.volume.and_then(|_| object.bound_volume()).and_then(|pod| Some(pod.uid()?.to_string()));
+        let subject = part.subject(object, self.seen.policy);
+        let bound = if part.volume.is_none() { object.bound_volume() } else { None };
+        let export = bound.as_ref().and_then(|volume| volume.nfs_path());
+        for index in indices {
+            let is_its = self.volumes.get(*index).is_some_and(|volume| {
+                !volume.is_settled && (part.volume.is_none() || pod.as_deref() == Some(&*volume.name.pod))
+            });
+            if is_its {
+                self.compare_one(*index, &subject, export);
+            }
+        }
+    }
+
+    /// `export` is the path on the server of a volume that the kubelet mounts.
+    fn compare_one(&mut self, index: usize, subject: &Subject<'_>, export: Option<&str>) {
+        let pods_dir = self.seen.pods_dir;
+        let Some(volume) = self.volumes.get_mut(index) else { return };
+        let named = title(subject);
+        if let Some(other) = volume.other_object(subject, export, pods_dir) {
+            volume.other = Some(format!("{named} is another volume of this name: {other}"));
+            return;
+        }
+        let (name, mount) = (volume.name.clone(), volume.mount);
+        volume.is_settled = true;
+        self.note_kernel(&name, mount, subject);
+        // What is not mounted is reported as that.
+        let Some(mount) = mount else { return };
+        let obstacle = match (&mount.nfs, subject.nfs) {
+            (None, Nfs::Yes) => Some((
+                NoComparison::OtherFileSystem,
+                format!("{named} is NFS, and another file system is mounted"),
+            )),
+            (None, _) => return,
+            (Some(_), Nfs::No) => Some((
+                NoComparison::NotNfs,
+                format!("{named} is not NFS by the driver table or the policy, so its options are not read"),
+            )),
+            (Some(_), _) if subject.overlong.is_some() || subject.options.has_unrendered() => Some((
+                NoComparison::OptionsUnknown,
+                format!("{named} has options that are too long, or placeholders"),
+            )),
+            _ => None,
+        };
+        if let Some((reason, message)) = obstacle {
+            let VolumeName { pod, volume } = name;
+            self.outcome.objects.not_compared.push(NotCompared { pod, volume, reason, message });
+        } else if let Some(shown) = &mount.nfs {
+            let compared = self.compared(index, subject, mount, shown);
+            self.outcome.objects.volumes.extend(compared);
+        }
+    }
+
+    fn compared(&self, index: usize, subject: &Subject<'_>, mount: &Mount, text: &str) -> Option<Compared> {
+        let volume = self.volumes.get(index)?;
+        let shown = Shown::new(text.split(','));
+        let asked: Vec<&MountOption<'_>> = subject.options.effective_options().collect();
+        let mut found = shown.differences(asked.iter().copied());
+        let note = hides_defaults(subject).then(|| {
+            found.retain(|difference| difference.is_written);
+            "options that the object does not name are not compared, because what the driver adds is not known"
+                .to_owned()
+        });
+        let context =
+            reason::Context { seen: self.seen, volume, mount, shown: &shown, sharing: &self.sharing };
+        let mut differences: Vec<Difference> =
+            found.into_iter().map(|found| context.explain(found, &asked)).collect();
+        let (version, versions) = (shown.version(), subject.options.settings().versions);
+        if let Some(version) =
+            version.filter(|version| versions.contains(*version) && versions.iter().count() > 1)
+        {
+            differences.push(negotiated(versions, &version.to_string()));
+        }
+        Some(Compared {
+            pod: volume.name.pod.clone(),
+            volume: volume.name.volume.clone(),
+            object: title(subject),
+            driver: subject.driver_name.to_owned(),
+            effective: subject.effective(),
+            mounted: text.to_owned(),
+            version: version.map(|version| version.to_string()),
+            differences,
+            not_shown: shown.unseen(asked).into_iter().map(|option| option.text().to_owned()).collect(),
+            note,
+        })
+    }
+
+    /// Notes the options of an object that the node's kernel does not know, and that the
+    /// mount does not show.
+    fn note_kernel(&mut self, name: &VolumeName, mount: Option<&Mount>, subject: &Subject<'_>) {
+        let Some(kernel) = self.seen.kernel.filter(|_| subject.nfs == Nfs::Yes) else { return };
+        let shown: BTreeSet<&str> = mount
+            .and_then(|mount| mount.nfs.as_deref())
+            .into_iter()
+            .flat_map(|text| text.split(','))
+            .map(|option| option.split('=').next().unwrap_or_default())
+            .collect();
+        let asked = subject.options.effective().filter(|token| !token.is_drivers_own);
+        for token in asked.filter(|token| !shown.contains(token.option.keyword())) {
+            if let Some(since) = kernel::lacks(kernel, &token.option) {
+                let (_, names) =
+                    self.lacking.entry(token.option.text().to_owned()).or_insert_with(|| (since, Vec::new()));
+                names.push(name.clone());
+            }
+        }
+    }
+
+    fn end(mut self) -> Outcome {
+        let file = place(&self.outcome.objects.file).into_owned();
+        let is_open = |volume: &&Volume<'_>| {
+            !volume.is_settled && volume.mount.is_some_and(|mount| mount.nfs.is_some())
+        };
+        for open in self.volumes.iter().filter(is_open) {
+            let VolumeName { pod, volume } = open.name.clone();
+            let (reason, message) = match &open.other {
+                Some(other) => (NoComparison::OtherObject, other.clone()),
+                None => (
+                    NoComparison::NoObject,
+                    format!(
+                        "{file} has no PersistentVolume of this name; an inline volume needs its Pod in the file, and one of NFS has no options"
+                    ),
+                ),
+            };
+            self.outcome.objects.not_compared.push(NotCompared { pod, volume, reason, message });
+        }
+        let Some(kernel) = self.seen.kernel else { return self.outcome };
+        for (option, (since, volumes)) in self.lacking {
+            self.outcome.warnings.push(kernel::warning(&option, &since, kernel, volumes));
+        }
+        self.outcome
+    }
+}
+
+/// Kind and name of an object, with the path of an inline volume.
+fn title(subject: &Subject<'_>) -> String {
+    let namespace = subject.namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    let path = subject.volume.map(|volume| format!(" {volume}")).unwrap_or_default();
+    format!("{}/{namespace}{}{path}", subject.kind, subject.name)
+}
+
+/// Whether the driver may add options that the table does not know.
+fn hides_defaults(subject: &Subject<'_>) -> bool {
+    let driver = subject.driver;
+    subject.nfs != Nfs::Yes
+        || !driver.known.is_read()
+        || driver.list != ListUse::Used
+        || driver.empty == Empty::Hidden && !subject.options.any_given()
+}
+
+/// The version, where the object leaves it open.
+fn negotiated(versions: Versions, version: &str) -> Difference {
+    let object = match versions {
+        Versions::ALL => "any".to_owned(),
+        Versions::V4 => "4".to_owned(),
+        versions => versions.iter().map(|version| version.to_string()).collect::<Vec<_>>().join(" or "),
+    };
+    Difference {
+        option: "vers",
+        message: format!("version {version}, which client and server negotiated: the object leaves it open"),
+        object,
+        mounted: version.to_owned(),
+        written: versions != Versions::ALL,
+        finding: false,
+        reason: Reason::Negotiated,
+        with: None,
+    }
+}

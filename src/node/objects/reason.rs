@@ -1,0 +1,124 @@
+//! Why a mount has a setting otherwise than its object asks, as far as the node shows it.
+
+use super::sharing::Sharing;
+use super::{Seen, Volume};
+use crate::nfs::option::MountOption;
+use crate::nfs::shown::{self, Decider, Shown};
+use crate::node::mounts::Mount;
+use crate::node::report::objects::{Difference, Reason};
+use crate::node::volumes::Plugin;
+use crate::report::plain::place;
+
+/// A mount, and what else there is on the node.
+pub(super) struct Context<'c, 'a> {
+    pub(super) seen: &'c Seen<'a>,
+    pub(super) volume: &'c Volume<'a>,
+    pub(super) mount: &'c Mount,
+    pub(super) shown: &'c Shown<'c>,
+    pub(super) sharing: &'c Sharing<'a>,
+}
+
+impl Context<'_, '_> {
+    /// Says why a setting differs; `asked` are the options of the object.
+    pub(super) fn explain(&self, found: shown::Difference, asked: &[&MountOption<'_>]) -> Difference {
+        let (reason, with, why) = self.reason(&found, asked);
+        let says = if found.is_written { "but the object sets" } else { "but the default of the object is" };
+        let message = format!(
+            "{} is mounted, {says} {}{}: {why}",
+            setting(found.keyword, &found.mounted),
+            setting(found.keyword, &found.asked),
+            if is_soft(&found) { ", so writes fail after a time-out" } else { "" },
+        );
+        Difference {
+            option: found.keyword,
+            object: found.asked,
+            mounted: found.mounted,
+            written: found.is_written,
+            finding: found.decider != Decider::Server,
+            reason,
+            with,
+            message,
+        }
+    }
+
+    fn reason(
+        &self,
+        found: &shown::Difference,
+        asked: &[&MountOption<'_>],
+    ) -> (Reason, Option<String>, String) {
+        if let Some(place) = self.given_by_file(found, asked) {
+            let why = format!("{place} gives it to the mount; remove the line");
+            return (Reason::NfsmountConf, Some(place), why);
+        }
+        let shared = match found.decider {
+            Decider::Superblock => self
+                .sharing
+                .superblock(self.mount, self.volume)
+                .map(|other| (Reason::SharedSuperblock, other, "superblock", ", or nosharecache")),
+            Decider::Connections => self
+                .sharing
+                .connections(self.mount, self.volume)
+                .map(|other| (Reason::SharedConnections, other, "connections", "")),
+            Decider::Server => {
+                let why = "the server takes no more at once".to_owned();
+                return (Reason::ServerLimit, None, why);
+            }
+            Decider::Mount => None,
+        };
+        if let Some((reason, other, what, way_out)) = shared {
+            let why = format!(
+                "the mount shares its {what} with {other}, and the options of the first mount count for both; set the same value in both objects{way_out}, and mount both again"
+            );
+            return (reason, Some(other), why);
+        }
+        let first = match found.decider {
+            Decider::Superblock | Decider::Connections => ", an earlier mount that has ended decided it",
+            Decider::Mount | Decider::Server => "",
+        };
+        let why = format!(
+            "nothing on this node shows why: the object was changed after the mount{first}, or the driver set it; a new mount, once no Pod of this node uses the volume, gets the options of the object"
+        );
+        (Reason::Unknown, None, why)
+    }
+
+    /// The line of nfsmount.conf that gives a setting to the mount. Most CSI drivers read the
+    /// file of their container.
+    fn given_by_file(&self, found: &shown::Difference, asked: &[&MountOption<'_>]) -> Option<String> {
+        let id = self.volume.id;
+        let reads = id.plugin == Plugin::InTreeNfs || self.seen.readers.contains(id);
+        let conf = self.seen.conf.filter(|_| reads)?;
+        let (server, _) = self.mount.source.split_once(':')?;
+        let own: Vec<&str> = asked.iter().map(|option| option.keyword()).collect();
+        let added = conf.added_to(server, &self.mount.point.to_string_lossy(), &own);
+        let line = added.into_iter().find(|setting| {
+            let more: Vec<MountOption<'_>> = setting.text.split(',').map(MountOption::new).collect();
+            let all: Vec<&MountOption<'_>> = asked.iter().copied().chain(&more).collect();
+            !self.shown.differences(all).iter().any(|left| left.keyword == found.keyword)
+        })?;
+        Some(format!("{}:{}", place(&line.file.display().to_string()), line.line))
+    }
+}
+
+/// Whether a mount gives up that should not.
+fn is_soft(found: &shown::Difference) -> bool {
+    found.asked == "hard" && found.mounted.starts_with("soft")
+}
+
+/// A setting as an option is written.
+fn setting(keyword: &str, value: &str) -> String {
+    let is_word = matches!(keyword, "hard" | "ro" | "noac" | "nocto") || value == keyword;
+    match value.parse::<u32>() {
+        _ if value == shown::NOT_SET => format!("no \"{keyword}\""),
+        _ if is_word => format!("\"{value}\""),
+        Ok(tenths) if keyword == "timeo" => format!("\"timeo={value}\" ({} s)", seconds(tenths)),
+        _ => format!("\"{keyword}={value}\""),
+    }
+}
+
+/// Tenths of a second as seconds.
+fn seconds(tenths: u32) -> String {
+    match tenths % 10 {
+        0 => (tenths / 10).to_string(),
+        rest => format!("{}.{rest}", tenths / 10),
+    }
+}

@@ -1,0 +1,81 @@
+//! Which NFS mounts of a node share a superblock or connections.
+
+use std::collections::HashMap;
+
+use super::Volume;
+use crate::node::moment::Moment;
+use crate::node::mounts::Mount;
+
+/// The step in the path of what a CSI driver mounts for itself, of which the volumes of
+/// Pods are further names.
+const STAGING: &str = "/plugins/kubernetes.io/csi/";
+
+/// All that Linux compares of two mounts before they share their connections
+/// (`nfs_match_client`), as far as it is shown: address, version, transport.
+type Client<'a> = [Option<&'a str>; 3];
+
+/// A mount, as a person knows it.
+#[derive(Debug, Clone)]
+struct Named {
+    /// The volume; `None` for a mount that is no Pod's.
+    volume: Option<String>,
+    name: String,
+}
+
+/// NFS mounts by what they share. Of each group the first two of different volumes are
+/// kept: one of them is another one's.
+#[derive(Debug, Default)]
+pub(super) struct Sharing<'a> {
+    by_device: HashMap<&'a str, Vec<Named>>,
+    by_client: HashMap<Client<'a>, Vec<Named>>,
+}
+
+impl<'a> Sharing<'a> {
+    pub(super) fn of(volumes: &[Volume<'a>], moment: &'a Moment) -> Self {
+        let mut sharing = Self::default();
+        for volume in volumes {
+            if let Some(mount) = volume.mount.filter(|mount| mount.nfs.is_some()) {
+                let name = format!("volume {} of Pod {}", volume.name.volume, volume.name.pod);
+                sharing.add(mount, &Named { volume: Some(volume.name.volume.clone()), name });
+            }
+        }
+        let mut elsewhere: Vec<&Mount> = moment.nfs_mounts_elsewhere().collect();
+        elsewhere.sort_unstable_by(|one, other| one.point.cmp(&other.point));
+        for mount in elsewhere.into_iter().filter(|mount| !mount.point.to_string_lossy().contains(STAGING)) {
+            let name = format!("the mount at {}", mount.point.display());
+            sharing.add(mount, &Named { volume: None, name });
+        }
+        sharing
+    }
+
+    fn add(&mut self, mount: &'a Mount, named: &Named) {
+        let groups = [
+            self.by_device.entry(&mount.device).or_default(),
+            self.by_client.entry(client(mount)).or_default(),
+        ];
+        for group in groups {
+            if group.len() < 2 && !group.iter().any(|known| known.volume == named.volume) {
+                group.push(named.clone());
+            }
+        }
+    }
+
+    /// Another mount with the superblock of a volume's mount.
+    pub(super) fn superblock(&self, mount: &Mount, volume: &Volume<'_>) -> Option<String> {
+        other(self.by_device.get(&*mount.device)?, volume)
+    }
+
+    /// Another mount with the connections of a volume's mount.
+    pub(super) fn connections(&self, mount: &Mount, volume: &Volume<'_>) -> Option<String> {
+        other(self.by_client.get(&client(mount))?, volume)
+    }
+}
+
+fn other(group: &[Named], volume: &Volume<'_>) -> Option<String> {
+    let found = group.iter().find(|named| named.volume.as_ref() != Some(&volume.name.volume))?;
+    Some(found.name.clone())
+}
+
+fn client(mount: &Mount) -> Client<'_> {
+    ["addr", "vers", "proto"].map(|name| mount.options.get(name).and_then(Option::as_deref))
+}

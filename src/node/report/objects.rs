@@ -1,0 +1,120 @@
+//! Mounted volumes beside the objects of a cluster.
+
+use serde::Serialize;
+
+/// What came of a comparison with the objects of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Objects {
+    /// The file.
+    pub file: String,
+    /// Volumes that were compared, by Pod and name.
+    pub volumes: Vec<Compared>,
+    /// Mounted volumes that were not, and why.
+    pub not_compared: Vec<NotCompared>,
+}
+
+/// A mounted volume beside its object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Compared {
+    /// The Pod's uid.
+    pub pod: String,
+    /// The PersistentVolume, or the name in the Pod of a volume without one.
+    pub volume: String,
+    /// The object, as in `PersistentVolume/data`.
+    pub object: String,
+    /// Who mounts it.
+    pub driver: String,
+    /// The string that `mount -o` gets by the object.
+    pub effective: String,
+    /// The options of the mount, as the kernel shows them.
+    pub mounted: String,
+    /// The NFS version that client and server agreed on.
+    pub version: Option<String>,
+    /// What the mount has otherwise.
+    pub differences: Vec<Difference>,
+    /// Options of the object that the kernel shows of no such mount.
+    pub not_shown: Vec<String>,
+    /// Why options that the object does not name are not compared.
+    pub note: Option<String>,
+}
+
+/// A setting that a mount has otherwise than its object asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// The option that sets it.
+    pub option: &'static str,
+    /// The setting by the object; the default where it names none.
+    pub object: String,
+    /// The setting of the mount.
+    pub mounted: String,
+    /// Whether the object names it.
+    pub written: bool,
+    /// Whether the mount does not do what the object asks. What client and server negotiate
+    /// is no finding.
+    pub finding: bool,
+    /// Why it differs.
+    pub reason: Reason,
+    /// What it shares the setting with; `None` for another reason.
+    pub with: Option<String>,
+    /// All of it in one sentence, with what to do.
+    pub message: String,
+}
+
+/// Why a mount differs from its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// A line of nfsmount.conf gives it.
+    NfsmountConf,
+    /// The first mount with the same superblock decided it.
+    SharedSuperblock,
+    /// The first mount with the same connections decided it.
+    SharedConnections,
+    /// The server takes no more.
+    ServerLimit,
+    /// The object leaves it open.
+    Negotiated,
+    /// Nothing on this node shows why.
+    Unknown,
+}
+
+/// A mounted volume that was not compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotCompared {
+    /// The Pod's uid.
+    pub pod: String,
+    /// The PersistentVolume, or the name in the Pod of a volume without one.
+    pub volume: String,
+    /// Why not.
+    pub reason: NoComparison,
+    /// The same in words.
+    pub message: String,
+}
+
+/// Why a mounted volume was not compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoComparison {
+    /// The file has no object of its name.
+    NoObject,
+    /// The object of its name is another volume.
+    OtherObject,
+    /// The object is NFS, and another file system is mounted.
+    OtherFileSystem,
+    /// The object is not NFS by the driver table or the policy.
+    NotNfs,
+    /// The options of the object cannot be laid out.
+    OptionsUnknown,
+}
+
+impl Objects {
+    /// Volumes that are mounted otherwise than their object asks.
+    pub fn differing(&self) -> usize {
+        let is_finding = |volume: &&Compared| volume.differences.iter().any(|difference| difference.finding);
+        self.volumes.iter().filter(is_finding).count()
+    }
+}
