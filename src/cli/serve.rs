@@ -288,9 +288,9 @@ impl Managed {
         tracing::warn!(
             "this process evaluates requests and may write webhook configurations; run \"certs serve\" in a Pod of its own instead"
         );
-        let served = Served { store: server.certificates().clone(), shared: server.shared().clone() };
+        let replica = Served { store: server.certificates().clone(), shared: server.shared().clone() };
         let (stop, asked_to_stop) = oneshot::channel();
-        let keeper = Certificates::new(&client, settings, Purpose::Serve(served));
+        let keeper = Certificates::new(&client, settings, Purpose::Serve(replica));
         Ok(Self { task: tokio::spawn(keeper.keep(asked_to_stop)), stop })
     }
 

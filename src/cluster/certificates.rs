@@ -174,6 +174,10 @@ impl Certificates {
             self.trusted = None;
             return served;
         }
+        if found.authority.is_none() && found.previous.is_none() {
+            // Both Secrets are lost, and servers still present what they have loaded.
+            found.previous = self.webhooks.current().await?;
+        }
         let is_adopted = self.adopt(&kept, &mut found).await?;
         let trusted_since = self.trusted.as_ref().map(|(_, since)| *since);
         let (chain, step) = self.rotation.advance(&found, trusted_since, now)?;

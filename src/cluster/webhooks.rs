@@ -44,7 +44,7 @@ impl Configurations {
         Ok((api, object))
     }
 
-    /// Whether a webhook's caBundle contains `certificate` (PEM) now, whoever wrote it.
+    /// Whether a webhook's caBundle contains `certificate` (PEM) now; any client may have written it.
     pub(super) async fn trusts(&self, certificate: &str) -> Result<bool, Error> {
         for kind in KINDS {
             let (_, object) = self.read(kind).await?;
@@ -59,6 +59,21 @@ impl Configurations {
             }
         }
         Ok(false)
+    }
+
+    /// The caBundle (PEM) of the first webhook that has one now.
+    pub(super) async fn current(&self) -> Result<Option<String>, Error> {
+        for kind in KINDS {
+            let (_, object) = self.read(kind).await?;
+            let Some(object) = object else { continue };
+            let found = bundles(&object.data).into_values().flatten().find_map(|bundle| {
+                String::from_utf8(STANDARD.decode(bundle).ok()?).ok().filter(|pem| !pem.is_empty())
+            });
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Makes `bundle` (PEM) the caBundle of every webhook in them.

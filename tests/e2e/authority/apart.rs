@@ -167,6 +167,10 @@ fn mends_the_ca(turn: &Turn) -> Result<(), Failed> {
         edit(turn, CA_SECRET, &json!({"ca.key": "Z2FyYmFnZQ=="}));
         site.wait_for_more("a new CA was created", 2);
         site.wait_for_more("CA rotation: the old CA was removed", renewed + 2);
+        // Both are lost: the caBundle itself says what is trusted.
+        turn.cluster.must(&["-n", NAMESPACE, "delete", "secret", CA_SECRET, SECRET], "");
+        site.wait_for_more("a new CA was created", 3);
+        site.wait_for_more("CA rotation: the old CA was removed", renewed + 3);
     });
     assert!(creates > 100, "{creates}");
     assert_eq!(failed, 0, "of {creates}: {first}");

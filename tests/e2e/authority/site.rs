@@ -219,6 +219,15 @@ pub fn ask_for_a_new_authority(turn: &Turn) {
     turn.cluster.must(&["-n", NAMESPACE, "annotate", "secret", SECRET, annotation], "");
 }
 
+/// Ends the load when it is dropped.
+struct End<'e>(&'e AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Creates objects while `work` runs; gives their number, how many failed, and how the first
 /// one did.
 pub fn under_load(turn: &Turn, work: impl FnOnce(&Turn)) -> (usize, usize, String) {
@@ -246,12 +255,6 @@ pub fn under_load(turn: &Turn, work: impl FnOnce(&Turn)) -> (usize, usize, Strin
             }
         });
         // The load ends also where the work fails.
-        struct End<'e>(&'e AtomicBool);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
         let _end = End(&is_over);
         work(turn);
     });
@@ -267,7 +270,7 @@ pub struct Kubelet {
 }
 
 /// How long each Pod's volume lags behind.
-const LAGS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(2000)];
+const LAGS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
 
 impl Kubelet {
     /// Starts for the two Pods.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -41,6 +42,20 @@ pub fn may(cluster: &Cluster, namespace: &str, account: &str, verb: &str, resour
         "yes" => true,
         "no" => false,
         _ => panic!("{verb} {resource}: {output:?}"),
+    }
+}
+
+/// Waits until the answer of [`may`] is as wanted: RBAC is in effect a moment after a change.
+fn until_may(
+    cluster: &Cluster,
+    namespace: &str,
+    account: &str,
+    (verb, resource): (&str, &str),
+    wanted: bool,
+) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while may(cluster, namespace, account, verb, resource) != wanted {
+        assert!(Instant::now() < deadline, "{account}: {verb} {resource} is not {wanted}");
     }
 }
 
@@ -129,6 +144,8 @@ fn rights(turn: &mut Turn) -> Result<(), Failed> {
         "install", "guard", "manifests/chart", "-n", namespace, "--create-namespace", "--set", sets,
     ]);
     let cluster = &turn.cluster;
+    until_may(cluster, namespace, "guard-certificates", ("get", "secrets/guard-tls"), true);
+    until_may(cluster, namespace, "guard-scan", ("list", "pods"), true);
     // What every service account has.
     let usual = rules(cluster, namespace, "without-a-binding");
     let mut table = "| Pod | API token | rights | taken over, it could |\n|---|---|---|---|\n".to_owned();
@@ -188,13 +205,15 @@ fn rights(turn: &mut Turn) -> Result<(), Failed> {
 const MIGHTY: &str = "validatingwebhookconfigurations.admissionregistration.k8s.io/nfs-mount-guard";
 
 fn has_moved(turn: &Turn, namespace: &str) {
-    let may =
-        |account: &str, verb: &str, resource: &str| may(&turn.cluster, namespace, account, verb, resource);
-    assert!(!may("nfs-mount-guard", "patch", MIGHTY));
-    assert!(!may("nfs-mount-guard", "get", "secrets/nfs-mount-guard-tls"));
-    assert!(!may("nfs-mount-guard", "create", "secrets"));
-    assert!(may("nfs-mount-guard-certificates", "patch", MIGHTY));
-    assert!(may("nfs-mount-guard-certificates", "get", "secrets/nfs-mount-guard-built-in-ca"));
+    for (account, verb, resource, wanted) in [
+        ("nfs-mount-guard", "patch", MIGHTY, false),
+        ("nfs-mount-guard", "get", "secrets/nfs-mount-guard-tls", false),
+        ("nfs-mount-guard", "create", "secrets", false),
+        ("nfs-mount-guard-certificates", "patch", MIGHTY, true),
+        ("nfs-mount-guard-certificates", "get", "secrets/nfs-mount-guard-built-in-ca", true),
+    ] {
+        until_may(&turn.cluster, namespace, account, (verb, resource), wanted);
+    }
     let usual = rules(&turn.cluster, namespace, "without-a-binding");
     assert_eq!(rules(&turn.cluster, namespace, "nfs-mount-guard"), usual);
 }
@@ -219,7 +238,7 @@ fn upgrade_by_helm(turn: &mut Turn) -> Result<(), Failed> {
         turn.must_helm(&args)
     };
     helm(turn, "install", "tests/upgrade/0.1.0/chart", &["--create-namespace"]);
-    assert!(may(&turn.cluster, namespace, "nfs-mount-guard", "patch", MIGHTY), "as it was");
+    until_may(&turn.cluster, namespace, "nfs-mount-guard", ("patch", MIGHTY), true);
     let before = selectors(turn, namespace);
     helm(turn, "upgrade", "manifests/chart", &[]);
     has_moved(turn, namespace);
@@ -232,11 +251,11 @@ fn upgrade_by_helm(turn: &mut Turn) -> Result<(), Failed> {
         &["--set", "certificates.mode=existing-secret,webhooks.annotations.a=b"],
     );
     for account in ["nfs-mount-guard", "nfs-mount-guard-certificates"] {
-        assert!(!may(&turn.cluster, namespace, account, "patch", MIGHTY), "{account}");
+        until_may(&turn.cluster, namespace, account, ("patch", MIGHTY), false);
     }
     // Back to 0.1.0, where the webhook needs them.
-    helm(turn, "upgrade", "tests/upgrade/0.1.0/chart", &[]);
-    assert!(may(&turn.cluster, namespace, "nfs-mount-guard", "patch", MIGHTY));
+    helm(turn, "upgrade", "tests/upgrade/0.1.0/chart", &["--reset-values"]);
+    until_may(&turn.cluster, namespace, "nfs-mount-guard", ("patch", MIGHTY), true);
     turn.must_helm(&["uninstall", "nfs-mount-guard", "-n", namespace]);
     Ok(())
 }
@@ -245,7 +264,7 @@ fn upgrade_by_kustomize(turn: &mut Turn) -> Result<(), Failed> {
     let namespace = "nfs-mount-guard";
     // What kustomize made of 0.1.0 had the objects of its install.yaml.
     turn.cluster.must(&["apply", "-f", "tests/upgrade/0.1.0/install.yaml"], "");
-    assert!(may(&turn.cluster, namespace, "nfs-mount-guard", "patch", MIGHTY), "as it was");
+    until_may(&turn.cluster, namespace, "nfs-mount-guard", ("patch", MIGHTY), true);
     let before = selectors(turn, namespace);
     turn.cluster.must(&["apply", "-k", "manifests/kustomize/built-in"], "");
     has_moved(turn, namespace);
@@ -261,7 +280,7 @@ fn selects(selector: &Value, labels: &Value) -> bool {
     !wanted.is_empty() && wanted.iter().all(|(key, value)| labels[key] == *value)
 }
 
-/// Service, budget, NetworkPolicy, `ServiceMonitor` and spread are about the webhook's Pods, and
+/// Service, budget, `NetworkPolicy`, `ServiceMonitor` and spread are about the webhook's Pods, and
 /// each of the others is about its own.
 fn selects_the_webhook_only(helm: Helm) -> Result<(), Failed> {
     for name in ["nfs-mount-guard", "a-release-whose-name-is-longer-than-any-that-people-give-it"] {
