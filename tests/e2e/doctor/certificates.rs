@@ -167,10 +167,14 @@ fn soon_and_keyless(site: &Site<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-fn bundles(site: &Site<'_>) -> Result<(), Failed> {
+fn encoded(bytes: &[u8]) -> String {
     use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn bundles(site: &Site<'_>) -> Result<(), Failed> {
     let set = |bundle: &[u8]| {
-        let bundle = base64::engine::general_purpose::STANDARD.encode(bundle);
+        let bundle = encoded(bundle);
         for kind in [VALIDATING, MUTATING] {
             site.change(kind, |webhook| webhook["clientConfig"]["caBundle"] = json!(bundle));
         }
@@ -230,8 +234,7 @@ fn awaited(site: &Site<'_>) -> Result<(), Failed> {
     let restart = format!("kubectl --namespace {NAMESPACE} rollout restart deployment/{manager}");
     assert_eq!(text(&run.check("D103")["remedy"]), restart);
     // Also without that Pod: the caBundle says who wrote it.
-    use base64::Engine as _;
-    let bundle = base64::engine::general_purpose::STANDARD.encode(&site.authority.pair().certificate);
+    let bundle = encoded(site.authority.pair().certificate.as_bytes());
     for (kind, webhook) in [
         ("ValidatingWebhookConfiguration", "validate.nfs-mount-guard.io"),
         ("MutatingWebhookConfiguration", "mutate.nfs-mount-guard.io"),

@@ -78,7 +78,7 @@ impl<'t> Life<'t> {
         if self.certificates == Certificates::ExistingSecret {
             self.make_certificates();
         }
-        self.helm("install", &[]);
+        self.install();
         self.nodes.sync(&self.turn.cluster);
         self.turn
             .cluster
@@ -124,8 +124,8 @@ impl<'t> Life<'t> {
         cluster.must(&["apply", "-f", "-"], &secret);
     }
 
-    /// `helm install` or `helm upgrade` of the chart.
-    fn helm(&self, command: &str, set: &[&str]) {
+    /// The command of `helm install` or `helm upgrade` of the chart.
+    fn command(&self, command: &str, set: &[&str]) -> Vec<String> {
         let bundle = format!("certificates.caBundle={}", self.certs.path().join("ca.crt").display());
         let mut args = vec![command, RELEASE, "manifests/chart", "--namespace", self.namespace];
         match self.certificates {
@@ -143,7 +143,29 @@ impl<'t> Life<'t> {
         for set in set {
             args.extend(["--set", set]);
         }
-        self.turn.must_helm(&args);
+        args.into_iter().map(str::to_owned).collect()
+    }
+
+    fn helm(&self, command: &str, set: &[&str]) {
+        let args = self.command(command, set);
+        self.turn.must_helm(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// `helm install --wait`, which ends when all Pods are ready: those of the webhook wait for
+    /// the Secret, where another Pod has to create it.
+    fn install(&mut self) {
+        let mut args = self.command("install", &[]);
+        args.extend(["--wait", "--timeout=120s"].map(str::to_owned));
+        let (turn, nodes) = (&*self.turn, &mut self.nodes);
+        std::thread::scope(|scope| {
+            let helm = scope.spawn(|| turn.helm(&args.iter().map(String::as_str).collect::<Vec<_>>()));
+            while !helm.is_finished() {
+                nodes.sync(&turn.cluster);
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            let output = helm.join().expect("no panic");
+            assert!(output.status.success(), "{output:?}");
+        });
     }
 
     /// Sends the class until the answer is as wanted: a new configuration is in

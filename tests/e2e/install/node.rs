@@ -146,6 +146,10 @@ impl Node {
         let state = json!({"status": {
             "observedGeneration": deployment["metadata"]["generation"],
             "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
+            "conditions": [
+                {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": ""},
+                {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable", "message": ""},
+            ],
         }});
         cluster.must(
             &[
