@@ -158,10 +158,10 @@ impl Kept {
         self.whole.is_some()
     }
 
-    /// Whether an authority came from the Secret with the certificate.
+    /// Whether an authority with its key came from the Secret with the certificate.
     pub(super) fn is_taken_over(&self) -> bool {
-        self.whole.is_none()
-            && self.published.as_ref().is_some_and(|secret| found(secret).authority.is_some())
+        let authority = self.published.as_ref().and_then(|secret| found(secret).authority);
+        self.whole.is_none() && authority.is_some_and(|pair| !pair.key.is_empty())
     }
 
     fn secrets(&self) -> impl Iterator<Item = &Secret> {

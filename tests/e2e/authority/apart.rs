@@ -174,6 +174,8 @@ fn mends_the_ca(turn: &Turn) -> Result<(), Failed> {
     });
     assert!(creates > 100, "{creates}");
     assert_eq!(failed, 0, "of {creates}: {first}");
+    // There was no key to take over.
+    assert_eq!(site.count("the CA of an earlier version was taken over"), 0);
     site.until_repaired(turn);
     Ok(())
 }
