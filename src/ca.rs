@@ -18,8 +18,9 @@ pub const AUTHORITY_LIFE: Duration = Duration::days(5 * 365);
 /// How long a certificate lives.
 pub const CERTIFICATE_LIFE: Duration = Duration::days(90);
 
-/// Certificates are valid a little before they are made: clocks differ.
-pub(crate) const BACKDATE: Duration = Duration::minutes(5);
+/// Certificates are valid an hour before they are made: an API server whose clock is
+/// behind that of the node would reject them else.
+pub const BACKDATE: Duration = Duration::hours(1);
 
 /// Why the authority cannot do its work.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,8 @@ pub mod input;
 #[cfg(feature = "lsp")]
 pub mod lsp;
 pub mod man;
+#[cfg(feature = "serve")]
+mod managed;
 #[cfg(unix)]
 pub mod node_check;
 #[cfg(feature = "serve")]
@@ -101,7 +103,7 @@ enum Command {
     Rules(rules::Args),
     /// Generate admission policies and matchConditions for the API server
     Generate(generate::Args),
-    /// Create certificates for a first installation and for tests
+    /// Create certificates, and manage those of a cluster
     #[cfg(feature = "serve")]
     Certs(certs::Args),
     /// Find Pod volumes on this node whose NFS mount is missing

@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod connect;
+mod create;
 pub mod doctor;
 mod lease;
 pub mod pages;
@@ -22,7 +23,7 @@ pub const FIELD_MANAGER: &str = "nfs-mount-guard";
 #[non_exhaustive]
 pub enum Error {
     /// Nothing says where the API server is.
-    #[error("--manage-certificates must run in a Pod with a service account ({0})")]
+    #[error("must run in a Pod with a service account ({0})")]
     Nowhere(String),
     /// The API server refuses, or cannot be reached.
     #[error("cannot {task}: {reason}")]

@@ -25,6 +25,17 @@ pub struct Found {
     pub rotate: bool,
 }
 
+impl Found {
+    /// Whether `certificate` (PEM) is that of one of its authorities.
+    pub fn knows(&self, certificate: &str) -> bool {
+        let pairs = [self.authority.as_ref(), self.next.as_ref()].into_iter().flatten();
+        pairs
+            .map(|pair| pair.certificate.as_str())
+            .chain(self.previous.as_deref())
+            .any(|known| known.trim() == certificate.trim())
+    }
+}
+
 impl From<CaState> for Found {
     fn from(chain: CaState) -> Self {
         Self {
@@ -140,7 +151,8 @@ impl Rotation {
     fn found(&self, found: &Found, now: OffsetDateTime) -> Result<CaState, Error> {
         let authority = Authority::generate(now)?;
         let leaf = authority.sign(&self.names, now)?;
-        let previous = found.authority.as_ref().map(|pair| pair.certificate.clone());
+        let lost = found.authority.as_ref().map(|pair| pair.certificate.clone());
+        let previous = lost.filter(|pem| is_alive(pem, now)).or_else(|| found.previous.clone());
         Ok(CaState {
             authority: authority.pair,
             next: None,

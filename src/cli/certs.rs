@@ -1,4 +1,6 @@
-//! `certs`: certificates for a first installation and for tests.
+//! `certs`: certificates for a first installation and for tests, and the built-in CA.
+
+mod serve;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -12,11 +14,12 @@ use super::exit::{Exit, InputError};
 use crate::ca::{Authority, Pair};
 use crate::called;
 use crate::server::tls::{CERTIFICATE_FILE, KEY_FILE};
+use serve::ServeArgs;
 
 const AUTHORITY_FILE: &str = "ca.crt";
 const AUTHORITY_KEY_FILE: &str = "ca.key";
 
-/// Create certificates for a first installation and for tests.
+/// Create certificates, and manage those of a cluster.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -27,6 +30,8 @@ pub struct Args {
 enum Command {
     /// Create a certificate authority (CA) and a certificate
     Generate(GenerateArgs),
+    /// Manage the certificates of a cluster: CA, renewal, caBundle
+    Serve(ServeArgs),
 }
 
 /// Create a certificate authority (CA) and a certificate.
@@ -55,7 +60,16 @@ impl Args {
     ///
     /// When a name is none or a file cannot be read or written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Command::Generate(GenerateArgs { dir, dns }) = self.command;
+        match self.command {
+            Command::Generate(args) => args.run(),
+            Command::Serve(args) => args.run(),
+        }
+    }
+}
+
+impl GenerateArgs {
+    fn run(self) -> anyhow::Result<Exit> {
+        let Self { dir, dns } = self;
         let now = OffsetDateTime::now_utc();
         fs::create_dir_all(&dir).with_context(|| format!("cannot create the directory {}", dir.display()))?;
         let (authority, is_new) = authority(&dir, now)?;

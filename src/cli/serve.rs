@@ -1,7 +1,5 @@
 //! `serve`: the webhook.
 
-mod managed;
-
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,20 +11,23 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args as _, Command, FromArgMatches as _, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::color;
 use super::duration;
 use super::exit::{self, Exit, InputError};
+use super::managed::ManagedArgs;
 use super::number;
 use super::policy;
 
+use crate::cluster::certificates::{Certificates, Purpose, Served};
 use crate::policy::Policy;
 use crate::server::client_auth::Clients;
 use crate::server::limits::Limits;
 use crate::server::workers::event_loop;
 use crate::server::{CertificateSource, Config, Error, Server, Stop};
 use crate::telemetry::log::{self, Format, Lines, Log};
-use managed::ManagedArgs;
 
 /// Most threads that answer requests; one answers tens of thousands a second, and
 /// each may hold a whole judgement.
@@ -38,13 +39,24 @@ const HEAVY: usize = 2;
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
+pub(super) enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
     Auto,
     /// One JSON object a line.
     Json,
     /// One line for people.
     Text,
+}
+
+impl LogFormat {
+    /// What is meant: `auto` looks at standard output.
+    pub(super) fn format(self) -> Format {
+        match self {
+            Self::Auto if !io::stdout().is_terminal() => Format::Json,
+            Self::Json => Format::Json,
+            Self::Auto | Self::Text => Format::Text { colour: color::wanted() },
+        }
+    }
 }
 
 /// Run the admission webhook server.
@@ -58,7 +70,8 @@ Examples:
   nfs-mount-guard serve --listen 0.0.0.0:10250 --cert-dir /certs
       in a cluster, with a kubernetes.io/tls Secret mounted at /certs
   nfs-mount-guard serve --listen 0.0.0.0:10250 --manage-certificates
-      in a cluster, with a built-in certificate authority"
+      in a single Pod, with a built-in CA: the Pod may then write webhook
+      configurations; \"certs serve\" in a Pod of its own avoids that"
 )]
 pub struct Args {
     /// Address and port of the webhook
@@ -79,7 +92,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_CERT_DIR", group = "certificate")]
     cert_dir: Option<PathBuf>,
 
-    /// Create and rotate a built-in CA and certificate: Secret, renewal, caBundle
+    /// Manage a built-in CA in this process, which needs the rights for it: see certs serve
     #[arg(long, env = "NFS_MOUNT_GUARD_MANAGE_CERTIFICATES", group = "certificate")]
     manage_certificates: bool,
 
@@ -129,7 +142,17 @@ pub struct Args {
     #[arg(long, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_LOG_LEVEL", default_value = "info")]
     log_level: log::Filter,
 
-    #[command(flatten)]
+    /// Name of the Secret (CA and certificate) and of the Lease between replicas
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "NFS_MOUNT_GUARD_CERTIFICATE_SECRET",
+        default_value = "nfs-mount-guard-tls",
+        help_heading = "With --manage-certificates"
+    )]
+    certificate_secret: String,
+
+    #[command(flatten, next_help_heading = "With --manage-certificates")]
     managed: ManagedArgs,
 }
 
@@ -169,19 +192,15 @@ impl Args {
             max_in_flight,
             log_format,
             log_level,
+            certificate_secret,
             managed,
         } = self;
         if listen == status_listen && listen.port() != 0 {
             anyhow::bail!("--listen and --status-listen must differ: both are {listen}");
         }
         if manage_certificates {
-            managed.check()?;
+            managed.check("--manage-certificates")?;
         }
-        let format = match log_format {
-            LogFormat::Auto if !io::stdout().is_terminal() => Format::Json,
-            LogFormat::Json => Format::Json,
-            LogFormat::Auto | LogFormat::Text => Format::Text { colour: color::wanted() },
-        };
         let certificate = if let Some(folder) = cert_dir {
             CertificateSource::Folder(folder)
         } else if manage_certificates {
@@ -197,7 +216,7 @@ impl Args {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let event_loop = event_loop().context("cannot start the event loop")?;
-        let log = Log::start(format, log_level).context("cannot start the log")?;
+        let log = Log::start(log_format.format(), log_level).context("cannot start the log")?;
         let config = Config {
             listen,
             status_listen,
@@ -214,14 +233,14 @@ impl Args {
             shutdown_delay,
             log_dropped: Some(log.dropped()),
         };
-        let served = event_loop.block_on(serve(config, managed, log.lines()));
+        let served = event_loop.block_on(serve(config, (certificate_secret, managed), log.lines()));
         event_loop.shutdown_timeout(Duration::from_secs(1));
         drop(log);
         served.map(|()| Exit::Success)
     }
 }
 
-async fn serve(config: Config, managed: ManagedArgs, lines: Lines) -> anyhow::Result<()> {
+async fn serve(config: Config, managed: (String, ManagedArgs), lines: Lines) -> anyhow::Result<()> {
     let policy = Arc::clone(&config.policy);
     let self_signed = config.certificate == CertificateSource::SelfSigned;
     let is_managed = config.certificate == CertificateSource::Managed;
@@ -247,7 +266,7 @@ async fn serve(config: Config, managed: ManagedArgs, lines: Lines) -> anyhow::Re
         "listening"
     );
     tokio::spawn(write_soon(lines));
-    let managed = if is_managed { Some(managed.start(&server)?) } else { None };
+    let managed = if is_managed { Some(Managed::start(managed, &server)?) } else { None };
     server.run(stop).await;
     if let Some(managed) = managed {
         managed.end().await;
@@ -255,10 +274,38 @@ async fn serve(config: Config, managed: ManagedArgs, lines: Lines) -> anyhow::Re
     Ok(())
 }
 
+/// The built-in CA of one replica.
+struct Managed {
+    task: JoinHandle<()>,
+    /// Dropped to stop it.
+    stop: oneshot::Sender<()>,
+}
+
+impl Managed {
+    /// Starts to manage the certificates of `server`.
+    fn start((secret, args): (String, ManagedArgs), server: &Server) -> anyhow::Result<Self> {
+        let (client, settings) = args.connect(secret)?;
+        tracing::warn!(
+            "this process evaluates requests and may write webhook configurations; run \"certs serve\" in a Pod of its own instead"
+        );
+        let replica = Served { store: server.certificates().clone(), shared: server.shared().clone() };
+        let (stop, asked_to_stop) = oneshot::channel();
+        let keeper = Certificates::new(&client, settings, Purpose::Serve(replica));
+        Ok(Self { task: tokio::spawn(keeper.keep(asked_to_stop)), stop })
+    }
+
+    /// Ends it, after it has given its Lease back.
+    async fn end(self) {
+        drop(self.stop);
+        // A panic in it has been told by its own hook.
+        let _ = self.task.await;
+    }
+}
+
 /// Starts the thread that writes the log, when the first callers have been
 /// answered, because they would wait for it. If no thread can be started, it
 /// retries; lines are queued meanwhile, and requests do not wait.
-async fn write_soon(lines: Lines) {
+pub(super) async fn write_soon(lines: Lines) {
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
         if lines.write().is_ok() {
@@ -275,7 +322,7 @@ fn start_error(error: Error) -> anyhow::Error {
 }
 
 /// Ends at the first SIGTERM or Ctrl-C; a second Ctrl-C ends the process.
-fn stop_signal() -> io::Result<impl Future<Output = Stop>> {
+pub(super) fn stop_signal() -> io::Result<impl Future<Output = Stop>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -1,5 +1,7 @@
-//! The built-in authority at work: every replica serves with what the Secret
-//! holds; the one with the Lease renews it, and tells the API servers.
+//! The built-in CA at work. In a process of its own it publishes the certificate in a
+//! Secret, which the servers mount. In the servers' own process every replica serves
+//! with what the Secret holds. Either way the one with the Lease renews it, and tells
+//! the API servers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,25 +13,27 @@ use tokio::sync::oneshot;
 
 use super::Error;
 use super::lease::Lease;
-use super::secret::{self, Store};
+use super::secret::{Kept, Store};
 use super::webhooks::{Configurations, Trust};
 use crate::ca::Pair;
 use crate::ca::rotation::{Found, Rotation};
 use crate::ca::state::{CaState, Facts};
 use crate::server::routes::Shared;
+use crate::server::status::LastRun;
 use crate::server::tls::{Certificate, CertificateStore};
 use crate::telemetry::metrics::Reload;
+use crate::telemetry::renewal::RenewalMetrics;
 
-/// How often a replica looks at the Secret, at least; more often where the
-/// steps of a change of authority follow each other more quickly.
+/// How often a replica looks at the Secrets and the caBundle, at least; more often where
+/// the steps of a change of authority follow each other more quickly.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Where things are, and how they are called.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The namespace of Secret, Lease and Service.
+    /// The namespace of Secrets, Lease and Service.
     pub namespace: String,
-    /// The Secret, and the Lease beside it.
+    /// The Secret with the certificate, and the Lease beside it.
     pub secret: String,
     /// The name of both webhook configurations.
     pub webhooks: String,
@@ -39,7 +43,16 @@ pub struct Settings {
     pub rotation: Rotation,
 }
 
-/// What the certificates are kept for: a running server.
+/// What the certificates are for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// A server in this process. One Secret has everything.
+    Serve(Served),
+    /// Servers that mount the Secret with the certificate.
+    Publish(Published),
+}
+
+/// A running server.
 #[derive(Debug, Clone)]
 pub struct Served {
     /// Where the server takes its certificate from.
@@ -48,33 +61,53 @@ pub struct Served {
     pub shared: Arc<Shared>,
 }
 
-/// Looks after the certificates of one replica.
+/// A CA in a process of its own.
+#[derive(Debug)]
+pub struct Published {
+    /// The Secret with the authority, which no other Pod reads.
+    pub authority_secret: String,
+    /// Its status port: ready once a certificate is published.
+    pub status: LastRun,
+}
+
+/// Manages the certificates of one replica.
 pub struct Certificates {
     store: Store,
     webhooks: Configurations,
     lease: Lease,
     rotation: Rotation,
-    served: Served,
+    metrics: RenewalMetrics,
+    purpose: Purpose,
     /// The last certificate and key that the Secret had, good or bad.
     seen: Option<Pair>,
     /// The bundle that all webhook configurations have, and since when.
     trusted: Option<(String, OffsetDateTime)>,
     has_missed_webhooks: bool,
+    /// Whether this replica has published a certificate, or found it published.
+    has_published: bool,
 }
 
 impl Certificates {
-    /// Begins to look after `served`.
-    pub fn new(client: &Client, settings: Settings, served: Served) -> Self {
+    /// Begins to manage certificates.
+    pub fn new(client: &Client, settings: Settings, purpose: Purpose) -> Self {
         let Settings { namespace, secret, webhooks, holder, rotation } = settings;
+        let (authority, metrics) = match &purpose {
+            Purpose::Serve(served) => (None, served.shared.metrics.renewal.clone()),
+            Purpose::Publish(published) => {
+                (Some(published.authority_secret.as_str()), RenewalMetrics::default())
+            }
+        };
         Self {
-            store: Store::new(client.clone(), &namespace, &secret),
+            store: Store::new(client.clone(), &namespace, &secret, authority, &holder),
             webhooks: Configurations::new(client.clone(), &webhooks),
             lease: Lease::new(client.clone(), &namespace, &secret, &holder),
             rotation,
-            served,
+            metrics,
+            purpose,
             seen: None,
             trusted: None,
             has_missed_webhooks: false,
+            has_published: false,
         }
     }
 
@@ -96,7 +129,7 @@ impl Certificates {
                     interval
                 }
                 Err(error) => {
-                    self.served.shared.metrics.certificate_management_failed();
+                    self.metrics.failed();
                     let error = error.to_string();
                     if error != last_error {
                         tracing::error!(error, "certificate renewal failed, keeping the current certificate");
@@ -105,6 +138,7 @@ impl Certificates {
                     backoff.next().unwrap_or(interval)
                 }
             };
+            self.show();
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = &mut stop => break,
@@ -112,6 +146,16 @@ impl Certificates {
         }
         // A replica that cannot give its Lease back ends all the same.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.lease.release()).await;
+    }
+
+    /// Updates the status port of a process of its own.
+    fn show(&self) {
+        let Purpose::Publish(published) = &self.purpose else { return };
+        if self.has_published {
+            published.status.show(self.metrics.text());
+        } else {
+            published.status.show_failed(self.metrics.text());
+        }
     }
 
     /// One look: serves with what the Secret holds, and, with the Lease, does
@@ -122,36 +166,82 @@ impl Certificates {
     /// When the API server does not do what it is asked to; all that was
     /// reached before stays.
     pub async fn tick(&mut self, now: OffsetDateTime) -> Result<(), Error> {
-        let secret = self.store.read().await?;
-        let found = secret::found(secret.as_ref());
+        let kept = self.store.read().await?;
+        let mut found = kept.found();
         // One that cannot be served is for the holder of the Lease to replace.
         let served = self.serve(&found, now);
         if !self.lease.hold(now).await? {
             self.trusted = None;
             return served;
         }
+        if found.authority.is_none() && found.previous.is_none() {
+            // Both Secrets are lost, and servers still present what they have loaded.
+            found.previous = self.webhooks.current().await?;
+        }
+        let is_adopted = self.adopt(&kept, &mut found).await?;
         let trusted_since = self.trusted.as_ref().map(|(_, since)| *since);
         let (chain, step) = self.rotation.advance(&found, trusted_since, now)?;
-        if let Some(step) = step {
-            if !self.store.write(secret, &chain).await? {
+        if step.is_some() || is_adopted || !kept.is_whole() {
+            if !self.store.write(&kept, &chain).await? {
                 // The next look reads what another replica wrote.
                 return Ok(());
             }
-            tracing::info!(secret = self.store.name, "{}", step.as_str());
+            if kept.is_taken_over() {
+                tracing::info!(
+                    from = self.store.leaf,
+                    secret = self.store.name(),
+                    "the CA of an earlier version was taken over"
+                );
+            }
+            if let Some(step) = step {
+                tracing::info!(secret = self.store.name(), "{}", step.as_str());
+            }
         }
-        self.trust(&chain, now).await?;
+        // API servers trust an authority before a server presents what it signed.
+        let trusted = self.trust(&chain, now).await;
+        let is_signer_known =
+            kept.serving_authority().is_some_and(|serving| serving == chain.authority.certificate);
+        if trusted.is_ok() || is_signer_known {
+            self.has_published |= self.store.publish(&kept, &chain).await?;
+        }
+        trusted?;
         self.serve(&Found::from(chain), now)
+    }
+
+    /// Keeps an authority trusted that is not among those that were found, where servers
+    /// present what it signed and the API servers trust it now: the Secret with the
+    /// authority was restored from a backup, or 0.1.0 ran again in between. An authority
+    /// that only the published Secret names is not trusted by that.
+    async fn adopt(&self, kept: &Kept, found: &mut Found) -> Result<bool, Error> {
+        let Some(serving) = kept.serving_authority().filter(|serving| !found.knows(serving)) else {
+            return Ok(false);
+        };
+        if !self.webhooks.trusts(&serving).await? {
+            return Ok(false);
+        }
+        tracing::warn!(
+            secret = self.store.leaf,
+            "the served certificate is of another CA, which stays trusted while it is replaced"
+        );
+        found.previous = Some(serving);
+        Ok(true)
     }
 
     /// Tells the API servers whom to trust.
     async fn trust(&mut self, chain: &CaState, now: OffsetDateTime) -> Result<(), Error> {
         let bundle = chain.bundle();
         let trust = self.webhooks.trust(&bundle).await?;
+        let is_known = self.trusted.as_ref().is_some_and(|(known, _)| *known == bundle);
         let since = match (&self.trusted, trust) {
             (_, Trust::Missing) => None,
-            (Some((known, since)), Trust::Had) if *known == bundle => Some(*since),
+            (Some((_, since)), Trust::Had) if is_known => Some(*since),
             _ => Some(now),
         };
+        if is_known && trust == Trust::Given {
+            tracing::warn!(
+                "another client changed or reverted the caBundle, and it was written again; exclude the field there"
+            );
+        }
         self.trusted = since.map(|since| (bundle, since));
         let misses = trust == Trust::Missing;
         if misses && !self.has_missed_webhooks {
@@ -159,28 +249,29 @@ impl Certificates {
         }
         self.has_missed_webhooks = misses;
         if let Ok(facts) = Facts::read(&chain.authority.certificate) {
-            self.served.shared.metrics.authority(facts.not_after.unix_timestamp());
+            self.metrics.authority(facts.not_after.unix_timestamp());
         }
         Ok(())
     }
 
     /// Serves with the certificate that was found, where it is another one.
     fn serve(&mut self, found: &Found, now: OffsetDateTime) -> Result<(), Error> {
+        let Purpose::Serve(served) = &self.purpose else { return Ok(()) };
         let Some(leaf) = found.leaf.as_ref().filter(|leaf| self.seen.as_ref() != Some(leaf)) else {
             return Ok(());
         };
         self.seen = Some(leaf.clone());
-        let place = format!("Secret {}", self.store.name);
+        let place = format!("Secret {}", self.store.leaf);
         match Certificate::parse(&place, leaf.certificate.as_bytes(), leaf.key.as_bytes(), now) {
             Ok(certificate) => {
                 let not_after = certificate.not_after();
-                self.served.shared.metrics.certificate(Reload::Loaded, Some(not_after.unix_timestamp()));
-                tracing::info!(%not_after, secret = self.store.name, "a new certificate is in use");
-                self.served.store.replace(certificate);
+                served.shared.metrics.certificate(Reload::Loaded, Some(not_after.unix_timestamp()));
+                tracing::info!(%not_after, secret = self.store.leaf, "a new certificate is in use");
+                served.store.replace(certificate);
                 Ok(())
             }
             Err(error) => {
-                self.served.shared.metrics.certificate(Reload::Refused, None);
+                served.shared.metrics.certificate(Reload::Refused, None);
                 Err(error.into())
             }
         }

@@ -11,6 +11,7 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 use time::{Duration, OffsetDateTime};
 
+use super::create::create;
 use super::{Error, FIELD_MANAGER, is_conflict};
 
 /// How long a holder is believed without a sign of life.
@@ -96,13 +97,13 @@ impl Lease {
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let written = if let Some(lease) = found {
             let lease = Object { spec: Some(spec), ..lease };
-            self.api.replace(&self.name, &parameters, &lease).await
+            self.api.replace(&self.name, &parameters, &lease).await.map(drop)
         } else {
             let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-            self.api.create(&parameters, &Object { metadata, spec: Some(spec) }).await
+            create(&self.api, &self.name, &self.holder, &Object { metadata, spec: Some(spec) }).await
         };
         match written {
-            Ok(_) => Ok(true),
+            Ok(()) => Ok(true),
             Err(error) if is_conflict(&error) => Ok(false),
             Err(error) => Err(self.failed("write")(error)),
         }

@@ -35,25 +35,62 @@ impl Configurations {
         Self { client, name: name.to_owned() }
     }
 
+    /// Reads the configuration of a kind; `None` where there is none.
+    async fn read(&self, kind: &str) -> Result<(Api<DynamicObject>, Option<DynamicObject>), Error> {
+        let version = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::from_gvk(&version));
+        let object = api.get_opt(&self.name).await;
+        let object = object.map_err(Error::api(format!("read the {kind} {}", self.name)))?;
+        Ok((api, object))
+    }
+
+    /// Whether a webhook's caBundle contains `certificate` (PEM) now; any client may have written it.
+    pub(super) async fn trusts(&self, certificate: &str) -> Result<bool, Error> {
+        for kind in KINDS {
+            let (_, object) = self.read(kind).await?;
+            let Some(object) = object else { continue };
+            let is_in = |bundle: &str| {
+                STANDARD
+                    .decode(bundle)
+                    .is_ok_and(|pem| String::from_utf8_lossy(&pem).contains(certificate.trim()))
+            };
+            if bundles(&object.data).into_values().flatten().any(is_in) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The caBundle (PEM) of the first webhook that has one now.
+    pub(super) async fn current(&self) -> Result<Option<String>, Error> {
+        for kind in KINDS {
+            let (_, object) = self.read(kind).await?;
+            let Some(object) = object else { continue };
+            let found = bundles(&object.data).into_values().flatten().find_map(|bundle| {
+                String::from_utf8(STANDARD.decode(bundle).ok()?).ok().filter(|pem| !pem.is_empty())
+            });
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes `bundle` (PEM) the caBundle of every webhook in them.
     pub(super) async fn trust(&self, bundle: &str) -> Result<Trust, Error> {
         let wanted = STANDARD.encode(bundle);
         let mut trust = Trust::Missing;
         for kind in KINDS {
-            let version = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
-            let api: Api<DynamicObject> =
-                Api::all_with(self.client.clone(), &ApiResource::from_gvk(&version));
-            let task = |verb: &str| format!("{verb} the {kind} {}", self.name);
-            let Some(object) = api.get_opt(&self.name).await.map_err(Error::api(task("read")))? else {
-                continue;
-            };
+            let (api, object) = self.read(kind).await?;
+            let Some(object) = object else { continue };
             let bundles = bundles(&object.data);
             if bundles.values().all(|bundle| *bundle == Some(&*wanted)) {
                 trust = if trust == Trust::Missing { Trust::Had } else { trust };
                 continue;
             }
             let patch = patch(kind, &self.name, bundles.keys(), &wanted);
-            self.apply(&api, kind, &patch).await.map_err(Error::api(task("write the caBundle of")))?;
+            let task = format!("write the caBundle of the {kind} {}", self.name);
+            self.apply(&api, kind, &patch).await.map_err(Error::api(task))?;
             tracing::info!(kind, name = self.name, "the caBundle was written");
             trust = Trust::Given;
         }

@@ -13,12 +13,12 @@ pub struct Cause {
 }
 
 /// Causes, the more particular ones first. `{namespace}`, `{name}` and `{release}` are
-/// those of the installation.
+/// those of the installation, `{certificates}` is the Deployment that makes or loads them.
 pub const CAUSES: &[Cause] = &[
     Cause {
         texts: &["certificate signed by unknown authority"],
         meaning: "the caBundle and the serving certificate belong to different CAs",
-        remedy: "kubectl --namespace {namespace} rollout restart deployment/{name}",
+        remedy: "kubectl --namespace {namespace} rollout restart deployment/{certificates}",
     },
     Cause {
         texts: &[
@@ -32,7 +32,7 @@ pub const CAUSES: &[Cause] = &[
     Cause {
         texts: &["certificate has expired or is not yet valid"],
         meaning: "the serving certificate or its CA has expired, or a clock is wrong",
-        remedy: "kubectl --namespace {namespace} rollout restart deployment/{name}",
+        remedy: "kubectl --namespace {namespace} rollout restart deployment/{certificates}",
     },
     Cause {
         texts: &["no endpoints available for service", "no service port "],

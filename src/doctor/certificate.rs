@@ -15,10 +15,11 @@ use rustls::{CertificateError, Error};
 use time::{Duration, OffsetDateTime};
 
 use super::Outcome;
+use super::checks::filled;
 use super::facts::{Facts, Pair, Seen};
 use super::field::{named, text};
 use super::installation::Webhook;
-use super::renewal::{Maker, bundle_remedy, leaf_remedy, maker};
+use super::renewal::{Maker, awaited_secret, bundle_remedy, deployment, leaf_remedy, maker};
 use crate::ca::state::names;
 use crate::count::counted;
 use crate::server::tls::{self, Certificate};
@@ -143,9 +144,16 @@ pub(super) fn leaf(facts: &Facts) -> Outcome {
     };
     let (secret, seen) = &facts.secret;
     let absent = || {
-        Outcome::problem(format!("Secret {}/{secret} not found", service.namespace))
-            .cured_by(leaf_remedy(facts))
-            .may_pass(true)
+        let place = format!("Secret {}/{secret} not found", service.namespace);
+        if awaited_secret(facts).is_some() {
+            let manager = deployment(facts);
+            return Outcome::problem(format!(
+                "{place}: deployment/{manager} creates it, and the Pods wait for it"
+            ))
+            .cured_by(filled("kubectl --namespace {namespace} logs deployment/{certificates}", facts))
+            .may_pass(true);
+        }
+        Outcome::problem(place).cured_by(leaf_remedy(facts)).may_pass(true)
     };
     if matches!(seen, Seen::Unasked) {
         return Outcome::skipped("no Pod names its Secret");

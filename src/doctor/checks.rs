@@ -63,6 +63,7 @@ const CALLED: &[&str] = &["D101", "D102", "D103", "D201", "D202", "D301"];
 const UNCHECKED: &str = "the API server admits NFS classes and volumes unchecked, or rejects all of them";
 const REJECTED: &str = "no call reaches the webhook: under Fail new NFS classes and volumes are rejected, under Ignore they are admitted unchecked";
 const UPGRADE: &str = "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values";
+const RENEW: &str = "kubectl --namespace {namespace} rollout restart deployment/{certificates}";
 const RESTART: &str = "kubectl --namespace {namespace} rollout restart deployment/{name}";
 
 /// All of them.
@@ -140,7 +141,7 @@ pub const CHECKS: &[Check] = &[
         title: "The caBundle of each webhook is a CA certificate that is valid now",
         needs: &["D101"],
         effect: REJECTED,
-        remedy: RESTART,
+        remedy: RENEW,
         is_before: false,
         evaluate: certificate::ca_bundle,
     },
@@ -206,7 +207,7 @@ pub const CHECKS: &[Check] = &[
         title: "The certificate of the Secret verifies against the caBundle for SERVICE.NAMESPACE.svc, its key fits, and it is valid for 30 more days (a third of its life, if that is shorter)",
         needs: &["D103", "D201"],
         effect: REJECTED,
-        remedy: RESTART,
+        remedy: RENEW,
         is_before: false,
         evaluate: certificate::leaf,
     },
@@ -217,7 +218,7 @@ pub const CHECKS: &[Check] = &[
         title: "With certificates.mode=built-in a Pod renews the Lease of the CA",
         needs: &["D201"],
         effect: "certificates are not renewed, and expire",
-        remedy: RESTART,
+        remedy: RENEW,
         is_before: false,
         evaluate: renewal::renewal,
     },
@@ -317,6 +318,7 @@ pub(super) fn filled(remedy: &str, facts: &Facts) -> String {
     remedy
         .replace("{namespace}", facts.namespace())
         .replace("{name}", facts.name())
+        .replace("{certificates}", &renewal::deployment(facts))
         .replace("{release}", facts.release())
         .replace("{removal}", &removal)
 }

@@ -137,6 +137,8 @@ pub struct Facts {
     pub slices: Seen<Vec<Value>>,
     /// The Pods that it selects.
     pub pods: Seen<Vec<Value>>,
+    /// The Pods that manage the certificates of the release.
+    pub certificate_pods: Seen<Vec<Value>>,
     /// `PodDisruptionBudgets` of the namespace.
     pub budgets: Seen<Vec<Value>>,
     /// `NetworkPolicies` of the namespace.
@@ -200,6 +202,7 @@ impl Facts {
             deployment: Seen::Unasked,
             slices: Seen::Unasked,
             pods: Seen::Unasked,
+            certificate_pods: Seen::Unasked,
             budgets: Seen::Unasked,
             network_policies: Seen::Unasked,
             secret: (String::new(), Seen::Unasked),

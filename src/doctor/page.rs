@@ -68,5 +68,6 @@ fn example(remedy: &str) -> String {
         .replace("{removal}", &removal)
         .replace("{namespace}", usual)
         .replace("{name}", usual)
+        .replace("{certificates}", &format!("{usual}-certificates"))
         .replace("{release}", usual)
 }

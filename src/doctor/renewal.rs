@@ -4,8 +4,10 @@ use time::Duration;
 
 use super::Outcome;
 use super::checks::filled;
-use super::facts::Facts;
+use super::facts::{Facts, Seen};
 use super::field::{text, time};
+use super::installation::Webhook;
+use super::remedy::writers;
 
 /// How long a holder of the Lease is believed: longer than it takes another replica
 /// to take it.
@@ -15,6 +17,9 @@ const LEASE_LIFE: Duration = Duration::minutes(2);
 const GENERATE: &str = "nfs-mount-guard certs generate --dir certs --dns {name}.{namespace}.svc && kubectl --namespace {namespace} create secret tls ";
 const STORE: &str =
     " --cert=certs/tls.crt --key=certs/tls.key --dry-run=client --output yaml | kubectl apply --filename -";
+
+/// What the built-in CA is called as the owner of the caBundle.
+const MANAGER: &str = "nfs-mount-guard";
 
 /// Who makes the certificates.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,20 +35,51 @@ pub(super) fn maker(facts: &Facts) -> Maker {
         let pointer = "/annotations/cert-manager.io~1inject-ca-from";
         !text(&webhook.metadata, pointer).is_empty()
     });
-    let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
     if is_injected {
         Maker::CertManager
-    } else if pods.iter().any(|pod| Facts::flag(pod, "--manage-certificates").is_some()) {
+    } else if manages_itself(facts) || is_apart(facts) {
         Maker::BuiltIn
     } else {
         Maker::Other
     }
 }
 
+/// Whether the Pods that serve manage their certificates.
+fn manages_itself(facts: &Facts) -> bool {
+    let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
+    pods.iter().any(|pod| Facts::flag(pod, "--manage-certificates").is_some())
+}
+
+/// Whether a Pod of its own manages the certificates: there is one, or the caBundle is
+/// what it wrote.
+fn is_apart(facts: &Facts) -> bool {
+    let pods = facts.certificate_pods.found().map(Vec::as_slice).unwrap_or_default();
+    let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
+    let is_ours = |webhook: &Webhook| writers(webhook, &["f:clientConfig", "f:caBundle"]).contains(&MANAGER);
+    !manages_itself(facts) && (!pods.is_empty() || webhooks.iter().any(is_ours))
+}
+
+/// The Deployment that creates or loads the certificates, which a restart makes look again.
+pub(super) fn deployment(facts: &Facts) -> String {
+    let name = facts.name();
+    if !is_apart(facts) {
+        return name.to_owned();
+    }
+    // As the chart names it.
+    let short: String = name.chars().take(50).collect();
+    format!("{}-certificates", short.trim_end_matches('-'))
+}
+
+/// The Secret that the Pods wait for, where another Pod has to create it.
+pub(super) fn awaited_secret(facts: &Facts) -> Option<&str> {
+    let (secret, seen) = &facts.secret;
+    (is_apart(facts) && matches!(seen, Seen::Absent)).then_some(secret)
+}
+
 pub(super) fn bundle_remedy(facts: &Facts) -> String {
     filled(
         match maker(facts) {
-            Maker::BuiltIn => "kubectl --namespace {namespace} rollout restart deployment/{name}",
+            Maker::BuiltIn => "kubectl --namespace {namespace} rollout restart deployment/{certificates}",
             Maker::CertManager => {
                 "kubectl --namespace cert-manager rollout restart deployment/cert-manager-cainjector"
             }

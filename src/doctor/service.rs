@@ -9,6 +9,7 @@ use super::facts::{Facts, Seen};
 use super::field::{list, name, named, number, selects, text, time};
 use super::installation::Installation;
 use super::remedy::{quoted, replaced, to_service, upgrade};
+use super::renewal::awaited_secret;
 use crate::count::counted;
 
 /// Restarts of a container within this time are restarts now.
@@ -179,6 +180,14 @@ fn without_endpoints(facts: &Facts) -> Outcome {
         Some([]) => (
             "no ready endpoint: the Service selects no Pod".to_owned(),
             "kubectl --namespace {namespace} scale deployment/{name} --replicas=2",
+        ),
+        Some(pods) if awaited_secret(facts).is_some() => (
+            format!(
+                "no ready endpoint: {}, waiting for the Secret {}; the kubelet looks again after at most 2 min",
+                counted(pods.len(), "Pod"),
+                awaited_secret(facts).unwrap_or_default()
+            ),
+            "kubectl --namespace {namespace} logs deployment/{certificates}",
         ),
         Some(pods) => (
             format!("no ready endpoint: {}, none ready", counted(pods.len(), "Pod")),

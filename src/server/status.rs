@@ -64,19 +64,29 @@ pub struct LastRun(Arc<Mutex<Published>>);
 struct Published {
     /// The response of `/readyz` before a run has ended.
     not_ready: &'static str,
-    /// The metrics of the last run; `None` before one.
-    text: Option<String>,
+    /// Whether a run has ended.
+    is_ready: bool,
+    /// The metrics of the last run.
+    text: String,
 }
 
 impl LastRun {
     /// Shows no run yet; `not_ready` is the response of `/readyz` until then.
     pub fn new(not_ready: &'static str) -> Self {
-        Self(Arc::new(Mutex::new(Published { not_ready, text: None })))
+        let text = "# EOF\n".to_owned();
+        Self(Arc::new(Mutex::new(Published { not_ready, is_ready: false, text })))
     }
 
     /// Shows the metrics of a run that has ended, in the `OpenMetrics` text format.
     pub fn show(&self, text: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).text = Some(text);
+        let mut published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        published.text = text;
+        published.is_ready = true;
+    }
+
+    /// Shows the metrics of a run that has failed; what was ready stays so.
+    pub fn show_failed(&self, text: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).text = text;
     }
 
     /// The router of the port.
@@ -89,16 +99,15 @@ impl LastRun {
     }
 
     fn ready(&self) -> Response {
-        let Published { not_ready, ref text } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match text {
-            Some(_) => "ok\n".into_response(),
-            None => (StatusCode::SERVICE_UNAVAILABLE, not_ready).into_response(),
+        let published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if published.is_ready {
+            return "ok\n".into_response();
         }
+        (StatusCode::SERVICE_UNAVAILABLE, published.not_ready).into_response()
     }
 
     fn metrics(&self) -> Response {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
-        open_metrics(text.unwrap_or_else(|| "# EOF\n".to_owned()))
+        open_metrics(self.0.lock().unwrap_or_else(PoisonError::into_inner).text.clone())
     }
 }
 

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::renewal::RenewalMetrics;
 use crate::admission::{Endpoint, Record};
 use crate::policy::Policy;
 
@@ -136,8 +137,8 @@ pub struct Metrics {
     in_flight: Gauge,
     shed: Counter,
     certificate_not_after: Gauge,
-    authority_not_after: Gauge,
-    certificate_management_errors: Counter,
+    /// Of the built-in CA.
+    pub renewal: RenewalMetrics,
     certificate_reloads: Family<ResultLabel, Counter>,
     policy_reloads: Family<ResultLabel, Counter>,
     policy_info: Family<HashLabel, Gauge>,
@@ -170,8 +171,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             shed: Counter::default(),
             certificate_not_after: Gauge::default(),
-            authority_not_after: Gauge::default(),
-            certificate_management_errors: Counter::default(),
+            renewal: RenewalMetrics::default(),
             certificate_reloads: Family::default(),
             policy_reloads: Family::default(),
             policy_info: Family::default(),
@@ -220,16 +220,7 @@ impl Metrics {
             "Expiry of the serving certificate, in seconds since 1970",
             self.certificate_not_after.clone(),
         );
-        registry.register(
-            "authority_not_after_seconds",
-            "Expiry of the built-in CA, in seconds since 1970; 0 without one, and on replicas that do not manage it",
-            self.authority_not_after.clone(),
-        );
-        registry.register(
-            "certificate_management_errors",
-            "Failed attempts to renew or publish the certificate",
-            self.certificate_management_errors.clone(),
-        );
+        self.renewal.register(registry);
         registry.register(
             "certificate_reloads",
             "Certificate reloads, by result",
@@ -337,16 +328,6 @@ impl Metrics {
         if let Some(not_after) = not_after {
             self.certificate_not_after.set(not_after);
         }
-    }
-
-    /// Notes when the built-in authority ends, in seconds since 1970.
-    pub fn authority(&self, not_after: i64) {
-        self.authority_not_after.set(not_after);
-    }
-
-    /// Counts a failed attempt to renew or publish the certificate.
-    pub fn certificate_management_failed(&self) {
-        self.certificate_management_errors.inc();
     }
 
     /// Notes a policy that was loaded, or with `None` one that was refused.

@@ -1,13 +1,12 @@
-//! The built-in authority at a real API server: the plain installation's own
-//! objects and RBAC, two replicas, each called for one of the two webhooks.
+//! The built-in CA at a real API server: `certs serve` in a process of its own, and
+//! `serve --manage-certificates`.
 
+mod apart;
 mod faults;
+mod site;
+mod upgrade;
 
 use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Output;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -15,12 +14,9 @@ use k8s_openapi::jiff;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::ca::rotation::Rotation;
 use nfs_mount_guard::ca::state::{Facts, is_signed_by};
-use nfs_mount_guard::cluster::certificates::{Certificates, Served, Settings};
+use nfs_mount_guard::cluster::certificates::{Certificates, Published, Purpose, Settings};
 use nfs_mount_guard::cluster::service_account::ServiceAccount;
-use nfs_mount_guard::policy::Policy;
-use nfs_mount_guard::server::limits::Limits;
-use nfs_mount_guard::server::routes::Shared;
-use nfs_mount_guard::server::tls::CertificateStore;
+use nfs_mount_guard::server::status::LastRun;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -28,154 +24,38 @@ use crate::client::{block_on, status};
 use crate::component;
 use crate::guard::Guard;
 use crate::install::{Turn, turn_with_low_ports};
-use crate::objects::{self, class};
+use site::{ACCOUNT, CA_SECRET, NAMESPACE, SECRET, Site, ca_bundle, data, install, json_of, managed};
 
 pub use faults::{api_server_gone, changes_under_load};
+pub use site::Installed;
 
-const NAMESPACE: &str = "nfs-mount-guard";
-const SECRET: &str = "nfs-mount-guard-tls";
-
-/// Tests of the built-in authority.
+/// Tests of the built-in CA.
 pub fn trials() -> Vec<Trial> {
-    let trial = |name: &str, test: fn(&Turn) -> Result<(), Failed>| {
-        component::trial(format!("authority::{name}"), turn_with_low_ports, move |turn: Turn| {
-            let installed = Installed(&turn);
-            test(installed.0)
-        })
-    };
-    vec![
+    let mut trials = vec![
         trial("founds_itself_and_owns_nothing_but_the_ca_bundle", founds_itself),
         trial("is_looked_after_by_the_next_replica", next_replica),
         trial("says_what_it_may_not_do_and_goes_on_when_it_may", without_rights),
         trial("serves_five_years_without_a_gap", five_years),
         Trial::test("authority::says_why_it_cannot_start", says_why_it_cannot_start),
-    ]
+    ];
+    trials.extend(apart::trials());
+    trials.extend(upgrade::trials());
+    trials
 }
 
-/// Variables of the environment that say where a service account is.
-type Account = [(&'static str, String)];
-
-/// The replicas of one installation.
-pub struct Site {
-    /// The replicas; the validating webhook calls the first, the mutating one
-    /// the last.
-    pub guards: Vec<Guard>,
-}
-
-/// The objects of the plain installation, with ports for two replicas.
-fn install(turn: &Turn, wanted: impl Fn(&str) -> bool) {
-    let text = fs::read_to_string(Path::new(crate::install::ROOT).join("manifests/install.yaml"));
-    for mut object in objects::documents(&text.expect("manifests/install.yaml")) {
-        let kind = object["kind"].as_str().expect("a kind").to_owned();
-        if kind == "Deployment" || !wanted(&kind) {
-            continue;
-        }
-        if kind == "Service" {
-            object["spec"]["ports"] =
-                json!([{"name": "first", "port": 443}, {"name": "second", "port": 444}]);
-        }
-        if kind == "MutatingWebhookConfiguration" {
-            object["webhooks"][0]["clientConfig"]["service"]["port"] = json!(444);
-            // A call that fails must be seen.
-            object["webhooks"][0]["failurePolicy"] = json!("Fail");
-        }
-        turn.cluster.must(&["apply", "--server-side", "-f", "-"], &object.to_string());
-    }
-}
-
-/// Takes everything away at its end, however that comes.
-pub struct Installed<'t>(pub &'t Turn);
-
-impl Drop for Installed<'_> {
-    fn drop(&mut self) {
-        let cluster = &self.0.cluster;
-        let configurations = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
-        cluster.kubectl(&["delete", configurations, "--all"], "");
-        cluster.kubectl(&["delete", "clusterrole,clusterrolebinding", NAMESPACE, "--ignore-not-found"], "");
-        cluster.kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"], "");
-        crate::install::finish_namespaces(cluster);
-        cluster.kubectl(&["wait", "--for=delete", "--timeout=20s", "namespace", NAMESPACE], "");
-    }
-}
-
-fn replica(turn: &Turn, account: &Account, port: u16) -> Guard {
-    let service: Value = json_of(turn, "service", NAMESPACE);
-    let address = service["spec"]["clusterIP"].as_str().expect("an address");
-    Guard::start_managed(
-        account,
-        &format!("{address}:{port}"),
-        &["--rotation-wait", "2s", "--shutdown-delay", "1s"],
-    )
-}
-
-fn json_of(turn: &Turn, kind: &str, name: &str) -> Value {
-    turn.object(NAMESPACE, kind, name)
-}
-
-impl Site {
-    /// Installs everything, starts two replicas and waits until the API server
-    /// calls both.
-    pub fn start(turn: &Turn) -> Self {
-        Self::start_through(turn, turn.cluster.api)
-    }
-
-    /// As [`Self::start`]; the replicas reach the API server at `api`.
-    fn start_through(turn: &Turn, api: SocketAddr) -> Self {
-        install(turn, |_| true);
-        let account = &turn.cluster.service_account(api, NAMESPACE);
-        let site = Self { guards: vec![replica(turn, account, 443), replica(turn, account, 444)] };
-        site.until_repaired(turn);
-        site
-    }
-
-    fn until_repaired(&self, turn: &Turn) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let output = try_incident(turn);
-            if output.status.success() && String::from_utf8_lossy(&output.stdout).contains("\"fg\"") {
-                return;
-            }
-            let logs: Vec<_> = self.guards.iter().map(Guard::log).collect();
-            assert!(Instant::now() < deadline, "{output:?}\n{logs:#?}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    /// Waits until one of the replicas has logged a message.
-    fn wait_for(&self, message: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.guards.iter().any(|guard| guard.log().iter().any(|event| event["message"] == message)) {
-            let logs: Vec<_> = self.guards.iter().map(Guard::log).collect();
-            assert!(Instant::now() < deadline, "nobody said {message:?}: {logs:#?}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-fn try_incident(turn: &Turn) -> Output {
-    let object = class("authority", "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "bg"]);
-    turn.cluster.kubectl(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &object.to_string())
-}
-
-/// The caBundle of a configuration, in base64.
-fn ca_bundle(turn: &Turn, kind: &str) -> String {
-    let path = "jsonpath={.webhooks[0].clientConfig.caBundle}";
-    turn.cluster.must(&["get", kind, NAMESPACE, "-o", path], "")
-}
-
-fn ask_for_a_new_authority(turn: &Turn) {
-    let annotation = "nfs-mount-guard.io/rotate=now";
-    turn.cluster.must(&["-n", NAMESPACE, "annotate", "secret", SECRET, annotation], "");
+/// A test with a turn at the cluster, which is left as it was.
+fn trial(name: &str, test: fn(&Turn) -> Result<(), Failed>) -> Trial {
+    component::trial(format!("authority::{name}"), turn_with_low_ports, move |turn: Turn| {
+        let installed = Installed(&turn);
+        test(installed.0)
+    })
 }
 
 fn founds_itself(turn: &Turn) -> Result<(), Failed> {
-    let site = Site::start(turn);
+    let site = Site::managed(turn);
     let secret = json_of(turn, "secret", SECRET);
     assert_eq!(secret["type"], "kubernetes.io/tls");
-    let data = |key: &str| {
-        let bytes = base64::engine::general_purpose::STANDARD.decode(secret["data"][key].as_str()?).ok()?;
-        String::from_utf8(bytes).ok()
-    };
+    let data = |key: &str| data(&secret, key);
     let (leaf, authority) = (data("tls.crt").expect("tls.crt"), data("ca.crt").expect("ca.crt"));
     assert!(is_signed_by(&leaf, &authority));
     assert!(Facts::read(&leaf)?.names.contains("nfs-mount-guard.nfs-mount-guard.svc"));
@@ -207,7 +87,7 @@ fn founds_itself(turn: &Turn) -> Result<(), Failed> {
 }
 
 fn next_replica(turn: &Turn) -> Result<(), Failed> {
-    let mut site = Site::start(turn);
+    let mut site = Site::managed(turn);
     let lease = json_of(turn, "lease", SECRET);
     let holder = lease["spec"]["holderIdentity"].as_str().expect("a holder").to_owned();
     let index = site.guards.iter().position(|guard| holder.ends_with(&format!("_{}", guard.process.pid())));
@@ -232,16 +112,16 @@ fn next_replica(turn: &Turn) -> Result<(), Failed> {
         std::thread::sleep(Duration::from_millis(50));
     }
     let address = site.guards[index].address;
-    let account = turn.cluster.service_account(turn.cluster.api, NAMESPACE);
-    site.guards[index] = replica(turn, &account, address.port());
+    let account = turn.cluster.service_account_named(turn.cluster.api, NAMESPACE, ACCOUNT);
+    site.guards[index] = managed(turn, &account, address.port());
     site.until_repaired(turn);
     Ok(())
 }
 
 fn without_rights(turn: &Turn) -> Result<(), Failed> {
     install(turn, |kind| !kind.contains("Role"));
-    let account = turn.cluster.service_account(turn.cluster.api, NAMESPACE);
-    let guard = replica(turn, &account, 443);
+    let account = turn.cluster.service_account_named(turn.cluster.api, NAMESPACE, ACCOUNT);
+    let guard = managed(turn, &account, 443);
     let event = guard.wait_for(|event| event["level"] == "ERROR");
     let error = event["error"].as_str().unwrap_or_default();
     assert!(
@@ -261,7 +141,7 @@ fn without_rights(turn: &Turn) -> Result<(), Failed> {
 /// Secret, Lease and configurations.
 fn five_years(turn: &Turn) -> Result<(), Failed> {
     install(turn, |_| true);
-    let variables = turn.cluster.service_account(turn.cluster.api, NAMESPACE);
+    let variables = turn.cluster.service_account_named(turn.cluster.api, NAMESPACE, ACCOUNT);
     let account = ServiceAccount {
         folder: variables.last().expect("the folder").1.clone().into(),
         host: turn.cluster.api.ip().to_string(),
@@ -279,9 +159,9 @@ fn five_years(turn: &Turn) -> Result<(), Failed> {
                 wait: time::Duration::hours(1),
             },
         };
-        let store = Arc::new(CertificateStore::default());
-        let shared = Arc::new(Shared::new(Arc::new(Policy::default()), Limits::default()));
-        let mut certificates = Certificates::new(&client, settings, Served { store: store.clone(), shared });
+        let status = LastRun::new("");
+        let purpose = Purpose::Publish(Published { authority_secret: CA_SECRET.to_owned(), status });
+        let mut certificates = Certificates::new(&client, settings, purpose);
         let begin = OffsetDateTime::now_utc();
         let (mut now, mut bundles, mut leaves) = (begin, Vec::new(), Vec::new());
         while now < begin + time::Duration::days(5 * 365) {
@@ -299,7 +179,6 @@ fn five_years(turn: &Turn) -> Result<(), Failed> {
                 (decode(secret["data"]["tls.crt"].as_str().expect("tls.crt")), decode(&bundle));
             let facts = Facts::read(&leaf)?;
             assert!(facts.not_after > now + time::Duration::days(28), "{now}: ends on {}", facts.not_after);
-            assert_eq!(store.not_after(), Some(facts.not_after), "the server has it");
             let roots: Vec<String> =
                 bundle.split_inclusive("-----END CERTIFICATE-----\n").map(str::to_owned).collect();
             assert!(
@@ -344,17 +223,30 @@ fn says_why_it_cannot_start() -> Result<(), Failed> {
         (vec!["--rotation-wait", "10ms"], &address[..], 2, "at least 1s"),
         (vec!["--cert-dir", "certs"], &address[..], 2, "cannot be used with"),
     ] {
-        let output = std::process::Command::new(component::program())
-            .args(["serve", "--manage-certificates"])
-            .args(["--listen", "127.0.0.1:0", "--status-listen", "127.0.0.1:0"])
-            .args(&args)
-            .env_remove("KUBERNETES_SERVICE_HOST")
-            .env_remove("KUBERNETES_SERVICE_PORT")
-            .envs(environment.iter().copied())
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        assert!(said.contains(words), "{args:?}: {said}");
+        for (command, more) in
+            [("serve", &["--manage-certificates", "--listen", "127.0.0.1:0"][..]), ("certs", &["serve"])]
+        {
+            if command == "certs" && words == "cannot be used with" {
+                continue;
+            }
+            let output = std::process::Command::new(component::program())
+                .arg(command)
+                .args(more)
+                .args(["--status-listen", "127.0.0.1:0"])
+                .args(&args)
+                .env_remove("KUBERNETES_SERVICE_HOST")
+                .env_remove("KUBERNETES_SERVICE_PORT")
+                .envs(environment.iter().copied())
+                .output()?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{command} {args:?}: {said}");
+            assert!(said.contains(words), "{command} {args:?}: {said}");
+        }
     }
+    let same = ["certs", "serve", "--certificate-secret", "one", "--ca-secret", "one"];
+    let output = std::process::Command::new(component::program()).args(same).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("--certificate-secret and --ca-secret must differ"), "{said}");
     Ok(())
 }

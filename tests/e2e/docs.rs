@@ -180,7 +180,8 @@ fn clean(turn: &mut Turn, nodes: &mut Nodes) {
     }
     cluster.kubectl(&["delete", "storageclasses,persistentvolumes", "--all", "--wait=false"], "");
     cluster.kubectl(&["delete", "namespace", "nfs-mount-guard", "--ignore-not-found", "--wait=false"], "");
-    let label = "app.kubernetes.io/name in (nfs-mount-guard,nfs-mount-guard-scan)";
+    let label =
+        "app.kubernetes.io/name in (nfs-mount-guard,nfs-mount-guard-certificates,nfs-mount-guard-scan)";
     cluster.kubectl(&["delete", "clusterroles,clusterrolebindings", "-l", label], "");
     nodes.sync(cluster);
     turn.cluster.reset_webhooks();

@@ -47,8 +47,17 @@ pub fn trials() -> Vec<Trial> {
 
 /// A test with an installation of its own.
 fn trial(name: &str, test: fn(&Site<'_>) -> Result<(), Failed>) -> Trial {
+    trial_with(name, &[], test)
+}
+
+/// As [`trial`], with values of the chart.
+fn trial_with(
+    name: &str,
+    values: &'static [&'static str],
+    test: fn(&Site<'_>) -> Result<(), Failed>,
+) -> Trial {
     component::trial(format!("doctor::{name}"), turn_with_low_ports, move |turn: Turn| {
-        let site = Site::install(&turn, &[])?;
+        let site = Site::install(&turn, values)?;
         test(&site)
     })
 }
@@ -143,12 +152,22 @@ impl<'t> Site<'t> {
     }
 
     fn deployment(&self) -> &Value {
-        self.objects.iter().find(|object| object["kind"] == "Deployment").expect("a Deployment")
+        self.deployment_named(NAME)
+    }
+
+    fn deployment_named(&self, name: &str) -> &Value {
+        let is_it = |object: &&Value| object["kind"] == "Deployment" && object["metadata"]["name"] == name;
+        self.objects.iter().find(is_it).expect("a Deployment")
     }
 
     /// A Pod of the Deployment.
     fn pod_of(&self, name: &str, node: &str) -> Value {
-        let template = &self.deployment()["spec"]["template"];
+        Self::pod_from(self.deployment(), name, node)
+    }
+
+    /// A Pod of a Deployment.
+    fn pod_from(deployment: &Value, name: &str, node: &str) -> Value {
+        let template = &deployment["spec"]["template"];
         let mut spec = template["spec"].clone();
         spec["nodeName"] = json!(node);
         spec["terminationGracePeriodSeconds"] = json!(0);

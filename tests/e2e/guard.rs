@@ -149,6 +149,21 @@ impl Guard {
         Self::launch(folder, certs, listen, &args, service_account)
     }
 
+    /// Starts `certs serve`.
+    pub fn start_certificates(service_account: &[(&str, String)], extra: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let certs = folder.path().join("certs");
+        let args = ["certs", "serve", "--status-listen", "127.0.0.1:0"];
+        let args: Vec<OsString> = args.iter().chain(extra).map(OsString::from).collect();
+        Self::start_with_args(folder, certs, &args, service_account)
+    }
+
+    /// As [`Self::start`], with certificates of the caller's, where it listens.
+    pub fn start_mounted(certs: &Path, listen: &str, extra: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        Self::run(folder, certs.to_owned(), listen, extra)
+    }
+
     /// As [`Self::start`], with certificates of the caller's.
     pub fn start_with_certs(certs: &Path, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
@@ -252,7 +267,8 @@ impl Guard {
         };
         let port = |field: &str| listening[field].as_str().expect("an address").parse().expect("an address");
         Self {
-            address: port("address"),
+            // Without a webhook there is the status port only.
+            address: port(if listening["address"].is_string() { "address" } else { "status" }),
             status: port("status"),
             process,
             certs,

@@ -25,6 +25,7 @@ use crate::component::{self, Missing};
 pub use generated::compare_part;
 pub use life::turn_with_low_ports;
 pub use node::{Nodes, finish_namespaces};
+pub use rights::may;
 
 /// The repository.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");

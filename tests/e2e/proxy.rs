@@ -1,7 +1,7 @@
 //! A way to a server that can be closed and opened again.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +14,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     open: Arc<watch::Sender<bool>>,
+    target: Arc<Mutex<SocketAddr>>,
     runtime: Option<Runtime>,
 }
 
@@ -34,12 +35,15 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         let open = Arc::new(watch::Sender::new(true));
         let state = Arc::clone(&open);
+        let target = Arc::new(Mutex::new(target));
+        let current = Arc::clone(&target);
         runtime.spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let mut state = state.subscribe();
                 if !*state.borrow_and_update() {
                     continue;
                 }
+                let target = *current.lock().unwrap_or_else(PoisonError::into_inner);
                 tokio::spawn(async move {
                     let Ok(mut server) = TcpStream::connect(target).await else { return };
                     tokio::select! {
@@ -49,7 +53,12 @@ impl Proxy {
                 });
             }
         });
-        Self { address, open, runtime: Some(runtime) }
+        Self { address, open, target, runtime: Some(runtime) }
+    }
+
+    /// Leads new connections to another server, as a Service does whose Pods change.
+    pub fn lead_to(&self, target: SocketAddr) {
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
     }
 
     /// Opens or closes it.

@@ -8,15 +8,15 @@ use crate::install::Turn;
 
 pub const CHANGE: Row = Row {
     name: "authority",
-    what: "the built-in authority is replaced, at a real kube-apiserver that calls two replicas while objects are created",
+    what: "the built-in authority is replaced by certs serve, at a real kube-apiserver that calls two replicas while objects are created",
     reach: "0 failed of at least 1,000 creates",
     run: Run::AtTheApiServer(change),
 };
 
 pub const OUTAGE: Row = Row {
     name: "api-server",
-    what: "the API server is gone for 30 s for two replicas that manage their certificates",
-    reach: "they serve on, try less and less often, and recover by themselves within 40 s",
+    what: "the API server is gone for 30 s for the process that manages the certificates of two replicas",
+    reach: "they serve on, it tries less and less often, and recovers by itself within 40 s",
     run: Run::AtTheApiServer(outage),
 };
 
@@ -54,7 +54,7 @@ fn outage(turn: &Turn, size: Size) -> Figure {
     problems.unless(outage.recovered < Duration::from_secs(40), || format!("{outage:?}"));
     Figure {
         seen: format!(
-            "{} failed of {} creates meanwhile; {} tries by two replicas; recovered {:.1} s after its return",
+            "{} failed of {} creates meanwhile; {} tries; recovered {:.1} s after its return",
             outage.failed,
             outage.asked,
             outage.tries,

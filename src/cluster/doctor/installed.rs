@@ -87,6 +87,11 @@ async fn of_service(asker: &mut Asker, facts: &mut Facts, service: &Value) {
         }
         None => Seen::Found(Vec::new()),
     };
+    let (what, path) = within("", "pods");
+    let selector = format!("app.kubernetes.io/instance={}", facts.release());
+    let selector = format!("&labelSelector={}&fieldSelector={}", encoded(&selector), encoded(ALIVE));
+    let listed = asker.list(&format!("list {what}"), &path, &selector).await;
+    facts.certificate_pods = listed.map(|pods| pods.into_iter().filter(manages_certificates).collect());
     let (what, path) = within("policy", "poddisruptionbudgets");
     facts.budgets = asker.list(&format!("list {what}"), &path, "").await;
     let (what, path) = within("networking.k8s.io", "networkpolicies");
@@ -123,6 +128,15 @@ async fn of_service(asker: &mut Asker, facts: &mut Facts, service: &Value) {
     };
     facts.policy = (format!("ConfigMap {map}, {key}"), text);
     facts.hashes = hashes(asker, facts, service).await;
+}
+
+/// Whether a Pod runs `certs serve`.
+fn manages_certificates(pod: &Value) -> bool {
+    let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
+    containers.into_iter().flatten().any(|container| {
+        let word = |index: &str| container.pointer(&format!("/args/{index}")).and_then(Value::as_str);
+        (word("0"), word("1")) == (Some("certs"), Some("serve"))
+    })
 }
 
 /// A Service's selector as the query of a list has it.

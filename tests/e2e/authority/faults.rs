@@ -1,15 +1,15 @@
 //! What the soak does to the built-in authority.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{SECRET, Site, ask_for_a_new_authority, ca_bundle, json_of, try_incident};
+use super::site::{
+    CA_SECRET, SECRET, Site, ask_for_a_new_authority, ca_bundle, json_of, try_incident, under_load,
+};
 use crate::client::{block_on, status};
 use crate::guard::Guard;
 use crate::install::Turn;
-use crate::objects::class;
 use crate::proxy::Proxy;
 
 /// What was seen of a change of authority.
@@ -26,49 +26,31 @@ pub struct Change {
 /// Changes the authority while objects are created.
 pub fn changes_under_load(turn: &Turn) -> Change {
     let site = Site::start(turn);
-    let before = json_of(turn, "secret", SECRET)["data"]["ca.crt"].clone();
-    let (creates, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let is_over = AtomicBool::new(false);
+    let before = json_of(turn, "secret", CA_SECRET)["data"]["ca.crt"].clone();
     let begun = Instant::now();
-    let shared: &Turn = turn;
-    let took = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let classes: Vec<Value> = (0..20)
-                .map(|index| {
-                    class(&format!("change-{index}"), "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "bg"])
-                })
-                .collect();
-            let list = json!({"apiVersion": "v1", "kind": "List", "items": classes}).to_string();
-            while !is_over.load(Ordering::Relaxed) {
-                let output =
-                    shared.cluster.kubectl(&["create", "--dry-run=server", "-o", "name", "-f", "-"], &list);
-                let passed = String::from_utf8_lossy(&output.stdout).lines().count();
-                creates.fetch_add(classes.len(), Ordering::Relaxed);
-                failed.fetch_add(classes.len() - passed, Ordering::Relaxed);
-            }
-        });
-        ask_for_a_new_authority(shared);
+    let mut took = Duration::ZERO;
+    let (creates, failed, _) = under_load(turn, |turn| {
+        ask_for_a_new_authority(turn);
         site.wait_for("CA rotation: API servers trust the new CA as well");
         site.wait_for("CA rotation: the new CA signs the certificate");
         site.wait_for("CA rotation: the old CA was removed");
-        let took = begun.elapsed();
-        is_over.store(true, Ordering::Relaxed);
-        took
+        took = begun.elapsed();
     });
-    let secret = json_of(turn, "secret", SECRET);
+    let secret = json_of(turn, "secret", CA_SECRET);
     assert_ne!(secret["data"]["ca.crt"], before);
     assert_eq!(
         (&secret["data"]["next-ca.crt"], &secret["data"]["previous-ca.crt"]),
         (&Value::Null, &Value::Null)
     );
-    assert_eq!(secret["metadata"]["annotations"], Value::Null, "the wish is answered");
+    let published = json_of(turn, "secret", SECRET);
+    assert_eq!(published["metadata"]["annotations"], Value::Null, "the wish is answered");
     // The old authority is trusted no more, and calls still pass.
     let deadline = Instant::now() + Duration::from_secs(10);
     while ca_bundle(turn, "mutatingwebhookconfiguration") != secret["data"]["ca.crt"] {
         assert!(Instant::now() < deadline, "the old authority is still trusted");
     }
     site.until_repaired(turn);
-    Change { creates: creates.into_inner(), failed: failed.into_inner(), took }
+    Change { creates, failed, took }
 }
 
 /// What was seen of an API server that was gone.
@@ -84,13 +66,13 @@ pub struct Outage {
     pub recovered: Duration,
 }
 
-/// Takes the API server away from the replicas for a while. They serve on, try
-/// less and less often, and recover by themselves.
+/// Takes the API server away from what manages the certificates for a while. It tries less
+/// and less often, and recovers by itself, and the webhooks serve on.
 pub fn api_server_gone(turn: &Turn, gone: Duration) -> Outage {
     let proxy = Proxy::start(turn.cluster.api);
     let site = Site::start_through(turn, proxy.address);
     let errors = || -> u64 {
-        site.guards
+        site.managers()
             .iter()
             .map(|guard| metric(guard, "nfs_mount_guard_certificate_management_errors_total"))
             .sum()
@@ -106,7 +88,7 @@ pub fn api_server_gone(turn: &Turn, gone: Duration) -> Outage {
     let tries = errors() - before;
     proxy.set_open(true);
     let back = Instant::now();
-    for guard in &site.guards {
+    for guard in site.managers() {
         assert_eq!(block_on(status(guard.status, "/readyz")).expect("an answer").status, 200);
         guard.wait_within(Duration::from_secs(40), |event| {
             event["message"] == "certificate renewal recovered"
@@ -114,7 +96,7 @@ pub fn api_server_gone(turn: &Turn, gone: Duration) -> Outage {
     }
     let recovered = back.elapsed();
     // An error is logged once, however often it recurs.
-    for guard in &site.guards {
+    for guard in site.managers() {
         let log = guard.log();
         let errors: Vec<&Value> = log.iter().filter(|event| event["level"] == "ERROR").collect();
         assert!(errors.windows(2).all(|two| two[0]["error"] != two[1]["error"]), "{errors:#?}");

@@ -10,7 +10,9 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::hook::{self, Hook};
-use super::{HOST, MUTATING, Run, SECRET, Site, VALIDATING, doctor, trial};
+use super::{
+    HOST, MUTATING, NAME, NAMESPACE, Run, SECRET, Site, VALIDATING, doctor, text, trial, trial_with,
+};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -19,6 +21,11 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("an_expired_certificate_is_named", expired),
         trial("a_certificate_that_ends_soon_or_has_no_key_is_named", soon_and_keyless),
         trial("a_ca_bundle_that_cannot_be_used_is_named", bundles),
+        trial_with(
+            "pods_that_wait_for_the_certificate_of_the_built_in_ca_are_named",
+            &["certificates.mode=built-in"],
+            awaited,
+        ),
     ]
 }
 
@@ -40,7 +47,7 @@ fn without_secret(site: &Site<'_>) -> std::path::PathBuf {
 }
 
 fn as_user(file: &Path) -> Run {
-    let args = ["--namespace", super::NAMESPACE, "--wait", "0s", "--format", "json", "--probes", "2"];
+    let args = ["--namespace", NAMESPACE, "--wait", "0s", "--format", "json", "--probes", "2"];
     Run::of(&doctor(&args, Some(file)))
 }
 
@@ -51,7 +58,7 @@ fn said_by_the_api_server(site: &Site<'_>, pair: &Pair, words: &str) {
     let mut last = None;
     for _ in 0..50 {
         let run = as_user(&user);
-        let seen = super::text(&run.check("D401")["seen"]).to_owned();
+        let seen = text(&run.check("D401")["seen"]).to_owned();
         if seen.contains(words) {
             run.is_warning(
                 "D301",
@@ -117,7 +124,7 @@ fn expired(site: &Site<'_>) -> Result<(), Failed> {
     shown_by_the_secret(site, &old, "the certificate expired on ");
     said_by_the_api_server(site, &old, "x509: certificate has expired or is not yet valid");
     // The remedy cures it as it stands, with the CA in the folder that it names.
-    let remedy = super::text(&site.doctor(&["--no-probes"]).check("D301")["remedy"]).to_owned();
+    let remedy = text(&site.doctor(&["--no-probes"]).check("D301")["remedy"]).to_owned();
     let certs = site.folder.path().join("certs");
     std::fs::create_dir(&certs)?;
     std::fs::write(certs.join("ca.crt"), &site.authority.pair().certificate)?;
@@ -160,10 +167,14 @@ fn soon_and_keyless(site: &Site<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-fn bundles(site: &Site<'_>) -> Result<(), Failed> {
+fn encoded(bytes: &[u8]) -> String {
     use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn bundles(site: &Site<'_>) -> Result<(), Failed> {
     let set = |bundle: &[u8]| {
-        let bundle = base64::engine::general_purpose::STANDARD.encode(bundle);
+        let bundle = encoded(bundle);
         for kind in [VALIDATING, MUTATING] {
             site.change(kind, |webhook| webhook["clientConfig"]["caBundle"] = json!(bundle));
         }
@@ -189,5 +200,55 @@ fn bundles(site: &Site<'_>) -> Result<(), Failed> {
         "{:#}",
         run.report
     );
+    Ok(())
+}
+
+/// A first installation whose certificate does not come: the Pods wait for the Secret.
+fn awaited(site: &Site<'_>) -> Result<(), Failed> {
+    site.must(&["delete", "secret", SECRET]);
+    for pod in ["guard-a", "guard-b"] {
+        let waiting = json!({"reason": "ContainerCreating"});
+        site.status(
+            pod,
+            &json!({
+                "phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}],
+                "containerStatuses": [{"name": "nfs-mount-guard", "ready": false, "restartCount": 0,
+                    "image": "nfs-mount-guard", "imageID": "", "state": {"waiting": waiting}}],
+            }),
+        );
+    }
+    let mut slice = site.slice_with(8080);
+    for endpoint in slice["endpoints"].as_array_mut().ok_or("endpoints")? {
+        endpoint["conditions"]["ready"] = json!(false);
+    }
+    site.apply(&slice);
+    let manager = "nfs-mount-guard-certificates";
+    let mut pod = Site::pod_from(site.deployment_named(manager), "certificates-a", "node-1");
+    pod["spec"]["automountServiceAccountToken"] = json!(false);
+    site.apply(&pod);
+    let run = site.doctor(&["--no-probes"]);
+    run.is_problem("D202", "no ready endpoint: 2 Pods, waiting for the Secret nfs-mount-guard-tls");
+    let logs = format!("kubectl --namespace {NAMESPACE} logs deployment/{manager}");
+    assert_eq!(text(&run.check("D202")["remedy"]), logs);
+    run.is_problem("D103", "the caBundle is empty");
+    let restart = format!("kubectl --namespace {NAMESPACE} rollout restart deployment/{manager}");
+    assert_eq!(text(&run.check("D103")["remedy"]), restart);
+    // Also without that Pod: the caBundle says who wrote it.
+    let bundle = encoded(site.authority.pair().certificate.as_bytes());
+    for (kind, webhook) in [
+        ("ValidatingWebhookConfiguration", "validate.nfs-mount-guard.io"),
+        ("MutatingWebhookConfiguration", "mutate.nfs-mount-guard.io"),
+    ] {
+        let change = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": NAME},
+            "webhooks": [{"name": webhook, "clientConfig": {"caBundle": bundle}}],
+        });
+        let args = ["apply", "--server-side", "--field-manager=nfs-mount-guard", "-f", "-"];
+        site.turn.cluster.must(&args, &change.to_string());
+    }
+    site.must(&["delete", "pod", "certificates-a", "--grace-period=0", "--force"]);
+    let run = site.doctor(&["--no-probes"]);
+    run.is_problem("D301", "deployment/nfs-mount-guard-certificates creates it, and the Pods wait for it");
+    assert_eq!(text(&run.check("D301")["remedy"]), logs);
     Ok(())
 }

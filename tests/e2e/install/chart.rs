@@ -106,13 +106,6 @@ fn refuses(helm: Helm) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What the Deployment of a rendered chart passes to the program.
-pub fn arguments(objects: &[Value]) -> Vec<String> {
-    let pods = pods(objects);
-    let serves = |args: &&Vec<String>| args.first().is_some_and(|first| first == "serve");
-    pods.iter().map(|(_, args)| args).find(serves).expect("a Deployment").clone()
-}
-
 /// The Pods of a rendered chart, each with what it passes to the program.
 fn pods(objects: &[Value]) -> Vec<(Value, Vec<String>)> {
     let templates = objects.iter().filter_map(|object| match object["kind"].as_str()? {
@@ -201,10 +194,13 @@ fn scan_alone(helm: Helm) -> Result<(), Failed> {
 fn names(helm: Helm) -> Result<(), Failed> {
     let text = helm.template("r", "n", &["--set", "fullnameOverride=guard,certificates.secretName=kept"]);
     let objects = documents(&text);
-    let args = arguments(&objects);
-    for (flag, name) in
-        [("--service=", "guard"), ("--certificate-secret=", "kept"), ("--webhook-configuration=", "guard")]
-    {
+    let (_, args) = pods(&objects).into_iter().find(|(_, args)| args[0] == "certs").expect("certs serve");
+    for (flag, name) in [
+        ("--service=", "guard"),
+        ("--certificate-secret=", "kept"),
+        ("--ca-secret=", "guard-built-in-ca"),
+        ("--webhook-configuration=", "guard"),
+    ] {
         assert!(args.contains(&format!("{flag}{name}")), "{flag}{name}: {args:?}");
     }
     for kind in ["Service", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"] {

@@ -165,6 +165,7 @@ fn overlay(turn: &mut Turn) -> Result<(), Failed> {
         "cert-manager.io_certificates",
         "cert-manager.io_issuers",
         "monitoring.coreos.com_servicemonitors",
+        "monitoring.coreos.com_podmonitors",
         "monitoring.coreos.com_prometheusrules",
     ]);
     let folder = TempDir::new()?;
@@ -193,8 +194,13 @@ fn overlay(turn: &mut Turn) -> Result<(), Failed> {
         for kind in ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"] {
             assert_eq!(find(kind)["webhooks"][0]["clientConfig"]["service"]["namespace"], "storage");
         }
-        let pod = &find("Deployment")["spec"]["template"]["spec"];
-        assert_eq!(pod["containers"][0]["image"], "registry.example.com/guard:1");
+        for object in objects.iter().filter(|object| object["kind"] == "Deployment") {
+            let pod = &object["spec"]["template"]["spec"];
+            assert_eq!(pod["containers"][0]["image"], "registry.example.com/guard:1");
+        }
+        for object in objects.iter().filter(|object| object["kind"] == "ClusterRoleBinding") {
+            assert_eq!(object["subjects"][0]["namespace"], "storage", "{object}");
+        }
         turn.cluster.must(&["apply", "-k", &path], "");
         turn.cluster.must(&["delete", "--wait=false", "-k", &path], "");
         super::node::finish_namespaces(&turn.cluster);

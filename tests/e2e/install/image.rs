@@ -16,6 +16,9 @@ use crate::component::{self, Missing};
 use crate::guard::Guard;
 use crate::objects::class;
 
+/// Where the test installs it.
+const NAMESPACE: &str = "image";
+
 /// Bytes to pull. More than this, and something is in the image that need not be. Ten
 /// MiB are the aim (docs/development/performance.md, size): what `scan` needs to read
 /// kubeconfigs is above that.
@@ -142,46 +145,16 @@ impl Image {
     }
 
     /// As kubelet would: as another user, in a file system that holds the
-    /// program, the volumes, and the token of its service account.
+    /// program, the volumes, and, where it is mounted, the token of its service account.
     fn runs_in_a_cluster(&self, turn: &Turn) -> Result<(), Failed> {
-        const NAMESPACE: &str = "image";
         turn.must_helm(&[
             "install", "nfs-mount-guard", "manifests/chart", "--namespace", NAMESPACE, "--create-namespace",
             // The program's user may not listen on 443, where no network lies between.
             "--set", "service.port=10250",
         ]);
-        let deployment = turn.object(NAMESPACE, "deployment", "nfs-mount-guard");
-        let template = &deployment["spec"]["template"];
-        let container = &template["spec"]["containers"][0];
-        let root = self.folder.path().join("root");
-        let account = root.join("var/run/secrets/kubernetes.io/serviceaccount");
-        fs::create_dir_all(&account)?;
-        must(Command::new("tar").arg("-xzf").arg(&self.layer).arg("-C").arg(&root));
-        let (port, authority) = turn.cluster.api_server();
-        let token = turn.cluster.must(&["-n", NAMESPACE, "create", "token", "nfs-mount-guard"], "");
-        fs::write(account.join("token"), token.trim())?;
-        fs::write(account.join("namespace"), NAMESPACE)?;
-        fs::copy(authority, account.join("ca.crt"))?;
-        // Volumes are called as their mount points are: policy, at /policy.
-        node::publish(&turn.cluster, NAMESPACE, template, &root).expect("the volumes");
-        must(Command::new("chmod").args(["-R", "a+rX"]).arg(&root));
-        let chroot = component::on_path("chroot", "coreutils").map_err(|missing| missing.reason)?;
-        let mut args: Vec<OsString> = vec![
-            "--userspec=65532:65532".into(),
-            root.into(),
-            self.config["config"]["Entrypoint"][0].as_str().expect("a program").into(),
-        ];
-        let address = node::service_address(&turn.cluster, NAMESPACE, template).expect("a Service");
-        for arg in container["args"].as_array().expect("arguments") {
-            args.push(
-                node::substitute(arg.as_str().expect("text"), &address, container, Path::new("/")).into(),
-            );
-        }
-        let environment = [
-            ("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned()),
-            ("KUBERNETES_SERVICE_PORT", port.to_string()),
-        ];
-        let guard = Guard::start_program(&chroot, TempDir::new()?, PathBuf::new(), &args, &environment);
+        let manager = self.run(turn, "nfs-mount-guard-certificates")?;
+        node::await_readiness(&manager);
+        let guard = self.run(turn, "nfs-mount-guard")?;
         node::await_readiness(&guard);
         let bad = class("image-bad", "nfs.csi.k8s.io", &["nfsvers=4.1", "bg"]).to_string();
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -195,6 +168,45 @@ impl Image {
         }
         turn.must_helm(&["uninstall", "nfs-mount-guard", "--namespace", NAMESPACE]);
         Ok(())
+    }
+
+    /// Starts the container of a Deployment.
+    fn run(&self, turn: &Turn, name: &str) -> Result<Guard, Failed> {
+        let deployment = turn.object(NAMESPACE, "deployment", name);
+        let template = &deployment["spec"]["template"];
+        let container = &template["spec"]["containers"][0];
+        let root = self.folder.path().join(name);
+        fs::create_dir_all(&root)?;
+        must(Command::new("tar").arg("-xzf").arg(&self.layer).arg("-C").arg(&root));
+        let (port, authority) = turn.cluster.api_server();
+        let mut environment = Vec::new();
+        if template["spec"]["automountServiceAccountToken"] == true {
+            let account = root.join("var/run/secrets/kubernetes.io/serviceaccount");
+            fs::create_dir_all(&account)?;
+            let of = template["spec"]["serviceAccountName"].as_str().ok_or("an account")?;
+            let token = turn.cluster.must(&["-n", NAMESPACE, "create", "token", of], "");
+            fs::write(account.join("token"), token.trim())?;
+            fs::write(account.join("namespace"), NAMESPACE)?;
+            fs::copy(authority, account.join("ca.crt"))?;
+            environment.push(("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned()));
+            environment.push(("KUBERNETES_SERVICE_PORT", port.to_string()));
+        }
+        // Volumes are called as their mount points are: policy, at /policy.
+        node::publish(&turn.cluster, NAMESPACE, template, &root).ok_or("the volumes")?;
+        must(Command::new("chmod").args(["-R", "a+rX"]).arg(&root));
+        let chroot = component::on_path("chroot", "coreutils").map_err(|missing| missing.reason)?;
+        let mut args: Vec<OsString> = vec![
+            "--userspec=65532:65532".into(),
+            root.into(),
+            self.config["config"]["Entrypoint"][0].as_str().expect("a program").into(),
+        ];
+        let address = node::service_address(&turn.cluster, NAMESPACE, template).unwrap_or_default();
+        for arg in container["args"].as_array().expect("arguments") {
+            args.push(
+                node::substitute(arg.as_str().expect("text"), &address, container, Path::new("/")).into(),
+            );
+        }
+        Ok(Guard::start_program(&chroot, TempDir::new()?, PathBuf::new(), &args, &environment))
     }
 }
 

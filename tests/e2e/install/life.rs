@@ -78,7 +78,7 @@ impl<'t> Life<'t> {
         if self.certificates == Certificates::ExistingSecret {
             self.make_certificates();
         }
-        self.helm("install", &[]);
+        self.install();
         self.nodes.sync(&self.turn.cluster);
         self.turn
             .cluster
@@ -124,17 +124,17 @@ impl<'t> Life<'t> {
         cluster.must(&["apply", "-f", "-"], &secret);
     }
 
-    /// `helm install` or `helm upgrade` of the chart.
-    fn helm(&self, command: &str, set: &[&str]) {
+    /// The command of `helm install` or `helm upgrade` of the chart.
+    fn command(&self, command: &str, set: &[&str]) -> Vec<String> {
         let bundle = format!("certificates.caBundle={}", self.certs.path().join("ca.crt").display());
         let mut args = vec![command, RELEASE, "manifests/chart", "--namespace", self.namespace];
         match self.certificates {
             // Names unlike the defaults, so that the test shows that the flags are used.
             Certificates::BuiltIn => args.extend([
                 "--set",
-                "server.extraArgs={--rotation-wait=4s}",
+                "certificates.extraArgs={--rotation-wait=4s}",
                 "--set",
-                "fullnameOverride=storage-guard,serviceAccount.name=nfs-mount-guard",
+                "fullnameOverride=storage-guard,serviceAccount.name=nfs-mount-guard,certificates.serviceAccount.name=certs",
             ]),
             Certificates::ExistingSecret => {
                 args.extend(["--set", "certificates.mode=existing-secret", "--set-file", &bundle]);
@@ -143,7 +143,29 @@ impl<'t> Life<'t> {
         for set in set {
             args.extend(["--set", set]);
         }
-        self.turn.must_helm(&args);
+        args.into_iter().map(str::to_owned).collect()
+    }
+
+    fn helm(&self, command: &str, set: &[&str]) {
+        let args = self.command(command, set);
+        self.turn.must_helm(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// `helm install --wait`, which ends when all Pods are ready: those of the webhook wait for
+    /// the Secret, where another Pod has to create it.
+    fn install(&mut self) {
+        let mut args = self.command("install", &[]);
+        args.extend(["--wait", "--timeout=120s"].map(str::to_owned));
+        let (turn, nodes) = (&*self.turn, &mut self.nodes);
+        std::thread::scope(|scope| {
+            let helm = scope.spawn(|| turn.helm(&args.iter().map(String::as_str).collect::<Vec<_>>()));
+            while !helm.is_finished() {
+                nodes.sync(&turn.cluster);
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            let output = helm.join().expect("no panic");
+            assert!(output.status.success(), "{output:?}");
+        });
     }
 
     /// Sends the class until the answer is as wanted: a new configuration is in
@@ -159,7 +181,7 @@ impl<'t> Life<'t> {
             if wanted(&output, &shown) {
                 return (output, shown);
             }
-            assert!(Instant::now() < deadline, "{output:?}\n{:#?}", self.nodes.only().guard.log());
+            assert!(Instant::now() < deadline, "{output:?}\n{:#?}", self.nodes.serving().guard.log());
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -195,7 +217,7 @@ impl<'t> Life<'t> {
     fn a_change_of_policy_is_taken(&mut self) {
         self.helm("upgrade", &["webhooks.mutating.enabled=false", "policy.mode=observe"]);
         self.nodes.sync(&self.turn.cluster);
-        let guard = &self.nodes.only().guard;
+        let guard = &self.nodes.serving().guard;
         guard.wait_for(|event| event["message"] == "a new policy is in use" && event["mode"] == "observe");
         let bad = class("life-bad", "nfs.csi.k8s.io", &["nfsvers=4.1", "hard", "bg"]);
         let output = self.turn.cluster.kubectl(&["create", "--dry-run=server", "-f", "-"], &bad.to_string());
@@ -206,18 +228,18 @@ impl<'t> Life<'t> {
     fn a_renewed_certificate_is_taken(&mut self) {
         self.make_certificates();
         self.nodes.sync(&self.turn.cluster);
-        self.nodes.only().guard.wait_for(|event| event["message"] == "a new certificate is in use");
+        self.nodes.serving().guard.wait_for(|event| event["message"] == "a new certificate is in use");
         // The authority is the same: the configurations need no change.
         let good = class("life-good", "nfs.csi.k8s.io", &["nfsvers=4.1", "fg", "timeo=600", "retrans=2"]);
         self.turn.cluster.must(&["create", "--dry-run=server", "-f", "-"], &good.to_string());
     }
 
-    fn a_new_authority_is_taken(&self) {
-        let bundle = || {
-            let stored = self.turn.object(self.namespace, "validatingwebhookconfiguration", self.name);
+    fn a_new_authority_is_taken(&mut self) {
+        let bundle = |life: &Self| {
+            let stored = life.turn.object(life.namespace, "validatingwebhookconfiguration", life.name);
             stored["webhooks"][0]["clientConfig"]["caBundle"].as_str().expect("a caBundle").to_owned()
         };
-        let before = bundle();
+        let before = bundle(self);
         self.turn.cluster.must(
             &[
                 "-n",
@@ -235,12 +257,13 @@ impl<'t> Life<'t> {
         let mut has_both = false;
         loop {
             self.turn.cluster.must(&["create", "--dry-run=server", "-f", "-"], &good.to_string());
-            let now = bundle();
+            let now = bundle(self);
+            self.nodes.sync(&self.turn.cluster);
             has_both |= now.len() > before.len();
             if has_both && now.len() <= before.len() + 8 && now != before {
                 return;
             }
-            assert!(Instant::now() < deadline, "{:#?}", self.nodes.only().guard.log());
+            assert!(Instant::now() < deadline, "{:#?}", self.nodes.serving().guard.log());
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -253,7 +276,7 @@ impl<'t> Life<'t> {
             "",
         );
         assert_eq!(left, "");
-        let label = "app.kubernetes.io/name=nfs-mount-guard";
+        let label = "app.kubernetes.io/name in (nfs-mount-guard,nfs-mount-guard-certificates)";
         let kinds = "clusterroles,clusterrolebindings,roles,rolebindings,deployments,services,configmaps,poddisruptionbudgets,serviceaccounts";
         let left = cluster.must(&["get", kinds, "--all-namespaces", "-l", label, "-o", "name"], "");
         assert_eq!(left, "");

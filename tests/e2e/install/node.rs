@@ -49,24 +49,57 @@ impl Nodes {
     /// the controllers and kubelet do.
     pub fn sync(&mut self, cluster: &Cluster) {
         finish_namespaces(cluster);
-        let deployments = items(cluster, &["get", "deployments", "--all-namespaces"]);
-        self.running.retain(|node| deployments.iter().any(|deployment| node.is_of(deployment)));
-        for deployment in &deployments {
-            match self.running.iter_mut().find(|node| node.is_of(deployment)) {
-                Some(node) => node.publish(cluster),
-                None => self.running.extend(Node::start(cluster, deployment)),
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let deployments = items(cluster, &["get", "deployments", "--all-namespaces"]);
+            self.running.retain(|node| deployments.iter().any(|deployment| node.is_of(deployment)));
+            let mut is_waiting = false;
+            for deployment in &deployments {
+                match self.running.iter_mut().find(|node| node.is_of(deployment)) {
+                    Some(node) => node.publish(cluster),
+                    None => match Node::start(cluster, deployment) {
+                        Some(node) => self.running.push(node),
+                        None => is_waiting = true,
+                    },
+                }
+            }
+            // What one Pod waits for, another one may create.
+            let may_come = self.running.iter().any(Node::manages_certificates);
+            if !is_waiting || !may_come || Instant::now() > deadline {
+                return;
             }
         }
     }
 
-    /// The only guard.
-    pub fn only(&self) -> &Node {
-        assert_eq!(self.running.len(), 1, "{:?}", self.running);
-        &self.running[0]
+    /// The only webhook.
+    pub fn serving(&self) -> &Node {
+        let mut serving = self.running.iter().filter(|node| !node.manages_certificates());
+        let node = serving.next().unwrap_or_else(|| panic!("no webhook runs: {:?}", self.running));
+        assert!(serving.next().is_none(), "{:?}", self.running);
+        node
+    }
+}
+
+/// Whether a Pod is that of the built-in CA.
+fn manages_certificates(template: &Value) -> bool {
+    template["spec"]["containers"][0]["args"][0] == "certs"
+}
+
+/// The kubelet asks what manages certificates to end, so that it gives its Lease back.
+impl Drop for Node {
+    fn drop(&mut self) {
+        if self.manages_certificates() {
+            self.guard.process.signal("TERM");
+            self.guard.process.wait(Duration::from_secs(5));
+        }
     }
 }
 
 impl Node {
+    fn manages_certificates(&self) -> bool {
+        manages_certificates(&self.template)
+    }
+
     fn is_of(&self, deployment: &Value) -> bool {
         deployment["metadata"]["namespace"] == self.namespace.as_str()
             && deployment["metadata"]["name"] == self.name.as_str()
@@ -83,7 +116,12 @@ impl Node {
         let volumes = TempDir::new().expect("a folder");
         publish(cluster, &namespace, &template, volumes.path())?;
         let container = &template["spec"]["containers"][0];
-        let address = service_address(cluster, &namespace, &template)?;
+        let is_served = !manages_certificates(&template);
+        let address = match service_address(cluster, &namespace, &template) {
+            Some(address) => address,
+            None if is_served => return None,
+            None => String::new(),
+        };
         let args: Vec<OsString> = container["args"]
             .as_array()
             .expect("arguments")
@@ -92,16 +130,26 @@ impl Node {
             .collect();
         // What kubelet mounts for the service account.
         let is_mounted = template["spec"]["automountServiceAccountToken"] == true;
-        let environment =
-            if is_mounted { cluster.service_account(cluster.api, &namespace) } else { Vec::new() };
+        let environment = if is_mounted {
+            let account = text(&template["spec"]["serviceAccountName"]);
+            cluster.service_account_named(cluster.api, &namespace, &account)
+        } else {
+            Vec::new()
+        };
         let folder = TempDir::new().expect("a folder");
         let guard = Guard::start_with_args(folder, volumes.path().to_owned(), &args, &environment);
         await_readiness(&guard);
-        await_calls(cluster);
+        if is_served {
+            await_calls(cluster);
+        }
         let replicas = deployment["spec"]["replicas"].clone();
         let state = json!({"status": {
             "observedGeneration": deployment["metadata"]["generation"],
             "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
+            "conditions": [
+                {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": ""},
+                {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable", "message": ""},
+            ],
         }});
         cluster.must(
             &[
@@ -125,9 +173,10 @@ impl Node {
     }
 }
 
-/// Waits as kubelet does before it sends anyone there.
+/// Waits as kubelet does before it sends anyone there: longer than a Lease lives that
+/// was not given back.
 pub fn await_readiness(guard: &Guard) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let reply = block_on(status(guard.status, "/readyz"));
         if reply.is_ok_and(|reply| reply.status == 200) {
@@ -207,9 +256,18 @@ pub fn publish(cluster: &Cluster, namespace: &str, template: &Value, folder: &Pa
         if data.exists() {
             continue;
         }
+        let items = volume["secret"]["items"].as_array();
+        let wanted: Vec<&str> = match items {
+            // kubelet waits for a key that is missing.
+            Some(items) => items.iter().map(|item| item["key"].as_str().expect("a key")).collect(),
+            None => object["data"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect(),
+        };
+        if wanted.iter().any(|key| !object["data"][key].is_string()) {
+            return None;
+        }
         fs::create_dir_all(&data).expect("a folder");
-        for (key, value) in object["data"].as_object().into_iter().flatten() {
-            let value = value.as_str()?;
+        for key in wanted {
+            let value = object["data"][key].as_str()?;
             let bytes = match kind {
                 "secret" => base64::engine::general_purpose::STANDARD.decode(value).expect("base64"),
                 _ => value.as_bytes().to_vec(),

@@ -1,39 +1,27 @@
-//! `serve --manage-certificates`: the flags of the built-in authority.
+//! The flags of the built-in CA: `serve --manage-certificates` and `certs serve`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use kube::Client;
 
+use super::duration;
 use crate::ca;
 use crate::ca::rotation::Rotation;
-use crate::cli::duration;
 use crate::cluster::Error;
-use crate::cluster::certificates::{Certificates, Served, Settings};
+use crate::cluster::certificates::Settings;
 use crate::cluster::service_account::{self, ServiceAccount};
-use crate::server::Server;
 
-/// Where the built-in authority finds things.
+/// Where the built-in CA finds things.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "With --manage-certificates")]
 pub(super) struct ManagedArgs {
     /// Service that the API server calls; the certificate is for NAME.NAMESPACE.svc
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_SERVICE", default_value = "nfs-mount-guard")]
     service: String,
 
-    /// Namespace of Service, Secret and Lease [default: that of the Pod]
+    /// Namespace of Service, Secrets and Lease [default: that of the Pod]
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_NAMESPACE")]
     namespace: Option<String>,
-
-    /// Name of the Secret (CA and certificate) and of the Lease between replicas
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "NFS_MOUNT_GUARD_CERTIFICATE_SECRET",
-        default_value = "nfs-mount-guard-tls"
-    )]
-    certificate_secret: String,
 
     /// Name of both webhook configurations, whose caBundle is set
     #[arg(
@@ -59,46 +47,32 @@ pub(super) struct ManagedArgs {
     rotation_wait: Duration,
 }
 
-/// The running authority of one replica.
-#[derive(Debug)]
-pub(super) struct Managed {
-    task: JoinHandle<()>,
-    /// Dropped to stop it.
-    stop: oneshot::Sender<()>,
-}
-
-impl Managed {
-    /// Ends it, after it has given its Lease back.
-    pub(super) async fn end(self) {
-        drop(self.stop);
-        // A panic in it has been told by its own hook.
-        let _ = self.task.await;
-    }
-}
-
 impl ManagedArgs {
     /// Whether this is a Pod, which knows its API server; said before anything is served.
     ///
     /// # Errors
     ///
-    /// When it is none.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        ServiceAccount::of_this_pod(self.service_account_dir.clone()).map(drop)
+    /// When it is none; `command` is what must run in one.
+    pub(super) fn check(&self, command: &str) -> anyhow::Result<()> {
+        match ServiceAccount::of_this_pod(self.service_account_dir.clone()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(anyhow::anyhow!("{command} {error}")),
+        }
     }
 
-    /// Starts to manage the certificates of `server`.
+    /// A client of the API server, and what is where; `secret` has the certificate.
     ///
     /// # Errors
     ///
     /// When no API server is known, or the names make no host name.
-    pub(super) fn start(self, server: &Server) -> Result<Managed, Error> {
+    pub(super) fn connect(self, secret: String) -> Result<(Client, Settings), Error> {
         let (client, home) = ServiceAccount::of_this_pod(self.service_account_dir)?.connect()?;
         let namespace = self.namespace.unwrap_or(home);
         let name = format!("{}.{namespace}.svc", self.service);
         ca::check_name(&name)?;
         let settings = Settings {
             namespace,
-            secret: self.certificate_secret,
+            secret,
             webhooks: self.webhook_configuration,
             holder: format!("{}_{}", host_name(), std::process::id()),
             rotation: Rotation {
@@ -106,10 +80,7 @@ impl ManagedArgs {
                 wait: self.rotation_wait.try_into().unwrap_or(time::Duration::MAX),
             },
         };
-        let replica = Served { store: server.certificates().clone(), shared: server.shared().clone() };
-        let (stop, asked_to_stop) = oneshot::channel();
-        let keeper = Certificates::new(&client, settings, replica);
-        Ok(Managed { task: tokio::spawn(keeper.keep(asked_to_stop)), stop })
+        Ok((client, settings))
     }
 }
 
