@@ -1,5 +1,5 @@
-//! What must hold of any bytes, one function a fuzz target. The fuzzer calls
-//! them with what it makes up, and `cargo test` with the corpus beside this file.
+//! Properties that hold for any bytes, one function for each fuzz target. The fuzzer calls them
+//! with what it makes up, and `cargo test` with the corpus beside this file.
 
 use std::fmt::Debug;
 
@@ -160,8 +160,8 @@ pub fn patch(bytes: &[u8]) {
     }
 }
 
-/// Whether no text between two commas of the places that a patch may change is
-/// `bg` without quotes and backslashes; of an object that is judged.
+/// Returns true if no text between two commas of the places that a patch may change is `bg` without
+/// quotes and backslashes; of an object that is judged.
 fn is_without_bg(object: &Value) -> bool {
     let text = object.to_string();
     let manifest: Manifest<'_> = serde_json::from_str(&text).expect("an object");

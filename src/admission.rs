@@ -44,7 +44,7 @@ pub struct Question<'q> {
     pub today: Date,
 }
 
-/// What goes back over HTTP.
+/// The response to send over HTTP.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     /// 200 with an AdmissionReview, or 400 for a body without a uid.
@@ -151,7 +151,7 @@ fn unparsed(
     unreadable::refuse(question, &uid, request, &Fault::of_body(question.body, error), observe)
 }
 
-/// Whether the request creates or updates an object of a kind that is judged.
+/// Returns true if the request creates or updates an object of a kind that is judged.
 fn is_judged<O>(request: &Request<'_, O>) -> bool {
     let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
     judged_kind(request).is_some_and(|kind| kind.is_judged_on(sub_resource))

@@ -1,6 +1,5 @@
-//! What the API server decides by itself, in CEL generated from the driver
-//! table: which requests no webhook need be asked about (`matchConditions`),
-//! and NMG001, which holds while no webhook answers
+//! Generates CEL from the driver table for decisions of the API server itself: the requests that
+//! need no webhook (`matchConditions`), and NMG001 while no webhook responds
 //! (ValidatingAdmissionPolicy, MutatingAdmissionPolicy).
 
 mod background_mount;
@@ -220,8 +219,8 @@ spec:
     )
 }
 
-/// What the policy calls NFS though `matchConditions` that are generated
-/// without it would not ask about all of it.
+/// Returns the drivers that the policy declares as NFS but that the default `matchConditions` would
+/// filter out.
 pub fn drivers_to_generate_for(policy: &Policy) -> impl Iterator<Item = &str> {
     let table = drivers::Table::new(&[]);
     let is_in_doubt = move |name: &str| table.skips_some_of(name);

@@ -47,7 +47,7 @@ pub struct Check<'c> {
     pub judged_as: Endpoint,
     /// The day, for exemptions that end.
     pub today: Date,
-    /// Whether each finding says what `fix` would write.
+    /// True if each finding says what `fix` would write.
     pub with_fixes: bool,
 }
 
@@ -156,7 +156,7 @@ impl Check<'_> {
                     }
                     return;
                 }
-                // What the rule would name is named all the same.
+                // The object that the rule would name is named in any case.
                 if object.kind.row().holds == Holds::Claim
                     && self.policy.action(UNREAD_OPTIONS, Grade::Lesser) == Action::Off
                     && let Some(found) = object.unjudged()
@@ -259,7 +259,7 @@ impl Check<'_> {
     }
 }
 
-/// What comes of a finding: a denial that the old object had already, or that
+/// Returns the reported treatment of a finding: a denial that the old object had already, or that
 /// is only observed, is a warning.
 const fn reported(treatment: Treatment, is_enforced: bool) -> Reported {
     match treatment {
@@ -277,14 +277,14 @@ struct Reading<'r> {
     /// How it is called.
     name: &'r str,
     lines: &'r Lines<'r>,
-    /// Whether it was named itself.
+    /// True if it was named itself.
     is_explicit: bool,
     fixes: Proposed,
     /// Objects so far.
     objects: usize,
-    /// Whether Pods may be in it.
+    /// True if Pods may be in it.
     may_have_pods: bool,
-    /// Whether it comes from a running cluster.
+    /// True if it comes from a running cluster.
     is_live: bool,
 }
 
@@ -354,7 +354,7 @@ fn name_unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>, file: &mut Fil
     file.not_judged.push(unjudged(found, name, lines));
 }
 
-/// What is not judged, as reports name it.
+/// Returns the part of a text that is not evaluated, as reports name it.
 pub fn unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>) -> NotJudged {
     NotJudged {
         kind: found.kind.clone(),
@@ -393,7 +393,7 @@ fn read_error(name: &str, problem: &Problem, lines: &Lines<'_>) -> ReadError {
     }
 }
 
-/// Whether the report lists an object that is NFS, or may be.
+/// Returns true if the report lists an object that is NFS, or may be.
 pub fn matches(subject: &SubjectReport) -> bool {
     let is_mounted = |kind: Kind| kind.row().holds != Holds::Claim;
     subject.nfs != IsNfs::Known(false) && Kind::parse(subject.kind).is_some_and(is_mounted)

@@ -66,23 +66,23 @@ impl Status {
     }
 }
 
-/// What came of one check.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// How it ended.
     pub status: Status,
-    /// What was seen.
+    /// The observation.
     pub seen: String,
-    /// What that does to users, where it is not what the check's row says.
+    /// The effect on users, if it differs from the one in the check's row.
     pub effect: Option<String>,
     /// The command that cures it, where it is not the one of the check's row.
     pub remedy: Option<String>,
-    /// Whether it may pass by itself in a minute: a Pod that starts, a caBundle that
-    /// is not written yet.
+    /// True if it may pass by itself in a minute: a Pod that starts, a caBundle that is not written
+    /// yet.
     pub may_pass: bool,
-    /// Whether the cluster could not be asked about it at all.
+    /// True if the cluster could not be asked about it at all.
     pub is_unseen: bool,
-    /// What broke, where several checks see the same fault. Only the first reports it.
+    /// The broken part, if several checks see the same fault. Only the first reports it.
     pub(crate) cause: Option<Cause>,
 }
 
@@ -180,7 +180,7 @@ impl Outcome {
 pub struct Checked {
     /// Its row.
     pub check: &'static Check,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
 }
 
@@ -223,13 +223,13 @@ fn is_broken(done: &[Checked], id: &str) -> bool {
         .is_some_and(|checked| checked.outcome.status == Status::Problem || is_without(checked))
 }
 
-/// Whether a check had nothing to look at, because a link before it is broken.
+/// Returns true if a check had nothing to look at, because a link before it is broken.
 fn is_without(checked: &Checked) -> bool {
     checked.outcome.is_unseen && checked.check.id == checks::FIRST
         || checked.outcome.status == Status::Skipped && checked.outcome.seen.contains("(needs ")
 }
 
-/// Whether probes are worth sending: every link before them holds.
+/// Returns true if probes are worth sending: every link before them holds.
 pub fn wants_probes(done: &[Checked]) -> bool {
     done.iter()
         .find(|checked| checked.check.id == checks::PROBED)

@@ -24,7 +24,7 @@ use serde_json::Value;
 pub use policies::Source;
 pub use server::{Server, State};
 
-/// What comes from the client: a message, or that one cannot be read.
+/// An incoming message of the client, or an unreadable one.
 type Incoming = Result<Message, Malformed>;
 
 /// A message that is no JSON, or none of the protocol.
@@ -124,8 +124,8 @@ fn is_cancelled(id: &RequestId, queue: &VecDeque<Incoming>) -> bool {
     })
 }
 
-/// Whether a frame was read whole, and only what is in it is wrong. The crate has one kind of
-/// error for both.
+/// Returns true if a frame was read whole, and only what is in it is wrong. The crate has one kind
+/// of error for both.
 fn is_payload(error: &io::Error) -> bool {
     error.kind() == ErrorKind::InvalidData && error.to_string().starts_with("malformed LSP payload")
 }

@@ -1,6 +1,5 @@
-//! What is mounted on a node, and what only looks so: volume folders of Pods
-//! that should hold an NFS mount and do not, and mounts that go on in the
-//! background. Reads, and never writes.
+//! Checks the mounts of a node: finds volume directories of Pods that lack their NFS mount, and
+//! mounts that continue in the background. Reads, and never writes.
 //!
 //! A folder is known by its file system and the path there, so that it does
 //! not matter what the namespace it is seen from calls it. What is mounted is
@@ -35,14 +34,14 @@ use usage::Counter;
 /// The mount table of this process, whatever `/proc` the node has.
 const OWN_MOUNTS: &str = "/proc/self/mountinfo";
 
-/// What is looked at.
+/// The node to check.
 #[derive(Debug, Clone)]
 pub struct Node<'a> {
     /// kubelet's folder of Pods.
     pub pods_dir: &'a Path,
     /// The node's `/proc`.
     pub proc_dir: &'a Path,
-    /// What the policy says of CSI drivers.
+    /// The policy's settings for CSI drivers.
     pub drivers: &'a [DriverSetting],
     /// The node's nfsmount.conf; `None` for [`NFSMOUNT_CONF`] where this process sees the
     /// mounts of the node, and none in a container.
@@ -60,9 +59,9 @@ pub enum Error {
     PodsDir {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
-        /// What to do about it.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The folder is another one.
@@ -81,7 +80,7 @@ pub enum Error {
     Proc {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The mounts do not show the folder of Pods.

@@ -33,7 +33,7 @@ const LONGEST_LINE: usize = 200;
 pub struct Mistake {
     /// Where.
     pub position: Position,
-    /// What, and what to write instead: one sentence, no final dot.
+    /// The fault, and the text to write instead: one sentence, no final dot.
     pub message: String,
     /// The line of the file; empty where it is too long to be shown.
     pub line: String,

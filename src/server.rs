@@ -71,7 +71,7 @@ pub struct Config {
     pub status_listen: SocketAddr,
     /// Where the certificate comes from.
     pub certificate: CertificateSource,
-    /// Who may call; `None` lets everybody.
+    /// The allowed callers; `None` allows all.
     pub clients: Option<Clients>,
     /// The policy to begin with.
     pub policy: Arc<Policy>,
@@ -193,7 +193,7 @@ impl Server {
         &self.store
     }
 
-    /// What the requests share.
+    /// Returns the state that the requests share.
     pub const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

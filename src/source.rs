@@ -33,8 +33,8 @@ use text::Lines;
 use tree::{NodeId, Tree};
 use unjudged::Unjudged;
 
-/// What a text holds, piece by piece: one for every document, and one for every
-/// item of a List, which itself counts none.
+/// A piece of a text: one for every document, and one for every item of a List, but none for the
+/// List itself.
 #[derive(Debug)]
 pub enum Item<'i> {
     /// An object of a kind that is judged.
@@ -157,13 +157,13 @@ impl fmt::Display for Skip {
 pub struct Problem {
     /// The byte of the text, where that is known.
     pub offset: Option<usize>,
-    /// What is wrong: one sentence, no final dot.
+    /// The fault: one sentence, no final dot.
     pub message: String,
-    /// What it means in a walk.
+    /// The meaning of the fault in a walk.
     pub fault: Fault,
     /// The template that the document was rendered from, as Helm names it.
     pub template: Option<String>,
-    /// What to write instead, where it can mean one thing only.
+    /// The text to write instead, if it can have one meaning only.
     pub remedy: Option<Box<Replacement>>,
 }
 
@@ -188,12 +188,11 @@ impl Problem {
     }
 }
 
-/// What is said of a template that is not rendered.
+/// The error for a template that is not rendered.
 pub const TEMPLATE: &str = "looks like a Helm template; render it first: \
 helm template CHART | nfs-mount-guard check -";
 
-/// What a problem means in a walk, in which a file may be something else than
-/// manifests.
+/// The meaning of a problem in a walk, in which a file may contain other documents than manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fault {
     /// It counts where the file speaks of what is judged.
@@ -306,12 +305,12 @@ fn behind_blanks(text: &str) -> usize {
     text.get(..blank).and_then(|blank| blank.find('\n')).map_or(blank, |at| at + 1)
 }
 
-/// Whether the document is empty, as behind a last `---`.
+/// Returns true if the document is empty, as behind a last `---`.
 fn is_empty(tree: &Tree<'_>, root: NodeId) -> bool {
     tree.text(root).is_some_and(str::is_empty)
 }
 
-/// What an object is read from.
+/// The source of an object.
 struct Source<'s> {
     text: &'s str,
     lines: &'s Lines<'s>,
@@ -319,14 +318,14 @@ struct Source<'s> {
     template: Option<&'s str>,
 }
 
-/// What the items of a list are where they do not say.
+/// The kind of a list's items that do not name it.
 #[derive(Debug, Clone, Default)]
 struct Implied {
     api_version: Option<String>,
     kind: Option<String>,
 }
 
-/// What a document is, by its `kind`.
+/// The sort of a document, by its `kind`.
 enum Sort {
     Object(Kind),
     /// A List without `items`.

@@ -1,5 +1,5 @@
-//! What a hostile review costs, as a multiple of a usual one: a ratio that
-//! depends little on the machine.
+//! Bounds the cost of a hostile review, as a multiple of a usual one: a ratio that depends little
+//! on the machine.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! What is measured on, and what a process uses, as Linux counts it.
+//! Describes the machine that runs the benchmark, and counts the resources of a process as Linux
+//! does.
 
 use std::fs;
 use std::path::Path;

@@ -55,7 +55,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("copying and comparing bytes", &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "memchr"]),
 ];
 
-/// What is in none of [`PARTS`].
+/// The name for everything in none of [`PARTS`].
 const ELSE: &str = "everything else";
 
 /// Instructions by function of a whole process.

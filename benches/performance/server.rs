@@ -32,7 +32,7 @@ struct Case {
     name: &'static str,
     path: &'static str,
     body: fn() -> Vec<u8>,
-    /// What stands in the server's answer, if it decides right.
+    /// A text that the server's response must contain if it decides right.
     expected: &'static str,
     target: f64,
 }
@@ -303,9 +303,9 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// What a second worker costs: the same load for one and for two. The load has
-/// to share a core with the second, so one is measured on either core, where what
-/// it loses to the load counts for both sides, and by itself.
+/// Measures the cost of a second worker: the same load for one and for two. The load has to share a
+/// core with the second, so one is measured on either core, where what it loses to the load counts
+/// for both sides, and by itself.
 fn two_workers(
     folder: &Path,
     client: &Arc<ClientConfig>,

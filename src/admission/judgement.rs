@@ -1,5 +1,5 @@
-//! What becomes of one subject: the decision of the engine as an answer to the
-//! API server and as a record for log and metrics.
+//! Renders the verdict on one subject: the decision of the engine as an answer to the API server
+//! and as a record for log and metrics.
 
 use super::response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
 use super::wire::Request;
@@ -84,7 +84,7 @@ impl<O> Judgement<'_, '_, O> {
     }
 }
 
-/// What an answer holds beside the decision.
+/// The parts of a response other than the decision.
 struct Said<'s> {
     status: Option<Status<'s>>,
     warnings: &'s [String],

@@ -34,7 +34,7 @@ const LONGEST_CAUSE: usize = 1000;
 /// takes.
 const LONGEST_NAME: usize = 253;
 
-/// Who speaks, in a message that stands alone.
+/// The name of the sender, in a message that stands alone.
 const WHO: &str = "nfs-mount-guard";
 
 /// The sentence about a request that cannot be read, with what becomes of it before
@@ -79,7 +79,7 @@ pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
         if bytes > MOST_BYTES && !causes.is_empty() {
             break;
         }
-        // What is missing has a keyword, and neither site nor place.
+        // A missing option has a keyword, and neither site nor place.
         let is_there = finding.site.is_some() || finding.place.is_some() || finding.keyword.is_empty();
         let reason = if is_there { "FieldValueInvalid" } else { "FieldValueRequired" };
         causes.push(StatusCause { reason, message, field });
@@ -177,8 +177,8 @@ fn flow_scalar(text: &str) -> String {
     if is_plain { text.to_owned() } else { format!("{text:?}") }
 }
 
-/// What `/validate` tells beside its answer: findings that only warn, denials
-/// that an update may keep or that are only observed, exemptions that end.
+/// Returns the warnings of `/validate`: findings that only warn, denials that an update may keep or
+/// that are only observed, exemptions that expire.
 pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
     let mut told = Vec::new();
     let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
@@ -191,8 +191,8 @@ pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<S
     warnings(Vec::new(), &told, ending_exemptions(case, &verdict.evaluation))
 }
 
-/// What `/mutate` tells: the danger it took away, and what `/validate` will
-/// refuse all the same.
+/// Returns the warnings of `/mutate`: the danger that it removed, and the findings that `/validate`
+/// will refuse.
 pub(super) fn mutate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
     let mut done = Vec::new();
     if let Some(patch) = verdict.patch() {
@@ -237,7 +237,7 @@ fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String
         .collect()
 }
 
-/// What is said of a template whose Pods are refused.
+/// Returns the warnings for a template whose Pods are refused.
 pub(super) fn template_warnings(verdict: &Verdict) -> Vec<String> {
     verdict.with(Treatment::Denied).map(|judged| warning(judged, "its Pods will be denied: ")).collect()
 }

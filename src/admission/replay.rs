@@ -13,7 +13,7 @@ use time::Date;
 use super::{Endpoint, Question, review};
 use crate::policy::Policy;
 
-/// What one endpoint answered.
+/// The response of one endpoint.
 #[derive(Debug)]
 pub struct Replayed {
     /// Which endpoint it is.
@@ -29,7 +29,7 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    /// Whether the request passes this endpoint.
+    /// Returns true if the request passes this endpoint.
     pub fn is_allowed(&self) -> bool {
         self.response.get("allowed").and_then(Value::as_bool).unwrap_or_default()
     }

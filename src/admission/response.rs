@@ -19,7 +19,7 @@ pub(super) struct Response<'a> {
     pub(super) patch: &'a str,
     /// Sentences that kubectl prints as `Warning:`.
     pub(super) warnings: &'a [String],
-    /// What the API server's audit log keeps, if anything.
+    /// The annotations that the API server's audit log keeps, if any.
     pub(super) audit: Option<AuditAnnotations<'a>>,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Status<'a> {
     pub(super) reason: &'static str,
     /// The HTTP code the user's client sees: 422.
     pub(super) code: u16,
-    /// What kubectl prints.
+    /// The causes that kubectl prints.
     pub(super) details: StatusDetails<'a>,
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Fault {
     cause: String,
     /// The remedy.
     remedy: &'static str,
-    /// What to do if the remedy is out of reach.
+    /// True if the remedy is out of reach and the policy has to change.
     is_policys: bool,
 }
 

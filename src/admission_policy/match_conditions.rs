@@ -15,21 +15,20 @@ use crate::subject::manifest::{EXEMPT_ANNOTATION, PROVISIONED_BY_ANNOTATION};
 pub struct MatchCondition {
     /// Its name, which errors and metrics of the API server show.
     pub name: &'static str,
-    /// What it is about, for people.
+    /// The subject of the condition, for people.
     pub comment: &'static str,
     /// The expression, over several lines.
     pub expression: String,
 }
 
-/// What a field of an object is looked at for; each for all that comes after it,
-/// too.
+/// The purpose for which a field of an object is read; each implies all that come after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Concern {
     /// Which options stand in it, and who reads them.
     Options,
-    /// Who may write, and whether it is NFS at all: what else a patch hangs on.
+    /// Write access, and whether it is NFS at all: conditions of a patch.
     Access,
-    /// Who can act on a denial, and who is exempt.
+    /// The users who can act on a denial, and the exemptions.
     Denial,
 }
 

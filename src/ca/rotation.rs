@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use super::state::{CaState, Facts, is_signed_by};
 use super::{Authority, Error, Pair};
 
-/// What is kept as it was found: any part may be missing or garbage.
+/// The state as it was found: any part may be missing or garbage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// See [`CaState::authority`].
@@ -21,7 +21,7 @@ pub struct Found {
     pub previous: Option<String>,
     /// See [`CaState::leaf`].
     pub leaf: Option<Pair>,
-    /// Whether the Secret's annotation asks for a new authority.
+    /// True if the Secret's annotation asks for a new authority.
     pub rotate: bool,
 }
 
@@ -80,10 +80,9 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// What is to be kept in place of what was found, and which step that is;
-    /// `None` while all is well. `trusted_since` says since when the webhook
-    /// configurations have had the caBundle of what was found; `None` where
-    /// they have not.
+    /// Returns the state that replaces the one found, and the step that leads to it; `None` if
+    /// nothing is due. `trusted_since` says since when the webhook configurations have had the
+    /// caBundle of what was found; `None` where they have not.
     ///
     /// # Errors
     ///

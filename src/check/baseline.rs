@@ -45,7 +45,7 @@ impl Baseline {
     ///
     /// When it is not JSON of the known form and version.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
-        // What its reader says speaks of JSON and not of baselines.
+        // The error of serde_json speaks of JSON and not of baselines.
         let baseline: Self = serde_json::from_str(text).map_err(|_| BaselineError::Syntax)?;
         if baseline.schema_version == VERSION {
             Ok(baseline)

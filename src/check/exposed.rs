@@ -106,7 +106,7 @@ impl<'r> Mounting<'r> {
     }
 }
 
-/// Whether a report names something in the object.
+/// Returns true if a report names something in the object.
 fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
@@ -120,7 +120,8 @@ fn own_name(subject: &SubjectReport) -> (&str, &str) {
     (subject.namespace.as_deref().unwrap_or("default"), &subject.name)
 }
 
-/// What is exposed to the findings of one object: an entry a rule and workload.
+/// Returns the workloads that are exposed to the findings of one object: an entry for each rule and
+/// workload.
 fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
     let is_volume = Kind::parse(subject.kind).is_some_and(|kind| kind.row().holds == Holds::Volume);
     let (claim, pods) = match &subject.tie.binding {

@@ -1,5 +1,5 @@
-//! What is said of an object of a running cluster besides its findings: those that the
-//! policy passes over, with the reason, so that a report of the cluster has them.
+//! Adds the exempt findings of an object of a running cluster, with the reason, so that a report of
+//! the cluster has them.
 
 use super::{Places, finding};
 use crate::engine::{Evaluation, Exempt, Judged};

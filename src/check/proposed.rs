@@ -1,4 +1,4 @@
-//! What would take each finding away, as text to be put in place of other text.
+//! Computes the text edits that take each finding away.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ pub struct Proposed {
 }
 
 impl Proposed {
-    /// What `fix` would repair in a text that `is_explicit` or found in a walk.
+    /// Returns the repairs that `fix` would make in a text that `is_explicit` or found in a walk.
     pub fn of(check: &Check<'_>, text: &str, is_explicit: bool, scope: Option<Scope>) -> Self {
         let Some(scope) = scope else { return Self::default() };
         let wants = |object: &Object<'_>| is_explicit || passed_over(object).is_none();
@@ -38,7 +38,7 @@ impl Proposed {
         self.text.take()
     }
 
-    /// What becomes of the text for one finding alone; empty where nothing is offered.
+    /// Returns the edits of the text for one finding alone; empty if no fix is offered.
     pub(super) fn about(
         &self,
         part: (usize, usize),
@@ -93,7 +93,7 @@ fn replacements(
     if let Some(place) = emptied(finding).filter(|_| fix.applicability <= scope.applicability) {
         plans.push(rewrite::remove(layout, place, std::slice::from_ref(place))?);
     }
-    // What is read elsewhere, too, is no business of this finding alone.
+    // A value that is read elsewhere, too, is not changed for this finding alone.
     let is_shared = |plan: &rewrite::Plan| plan.touched.iter().any(|value| layout.tree().readers(*value) > 1);
     if plans.iter().any(is_shared) {
         return Ok(Vec::new());

@@ -25,7 +25,7 @@ pub use change::Changed;
 use moved::{renamed, stuck};
 use wish::{Wish, Wishes};
 
-/// What was done to a text.
+/// The result of repairing a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Repaired {
     /// The new text; `None` where nothing changes.
@@ -34,9 +34,9 @@ pub struct Repaired {
     pub objects: usize,
     /// Places that should change and cannot.
     pub refusals: Vec<Problem>,
-    /// What cannot be read, and stays as it is.
+    /// The parts that cannot be read, and stay as they are.
     pub unread: Vec<Problem>,
-    /// What becomes of the subjects that change, in their order.
+    /// The subjects that change, in their order.
     pub changed: Vec<Changed>,
     /// The subjects that change: each by the index of its object and of its part.
     pub subjects: HashSet<(usize, usize)>,
@@ -49,8 +49,8 @@ pub struct Repaired {
     pub refused: HashSet<usize>,
 }
 
-/// Whether what a remedy takes the place of stands on one line and is nothing but a
-/// value: a comment, an anchor or a key in another form would go away with it.
+/// Returns true if what a remedy takes the place of stands on one line and is nothing but a value:
+/// a comment, an anchor or a key in another form would go away with it.
 fn is_plainly_written(text: &str, remedy: &Replacement) -> bool {
     let written = text.get(remedy.start..remedy.end).unwrap_or_default();
     let line = text.get(..remedy.start).and_then(|before| before.rsplit('\n').next()).unwrap_or_default();
@@ -87,8 +87,8 @@ fn remedied(text: &str, lines: &Lines<'_>, unread: &[Problem]) -> Option<(String
 struct Intended {
     /// Its parts, as messages name them.
     titles: Vec<String>,
-    /// What it shall become: the index of a part, and one of its places that
-    /// changes, without a value where the field goes away.
+    /// The wanted values: the index of a part, and one of its places that changes, without a value
+    /// where the field goes away.
     values: Vec<(usize, Place, Option<Value>)>,
     /// The index of a part, and what becomes of it.
     changed: Vec<(usize, Changed)>,
@@ -150,7 +150,8 @@ fn repair_text(
                     let renamed = renamed(&subject, moved, &fixed, &mut layout, &object);
                     for place in moved {
                         let layout = layout.get_or_insert_with(|| object.layout());
-                        // What cannot be moved is not copied either: the subject stays as it is.
+                        // An option that cannot be moved is not copied either: the subject stays as
+                        // it is.
                         let plan = renamed.clone().unwrap_or_else(|| rewrite::remove(layout, place, moved));
                         if plan.is_ok() {
                             intended.values.push((part, place.clone(), None));
@@ -178,8 +179,8 @@ fn repair_text(
         && let Some((new, remedied)) = remedied(text, &lines, &repaired.unread)
     {
         let again = repair_text(policy, today, scope, &new, wants, times + 1);
-        // What is not repaired wholly is not touched: an object that is read only in part, or
-        // that something else keeps from being repaired, stays as it was written.
+        // An object that is read only in part, or that cannot be repaired wholly, stays as it was
+        // written.
         let left = repaired.unread.iter().filter(|problem| problem.remedy.is_none()).count();
         if again.unread.len() == left && again.refused.is_empty() {
             let changed = again.subjects.iter().map(|(object, _)| *object);
@@ -350,8 +351,8 @@ impl CarryingOut<'_> {
     }
 }
 
-/// What a text says once `alter` has changed its objects: one number an object,
-/// for a large text is not to be held in memory as values.
+/// Returns a hash of each object of a text once `alter` has changed it: the values of a large text
+/// would take too much memory.
 fn meanings(text: &str, lines: &Lines<'_>, alter: &dyn Fn(usize, &mut Value)) -> Vec<Option<u64>> {
     let mut meanings = Vec::new();
     let mut count = 0;

@@ -1,7 +1,6 @@
-//! What only several objects of one input show: a volume made by hand whose
-//! class has mount options. A provisioner copies these into the volumes that it
-//! makes; nothing copies them into another one (external-provisioner
-//! `pkg/controller/controller.go`, `Provision`).
+//! Finds faults that only several objects of one input show: a volume made by hand whose class has
+//! mount options. A provisioner copies these into the volumes that it makes; nothing copies them
+//! into another one (external-provisioner `pkg/controller/controller.go`, `Provision`).
 
 pub(super) mod pairs;
 pub mod quiet;
@@ -27,8 +26,8 @@ use crate::subject::driver::ListUse;
 /// Most options that a finding names.
 const MOST_NAMED: usize = 4;
 
-/// What is to be said of a volume made by hand, where its class is in the input
-/// and has options that the volume has not.
+/// Returns the finding for a volume made by hand whose class is in the input and has options that
+/// the volume has not.
 pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> Option<Judged> {
     let class = class_unread(subject)?;
     let finding = Finding {
@@ -183,7 +182,7 @@ fn missing<'c>(of_class: &'c [String], own: &[String]) -> Vec<&'c str> {
     missing
 }
 
-/// Whether two options say the same: `vers=4.1` and `nfsvers=4.1` do.
+/// Returns true if two options say the same: `vers=4.1` and `nfsvers=4.1` do.
 fn is_same(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
     let word = |option: &MountOption<'_>| option.entry().map(|entry| (entry.word, entry.negated));
     one.text() == other.text()

@@ -67,7 +67,7 @@ struct Fixed {
     old: String,
     has_mark: bool,
     repaired: Repaired,
-    /// What is said of the new text.
+    /// The report on the new text.
     left: FileReport,
 }
 
@@ -200,7 +200,7 @@ impl Args {
     }
 }
 
-/// What comes of one input; `None` for one that a walk passes over.
+/// Fixes one input; `None` for one that a walk passes over.
 fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
     let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
     let (old, has_mark) = match text::decode(bytes) {

@@ -15,7 +15,7 @@ use crate::source::Skip;
 use crate::source::walk::exclude::Excludes;
 use crate::source::walk::{self, Found, MOST_BYTES, WalkError, Walked};
 
-/// What `-` is called in reports, unless `--stdin-filename` says otherwise.
+/// The name of `-` in reports, unless `--stdin-filename` says otherwise.
 pub const STDIN: &str = "<stdin>";
 
 /// One input with its bytes.
@@ -25,11 +25,11 @@ pub struct Input {
     pub path: PathBuf,
     /// How reports call it.
     pub name: String,
-    /// Whether it was named itself.
+    /// True if it was named itself.
     pub is_explicit: bool,
-    /// Whether it is a link out of the folder that was walked.
+    /// True if it is a link out of the directory that was walked.
     pub leads_out: bool,
-    /// What it holds, or why that cannot be read.
+    /// The bytes, or the reason why the file cannot be read.
     pub bytes: Result<Vec<u8>, String>,
 }
 
@@ -74,10 +74,10 @@ fn between_commas(globs: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What came of the paths of a command line.
+/// The results for the paths of a command line.
 #[derive(Debug)]
 pub struct Worked<T> {
-    /// What came of each input, in the order of the names.
+    /// The result for each input, in the order of the names.
     pub results: Vec<T>,
     /// Paths that lead to nothing.
     pub errors: Vec<WalkError>,

@@ -150,7 +150,7 @@ pub fn load(file: &Path) -> anyhow::Result<Policy> {
     })
 }
 
-/// What a person should know of a policy that is good all the same.
+/// Returns the warnings about a policy that is valid.
 pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
     let mut warnings = Vec::new();
     for exemption in policy.exemptions() {

@@ -60,7 +60,7 @@ impl PolicyFlags {
         self.named(policy.as_ref(), file.map(|file| file.display().to_string()))
     }
 
-    /// Whether the flags name a policy of their own.
+    /// Returns true if the flags name a policy of their own.
     #[cfg(feature = "serve")]
     pub const fn is_given(&self) -> bool {
         self.policy_file.is_some() || self.no_policy

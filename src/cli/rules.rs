@@ -123,7 +123,7 @@ const SUMMARY: usize = 72;
 /// Fewest columns for the summary beside the rest.
 const FEWEST_BESIDE: usize = 30;
 
-/// What is below a rule's code and name is indented by this.
+/// The indentation of the lines below a rule's code and name.
 const INDENT: &str = "        ";
 
 /// The table for people; `None` is as wide as it gets.

@@ -188,7 +188,7 @@ impl Scanning<'_> {
         if let Some(status) = status {
             status.ended(&report, begun.elapsed(), OffsetDateTime::now_utc().unix_timestamp());
         }
-        // What went wrong later may be right at the next scan.
+        // A failure of a later scan may be gone at the next one.
         looked.map_err(|error| if is_first { error } else { InputError(format!("{error:#}")).into() })?;
         let fails = args.reporting.fails(&report);
         check::exposed::limit(&mut report, usize::try_from(args.max_results).unwrap_or(usize::MAX));
@@ -250,7 +250,7 @@ impl Scanning<'_> {
             Ok(None) => {}
             Err((_, message)) => report.errors.push(reports::error(message)),
         }
-        // What could not be written counts as well.
+        // A report that could not be written counts as well.
         report.count(false);
         if let Some(status) = status {
             status.asked(&pager);

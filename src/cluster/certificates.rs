@@ -33,13 +33,13 @@ pub struct Settings {
     pub secret: String,
     /// The name of both webhook configurations.
     pub webhooks: String,
-    /// Who this replica is, unlike any other.
+    /// The identity of this replica, unlike any other.
     pub holder: String,
     /// When certificate and authority are replaced.
     pub rotation: Rotation,
 }
 
-/// What the certificates are kept for: a running server.
+/// The running server that the certificates are for.
 #[derive(Debug, Clone)]
 pub struct Served {
     /// Where the server takes its certificate from.

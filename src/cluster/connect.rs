@@ -37,7 +37,7 @@ pub enum Error {
     Kubeconfig {
         /// Which one.
         place: String,
-        /// What is wrong and what to do.
+        /// The error and its remedy.
         reason: String,
     },
     /// The user of the context cannot be authenticated.
@@ -105,7 +105,7 @@ fn default_place() -> String {
     }
 }
 
-/// What is wrong with a kubeconfig, without the names of a library's types.
+/// Describes the fault of a kubeconfig, without the names of a library's types.
 fn unreadable(error: &KubeconfigError) -> String {
     let missing = |path: &Path| format!("{} cannot be read", path.display());
     match error {

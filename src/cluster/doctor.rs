@@ -19,10 +19,10 @@ use ask::Asker;
 /// Between two looks at what may pass by itself.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// What a user wants to know.
+/// The request of a user.
 #[derive(Debug, Clone)]
 pub struct Wish {
-    /// Whether it is about what comes before an installation.
+    /// True if it is about what comes before an installation.
     pub is_before: bool,
     /// Only the installation of this namespace.
     pub namespace: Option<String>,
@@ -62,7 +62,7 @@ pub async fn diagnose(
         let facts = gather(&mut asker, wish).await;
         let done = evaluate(&facts);
         if let Some(reason) = asker.gone() {
-            // What was found before it went away counts.
+            // Findings from before it went away count.
             let has_found = done.iter().any(|checked| checked.outcome.status == Status::Problem);
             if !has_found {
                 return Err(Unreachable { server: server.to_owned(), reason: reason.to_owned() });
@@ -149,7 +149,7 @@ async fn webhooks(asker: &mut Asker, facts: &mut Facts) {
     facts.installations = Seen::Found(all);
 }
 
-/// What the chart creates: the API group, the resource, and whether it is in the
+/// The objects that the chart creates: the API group, the resource, and whether it is in the
 /// namespace.
 const CREATED: &[(&str, &str, bool)] = &[
     ("", "namespaces", false),

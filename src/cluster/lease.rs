@@ -23,7 +23,7 @@ const RENEWAL: Duration = Duration::seconds(10);
 pub(super) struct Lease {
     api: Api<Object>,
     name: String,
-    /// Who this replica is.
+    /// The identity of this replica.
     holder: String,
     /// The last sign of life that was seen, and when that was by our own
     /// clock: other clocks may differ.
@@ -39,7 +39,7 @@ impl Lease {
         Self { api, name: name.to_owned(), holder: holder.to_owned(), seen: None }
     }
 
-    /// Whether this replica holds it as of `now`; takes it if no replica does.
+    /// Returns true if this replica holds the Lease as of `now`; acquires it if no replica does.
     pub(super) async fn hold(&mut self, now: OffsetDateTime) -> Result<bool, Error> {
         let found = self.api.get_opt(&self.name).await.map_err(self.failed("read"))?;
         let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();

@@ -42,7 +42,7 @@ pub struct Pace {
     pub qps: u32,
 }
 
-/// What is listed.
+/// The resource to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
     /// As RBAC names it.
@@ -62,7 +62,7 @@ pub enum Error {
     /// The API server has no such resource.
     #[error("{server} has no {resource} (404): it is not a Kubernetes API server, or the path is wrong")]
     Unknown {
-        /// What was to be listed.
+        /// The resource that was to be listed.
         resource: &'static str,
         /// Where.
         server: String,
@@ -75,11 +75,11 @@ pub enum Error {
     /// It refuses.
     #[error("not allowed to list {resource} (403): {message}; grant \"list\" on {resource}{group}")]
     Forbidden {
-        /// What was to be listed.
+        /// The resource that was to be listed.
         resource: &'static str,
         /// ` in GROUP`; empty for the core group.
         group: String,
-        /// What the API server said.
+        /// The message of the API server.
         message: String,
     },
     /// Tokens expired again and again.
@@ -90,18 +90,18 @@ pub enum Error {
     /// It does not answer, or not as it should.
     #[error("cannot list {resource} at {server}: {reason}{seen}")]
     Gone {
-        /// What was to be listed.
+        /// The resource that was to be listed.
         resource: &'static str,
         /// Where.
         server: String,
-        /// What happened.
+        /// The reason.
         reason: String,
         /// How far it was read.
         seen: String,
     },
 }
 
-/// What reads the pages of one list.
+/// A reader of the pages of one list.
 pub trait Reader {
     /// Takes one page. `remaining` is how many objects come after it, where the API
     /// server says so.
@@ -118,7 +118,7 @@ pub struct Pager {
     server: String,
     pace: Pace,
     next: Instant,
-    /// Whether every list so far was read as it was at one moment.
+    /// True if every list so far was read as it was at one moment.
     pub is_consistent: bool,
     /// Requests so far, by what was listed and the answer's code; 0 for none.
     pub requests: BTreeMap<(&'static str, u16), u64>,
@@ -141,13 +141,13 @@ struct HeadMetadata {
 /// One request.
 #[derive(Debug, Clone)]
 pub(super) struct Ask<'a> {
-    /// What it is counted as.
+    /// The resource that it is counted as.
     pub(super) resource: &'static str,
     pub(super) method: Method,
     pub(super) uri: &'a str,
     /// The form of the answer.
     pub(super) accept: &'static str,
-    /// What is sent, and its form.
+    /// The body, and its form.
     pub(super) body: Option<(&'static str, &'a str)>,
 }
 
@@ -191,7 +191,7 @@ pub(super) const JSON: &str = "application/json";
 /// Objects without all but their metadata.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
-/// What came of one request.
+/// The result of one request.
 pub(super) enum Answer {
     Page(Vec<u8>),
     Refused(Box<Status>),

@@ -17,7 +17,7 @@ use crate::report::policy_report::{ANNOTATION, Api, COMPONENT, NAME, Wanted};
 /// The form of server-side apply; JSON is YAML.
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// What comes of the question which API is served.
+/// The result of asking which API is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served {
     /// This one.
@@ -28,12 +28,12 @@ pub enum Served {
     Unknown(String),
 }
 
-/// What came of the writing.
+/// The result of writing the reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
-    /// What is not as it should be, each with its remedy.
+    /// The errors, each with its remedy.
     pub errors: Vec<String>,
-    /// What was left out, and needs no remedy.
+    /// The parts that were left out, without a remedy.
     pub notes: Vec<String>,
 }
 
@@ -128,7 +128,7 @@ pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
 ///
 /// # Errors
 ///
-/// What is wrong, and its remedy.
+/// Returns the error and its remedy.
 pub async fn beat(pager: &mut Pager, api: Api, heartbeat: &Wanted) -> Result<(), String> {
     apply(pager, api, heartbeat).await.map_err(|fault| match fault {
         Fault::NamespaceGone(text) | Fault::Forbidden(text) | Fault::Other(text) => text,
@@ -232,7 +232,7 @@ fn removed(api: Api) -> String {
     )
 }
 
-/// Whether a namespace is missing (404), or is being deleted (403).
+/// Returns true if a namespace is missing (404), or is being deleted (403).
 fn is_without_namespace(status: &Status) -> bool {
     let Some(details) = &status.details else { return false };
     let is_ending = details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
@@ -245,10 +245,10 @@ struct Existing {
     reports: BTreeMap<(Option<String>, String), Found>,
 }
 
-/// What is known of a report that there is.
+/// The known fields of an existing report.
 struct Found {
     content: String,
-    /// Whether no other writer has a field of it.
+    /// True if no other writer has a field of it.
     is_alone: bool,
 }
 

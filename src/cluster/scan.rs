@@ -1,6 +1,5 @@
-//! What is in a cluster now, judged as `check` judges files: classes, volumes, classes
-//! of snapshots, the Pods that mount what has a finding, and what makes Pods with inline
-//! volumes.
+//! Evaluates the objects of a cluster as `check` evaluates files: classes, volumes, classes of
+//! snapshots, the Pods that mount what has a finding, and what makes Pods with inline volumes.
 //!
 //! A page is judged and dropped; only what has a finding is kept, and of the rest what
 //! another object may make of it. Secrets are never read, claims need not be: a volume
@@ -126,7 +125,7 @@ async fn pods(
     let mut reader = Pods { judging, claims: &claims };
     let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
     report.add(reader.judging.file);
-    // Who mounts a volume is not told by half of the Pods.
+    // Half of the Pods do not show every user of a volume.
     report.sees_pods = listed_all.is_ok();
     seen(PODS, listed_all, pager, report);
 }
@@ -164,7 +163,7 @@ fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut R
     }
 }
 
-/// Whether a report names something in the object.
+/// Returns true if a report names something in the object.
 fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
@@ -226,7 +225,7 @@ impl<'c> Judging<'c> {
         }
     }
 
-    /// What a page has to say.
+    /// Evaluates a page.
     fn judge(&mut self, bytes: Vec<u8>, remaining: Option<u64>) -> FileReport {
         let mut page = self.check.page(self.listed.resource, bytes);
         // A list without items is no document of the cluster.
@@ -388,7 +387,7 @@ impl Reader for Drivers {
 }
 
 impl Drivers {
-    /// Whether one of them mounts NFS, or may.
+    /// Returns true if one of them mounts NFS, or may.
     fn may_be_inline(&self, check: &Check<'_>) -> bool {
         self.names.iter().any(|name| {
             let declared = check.policy.drivers().iter().find(|setting| driver::glob(&setting.name, name));

@@ -19,7 +19,7 @@ use crate::report::{Report, Reported};
 use crate::server::status::LastRun;
 use crate::telemetry::metrics::Label;
 
-/// What the port shows, and what the scans report to it.
+/// The state that the port shows, and to which the scans report.
 #[derive(Debug, Clone)]
 pub struct ScanStatus {
     seen: Arc<Mutex<Seen>>,
@@ -55,7 +55,7 @@ struct RequestLabels {
 }
 
 impl ScanStatus {
-    /// What the port shows of scans with this time between.
+    /// Returns the state of scans with this interval.
     pub fn new(interval: Duration) -> Self {
         Self {
             seen: Arc::new(Mutex::new(Seen { interval, ..Seen::default() })),

@@ -68,7 +68,7 @@ impl Store {
     }
 }
 
-/// What a Secret holds, however it came there.
+/// Returns the contents of a Secret, whoever wrote it.
 pub(super) fn found(secret: Option<&Secret>) -> Found {
     let Some(secret) = secret else { return Found::default() };
     let data = secret.data.as_ref();

@@ -37,7 +37,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer's head.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What goes wrong on the way to the API server.
+/// A failure on the way to the API server.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The service account in a folder, as kubelet mounts it, and the API server

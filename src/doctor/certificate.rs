@@ -115,7 +115,7 @@ fn clock(facts: &Facts) -> Option<Outcome> {
     })
 }
 
-/// What is wrong with certificates none of which is valid now.
+/// Describes the fault of certificates none of which is valid now.
 fn invalid(what: &str, certificates: &[Read], facts: &Facts) -> String {
     let starts = certificates.iter().map(|certificate| certificate.not_before).min().unwrap_or(facts.now);
     if starts > facts.now {

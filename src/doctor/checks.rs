@@ -21,16 +21,16 @@ pub struct Check {
     pub name: &'static str,
     /// The heading that it is shown under.
     pub category: &'static str,
-    /// What holds when it is good.
+    /// The condition that holds if the check passes.
     pub title: &'static str,
-    /// What has to hold first.
+    /// The checks that have to pass first.
     pub needs: &'static [&'static str],
-    /// What a fault does to users.
+    /// The effect of a fault on users.
     pub effect: &'static str,
     /// The command that cures the usual fault; `{namespace}`, `{name}`, `{release}` and
     /// `{removal}` are those of the installation.
     pub remedy: &'static str,
-    /// Whether it is about what comes before an installation (`--pre`).
+    /// True if it is about what comes before an installation (`--pre`).
     pub is_before: bool,
     /// Its evaluation.
     pub(super) evaluate: fn(&Facts) -> Outcome,
@@ -43,7 +43,7 @@ impl Check {
     }
 }
 
-/// Whether a check is about probes.
+/// Returns true if a check is about probes.
 pub(super) fn is_probe(check: &Check) -> bool {
     check.category == PROBES
 }

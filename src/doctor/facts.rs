@@ -1,4 +1,4 @@
-//! What was gathered of a cluster, and what was not given.
+//! The facts that were gathered of a cluster, and those that are not available.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::field::{list, number, short, text};
 use super::installation::Installation;
 use super::probe::Answer;
 
-/// What came of a question to the API server.
+/// The result of a request to the API server.
 #[derive(Debug, Clone, Default)]
 pub enum Seen<T> {
     /// It was not asked.
@@ -24,7 +24,7 @@ pub enum Seen<T> {
     Forbidden {
         /// `get secrets/guard-tls in namespace guard`
         what: String,
-        /// What the API server said.
+        /// The message of the API server.
         message: String,
     },
     /// Another refusal, or no answer in time.
@@ -37,7 +37,7 @@ pub enum Seen<T> {
 }
 
 impl<T> Seen<T> {
-    /// What was found.
+    /// Returns the object that was found.
     pub const fn found(&self) -> Option<&T> {
         match self {
             Self::Found(found) => Some(found),
@@ -45,8 +45,8 @@ impl<T> Seen<T> {
         }
     }
 
-    /// What was found, or what a check says where nothing was given. `absent` is what
-    /// a 404 means.
+    /// Returns the object that was found, or the outcome of a check without it. `absent` is the
+    /// outcome for a 404.
     pub(super) fn given(&self, absent: impl FnOnce() -> Outcome) -> Result<&T, Outcome> {
         match self {
             Self::Found(found) => Ok(found),
@@ -105,9 +105,9 @@ pub type Answers = Vec<Answer>;
 /// Everything that is known of a cluster.
 #[derive(Debug)]
 pub struct Facts {
-    /// Whether it is about what comes before an installation.
+    /// True if it is about what comes before an installation.
     pub is_before: bool,
-    /// Whether the user wants no probes.
+    /// True if the user wants no probes.
     pub without_probes: bool,
     /// The namespace that was asked for.
     pub namespace: Option<String>,
@@ -119,7 +119,7 @@ pub struct Facts {
     pub ahead: time::Duration,
     /// `/version`
     pub version: Seen<Value>,
-    /// What the user may not do of what an installation takes.
+    /// The rights for an installation that the user lacks.
     pub refused_rights: Seen<Vec<String>>,
     /// Our webhooks by installation, the one that is looked at first.
     pub installations: Seen<Vec<Installation>>,
@@ -176,7 +176,7 @@ pub struct Facts {
 pub struct Other {
     /// Its name.
     pub name: String,
-    /// Whether it may change objects.
+    /// True if it may change objects.
     pub is_mutating: bool,
 }
 
@@ -237,8 +237,7 @@ impl Facts {
             .unwrap_or(super::installation::USUAL)
     }
 
-    /// What its Service, and with the chart its Deployment and configurations, are
-    /// called.
+    /// Returns the name of its Service, and with the chart of its Deployment and configurations.
     pub fn name(&self) -> &str {
         self.installation().map_or(super::installation::USUAL, |found| found.name.as_str())
     }

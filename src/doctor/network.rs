@@ -105,7 +105,7 @@ fn has_port(rule: &Value, wanted: &Target) -> bool {
         })
 }
 
-/// Whether a rule names no source, or all addresses.
+/// Returns true if a rule names no source, or all addresses.
 fn is_from_everywhere(rule: &Value) -> bool {
     let is_all = |peer: &Value| {
         matches!(text(peer, "/ipBlock/cidr"), "0.0.0.0/0" | "::/0")

@@ -63,7 +63,7 @@ pub(super) fn bound(facts: &Facts) -> Outcome {
     Outcome::worst(faults, || Outcome::ok(seen.join("; ")))
 }
 
-/// Whether the admission policy for classes denies, so that a probe shows it.
+/// Returns true if the admission policy for classes denies, so that a probe shows it.
 pub fn denies_classes(facts: &Facts) -> bool {
     facts.bindings.found().is_some_and(|bindings| {
         bindings.iter().any(|binding| {
@@ -119,7 +119,7 @@ pub(super) struct Count {
     text: (&'static str, &'static str),
 }
 
-/// What `/metrics` counts of our webhooks; series with other labels are one count.
+/// Reads the counters of our webhooks from `/metrics`; series with other labels are one count.
 fn read(metrics: &str) -> Vec<Count> {
     let mut counts: Vec<Count> = Vec::new();
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
@@ -180,7 +180,7 @@ pub(super) fn counts(facts: &Facts) -> Outcome {
         risen.iter().any(|risen| risen.counter == count.counter && risen.webhook == count.webhook)
     };
     let (new, old): (Vec<Count>, Vec<Count>) = read(metrics).into_iter().partition(is_risen);
-    // What the probes counted is the finding of the probes.
+    // Failures that the probes caused are reported by the probes.
     let is_of_probes = old.is_empty() && faults.is_empty();
     faults.extend(new.into_iter().chain(old).map(
         |Count { webhook, value, text: (name, meaning), .. }| {
@@ -269,7 +269,7 @@ fn absent(facts: &Facts, place: &str) -> Outcome {
     Outcome::skipped("no Pod names a policy")
 }
 
-/// Whether the Pods use the `ConfigMap`'s policy.
+/// Compares the policy of the Pods with the `ConfigMap`'s.
 fn compare(facts: &Facts, policy: &Policy) -> Outcome {
     let wanted = policy.fingerprint().to_string();
     let hashes = match &facts.hashes {
@@ -312,7 +312,7 @@ pub fn fingerprint(metrics: &str) -> Option<String> {
     metrics.lines().find_map(series)
 }
 
-/// Whether a binding is one of an admission policy of ours.
+/// Returns true if a binding is one of an admission policy of ours.
 pub fn is_own_binding(binding: &Value) -> bool {
     [CLASSES, PODS].contains(&text(binding, "/spec/policyName"))
 }

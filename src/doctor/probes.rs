@@ -23,17 +23,17 @@ use failure::{failure, uncalled};
 /// Configurations are in effect within about a second, not at once.
 const SETTLING: time::Duration = time::Duration::seconds(30);
 
-/// What is to be expected of a probe.
+/// The expected responses to a probe.
 struct Expected {
     /// The options after the repair.
     options: Vec<String>,
-    /// Whether the validating webhook denies what comes out.
+    /// True if the validating webhook denies what comes out.
     denied: bool,
-    /// Whether the webhooks only warn.
+    /// True if the webhooks only warn.
     warned: bool,
 }
 
-/// What the webhooks with this policy answer to a class, by their own code.
+/// Returns the response of the webhooks with this policy to a class, by their own code.
 fn expected(policy: &Policy, facts: &Facts, driver: &str, options: &[&str]) -> Option<Expected> {
     let object = probe::class(probe::NAME, driver, options);
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
@@ -55,7 +55,7 @@ fn expected(policy: &Policy, facts: &Facts, driver: &str, options: &[&str]) -> O
     Some(Expected { options, denied: !replayed.iter().all(Replayed::is_allowed), warned })
 }
 
-/// Whether there are no answers to look at.
+/// Returns an outcome if there are no answers to look at.
 fn unsent(facts: &Facts, answers: &[Answer]) -> Option<Outcome> {
     if facts.without_probes {
         return Some(Outcome::skipped("--no-probes"));
@@ -127,7 +127,7 @@ pub(super) fn repairs(facts: &Facts) -> Outcome {
     })
 }
 
-/// Whether every class was admitted, with options such as these.
+/// Returns true if every class was admitted, with options such as these.
 fn all_admitted(answers: &[Answer], is_such: impl Fn(&[String]) -> bool) -> bool {
     answers.iter().all(|answer| matches!(answer.verdict(), Verdict::Admitted(options) if is_such(&options)))
 }
@@ -252,7 +252,7 @@ fn judge(
     if bad == 0 {
         return outcome;
     }
-    // What was not allowed was sent once.
+    // A probe that was not allowed was sent once.
     if !outcome.is_unseen && all > 1 {
         outcome.seen = format!("{bad} of {all} failed: {}", outcome.seen);
     }
@@ -321,7 +321,7 @@ fn changer_remedy(facts: &Facts) -> String {
     }
 }
 
-/// Whether a configuration is so new that an API server may not have it yet.
+/// Returns true if a configuration is so new that an API server may not have it yet.
 fn is_settling(facts: &Facts) -> bool {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     webhooks.iter().any(|webhook| {

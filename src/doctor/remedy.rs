@@ -49,20 +49,20 @@ pub(super) fn reapply(facts: &Facts) -> String {
     format!("{source} | kubectl apply --server-side --force-conflicts --field-manager=helm --filename -")
 }
 
-/// Whether Helm installed the configuration of a webhook.
+/// Returns true if Helm installed the configuration of a webhook.
 pub(super) fn is_of_helm(webhook: &Webhook) -> bool {
     !text(&webhook.metadata, RELEASE).is_empty()
 }
 
-/// Whether something other than what installed a webhook wrote a field of it last;
-/// `false` where the API server does not say.
+/// Returns true if something other than what installed a webhook wrote a field of it last; `false`
+/// where the API server does not say.
 pub(super) fn is_edited(webhook: &Webhook, path: &[&str]) -> bool {
     let writers = writers(webhook, path);
     let installers = self::writers(webhook, &["f:name"]);
     !writers.is_empty() && !installers.is_empty() && !writers.iter().any(|writer| installers.contains(writer))
 }
 
-/// Who wrote a field of a webhook, by `metadata.managedFields`.
+/// Returns the managers that wrote a field of a webhook, by `metadata.managedFields`.
 pub(super) fn writers<'w>(webhook: &'w Webhook, path: &[&str]) -> Vec<&'w str> {
     let key = format!("k:{}", json!({ "name": webhook.name }));
     list(&webhook.metadata, "/managedFields")

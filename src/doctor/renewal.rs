@@ -16,7 +16,7 @@ const GENERATE: &str = "nfs-mount-guard certs generate --dir certs --dns {name}.
 const STORE: &str =
     " --cert=certs/tls.crt --key=certs/tls.key --dry-run=client --output yaml | kubectl apply --filename -";
 
-/// Who makes the certificates.
+/// The issuer of the certificates.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maker {
     BuiltIn,

@@ -17,7 +17,7 @@ const RECENT: Duration = Duration::minutes(10);
 /// The name of the webhook's port in the chart's Service and container.
 const PORT: &str = "webhook";
 
-/// What is said where webhooks are called by URL.
+/// The observation if webhooks are called by URL.
 const BY_URL: &str = "called by URL, without a Service";
 
 /// D201.
@@ -60,7 +60,7 @@ pub(super) fn exists(facts: &Facts) -> Outcome {
     Outcome::ok(installation.place())
 }
 
-/// What a Service that does not exist means, by what else does.
+/// Returns the outcome for a missing Service, depending on the objects that exist.
 fn absent(facts: &Facts, installation: &Installation) -> Outcome {
     let place = installation.place();
     let others = facts.of_release.found().map(Vec::as_slice).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What `check` reports of a document, as an editor shows it.
+//! Shows the findings of `check` for a document in an editor.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(super) struct Diagnostic {
     /// The rule's page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code_description: Option<CodeDescription>,
-    /// Who says it.
+    /// The source of the diagnostic.
     pub(super) source: &'static str,
     /// One sentence, without a final period.
     pub(super) message: String,
@@ -136,7 +136,7 @@ impl<'d> Text<'d> {
         }
     }
 
-    /// What is written on a line, from a column on.
+    /// Returns the range of the text on a line, from a column on.
     fn of_line(&self, line: usize, column: Option<usize>) -> Range {
         let start = self.lines.offset(text::Position { line, column: column.unwrap_or(1) });
         let (_, rest) = self.lines.around(start);
@@ -145,15 +145,15 @@ impl<'d> Text<'d> {
     }
 }
 
-/// What `check` reports of a document. With a scope each finding has what `fix` would write
-/// in it, and the body as `fix` writes it comes with it, where that is another.
+/// Returns the report of `check` on a document. With a scope each finding has the edits of `fix`,
+/// and the fixed text comes with the report if it differs.
 pub(super) fn report(
     check: &Check<'_>,
     document: &Document,
     scope: Option<Scope>,
 ) -> (Report, Option<String>) {
     let name = document.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    // What it was judged by is said in no diagnostic.
+    // No diagnostic names the policy.
     let policy = PolicyOrigin {
         file: None,
         profile: String::new(),
@@ -221,7 +221,7 @@ pub(super) fn of_unreadable_policy(failure: &str, text: &Text<'_>) -> Diagnostic
     other(text.range(&(0..0)), Severity::Error, "policy", failure)
 }
 
-/// Whether a document is a policy file, by its name.
+/// Returns true if a document is a policy file, by its name.
 pub(super) fn is_policy(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == policy_file::FILE_NAME)
 }
@@ -253,7 +253,7 @@ pub(super) fn of_finding(
     }
 }
 
-/// Who says it.
+/// The source of a diagnostic.
 const SOURCE: &str = "nfs-mount-guard";
 
 fn described(code: Code) -> CodeDescription {

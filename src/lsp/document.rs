@@ -22,7 +22,7 @@ pub(super) struct Document {
     pub(super) version: Option<i64>,
     /// Its text.
     pub(super) text: String,
-    /// Whether it changed since it was evaluated.
+    /// True if it changed since it was evaluated.
     pub(super) is_changed: bool,
 }
 

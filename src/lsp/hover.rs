@@ -1,4 +1,4 @@
-//! What `explain` says of the option, the list or the finding under the cursor.
+//! Shows the explanation of `explain` for the option, the list or the finding under the cursor.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::source::unjudged::is_terraform;
 use crate::source::{Item, visit_each};
 use crate::subject::Subject;
 
-/// What is shown of a place.
+/// The text to show for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hover {
     /// The text that it is about.
@@ -37,8 +37,8 @@ pub(super) struct Found {
     pub(super) message: String,
 }
 
-/// What there is to say of a position: nothing of a comment, of another field, and of what
-/// is not judged.
+/// Returns the text for a position: none for a comment, for another field, and for a text that is
+/// not evaluated.
 pub(super) fn hover(
     policy: &Policy,
     document: &Document,

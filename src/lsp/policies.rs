@@ -36,7 +36,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// What is wrong with its file, and what holds meanwhile; `None` where nothing is.
+    /// Describes the fault of its file, and the policy in effect meanwhile; `None` without a fault.
     pub(super) fn describe(&self) -> Option<String> {
         let mistakes = self.mistakes.as_ref().map(Mistakes::in_one_line);
         let fault = mistakes.or_else(|| self.failure.clone())?;
@@ -99,7 +99,7 @@ impl<'s> Policies<'s> {
         self.by_file.iter().filter_map(|(file, loaded)| Some((file.as_deref()?, loaded)))
     }
 
-    /// What came of a file.
+    /// Returns the result of loading a file.
     pub(super) fn loaded(&self, file: &Path) -> Option<&Loaded> {
         self.by_file.get(&Some(file.to_path_buf()))
     }

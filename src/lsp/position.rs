@@ -24,14 +24,14 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Whether the two have a place in common; an end counts, because a cursor may stand
+    /// Returns true if the two have a place in common; an end counts, because a cursor may stand
     /// there.
     pub(super) fn touches(&self, other: &Self) -> bool {
         self.start <= other.end && other.start <= self.end
     }
 }
 
-/// What one step of `character` is.
+/// The unit of `character`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Encoding {
     /// A byte of UTF-8.

@@ -1,5 +1,5 @@
-//! What the server answers: a machine that takes messages and leaves others, without input
-//! and output of its own.
+//! Implements the server: a state machine that takes messages and returns others, without input and
+//! output of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -33,7 +33,7 @@ pub enum State {
     ShutDown,
     /// `exit` has come.
     Ended {
-        /// Whether `shutdown` came before.
+        /// True if `shutdown` came before.
         orderly: bool,
     },
 }
@@ -76,7 +76,7 @@ impl<'s> Server<'s> {
         self.state
     }
 
-    /// What is to be sent, in its order.
+    /// Takes the messages to send, in their order.
     pub fn outgoing(&mut self) -> impl Iterator<Item = Message> + use<> {
         std::mem::take(&mut self.outgoing).into_iter()
     }

@@ -43,16 +43,16 @@ pub(super) struct Setting {
     pub(super) section: Section,
     /// The option's name in the file, in lower case.
     name: String,
-    /// What mount.nfs appends; holds commas where the file does.
+    /// The text that mount.nfs appends; contains commas if the file does.
     pub(super) text: String,
 }
 
-/// What the files of a node say.
+/// The settings in the files of a node.
 #[derive(Debug, Default)]
 pub(super) struct Conf {
     /// The files that were read.
     pub(super) files: Vec<PathBuf>,
-    /// What could not be read.
+    /// The files that could not be read.
     pub(super) problems: Vec<(PathBuf, String)>,
     /// Last lines that no line break ends: mount.nfs ignores them.
     pub(super) ignored: Vec<(PathBuf, usize, String)>,
@@ -233,8 +233,8 @@ fn unquoted(value: &str) -> Option<&str> {
     Some(value.split(['#', ';']).next().unwrap_or_default().trim_end())
 }
 
-/// What mount.nfs appends for a value; only the long words turn into each other.
-/// `default...` sets where a negotiation begins, and is no option.
+/// Returns the option that mount.nfs appends for a value; only the long words turn into each other.
+/// `default...` sets the start of a negotiation, and is no option.
 fn option(name: &str, value: &str) -> Option<String> {
     let is = |word: &str| value.eq_ignore_ascii_case(word);
     if name.starts_with("default") {
@@ -277,7 +277,7 @@ fn number(value: &str) -> String {
     number.unwrap_or_default().saturating_mul(factor).to_string()
 }
 
-/// Whether an option that a mount has keeps the file's option of a name away from it.
+/// Returns true if an option that a mount has keeps the file's option of a name away from it.
 /// `hard` does not keep `soft` away: both are passed on, and the file's comes last.
 fn blocks(has: &str, name: &str) -> bool {
     let is_version = |name: &str| {

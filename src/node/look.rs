@@ -35,7 +35,7 @@ const DRIVERS_FOLDER: &str = "plugins/kubernetes.io/csi";
 pub(super) struct Look<'a> {
     /// The node's `/proc`.
     pub(super) proc_dir: &'a Path,
-    /// What the policy says of CSI drivers.
+    /// The policy's settings for CSI drivers.
     pub(super) drivers: &'a [DriverSetting],
     /// The folder of Pods, as this process sees it.
     pub(super) pods_dir: &'a Path,
@@ -59,8 +59,8 @@ struct Suspect {
 }
 
 impl Suspect {
-    /// Whether a mount that is under way, or a volume that is being taken down,
-    /// looks the same.
+    /// Returns true if a mount that is under way, or a volume that is being taken down, looks the
+    /// same.
     fn is_doubtful(&self) -> bool {
         self.state == State::NotMounted
             && self.holders.is_empty()
@@ -128,7 +128,7 @@ impl Look<'_> {
         })
     }
 
-    /// What is wrong with a volume, if anything is.
+    /// Returns the fault of a volume, if there is one.
     fn suspect(&mut self, id: VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
         let folder = self.pods.join(&id.folder());
         let (state, data_at) = match mounted {
@@ -150,7 +150,7 @@ impl Look<'_> {
                 && is_for(mounter, &id, &moment.paths_of(&data_at), moment)
         };
         let nfs = match nfs {
-            // Who mounts it says it.
+            // A mounting NFS process shows that the driver is NFS.
             Nfs::Depends if moment.mounters.iter().any(is_nfs_mount) => Nfs::Yes,
             nfs => nfs,
         };
@@ -178,7 +178,7 @@ impl Look<'_> {
         Ok((name, nfs))
     }
 
-    /// What lies in a folder, or why that cannot be seen.
+    /// Counts the files in a directory, or returns the reason why they cannot be seen.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Look<'_> {
         seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
     }
 
-    /// Whether what was doubtful is so a moment later.
+    /// Returns true if what was doubtful is so a moment later.
     fn is_still_lost(&self, suspect: &Suspect, moment: &Moment) -> bool {
         moment.mounted(self.pods, &suspect.id.folder()) == Mounted::Nothing
             && volumes::exists(self.pods_dir, &suspect.id).unwrap_or(true)
@@ -264,7 +264,7 @@ impl Suspect {
     }
 }
 
-/// Whether a CSI driver's volume is NFS, of which no more is known here than the driver.
+/// Returns the verdict on whether a CSI driver's volume is NFS, by its driver alone.
 fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
     let csi = CsiSource { driver: Some(driver.into()), ..CsiSource::default() };
     let spec = Some(Spec { csi: Some(csi), ..Spec::default() });
@@ -276,13 +276,13 @@ fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
     if may_differ && !is_said { Nfs::Depends } else { subject.nfs }
 }
 
-/// Whether a process mounts a volume, at its folder or at the driver's own.
+/// Returns true if a process mounts a volume, at its directory or at the driver's own.
 fn is_for(mounter: &Mounter, id: &VolumeId, data_at: &[PathBuf], moment: &Moment) -> bool {
     mounter.is_of_node
         && (moment.volume_of(mounter).as_ref() == Some(id) || data_at.contains(&mounter.target))
 }
 
-/// Whether a mount of a volume is in progress, so that no container runs yet.
+/// Returns true if a mount of a volume is in progress, so that no container runs yet.
 fn is_being_mounted(id: &VolumeId, moment: &Moment) -> bool {
     moment.mounters.iter().any(|mounter| !mounter.is_in_background && is_for(mounter, id, &[], moment))
 }

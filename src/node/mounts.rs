@@ -29,7 +29,7 @@ impl Location {
 #[derive(Debug, Clone, Default)]
 pub(super) struct MountTable {
     mounts: HashMap<i32, Mount>,
-    /// What is mounted on each mount, and where.
+    /// The mounts on each mount, with their paths.
     on: HashMap<i32, HashMap<PathBuf, i32>>,
     /// Lines that could not be read.
     pub(super) malformed: usize,
@@ -46,7 +46,7 @@ pub(super) struct Mount {
     pub(super) root: PathBuf,
     /// Where it is mounted.
     pub(super) point: PathBuf,
-    /// What is mounted, as the mount command names it.
+    /// The source of the mount, as the mount command names it.
     pub(super) source: String,
     /// The options of its file system, as the kernel shows them.
     pub(super) options: HashMap<String, Option<String>>,
@@ -93,8 +93,8 @@ impl MountTable {
         Some(mount)
     }
 
-    /// Whether this is the table of the same namespace: the number of a mount is that of
-    /// no other.
+    /// Returns true if this is the table of the same namespace: the number of a mount is that of no
+    /// other.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.root().map(|mount| mount.id) == other.root().map(|mount| mount.id)
     }
@@ -114,7 +114,7 @@ impl MountTable {
         paths
     }
 
-    /// Whether the folder, or one above it, is mounted here.
+    /// Returns true if the directory, or one above it, is mounted here.
     pub(super) fn shows(&self, location: &Location) -> bool {
         self.mounts
             .values()

@@ -1,5 +1,4 @@
-//! What `node-check` says. As JSON it is what docs/node-check.schema.json
-//! describes.
+//! The report of `node-check`; docs/node-check.schema.json describes its JSON.
 
 pub mod npd;
 pub mod text;
@@ -18,9 +17,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct NodeReport {
     /// Always [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// Who speaks.
+    /// The name and version of the tool.
     pub tool: Tool,
-    /// What the node calls kubelet's folder of Pods.
+    /// The node's name for the kubelet's directory of Pods.
     pub pods_dir: String,
     /// Counts.
     pub summary: Summary,
@@ -28,9 +27,9 @@ pub struct NodeReport {
     pub volumes: Vec<Volume>,
     /// Processes of mount.nfs in the background, by PID.
     pub background: Vec<Background>,
-    /// What makes a mount of this node fail or lose data, before it does.
+    /// Settings that make a mount of this node fail or lose data, before it does.
     pub warnings: Vec<Warning>,
-    /// What could not be read.
+    /// The parts that could not be read.
     pub errors: Vec<ReadError>,
 }
 
@@ -62,15 +61,15 @@ pub struct Volume {
     pub pod: String,
     /// The PersistentVolume, or the name in the Pod of a volume without one.
     pub volume: String,
-    /// Who mounts it: `kubernetes.io/nfs` is kubelet, anything else a CSI driver.
+    /// The plugin that mounts it: `kubernetes.io/nfs` is the kubelet, anything else a CSI driver.
     pub driver: String,
-    /// Whether it is NFS.
+    /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
-    /// What is wrong.
+    /// The fault.
     pub state: State,
     /// The node's folder that holds the data; with `hidden`, beneath what is mounted there.
     pub path: String,
-    /// What lies there; `None` where that cannot be seen.
+    /// The files in it; `None` if they cannot be seen.
     pub data: Option<Data>,
     /// Why it cannot be seen, or what else there is to know of the counts.
     pub note: Option<String>,
@@ -95,7 +94,7 @@ pub struct Apart {
     pub name: String,
 }
 
-/// What is wrong with a volume.
+/// The fault of a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -108,7 +107,7 @@ pub enum State {
     Hidden,
 }
 
-/// What lies in a folder and those beneath it.
+/// The files in a directory and those below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Data {
@@ -118,8 +117,7 @@ pub struct Data {
     pub files: u64,
     /// Folders.
     pub folders: u64,
-    /// Whether there is or may be more: counting has a limit, or something
-    /// could not be read.
+    /// True if there is or may be more: counting has a limit, or something could not be read.
     pub at_least: bool,
 }
 
@@ -143,7 +141,7 @@ pub struct Background {
     pub pid: i32,
     /// `mount.nfs` or `mount.nfs4`.
     pub name: String,
-    /// What it mounts.
+    /// The source that it mounts.
     pub source: String,
     /// Where.
     pub target: String,
@@ -151,8 +149,8 @@ pub struct Background {
     pub pod: Option<String>,
     /// The volume.
     pub volume: Option<String>,
-    /// Whether it is kubelet's or a driver's doing. Others, such as a mount of
-    /// the node's own fstab, are no finding.
+    /// True if it is kubelet's or a driver's doing. Others, such as a mount of the node's own
+    /// fstab, are no finding.
     pub kubernetes: bool,
 }
 
@@ -160,11 +158,11 @@ pub struct Background {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// What it is about.
+    /// The subject of the warning.
     pub kind: WarningKind,
-    /// Whether it loses data without a word, so that it counts as found.
+    /// True if it loses data without a word, so that it counts as found.
     pub finding: bool,
-    /// What is wrong, and what to do.
+    /// The fault and its remedy.
     pub message: String,
     /// The file; `None` for one that is about no file.
     pub path: Option<String>,
@@ -176,7 +174,7 @@ pub struct Warning {
     pub volumes: Vec<VolumeName>,
 }
 
-/// What a warning is about.
+/// The subject of a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WarningKind {
@@ -222,17 +220,17 @@ pub struct VolumeName {
 pub struct ReadError {
     /// The folder, as the node calls it.
     pub path: String,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
 }
 
 impl NodeReport {
-    /// Whether anything was found that is sure.
+    /// Returns true if anything was found that is sure.
     pub fn has_findings(&self) -> bool {
         self.has_losses() || self.warnings.iter().any(|warning| warning.finding)
     }
 
-    /// Whether a Pod writes to the local disk, or may at any time.
+    /// Returns true if a Pod writes to the local disk, or may at any time.
     pub const fn has_losses(&self) -> bool {
         self.summary.lost > 0 || self.summary.background > 0
     }

@@ -1,5 +1,5 @@
-//! What the node's own files and programs do to the mounts of its Pods, before a mount
-//! fails or loses data.
+//! Finds settings of the node's own files and programs that make the mounts of its Pods fail or
+//! lose data.
 
 use std::fs;
 use std::path::Path;
@@ -25,8 +25,8 @@ struct InTree {
     server: Option<String>,
 }
 
-/// What to warn of. `conf` is the node's nfsmount.conf, `sees_node` says whether this
-/// process sees the node's programs.
+/// Returns the warnings. `conf` is the node's nfsmount.conf, `sees_node` says whether this process
+/// sees the node's programs.
 pub(super) fn warnings(
     volumes: &[VolumeId],
     moment: &Moment,
@@ -102,8 +102,8 @@ fn of_conf(conf: &Conf, volumes: &[InTree]) -> Vec<Warning> {
     in_force.chain(ignored).collect()
 }
 
-/// What a setting does, and whether it makes a mount succeed that has failed. The text may
-/// hold several options.
+/// Describes the effect of a setting, and whether it makes a failed mount succeed. The text may
+/// contain several options.
 fn effect(text: &str) -> (&'static str, bool) {
     let names = || text.split(',').map(|option| option.split('=').next().unwrap_or_default().trim());
     let has = |wanted: &[&str]| names().any(|name| wanted.contains(&name));

@@ -13,7 +13,7 @@ const ENTRIES: usize = 20_000;
 /// How long one run counts at most, all folders together.
 const TIME: Duration = Duration::from_secs(2);
 
-/// What lies in a folder and the folders beneath it.
+/// The files in a directory and the directories below it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     /// Lengths of the files together; one with several names counts once.
@@ -22,12 +22,12 @@ pub(super) struct Usage {
     pub(super) files: u64,
     /// Folders.
     pub(super) folders: u64,
-    /// Whether there is, or may be, more than was counted.
+    /// True if there is, or may be, more than was counted.
     pub(super) is_partial: bool,
 }
 
 impl Usage {
-    /// Whether nothing at all is there.
+    /// Returns true if nothing at all is there.
     pub(super) const fn is_empty(&self) -> bool {
         self.files == 0 && self.folders == 0 && !self.is_partial
     }

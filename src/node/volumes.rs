@@ -26,11 +26,11 @@ pub(super) struct VolumeId {
     /// The volume as its folder is called: the PersistentVolume, or the name in
     /// the Pod of a volume without one.
     pub(super) name: OsString,
-    /// Who mounts it.
+    /// The plugin that mounts it.
     pub(super) plugin: Plugin,
 }
 
-/// Who mounts a volume.
+/// The plugin that mounts a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Plugin {
     /// kubelet itself.
@@ -94,14 +94,14 @@ impl VolumeId {
     }
 }
 
-/// What was found in kubelet's folder of Pods.
+/// The volumes in the kubelet's directory of Pods.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// Folders of Pods.
     pub(super) pods: usize,
     /// Their volumes that are or may be NFS.
     pub(super) volumes: Vec<VolumeId>,
-    /// What could not be read, from the folder of Pods.
+    /// The parts that could not be read, from the directory of Pods down.
     pub(super) errors: Vec<(PathBuf, io::Error)>,
 }
 
@@ -142,8 +142,8 @@ pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// Whether a volume's mount folder is there. Asks the folder above it: what is
-/// mounted may hang.
+/// Returns true if a volume's mount directory exists. Reads the parent directory: a mounted one may
+/// hang.
 pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
     let folder = pods_dir.join(volume.folder());
     let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(false) };
@@ -184,7 +184,7 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
     }
 }
 
-/// Whether something is not there, or no longer.
+/// Returns true if something is not there, or no longer.
 pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -47,7 +47,7 @@ struct Entry<'t> {
 impl<'t> Reader<'t> {
     fn policy(&mut self, root: NodeId) -> Policy {
         if let Some((kind, at)) = foreign::kind_of(self.tree, root) {
-            // What else is not as in a policy follows from that.
+            // Other faults of the text follow from that.
             let message = format!(
                 "kind: {kind:?} is not a policy; one starts with \"apiVersion: {API_VERSION}\" and \"kind: {KIND}\""
             );

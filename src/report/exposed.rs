@@ -19,13 +19,13 @@ pub struct Exposed {
     /// The claim that the volume is bound to, `shop/orders`; `None` for a free volume
     /// and an inline one.
     pub claim: Option<String>,
-    /// What made the Pods, `Deployment/shop/orders`; `None` where no Pod mounts it.
+    /// The workload that made the Pods, `Deployment/shop/orders`; `None` if no Pod mounts it.
     pub workload: Option<String>,
     /// The Pods, those that run first.
     pub pods: Vec<ExposedPod>,
     /// How urgent it is.
     pub state: State,
-    /// What is done about the finding.
+    /// The treatment of the finding.
     #[serde(skip)]
     pub action: Reported,
 }

@@ -67,7 +67,7 @@ fn write_page(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "</main>\n<script>\n{}</script>\n</body>\n</html>", page::SCRIPT)
 }
 
-/// What a person has to know before anything else.
+/// Writes the notes that a person has to read first.
 fn write_notes(out: &mut String, report: &Report) -> fmt::Result {
     if !report.complete {
         writeln!(

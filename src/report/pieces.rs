@@ -37,7 +37,7 @@ pub struct ReadError {
     pub line: Option<usize>,
     /// The character of the line.
     pub column: Option<usize>,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
     /// The template that the document was rendered from.
     #[serde(flatten)]

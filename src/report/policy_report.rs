@@ -1,7 +1,6 @@
-//! What a scan found as reports that are objects of the cluster, for Policy Reporter and
-//! for owners of namespaces: `openreports.io/v1alpha1`, and `wgpolicyk8s.io/v1alpha2`
-//! where only that is served. Pure: which objects there should be, and nothing of how
-//! they get there.
+//! Turns the findings of a scan into reports that are objects of the cluster, for Policy Reporter
+//! and for owners of namespaces: `openreports.io/v1alpha1`, and `wgpolicyk8s.io/v1alpha2` where
+//! only that is served. Pure: which objects there should be, and nothing of how they get there.
 //!
 //! A cluster has one heartbeat, shards of at most [`MOST_RESULTS`] results, and a report
 //! in each namespace with exposed Pods. Nothing is in them of what is fine, and findings
@@ -81,7 +80,7 @@ impl Api {
         }
     }
 
-    /// Whether the schema has `source` and `configuration` of a report. Server-side apply
+    /// Returns true if the schema has `source` and `configuration` of a report. Server-side apply
     /// fails for a field that it does not have.
     const fn has_source(self) -> bool {
         matches!(self, Self::OpenReports)
@@ -175,7 +174,7 @@ fn counts(report: &Report) -> BTreeMap<(String, &'static str), usize> {
     counts
 }
 
-/// Whether a finding is a result, and not only counted.
+/// Returns true if a finding is a result, and not only counted.
 fn is_reported(action: Reported) -> bool {
     action > Reported::Audit
 }

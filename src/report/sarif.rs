@@ -13,8 +13,8 @@ use super::{
 use crate::finding::{Action, Grade};
 use crate::rules::{Profile, RULES, Rule};
 
-/// What paths are given relative to: the root of the Git repository, or the
-/// working directory outside one.
+/// The base of relative paths: the root of the Git repository, or the working directory outside
+/// one.
 #[derive(Debug, Clone)]
 pub struct Root {
     working: PathBuf,
@@ -166,7 +166,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
         "partialFingerprints": {"ruleObjectPointer/v1": fingerprint},
         "properties": {"action": finding.action, "fix": finding.fix},
     });
-    // What is rendered is rendered again: the fix belongs into the template.
+    // A rendered document is rendered again: the fix belongs into the template.
     if let Some(result) = result.as_object_mut().filter(|_| origin.is_none() && !finding.fixes.is_empty()) {
         let fix = json!({
             "description": {"text": "The change that nfs-mount-guard fix makes"},

@@ -20,7 +20,7 @@ pub fn write(report: &Report, colour: bool) -> String {
     text
 }
 
-/// What is found in the subjects, without errors and the last line.
+/// Writes the findings in the subjects, without errors and the last line.
 pub fn write_subjects(report: &Report, colour: bool) -> String {
     let mut text = String::new();
     for subject in &report.subjects {
@@ -74,11 +74,11 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
 
 /// One piece of a report for people.
 pub(super) enum Entry<'r> {
-    /// What could not be read.
+    /// A part that could not be read.
     Error(&'r ReadError),
-    /// What was judged.
+    /// A subject that was evaluated.
     Subject(&'r SubjectReport),
-    /// What was not.
+    /// A part that was not.
     NotJudged(&'r NotJudged),
 }
 
@@ -112,7 +112,8 @@ pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result
 /// Most placeholders that a note names.
 const MOST_NAMED: usize = 5;
 
-/// What of an object is not judged until the file is rendered, as a line of a report.
+/// Returns the parts of an object that are not evaluated until the file is rendered, as a line of a
+/// report.
 pub(super) fn note(subject: &SubjectReport, palette: &Palette) -> String {
     let faint = palette.faint;
     format!("{faint}note{faint:#}: {}", not_rendered(subject))

@@ -12,17 +12,17 @@ pub struct Tie {
     /// The mount options of a class, and those that a volume made by hand has of
     /// its own.
     pub options: Vec<String>,
-    /// Whether it is a class.
+    /// True if it is a class.
     pub is_class: bool,
-    /// What is to be said of a volume where options of its class do not reach it.
+    /// The finding about a volume that options of its class do not reach.
     pub unreached: Option<Box<FindingReport>>,
     /// Which claim has the volume.
     pub binding: Binding,
     /// The identity that a cluster gave it, where something is to be said of it.
     pub uid: Option<Uid>,
-    /// What a policy passes over, of an object of a running cluster.
+    /// The exempt findings of an object of a running cluster.
     pub exempted: Vec<Exempted>,
-    /// What another object may make of it.
+    /// The pairs that another object may form with it.
     pub pairs: Option<Box<Pairs>>,
 }
 
@@ -37,7 +37,7 @@ pub struct Exempted {
     pub expires: Option<String>,
 }
 
-/// What another object may make of a class or a volume. Keys are hashes: objects with
+/// The pairs that another object may form with a class or a volume. Keys are hashes: objects with
 /// the same key are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pairs {
@@ -61,7 +61,7 @@ pub struct Pairs {
 pub enum Prepared {
     /// All but its message.
     Ready(Box<FindingReport>),
-    /// What is done about it. Its place in a long JSON text is that of the object.
+    /// The treatment. Its place in a long JSON text is that of the object.
     Later(Reported),
 }
 

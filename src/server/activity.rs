@@ -1,4 +1,4 @@
-//! What a connection is doing, and since when.
+//! Tracks the activity of a connection, and its start.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ pub struct Clock {
     /// Milliseconds from `begun` to when the stream took no more bytes, plus 1;
     /// 0 while it takes them.
     blocked: AtomicU64,
-    /// Whether the system gave up sending what was written.
+    /// True if the system gave up sending what was written.
     timed_out: AtomicBool,
 }
 
@@ -85,7 +85,7 @@ impl Clock {
 
     /// Since when the caller has been expected to read: when the oldest answer
     /// was made that is not written whole, or when the stream took no more bytes.
-    /// What arrives of an answer byte by byte is no progress.
+    /// A response that arrives byte by byte is no progress.
     pub fn unread_since(&self) -> Option<Instant> {
         let answer = self.busy().unread.iter().map(|(_, made)| *made).min();
         let blocked = self.blocked.load(Ordering::Relaxed).checked_sub(1);
@@ -109,7 +109,7 @@ impl Clock {
         self.timed_out.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the system gave up sending what was written.
+    /// Returns true if the system gave up sending what was written.
     pub fn has_timed_out(&self) -> bool {
         self.timed_out.load(Ordering::Relaxed)
     }

@@ -67,7 +67,7 @@ impl Share {
     }
 }
 
-/// What came of a body.
+/// The result of receiving a body.
 #[derive(Debug)]
 pub enum Received {
     /// All of it.
@@ -127,7 +127,7 @@ impl Times {
     }
 }
 
-/// What there is of a body.
+/// The part of a body that has arrived.
 #[derive(Debug)]
 pub struct Begun {
     buffer: Buffer,
@@ -165,7 +165,7 @@ impl Begun {
 ///
 /// # Errors
 ///
-/// What there is of a body that is not: the rest is to be received.
+/// Returns the partially read body if it is not fully buffered yet.
 pub async fn receive_at_once(body: &mut Body, mut begun: Begun, limits: &Limits) -> Result<Received, Begun> {
     let most = begun.most(limits);
     let filled = {

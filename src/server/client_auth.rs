@@ -1,6 +1,5 @@
-//! Who may call: with an authority for clients, only callers with a
-//! certificate of it get through the handshake, and with names, only callers
-//! who bear one of them get an answer.
+//! Authenticates callers: with a CA for clients, only callers with a certificate of it complete the
+//! handshake, and with names, only callers that have one of them get a response.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -53,7 +52,7 @@ impl Clients {
         parent.unwrap_or(Path::new("."))
     }
 
-    /// Whether a caller with this certificate may ask.
+    /// Returns true if a caller with this certificate may ask.
     pub(super) fn admits(&self, certificate: Option<&CertificateDer<'_>>) -> bool {
         self.names.is_empty()
             || certificate.is_some_and(|certificate| !self.names.is_disjoint(&borne(certificate)))

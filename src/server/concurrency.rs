@@ -81,7 +81,7 @@ impl ConcurrencyLimit {
         Some(Permit { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
     }
 
-    /// Whether one could be asked for its place.
+    /// Returns true if one could be asked for its place.
     fn ask_the_slowest(&self, of: Option<&Arc<Source>>) -> bool {
         let mut waiting = self.waiting();
         let is_of = |slow: &Slow| of.is_none_or(|source| Arc::ptr_eq(source, &slow.source));
@@ -124,7 +124,7 @@ impl Permit {
     /// Waits for the caller; `None` if another caller gets the place.
     pub async fn wait<T>(&self, caller: impl Future<Output = T>) -> Option<T> {
         let mut caller = pin!(caller);
-        // What is there already costs no entry.
+        // A value that is ready costs no entry.
         if let Poll::Ready(came) = poll_fn(|cx| Poll::Ready(caller.as_mut().poll(cx))).await {
             return Some(came);
         }

@@ -53,7 +53,7 @@ pub enum End {
     MadeRoom,
 }
 
-/// Who answers the requests of a connection.
+/// The service that responds to the requests of a connection.
 pub trait Respond: Send + Sync + 'static {
     /// Answers one. The count of owners is the connection's own, so that workers
     /// do not take it from each other with every request.
@@ -151,7 +151,7 @@ fn closed(clock: &Clock) -> End {
     if clock.has_timed_out() { End::Unread } else { End::Closed }
 }
 
-/// What may happen to a connection from outside.
+/// An event for a connection from outside.
 enum Event {
     End(End),
     Stop,
@@ -202,7 +202,7 @@ async fn overdue(clock: &Clock, limits: &Limits) -> End {
     }
 }
 
-/// Who answers, with the connection's clock.
+/// The service, with the connection's clock.
 struct Counted<R> {
     responder: Arc<R>,
     clock: Arc<Clock>,

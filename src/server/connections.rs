@@ -1,8 +1,7 @@
-//! Who is connected. A server that is full makes room for who comes next: those
-//! who keep a connection open and ask nothing, or do not read what they asked for,
-//! have to go first, and of these the ones whose address holds the most
-//! connections. So a caller that opens thousands of them loses its own, and not
-//! those of the API server.
+//! Tracks open connections and enforces the connection limit. At the limit, connections that are
+//! idle, or whose client does not read its response, are closed first, starting with the source
+//! address that has the most. So a caller that opens thousands of them loses its own, and not those
+//! of the API server.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -33,7 +32,7 @@ pub struct Connections {
     most: usize,
     /// Places of requests in flight.
     places: usize,
-    /// Whether a connection may be closed while a request is being answered.
+    /// True if a connection may be closed while a request is being answered.
     busy_may_go: bool,
     table: Mutex<Table>,
 }
@@ -254,7 +253,7 @@ mod tests {
         [10, 0, 0, last].into()
     }
 
-    /// Whether one was asked to leave.
+    /// Returns true if one was asked to leave.
     fn must_go(caller: &Caller) -> bool {
         let mut notified = std::pin::pin!(caller.leave.notified());
         notified.as_mut().enable()

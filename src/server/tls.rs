@@ -237,8 +237,8 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 /// One state of a folder's two files.
 pub type FileState = Vec<Option<(PathBuf, u64, std::time::SystemTime)>>;
 
-/// What tells one state of the folder's two files from another: where they
-/// lead to, how long they are and when they were written.
+/// Returns a value that changes with the directory's two files: their targets, lengths and times of
+/// writing.
 pub fn file_state(folder: &Path) -> FileState {
     [CERTIFICATE_FILE, KEY_FILE]
         .into_iter()

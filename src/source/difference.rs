@@ -93,7 +93,7 @@ fn joined(mut differences: Vec<Difference<'_>>) -> Vec<Difference<'_>> {
     differences
 }
 
-/// Whether one option is written in the place of the other.
+/// Returns true if one option is written in the place of the other.
 fn is_about_the_same(gone: &str, come: &str) -> bool {
     let is_mark = |character: char| !character.is_ascii_alphanumeric();
     let option = MountOption::new(gone.trim_matches(is_mark).to_lowercase());
@@ -160,7 +160,7 @@ pub(crate) fn hunks(old: &[&str], new: &[&str]) -> Vec<Hunk> {
             continue;
         }
         match hunks.last_mut() {
-            // What is taken out and what is put in at one place are one change.
+            // A removal and an insertion at one place are one change.
             Some(hunk) if hunk.old.end == start && hunk.new.end == new_start => {
                 (hunk.old.end, hunk.new.end) = (at, new_at);
             }

@@ -62,7 +62,7 @@ fn once<T, E: Error>(field: &mut Option<T>, value: T) -> Result<(), E> {
     Ok(())
 }
 
-/// What stands under the key `items`.
+/// The value of the key `items`.
 #[derive(Debug)]
 pub(super) enum Items<'t> {
     List(Vec<&'t RawValue>),
@@ -121,8 +121,8 @@ impl<'de: 't, 't> Deserialize<'de> for Items<'t> {
     }
 }
 
-/// Whether an object may have a key that ends with `end`, quote included, also
-/// one that is written with escapes.
+/// Returns true if an object may have a key that ends with `end`, quote included, also one that is
+/// written with escapes.
 pub(super) fn may_have_key(part: &str, end: &str) -> bool {
     let has = |text: &str| memchr::memmem::find(part.as_bytes(), text.as_bytes()).is_some();
     has(end) || has("\\u")

@@ -33,7 +33,7 @@ impl Tree<'_> {
         Some(Cow::Owned(read.entries))
     }
 
-    /// Whether the key is a plain `<<`.
+    /// Returns true if the key is a plain `<<`.
     pub fn is_merge(&self, key: NodeId) -> bool {
         matches!(
             self.written(key).map(|node| &node.content),
@@ -179,7 +179,7 @@ in line {other}; keep one, or write {name} after the <<"
         Problem::at(self.start(again), format!("duplicate key {key}; keep one"))
     }
 
-    /// Whether two values are the same; a lack of `budget` is a difference.
+    /// Returns true if two values are the same; a lack of `budget` is a difference.
     fn is_same(&self, one: NodeId, other: NodeId, budget: &mut usize) -> bool {
         let (one, other) = (self.target(one), self.target(other));
         if one == other {

@@ -10,7 +10,7 @@ use super::{Item, Skip, Source};
 use crate::kind::Kind;
 use crate::subject::manifest::Text;
 
-/// What is read of a recorded AdmissionReview.
+/// The fields that are read of a recorded AdmissionReview.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Recorded<'a> {

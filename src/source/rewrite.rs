@@ -50,7 +50,7 @@ pub struct Step {
     /// The element that it gives other text, alone; `None` for one that takes
     /// elements out, puts some in, or stands for the whole place.
     pub element: Option<usize>,
-    /// What becomes of the text.
+    /// The replacement in the text.
     pub replacement: Replacement,
 }
 
@@ -62,12 +62,12 @@ pub struct Plan {
     pub touched: Vec<NodeId>,
     /// Values that this place does not read any more: aliases brought them.
     pub left: Vec<NodeId>,
-    /// What becomes of the text.
+    /// The steps that change the text.
     pub steps: Vec<Step>,
 }
 
-/// Whether an alias stays, and what it stands for changes, or the new text takes
-/// the alias's place.
+/// The way to write through an alias: the alias stays and its anchor changes, or the new text
+/// replaces the alias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Together,
@@ -100,7 +100,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What is in the way, and what to do: the end of a sentence.
+    /// Describes the obstacle and the remedy: the end of a sentence.
     pub fn message(self, lines: &Lines<'_>) -> String {
         let line = |offset: usize| lines.position(offset).line;
         match self {
@@ -215,7 +215,7 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// Whether text stands for itself in every style.
+/// Returns true if text stands for itself in every style.
 fn is_safe(text: &str, in_flow: bool) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_=./+-@%:".contains(&byte) || byte == b',' && !in_flow)

@@ -101,7 +101,7 @@ impl Tree<'_> {
         around.into_iter().find_map(names)
     }
 
-    /// Whether an alias within the bytes `range` stands for this very value.
+    /// Returns true if an alias within the bytes `range` stands for this very value.
     pub(super) fn is_named_in(&self, id: NodeId, range: &Range<usize>) -> bool {
         let is_within = |alias: NodeId| {
             self.written(alias).is_some_and(|node| range.contains(&node.span.start))

@@ -44,7 +44,7 @@ pub struct UnjudgedPlace {
     /// The options, where they stand in a Pod or in what makes Pods; never those
     /// of a Secret.
     pub texts: Vec<String>,
-    /// Whether `bg` is among them; of a Secret nothing is reported.
+    /// True if `bg` is among them; of a Secret nothing is reported.
     pub has_bg: bool,
 }
 
@@ -126,7 +126,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range
     })
 }
 
-/// Whether a text of options has a `bg`.
+/// Returns true if a text of options has a `bg`.
 fn is_background(text: &str) -> bool {
     reading::mentions_background(text)
 }
@@ -152,7 +152,7 @@ struct Found {
     path: Vec<String>,
     /// The value, where that is the options.
     value: Option<NodeId>,
-    /// Whether `bg` is among the options of a text.
+    /// True if `bg` is among the options of a text.
     has_bg: bool,
 }
 
@@ -217,8 +217,8 @@ impl Search<'_> {
         }
     }
 
-    /// Whether a key holds mount options: by its name, or by its value where the
-    /// name is that of options of any sort.
+    /// Returns true if a key holds mount options: by its name, or by its value where the name is
+    /// that of options of any sort.
     fn holds_options(&self, name: &str, value: NodeId) -> bool {
         if names_mount_options(without_index(name)) {
             return self.holds_text(value);
@@ -232,10 +232,9 @@ impl Search<'_> {
         }
     }
 
-    /// Whether an entry of the mapping at `map` says of another value that it
-    /// becomes mount options: an operation of a JSON patch, a value that is set by
-    /// its path (Argo CD `helm.parameters`, Flux `valuesFrom`, Kustomize
-    /// `replacements`).
+    /// Returns true if an entry of the mapping at `map` says of another value that it becomes mount
+    /// options: an operation of a JSON patch, a value that is set by its path (Argo CD
+    /// `helm.parameters`, Flux `valuesFrom`, Kustomize `replacements`).
     fn leads_to_options(&self, map: NodeId, name: &str, value: NodeId) -> bool {
         let tree = self.tree;
         let text = || tree.text(value).unwrap_or_default();
@@ -262,7 +261,7 @@ impl Search<'_> {
         }
     }
 
-    /// Whether the values below a key of the mapping are texts in base64.
+    /// Returns true if the values below a key of the mapping are texts in base64.
     fn is_encoded(&self, map: NodeId, name: &str) -> bool {
         let kind = self.tree.get(map, "kind").and_then(|kind| self.tree.text(kind));
         matches!((kind, name), (Some("Secret"), "data") | (Some("ConfigMap"), "binaryData"))
@@ -290,9 +289,9 @@ impl Search<'_> {
         }
     }
 
-    /// Whether `bg` is among the mount options in a text: a manifest, a patch or a values
-    /// file that stands in another document, or an assignment to a value of a chart.
-    /// `None` where it holds none.
+    /// Returns whether `bg` is among the mount options in a text: a manifest, a patch or a values
+    /// file that stands in another document, or an assignment to a value of a chart. `None` where
+    /// it holds none.
     fn in_text(&self, text: &str, is_block: bool) -> Option<bool> {
         if self.texts >= DEEPEST_TEXT || !may_hold_options(text) {
             return None;
@@ -331,7 +330,7 @@ impl Search<'_> {
         (!inner.found.is_empty()).then(|| inner.found.iter().any(has_bg))
     }
 
-    /// Whether the path leads to what is judged, or to what the API server writes.
+    /// Returns true if the path leads to what is judged, or to what the API server writes.
     fn is_spared(&self, at: PodSpec, node: NodeId) -> bool {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         let of_volumes = path.strip_prefix(at.path()).unwrap_or_default();
@@ -346,7 +345,7 @@ impl Search<'_> {
         matches!(of_volumes, ["volumes", _]) && is_inline() || path == ["metadata", "managedFields"]
     }
 
-    /// Whether a value is a text, or a list of texts, that is not empty.
+    /// Returns true if a value is a text, or a list of texts, that is not empty.
     fn holds_text(&self, value: NodeId) -> bool {
         match self.tree.items(value) {
             Some(items) => items.iter().any(|item| self.tree.string(*item).is_some()),

@@ -22,21 +22,20 @@ pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
 pub struct Found {
     /// Where it is, and how it is called in reports.
     pub path: PathBuf,
-    /// Whether it was named itself: it must then be readable, whatever it is.
+    /// True if it was named itself: it must then be readable, whatever it is.
     pub is_explicit: bool,
-    /// Whether it is a link out of the folder that was walked, through which
-    /// nothing is written.
+    /// True if it is a link out of the directory that was walked, through which nothing is written.
     pub leads_out: bool,
 }
 
-/// What paths lead to.
+/// The files that paths lead to.
 #[derive(Debug, Default)]
 pub struct Walked {
     /// The files, each once, sorted by name.
     pub found: Vec<Found>,
-    /// What cannot be found or read.
+    /// The paths that cannot be found or read.
     pub errors: Vec<WalkError>,
-    /// What is not read, and why.
+    /// The files that are not read, by reason.
     pub passed_over: BTreeMap<Skip, usize>,
 }
 
@@ -46,7 +45,7 @@ pub struct Walked {
 pub struct WalkError {
     /// As it was given, or of the folder below it that is concerned.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The fault.
     pub reason: WalkFault,
 }
 
@@ -88,7 +87,7 @@ impl WalkError {
     }
 }
 
-/// Whether a file may hold manifests, by its name.
+/// Returns true if a file may hold manifests, by its name.
 fn has_extension_of_manifests(path: &Path) -> bool {
     const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "kyaml"];
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -217,7 +216,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a file belongs to the templates of a Helm chart.
+/// Returns true if a file belongs to the templates of a Helm chart.
 pub fn is_in_chart(path: &Path) -> bool {
     let whole = std::path::absolute(path);
     whole.as_deref().unwrap_or(path).ancestors().any(|folder| {

@@ -35,7 +35,7 @@ pub(super) struct Documents<'t, 'l> {
     lines: &'l Lines<'t>,
     /// The first byte that is not looked at yet.
     at: usize,
-    /// Whether the next one is read behind one that cannot be.
+    /// True if the next one is read behind one that cannot be.
     goes_on: bool,
     ended: bool,
 }
@@ -132,7 +132,7 @@ after it; move the text to the next line, or indent the line"
     }
 }
 
-/// Whether a text is one document that this reader and kubectl's read alike.
+/// Returns true if a text is one document that this reader and kubectl's read alike.
 fn is_read(text: &str) -> bool {
     let lines = Lines::new(text);
     Documents::new(text, &lines, 0).plain_document(0..text.len()).is_ok()

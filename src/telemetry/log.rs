@@ -32,7 +32,7 @@ pub enum Format {
     Json,
     /// One line for people.
     Text {
-        /// Whether it is coloured.
+        /// True if it is coloured.
         colour: bool,
     },
 }

@@ -38,7 +38,7 @@ struct RequestLabels {
     dry_run: Label,
 }
 
-/// What a policy that only observes did not do.
+/// The labels of an action that a policy in mode observe did not carry out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WithheldLabels {
     endpoint: Label,
@@ -257,7 +257,7 @@ impl Metrics {
             "Version of nfs-mount-guard",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
-        // What begins at 0 can be alerted on from its first increase.
+        // A counter that begins at 0 can be alerted on from its first increase.
         for (endpoint, decision) in [("mutate", "patch"), ("validate", "deny")] {
             for kind in KINDS {
                 let (endpoint, kind, decision) = (Label(endpoint), Label(kind), Label(decision));

@@ -37,7 +37,7 @@ pub struct Call {
     pub body: Value,
 }
 
-/// What the API server answered.
+/// The response of the API server.
 #[derive(Debug)]
 pub struct Said {
     pub status: u16,
@@ -46,7 +46,7 @@ pub struct Said {
 }
 
 impl Said {
-    /// Whether the request passed.
+    /// Returns true if the request passed.
     pub fn passed(&self) -> bool {
         (200..300).contains(&self.status)
     }

@@ -116,7 +116,7 @@ impl Cluster {
         let arguments = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
         let most = match store {
             Store::Raised => 32 * 1024 * 1024,
-            // What etcd takes by itself.
+            // The default of etcd itself.
             Store::Limited => 1024 * 1024 * 3 / 2,
         };
         let etcd_process = Process::start(
@@ -211,9 +211,9 @@ impl Cluster {
         self.folder.path().join(client_certificate::AUTHORITY)
     }
 
-    /// What kubelet gives a Pod of the service account `nfs-mount-guard` of a
-    /// namespace, as variables of its environment: an API server at `api`, and
-    /// a folder with token, authority and namespace.
+    /// Returns the environment variables that the kubelet gives a Pod of the service account
+    /// `nfs-mount-guard` of a namespace: an API server at `api`, and a directory with token, CA and
+    /// namespace.
     pub fn service_account(&self, api: SocketAddr, namespace: &str) -> Vec<(&'static str, String)> {
         self.service_account_named(api, namespace, "nfs-mount-guard")
     }

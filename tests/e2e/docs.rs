@@ -153,7 +153,7 @@ fn run_block(turn: &Turn, nodes: &mut Nodes, folder: &Path, page: &str, block: &
         if Instant::now() > deadline {
             let _ = child.kill();
         }
-        // What the commands ask for comes about while they wait.
+        // The events that the commands wait for happen while they wait.
         nodes.sync(&turn.cluster);
         std::thread::sleep(Duration::from_millis(200));
     };

@@ -313,7 +313,7 @@ fn secret(pair: &Pair) -> Value {
 const VALIDATING: &str = "ValidatingWebhookConfiguration";
 const MUTATING: &str = "MutatingWebhookConfiguration";
 
-/// What a run of doctor printed as JSON, and how it ended.
+/// The JSON output of a run of doctor, and its exit code.
 #[derive(Debug)]
 struct Run {
     code: Option<i32>,

@@ -77,7 +77,7 @@ impl Helm {
     }
 }
 
-/// What the chart makes beside the webhooks.
+/// The resources that the chart makes in addition to the webhooks.
 const POLICIES: &str = "validatingadmissionpolicies,validatingadmissionpolicybindings";
 
 /// A turn at the shared cluster, with Helm. What was installed is taken away
@@ -96,7 +96,7 @@ impl Turn {
         let helm = Helm::find()?;
         let mut cluster = cluster::shared()?;
         cluster.reset_webhooks();
-        // What a test that failed has left.
+        // A failed test may have left Deployments.
         cluster.must(&["delete", "deployments", "--all", "--all-namespaces"], "");
         // Helm takes over nothing that something else has made.
         cluster.must(&["delete", POLICIES, "--all"], "");

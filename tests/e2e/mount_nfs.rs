@@ -209,7 +209,7 @@ fn compare_readings(mounter: &Mounter) -> Result<(), Failed> {
     let mut lists: Vec<String> = QUOTED.iter().map(|list| (*list).to_owned()).collect();
     while lists.len() < LISTS {
         let parts: Vec<&str> = (0..rng.usize(1..9)).map(|_| PARTS[rng.usize(0..PARTS.len())]).collect();
-        // What begins with a `=` is a mistake to newer ones, and no list.
+        // An option that begins with `=` is a mistake to newer ones, and no list.
         lists.push(format!("foo,{}", parts.concat()).replace(",=", ",a="));
     }
     let mut differences = Vec::new();

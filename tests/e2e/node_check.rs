@@ -1,5 +1,5 @@
 //! `node-check` on folders made like kubelet's, with real mounts and processes.
-//! What a real kubelet makes of it is in tests/incident.
+//! The tests in tests/incident use a real kubelet.
 
 mod causes;
 mod conf;
@@ -109,7 +109,7 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// What is reported: volume and state.
+/// Returns the reported volumes and states.
 fn found(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let volumes = report["volumes"].as_array().expect("volumes");

@@ -108,7 +108,7 @@ pub fn provisioned(object: Value) -> Value {
     with(object, "/metadata/annotations/pv.kubernetes.io~1provisioned-by", json!("nfs.csi.k8s.io"))
 }
 
-/// Whether it is as a provisioner makes it.
+/// Returns true if it is as a provisioner makes it.
 pub fn is_provisioned(object: &Value) -> bool {
     object["metadata"]["annotations"]["pv.kubernetes.io/provisioned-by"].is_string()
 }

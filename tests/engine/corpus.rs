@@ -45,8 +45,8 @@ fn object(entry: &Value) -> Value {
     object
 }
 
-/// What the design says otherwise: a class without a provisioner is mounted by
-/// the sources of its hand-made volumes, so the class itself is no NFS object.
+/// Deviations on purpose: a class without a provisioner is mounted by the sources of its hand-made
+/// volumes, so the class itself is no NFS object.
 const OTHERWISE: &[&str] = &["c174"];
 
 #[test]

@@ -51,8 +51,8 @@ fn every_fixture_is_about_its_row() {
     }
 }
 
-/// What each group of contradicting options amounts to: its last one. A repair
-/// of bg is meant to change what it is about.
+/// Returns the winner of each group of contradicting options: its last one. A repair of bg is meant
+/// to change what it is about.
 fn winners(subject: &Subject<'_>) -> BTreeMap<Group, (Word, bool)> {
     let of_token = |token: &Token<'_>| {
         let entry = token.entry().filter(|_| token.verdict.refusal.is_none() && !token.is_drivers_own)?;

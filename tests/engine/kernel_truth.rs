@@ -83,7 +83,7 @@ fn every_mount_that_went_to_the_background_is_denied() {
     assert!(backgrounds > 50, "only {backgrounds} rows");
 }
 
-/// What the machine lacked that measured, rather than what the kernel refuses.
+/// Features that the measuring machine lacked, rather than refusals of the kernel.
 const OF_THAT_MACHINE: &[(&str, &str)] = &[
     ("sec=krb5", "no Kerberos keytab there"),
     ("sec=krb5p", "no Kerberos keytab there"),
@@ -194,7 +194,7 @@ fn the_winners_are_those_of_proc_mounts() {
     assert!(differences.is_empty(), "{}: {differences:#?}", differences.len());
 }
 
-/// What the engine says and what `/proc/mounts` shows, setting by setting.
+/// Compares the engine's settings with `/proc/mounts`, setting by setting.
 fn winners(settings: &Settings, effective: &str) -> Vec<(&'static str, String, String)> {
     let mut pairs = Vec::new();
     let mut pair = |what, said: String, seen: String| pairs.push((what, said, seen));

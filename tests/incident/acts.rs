@@ -1,4 +1,4 @@
-//! What happens, in order. Each act stands on those before it.
+//! Plays the acts in order. Each act depends on those before it.
 
 mod after;
 mod before;
@@ -141,7 +141,7 @@ pub fn folder(machine: &Machine, name: &str) -> PathBuf {
     Path::new("/var/lib/kubelet/pods").join(uid).join("volumes/kubernetes.io~nfs").join(name)
 }
 
-/// Whether something is mounted on a folder.
+/// Returns true if something is mounted on a directory.
 pub fn is_mounted(folder: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
     let folder = folder.display().to_string();
@@ -155,7 +155,7 @@ pub fn mount_tmpfs(folder: &Path) {
     assert!(status.success());
 }
 
-/// What node-check says, and its exit code.
+/// Returns the report of node-check, and its exit code.
 pub fn node_check(machine: &Machine) -> (Value, i32) {
     let (text, code) = machine.page.run("nfs-mount-guard node-check --format json");
     (serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")), code)

@@ -74,7 +74,7 @@ pub fn mount_again(hierarchies: &[Hierarchy]) {
             let controllers =
                 fs::read_to_string(hierarchy.point.join("cgroup.controllers")).unwrap_or_default();
             for controller in controllers.split_whitespace() {
-                // What the host has not given, runc does without.
+                // Controllers that the host does not have are left out: runc works without them.
                 let _ = fs::write(hierarchy.point.join("cgroup.subtree_control"), format!("+{controller}"));
             }
         } else {

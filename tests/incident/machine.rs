@@ -22,7 +22,7 @@ pub const SOON: Duration = Duration::from_secs(40);
 pub struct Machine {
     /// The control plane with the guard.
     pub cluster: Cluster,
-    /// What is shown to readers.
+    /// The page for readers.
     pub page: Page,
     folder: PathBuf,
     _processes: Vec<Process>,

@@ -52,7 +52,7 @@ impl Endpoint {
     }
 }
 
-/// What a call is about.
+/// The kind of a call.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub path: &'static str,
@@ -81,7 +81,7 @@ pub struct Caller {
     connector: TlsConnector,
     endpoints: Mutex<Vec<Arc<Endpoint>>>,
     idle: Mutex<Vec<Connection>>,
-    /// Whether connections are kept.
+    /// True if connections are kept.
     keeps: bool,
     turn: AtomicU64,
     /// New connections that were refused by one endpoint and made to another.

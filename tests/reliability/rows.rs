@@ -1,6 +1,5 @@
-//! What is done to the program, one file a row, and what is wanted of it. Each
-//! runs in two sizes: in seconds among the tests of every run, and in full for
-//! the page.
+//! Subjects the program to faults, one file for each row, and checks its goals. Each runs in two
+//! sizes: in seconds among the tests of every run, and in full for the page.
 //!
 //! A new row is a file here and an entry in [`ROWS`].
 
@@ -78,11 +77,11 @@ impl Run {
     }
 }
 
-/// What was seen.
+/// An observation.
 #[derive(Debug)]
 pub struct Figure {
     pub seen: String,
-    /// What is not as it should be.
+    /// The deviations from the goals.
     pub problems: Vec<String>,
 }
 
@@ -147,8 +146,8 @@ pub fn call(path: &'static str, object: &Value, wanted: &'static str) -> Call {
     Call { path, body: (Bytes::from(before), Bytes::from(behind)), wanted }
 }
 
-/// What an API server asks: both questions, of a class that is refused and of
-/// one that passes.
+/// Returns the calls of an API server: both endpoints, for a class that is refused and for one that
+/// passes.
 pub fn usual_calls() -> Vec<Call> {
     let bad = class("bad", "nfs.csi.k8s.io", &["bg", "nfsvers=4.1"]);
     let good = class("good", "nfs.csi.k8s.io", &["fg", "timeo=600", "retrans=2", "nfsvers=4.1"]);

@@ -106,8 +106,8 @@ fn place(module: &str) -> Option<(usize, usize)> {
         .find_map(|(row, modules)| Some((row, modules.iter().position(|found| *found == module)?)))
 }
 
-/// What a file imports: paths from `use`, and paths in the text that begin at
-/// the crate's root.
+/// Returns the imports of a file: paths from `use`, and paths in the text that begin at the crate's
+/// root.
 fn imports(text: &str) -> Vec<String> {
     let code: String =
         text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
@@ -263,7 +263,7 @@ fn the_readmes_table_is_that_of_the_code() {
     compare_part("README.md", "rules", &rule_page::table("docs/rules/"));
 }
 
-/// What the commands print that docs name beside each file.
+/// Checks that docs name the command that prints each file.
 #[test]
 fn the_manifests_are_those_of_the_driver_table() {
     let policy = Policy::default();

@@ -45,7 +45,7 @@ struct Case {
     endpoint: Endpoint,
     body: fn() -> Vec<u8>,
     policy: fn() -> Policy,
-    /// What stands in the answer.
+    /// A text that the response must contain.
     expected: &'static str,
 }
 
@@ -166,7 +166,7 @@ fn head() -> String {
     format!("decision\tinstructions, by {}\n", version.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
-/// What callgrind watches.
+/// The part that callgrind watches.
 fn decide(name: &str, times: usize) {
     let case = CASES.iter().find(|case| case.name == name).expect("a case");
     let (body, policy) = ((case.body)(), (case.policy)());

@@ -25,12 +25,12 @@ use crate::subject::{LONGEST_OPTIONS, Subject};
 pub struct Judged {
     /// The rule that found it.
     pub rule: &'static Rule,
-    /// What was found.
+    /// The finding.
     pub finding: Finding,
-    /// What is done about it.
+    /// The action for it.
     pub action: Action,
-    /// What the policy asks for, before caps by who can act on a denial: what is
-    /// to be denied is repaired by the webhook, also on a provisioner's volume.
+    /// The action that the policy asks for, before caps by who can act on a denial: what is to be
+    /// denied is repaired by the webhook, also on a provisioner's volume.
     pub demanded: Action,
 }
 
@@ -46,9 +46,9 @@ pub enum Exempt {
 /// All that is to be said of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evaluation {
-    /// What was found, in the order of the object, then of the codes.
+    /// The findings, in the order of the object, then of the codes.
     pub findings: Vec<Judged>,
-    /// What was found and is passed over.
+    /// The findings that an exemption covers.
     pub exempted: Vec<(Finding, Exempt)>,
 }
 
@@ -75,7 +75,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     let mut found = Vec::new();
     let mut evaluation = Evaluation::default();
     let is_silent = subject.kind.row().may_be_silent && !subject.options.any_given();
-    // What Kubernetes does not read is lost whatever the volume is.
+    // Text that Kubernetes does not read is lost whatever the volume is.
     let has_stray = !subject.misplaced.is_empty() || subject.unread_annotation.is_some();
     let speaks_of_nfs = !is_silent && (subject.nfs == Nfs::Yes || subject.has_nfs_only_option());
     for (rule, numbers) in policy.active_rules() {
@@ -154,7 +154,7 @@ pub fn judge_one(
     judged(policy, subject, rule, finding).filter(|_| speaks_of_nfs && !is_exempt)
 }
 
-/// What the policy does about a finding; `None` for nothing.
+/// Returns the finding with the policy's action for it; `None` if the rule is off for it.
 fn judged(
     policy: &Policy,
     subject: &Subject<'_>,
@@ -235,9 +235,9 @@ fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, grade: Grade) -> Act
     Action::Deny
 }
 
-/// Whether the finding misses an option of a list that takes something away as
-/// soon as it holds one: nothing is demanded of it. Defaults of the driver that
-/// are known are written out with the missing word, others leave it as it is.
+/// Returns true if the finding misses an option of a list that takes something away as soon as it
+/// holds one: nothing is demanded of it. Defaults of the driver that are known are written out with
+/// the missing word, others leave it as it is.
 fn takes_something_away(subject: &Subject<'_>, rule: &Rule) -> bool {
     rule.about == About::Absence
         && (!subject.defaults.is_empty() || matches!(subject.filling(), Filling::Nowhere(_)))

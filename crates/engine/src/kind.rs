@@ -13,7 +13,7 @@ mod workload;
 
 use std::fmt;
 
-/// What is known of a kind.
+/// The properties of a kind.
 #[derive(Debug)]
 pub struct Row {
     /// As `kind` in a manifest.
@@ -22,26 +22,26 @@ pub struct Row {
     pub group: &'static str,
     /// As a rule of a webhook configuration names it.
     pub plural: &'static str,
-    /// What of it is mounted.
+    /// The mounted parts of it.
     pub holds: Holds,
     /// The path to its `mountOptions`; empty for a kind without such a list.
     pub list: &'static [&'static str],
     /// The sub-resources that are judged beside the object itself.
     pub sub_resources: &'static [&'static str],
-    /// Whether an object without any option is complete as it is.
+    /// True if an object without any option is complete as it is.
     pub may_be_silent: bool,
     /// Which findings may refuse it.
     pub refuses: Refuses,
-    /// What a denial does at admission.
+    /// The effect of a denial at admission.
     pub reach: Reach,
 }
 
-/// What of an object is mounted: the subjects that it gives.
+/// The mounted parts of an object: the subjects that it gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// Whatever a driver makes with these parameters: one subject.
     Class,
-    /// What a driver mounts to make snapshots: one subject.
+    /// A mount that a driver makes for snapshots: one subject.
     Snapshots,
     /// The volume that it is: one subject.
     Volume,
@@ -86,7 +86,7 @@ pub enum Refuses {
     Background,
 }
 
-/// What a denial does at admission.
+/// The effect of a denial at admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// It refuses the request.
@@ -107,7 +107,7 @@ macro_rules! kinds {
             /// Every kind.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
 
-            /// What is known of it.
+            /// Returns the properties of the kind.
             pub const fn row(self) -> &'static Row {
                 match self { $(Self::$kind => &$row),* }
             }
@@ -152,8 +152,8 @@ impl Kind {
         Self::ALL.iter().copied().find(|found| found.as_str() == kind)
     }
 
-    /// Whether a request on `sub_resource` of such an object is judged, empty
-    /// for the object itself.
+    /// Returns true if a request on `sub_resource` of such an object is judged, empty for the
+    /// object itself.
     pub fn is_judged_on(self, sub_resource: &str) -> bool {
         sub_resource.is_empty() || self.row().sub_resources.contains(&sub_resource)
     }
@@ -167,7 +167,7 @@ impl Kind {
         }
     }
 
-    /// Whether its objects are in namespaces.
+    /// Returns true if its objects are in namespaces.
     pub(crate) const fn is_namespaced(self) -> bool {
         matches!(self.row().holds, Holds::InlineVolumes(_) | Holds::Claim)
     }

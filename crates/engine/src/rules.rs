@@ -21,13 +21,13 @@ use crate::subject::filling::Filling;
 pub struct Setting {
     /// As the policy file writes it.
     pub name: &'static str,
-    /// What holds when the policy is silent.
+    /// The value if the policy sets none.
     pub default: u32,
     /// Smallest number a policy may give.
     pub min: u32,
     /// Largest number a policy may give.
     pub max: u32,
-    /// What it means, with its unit.
+    /// The meaning, with its unit.
     pub meaning: &'static str,
 }
 
@@ -51,16 +51,15 @@ pub struct Rule {
     pub summary: &'static str,
     /// Why that matters, in a few sentences of Markdown.
     pub why: &'static str,
-    /// What to do about it, in a sentence or two of Markdown.
+    /// The remedy, in a sentence or two of Markdown.
     pub remedy: &'static str,
-    /// What is done about its proper findings.
+    /// The actions for its proper findings.
     pub actions: Actions,
-    /// What is done about its milder findings, and which those are; `None`
-    /// where there are none.
+    /// The actions for its milder findings, and a description of these; `None` if there are none.
     pub lesser: Option<(Actions, &'static str)>,
-    /// Who may carry out its fixes; `None` where it never has one.
+    /// The commands that may carry out its fixes; `None` if it never has one.
     pub fix: Option<Applicability>,
-    /// What a policy may set.
+    /// The settings that a policy may change.
     pub settings: &'static [Setting],
     /// Examples, checked by a test.
     pub example: Example,
@@ -68,19 +67,19 @@ pub struct Rule {
     pub references: &'static [&'static str],
     /// The version of the profiles in which it appeared.
     pub since: u32,
-    /// Whether it is still tried out: off unless the policy asks for such rules.
+    /// True if it is still tried out: off unless the policy asks for such rules.
     pub preview: bool,
-    /// What its findings are about.
+    /// The subject of its findings.
     pub about: About,
-    /// Whether it is judged, denied and repaired also if the object does not show that
-    /// its volume is NFS, and on a class of snapshots, too: its danger is the same there.
+    /// True if it is judged, denied and repaired also if the object does not show that its volume
+    /// is NFS, and on a class of snapshots, too: its danger is the same there.
     pub where_uncertain: bool,
     /// Looks at a subject.
     pub(crate) check: fn(&mut Check<'_, '_>),
 }
 
 impl Rule {
-    /// What is done about a finding of `grade` in `profile`.
+    /// Returns the default action for a finding of `grade` in `profile`.
     pub fn default_action(&self, grade: Grade, profile: Profile) -> Action {
         let (actions, lesser) = match profile.fixed(self.code) {
             Fixed::Open => (self.actions, self.lesser.map(|(lesser, _)| lesser)),
@@ -115,7 +114,7 @@ impl Rule {
 /// One run of one rule over one subject.
 pub(crate) struct Check<'c, 'm> {
     rule: &'c Rule,
-    /// What is looked at.
+    /// The subject that is evaluated.
     pub(crate) subject: &'c Subject<'m>,
     settings: &'c [u32],
     findings: &'c mut Vec<Finding>,
@@ -139,7 +138,7 @@ impl<'c, 'm> Check<'c, 'm> {
         subject.options.tokens().iter().filter(|token| token.is_written())
     }
 
-    /// Whether one of [`Self::options`] is of one of these words.
+    /// Returns true if one of [`Self::options`] is of one of these words.
     const fn speaks_of(&self, words: Words) -> bool {
         self.subject.options.words().meets(words)
     }
@@ -243,8 +242,8 @@ impl<'c, 'm> Check<'c, 'm> {
         });
     }
 
-    /// Whether an option with this keyword, or one that does the same, stands in a
-    /// carrier, in force or not.
+    /// Returns true if an option with this keyword, or one that does the same, stands in a carrier,
+    /// in force or not.
     fn is_in(&self, carrier: usize, keyword: &str) -> bool {
         let wanted = MountOption::new(keyword).entry().and_then(Entry::group);
         let is_version = MountOption::new(keyword).entry().is_some_and(names_version);
@@ -281,8 +280,8 @@ fn replace(token: &Token<'_>, with: impl Into<Cow<'static, str>>) -> Option<Edit
     Some(Edit::Replace { site, with: with.into() })
 }
 
-/// Whether what is written makes a soft mount of one that fails: calls then fail, which
-/// a person decides.
+/// Returns true if what is written makes a soft mount of one that fails: calls then fail, which a
+/// person decides.
 fn makes_soft(edits: &[Edit]) -> bool {
     edits.iter().any(|edit| {
         let Edit::Replace { with, .. } = edit else { return false };
@@ -301,7 +300,7 @@ fn remove(token: &Token<'_>) -> Option<Edit> {
     Some(Edit::Remove { site: token.site.clone()? })
 }
 
-/// Whether what is written in the place of `token`, which has no effect as it is, would
+/// Returns true if what is written in the place of `token`, which has no effect as it is, would
 /// contradict another option: which of them is meant is then not certain.
 fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) -> bool {
     let is_other = |other: &&Token<'_>| !std::ptr::eq(*other, token) && other.verdict.refusal.is_none();
@@ -311,7 +310,7 @@ fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) ->
         let new = option::split(with).map(|piece| MountOption::new(piece.text));
         let mut known = new.filter_map(|new| new.entry().map(|entry| (new, entry)));
         known.any(|(new, entry)| {
-            // What a token is was looked up already, and most are about something else.
+            // The token was looked up already, and most are about another setting.
             let is_rival = |other: &&Token<'_>| other.entry().is_some_and(|it| mount::are_rivals(entry, it));
             others().filter(is_rival).any(|other| mount::contradict(&new, &other.option))
         })
@@ -379,7 +378,7 @@ pub static MALFORMED_ELEMENT: &Rule = &malformed_element::RULE;
 /// The rule of what nothing knows, which a disguised `bg` is, too.
 pub static UNKNOWN_OPTION: &Rule = &unknown_option::RULE;
 
-/// What a rule speaks of.
+/// The subject of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
     /// Options that are there.

@@ -41,7 +41,7 @@ pub enum Place {
 /// An inline CSI volume of a Pod or of a template of Pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InlineVolume {
-    /// What holds it.
+    /// The kind of the object.
     pub kind: Kind,
     /// Its index among the volumes of the Pod.
     pub index: usize,
@@ -68,8 +68,8 @@ impl fmt::Display for InlineVolume {
 }
 
 impl Place {
-    /// Whether an update may change the place, so that a patch there does not
-    /// make the next apply of the same file fail.
+    /// Returns true if an update may change the place, so that a patch there does not make the next
+    /// apply of the same file fail.
     pub const fn is_patchable(&self) -> bool {
         matches!(self, Self::MountOptions(_) | Self::Annotation)
     }

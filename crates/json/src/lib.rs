@@ -201,7 +201,7 @@ impl<'de> Reader<'de> {
         self.at = skip::string(self.text, &self.marks, self.at).ok_or(Unusual)?;
         let quoted = self.text.get(begin..self.at).ok_or(Unusual)?;
         if memchr(b'\\', quoted).is_some() {
-            // What escapes mean is the library's to say.
+            // The library defines the meaning of escapes.
             return serde_json::from_slice(quoted).map(Cow::Owned).map_err(|_| Unusual);
         }
         self.plain(begin + 1, self.at - 1).map(Cow::Borrowed)

@@ -10,7 +10,7 @@ pub(super) struct StructuralIndex(Vec<u8>);
 /// Bytes of a text that are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
 
-/// Whether `text` is ASCII that needs nothing but quotes to be a JSON string.
+/// Returns true if `text` is ASCII that needs nothing but quotes to be a JSON string.
 pub(super) fn is_plain(text: &str) -> bool {
     if text.len() < SHORT {
         return text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=0x7f));
@@ -81,7 +81,7 @@ impl StructuralIndex {
 fn marks_of(block: &[u8; BLOCK]) -> u64 {
     let bytes = i8x64::new(block.map(u8::cast_signed));
     let are = |byte: u8| bytes.simd_eq(i8x64::splat(byte.cast_signed()));
-    // What is beyond ASCII is negative.
+    // Bytes beyond ASCII are negative.
     let are_others = bytes.simd_lt(i8x64::splat(b' '.cast_signed()));
     (are(b'"') | are(b'\\') | are_others).to_bitmask()
 }

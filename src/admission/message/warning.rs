@@ -12,8 +12,7 @@ use crate::engine::Judged;
 /// Most characters of a warning: what every client shows whole.
 pub const WARNING_LENGTH: usize = 120;
 
-/// What begins a part that a sentence can do without: the remedy, the reason, the
-/// consequence.
+/// The beginnings of parts that a sentence can do without: the remedy, the reason, the consequence.
 const LINKS: [&str; 12] = [
     "; ", ": ", ", and ", ", which ", ", where ", ", so ", ", for ", ", because ", ", before ",
     ", although ", ", but ", " (",

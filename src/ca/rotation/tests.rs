@@ -15,7 +15,7 @@ fn rotation() -> Rotation {
     Rotation { names: vec!["guard.ns.svc".to_owned()], wait: Duration::hours(1) }
 }
 
-/// Whether a client who trusts `bundle` takes `leaf` at a moment.
+/// Checks that a client who trusts `bundle` accepts `leaf` at a moment.
 fn takes(bundle: &str, leaf: &str, now: OffsetDateTime) -> Result<(), String> {
     let mut roots = rustls::RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(bundle.as_bytes()) {

@@ -1,4 +1,4 @@
-//! What a repair does to a subject, in words.
+//! Phrases the repair of a subject.
 
 use std::collections::BTreeSet;
 

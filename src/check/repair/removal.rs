@@ -59,7 +59,7 @@ impl Counts {
     fn without(&mut self, others: &mut Self) {
         for (option, (_, count)) in &mut self.0 {
             let Some((_, there)) = others.0.get_mut(option) else { continue };
-            // What stood there twice and stands there once is not removed.
+            // An option that was there twice and is there once is not removed.
             *there -= (*count).min(*there);
             *count = 0;
         }
@@ -79,8 +79,8 @@ impl Counts {
     }
 }
 
-/// Whether an option is another one put right: the same word with another value, or a
-/// word that nothing knows, but for its spelling.
+/// Returns true if an option is another one put right: the same word with another value, or a word
+/// that nothing knows, but for its spelling.
 fn is_respelt(gone: &str, come: &str) -> bool {
     // Longer words are other words.
     const LONGEST: usize = 64;

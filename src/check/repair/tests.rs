@@ -1,4 +1,4 @@
-//! What holds of any text that is repaired.
+//! Checks the properties of any repaired text.
 
 use proptest::prelude::*;
 

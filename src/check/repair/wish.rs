@@ -1,5 +1,5 @@
-//! What the objects of a text ask for, and which of it can be done where several
-//! places read one value through aliases.
+//! Collects the changes that the objects of a text ask for, and grants those that can be made where
+//! several places read one value through aliases.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
@@ -9,7 +9,7 @@ use crate::source::object::Layout;
 use crate::source::rewrite::{self, Change, Plan, Refusal};
 use crate::source::tree::NodeId;
 
-/// What becomes of one place of one object.
+/// The wanted change at one place of one object.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
     /// Index of the object.
@@ -76,13 +76,13 @@ struct Asked {
     at: usize,
 }
 
-/// What the objects of a text ask for.
+/// The changes that the objects of a text ask for.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     asked: Vec<Asked>,
 }
 
-/// What is granted, and what is refused.
+/// The granted changes, and the refused ones.
 type Settled = (Vec<Wish>, Vec<(Wish, Refusal)>);
 
 impl Wishes {
@@ -141,7 +141,7 @@ impl Wishes {
             }
             let subjects: HashSet<_> = now_refused.iter().map(|(wish, _)| wish.subject()).collect();
             refused.extend(now_refused);
-            // What they asked for together with others, these ask for alone now.
+            // Changes that they asked for together with others, these ask for alone now.
             asked.retain(|asked| !subjects.contains(&(asked.object, asked.part)));
         }
     }

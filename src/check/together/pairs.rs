@@ -34,8 +34,8 @@ const MOST_NAMED: usize = 3;
 /// The word by which csi-driver-nfs calls the export.
 const SHARE: &str = "share";
 
-/// What another object of the input may make of this one. `prepare` writes a finding
-/// with its place, where that costs nothing.
+/// Returns the pairs that another object of the input may form with this one. `prepare` writes a
+/// finding with its place, where that costs nothing.
 pub(in crate::check) fn of(
     policy: &Policy,
     subject: &Subject<'_>,
@@ -135,7 +135,7 @@ fn hash(what: &impl Hash) -> u64 {
 
 /// An object that others may be compared with.
 pub(super) trait Paired {
-    /// What another object may make of it.
+    /// Returns the pairs that another object may form with it.
     fn pairs(&self) -> Option<&Pairs>;
     /// Its name.
     fn name(&self) -> &str;
@@ -164,7 +164,7 @@ impl Paired for SubjectReport {
     }
 }
 
-/// What pairs among the objects show: the object, the rule, what is said.
+/// Returns the findings of pairs among the objects: the object, the rule, the sentence.
 pub(super) fn found(objects: &[&dyn Paired]) -> Found {
     let mut found = handles(objects);
     found.extend(superblocks(objects));

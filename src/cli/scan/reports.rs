@@ -12,7 +12,7 @@ use crate::report::live::REPORTS;
 use crate::report::policy_report::{self, Api, Run};
 use crate::report::{ReadError, Report};
 
-/// What `--reports` says.
+/// The value of `--reports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Reports {
     /// Write nothing
@@ -39,8 +39,8 @@ impl Reports {
     ///
     /// # Errors
     ///
-    /// What is wrong, and its remedy: `true` where the flag can be given better, `false`
-    /// where the API server does not answer.
+    /// Returns the error and its remedy: `true` if another value of the flag
+    /// helps, `false` if the API server does not respond.
     pub(super) async fn api(self, pager: &mut Pager) -> Result<Option<Api>, (bool, String)> {
         if self == Self::None {
             return Ok(None);

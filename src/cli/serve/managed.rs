@@ -77,7 +77,7 @@ impl Managed {
 }
 
 impl ManagedArgs {
-    /// Whether this is a Pod, which knows its API server; said before anything is served.
+    /// Checks that this is a Pod, which knows its API server, before requests are served.
     ///
     /// # Errors
     ///

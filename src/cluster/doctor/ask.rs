@@ -112,8 +112,8 @@ impl Asker {
         Seen::Found(items)
     }
 
-    /// What a Pod answers through the API server. That it does not is no fault of the
-    /// API server's.
+    /// Returns the response of a Pod through the API server. A missing response is no fault of the
+    /// API server.
     pub(super) async fn proxied(&mut self, what: &str, path: &str) -> Seen<String> {
         if self.gone.is_some() {
             return self.silent(what);

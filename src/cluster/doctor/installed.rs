@@ -1,4 +1,4 @@
-//! What is stored of an installation: its Service, and what hangs on it.
+//! Reads the stored objects of an installation: its Service, and the objects that refer to it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -11,7 +11,7 @@ use crate::doctor::facts::{Answers, Facts};
 use crate::doctor::policies::denies_classes;
 use crate::doctor::probe::{self, Answer, DENIAL, DRIVER, REPAIR, UNRELATED, UNRELATED_DRIVER, Verdict};
 
-/// What a request takes besides the calls of webhooks.
+/// The time that a request takes in addition to the calls of webhooks.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Sends `count` of the two kinds that ours decide about, and one that is not NFS.
@@ -77,7 +77,7 @@ async fn probes(
     answers
 }
 
-/// Whether a webhook could not be called for it.
+/// Returns true if a webhook could not be called for it.
 fn is_cut_off(answer: &Answer) -> bool {
     matches!(answer.verdict(), Verdict::CallFailed { .. } | Verdict::Silent(_))
 }

@@ -1,4 +1,4 @@
-//! What makes Pods, as far as it holds inline volumes. It is listed only where a driver of
+//! Lists the workloads that make Pods with inline volumes. They are listed only where a driver of
 //! the cluster mounts such volumes.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use crate::cluster::pages::{JSON, Listed, Pager, Reader};
 use crate::kind::Kind;
 use crate::report::{Report, SubjectReport};
 
-/// What makes Pods, with the version of its items.
+/// The workloads that make Pods, with the version of the items.
 const TEMPLATES: [(Listed, &str); 8] = [
     (workload("deployments", "apps", "/apis/apps/v1/deployments"), "apps/v1"),
     (workload("statefulsets", "apps", "/apis/apps/v1/statefulsets"), "apps/v1"),

@@ -32,7 +32,7 @@ pub(super) fn failure(facts: &Facts, verdict: &Verdict) -> Outcome {
                         cause.map_or_else(|| message.clone(), |cause| cause.meaning.to_owned()),
                     ));
             match cause {
-                // Who makes the certificates decides.
+                // The remedy depends on the issuer of the certificates.
                 Some(_) if message.contains("unknown authority") => outcome.cured_by(bundle_remedy(facts)),
                 Some(_) if message.contains("x509") => outcome.cured_by(leaf_remedy(facts)),
                 Some(cause) => outcome.cured_by(filled(cause.remedy, facts)),

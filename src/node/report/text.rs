@@ -145,7 +145,7 @@ fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Resu
     writeln!(out)
 }
 
-/// Whether a CSI driver's volume is lost that no background mount explains.
+/// Returns true if a CSI driver's volume is lost that no background mount explains.
 fn has_driver(report: &NodeReport) -> bool {
     report.volumes.iter().any(|volume| {
         volume.nfs == IsNfs::Known(true)

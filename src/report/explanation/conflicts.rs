@@ -23,7 +23,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
             groups.entry(group).or_default().push(token);
         }
     }
-    // What a word behind all of a group implies wins over all of it.
+    // The options that a word implies win over a whole group before it.
     let implied: Vec<(Word, Conflict)> = [Word::Exec, Word::Suid, Word::Dev]
         .into_iter()
         .filter_map(|word| Some((word, implied(subject, word)?)))
@@ -101,7 +101,7 @@ fn implied(subject: &Subject<'_>, word: Word) -> Option<Conflict> {
     })
 }
 
-/// What the options of one group are to each other; `None` where all are the same.
+/// Returns the relation of the options of one group; `None` if all are the same.
 fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Option<Conflict> {
     let options: Vec<&MountOption<'_>> = tokens.iter().map(|token| &token.option).collect();
     let last_token = tokens.last()?;
@@ -128,7 +128,7 @@ fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Optio
     })
 }
 
-/// What options of one group are to each other.
+/// The relation of the options of one group.
 enum Relation {
     LastWins,
     /// Kernels disagree.

@@ -91,7 +91,7 @@ pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
     Some(format!("the driver may pass on {}", names.join(" and ")))
 }
 
-/// What holds options and is read by nothing.
+/// Returns the places with options that no layer reads.
 fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
     let fields =
         subject.misplaced.iter().map(|field| (Place::Field(field.path.clone()), field.texts.clone()));

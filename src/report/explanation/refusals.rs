@@ -50,12 +50,12 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     Some((finding.message.to_string(), by))
 }
 
-/// Whether the driver refuses the object for a key, and so never makes anything of it.
+/// Returns true if the driver refuses the object for a key, and so never makes anything of it.
 fn is_refused_key(judged: &Judged) -> bool {
     judged.rule == UNREAD_OPTIONS && judged.finding.grade == Grade::Proper
 }
 
-/// Whether the kernel refuses a `bg` for its value, before anything goes on in the
+/// Returns true if the kernel refuses a `bg` for its value, before anything continues in the
 /// background.
 fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     let effective: Vec<&MountOption<'_>> = subject.options.effective().map(|token| &token.option).collect();
@@ -64,8 +64,8 @@ fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
         && mount::is_refused_background(&token.option, effective.iter().copied())
 }
 
-/// Whether a value is refused because a quote is part of it. What stands between
-/// two quotes may be options of its own to one layer.
+/// Returns true if a value is refused because a quote is part of it. What stands between two quotes
+/// may be options of its own to one layer.
 fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     token.malformation == Some(Malformation::Quote)
         && token.in_force

@@ -118,7 +118,7 @@ pub(in crate::report) fn describe(pod: &ExposedPod) -> String {
     text
 }
 
-/// What to do, in which order.
+/// Writes the remedies, in their order.
 fn write_cure(out: &mut String, report: &Report, rows: &[Row<'_>], palette: &Palette) -> fmt::Result {
     let strong = palette.strong;
     writeln!(out, "{strong}order of cure{strong:#}:")?;

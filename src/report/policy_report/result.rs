@@ -11,7 +11,7 @@ use crate::finding::Code;
 use crate::report::{FindingReport, Report, Reported, SubjectReport};
 use crate::rules::{BACKGROUND_MOUNT, REDIRECTED_MOUNT};
 
-/// What all results are filed under; Policy Reporter makes "Other" of an empty one.
+/// The category of all results; Policy Reporter makes "Other" of an empty one.
 pub(super) const CATEGORY: &str = "NFS mounts";
 
 /// Most bytes of a message.
@@ -85,8 +85,8 @@ impl Reference {
     }
 }
 
-/// What a finding is as a result. What the mutating webhook would repair on a new object
-/// is still there on this one, and no scan fails for it.
+/// Returns the result for a finding. A fault that the mutating webhook would repair on a new object
+/// is still there on this one, and no scan fails because of it.
 pub(super) const fn outcome(action: Reported) -> Outcome {
     match action {
         Reported::Deny => Outcome::Fail,
@@ -94,7 +94,7 @@ pub(super) const fn outcome(action: Reported) -> Outcome {
     }
 }
 
-/// What loses data or mounts something else is critical, whatever the policy does.
+/// A finding that loses data or mounts something else is critical, whatever the policy does.
 pub(super) fn severity(code: Code, action: Reported) -> &'static str {
     if code == BACKGROUND_MOUNT.code || code == REDIRECTED_MOUNT.code {
         "critical"

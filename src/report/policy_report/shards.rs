@@ -34,7 +34,7 @@ pub(super) enum Row<'r> {
 }
 
 impl Row<'_> {
-    /// What it is about, as reports call it.
+    /// Returns the name of the object, as in reports.
     pub(super) fn title(&self) -> String {
         match self {
             Self::Unreadable(error) => error.message.split_once(": ").map_or("", |(name, _)| name).to_owned(),
@@ -166,7 +166,7 @@ fn one(
     write(api, None, format!("{NAME}-{shard:02}"), &Body { summary, results, most })
 }
 
-/// Who is exposed, by object.
+/// Groups the exposed workloads by object.
 fn by_subject(report: &Report) -> BTreeMap<&str, Vec<&Exposed>> {
     let mut by: BTreeMap<&str, Vec<&Exposed>> = BTreeMap::new();
     for entry in &report.exposed {
@@ -209,7 +209,7 @@ fn render<'r>(
     rendered
 }
 
-/// Who is exposed to one finding.
+/// Adds the workloads exposed to one finding.
 fn exposure(properties: &mut Properties, of_rule: &[&Exposed]) {
     let Some(first) = of_rule.first() else { return };
     let pods: usize = of_rule.iter().map(|entry| entry.pods.len()).sum();

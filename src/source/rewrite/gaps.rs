@@ -1,5 +1,5 @@
-//! What stands between the elements of a list: commas, comments and blanks, and
-//! which element a comment speaks of.
+//! Reads the gaps between the elements of a list: commas, comments and whitespace, and the element
+//! that a comment is about.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub(super) struct Item {
     pub(super) comma: Option<Range<usize>>,
     /// The comments that speak of it, in the order of the text.
     pub(super) comments: Vec<Range<usize>>,
-    /// Whether it is the first of its line.
+    /// True if it is the first of its line.
     pub(super) begins_line: bool,
 }
 
@@ -27,7 +27,7 @@ impl Item {
         comment.map_or(self.end, |comment| comment.end)
     }
 
-    /// Whether a comment stands behind it.
+    /// Returns true if a comment stands behind it.
     pub(super) fn is_commented(&self) -> bool {
         self.last() > self.end
     }

@@ -123,7 +123,7 @@ impl List<'_, '_> {
         }
     }
 
-    /// Whether the list's key is in double quotes, as JSON has it.
+    /// Returns true if the list's key is in double quotes, as JSON has it.
     fn is_json(&self) -> bool {
         let before = self.text(0..self.span.start).trim_end();
         self.flow && before.strip_suffix(':').is_some_and(|key| key.trim_end().ends_with('"'))
@@ -205,7 +205,7 @@ impl List<'_, '_> {
         all.filter_map(comma).collect()
     }
 
-    /// What stands before an element in its line, where lines begin with commas.
+    /// Returns the text before an element in its line, if lines begin with commas.
     fn comma_lead(&self) -> Option<&str> {
         let (first, second) = (self.items.first()?, self.items.get(1)?);
         let lead = self.text(line_start(self.layout.text, second.begin)..second.begin);
@@ -213,7 +213,7 @@ impl List<'_, '_> {
         Some(lead).filter(|lead| is_below && lead.trim() == ",")
     }
 
-    /// Whether what comes behind an element gets a line of its own.
+    /// Returns true if what comes behind an element gets a line of its own.
     fn own_line(&self, index: usize) -> bool {
         let Some(item) = self.items.get(index) else { return false };
         let next = self.items.get(index + 1);
@@ -221,8 +221,8 @@ impl List<'_, '_> {
         item.is_commented() || item.begins_line && is_alone && !self.is_remarked(item)
     }
 
-    /// Whether a comment stands behind the bracket that closes the list, in the line
-    /// of this element: it would move to another one.
+    /// Returns true if a comment stands behind the bracket that closes the list, in the line of
+    /// this element: it would move to another one.
     fn is_remarked(&self, item: &Item) -> bool {
         let end = self.span.end;
         let behind = self.text(end..line_end(self.layout.text, end));
@@ -248,7 +248,7 @@ impl List<'_, '_> {
         self.shape(replacement);
     }
 
-    /// What stands before an element in its line.
+    /// Returns the text before an element in its line.
     fn bullet(&self, item: &Item) -> String {
         let indent = " ".repeat(column(self.layout.text, self.span.start));
         let line = self.text(item.begin..line_end(self.layout.text, item.begin));

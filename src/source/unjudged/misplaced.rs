@@ -72,7 +72,7 @@ struct Search<'t> {
     tree: &'t Tree<'t>,
     /// Where Kubernetes reads options; empty for nowhere.
     list: &'static [&'static str],
-    /// What is passed over beside [`READ`].
+    /// The fields that are passed over in addition to [`READ`].
     read: &'static [&'static [&'static str]],
     /// Steps of the path that lead to where the search began.
     begin: usize,
@@ -91,7 +91,7 @@ impl Search<'_> {
             .is_some_and(|path| path.last().is_some_and(|last| SETTINGS.contains(&last.as_str())));
         let is_source = self.begin == 0 && self.path.iter().eq(SOURCE);
         for (key, value) in entries.iter() {
-            // What an alias brings elsewhere counts there, not where it is written.
+            // A value that an alias brings elsewhere counts there, not where it is written.
             if tree.is_named_in(*value, &(0..usize::MAX)) {
                 continue;
             }
@@ -125,8 +125,8 @@ impl Search<'_> {
     }
 }
 
-/// Whether a field is meant to hold mount options: by its name, or by what it
-/// holds where the name is that of options of any sort.
+/// Returns true if a field is meant to hold mount options: by its name, or by what it holds where
+/// the name is that of options of any sort.
 fn may_be_meant(name: &str, texts: &[String]) -> bool {
     names_mount_options(name)
         || resembles_mount_options(name)

@@ -1,4 +1,4 @@
-//! What `--exclude` names.
+//! Matches paths against `--exclude`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct Excludes {
 pub struct ExcludeError {
     /// As it was given.
     pub glob: String,
-    /// What is wrong with it.
+    /// The fault.
     pub reason: String,
 }
 
@@ -42,7 +42,7 @@ impl Excludes {
         Ok(Self { globs: read })
     }
 
-    /// Whether a file in a walk of `root` is passed over.
+    /// Returns true if a file in a walk of `root` is passed over.
     pub fn contains(&self, root: &Path, path: &Path) -> bool {
         if self.globs.is_empty() {
             return false;
@@ -54,8 +54,8 @@ impl Excludes {
         self.matches(inner, 0) || self.matches(outer, above)
     }
 
-    /// Whether a glob holds for the path or a folder on the way to it, behind
-    /// the first `above` ones.
+    /// Returns true if a glob holds for the path or a directory on the way to it, behind the first
+    /// `above` ones.
     fn matches(&self, path: &Path, above: usize) -> bool {
         let mut so_far = PathBuf::new();
         let mut steps = 0;

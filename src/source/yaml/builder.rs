@@ -26,7 +26,7 @@ struct Open {
     weight: u64,
     /// Levels of nesting in it, itself included.
     height: usize,
-    /// Whether it stands in brackets or braces, or is written with them.
+    /// True if it stands in brackets or braces, or is written with them.
     in_flow: bool,
     /// The key whose value comes next, in a mapping.
     key: Option<NodeId>,
@@ -128,7 +128,7 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    /// What a tag makes of the value at `span`; `None` without a tag.
+    /// Returns the effect of a tag on the value at `span`; `None` without a tag.
     fn properties(
         &self,
         span: &Range<usize>,

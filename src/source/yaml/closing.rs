@@ -15,7 +15,7 @@ pub(super) fn moved_up(text: &str, from: usize, at: usize) -> Option<String> {
     let bracket = *bytes.get(at).filter(|byte| matches!(byte, b']' | b'}'))?;
     let blank = last_token(text, from..at)?;
     let mut moved = bytes.to_vec();
-    // What stands at the two places, and behind the first where a comment begins there.
+    // The edits at the two places, and after the first if a comment begins there.
     let changes: &[(usize, u8)] = match bytes.get(blank..)? {
         [b'\n', ..] if blank + 1 == at => &[(blank, bracket), (at, b'\n')],
         [b'\r', b'\n', ..] | [b'\n', b' ' | b'\t' | b'\n' | b'\r', ..] => &[(blank, bracket), (at, b' ')],

@@ -12,12 +12,12 @@ use saphyr_parser::Tag;
 
 use crate::source::{Fault, Problem};
 
-/// What kubectl makes of a scalar with a tag.
+/// The value that kubectl reads from a scalar with a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tagged {
     /// Its text, whatever it looks like.
     Text,
-    /// What a plain scalar of its text means, also in quotes.
+    /// The meaning of a plain scalar with its text, also in quotes.
     Plain,
 }
 

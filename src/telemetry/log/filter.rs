@@ -24,7 +24,7 @@ pub struct UnknownLevel;
 const OWN: &str = env!("CARGO_CRATE_NAME");
 
 impl Filter {
-    /// Whether an event of this target and level is logged.
+    /// Returns true if an event of this target and level is logged.
     pub(super) fn takes(&self, target: &str, level: Level) -> bool {
         self.targets.would_enable(target, &level)
     }

@@ -27,7 +27,7 @@ pub(super) struct Queue {
 struct Waiting {
     text: Vec<u8>,
     lines: u64,
-    /// Whether the writer sleeps until a line comes.
+    /// True if the writer sleeps until a line comes.
     is_writer_idle: bool,
     is_closed: bool,
 }

@@ -1,5 +1,4 @@
-//! What a policy file changes about what is generated; all of it by the
-//! command line.
+//! Checks the effect of a policy file on the generated manifests; all of it by the command line.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -67,7 +66,7 @@ impl File {
         super::only_background_mount(policy.to_builder())
     }
 
-    /// What `generate` prints with it.
+    /// Returns the output of `generate` with it.
     fn generate(&self, args: &[&str]) -> String {
         let path = self.path();
         let mut all = vec!["generate"];

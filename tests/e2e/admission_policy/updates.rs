@@ -124,7 +124,7 @@ fn change_access(object: &mut Value, rng: &mut Rng) {
     }
 }
 
-/// What exemptions and the kinds of denial depend on.
+/// Changes the fields that exemptions and the kinds of denial depend on.
 fn change_class(object: &mut Value, rng: &mut Rng) {
     let annotation = pick(rng, &["nfs-mount-guard.io/exempt", "pv.kubernetes.io/provisioned-by"]);
     object["metadata"]["annotations"][annotation] = json!("background-mount");

@@ -263,7 +263,7 @@ impl Case<'_> {
     }
 }
 
-/// What the string amounts to for one key.
+/// Returns the value of one key in the string.
 fn winner(effective: &str, key: &str) -> Value {
     const GROUPS: [&[&str]; 5] = [
         &["hard", "soft", "softerr"],

@@ -274,7 +274,7 @@ fn of_two_volumes() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What lies in two folders is never in one cluster, as far as anybody knows.
+/// Objects in two directories are never known to be in one cluster.
 fn overlays() -> Result<(), Failed> {
     let folder = tempfile::TempDir::new()?;
     let named = |name: &str| {

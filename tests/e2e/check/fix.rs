@@ -322,7 +322,7 @@ fn moves_nothing() -> Result<(), Failed> {
         // It is contradicted by what is in force.
         stray("options: [soft]\n", &format!("{full}{nfs}")),
         stray("options: [vers=3]\n", &format!("{full}{nfs}")),
-        // What is in force would mean something else.
+        // A mount option in effect would change its meaning.
         stray("mountOptions: [users]\n", &format!("{full}{nfs}")).replace("hard,", "exec, suid,"),
         stray("mountOptions: [remount]\n", &format!("{full}{nfs}")),
         // Another controller may read it.
@@ -385,7 +385,7 @@ fn writes_no_contradiction() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What fails is not put right into what a rule refuses, or into a soft mount.
+/// A refused value is not turned into one that a rule refuses, or into a soft mount.
 fn advises_no_danger() -> Result<(), Failed> {
     for word in [
         "mounthos=1.2.3.4", "MOUNTHOST=1.2.3.4", "Addr=1.2.3.4", "Bind", "Helper=x", "proto=UDP", "slopy",

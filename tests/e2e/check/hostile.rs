@@ -25,8 +25,8 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What a terminal, a runner of jobs, a page or a reader would take for
-/// something else than text.
+/// Characters that a terminal, a runner of jobs, a page or a reader would take for something else
+/// than text.
 const HOSTILE: [&str; 14] = [
     "\u{1b}[31m",
     "\u{1b}]0;title\u{7}",
@@ -182,7 +182,7 @@ fn fix_obeys_nothing() -> Result<(), Failed> {
         let letters: Vec<String> =
             text.chars().map(|letter| format!("\\U{:08x}", u32::from(letter))).collect();
         let quoted = format!("\"{}\"", letters.concat());
-        // What a file may hold raw.
+        // The characters that a file may contain raw.
         let raw = text.replace(['\n', '\r', '\u{85}', '\u{2028}', '\u{feff}'], " ");
         let class = format!(
             "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {quoted}}}\nprovisioner: nfs.csi.k8s.io\nparameters:\n  x: |\n    {raw}\n\

@@ -43,7 +43,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What an image is built from.
+/// The tools that an image is built with.
 struct Tools {
     program: PathBuf,
 }

@@ -1,7 +1,6 @@
-//! What a cluster has beside its API server, as far as the guard needs it:
-//! each Deployment's container is started here, its volumes as kubelet lays
-//! them out, at the address of its Service. Guard, API server, objects and
-//! certificates are the real ones.
+//! Stands in for the nodes of a cluster, as far as the webhook needs them: each Deployment's
+//! container is started here, its volumes as kubelet lays them out, at the address of its Service.
+//! Guard, API server, objects and certificates are the real ones.
 
 use std::ffi::OsString;
 use std::fs;
@@ -35,7 +34,7 @@ pub struct Node {
     pub guard: Guard,
 }
 
-/// Whether a Service's port 443 can be listened on.
+/// Checks that a Service's port 443 can be listened on.
 pub fn low_ports() -> Result<(), Missing> {
     let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if component::is_root() || first.trim().parse::<u16>().is_ok_and(|first| first <= 443) {
@@ -90,7 +89,7 @@ impl Node {
             .iter()
             .map(|arg| substitute(&text(arg), &address, container, volumes.path()).into())
             .collect();
-        // What kubelet mounts for the service account.
+        // The kubelet mounts these for the service account.
         let is_mounted = template["spec"]["automountServiceAccountToken"] == true;
         let environment =
             if is_mounted { cluster.service_account(cluster.api, &namespace) } else { Vec::new() };

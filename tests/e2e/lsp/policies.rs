@@ -159,7 +159,7 @@ fn checks_a_policy_that_is_open() -> Result<(), Failed> {
     let messages: Vec<&str> = shown.iter().filter_map(|shown| shown["message"].as_str()).collect();
     assert!(messages.iter().any(|message| message.contains("apiVersion is required")), "{messages:?}");
     assert!(messages.iter().any(|message| message.contains("observe")), "{messages:?}");
-    // What is not saved holds nowhere.
+    // An unsaved policy has no effect.
     assert_eq!(severity(&editor.change(&class, 2, &json!([{"text": CLASS}]))), json!(2));
     assert_eq!(editor.close(&name), Vec::<Value>::new());
     Ok(())

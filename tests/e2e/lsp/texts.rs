@@ -155,7 +155,7 @@ fn underlines_where_reading_ends() -> Result<(), Failed> {
         assert_eq!((&shown[0]["code"], &shown[0]["severity"]), (&json!("unreadable"), &json!(1)), "{text}");
         assert_eq!(shown[0]["range"]["start"]["line"], line, "{text}: {shown:?}");
         assert_eq!(editor.hover(name, 0, 2), Value::Null);
-        // What can only mean one thing is written so; the rest is left to its author.
+        // A text with only one possible meaning is written so; the rest is left to its author.
         let actions = editor.actions(name, &whole(), Some("quickfix"));
         assert_eq!(actions.len(), usize::from(text.ends_with("7\n")), "{text}: {actions:?}");
     }

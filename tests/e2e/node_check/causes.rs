@@ -1,4 +1,4 @@
-//! What a lost volume is said to come from, and the command that saves its files.
+//! Checks the reported causes of a lost volume, and the command that saves its files.
 
 use std::fs;
 

@@ -107,7 +107,7 @@ fn reports_volumes() -> Result<(), Failed> {
     fs::write(written.join("empty"), "")?;
     pods.nfs("5c60f693bef131ad9c0ba7e5a8e5a8a1", "pv-empty");
     pods.csi("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "pv-csi", "nfs.csi.k8s.io");
-    // What is none of kubelet's: a link, a file, a CSI volume that is being set up.
+    // These are none of the kubelet's: a link, a file, a CSI volume that is being set up.
     symlink(&written, pods.path().join("5c60f693bef131ad9c0ba7e5a8e5a8a1/volumes/kubernetes.io~nfs/link"))?;
     fs::write(pods.path().join("5c60f693bef131ad9c0ba7e5a8e5a8a1/volumes/kubernetes.io~nfs/file"), "")?;
     symlink("1b4e28ba-2fa1-11d2-883f-0016d3cca427", pods.path().join("linked-pod"))?;
@@ -308,7 +308,7 @@ fn many_pods() -> Result<(), Failed> {
         let pod = format!("6ba7b810-9dad-11d1-80b4-{number:012}");
         fs::write(pods.nfs(&pod, "pv").join("hello"), "hello\n")?;
     }
-    // What it costs, and not how long it waits for other tests; the best of a few.
+    // CPU time counts, and not the wait for other tests; the best of a few.
     let mut costs = Vec::new();
     for _ in 0..3 {
         let output = Command::new("bash")

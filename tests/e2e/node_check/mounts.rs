@@ -198,7 +198,7 @@ fn hidden() -> Result<(), Failed> {
             "{report:#}"
         );
     }
-    // What has the share itself is as it should be.
+    // A volume that has the share itself is as it should be.
     let pods = Pods::new();
     pods.nfs("u", "pv");
     let text = format!(
@@ -324,7 +324,7 @@ fn in_the_background() -> Result<(), Failed> {
          $check --pods-dir $pods",
     );
     assert_eq!(code, 1, "{report:#}");
-    // Who mounts it betrays that an unknown driver is NFS.
+    // The process that mounts it shows that an unknown driver is NFS.
     assert_eq!(found(&report), not_mounted(&["csi", "pv"]), "{report:#}");
     assert_eq!(
         (&report["summary"]["lost"], &report["summary"]["background"]),

@@ -19,7 +19,7 @@ struct Scan {
     depth: i64,
     /// All bits where the last block ended in a string, else none.
     in_string: u64,
-    /// Whether the last block ended with a backslash that escapes what follows.
+    /// True if the last block ended with a backslash that escapes what follows.
     is_escaped: bool,
 }
 

@@ -89,7 +89,7 @@ pub fn fix_traced_keeping<'m>(
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);
             let fixed = round(&current, &evaluation, scope, &places).map(into_owned);
-            // What has moved stands there still: only the elements are carried on.
+            // A moved option is still at its old place: only the elements are carried along.
             left.clear();
             for (finding, _) in scope.fixes(&current, &evaluation) {
                 left.insert(finding.code);
@@ -107,7 +107,7 @@ pub fn fix_traced_keeping<'m>(
         }
     }
     places.retain(|place| !kept.contains(place));
-    // What moved to another place is found at its old one as long as it stands there.
+    // A moved option is found at its old place as long as it is there.
     codes.retain(|code| !left.contains(code) || *code == UNREAD_OPTIONS.code && !places.is_empty());
     Traced { elements, origins, emptied: places, codes }
 }
@@ -153,7 +153,7 @@ fn round<'e>(
     if fixes.is_empty() {
         return None;
     }
-    // What moves into a list comes first: another rule may miss just that there.
+    // Moves into a list come first: another rule may miss just the moved option there.
     let moves = |(finding, fix): &(&Finding, &Fix)| emptied(finding).is_some() && !fix.edits.is_empty();
     if fixes.iter().any(moves) {
         fixes.retain(moves);
@@ -203,8 +203,8 @@ pub fn emptied(finding: &Finding) -> Option<&Place> {
     finding.place.as_ref().filter(|_| is_move)
 }
 
-/// What one fix alone makes of the carriers, and where their elements come from;
-/// `None` where it changes nothing, or is beyond the scope.
+/// Returns the carriers as one fix alone leaves them, and where their elements come from; `None`
+/// where it changes nothing, or is beyond the scope.
 pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<Traced<'m>> {
     if !scope.includes(subject, fix) {
         return None;
@@ -234,8 +234,8 @@ impl<'f> Plan<'f> {
         }
     }
 
-    /// Whether something else is done to a part of the site. What is planned
-    /// overlaps nothing, so its neighbours are enough.
+    /// Returns true if something else is done to a part of the site. What is planned overlaps
+    /// nothing, so its neighbours are enough.
     fn overlaps(&self, site: &Site) -> bool {
         let (carrier, element, start) = site.order();
         let before = self.options.range((carrier, element, 0)..=(carrier, element, start)).next_back();

@@ -43,18 +43,18 @@ pub struct Case<'c, 'm> {
     pub policy: &'c Policy,
     /// The subject.
     pub subject: &'c Subject<'m>,
-    /// What it was before an update.
+    /// The object before an update.
     pub before: Option<&'c Subject<'m>>,
     /// The day, for exemptions that end.
     pub today: Date,
     /// Which question is asked.
     pub endpoint: Endpoint,
-    /// Whether only the object's status and metadata can change.
+    /// True if only the object's status and metadata can change.
     pub is_status: bool,
 }
 
-/// What is done about a finding. Where the policy only observes, it is what would be
-/// done with both webhooks; see [`Verdict::is_enforced`].
+/// The treatment of a finding. If the policy only observes, the one with both webhooks in mode
+/// enforce; see [`Verdict::is_enforced`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
     /// It is refused, by `/validate`.
@@ -72,16 +72,15 @@ pub enum Treatment {
 /// Everything that is said and done about a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// What was found, and what is exempt.
+    /// The findings and the exempt findings.
     pub evaluation: Evaluation,
-    /// What is done about each finding, in the order of the findings.
+    /// The treatment of each finding, in the order of the findings.
     pub treatments: Vec<Treatment>,
-    /// What the endpoint answers.
+    /// The decision of the endpoint.
     pub decision: Decision<'static>,
-    /// What it would answer if the policy did not only observe; `None` where that is
-    /// the same.
+    /// The decision if the policy did not only observe; `None` if it is the same.
     pub withheld: Option<Decision<'static>>,
-    /// Whether the policy enforces.
+    /// True if the policy enforces.
     pub is_enforced: bool,
     /// `/mutate`: the findings that `/validate` refuses all the same, as they are
     /// behind the repair.
@@ -219,7 +218,7 @@ fn mutated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_
     Verdict { treatments, decision, withheld, is_enforced, left: denied, effective_after, evaluation }
 }
 
-/// What `/validate` does about the findings of an evaluation, of which it refuses
+/// Returns the treatment by `/validate` of each finding of an evaluation, of which it refuses
 /// `denials`, in their order.
 fn treatments(evaluation: &Evaluation, denials: &[&Judged]) -> Vec<Treatment> {
     let mut denials = denials.iter().peekable();
@@ -234,7 +233,7 @@ fn treatments(evaluation: &Evaluation, denials: &[&Judged]) -> Vec<Treatment> {
     evaluation.findings.iter().map(treatment).collect()
 }
 
-/// What tells a finding from others of its rule and carrier.
+/// The key that distinguishes a finding from others of its rule and carrier.
 #[derive(PartialEq, Eq, Hash)]
 enum About<'f> {
     Keyword(&'f str),

@@ -12,8 +12,7 @@ use super::kernel::{Kernel, Kernels};
 use super::value::Grammar;
 use super::version::Versions;
 
-/// What an option is about, its aliases and its negation taken together:
-/// `vers` and `nfsvers` are one word, so are `ac` and `noac`.
+/// The subject of an option, its aliases>The setting that an option is about, its aliases
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the variants are the option words themselves")]
 pub enum Word {
@@ -147,12 +146,12 @@ impl Words {
         is_new
     }
 
-    /// Whether the set holds the word.
+    /// Returns true if the set holds the word.
     pub const fn contains(self, word: Word) -> bool {
         self.0 & 1 << word as u32 != 0
     }
 
-    /// Whether both sets hold a word.
+    /// Returns true if both sets hold a word.
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -202,17 +201,17 @@ impl Consumers {
     /// A mount helper of a driver's own, such as mount.efs.
     pub const DRIVER: Self = Self(8);
 
-    /// Whether all layers of `other` are among these.
+    /// Returns true if all layers of `other` are among these.
     pub const fn include(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether the option ends at mount(8) and mount.nfs never sees it.
+    /// Returns true if the option ends at mount(8) and mount.nfs never sees it.
     pub const fn is_mount_only(self) -> bool {
         self.0 == Self::MOUNT.0
     }
 
-    /// Whether the option ends before the kernel, and nothing but mount(8) acts on it.
+    /// Returns true if the option ends before the kernel, and nothing but mount(8) acts on it.
     pub const fn end_before_kernel(self) -> bool {
         self.is_mount_only() || self.0 == Self::USER.0
     }
@@ -231,7 +230,7 @@ impl Consumers {
     }
 }
 
-/// What an option does today.
+/// The effect of an option in current kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It does what its meaning says.
@@ -245,13 +244,13 @@ pub enum Effect {
 /// One option word of the catalog.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// What it is about.
+    /// The setting that it is about.
     pub word: Word,
-    /// Whether this spelling is the negation (`noac` of `ac`).
+    /// True if this spelling is the negation (`noac` of `ac`).
     pub negated: bool,
-    /// What may stand behind `=`.
+    /// The values that may follow `=`.
     pub grammar: Grammar,
-    /// Who looks at it.
+    /// The layers that read it.
     pub consumers: Consumers,
     /// The protocol versions that take it; with another one the mount fails.
     pub versions: Versions,
@@ -259,10 +258,9 @@ pub struct Entry {
     pub kernels: Kernels,
     /// The kernels that take a value with it, where that came later.
     pub value_kernels: Kernels,
-    /// What it does.
+    /// The effect of the option.
     pub effect: Effect,
-    /// Whether no other file system has an option of this name, so that it
-    /// betrays an NFS volume.
+    /// True if no other file system has an option of this name, so that it betrays an NFS volume.
     pub nfs_only: bool,
     /// The meaning in one sentence, for people.
     pub meaning: &'static str,
@@ -327,7 +325,7 @@ impl Entry {
         }))
     }
 
-    /// Whether `kernel` knows the option with or without a value.
+    /// Returns true if `kernel` knows the option with or without a value.
     pub fn known_to(&self, kernel: Kernel, has_value: bool) -> bool {
         self.kernels.contains(kernel) && (!has_value || self.value_kernels.contains(kernel))
     }

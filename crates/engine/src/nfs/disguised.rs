@@ -1,5 +1,5 @@
-//! What an author meant by a text that no layer reads that way: a value with
-//! commas in it, or an option in the dress of a command line, of YAML or of Go.
+//! Recognizes the intended options in a text that no layer reads that way: a value with commas in
+//! it, or an option in the dress of a command line, of YAML or of Go.
 
 use super::catalog::{self, Entry, Word};
 use super::intended::intended;
@@ -7,7 +7,7 @@ use super::mount::{judge, names_version};
 use super::option::{self, MountOption};
 use super::value::Grammar;
 
-/// What was meant by one or several neighbouring pieces of an element.
+/// The options that one or several neighboring pieces of an element were meant to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meant {
     /// How many pieces it takes.
@@ -22,8 +22,8 @@ pub const MOST_PIECES: usize = 64;
 /// Longest text that is looked at, in bytes.
 const LONGEST: usize = 1024;
 
-/// What the first of `pieces`, alone or with those that follow it, means where it
-/// can mean one thing only; `None` where it is written as it should be, too.
+/// Returns the options that the first of `pieces` was meant to be, alone or with those that follow
+/// it; `None` if it is ambiguous, or written as it should be.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::nfs::disguised::meant;
@@ -111,7 +111,7 @@ fn is_clean(text: &str) -> bool {
     is_known.is_some_and(|entry| entry.word == Word::Context || !value.trim().contains(is_dressed))
 }
 
-/// What has to close the text that begins here and is not closed here.
+/// Returns the character that has to close the text that begins here and is not closed here.
 fn closer(head: &str) -> Option<char> {
     let text = head.trim();
     match text.chars().next()? {

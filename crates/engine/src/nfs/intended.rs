@@ -1,4 +1,4 @@
-//! What an author meant by a value that mount.nfs or the kernel refuses.
+//! Finds the intended value for one that mount.nfs or the kernel refuses.
 
 use super::catalog::Word;
 use super::mount::judge;

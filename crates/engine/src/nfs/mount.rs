@@ -1,6 +1,5 @@
-//! What becomes of an option list at mount time: which options the kernel or
-//! mount.nfs refuses, which protocol versions remain, whether a failed mount
-//! goes on in the background.
+//! Evaluates an option list at mount time: the options that the kernel or mount.nfs refuses, the
+//! protocol versions that remain, and whether a failed mount continues in the background.
 //!
 //! Models nfs-utils 2.6 to 3.1 (`utils/mount/stropts.c`, `network.c`) and the
 //! kernel's parser (`fs/nfs/fs_context.c`, `fs/fs_parser.c`).
@@ -39,7 +38,7 @@ pub enum Refusal {
     NoKernel,
 }
 
-/// Who overlooks a refusal beside a `sloppy`.
+/// The layers that overlook a refusal of an option if `sloppy` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlooked {
     /// No kernel.
@@ -55,12 +54,12 @@ pub enum Overlooked {
 pub const OVERLOOKS_VALUES: (Kernel, Kernel) = (Kernel::new(5, 6), Kernel::new(6, 0));
 
 impl Refusal {
-    /// Who overlooks it beside a `sloppy`, wherever in the list that is: mount.nfs
-    /// moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes
-    /// `sloppy,foo`), and kernels before 5.6 read all options before they look. What
-    /// mount.nfs checks itself, and a number out of range, is refused all the same.
-    /// A value that does not fit was overlooked from Linux 5.6
-    /// (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0 (`opt == -ENOPARAM`).
+    /// Returns the layers that overlook it if `sloppy` is set, wherever in the list that is:
+    /// mount.nfs moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes
+    /// `sloppy,foo`), and kernels before 5.6 read all options before they look. What mount.nfs
+    /// checks itself, and a number out of range, is refused all the same. A value that does not fit
+    /// was overlooked from Linux 5.6 (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0 (`opt
+    /// == -ENOPARAM`).
     pub const fn overlooked(self) -> Overlooked {
         match self {
             Self::Unknown | Self::FlagWithValue | Self::ValueMissing => Overlooked::Always,
@@ -92,7 +91,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What the layers say to one option by itself.
+/// The verdict of the layers on one option by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Verdict {
     /// Why nothing takes it; `None` when something does.
@@ -142,10 +141,10 @@ pub fn judge(option: &MountOption<'_>) -> Verdict {
     verdict
 }
 
-/// What mount(8) sets with an option beside what the option says: `users` is
-/// `noexec,nosuid,nodev` too, `owner` is `nosuid,nodev`, until a later word says
-/// otherwise (util-linux `libmount/src/optmap.c`; measured with 2.38: `exec,users`
-/// is mounted noexec, `users,exec` is not, and `user=NAME` sets nothing).
+/// Returns the flags that mount(8) sets in addition to the option: `users` is `noexec,nosuid,nodev`
+/// too, `owner` is `nosuid,nodev`, until a later word says otherwise (util-linux
+/// `libmount/src/optmap.c`; measured with 2.38: `exec,users` is mounted noexec, `users,exec` is
+/// not, and `user=NAME` sets nothing).
 pub fn implied_flags(option: &MountOption<'_>) -> Words {
     match option.text().trim_end_matches('=') {
         "user" | "users" => Words::of(&[Word::Exec, Word::Suid, Word::Dev]),
@@ -168,10 +167,9 @@ fn rewritten_for_v3(word: Word, value: Option<&str>) -> bool {
     }
 }
 
-/// Whether mount(8) reads a flag with this value as the flag: an empty one it drops, and
-/// some flags it takes with any (measured with util-linux 2.38.1: `owner=` is `owner`,
-/// `ro=1` is `ro`, `private=1` is nothing, and `owner=1` goes to the kernel, which refuses
-/// it).
+/// Returns true if mount(8) reads a flag with this value as the flag: an empty one it drops, and
+/// some flags it takes with any (measured with util-linux 2.38.1: `owner=` is `owner`, `ro=1` is
+/// `ro`, `private=1` is nothing, and `owner=1` goes to the kernel, which refuses it).
 pub(super) fn mount_takes(entry: &Entry, value: &str) -> bool {
     let takes_any =
         matches!(entry.word, Word::Ro | Word::Rw | Word::Defaults | Word::Auto | Word::Propagation);
@@ -229,7 +227,8 @@ pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
     }
 }
 
-/// What version option, if any, `option` is: `vers=`, `nfsvers=` or `v4.1`.
+/// Returns the version that `option` asks for, if it is a version option: `vers=`, `nfsvers=` or
+/// `v4.1`.
 pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
     match option.entry()?.word {
         Word::Vers => version::parse(option.value()?),
@@ -238,14 +237,13 @@ pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
     }
 }
 
-/// Whether mount.nfs looks at `option` as one that names a version. Two of
-/// these are an error, even two that agree (measured: `vers=3,v3` exit 32).
+/// Returns true if mount.nfs looks at `option` as one that names a version. Two of these are an
+/// error, even two that agree (measured: `vers=3,v3` exit 32).
 pub fn names_version(entry: &Entry) -> bool {
     matches!(entry.word, Word::Vers | Word::VersFlag)
 }
 
-/// Whether two options set the same thing to different values, so that one of them
-/// loses.
+/// Returns true if two options set the same thing to different values, so that one of them loses.
 pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
     let says = |option: &MountOption<'_>, entry: &Entry| {
         (entry.word, entry.negated, option.value().map(ToOwned::to_owned))
@@ -263,7 +261,7 @@ pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
     })
 }
 
-/// Whether two options set the same thing.
+/// Returns true if two options set the same thing.
 pub fn are_rivals(one: &Entry, other: &Entry) -> bool {
     let group = |entry: &Entry| entry.group().filter(|_| !names_version(entry));
     one.word == other.word
@@ -296,8 +294,8 @@ pub fn requested_versions<'o, 'a: 'o>(
     }
 }
 
-/// Whether a failed mount with these options, in the order in which mount.nfs
-/// gets them, goes on in the background while mount reports success.
+/// Returns true if a failed mount with these options, in the order in which mount.nfs gets them,
+/// continues in the background while mount reports success.
 ///
 /// The last of `bg` and `fg` decides, whatever value it carries. What mount.nfs
 /// refuses before its first try ends the mount at once; what only the kernel
@@ -314,12 +312,12 @@ pub fn goes_to_background<'o, 'a: 'o>(
     }) && !is_refused_early(options)
 }
 
-/// Whether something stands behind the `=` of an option.
+/// Returns true if something stands behind the `=` of an option.
 fn has_value(option: &MountOption<'_>) -> bool {
     option.value().is_some_and(|value| !value.is_empty())
 }
 
-/// Whether a `bg` with a value is refused by the kernel, which `NFSv4` asks first.
+/// Returns true if a `bg` with a value is refused by the kernel, which `NFSv4` asks first.
 pub fn is_refused_background<'o, 'a: 'o>(
     option: &MountOption<'_>,
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,

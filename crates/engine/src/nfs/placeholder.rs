@@ -10,7 +10,7 @@ use std::ops::Range;
 struct Form {
     open: &'static str,
     close: &'static str,
-    /// What, inside, wants a close of its own.
+    /// The inner opening texts that want a close of their own.
     nests: &'static str,
 }
 
@@ -46,12 +46,12 @@ pub fn placeholders(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Whether `text` has a placeholder.
+/// Returns true if `text` has a placeholder.
 pub fn has_placeholder(text: &str) -> bool {
     placeholders(text).next().is_some()
 }
 
-/// Whether `text` is one placeholder and nothing else.
+/// Returns true if `text` is one placeholder and nothing else.
 pub fn is_placeholder(text: &str) -> bool {
     placeholders(text).next() == Some(0..text.len())
 }

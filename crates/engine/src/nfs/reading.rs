@@ -115,13 +115,13 @@ fn is_context(option: &str) -> bool {
     MountOption::new(option).entry().is_some_and(|entry| entry.word == Word::Context)
 }
 
-/// Whether `text` may be another list to one layer than to another at all.
+/// Returns true if `text` may be another list to one layer than to another at all.
 pub fn has_marks(text: &str) -> bool {
     text.bytes().any(is_mark)
 }
 
-/// What some layer, or a shell that a driver runs mount with, takes out of a
-/// word: double and single quotes, backslashes.
+/// Returns true for a byte that some layer, or a shell that a driver runs mount with, removes from
+/// a word: double and single quotes, backslashes.
 pub const fn is_mark(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'\\')
 }
@@ -130,8 +130,8 @@ pub const fn is_mark(byte: u8) -> bool {
 /// [`Reader::MOUNTS`], without `SELinux` and with it.
 pub const NODES: usize = 2 * Reader::MOUNTS.len();
 
-/// Whether a failed mount with `text` as its options goes on in the background,
-/// for each kind of node.
+/// Returns whether a failed mount with `text` as its options continues in the background, for each
+/// kind of node.
 pub fn goes_to_background_by_node(text: &str) -> [bool; NODES] {
     let mut nodes = [false; NODES];
     let kinds = Reader::MOUNTS.into_iter().flat_map(|mount| [(mount, false), (mount, true)]);
@@ -143,8 +143,8 @@ pub fn goes_to_background_by_node(text: &str) -> [bool; NODES] {
     nodes
 }
 
-/// Whether a failed mount with `text` as its options goes on in the background
-/// for one mount(8) or another, on a node with `SELinux` or without.
+/// Returns true if a failed mount with `text` as its options continues in the background for one
+/// mount(8) or another, on a node with `SELinux` or without.
 pub fn may_go_to_background(text: &str) -> bool {
     goes_to_background_by_node(text).contains(&true)
 }
@@ -164,8 +164,8 @@ pub enum Trap {
     Shell,
 }
 
-/// Whether a shell that is given `element` unquoted makes another word of it, or
-/// several, than its quotes and backslashes alone do.
+/// Returns true if a shell that is given `element` unquoted makes another word of it, or several,
+/// than its quotes and backslashes alone do.
 pub fn is_shell(element: &str) -> bool {
     element.bytes().any(|byte| b"$`;&|<>(){}\n".contains(&byte))
 }
@@ -207,7 +207,7 @@ impl Latitude {
     pub const WIDE: Self = Self { folds: true, trims: true };
 }
 
-/// Whether some piece of a text may be `bg` to some layer, wherever it is written.
+/// Returns true if some piece of a text may be `bg` to some layer, wherever it is written.
 pub fn mentions_background(text: &str) -> bool {
     every_piece(text).any(|piece| background_word(piece.text, Latitude::WIDE).is_some())
 }
@@ -236,9 +236,9 @@ fn trimmed(keyword: &str) -> &str {
     keyword.trim_matches(is_around)
 }
 
-/// What takes the place of `piece`, whose keyword is `bg` to some layer: `fg`,
-/// or, where that would leave a quote without its partner or take away a backslash
-/// before a quote or a comma, the same text with `fg` for its letters.
+/// Returns the replacement for `piece`, whose keyword is `bg` to some layer: `fg`, or, where that
+/// would leave a quote without its partner or take away a backslash before a quote or a comma, the
+/// same text with `fg` for its letters.
 pub fn foreground_instead(piece: &str) -> String {
     let is_even = |mark: u8| piece.bytes().filter(|byte| *byte == mark).count() % 2 == 0;
     let escapes_nothing = !piece.contains('\\') || !piece.contains(['"', '\'']) && !piece.ends_with('\\');

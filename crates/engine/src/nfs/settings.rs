@@ -1,5 +1,5 @@
-//! What a list of options amounts to once the kernel has read it: the winner
-//! of every conflict, as `/proc/mounts` would show it.
+//! The settings that result once the kernel has read a list of options: the winner of every
+//! conflict, as `/proc/mounts` would show it.
 
 use super::catalog::Word;
 use super::mount::{self, Transport};
@@ -42,7 +42,7 @@ pub struct LocalLocks {
     pub flock: bool,
     /// `fcntl(2)` locks.
     pub posix: bool,
-    /// Whether `nolock` is in force: no lock manager at all.
+    /// True if `nolock` is in force: no lock manager at all.
     pub nolock: bool,
 }
 
@@ -61,15 +61,15 @@ pub struct Settings {
     pub transport: Option<Transport>,
     /// The protocol versions mount.nfs may try.
     pub versions: Versions,
-    /// Whether nothing can be written.
+    /// True if nothing can be written.
     pub read_only: bool,
-    /// Whether writes are synchronous, by `sync` or by `noac`.
+    /// True if writes are synchronous, by `sync` or by `noac`.
     pub sync: bool,
     /// Attribute cache times.
     pub attribute_cache: AttributeCache,
-    /// Whether `noac` is in force; it beats every cache time in either order.
+    /// True if `noac` is in force; it beats every cache time in either order.
     pub noac: bool,
-    /// Whether `nocto` is in force.
+    /// True if `nocto` is in force.
     pub nocto: bool,
     /// `all`, `none`, or `pos` however it was spelled.
     pub lookupcache: Option<LookupCache>,
@@ -186,7 +186,7 @@ impl LocalLocks {
         }
     }
 
-    /// Whether any lock stays on this node.
+    /// Returns true if any lock stays on this node.
     pub const fn any(self) -> bool {
         self.flock || self.posix
     }
@@ -204,10 +204,9 @@ fn cap_timeo(tenths: u32) -> u32 {
     tenths.min(6000)
 }
 
-/// What the kernel makes of an `rsize` or `wsize`, before the server's own
-/// limit: below 1024 it is 4096, above 1 MiB it is 1 MiB, else the power of two
-/// below (under a page) or the whole pages in it (`nfs_io_size`). 0 asks for
-/// the largest.
+/// Returns the size that the kernel uses for an `rsize` or `wsize`, before the server's own limit:
+/// below 1024 it is 4096, above 1 MiB it is 1 MiB, else the power of two below (under a page) or
+/// the whole pages in it (`nfs_io_size`). 0 asks for the largest.
 pub fn io_size(bytes: u32) -> u32 {
     const MIN: u32 = 1024;
     const MAX: u32 = 1024 * 1024;

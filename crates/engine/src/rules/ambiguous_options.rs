@@ -155,7 +155,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         // Only what the object itself says is what its author meant.
         if check.subject.shows(&Evidence::InTreeReadOnly) {
             let message = "rw overrides readOnly: true, because the kubelet sorts it after ro".to_owned();
-            // What is writable now would not be any more.
+            // The fix must not make a writable mount read-only.
             let fix =
                 remove(winner).map(|edit| Fix { applicability: Applicability::Unsafe, edits: vec![edit] });
             check.report(winner, Grade::Proper, message, fix);
@@ -187,7 +187,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         format!("the last one takes effect, {winner_text:?}")
     };
     let message = format!("{} and {winner_text:?} conflict: {why}", check.quote(first_loser));
-    // What the driver would do without the option could beat the winner.
+    // Options that the driver adds once this one is removed could beat the winner.
     let staying = || {
         let stays = |token: &&Token<'_>| !losers.iter().any(|loser| std::ptr::eq(*loser, *token));
         check.subject.options.effective().filter(stays).map(|token| &token.option)
@@ -251,9 +251,9 @@ fn keep_nolock(check: &Check<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'
     (locks.flock && locks.posix).then(|| others.filter_map(|token| remove(token)).collect())
 }
 
-/// Whether a `local_lock=` counts beside the one that is read last: each sets bits
-/// of its own, and only `none` clears what was set before it (Linux
-/// `fs/nfs/fs_context.c`, `Opt_local_lock`).
+/// Returns true if a `local_lock=` counts beside the one that is read last: each sets bits of its
+/// own, and only `none` clears what was set before it (Linux `fs/nfs/fs_context.c`,
+/// `Opt_local_lock`).
 fn adds_up<'t, 'm: 't>(
     token: &Token<'_>,
     winner: &Token<'_>,

@@ -86,7 +86,7 @@ fn check(check: &mut Check<'_, '_>) {
     check_rewritten(check);
 }
 
-/// What becomes `bg` only because the driver rewrites it, as a shell does.
+/// Reports options that become `bg` only because the driver rewrites them, as a shell does.
 fn check_rewritten(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     if !subject.driver.rewrites_options() {

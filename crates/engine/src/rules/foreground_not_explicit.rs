@@ -47,7 +47,7 @@ mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
 fn check(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     let fold = subject.may_fold();
-    // What is bg becomes fg, but for one that a quote ties to something else.
+    // An option read as bg becomes fg, but for one that a quote ties to other text.
     let becomes_fg = |token: &Token<'_>| {
         let text = token.option.text();
         let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));

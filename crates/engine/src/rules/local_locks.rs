@@ -65,7 +65,7 @@ fn check(check: &mut Check<'_, '_>) {
             && if is_nolock { alone.nolock } else { alone.flock && locks.flock || alone.posix && locks.posix }
     };
     if let Some(token) = check.options().filter(counts).last() {
-        // What NMG022 says of a mount without nolock, for a person about to drop it.
+        // The sentence about a mount without nolock warns a person about to drop it.
         let what = if is_nolock {
             let place = place_of_mount_nfs(subject);
             format!("hides locks from other nodes; without it rpc.statd must run {place}")

@@ -59,11 +59,11 @@ fn check(check: &mut Check<'_, '_>) {
     if !is_v3_possible || settings.local_locks.nolock || subject.options.has_unrendered() {
         return;
     }
-    // What is refused for how a version is written has one.
+    // An option that is refused for its spelling of a version has one.
     let is_without_v3 = |option: &MountOption<'_>| {
         mount::version_request(option).is_some_and(|request| request.versions.and(Versions::V3).is_empty())
     };
-    // What is refused negotiates nothing.
+    // A refused option negotiates nothing.
     let is_refused = |token: &Token<'_>| {
         token.entry().is_some_and(mount::names_version) && token.verdict.refusal.is_some()
     };

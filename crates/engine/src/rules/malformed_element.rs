@@ -185,9 +185,9 @@ fn trimmed_blanks<'t>(
     worst.map(|worst| (worst, edits))
 }
 
-/// Whether the pieces of an element can be elements of their own: what the driver takes
-/// in a longer one it may refuse alone, or drop; what is one option to its author is
-/// never cut, and what a program still fills in is not touched.
+/// Returns true if the pieces of an element can be elements of their own: what the driver takes in
+/// a longer one it may refuse alone, or drop; what is one option to its author is never cut, and
+/// what a program still fills in is not touched.
 fn can_be_split(subject: &Subject<'_>, carrier: &Carrier<'_>, site: &Site, pieces: &[Piece<'_>]) -> bool {
     let is_refused = pieces.iter().any(|piece| {
         let site = Site { range: piece.range.clone(), ..*site };
@@ -200,8 +200,8 @@ fn can_be_split(subject: &Subject<'_>, carrier: &Carrier<'_>, site: &Site, piece
     !is_refused && !carrier.is_unrendered(element, 0..element.len())
 }
 
-/// Whether the driver would drop a text as an element of its own, because it is
-/// there already, although another value is there, too, and may then win.
+/// Returns true if the driver would drop a text as an element of its own, because it is there
+/// already, although another value is there, too, and may then win.
 fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
     if !subject.driver.keeps_first_of_equal() {
         return false;
@@ -215,7 +215,7 @@ fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
     is_repeated && alike().any(|token| token.option.text() != text)
 }
 
-/// Whether the driver takes what is meant as elements of their own.
+/// Returns true if the driver takes what is meant as elements of their own.
 fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
     let is_taken =
         |option: &String| !subject.driver.may_refuse_element(option) && !may_be_dropped(subject, option);
@@ -326,7 +326,7 @@ fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, mess
     let pieces = carrier.pieces(check.element_at(&site).unwrap_or_default());
     let of_it = pieces.iter().filter(|piece| piece.range.start >= site.range.start && !piece.text.is_empty());
     let end = of_it.take(meant.pieces).last().map_or(site.range.end, |piece| piece.range.end);
-    // What splits at every comma splits at a quoted one, too.
+    // A list that is split at every comma is split at a quoted one, too.
     let is_cut = carrier.form == Form::SplitEverywhere && meant.options.iter().any(|text| text.contains(','));
     if is_cut {
         check.report(token, grade, message, None);
@@ -334,7 +334,7 @@ fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, mess
     }
     let (carrier, element) = (site.carrier, site.element);
     let whole = Site { range: site.range.start..end, ..site };
-    // What turns out to be `bg` becomes `fg`: put right, it would be the very danger.
+    // An option that turns out to be `bg` becomes `fg`: put right, it would be the very danger.
     let is_background = |text: &str| MountOption::new(text).keyword() == "bg";
     let options: Vec<&str> =
         meant.options.iter().map(|text| if is_background(text) { "fg" } else { text.as_str() }).collect();

@@ -79,14 +79,14 @@ fn check(check: &mut Check<'_, '_>) {
     }
 }
 
-/// Whether no later option of the same group overrides it.
+/// Returns true if no later option of the same group overrides it.
 fn is_winner(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
     let group = token.entry().and_then(Entry::group);
     let last = check.subject.options.effective().rfind(|other| other.entry().and_then(Entry::group) == group);
     group.is_none() || last.is_some_and(|last| std::ptr::eq(last, token))
 }
 
-/// Whether a mount without the option fails where one with it succeeds.
+/// Returns true if a mount without the option fails where one with it succeeds.
 fn is_not_negotiated(token: &Token<'_>, versions: Versions) -> bool {
     /// Without `port=` the client asks for this one, or the server's rpcbind.
     const DEFAULT_PORTS: [u32; 2] = [0, 2049];

@@ -95,7 +95,7 @@ fn check_flex_volume(check: &mut Check<'_, '_>) {
     }
 }
 
-/// What the driver refuses by itself, before it mounts.
+/// Reports options that the driver refuses by itself, before it mounts.
 fn check_driver(check: &mut Check<'_, '_>) {
     let subject = check.subject;
     let written = subject
@@ -122,7 +122,7 @@ fn check_driver(check: &mut Check<'_, '_>) {
     check_words(check);
 }
 
-/// What a shell of the driver's makes several arguments of mount of.
+/// Reports options that a shell of the driver's splits into several arguments of mount.
 fn check_words(check: &mut Check<'_, '_>) {
     if !check.subject.options.is_several_words() {
         return;
@@ -149,7 +149,7 @@ const fn grade(refused: &Refused) -> Grade {
     if refused.since.is_some() { Grade::Lesser } else { Grade::CannotMount }
 }
 
-/// Whether the driver itself refuses an option, so that mount is never called.
+/// Returns true if the driver itself refuses an option, so that mount is never called.
 pub fn is_refused_by_driver(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     refusals(subject, token).next().is_some()
 }

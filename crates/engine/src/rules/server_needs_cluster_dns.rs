@@ -71,9 +71,9 @@ fn check(check: &mut Check<'_, '_>) {
     });
 }
 
-/// Whether only the cluster's DNS can know the name: the DNS specification gives
-/// Services `SERVICE.NAMESPACE.svc.DOMAIN`. `nfs.storage` and a domain of the
-/// cluster's own may be names of any other DNS.
+/// Returns true if only the cluster's DNS can know the name: the DNS specification gives Services
+/// `SERVICE.NAMESPACE.svc.DOMAIN`. `nfs.storage` and a domain of the cluster's own may be names of
+/// any other DNS.
 fn is_cluster_dns_name(server: &str) -> bool {
     const DOMAINS: [&str; 3] = [".svc.cluster.local", ".pod.cluster.local", ".svc.clusterset.local"];
     let name = server.to_ascii_lowercase();

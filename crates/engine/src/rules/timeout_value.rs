@@ -100,7 +100,7 @@ fn check(check: &mut Check<'_, '_>) {
     };
     // Of what goes on behind its comma NMG009 speaks.
     for token in check.options().filter(|token| token.meant.is_none()) {
-        // What the kernel refuses is NMG012's to say.
+        // Values that the kernel refuses are reported by NMG012.
         let Some(value) = token.option.value().filter(|_| token.verdict.refusal.is_none()) else {
             continue;
         };

@@ -151,7 +151,7 @@ fn suggestion(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
     is_taken(check, &text).then_some(text)
 }
 
-/// Whether the list would be better with this option: every layer takes it beside the
+/// Returns true if the list would be better with this option: every layer takes it beside the
 /// others, it does something, and no rule refuses it.
 fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
     let option = MountOption::new(text);
@@ -166,7 +166,7 @@ fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
     fits && has_effect(check, &option) && !is_refused
 }
 
-/// Whether an option does something in the versions that are asked for.
+/// Returns true if an option does something in the versions that are asked for.
 pub(super) fn has_effect(check: &Check<'_, '_>, option: &MountOption<'_>) -> bool {
     let requested = check.subject.options.settings().versions;
     option.entry().is_some_and(|entry| match entry.effect {
@@ -176,7 +176,7 @@ pub(super) fn has_effect(check: &Check<'_, '_>, option: &MountOption<'_>) -> boo
     })
 }
 
-/// Whether a rule refuses an option for what it does: it must not be advised.
+/// Returns true if a rule refuses an option for what it does: it must not be advised.
 pub(super) fn is_denied_word(option: &MountOption<'_>) -> bool {
     let is_of = |words: Words| option.entry().is_some_and(|entry| words.contains(entry.word));
     is_of(redirected_mount::WORDS)
@@ -200,12 +200,12 @@ const OF_SMB: &[&str] = &[
     "password", "persistenthandles", "seal", "serverino", "setuids", "snapshot", "uid", "username",
 ];
 
-/// Whether another program than mount.nfs(8) has an option with this keyword.
+/// Returns true if another program than mount.nfs(8) has an option with this keyword.
 pub fn is_of_another_program(keyword: &str) -> bool {
     other_program(keyword).is_some()
 }
 
-/// What reads an option that is none of mount.nfs(8).
+/// Returns the program that reads an option that is none of mount.nfs(8).
 fn other_program(keyword: &str) -> Option<&'static str> {
     if OF_EXPORTS.contains(&keyword) {
         Some("it is an option of exports(5): set it on the NFS server")

@@ -154,7 +154,7 @@ fn report_key(
     }
 }
 
-/// Whether `bg` is among the options, as the end of a clause.
+/// Returns the end of a clause if `bg` is among the options.
 fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
     if texts.iter().any(|text| reading::mentions_background(text.as_ref())) { " (bg among them)" } else { "" }
 }

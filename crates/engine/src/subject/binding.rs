@@ -1,6 +1,6 @@
-//! What an object of a cluster says of itself beside its options: the identity that the
-//! API server gave it, the claim that a PersistentVolume is bound to, and the folder of
-//! an in-tree NFS volume.
+//! Reads the fields of a cluster's object other than its options: the identity that the API server
+//! gave it, the claim that a PersistentVolume is bound to, and the directory of an in-tree NFS
+//! volume.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::manifest::Text;
 
-/// What is read of a volume; of another object its identity.
+/// The fields that are read of a volume; of another object its identity.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub struct BoundVolume<'a> {

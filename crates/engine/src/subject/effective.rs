@@ -20,23 +20,23 @@ pub(crate) use layout::lay_out;
 pub struct Token<'m> {
     /// The option, folded where the driver folds.
     pub option: MountOption<'m>,
-    /// What the layers say to it.
+    /// The verdict of the layers on it.
     pub verdict: Verdict,
     /// Where the user wrote it; `None` for one that the driver adds.
     pub site: Option<Site>,
-    /// Whether it stands in a carrier that reaches the mount.
+    /// True if it stands in a carrier that reaches the mount.
     pub in_force: bool,
-    /// Whether the driver or its mount helper takes it out.
+    /// True if the driver or its mount helper takes it out.
     pub is_drivers_own: bool,
-    /// Whether it has a placeholder that a program may still fill in: then it may
-    /// become any option, and nothing is said of it.
+    /// True if it has a placeholder that a program may still fill in: then it may become any
+    /// option, and nothing is said of it.
     pub is_unrendered: bool,
-    /// Whether the string that the kernel gets has a `sloppy`.
+    /// True if the string that the kernel gets has a `sloppy`.
     pub is_beside_sloppy: bool,
-    /// What is wrong with how it is written, if anything.
+    /// The fault in its spelling, if any.
     pub malformation: Option<Malformation>,
-    /// What its author meant, alone or with the pieces behind it, where no layer
-    /// reads it that way.
+    /// The options that it was meant to be, alone or with the pieces after it, if no layer reads it
+    /// that way.
     pub meant: Option<Box<Meant>>,
 }
 
@@ -81,27 +81,27 @@ impl<'m> Token<'m> {
         self.entry().map(|entry| entry.word)
     }
 
-    /// Whether a person wrote it, and it is NFS that reads it at the mount.
+    /// Returns true if a person wrote it, and it is NFS that reads it at the mount.
     pub const fn is_written(&self) -> bool {
         self.site.is_some() && self.in_force && !self.is_drivers_own && !self.is_unrendered
     }
 
-    /// Whether it is the keyword `bg`, whatever its value. With `fold`, also in
-    /// capitals or with blanks around it.
+    /// Returns true if it is the keyword `bg`, whatever its value. With `fold`, also in capitals or
+    /// with blanks around it.
     pub fn is_background(&self, fold: bool) -> bool {
         let keyword = self.option.keyword();
         keyword == "bg" || fold && keyword.trim().eq_ignore_ascii_case("bg")
     }
 }
 
-/// Whether the driver or its mount helper takes the option out for itself.
+/// Returns true if the driver or its mount helper takes the option out for itself.
 fn is_drivers_own(driver: &Driver, option: &MountOption<'_>) -> bool {
     let keyword = option.keyword();
     driver.own_words.contains(&keyword)
         || option.value().is_some() && driver.takes_out.contains(&keyword) && keyword != "vers"
 }
 
-/// What is wrong with how an option is written.
+/// A fault in the spelling of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformation {
     /// A control character.
@@ -112,9 +112,9 @@ pub enum Malformation {
     Quote,
     /// Nothing before its `=`.
     NoKeyword,
-    /// What it means, alone or with what follows, is written otherwise.
+    /// The intended option, alone or with the text that follows, is written otherwise.
     Disguised,
-    /// What stands before its comma goes on in it.
+    /// The option before its comma continues in it.
     Continued,
 }
 
@@ -187,20 +187,20 @@ impl<'m> Options<'m> {
         self.effective().filter(|token| !token.is_drivers_own).map(|token| &token.option)
     }
 
-    /// Whether an option with this keyword is written where the driver reads it.
+    /// Returns true if an option with this keyword is written where the driver reads it.
     pub fn writes(&self, keyword: &str) -> bool {
         let is_it =
             |token: &Token<'m>| token.in_force && token.site.is_some() && token.option.keyword() == keyword;
         self.tokens().iter().any(is_it)
     }
 
-    /// Whether the user gave a single option that reaches the mount.
+    /// Returns true if the user gave a single option that reaches the mount.
     pub fn any_given(&self) -> bool {
         self.has_unrendered() || self.effective().any(|token| token.site.is_some())
     }
 
-    /// Whether an option that reaches the mount has a placeholder: what is missing
-    /// may be there once the file is rendered.
+    /// Returns true if an option that reaches the mount has a placeholder: what is missing may be
+    /// there once the file is rendered.
     pub const fn has_unrendered(&self) -> bool {
         self.has_unrendered
     }
@@ -210,13 +210,13 @@ impl<'m> Options<'m> {
         self.tokens.iter().filter(|token| token.is_unrendered && token.in_force)
     }
 
-    /// Whether an option of this word reaches the mount.
+    /// Returns true if an option of this word reaches the mount.
     pub fn has(&self, word: Word) -> bool {
         self.effective().any(|token| token.word() == Some(word))
     }
 
-    /// Whether an option that reaches the mount is meant, but not written, as one
-    /// for which `is_it` holds.
+    /// Returns true if an option that reaches the mount is meant, but not written, as one for which
+    /// `is_it` holds.
     pub fn means(&self, is_it: impl Fn(&MountOption<'_>) -> bool) -> bool {
         let meant = self.effective().filter_map(|token| token.meant.as_deref());
         meant.flat_map(|meant| &meant.options).any(|text| is_it(&MountOption::new(text.as_str())))
@@ -233,19 +233,19 @@ impl<'m> Options<'m> {
         &self.irregular
     }
 
-    /// Whether the driver drops what stands behind some option, so that nothing
-    /// appended would reach the mount.
+    /// Returns true if the driver drops what stands behind some option, so that nothing appended
+    /// would reach the mount.
     pub const fn is_cut_short(&self) -> bool {
         self.is_cut_short
     }
 
-    /// Whether a shell, through which the driver runs mount, makes several words of
-    /// the string: mount takes no further words, so every mount fails.
+    /// Returns true if a shell, through which the driver runs mount, makes several words of the
+    /// string: mount takes no further words, so every mount fails.
     pub const fn is_several_words(&self) -> bool {
         self.is_several_words
     }
 
-    /// What they amount to.
+    /// Returns the settings that result from them.
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -91,7 +91,7 @@ impl Subject<'_> {
         self.obstacle_of_empty_list().map_or(Filling::At(at), Filling::Nowhere)
     }
 
-    /// What a first element in the list would put out of force.
+    /// Returns the carrier that a first element in the list would put out of force.
     fn obstacle_of_empty_list(&self) -> Option<Obstacle> {
         let driver = self.driver;
         let position = |holds: &dyn Fn(&Carrier<'_>) -> bool| {

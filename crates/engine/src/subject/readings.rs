@@ -1,5 +1,4 @@
-//! What quotes and backslashes in a subject's options do: the layers may read
-//! them differently.
+//! Evaluates quotes and backslashes in a subject's options: the layers may read them differently.
 
 use std::ops::Range;
 
@@ -26,8 +25,8 @@ impl<'m> Subject<'m> {
         })
     }
 
-    /// What in an element of `carrier` changes the meaning of those that it is
-    /// joined with, and where.
+    /// Returns the parts of an element of `carrier` that change the meaning of those that it is
+    /// joined with.
     pub fn traps(&self, carrier: &Carrier<'_>, element: &str) -> Vec<(Range<usize>, Trap)> {
         if self.runs_a_shell() && reading::is_shell(&carrier.seen(element)) {
             return vec![(0..element.len(), Trap::Shell)];
@@ -35,38 +34,38 @@ impl<'m> Subject<'m> {
         carrier.traps(element)
     }
 
-    /// Whether the driver passes the options through a shell.
+    /// Returns true if the driver passes the options through a shell.
     fn runs_a_shell(&self) -> bool {
         self.driver.steps.iter().any(|step| matches!(step, Step::Shell))
     }
 
-    /// Whether a shell may make any option of an element.
+    /// Returns true if a shell may make any option of an element.
     pub(super) fn may_hold_any_option(&self) -> bool {
         self.runs_a_shell()
             && self.irregular_elements().any(|(carrier, element)| reading::is_shell(&carrier.seen(element)))
     }
 
-    /// Whether an option that is added may become part of one that is there, or
-    /// be hidden by it.
+    /// Returns true if an option that is added may become part of one that is there, or be hidden
+    /// by it.
     pub(super) fn has_trap(&self) -> bool {
         self.irregular_elements()
             .any(|(carrier, element)| carrier.in_force && !self.traps(carrier, element).is_empty())
     }
 
-    /// Whether a failed mount goes on in the background on some node where that
-    /// of `old` does not.
+    /// Returns true if a failed mount continues in the background on some node where that of `old`
+    /// does not.
     pub fn is_background_where_it_was_not(&self, old: &Self) -> bool {
         let nodes = self.goes_to_background().into_iter().zip(old.goes_to_background());
         nodes.into_iter().any(|(new, old)| new && !old)
     }
 
-    /// Whether a failed mount goes on in the background on some node.
+    /// Returns true if a failed mount continues in the background on some node.
     pub fn may_go_to_background(&self) -> bool {
         self.goes_to_background().contains(&true)
     }
 
-    /// Whether a failed mount goes on in the background, for each kind of node;
-    /// on all the same where no quote and no backslash stands.
+    /// Returns whether a failed mount continues in the background, for each kind of node; on all
+    /// the same where no quote and no backslash stands.
     fn goes_to_background(&self) -> [bool; NODES] {
         let has_marks = |(carrier, element): (&Carrier<'_>, &str)| reading::has_marks(&carrier.seen(element));
         if self.irregular_elements().any(has_marks) {

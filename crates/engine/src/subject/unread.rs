@@ -13,7 +13,7 @@ use crate::site::Place;
 pub struct UnreadKey<'m> {
     /// Where it stands.
     pub place: Place,
-    /// What it holds.
+    /// The value of the key.
     pub value: &'m str,
     /// The options that it is meant to give.
     pub options: String,
@@ -31,7 +31,7 @@ impl<'m> Subject<'m> {
             return Vec::new();
         }
         let is_carrier = |key: &str| self.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
-        // What a driver reads of a class of snapshots was seldom looked at.
+        // The keys that a driver reads of a class of snapshots were seldom looked at.
         let is_open = self.kind.row().holds == Holds::Snapshots && !self.refuses_unknown_keys();
         self.keys()
             .filter(|(key, value)| {
@@ -46,7 +46,7 @@ impl<'m> Subject<'m> {
             .collect()
     }
 
-    /// Whether the driver refuses the object for a parameter that it does not know.
+    /// Returns true if the driver refuses the object for a parameter that it does not know.
     pub fn refuses_unknown_keys(&self) -> bool {
         match self.kind.row().holds {
             Holds::Class => self.driver.unknown_parameters == UnknownParameters::Refused,

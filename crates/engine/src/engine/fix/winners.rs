@@ -47,7 +47,7 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
     }
 }
 
-/// Whether an edit may give another place to an option that stays: not what takes a whole
+/// Returns true if an edit may give another place to an option that stays: not what takes a whole
 /// element away.
 fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
     match edit {
@@ -61,17 +61,17 @@ fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
     }
 }
 
-/// What wins, by what it is about.
+/// The options that win, by their subject.
 #[derive(Debug, Default)]
 struct Winners {
     by_word: BTreeMap<Word, Winner>,
-    /// Whether anything loses.
+    /// True if anything loses.
     have_rivals: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Winner {
-    /// What it says, however that is spelt.
+    /// The value that it sets, however it is spelled.
     says: String,
     /// Where it is written; `None` for what the driver adds.
     site: Option<Site>,
@@ -104,7 +104,7 @@ impl Winners {
         winners
     }
 
-    /// Whether a fix changes no winner but those that it touches.
+    /// Returns true if a fix changes no winner but those that it touches.
     fn survive(&self, subject: &Subject<'_>, fix: &Fix) -> bool {
         let Some(fixed) = fix_alone(subject, fix, Scope::FILE_UNSAFE) else { return true };
         let touched: Vec<&Site> = fix
@@ -123,7 +123,7 @@ impl Winners {
     }
 }
 
-/// What an option says about each word that it speaks of.
+/// Returns the value that an option sets for each word that it is about.
 fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(Word, String)> {
     let option = &token.option;
     if names_version(entry) {

@@ -45,7 +45,7 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option
     Some(remedy.into())
 }
 
-/// Whether options can be added to the list without changing what those do that are in
+/// Returns true if options can be added to the list without changing what those do that are in
 /// force: it has none but these, and those that the guard itself asks for.
 pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     const ASKED_FOR: [Word; 3] = [Word::Fg, Word::Timeo, Word::Retrans];
@@ -56,7 +56,7 @@ pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bo
     })
 }
 
-/// Whether the options may come into force without a second look: no call fails for them,
+/// Returns true if the options may come into force without a second look: no call fails for them,
 /// and neither the server, the protocol nor who may write changes.
 pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     const HARMLESS: [Word; 22] = [
@@ -148,17 +148,17 @@ fn place(subject: &Subject<'_>) -> Option<Place> {
     Some(subject.place_of_key(key.key))
 }
 
-/// What to write at the place from which options are taken.
+/// The text to write at the place from which options are taken.
 enum Written {
     /// The whole value.
     Whole(String),
-    /// What a list does not hold yet.
+    /// The options that the list does not contain yet.
     Further(String),
-    /// What was lost is there already.
+    /// The list contains the lost options already.
     Nothing,
 }
 
-/// What stands at the place with the lost options behind it, as YAML.
+/// Returns the text at the place with the lost options appended, as YAML.
 fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Written> {
     if lost.iter().all(|text| option::pieces(text.as_ref()).next().is_none()) {
         return Some(Written::Nothing);
@@ -219,7 +219,7 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
     Some(elements)
 }
 
-/// Whether something in a carrier has to be written otherwise, so that it cannot be
+/// Returns true if something in a carrier has to be written otherwise, so that it cannot be
 /// repeated in a remedy.
 fn is_faulty(subject: &Subject<'_>, carrier: usize) -> bool {
     let of_carrier = |token: &&Token<'_>| token.site.as_ref().is_some_and(|site| site.carrier == carrier);

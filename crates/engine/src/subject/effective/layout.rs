@@ -65,13 +65,13 @@ pub(crate) fn lay_out<'m>(
 struct Layout<'m> {
     driver: &'static Driver,
     tokens: Vec<Token<'m>>,
-    /// What the list holds, or the annotation that replaces it.
+    /// The options of the list, or of the annotation that replaces it.
     list: Vec<Part<'m>>,
-    /// What the other carriers in force hold.
+    /// The options of the other carriers in force.
     others: Vec<Part<'m>>,
     /// The string so far.
     parts: Vec<Part<'m>>,
-    /// What the driver or its mount helper keeps for itself.
+    /// The options that the driver or its mount helper removes for itself.
     kept_back: Vec<Part<'m>>,
     irregular: Vec<(usize, usize)>,
     /// The version that the driver took out of the list, and its token.
