@@ -30,7 +30,7 @@ const TODAY: Date = date!(2026 - 03 - 01);
 /// A target's body.
 pub type Target = fn(&[u8]);
 
-/// All targets by name; the folder of the corpus has the same one.
+/// All targets by name; the directory of the corpus has the same one.
 #[allow(dead_code, reason = "the test of the corpus goes through all, a fuzzer calls one")]
 pub const TARGETS: [(&str, Target); 8] = [
     ("split", split),
@@ -62,7 +62,7 @@ pub fn split(bytes: &[u8]) {
 }
 
 /// The layers' readings of one string: none finds an option that does not begin
-/// behind a comma, and what goes to the background by one of them is found.
+/// after a comma, and what goes to the background by one of them is found.
 pub fn readings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let pieces: Vec<_> = every_piece(text).collect();

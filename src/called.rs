@@ -84,7 +84,7 @@ fn read(first_word: Option<&OsStr>) -> (String, Role) {
 }
 
 /// Names the program otherwise where a text has a command: its name, alone or with a command
-/// behind it. Files and objects of that name stay what they are.
+/// after it. Files and objects of that name stay what they are.
 fn renamed<'t>(text: &'t str, name: &str) -> Cow<'t, str> {
     if name == OWN_NAME || !text.contains(OWN_NAME) {
         return Cow::Borrowed(text);

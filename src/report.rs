@@ -288,7 +288,7 @@ pub struct FindingReport {
     pub line: usize,
     /// The first character.
     pub column: usize,
-    /// The character behind the last.
+    /// The character after the last.
     pub end_column: usize,
     /// The commands that may carry out its fix.
     pub fix: Option<Applicability>,

@@ -53,7 +53,7 @@ use workers::Workers;
 /// Where the serving certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateSource {
-    /// A folder with `tls.crt` and `tls.key`, watched.
+    /// A directory with `tls.crt` and `tls.key`, watched.
     Folder(PathBuf),
     /// Another task puts it into [`Server::certificates`]; until then the
     /// server is not ready.
@@ -81,7 +81,7 @@ pub struct Config {
     pub limits: Limits,
     /// Threads that answer, at least the one that runs the server.
     pub threads: usize,
-    /// How long it goes on serving once it is asked to stop, so that callers
+    /// How long it continues to serve once it is asked to stop, so that callers
     /// learn of it first.
     pub shutdown_delay: Duration,
     /// Counts log lines that were dropped.
@@ -125,7 +125,7 @@ pub struct Server {
     listener: TcpListener,
     status_listener: TcpListener,
     store: Arc<CertificateStore>,
-    /// The folder's state before the certificate was loaded.
+    /// The directory's state before the certificate was loaded.
     certificate_files: tls::FileState,
     tls: Arc<ArcSwap<ServerConfig>>,
     shared: Arc<Shared>,

@@ -1,4 +1,4 @@
-//! Where the command line's objects come from: files, folders and standard
+//! Where the command line's objects come from: files, directories and standard
 //! input, in YAML or JSON, and where in them each option stands.
 
 pub mod columns;
@@ -65,7 +65,7 @@ pub enum Skip {
     NoObject,
     /// A List whose `items` is null.
     EmptyList,
-    /// A text without a document, or a document behind another one that is nothing
+    /// A text without a document, or a document after another one that is nothing
     /// but comments.
     Empty,
     /// A recorded AdmissionReview that is not judged: a deletion, the status of a
@@ -217,13 +217,13 @@ pub(crate) fn trees<'t>(
 /// no YAML at all nothing more is read of the text.
 ///
 /// As kubectl does it (apimachinery `YAMLOrJSONDecoder`): a text that begins
-/// with a brace is JSON, one object behind the other, until that fails; from
+/// with a brace is JSON, one object after the other, until that fails; from
 /// there it is YAML.
 pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     visit_documents(text, lines, false, visitor);
 }
 
-/// As [`visit`], and goes on behind a document that is no YAML: where documents
+/// As [`visit`], and continues after a document that is no YAML: where documents
 /// begin does not depend on it, so the others are what they are once it is mended.
 pub fn visit_each(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     visit_documents(text, lines, true, visitor);
@@ -305,7 +305,7 @@ fn behind_blanks(text: &str) -> usize {
     text.get(..blank).and_then(|blank| blank.find('\n')).map_or(blank, |at| at + 1)
 }
 
-/// Returns true if the document is empty, as behind a last `---`.
+/// Returns true if the document is empty, as after a last `---`.
 fn is_empty(tree: &Tree<'_>, root: NodeId) -> bool {
     tree.text(root).is_some_and(str::is_empty)
 }

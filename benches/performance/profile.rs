@@ -164,7 +164,7 @@ fn functions(file: &Path) -> Functions {
     found
 }
 
-/// The name behind `(7)` or `(7) name`.
+/// The name after `(7)` or `(7) name`.
 fn named(text: &str, names: &mut BTreeMap<String, String>) -> String {
     match text.split_once(' ') {
         Some((id, name)) => {

@@ -157,7 +157,7 @@ fn judge_classes(report: &mut Report) {
     }
 }
 
-/// Of classes with one name, those of the same file, else those of the same folder,
+/// Of classes with one name, those of the same file, else those of the same directory,
 /// else all: overlays of several clusters repeat a name.
 fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
     let folder = |file: &str| Path::new(file).parent().map(Path::to_path_buf);

@@ -54,7 +54,7 @@ pub fn written(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Says something on standard error, behind the name of the program; the commands that it
+/// Says something on standard error, after the name of the program; the commands that it
 /// names have that name, too.
 ///
 /// # Errors

@@ -33,7 +33,7 @@ pub struct Input {
     pub bytes: Result<Vec<u8>, String>,
 }
 
-/// Which files of folders and globs are passed over.
+/// Which files of directories and globs are passed over.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Exclusion {
     /// Files and directories to skip

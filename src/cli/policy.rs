@@ -127,11 +127,11 @@ fn show(args: ShowArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The policy file that holds in the working folder.
+/// The policy file that holds in the working directory.
 ///
 /// # Errors
 ///
-/// When there is no working folder.
+/// When there is no working directory.
 pub fn discover() -> anyhow::Result<Option<PathBuf>> {
     let folder = std::env::current_dir().context("cannot determine the working directory")?;
     Ok(policy_file::discover(&folder))

@@ -91,7 +91,7 @@ impl PolicyFlags {
         Ok((self.selected(&policy)?, name))
     }
 
-    /// The policy file that holds in a folder, as in the working directory of `check`.
+    /// The policy file that holds in a directory, as in the working directory of `check`.
     #[cfg(feature = "lsp")]
     pub(super) fn file_of(&self, folder: &Path) -> Option<PathBuf> {
         match &self.policy_file {

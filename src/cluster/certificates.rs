@@ -79,7 +79,7 @@ impl Certificates {
     }
 
     /// Looks at everything every few seconds, until `stop` says so or is
-    /// dropped. While the API server does not answer, the server goes on with
+    /// dropped. While the API server does not answer, the server continues with
     /// what it has, and tries come less and less often.
     pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) {
         let interval = INTERVAL.min(self.rotation.wait.unsigned_abs() / 4);

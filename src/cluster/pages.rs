@@ -3,7 +3,7 @@
 //! `limit` without `resourceVersion` is a consistent list, of which Kubernetes 1.34
 //! and newer serve every page from the watch cache; `resourceVersion=0` would ignore
 //! the limit. A token expires with the revision that it is of, after five minutes or
-//! more: the answer 410 then has another token, which goes on with the objects as they
+//! more: the answer 410 then has another token, which continues with the objects as they
 //! are now (apiserver `pkg/storage/errors.go`, `NewExpiredError`).
 
 use std::collections::BTreeMap;

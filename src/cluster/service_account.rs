@@ -1,5 +1,5 @@
 //! The API server as a Pod sees it: its address in two environment variables,
-//! and a folder with the service account's token, the authority and the
+//! and a directory with the service account's token, the authority and the
 //! namespace. A kubeconfig is not read: its plugins and proxies are nothing
 //! that a Pod has.
 
@@ -40,10 +40,10 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// A failure on the way to the API server.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The service account in a folder, as kubelet mounts it, and the API server
+/// The service account in a directory, as kubelet mounts it, and the API server
 /// that knows it.
 ///
-/// The folder's files are read for every connection: the kubelet renews the
+/// The directory's files are read for every connection: the kubelet renews the
 /// token, and an authority may be renewed too.
 #[derive(Debug, Clone)]
 pub struct ServiceAccount {
@@ -76,7 +76,7 @@ impl ServiceAccount {
     ///
     /// # Errors
     ///
-    /// When the folder is not as kubelet makes it.
+    /// When the directory is not as kubelet makes it.
     pub fn connect(self) -> Result<(Client, String), Error> {
         let namespace = self.read("namespace")?;
         self.read("token")?;

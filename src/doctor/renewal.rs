@@ -11,7 +11,7 @@ use super::field::{text, time};
 /// to take it.
 const LEASE_LIFE: Duration = Duration::minutes(2);
 
-/// Signs a certificate with the CA of the folder `certs`, and puts it into a Secret.
+/// Signs a certificate with the CA of the directory `certs`, and puts it into a Secret.
 const GENERATE: &str = "nfs-mount-guard certs generate --dir certs --dns {name}.{namespace}.svc && kubectl --namespace {namespace} create secret tls ";
 const STORE: &str =
     " --cert=certs/tls.crt --key=certs/tls.key --dry-run=client --output yaml | kubectl apply --filename -";

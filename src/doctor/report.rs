@@ -144,7 +144,7 @@ impl DoctorReport {
         }
     }
 
-    /// The report as JSON, with a line break behind it.
+    /// The report as JSON, with a line break after it.
     pub fn json(&self) -> String {
         // Strings, numbers and lists of them always serialise.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();

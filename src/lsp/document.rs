@@ -120,7 +120,7 @@ mod tests {
     fn changes_are_of_the_text_that_the_one_before_left() {
         let mut document = Document::new("file:///a".to_owned(), Some(1), "a: 😀\r\nb: 2\r\n".to_owned());
         let changes = vec![
-            // Behind the pair of UTF-16 units.
+            // After the pair of UTF-16 units.
             change((0, 5), (0, 5), "!"),
             change((1, 3), (1, 4), "[x,\n  y]"),
             change((2, 2), (2, 3), ""),

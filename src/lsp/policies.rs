@@ -1,4 +1,4 @@
-//! The policies of the folders that documents lie in, read again when their files change.
+//! The policies of the directories that documents lie in, read again when their files change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::policy_file::{Error, Mistakes};
 
 /// Where policies come from: the command line knows the flags.
 pub trait Source {
-    /// The policy file of a folder; `None` where there is none.
+    /// The policy file of a directory; `None` where there is none.
     fn file(&self, folder: &Path) -> Option<PathBuf>;
 
     /// The policy in a file, or the built-in one, with what the flags change of it.
@@ -47,7 +47,7 @@ impl Loaded {
 /// The policies that are in use, by their files.
 pub(super) struct Policies<'s> {
     source: &'s dyn Source,
-    /// The policy file of each folder.
+    /// The policy file of each directory.
     by_folder: BTreeMap<PathBuf, Option<PathBuf>>,
     by_file: BTreeMap<Option<PathBuf>, Loaded>,
 }
@@ -58,7 +58,7 @@ impl<'s> Policies<'s> {
         Self { source, by_folder: BTreeMap::new(), by_file: BTreeMap::new() }
     }
 
-    /// The policy of a folder, and its file.
+    /// The policy of a directory, and its file.
     pub(super) fn of(&mut self, folder: &Path) -> (Rc<Policy>, Option<PathBuf>) {
         let file = self.source.file(folder);
         self.by_folder.insert(folder.to_path_buf(), file.clone());
@@ -70,7 +70,7 @@ impl<'s> Policies<'s> {
         (policy.unwrap_or_default(), file)
     }
 
-    /// Looks for the files of all folders again, and reads those that changed. Whether
+    /// Looks for the files of all directories again, and reads those that changed. Whether
     /// anything did, and the files that were read.
     pub(super) fn refresh(&mut self) -> (bool, Vec<PathBuf>) {
         let mut is_other = false;

@@ -19,7 +19,7 @@ pub(super) struct Position {
 pub(super) struct Range {
     /// The first character.
     pub(super) start: Position,
-    /// The character behind the last.
+    /// The character after the last.
     pub(super) end: Position,
 }
 
@@ -110,7 +110,7 @@ impl<'t> Index<'t> {
         Self { text, encoding, starts, counts }
     }
 
-    /// Where a byte stands; the end for one behind it.
+    /// Where a byte stands; the end for one after it.
     pub(super) fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
@@ -124,8 +124,8 @@ impl<'t> Index<'t> {
         Range { start: self.position(bytes.start), end: self.position(bytes.end) }
     }
 
-    /// The byte at a position. One behind the end of its line is the end of the line, one
-    /// behind the text its end, one inside a character the beginning of that.
+    /// The byte at a position. One after the end of its line is the end of the line, one
+    /// after the text its end, one inside a character the beginning of that.
     pub(super) fn offset(&self, position: Position) -> usize {
         let line = usize::try_from(position.line).unwrap_or(usize::MAX);
         let Some(start) = self.starts.get(line).copied() else { return self.text.len() };

@@ -18,7 +18,7 @@ const FILE_LIMIT: u64 = 256 << 10;
 /// Files that include each other are followed so far.
 const INCLUDES: usize = 8;
 
-/// The ending of the files in a folder that are read.
+/// The ending of the files in a directory that are read.
 const ENDING: &str = ".conf";
 
 /// To which mounts an option is given.
@@ -28,7 +28,7 @@ pub(super) enum Section {
     Global,
     /// To those of a server, as the mount command names it.
     Server(String),
-    /// To the one at a folder.
+    /// To the one at a directory.
     MountPoint(String),
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Conf {
 }
 
 impl Conf {
-    /// Reads the file, the folder beside it and, for one in /etc, those in /usr/etc, which
+    /// Reads the file, the directory beside it and, for one in /etc, those in /usr/etc, which
     /// nfs-utils 2.7 and newer read first.
     pub(super) fn read(path: &Path) -> Self {
         let mut conf = Self::default();
@@ -223,7 +223,7 @@ fn heading(text: &str) -> Option<Section> {
     }
 }
 
-/// A value without quotes, or without the comment and the blanks behind it.
+/// A value without quotes, or without the comment and the blanks after it.
 fn unquoted(value: &str) -> Option<&str> {
     for quote in ['"', '\''] {
         if let Some(rest) = value.strip_prefix(quote) {

@@ -19,15 +19,15 @@ use crate::subject::driver::Nfs;
 use crate::subject::manifest::{CsiSource, Manifest, Spec};
 use crate::subject::{DriverSetting, Subject};
 
-/// kubelet makes a folder an instant before it mounts there, and removes it an
+/// kubelet makes a directory an instant before it mounts there, and removes it an
 /// instant after: what looks lost and holds nothing is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
-/// Why a folder cannot be looked into.
+/// Why a directory cannot be looked into.
 const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
 a hostPath volume wants mountPropagation: HostToContainer";
 
-/// The step in the path of every folder that kubelet keeps for a CSI driver.
+/// The step in the path of every directory that kubelet keeps for a CSI driver.
 const DRIVERS_FOLDER: &str = "plugins/kubernetes.io/csi";
 
 /// One look at the volumes of a node.
@@ -37,11 +37,11 @@ pub(super) struct Look<'a> {
     pub(super) proc_dir: &'a Path,
     /// The policy's settings for CSI drivers.
     pub(super) drivers: &'a [DriverSetting],
-    /// The folder of Pods, as this process sees it.
+    /// The directory of Pods, as this process sees it.
     pub(super) pods_dir: &'a Path,
     /// Where that lies.
     pub(super) pods: &'a Location,
-    /// Counts what lies in folders.
+    /// Counts what lies in directories.
     pub(super) counter: Counter,
 }
 
@@ -140,7 +140,7 @@ impl Look<'_> {
         if state == State::Hidden && holders.is_empty() {
             return Ok(None);
         }
-        // A driver makes this folder itself; that of kubelet was there when it was listed.
+        // A driver makes this directory itself; that of kubelet was there when it was listed.
         if state == State::NotMounted && id.plugin == Plugin::Csi && !volumes::exists(self.pods_dir, &id)? {
             return Ok(None);
         }
@@ -154,7 +154,7 @@ impl Look<'_> {
             Nfs::Depends if moment.mounters.iter().any(is_nfs_mount) => Nfs::Yes,
             nfs => nfs,
         };
-        // Other drivers may well give a Pod a folder of the node.
+        // Other drivers may well give a Pod a directory of the node.
         if nfs == Nfs::No || nfs == Nfs::Depends && state == State::NodeDisk {
             return Ok(None);
         }
@@ -182,7 +182,7 @@ impl Look<'_> {
     ///
     /// # Errors
     ///
-    /// When the folder is gone.
+    /// When the directory is gone.
     fn count(&self, folder: &Path) -> io::Result<Result<Usage, String>> {
         match self.counter.count(folder) {
             Ok(Some(usage)) => Ok(Ok(usage)),

@@ -30,8 +30,8 @@ pub(super) struct Moment {
     /// Volumes of CSI drivers that are mounted in a namespace of their own.
     apart: Vec<Apart>,
     references: Vec<Reference>,
-    /// By the folder that a container has mounted, on the file system of the
-    /// folder of Pods.
+    /// By the directory that a container has mounted, on the file system of the
+    /// directory of Pods.
     holders: BTreeMap<PathBuf, Vec<Holder>>,
 }
 
@@ -42,34 +42,34 @@ struct Apart {
     process: Process,
 }
 
-/// A container's process, and where it has a folder mounted.
+/// A container's process, and where it has a directory mounted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Holder {
     /// The first process of its namespace.
     pub(super) pid: i32,
     /// Its name.
     pub(super) name: String,
-    /// Where the folder is mounted in the container.
+    /// Where the directory is mounted in the container.
     pub(super) point: PathBuf,
     /// Further mounts of the container at or beneath that, which are not the
-    /// folder's own file system.
+    /// directory's own file system.
     pub(super) closed: Vec<PathBuf>,
 }
 
 /// The mount that a volume's directory leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mounted {
-    /// Another file system than that of the folder itself.
+    /// Another file system than that of the directory itself.
     Elsewhere,
-    /// Another folder of the same file system.
+    /// Another directory of the same file system.
     OnDisk(Location),
-    /// The folder itself: nothing is mounted.
+    /// The directory itself: nothing is mounted.
     Nothing,
 }
 
 impl Moment {
-    /// Reads all of it; `given` is what this process calls the folder of Pods. `None` where the node's mounts do not show the folder of
-    /// Pods.
+    /// Reads all of it; `given` is what this process calls the directory of Pods. `None` where the
+    /// node's mounts do not show the directory of Pods.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ impl Moment {
             .or_else(|| VolumeId::of_target(&mounter.target))
     }
 
-    /// The containers that have mounted a folder or what is in it, as far as it
-    /// lies on the file system of the folder of Pods.
+    /// The containers that have mounted a directory or what is in it, as far as it
+    /// lies on the file system of the directory of Pods.
     pub(super) fn holders(&self, folder: &Location) -> Vec<&Holder> {
         self.holders
             .range(folder.path.clone()..)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use procfs_core::process::MountInfo;
 
-/// Where a folder lies, whatever a mount namespace calls it: the device of its
+/// Where a directory lies, whatever a mount namespace calls it: the device of its
 /// file system, and the path from that file system's root.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Location {
@@ -18,7 +18,7 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// A folder beneath this one, on the same file system.
+    /// A directory beneath this one, on the same file system.
     #[must_use]
     pub(super) fn join(&self, rest: &Path) -> Self {
         Self { device: self.device.clone(), path: self.path.join(rest) }
@@ -42,7 +42,7 @@ pub(super) struct Mount {
     parent: i32,
     /// Major and minor number of its file system's device.
     pub(super) device: String,
-    /// The folder of its file system that is mounted.
+    /// The directory of its file system that is mounted.
     pub(super) root: PathBuf,
     /// Where it is mounted.
     pub(super) point: PathBuf,
@@ -70,7 +70,7 @@ impl MountTable {
 
     /// Where `path`, absolute and without links, leads; `None` where the table
     /// shows no mount it is on. Goes down as the kernel does: the last of several
-    /// mounts on one folder counts, and what a mount further up hides does not.
+    /// mounts on one directory counts, and what a mount further up hides does not.
     pub(super) fn locate(&self, path: &Path) -> Option<Location> {
         let mount = self.mount_of(path)?;
         let rest = path.strip_prefix(&mount.point).ok()?;
@@ -99,7 +99,7 @@ impl MountTable {
         self.root().map(|mount| mount.id) == other.root().map(|mount| mount.id)
     }
 
-    /// Every name that this namespace has for a folder, the shortest first: a bind
+    /// Every name that this namespace has for a directory, the shortest first: a bind
     /// mount gives it another one.
     pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = self
@@ -145,7 +145,7 @@ impl Mount {
         let text: String = line.iter().copied().map(char::from).collect();
         let info = MountInfo::from_line(&text).ok()?;
         let root = unescape(&info.root)?;
-        // A folder that is mounted and was deleted keeps its old name so.
+        // A directory that is mounted and was deleted keeps its old name so.
         let root = root.strip_suffix(b"//deleted").unwrap_or(&root).to_vec();
         Some(Self {
             id: info.mnt_id,

@@ -59,7 +59,7 @@ impl Namespace {
 ///
 /// # Errors
 ///
-/// When the folder cannot be read.
+/// When the directory cannot be read.
 pub(super) fn list(proc_dir: &Path) -> io::Result<Vec<Process>> {
     let mut processes = Vec::new();
     for entry in fs::read_dir(proc_dir)? {

@@ -37,7 +37,7 @@ pub struct NodeReport {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Folders of Pods.
+    /// Directories of Pods.
     pub pods: usize,
     /// Their volumes that kubelet or a CSI driver mounts: NFS, or perhaps NFS.
     pub volumes: usize,
@@ -67,15 +67,15 @@ pub struct Volume {
     pub nfs: IsNfs,
     /// The fault.
     pub state: State,
-    /// The node's folder that holds the data; with `hidden`, beneath what is mounted there.
+    /// The node's directory that holds the data; with `hidden`, beneath what is mounted there.
     pub path: String,
     /// The files in it; `None` if they cannot be seen.
     pub data: Option<Data>,
     /// Why it cannot be seen, or what else there is to know of the counts.
     pub note: Option<String>,
-    /// Containers' processes that have the folder open.
+    /// Containers' processes that have the directory open.
     pub holders: Vec<Holder>,
-    /// Numbers of the background processes that go on mounting it.
+    /// Numbers of the background processes that keep retrying its mount.
     pub background: Vec<i32>,
     /// A process that sees it mounted in a namespace of its own: a CSI driver without
     /// `mountPropagation: Bidirectional`.
@@ -98,12 +98,12 @@ pub struct Apart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Its folder is no mount point.
+    /// Its directory is no mount point.
     NotMounted,
     /// A directory of the node's local disk is mounted there, as a CSI driver does
-    /// with a staging folder on which nothing is mounted.
+    /// with a staging directory on which nothing is mounted.
     NodeDisk,
-    /// It is mounted now, but a container has had the folder beneath since before that.
+    /// It is mounted now, but a container has had the directory beneath since before that.
     Hidden,
 }
 
@@ -113,15 +113,15 @@ pub enum State {
 pub struct Data {
     /// Lengths of the files together.
     pub bytes: u64,
-    /// All that is no folder.
+    /// All that is no directory.
     pub files: u64,
-    /// Folders.
+    /// Directories.
     pub folders: u64,
     /// True if there is or may be more: counting has a limit, or something could not be read.
     pub at_least: bool,
 }
 
-/// A container's process that has a folder open.
+/// A container's process that has a directory open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
@@ -129,7 +129,7 @@ pub struct Holder {
     pub pid: i32,
     /// Its program's name.
     pub name: String,
-    /// Where the folder is in the container.
+    /// Where the directory is in the container.
     pub path: String,
 }
 
@@ -145,7 +145,7 @@ pub struct Background {
     pub source: String,
     /// Where.
     pub target: String,
-    /// The uid of the Pod whose volume that is; `None` for another folder.
+    /// The uid of the Pod whose volume that is; `None` for another directory.
     pub pod: Option<String>,
     /// The volume.
     pub volume: Option<String>,
@@ -218,7 +218,7 @@ pub struct VolumeName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadError {
-    /// The folder, as the node calls it.
+    /// The directory, as the node calls it.
     pub path: String,
     /// The fault.
     pub message: String,
@@ -241,7 +241,7 @@ impl NodeReport {
         plain(&serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// The report as JSON for people, without a line break behind it.
+    /// The report as JSON for people, without a line break after it.
     pub fn json(&self) -> String {
         plain(&serde_json::to_string_pretty(self).unwrap_or_default())
     }

@@ -1,4 +1,4 @@
-//! From the tree of a document to a policy. Reading goes on behind a mistake,
+//! From the tree of a document to a policy. Reading continues after a mistake,
 //! so that one run shows them all.
 
 mod exemption;

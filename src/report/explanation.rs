@@ -175,7 +175,7 @@ pub struct DeadServer {
     pub background: bool,
     /// Seconds until mount.nfs gives up where the server refuses connections.
     pub mount_seconds: u64,
-    /// Seconds until the driver gives up, though mount.nfs goes on; `None` where
+    /// Seconds until the driver gives up, although mount.nfs continues; `None` where
     /// it waits for mount.nfs.
     pub driver_seconds: Option<u64>,
     /// Seconds that a single try takes where packets are dropped.

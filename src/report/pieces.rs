@@ -11,7 +11,7 @@ use crate::source::text::Position;
 pub struct TextEdit {
     /// The first character.
     pub start: Position,
-    /// The character behind the last.
+    /// The character after the last.
     pub end: Position,
     /// The new text.
     pub with: String,

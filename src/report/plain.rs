@@ -65,7 +65,7 @@ pub(super) fn escape(out: &mut String, character: char) {
     }
 }
 
-/// Returns true if a bracket behind this text would make it a command.
+/// Returns true if a bracket after this text would make it a command.
 pub fn ends_as_command(shown: &str) -> bool {
     shown.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).ends_with("##")
 }

@@ -83,7 +83,7 @@ pub(super) enum Entry<'r> {
 }
 
 /// The pieces of a report: errors where they belong among the objects, and what is
-/// not judged behind them.
+/// not judged after them.
 pub(super) fn entries(report: &Report) -> Vec<Entry<'_>> {
     let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();

@@ -46,7 +46,7 @@ impl Clients {
             .map_err(|error| bad(error.to_string()))
     }
 
-    /// The folder to watch for new authorities.
+    /// The directory to watch for new authorities.
     pub(super) fn folder(&self) -> &Path {
         let parent = self.authorities.parent().filter(|parent| !parent.as_os_str().is_empty());
         parent.unwrap_or(Path::new("."))

@@ -114,7 +114,7 @@ where
 const HTTP2_STREAMS: u32 = 16;
 
 /// Bytes that are read ahead on an HTTP/1.1 connection, of a head or of requests
-/// behind the one that is being answered.
+/// after the one that is being answered.
 const HTTP1_BUFFER: usize = 16 * 1024;
 
 /// Bytes that an HTTP/2 caller may send before they are asked for.

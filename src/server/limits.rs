@@ -40,7 +40,7 @@ pub struct Limits {
     /// Longest wait for a body, where the caller does not say less.
     pub request: Duration,
     /// Longest wait for a large body once it has its share of the budget: those
-    /// behind it wait too.
+    /// after it wait too.
     pub large_body: Duration,
     /// Longest time from when an answer is made to when all of it is written;
     /// looked at twice in that time, so that an answer that is not read is gone within

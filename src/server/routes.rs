@@ -194,7 +194,7 @@ impl Webhook {
         };
         // A caller that is not admitted is cut off, however much it still sends.
         if !body.is_end_stream() && self.is_admitted {
-            // The answer overtakes the body, which goes on being read.
+            // The answer overtakes the body, which is still being read.
             tokio::spawn(discard(body, begun + self.shared.limits.discard));
         }
         response

@@ -16,10 +16,10 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 
-/// Name of the certificate in a folder: that of a `kubernetes.io/tls` Secret.
+/// Name of the certificate in a directory: that of a `kubernetes.io/tls` Secret.
 pub const CERTIFICATE_FILE: &str = "tls.crt";
 
-/// Name of the private key in a folder: that of a `kubernetes.io/tls` Secret.
+/// Name of the private key in a directory: that of a `kubernetes.io/tls` Secret.
 pub const KEY_FILE: &str = "tls.key";
 
 /// Why a certificate cannot be used. A place is a file, or a key of a Secret.
@@ -234,7 +234,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// One state of a folder's two files.
+/// One state of a directory's two files.
 pub type FileState = Vec<Option<(PathBuf, u64, std::time::SystemTime)>>;
 
 /// Returns a value that changes with the directory's two files: their targets, lengths and times of

@@ -137,12 +137,12 @@ pub(super) fn string(value: Option<&RawValue>) -> Option<String> {
 pub(super) struct Stream<'t> {
     /// Each with what it says it is, where that can be read, and its text.
     pub(super) documents: Vec<(Option<Envelope<'t>>, &'t str)>,
-    /// Where they end, and the blanks behind them; the text's length where
+    /// Where they end, and the blanks after them; the text's length where
     /// nothing follows.
     pub(super) end: usize,
 }
 
-/// The objects that stand at the text's beginning, one behind the other.
+/// The objects that stand at the text's beginning, one after the other.
 pub(super) fn documents(text: &str) -> Stream<'_> {
     let mut documents = Vec::new();
     let mut end = 0;
@@ -195,7 +195,7 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
-    /// Reads what stands at `at`, and gives the place behind it.
+    /// Reads what stands at `at`, and gives the place after it.
     fn step(&mut self, at: usize, end: usize) -> usize {
         let bytes = self.text.as_bytes();
         match bytes.get(at) {

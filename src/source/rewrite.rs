@@ -28,7 +28,7 @@ pub use rename::rename;
 pub struct Replacement {
     /// First byte.
     pub start: usize,
-    /// The byte behind the last.
+    /// The byte after the last.
     pub end: usize,
     /// The new text.
     pub with: String,

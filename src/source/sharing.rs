@@ -39,7 +39,7 @@ impl Sharing {
 }
 
 /// A value that no alias names is read as often as the one around it. One that
-/// has aliases is read there, too; those stand behind its end, inside values that
+/// has aliases is read there, too; those stand after its end, inside values that
 /// end later than it does, so the last to end is counted first.
 fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
     let count = tree.nodes.len();

@@ -8,7 +8,7 @@
 use memchr::memmem;
 
 /// Kinds that are judged, keys that hold options or an inline volume, and the tag
-/// behind which both may be.
+/// after which both may be.
 const WORDS: [&str; 10] = [
     "StorageClass", "PersistentVolume", "VolumeSnapshotClass", "volumeAttributes", "mountOptions",
     "mount-options", "csi:", "csi\"", "!binary", ":binary",
@@ -48,7 +48,7 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The letter that so many digits name, and what stands behind them.
+/// The letter that so many digits name, and what stands after them.
 fn coded(bytes: &[u8], digits: usize) -> (Option<u8>, &[u8]) {
     let code = bytes.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok());
     let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
@@ -72,7 +72,7 @@ fn behind_break(letter: u8, behind: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// A line that goes on: the blanks it begins with do not count.
+/// A continuation line: the blanks it begins with do not count.
 fn joined((is_break, behind): (bool, &[u8])) -> &[u8] {
     let blanks = behind.iter().take_while(|byte| is_break && byte.is_ascii_whitespace()).count();
     behind.get(blanks..).unwrap_or_default()

@@ -85,7 +85,7 @@ impl<'t> Lines<'t> {
         Self { text, starts, counts }
     }
 
-    /// Where the byte at `offset` stands; the end for one behind it.
+    /// Where the byte at `offset` stands; the end for one after it.
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset);
@@ -93,7 +93,7 @@ impl<'t> Lines<'t> {
         Position { line, column: self.characters_before(offset) - self.characters_before(start) + 1 }
     }
 
-    /// The byte at a position: the reverse of [`Lines::position`]; the end for one behind
+    /// The byte at a position: the reverse of [`Lines::position`]; the end for one after
     /// the text.
     pub fn offset(&self, position: Position) -> usize {
         let line = position.line.saturating_sub(1);

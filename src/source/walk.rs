@@ -1,4 +1,4 @@
-//! Which files a command line means: files, folders and globs.
+//! Which files a command line means: files, directories and globs.
 
 pub mod exclude;
 
@@ -43,7 +43,7 @@ pub struct Walked {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct WalkError {
-    /// As it was given, or of the folder below it that is concerned.
+    /// As it was given, or of the directory below it that is concerned.
     pub path: PathBuf,
     /// The fault.
     pub reason: WalkFault,
@@ -61,16 +61,16 @@ pub enum WalkFault {
     /// A glob that is none.
     #[error(transparent)]
     Glob(#[from] globset::Error),
-    /// A folder that cannot be read.
+    /// A directory that cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(io::ErrorKind),
-    /// Something else about a folder: links in a circle, a bad .gitignore.
+    /// Something else about a directory: links in a circle, a bad .gitignore.
     #[error(transparent)]
     Walk(ignore::Error),
 }
 
 impl WalkError {
-    /// A folder below `root` that cannot be read: the error may say which.
+    /// A directory below `root` that cannot be read: the error may say which.
     fn unreadable(root: &Path, error: ignore::Error) -> Self {
         match error {
             ignore::Error::WithPath { path, err } => {
@@ -94,7 +94,7 @@ fn has_extension_of_manifests(path: &Path) -> bool {
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// Finds the files that `paths` mean. `excludes` holds for what a folder or a
+/// Finds the files that `paths` mean. `excludes` holds for what a directory or a
 /// glob leads to, not for a file that is named itself.
 pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
     let mut walk =
@@ -165,11 +165,12 @@ impl Walk<'_> {
         let whole_root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let is_in_repository = whole_root.ancestors().any(|folder| folder.join(".git").exists());
         let mut builder = WalkBuilder::new(root);
-        // A folder need not be a repository, and hidden folders may hold manifests. Of all the files
-        // that name what to pass over only .gitignore is read: it is in the repository, where everyone
-        // sees it, and every machine has the same.
+        // A directory need not be a repository, and hidden directories may hold manifests. Of all
+        // the files that name what to pass over only .gitignore is read: it is in the repository,
+        // where everyone sees it, and every machine has the same.
         builder
-            // In a repository .gitignore files count from its root on, elsewhere from this folder on.
+            // In a repository .gitignore files count from its root on, elsewhere from this
+            // directory on.
             .require_git(is_in_repository)
             .hidden(false)
             .ignore(false)

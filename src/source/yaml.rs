@@ -35,7 +35,7 @@ pub(super) struct Documents<'t, 'l> {
     lines: &'l Lines<'t>,
     /// The first byte that is not looked at yet.
     at: usize,
-    /// True if the next one is read behind one that cannot be.
+    /// True if the next one is read after one that cannot be.
     goes_on: bool,
     ended: bool,
 }
@@ -144,7 +144,8 @@ impl<'t> Iterator for Documents<'t, '_> {
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
             let document = self.piece()?.and_then(|piece| self.document(piece));
-            // kubectl reads nothing behind what is no YAML; a template is none before it is rendered.
+            // kubectl reads nothing after what is no YAML; a template is none before it is
+            // rendered.
             let is_broken = document.as_ref().is_err_and(|problem| problem.fault != Fault::Template);
             self.ended = is_broken && !self.goes_on;
             if let Some(document) = document.transpose() {

@@ -109,7 +109,7 @@ pub fn call(guard: &Guard, certificate: Option<&Pair>) -> Option<u16> {
     })
 }
 
-/// The authority of the callers, in a folder.
+/// The authority of the callers, in a directory.
 pub struct Folder {
     folder: TempDir,
     pub authority: Authority,

@@ -113,7 +113,7 @@ pub struct Guard {
     pub address: SocketAddr,
     /// Where it shows health and metrics.
     pub status: SocketAddr,
-    /// The folder with its certificates.
+    /// The directory with its certificates.
     pub certs: PathBuf,
     log: PathBuf,
     decisions: Arc<AtomicU64>,

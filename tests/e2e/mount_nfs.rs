@@ -249,7 +249,7 @@ const DISGUISES: &[&str] = &[
     "\"bg\"", "bg=1,fg=0,bg", "fg", "fg=0", "foo=\"a,bg", "sbg", "bgx",
 ];
 
-/// Values that may stand behind a keyword.
+/// Values that may stand after a keyword.
 const VALUES: &[&str] =
     &["0", "1", "10", "600", "abc", "", "tcp", "udp", "none", "all", "sys", "-1", "0x10", "70000"];
 
@@ -304,7 +304,7 @@ fn compare(mounter: &Mounter) -> Result<(), Failed> {
                     let mounted = mounter.mount(list);
                     let seen = mounted.exit == 0 && !mounted.has_mount;
                     backgrounds.fetch_add(usize::from(seen), Ordering::Relaxed);
-                    // Behind a quote that nothing closes mount.nfs does not look for
+                    // After a quote that nothing closes mount.nfs does not look for
                     // `bg`; the engine does, since another element may close it.
                     let is_unpaired = list.matches('"').count() % 2 == 1;
                     if expected != seen && !(expected && is_unpaired) {

@@ -1,4 +1,4 @@
-//! `node-check` on folders made like kubelet's, with real mounts and processes.
+//! `node-check` on directories made like kubelet's, with real mounts and processes.
 //! The tests in tests/incident use a real kubelet.
 
 mod causes;
@@ -33,7 +33,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A folder like kubelet's folder of Pods.
+/// A directory like kubelet's directory of Pods.
 #[derive(Debug)]
 struct Pods {
     folder: TempDir,
@@ -53,14 +53,14 @@ impl Pods {
         self.path().display().to_string()
     }
 
-    /// A volume that kubelet mounts; gives its folder.
+    /// A volume that kubelet mounts; gives its directory.
     fn nfs(&self, pod: &str, volume: &str) -> PathBuf {
         let folder = self.path().join(pod).join("volumes/kubernetes.io~nfs").join(volume);
         fs::create_dir_all(&folder).expect("a folder");
         folder
     }
 
-    /// A volume of a CSI driver; gives the folder that should be mounted on.
+    /// A volume of a CSI driver; gives the directory that should be mounted on.
     fn csi(&self, pod: &str, volume: &str, driver: &str) -> PathBuf {
         let folder = self.path().join(pod).join("volumes/kubernetes.io~csi").join(volume);
         fs::create_dir_all(folder.join("mount")).expect("a folder");

@@ -29,7 +29,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A folder in which the program is the plugin, and a link to it for completions.
+/// A directory in which the program is the plugin, and a link to it for completions.
 fn plugin() -> TempDir {
     let folder = TempDir::new().expect("a folder");
     symlink(program(), folder.path().join("kubectl-nfs_mount_guard")).expect("a link");

@@ -139,7 +139,7 @@ fn is_allowed(guard: &Guard) -> bool {
 
 fn serve_follows() -> Result<(), Failed> {
     let folder = TempDir::new()?;
-    // As kubelet lays out a ConfigMap: a link to a folder, swapped whole.
+    // As kubelet lays out a ConfigMap: a link to a directory, swapped whole.
     let version = |name: &str, content: &str| {
         let data = folder.path().join(name);
         fs::create_dir(&data).expect("a folder");

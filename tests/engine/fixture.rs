@@ -23,7 +23,7 @@ use time::macros::date;
 /// The day on which all tests of the engine happen.
 pub const TODAY: Date = date!(2026 - 03 - 01);
 
-/// A file or folder beside the tests.
+/// A file or directory beside the tests.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
 }

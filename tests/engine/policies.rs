@@ -117,7 +117,7 @@ fn an_update_is_refused_for_what_it_makes_worse_and_for_nothing_else() {
         (good_and(&["foo"]), good_and(&["foo", "bar"]), &["NMG011"]),
         (good_and(&["nconnect=99"]), good_and(&["rsize=x"]), &["NMG012"]),
         (good_and(&[]), good_and(&["bg"]), &["NMG001"]),
-        // A bg that an fg behind it kept from counting counts now.
+        // A bg that an fg after it kept from counting counts now.
         (
             class("nfs.csi.k8s.io", &["bg", "fg", "timeo=600", "retrans=2"]),
             class("nfs.csi.k8s.io", &["fg", "bg", "timeo=600", "retrans=2"]),

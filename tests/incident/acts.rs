@@ -135,7 +135,7 @@ pub fn events(machine: &Machine, name: &str) -> Vec<[String; 3]> {
         .collect()
 }
 
-/// The folder on the node that a Pod's volume of the same name should be mounted on.
+/// The directory on the node that a Pod's volume of the same name should be mounted on.
 pub fn folder(machine: &Machine, name: &str) -> PathBuf {
     let uid = machine.get("pod", name)["metadata"]["uid"].as_str().expect("a uid").to_owned();
     Path::new("/var/lib/kubelet/pods").join(uid).join("volumes/kubernetes.io~nfs").join(name)
@@ -148,7 +148,7 @@ pub fn is_mounted(folder: &Path) -> bool {
     mounts.lines().any(|line| line.split(' ').nth(4) == Some(&folder))
 }
 
-/// Mounts a healthy file system on a folder.
+/// Mounts a healthy file system on a directory.
 pub fn mount_tmpfs(folder: &Path) {
     let status =
         Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).status().expect("mount runs");

@@ -32,7 +32,7 @@ pub const SYSCTLS: &[&str] = &[
     "/proc/sys/kernel/keys/root_maxbytes",
 ];
 
-/// Folders that kubelet and containerd make.
+/// Directories that kubelet and containerd make.
 const FOLDERS: &[&str] = &[
     "/var/lib/kubelet",
     "/var/lib/containerd",

@@ -420,7 +420,7 @@ fn braces() -> Result<(), Failed> {
         format!("{bad}mountOptions2: \"{{{{\"\n"),
     ] {
         ends(&walk(&[("a.yaml", text.as_bytes())]), 1, "NMG001", &text);
-        // No chart is near where only a folder is called so.
+        // No chart is near where only a directory is called so.
         ends(&walk(&[("templates/a.yaml", text.as_bytes())]), 1, "NMG001", &text);
     }
     // No template, though braces stand in it: what cannot be read counts.

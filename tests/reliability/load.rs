@@ -31,7 +31,7 @@ use crate::guard::Guard;
 /// Idle connections that client-go keeps for a host.
 const IDLE: usize = 25;
 
-/// One of those behind the Service.
+/// One of the endpoints of the Service.
 #[derive(Debug)]
 pub struct Endpoint {
     pub address: SocketAddr,
@@ -56,7 +56,7 @@ impl Endpoint {
 #[derive(Debug, Clone)]
 pub struct Call {
     pub path: &'static str,
-    /// The review before and behind its uid.
+    /// The review before and after its uid.
     pub body: (Bytes, Bytes),
     /// Text that the answer must hold, beside the uid.
     pub wanted: &'static str,

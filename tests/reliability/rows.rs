@@ -170,8 +170,8 @@ pub fn make_certificates(folder: &Path) {
     assert!(made.status.success(), "{made:?}");
 }
 
-/// Puts files where kubelet would: in a folder that the link `..data` names,
-/// with links to them beside it. The folder before last goes.
+/// Puts files where kubelet would: in a directory that the link `..data` names,
+/// with links to them beside it. The directory before last goes.
 pub fn publish(volume: &Path, version: usize, files: &[(&str, &[u8])]) {
     let name = |version: usize| format!("..{version}");
     let data = volume.join(name(version));

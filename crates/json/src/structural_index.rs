@@ -22,7 +22,7 @@ pub(super) fn is_plain(text: &str) -> bool {
 /// A text below this length is sooner looked at byte by byte.
 const SHORT: usize = 16;
 
-/// The beginning of a block, and `byte` behind it.
+/// The beginning of a block, and `byte` after it.
 fn filled_up(beginning: &[u8], byte: u8) -> [u8; BLOCK] {
     let mut block = [byte; BLOCK];
     if let Some(place) = block.get_mut(..beginning.len()) {
@@ -41,14 +41,14 @@ impl StructuralIndex {
         for (block, word) in blocks.iter().zip(&mut words) {
             *word = marks_of(block).to_le_bytes();
         }
-        // Behind the end all are marks, so that a search ends there.
+        // After the end all are marks, so that a search ends there.
         if let Some(word) = words.next() {
             *word = marks_of(&filled_up(rest, 0)).to_le_bytes();
         }
         Self(bits)
     }
 
-    /// The first mark at or behind `at`; without one a place at or behind the
+    /// The first mark at or after `at`; without one a place at or after the
     /// end of the text.
     #[inline]
     pub(super) fn next(&self, at: usize) -> usize {
@@ -68,7 +68,7 @@ impl StructuralIndex {
         }
     }
 
-    /// The bits of what follows `at`, at least 57 of them; `None` behind the end.
+    /// The bits of what follows `at`, at least 57 of them; `None` after the end.
     #[inline]
     fn left(&self, at: usize) -> Option<u64> {
         let bytes = self.0.get(at / 8..at / 8 + 8)?.first_chunk()?;

@@ -30,7 +30,7 @@ fn takes(bundle: &str, leaf: &str, now: OffsetDateTime) -> Result<(), String> {
     verifier.verify_server_cert(&leaf, &[], &name, &[], time).map(drop).map_err(|error| error.to_string())
 }
 
-/// Everything that a caller may meet in a cluster that lags behind: it trusts
+/// Everything that a caller may meet in a cluster that lags: it trusts
 /// the bundle of `wait` ago or newer, and a replica serves with the certificate
 /// of `wait` ago or newer.
 struct Cluster {

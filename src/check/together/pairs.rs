@@ -141,8 +141,8 @@ pub(super) trait Paired {
     fn name(&self) -> &str;
     /// Kind and name.
     fn object(&self) -> String;
-    /// The folder of its file; `None` for an object of a cluster. Overlays of several
-    /// clusters lie in folders of their own, and what is in them is never together.
+    /// The directory of its file; `None` for an object of a cluster. Overlays of several
+    /// clusters lie in directories of their own, and what is in them is never together.
     fn folder(&self) -> Option<&Path>;
 }
 

@@ -12,7 +12,7 @@ fn plan(touched: NodeId, replacement: Replacement) -> Plan {
     Plan { touched: vec![touched], left: Vec::new(), steps: vec![Step { element: None, replacement }] }
 }
 
-/// Puts a list where the field has none: `mountOptions:` with nothing behind it.
+/// Puts a list where the field has none: `mountOptions:` with nothing after it.
 pub(super) fn fill(layout: &Layout<'_>, change: Change<'_>, value: NodeId) -> Result<Plan, Refusal> {
     let path = change.place.path();
     let (name, parents) = path.split_last().ok_or(Refusal::NoPlace)?;
@@ -32,7 +32,7 @@ pub(super) fn fill(layout: &Layout<'_>, change: Change<'_>, value: NodeId) -> Re
     Ok(plan(value, Replacement::insert(key.span.end + colon + 1, format!(" {list}"))))
 }
 
-/// Adds the field, behind the one that people write it behind.
+/// Adds the field, after the one that people write it after.
 pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Refusal> {
     let (parent, neighbour) = match change.place {
         Place::MountOptions(Kind::StorageClass) => (Some(layout.node), "provisioner"),
@@ -114,7 +114,7 @@ fn end_of(layout: &Layout<'_>, (key, value): (NodeId, NodeId)) -> Result<usize, 
     Ok(if value.is_empty() { key.end } else { value.end })
 }
 
-/// Adds whole lines behind an entry of a mapping.
+/// Adds whole lines after an entry of a mapping.
 fn add_lines(
     layout: &Layout<'_>,
     map: NodeId,

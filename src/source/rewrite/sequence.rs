@@ -135,7 +135,7 @@ impl List<'_, '_> {
     }
 
     /// Takes out the elements of which nothing is left, and puts in the others:
-    /// parts of one behind it, and what is added behind the last that stays.
+    /// parts of one after it, and what is added after the last that stays.
     fn reshape(&mut self, fates: &[Vec<&str>], added: &[&str]) -> Result<(), Refusal> {
         let gone: Vec<bool> = fates.iter().map(Vec::is_empty).collect();
         let last = gone.iter().rposition(|gone| !gone);
@@ -170,7 +170,7 @@ impl List<'_, '_> {
             let id = self.ids.get(index).copied().ok_or(Refusal::Unwieldy)?;
             match self.layout.tree.target(id) {
                 target if target == id => self.plan.touched.push(id),
-                // An alias that goes together with its anchor leaves no reader behind.
+                // An alias that goes together with its anchor leaves no reader.
                 target if self.plan.touched.contains(&target) => self.plan.touched.push(target),
                 target => self.plan.left.push(target),
             }
@@ -213,7 +213,7 @@ impl List<'_, '_> {
         Some(lead).filter(|lead| is_below && lead.trim() == ",")
     }
 
-    /// Returns true if what comes behind an element gets a line of its own.
+    /// Returns true if what comes after an element gets a line of its own.
     fn own_line(&self, index: usize) -> bool {
         let Some(item) = self.items.get(index) else { return false };
         let next = self.items.get(index + 1);
@@ -221,7 +221,7 @@ impl List<'_, '_> {
         item.is_commented() || item.begins_line && is_alone && !self.is_remarked(item)
     }
 
-    /// Returns true if a comment stands behind the bracket that closes the list, in the line of
+    /// Returns true if a comment stands after the bracket that closes the list, in the line of
     /// this element: it would move to another one.
     fn is_remarked(&self, item: &Item) -> bool {
         let end = self.span.end;
@@ -304,7 +304,7 @@ impl List<'_, '_> {
         " ".repeat(column(self.layout.text, first.unwrap_or(item.begin)))
     }
 
-    /// The blanks behind a comma.
+    /// The blanks after a comma.
     fn blank(&self) -> String {
         let (first, second) = (self.items.first(), self.items.get(1));
         let gap = first.zip(second).and_then(|(first, second)| {
@@ -352,7 +352,7 @@ impl List<'_, '_> {
     }
 }
 
-/// The elements in a row, each with `before` before it and `after` behind it.
+/// The elements in a row, each with `before` before it and `after` after it.
 fn framed(elements: &[String], before: &str, after: &str) -> String {
     elements.iter().flat_map(|element| [before, element, after]).collect()
 }

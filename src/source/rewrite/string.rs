@@ -59,7 +59,7 @@ pub(super) fn rewrite(
             changed(hunk).iter().all(|piece| is_safe(piece, true))
                 && (hunk.new.len() <= hunk.old.len() || takes_commas())
         });
-    // The value's own place is that of its text, behind the header.
+    // The value's own place is that of its text, after the header.
     let header = || {
         let before = layout.tree.target(id).checked_sub(1).and_then(|before| layout.tree.written(before));
         // Before it stands its key, the element before, or the list that begins with it.
@@ -96,7 +96,7 @@ fn without_last_break(text: &str, start: usize) -> Replacement {
     Replacement::new(start..start + indicators.len(), format!("{kept}-"))
 }
 
-/// The block scalar of these bytes as one in its line. A comment behind its header
+/// The block scalar of these bytes as one in its line. A comment after its header
 /// stays, and so do the line breaks at its end.
 fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
     let written = text.get(span.clone()).unwrap_or_default();
@@ -108,7 +108,7 @@ fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
     Replacement::new(span.start..end, format!("{}{comment}", render(new, Style::Plain, false)))
 }
 
-/// Where the block scalar begins whose text stands at `start`, behind everything
+/// Where the block scalar begins whose text stands at `start`, after everything
 /// before `from`: at its `|` or `>`.
 fn header(text: &str, from: usize, start: usize) -> usize {
     if text.get(start..).is_some_and(|rest| rest.starts_with(['|', '>'])) {

@@ -115,7 +115,7 @@ impl Blocks {
 }
 
 /// The name of a variable of mount options, with its place, where it has a default: the
-/// line that opens its block, and the text behind that line.
+/// line that opens its block, and the text after that line.
 fn variable(line: &str, behind: &str) -> Option<(usize, String)> {
     let rest = line.trim_start().strip_prefix("variable")?.trim_start().strip_prefix('"')?;
     let (name, block) = rest.split_once('"')?;

@@ -11,7 +11,7 @@ use super::super::trees;
 use crate::subject::driver::names_mount_options;
 
 /// Returns true if a text, such as a patch or a manifest in another one, has a line `mountOptions:`
-/// with something behind it or below.
+/// with something after it or below.
 pub(super) fn has_key(text: &str) -> bool {
     text.lines().any(|line| {
         let line = line.trim_start().trim_start_matches("- ");
@@ -30,7 +30,7 @@ pub(super) fn leads_to_options(path: &str) -> bool {
     is_path && path.replace("~1", "/").split(['.', '/', '[', ']']).any(names_mount_options)
 }
 
-/// A key of Helm's without the index behind it: `storageClass.mountOptions[0]`.
+/// A key of Helm's without the index after it: `storageClass.mountOptions[0]`.
 pub(super) fn without_index(key: &str) -> &str {
     match key.strip_suffix(']').and_then(|inner| inner.rsplit_once('[')) {
         Some((key, index)) if index.bytes().all(|byte| byte.is_ascii_digit()) => key,

@@ -270,7 +270,7 @@ fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: boo
 }
 
 /// A scalar in quotes up to the quote that ends it: the parser counts a comment
-/// behind it in.
+/// after it in.
 fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
     let written = text.get(span.clone()).unwrap_or_default();
     let quote = if style == Style::SingleQuoted { b'\'' } else { b'"' };

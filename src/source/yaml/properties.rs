@@ -87,7 +87,7 @@ pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
 ///
 /// # Errors
 ///
-/// When one of them stands in it or behind it.
+/// When one of them stands in it or after it.
 pub(super) fn check_plain(text: &str, span: &Range<usize>) -> Result<(), Problem> {
     let written = text.get(span.clone()).unwrap_or_default();
     let behind = text.get(span.end..).unwrap_or_default().trim_start();

@@ -24,7 +24,7 @@ pub(super) fn breaks_at(text: &str, offset: usize, is_read: fn(&str) -> bool) ->
         .any(|(at, _)| opens_a_value(before.get(..at).unwrap_or_default(), is_read))
 }
 
-/// Returns true if a value begins behind `before`: with `{{` there it is no YAML, with a word it
+/// Returns true if a value begins after `before`: with `{{` there it is no YAML, with a word it
 /// is. In a comment or inside a scalar both are YAML, in quotes neither.
 fn opens_a_value(before: &str, is_read: fn(&str) -> bool) -> bool {
     // It may be a key, or one bracket may still be open.

@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// Tells of each write, and waits for leave to go on.
+    /// Reports each write, and waits for permission to continue.
     struct Gate {
         begun: Sender<()>,
         leave: Receiver<io::Result<()>>,

@@ -47,7 +47,7 @@ impl Asked {
     }
 }
 
-/// Registers one webhook, changed like this, with no server behind it.
+/// Registers one webhook, changed like this, without a server.
 pub fn register_dead(cluster: &Cluster, api: &Api, kind: &str, change: impl Fn(&mut Value)) {
     clear(api);
     let port = free_port();

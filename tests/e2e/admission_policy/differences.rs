@@ -311,7 +311,7 @@ fn exemption_that_ends(cluster: &mut Cluster) -> Result<(), Failed> {
     assert_eq!(generated.ending.len(), 1);
     install(&api, &generated.manifest);
     let object = csi_volume("exempt-volume", "nfs.csi.k8s.io", &["bg"]);
-    // Today is behind that day.
+    // Today is after that day.
     assert!(refuses(&policy, &object, None) && !is_refused(&api, &object));
     let later = admission_policy::validating(&policy, date!(2020 - 04 - 01)).expect("a policy").manifest;
     clear(&api);

@@ -43,7 +43,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A policy file in a folder of its own.
+/// A policy file in a directory of its own.
 struct File {
     folder: TempDir,
 }

@@ -192,7 +192,7 @@ fn writes_in_one_step() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A bad document keeps its bytes, and the others are repaired, also those behind
+/// A bad document keeps its bytes, and the others are repaired, also those after
 /// it.
 fn leaves_what_it_cannot_read() -> Result<(), Failed> {
     let class = |name: &str, options: &str| {

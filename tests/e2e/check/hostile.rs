@@ -63,7 +63,7 @@ fn manifests(text: &str) -> String {
     .to_string()
 }
 
-/// A folder with the text in the name of a file of each kind, as far as a name
+/// A directory with the text in the name of a file of each kind, as far as a name
 /// may have it.
 fn folder(text: &str) -> TempDir {
     let folder = TempDir::new().expect("a folder");
@@ -101,7 +101,7 @@ fn is_harmless(output: &[u8], of: &str) {
     }
 }
 
-/// No line is a command of GitHub's runner, which looks behind blanks.
+/// No line is a command of GitHub's runner, which skips leading whitespace.
 #[track_caller]
 fn has_no_commands(output: &[u8], of: &str) {
     for line in String::from_utf8_lossy(output).lines() {

@@ -33,7 +33,7 @@ fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     value[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// First byte, the byte behind the last, the new text.
+/// First byte, the byte after the last, the new text.
 type Replacement = (usize, usize, String);
 
 /// The replacements of one result, as they stand in the text.

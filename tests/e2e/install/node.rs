@@ -189,7 +189,7 @@ pub fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -
     arg.to_owned()
 }
 
-/// Lays the volumes out as kubelet does: a folder that the link `..data`
+/// Lays the volumes out as kubelet does: a directory that the link `..data`
 /// names, swapped when the object changes, with links to its files beside it.
 pub fn publish(cluster: &Cluster, namespace: &str, template: &Value, folder: &Path) -> Option<()> {
     for volume in template["spec"]["volumes"].as_array().into_iter().flatten() {

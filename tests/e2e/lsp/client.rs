@@ -19,7 +19,7 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Starts the server in a folder.
+    /// Starts the server in a directory.
     pub fn start(folder: &Path, args: &[&str]) -> Self {
         // A server that does not answer ends the test.
         let mut command = Command::new("timeout");

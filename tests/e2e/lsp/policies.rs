@@ -78,7 +78,7 @@ fn finds_the_policy() -> Result<(), Failed> {
     // Documents without a file.
     let mut editor = initialized(Path::new("/"), &[], &[&repo], &json!({}));
     assert_eq!(severity(&editor.open("untitled:a", CLASS)), json!(1));
-    // A folder that is added.
+    // A directory that is added.
     let folders = json!({"event": {"added": [{"uri": uri(&repo), "name": "a"}], "removed": [{"uri": uri(&other), "name": "b"}]}});
     let mut editor = initialized(Path::new("/"), &[], &[&other], &json!({}));
     assert_eq!(severity(&editor.open(&uri(&class), CLASS)), json!(2));

@@ -131,7 +131,7 @@ fn follows_changes() -> Result<(), Failed> {
     let cut = json!({"range": {"start": at(1, 0), "end": at(2, 0)}, "rangeLength": 28, "text": ""});
     let shown = editor.change(name, 3, &json!([cut]));
     assert_eq!(places(&shown, "NMG001"), [(1, 15, 17)]);
-    // Behind the end is the end.
+    // After the end is the end.
     let shown = editor.change(name, 4, &json!([insert(50, 50, "# end"), insert(1, 99, " # bg")]));
     assert_eq!(places(&shown, "NMG001"), [(1, 15, 17)]);
     let shown = editor.change(name, 5, &json!([{"text": "kind: StorageClass\nmountOptions: [hard, bg]"}]));

@@ -299,7 +299,7 @@ fn named() -> Result<(), Failed> {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    // A folder is no file, and is said.
+    // A directory is no file, and is said.
     let (report, code) = pods.check(&["--nfsmount-conf", &pods.name()]);
     assert_eq!((code, &report["errors"][0]["message"]), (1, &json!("is not a regular file")), "{report:#}");
     // A container has files of its own, which are not the node's.

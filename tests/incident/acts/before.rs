@@ -14,7 +14,7 @@ use crate::client::{block_on, status};
 use crate::machine::{Machine, wait};
 use crate::objects::{documents, nfs_volume};
 
-/// The volume's folder, as the page calls it.
+/// The volume's directory, as the page calls it.
 const FOLDER: &str = "/var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs/lost";
 
 /// Returns the size of one small file.

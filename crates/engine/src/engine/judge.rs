@@ -83,9 +83,9 @@ pub struct Verdict {
     /// True if the policy enforces.
     pub is_enforced: bool,
     /// `/mutate`: the findings that `/validate` refuses all the same, as they are
-    /// behind the repair.
+    /// after the repair.
     pub left: Vec<Judged>,
-    /// The string that `mount -o` gets behind the repair; `None` without one.
+    /// The string that `mount -o` gets after the repair; `None` without one.
     pub effective_after: Option<String>,
 }
 
@@ -240,7 +240,7 @@ enum About<'f> {
     Spot((usize, usize, usize)),
 }
 
-/// Findings behind a repair, to be found by what they are about: the same keyword or
+/// Findings after a repair, to be found by what they are about: the same keyword or
 /// the same spot as before.
 struct Remains<'f> {
     findings: &'f [Judged],

@@ -121,7 +121,7 @@ fn closer(head: &str) -> Option<char> {
     }
 }
 
-/// An option whose value goes on behind its comma.
+/// An option whose value continues after its comma.
 fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
     let value = head.value().unwrap_or_default();
     if entry.word == Word::Context {
@@ -177,7 +177,7 @@ fn is_category(text: &str) -> bool {
     })
 }
 
-/// A category, and what may stand behind the last one of a range's lower level:
+/// A category, and what may stand after the last one of a range's lower level:
 /// `c34-s15:c0.c1023`.
 pub(crate) fn is_category_range(text: &str) -> bool {
     let (low, high) = text.split_once('-').unwrap_or((text, "s0"));

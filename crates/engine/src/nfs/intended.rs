@@ -126,7 +126,7 @@ fn grouped(value: &str) -> Option<String> {
     (is_first && are_groups && is_enough).then(|| value.replace(separator, ""))
 }
 
-/// A plain number and the letters behind it, in small ones.
+/// A plain number and the letters after it, in small ones.
 fn split_unit(value: &str) -> Option<(u64, String)> {
     let whole = grouped(value);
     let value = whole.as_deref().unwrap_or(value);

@@ -47,7 +47,7 @@ impl fmt::Display for Kernel {
 pub struct Kernels {
     /// First release of the span.
     pub since: Kernel,
-    /// First release after the span; `None` while it still goes on.
+    /// First release after the span; `None` while the span is open.
     pub until: Option<Kernel>,
 }
 

@@ -312,7 +312,7 @@ pub fn goes_to_background<'o, 'a: 'o>(
     }) && !is_refused_early(options)
 }
 
-/// Returns true if something stands behind the `=` of an option.
+/// Returns true if something stands after the `=` of an option.
 fn has_value(option: &MountOption<'_>) -> bool {
     option.value().is_some_and(|value| !value.is_empty())
 }

@@ -70,7 +70,7 @@ pub struct Piece<'a> {
 /// mount(8) and mount.nfs honour double quotes: a comma between two of them
 /// separates nothing (nfs-utils `token.c`; libmount `ul_optstr_next`). Where a
 /// quote is left open nothing would be mounted, so every comma is taken as a
-/// separator there: a danger must not hide behind a stray quote.
+/// separator there: a danger must not be hidden by a stray quote.
 ///
 /// Yields at least one piece, and empty pieces too; joining the pieces with
 /// commas gives the element back. Allocates nothing.

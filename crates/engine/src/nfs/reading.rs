@@ -2,7 +2,7 @@
 //! backslash does to a comma differs between them, so one string may be several
 //! lists.
 //!
-//! | layer | `,` between `"` | `,` behind `\` | `"` behind `\` | a quote left open |
+//! | layer | `,` between `"` | `,` after `\` | `"` after `\` | a quote left open |
 //! |---|---|---|---|---|
 //! | mount(8) before util-linux 2.40 ([`mnt_optstr_parse_next`][2.38]) | kept | separates | counts | drops the rest |
 //! | since 2.40 ([`ul_optstr_next`][2.40]) | kept | kept | counts | drops the rest |

@@ -98,7 +98,7 @@ fn check(check: &mut Check<'_, '_>) {
     let &[timeo_min, timeo_max, retrans_min, retrans_max, retry_max] = check.settings else {
         return;
     };
-    // Of what goes on behind its comma NMG009 speaks.
+    // NMG009 reports a value that continues after its comma.
     for token in check.options().filter(|token| token.meant.is_none()) {
         // Values that the kernel refuses are reported by NMG012.
         let Some(value) = token.option.value().filter(|_| token.verdict.refusal.is_none()) else {

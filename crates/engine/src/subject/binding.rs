@@ -107,7 +107,7 @@ impl BoundVolume<'_> {
         Some(ClaimName { namespace: namespace.into(), name: name.into() })
     }
 
-    /// The folder of an in-tree NFS volume.
+    /// The directory of an in-tree NFS volume.
     pub fn nfs_path(&self) -> Option<&str> {
         self.spec.as_ref()?.nfs.as_ref()?.path.as_deref()
     }

@@ -233,7 +233,7 @@ impl<'m> Options<'m> {
         &self.irregular
     }
 
-    /// Returns true if the driver drops what stands behind some option, so that nothing appended
+    /// Returns true if the driver drops what stands after some option, so that nothing appended
     /// would reach the mount.
     pub const fn is_cut_short(&self) -> bool {
         self.is_cut_short

@@ -182,7 +182,7 @@ impl<'m> Subject<'m> {
         self.facts.show_already(evidence)
     }
 
-    /// Returns true if the last part of the `volumeHandle`, behind a `:`, is this.
+    /// Returns true if the last part of the `volumeHandle`, after a `:`, is this.
     pub(crate) fn handle_ends_with(&self, part: &str) -> bool {
         self.facts.volume_handle.is_some_and(|handle| handle.rsplit(':').next() == Some(part))
     }

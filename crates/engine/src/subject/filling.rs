@@ -10,7 +10,7 @@ use crate::site::Place;
 /// Where a missing option is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filling {
-    /// Into the carrier of this index, behind the driver's defaults where it is
+    /// Into the carrier of this index, after the driver's defaults where it is
     /// empty.
     At(usize),
     /// Nowhere by itself.
@@ -36,7 +36,7 @@ pub enum Obstacle {
     OneElement,
     /// The list holds the driver's word for no option at all.
     NoneWord,
-    /// The driver drops what stands behind some element of the list.
+    /// The driver drops what stands after some element of the list.
     CutShort,
     /// A quote or a backslash may swallow what is appended.
     Trap,

@@ -225,7 +225,7 @@ pub struct Spec<'a> {
     pub csi: Option<CsiSource<'a>>,
     /// A volume of a `FlexVolume` script.
     pub flex_volume: Option<FlexSource<'a>>,
-    /// A folder of the node.
+    /// A directory of the node.
     pub host_path: Option<IgnoredAny>,
     /// A disk of the node.
     pub local: Option<IgnoredAny>,

@@ -17,7 +17,7 @@ impl Subject<'_> {
         one != other && key(one).zip(key(other)).is_some_and(|(one, other)| driver::is_same_key(one, other))
     }
 
-    /// Returns true if a `bg` may come behind the last `fg`, though it is read before it here.
+    /// Returns true if a `bg` may come after the last `fg`, though it is read before it here.
     pub(super) fn may_background_come_last(&self) -> bool {
         let is = |keyword: &'static str| move |token: &&Token<'_>| token.option.keyword() == keyword;
         let fg = self.options.effective().rfind(is("fg"));

@@ -182,7 +182,7 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
     })
 }
 
-/// The elements of the place with the lost options behind them; `bg` as `fg`. `None`
+/// The elements of the place with the lost options after them; `bg` as `fg`. `None`
 /// where that is not certain: what is lost and what is in force contradict each other.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
     let carrier = subject.carriers.iter().position(|carrier| carrier.place == *place);

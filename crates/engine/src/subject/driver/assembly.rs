@@ -70,7 +70,7 @@ pub enum Unless {
     Key(&'static str),
     /// An element that begins with this text.
     Prefix(&'static str),
-    /// An element that begins with this text and goes on.
+    /// An element that begins with this text and continues.
     Longer(&'static str),
 }
 
