@@ -184,8 +184,8 @@ pub struct Checked {
     pub outcome: Outcome,
 }
 
-/// Every check of a run in order. What needs a check that found a problem, or that
-/// was skipped itself, is skipped; so is what has the cause of an earlier fault.
+/// Every check of a run in order. A check is skipped if it needs one that found a problem or was
+/// skipped itself, or if it has the cause of an earlier fault.
 pub fn evaluate(facts: &Facts) -> Vec<Checked> {
     let mut done: Vec<Checked> = Vec::with_capacity(CHECKS.len());
     for check in CHECKS.iter().filter(|check| check.is_before == facts.is_before) {

@@ -2,8 +2,8 @@
 //! mounts that continue in the background. Reads, and never writes.
 //!
 //! A directory is known by its file system and the path there, so that it does
-//! not matter what the namespace it is seen from calls it. What is mounted is
-//! never touched: with a dead server that would hang.
+//! not matter what the namespace it is seen from calls it. A mount is never touched: with a dead
+//! server that would hang.
 
 mod conf;
 mod look;
@@ -102,7 +102,7 @@ impl Node<'_> {
     ///
     /// # Errors
     ///
-    /// When nothing can be said. What cannot be read of one volume is in the report.
+    /// When nothing can be said. Parts of one volume that cannot be read are in the report.
     pub fn check(&self) -> Result<NodeReport, Error> {
         let pods_dir = self.pods_dir.canonicalize().map_err(|error| self.pods_error(error))?;
         let own = fs::read(OWN_MOUNTS).map_err(|source| proc_error(Path::new(OWN_MOUNTS), source))?;

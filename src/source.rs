@@ -172,8 +172,8 @@ impl Problem {
         Self { offset: Some(offset), message, fault: Fault::Unread, template: None, remedy: None }
     }
 
-    /// The same problem where `fault` says what it means in a walk. What is wrong with
-    /// a template that is not rendered is that, whatever a reader stumbles over.
+    /// The same problem where `fault` says what it means in a walk. A template that is not rendered
+    /// is reported as such, whatever the reader stumbles over.
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         match fault {
             Fault::Template => {

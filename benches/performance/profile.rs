@@ -1,6 +1,6 @@
 //! Where the time goes: the instructions of one review in user space, by
-//! callgrind, summed by part of the program. What two runs of different length
-//! have in common, start and handshakes, cancels out.
+//! callgrind, summed by part of the program. The common part of two runs of different length, start
+//! and handshakes, cancels out.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -288,8 +288,8 @@ pub(super) fn is_short(text: &str) -> String {
     format!("{text}.size() <= {LONGEST} && bytes({text}).size() <= {LONGEST}")
 }
 
-/// Regular expressions for the keyword. What some layer takes out of a word may
-/// stand in it: quotes of both kinds and backslashes, as the engine has it.
+/// Regular expressions for the keyword. They allow the characters that some layer removes from a
+/// word: quotes of both kinds and backslashes, as the engine has it.
 const SPELLINGS: &str = r"variables.keepsCase ? [r'b[\x22\x27\\]*g'] :
 variables.foldsCase ? [r'(?i:b[\x22\x27\\]*g)'] :
 [r'b[\x22\x27\\]*g', r'B[\x22\x27\\]*G', r'B[\x22\x27\\]*g', r'b[\x22\x27\\]*G']";

@@ -1,8 +1,8 @@
 //! `matchConditions`: which requests the API server need not ask anyone about,
 //! so that a guard that is down holds up nothing but NFS.
 //!
-//! A request that the engine would refuse or patch must meet all of them. What
-//! an expression cannot tell is asked about.
+//! A request that the engine would refuse or patch must meet all of them. The webhook is called if
+//! an expression cannot decide.
 
 use super::cel::{hanging, list, not, string};
 use super::drivers::{Names, Table, attributes_of, driver_of, facts_of};

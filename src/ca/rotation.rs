@@ -134,8 +134,8 @@ impl Rotation {
         Ok((chain, Some(step)))
     }
 
-    /// Starts with a new authority. What the old one signed stays trusted while it lives:
-    /// a replica may still serve with it.
+    /// Starts with a new authority. Certificates that the old one signed stay trusted until they
+    /// expire: a replica may still serve with it.
     fn found(&self, found: &Found, now: OffsetDateTime) -> Result<CaState, Error> {
         let authority = Authority::generate(now)?;
         let leaf = authority.sign(&self.names, now)?;

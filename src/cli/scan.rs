@@ -146,8 +146,7 @@ struct Scanning<'s> {
 }
 
 impl Scanning<'_> {
-    /// Scans until the process is to end. What goes wrong is reported, and the next scan
-    /// tries again.
+    /// Scans until the process is to end. Failures are reported, and the next scan tries again.
     async fn again_and_again(&self, interval: Duration) -> anyhow::Result<Exit> {
         let status = ScanStatus::new(interval);
         let scans = async {

@@ -122,8 +122,8 @@ fn unreadable(error: &KubeconfigError) -> String {
     }
 }
 
-/// Why a user cannot be authenticated. What a plugin printed on standard output may be
-/// a secret, and is not told.
+/// Why a user cannot be authenticated. The standard output of a plugin may be a secret, and is not
+/// shown.
 fn unauthenticated(error: &AuthError) -> String {
     match error {
         AuthError::AuthExecStart(error) => format!(

@@ -209,7 +209,7 @@ impl Pager {
     /// # Errors
     ///
     /// When the API server refuses, does not answer, or its tokens expire again and
-    /// again. What `reader` has of the list by then stays.
+    /// again. `reader` keeps the part of the list that it has by then.
     pub async fn list(
         &mut self,
         listed: Listed,
@@ -270,8 +270,7 @@ impl Pager {
         }
     }
 
-    /// One answer, after some tries where none comes. What is asked for must be the same
-    /// if it is done twice.
+    /// One answer, after some tries where none comes. The request must be idempotent.
     pub(super) async fn ask(&mut self, ask: &Ask<'_>) -> Answer {
         let begun = self.begin(ask).await;
         self.finish(begun, ask).await

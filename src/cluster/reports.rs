@@ -1,5 +1,5 @@
 //! Reports in a cluster: finds which API is served, writes what changed, removes what is
-//! cured. What they say is made elsewhere ([`policy_report`]).
+//! cured. Their contents are made elsewhere ([`policy_report`]).
 //!
 //! Server-side apply, so that nothing is read before it is written; and what a report
 //! says has a hash, so that nothing is written that did not change.

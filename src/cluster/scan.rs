@@ -61,8 +61,8 @@ pub struct Extent<'e> {
 }
 
 /// Looks at the whole cluster, or at one namespace of it, and adds what was found to
-/// `report`. What cannot be listed is among the report's errors; where nothing can be,
-/// that is reported once.
+/// `report`. Resources that cannot be listed are among the report's errors; if none can be, that is
+/// reported once.
 pub async fn scan(
     pager: &mut Pager,
     check: &Check<'_>,

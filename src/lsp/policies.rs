@@ -70,8 +70,8 @@ impl<'s> Policies<'s> {
         (policy.unwrap_or_default(), file)
     }
 
-    /// Looks for the files of all directories again, and reads those that changed. Whether
-    /// anything did, and the files that were read.
+    /// Looks for the files of all directories again, and reads those that changed. Returns true if
+    /// one changed, and the files that were read.
     pub(super) fn refresh(&mut self) -> (bool, Vec<PathBuf>) {
         let mut is_other = false;
         for (folder, file) in &mut self.by_folder {

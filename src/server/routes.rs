@@ -295,8 +295,8 @@ fn shed(shared: &Shared) -> Response {
     response
 }
 
-/// Judges a large body, or a long list, on a thread of its own, in turn. Who waits
-/// for a turn gives up the place where others need it.
+/// Judges a large body, or a long list, on a thread of its own, in turn. A request that waits for
+/// its turn gives up its permit if others need it.
 async fn judge_apart(
     shared: &Arc<Shared>,
     asked: Asked,

@@ -80,8 +80,7 @@ impl Helm {
 /// The resources that the chart makes in addition to the webhooks.
 const POLICIES: &str = "validatingadmissionpolicies,validatingadmissionpolicybindings";
 
-/// A turn at the shared cluster, with Helm. What was installed is taken away
-/// at its end.
+/// A turn at the shared cluster, with Helm. Removes at its end whatever was installed.
 #[derive(Debug)]
 pub struct Turn {
     /// The cluster, called by no webhook at first.

@@ -5,8 +5,8 @@
 //! it was written, as Go's transport does.
 //!
 //! A list of endpoints stands in for the Service: a new connection goes to one
-//! that said it was ready when it was last asked. What is not modelled: how long
-//! the endpoints controller and kube-proxy take to hear of it.
+//! that said it was ready when it was last asked. The delay of the endpoints controller and of
+//! kube-proxy is not modeled.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

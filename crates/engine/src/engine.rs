@@ -98,8 +98,8 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     evaluation
 }
 
-/// Drops what another finding, no milder, says already: one fault, one finding. What
-/// is missing is there and misspelt, or what nothing knows is a disguised `bg`.
+/// Drops what another finding, no milder, says already: one fault, one finding. A missing option is
+/// there and misspelled, or an unknown one is a disguised `bg`.
 fn drop_repeated(findings: &mut Vec<Judged>) {
     let may_be_repeated =
         |judged: &Judged| judged.rule.about == About::Absence || judged.rule == UNKNOWN_OPTION;

@@ -221,7 +221,8 @@ impl<'c, 'm> Check<'c, 'm> {
             }
         };
         // A Pod that differs from its template is never done rolling out, and a snapshot's mount
-        // ends soon. What stands there already, and loses, is dropped where it is written again.
+        // ends soon. An option that is there already, and loses, is dropped where it is written
+        // again.
         let is_inline = self.subject.volume.is_some() || self.subject.kind.row().holds == Holds::Snapshots;
         let is_dropped = |option: &Cow<'static, str>| {
             self.subject.driver.keeps_first_of_equal()

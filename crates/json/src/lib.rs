@@ -1,14 +1,12 @@
 //! A quick reader of JSON for the usual review, before `serde_json` and never
 //! in its place. It reads well-formed text and gives up on whatever is out of
 //! the ordinary: deep nesting, a list in an object's place, a mistake of any
-//! kind. What it takes, `serde_json` takes with the same result;
-//! what it gives up on is for `serde_json` to read from the beginning, so every
-//! error and its place are that library's.
+//! kind. Any text that it takes, `serde_json` takes with the same result; if it gives up,
+//! `serde_json` reads the text from the beginning, so every error and its place are that library's.
 //!
 //! It exists for the values that no rule reads. Most of a large object is
 //! `managedFields`, and every library that was measured takes longer to skip it
-//! (docs/development/performance.md). What it knows of strings serves the writer of answers
-//! too.
+//! (docs/development/performance.md). Its treatment of strings serves the writer of responses too.
 
 mod skip;
 mod structural_index;

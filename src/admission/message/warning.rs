@@ -37,9 +37,8 @@ pub(super) fn exemption_ends(name: &str, days: impl Display, reason: &str) -> St
     if fits(&whole) { whole } else { short }
 }
 
-/// `head` and as much of a sentence as one warning has room for. What goes first is
-/// the element around an option, then parts from the end, then the middle of what
-/// is quoted: never a word of our own in two.
+/// `head` and as much of a sentence as one warning has room for. Drops first the element around an
+/// option, then parts from the end, then the middle of a quotation: no other word is cut in two.
 pub fn fitted(head: &str, sentence: &str) -> String {
     let joined = |sentence: &str| format!("{head}{sentence}");
     let whole = joined(sentence);

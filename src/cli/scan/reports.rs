@@ -73,8 +73,8 @@ pub(super) fn error(message: String) -> ReadError {
 }
 
 /// Writes the reports of a scan, before it is limited. One that did not see everything
-/// writes the heartbeat only: what it did not see may be there as before. What cannot be
-/// written is among the report's errors.
+/// writes the heartbeat only: objects that it did not see may be there as before. A report that
+/// cannot be written is among the errors.
 pub(super) async fn write(pager: &mut Pager, api: Api, report: &mut Report, most: usize, took: Duration) {
     let saw_all = report.errors.iter().all(ReadError::is_of_object);
     let mut notes = Vec::new();

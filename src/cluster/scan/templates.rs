@@ -48,8 +48,8 @@ pub(super) async fn list(
     true
 }
 
-/// Judges what makes Pods, and keeps what has a finding. What another one of them makes,
-/// such as the `ReplicaSets` of a Deployment, has the findings of its maker.
+/// Evaluates workloads that make Pods, and keeps those with a finding. A workload that another one
+/// makes, such as the `ReplicaSets` of a Deployment, has the findings of its maker.
 struct Templates<'c> {
     judging: Judging<'c>,
 }

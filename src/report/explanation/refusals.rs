@@ -64,7 +64,7 @@ fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
         && mount::is_refused_background(&token.option, effective.iter().copied())
 }
 
-/// Returns true if a value is refused because a quote is part of it. What stands between two quotes
+/// Returns true if a value is refused because a quote is part of it. The text between two quotes
 /// may be options of its own to one layer.
 fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     token.malformation == Some(Malformation::Quote)

@@ -45,8 +45,8 @@ pub(super) fn rewrite(
         spans
     });
     let new_pieces: Vec<&str> = new.split(',').collect();
-    // In braces or brackets a comma ends a plain scalar. What stands around one is looked for, so
-    // that is asked only where a comma would come in.
+    // In braces or brackets a comma ends a plain scalar. The brackets around one are looked for, so
+    // this is tested only if a comma would come in.
     let takes_commas = || *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
     let changed = |hunk: &Hunk| new_pieces.get(hunk.new.clone()).unwrap_or_default();
     let breaks = |text: &str| text.bytes().rev().take_while(|byte| *byte == b'\n').count();

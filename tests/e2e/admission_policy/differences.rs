@@ -126,8 +126,7 @@ fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A class with one long element. Whether there is `bg` in it only the dear
-/// expressions can tell.
+/// A class with one long element. Only the expensive expressions find a `bg` in it.
 fn long_class(length: usize, rest: &str) -> Value {
     class("long", "storage.example.com", &[&format!("x,-bg,{}{rest}", "x".repeat(length))])
 }

@@ -1,6 +1,6 @@
 //! Public trouble with NFS options, `tests/cases/`: what must hold of each is a
-//! line of `expected.jsonl`, field by field as its README says. What does not
-//! hold yet stands in `open.txt`, and nothing else may fail.
+//! line of `expected.jsonl`, field by field as its README says. Fields that do not hold yet are in
+//! `open.txt`, and no other may fail.
 
 use std::collections::BTreeSet;
 use std::fs;

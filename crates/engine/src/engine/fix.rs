@@ -72,8 +72,8 @@ pub fn fix_traced_keeping<'m>(
 ) -> Traced<'m> {
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses), and a list
-    // may hold as many chains as options. What all rounds look at together is
-    // bounded, because a list may be hostile and a denial waits for its proposal.
+    // may hold as many chains as options. The work of all rounds together is bounded, because a
+    // list may be hostile and a denial waits for its proposal.
     const ROUNDS: usize = 16;
     let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
     let mut elements = unchanged(subject);
@@ -234,8 +234,8 @@ impl<'f> Plan<'f> {
         }
     }
 
-    /// Returns true if something else is done to a part of the site. What is planned overlaps
-    /// nothing, so its neighbours are enough.
+    /// Returns true if something else is done to a part of the site. Planned edits do not overlap,
+    /// so its neighbours are enough.
     fn overlaps(&self, site: &Site) -> bool {
         let (carrier, element, start) = site.order();
         let before = self.options.range((carrier, element, 0)..=(carrier, element, start)).next_back();

@@ -56,10 +56,10 @@ pub const OVERLOOKS_VALUES: (Kernel, Kernel) = (Kernel::new(5, 6), Kernel::new(6
 impl Refusal {
     /// Returns the layers that overlook it if `sloppy` is set, wherever in the list that is:
     /// mount.nfs moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes
-    /// `sloppy,foo`), and kernels before 5.6 read all options before they look. What mount.nfs
-    /// checks itself, and a number out of range, is refused all the same. A value that does not fit
-    /// was overlooked from Linux 5.6 (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0 (`opt
-    /// == -ENOPARAM`).
+    /// `sloppy,foo`), and kernels before 5.6 read all options before they look. Values that
+    /// mount.nfs checks itself, and numbers out of range, are refused anyway. A value that does not
+    /// fit was overlooked from Linux 5.6 (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0
+    /// (`opt == -ENOPARAM`).
     pub const fn overlooked(self) -> Overlooked {
         match self {
             Self::Unknown | Self::FlagWithValue | Self::ValueMissing => Overlooked::Always,
@@ -297,11 +297,10 @@ pub fn requested_versions<'o, 'a: 'o>(
 /// Returns true if a failed mount with these options, in the order in which mount.nfs gets them,
 /// continues in the background while mount reports success.
 ///
-/// The last of `bg` and `fg` decides, whatever value it carries. What mount.nfs
-/// refuses before its first try ends the mount at once; what only the kernel
-/// would refuse does not, for a dead server keeps the kernel from being asked
-/// (measured: `vers=3,bg,timeo=abc` exit 0). Of `NFSv4` the kernel is asked first, and
-/// it takes no `bg=1` (measured: exit 32).
+/// The last of `bg` and `fg` decides, whatever value it carries. An option that mount.nfs refuses
+/// before its first try ends the mount at once; one that only the kernel would refuse does not, for
+/// a dead server keeps the kernel from being asked (measured: `vers=3,bg,timeo=abc` exit 0). Of
+/// `NFSv4` the kernel is asked first, and it takes no `bg=1` (measured: exit 32).
 pub fn goes_to_background<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> bool {

@@ -1,7 +1,7 @@
 //! Placeholders in a file that another program fills in before the object
 //! reaches a cluster: `${X}` and `${X:=4.1}` (envsubst, Flux), `$(X)`
-//! (kustomize) and `{{ x }}` (Helm and other templates). What they become is
-//! not known here; a comma or a quote inside one separates nothing.
+//! (kustomize) and `{{ x }}` (Helm and other templates). Their values are not known here; a comma
+//! or a quote inside one separates nothing.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,6 +1,5 @@
-//! How each layer cuts one string of options into a list. What a quote or a
-//! backslash does to a comma differs between them, so one string may be several
-//! lists.
+//! How each layer splits one string of options into a list. The effect of a quote or a
+//! backslash on a comma differs between them, so one string may be several lists.
 //!
 //! | layer | `,` between `"` | `,` after `\` | `"` after `\` | a quote left open |
 //! |---|---|---|---|---|

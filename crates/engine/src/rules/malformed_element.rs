@@ -355,8 +355,8 @@ fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, mess
 }
 
 /// The option without the blanks around it and its `=`, where that is one every
-/// kernel knows, and how it comes there; empty where nothing is left of it. What
-/// turns out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
+/// kernel knows, and how it comes there; empty where nothing is left of it. An option that turns
+/// out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
 fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {
     let text = token.option.text();
     let clean = match text.split_once('=') {

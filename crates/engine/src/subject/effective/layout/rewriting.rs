@@ -9,8 +9,8 @@ use crate::subject::effective::Token;
 use crate::subject::effective::shell::{is_several_words, shell_word};
 
 impl<'m> Layout<'m> {
-    /// Makes a part of every option. What the mount helper keeps for itself goes
-    /// out, though an element holds more.
+    /// Makes a part of every option. Options that the mount helper keeps for itself are removed,
+    /// although an element contains more.
     pub(super) fn split(&mut self) {
         let mut parts = Vec::with_capacity(self.parts.len());
         for part in std::mem::take(&mut self.parts) {
