@@ -71,7 +71,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "wasJudged",
-                comment: "Whether what the object had before may stay.",
+                comment: "True if the options that the object had before may stay.",
                 expression: self.was_judged(),
             },
             Variable {
@@ -151,7 +151,7 @@ impl<'p> Expressions<'p> {
         vec![
             Variable {
                 name: "driver",
-                comment: "Who mounts it.",
+                comment: "The driver that mounts it.",
                 expression: format!("{OBJECT}.?spec.?nfs.hasValue() ? '{in_tree}' :\n{}", driver_of(OBJECT)),
             },
             Variable {
@@ -166,7 +166,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "reading",
-                comment: "What it does to letters and whitespace.",
+                comment: "The driver's handling of letters and whitespace.",
                 expression: self.table.reading(Names {
                     object: OBJECT,
                     driver: "variables.driver",
@@ -175,12 +175,12 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "keepsCase",
-                comment: "Whether it is known to leave them as they are.",
+                comment: "True if the driver leaves them as they are for certain.",
                 expression: format!("'{KEEPS_CASE}' in variables.reading"),
             },
             Variable {
                 name: "foldsCase",
-                comment: "Whether it is known not to.",
+                comment: "True if the driver changes them for certain.",
                 expression: format!("'{FOLDS_CASE}' in variables.reading"),
             },
         ]

@@ -68,7 +68,7 @@ pub fn match_conditions(policy: &Policy, concern: Concern) -> Vec<MatchCondition
         },
         MatchCondition {
             name: "source-may-be-nfs",
-            comment: "What kubelet mounts itself, and is not NFS.",
+            comment: "Volumes of the kubelet's own plugins other than NFS.",
             expression: sources(&table),
         },
         MatchCondition {

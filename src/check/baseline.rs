@@ -34,7 +34,7 @@ pub enum BaselineError {
     #[error("is not a baseline file (create one with --write-baseline FILE)")]
     Syntax,
     /// It is of another version.
-    #[error("is a baseline of version {0}, and only version {VERSION} is known")]
+    #[error("is a baseline of version {0}, and only version {VERSION} is supported")]
     Version(u32),
 }
 

@@ -121,7 +121,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     };
     registry.register(
         "last_success_timestamp_seconds",
-        "End of the last scan that saw everything, in seconds since 1970; 0 before one",
+        "End of the last complete scan, in seconds since 1970; 0 before one",
         gauge(seen.last_success),
     );
     let interval = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
@@ -132,7 +132,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     registry.register_with_unit("duration", "How long the last scan took", Unit::Seconds, duration);
     registry.register(
         "complete",
-        "1 if the last scan saw everything, 0 if not",
+        "1 if the last scan was complete, 0 if not",
         gauge(i64::from(report.complete)),
     );
     let requests = Family::<RequestLabels, Counter>::default();

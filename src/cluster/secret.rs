@@ -68,7 +68,7 @@ impl Store {
     }
 }
 
-/// Returns the contents of a Secret, whoever wrote it.
+/// Returns the contents of a Secret of any writer.
 pub(super) fn found(secret: Option<&Secret>) -> Found {
     let Some(secret) = secret else { return Found::default() };
     let data = secret.data.as_ref();

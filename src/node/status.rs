@@ -93,7 +93,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     }
     registry.register(
         "warnings",
-        "What makes mounts of the node fail or lose data before they do, by kind",
+        "Settings of the node that make mounts fail or lose data, by kind",
         warnings,
     );
     let findings = report.warnings.iter().filter(|warning| warning.finding).count();
@@ -104,17 +104,17 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     );
     registry.register(
         "last_success_timestamp_seconds",
-        "End of the last look that saw everything, in seconds since 1970; 0 before one",
+        "End of the last complete check, in seconds since 1970; 0 before one",
         gauge(looks.last_success),
     );
     registry.register(
         "complete",
-        "1 if the last look saw everything, 0 if not",
+        "1 if the last check was complete, 0 if not",
         gauge(i64::from(report.errors.is_empty())),
     );
     for (name, help, value) in [
-        ("interval", "Time between two looks", looks.interval),
-        ("duration", "How long the last look took", looks.took),
+        ("interval", "Time between two checks", looks.interval),
+        ("duration", "Duration of the last check", looks.took),
     ] {
         let gauge = Gauge::<f64, AtomicU64>::default();
         gauge.set(value.as_secs_f64());

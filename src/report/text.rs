@@ -1,5 +1,6 @@
 //! The report for people: the line of the file, and a caret under the option.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
@@ -150,12 +151,19 @@ impl FindingReport {
         }
     }
 
-    /// The message with the list that would pass, or else with the remedy.
+    /// Returns the list that would pass, labeled with its field, or else the remedy.
+    pub fn advice(&self) -> Option<Cow<'_, str>> {
+        match self.shown_way_out() {
+            Some(list) => Some(format!("set {}: {list}", self.carrier).into()),
+            None => self.further_remedy().map(Cow::Borrowed),
+        }
+    }
+
+    /// Returns the message with the advice.
     pub fn advised(&self) -> String {
-        match (self.shown_way_out(), self.further_remedy()) {
-            (Some(list), _) => format!("{}; set {}: {list}", self.message, self.carrier),
-            (None, Some(remedy)) => format!("{}; {remedy}", self.message),
-            (None, None) => self.message.clone(),
+        match self.advice() {
+            Some(advice) => format!("{}; {advice}", self.message),
+            None => self.message.clone(),
         }
     }
 }

@@ -45,7 +45,7 @@ struct RecordedKind<'a> {
     kind: Option<Text<'a>>,
 }
 
-/// Goes on to the object of the review at `node`.
+/// Continues with the object of the review at `node`.
 pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor: &mut dyn FnMut(Item<'_>)) {
     let request = match Recorded::deserialize(NodeDeserializer { tree, id: node }) {
         Ok(recorded) => recorded.request,

@@ -119,6 +119,7 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
             "resources": [{"apiVersion": "v1", "kind": "PersistentVolume", "name": "pv-1",
                 "uid": "00000000-0000-4000-8000-000000000001"}],
             "properties": {"code": "NMG001", "action": "deny", "pointer": "/spec/mountOptions/2",
+                "remedy": "set mountOptions: [fg]",
                 "effective": "hard,bg", "use": "[fg]", "pods": "4", "nodes": "2", "state": "running",
                 "claim": "shop/data", "workload": "Deployment/shop/app, +1 more", "policyHash": POLICY,
                 "resultID": result["properties"]["resultID"]},
@@ -140,6 +141,35 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
         assert_eq!(message, start);
         assert_eq!(own["results"][1]["properties"]["workload"], "Job/shop/nightly");
     }
+}
+
+#[test]
+fn a_finding_has_its_remedy_in_both_reports() {
+    let remedy_of = |way_out: Option<String>, remedy: Option<&str>| {
+        let found = FindingReport {
+            way_out,
+            remedy: remedy.map(ToOwned::to_owned),
+            ..finding(1, Reported::Deny, "invalid \"timeo=x\"; correct it")
+        };
+        let mut report = empty();
+        report.subjects.push(volume(1, vec![found]));
+        report.exposed = vec![exposed("PersistentVolume/pv-1", Some("Pod/shop/app"), 1, State::Running)];
+        let reports = parsed(&reports(Api::OpenReports, &report, 2000));
+        let remedies: Vec<String> = results(&reports[..2])
+            .iter()
+            .map(|result| result["properties"]["remedy"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        let [of_cluster, of_namespace] = remedies.try_into().expect("two results");
+        assert_eq!(of_cluster, of_namespace);
+        of_cluster
+    };
+    assert_eq!(remedy_of(None, Some("use hard")), "use hard");
+    assert_eq!(remedy_of(Some("[fg, hard]".to_owned()), Some("use hard")), "set mountOptions: [fg, hard]");
+    // The message ends with it.
+    assert_eq!(remedy_of(None, Some("correct it")), "");
+    assert_eq!(remedy_of(None, None), "");
+    let long = remedy_of(Some("ü".repeat(500)), None);
+    assert!(long.len() <= 256 && long.ends_with('…'), "{long}");
 }
 
 #[test]

@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(
             MountNfs.options(r#",,hard,x="a,bg"#),
             ["hard"],
-            "what is behind an open quote is dropped"
+            "the text after an open quote is dropped"
         );
         assert_eq!(Kernel.options(r#"context="a,b",x="c,d""#), [r#"context="a,b""#, r#"x="c"#, r#"d""#]);
     }
