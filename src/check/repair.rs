@@ -306,7 +306,7 @@ impl CarryingOut<'_> {
         (done, failed)
     }
 
-    /// What became of the subjects whose wishes are done.
+    /// The changes of the subjects whose wishes are done.
     fn changed(&self, done: &[Wish]) -> Vec<Changed> {
         let mut wishes: HashMap<(usize, usize), Vec<&Wish>> = HashMap::new();
         for wish in done {

@@ -139,7 +139,7 @@ pub struct Conflict {
     pub options: Vec<String>,
     /// The one that wins; `None` where that is not certain.
     pub winner: Option<String>,
-    /// What it wins, where that is less than all that the others are about.
+    /// The part that it wins, if that is less than all that the others are about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
     /// On what it depends which one wins.

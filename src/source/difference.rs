@@ -15,9 +15,9 @@ use crate::nfs::option::MountOption;
 /// One difference of two lists, written `bg -> fg`, `+retrans=2` or `-hard`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Difference<'t> {
-    /// What the old list has alone.
+    /// The elements of the old list only.
     pub gone: Option<&'t str>,
-    /// What the new list has alone, in its place where both are there.
+    /// The elements of the new list only, in their place if both are there.
     pub come: Option<&'t str>,
 }
 

@@ -112,7 +112,7 @@ fn check_implied(check: &mut Check<'_, '_>) -> Vec<Word> {
     undone
 }
 
-/// Whether nothing can contradict anything, which is the usual case: one option of each
+/// Returns true if nothing can contradict anything, which is the usual case: one option of each
 /// group at most is written, the mount gets no second one, and no `actimeo`.
 fn says_everything_once(check: &Check<'_, '_>) -> bool {
     let (mut mounted, mut written) = (Words::default(), Words::default());

@@ -76,8 +76,8 @@ fn check(check: &mut Check<'_, '_>) {
     };
     for token in check.other_options() {
         match token.malformation {
-            // What reaches beyond the element was said of the element, and so were the
-            // blanks of a list written as one element.
+            // A quote that reaches beyond the element was reported for the element, and so were
+            // the blanks of a list written as one element.
             Some(Malformation::Quote) if is_in(&traps, token) => {}
             Some(Malformation::Blank) if is_in(&spaced, token) => {}
             None | Some(Malformation::Continued) => {}
