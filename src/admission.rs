@@ -34,7 +34,7 @@ use wire::{API_VERSION, FullReview, Request, Review};
 /// A body and how to judge it.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'q> {
-    /// Which of the two questions it is.
+    /// The endpoint.
     pub endpoint: Endpoint,
     /// The body of the HTTP request.
     pub body: &'q [u8],

@@ -26,7 +26,7 @@ const NAME: &str = "background-mount.nfs-mount-guard.io";
 /// The name of the policy for inline volumes, and of its binding for Pods.
 const INLINE_NAME: &str = "inline-background-mount.nfs-mount-guard.io";
 
-/// Why there is nothing to generate.
+/// The reason why there is nothing to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The policy turns the rule off.

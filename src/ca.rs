@@ -12,16 +12,16 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-/// How long the authority lives.
+/// The lifetime of the CA.
 pub const AUTHORITY_LIFE: Duration = Duration::days(5 * 365);
 
-/// How long a certificate lives.
+/// The lifetime of a certificate.
 pub const CERTIFICATE_LIFE: Duration = Duration::days(90);
 
 /// Certificates are valid a little before they are made: clocks differ.
 pub(crate) const BACKDATE: Duration = Duration::minutes(5);
 
-/// Why the authority cannot do its work.
+/// The reason why the authority cannot do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

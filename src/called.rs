@@ -1,5 +1,5 @@
-//! How the program is called: by its own name, or by kubectl as a plugin. Texts that name a
-//! command name the one that its user can type.
+//! Determines the name by which the program was called: its own one, or that of a plugin of kubectl.
+//! Texts that name a command name the one that its user can type.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;

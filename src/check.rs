@@ -37,7 +37,7 @@ use snippet::{behind_break, snippet};
 pub use walked::{is_foreign, is_in_templates, passed_over};
 use way_out::{WayOut, ways_out};
 
-/// How objects are judged.
+/// The rules of evaluation for objects.
 #[derive(Debug, Clone, Copy)]
 pub struct Check<'c> {
     /// By which policy.
@@ -274,7 +274,7 @@ const fn reported(treatment: Treatment, is_enforced: bool) -> Reported {
 
 /// A text that is being read.
 struct Reading<'r> {
-    /// How it is called.
+    /// The name.
     name: &'r str,
     lines: &'r Lines<'r>,
     /// True if it was named itself.

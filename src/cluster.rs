@@ -17,7 +17,7 @@ mod webhooks;
 /// The field manager: the owner of the fields that nfs-mount-guard writes.
 pub const FIELD_MANAGER: &str = "nfs-mount-guard";
 
-/// Why the cluster does not do what is asked.
+/// The reason why the cluster does not do what is asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,7 +29,7 @@ pub enum Error {
     Api {
         /// The task that failed.
         task: String,
-        /// Why it failed, and what to do about it.
+        /// The reason, and the remedy.
         reason: String,
     },
     /// The authority cannot do its work.

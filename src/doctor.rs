@@ -30,7 +30,7 @@ use serde::Serialize;
 use checks::{CHECKS, Check};
 use facts::Facts;
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -69,7 +69,7 @@ impl Status {
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// How it ended.
+    /// The result.
     pub status: Status,
     /// The observation.
     pub seen: String,

@@ -31,7 +31,7 @@ type Incoming = Result<Message, Malformed>;
 #[derive(Debug)]
 struct Malformed;
 
-/// How a connection ended.
+/// The end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The client asked for it: `shutdown`, then `exit`.

@@ -51,7 +51,7 @@ pub struct Node<'a> {
 /// Where mount.nfs reads its file.
 pub const NFSMOUNT_CONF: &str = "/etc/nfsmount.conf";
 
-/// Why a node cannot be looked at.
+/// The reason why a node cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// kubelet's directory cannot be read.

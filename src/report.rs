@@ -148,7 +148,7 @@ pub struct Summary {
     /// Objects with findings that are not in the report, because it is limited.
     #[serde(skip_serializing_if = "is_zero")]
     pub not_shown: usize,
-    /// Why documents were skipped.
+    /// The reasons why documents were skipped.
     pub skipped_by: BTreeMap<&'static str, usize>,
 }
 
@@ -218,7 +218,7 @@ pub struct SubjectReport {
     pub origin: Option<Origin>,
     /// The findings, by position, then code.
     pub findings: Vec<FindingReport>,
-    /// How it hangs together with other objects of the input.
+    /// The relations to other objects of the input.
     #[serde(skip)]
     pub tie: Tie,
     /// True if it is an object of a running cluster: it stands in no file, and `file` is its own

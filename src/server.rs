@@ -77,18 +77,18 @@ pub struct Config {
     pub policy: Arc<Policy>,
     /// The file it comes from, watched.
     pub policy_file: Option<PathBuf>,
-    /// How much it takes on.
+    /// The limits.
     pub limits: Limits,
     /// Threads that answer, at least the one that runs the server.
     pub threads: usize,
-    /// How long it continues to serve once it is asked to stop, so that callers
-    /// learn of it first.
+    /// The time for which it continues to serve once it is asked to stop, so that callers learn of
+    /// it first.
     pub shutdown_delay: Duration,
     /// Counts log lines that were dropped.
     pub log_dropped: Option<Dropped>,
 }
 
-/// Why a server does not start.
+/// The reason why a server does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -99,7 +99,7 @@ pub enum Error {
         address: SocketAddr,
         /// The flag that sets it.
         flag: &'static str,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// The certificate cannot be used.
@@ -132,7 +132,7 @@ pub struct Server {
     workers: Workers,
 }
 
-/// How a server is asked to stop.
+/// The request to stop a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// After a delay in which the status port is not ready: SIGTERM.

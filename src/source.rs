@@ -52,7 +52,7 @@ pub enum Item<'i> {
     Unreadable(Problem),
 }
 
-/// Why something is not judged.
+/// The reason why something is not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Skip {
     /// Mount options in an object of another kind, in a patch, in Terraform.
@@ -151,7 +151,7 @@ impl fmt::Display for Skip {
     }
 }
 
-/// Why something cannot be read, and where.
+/// The reason why something cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {

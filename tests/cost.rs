@@ -16,9 +16,8 @@ use nfs_mount_guard::policy::Policy;
 use serde_json::json;
 use time::macros::date;
 
-/// How many times as long as a usual list the most expensive one may take. A usual
-/// one takes 5 to 10 microseconds in a release, and 3 ms are allowed. Without bounds
-/// it was 5,000.
+/// The limit for the most expensive list, as a multiple of the time of a usual one. A usual one
+/// takes 5 to 10 microseconds in a release, and 3 ms are allowed. Without bounds it was 5,000.
 const MOST: f64 = 400.0;
 
 /// Bytes of the longest review.

@@ -91,7 +91,7 @@ pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
 #[derive(Default)]
 pub(super) struct Causes {
     shown: Vec<StatusCause>,
-    /// How many there are besides.
+    /// The number of further ones.
     further: usize,
 }
 

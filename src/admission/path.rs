@@ -1,5 +1,4 @@
-//! Which member of a JSON text stands at a place, for the message of what
-//! cannot be read there.
+//! Finds the member of a JSON text at a place, for the message about a value that cannot be read.
 
 use std::fmt::Write as _;
 
@@ -51,7 +50,7 @@ const LONGEST: usize = 64;
 struct Inside<'t> {
     /// The outermost steps, at most [`DEEPEST`].
     steps: Vec<Step<'t>>,
-    /// How many there are further in.
+    /// The number of levels further in.
     deeper: usize,
 }
 

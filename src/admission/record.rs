@@ -12,7 +12,7 @@ use crate::subject::driver::Nfs;
 pub struct Record<'r> {
     /// The request's uid.
     pub uid: &'r str,
-    /// Which question was asked.
+    /// The endpoint of the request.
     pub endpoint: Endpoint,
     /// `CREATE`, `UPDATE` and so on; empty where it could not be read.
     pub operation: &'r str,
@@ -49,7 +49,7 @@ pub struct Record<'r> {
     /// The provisioner that the object names and that is not believed to have
     /// made it; empty where there is none.
     pub disbelieved: &'r str,
-    /// Why the object could not be read; empty where it could.
+    /// The reason why the object could not be read; empty where it could.
     pub error: &'r str,
 }
 

@@ -16,7 +16,7 @@ use crate::policy::Policy;
 /// The response of one endpoint.
 #[derive(Debug)]
 pub struct Replayed {
-    /// Which endpoint it is.
+    /// The endpoint.
     pub endpoint: Endpoint,
     /// The body of the HTTP response, byte for byte.
     pub body: Vec<u8>,
@@ -35,7 +35,7 @@ impl Replayed {
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The webhook answers 400.

@@ -13,7 +13,7 @@ use nfs_mount_guard_json::push_string;
 pub(super) struct Response<'a> {
     /// The request's own.
     pub(super) uid: &'a str,
-    /// Why the request does not pass; `None` where it does.
+    /// The reason why the request does not pass; `None` where it does.
     pub(super) status: Option<Status<'a>>,
     /// A JSON patch (RFC 6902); empty without one.
     pub(super) patch: &'a str,

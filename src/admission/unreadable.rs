@@ -8,7 +8,7 @@ use super::{Answer, Endpoint, Question, Record, answer, message, path};
 use crate::kind::Kind;
 use crate::policy::{Mode, OnUnreadable};
 
-/// Why a request cannot be read.
+/// The reason why a request cannot be read.
 pub(super) struct Fault {
     /// The path of the field in the object; empty for a fault of the request.
     field: String,

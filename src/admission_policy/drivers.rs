@@ -214,7 +214,7 @@ impl<'p> Table<'p> {
         keys
     }
 
-    /// How the driver reads options, as a list: [`KEEPS_CASE`] or
+    /// Returns CEL for the driver's reading of options, as a list: [`KEEPS_CASE`] or
     /// [`FOLDS_CASE`], where one is known.
     pub(super) fn reading(&self, names: Names) -> String {
         let driver = names.driver;

@@ -24,7 +24,7 @@ pub struct MatchCondition {
 /// The purpose for which a field of an object is read; each implies all that come after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Concern {
-    /// Which options stand in it, and who reads them.
+    /// The options in it, and their readers.
     Options,
     /// Write access, and whether it is NFS at all: conditions of a patch.
     Access,

@@ -73,9 +73,8 @@ impl Step {
 pub struct Rotation {
     /// The names that the certificate has to speak for.
     pub names: Vec<String>,
-    /// How long each step of a change of authority takes at least: long enough
-    /// for every API server to see a new caBundle, and for every replica to
-    /// serve with a new certificate.
+    /// The shortest time of each step of a change of CA: long enough for every API server to see a
+    /// new caBundle, and for every replica to serve with a new certificate.
     pub wait: Duration,
 }
 

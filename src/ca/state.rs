@@ -38,7 +38,7 @@ impl CaState {
     }
 }
 
-/// Why a certificate cannot be read.
+/// The reason why a certificate cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the certificate cannot be read: {0}")]
 pub struct Unreadable(String);

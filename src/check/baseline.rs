@@ -27,7 +27,7 @@ struct Entry {
     pointer: String,
 }
 
-/// Why a baseline cannot be used.
+/// The reason why a baseline cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     /// It is not what `--write-baseline` writes.

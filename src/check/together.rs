@@ -86,7 +86,7 @@ fn is_handmade(subject: &Subject<'_>) -> bool {
     subject.kind.row().holds == Holds::Volume && subject.provisioned_by.is_none()
 }
 
-/// How an object hangs together with others.
+/// Returns the relations of an object to others.
 pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     let is_class = subject.kind == Kind::StorageClass;
     // `kubernetes.io/no-provisioner` makes no volume, and a driver may take no list; a reader of
@@ -130,7 +130,7 @@ fn judge_classes(report: &mut Report) {
         let Some(classes) = class.and_then(|class| classes.get(class)) else { continue };
         let each = nearest(classes, &subject.file);
         let each = each.into_iter().map(|class| missing(&class.options, &subject.tie.options));
-        // Which of several classes of one name is its own is not known: any may be.
+        // Any of several classes of one name may be its own.
         let Some(mut missing) = each.min_by_key(Vec::len) else { continue };
         let Some(mut finding) = subject.tie.unreached.take().filter(|_| !missing.is_empty()) else {
             continue;

@@ -26,7 +26,7 @@ pub(super) fn ways_out(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Report
 pub(super) struct WayOut {
     /// As it can be pasted.
     pub(super) list: Option<String>,
-    /// How it differs from what is written, where the text is long.
+    /// The difference from the written list, if the text is long.
     pub(super) difference: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::called;
 use crate::report::plain::lines;
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Nothing is refused.

@@ -71,7 +71,7 @@ struct Fixed {
     left: FileReport,
 }
 
-/// Why an input was not touched: a line for standard error.
+/// The reason why an input was not touched: a line for standard error.
 type Failure = String;
 
 impl Args {

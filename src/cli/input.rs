@@ -23,7 +23,7 @@ pub const STDIN: &str = "<stdin>";
 pub struct Input {
     /// Where it is; `-` for standard input.
     pub path: PathBuf,
-    /// How reports call it.
+    /// The name in reports.
     pub name: String,
     /// True if it was named itself.
     pub is_explicit: bool,
@@ -33,7 +33,7 @@ pub struct Input {
     pub bytes: Result<Vec<u8>, String>,
 }
 
-/// Which files of directories and globs are passed over.
+/// The files of directories and globs that are passed over.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Exclusion {
     /// Files and directories to skip
@@ -163,7 +163,7 @@ fn file(found: &Found) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Why the one input of a command cannot be read.
+/// The reason why the one input of a command cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum OneError {
     /// There is nothing.

@@ -1,4 +1,4 @@
-//! How reports of `check` and `scan` are written, and which findings fail.
+//! Defines the output of reports of `check` and `scan`, and the findings that fail.
 
 use std::collections::HashSet;
 use std::fs;

@@ -10,7 +10,7 @@ use super::policy_flags::PolicyFlags;
 use crate::check::baseline::Baseline;
 use crate::report::Report;
 
-/// How findings are made and reported.
+/// The settings for finding and reporting.
 #[derive(Debug, clap::Args)]
 pub(super) struct Reporting {
     #[arg(

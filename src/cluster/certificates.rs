@@ -20,8 +20,8 @@ use crate::server::routes::Shared;
 use crate::server::tls::{Certificate, CertificateStore};
 use crate::telemetry::metrics::Reload;
 
-/// How often a replica looks at the Secret, at least; more often where the
-/// steps of a change of authority follow each other more quickly.
+/// The longest time between two checks of the Secret by a replica; shorter if the steps of a change
+/// of CA follow each other more quickly.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Where things are, and how they are called.

@@ -23,7 +23,7 @@ pub struct Where {
     pub context: Option<String>,
 }
 
-/// Why there is no connection to speak of.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -35,7 +35,7 @@ pub enum Error {
     /// The kubeconfig cannot be used.
     #[error("{place}: {reason}")]
     Kubeconfig {
-        /// Which one.
+        /// The file or place.
         place: String,
         /// The error and its remedy.
         reason: String,
@@ -122,8 +122,8 @@ fn unreadable(error: &KubeconfigError) -> String {
     }
 }
 
-/// Why a user cannot be authenticated. The standard output of a plugin may be a secret, and is not
-/// shown.
+/// Returns the reason why a user cannot be authenticated. The standard output of a plugin may be a
+/// secret, and is not shown.
 fn unauthenticated(error: &AuthError) -> String {
     match error {
         AuthError::AuthExecStart(error) => format!(

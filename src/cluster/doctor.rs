@@ -28,9 +28,9 @@ pub struct Wish {
     pub namespace: Option<String>,
     /// Only the installation of this release.
     pub release: Option<String>,
-    /// How many probes of each kind are sent; 0 for none.
+    /// The number of probes of each kind; 0 for none.
     pub probes: usize,
-    /// How long what may pass by itself is waited for.
+    /// The longest wait for a fault that may pass by itself.
     pub wait: Duration,
 }
 
@@ -40,7 +40,7 @@ pub struct Wish {
 pub struct Unreachable {
     /// Its address.
     server: String,
-    /// Why, and what to do.
+    /// The reason, and the remedy.
     reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! Which replica manages the certificates: the one that holds the Lease.
+//! Elects the replica that manages the certificates: the one that holds the Lease.
 //!
 //! The Lease only saves work. Should two replicas hold it at a time, each write
 //! of theirs still names the version that it replaces, and the slower one
@@ -13,10 +13,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Error, FIELD_MANAGER, is_conflict};
 
-/// How long a holder is believed without a sign of life.
+/// The time after which a silent holder has lost the Lease.
 const LIFE: Duration = Duration::seconds(40);
 
-/// How often the holder gives one.
+/// The time between two renewals by the holder.
 const RENEWAL: Duration = Duration::seconds(10);
 
 /// One replica's view of the Lease.

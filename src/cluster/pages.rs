@@ -30,10 +30,10 @@ const WAIT: Duration = Duration::from_millis(250);
 /// its pool and its connection.
 const TURNS: usize = 16;
 
-/// How often a list begins again when its tokens expire.
+/// The number of times that a list begins again when its tokens expire.
 const STARTS: u32 = 3;
 
-/// How fast pages are asked for, and how long they are.
+/// The rate of requests for pages, and the length of a page.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// Objects of a page.
@@ -55,7 +55,7 @@ pub struct Listed {
     pub form: &'static str,
 }
 
-/// Why a list was not read to its end.
+/// The reason why a list was not read to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -96,7 +96,7 @@ pub enum Error {
         server: String,
         /// The reason.
         reason: String,
-        /// How far it was read.
+        /// The position that was reached.
         seen: String,
     },
 }
@@ -114,7 +114,7 @@ pub trait Reader {
 /// The API server with the pace of its use.
 pub struct Pager {
     client: Client,
-    /// How it is called in errors.
+    /// The name in errors.
     server: String,
     pace: Pace,
     next: Instant,

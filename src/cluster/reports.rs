@@ -145,7 +145,7 @@ const fn listed(api: Api, is_namespaced: bool) -> Listed {
     Listed { resource: api.resource(is_namespaced), group: api.group(), path, form: METADATA }
 }
 
-/// Why a report was not written.
+/// The reason why a report was not written.
 enum Fault {
     /// Its namespace is being deleted, or is.
     NamespaceGone(String),

@@ -50,7 +50,7 @@ const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// how many come, where that is known.
 pub type Progress<'p> = &'p dyn Fn(&'static str, u64, Option<u64>);
 
-/// How much of a cluster is looked at.
+/// The part of a cluster that is scanned.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent<'e> {
     /// Only this namespace.

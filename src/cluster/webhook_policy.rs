@@ -38,7 +38,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why there is no policy.
+/// The reason why there is no policy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -48,9 +48,9 @@ pub enum Error {
     /// It cannot be read.
     #[error("--webhook-policy: cannot read the {place}: {reason}")]
     Unread {
-        /// Which one.
+        /// The `ConfigMap`.
         place: Place,
-        /// Why, and the remedy.
+        /// The reason, and the remedy.
         reason: String,
     },
 }

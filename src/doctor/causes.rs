@@ -1,5 +1,5 @@
-//! Why a webhook could not be called: the texts of kube-apiserver 1.37.2, each made
-//! for real (docs/doctor.md), with its meaning and the command that cures it.
+//! A cause of a webhook that cannot be called: a text of kube-apiserver 1.37.2, made for real
+//! (docs/doctor.md), with its meaning and the command that cures it.
 
 /// One cause.
 #[derive(Debug)]

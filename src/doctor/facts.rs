@@ -31,7 +31,7 @@ pub enum Seen<T> {
     Failed {
         /// As in `Forbidden`.
         what: String,
-        /// Why.
+        /// The reason.
         message: String,
     },
 }
@@ -115,7 +115,7 @@ pub struct Facts {
     pub release: Option<String>,
     /// The clock of the API server, else of this machine.
     pub now: OffsetDateTime,
-    /// How far this machine's clock is ahead of the API server's.
+    /// The time by which this machine's clock is ahead of the API server's.
     pub ahead: time::Duration,
     /// `/version`
     pub version: Seen<Value>,
@@ -297,7 +297,7 @@ impl Facts {
         (!name.is_empty()).then_some((name, rest))
     }
 
-    /// How many replicas are ready, as `EndpointSlices` have it.
+    /// Returns the number of ready replicas, as `EndpointSlices` have it.
     pub fn ready_endpoints(&self) -> Option<usize> {
         let ready = |endpoint: &&Value| {
             endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true)

@@ -28,7 +28,7 @@ struct Difference<'w> {
     cure: Cure,
 }
 
-/// How a field becomes what the chart renders.
+/// The way in which a field becomes that of the chart.
 enum Cure {
     /// By a patch with these fields, or by a value of the chart where one wrote it.
     Fields { fields: Value, value: Option<String>, path: &'static [&'static str] },

@@ -48,9 +48,9 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// The object, or a Status.
     pub body: Value,
-    /// Why no answer came.
+    /// The reason why no answer came.
     pub silence: String,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
 }
 
@@ -77,7 +77,7 @@ pub enum Verdict {
     CallFailed {
         /// Its name.
         webhook: String,
-        /// Why, in the API server's words.
+        /// The reason, in the API server's words.
         message: String,
     },
     /// An expression of a matchCondition failed.

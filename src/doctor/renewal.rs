@@ -7,8 +7,8 @@ use super::checks::filled;
 use super::facts::Facts;
 use super::field::{text, time};
 
-/// How long a holder of the Lease is believed: longer than it takes another replica
-/// to take it.
+/// The time for which a holder of the Lease is believed: longer than it takes another replica to
+/// take it.
 const LEASE_LIFE: Duration = Duration::minutes(2);
 
 /// Signs a certificate with the CA of the directory `certs`, and puts it into a Secret.

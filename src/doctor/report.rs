@@ -28,7 +28,7 @@ pub struct DoctorReport {
     pub success: bool,
     /// True if the API server could be asked.
     pub complete: bool,
-    /// Why it could not be asked.
+    /// The reason why it could not be asked.
     pub error: Option<String>,
     /// The installation that was checked.
     pub installation: Option<Place>,
@@ -78,7 +78,7 @@ pub struct CheckReport {
     pub category: &'static str,
     /// The condition that holds if the check passes.
     pub title: &'static str,
-    /// How it ended.
+    /// The result.
     pub result: Status,
     /// The checks that have to pass first.
     pub needs: &'static [&'static str],

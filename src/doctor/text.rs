@@ -10,7 +10,7 @@ use crate::count::{counted, named};
 use crate::report::plain::plain;
 use crate::report::terminal::wrap;
 
-/// How it is shown.
+/// The look of the report.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
     /// With colors; each repeats what a symbol or word says.

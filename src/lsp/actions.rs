@@ -47,7 +47,7 @@ struct Edit {
     new_text: String,
 }
 
-/// Which actions an editor asks for.
+/// The actions that an editor requests.
 #[derive(Debug)]
 pub(super) struct Wanted {
     /// The part of the document.

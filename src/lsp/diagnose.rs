@@ -31,7 +31,7 @@ const MOST: usize = 1000;
 pub(super) struct Diagnostic {
     /// Where.
     pub(super) range: Range,
-    /// How bad it is.
+    /// The severity.
     pub(super) severity: Severity,
     /// A rule's code, or what else it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +52,7 @@ pub(super) struct CodeDescription {
     pub(super) href: String,
 }
 
-/// How bad something is, as the protocol numbers it.
+/// The severity, as the protocol numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
     /// It is denied, or cannot be read.

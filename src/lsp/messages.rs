@@ -59,7 +59,7 @@ pub(super) struct Folders {
     pub(super) event: FoldersEvent,
 }
 
-/// Which folders came and went.
+/// The folders that were added or removed.
 #[derive(Debug, Deserialize)]
 pub(super) struct FoldersEvent {
     pub(super) added: Vec<Folder>,

@@ -29,7 +29,7 @@ pub(super) struct Loaded {
     pub(super) policy: Rc<Policy>,
     /// The mistakes in its file.
     pub(super) mistakes: Option<Mistakes>,
-    /// Why the file cannot be read at all.
+    /// The reason why the file cannot be read at all.
     pub(super) failure: Option<String>,
     /// When the file changed, and its bytes.
     stamp: Option<(Option<SystemTime>, u64)>,

@@ -53,7 +53,7 @@ pub struct Server<'s> {
     outgoing: Vec<Message>,
 }
 
-/// Why a request has no result.
+/// The reason why a request has no result.
 type Failure = (ErrorCode, String);
 
 impl<'s> Server<'s> {

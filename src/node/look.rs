@@ -1,4 +1,4 @@
-//! Which volumes are not as they should be.
+//! Finds the volumes of a node that are not as they should be.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::subject::{DriverSetting, Subject};
 /// instant after: what looks lost and holds nothing is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
-/// Why a directory cannot be looked into.
+/// The reason why a directory cannot be looked into.
 const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
 a hostPath volume wants mountPropagation: HostToContainer";
 

@@ -71,7 +71,7 @@ pub struct Volume {
     pub path: String,
     /// The files in it; `None` if they cannot be seen.
     pub data: Option<Data>,
-    /// Why it cannot be seen, or what else there is to know of the counts.
+    /// The reason why it cannot be seen, or a note on the counts.
     pub note: Option<String>,
     /// Containers' processes that have the directory open.
     pub holders: Vec<Holder>,

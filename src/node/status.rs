@@ -40,7 +40,7 @@ struct VolumeLabels {
 pub struct Looks {
     /// Time between two.
     pub interval: Duration,
-    /// How long the last one took.
+    /// The duration of the last check.
     pub took: Duration,
     /// The end of the last one that saw everything, in seconds since 1970; 0 before one.
     pub last_success: i64,

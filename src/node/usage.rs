@@ -1,4 +1,4 @@
-//! How much lies in a directory.
+//! Counts the files in a directory.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Entries of one directory and those beneath it that are counted at most.
 const ENTRIES: usize = 20_000;
 
-/// How long one run counts at most, all directories together.
+/// The longest time that one run counts, all directories together.
 const TIME: Duration = Duration::from_secs(2);
 
 /// The files in a directory and the directories below it.

@@ -18,7 +18,7 @@ const CSI: &str = "kubernetes.io~csi";
 /// More of a `vol_data.json` than this is not read.
 const VOLUME_DATA_LIMIT: u64 = 64 << 10;
 
-/// Which volume of which Pod.
+/// A volume of a Pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct VolumeId {
     /// The Pod's uid.

@@ -47,7 +47,7 @@ pub struct Explanation {
     pub driver_title: &'static str,
     /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
-    /// How the driver's row is known.
+    /// The evidence for the driver's row.
     pub driver_known: String,
     /// Where the driver's row comes from; empty for a driver without a row.
     pub driver_source: &'static str,
@@ -57,7 +57,7 @@ pub struct Explanation {
     pub carriers: Vec<CarrierUse>,
     /// The string that `mount -o` gets.
     pub effective: String,
-    /// Why the string is not known.
+    /// The reason why the string is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<String>,
     /// True if a read-only claim makes the driver add `ro`.
@@ -71,7 +71,7 @@ pub struct Explanation {
     pub options: Vec<OptionUse>,
     /// Options of which only one can win.
     pub conflicts: Vec<Conflict>,
-    /// Why every mount with these options fails; `None` where one may succeed.
+    /// The reason why every mount with these options fails; `None` where one may succeed.
     pub refused: Option<String>,
     /// The component that refuses it: `mount`, which exits with 32, or `kernels`, where older ones
     /// take it, or `driver` or `kubelet`, which never call it.
@@ -239,7 +239,7 @@ impl Explanation {
     }
 }
 
-/// How the layers cut `text`; empty where all of them agree.
+/// Returns the lists that the layers read; empty if all of them agree.
 fn readings(subject: &Subject<'_>) -> Vec<Reading> {
     let text = subject.effective();
     let all: Vec<_> = Reader::ALL.into_iter().map(|reader| (reader, reader.options(&text))).collect();

@@ -1,4 +1,4 @@
-//! Which Pods are exposed to what was found: who mounts a volume with a finding now.
+//! Finds the exposed Pods: those that mount a volume with a finding now.
 
 mod text;
 
@@ -23,14 +23,14 @@ pub struct Exposed {
     pub workload: Option<String>,
     /// The Pods, those that run first.
     pub pods: Vec<ExposedPod>,
-    /// How urgent it is.
+    /// The urgency.
     pub state: State,
     /// The treatment of the finding.
     #[serde(skip)]
     pub action: Reported,
 }
 
-/// How urgent an exposure is, most urgent first.
+/// The urgency of an exposure, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {

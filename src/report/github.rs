@@ -30,7 +30,7 @@ pub fn write(report: &Report) -> String {
                 Reported::Audit => continue,
             };
             let place = match &finding.origin {
-                // Which line of a template became this one is not known.
+                // The line of the template is not known.
                 Some(Origin { file: Some(file), .. }) => format!("file={}", property(file)),
                 _ => format!(
                     "file={},line={},col={},endColumn={}",

@@ -18,7 +18,7 @@ pub struct Live {
     /// Findings that exemptions pass over, each with its object, whose own findings are
     /// left out. Not more than a report has.
     pub exempted: Vec<(SubjectReport, Exempted)>,
-    /// How many there are, by rule.
+    /// The number of exempt findings, by rule.
     pub exemptions: BTreeMap<Code, usize>,
     /// Findings that are only counted, of objects that are not kept, by rule and kind.
     pub audited: BTreeMap<(Code, &'static str), usize>,

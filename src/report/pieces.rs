@@ -44,7 +44,7 @@ pub struct ReadError {
     pub origin: Option<Origin>,
 }
 
-/// How often a rule found something.
+/// The number of findings of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Statistic {
     /// The rule's code.

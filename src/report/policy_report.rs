@@ -31,7 +31,7 @@ pub const MOST_BYTES: usize = 700_000;
 /// The name of the heartbeat, the report of each namespace, and the start of the shards'.
 pub const NAME: &str = "nfs-mount-guard";
 
-/// Which API the reports are of.
+/// The API of the reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     /// `openreports.io/v1alpha1`
@@ -87,12 +87,12 @@ impl Api {
     }
 }
 
-/// How a scan went.
+/// The course of a scan.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// When it ended, in seconds since 1970.
     pub ended: i64,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
     /// Requests to the API server.
     pub requests: u64,

@@ -48,7 +48,7 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
     write_counts(out, report)
 }
 
-/// How many findings `fix` repairs, with the command, if there are any.
+/// Writes the number of findings that `fix` repairs, with the command, if there are any.
 fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
     let written = || report.subjects.iter().filter(|subject| !subject.is_live);
     let shown = || {

@@ -1,10 +1,9 @@
-//! How objects of one input hang together: what is to be said of one once all of them
-//! are there.
+//! Relates objects of one input to each other: findings that depend on several of them.
 
 use super::{FindingReport, Reported};
 use crate::subject::binding::{ClaimName, Uid};
 
-/// How an object hangs together with others.
+/// The relations of an object to others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tie {
     /// The class a volume belongs to.
@@ -16,7 +15,7 @@ pub struct Tie {
     pub is_class: bool,
     /// The finding about a volume that options of its class do not reach.
     pub unreached: Option<Box<FindingReport>>,
-    /// Which claim has the volume.
+    /// The claim that has the volume.
     pub binding: Binding,
     /// The identity that a cluster gave it, where something is to be said of it.
     pub uid: Option<Uid>,
@@ -31,7 +30,7 @@ pub struct Tie {
 pub struct Exempted {
     /// The finding; its action is what the policy would do without the exemption.
     pub finding: FindingReport,
-    /// Why it is exempt.
+    /// The reason why it is exempt.
     pub reason: String,
     /// The last day of the exemption, `2027-03-31`.
     pub expires: Option<String>,
@@ -65,7 +64,7 @@ pub enum Prepared {
     Later(Reported),
 }
 
-/// Which claim has a volume.
+/// The claim that has a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Binding {
     /// It is no volume, or no rule asks for it.

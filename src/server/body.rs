@@ -78,7 +78,7 @@ pub enum Received {
     Broken,
 }
 
-/// Why a body was not read to its end.
+/// The reason why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
     /// It is longer than the limit.
@@ -105,7 +105,7 @@ impl Lack {
     }
 }
 
-/// How long a body is waited for.
+/// The longest waits for a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     /// When its head was there.
@@ -221,7 +221,7 @@ pub async fn receive(
     Received::Beginning(buffer.beginning(limits.small_body), lack)
 }
 
-/// How far a buffer was filled.
+/// The filling of a buffer.
 enum Filled {
     Whole,
     /// Further than asked.

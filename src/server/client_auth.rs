@@ -70,7 +70,7 @@ fn borne(certificate: &CertificateDer<'_>) -> BTreeSet<String> {
     names
 }
 
-/// Why a handshake failed, in a word for the metric.
+/// Returns a word for the metric with the reason of a failed handshake.
 pub(super) fn refusal(error: &io::Error) -> &'static str {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     match cause {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 /// answer.
 pub const GRACE: Duration = Duration::from_millis(100);
 
-/// How long it takes at most until a place that was given up is free.
+/// The longest time until a permit that was given up is free.
 const HANDOVER: Duration = Duration::from_millis(250);
 
 /// The places that one address may have, which all its connections share.

@@ -38,7 +38,7 @@ pub enum Protocol {
     Http2,
 }
 
-/// Why a connection ended.
+/// The reason why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// In order, or by the caller's doing.
@@ -146,7 +146,7 @@ async fn until(connection: impl GracefulConnection, mut events: Events<'_>) -> E
     }
 }
 
-/// How a connection ended that nothing here ended.
+/// Returns the end of a connection that nothing here ended.
 fn closed(clock: &Clock) -> End {
     if clock.has_timed_out() { End::Unread } else { End::Closed }
 }

@@ -148,7 +148,7 @@ impl Connections {
     }
 }
 
-/// How early it has to go, what it does, since when, and its number.
+/// The order in which it has to go, its activity and the start of that, and its number.
 type Candidate = (u8, State, Instant, u64);
 
 impl Table {

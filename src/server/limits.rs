@@ -1,4 +1,4 @@
-//! How much the server takes on at once, and for how long.
+//! Limits the work that the server takes on at once, and its time.
 
 use std::time::Duration;
 

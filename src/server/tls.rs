@@ -22,7 +22,7 @@ pub const CERTIFICATE_FILE: &str = "tls.crt";
 /// Name of the private key in a directory: that of a `kubernetes.io/tls` Secret.
 pub const KEY_FILE: &str = "tls.key";
 
-/// Why a certificate cannot be used. A place is a file, or a key of a Secret.
+/// The reason why a certificate cannot be used. A place is a file, or a key of a Secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -31,7 +31,7 @@ pub enum Error {
     Read {
         /// The file.
         place: String,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// There is no certificate where one should be.
@@ -45,7 +45,7 @@ pub enum Error {
     BadCertificate {
         /// Where.
         place: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// There is no usable private key where one should be.
@@ -53,7 +53,7 @@ pub enum Error {
     BadKey {
         /// Where.
         place: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// The key is another certificate's.
@@ -80,7 +80,7 @@ pub enum Error {
     BadClientAuthority {
         /// Where.
         place: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// The library refuses the configuration.

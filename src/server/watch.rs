@@ -14,15 +14,14 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// How long after an event the directory is looked at: what is written together
-/// is seen together.
+/// The time from an event to reading the directory: files that are written together are read
+/// together.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// How long a directory is not watched at first: a server that starts has its
-/// first callers to answer.
+/// The time before a directory is watched: a server that starts has its first callers to answer.
 const START: Duration = SETTLE;
 
-/// How often the directory is looked at without an event.
+/// The time between two readings of the directory without an event.
 const WITHOUT_EVENT: Duration = Duration::from_secs(20);
 
 /// Tells when a directory may have changed.

@@ -19,7 +19,7 @@ use hint::Wanted;
 pub(super) const FOLDED: &str = "contains U+0085, U+2028 or U+2029, which kubectl folds as a line break; \
 write \\N, \\L or \\P in double quotes, or delete it";
 
-/// Why a value does not fit the schema.
+/// The reason why a value does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeserializeError {
     /// Where the value stands, in bytes.

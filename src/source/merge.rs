@@ -87,9 +87,8 @@ impl Tree<'_> {
         }
     }
 
-    /// Why the mapping has no one reading: a key twice, or a merge that two
-    /// readers carry out differently. With `heads`, only where it says what the
-    /// object is.
+    /// Returns the reason why the mapping has no one reading: a key twice, or a merge that two
+    /// readers carry out differently. With `heads`, only where it says what the object is.
     pub(super) fn disputed(&self, id: NodeId, heads: bool, lines: &Lines<'_>) -> Option<Problem> {
         const HEADS: [&str; 4] = ["apiVersion", "kind", "items", "request"];
         let entries = self.own_entries(id)?;

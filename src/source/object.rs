@@ -25,7 +25,7 @@ use crate::subject::{Misplaced, Subject};
 /// An object of an input, of a kind that is judged.
 #[derive(Debug)]
 pub struct Object<'i> {
-    /// Which kind it is.
+    /// The kind.
     pub kind: Kind,
     /// The mounted parts of it, at least one.
     pub parts: Vec<Part<'i>>,

@@ -86,7 +86,7 @@ fn read_yaml<'t>(text: &'t str, lines: &'t Lines<'t>) -> Result<Review<'t>, Prob
     Ok(Review { body: Cow::Owned(value.to_string().into_bytes()), value })
 }
 
-/// Why a text that begins as JSON is none: its reader's message says more than
+/// Returns the reason why a text that begins as JSON is none: its reader's message says more than
 /// that of YAML.
 fn json_problem(text: &str) -> Option<Problem> {
     let rest = text.trim_start();

@@ -54,7 +54,7 @@ pub struct Step {
     pub replacement: Replacement,
 }
 
-/// How a change is carried out.
+/// The plan of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// The values that get other content. Where one is read at other places, too,
@@ -74,7 +74,7 @@ enum Way {
     Apart,
 }
 
-/// Why a place is not rewritten.
+/// The reason why a place is not rewritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Nothing would be left of the list.
@@ -128,7 +128,7 @@ impl Refusal {
 /// One place, as it is and as it shall be.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'c> {
-    /// Which place.
+    /// The place.
     pub place: &'c Place,
     /// Its elements now.
     pub old: &'c [&'c str],

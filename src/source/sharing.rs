@@ -1,12 +1,12 @@
-//! Which values of a document are read at more than one place: through an alias,
-//! or because an alias stands for something around them. Changing such a value
-//! changes all of these places.
+//! Finds the values of a document that are read at more than one place: through an alias, or
+//! because an alias stands for something around them. Changing such a value changes all of these
+//! places.
 
 use std::ops::Range;
 
 use super::tree::{Content, NodeId, Tree};
 
-/// How often each value of a document is read, its aliases written out.
+/// The number of times that each value of a document is read, its aliases written out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sharing {
     /// By value: the value around it.
@@ -126,7 +126,7 @@ mod tests {
     use crate::source::text::Lines;
     use crate::source::trees;
 
-    /// How often each scalar `x...` of a document is read.
+    /// Returns the number of times that each scalar `x...` of a document is read.
     fn counts(text: &str) -> Vec<(String, u64)> {
         let lines = Lines::new(text);
         let tree = trees(text, &lines).next().expect("a document").expect("a tree");

@@ -13,7 +13,7 @@ use super::sharing::Sharing;
 /// Index of a node in its tree.
 pub type NodeId = usize;
 
-/// How a scalar is written.
+/// The style of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Style {
     /// Without quotes.
@@ -35,7 +35,7 @@ pub enum Content<'t> {
     Scalar {
         /// Its text, unescaped and unfolded.
         text: Cow<'t, str>,
-        /// How it is written.
+        /// The style.
         style: Style,
         /// True if a tag says that it is a string.
         is_string: bool,

@@ -54,7 +54,7 @@ impl Unjudged {
         self.places.first().map(|place| place.path.join(".")).unwrap_or_default()
     }
 
-    /// Why it is named: the places, and whether one of them has a `bg`.
+    /// Returns the reason why it is named: the places, and whether one of them has a `bg`.
     pub fn why(&self) -> String {
         const MOST: usize = 4;
         let paths: Vec<String> = self.places.iter().take(MOST).map(|place| place.path.join(".")).collect();
@@ -138,7 +138,7 @@ struct Search<'t> {
     /// The bytes of the List's items, which are judged.
     items: Range<usize>,
     left: usize,
-    /// How many texts the tree is in.
+    /// The number of texts that contain the tree.
     texts: usize,
     /// The keys and indices on the way, the outermost first.
     path: Vec<String>,

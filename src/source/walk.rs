@@ -1,4 +1,4 @@
-//! Which files a command line means: files, directories and globs.
+//! Finds the files that a command line means: files, directories and globs.
 
 pub mod exclude;
 
@@ -49,7 +49,7 @@ pub struct WalkError {
     pub reason: WalkFault,
 }
 
-/// Why a path leads to no file.
+/// The reason why a path leads to no file.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkFault {
     /// There is nothing.

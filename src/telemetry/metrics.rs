@@ -69,7 +69,7 @@ struct ExemptionLabels {
     rules: String,
 }
 
-/// How loading a certificate or a policy ended.
+/// The result of loading a certificate or a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
     /// The new one is in use.

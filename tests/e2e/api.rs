@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::client_config::trusting;
 
-/// How many requests are under way at once.
+/// The number of requests in flight at once.
 const AT_ONCE: usize = 16;
 
 /// A connection to the API server.

@@ -1,4 +1,4 @@
-//! How a client of the tests and of the benches speaks TLS.
+//! Configures TLS for clients of the tests and of the benches.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
 use crate::objects;
 
-/// Which webhooks the API server calls.
+/// The webhooks that the API server calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Webhooks {
     /// None.
@@ -65,7 +65,7 @@ pub fn with_limits() -> Result<MutexGuard<'static, Cluster>, Missing> {
     turn_at(&CLUSTER, Store::Limited)
 }
 
-/// How etcd is set up.
+/// The setup of etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     /// It takes objects of 32 MiB.

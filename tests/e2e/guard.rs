@@ -320,7 +320,7 @@ fn events(log: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// How a decision's line says what it is.
+/// The mark of a decision's line.
 const DECISION: &[u8] = b"\"target\":\"decision\"";
 
 /// Starts the program; everything but its decisions goes to `log`.

@@ -183,7 +183,7 @@ fn compare_quoted(mounter: &Mounter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Which of the modelled mount(8) this machine has.
+/// Returns the modeled mount(8) that this machine has.
 fn mount_here() -> Reader {
     let output = Command::new("mount").arg("--version").output().expect("mount runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -83,7 +83,7 @@ impl Row {
         self.call == "provision"
     }
 
-    /// Why nothing can be compared; `None` where it can.
+    /// Returns the reason why nothing can be compared; `None` where it can.
     fn why_not_comparable(&self) -> Option<&'static str> {
         let note = &self.note;
         if self.is_refused() {

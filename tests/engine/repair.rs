@@ -197,7 +197,7 @@ fn what_cannot_change_alone_is_told_with_its_place_and_the_others_change() {
     }
 }
 
-/// How a list is written.
+/// The layout of a list.
 #[derive(Debug, Clone, Copy)]
 enum Layout {
     Block,

@@ -19,7 +19,7 @@ use crate::component::{self, Missing, binary, control_plane, is_root, on_path};
 use crate::guard::Process;
 use crate::page;
 
-/// How long all acts may take.
+/// The longest time of all acts.
 const MOST: Duration = Duration::from_secs(240);
 
 /// The sysctls that the kubelet sets on its host, unless it is kept from it.

@@ -15,7 +15,7 @@ use crate::guard::Process;
 use crate::page::Page;
 use crate::sandbox::ADDRESS;
 
-/// How long anything may take to come about.
+/// The longest wait for any event.
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// A running node.

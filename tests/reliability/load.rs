@@ -62,7 +62,7 @@ pub struct Call {
     pub wanted: &'static str,
 }
 
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub endpoint: SocketAddr,
@@ -242,7 +242,7 @@ impl Drop for Probes {
     }
 }
 
-/// How calls went.
+/// The results of calls.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub calls: u64,

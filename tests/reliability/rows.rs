@@ -32,7 +32,7 @@ use crate::install::{Turn, turn_with_low_ports};
 use crate::load::{Call, Tally};
 use crate::objects::class;
 
-/// How much of it.
+/// The size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
     /// Seconds: whether it works at all.
@@ -58,7 +58,7 @@ pub struct Row {
     pub run: Run,
 }
 
-/// How it is done.
+/// The way in which it runs.
 #[derive(Clone, Copy)]
 pub enum Run {
     /// With servers that the row starts.

@@ -36,7 +36,7 @@ use time::macros::date;
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/table.tsv");
 
-/// How far a count may rise, in hundredths.
+/// The limit of a count's rise, in hundredths.
 const RISE: u64 = 10;
 
 /// A kind of decision.

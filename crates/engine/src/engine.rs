@@ -34,7 +34,7 @@ pub struct Judged {
     pub demanded: Action,
 }
 
-/// Why a finding is passed over.
+/// The reason why a finding is passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exempt {
     /// By the policy's exemption of this index.

@@ -71,7 +71,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// How grave one finding of a rule is.
+/// The severity of one finding of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Grade {
     /// The rule's milder case: its lesser action applies.
@@ -147,7 +147,7 @@ pub struct Fix {
 /// The text of a finding: the fault, and its own remedy if it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sentence {
-    /// Which element, and why. No code, no final dot.
+    /// The element, and the reason. No code, no final dot.
     pub what: Cow<'static, str>,
     /// The remedy, if it says more than the rule's page does of all such findings.
     pub remedy: Option<Cow<'static, str>>,
@@ -181,7 +181,7 @@ impl fmt::Display for Sentence {
 pub struct Finding {
     /// The rule.
     pub code: Code,
-    /// How grave it is.
+    /// The severity.
     pub grade: Grade,
     /// Index of the carrier concerned.
     pub carrier: usize,

@@ -30,7 +30,7 @@ pub struct Row {
     pub sub_resources: &'static [&'static str],
     /// True if an object without any option is complete as it is.
     pub may_be_silent: bool,
-    /// Which findings may refuse it.
+    /// The findings that may refuse it.
     pub refuses: Refuses,
     /// The effect of a denial at admission.
     pub reach: Reach,
@@ -77,7 +77,7 @@ impl PodSpec {
     }
 }
 
-/// Which findings may refuse an object.
+/// The findings that may refuse an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refuses {
     /// All that the policy denies.

@@ -247,7 +247,7 @@ pub struct Builder {
     content: Content,
 }
 
-/// Why a number was not taken.
+/// The reason why a number was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingError {
     /// The rule has no such setting.

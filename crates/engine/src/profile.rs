@@ -86,7 +86,7 @@ pub struct Profile {
     version: Version,
 }
 
-/// Why a text names no profile.
+/// The reason why a text names no profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownProfile {
     /// There is no set of that name.
@@ -118,7 +118,7 @@ impl Profile {
         Set::ALL.into_iter().map(Set::as_str).chain(VERSIONS.into_iter().flat_map(|version| version.names))
     }
 
-    /// Which set it is.
+    /// Returns the set.
     pub const fn set(self) -> Set {
         self.set
     }

@@ -49,7 +49,7 @@ pub struct Rule {
     pub name: &'static str,
     /// One line: what it finds.
     pub summary: &'static str,
-    /// Why that matters, in a few sentences of Markdown.
+    /// The reason why that matters, in a few sentences of Markdown.
     pub why: &'static str,
     /// The remedy, in a sentence or two of Markdown.
     pub remedy: &'static str,

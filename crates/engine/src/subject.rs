@@ -57,7 +57,7 @@ pub const MOST_OPTIONS: usize = 4 * 1024 / "fg,".len();
 /// An object of a kind that is judged, with its options laid out.
 #[derive(Debug, Clone)]
 pub struct Subject<'m> {
-    /// Which kind it is.
+    /// The kind.
     pub kind: Kind,
     /// The inline volume of the object that it is; `None` where it is the object
     /// itself.

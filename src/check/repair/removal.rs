@@ -1,4 +1,4 @@
-//! Which options a repair takes away.
+//! Finds the options that a repair removes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

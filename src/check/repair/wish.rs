@@ -23,7 +23,7 @@ pub(super) struct Wish {
     pub(super) document: usize,
     /// Where the place is written.
     pub(super) at: usize,
-    /// How it is carried out.
+    /// The plan.
     pub(super) plan: Plan,
     /// The values touched that are read at several places.
     shared: Vec<Shared>,

@@ -35,7 +35,7 @@ impl Reports {
         }
     }
 
-    /// Which API is written; `None` for none.
+    /// Returns the API to write; `None` for none.
     ///
     /// # Errors
     ///

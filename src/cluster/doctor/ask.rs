@@ -49,7 +49,7 @@ impl Asker {
         Self { client, gone: None, clock: None }
     }
 
-    /// Why it cannot be asked any more.
+    /// Returns the reason why it cannot be asked any more.
     pub(super) fn gone(&self) -> Option<&str> {
         self.gone.as_deref()
     }

@@ -1,4 +1,4 @@
-//! Why a probe got another verdict than it was meant to get.
+//! Explains the verdict of a probe that differs from the expected one.
 
 use super::is_settling;
 use crate::doctor::causes;

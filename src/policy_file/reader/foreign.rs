@@ -21,8 +21,8 @@ pub(super) fn example(what: &str) -> String {
     }
 }
 
-/// How a call says what others keep in a file of settings: a policy is the same for
-/// the webhook, which has neither paths nor formats.
+/// Returns the flag of `check` for a key that other tools have in a file of settings: a policy is
+/// the same for the webhook, which has neither paths nor formats.
 pub(super) fn flag_of_check(key: &str) -> Option<&'static str> {
     Some(match key {
         "paths" | "files" | "include" => "check PATH...",

@@ -30,7 +30,7 @@ struct Row<'r> {
     of: &'r Exposed,
 }
 
-/// Which Pods are exposed, where the input has Pods.
+/// Writes the exposed Pods, if the input has Pods.
 pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
     if report.exposed.is_empty() {
         return Ok(());

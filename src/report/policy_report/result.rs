@@ -26,7 +26,7 @@ const LONGEST_REMEDY: usize = 256;
 /// Texts of a result by name.
 pub(super) type Properties = BTreeMap<String, String>;
 
-/// How a result counts.
+/// The outcome of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Outcome {

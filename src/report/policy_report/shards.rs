@@ -125,7 +125,8 @@ pub(super) fn reports(api: Api, report: &Report, rows: &[Row<'_>], most: usize) 
     (0..count).map(|shard| one(api, shard, count, &shown, &summaries, most)).collect()
 }
 
-/// How many reports these results take: a power of two, so that few move when it grows.
+/// Returns the number of reports that these results take: a power of two, so that few move when it
+/// grows.
 fn count(shown: &[Shown]) -> u64 {
     let mut count = 1;
     while count < MOST_SHARDS {

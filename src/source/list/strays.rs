@@ -7,7 +7,7 @@ use crate::kind::{Holds, Kind};
 use crate::subject::Misplaced;
 use crate::subject::manifest::Manifest;
 
-/// How keys end in JSON under which a driver finds its settings.
+/// The ends of keys in JSON under which a driver finds its settings.
 const SETTINGS: [&str; 2] = ["parameters\"", "volumeAttributes\""];
 
 /// Returns true if JSON text may have such a key.

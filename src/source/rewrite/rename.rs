@@ -44,7 +44,7 @@ pub fn rename(
     }))
 }
 
-/// Which old element each of the new ones is: the next that says the same, `fg` for
+/// Returns the old element that each of the new ones is: the next that says the same, `fg` for
 /// `bg`.
 fn origins(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
     let mut next = 0;

@@ -185,7 +185,7 @@ fn options_at(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     entries.iter().map(option).collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
-/// How many keys of JSON text name mount options, or nearly so. Those in a text,
+/// Returns the number of keys of JSON text that name mount options, or nearly so. Those in a text,
 /// such as the object that kubectl keeps in an annotation, do not count.
 pub(crate) fn keys_like_options(part: &str) -> usize {
     let bytes = part.as_bytes();

@@ -9,8 +9,8 @@ use super::{Unjudged, UnjudgedPlace};
 use crate::nfs::option;
 use crate::subject::driver::{is_option_key, names_mount_options};
 
-/// How the names of files end that are written in Terraform's own language: those of
-/// `OpenTofu`, and values of variables, too.
+/// The extensions of files in Terraform's own language: those of `OpenTofu`, and values of
+/// variables, too.
 const EXTENSIONS: [&str; 3] = ["tf", "tofu", "tfvars"];
 
 /// Returns true if a file is written in Terraform's own language, by its name.

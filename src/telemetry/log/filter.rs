@@ -1,4 +1,4 @@
-//! Which events are logged.
+//! Selects the events that are logged.
 
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ pub struct Filter {
     most: LevelFilter,
 }
 
-/// Why a text is no filter.
+/// The reason why a text is no filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be off, error, warn, info or debug, or such a level for a crate: info,hyper=debug")]
 pub struct UnknownLevel;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long the writer gathers lines once it has written some: the first line
-/// after a pause is written at once, and a flood of them in few writes.
+/// The time for which the writer gathers lines once it has written some: the first line after a
+/// pause is written at once, and a flood of them in few writes.
 const GATHERING: Duration = Duration::from_millis(5);
 
 /// Bytes that the writer's buffer keeps from one batch to the next.

@@ -172,7 +172,7 @@ fn declared_drivers(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// How many of the objects are NFS to one of the policies, and not to the other.
+/// Returns the number of objects that are NFS by one of the policies, and not by the other.
 fn differences_from(one: &Policy, other: &Policy, objects: &[Value]) -> usize {
     objects.iter().filter(|object| (nfs(one, object) == Nfs::No) != (nfs(other, object) == Nfs::No)).count()
 }

@@ -9,7 +9,7 @@ use super::samples::{access_modes, generated, options, pick};
 use crate::api::{Api, Call};
 use crate::objects::{csi_volume, name, nfs_volume, with};
 
-/// How many objects are stored.
+/// The number of stored objects.
 const OBJECTS: usize = 250;
 
 /// An object as it is stored, and what takes its place.

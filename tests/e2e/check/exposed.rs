@@ -1,4 +1,4 @@
-//! Which Pods are exposed: the join of volumes, claims and Pods of one input.
+//! Checks which Pods are exposed: the join of volumes, claims and Pods of one input.
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};

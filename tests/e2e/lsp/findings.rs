@@ -162,7 +162,7 @@ fn fixes_as_fix_does() -> Result<(), Failed> {
     Ok(())
 }
 
-/// How often each rule found something.
+/// Returns the number of findings of each rule.
 fn counts(diagnostics: &[Value]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for diagnostic in diagnostics {

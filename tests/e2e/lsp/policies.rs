@@ -1,4 +1,4 @@
-//! Which policy a document is evaluated by, and what becomes of a wrong one.
+//! Tests which policy applies to a document, and the handling of a wrong one.
 
 use std::fs;
 use std::path::Path;

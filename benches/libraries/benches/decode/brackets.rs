@@ -2,7 +2,7 @@
 
 use wide::i8x64;
 
-/// How many brackets are open at the end of `text`.
+/// Returns the number of brackets that are open at the end of `text`.
 pub fn depth(text: &[u8]) -> i64 {
     let (blocks, rest) = text.as_chunks::<64>();
     let mut last = [b' '; 64];

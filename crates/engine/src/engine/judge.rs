@@ -47,7 +47,7 @@ pub struct Case<'c, 'm> {
     pub before: Option<&'c Subject<'m>>,
     /// The day, for exemptions that end.
     pub today: Date,
-    /// Which question is asked.
+    /// The endpoint that is called.
     pub endpoint: Endpoint,
     /// True if only the object's status and metadata can change.
     pub is_status: bool,

@@ -181,7 +181,7 @@ impl Group {
     }
 }
 
-/// Which layers look at an option.
+/// The layers that read an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consumers(u8);
 

@@ -10,7 +10,7 @@ use super::value::Grammar;
 /// The options that one or several neighboring pieces of an element were meant to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meant {
-    /// How many pieces it takes.
+    /// The number of pieces.
     pub pieces: usize,
     /// The options as they should be written.
     pub options: Vec<String>,

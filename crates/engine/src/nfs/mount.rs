@@ -12,7 +12,7 @@ use super::option::MountOption;
 use super::value::{Grammar, kernel_number};
 use super::version::{self, Versions};
 
-/// Why an option is refused, whichever kernel mounts.
+/// The reason why an option is refused, whichever kernel mounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// No layer knows the keyword.
@@ -94,7 +94,7 @@ impl fmt::Display for Refusal {
 /// The verdict of the layers on one option by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Verdict {
-    /// Why nothing takes it; `None` when something does.
+    /// The reason why nothing takes it; `None` when something does.
     pub refusal: Option<Refusal>,
     /// The protocol versions with which it is taken.
     pub versions: Versions,

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How a placeholder is written.
+/// The syntax of a placeholder.
 struct Form {
     open: &'static str,
     close: &'static str,

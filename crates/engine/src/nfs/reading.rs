@@ -1,4 +1,4 @@
-//! How each layer splits one string of options into a list. The effect of a quote or a
+//! Splits one string of options into a list, as each layer does. The effect of a quote or a
 //! backslash on a comma differs between them, so one string may be several lists.
 //!
 //! | layer | `,` between `"` | `,` after `\` | `"` after `\` | a quote left open |
@@ -148,7 +148,7 @@ pub fn may_go_to_background(text: &str) -> bool {
     goes_to_background_by_node(text).contains(&true)
 }
 
-/// Why the layers may cut what follows a text differently.
+/// The reason why the layers may cut what follows a text differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trap {
     /// A double quote that nothing in the text closes.
@@ -192,7 +192,7 @@ pub fn every_piece(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// How freely a keyword is compared with `bg`.
+/// The freedom with which a keyword is compared with `bg`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Latitude {
     /// Letters may become small on the way.

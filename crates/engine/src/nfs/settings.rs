@@ -7,7 +7,7 @@ use super::option::MountOption;
 use super::value::kernel_number;
 use super::version::Versions;
 
-/// How a request that gets no answer ends.
+/// The end of a request without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recovery {
     /// The request is repeated indefinitely.
@@ -35,7 +35,7 @@ pub struct AttributeCache {
     pub directory_max: Option<u32>,
 }
 
-/// Which locks this node keeps to itself, with `NFSv3`.
+/// The locks that this node keeps to itself, with `NFSv3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LocalLocks {
     /// `flock(2)` locks.
@@ -83,7 +83,7 @@ pub struct Settings {
     pub local_locks: LocalLocks,
 }
 
-/// Which directory entries are cached.
+/// The directory entries that are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the option's own words")]
 pub enum LookupCache {

@@ -8,7 +8,7 @@ use crate::kind::{Holds, Kind, Reach};
 use crate::subject::Subject;
 use crate::subject::driver::glob;
 
-/// How many days before its end an exemption is warned about.
+/// The number of days before its end from which an exemption is warned about.
 pub const WARNING_DAYS: i64 = 30;
 
 /// One exemption. Selectors that are absent select everything; names may hold
@@ -30,7 +30,7 @@ pub struct Exemption {
     pub driver: Option<String>,
     /// The options concerned, whole or by keyword.
     pub options: Vec<String>,
-    /// Why; not empty.
+    /// The reason; not empty.
     pub reason: String,
     /// The last day on which it holds.
     pub expires: Option<Date>,

@@ -202,7 +202,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     check.report(first_loser, grade, message, fix.map(offer));
 }
 
-/// Why the option that takes effect is not the one that is written last.
+/// Returns the reason why the option that takes effect is not the one that is written last.
 fn reordered_by(subject: &Subject<'_>) -> &'static str {
     match (subject.driver.sorts(), subject.is_csi()) {
         (true, true) => "the driver sorts options",

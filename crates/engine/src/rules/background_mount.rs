@@ -104,8 +104,8 @@ fn check_rewritten(check: &mut Check<'_, '_>) {
     }
 }
 
-/// How surely all layers read an element alike. Found once for all its pieces:
-/// an element may hold more than a thousand.
+/// The certainty with which all layers read an element alike. Found once for all its pieces: an
+/// element may hold more than a thousand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ambiguity {
     /// Nothing in it is read in different ways.

@@ -154,7 +154,7 @@ pub fn is_refused_by_driver(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     refusals(subject, token).next().is_some()
 }
 
-/// Why the driver itself refuses an option.
+/// Returns the reason why the driver itself refuses an option.
 fn refusals<'c>(
     subject: &'c Subject<'_>,
     token: &'c Token<'_>,

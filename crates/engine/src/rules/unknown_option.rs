@@ -87,7 +87,7 @@ fn check(check: &mut Check<'_, '_>) {
 struct Label {
     /// Index of the element in which it begins.
     element: usize,
-    /// How many elements it takes.
+    /// The number of elements.
     elements: usize,
     /// The option as it should be written.
     text: String,

@@ -20,7 +20,7 @@ use crate::site::{InlineVolume, Place};
 pub struct Carrier<'m> {
     /// Where it is.
     pub place: Place,
-    /// How it is written.
+    /// The syntax.
     pub form: Form,
     /// The elements of the list, or the one string. Empty where the object has
     /// none.
@@ -29,15 +29,15 @@ pub struct Carrier<'m> {
     pub present: bool,
     /// True if its options reach the mount.
     pub in_force: bool,
-    /// How it takes part, for one that is not `mountOptions`.
+    /// The part that it plays, for one that is not `mountOptions`.
     pub role: Option<Role>,
     /// True if it comes from a file, where a program may still fill in placeholders.
     pub is_in_file: bool,
-    /// Why the driver refuses what it holds, if it does.
+    /// The reason why the driver refuses what it holds, if it does.
     pub refused: Option<&'static Refused>,
 }
 
-/// How a carrier is written.
+/// The syntax of a carrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A list of strings.
@@ -103,8 +103,7 @@ impl<'m> Carrier<'m> {
         self.elements.iter().map(|element| element.len()).sum::<usize>() + commas
     }
 
-    /// How many options stand here at most: whatever stands between commas may be
-    /// one.
+    /// Returns the largest possible number of options: any text between commas may be one.
     pub fn count(&self) -> usize {
         let commas = |element: &&str| element.bytes().filter(|byte| *byte == b',').count();
         self.elements.len() + self.elements.iter().map(commas).sum::<usize>()
@@ -281,10 +280,9 @@ pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
     }
 }
 
-/// How a parameter of a VolumeSnapshotClass takes part: csi-driver-nfs mounts
-/// with its `mountOptions` to copy the volume (`pkg/nfs/controllerserver.go`,
-/// `CreateSnapshot`); of other drivers every key that holds options somewhere is
-/// looked at.
+/// Returns the role of a parameter of a VolumeSnapshotClass: csi-driver-nfs mounts with its
+/// `mountOptions` to copy the volume (`pkg/nfs/controllerserver.go`, `CreateSnapshot`); of other
+/// drivers every key that holds options somewhere is looked at.
 fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
     let is_used = std::ptr::eq(driver, driver::csi_driver_nfs()) && driver::is_same_key(key, "mountOptions");
     if is_used {
@@ -297,9 +295,9 @@ fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
     (of_driver || driver::is_option_key(key)).then_some(Role::NotTaken)
 }
 
-/// How a parameter or attribute takes part; `None` for one that holds no
-/// options. A key that only looks like one of the driver's, or that holds
-/// options with other drivers, is judged for `bg`, no more.
+/// Returns the role of a parameter or attribute; `None` for one that holds no options. A key that
+/// only looks like one of the driver's, or that holds options with other drivers, is judged for
+/// `bg`, no more.
 fn role(driver: &Driver, holds: Holds, key: &str, facts: &Facts<'_>) -> Option<Role> {
     let mut is_of_driver = false;
     let found = driver.carriers.iter().find(|carrier| {

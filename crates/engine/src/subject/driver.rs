@@ -61,7 +61,7 @@ pub struct Driver {
     pub list: ListUse,
     /// The class parameter and volume attribute that holds the server's address.
     pub server_key: &'static str,
-    /// How the string for mount(8) is put together.
+    /// The steps that assemble the string for mount(8).
     pub steps: &'static [Step],
     /// The unit that the driver handles: an element, or each option in it.
     pub cut: Cut,
@@ -95,15 +95,14 @@ pub struct Driver {
     pub one_element: bool,
     /// Seconds after which the driver or its caller gives up on a mount.
     pub deadline: Option<u32>,
-    /// How it deletes a volume, where it mounts for that without the class's
-    /// options.
+    /// The deletion of a volume, if the driver mounts for that without the class's options.
     pub deletion: Option<Deletion>,
     /// True if its vendor tells users to keep locks on the node.
     pub advises_local_locks: bool,
     /// Advice from its vendor or its source for an administrator: one sentence without a final
     /// period.
     pub advice: &'static str,
-    /// How the row is known.
+    /// The evidence for the row.
     pub known: Known,
     /// Where this row comes from: files and functions, or a vendor's page.
     pub source: &'static str,
@@ -149,7 +148,7 @@ pub struct Variant {
     pub row: &'static Driver,
 }
 
-/// How a row is known, best first.
+/// The evidence for a row, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
     /// The driver of this version ran, and its calls of mount were recorded
@@ -188,11 +187,11 @@ pub struct CarrierKey {
     pub key: &'static str,
     /// True if the driver reads the key in exactly this case only.
     pub exact: bool,
-    /// Which kinds of object have it.
+    /// The kinds of object that have it.
     pub on: On,
     /// The evidence without which the driver does not read it.
     pub when: Option<Evidence>,
-    /// How it takes part.
+    /// Its role.
     pub role: Role,
 }
 
@@ -222,7 +221,7 @@ impl On {
     }
 }
 
-/// How a further carrier takes part in the mount.
+/// The role of a further carrier in the mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Its options are joined with those of `mountOptions`, where the steps say.

@@ -17,7 +17,7 @@ pub enum Filling {
     Nowhere(Obstacle),
 }
 
-/// Why nothing is filled in.
+/// The reason why nothing is filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
     /// kubelet refuses mount options for this type of volume (`FlexVolume`).

@@ -166,8 +166,8 @@ impl Manifest<'_> {
         self.spec.as_ref()?.csi.as_ref()?.driver.as_deref()
     }
 
-    /// How many keys it holds that name mount options, or nearly so, at places
-    /// that belong to an object of `kind`.
+    /// Returns the number of keys that name mount options, or nearly so, at places that belong to
+    /// an object of `kind`.
     pub fn keys_like_options(&self, kind: Kind) -> usize {
         let holds = kind.row().holds;
         let is_volume = holds == Holds::Volume;

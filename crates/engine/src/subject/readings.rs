@@ -9,8 +9,8 @@ use crate::nfs::mount;
 use crate::nfs::reading::{self, Latitude, NODES, Trap};
 
 impl<'m> Subject<'m> {
-    /// How freely a keyword in `carrier` is compared with `bg`. Where a quote or
-    /// a backslash is in it, the fate of blanks is not known.
+    /// Returns the freedom with which a keyword in `carrier` is compared with `bg`. With a quote or
+    /// a backslash in it, whitespace may be kept or dropped.
     pub fn latitude(&self, carrier: &Carrier<'_>) -> Latitude {
         let folds = self.may_fold();
         Latitude { folds, trims: folds || carrier.elements.iter().any(|element| reading::has_marks(element)) }

@@ -1,11 +1,11 @@
-//! Which fixes are carried out, and where.
+//! Defines which fixes are carried out, and where.
 
 use super::super::{Evaluation, Judged};
 use crate::finding::{Action, Applicability, Edit, Finding, Fix};
 use crate::site::Place;
 use crate::subject::Subject;
 
-/// Which fixes are carried out.
+/// The fixes that are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scope {
     /// The boldest fix that is.

@@ -1,5 +1,5 @@
-//! Which options win, so that no fix changes more than it is about: an element that is
-//! split or written otherwise takes another place where a driver sorts its list.
+//! Determines the options that win, so that no fix changes more than it is about: an element that
+//! is split or written otherwise takes another place where a driver sorts its list.
 
 use std::collections::BTreeMap;
 

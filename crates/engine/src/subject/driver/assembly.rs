@@ -1,4 +1,4 @@
-//! How a driver puts the string for `mount -o` together, as data.
+//! Describes as data how a driver assembles the string for `mount -o`.
 
 use super::evidence::Evidence;
 use crate::nfs::option::MountOption;

@@ -6,8 +6,8 @@ use super::refusal::What;
 use crate::nfs::option::MountOption;
 
 impl Driver {
-    /// How a version is written for which the driver looks in the list, and then
-    /// appends none of its own.
+    /// Returns the spelling of a version that the driver looks for in the list, and then appends
+    /// none of its own.
     pub fn spelling_of_version(&self) -> Option<&'static str> {
         let looks_for_vers = self.takes_out.contains(&"vers") || !self.takes_versions.is_empty();
         self.steps.iter().find_map(|step| match step {

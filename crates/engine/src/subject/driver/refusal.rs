@@ -21,7 +21,7 @@ pub struct Refused {
     /// The version of the driver that was the first to refuse it; `None` where
     /// no version is known that takes it.
     pub since: Option<&'static str>,
-    /// Why, as the end of a sentence that begins with what is refused.
+    /// The reason, as the end of a sentence that begins with what is refused.
     pub why: &'static str,
 }
 
@@ -78,7 +78,7 @@ pub struct Setting {
     pub key: &'static str,
     /// True if the driver reads the key in exactly this case only.
     pub exact: bool,
-    /// Which kinds of object have it.
+    /// The kinds of object that have it.
     pub on: On,
     /// The values that it takes.
     pub taken: Taken,
@@ -141,7 +141,7 @@ impl Refused {
     }
 }
 
-/// Why the driver refuses a class parameter or volume attribute, if it does.
+/// Returns the reason why the driver refuses a class parameter or volume attribute, if it does.
 pub(crate) fn of_setting(
     driver: &Driver,
     holds: Holds,
