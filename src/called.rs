@@ -40,7 +40,7 @@ pub fn start(first_word: Option<&OsStr>) -> Role {
     role
 }
 
-/// As a user calls the program: `nfs-mount-guard`, or `kubectl nfs-mount-guard`.
+/// Returns the name that a user types: `nfs-mount-guard`, or `kubectl nfs-mount-guard`.
 pub fn name() -> &'static str {
     NAME.get().map_or(OWN_NAME, String::as_str)
 }

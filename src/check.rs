@@ -59,7 +59,7 @@ impl Check<'_> {
         self.bytes_with(path, name, bytes, is_explicit, |text| Proposed::of(self, text, is_explicit, scope))
     }
 
-    /// As [`Check::bytes`], where each finding has what is proposed.
+    /// Like [`Check::bytes`], where each finding has what is proposed.
     pub fn bytes_with(
         &self,
         path: &Path,
@@ -288,7 +288,7 @@ struct Reading<'r> {
     is_live: bool,
 }
 
-/// Where the findings of one object stand.
+/// The places of the findings of one object.
 struct Places<'p, 't> {
     layout: Layout<'p>,
     text: &'p str,

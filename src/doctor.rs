@@ -34,7 +34,7 @@ use facts::Facts;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As it should be.
+    /// All is as it should be.
     Ok,
     /// Not looked at, because something before it is broken or not there.
     Skipped,
@@ -55,7 +55,7 @@ impl Status {
         }
     }
 
-    /// As `linkerd check` shows it.
+    /// Returns the symbol that `linkerd check` shows.
     pub const fn symbol(self) -> &'static str {
         match self {
             Self::Ok => "√",

@@ -48,7 +48,7 @@ pub struct Node<'a> {
     pub nfsmount_conf: Option<&'a Path>,
 }
 
-/// Where mount.nfs reads its file.
+/// The file that mount.nfs reads.
 pub const NFSMOUNT_CONF: &str = "/etc/nfsmount.conf";
 
 /// The reason why a node cannot be checked.

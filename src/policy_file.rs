@@ -31,7 +31,7 @@ const LONGEST_LINE: usize = 200;
 /// One thing that is wrong with a policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where.
+    /// The position.
     pub position: Position,
     /// The fault, and the text to write instead: one sentence, no final dot.
     pub message: String,

@@ -172,7 +172,7 @@ pub enum Reported {
 }
 
 impl Reported {
-    /// As every format writes it.
+    /// Returns the word of every format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Audit => "audit",
@@ -189,7 +189,7 @@ impl Reported {
 pub struct SubjectReport {
     /// The object's kind.
     pub kind: &'static str,
-    /// As it is written; empty where it is not.
+    /// The version as written; empty if it is not.
     pub api_version: String,
     /// Its name.
     pub name: String,
@@ -256,7 +256,7 @@ pub enum IsNfs {
 }
 
 impl IsNfs {
-    /// As the driver table says it.
+    /// Returns the word of the driver table.
     pub const fn of(nfs: Nfs) -> Self {
         match nfs {
             Nfs::Yes => Self::Known(true),

@@ -50,7 +50,7 @@ use routes::{Shared, Webhook};
 use tls::{Certificate, CertificateStore};
 use workers::Workers;
 
-/// Where the serving certificate comes from.
+/// The source of the serving certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateSource {
     /// A directory with `tls.crt` and `tls.key`, watched.
@@ -65,11 +65,11 @@ pub enum CertificateSource {
 /// The configuration of a server.
 #[derive(Debug)]
 pub struct Config {
-    /// Where the API server calls.
+    /// The address that the API server calls.
     pub listen: SocketAddr,
-    /// Where probes and Prometheus call.
+    /// The address that probes and Prometheus call.
     pub status_listen: SocketAddr,
-    /// Where the certificate comes from.
+    /// The source of the certificate.
     pub certificate: CertificateSource,
     /// The allowed callers; `None` allows all.
     pub clients: Option<Clients>,
@@ -188,7 +188,7 @@ impl Server {
         })
     }
 
-    /// Where the certificate comes from that the next handshake shows.
+    /// Returns the store of the certificate for the next handshake.
     pub const fn certificates(&self) -> &Arc<CertificateStore> {
         &self.store
     }

@@ -1,5 +1,5 @@
-//! Where the command line's objects come from: files, directories and standard
-//! input, in YAML or JSON, and where in them each option stands.
+//! Reads the command line's objects from files, directories and standard input, in YAML or JSON,
+//! with the place of each option.
 
 pub mod columns;
 pub mod de;
@@ -86,7 +86,7 @@ pub enum Skip {
 }
 
 impl Skip {
-    /// As the last line of a report counts them.
+    /// Returns the word in the last line of a report.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::HoldsOptions => "not judged: holds mount options",
@@ -216,15 +216,15 @@ pub(crate) fn trees<'t>(
 /// Goes through the objects of a text in their order. After something that is
 /// no YAML at all nothing more is read of the text.
 ///
-/// As kubectl does it (apimachinery `YAMLOrJSONDecoder`): a text that begins
-/// with a brace is JSON, one object after the other, until that fails; from
-/// there it is YAML.
+/// Visits the items of a text as kubectl does (apimachinery `YAMLOrJSONDecoder`): a text that
+/// begins with a brace is JSON, one object after the other, until that fails; from there it is
+/// YAML.
 pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     visit_documents(text, lines, false, visitor);
 }
 
-/// As [`visit`], and continues after a document that is no YAML: where documents
-/// begin does not depend on it, so the others are what they are once it is mended.
+/// Like [`visit`], and continues after a document that is no YAML: where documents begin does not
+/// depend on it, so the others are what they are once it is mended.
 pub fn visit_each(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     visit_documents(text, lines, true, visitor);
 }
@@ -240,7 +240,7 @@ fn visit_documents(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut d
     }
 }
 
-/// As [`visit`], where a text may hold nothing.
+/// Like [`visit`], where a text may hold nothing.
 fn visit_any(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut dyn FnMut(Item<'_>)) {
     let mut begin = 0;
     if text.trim_start().starts_with('{') {
@@ -298,8 +298,8 @@ start a new document with --- on its own line, or delete it"
     }
 }
 
-/// Where YAML begins that looked like JSON: kubectl passes over blanks, up to
-/// the end of the first line.
+/// Returns the beginning of YAML that looked like JSON: kubectl passes over blanks, up to the end
+/// of the first line.
 fn behind_blanks(text: &str) -> usize {
     let blank = text.len() - text.trim_start().len();
     text.get(..blank).and_then(|blank| blank.find('\n')).map_or(blank, |at| at + 1)

@@ -50,8 +50,7 @@ fn time(body: &[u8], endpoint: Endpoint) -> Duration {
     (0..12).map(|_| try_one()).min().expect("a try")
 }
 
-/// As many of these options as have so many bytes, and a review of at most
-/// [`LONGEST`].
+/// Returns as many of these options as have so many bytes, and a review of at most [`LONGEST`].
 fn filled(bytes: usize, option: &dyn Fn(usize) -> String) -> Vec<String> {
     let (mut left, mut written) = (bytes, LONGEST - 500);
     (0..)

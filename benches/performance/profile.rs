@@ -1,6 +1,6 @@
-//! Where the time goes: the instructions of one review in user space, by
-//! callgrind, summed by part of the program. The common part of two runs of different length, start
-//! and handshakes, cancels out.
+//! Shows the parts of the cost: the instructions of one review in user space, by callgrind, summed
+//! by part of the program. The common part of two runs of different length, start and handshakes,
+//! cancels out.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

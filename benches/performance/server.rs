@@ -74,7 +74,7 @@ impl Server {
         Self::start_under(&[], which, folder, cores)
     }
 
-    /// As [`Self::start`], by a command that runs another one.
+    /// Like [`Self::start`], by a command that runs another one.
     pub fn start_under(runner: &[OsString], which: Which, folder: &Path, cores: &str) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let log = folder.join(format!("{}.log", STARTED.fetch_add(1, Ordering::Relaxed)));
@@ -231,7 +231,7 @@ pub fn run(quick: bool) {
     let mut p50 = Pair::default();
     let mut p99 = Pair::default();
     for round in 0..rounds {
-        // Where a process lies in memory is luck, and part of what it costs.
+        // The place of a process in memory is luck, and part of its cost.
         if round > 0 {
             servers = start();
         }

@@ -106,7 +106,7 @@ impl Causes {
         self.further += other.further;
     }
 
-    /// As many as one denial has: where there are more, the last says how many.
+    /// Returns as many causes as one denial has: if there are more, the last one has their number.
     pub(super) fn limited(mut self) -> Vec<StatusCause> {
         let room = if self.further > 0 { MOST_CAUSES - 1 } else { MOST_CAUSES };
         if self.shown.len() > room {
@@ -242,7 +242,7 @@ pub(super) fn template_warnings(verdict: &Verdict) -> Vec<String> {
     verdict.with(Treatment::Denied).map(|judged| warning(judged, "its Pods will be denied: ")).collect()
 }
 
-/// As many warnings as one answer has: where there are more, the last says how many.
+/// Returns as many warnings as one response has: if there are more, the last one has their number.
 pub(super) fn limited(warnings: Vec<String>) -> Vec<String> {
     let all = warnings.len();
     limited_of(warnings, all)

@@ -300,7 +300,7 @@ fn around(text: &str) -> String {
     around_in(text, "variables.keepsCase")
 }
 
-/// As [`around`], where `keeps_case` says whether white space stays.
+/// Like [`around`], where `keeps_case` says whether white space stays.
 pub(super) fn around_in(text: &str, keeps_case: &str) -> String {
     format!(r"({keeps_case} && !{text}.matches(r'[\x22\x27\\]') ? '' : r'[\s\v\x{{85}}\pZ\x22\x27\\]*')")
 }

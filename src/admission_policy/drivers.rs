@@ -155,8 +155,8 @@ impl<'p> Table<'p> {
         first_is(driver, &self.rows, |fate| matches!(fate, Fate::ByClues(row) if is_divided(row)))
     }
 
-    /// As [`Self::clues_may_be_nfs`], for what an update of the same object can
-    /// change about it. `None` where it can change nothing.
+    /// Like [`Self::clues_may_be_nfs`], for what an update of the same object can change about it.
+    /// `None` where it can change nothing.
     pub(super) fn may_still_be_nfs(&self, names: Names) -> Option<String> {
         let terms = self.divided(names, |row| row.clues.iter().any(|clue| hangs_on_access(&clue.evidence)));
         (!terms.is_empty()).then(|| terms.join(" &&\n"))
@@ -251,8 +251,8 @@ impl<'p> Table<'p> {
         text + &literals(&of_unknown)
     }
 
-    /// As [`Self::reading`], where a driver reads otherwise than by its row for
-    /// objects that show something; a choice for each, the first that fits.
+    /// Like [`Self::reading`], where a driver reads otherwise than by its row for objects that show
+    /// something; a choice for each, the first that fits.
     fn readings_of_variants(&self, names: Names) -> String {
         let mut rows: Vec<(&'static Driver, Vec<&str>)> = Vec::new();
         for (name, row) in self.rows.iter().filter_map(|(name, fate)| Some((*name, fate.row()?))) {

@@ -21,7 +21,7 @@ pub const STDIN: &str = "<stdin>";
 /// One input with its bytes.
 #[derive(Debug)]
 pub struct Input {
-    /// Where it is; `-` for standard input.
+    /// The path; `-` for standard input.
     pub path: PathBuf,
     /// The name in reports.
     pub name: String,

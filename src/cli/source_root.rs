@@ -1,4 +1,4 @@
-//! Where the templates of rendered documents are.
+//! Finds the templates of rendered documents.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -24,7 +24,7 @@ use crate::telemetry::metrics::Reload;
 /// of CA follow each other more quickly.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where things are, and how they are called.
+/// The names and places of the objects.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The namespace of Secret, Lease and Service.
@@ -42,7 +42,7 @@ pub struct Settings {
 /// The running server that the certificates are for.
 #[derive(Debug, Clone)]
 pub struct Served {
-    /// Where the server takes its certificate from.
+    /// The store that serves the certificate.
     pub store: Arc<CertificateStore>,
     /// Its metrics.
     pub shared: Arc<Shared>,

@@ -14,7 +14,7 @@ use super::explain;
 /// Longest wait for the next bytes of an answer.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Where the cluster is looked for.
+/// The place of the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Where {
     /// The kubeconfig; else `KUBECONFIG`, `~/.kube/config`, or the Pod's own.

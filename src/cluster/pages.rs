@@ -45,7 +45,7 @@ pub struct Pace {
 /// The resource to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
-    /// As RBAC names it.
+    /// The name in RBAC.
     pub resource: &'static str,
     /// The API group; empty for the core group.
     pub group: &'static str,
@@ -64,7 +64,7 @@ pub enum Error {
     Unknown {
         /// The resource that was to be listed.
         resource: &'static str,
-        /// Where.
+        /// The server.
         server: String,
     },
     /// It does not know who asks.
@@ -92,7 +92,7 @@ pub enum Error {
     Gone {
         /// The resource that was to be listed.
         resource: &'static str,
-        /// Where.
+        /// The server.
         server: String,
         /// The reason.
         reason: String,

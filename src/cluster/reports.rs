@@ -164,7 +164,7 @@ fn path(api: Api, namespace: Option<&str>, name: &str) -> String {
     format!("/apis/{}/{folder}/{}", api.api_version(), encoded(name))
 }
 
-/// As messages name a report: `Report shop/nfs-mount-guard`.
+/// Returns the name of a report in messages: `Report shop/nfs-mount-guard`.
 fn title(api: Api, namespace: Option<&str>, name: &str) -> String {
     let kind = api.kind(namespace.is_some());
     match namespace {

@@ -130,7 +130,7 @@ async fn pods(
     seen(PODS, listed_all, pager, report);
 }
 
-/// Where a resource is listed: in all namespaces, or in one.
+/// Returns the path of a list: in all namespaces, or in one.
 fn path_of(listed: Listed, namespace: Option<&str>) -> String {
     match (namespace, listed.path.strip_suffix(listed.resource)) {
         (Some(namespace), Some(before)) => {

@@ -22,7 +22,7 @@ const AUTHORITY: (&str, &str) = ("ca.crt", "ca.key");
 const NEXT: (&str, &str) = ("next-ca.crt", "next-ca.key");
 const PREVIOUS: &str = "previous-ca.crt";
 
-/// Where the Secret is.
+/// The place of the Secret.
 pub(super) struct Store {
     api: Api<Secret>,
     /// Its name.

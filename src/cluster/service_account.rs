@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Error;
 
-/// Where kubelet mounts a service account.
+/// The directory in which the kubelet mounts a service account.
 pub const FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 const HOST_VARIABLE: &str = "KUBERNETES_SERVICE_HOST";

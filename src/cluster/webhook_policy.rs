@@ -12,7 +12,7 @@ use super::pages::{Answer, Ask, JSON, Pager, encoded};
 /// The key that the chart gives the policy.
 const KEY: &str = "policy.yaml";
 
-/// Where the ConfigMap is.
+/// The place of the `ConfigMap`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     namespace: String,

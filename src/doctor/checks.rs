@@ -37,7 +37,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// Where it is described.
+    /// Returns the page that describes it.
     pub fn page(&self) -> String {
         format!("docs/doctor.md#{}-{}", self.id.to_lowercase(), self.name)
     }

@@ -123,7 +123,7 @@ pub struct Facts {
     pub refused_rights: Seen<Vec<String>>,
     /// Our webhooks by installation, the one that is looked at first.
     pub installations: Seen<Vec<Installation>>,
-    /// Where webhooks of ours are called that are not asked for.
+    /// The places where webhooks of ours are called that are not asked for.
     pub elsewhere: Vec<String>,
     /// Other webhooks that are called for the same objects.
     pub others: Vec<Other>,

@@ -99,7 +99,7 @@ impl Installation {
         self.webhooks.iter().find(|webhook| webhook.name == name)
     }
 
-    /// Where it is called, for people.
+    /// Returns the place that is called, for people.
     pub fn place(&self) -> String {
         match &self.service {
             Some(service) => format!("Service {}/{}", service.namespace, service.name),

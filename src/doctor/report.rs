@@ -88,7 +88,7 @@ pub struct CheckReport {
     pub effect: Option<String>,
     /// The command that cures it; only with a warning or a problem.
     pub remedy: Option<String>,
-    /// Where it is described.
+    /// The page that describes it.
     pub page: String,
 }
 

@@ -29,7 +29,7 @@ const MOST: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Diagnostic {
-    /// Where.
+    /// The range.
     pub(super) range: Range,
     /// The severity.
     pub(super) severity: Severity,
@@ -122,13 +122,13 @@ impl<'d> Text<'d> {
         self.body.get(self.lines.offset(edit.start)..self.lines.offset(edit.end)).unwrap_or_default()
     }
 
-    /// Where a finding stands.
+    /// Returns the range of a finding.
     pub(super) fn of_finding(&self, finding: &FindingReport) -> Range {
         let start = text::Position { line: finding.line, column: finding.column };
         self.between(start, text::Position { column: finding.end_column, ..start })
     }
 
-    /// Where reading ended.
+    /// Returns the range of the place where reading ended.
     pub(super) fn of_error(&self, error: &ReadError) -> Range {
         match error.line {
             Some(line) => self.of_line(line, error.column),

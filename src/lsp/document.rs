@@ -16,7 +16,7 @@ pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct Document {
     /// Its address, as the client writes it.
     pub(super) uri: String,
-    /// Where it is; for one that has no file, its address.
+    /// The path; the address for a document without a file.
     pub(super) path: PathBuf,
     /// The version of its text.
     pub(super) version: Option<i64>,

@@ -114,7 +114,7 @@ fn list(
 }
 
 impl Hover {
-    /// As Markdown, or as plain text for an editor without it.
+    /// Writes Markdown, or plain text for an editor without it.
     pub(super) fn write(&self, is_markdown: bool) -> String {
         let mut blocks = Vec::new();
         if let Some(option) = &self.option {

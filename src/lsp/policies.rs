@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use crate::policy::Policy;
 use crate::policy_file::{Error, Mistakes};
 
-/// Where policies come from: the command line knows the flags.
+/// The source of policies: the command line knows the flags.
 pub trait Source {
     /// The policy file of a directory; `None` where there is none.
     fn file(&self, folder: &Path) -> Option<PathBuf>;

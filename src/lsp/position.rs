@@ -51,7 +51,7 @@ impl Encoding {
         offered.iter().find_map(find).unwrap_or_default()
     }
 
-    /// As the protocol names it.
+    /// Returns the name in the protocol.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Utf8 => "utf-8",
@@ -110,7 +110,7 @@ impl<'t> Index<'t> {
         Self { text, encoding, starts, counts }
     }
 
-    /// Where a byte stands; the end for one after it.
+    /// Returns the position of a byte; the end for one after it.
     pub(super) fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);

@@ -22,7 +22,7 @@ use crate::engine::judge::Endpoint;
 use crate::policy::Policy;
 use crate::policy_file::{self, FILE_NAME};
 
-/// Where a connection is in its life.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// `initialize` has not come.
@@ -71,7 +71,7 @@ impl<'s> Server<'s> {
         }
     }
 
-    /// Where the connection is in its life.
+    /// Returns the phase of the connection.
     pub const fn state(&self) -> State {
         self.state
     }

@@ -2,8 +2,8 @@
 //! gets which does not have them itself. Read after `support/nfs/conffile.c` and
 //! `utils/mount/configfile.c` of nfs-utils 2.6.2, and compared with the real mount.nfs.
 //!
-//! Where versions differ, every value counts that one of them uses: 2.6.2 drops a server's
-//! value when a later section names the option for another server, and takes nothing from
+//! Counts every value that one of the versions of mount.nfs uses, if they differ: 2.6.2 drops a
+//! server's value when a later section names the option for another server, and takes nothing from
 //! /usr/etc beside a file in /etc.
 
 mod order;

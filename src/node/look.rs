@@ -39,7 +39,7 @@ pub(super) struct Look<'a> {
     pub(super) drivers: &'a [DriverSetting],
     /// The directory of Pods, as this process sees it.
     pub(super) pods_dir: &'a Path,
-    /// Where that lies.
+    /// The directory of Pods.
     pub(super) pods: &'a Location,
     /// Counts what lies in directories.
     pub(super) counter: Counter,
@@ -52,7 +52,7 @@ struct Suspect {
     driver: String,
     nfs: Nfs,
     state: State,
-    /// Where its data lies.
+    /// The place of its data.
     data_at: Location,
     usage: Result<Usage, String>,
     holders: Vec<Holder>,

@@ -49,7 +49,7 @@ pub(super) struct Holder {
     pub(super) pid: i32,
     /// Its name.
     pub(super) name: String,
-    /// Where the directory is mounted in the container.
+    /// The path of the mount in the container.
     pub(super) point: PathBuf,
     /// Further mounts of the container at or beneath that, which are not the
     /// directory's own file system.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use procfs_core::process::MountInfo;
 
-/// Where a directory lies, whatever a mount namespace calls it: the device of its
-/// file system, and the path from that file system's root.
+/// The location of a directory, whatever its name in a mount namespace: the device of its file
+/// system, and the path from that file system's root.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Location {
     /// Major and minor number of the device.
@@ -44,7 +44,7 @@ pub(super) struct Mount {
     pub(super) device: String,
     /// The directory of its file system that is mounted.
     pub(super) root: PathBuf,
-    /// Where it is mounted.
+    /// The mount point.
     pub(super) point: PathBuf,
     /// The source of the mount, as the mount command names it.
     pub(super) source: String,
@@ -68,9 +68,9 @@ impl MountTable {
         table
     }
 
-    /// Where `path`, absolute and without links, leads; `None` where the table
-    /// shows no mount it is on. Goes down as the kernel does: the last of several
-    /// mounts on one directory counts, and what a mount further up hides does not.
+    /// Returns the location of `path`, absolute and without links; `None` where the table shows no
+    /// mount it is on. Goes down as the kernel does: the last of several mounts on one directory
+    /// counts, and what a mount further up hides does not.
     pub(super) fn locate(&self, path: &Path) -> Option<Location> {
         let mount = self.mount_of(path)?;
         let rest = path.strip_prefix(&mount.point).ok()?;
@@ -183,7 +183,7 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// As [`Path::join`], but nothing joined adds no slash.
+/// Like [`Path::join`], but nothing joined adds no slash.
 fn joined(base: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { base.to_owned() } else { base.join(rest) }
 }

@@ -31,7 +31,7 @@ pub(super) struct Mounter {
     pub(super) process: Process,
     /// The source that it mounts.
     pub(super) source: String,
-    /// Where, as its own mount namespace calls it.
+    /// The target, in its own mount namespace.
     pub(super) target: PathBuf,
     /// True if its caller has ended, so that its failure is not reported.
     pub(super) is_in_background: bool,

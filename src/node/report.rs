@@ -129,7 +129,7 @@ pub struct Holder {
     pub pid: i32,
     /// Its program's name.
     pub name: String,
-    /// Where the directory is in the container.
+    /// The path of the directory in the container.
     pub path: String,
 }
 
@@ -143,7 +143,7 @@ pub struct Background {
     pub name: String,
     /// The source that it mounts.
     pub source: String,
-    /// Where.
+    /// The target.
     pub target: String,
     /// The uid of the Pod whose volume that is; `None` for another directory.
     pub pod: Option<String>,

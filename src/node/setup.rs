@@ -9,17 +9,17 @@ use super::moment::Moment;
 use super::report::{VolumeName, Warning, WarningKind};
 use super::volumes::{Plugin, VolumeId};
 
-/// Where mount(8) looks for the helper of a file system.
+/// The path at which mount(8) looks for the helper of a file system.
 const HELPER: &str = "/sbin/mount.nfs";
 
-/// Where kubelet finds mount(8).
+/// The paths at which the kubelet finds mount(8).
 const MOUNT: [&str; 2] = ["/usr/bin/mount", "/bin/mount"];
 
 /// A volume that kubelet mounts itself, with what it takes to find its settings.
 #[derive(Debug)]
 struct InTree {
     name: VolumeName,
-    /// Where it is or should be mounted, as the node calls it.
+    /// The mount point, present or not, by its name on the node.
     point: String,
     /// The server as the mount command names it; `None` where nothing tells it.
     server: Option<String>,

@@ -49,7 +49,7 @@ pub struct Explanation {
     pub nfs: IsNfs,
     /// The evidence for the driver's row.
     pub driver_known: String,
-    /// Where the driver's row comes from; empty for a driver without a row.
+    /// The source of the driver's row; empty for a driver without a row.
     pub driver_source: &'static str,
     /// The advice of the driver's vendor or source that matters here; empty if there is none.
     pub advice: &'static str,
@@ -117,7 +117,7 @@ pub struct CarrierUse {
 pub struct OptionUse {
     /// Its text.
     pub option: String,
-    /// Where it stands; `None` for one that the driver adds.
+    /// The carrier; `None` for an option that the driver adds.
     pub carrier: Option<String>,
     /// True if it reaches the mount.
     pub in_force: bool,
@@ -127,7 +127,7 @@ pub struct OptionUse {
     pub consumers: Vec<&'static str>,
     /// The meaning.
     pub meaning: String,
-    /// Where it is written; `None` for one that the driver adds.
+    /// The place; `None` for an option that the driver adds.
     #[serde(skip)]
     pub site: Option<Site>,
 }

@@ -48,7 +48,7 @@ impl State {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Running, Self::Pending, Self::Bound, Self::Free];
 
-    /// As every format writes it.
+    /// Returns the word of every format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",

@@ -52,7 +52,7 @@ impl Api {
         }
     }
 
-    /// As objects name it.
+    /// Returns the version that objects have.
     pub const fn api_version(self) -> &'static str {
         match self {
             Self::OpenReports => "openreports.io/v1alpha1",

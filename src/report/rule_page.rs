@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::finding::{Applicability, Code, Grade};
 use crate::rules::{About, Profile, RULES, Rule, Set};
 
-/// Where the program is kept, with its pages.
+/// The repository of the program and its pages.
 pub const REPOSITORY: &str = "https://github.com/nfs-mount-guard/nfs-mount-guard";
 
 /// The address of a rule's page.

@@ -27,7 +27,7 @@ impl Root {
         Self { working: normal(working), folder: normal(folder) }
     }
 
-    /// Where a file is; a name that is no path stands for itself.
+    /// Returns the location of a file; a name that is no path stays as it is.
     fn location(&self, file: &str) -> Value {
         if file.starts_with('<') {
             return json!({"uri": uri(file)});

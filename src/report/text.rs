@@ -232,8 +232,7 @@ fn write_finding(
     writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n{help}", " ".repeat(indent))
 }
 
-/// Where a finding stands: file, line and column, or the place in an object of a
-/// cluster.
+/// Returns the place of a finding: file, line and column, or the place in an object of a cluster.
 pub(super) fn head(subject: &SubjectReport, finding: &FindingReport) -> String {
     if subject.is_live {
         return format!("{} {}", plain(&subject.title()), plain(&finding.carrier));

@@ -81,7 +81,7 @@ impl Default for Limits {
 const OTHER_FILES: u64 = 256;
 
 impl Limits {
-    /// As many connections as the system allows files. The soft limit, which a
+    /// Limits connections to the number of files that the system allows. The soft limit, which a
     /// container may have from its runtime at 1024, is raised first.
     #[must_use]
     pub fn within_open_files(mut self) -> Self {

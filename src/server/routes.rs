@@ -343,7 +343,7 @@ fn ask(
     answer.unwrap_or_else(admission::without_uid)
 }
 
-/// As [`ask`]; `None` where `review` leaves it to another time.
+/// Like [`ask`]; `None` where `review` leaves it to another time.
 fn try_ask(
     shared: &Shared,
     policy: &Policy,

@@ -37,13 +37,13 @@ pub enum Error {
     /// There is no certificate where one should be.
     #[error("{place} contains no PEM certificate")]
     NoCertificate {
-        /// Where.
+        /// The file or key.
         place: String,
     },
     /// The certificate cannot be parsed.
     #[error("{place} contains a certificate that cannot be read: {reason}")]
     BadCertificate {
-        /// Where.
+        /// The file or key.
         place: String,
         /// The reason.
         reason: String,
@@ -51,7 +51,7 @@ pub enum Error {
     /// There is no usable private key where one should be.
     #[error("{place} contains no usable private key: {reason}")]
     BadKey {
-        /// Where.
+        /// The file or key.
         place: String,
         /// The reason.
         reason: String,
@@ -59,15 +59,15 @@ pub enum Error {
     /// The key is another certificate's.
     #[error("the private key in {key} does not belong to the certificate in {certificate}")]
     Mismatch {
-        /// Where the certificate is.
+        /// The place of the certificate.
         certificate: String,
-        /// Where the key is.
+        /// The place of the key.
         key: String,
     },
     /// The certificate has ended.
     #[error("the certificate in {place} expired on {not_after}; renew it")]
     Expired {
-        /// Where.
+        /// The file or key.
         place: String,
         /// When it ended.
         not_after: OffsetDateTime,
@@ -78,7 +78,7 @@ pub enum Error {
     /// The authority of the callers cannot be used.
     #[error("{place} has no CA certificate for callers: {reason}")]
     BadClientAuthority {
-        /// Where.
+        /// The file or key.
         place: String,
         /// The reason.
         reason: String,

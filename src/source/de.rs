@@ -22,7 +22,7 @@ write \\N, \\L or \\P in double quotes, or delete it";
 /// The reason why a value does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeserializeError {
-    /// Where the value stands, in bytes.
+    /// The offset of the value, in bytes.
     pub offset: Option<usize>,
     /// The keys and indices that lead to it, as in `spec.mountOptions[1]`; empty
     /// for the document itself.
@@ -126,7 +126,7 @@ impl NodeDeserializer<'_> {
         Self { tree: self.tree, id }
     }
 
-    /// Where the node stands, in bytes.
+    /// Returns the offset of the node, in bytes.
     pub fn offset(self) -> usize {
         self.tree.written(self.id).map_or(0, |node| node.span.start)
     }

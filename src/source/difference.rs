@@ -1,4 +1,4 @@
-//! Where two lists of options differ.
+//! Finds the differences of two lists of options.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -135,8 +135,8 @@ pub(crate) struct Hunk {
 /// grows with the elements times the changes.
 const MOST_COMPARED: usize = 20_000;
 
-/// Where two lists differ: the fewest changes between them, found with memory
-/// for a few lines of the lists' length (Myers, "An O(ND) Difference Algorithm").
+/// Returns the differences of two lists: the fewest changes between them, found with memory for a
+/// few lines of the lists' length (Myers, "An O(ND) Difference Algorithm").
 pub(crate) fn hunks(old: &[&str], new: &[&str]) -> Vec<Hunk> {
     let same = |(one, other): &(&&str, &&str)| one == other;
     let before = old.iter().zip(new).take_while(same).count();

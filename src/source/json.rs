@@ -137,8 +137,7 @@ pub(super) fn string(value: Option<&RawValue>) -> Option<String> {
 pub(super) struct Stream<'t> {
     /// Each with what it says it is, where that can be read, and its text.
     pub(super) documents: Vec<(Option<Envelope<'t>>, &'t str)>,
-    /// Where they end, and the blanks after them; the text's length where
-    /// nothing follows.
+    /// The end of them and of the whitespace after them; the text's length if no text follows.
     pub(super) end: usize,
 }
 
@@ -169,7 +168,7 @@ fn first<'t, T: Deserialize<'t>>(text: &'t str) -> Option<(T, usize)> {
     Some((value, stream.byte_offset()))
 }
 
-/// Where `part`, a slice of `text`, begins in it.
+/// Returns the offset of `part`, a slice of `text`.
 pub(super) fn offset_in(text: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
 }

@@ -56,7 +56,7 @@ pub struct Part<'i> {
     pub before: Option<Manifest<'i>>,
 }
 
-/// Where an object came from.
+/// The origin of an object.
 #[derive(Debug)]
 pub(super) enum Origin<'i> {
     /// A node of a tree that is there already.
@@ -322,12 +322,12 @@ impl Layout<'_> {
         &self.tree
     }
 
-    /// Where the object's document begins.
+    /// Returns the beginning of the object's document.
     pub fn document(&self) -> usize {
         self.tree.written(0).map_or(0, |root| root.span.start)
     }
 
-    /// Where a place is written; where its key or the object is, if it is not.
+    /// Returns the beginning of a place; that of its key or of the object if there is none.
     pub fn start(&self, place: &Place) -> usize {
         let value = self.value(place).and_then(|value| self.tree.written(value));
         let start = value.map(|value| value.span.start).or_else(|| Some(self.key(place)?.start));
@@ -344,7 +344,7 @@ impl Layout<'_> {
         std::iter::successors(Some(value), |id| self.tree.parent(*id))
     }
 
-    /// Where an alias through which a value is read stands.
+    /// Returns the place of the alias through which a value is read.
     pub fn alias_of(&self, value: NodeId) -> usize {
         let alias = self.tree.alias_of(value).and_then(|alias| self.tree.written(alias));
         alias.map_or(0, |alias| alias.span.start)

@@ -30,7 +30,7 @@ struct RecordedRequest<'a> {
     user_info: Option<UserInfo<'a>>,
 }
 
-/// As `admission::wire` has it, which is no module to this one.
+/// The user, as in `admission::wire`, which is no module to this one.
 #[derive(Debug, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 struct UserInfo<'a> {

@@ -94,9 +94,8 @@ fn is_day(text: &str) -> bool {
         })
 }
 
-/// Where the characters of a scalar are written: for each byte of `value`, and
-/// for its end, the bytes of `written` that stand for it. `None` where the two
-/// do not fit together.
+/// Returns the written characters of a scalar: for each byte of `value`, and for its end, the bytes
+/// of `written` that stand for it. `None` where the two do not fit together.
 ///
 /// `written` is the scalar as the text has it, quotes or block header included.
 pub fn places(written: &str, style: Style, value: &str) -> Option<Vec<Range<usize>>> {

@@ -85,7 +85,7 @@ impl<'t> Lines<'t> {
         Self { text, starts, counts }
     }
 
-    /// Where the byte at `offset` stands; the end for one after it.
+    /// Returns the position of the byte at `offset`; the end for one after it.
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset);

@@ -30,7 +30,7 @@ pub struct Unjudged {
     pub namespace: Option<String>,
     /// Its name; empty where it has none.
     pub name: String,
-    /// Where the first of the options stand, in bytes.
+    /// The offset of the first option, in bytes.
     pub offset: usize,
     /// The places of options, in the order of the document; at least one.
     pub places: Vec<UnjudgedPlace>,
@@ -133,7 +133,7 @@ fn is_background(text: &str) -> bool {
 
 struct Search<'t> {
     tree: &'t Tree<'t>,
-    /// Where the Pods are specified whose inline volumes are judged.
+    /// The place where Pods are specified whose inline volumes are evaluated.
     judged: Option<PodSpec>,
     /// The bytes of the List's items, which are judged.
     items: Range<usize>,
@@ -147,7 +147,7 @@ struct Search<'t> {
 
 /// A place of options.
 struct Found {
-    /// Where it stands, in bytes.
+    /// The offset, in bytes.
     offset: usize,
     path: Vec<String>,
     /// The value, where that is the options.

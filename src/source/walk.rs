@@ -20,7 +20,7 @@ pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// A file to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Where it is, and how it is called in reports.
+    /// The path, which is also the name in reports.
     pub path: PathBuf,
     /// True if it was named itself: it must then be readable, whatever it is.
     pub is_explicit: bool,
@@ -43,7 +43,7 @@ pub struct Walked {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct WalkError {
-    /// As it was given, or of the directory below it that is concerned.
+    /// The path as given, or that of the directory below it that is concerned.
     pub path: PathBuf,
     /// The fault.
     pub reason: WalkFault,

@@ -23,7 +23,7 @@ use super::{Fault, Problem, rendered};
 use breaks::Breaks;
 use builder::Builder;
 
-/// Where kubectl begins another document.
+/// The line at which kubectl begins another document.
 const SEPARATOR: &str = "---";
 
 /// Brackets of a document that are moved for the parser.
@@ -164,7 +164,7 @@ struct Reading<'t, 'l, 'p> {
     parser: Parser<'p, StrInput<'p>>,
     /// Characters of the text before the piece.
     characters: usize,
-    /// Where the last event begins.
+    /// The beginning of the last event.
     last: usize,
     breaks: Breaks,
 }

@@ -37,7 +37,7 @@ pub enum Format {
     },
 }
 
-/// Where the lines of this process go.
+/// The destination of the lines of this process.
 #[derive(Debug)]
 struct Sink {
     format: Format,

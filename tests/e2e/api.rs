@@ -83,7 +83,7 @@ impl Call {
     }
 }
 
-/// Where objects of a kind are: of those that have one, in the namespace default.
+/// Returns the collection of an object: of those that have one, in the namespace default.
 fn collection(object: &Value) -> String {
     let kind = object["kind"].as_str().and_then(Kind::parse).expect("a kind that is judged");
     let group =

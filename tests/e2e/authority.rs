@@ -119,7 +119,7 @@ impl Site {
         Self::start_through(turn, turn.cluster.api)
     }
 
-    /// As [`Self::start`]; the replicas reach the API server at `api`.
+    /// Like [`Self::start`]; the replicas reach the API server at `api`.
     fn start_through(turn: &Turn, api: SocketAddr) -> Self {
         install(turn, |_| true);
         let account = &turn.cluster.service_account(api, NAMESPACE);

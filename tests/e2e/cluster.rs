@@ -34,9 +34,9 @@ pub enum Webhooks {
 #[derive(Debug)]
 pub struct Cluster {
     plane: ControlPlane,
-    /// Where the API server listens.
+    /// The address of the API server.
     pub api: SocketAddr,
-    /// Where etcd does.
+    /// The address of etcd.
     pub etcd: SocketAddr,
     folder: TempDir,
     /// The running guard.
@@ -218,7 +218,7 @@ impl Cluster {
         self.service_account_named(api, namespace, "nfs-mount-guard")
     }
 
-    /// As [`Self::service_account`], for one of another name.
+    /// Like [`Self::service_account`], for one of another name.
     pub fn service_account_named(
         &self,
         api: SocketAddr,
@@ -285,7 +285,7 @@ impl Cluster {
         output
     }
 
-    /// As [`Self::kubectl`], for what must succeed; gives standard output.
+    /// Like [`Self::kubectl`], for what must succeed; gives standard output.
     pub fn must(&self, args: &[&str], input: &str) -> String {
         let output = self.kubectl(args, input);
         assert!(output.status.success(), "kubectl {args:?}: {output:?}");
@@ -318,7 +318,7 @@ impl Cluster {
         self.webhooks = webhooks;
     }
 
-    /// As [`Self::use_webhooks`], with a change to the configurations first.
+    /// Like [`Self::use_webhooks`], with a change to the configurations first.
     pub fn register(&mut self, webhooks: Webhooks, change: impl Fn(&mut Value)) {
         self.apply_webhooks(&self.guard, webhooks, change);
         // The configurations are in effect within about a second, not at once.

@@ -1,4 +1,4 @@
-//! Where the real components are, and what a missing one means.
+//! Finds the real components, and defines the consequence of a missing one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -57,7 +57,7 @@ fn trial(name: &str, test: fn(&Site<'_>) -> Result<(), Failed>) -> Trial {
 /// add: `EndpointSlices`, and Pods with a status. No webhook responds yet.
 struct Site<'t> {
     turn: &'t Turn,
-    /// Where the API server calls the Service.
+    /// The address at which the API server calls the Service.
     address: SocketAddr,
     /// The CA that the configurations trust.
     authority: Authority,
@@ -73,7 +73,7 @@ impl<'t> Site<'t> {
         Self::made(turn, values, false)
     }
 
-    /// As [`Self::install`], by Helm itself.
+    /// Like [`Self::install`], by Helm itself.
     fn install_by_helm(turn: &'t Turn, values: &[&str]) -> Result<Self, Failed> {
         Self::made(turn, values, true)
     }
@@ -195,7 +195,7 @@ impl<'t> Site<'t> {
         })
     }
 
-    /// As [`Self::slice_with`], stored.
+    /// Like [`Self::slice_with`], stored.
     fn slices(&self, status_port: u16) {
         self.apply(&self.slice_with(status_port));
     }

@@ -109,7 +109,7 @@ impl Turn {
         self.cluster.run(command, "")
     }
 
-    /// As [`Self::helm`], for what must succeed; gives standard output.
+    /// Like [`Self::helm`], for what must succeed; gives standard output.
     pub fn must_helm(&self, args: &[&str]) -> String {
         let output = self.helm(args);
         assert!(output.status.success(), "helm {args:?}: {output:?}");

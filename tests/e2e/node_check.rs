@@ -84,7 +84,7 @@ impl Pods {
         (json(&output), output.status.code().expect("an exit code"))
     }
 
-    /// As [`Self::check`], as text.
+    /// Like [`Self::check`], as text.
     fn text(&self) -> (String, i32) {
         let output = run(&["--pods-dir", &self.name()]);
         (String::from_utf8(output.stdout).expect("text"), output.status.code().expect("an exit code"))

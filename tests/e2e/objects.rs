@@ -103,7 +103,7 @@ pub fn annotated(object: Value, options: &str) -> Value {
     with(object, "/metadata/annotations/volume.beta.kubernetes.io~1mount-options", json!(options))
 }
 
-/// As a provisioner makes it.
+/// Returns the object as a provisioner makes it.
 pub fn provisioned(object: Value) -> Value {
     with(object, "/metadata/annotations/pv.kubernetes.io~1provisioned-by", json!("nfs.csi.k8s.io"))
 }

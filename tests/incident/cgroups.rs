@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// A cgroup file system, as this process sees it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hierarchy {
-    /// Where it is mounted.
+    /// The mount point.
     point: PathBuf,
     /// Its mount options that are not about every file system: controllers, names. Empty with version 2.
     options: String,

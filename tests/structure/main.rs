@@ -86,7 +86,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Where Rust of the program stands.
+/// Returns the directories with Rust code of the program.
 fn sources() -> [PathBuf; 3] {
     ["src", "crates/engine/src", "crates/json/src"].map(|folder| root().join(folder))
 }
@@ -220,8 +220,7 @@ fn compare(file: &Path, wanted: &str) {
     assert!(seen == wanted, "{} is stale; tests/update writes it", file.display());
 }
 
-/// As [`compare`], for the part of a page between `<!-- MARK -->` and
-/// `<!-- /MARK -->`.
+/// Like [`compare`], for the part of a page between `<!-- MARK -->` and `<!-- /MARK -->`.
 fn compare_part(file: &str, mark: &str, wanted: &str) {
     let path = root().join(file);
     let text = fs::read_to_string(&path).expect("a page");

@@ -76,7 +76,7 @@ fn flat(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// Where a flat text has a phrase as whole words, with what surrounds it.
+/// Returns a phrase of a flat text with its surroundings, if the text has it as whole words.
 fn find<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
     let is_part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     let (start, _) = text.match_indices(phrase).find(|(start, _)| {
@@ -112,7 +112,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("docs/cli.md", "folder", "workspace folder"),
     ("docs/editor.md", "folder", "workspace folder"),
     ("src/lsp/messages.rs", "folder", "a folder of a workspace"),
-    ("src/lsp/messages.rs", "folders", "folders came and went"),
+    ("src/lsp/messages.rs", "folders", "folders that were added or removed"),
     ("src/lsp/server.rs", "folder", "the folder of the workspace"),
     ("src/lsp/server.rs", "folders", "folders that the client works in"),
     // An identifier or a placeholder in a format, not a word.

@@ -54,7 +54,7 @@ impl Action {
     /// Every action, mildest first.
     pub const ALL: [Self; 4] = [Self::Off, Self::Audit, Self::Warn, Self::Deny];
 
-    /// As the policy file writes it.
+    /// Returns the word in a policy file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -107,7 +107,7 @@ pub enum Applicability {
 pub enum Edit {
     /// The option at the site becomes this text.
     Replace {
-        /// Where the option stands.
+        /// The place of the option.
         site: Site,
         /// The text to put in its place.
         with: Cow<'static, str>,
@@ -115,7 +115,7 @@ pub enum Edit {
     /// The option at the site goes away, and its element with it when nothing
     /// else stands there.
     Remove {
-        /// Where the option stands.
+        /// The place of the option.
         site: Site,
     },
     /// The element is split at every comma that separates options, and its

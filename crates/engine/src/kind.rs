@@ -16,11 +16,11 @@ use std::fmt;
 /// The properties of a kind.
 #[derive(Debug)]
 pub struct Row {
-    /// As `kind` in a manifest.
+    /// The `kind` of a manifest.
     pub name: &'static str,
     /// The API group; empty for the core group.
     pub group: &'static str,
-    /// As a rule of a webhook configuration names it.
+    /// The name in a rule of a webhook configuration.
     pub plural: &'static str,
     /// The mounted parts of it.
     pub holds: Holds,
@@ -52,7 +52,7 @@ pub enum Holds {
     InlineVolumes(PodSpec),
 }
 
-/// Where the specification of an object's Pods stands.
+/// The place of the specification of an object's Pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PodSpec {
     /// `spec`
@@ -132,7 +132,7 @@ kinds! {
 }
 
 impl Kind {
-    /// As `kind` in a manifest.
+    /// Returns the `kind` of a manifest.
     pub const fn as_str(self) -> &'static str {
         self.row().name
     }
@@ -142,7 +142,7 @@ impl Kind {
         self.row().group
     }
 
-    /// As a rule of a webhook configuration names it.
+    /// Returns the name in a rule of a webhook configuration.
     pub const fn plural(self) -> &'static str {
         self.row().plural
     }
@@ -158,8 +158,8 @@ impl Kind {
         sub_resource.is_empty() || self.row().sub_resources.contains(&sub_resource)
     }
 
-    /// Where the Pods of a workload are specified; `None` for a kind that is
-    /// itself a subject.
+    /// Returns the place where a workload specifies its Pods; `None` for a kind that is itself a
+    /// subject.
     pub const fn pod_spec(self) -> Option<PodSpec> {
         match self.row().holds {
             Holds::InlineVolumes(at) => Some(at),

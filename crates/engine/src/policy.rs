@@ -26,7 +26,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// As the policy file writes it.
+    /// Returns the word in a policy file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",
@@ -46,7 +46,7 @@ pub enum OnUnreadable {
 }
 
 impl OnUnreadable {
-    /// As the policy file writes it.
+    /// Returns the word in a policy file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Deny => "deny",

@@ -25,7 +25,7 @@ impl Set {
     /// Every set.
     pub const ALL: [Self; 3] = [Self::Standard, Self::Relaxed, Self::Strict];
 
-    /// As the policy file writes it.
+    /// Returns the word in a policy file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Standard => "standard",

@@ -19,7 +19,7 @@ use crate::subject::filling::Filling;
 /// A number that a policy may set for a rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// As the policy file writes it.
+    /// The name in a policy file.
     pub name: &'static str,
     /// The value if the policy sets none.
     pub default: u32,
@@ -63,7 +63,7 @@ pub struct Rule {
     pub settings: &'static [Setting],
     /// Examples, checked by a test.
     pub example: Example,
-    /// Where the reasons come from.
+    /// The sources of the reasons.
     pub references: &'static [&'static str],
     /// The version of the profiles in which it appeared.
     pub since: u32,
@@ -143,7 +143,7 @@ impl<'c, 'm> Check<'c, 'm> {
         self.subject.options.words().meets(words)
     }
 
-    /// As [`Self::options`], without those that NMG001 speaks of.
+    /// Like [`Self::options`], without those that NMG001 speaks of.
     fn other_options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
         let fold = self.subject.may_fold();
         self.options().filter(move |token| !token.is_background(fold))

@@ -1,4 +1,4 @@
-//! Where in an object an option stands.
+//! Describes the place of an option in an object.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -57,7 +57,7 @@ impl InlineVolume {
     }
 }
 
-/// As the API server writes the path: `spec.template.spec.volumes[1]`.
+/// Writes the path as the API server does: `spec.template.spec.volumes[1]`.
 impl fmt::Display for InlineVolume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in self.kind.pod_spec().map_or(&[][..], |at| at.path()) {
@@ -202,7 +202,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where one option stands in a subject.
+/// The place of one option in a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Site {
     /// Index of the carrier in the subject's list of carriers.

@@ -27,9 +27,9 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
     reader.peek().is_none().then_some(value)
 }
 
-/// As much of the beginning of `text` as is known to be UTF-8. All of a small
-/// text is checked once; in a large one each string is checked when it is read,
-/// because most strings are skipped.
+/// Returns the longest beginning of `text` that was checked as UTF-8. All of a small text is
+/// checked once; in a large one each string is checked when it is read, because most strings are
+/// skipped.
 fn beginning(text: &[u8]) -> &str {
     const LONGEST: usize = 8 * 1024;
     let (beginning, _) = text.split_at_checked(LONGEST).unwrap_or((text, &[]));
@@ -190,8 +190,7 @@ impl<'de> Reader<'de> {
         Ok(Some(key))
     }
 
-    /// As [`Self::string`], for one that holds more than plain ASCII; its first
-    /// quote is read.
+    /// Like [`Self::string`], for one that holds more than plain ASCII; its first quote is read.
     #[cold]
     #[inline(never)]
     fn marked_string(&mut self) -> Result<Cow<'de, str>, Unusual> {

@@ -13,7 +13,7 @@ pub(super) fn value(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<u
     }
 }
 
-/// Where the reader of nested values stands.
+/// The position of the reader of nested values.
 enum Next {
     /// Before a value, or the white space before it.
     Value(usize),
@@ -149,8 +149,8 @@ pub(super) fn string(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<
     if text.get(at) == Some(&b'"') { Some(at + 1) } else { marked(text, marks, at) }
 }
 
-/// As [`string`], for one whose first mark is something else. Beside that it
-/// would be in the way of what is usual.
+/// Like [`string`], for one whose first mark is something else. Beside that it would be in the way
+/// of what is usual.
 #[cold]
 #[inline(never)]
 fn marked(text: &[u8], marks: &StructuralIndex, mut at: usize) -> Option<usize> {

@@ -1,4 +1,4 @@
-//! Where in a text the bytes stand that end the plain part of a string.
+//! Indexes the bytes of a text that end the plain part of a string.
 
 use wide::i8x64;
 

@@ -80,7 +80,7 @@ fn without_elements(sentence: &str) -> String {
     kept
 }
 
-/// Where a sentence can end: before each part that it can do without.
+/// Returns the places where a sentence can end: before each part that it can do without.
 fn ends(sentence: &str) -> Vec<usize> {
     let quotes = quotes(sentence);
     let mut depth = 0_usize;
@@ -121,7 +121,7 @@ fn with_short_quotes(head: &str, sentence: &str) -> String {
     }
 }
 
-/// Where the quotations of a sentence stand, as `{:?}` writes them, with their marks.
+/// Returns the quotations of a sentence, as `{:?}` writes them, with their marks.
 fn quotes(sentence: &str) -> Vec<Range<usize>> {
     let mut quotes = Vec::new();
     let (mut start, mut is_escaped) = (None, false);

@@ -18,10 +18,9 @@ pub(super) struct Wish {
     pub(super) part: usize,
     /// Index of the carrier.
     pub(super) carrier: usize,
-    /// Where the object's document begins, which tells values of several
-    /// documents apart.
+    /// The beginning of the object's document, which distinguishes values of several documents.
     pub(super) document: usize,
-    /// Where the place is written.
+    /// The place.
     pub(super) at: usize,
     /// The plan.
     pub(super) plan: Plan,
@@ -53,7 +52,7 @@ struct Shared {
     /// It, and the values around it.
     around: Vec<NodeId>,
     readers: u64,
-    /// Where an alias brings it elsewhere.
+    /// The alias that brings it elsewhere.
     alias: usize,
 }
 
@@ -67,7 +66,7 @@ type Key = (usize, NodeId);
 #[derive(Debug)]
 struct Asked {
     together: Result<Wish, Refusal>,
-    /// Where the value is read elsewhere, too: without changing it there.
+    /// The same without changing the other places, if the value is read elsewhere, too.
     apart: Option<Result<Wish, Refusal>>,
     object: usize,
     part: usize,

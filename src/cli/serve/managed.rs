@@ -14,7 +14,7 @@ use crate::cluster::certificates::{Certificates, Served, Settings};
 use crate::cluster::service_account::{self, ServiceAccount};
 use crate::server::Server;
 
-/// Where the built-in authority finds things.
+/// The arguments of the built-in CA.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "With --manage-certificates")]
 pub(super) struct ManagedArgs {

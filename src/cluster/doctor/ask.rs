@@ -70,7 +70,7 @@ impl Asker {
         parsed(what, raw)
     }
 
-    /// As [`Self::get`], for a text.
+    /// Like [`Self::get`], for a text.
     pub(super) async fn text(&mut self, what: &str, path: &str) -> Seen<String> {
         self.ask(what, path, None).await.map(|raw| String::from_utf8_lossy(&raw.body).into_owned())
     }

@@ -17,8 +17,8 @@ enum Detour {
     Outer(NodeId),
 }
 
-/// As [`super::rewrite`], and no other place changes that does not read the
-/// values that the plan touches.
+/// Like [`super::rewrite`], and no other place changes that does not read the values that the plan
+/// touches.
 ///
 /// # Errors
 ///

@@ -13,8 +13,7 @@ use crate::source::tree::{Content, NodeId};
 ///
 /// # Errors
 ///
-/// Where a comment or an alias is in the way, and where something else stands on the
-/// field's lines.
+/// If a comment or an alias is in the way, or if other text is on the field's lines.
 pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan, Refusal> {
     if layout.has_aliases() {
         return Err(Refusal::Aliases);
@@ -69,7 +68,7 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
     Ok(Plan { touched: vec![map], left: Vec::new(), steps: vec![step] })
 }
 
-/// Where the first comment of a text begins.
+/// Returns the beginning of the first comment of a text.
 fn comment(text: &str) -> Option<usize> {
     let mut start = 0;
     text.split_inclusive('\n').find_map(|line| {
@@ -100,7 +99,7 @@ fn lines_of(text: &str, entry: Range<usize>) -> Option<Range<usize>> {
     }
 }
 
-/// Where the last text of a value ends: a block ends where the next one begins.
+/// Returns the end of the last text of a value: a block ends where the next one begins.
 fn last_end(layout: &Layout<'_>, value: NodeId) -> Option<usize> {
     let node = layout.tree.written(value)?;
     match &node.content {

@@ -108,8 +108,8 @@ fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
     Replacement::new(span.start..end, format!("{}{comment}", render(new, Style::Plain, false)))
 }
 
-/// Where the block scalar begins whose text stands at `start`, after everything
-/// before `from`: at its `|` or `>`.
+/// Returns the beginning of the block scalar whose text is at `start`, after everything before
+/// `from`: at its `|` or `>`.
 fn header(text: &str, from: usize, start: usize) -> usize {
     if text.get(start..).is_some_and(|rest| rest.starts_with(['|', '>'])) {
         return start;

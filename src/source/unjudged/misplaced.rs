@@ -70,7 +70,7 @@ pub(crate) fn in_volume(tree: &Tree<'_>, node: NodeId, volume: InlineVolume) -> 
 
 struct Search<'t> {
     tree: &'t Tree<'t>,
-    /// Where Kubernetes reads options; empty for nowhere.
+    /// The places at which Kubernetes reads options; empty for none.
     list: &'static [&'static str],
     /// The fields that are passed over in addition to [`READ`].
     read: &'static [&'static [&'static str]],
@@ -171,8 +171,8 @@ pub(super) fn texts(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     items.into_iter().filter_map(|item| tree.string(item).map(ToOwned::to_owned)).collect()
 }
 
-/// As [`texts`]; where a mapping stands in place of a list, each of its entries as
-/// the option that it is meant for: `{nconnect: 4, hard: true}`.
+/// Like [`texts`]; where a mapping stands in place of a list, each of its entries as the option
+/// that it is meant for: `{nconnect: 4, hard: true}`.
 fn options_at(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     let Some(entries) = tree.entries(value) else { return texts(tree, value) };
     let option = |(key, value): &(NodeId, NodeId)| {

@@ -15,7 +15,7 @@ pub struct Excludes {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{glob:?}: {reason}")]
 pub struct ExcludeError {
-    /// As it was given.
+    /// The glob as given.
     pub glob: String,
     /// The fault.
     pub reason: String,

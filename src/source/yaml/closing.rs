@@ -50,7 +50,7 @@ pub(super) fn end(text: &str, mut at: usize) -> usize {
     found
 }
 
-/// Where the last value or comma of a range ends; comments are none.
+/// Returns the end of the last value or comma of a range; comments are none.
 fn last_token(text: &str, range: Range<usize>) -> Option<usize> {
     let bytes = text.as_bytes().get(..range.end)?;
     let mut at = range.start;

@@ -1,6 +1,5 @@
-//! Where the admission policies differ from the engine: each difference that
-//! docs/admission-policy.md lists is shown here, and none but these may occur
-//! in the comparisons.
+//! Shows the differences of the admission policies from the engine: each difference that
+//! docs/admission-policy.md lists is shown here, and none but these may occur in the comparisons.
 
 use std::fs;
 
@@ -137,7 +136,7 @@ const LONG: usize = 4_097;
 /// So much more that nothing can look through it.
 const TOO_LONG: usize = 400_000;
 
-/// As much as a mount takes, with what stands around it.
+/// The longest text that a mount takes, with its surroundings.
 const SHORT: usize = LONGEST_OPTIONS - "x,-bg,".len();
 
 /// The message of the refusing policy for options that it does not read.

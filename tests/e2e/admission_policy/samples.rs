@@ -103,7 +103,7 @@ const GENERIC_KEYS: [&str; 7] = [
     "mountOptionsOf",
 ];
 
-/// As many of all kinds as are compared; each has a name of its own.
+/// Returns the samples of all kinds; each has its own name.
 pub fn all() -> Vec<Value> {
     let mut objects: Vec<Value> = corpus();
     objects.extend(fixtures());

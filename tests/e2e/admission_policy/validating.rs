@@ -120,7 +120,7 @@ fn status(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// As [`compare`], of updates.
+/// Like [`compare`], of updates.
 pub fn compare_updates(policy: &Policy, updates: &[Update], answers: &[Said]) -> Result<[usize; 3], Failed> {
     let mut counts = [0; 3];
     for (update, said) in updates.iter().zip(answers) {

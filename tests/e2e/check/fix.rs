@@ -306,7 +306,7 @@ fn moves() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Where the place is not certain, or a comment would be lost, nothing is copied.
+/// Nothing is copied if the place is not certain, or if a comment would be lost.
 fn moves_nothing() -> Result<(), Failed> {
     let nfs = "  nfs: {server: 10.0.0.1, path: /}\n";
     let full = "  mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]\n";
@@ -366,8 +366,8 @@ fn says_where_lost_options_belong() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Where two options would contradict each other once one of them is written right, which
-/// of them is meant is a person's decision.
+/// A person decides between two options that would contradict each other once one of them is
+/// written right.
 fn writes_no_contradiction() -> Result<(), Failed> {
     for (list, left) in [
         ("[nfsvers=4.1, hard, soft=1]", "soft=1"),

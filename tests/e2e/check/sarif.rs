@@ -62,7 +62,7 @@ fn replacements(result: &Value, text: &str) -> Vec<Replacement> {
         .collect()
 }
 
-/// As a reader of SARIF does it: from the end on, each replacement once.
+/// Applies replacements as a reader of SARIF does: from the end on, each replacement once.
 fn apply(text: &str, replacements: &BTreeSet<Replacement>) -> String {
     let mut new = text.to_owned();
     let mut last = text.len();

@@ -141,7 +141,7 @@ impl Image {
         assert!(compressed < LIMIT, "{compressed}");
     }
 
-    /// As kubelet would: as another user, in a file system that holds the
+    /// Runs as the kubelet would start it: as another user, in a file system that holds the
     /// program, the volumes, and the token of its service account.
     fn runs_in_a_cluster(&self, turn: &Turn) -> Result<(), Failed> {
         const NAMESPACE: &str = "image";

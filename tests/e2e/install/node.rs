@@ -156,7 +156,7 @@ fn await_calls(cluster: &Cluster) {
     }
 }
 
-/// Where the API server calls the Service of these Pods.
+/// Returns the address at which the API server calls the Service of these Pods.
 pub fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Option<String> {
     let labels = &template["metadata"]["labels"];
     let services = items(cluster, &["-n", namespace, "get", "services"]);

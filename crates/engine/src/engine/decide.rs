@@ -20,7 +20,7 @@ pub enum Decision<'e> {
 }
 
 impl Decision<'_> {
-    /// As log, metrics and reports write it.
+    /// Returns the word in log, metrics and reports.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Allow => "allow",

@@ -55,14 +55,12 @@ pub struct Traced<'m> {
     pub codes: BTreeSet<Code>,
 }
 
-/// As [`fix_all`], with the origin of every element: in a file, a comment stays
-/// with its element.
+/// Like [`fix_all`], with the origin of every element: in a file, a comment stays with its element.
 pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Traced<'m> {
     fix_traced_keeping(policy, subject, today, scope, &[])
 }
 
-/// As [`fix_traced`], and what stands at the places `kept`, which cannot go away, is not
-/// moved.
+/// Like [`fix_traced`], and what stands at the places `kept`, which cannot go away, is not moved.
 pub fn fix_traced_keeping<'m>(
     policy: &Policy,
     subject: &Subject<'m>,
@@ -130,7 +128,7 @@ pub fn fix_once<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Sc
     changed_once(subject, evaluation, scope).unwrap_or_else(|| unchanged(subject))
 }
 
-/// As [`fix_once`]; `None` where that changes nothing.
+/// Like [`fix_once`]; `None` where that changes nothing.
 pub fn changed_once<'e>(
     subject: &Subject<'e>,
     evaluation: &'e Evaluation,

@@ -27,7 +27,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// As log, metrics and the path write it.
+    /// Returns the word in log, metrics and path.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mutate => "mutate",
@@ -244,7 +244,7 @@ enum About<'f> {
 /// the same spot as before.
 struct Remains<'f> {
     findings: &'f [Judged],
-    /// Where each is. There may be thousands; a few are sought one by one.
+    /// The position of each. There may be thousands; a few are sought one by one.
     positions: Option<HashMap<(Code, usize, About<'f>), usize, FnvBuildHasher>>,
 }
 

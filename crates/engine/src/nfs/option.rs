@@ -61,7 +61,7 @@ impl<'a> MountOption<'a> {
 pub struct Piece<'a> {
     /// The text between two separating commas; may be empty.
     pub text: &'a str,
-    /// Where it stands in the element, in bytes.
+    /// The bytes of the element that contain it.
     pub range: Range<usize>,
 }
 

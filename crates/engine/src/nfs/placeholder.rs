@@ -20,8 +20,7 @@ const FORMS: [Form; 3] = [
     Form { open: "{{", close: "}}", nests: "{{" },
 ];
 
-/// Where the placeholders of `text` are, in order. One that nothing closes is
-/// text like any other.
+/// Returns the placeholders of `text`, in order. One that nothing closes is text like any other.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::nfs::placeholder::placeholders;

@@ -106,7 +106,7 @@ fn missing(check: &mut Check<'_, '_>, message: String) {
     });
 }
 
-/// Where mount.nfs runs, and so rpc.statd must: a CSI driver mounts in its own
+/// Returns the place where mount.nfs runs, and so rpc.statd must: a CSI driver mounts in its own
 /// container, the kubelet on the node.
 pub(super) fn place_of_mount_nfs(subject: &Subject<'_>) -> &'static str {
     if subject.is_csi() { "in the driver's container" } else { "on the node" }

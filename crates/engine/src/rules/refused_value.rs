@@ -279,7 +279,7 @@ fn meant(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
         .filter(|text| !is_denied_word(&MountOption::new(text.as_str())))
 }
 
-/// Where a value of this option is known, if mount.nfs(8) does not know it.
+/// Returns the program that supports a value of this option, if mount.nfs(8) does not.
 fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
     let value = option.value()?;
     match option.entry()?.word {

@@ -78,7 +78,7 @@ impl Uid {
     }
 }
 
-/// As the API server writes it.
+/// Writes the uid as the API server does.
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, byte) in self.0.iter().enumerate() {

@@ -18,7 +18,7 @@ use crate::site::{InlineVolume, Place};
 /// One place in an object that holds options.
 #[derive(Debug, Clone)]
 pub struct Carrier<'m> {
-    /// Where it is.
+    /// The place.
     pub place: Place,
     /// The syntax.
     pub form: Form,
@@ -235,7 +235,7 @@ fn sort_spellings(carriers: &mut [Carrier<'_>]) {
     }
 }
 
-/// Where the parameter or the attribute `key` stands.
+/// Returns the place of the parameter or the attribute `key`.
 pub(crate) fn place_of_key(
     kind: Kind,
     volume: Option<InlineVolume>,

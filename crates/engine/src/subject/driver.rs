@@ -104,7 +104,7 @@ pub struct Driver {
     pub advice: &'static str,
     /// The evidence for the row.
     pub known: Known,
-    /// Where this row comes from: files and functions, or a vendor's page.
+    /// The source of this row: files and functions, or a vendor's page.
     pub source: &'static str,
 }
 
@@ -168,7 +168,7 @@ impl Known {
         matches!(self, Self::Measured(_) | Self::Read(_))
     }
 
-    /// As pages and `explain` write it.
+    /// Returns the words of pages and `explain`.
     pub fn describe(self) -> String {
         match self {
             Self::Measured(version) => format!("measured at {version}"),
@@ -228,12 +228,12 @@ pub enum Role {
     Joined,
     /// It holds all options of the NFS mount and replaces the driver's defaults.
     Sole,
-    /// As [`Role::Sole`], also where its text is empty.
+    /// Like [`Role::Sole`], also where its text is empty.
     SoleEvenEmpty,
     /// It counts only where `mountOptions` is empty.
     WhenListEmpty,
-    /// As [`Role::WhenListEmpty`]; its text becomes an annotation that kubelet
-    /// splits at every comma.
+    /// Like [`Role::WhenListEmpty`]; its text becomes an annotation that kubelet splits at every
+    /// comma.
     AnnotationWhenListEmpty,
     /// It holds a bare NFS version.
     Version,
@@ -358,7 +358,7 @@ pub(crate) const fn carrier(key: &'static str, on: On, role: Role) -> CarrierKey
     CarrierKey { key, exact: false, on, when: None, role }
 }
 
-/// As [`carrier`], for a key that counts in exactly this case only.
+/// Like [`carrier`], for a key that counts in exactly this case only.
 pub(crate) const fn exact(key: &'static str, on: On, role: Role) -> CarrierKey {
     CarrierKey { key, exact: true, on, when: None, role }
 }

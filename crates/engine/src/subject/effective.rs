@@ -22,7 +22,7 @@ pub struct Token<'m> {
     pub option: MountOption<'m>,
     /// The verdict of the layers on it.
     pub verdict: Verdict,
-    /// Where the user wrote it; `None` for one that the driver adds.
+    /// The place where the user wrote it; `None` for an option that the driver adds.
     pub site: Option<Site>,
     /// True if it stands in a carrier that reaches the mount.
     pub in_force: bool,
@@ -182,7 +182,7 @@ impl<'m> Options<'m> {
         self.order.iter().filter_map(|index| self.tokens.get(*index))
     }
 
-    /// As [`Self::effective`], for the functions of [`crate::nfs`].
+    /// Like [`Self::effective`], for the functions of [`crate::nfs`].
     pub fn effective_options(&self) -> impl Iterator<Item = &MountOption<'m>> + Clone {
         self.effective().filter(|token| !token.is_drivers_own).map(|token| &token.option)
     }

@@ -71,7 +71,7 @@ struct Status<'a> {
     start_time: Option<Text<'a>>,
 }
 
-/// Where a Pod is in its life, most urgent first. One that has ended mounts nothing.
+/// The phase of a Pod, most urgent first. One that has ended mounts nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Its containers run.
@@ -83,7 +83,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// As the API server writes it.
+    /// Returns the word of the API server.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "Running",
@@ -106,7 +106,7 @@ pub struct MountingPod {
     pub name: Box<str>,
     /// The node it is on; empty while it has none.
     pub node: Box<str>,
-    /// Where it is in its life.
+    /// The phase.
     pub phase: Phase,
     /// When it was started on its node, or made where it was not; as the API server
     /// writes it, empty where it does not.

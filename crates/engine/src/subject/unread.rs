@@ -11,7 +11,7 @@ use crate::site::Place;
 /// A parameter or an attribute that the driver does not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadKey<'m> {
-    /// Where it stands.
+    /// The place.
     pub place: Place,
     /// The value of the key.
     pub value: &'m str,

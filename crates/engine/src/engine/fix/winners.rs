@@ -73,7 +73,7 @@ struct Winners {
 struct Winner {
     /// The value that it sets, however it is spelled.
     says: String,
-    /// Where it is written; `None` for what the driver adds.
+    /// The place; `None` for an option that the driver adds.
     site: Option<Site>,
 }
 

@@ -1,5 +1,4 @@
-//! Where options belong that stand at a place that nothing reads, and what to
-//! write there.
+//! Finds the right place for options at a place that no layer reads, and the text to write there.
 
 use std::borrow::Cow;
 

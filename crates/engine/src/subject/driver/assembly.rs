@@ -43,7 +43,7 @@ pub enum Step {
 /// The options as they are given: the list, then what other carriers hold.
 pub(crate) const AS_GIVEN: &[Step] = &[Step::List, Step::Others];
 
-/// As [`AS_GIVEN`] with equal elements dropped.
+/// Like [`AS_GIVEN`] with equal elements dropped.
 pub(crate) const WITHOUT_REPEATS: &[Step] = &[Step::List, Step::Others, Step::KeepFirstOfEqual];
 
 /// Options a driver adds by itself.
@@ -117,8 +117,8 @@ pub enum When {
     VersionIs(&'static str),
 }
 
-/// Where a driver that appends a version takes it from: what it took out of the
-/// list as `vers=`, else the version carrier, else a default.
+/// The source of the version that a driver appends: the one that it took out of the list as
+/// `vers=`, else the version carrier, else a default.
 #[derive(Debug, Clone, Copy)]
 pub struct Versioning {
     /// Defaults, the first whose evidence is there; none for a driver that
@@ -177,8 +177,8 @@ pub enum Empty {
     KernelDefaults,
     /// The driver mounts with these, which any option of the user's replaces.
     DriverDefaults(&'static [&'static str]),
-    /// As [`Empty::DriverDefaults`], with one list for `NFSv3` and one for
-    /// `NFSv4`, by the version that the driver appends.
+    /// Like [`Empty::DriverDefaults`], with one list for `NFSv3` and one for `NFSv4`, by the
+    /// version that the driver appends.
     DriverDefaultsByVersion(&'static [&'static str], &'static [&'static str]),
     /// The same by the version that it would append without a list.
     DriverDefaultsByCarrier(&'static [&'static str], &'static [&'static str]),
