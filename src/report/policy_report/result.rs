@@ -20,7 +20,8 @@ pub(super) const LONGEST_MESSAGE: usize = 1024;
 /// Most bytes of a property.
 const LONGEST_PROPERTY: usize = 1024;
 
-/// Most bytes of a remedy. A longer one is a list of options, which `use` has whole.
+/// Most bytes of a remedy. A longer one is a list of options, which the report of the cluster has
+/// whole in `use`.
 const LONGEST_REMEDY: usize = 256;
 
 /// Texts of a result by name.
@@ -120,10 +121,6 @@ pub(super) fn result<'r>(
     properties.insert("code".to_owned(), finding.code.to_string());
     properties.insert("action".to_owned(), finding.action.as_str().to_owned());
     properties.insert("policyHash".to_owned(), report.policy.hash.clone());
-    // Policy Reporter shows properties next to the message, and searches both.
-    if let Some(advice) = finding.advice() {
-        properties.insert("remedy".to_owned(), cut(&advice, LONGEST_REMEDY));
-    }
     // Without it the id would be made of the report's scope, which a shared report lacks.
     properties.insert("resultID".to_owned(), id);
     ReportResult {
@@ -138,6 +135,13 @@ pub(super) fn result<'r>(
         resources: vec![Reference::of(subject)],
         properties,
         timestamp: None,
+    }
+}
+
+/// Adds the remedy: Policy Reporter shows properties next to the message.
+pub(super) fn add_remedy(properties: &mut Properties, remedy: Option<&str>) {
+    if let Some(remedy) = remedy {
+        properties.insert("remedy".to_owned(), cut(remedy, LONGEST_REMEDY));
     }
 }
 

@@ -196,6 +196,8 @@ fn render<'r>(
     result::add(properties, "effective", &subject.effective);
     if let Some(way_out) = &finding.way_out {
         result::add(properties, "use", way_out);
+    } else {
+        result::add_remedy(properties, finding.further_remedy());
     }
     let entries = exposures.get(&*title).into_iter().flatten();
     let of_rule: Vec<&Exposed> = entries.copied().filter(|entry| entry.code == finding.code).collect();

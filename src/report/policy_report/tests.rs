@@ -119,7 +119,6 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
             "resources": [{"apiVersion": "v1", "kind": "PersistentVolume", "name": "pv-1",
                 "uid": "00000000-0000-4000-8000-000000000001"}],
             "properties": {"code": "NMG001", "action": "deny", "pointer": "/spec/mountOptions/2",
-                "remedy": "set mountOptions: [fg]",
                 "effective": "hard,bg", "use": "[fg]", "pods": "4", "nodes": "2", "state": "running",
                 "claim": "shop/data", "workload": "Deployment/shop/app, +1 more", "policyHash": POLICY,
                 "resultID": result["properties"]["resultID"]},
@@ -145,7 +144,7 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
 
 #[test]
 fn a_finding_has_its_remedy_in_both_reports() {
-    let remedy_of = |way_out: Option<String>, remedy: Option<&str>| {
+    let remedies = |way_out: Option<String>, remedy: Option<&str>| {
         let found = FindingReport {
             way_out,
             remedy: remedy.map(ToOwned::to_owned),
@@ -155,20 +154,25 @@ fn a_finding_has_its_remedy_in_both_reports() {
         report.subjects.push(volume(1, vec![found]));
         report.exposed = vec![exposed("PersistentVolume/pv-1", Some("Pod/shop/app"), 1, State::Running)];
         let reports = parsed(&reports(Api::OpenReports, &report, 2000));
-        let remedies: Vec<String> = results(&reports[..2])
+        let texts: Vec<(Value, Value)> = results(&reports[..2])
             .iter()
-            .map(|result| result["properties"]["remedy"].as_str().unwrap_or_default().to_owned())
+            .map(|result| (result["properties"]["remedy"].clone(), result["properties"]["use"].clone()))
             .collect();
-        let [of_cluster, of_namespace] = remedies.try_into().expect("two results");
-        assert_eq!(of_cluster, of_namespace);
-        of_cluster
+        <[_; 2]>::try_from(texts).expect("one of the cluster, one of the namespace")
     };
-    assert_eq!(remedy_of(None, Some("use hard")), "use hard");
-    assert_eq!(remedy_of(Some("[fg, hard]".to_owned()), Some("use hard")), "set mountOptions: [fg, hard]");
-    // The message ends with it.
-    assert_eq!(remedy_of(None, Some("correct it")), "");
-    assert_eq!(remedy_of(None, None), "");
-    let long = remedy_of(Some("ü".repeat(500)), None);
+    let remedy = (json!("use hard"), Value::Null);
+    assert_eq!(remedies(None, Some("use hard")), [remedy.clone(), remedy]);
+    // The list is whole in the report of the cluster.
+    assert_eq!(
+        remedies(Some("[fg, hard]".to_owned()), Some("use hard")),
+        [(Value::Null, json!("[fg, hard]")), (json!("set mountOptions: [fg, hard]"), Value::Null)]
+    );
+    // The message ends with it, or there is none.
+    for none in [Some("correct it"), None] {
+        assert_eq!(remedies(None, none), [(Value::Null, Value::Null), (Value::Null, Value::Null)]);
+    }
+    let [_, (long, _)] = remedies(Some("ü".repeat(500)), None);
+    let long = long.as_str().expect("a text");
     assert!(long.len() <= 256 && long.ends_with('…'), "{long}");
 }
 

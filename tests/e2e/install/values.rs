@@ -148,7 +148,9 @@ fn undescribed(schema: &Value, path: &str, wrong: &mut Vec<String>) -> usize {
         count += 1 + undescribed(property, &place, wrong);
     }
     for key in ["items", "additionalProperties"] {
-        count += undescribed(&schema[key], &format!("{path}/{key}"), wrong);
+        if let Some(inner) = schema.get(key).filter(|inner| inner.is_object()) {
+            count += undescribed(inner, &format!("{path}/{key}"), wrong);
+        }
     }
     count
 }
