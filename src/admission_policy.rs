@@ -13,7 +13,7 @@ pub mod match_conditions;
 
 use time::Date;
 
-use crate::finding::{Action, Grade};
+use crate::finding::{Action, Severity};
 use crate::policy::exemption::Exemption;
 use crate::policy::{Mode, Policy};
 use crate::rules::BACKGROUND_MOUNT;
@@ -55,7 +55,7 @@ pub struct Generated<'p> {
 ///
 /// When the policy turns the rule off.
 pub fn validating(policy: &Policy, today: Date) -> Result<Generated<'_>, Error> {
-    let action = policy.action(BACKGROUND_MOUNT, Grade::Proper);
+    let action = policy.action(BACKGROUND_MOUNT, Severity::Proper);
     let actions = match (policy.mode(), action) {
         (_, Action::Off) => return Err(Error::RuleIsOff),
         (_, Action::Audit) => "[Audit]",
@@ -104,7 +104,7 @@ spec:
 ///
 /// When the policy turns the rule off, or would not patch what it finds.
 pub fn mutating(policy: &Policy, today: Date) -> Result<Generated<'_>, Error> {
-    match (policy.mode(), policy.action(BACKGROUND_MOUNT, Grade::Proper)) {
+    match (policy.mode(), policy.action(BACKGROUND_MOUNT, Severity::Proper)) {
         (_, Action::Off) => return Err(Error::RuleIsOff),
         (Mode::Observe, _) => return Err(Error::PatchesNothing("with `mode: observe`")),
         (_, Action::Audit) => return Err(Error::PatchesNothing("that only audits background-mount")),
@@ -157,7 +157,7 @@ spec:
 ///
 /// When the policy turns the rule off.
 pub fn inline(policy: &Policy) -> Result<String, Error> {
-    let action = policy.action(BACKGROUND_MOUNT, Grade::Proper);
+    let action = policy.action(BACKGROUND_MOUNT, Severity::Proper);
     let pods = match (policy.mode(), action) {
         (_, Action::Off) => return Err(Error::RuleIsOff),
         (_, Action::Audit) => "[Audit]",

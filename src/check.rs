@@ -19,7 +19,7 @@ use crate::admission::message::remedy;
 use crate::engine::Judged;
 use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, judge};
-use crate::finding::{Action, Grade};
+use crate::finding::{Action, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::report::{
@@ -158,7 +158,7 @@ impl Check<'_> {
                 }
                 // The object that the rule would name is named in any case.
                 if object.kind.row().holds == Holds::Claim
-                    && self.policy.action(UNREAD_OPTIONS, Grade::Lesser) == Action::Off
+                    && self.policy.action(UNREAD_OPTIONS, Severity::Lesser) == Action::Off
                     && let Some(found) = object.unjudged()
                 {
                     not_judged(&found, reading.name, reading.lines, file);

@@ -34,7 +34,7 @@ pub(super) fn exempted(
 ) -> Vec<Exempted> {
     let of = |(found, why): &(crate::finding::Finding, Exempt)| {
         let rule = RULES.iter().copied().find(|rule| rule.code == found.code)?;
-        let action = policy.action(rule, found.grade);
+        let action = policy.action(rule, found.severity);
         let reported = match action {
             Action::Deny => Reported::Deny,
             Action::Warn => Reported::Warn,

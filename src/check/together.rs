@@ -32,7 +32,7 @@ pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> 
     let class = class_unread(subject)?;
     let finding = Finding {
         code: UNREAD_OPTIONS.code,
-        grade: Grade::Lesser,
+        severity: Severity::Lesser,
         carrier: 0,
         place: None,
         site: None,

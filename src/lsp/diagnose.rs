@@ -32,7 +32,7 @@ pub(super) struct Diagnostic {
     /// The range.
     pub(super) range: Range,
     /// The severity.
-    pub(super) severity: Severity,
+    pub(super) severity: DiagnosticSeverity,
     /// A rule's code, or what else it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct CodeDescription {
 
 /// The severity, as the protocol numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Severity {
+pub(super) enum DiagnosticSeverity {
     /// It is denied, or cannot be read.
     Error = 1,
     /// It is warned about.
@@ -65,13 +65,13 @@ pub(super) enum Severity {
     Hint = 4,
 }
 
-impl Serialize for Severity {
+impl Serialize for DiagnosticSeverity {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(*self as u8)
     }
 }
 
-impl From<Reported> for Severity {
+impl From<Reported> for DiagnosticSeverity {
     fn from(action: Reported) -> Self {
         match action {
             Reported::Deny => Self::Error,
@@ -182,14 +182,14 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
             MOST_BYTES / (1024 * 1024),
             called::name()
         );
-        return vec![other(text.of_line(1, None), Severity::Information, "too-large", &message)];
+        return vec![other(text.of_line(1, None), DiagnosticSeverity::Information, "too-large", &message)];
     }
     let (report, _) = report(check, document, None);
     let mut found = Vec::new();
     for subject in &report.subjects {
         if !subject.not_rendered.is_empty() {
             let range = text.of_line(subject.line, None);
-            found.push(other(range, Severity::Information, "not-rendered", &not_rendered(subject)));
+            found.push(other(range, DiagnosticSeverity::Information, "not-rendered", &not_rendered(subject)));
         }
         // The list that would pass is the same for each finding of its carrier.
         let mut shown: Vec<&str> = Vec::new();
@@ -202,7 +202,7 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
     found.extend(report.errors.iter().filter_map(|error| of_error(&text, error)));
     found.extend(report.not_judged.iter().map(|not_judged| {
         let range = text.of_line(not_judged.line, None);
-        other(range, Severity::Information, "not-evaluated", &not_judged.describe())
+        other(range, DiagnosticSeverity::Information, "not-evaluated", &not_judged.describe())
     }));
     limited(found)
 }
@@ -211,14 +211,14 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
 pub(super) fn of_policy(mistakes: &Mistakes, text: &Text<'_>) -> Vec<Diagnostic> {
     let found = mistakes.mistakes.iter().map(|mistake| {
         let range = text.of_line(mistake.position.line, Some(mistake.position.column));
-        other(range, Severity::Error, "policy", &mistake.message)
+        other(range, DiagnosticSeverity::Error, "policy", &mistake.message)
     });
     limited(found.collect())
 }
 
 /// That a policy file cannot be read at all.
 pub(super) fn of_unreadable_policy(failure: &str, text: &Text<'_>) -> Diagnostic {
-    other(text.range(&(0..0)), Severity::Error, "policy", failure)
+    other(text.range(&(0..0)), DiagnosticSeverity::Error, "policy", failure)
 }
 
 /// Returns true if a document is a policy file, by its name.
@@ -263,12 +263,12 @@ fn described(code: Code) -> CodeDescription {
 fn of_error(text: &Text<'_>, error: &ReadError) -> Option<Diagnostic> {
     // A chart's template is no fault of its author: it is named where it has what is judged.
     let is_template = error.message == called::by_name(source::TEMPLATE);
-    let severity = if is_template { Severity::Information } else { Severity::Error };
+    let severity = if is_template { DiagnosticSeverity::Information } else { DiagnosticSeverity::Error };
     let is_shown = !is_template || speaks_of_volumes(text.body.as_bytes());
     is_shown.then(|| other(text.of_error(error), severity, "unreadable", &error.message))
 }
 
-fn other(range: Range, severity: Severity, code: &str, message: &str) -> Diagnostic {
+fn other(range: Range, severity: DiagnosticSeverity, code: &str, message: &str) -> Diagnostic {
     Diagnostic {
         range,
         severity,
@@ -288,7 +288,7 @@ fn limited(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let start = Position { line: 0, character: 0 };
         let message =
             format!("{} not shown; {} check lists all", counted(more, "more finding"), called::name());
-        found.push(other(Range { start, end: start }, Severity::Information, "limited", &message));
+        found.push(other(Range { start, end: start }, DiagnosticSeverity::Information, "limited", &message));
     }
     found.sort_by_key(|diagnostic| diagnostic.range);
     found

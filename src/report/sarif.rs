@@ -10,7 +10,7 @@ use super::rule_page::{self, REPOSITORY};
 use super::{
     FindingReport, Fingerprints, NotJudged, Origin, ReadError, Report, Reported, SubjectReport, TextEdit,
 };
-use crate::finding::{Action, Grade};
+use crate::finding::{Action, Severity};
 use crate::rules::{Profile, RULES, Rule};
 
 /// The base of relative paths: the root of the Git repository, or the working directory outside
@@ -104,7 +104,7 @@ pub fn write(report: &Report, root: &Root) -> String {
 }
 
 fn rule(rule: &Rule) -> Value {
-    let level = match rule.default_action(Grade::Proper, Profile::default()) {
+    let level = match rule.default_action(Severity::Proper, Profile::default()) {
         Action::Deny => "error",
         Action::Warn => "warning",
         Action::Audit | Action::Off => "note",

@@ -7,7 +7,7 @@ use std::fs;
 
 use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::{Evaluation, evaluate};
-use nfs_mount_guard::finding::{Action, Grade};
+use nfs_mount_guard::finding::{Action, Severity};
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::nfs::settings::Settings;
 use nfs_mount_guard::policy::Policy;
@@ -305,7 +305,11 @@ fn the_patch_takes_no_option_of_a_real_driver_out_of_force() {
             }
             // A list that could be mounted before can be mounted after.
             let cannot = |evaluation: &Evaluation| {
-                evaluation.findings.iter().filter(|judged| judged.finding.grade == Grade::CannotMount).count()
+                evaluation
+                    .findings
+                    .iter()
+                    .filter(|judged| judged.finding.severity == Severity::CannotMount)
+                    .count()
             };
             let patched = subject.with_elements(&elements);
             assert!(cannot(&evaluate(&policy, &patched, TODAY)) <= cannot(evaluation), "{object}");
@@ -346,7 +350,8 @@ fn what_a_real_driver_refused_is_found() {
             let is_found = evaluation.findings.iter().any(|judged| {
                 let is_missing = judged.rule.name.ends_with("-not-set");
                 let is_absent = is_missing || judged.rule.name == "foreground-not-explicit";
-                judged.finding.grade == Grade::CannotMount || judged.action == Action::Deny && !is_absent
+                judged.finding.severity == Severity::CannotMount
+                    || judged.action == Action::Deny && !is_absent
             });
             if !is_found {
                 let _ = writeln!(missed, "{}\n  {} {}", row.key(), row.error, row.helper_options);

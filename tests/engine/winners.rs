@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_once, unchanged};
-use nfs_mount_guard::finding::{Edit, Finding, Grade};
+use nfs_mount_guard::finding::{Edit, Finding, Severity};
 use nfs_mount_guard::nfs::catalog::Entry;
 use nfs_mount_guard::nfs::option::MountOption;
 use nfs_mount_guard::policy::Policy;
@@ -91,7 +91,7 @@ proptest! {
                 let mut cannot_mount = evaluation
                     .findings
                     .iter()
-                    .filter(|judged| judged.finding.grade == Grade::CannotMount)
+                    .filter(|judged| judged.finding.severity == Severity::CannotMount)
                     .peekable();
                 if cannot_mount.peek().is_some() {
                     keys.extend(added(&before));

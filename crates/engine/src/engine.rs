@@ -8,7 +8,7 @@ pub mod judge;
 use time::Date;
 
 use crate::count::{Grouped, grouped};
-use crate::finding::{Action, Code, Edit, Finding, Grade};
+use crate::finding::{Action, Code, Edit, Finding, Severity};
 use crate::kind::Refuses;
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
@@ -161,8 +161,8 @@ fn judged(
     rule: &'static Rule,
     mut finding: Finding,
 ) -> Option<Judged> {
-    let demanded = policy.action(rule, finding.grade);
-    let action = demanded.min(cap(policy, subject, rule, finding.grade));
+    let demanded = policy.action(rule, finding.severity);
+    let action = demanded.min(cap(policy, subject, rule, finding.severity));
     if subject.nfs == Nfs::Depends && !rule.where_uncertain {
         finding.fix = None;
     }
@@ -184,7 +184,7 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     };
     let finding = Finding {
         code: MALFORMED_ELEMENT.code,
-        grade: Grade::CannotMount,
+        severity: Severity::CannotMount,
         carrier,
         place: None,
         site: None,
@@ -222,14 +222,14 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// grave and what no kernel mounts are refused. If the object does not show whether it
 /// is NFS, and on a class of snapshots, only a background mount and options that
 /// the layers read differently are.
-fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, grade: Grade) -> Action {
+fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, severity: Severity) -> Action {
     let is_background = rule.where_uncertain;
     let is_bounded = subject.nfs == Nfs::Depends || subject.kind.row().refuses == Refuses::Background;
-    if is_bounded && !is_background && grade != Grade::Hidden || takes_something_away(subject, rule) {
+    if is_bounded && !is_background && severity != Severity::Hidden || takes_something_away(subject, rule) {
         return Action::Warn;
     }
     let is_provisioned = subject.provisioned_by.is_some() && !policy.judges_provisioned();
-    if is_provisioned && !is_background && grade < Grade::Grave {
+    if is_provisioned && !is_background && severity < Severity::Grave {
         return Action::Warn;
     }
     Action::Deny

@@ -73,7 +73,7 @@ impl fmt::Display for Action {
 
 /// The severity of one finding of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Grade {
+pub enum Severity {
     /// The rule's milder case: its lesser action applies.
     Lesser,
     /// The rule's proper case: its action applies.
@@ -182,7 +182,7 @@ pub struct Finding {
     /// The rule.
     pub code: Code,
     /// The severity.
-    pub grade: Grade,
+    pub severity: Severity,
     /// Index of the carrier concerned.
     pub carrier: usize,
     /// The place concerned, where it is none that holds options.

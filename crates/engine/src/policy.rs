@@ -8,7 +8,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io::Write as _;
 
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::rules::{Profile, RULES, Rule, Set};
 use crate::subject::DriverSetting;
 use crate::subject::driver::glob;
@@ -197,19 +197,19 @@ impl Policy {
     }
 
     fn runs_with(&self, rule: &Rule, action: Option<Action>) -> bool {
-        let default = |grade| rule.default_action(grade, self.content.profile);
-        let action = action.unwrap_or_else(|| default(Grade::Proper).max(default(Grade::Lesser)));
+        let default = |severity| rule.default_action(severity, self.content.profile);
+        let action = action.unwrap_or_else(|| default(Severity::Proper).max(default(Severity::Lesser)));
         action > Action::Off && (self.content.preview || !rule.preview)
     }
 
-    /// Returns the action for a finding of `rule` with `grade`.
-    pub fn action(&self, rule: &Rule, grade: Grade) -> Action {
+    /// Returns the action for a finding of `rule` with `severity`.
+    pub fn action(&self, rule: &Rule, severity: Severity) -> Action {
         if rule.preview && !self.content.preview {
             return Action::Off;
         }
         self.setting(rule)
             .and_then(|setting| setting.action)
-            .unwrap_or_else(|| rule.default_action(grade, self.content.profile))
+            .unwrap_or_else(|| rule.default_action(severity, self.content.profile))
     }
 
     /// The numbers that hold for `rule`, in the order of its settings.
@@ -395,7 +395,7 @@ mod tests {
         let mut builder = Builder::new(Profile::default());
         builder.preview(true);
         let policy = builder.build();
-        assert_eq!(policy.action(&rule, Grade::Proper), Action::Deny);
+        assert_eq!(policy.action(&rule, Severity::Proper), Action::Deny);
         assert_ne!(policy.fingerprint(), Policy::default().fingerprint());
     }
 }

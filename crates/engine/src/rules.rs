@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade, Sentence};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
 use crate::nfs::catalog::{Entry, Words};
 use crate::nfs::mount::{self, names_version};
@@ -79,15 +79,15 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Returns the default action for a finding of `grade` in `profile`.
-    pub fn default_action(&self, grade: Grade, profile: Profile) -> Action {
+    /// Returns the default action for a finding of `severity` in `profile`.
+    pub fn default_action(&self, severity: Severity, profile: Profile) -> Action {
         let (actions, lesser) = match profile.fixed(self.code) {
             Fixed::Open => (self.actions, self.lesser.map(|(lesser, _)| lesser)),
             Fixed::Row(row) => (row.actions, row.lesser),
             Fixed::Without => return Action::Off,
         };
-        match (grade, lesser) {
-            (Grade::Lesser, Some(lesser)) => lesser.of(profile.set()),
+        match (severity, lesser) {
+            (Severity::Lesser, Some(lesser)) => lesser.of(profile.set()),
             _ => actions.of(profile.set()),
         }
     }
@@ -171,13 +171,19 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     /// Reports an option.
-    fn report(&mut self, token: &Token<'_>, grade: Grade, message: impl Into<Sentence>, fix: Option<Fix>) {
+    fn report(
+        &mut self,
+        token: &Token<'_>,
+        severity: Severity,
+        message: impl Into<Sentence>,
+        fix: Option<Fix>,
+    ) {
         let Some(site) = token.site.clone() else {
             return;
         };
         self.findings.push(Finding {
             code: self.rule.code,
-            grade,
+            severity,
             carrier: site.carrier,
             place: None,
             keyword: token.option.keyword().trim().to_owned().into(),
@@ -233,7 +239,7 @@ impl<'c, 'm> Check<'c, 'm> {
             .map(|(carrier, option)| Fix { applicability, edits: vec![Edit::Append { carrier, option }] });
         self.findings.push(Finding {
             code: self.rule.code,
-            grade: Grade::Proper,
+            severity: Severity::Proper,
             carrier: carrier.unwrap_or(in_force),
             place: None,
             site: None,
@@ -258,10 +264,10 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     /// Reports something about a whole carrier.
-    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: impl Into<Sentence>) {
+    fn report_carrier(&mut self, carrier: usize, severity: Severity, message: impl Into<Sentence>) {
         self.findings.push(Finding {
             code: self.rule.code,
-            grade,
+            severity,
             carrier,
             place: None,
             site: None,

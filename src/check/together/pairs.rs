@@ -15,7 +15,7 @@ use time::Date;
 
 use crate::admission::message::remedy;
 use crate::engine;
-use crate::finding::{Action, Finding, Grade};
+use crate::finding::{Action, Finding, Severity};
 use crate::kind::{Holds, Kind};
 use crate::nfs::catalog::Word;
 use crate::nfs::mount::Transport;
@@ -50,7 +50,7 @@ pub(in crate::check) fn of(
     let told = |rule: &'static Rule, place: Option<Place>| {
         let finding = Finding {
             code: rule.code,
-            grade: Grade::Proper,
+            severity: Severity::Proper,
             carrier: 0,
             place,
             site: None,

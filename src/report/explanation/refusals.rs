@@ -4,7 +4,7 @@ use time::Date;
 
 use super::KernelRefusal;
 use crate::engine::{Judged, evaluate};
-use crate::finding::{Finding, Grade};
+use crate::finding::{Finding, Severity};
 use crate::nfs::kernel::Kernel;
 use crate::nfs::mount::{self, Overlooked};
 use crate::nfs::option::MountOption;
@@ -19,7 +19,7 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
     let token_of = |finding: &Finding| finding.site.as_ref().and_then(|site| subject.options.at(site));
     let is_certain = |judged: &&Judged| {
-        judged.finding.grade == Grade::CannotMount
+        judged.finding.severity == Severity::CannotMount
             || judged.rule.name == "udp-transport"
             || is_refused_key(judged)
             || judged.rule == BACKGROUND_MOUNT
@@ -40,7 +40,7 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
         "driver"
     } else if subject.is_flex_volume() && finding.site.is_none() {
         "kubelet"
-    } else if finding.grade != Grade::CannotMount
+    } else if finding.severity != Severity::CannotMount
         && token.is_some_and(|token| token.verdict.refusal.is_none())
     {
         "kernels"
@@ -52,7 +52,7 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
 
 /// Returns true if the driver refuses the object for a key, and so never makes anything of it.
 fn is_refused_key(judged: &Judged) -> bool {
-    judged.rule == UNREAD_OPTIONS && judged.finding.grade == Grade::Proper
+    judged.rule == UNREAD_OPTIONS && judged.finding.severity == Severity::Proper
 }
 
 /// Returns true if the kernel refuses a `bg` for its value, before anything continues in the

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{About, Actions, Check, Example, Rule, offer, remove};
-use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade};
+use crate::finding::{Action, Applicability, Code, Edit, Fix, Severity};
 use crate::nfs::catalog::{Effect, Entry, Group, Word, Words};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
@@ -99,14 +99,14 @@ fn check_implied(check: &mut Check<'_, '_>) -> Vec<Word> {
         }
         let order = |token: &Token<'_>| token.site.as_ref().map(Site::order);
         let is_written_last = order(said) > order(undone_by);
-        let grade = if is_written_last { Grade::Proper } else { Grade::Lesser };
+        let severity = if is_written_last { Severity::Proper } else { Severity::Lesser };
         let (said_text, undone_by) = (said.option.text(), undone_by.option.text());
         let message = format!("{undone_by:?} implies no{said_text} and is read after {said_text:?}");
         let without =
             effective.iter().filter(|token| !std::ptr::eq(**token, said)).map(|token| &token.option);
         let is_needed = subject.driver.depends_on(&said.option, without);
         let fix = remove(said).filter(|_| !is_needed).map(|edit| offer(vec![edit]));
-        check.report(said, grade, message, fix);
+        check.report(said, severity, message, fix);
         undone.push(word);
     }
     undone
@@ -158,11 +158,11 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
             // The fix must not make a writable mount read-only.
             let fix =
                 remove(winner).map(|edit| Fix { applicability: Applicability::Unsafe, edits: vec![edit] });
-            check.report(winner, Grade::Proper, message, fix);
+            check.report(winner, Severity::Proper, message, fix);
         } else {
             let message =
                 "rw overrides the ro that the driver adds for its access mode: the mount is writable";
-            check.report(winner, Grade::Lesser, message.to_owned(), None);
+            check.report(winner, Severity::Lesser, message.to_owned(), None);
         }
         return;
     }
@@ -175,7 +175,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let depends = kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
     let reads_otherwise = !says_the_same(last, winner);
     let is_open = check.subject.is_order_open(first_loser, winner);
-    let grade = if depends || is_open || reads_otherwise { Grade::Proper } else { Grade::Lesser };
+    let severity = if depends || is_open || reads_otherwise { Severity::Proper } else { Severity::Lesser };
     let winner_text = winner.option.text();
     let why = if depends {
         "the kernel version decides which one takes effect".to_owned()
@@ -199,7 +199,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         Group::LOCKING => keep_nolock(check, written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
-    check.report(first_loser, grade, message, fix.map(offer));
+    check.report(first_loser, severity, message, fix.map(offer));
 }
 
 /// Returns the reason why the option that takes effect is not the one that is written last.
@@ -229,7 +229,7 @@ fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> boo
     if let Some(first) = covered.first() {
         let message = check.about(first, &format!("adds nothing to {nolock:?}"));
         let fix = covered.iter().filter_map(|token| remove(token)).collect();
-        check.report(first, Grade::Lesser, message, Some(offer(fix)));
+        check.report(first, Severity::Lesser, message, Some(offer(fix)));
     }
     true
 }
@@ -323,6 +323,6 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
             "is sorted before a single cache time, which overrides it"
         };
         let message = check.about(actimeo, what);
-        check.report(actimeo, Grade::Proper, message, None);
+        check.report(actimeo, Severity::Proper, message, None);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{About, Actions, Check, Example, Rule, about};
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::Holds;
 use crate::nfs::{mount, reading};
 use crate::site::Site;
@@ -172,7 +172,7 @@ fn report(
     let edits = vec![Edit::Replace { site: site.clone(), with }];
     check.findings.push(Finding {
         code: check.rule.code,
-        grade: Grade::Proper,
+        severity: Severity::Proper,
         carrier: site.carrier,
         place: None,
         keyword: word.into(),

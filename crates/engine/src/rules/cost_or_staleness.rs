@@ -1,7 +1,7 @@
 //! NMG018: caches switched off, or kept for too long.
 
 use super::{About, Actions, Check, Example, Rule, Setting};
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::value::kernel_number;
 
@@ -85,6 +85,6 @@ fn check(check: &mut Check<'_, '_>) {
             _ => continue,
         };
         let message = check.about(token, &what);
-        check.report(token, Grade::Proper, message, None);
+        check.report(token, Severity::Proper, message, None);
     }
 }

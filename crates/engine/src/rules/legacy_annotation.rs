@@ -1,7 +1,7 @@
 //! NMG010: options in the annotation that replaces the list.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::site::Place;
 use crate::subject::driver::Role;
 
@@ -59,6 +59,6 @@ fn check(check: &mut Check<'_, '_>) {
         } else {
             continue;
         };
-        check.report_carrier(index, Grade::Proper, message);
+        check.report_carrier(index, Severity::Proper, message);
     }
 }

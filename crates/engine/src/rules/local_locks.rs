@@ -2,7 +2,7 @@
 
 use super::locks_need_statd::place_of_mount_nfs;
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
 use crate::subject::effective::Token;
@@ -73,6 +73,6 @@ fn check(check: &mut Check<'_, '_>) {
             "hides locks from other nodes, so two nodes may hold the same one".to_owned()
         };
         let message = check.about(token, &what);
-        check.report(token, Grade::Proper, message, None);
+        check.report(token, Severity::Proper, message, None);
     }
 }

@@ -1,7 +1,7 @@
 //! NMG022: locks that need rpc.statd beside mount.nfs.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Finding, Grade};
+use crate::finding::{Action, Code, Finding, Severity};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
@@ -85,7 +85,7 @@ fn check(check: &mut Check<'_, '_>) {
     match version {
         Some(token) => {
             let message = check.about(token, &what);
-            check.report(token, Grade::Proper, message, None);
+            check.report(token, Severity::Proper, message, None);
         }
         None => missing(check, format!("NFSv3 {what}")),
     }
@@ -96,7 +96,7 @@ fn missing(check: &mut Check<'_, '_>, message: String) {
     let in_force = check.subject.carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
     check.findings.push(Finding {
         code: check.rule.code,
-        grade: Grade::Proper,
+        severity: Severity::Proper,
         carrier: in_force,
         place: None,
         site: None,

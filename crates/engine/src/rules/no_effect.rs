@@ -1,7 +1,7 @@
 //! NMG015: an option that does nothing.
 
 use super::{About, Actions, Check, Example, Rule, offer, remove};
-use crate::finding::{Action, Applicability, Code, Grade};
+use crate::finding::{Action, Applicability, Code, Severity};
 use crate::nfs::catalog::{Effect, Word};
 use crate::nfs::mount::version_request;
 use crate::nfs::version::Versions;
@@ -83,6 +83,6 @@ fn check(check: &mut Check<'_, '_>) {
         };
         let message = format!("{} has no effect: {why}", check.quote(token));
         let fix = remove(token).map(|edit| offer(vec![edit]));
-        check.report(token, Grade::Proper, message, fix);
+        check.report(token, Severity::Proper, message, fix);
     }
 }

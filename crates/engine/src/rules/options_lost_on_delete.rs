@@ -1,7 +1,7 @@
 //! NMG021: options without which the driver cannot delete a volume.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade, Sentence};
+use crate::finding::{Action, Code, Severity, Sentence};
 use crate::kind::Kind;
 use crate::nfs::catalog::{Entry, Word};
 use crate::nfs::mount::{Transport, transport};
@@ -75,7 +75,7 @@ fn check(check: &mut Check<'_, '_>) {
             check.about(token, "is not used to delete, so volumes stay Released"),
             "name a provisioner secret",
         );
-        check.report(token, Grade::Proper, message, None);
+        check.report(token, Severity::Proper, message, None);
     }
 }
 

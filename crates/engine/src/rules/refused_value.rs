@@ -4,7 +4,7 @@ mod versions;
 
 use super::unknown_option::{has_effect, is_denied_word};
 use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
-use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
+use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
 use crate::nfs::catalog::Word;
 use crate::nfs::intended::{intended, version_word};
 use crate::nfs::mount::{self, Overlooked, Refusal, Transport};
@@ -91,7 +91,7 @@ fn check_flex_volume(check: &mut Check<'_, '_>) {
             "the kubelet rejects mountOptions on a FlexVolume",
             "write them into the driver's options",
         );
-        check.report_carrier(list, Grade::CannotMount, message);
+        check.report_carrier(list, Severity::CannotMount, message);
     }
 }
 
@@ -106,7 +106,7 @@ fn check_driver(check: &mut Check<'_, '_>) {
     for token in written {
         for refused in refusals(subject, token) {
             let message = refusal(&check.quote(token), refused);
-            check.report(token, grade(refused), message, None);
+            check.report(token, severity(refused), message, None);
         }
     }
     for (index, carrier) in subject.carriers.iter().enumerate() {
@@ -116,7 +116,7 @@ fn check_driver(check: &mut Check<'_, '_>) {
             What::OtherAttributes(_) => format!("{:?}", shortened(&carrier.place.own_name())),
             _ => format!("{}: {:?}", carrier.place.own_name(), shortened(value)),
         };
-        check.report_carrier(index, grade(refused), refusal(&what, refused));
+        check.report_carrier(index, severity(refused), refusal(&what, refused));
     }
     check_appended_version(check);
     check_words(check);
@@ -135,7 +135,7 @@ fn check_words(check: &mut Check<'_, '_>) {
     let written = check.subject.options.tokens().iter().find(has_blank);
     if let Some(token) = written {
         let message = check.about(token, message);
-        check.report(token, Grade::CannotMount, message, None);
+        check.report(token, Severity::CannotMount, message, None);
     }
 }
 
@@ -145,8 +145,8 @@ fn refusal(what: &str, refused: &Refused) -> String {
     format!("{what} is rejected by {by}{since}, {}", refused.why)
 }
 
-const fn grade(refused: &Refused) -> Grade {
-    if refused.since.is_some() { Grade::Lesser } else { Grade::CannotMount }
+const fn severity(refused: &Refused) -> Severity {
+    if refused.since.is_some() { Severity::Lesser } else { Severity::CannotMount }
 }
 
 /// Returns true if the driver itself refuses an option, so that mount is never called.
@@ -213,11 +213,11 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
         Some(refusal) => {
             let overlooked = if token.is_beside_sloppy { refusal.overlooked() } else { Overlooked::Never };
             let quoted = check.quote(token);
-            let (grade, what) = match overlooked {
-                Overlooked::Never => (Grade::CannotMount, format!("invalid {quoted}")),
-                Overlooked::Always => (Grade::Lesser, format!("{quoted} is ignored with sloppy")),
+            let (severity, what) = match overlooked {
+                Overlooked::Never => (Severity::CannotMount, format!("invalid {quoted}")),
+                Overlooked::Always => (Severity::Lesser, format!("{quoted} is ignored with sloppy")),
                 Overlooked::Sometimes => (
-                    Grade::Lesser,
+                    Severity::Lesser,
                     format!("invalid {quoted}, which kernels from 5.6 to 5.19 ignore with sloppy"),
                 ),
             };
@@ -233,7 +233,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             if meant.as_ref().is_some_and(is_useless) {
                 message.remedy = Some(format!("drop it: {} has no effect", token.option.keyword()).into());
                 let fix = remove(token).map(|edit| offer(vec![edit]));
-                check.report(token, grade, message, fix);
+                check.report(token, severity, message, fix);
                 return;
             }
             if let Some(text) = &meant {
@@ -245,11 +245,11 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             let fix = meant
                 .and_then(|text| replace(token, text))
                 .map(|edit| offer_instead(check.subject, token, vec![edit]));
-            check.report(token, grade, message, fix);
+            check.report(token, severity, message, fix);
         }
         None if needs_ipv6(check, token) => {
             let message = check.about(token, "requires an IPv6 address, but the server has an IPv4 address");
-            check.report(token, Grade::CannotMount, message, None);
+            check.report(token, Severity::CannotMount, message, None);
         }
         None if is_udp(token) || token.verdict.kernels.is_all() => {}
         None => {
@@ -259,7 +259,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             } else {
                 format!("{} requires Linux {since} or later", check.quote(token))
             };
-            check.report(token, Grade::Lesser, message, None);
+            check.report(token, Severity::Lesser, message, None);
         }
     }
 }

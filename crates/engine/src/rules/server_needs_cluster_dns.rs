@@ -1,7 +1,7 @@
 //! NMG023: a server's name that only the cluster's DNS knows.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Finding, Grade, Sentence};
+use crate::finding::{Action, Code, Finding, Severity, Sentence};
 use crate::site::Place;
 
 pub(super) static RULE: Rule = Rule {
@@ -61,7 +61,7 @@ fn check(check: &mut Check<'_, '_>) {
     let message = Sentence::with_remedy(what, "set a clusterIP");
     check.findings.push(Finding {
         code: check.rule.code,
-        grade: Grade::Proper,
+        severity: Severity::Proper,
         carrier: 0,
         place: Some(Place::Server),
         site: None,

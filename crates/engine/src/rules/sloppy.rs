@@ -1,7 +1,7 @@
 //! NMG014: `sloppy`.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{Word, Words};
 
 pub(super) static RULE: Rule = Rule {
@@ -49,7 +49,7 @@ fn check(check: &mut Check<'_, '_>) {
     for token in check.options() {
         if token.word() == Some(Word::Sloppy) {
             let message = check.about(token, "hides every misspelt option");
-            check.report(token, Grade::Proper, message, None);
+            check.report(token, Severity::Proper, message, None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! NMG005: `soft` or `softerr` on something that is written to.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::settings::Recovery;
 use crate::subject::effective::Token;
@@ -58,7 +58,7 @@ fn check(check: &mut Check<'_, '_>) {
         token,
         "makes writes fail when the server is away; a program that ignores fsync errors loses data",
     );
-    check.report(token, Grade::Proper, message, None);
+    check.report(token, Severity::Proper, message, None);
 }
 
 /// The user's option that makes the mount a soft one; `None` where the mount

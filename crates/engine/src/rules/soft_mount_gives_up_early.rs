@@ -2,7 +2,7 @@
 
 use super::soft_mount::soft_option;
 use super::{About, Actions, Check, Example, Rule, Setting};
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::Word;
 use crate::nfs::timeouts::major_timeout;
 
@@ -80,6 +80,6 @@ fn check(check: &mut Check<'_, '_>) {
     } else {
         return;
     };
-    let grade = if check.subject.is_writable() { Grade::Proper } else { Grade::Lesser };
-    check.report(token, grade, message, None);
+    let severity = if check.subject.is_writable() { Severity::Proper } else { Severity::Lesser };
+    check.report(token, severity, message, None);
 }

@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule, Setting, offer, replace};
 use crate::count::{counted, grouped, named};
-use crate::finding::{Action, Applicability, Code, Grade};
+use crate::finding::{Action, Applicability, Code, Severity};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
 use crate::subject::Subject;
@@ -117,7 +117,7 @@ fn check(check: &mut Check<'_, '_>) {
         let fix = instead
             .and_then(|number| replace(token, format!("{}={number}", token.option.keyword())))
             .map(|edit| offer(vec![edit]));
-        check.report(token, Grade::Proper, message, fix);
+        check.report(token, Severity::Proper, message, fix);
     }
 }
 

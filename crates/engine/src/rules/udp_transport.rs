@@ -1,7 +1,7 @@
 //! NMG013: NFS over UDP.
 
 use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{Word, Words};
 use crate::nfs::mount::{Transport, transport};
 
@@ -52,7 +52,7 @@ fn check(check: &mut Check<'_, '_>) {
     for token in check.options() {
         if transport(&token.option) == Some(Transport::Udp) {
             let message = check.about(token, "corrupts data on fast links, and kernels since 5.6 refuse it");
-            check.report(token, Grade::Proper, message, None);
+            check.report(token, Severity::Proper, message, None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! NMG011: an option that nothing knows.
 
 use super::{About, Actions, Check, Example, Rule, offer, offer_instead, redirected_mount, replace};
-use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
+use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
 use crate::nfs::catalog::{self, Effect, Word, Words};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
@@ -78,8 +78,8 @@ fn check(check: &mut Check<'_, '_>) {
         }
         // A driver or its helper may take words that mount.nfs does not know.
         let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
-        let grade = if is_certain { Grade::CannotMount } else { Grade::Lesser };
-        check.report(token, grade, message, fix);
+        let severity = if is_certain { Severity::CannotMount } else { Severity::Lesser };
+        check.report(token, severity, message, fix);
     }
 }
 
@@ -120,8 +120,8 @@ fn report_category(check: &mut Check<'_, '_>, token: &Token<'_>, label: Label) {
         let label = whole(element).map(|site| Edit::Replace { site, with: text.clone().into() });
         offer(label.into_iter().chain(gone).collect())
     });
-    let grade = if check.subject.driver.known.is_read() { Grade::CannotMount } else { Grade::Lesser };
-    check.report(token, grade, Sentence::with_remedy(message, format!("use {text}")), fix);
+    let severity = if check.subject.driver.known.is_read() { Severity::CannotMount } else { Severity::Lesser };
+    check.report(token, severity, Sentence::with_remedy(message, format!("use {text}")), fix);
 }
 
 /// The option that was probably meant, value included: one keyword of the

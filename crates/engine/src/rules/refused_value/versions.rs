@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::{Check, offer, remove};
-use super::{applies, grade, is_udp, refusal, refusals, written_for_the_driver};
-use crate::finding::{Edit, Grade, Sentence};
+use super::{applies, severity, is_udp, refusal, refusals, written_for_the_driver};
+use crate::finding::{Edit, Severity, Sentence};
 use crate::nfs::mount::{self, names_version};
 use crate::nfs::version::Versions;
 use crate::subject::carrier::Form;
@@ -23,7 +23,7 @@ pub(super) fn check_version_carrier(check: &mut Check<'_, '_>) {
         is_version.then(|| format!("the driver appends the invalid {:?}: {refusal}", token.option.text()))
     });
     if let Some(message) = appended {
-        check.report_carrier(carrier, Grade::CannotMount, message);
+        check.report_carrier(carrier, Severity::CannotMount, message);
     }
 }
 
@@ -43,12 +43,12 @@ pub(super) fn check_appended_version(check: &mut Check<'_, '_>) {
     });
     let Some(refused) = refused else { return };
     if token.site.is_some() {
-        check.report(token, grade(refused), refusal(&check.quote(token), refused), None);
+        check.report(token, severity(refused), refusal(&check.quote(token), refused), None);
         return;
     }
     let carrier = subject.carriers.iter().position(|carrier| carrier.form == Form::Version);
     let message = refusal(&format!("{:?}", token.option.text()), refused);
-    check.report_carrier(carrier.unwrap_or_default(), grade(refused), message);
+    check.report_carrier(carrier.unwrap_or_default(), severity(refused), message);
 }
 
 /// mount.nfs wants one version option at most, the driver's own included.
@@ -86,7 +86,7 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
             first.option.text()
         );
         if let Some(edits) = written_for_the_driver(check, token) {
-            check.report(token, Grade::CannotMount, message, Some(offer(edits)));
+            check.report(token, Severity::CannotMount, message, Some(offer(edits)));
             continue;
         }
         let same = mount::version_request(&token.option) == mount::version_request(&first.option);
@@ -98,7 +98,7 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
         let remedy = if by_driver.is_some() { "remove it" } else { "remove one" };
         let message = Sentence::with_remedy(message, remedy);
         let fix = ((same || by_driver.is_some()) && !edits.is_empty()).then(|| offer(edits));
-        check.report(token, Grade::CannotMount, message, fix);
+        check.report(token, Severity::CannotMount, message, fix);
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
                 check.quote(token),
                 names(versions)
             );
-            check.report(token, Grade::CannotMount, message, None);
+            check.report(token, Severity::CannotMount, message, None);
             continue;
         }
         let left = possible.and(versions);
@@ -129,7 +129,7 @@ pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
                 check.quote(token),
                 names(versions)
             );
-            check.report(token, Grade::CannotMount, message, None);
+            check.report(token, Severity::CannotMount, message, None);
             continue;
         }
         possible = left;
