@@ -184,7 +184,7 @@ fn missing<'c>(of_class: &'c [String], own: &[String]) -> Vec<&'c str> {
 
 /// Returns true if two options say the same: `vers=4.1` and `nfsvers=4.1` do.
 fn is_same(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
-    let word = |option: &MountOption<'_>| option.entry().map(|entry| (entry.word, entry.negated));
+    let word = |option: &MountOption<'_>| option.entry().map(|entry| (entry.id, entry.negated));
     one.text() == other.text()
         || word(one).is_some() && word(one) == word(other) && one.value() == other.value()
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{IsNfs, Origin};
 use crate::kind::Holds;
-use crate::nfs::catalog::{Effect, Entry, Word};
+use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::timeouts::{self, Retry};
@@ -320,7 +320,7 @@ fn meaning(subject: &Subject<'_>, entry: &Entry, value: Option<&str>) -> String 
             format!("{}; no effect with NFSv4: {why}", entry.meaning)
         }
         // libmount, `optmap.c`: a name takes the restrictions away again (tests/readings/words.tsv).
-        Effect::Active if entry.word == Word::User && value.is_some_and(|name| !name.is_empty()) => {
+        Effect::Active if entry.id == OptionId::User && value.is_some_and(|name| !name.is_empty()) => {
             "one user may mount and unmount it; implies exec, suid and dev".to_owned()
         }
         Effect::Active | Effect::NoneOnV4(_) => entry.meaning.to_owned(),
@@ -361,6 +361,6 @@ fn milliseconds(duration: Duration) -> u64 {
 
 /// Returns the `retry` of the mount.
 fn retry(subject: &Subject<'_>) -> Retry {
-    let retry = subject.options.effective().rfind(|token| token.word() == Some(Word::Retry));
+    let retry = subject.options.effective().rfind(|token| token.id() == Some(OptionId::Retry));
     Retry::read(retry.and_then(|token| token.option.value()))
 }

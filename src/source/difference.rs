@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use similar::{Algorithm, DiffTag, capture_diff};
 
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::intended_options;
 use crate::nfs::intended::version_word;
 use crate::nfs::mount::are_rivals;
@@ -100,7 +100,7 @@ fn is_about_the_same(gone: &str, come: &str) -> bool {
     let other = MountOption::new(come);
     if let (Some(one), Some(two)) = (option.entry(), other.entry()) {
         // The labels of a mount differ in their keywords only.
-        return option.keyword() == other.keyword() || one.word != Word::Context && are_rivals(one, two);
+        return option.keyword() == other.keyword() || one.id != OptionId::Context && are_rivals(one, two);
     }
     // A misspelt one: the same value, or nearly the same letters.
     let is_near = strsim::osa_distance(option.keyword(), other.keyword()) <= 2;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
-use crate::nfs::catalog::{Entry, Words};
+use crate::nfs::catalog::{Entry, OptionSet};
 use crate::nfs::mount::{self, names_version};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::quotation::{about, quoted, shortened};
@@ -139,7 +139,7 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     /// Returns true if one of [`Self::options`] is of one of these words.
-    const fn speaks_of(&self, words: Words) -> bool {
+    const fn speaks_of(&self, words: OptionSet) -> bool {
         self.subject.options.words().meets(words)
     }
 

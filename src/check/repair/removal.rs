@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::intended_options;
 use crate::nfs::option::MountOption;
 use crate::site::Place;
@@ -87,7 +87,7 @@ fn is_respelt(gone: &str, come: &str) -> bool {
     let (gone, come) = (MountOption::new(gone), MountOption::new(come));
     match (gone.entry(), come.entry()) {
         (Some(gone), Some(come)) => {
-            (gone.word, gone.negated) == (come.word, come.negated) && gone.word != Word::Bg
+            (gone.id, gone.negated) == (come.id, come.negated) && gone.id != OptionId::Bg
         }
         (None, Some(_)) => {
             let written = gone.keyword().to_lowercase();

@@ -17,7 +17,7 @@ use crate::admission::message::remedy;
 use crate::engine;
 use crate::finding::{Action, Finding, Severity};
 use crate::kind::{Holds, Kind};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::mount::Transport;
 use crate::nfs::settings::Settings;
 use crate::policy::Policy;
@@ -79,7 +79,7 @@ pub(in crate::check) fn of(
         pairs.patience = (settings.timeo, settings.retrans);
         let client = client(subject, settings, server);
         pairs.client = Some(client);
-        if !subject.options.has(Word::Sharecache) {
+        if !subject.options.has(OptionId::Sharecache) {
             let volume =
                 if holds == Holds::Volume && !subject.is_csi() { object.bound_volume() } else { None };
             let path = volume.as_ref().and_then(|volume| volume.nfs_path());
@@ -100,7 +100,7 @@ fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> u64 {
     }
     (settings.versions, settings.transport.unwrap_or(Transport::Tcp)).hash(&mut hasher);
     for token in subject.options.effective() {
-        if matches!(token.word(), Some(Word::Port | Word::Xprtsec)) {
+        if matches!(token.id(), Some(OptionId::Port | OptionId::Xprtsec)) {
             token.option.text().hash(&mut hasher);
         }
     }
@@ -112,13 +112,20 @@ fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> u64 {
 fn others(subject: &Subject<'_>) -> Vec<u64> {
     let written = subject.options.effective().filter(|token| {
         !matches!(
-            token.word(),
-            Some(Word::Timeo | Word::Retrans | Word::Nconnect | Word::Bg | Word::Fg | Word::Retry)
+            token.id(),
+            Some(
+                OptionId::Timeo
+                    | OptionId::Retrans
+                    | OptionId::Nconnect
+                    | OptionId::Bg
+                    | OptionId::Fg
+                    | OptionId::Retry
+            )
         )
     });
     let mut others: Vec<u64> = written
         .map(|token| match token.entry() {
-            Some(entry) => hash(&(entry.word, entry.negated, token.option.value())),
+            Some(entry) => hash(&(entry.id, entry.negated, token.option.value())),
             None => hash(&token.option.text()),
         })
         .collect();

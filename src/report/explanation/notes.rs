@@ -2,7 +2,7 @@
 //! the callers that give up before it does.
 
 use super::{Note, retry};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::timeouts::{self, Retry};
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
@@ -90,7 +90,7 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
 /// of the same export (`fs/nfs/super.c`, `nfs_compare_super`, which compares neither timeo nor
 /// retrans).
 fn sharecache(subject: &Subject<'_>) -> Note {
-    let last = subject.options.effective().rfind(|token| token.word() == Some(Word::Sharecache));
+    let last = subject.options.effective().rfind(|token| token.id() == Some(OptionId::Sharecache));
     let is_off = last.and_then(Token::entry).is_some_and(|entry| entry.negated);
     note(
         "sharecache",

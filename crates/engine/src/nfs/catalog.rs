@@ -15,7 +15,7 @@ use super::version::Versions;
 /// The subject of an option, its aliases>The setting that an option is about, its aliases
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the variants are the option words themselves")]
-pub enum Word {
+pub enum OptionId {
     // mount.nfs: how the mount itself is tried
     Bg,
     Fg,
@@ -126,11 +126,11 @@ pub enum Word {
 
 /// A set of words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Words(u128);
+pub struct OptionSet(u128);
 
-impl Words {
+impl OptionSet {
     /// The set of these.
-    pub const fn of(words: &[Word]) -> Self {
+    pub const fn of(words: &[OptionId]) -> Self {
         let (mut set, mut rest) = (0, words);
         while let [word, others @ ..] = rest {
             set |= 1 << *word as u32;
@@ -140,14 +140,14 @@ impl Words {
     }
 
     /// Adds a word; false where the set holds it already.
-    pub const fn insert(&mut self, word: Word) -> bool {
+    pub const fn insert(&mut self, word: OptionId) -> bool {
         let is_new = !self.contains(word);
         self.0 |= 1 << word as u32;
         is_new
     }
 
     /// Returns true if the set holds the word.
-    pub const fn contains(self, word: Word) -> bool {
+    pub const fn contains(self, word: OptionId) -> bool {
         self.0 & 1 << word as u32 != 0
     }
 
@@ -158,25 +158,25 @@ impl Words {
 }
 
 // A bit for each.
-const _: () = assert!((Word::DriverOwn as u32) < u128::BITS);
+const _: () = assert!((OptionId::DriverOwn as u32) < u128::BITS);
 
 /// Options of which one wins and the others are overwritten: for each layer
 /// the last of the group in the string it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Group(Word);
+pub struct Group(OptionId);
 
 impl Group {
     /// `bg` and `fg`.
-    pub const BACKGROUND: Self = Self(Word::Bg);
+    pub const BACKGROUND: Self = Self(OptionId::Bg);
     /// `hard`, `soft` and `softerr`.
-    pub const RECOVERY: Self = Self(Word::Hard);
+    pub const RECOVERY: Self = Self(OptionId::Hard);
     /// `lock`, `nolock` and `local_lock=`.
-    pub const LOCKING: Self = Self(Word::Lock);
+    pub const LOCKING: Self = Self(OptionId::Lock);
     /// `ro` and `rw`.
-    pub const ACCESS: Self = Self(Word::Ro);
+    pub const ACCESS: Self = Self(OptionId::Ro);
 
     /// The word that stands for all of the group.
-    pub const fn word(self) -> Word {
+    pub const fn id(self) -> OptionId {
         self.0
     }
 }
@@ -245,7 +245,7 @@ pub enum Effect {
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
     /// The setting that it is about.
-    pub word: Word,
+    pub id: OptionId,
     /// True if this spelling is the negation (`noac` of `ac`).
     pub negated: bool,
     /// The values that may follow `=`.
@@ -270,57 +270,57 @@ impl Entry {
     /// The group of which one member wins; `None` where options add up
     /// (`sec=`), are an error when given twice (versions) or stand alone.
     pub const fn group(&self) -> Option<Group> {
-        Some(Group(match self.word {
-            Word::Bg | Word::Fg => Word::Bg,
-            Word::Hard | Word::Soft | Word::Softerr => Word::Hard,
-            Word::Proto | Word::Tcp | Word::Udp | Word::Rdma => Word::Proto,
-            Word::Lock | Word::LocalLock => Word::Lock,
-            Word::Ro | Word::Rw => Word::Ro,
-            Word::Sync | Word::Async => Word::Sync,
-            Word::Ac
-            | Word::Cto
-            | Word::Sharecache
-            | Word::Resvport
-            | Word::Fsc
-            | Word::Rdirplus
-            | Word::Acl
-            | Word::Migration
-            | Word::Trunkdiscovery
-            | Word::Alignwrite
-            | Word::Posix
-            | Word::Exec
-            | Word::Suid
-            | Word::Dev
-            | Word::Atime
-            | Word::Diratime
-            | Word::Relatime
-            | Word::Lazytime
-            | Word::Retry
-            | Word::Timeo
-            | Word::Retrans
-            | Word::Minorversion
-            | Word::Port
-            | Word::Nconnect
-            | Word::MaxConnect
-            | Word::Xprtsec
-            | Word::FatalNeterrors
-            | Word::Mountport
-            | Word::Mountproto
-            | Word::Mountvers
-            | Word::Mounthost
-            | Word::Mountaddr
-            | Word::Clientaddr
-            | Word::Rsize
-            | Word::Wsize
-            | Word::Bsize
-            | Word::Namlen
-            | Word::Actimeo
-            | Word::Acregmin
-            | Word::Acregmax
-            | Word::Acdirmin
-            | Word::Acdirmax
-            | Word::Lookupcache
-            | Word::Write => self.word,
+        Some(Group(match self.id {
+            OptionId::Bg | OptionId::Fg => OptionId::Bg,
+            OptionId::Hard | OptionId::Soft | OptionId::Softerr => OptionId::Hard,
+            OptionId::Proto | OptionId::Tcp | OptionId::Udp | OptionId::Rdma => OptionId::Proto,
+            OptionId::Lock | OptionId::LocalLock => OptionId::Lock,
+            OptionId::Ro | OptionId::Rw => OptionId::Ro,
+            OptionId::Sync | OptionId::Async => OptionId::Sync,
+            OptionId::Ac
+            | OptionId::Cto
+            | OptionId::Sharecache
+            | OptionId::Resvport
+            | OptionId::Fsc
+            | OptionId::Rdirplus
+            | OptionId::Acl
+            | OptionId::Migration
+            | OptionId::Trunkdiscovery
+            | OptionId::Alignwrite
+            | OptionId::Posix
+            | OptionId::Exec
+            | OptionId::Suid
+            | OptionId::Dev
+            | OptionId::Atime
+            | OptionId::Diratime
+            | OptionId::Relatime
+            | OptionId::Lazytime
+            | OptionId::Retry
+            | OptionId::Timeo
+            | OptionId::Retrans
+            | OptionId::Minorversion
+            | OptionId::Port
+            | OptionId::Nconnect
+            | OptionId::MaxConnect
+            | OptionId::Xprtsec
+            | OptionId::FatalNeterrors
+            | OptionId::Mountport
+            | OptionId::Mountproto
+            | OptionId::Mountvers
+            | OptionId::Mounthost
+            | OptionId::Mountaddr
+            | OptionId::Clientaddr
+            | OptionId::Rsize
+            | OptionId::Wsize
+            | OptionId::Bsize
+            | OptionId::Namlen
+            | OptionId::Actimeo
+            | OptionId::Acregmin
+            | OptionId::Acregmax
+            | OptionId::Acdirmin
+            | OptionId::Acdirmax
+            | OptionId::Lookupcache
+            | OptionId::Write => self.id,
             _ => return None,
         }))
     }
@@ -360,9 +360,9 @@ mod tests {
 
     #[test]
     fn finds_aliases_and_negations_as_one_word() {
-        let word = |keyword| find(keyword).map(|entry| (entry.word, entry.negated));
+        let word = |keyword| find(keyword).map(|entry| (entry.id, entry.negated));
         assert_eq!(word("vers"), word("nfsvers"));
-        assert_eq!(word("noac"), Some((Word::Ac, true)));
+        assert_eq!(word("noac"), Some((OptionId::Ac, true)));
         assert_eq!(word("pos"), None);
     }
 
@@ -377,14 +377,14 @@ mod tests {
         for keyword in ["x-systemd.automount", "X-foo", "x-bg"] {
             assert!(find(keyword).is_some_and(|entry| entry.consumers.is_mount_only()));
         }
-        assert_eq!(find("X-mount.subdir").map(|entry| entry.word), Some(Word::XMount));
+        assert_eq!(find("X-mount.subdir").map(|entry| entry.id), Some(OptionId::XMount));
     }
 
     #[test]
     fn says_something_of_every_word() {
         for (keyword, entry) in entries() {
             assert!(entry.meaning.len() > 10, "{keyword}");
-            assert_eq!(find(keyword).map(|found| found.word), Some(entry.word));
+            assert_eq!(find(keyword).map(|found| found.id), Some(entry.id));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Recognizes the intended options in a text that no layer reads that way: a value with commas in
 //! it, or an option in the dress of a command line, of YAML or of Go.
 
-use super::catalog::{self, Entry, Word};
+use super::catalog::{self, Entry, OptionId};
 use super::intended::intended;
 use super::mount::{judge, names_version};
 use super::option::{self, MountOption};
@@ -108,7 +108,7 @@ fn is_clean(text: &str) -> bool {
     let (keyword, value) = text.split_once('=').unwrap_or((text, ""));
     let is_dressed = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
     let is_known = catalog::find(keyword.trim());
-    is_known.is_some_and(|entry| entry.word == Word::Context || !value.trim().contains(is_dressed))
+    is_known.is_some_and(|entry| entry.id == OptionId::Context || !value.trim().contains(is_dressed))
 }
 
 /// Returns the character that has to close the text that begins here and is not closed here.
@@ -124,7 +124,7 @@ fn closer(head: &str) -> Option<char> {
 /// An option whose value continues after its comma.
 fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
     let value = head.value().unwrap_or_default();
-    if entry.word == Word::Context {
+    if entry.id == OptionId::Context {
         let goes_on =
             !value.contains(['"', '\'']) && value.rsplit([':', '-']).next().is_some_and(is_category);
         let rest: Vec<&str> =
@@ -135,7 +135,7 @@ fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant>
         });
     }
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if entry.word == Word::Sec {
+    if entry.id == OptionId::Sec {
         return flavors(head, tail);
     }
     let (pieces, text) = if names_version(entry) {
@@ -188,7 +188,7 @@ pub(crate) fn is_category_range(text: &str) -> bool {
 /// The option, where all layers take it or it can be put right.
 fn taken(text: String) -> Option<String> {
     let option = MountOption::new(text.as_str());
-    let is_known = option.entry().is_some_and(|entry| entry.word != Word::Context);
+    let is_known = option.entry().is_some_and(|entry| entry.id != OptionId::Context);
     if !is_known {
         return None;
     }
@@ -253,7 +253,7 @@ fn one(text: &str) -> Option<String> {
         let is_unit = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
         let is_group = |text: &&str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_size = catalog::find(keyword)
-            .is_some_and(|entry| matches!(entry.word, Word::Rsize | Word::Wsize | Word::Bsize));
+            .is_some_and(|entry| matches!(entry.id, OptionId::Rsize | OptionId::Wsize | OptionId::Bsize));
         let is_one = rest.len() == 1 && rest.iter().all(is_unit)
             || is_size && number.len() <= 3 && rest.iter().all(is_group);
         return if is_one { taken(format!("{keyword}={}", pieces.concat())) } else { None };

@@ -1,6 +1,6 @@
 //! Finds the intended value for one that mount.nfs or the kernel refuses.
 
-use super::catalog::Word;
+use super::catalog::OptionId;
 use super::mount::judge;
 use super::option::MountOption;
 
@@ -18,14 +18,16 @@ use super::option::MountOption;
 /// ```
 pub fn intended(option: &MountOption<'_>) -> Option<String> {
     let value = option.value()?.trim().trim_start_matches('=');
-    let meant = match option.entry()?.word {
-        Word::Vers => version(value)?,
-        Word::Timeo => tenths(value)?.to_string(),
-        Word::Rsize | Word::Wsize | Word::Bsize => bytes(value)?.to_string(),
-        Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax => {
-            seconds(value)?.to_string()
-        }
-        Word::Minorversion => value.strip_prefix("4.")?.to_owned(),
+    let meant = match option.entry()?.id {
+        OptionId::Vers => version(value)?,
+        OptionId::Timeo => tenths(value)?.to_string(),
+        OptionId::Rsize | OptionId::Wsize | OptionId::Bsize => bytes(value)?.to_string(),
+        OptionId::Actimeo
+        | OptionId::Acregmin
+        | OptionId::Acregmax
+        | OptionId::Acdirmin
+        | OptionId::Acdirmax => seconds(value)?.to_string(),
+        OptionId::Minorversion => value.strip_prefix("4.")?.to_owned(),
         _ => value.to_lowercase(),
     };
     let text = format!("{}={meant}", option.keyword());

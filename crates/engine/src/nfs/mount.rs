@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::catalog::{Consumers, Entry, Word, Words};
+use super::catalog::{Consumers, Entry, OptionId, OptionSet};
 use super::kernel::{Kernel, Kernels};
 use super::option::MountOption;
 use super::value::{Grammar, kernel_number};
@@ -110,7 +110,7 @@ pub fn judge(option: &MountOption<'_>) -> Verdict {
     let mut verdict = Verdict { refusal: None, versions: entry.versions, kernels: entry.kernels };
     let is_taken_as_it_is = match entry.grammar {
         Grammar::Anything => entry.consumers.is_mount_only(),
-        Grammar::Flag => option.value().is_none() && entry.word != Word::Udp && !entry.kernels.is_empty(),
+        Grammar::Flag => option.value().is_none() && entry.id != OptionId::Udp && !entry.kernels.is_empty(),
         _ => false,
     };
     if is_taken_as_it_is {
@@ -124,10 +124,10 @@ pub fn judge(option: &MountOption<'_>) -> Verdict {
         verdict.kernels = entry.value_kernels;
     }
     // Linux `nfs_fs_context_validate`: it is an error beside another version than 4.
-    if entry.word == Word::Minorversion && option.value().and_then(kernel_number) != Some(0) {
+    if entry.id == OptionId::Minorversion && option.value().and_then(kernel_number) != Some(0) {
         verdict.versions = Versions::V4;
     }
-    if rewritten_for_v3(entry.word, option.value()) {
+    if rewritten_for_v3(entry.id, option.value()) {
         verdict.refusal = None;
         verdict.versions = Versions::V3;
     }
@@ -145,11 +145,11 @@ pub fn judge(option: &MountOption<'_>) -> Verdict {
 /// too, `owner` is `nosuid,nodev`, until a later word says otherwise (util-linux
 /// `libmount/src/optmap.c`; measured with 2.38: `exec,users` is mounted noexec, `users,exec` is
 /// not, and `user=NAME` sets nothing).
-pub fn implied_flags(option: &MountOption<'_>) -> Words {
+pub fn implied_flags(option: &MountOption<'_>) -> OptionSet {
     match option.text().trim_end_matches('=') {
-        "user" | "users" => Words::of(&[Word::Exec, Word::Suid, Word::Dev]),
-        "owner" | "group" => Words::of(&[Word::Suid, Word::Dev]),
-        _ => Words::default(),
+        "user" | "users" => OptionSet::of(&[OptionId::Exec, OptionId::Suid, OptionId::Dev]),
+        "owner" | "group" => OptionSet::of(&[OptionId::Suid, OptionId::Dev]),
+        _ => OptionSet::default(),
     }
 }
 
@@ -159,10 +159,10 @@ const UDP_ENDS: Kernel = Kernel::new(5, 6);
 /// For `NFSv3` mount.nfs takes the transport words out of the string and writes
 /// its own, so that their odd spellings never reach the kernel
 /// (`nfs_rewrite_pmap_mount_options`; measured: `tcp=1` and a bare `proto`).
-fn rewritten_for_v3(word: Word, value: Option<&str>) -> bool {
+fn rewritten_for_v3(word: OptionId, value: Option<&str>) -> bool {
     match word {
-        Word::Tcp | Word::Udp | Word::Rdma => value.is_some(),
-        Word::Proto | Word::Mountproto | Word::Port | Word::Mountport => value.is_none(),
+        OptionId::Tcp | OptionId::Udp | OptionId::Rdma => value.is_some(),
+        OptionId::Proto | OptionId::Mountproto | OptionId::Port | OptionId::Mountport => value.is_none(),
         _ => false,
     }
 }
@@ -171,8 +171,10 @@ fn rewritten_for_v3(word: Word, value: Option<&str>) -> bool {
 /// some flags it takes with any (measured with util-linux 2.38.1: `owner=` is `owner`, `ro=1` is
 /// `ro`, `private=1` is nothing, and `owner=1` goes to the kernel, which refuses it).
 pub(super) fn mount_takes(entry: &Entry, value: &str) -> bool {
-    let takes_any =
-        matches!(entry.word, Word::Ro | Word::Rw | Word::Defaults | Word::Auto | Word::Propagation);
+    let takes_any = matches!(
+        entry.id,
+        OptionId::Ro | OptionId::Rw | OptionId::Defaults | OptionId::Auto | OptionId::Propagation
+    );
     takes_any || value.is_empty() && entry.consumers.include(Consumers::MOUNT)
 }
 
@@ -213,11 +215,11 @@ pub enum Transport {
 
 /// The transport an option asks for, if it speaks of the transport at all.
 pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
-    match option.entry()?.word {
-        Word::Tcp => Some(Transport::Tcp),
-        Word::Udp => Some(Transport::Udp),
-        Word::Rdma => Some(Transport::Rdma),
-        Word::Proto => match option.value()? {
+    match option.entry()?.id {
+        OptionId::Tcp => Some(Transport::Tcp),
+        OptionId::Udp => Some(Transport::Udp),
+        OptionId::Rdma => Some(Transport::Rdma),
+        OptionId::Proto => match option.value()? {
             "tcp" | "tcp6" => Some(Transport::Tcp),
             "udp" | "udp6" => Some(Transport::Udp),
             "rdma" | "rdma6" => Some(Transport::Rdma),
@@ -230,9 +232,9 @@ pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
 /// Returns the version that `option` asks for, if it is a version option: `vers=`, `nfsvers=` or
 /// `v4.1`.
 pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
-    match option.entry()?.word {
-        Word::Vers => version::parse(option.value()?),
-        Word::VersFlag => version::parse(option.keyword().strip_prefix('v')?),
+    match option.entry()?.id {
+        OptionId::Vers => version::parse(option.value()?),
+        OptionId::VersFlag => version::parse(option.keyword().strip_prefix('v')?),
         _ => None,
     }
 }
@@ -240,13 +242,13 @@ pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
 /// Returns true if mount.nfs looks at `option` as one that names a version. Two of these are an
 /// error, even two that agree (measured: `vers=3,v3` exit 32).
 pub fn names_version(entry: &Entry) -> bool {
-    matches!(entry.word, Word::Vers | Word::VersFlag)
+    matches!(entry.id, OptionId::Vers | OptionId::VersFlag)
 }
 
 /// Returns true if two options set the same thing to different values, so that one of them loses.
 pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
     let says = |option: &MountOption<'_>, entry: &Entry| {
-        (entry.word, entry.negated, option.value().map(ToOwned::to_owned))
+        (entry.id, entry.negated, option.value().map(ToOwned::to_owned))
     };
     // `tcp` and `proto=tcp` are one.
     if transport(one).is_some_and(|first| transport(other) == Some(first)) {
@@ -254,7 +256,7 @@ pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
     }
     let both = one.entry().zip(other.entry());
     // `context` and `fscontext` label different things.
-    let is_label = |entry: &Entry| entry.word == Word::Context;
+    let is_label = |entry: &Entry| entry.id == OptionId::Context;
     both.is_some_and(|(first, second)| {
         let are_about_one = !is_label(first) || one.keyword() == other.keyword();
         are_about_one && are_rivals(first, second) && says(one, first) != says(other, second)
@@ -264,7 +266,7 @@ pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
 /// Returns true if two options set the same thing.
 pub fn are_rivals(one: &Entry, other: &Entry) -> bool {
     let group = |entry: &Entry| entry.group().filter(|_| !names_version(entry));
-    one.word == other.word
+    one.id == other.id
         || names_version(one) && names_version(other)
         || group(one).is_some() && group(one) == group(other)
 }
@@ -283,7 +285,7 @@ pub fn requested_versions<'o, 'a: 'o>(
     }
     let minor = options
         .into_iter()
-        .filter(|option| option.entry().is_some_and(|entry| entry.word == Word::Minorversion))
+        .filter(|option| option.entry().is_some_and(|entry| entry.id == OptionId::Minorversion))
         .filter_map(|option| kernel_number(option.value()?))
         .last();
     match minor {
@@ -330,11 +332,13 @@ fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOptio
         let verdict = judge(option);
         let Some(entry) = option.entry() else { continue };
         versions += usize::from(names_version(entry));
-        let early = match entry.word {
-            Word::Port | Word::Mountport | Word::Proto | Word::Mountproto | Word::Vers => {
-                verdict.refusal.is_some()
-            }
-            Word::Remount | Word::Bind => option.value().is_none(),
+        let early = match entry.id {
+            OptionId::Port
+            | OptionId::Mountport
+            | OptionId::Proto
+            | OptionId::Mountproto
+            | OptionId::Vers => verdict.refusal.is_some(),
+            OptionId::Remount | OptionId::Bind => option.value().is_none(),
             _ => false,
         };
         if early {

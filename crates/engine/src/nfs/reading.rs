@@ -17,7 +17,7 @@
 //! [kernel]: https://github.com/torvalds/linux/blob/v6.12/fs/fs_context.c#L197
 //! [lsm]: https://github.com/torvalds/linux/blob/v6.12/security/selinux/hooks.c#L2620
 
-use super::catalog::Word;
+use super::catalog::OptionId;
 use super::mount::{goes_to_background, mount_takes};
 use super::option::{MountOption, Piece, has_paired_quotes};
 use super::value::Grammar;
@@ -102,7 +102,7 @@ impl Reader {
                 // A word with a value that it does not expect is another word to it.
                 let is_known = entry.grammar == Grammar::Anything
                     || option.value().is_none_or(|value| mount_takes(entry, value));
-                entry.consumers.is_mount_only() && is_known || entry.word == Word::Context && !selinux
+                entry.consumers.is_mount_only() && is_known || entry.id == OptionId::Context && !selinux
             });
             !is_dropped
         };
@@ -111,7 +111,7 @@ impl Reader {
 }
 
 fn is_context(option: &str) -> bool {
-    MountOption::new(option).entry().is_some_and(|entry| entry.word == Word::Context)
+    MountOption::new(option).entry().is_some_and(|entry| entry.id == OptionId::Context)
 }
 
 /// Returns true if `text` may be another list to one layer than to another at all.

@@ -1,7 +1,7 @@
 //! The settings that result once the kernel has read a list of options: the winner of every
 //! conflict, as `/proc/mounts` would show it.
 
-use super::catalog::Word;
+use super::catalog::OptionId;
 use super::mount::{self, Transport};
 use super::option::MountOption;
 use super::value::kernel_number;
@@ -20,7 +20,8 @@ pub enum Recovery {
 }
 
 /// The options of one attribute cache time each; `actimeo` sets all four.
-pub const CACHE_TIMES: [Word; 4] = [Word::Acregmin, Word::Acregmax, Word::Acdirmin, Word::Acdirmax];
+pub const CACHE_TIMES: [OptionId; 4] =
+    [OptionId::Acregmin, OptionId::Acregmax, OptionId::Acdirmin, OptionId::Acdirmax];
 
 /// Attribute cache times in seconds; `None` is the kernel's own 3, 60, 30, 60.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,16 +115,20 @@ impl Settings {
             return;
         }
         let number = || option.value().and_then(kernel_number);
-        match entry.word {
-            Word::Timeo => set(&mut self.timeo, number().filter(|n| *n > 0).map(cap_timeo)),
-            Word::Retrans => set(&mut self.retrans, number()),
-            Word::Nconnect => set(&mut self.nconnect, number().filter(|n| (1..=16).contains(n))),
-            Word::Rsize => set(&mut self.rsize, number().map(io_size)),
-            Word::Wsize => set(&mut self.wsize, number().map(io_size)),
-            Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax => {
-                self.attribute_cache.set(entry.word, number());
+        match entry.id {
+            OptionId::Timeo => set(&mut self.timeo, number().filter(|n| *n > 0).map(cap_timeo)),
+            OptionId::Retrans => set(&mut self.retrans, number()),
+            OptionId::Nconnect => set(&mut self.nconnect, number().filter(|n| (1..=16).contains(n))),
+            OptionId::Rsize => set(&mut self.rsize, number().map(io_size)),
+            OptionId::Wsize => set(&mut self.wsize, number().map(io_size)),
+            OptionId::Actimeo
+            | OptionId::Acregmin
+            | OptionId::Acregmax
+            | OptionId::Acdirmin
+            | OptionId::Acdirmax => {
+                self.attribute_cache.set(entry.id, number());
             }
-            Word::Lookupcache => {
+            OptionId::Lookupcache => {
                 self.lookupcache = match option.value() {
                     Some("all") => Some(LookupCache::All),
                     Some("none") => Some(LookupCache::None),
@@ -131,44 +136,46 @@ impl Settings {
                     _ => self.lookupcache,
                 }
             }
-            Word::LocalLock => self.local_locks.set(option.value()),
+            OptionId::LocalLock => self.local_locks.set(option.value()),
             _ if option.value().is_some() => {}
             word => self.apply_flag(word, entry.negated),
         }
     }
 
-    fn apply_flag(&mut self, word: Word, negated: bool) {
+    fn apply_flag(&mut self, word: OptionId, negated: bool) {
         match word {
-            Word::Hard => self.recovery = Recovery::Hard,
-            Word::Soft => self.recovery = Recovery::Soft,
-            Word::Softerr => self.recovery = Recovery::Softerr,
-            Word::Ro => self.read_only = true,
-            Word::Rw => self.read_only = false,
-            Word::Sync => self.sync = true,
-            Word::Async => self.sync = false,
-            Word::Ac => self.noac = negated,
-            Word::Cto => self.nocto = negated,
-            Word::Lock => self.local_locks = LocalLocks { flock: negated, posix: negated, nolock: negated },
+            OptionId::Hard => self.recovery = Recovery::Hard,
+            OptionId::Soft => self.recovery = Recovery::Soft,
+            OptionId::Softerr => self.recovery = Recovery::Softerr,
+            OptionId::Ro => self.read_only = true,
+            OptionId::Rw => self.read_only = false,
+            OptionId::Sync => self.sync = true,
+            OptionId::Async => self.sync = false,
+            OptionId::Ac => self.noac = negated,
+            OptionId::Cto => self.nocto = negated,
+            OptionId::Lock => {
+                self.local_locks = LocalLocks { flock: negated, posix: negated, nolock: negated }
+            }
             _ => {}
         }
     }
 }
 
 impl AttributeCache {
-    fn set(&mut self, word: Word, seconds: Option<u32>) {
+    fn set(&mut self, word: OptionId, seconds: Option<u32>) {
         if seconds.is_none() {
             return;
         }
-        if matches!(word, Word::Actimeo | Word::Acregmin) {
+        if matches!(word, OptionId::Actimeo | OptionId::Acregmin) {
             self.regular_min = seconds;
         }
-        if matches!(word, Word::Actimeo | Word::Acregmax) {
+        if matches!(word, OptionId::Actimeo | OptionId::Acregmax) {
             self.regular_max = seconds;
         }
-        if matches!(word, Word::Actimeo | Word::Acdirmin) {
+        if matches!(word, OptionId::Actimeo | OptionId::Acdirmin) {
             self.directory_min = seconds;
         }
-        if matches!(word, Word::Actimeo | Word::Acdirmax) {
+        if matches!(word, OptionId::Actimeo | OptionId::Acdirmax) {
             self.directory_max = seconds;
         }
     }

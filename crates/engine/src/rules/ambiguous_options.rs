@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{About, Actions, Check, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Severity};
-use crate::nfs::catalog::{Effect, Entry, Group, Word, Words};
+use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
 use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
@@ -68,7 +68,7 @@ fn check(check: &mut Check<'_, '_>) {
     }
     let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
     for token in check.options() {
-        let is_settled = |group: &Group| *group == Group::BACKGROUND || undone.contains(&group.word());
+        let is_settled = |group: &Group| *group == Group::BACKGROUND || undone.contains(&group.id());
         if let Some(group) = group(token).filter(|group| !is_settled(group)) {
             groups.entry(group).or_default().push(token);
         }
@@ -80,15 +80,15 @@ fn check(check: &mut Check<'_, '_>) {
 }
 
 /// `exec`, `suid` and `dev` before a word that implies the contrary: those words.
-fn check_implied(check: &mut Check<'_, '_>) -> Vec<Word> {
+fn check_implied(check: &mut Check<'_, '_>) -> Vec<OptionId> {
     let mut undone = Vec::new();
-    if !check.speaks_of(Words::of(&[Word::User])) {
+    if !check.speaks_of(OptionSet::of(&[OptionId::User])) {
         return undone;
     }
     let subject = check.subject;
     let effective: Vec<&Token<'_>> = subject.options.effective().collect();
-    for word in [Word::Exec, Word::Suid, Word::Dev] {
-        let of_word = |token: &&&Token<'_>| token.word() == Some(word) && token.verdict.refusal.is_none();
+    for word in [OptionId::Exec, OptionId::Suid, OptionId::Dev] {
+        let of_word = |token: &&&Token<'_>| token.id() == Some(word) && token.verdict.refusal.is_none();
         let position = |wanted: &Token<'_>| effective.iter().position(|token| std::ptr::eq(*token, wanted));
         let Some(said) = effective.iter().rfind(of_word).copied() else { continue };
         let implies = |token: &&&Token<'_>| mount::implied_flags(&token.option).contains(word);
@@ -115,11 +115,11 @@ fn check_implied(check: &mut Check<'_, '_>) -> Vec<Word> {
 /// Returns true if nothing can contradict anything, which is the usual case: one option of each
 /// group at most is written, the mount gets no second one, and no `actimeo`.
 fn says_everything_once(check: &Check<'_, '_>) -> bool {
-    let (mut mounted, mut written) = (Words::default(), Words::default());
+    let (mut mounted, mut written) = (OptionSet::default(), OptionSet::default());
     // A driver that passes on one of two leaves the mount no conflict, and its author one.
-    !check.speaks_of(Words::of(&[Word::Actimeo]))
-        && check.subject.options.effective().filter_map(group).all(|group| mounted.insert(group.word()))
-        && check.options().filter_map(group).all(|group| written.insert(group.word()))
+    !check.speaks_of(OptionSet::of(&[OptionId::Actimeo]))
+        && check.subject.options.effective().filter_map(group).all(|group| mounted.insert(group.id()))
+        && check.options().filter_map(group).all(|group| written.insert(group.id()))
 }
 
 /// The group that an option takes part in.
@@ -148,8 +148,8 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     };
     let losers: Vec<_> = written.iter().copied().filter(is_beaten).collect();
     let read_only_undone = of_group == Group::ACCESS
-        && winner.word() == Some(Word::Rw)
-        && effective.clone().any(|token| token.site.is_none() && token.word() == Some(Word::Ro));
+        && winner.id() == Some(OptionId::Rw)
+        && effective.clone().any(|token| token.site.is_none() && token.id() == Some(OptionId::Ro));
     let Some(last) = written.last() else { return };
     if read_only_undone {
         // Only what the object itself says is what its author meant.
@@ -215,9 +215,9 @@ fn reordered_by(subject: &Subject<'_>) -> &'static str {
 /// already; false where the options of the group say more than that.
 fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> bool {
     let is_nolock =
-        |token: &Token<'_>| token.entry().is_some_and(|entry| entry.word == Word::Lock && entry.negated);
+        |token: &Token<'_>| token.entry().is_some_and(|entry| entry.id == OptionId::Lock && entry.negated);
     let is_local =
-        |token: &Token<'_>| token.word() == Some(Word::LocalLock) && token.option.value() != Some("none");
+        |token: &Token<'_>| token.id() == Some(OptionId::LocalLock) && token.option.value() != Some("none");
     let effective = check.subject.options.effective().filter(|token| group(token) == Some(Group::LOCKING));
     let nolock = effective.clone().find(|token| is_nolock(token));
     let (Some(nolock), true) = (nolock, effective.clone().all(|token| is_nolock(token) || is_local(token)))
@@ -239,7 +239,7 @@ fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> boo
 /// There `local_lock` goes, if `nolock` alone amounts to the same.
 fn keep_nolock(check: &Check<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'_>]) -> Option<Vec<Edit>> {
     let is_nolock = |token: &Token<'_>| {
-        token.word() == Some(Word::Lock) && token.entry().is_some_and(|entry| entry.negated)
+        token.id() == Some(OptionId::Lock) && token.entry().is_some_and(|entry| entry.negated)
     };
     let settings = check.subject.options.settings();
     let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
@@ -260,7 +260,7 @@ fn adds_up<'t, 'm: 't>(
     from_last: impl Iterator<Item = &'t Token<'m>>,
 ) -> bool {
     let is_set = |option: &MountOption<'_>| option.value() != Some("none");
-    let is_local = |token: &Token<'_>| token.word() == Some(Word::LocalLock);
+    let is_local = |token: &Token<'_>| token.id() == Some(OptionId::LocalLock);
     let mut since_cleared = from_last.take_while(|token| !is_local(token) || is_set(&token.option));
     is_local(winner)
         && is_local(token)
@@ -275,7 +275,7 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
     if let (Some(one), Some(other)) = (mount::transport(&one.option), mount::transport(&other.option)) {
         one == other
     } else {
-        let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.word, entry.negated));
+        let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.id, entry.negated));
         meaning(one) == meaning(other) && one.option.value() == other.option.value()
     }
 }
@@ -293,7 +293,7 @@ fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: &[&Token<'_>
         (locks.flock, locks.posix)
     };
     let mut lock_last = effective.to_vec();
-    lock_last.sort_by_key(|token| token.word() == Some(Word::Lock));
+    lock_last.sort_by_key(|token| token.id() == Some(OptionId::Lock));
     locks(effective) != locks(&lock_last)
 }
 
@@ -302,12 +302,12 @@ fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: &[&Token<'_>
 fn check_cache_times(check: &mut Check<'_, '_>) {
     let is_time = |token: &&Token<'_>| {
         matches!(
-            token.word(),
-            Some(Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax)
+            token.id(),
+            Some(OptionId::Actimeo | OptionId::Acregmin | OptionId::Acregmax | OptionId::Acdirmin | OptionId::Acdirmax)
         )
     };
     let written: Vec<_> = check.options().filter(is_time).collect();
-    let Some(actimeo) = written.iter().find(|token| token.word() == Some(Word::Actimeo)) else {
+    let Some(actimeo) = written.iter().find(|token| token.id() == Some(OptionId::Actimeo)) else {
         return;
     };
     let effective = check.subject.options.effective().filter(is_time);
@@ -316,7 +316,7 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let as_mounted = of(effective.map(|token| &token.option).collect());
     if as_written != as_mounted && written.len() > 1 {
         let last = check.subject.options.effective().rfind(is_time);
-        let is_last = last.is_some_and(|token| token.word() == Some(Word::Actimeo));
+        let is_last = last.is_some_and(|token| token.id() == Some(OptionId::Actimeo));
         let what = if is_last {
             "is sorted after the single cache times and overrides them"
         } else {

@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Code, Severity};
-use crate::nfs::catalog::{Word, Words};
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::kernel_number;
 
 pub(super) static RULE: Rule = Rule {
@@ -48,14 +48,14 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, actimeo=30]
 };
 
 fn check(check: &mut Check<'_, '_>) {
-    const WORDS: Words = Words::of(&[
-        Word::Ac,
-        Word::Cto,
-        Word::Actimeo,
-        Word::Acregmin,
-        Word::Acregmax,
-        Word::Acdirmin,
-        Word::Acdirmax,
+    const WORDS: OptionSet = OptionSet::of(&[
+        OptionId::Ac,
+        OptionId::Cto,
+        OptionId::Actimeo,
+        OptionId::Acregmin,
+        OptionId::Acregmax,
+        OptionId::Acdirmin,
+        OptionId::Acdirmax,
     ]);
     if !check.speaks_of(WORDS) {
         return;
@@ -66,16 +66,16 @@ fn check(check: &mut Check<'_, '_>) {
             continue;
         };
         let seconds = token.option.value().and_then(kernel_number);
-        let what = match (entry.word, seconds) {
-            (Word::Ac, _) if entry.negated => {
+        let what = match (entry.id, seconds) {
+            (OptionId::Ac, _) if entry.negated => {
                 "asks the server before every operation and makes every write synchronous".to_owned()
             }
-            (Word::Cto, _) if entry.negated => {
+            (OptionId::Cto, _) if entry.negated => {
                 "lets a Pod open a file without seeing what another one wrote".to_owned()
             }
-            (Word::Actimeo, Some(0)) => "asks the server for attributes before every operation".to_owned(),
+            (OptionId::Actimeo, Some(0)) => "asks the server for attributes before every operation".to_owned(),
             (
-                Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax,
+                OptionId::Actimeo | OptionId::Acregmin | OptionId::Acregmax | OptionId::Acdirmin | OptionId::Acdirmax,
                 Some(seconds),
             ) if seconds > longest => {
                 format!(

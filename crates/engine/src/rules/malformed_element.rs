@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity, Sentence};
-use crate::nfs::catalog::{self, Word};
+use crate::nfs::catalog::{self, OptionId};
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{MountOption, Piece};
 use crate::nfs::reading::Trap;
@@ -371,6 +371,6 @@ fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {
     if clean == text || clean.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
         return None;
     }
-    let clean = if entry.word == Word::Bg { "fg".to_owned() } else { clean };
+    let clean = if entry.id == OptionId::Bg { "fg".to_owned() } else { clean };
     replace(token, clean.clone()).map(|edit| (clean, edit))
 }

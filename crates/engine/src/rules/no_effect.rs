@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Severity};
-use crate::nfs::catalog::{Effect, Word};
+use crate::nfs::catalog::{Effect, OptionId};
 use crate::nfs::mount::version_request;
 use crate::nfs::version::Versions;
 
@@ -64,17 +64,17 @@ fn check(check: &mut Check<'_, '_>) {
         let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
             continue;
         };
-        let why = match (entry.effect, entry.word) {
+        let why = match (entry.effect, entry.id) {
             (Effect::None(why), _) => why,
             (Effect::NoneOnV4(why), _) if only_v4 => why,
-            (_, Word::Propagation) if token.option.value().is_some_and(|value| !value.is_empty()) => {
+            (_, OptionId::Propagation) if token.option.value().is_some_and(|value| !value.is_empty()) => {
                 "mount(8) ignores it with a value"
             }
             // Beside another version it is refused, unless it is 0.
-            (_, Word::Minorversion) if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() => {
+            (_, OptionId::Minorversion) if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() => {
                 "it counts only with vers=4"
             }
-            (_, Word::MaxConnect)
+            (_, OptionId::MaxConnect)
                 if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>
             {
                 "only NFSv4.1 has several connections of a session"

@@ -3,7 +3,7 @@
 use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Severity, Sentence};
 use crate::kind::Kind;
-use crate::nfs::catalog::{Entry, Word};
+use crate::nfs::catalog::{Entry, OptionId};
 use crate::nfs::mount::{Transport, transport};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
@@ -92,11 +92,11 @@ fn is_not_negotiated(token: &Token<'_>, versions: Versions) -> bool {
     const DEFAULT_PORTS: [u32; 2] = [0, 2049];
     let Some(entry) = token.entry() else { return false };
     let value = token.option.value();
-    match entry.word {
-        Word::Port => value.and_then(kernel_number).is_some_and(|port| !DEFAULT_PORTS.contains(&port)),
-        Word::Xprtsec => value.is_some_and(|value| value != "none"),
-        Word::Proto | Word::Rdma => transport(&token.option) == Some(Transport::Rdma),
-        Word::Lock => entry.negated && versions == Versions::V3,
+    match entry.id {
+        OptionId::Port => value.and_then(kernel_number).is_some_and(|port| !DEFAULT_PORTS.contains(&port)),
+        OptionId::Xprtsec => value.is_some_and(|value| value != "none"),
+        OptionId::Proto | OptionId::Rdma => transport(&token.option) == Some(Transport::Rdma),
+        OptionId::Lock => entry.negated && versions == Versions::V3,
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ mod versions;
 use super::unknown_option::{has_effect, is_denied_word};
 use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
 use crate::nfs::mount::{self, Overlooked, Refusal, Transport};
 use crate::nfs::option::MountOption;
@@ -226,7 +226,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             let is_useless = |text: &String| {
                 let option = MountOption::new(text.as_str());
                 // It chooses among the versions of vers=4 only.
-                let is_idle_minor = option.entry().is_some_and(|entry| entry.word == Word::Minorversion)
+                let is_idle_minor = option.entry().is_some_and(|entry| entry.id == OptionId::Minorversion)
                     && check.subject.options.settings().versions != Versions::V4;
                 is_idle_minor || !has_effect(check, &option)
             };
@@ -269,7 +269,7 @@ fn meant(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
     let requested = check.subject.options.settings().versions;
     let names_no_version = requested == Versions::ALL;
     // Alone, `minorversion=1` asks for nothing.
-    let minor = (token.word() == Some(Word::Minorversion) && names_no_version)
+    let minor = (token.id() == Some(OptionId::Minorversion) && names_no_version)
         .then(|| token.option.value().and_then(|value| version_word(&format!("nfsvers{value}"))))
         .flatten()
         .filter(|text| text.starts_with("nfsvers=4."));
@@ -282,11 +282,11 @@ fn meant(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
 /// Returns the program that supports a value of this option, if mount.nfs(8) does not.
 fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
     let value = option.value()?;
-    match option.entry()?.word {
-        Word::Sec if value.starts_with("ntlm") || value.starts_with("lanman") => {
+    match option.entry()?.id {
+        OptionId::Sec if value.starts_with("ntlm") || value.starts_with("lanman") => {
             Some("it is a value of mount.cifs(8), for SMB")
         }
-        Word::Vers if matches!(value, "1.0" | "2.0" | "2.1" | "3.02" | "3.1.1" | "default") => {
+        OptionId::Vers if matches!(value, "1.0" | "2.0" | "2.1" | "3.02" | "3.1.1" | "default") => {
             Some("it is a version of SMB")
         }
         _ => None,
@@ -311,7 +311,7 @@ fn needs_ipv6(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
 }
 
 fn is_ipv6(token: &Token<'_>) -> bool {
-    matches!(token.word(), Some(Word::Proto | Word::Mountproto))
+    matches!(token.id(), Some(OptionId::Proto | OptionId::Mountproto))
         && token.option.value().is_some_and(|value| value.ends_with('6'))
 }
 

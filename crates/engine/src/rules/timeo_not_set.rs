@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
-use crate::nfs::catalog::{Word, Words};
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::mount::{Transport, transport};
 
 pub(super) static RULE: Rule = Rule {
@@ -59,7 +59,7 @@ fn check(check: &mut Check<'_, '_>) {
         .unwrap_or_else(|| check.setting("value"));
     check_missing(
         check,
-        Word::Timeo,
+        OptionId::Timeo,
         "timeo",
         value,
         "timeo is not set: the node's nfsmount.conf or kernel default applies",
@@ -70,12 +70,12 @@ fn check(check: &mut Check<'_, '_>) {
 /// where the numbers mean something else.
 pub(super) fn check_missing(
     check: &mut Check<'_, '_>,
-    word: Word,
+    word: OptionId,
     keyword: &'static str,
     value: u32,
     message: &'static str,
 ) {
-    const TRANSPORTS: Words = Words::of(&[Word::Udp, Word::Proto]);
+    const TRANSPORTS: OptionSet = OptionSet::of(&[OptionId::Udp, OptionId::Proto]);
     if check.subject.options.has(word) {
         return;
     }

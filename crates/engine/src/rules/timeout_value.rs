@@ -3,7 +3,7 @@
 use super::{About, Actions, Check, Example, Rule, Setting, offer, replace};
 use crate::count::{counted, grouped, named};
 use crate::finding::{Action, Applicability, Code, Severity};
-use crate::nfs::catalog::{Word, Words};
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
 use crate::subject::Subject;
 
@@ -91,7 +91,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
-    if !check.speaks_of(Words::of(&[Word::Timeo, Word::Retrans, Word::Retry])) {
+    if !check.speaks_of(OptionSet::of(&[OptionId::Timeo, OptionId::Retrans, OptionId::Retry])) {
         return;
     }
     // In the order of the rule's settings.
@@ -104,10 +104,10 @@ fn check(check: &mut Check<'_, '_>) {
         let Some(value) = token.option.value().filter(|_| token.verdict.refusal.is_none()) else {
             continue;
         };
-        let problem = match token.word() {
-            Some(Word::Timeo) => timeo(value, timeo_min, timeo_max),
-            Some(Word::Retrans) => retrans(value, retrans_min, retrans_max),
-            Some(Word::Retry) => retry(value, retry_max, check.subject),
+        let problem = match token.id() {
+            Some(OptionId::Timeo) => timeo(value, timeo_min, timeo_max),
+            Some(OptionId::Retrans) => retrans(value, retrans_min, retrans_max),
+            Some(OptionId::Retry) => retry(value, retry_max, check.subject),
             _ => None,
         };
         let Some(Problem { what, instead }) = problem else {

@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Severity};
-use crate::nfs::catalog::{Word, Words};
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::mount::{Transport, transport};
 
 pub(super) static RULE: Rule = Rule {
@@ -46,7 +46,7 @@ mountOptions: [nfsvers=3, hard, fg, proto=tcp, timeo=600, retrans=2]
 };
 
 fn check(check: &mut Check<'_, '_>) {
-    if !check.speaks_of(Words::of(&[Word::Udp, Word::Proto])) {
+    if !check.speaks_of(OptionSet::of(&[OptionId::Udp, OptionId::Proto])) {
         return;
     }
     for token in check.options() {

@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule, offer, offer_instead, redirected_mount, replace};
 use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
-use crate::nfs::catalog::{self, Effect, Word, Words};
+use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
 use crate::nfs::mount::{Refusal, Transport, judge, transport};
@@ -159,7 +159,7 @@ fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
     let requested = check.subject.options.settings().versions;
     let is_refused = is_denied_word(&option);
     // Several connections of a session: NFSv4.1 and newer.
-    let is_too_new = option.entry().is_some_and(|entry| entry.word == Word::MaxConnect)
+    let is_too_new = option.entry().is_some_and(|entry| entry.id == OptionId::MaxConnect)
         && requested.and(Versions::V41).is_empty()
         && requested.and(Versions::V42).is_empty();
     let fits = verdict.refusal.is_none() && !requested.and(verdict.versions).is_empty() && !is_too_new;
@@ -178,9 +178,9 @@ pub(super) fn has_effect(check: &Check<'_, '_>, option: &MountOption<'_>) -> boo
 
 /// Returns true if a rule refuses an option for what it does: it must not be advised.
 pub(super) fn is_denied_word(option: &MountOption<'_>) -> bool {
-    let is_of = |words: Words| option.entry().is_some_and(|entry| words.contains(entry.word));
+    let is_of = |words: OptionSet| option.entry().is_some_and(|entry| words.contains(entry.id));
     is_of(redirected_mount::WORDS)
-        || is_of(Words::of(&[Word::Sloppy]))
+        || is_of(OptionSet::of(&[OptionId::Sloppy]))
         || transport(option) == Some(Transport::Udp)
 }
 

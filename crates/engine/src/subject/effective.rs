@@ -5,7 +5,7 @@ mod layout;
 mod shell;
 
 use super::driver::Driver;
-use crate::nfs::catalog::{Entry, Word, Words};
+use crate::nfs::catalog::{Entry, OptionId, OptionSet};
 use crate::nfs::disguised::Meant;
 use crate::nfs::mount::{self, Verdict};
 use crate::nfs::option::{self, MountOption};
@@ -77,8 +77,8 @@ impl<'m> Token<'m> {
     }
 
     /// The catalog's word for it.
-    pub fn word(&self) -> Option<Word> {
-        self.entry().map(|entry| entry.word)
+    pub fn id(&self) -> Option<OptionId> {
+        self.entry().map(|entry| entry.id)
     }
 
     /// Returns true if a person wrote it, and it is NFS that reads it at the mount.
@@ -123,7 +123,7 @@ impl Malformation {
     /// blanks.
     fn of(option: &MountOption<'_>) -> Option<Self> {
         let text = option.text();
-        let is_context = option.entry().is_some_and(|entry| entry.word == Word::Context);
+        let is_context = option.entry().is_some_and(|entry| entry.id == OptionId::Context);
         if option.keyword().is_empty() {
             Some(Self::NoKeyword)
         } else if text.chars().any(|c| c.is_control() && c != '\t') {
@@ -153,7 +153,7 @@ pub struct Options<'m> {
     /// written.
     irregular: Vec<(usize, usize)>,
     /// The words of what is written.
-    words: Words,
+    words: OptionSet,
     has_unrendered: bool,
     is_cut_short: bool,
     is_several_words: bool,
@@ -211,8 +211,8 @@ impl<'m> Options<'m> {
     }
 
     /// Returns true if an option of this word reaches the mount.
-    pub fn has(&self, word: Word) -> bool {
-        self.effective().any(|token| token.word() == Some(word))
+    pub fn has(&self, word: OptionId) -> bool {
+        self.effective().any(|token| token.id() == Some(word))
     }
 
     /// Returns true if an option that reaches the mount is meant, but not written, as one for which
@@ -223,7 +223,7 @@ impl<'m> Options<'m> {
     }
 
     /// The words of all options for which [`Token::is_written`] holds.
-    pub const fn words(&self) -> Words {
+    pub const fn words(&self) -> OptionSet {
         self.words
     }
 

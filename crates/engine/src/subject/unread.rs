@@ -4,7 +4,7 @@
 use super::Subject;
 use super::driver::{self, UnknownParameters};
 use crate::kind::Holds;
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{MountOption, are_options, has_nfs_option};
 use crate::site::Place;
 
@@ -20,7 +20,8 @@ pub struct UnreadKey<'m> {
 }
 
 /// Words of options that a driver may well take for something of its own.
-const AMBIGUOUS: [Word; 5] = [Word::Proto, Word::Port, Word::Sec, Word::Acl, Word::Xprtsec];
+const AMBIGUOUS: [OptionId; 5] =
+    [OptionId::Proto, OptionId::Port, OptionId::Sec, OptionId::Acl, OptionId::Xprtsec];
 
 impl<'m> Subject<'m> {
     /// The parameters or attributes that look like mount options, beside those that
@@ -77,8 +78,9 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
     }
     // `timeo: "600"`, `hard: "true"`
     let is_word = MountOption::new(key).entry().is_some_and(|entry| {
-        let is_own = entry.nfs_only || matches!(entry.word, Word::Hard | Word::Soft | Word::Retrans);
-        is_own && !AMBIGUOUS.contains(&entry.word)
+        let is_own =
+            entry.nfs_only || matches!(entry.id, OptionId::Hard | OptionId::Soft | OptionId::Retrans);
+        is_own && !AMBIGUOUS.contains(&entry.id)
     });
     if is_word {
         let is_flag = value.eq_ignore_ascii_case("true");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Scope, fix_alone};
 use crate::engine::Judged;
 use crate::finding::{Applicability, Edit, Fix};
-use crate::nfs::catalog::{Entry, Group, Word};
+use crate::nfs::catalog::{Entry, Group, OptionId};
 use crate::nfs::mount::{implied_flags, names_version, transport};
 use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::nfs::value::kernel_number;
@@ -64,7 +64,7 @@ fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
 /// The options that win, by their subject.
 #[derive(Debug, Default)]
 struct Winners {
-    by_word: BTreeMap<Word, Winner>,
+    by_word: BTreeMap<OptionId, Winner>,
     /// True if anything loses.
     have_rivals: bool,
 }
@@ -99,7 +99,7 @@ impl Winners {
             let site = locking.next_back().and_then(|token| token.site.clone());
             let tokens = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
             let says = format!("{:?}", Settings::of(tokens.iter().copied()).local_locks);
-            winners.by_word.insert(Group::LOCKING.word(), Winner { says, site });
+            winners.by_word.insert(Group::LOCKING.id(), Winner { says, site });
         }
         winners
     }
@@ -124,22 +124,22 @@ impl Winners {
 }
 
 /// Returns the value that an option sets for each word that it is about.
-fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(Word, String)> {
+fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(OptionId, String)> {
     let option = &token.option;
     if names_version(entry) {
         // Two of them are refused.
         return Vec::new();
     }
     let number = option.value().and_then(kernel_number).map(|number| number.to_string());
-    if entry.word == Word::Actimeo {
+    if entry.id == OptionId::Actimeo {
         return number
             .into_iter()
             .flat_map(|number| CACHE_TIMES.map(|word| (word, number.clone())))
             .collect();
     }
-    let flags = [Word::Exec, Word::Suid, Word::Dev];
-    if flags.contains(&entry.word) {
-        return vec![(entry.word, entry.negated.to_string())];
+    let flags = [OptionId::Exec, OptionId::Suid, OptionId::Dev];
+    if flags.contains(&entry.id) {
+        return vec![(entry.id, entry.negated.to_string())];
     }
     let implied = implied_flags(option);
     let mut sayings: Vec<_> = flags
@@ -151,10 +151,10 @@ fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(Word, String)> {
         let says = match transport(option) {
             Some(transport) => format!("{transport:?}"),
             None => {
-                number.unwrap_or_else(|| format!("{:?} {} {:?}", entry.word, entry.negated, option.value()))
+                number.unwrap_or_else(|| format!("{:?} {} {:?}", entry.id, entry.negated, option.value()))
             }
         };
-        sayings.push((group.word(), says));
+        sayings.push((group.id(), says));
     }
     sayings
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::mount::{self, Transport};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
@@ -47,47 +47,47 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option
 /// Returns true if options can be added to the list without changing what those do that are in
 /// force: it has none but these, and those that the guard itself asks for.
 pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
-    const ASKED_FOR: [Word; 3] = [Word::Fg, Word::Timeo, Word::Retrans];
+    const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
     let lost: Vec<&str> =
         lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
     subject.options.effective().filter(|token| token.site.is_some()).all(|token| {
-        token.word().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
+        token.id().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
     })
 }
 
 /// Returns true if the options may come into force without a second look: no call fails for them,
 /// and neither the server, the protocol nor who may write changes.
 pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
-    const HARMLESS: [Word; 22] = [
-        Word::Fg,
-        Word::Bg,
-        Word::Hard,
-        Word::Timeo,
-        Word::Retrans,
-        Word::Retry,
-        Word::Vers,
-        Word::VersFlag,
-        Word::Minorversion,
-        Word::Tcp,
-        Word::Nconnect,
-        Word::Rsize,
-        Word::Wsize,
-        Word::Actimeo,
-        Word::Acregmin,
-        Word::Acregmax,
-        Word::Acdirmin,
-        Word::Acdirmax,
-        Word::Atime,
-        Word::Diratime,
-        Word::Relatime,
-        Word::Resvport,
+    const HARMLESS: [OptionId; 22] = [
+        OptionId::Fg,
+        OptionId::Bg,
+        OptionId::Hard,
+        OptionId::Timeo,
+        OptionId::Retrans,
+        OptionId::Retry,
+        OptionId::Vers,
+        OptionId::VersFlag,
+        OptionId::Minorversion,
+        OptionId::Tcp,
+        OptionId::Nconnect,
+        OptionId::Rsize,
+        OptionId::Wsize,
+        OptionId::Actimeo,
+        OptionId::Acregmin,
+        OptionId::Acregmax,
+        OptionId::Acdirmin,
+        OptionId::Acdirmax,
+        OptionId::Atime,
+        OptionId::Diratime,
+        OptionId::Relatime,
+        OptionId::Resvport,
     ];
     let has_version =
         subject.options.effective().any(|token| token.entry().is_some_and(mount::names_version));
     lost.iter().flat_map(|text| option::split(text.as_ref())).all(|piece| {
         let option = MountOption::new(piece.text.trim());
         option.entry().is_some_and(|entry| {
-            HARMLESS.contains(&entry.word) && !(has_version && mount::names_version(entry))
+            HARMLESS.contains(&entry.id) && !(has_version && mount::names_version(entry))
                 || mount::transport(&option) == Some(Transport::Tcp)
         })
     })
