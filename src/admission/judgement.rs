@@ -58,7 +58,7 @@ impl<O> Judgement<'_, '_, O> {
             driver: subject.driver_name,
             nfs: Some(subject.nfs),
             decision,
-            withheld: self.verdict.withheld.as_ref().map(Decision::as_str),
+            would_be: self.verdict.would_be.as_ref().map(Decision::as_str),
             findings: &evaluation.findings,
             treatments: &self.verdict.treatments,
             rules: &rules,

@@ -31,7 +31,7 @@ pub struct Record<'r> {
     /// `allow`, `patch` or `deny`.
     pub decision: &'static str,
     /// The decision in mode enforce, if the policy only observes.
-    pub withheld: Option<&'static str>,
+    pub would_be: Option<&'static str>,
     /// The findings.
     pub findings: &'r [Judged],
     /// The treatment of each finding, in mode enforce.

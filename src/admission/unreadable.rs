@@ -102,13 +102,13 @@ pub(super) fn refuse(
     let is_validated = question.endpoint == Endpoint::Validate;
     let is_denied = is_demanded && !is_observed && is_validated;
     let decision = if is_denied { "deny" } else { "allow" };
-    let withheld = (is_demanded && is_observed && is_validated).then_some("deny");
+    let would_be = (is_demanded && is_observed && is_validated).then_some("deny");
     let text = fault.message();
     let asked = match request {
         Some(request) => Record::of(request, question.endpoint),
         None => Record::default(),
     };
-    observe(&Record { uid, endpoint: question.endpoint, decision, withheld, error: &text, ..asked });
+    observe(&Record { uid, endpoint: question.endpoint, decision, would_be, error: &text, ..asked });
     let kind = request.and_then(|request| request.kind.kind.as_deref()).unwrap_or_default();
     let name = request.and_then(|request| request.name.as_deref()).unwrap_or_default();
     let status = is_denied.then(|| {

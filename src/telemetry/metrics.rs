@@ -292,7 +292,7 @@ impl Metrics {
             };
             self.requests.get_or_create(&labels).clone()
         });
-        if let Some(withheld) = record.withheld {
+        if let Some(withheld) = record.would_be {
             let labels = WithheldLabels {
                 endpoint: Label(record.endpoint.as_str()),
                 kind: Label(KINDS.get(kind).copied().unwrap_or_default()),

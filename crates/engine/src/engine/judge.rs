@@ -79,7 +79,7 @@ pub struct Verdict {
     /// The decision of the endpoint.
     pub decision: Decision<'static>,
     /// The decision if the policy did not only observe; `None` if it is the same.
-    pub withheld: Option<Decision<'static>>,
+    pub would_be: Option<Decision<'static>>,
     /// True if the policy enforces.
     pub is_enforced: bool,
     /// `/mutate`: the findings that `/validate` refuses all the same, as they are
@@ -103,7 +103,7 @@ impl Verdict {
     /// The carriers as the mutating webhook writes them, or would if the policy
     /// enforced; `None` where it leaves them.
     pub fn patch(&self) -> Option<&Elements<'static>> {
-        [Some(&self.decision), self.withheld.as_ref()].into_iter().flatten().find_map(|decision| {
+        [Some(&self.decision), self.would_be.as_ref()].into_iter().flatten().find_map(|decision| {
             match decision {
                 Decision::Patch(elements) => Some(elements),
                 Decision::Allow | Decision::Deny => None,
@@ -122,7 +122,7 @@ pub fn judge(case: &Case<'_, '_>) -> Verdict {
             evaluation,
             treatments: Vec::new(),
             decision: Decision::Allow,
-            withheld: None,
+            would_be: None,
             is_enforced,
             left: Vec::new(),
             effective_after: None,
@@ -167,12 +167,12 @@ fn validated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<
     }
     let is_denied = treatments.contains(&Treatment::Denied);
     let decision = if is_enforced && is_denied { Decision::Deny } else { Decision::Allow };
-    let withheld = (!is_enforced && is_denied).then_some(Decision::Deny);
+    let would_be = (!is_enforced && is_denied).then_some(Decision::Deny);
     drop(refused);
     Verdict {
         treatments,
         decision,
-        withheld,
+        would_be,
         is_enforced,
         left: Vec::new(),
         effective_after: None,
@@ -189,7 +189,7 @@ fn mutated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_
         return Verdict {
             treatments,
             decision: Decision::Allow,
-            withheld: None,
+            would_be: None,
             is_enforced,
             left,
             effective_after: None,
@@ -214,8 +214,8 @@ fn mutated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_
     let effective_after = Some(patched.effective());
     drop(patched);
     let patch = Decision::Patch(owned(elements));
-    let (decision, withheld) = if is_enforced { (patch, None) } else { (Decision::Allow, Some(patch)) };
-    Verdict { treatments, decision, withheld, is_enforced, left: denied, effective_after, evaluation }
+    let (decision, would_be) = if is_enforced { (patch, None) } else { (Decision::Allow, Some(patch)) };
+    Verdict { treatments, decision, would_be, is_enforced, left: denied, effective_after, evaluation }
 }
 
 /// Returns the treatment by `/validate` of each finding of an evaluation, of which it refuses

@@ -12,7 +12,8 @@ use super::kernel::{Kernel, Kernels};
 use super::value::Grammar;
 use super::version::Versions;
 
-/// The subject of an option, its aliases>The setting that an option is about, its aliases
+/// The setting that an option is about, its aliases and its negation taken together: `vers` and
+/// `nfsvers` have one id, so have `ac` and `noac`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the variants are the option words themselves")]
 pub enum OptionId {
@@ -124,7 +125,7 @@ pub enum OptionId {
     DriverOwn,
 }
 
-/// A set of words.
+/// A set of options, by their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OptionSet(u128);
 
