@@ -8,7 +8,7 @@ use nfs_mount_guard::admission::wire::FullReview;
 use nfs_mount_guard::admission::{Endpoint, Question, review as decide};
 use nfs_mount_guard::check::repair::repair;
 use nfs_mount_guard::engine::fix::{Scope, fix_all};
-use nfs_mount_guard::nfs::mount::judge;
+use nfs_mount_guard::nfs::acceptance::judge;
 use nfs_mount_guard::nfs::option::{MountOption, split as pieces_of};
 use nfs_mount_guard::nfs::reading::{
     Latitude, Reader, background_word, every_piece, foreground_instead, may_go_to_background,

@@ -6,10 +6,10 @@ use std::ops::Range;
 
 use similar::{Algorithm, DiffTag, capture_diff};
 
+use crate::nfs::acceptance::are_rivals;
 use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::intended_options;
 use crate::nfs::intended::version_word;
-use crate::nfs::mount::are_rivals;
 use crate::nfs::option::MountOption;
 
 /// One difference of two lists, written `bg -> fg`, `+retrans=2` or `-hard`.

@@ -55,7 +55,7 @@ fn every_fixture_is_about_its_row() {
 /// to change what it is about.
 fn winners(subject: &Subject<'_>) -> BTreeMap<Group, (OptionId, bool)> {
     let of_token = |token: &Token<'_>| {
-        let entry = token.entry().filter(|_| token.verdict.refusal.is_none() && !token.is_drivers_own)?;
+        let entry = token.entry().filter(|_| token.acceptance.refusal.is_none() && !token.is_drivers_own)?;
         Some((entry.group()?, (entry.id, entry.negated)))
     };
     let is_other = |(group, _): &(Group, _)| *group != Group::BACKGROUND;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use nfs_mount_guard::nfs::acceptance::{Refusal, judge};
 use nfs_mount_guard::nfs::catalog::{self, Consumers, Effect, OptionId};
-use nfs_mount_guard::nfs::mount::{Refusal, judge};
 use nfs_mount_guard::nfs::option::MountOption;
 use nfs_mount_guard::nfs::reading::{Reader, may_go_to_background};
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
+use crate::nfs::acceptance::{self, names_version};
 use crate::nfs::catalog::{Entry, OptionSet};
-use crate::nfs::mount::{self, names_version};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::quotation::{about, quoted, shortened};
 use crate::profile::Fixed;
@@ -310,7 +310,7 @@ fn remove(token: &Token<'_>) -> Option<Edit> {
 /// Returns true if what is written in the place of `token`, which has no effect as it is, would
 /// contradict another option: which of them is meant is then not certain.
 fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) -> bool {
-    let is_other = |other: &&Token<'_>| !std::ptr::eq(*other, token) && other.verdict.refusal.is_none();
+    let is_other = |other: &&Token<'_>| !std::ptr::eq(*other, token) && other.acceptance.refusal.is_none();
     let others = || subject.options.effective().filter(is_other);
     edits.iter().any(|edit| {
         let Edit::Replace { with, .. } = edit else { return false };
@@ -318,8 +318,9 @@ fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) ->
         let mut known = new.filter_map(|new| new.entry().map(|entry| (new, entry)));
         known.any(|(new, entry)| {
             // The token was looked up already, and most are about another setting.
-            let is_rival = |other: &&Token<'_>| other.entry().is_some_and(|it| mount::are_rivals(entry, it));
-            others().filter(is_rival).any(|other| mount::contradict(&new, &other.option))
+            let is_rival =
+                |other: &&Token<'_>| other.entry().is_some_and(|it| acceptance::are_rivals(entry, it));
+            others().filter(is_rival).any(|other| acceptance::contradict(&new, &other.option))
         })
     })
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Conflict;
+use crate::nfs::acceptance;
 use crate::nfs::catalog::{self, Entry, Group, OptionId};
-use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::subject::Subject;
@@ -18,7 +18,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
     let is_passed_on = |token: &&Token<'_>| passed_on.iter().any(|passed| std::ptr::eq(*passed, *token));
     let dropped = subject.options.tokens().iter().filter(|token| token.is_written() && !is_passed_on(token));
     let all = dropped.chain(passed_on.iter().copied());
-    for token in all.filter(|token| token.verdict.refusal.is_none()) {
+    for token in all.filter(|token| token.acceptance.refusal.is_none()) {
         if let Some(group) = token.entry().and_then(Entry::group) {
             groups.entry(group).or_default().push(token);
         }
@@ -42,7 +42,7 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
     let times: Vec<_> = subject
         .options
         .effective()
-        .filter(|token| token.verdict.refusal.is_none())
+        .filter(|token| token.acceptance.refusal.is_none())
         .filter_map(|token| Some((token.id()?, token.option.text(), token.option.value()?)))
         .filter(|(word, ..)| *word == OptionId::Actimeo || CACHE_TIMES.contains(word))
         .collect();
@@ -83,7 +83,7 @@ fn implied(subject: &Subject<'_>, word: OptionId) -> Option<Conflict> {
     let options: Vec<_> = subject.options.effective().map(|token| &token.option).collect();
     let says = |option: &&&MountOption<'_>| option.entry().is_some_and(|entry| entry.id == word);
     let said = options.iter().rposition(|option| says(&option))?;
-    let implies = |option: &&&MountOption<'_>| mount::implied_flags(option).contains(word);
+    let implies = |option: &&&MountOption<'_>| acceptance::implied_flags(option).contains(word);
     let (before, behind) = options.split_at_checked(said)?;
     let said = behind.first().filter(|option| option.entry().is_some_and(|entry| !entry.negated))?;
     let (first, winner) = match behind.iter().rfind(implies) {

@@ -5,8 +5,8 @@ use time::Date;
 use super::KernelRefusal;
 use crate::engine::{Judged, evaluate};
 use crate::finding::{Finding, Severity};
+use crate::nfs::acceptance::{self, Overlooked};
 use crate::nfs::kernel::Kernel;
-use crate::nfs::mount::{self, Overlooked};
 use crate::nfs::option::MountOption;
 use crate::policy::Policy;
 use crate::rules::{BACKGROUND_MOUNT, UNREAD_OPTIONS, is_refused_by_driver};
@@ -41,7 +41,7 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     } else if subject.is_flex_volume() && finding.site.is_none() {
         "kubelet"
     } else if finding.severity != Severity::CannotMount
-        && token.is_some_and(|token| token.verdict.refusal.is_none())
+        && token.is_some_and(|token| token.acceptance.refusal.is_none())
     {
         "kernels"
     } else {
@@ -61,7 +61,7 @@ fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     let effective: Vec<&MountOption<'_>> = subject.options.effective().map(|token| &token.option).collect();
     token.in_force
         && subject.driver.known.is_read()
-        && mount::is_refused_background(&token.option, effective.iter().copied())
+        && acceptance::is_refused_background(&token.option, effective.iter().copied())
 }
 
 /// Returns true if a value is refused because a quote is part of it. The text between two quotes
@@ -72,7 +72,7 @@ fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
         && !token.option.text().contains(',')
         && subject.driver.known.is_read()
         && token
-            .verdict
+            .acceptance
             .refusal
             .is_some_and(|refusal| !token.is_beside_sloppy || refusal.overlooked() == Overlooked::Never)
 }
@@ -80,11 +80,11 @@ fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
 /// Options that some kernels refuse, and with them every mount.
 pub(super) fn by_kernels(subject: &Subject<'_>) -> Vec<KernelRefusal> {
     let refusal = |token: &Token<'_>| {
-        let kernels = token.verdict.kernels;
-        let (since, until) = match token.verdict.refusal {
+        let kernels = token.acceptance.kernels;
+        let (since, until) = match token.acceptance.refusal {
             None if kernels.since > Kernel::OLDEST && kernels.until.is_none() => (kernels.since, None),
             Some(refusal) if token.is_beside_sloppy && refusal.overlooked() == Overlooked::Sometimes => {
-                (mount::OVERLOOKS_VALUES.0, Some(mount::OVERLOOKS_VALUES.1.to_string()))
+                (acceptance::OVERLOOKS_VALUES.0, Some(acceptance::OVERLOOKS_VALUES.1.to_string()))
             }
             _ => return None,
         };

@@ -1,9 +1,9 @@
 //! Recognizes the intended options in a text that no layer reads that way: a value with commas in
 //! it, or an option in the dress of a command line, of YAML or of Go.
 
+use super::acceptance::{judge, names_version};
 use super::catalog::{self, Entry, OptionId};
 use super::intended::intended;
-use super::mount::{judge, names_version};
 use super::option::{self, MountOption};
 use super::value::Grammar;
 

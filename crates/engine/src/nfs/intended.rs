@@ -1,7 +1,7 @@
 //! Finds the intended value for one that mount.nfs or the kernel refuses.
 
+use super::acceptance::judge;
 use super::catalog::OptionId;
-use super::mount::judge;
 use super::option::MountOption;
 
 /// The option as it should be written, where its refused value can mean one

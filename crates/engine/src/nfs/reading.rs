@@ -17,8 +17,8 @@
 //! [kernel]: https://github.com/torvalds/linux/blob/v6.12/fs/fs_context.c#L197
 //! [lsm]: https://github.com/torvalds/linux/blob/v6.12/security/selinux/hooks.c#L2620
 
+use super::acceptance::{goes_to_background, mount_takes};
 use super::catalog::OptionId;
-use super::mount::{goes_to_background, mount_takes};
 use super::option::{MountOption, Piece, has_paired_quotes};
 use super::value::Grammar;
 

@@ -1,8 +1,8 @@
 //! The settings that result once the kernel has read a list of options: the winner of every
 //! conflict, as `/proc/mounts` would show it.
 
+use super::acceptance::{self, Transport};
 use super::catalog::OptionId;
-use super::mount::{self, Transport};
 use super::option::MountOption;
 use super::value::kernel_number;
 use super::version::Versions;
@@ -98,7 +98,8 @@ impl Settings {
     /// overwrites what stood before (`nfs_fs_context_parse_param`). Options
     /// that are refused change nothing.
     pub fn of<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> Self {
-        let mut settings = Self { versions: mount::requested_versions(options.clone()), ..Self::default() };
+        let mut settings =
+            Self { versions: acceptance::requested_versions(options.clone()), ..Self::default() };
         for option in options {
             settings.apply(option);
         }
@@ -110,7 +111,7 @@ impl Settings {
         let Some(entry) = option.entry() else {
             return;
         };
-        if let Some(transport) = mount::transport(option) {
+        if let Some(transport) = acceptance::transport(option) {
             self.transport = Some(transport);
             return;
         }

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::mount::Transport;
+use super::acceptance::Transport;
 use super::settings::Settings;
 use super::value::leading_number;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{About, Actions, Check, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Severity};
 use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
-use crate::nfs::mount;
+use crate::nfs::acceptance;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
@@ -88,10 +88,10 @@ fn check_implied(check: &mut Check<'_, '_>) -> Vec<OptionId> {
     let subject = check.subject;
     let effective: Vec<&Token<'_>> = subject.options.effective().collect();
     for word in [OptionId::Exec, OptionId::Suid, OptionId::Dev] {
-        let of_word = |token: &&&Token<'_>| token.id() == Some(word) && token.verdict.refusal.is_none();
+        let of_word = |token: &&&Token<'_>| token.id() == Some(word) && token.acceptance.refusal.is_none();
         let position = |wanted: &Token<'_>| effective.iter().position(|token| std::ptr::eq(*token, wanted));
         let Some(said) = effective.iter().rfind(of_word).copied() else { continue };
-        let implies = |token: &&&Token<'_>| mount::implied_flags(&token.option).contains(word);
+        let implies = |token: &&&Token<'_>| acceptance::implied_flags(&token.option).contains(word);
         let Some(undone_by) = effective.iter().rfind(implies).copied() else { continue };
         let is_negated = said.entry().is_none_or(|entry| entry.negated);
         if is_negated || position(said) > position(undone_by) {
@@ -124,7 +124,7 @@ fn says_everything_once(check: &Check<'_, '_>) -> bool {
 
 /// The group that an option takes part in.
 fn group(token: &Token<'_>) -> Option<Group> {
-    let takes_part = token.verdict.refusal.is_none() && !token.is_drivers_own;
+    let takes_part = token.acceptance.refusal.is_none() && !token.is_drivers_own;
     token.entry().filter(|_| takes_part).and_then(Entry::group)
 }
 
@@ -272,7 +272,7 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
     if one.option.text() == other.option.text() {
         return true;
     }
-    if let (Some(one), Some(other)) = (mount::transport(&one.option), mount::transport(&other.option)) {
+    if let (Some(one), Some(other)) = (acceptance::transport(&one.option), acceptance::transport(&other.option)) {
         one == other
     } else {
         let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.id, entry.negated));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{About, Actions, Check, Example, Rule, about};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::Holds;
-use crate::nfs::{mount, reading};
+use crate::nfs::{acceptance, reading};
 use crate::site::Site;
 use crate::subject::driver::Case;
 use crate::subject::effective::Token;
@@ -148,7 +148,7 @@ fn report(
     let token = subject.options.at(&site).filter(|token| token.in_force);
     let is_refused = token.is_some_and(|token| {
         let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
-        mount::is_refused_background(&token.option, effective.iter().copied())
+        acceptance::is_refused_background(&token.option, effective.iter().copied())
     });
     let what = if is_clear && is_refused && subject.driver.known.is_read() {
         "fails the mount with NFSv4, and makes a background mount with NFSv3"

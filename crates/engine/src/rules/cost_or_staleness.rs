@@ -62,7 +62,7 @@ fn check(check: &mut Check<'_, '_>) {
     }
     let longest = check.setting("seconds");
     for token in check.options() {
-        let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
+        let Some(entry) = token.entry().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
         let seconds = token.option.value().and_then(kernel_number);

@@ -61,7 +61,7 @@ fn check(check: &mut Check<'_, '_>) {
     // A later `lock`, or what it clears, keeps no lock on the node.
     let counts = |token: &&Token<'_>| {
         let alone = Settings::of([&token.option]).local_locks;
-        token.verdict.refusal.is_none()
+        token.acceptance.refusal.is_none()
             && if is_nolock { alone.nolock } else { alone.flock && locks.flock || alone.posix && locks.posix }
     };
     if let Some(token) = check.options().filter(counts).last() {

@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Finding, Severity};
-use crate::nfs::mount;
+use crate::nfs::acceptance;
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
@@ -61,11 +61,11 @@ fn check(check: &mut Check<'_, '_>) {
     }
     // An option that is refused for its spelling of a version has one.
     let is_without_v3 = |option: &MountOption<'_>| {
-        mount::version_request(option).is_some_and(|request| request.versions.and(Versions::V3).is_empty())
+        acceptance::version_request(option).is_some_and(|request| request.versions.and(Versions::V3).is_empty())
     };
     // A refused option negotiates nothing.
     let is_refused = |token: &Token<'_>| {
-        token.entry().is_some_and(mount::names_version) && token.verdict.refusal.is_some()
+        token.entry().is_some_and(acceptance::names_version) && token.acceptance.refusal.is_some()
     };
     if subject.options.means(is_without_v3) || subject.options.effective().any(is_refused) {
         return;
@@ -79,7 +79,7 @@ fn check(check: &mut Check<'_, '_>) {
     // A driver may mount another version than the list says.
     let version = check.subject.options.effective().find(|token| {
         token.is_written()
-            && mount::version_request(&token.option).is_some_and(|request| request.versions == Versions::V3)
+            && acceptance::version_request(&token.option).is_some_and(|request| request.versions == Versions::V3)
     });
     let what = format!("needs rpc.statd {place} for locks, else no mount succeeds");
     match version {

@@ -3,7 +3,7 @@
 use super::{About, Actions, Check, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Severity};
 use crate::nfs::catalog::{Effect, OptionId};
-use crate::nfs::mount::version_request;
+use crate::nfs::acceptance::version_request;
 use crate::nfs::version::Versions;
 
 pub(super) static RULE: Rule = Rule {
@@ -61,7 +61,7 @@ fn check(check: &mut Check<'_, '_>) {
         })
     };
     for token in check.options() {
-        let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
+        let Some(entry) = token.entry().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
         let why = match (entry.effect, entry.id) {
@@ -71,7 +71,7 @@ fn check(check: &mut Check<'_, '_>) {
                 "mount(8) ignores it with a value"
             }
             // Beside another version it is refused, unless it is 0.
-            (_, OptionId::Minorversion) if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() => {
+            (_, OptionId::Minorversion) if !asks_for_v4() && !versions.and(token.acceptance.versions).is_empty() => {
                 "it counts only with vers=4"
             }
             (_, OptionId::MaxConnect)

@@ -4,7 +4,7 @@ use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Severity, Sentence};
 use crate::kind::Kind;
 use crate::nfs::catalog::{Entry, OptionId};
-use crate::nfs::mount::{Transport, transport};
+use crate::nfs::acceptance::{Transport, transport};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
 use crate::subject::effective::Token;
@@ -68,7 +68,7 @@ fn check(check: &mut Check<'_, '_>) {
     let needed = subject
         .options
         .effective()
-        .filter(|token| token.is_written() && token.verdict.refusal.is_none())
+        .filter(|token| token.is_written() && token.acceptance.refusal.is_none())
         .find(|token| is_winner(check, token) && is_not_negotiated(token, versions));
     if let Some(token) = needed {
         let message = Sentence::with_remedy(

@@ -7,7 +7,7 @@ use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, 
 use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
-use crate::nfs::mount::{self, Overlooked, Refusal, Transport};
+use crate::nfs::acceptance::{self, Overlooked, Refusal, Transport};
 use crate::nfs::option::MountOption;
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
@@ -67,7 +67,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
 
 fn check(check: &mut Check<'_, '_>) {
     for token in check.other_options() {
-        let is_taken = token.verdict.refusal.is_none() && token.verdict.kernels.is_all() && !is_ipv6(token);
+        let is_taken = token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
         if !is_taken && token.malformation.is_none() {
             check_value(check, token);
         }
@@ -208,7 +208,7 @@ fn applies(subject: &Subject<'_>, refused: &Refused) -> bool {
 }
 
 fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
-    match token.verdict.refusal {
+    match token.acceptance.refusal {
         Some(Refusal::Unknown) => {}
         Some(refusal) => {
             let overlooked = if token.is_beside_sloppy { refusal.overlooked() } else { Overlooked::Never };
@@ -251,9 +251,9 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             let message = check.about(token, "requires an IPv6 address, but the server has an IPv4 address");
             check.report(token, Severity::CannotMount, message, None);
         }
-        None if is_udp(token) || token.verdict.kernels.is_all() => {}
+        None if is_udp(token) || token.acceptance.kernels.is_all() => {}
         None => {
-            let since = token.verdict.kernels.since;
+            let since = token.acceptance.kernels.since;
             let message = if token.is_beside_sloppy {
                 format!("{} is ignored with sloppy by kernels before {since}", check.quote(token))
             } else {
@@ -296,14 +296,14 @@ fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
 /// `hard=1` surely means `hard`; `nolock=false` means who knows what.
 fn flag_without_value(token: &Token<'_>) -> Option<String> {
     let is_yes = matches!(token.option.value()?, "" | "1" | "true" | "yes" | "on");
-    if token.verdict.refusal != Some(Refusal::FlagWithValue) || !is_yes {
+    if token.acceptance.refusal != Some(Refusal::FlagWithValue) || !is_yes {
         return None;
     }
     Some(token.option.keyword().to_owned())
 }
 
 fn is_udp(token: &Token<'_>) -> bool {
-    mount::transport(&token.option) == Some(Transport::Udp)
+    acceptance::transport(&token.option) == Some(Transport::Udp)
 }
 
 fn needs_ipv6(check: &Check<'_, '_>, token: &Token<'_>) -> bool {

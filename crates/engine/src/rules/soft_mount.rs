@@ -71,7 +71,7 @@ pub(super) fn soft_option<'c, 'm>(check: &Check<'c, 'm>) -> Option<&'c Token<'m>
         .subject
         .options
         .effective()
-        .filter(|token| token.verdict.refusal.is_none())
+        .filter(|token| token.acceptance.refusal.is_none())
         .rfind(|token| token.entry().and_then(Entry::group) == Some(Group::RECOVERY))?;
     winner.site.is_some().then_some(winner)
 }

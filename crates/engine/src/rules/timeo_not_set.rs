@@ -3,7 +3,7 @@
 use super::{About, Actions, Check, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::catalog::{OptionId, OptionSet};
-use crate::nfs::mount::{Transport, transport};
+use crate::nfs::acceptance::{Transport, transport};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(3),

@@ -101,7 +101,7 @@ fn check(check: &mut Check<'_, '_>) {
     // NMG009 reports a value that continues after its comma.
     for token in check.options().filter(|token| token.meant.is_none()) {
         // Values that the kernel refuses are reported by NMG012.
-        let Some(value) = token.option.value().filter(|_| token.verdict.refusal.is_none()) else {
+        let Some(value) = token.option.value().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
         let problem = match token.id() {

@@ -3,7 +3,7 @@
 use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
-use crate::nfs::mount::{Transport, transport};
+use crate::nfs::acceptance::{Transport, transport};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(13),

@@ -5,7 +5,7 @@ use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
-use crate::nfs::mount::{Refusal, Transport, judge, transport};
+use crate::nfs::acceptance::{Refusal, Transport, judge, transport};
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
 use crate::site::Site;
@@ -62,7 +62,7 @@ const SUGGESTIONS: usize = 20;
 
 fn check(check: &mut Check<'_, '_>) {
     let is_unknown =
-        |token: &&Token<'_>| token.verdict.refusal == Some(Refusal::Unknown) && token.malformation.is_none();
+        |token: &&Token<'_>| token.acceptance.refusal == Some(Refusal::Unknown) && token.malformation.is_none();
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
         if let Some(label) = label_of(check, token) {
             report_category(check, token, label);

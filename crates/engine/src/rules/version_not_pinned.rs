@@ -2,7 +2,7 @@
 
 use super::{About, Actions, Check, Example, Rule};
 use crate::finding::{Action, Code};
-use crate::nfs::mount::names_version;
+use crate::nfs::acceptance::names_version;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(17),

@@ -5,9 +5,9 @@ mod layout;
 mod shell;
 
 use super::driver::Driver;
+use crate::nfs::acceptance::{self, Acceptance};
 use crate::nfs::catalog::{Entry, OptionId, OptionSet};
 use crate::nfs::disguised::Meant;
-use crate::nfs::mount::{self, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::site::Site;
@@ -20,8 +20,8 @@ pub(crate) use layout::lay_out;
 pub struct Token<'m> {
     /// The option, folded where the driver folds.
     pub option: MountOption<'m>,
-    /// The verdict of the layers on it.
-    pub verdict: Verdict,
+    /// The response of the layers to it.
+    pub acceptance: Acceptance,
     /// The place where the user wrote it; `None` for an option that the driver adds.
     pub site: Option<Site>,
     /// True if it stands in a carrier that reaches the mount.
@@ -49,7 +49,7 @@ impl<'m> Token<'m> {
         driver: &Driver,
     ) -> Self {
         Self {
-            verdict: mount::judge(&option),
+            acceptance: acceptance::judge(&option),
             site,
             in_force,
             is_drivers_own: is_drivers_own(driver, &option),
@@ -63,7 +63,7 @@ impl<'m> Token<'m> {
 
     /// Puts what the driver makes of the option in its place.
     fn replace_option(&mut self, option: MountOption<'m>) {
-        self.verdict = mount::judge(&option);
+        self.acceptance = acceptance::judge(&option);
         if option::is_plain(option.text()) {
             self.malformation = None;
             self.meant = None;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Subject;
 use super::carrier::Carrier;
 use super::driver::assembly::Step;
-use crate::nfs::mount;
+use crate::nfs::acceptance;
 use crate::nfs::reading::{self, Latitude, NODES, Trap};
 
 impl<'m> Subject<'m> {
@@ -72,6 +72,6 @@ impl<'m> Subject<'m> {
             return reading::goes_to_background_by_node(&self.effective());
         }
         let is_open = self.may_background_come_last();
-        [is_open || mount::goes_to_background(self.options.effective_options()); NODES]
+        [is_open || acceptance::goes_to_background(self.options.effective_options()); NODES]
     }
 }

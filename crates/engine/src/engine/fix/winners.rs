@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::{Scope, fix_alone};
 use crate::engine::Judged;
 use crate::finding::{Applicability, Edit, Fix};
+use crate::nfs::acceptance::{implied_flags, names_version, transport};
 use crate::nfs::catalog::{Entry, Group, OptionId};
-use crate::nfs::mount::{implied_flags, names_version, transport};
 use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
@@ -80,7 +80,7 @@ struct Winner {
 impl Winners {
     fn of(subject: &Subject<'_>) -> Self {
         let mut winners = Self::default();
-        for token in subject.options.effective().filter(|token| token.verdict.refusal.is_none()) {
+        for token in subject.options.effective().filter(|token| token.acceptance.refusal.is_none()) {
             let Some(entry) = token.entry() else { continue };
             for (word, says) in sayings(token, entry) {
                 let winner = Winner { says, site: token.site.clone() };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::{Check, offer, remove};
 use super::{applies, severity, is_udp, refusal, refusals, written_for_the_driver};
 use crate::finding::{Edit, Severity, Sentence};
-use crate::nfs::mount::{self, names_version};
+use crate::nfs::acceptance::{self, names_version};
 use crate::nfs::version::Versions;
 use crate::subject::carrier::Form;
 use crate::subject::driver::refusal::What;
@@ -18,7 +18,7 @@ pub(super) fn check_version_carrier(check: &mut Check<'_, '_>) {
         return;
     };
     let appended = check.subject.options.effective().find_map(|token| {
-        let refusal = token.verdict.refusal?;
+        let refusal = token.acceptance.refusal?;
         let is_version = token.site.is_none() && token.entry().is_some_and(names_version);
         is_version.then(|| format!("the driver appends the invalid {:?}: {refusal}", token.option.text()))
     });
@@ -89,7 +89,7 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
             check.report(token, Severity::CannotMount, message, Some(offer(edits)));
             continue;
         }
-        let same = mount::version_request(&token.option) == mount::version_request(&first.option);
+        let same = acceptance::version_request(&token.option) == acceptance::version_request(&first.option);
         let text = token.option.text();
         let edits = match passed_on.get(text) {
             Some(1) => equals.remove(text).unwrap_or_default(),
@@ -108,7 +108,7 @@ pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
     let requested = check.subject.options.settings().versions;
     let mut possible = requested;
     for token in check.subject.options.effective() {
-        let versions = token.verdict.versions;
+        let versions = token.acceptance.versions;
         let is_of_all = versions == Versions::ALL;
         if is_of_all || versions.is_empty() || is_udp(token) || token.is_drivers_own {
             continue;

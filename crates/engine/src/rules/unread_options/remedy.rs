@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
 use crate::nfs::catalog::OptionId;
-use crate::nfs::mount::{self, Transport};
+use crate::nfs::acceptance::{self, Transport};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
 use crate::site::Place;
@@ -83,12 +83,12 @@ pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bo
         OptionId::Resvport,
     ];
     let has_version =
-        subject.options.effective().any(|token| token.entry().is_some_and(mount::names_version));
+        subject.options.effective().any(|token| token.entry().is_some_and(acceptance::names_version));
     lost.iter().flat_map(|text| option::split(text.as_ref())).all(|piece| {
         let option = MountOption::new(piece.text.trim());
         option.entry().is_some_and(|entry| {
-            HARMLESS.contains(&entry.id) && !(has_version && mount::names_version(entry))
-                || mount::transport(&option) == Some(Transport::Tcp)
+            HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
+                || acceptance::transport(&option) == Some(Transport::Tcp)
         })
     })
 }
@@ -204,12 +204,12 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         let mut is_new = true;
         for there in elements.iter().flat_map(|element| option::split(element)) {
             let there = MountOption::new(there.text);
-            if mount::contradict(&there, &option) {
+            if acceptance::contradict(&there, &option) {
                 return None;
             }
             let rivals = there.entry().zip(option.entry());
             is_new &=
-                there.text() != text && rivals.is_none_or(|(there, new)| !mount::are_rivals(there, new));
+                there.text() != text && rivals.is_none_or(|(there, new)| !acceptance::are_rivals(there, new));
         }
         if is_new {
             elements.push(text.to_owned());
@@ -227,7 +227,7 @@ fn is_faulty(subject: &Subject<'_>, carrier: usize) -> bool {
         .tokens()
         .iter()
         .filter(of_carrier)
-        .any(|token| token.malformation.is_some() || token.verdict.refusal.is_some() || token.is_unrendered)
+        .any(|token| token.malformation.is_some() || token.acceptance.refusal.is_some() || token.is_unrendered)
 }
 
 /// An element of a list in brackets, in quotes where YAML needs them.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::evidence::Evidence;
 use super::{Driver, On, glob};
 use crate::kind::Holds;
-use crate::nfs::mount::names_version;
+use crate::nfs::acceptance::names_version;
 use crate::nfs::option::{self, MountOption};
 use crate::site::Place;
 use crate::subject::facts::Facts;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Layout, Part};
-use crate::nfs::mount::names_version;
+use crate::nfs::acceptance::names_version;
 use crate::nfs::option::MountOption;
 use crate::subject::effective::Token;
 use crate::subject::effective::shell::{is_several_words, shell_word};
@@ -36,7 +36,7 @@ impl<'m> Layout<'m> {
         let is_version = |token: &&Token<'m>| token.entry().is_some_and(names_version);
         let versions = self.parts.iter().flat_map(tokens_of).filter(is_version);
         let is_refused = versions.clone().nth(1).is_some()
-            || versions.clone().any(|token| token.verdict.refusal.is_some());
+            || versions.clone().any(|token| token.acceptance.refusal.is_some());
         if !is_refused {
             return;
         }

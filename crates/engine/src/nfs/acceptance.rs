@@ -91,9 +91,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The verdict of the layers on one option by itself.
+/// The response of the layers to one option by itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Verdict {
+pub struct Acceptance {
     /// The reason why nothing takes it; `None` when something does.
     pub refusal: Option<Refusal>,
     /// The protocol versions with which it is taken.
@@ -103,42 +103,46 @@ pub struct Verdict {
 }
 
 /// Judges one option by itself.
-pub fn judge(option: &MountOption<'_>) -> Verdict {
+pub fn judge(option: &MountOption<'_>) -> Acceptance {
     let Some(entry) = option.entry() else {
-        return Verdict { refusal: Some(Refusal::Unknown), versions: Versions::NONE, kernels: Kernels::NONE };
+        return Acceptance {
+            refusal: Some(Refusal::Unknown),
+            versions: Versions::NONE,
+            kernels: Kernels::NONE,
+        };
     };
-    let mut verdict = Verdict { refusal: None, versions: entry.versions, kernels: entry.kernels };
+    let mut acceptance = Acceptance { refusal: None, versions: entry.versions, kernels: entry.kernels };
     let is_taken_as_it_is = match entry.grammar {
         Grammar::Anything => entry.consumers.is_mount_only(),
         Grammar::Flag => option.value().is_none() && entry.id != OptionId::Udp && !entry.kernels.is_empty(),
         _ => false,
     };
     if is_taken_as_it_is {
-        return verdict;
+        return acceptance;
     }
-    verdict.refusal = check_value(entry, option.value());
-    if entry.kernels.is_empty() && verdict.refusal.is_none() {
-        verdict.refusal = Some(Refusal::NoKernel);
+    acceptance.refusal = check_value(entry, option.value());
+    if entry.kernels.is_empty() && acceptance.refusal.is_none() {
+        acceptance.refusal = Some(Refusal::NoKernel);
     }
     if option.value().is_some() && entry.value_kernels.since > entry.kernels.since {
-        verdict.kernels = entry.value_kernels;
+        acceptance.kernels = entry.value_kernels;
     }
     // Linux `nfs_fs_context_validate`: it is an error beside another version than 4.
     if entry.id == OptionId::Minorversion && option.value().and_then(kernel_number) != Some(0) {
-        verdict.versions = Versions::V4;
+        acceptance.versions = Versions::V4;
     }
     if rewritten_for_v3(entry.id, option.value()) {
-        verdict.refusal = None;
-        verdict.versions = Versions::V3;
+        acceptance.refusal = None;
+        acceptance.versions = Versions::V3;
     }
-    if verdict.refusal.is_some() {
-        verdict.versions = Versions::NONE;
-        verdict.kernels = Kernels::NONE;
+    if acceptance.refusal.is_some() {
+        acceptance.versions = Versions::NONE;
+        acceptance.kernels = Kernels::NONE;
     } else if transport(option) == Some(Transport::Udp) {
-        verdict.versions = Versions::V3;
-        verdict.kernels.until = Some(UDP_ENDS);
+        acceptance.versions = Versions::V3;
+        acceptance.kernels.until = Some(UDP_ENDS);
     }
-    verdict
+    acceptance
 }
 
 /// Returns the flags that mount(8) sets in addition to the option: `users` is `noexec,nosuid,nodev`
@@ -329,7 +333,7 @@ pub fn is_refused_background<'o, 'a: 'o>(
 fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> bool {
     let mut versions = 0;
     for option in options {
-        let verdict = judge(option);
+        let acceptance = judge(option);
         let Some(entry) = option.entry() else { continue };
         versions += usize::from(names_version(entry));
         let early = match entry.id {
@@ -337,7 +341,7 @@ fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOptio
             | OptionId::Mountport
             | OptionId::Proto
             | OptionId::Mountproto
-            | OptionId::Vers => verdict.refusal.is_some(),
+            | OptionId::Vers => acceptance.refusal.is_some(),
             OptionId::Remount | OptionId::Bind => option.value().is_none(),
             _ => false,
         };
