@@ -39,7 +39,7 @@ use way_out::{WayOut, ways_out};
 
 /// The rules of evaluation for objects.
 #[derive(Debug, Clone, Copy)]
-pub struct Check<'c> {
+pub struct Checker<'c> {
     /// By which policy.
     pub policy: &'c Policy,
     /// Whose answer is reported: that of `/validate` alone, or to what `/mutate` made of
@@ -51,7 +51,7 @@ pub struct Check<'c> {
     pub with_fixes: bool,
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     /// Judges the content of a file. A file that `is_explicit` is reported
     /// whatever it holds; one that a walk found may be of another kind.
     pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, is_explicit: bool) -> FileReport {
@@ -59,7 +59,7 @@ impl Check<'_> {
         self.bytes_with(path, name, bytes, is_explicit, |text| Proposed::of(self, text, is_explicit, scope))
     }
 
-    /// Like [`Check::bytes`], where each finding has what is proposed.
+    /// Like [`Checker::bytes`], where each finding has what is proposed.
     pub fn bytes_with(
         &self,
         path: &Path,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::repair::repair;
-use super::{Check, passed_over};
+use super::{Checker, passed_over};
 use crate::engine::fix::{Scope, emptied, fix_alone};
 use crate::finding::Finding;
 use crate::report::TextEdit;
@@ -23,7 +23,7 @@ pub struct Proposed {
 
 impl Proposed {
     /// Returns the repairs that `fix` would make in a text that `is_explicit` or found in a walk.
-    pub fn of(check: &Check<'_>, text: &str, is_explicit: bool, scope: Option<Scope>) -> Self {
+    pub fn of(check: &Checker<'_>, text: &str, is_explicit: bool, scope: Option<Scope>) -> Self {
         let Some(scope) = scope else { return Self::default() };
         let wants = |object: &Object<'_>| is_explicit || passed_over(object).is_none();
         let repaired = repair(check.policy, check.today, scope, text, &wants);

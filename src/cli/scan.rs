@@ -19,7 +19,7 @@ use super::reporting::Reporting;
 use super::serve::address;
 use super::status_port;
 use crate::check::baseline::Baseline;
-use crate::check::{self, Check};
+use crate::check::{self, Checker};
 use crate::cluster::connect::{self, Where, connect};
 use crate::cluster::pages::{Pace, Pager};
 use crate::cluster::scan::{Extent, scan};
@@ -220,7 +220,7 @@ impl Scanning<'_> {
         {
             bail!("{message}");
         }
-        let check = Check {
+        let check = Checker {
             policy: &policy,
             judged_as: args.reporting.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),

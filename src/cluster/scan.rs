@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::pages::{Error, JSON, Listed, Pager, Reader, encoded};
-use crate::check::Check;
+use crate::check::Checker;
 use crate::check::together::quiet::Quiet;
 use crate::report::live::CLUSTER;
 use crate::report::tie::Binding;
@@ -65,7 +65,7 @@ pub struct Extent<'e> {
 /// reported once.
 pub async fn scan(
     pager: &mut Pager,
-    check: &Check<'_>,
+    check: &Checker<'_>,
     extent: Extent<'_>,
     report: &mut Report,
     progress: Progress<'_>,
@@ -100,7 +100,7 @@ pub async fn scan(
 /// volumes; what makes Pods only where a driver does, which few clusters have.
 async fn pods(
     pager: &mut Pager,
-    check: &Check<'_>,
+    check: &Checker<'_>,
     extent: Extent<'_>,
     report: &mut Report,
     progress: Progress<'_>,
@@ -193,7 +193,7 @@ fn drop_others(report: &mut Report, namespace: Option<&str>) {
 
 /// Judges the pages of one list.
 struct Judging<'c> {
-    check: &'c Check<'c>,
+    check: &'c Checker<'c>,
     /// The items of a list do not say it themselves.
     version: &'static str,
     progress: Progress<'c>,
@@ -207,7 +207,7 @@ struct Judging<'c> {
 
 impl<'c> Judging<'c> {
     fn new(
-        check: &'c Check<'c>,
+        check: &'c Checker<'c>,
         version: &'static str,
         progress: Progress<'c>,
         listed: Listed,
@@ -388,7 +388,7 @@ impl Reader for Drivers {
 
 impl Drivers {
     /// Returns true if one of them mounts NFS, or may.
-    fn may_be_inline(&self, check: &Check<'_>) -> bool {
+    fn may_be_inline(&self, check: &Checker<'_>) -> bool {
         self.names.iter().any(|name| {
             let declared = check.policy.drivers().iter().find(|setting| driver::glob(&setting.name, name));
             match declared.and_then(|setting| setting.nfs) {

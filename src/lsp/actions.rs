@@ -9,7 +9,7 @@ use similar::{DiffTag, TextDiff};
 use super::diagnose::{self, Diagnostic, Text};
 use super::document::{Document, MOST_BYTES};
 use super::position::Range;
-use crate::check::Check;
+use crate::check::Checker;
 use crate::engine::fix::Scope;
 use crate::report::plain::plain;
 use crate::report::{FindingReport, Report, SubjectReport, TextEdit};
@@ -72,7 +72,7 @@ impl Wanted {
 /// if there are any; else those of `fix --unsafe-fixes`, with that name; and the edits of `fix` for
 /// the whole document.
 pub(super) fn actions(
-    check: &Check<'_>,
+    check: &Checker<'_>,
     document: &Document,
     text: &Text<'_>,
     wanted: &Wanted,

@@ -9,7 +9,7 @@ use super::document::{Document, MOST_BYTES};
 use super::position::{Encoding, Index, Position, Range};
 use crate::called;
 use crate::check::proposed::Proposed;
-use crate::check::{Check, together};
+use crate::check::{Checker, together};
 use crate::count::counted;
 use crate::engine::fix::Scope;
 use crate::finding::Code;
@@ -148,7 +148,7 @@ impl<'d> Text<'d> {
 /// Returns the report of `check` on a document. With a scope each finding has the edits of `fix`,
 /// and the fixed text comes with the report if it differs.
 pub(super) fn report(
-    check: &Check<'_>,
+    check: &Checker<'_>,
     document: &Document,
     scope: Option<Scope>,
 ) -> (Report, Option<String>) {
@@ -174,7 +174,7 @@ pub(super) fn report(
 }
 
 /// Everything that is to be shown of a document.
-pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Encoding) -> Vec<Diagnostic> {
+pub(super) fn diagnostics(check: &Checker<'_>, document: &Document, encoding: Encoding) -> Vec<Diagnostic> {
     let text = Text::new(&document.text, encoding);
     if document.text.len() > MOST_BYTES {
         let message = format!(

@@ -17,7 +17,7 @@ use super::document::{Document, path_of, uri_of};
 use super::hover::hover;
 use super::messages::{At, Changed, Client, Closed, Folders, Initialize, Opened, Within};
 use super::policies::{Loaded, Policies, Source};
-use crate::check::Check;
+use crate::check::Checker;
 use crate::engine::judge::Endpoint;
 use crate::policy::Policy;
 use crate::policy_file::{self, FILE_NAME};
@@ -177,9 +177,9 @@ impl<'s> Server<'s> {
         diagnose::diagnostics(&self.check(policy), document, self.client.encoding)
     }
 
-    fn check<'c>(&self, policy: &'c Policy) -> Check<'c> {
+    fn check<'c>(&self, policy: &'c Policy) -> Checker<'c> {
         let today = OffsetDateTime::now_utc().date();
-        Check { policy, judged_as: self.endpoint, today, with_fixes: false }
+        Checker { policy, judged_as: self.endpoint, today, with_fixes: false }
     }
 
     /// From where the policy of a document is looked for: as in CI, which runs `check` in the

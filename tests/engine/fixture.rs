@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nfs_mount_guard::check::{Check, together};
+use nfs_mount_guard::check::{Checker, together};
 use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
 use nfs_mount_guard::engine::judge::{self, Case, Endpoint};
@@ -117,7 +117,7 @@ pub fn describe_subject(subject: &Subject<'_>, evaluation: &Evaluation, policy: 
 
 /// Returns the findings of `check` in the objects of a text, which may take several of them.
 pub fn found_together(yaml: &str, policy: &Policy) -> Report {
-    let check = Check { policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
+    let check = Checker { policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
     let mut report = Report::new(PolicyOrigin {
         file: None,
         profile: policy.profile().to_string(),

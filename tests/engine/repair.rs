@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use nfs_mount_guard::check::Check;
+use nfs_mount_guard::check::Checker;
 use nfs_mount_guard::check::repair::{Repaired, repair};
 use nfs_mount_guard::engine::fix::{Scope, Traced, fix_traced};
 use nfs_mount_guard::engine::judge::Endpoint;
@@ -350,7 +350,7 @@ proptest! {
         comments_are_where_they_belong(&elements, layout, &before, &after)?;
         // The findings that are left are there in both.
         let policy = Policy::default();
-        let check = Check { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
+        let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
         let report = check.bytes(Path::new("t"), "t", after.into_bytes(), true);
         prop_assert!(report.errors.is_empty());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use nfs_mount_guard::check::Check;
+use nfs_mount_guard::check::Checker;
 use nfs_mount_guard::engine::judge::Endpoint;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::report::FileReport;
@@ -159,7 +159,7 @@ fn ours(file: &[u8]) -> Result<Vec<Value>, ()> {
 /// Checks that each object that kubectl finds in a file of a directory is evaluated or reported.
 fn in_a_walk(file: &[u8], theirs: &[Value]) -> Result<(), String> {
     let policy = Policy::default();
-    let check = Check {
+    let check = Checker {
         policy: &policy,
         judged_as: Endpoint::Validate,
         today: time::macros::date!(2026 - 03 - 01),

@@ -75,7 +75,7 @@ pub struct Rule {
     /// is NFS, and on a class of snapshots, too: its danger is the same there.
     pub where_uncertain: bool,
     /// Looks at a subject.
-    pub(crate) check: fn(&mut Check<'_, '_>),
+    pub(crate) check: fn(&mut RuleContext<'_, '_>),
 }
 
 impl Rule {
@@ -107,12 +107,12 @@ impl Rule {
     /// Runs the rule. `settings` holds one number for each of
     /// [`Rule::settings`], in that order.
     pub fn check(&self, subject: &Subject<'_>, settings: &[u32], findings: &mut Vec<Finding>) {
-        (self.check)(&mut Check { rule: self, subject, settings, findings });
+        (self.check)(&mut RuleContext { rule: self, subject, settings, findings });
     }
 }
 
 /// One run of one rule over one subject.
-pub(crate) struct Check<'c, 'm> {
+pub(crate) struct RuleContext<'c, 'm> {
     rule: &'c Rule,
     /// The subject that is evaluated.
     pub(crate) subject: &'c Subject<'m>,
@@ -120,7 +120,7 @@ pub(crate) struct Check<'c, 'm> {
     findings: &'c mut Vec<Finding>,
 }
 
-impl<'c, 'm> Check<'c, 'm> {
+impl<'c, 'm> RuleContext<'c, 'm> {
     /// The number that holds for the setting `name`.
     fn setting(&self, name: &str) -> u32 {
         let settings = self.rule.settings.iter().zip(self.settings);

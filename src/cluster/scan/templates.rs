@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::{Extent, Judging, Progress, path_of, seen};
-use crate::check::Check;
+use crate::check::Checker;
 use crate::cluster::pages::{JSON, Listed, Pager, Reader};
 use crate::kind::Kind;
 use crate::report::{Report, SubjectReport};
@@ -30,7 +30,7 @@ const fn workload(resource: &'static str, group: &'static str, path: &'static st
 /// Adds what makes Pods with inline volumes; `false` where no other list can be read.
 pub(super) async fn list(
     pager: &mut Pager,
-    check: &Check<'_>,
+    check: &Checker<'_>,
     extent: Extent<'_>,
     report: &mut Report,
     progress: Progress<'_>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{About, Actions, Check, Example, Rule, offer, remove};
+use super::{About, Actions, RuleContext, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Severity};
 use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
 use crate::nfs::acceptance;
@@ -61,7 +61,7 @@ spec:
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let undone = check_implied(check);
     if says_everything_once(check) {
         return;
@@ -80,7 +80,7 @@ fn check(check: &mut Check<'_, '_>) {
 }
 
 /// `exec`, `suid` and `dev` before a word that implies the contrary: those words.
-fn check_implied(check: &mut Check<'_, '_>) -> Vec<OptionId> {
+fn check_implied(check: &mut RuleContext<'_, '_>) -> Vec<OptionId> {
     let mut undone = Vec::new();
     if !check.speaks_of(OptionSet::of(&[OptionId::User])) {
         return undone;
@@ -114,7 +114,7 @@ fn check_implied(check: &mut Check<'_, '_>) -> Vec<OptionId> {
 
 /// Returns true if nothing can contradict anything, which is the usual case: one option of each
 /// group at most is written, the mount gets no second one, and no `actimeo`.
-fn says_everything_once(check: &Check<'_, '_>) -> bool {
+fn says_everything_once(check: &RuleContext<'_, '_>) -> bool {
     let (mut mounted, mut written) = (OptionSet::default(), OptionSet::default());
     // A driver that passes on one of two leaves the mount no conflict, and its author one.
     !check.speaks_of(OptionSet::of(&[OptionId::Actimeo]))
@@ -128,7 +128,7 @@ fn group(token: &Token<'_>) -> Option<Group> {
     token.entry().filter(|_| takes_part).and_then(Entry::group)
 }
 
-fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>]) {
+fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Token<'_>]) {
     let effective = check.subject.options.effective().filter(|token| group(token) == Some(of_group));
     let Some(winner) = effective.clone().next_back() else {
         return;
@@ -213,7 +213,7 @@ fn reordered_by(subject: &Subject<'_>) -> &'static str {
 
 /// Reports a `local_lock=` beside a `nolock` that keeps those locks on the node
 /// already; false where the options of the group say more than that.
-fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> bool {
+fn check_covered_locks(check: &mut RuleContext<'_, '_>, written: &[&Token<'_>]) -> bool {
     let is_nolock =
         |token: &Token<'_>| token.entry().is_some_and(|entry| entry.id == OptionId::Lock && entry.negated);
     let is_local =
@@ -237,7 +237,7 @@ fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> boo
 /// Drops what loses, but never `nolock` where NFSv3 is possible: without it the
 /// mount needs rpc.statd, and fails where that does not run (measured: exit 32).
 /// There `local_lock` goes, if `nolock` alone amounts to the same.
-fn keep_nolock(check: &Check<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'_>]) -> Option<Vec<Edit>> {
+fn keep_nolock(check: &RuleContext<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'_>]) -> Option<Vec<Edit>> {
     let is_nolock = |token: &Token<'_>| {
         token.id() == Some(OptionId::Lock) && token.entry().is_some_and(|entry| entry.negated)
     };
@@ -283,7 +283,7 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
 /// Kernel 6.1 lets the last of `lock` and `local_lock=` win; newer ones let
 /// `lock` and `nolock` win in either order (measured). With `NFSv4` neither
 /// does anything.
-fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: &[&Token<'_>]) -> bool {
+fn kernels_disagree(check: &RuleContext<'_, '_>, group: Group, effective: &[&Token<'_>]) -> bool {
     if group != Group::LOCKING || check.subject.options.settings().versions.and(Versions::V3).is_empty() {
         return false;
     }
@@ -299,7 +299,7 @@ fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: &[&Token<'_>
 
 /// `actimeo` and the single cache times overwrite each other in order, so a
 /// driver that sorts changes what they amount to.
-fn check_cache_times(check: &mut Check<'_, '_>) {
+fn check_cache_times(check: &mut RuleContext<'_, '_>) {
     let is_time = |token: &&Token<'_>| {
         matches!(
             token.id(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{About, Actions, Check, Example, Rule, about};
+use super::{About, Actions, RuleContext, Example, Rule, about};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::Holds;
 use crate::nfs::{acceptance, reading};
@@ -55,7 +55,7 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     // A later fg wins; the order is no safe guard, but the reason is another one.
     let last = subject.options.effective().rfind(|token| matches!(token.option.keyword(), "bg" | "fg"));
@@ -87,7 +87,7 @@ fn check(check: &mut Check<'_, '_>) {
 }
 
 /// Reports options that become `bg` only because the driver rewrites them, as a shell does.
-fn check_rewritten(check: &mut Check<'_, '_>) {
+fn check_rewritten(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     if !subject.driver.rewrites_options() {
         return;
@@ -129,7 +129,7 @@ impl Ambiguity {
 /// Reports `piece`, which is `word` to some layer: to all of them where it is
 /// one option of its element as it stands.
 fn report(
-    check: &mut Check<'_, '_>,
+    check: &mut RuleContext<'_, '_>,
     site: Site,
     piece: &str,
     word: &'static str,

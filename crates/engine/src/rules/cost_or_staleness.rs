@@ -1,6 +1,6 @@
 //! NMG018: caches switched off, or kept for too long.
 
-use super::{About, Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, RuleContext, Example, Rule, Setting};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::kernel_number;
@@ -47,7 +47,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, actimeo=30]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     const WORDS: OptionSet = OptionSet::of(&[
         OptionId::Ac,
         OptionId::Cto,

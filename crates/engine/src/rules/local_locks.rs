@@ -1,7 +1,7 @@
 //! NMG016: locks that other nodes do not see.
 
 use super::locks_need_statd::place_of_mount_nfs;
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
@@ -45,7 +45,7 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let settings = subject.options.settings();
     let is_v3 = settings.versions == Versions::V3;

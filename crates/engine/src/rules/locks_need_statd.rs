@@ -1,6 +1,6 @@
 //! NMG022: locks that need rpc.statd beside mount.nfs.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code, Finding, Severity};
 use crate::nfs::acceptance;
 use crate::nfs::option::MountOption;
@@ -52,7 +52,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let settings = subject.options.settings();
     let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
@@ -92,7 +92,7 @@ fn check(check: &mut Check<'_, '_>) {
 }
 
 /// Reports something about the whole list that reaches the mount.
-fn missing(check: &mut Check<'_, '_>, message: String) {
+fn missing(check: &mut RuleContext<'_, '_>, message: String) {
     let in_force = check.subject.carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
     check.findings.push(Finding {
         code: check.rule.code,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
+use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity, Sentence};
 use crate::nfs::catalog::{self, OptionId};
 use crate::nfs::disguised::Meant;
@@ -68,7 +68,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 /// Carriers and elements, in order.
 type Elements = Vec<(usize, usize)>;
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let (traps, spaced) = check_elements(check);
     let is_in = |elements: &Elements, token: &Token<'_>| {
         let site = token.site.as_ref();
@@ -89,7 +89,7 @@ fn check(check: &mut Check<'_, '_>) {
 /// Commas and emptiness, which are about the element, not about an option, and
 /// what reaches beyond it. Gives the elements where something does, and those whose
 /// blanks were reported with their commas.
-fn check_elements(check: &mut Check<'_, '_>) -> (Elements, Elements) {
+fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
     let subject = check.subject;
     let (mut traps, mut spaced) = (Vec::new(), Vec::new());
     for (carrier_index, index) in subject.options.irregular_elements().iter().copied() {
@@ -238,7 +238,7 @@ fn trapped(element: &str, trap: Trap) -> String {
     }
 }
 
-fn report_element(check: &mut Check<'_, '_>, site: Site, severity: Severity, message: Sentence, fix: Option<Fix>) {
+fn report_element(check: &mut RuleContext<'_, '_>, site: Site, severity: Severity, message: Sentence, fix: Option<Fix>) {
     let keyword = check.element_at(&site).unwrap_or_default().to_owned().into();
     check.findings.push(Finding {
         code: check.rule.code,
@@ -252,7 +252,7 @@ fn report_element(check: &mut Check<'_, '_>, site: Site, severity: Severity, mes
     });
 }
 
-fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malformation) {
+fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation: Malformation) {
     let (what, severity) = match malformation {
         Malformation::Control => (
             "contains a control character, which becomes part of the option's name or value",
@@ -319,7 +319,7 @@ fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> 
 }
 
 /// Says what to write, and offers it where it can stand there.
-fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, severity: Severity, message: String, meant: &Meant) {
+fn report_meant(check: &mut RuleContext<'_, '_>, token: &Token<'_>, severity: Severity, message: String, meant: &Meant) {
     let Some(site) = token.site.clone() else { return };
     let subject = check.subject;
     let Some(carrier) = subject.carriers.get(site.carrier) else { return };

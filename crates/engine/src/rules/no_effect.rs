@@ -1,6 +1,6 @@
 //! NMG015: an option that does nothing.
 
-use super::{About, Actions, Check, Example, Rule, offer, remove};
+use super::{About, Actions, RuleContext, Example, Rule, offer, remove};
 use crate::finding::{Action, Applicability, Code, Severity};
 use crate::nfs::catalog::{Effect, OptionId};
 use crate::nfs::acceptance::version_request;
@@ -47,7 +47,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let versions = check.subject.options.settings().versions;
     let options = &check.subject.options;
     // Of two versions, which mount.nfs refuses, either may be the one that stays.

@@ -1,6 +1,6 @@
 //! NMG021: options without which the driver cannot delete a volume.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code, Severity, Sentence};
 use crate::kind::Kind;
 use crate::nfs::catalog::{Entry, OptionId};
@@ -58,7 +58,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, port=12049]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     if subject.kind != Kind::StorageClass || !subject.loses_options_on_delete() {
         return;
@@ -80,7 +80,7 @@ fn check(check: &mut Check<'_, '_>) {
 }
 
 /// Returns true if no later option of the same group overrides it.
-fn is_winner(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
+fn is_winner(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
     let group = token.entry().and_then(Entry::group);
     let last = check.subject.options.effective().rfind(|other| other.entry().and_then(Entry::group) == group);
     group.is_none() || last.is_some_and(|last| std::ptr::eq(last, token))

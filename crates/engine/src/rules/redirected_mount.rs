@@ -1,6 +1,6 @@
 //! NMG019: something else is mounted than the object says.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 
@@ -58,7 +58,7 @@ pub(super) const WORDS: OptionSet = OptionSet::of(&[
     OptionId::Remount,
 ]);
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     if !check.speaks_of(WORDS) {
         return;
     }

@@ -3,7 +3,7 @@
 mod versions;
 
 use super::unknown_option::{has_effect, is_denied_word};
-use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
+use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, remove, replace, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
@@ -65,7 +65,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     for token in check.other_options() {
         let is_taken = token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
         if !is_taken && token.malformation.is_none() {
@@ -81,7 +81,7 @@ fn check(check: &mut Check<'_, '_>) {
 
 /// The kubelet mounts no `FlexVolume` that has a list (kubernetes
 /// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
-fn check_flex_volume(check: &mut Check<'_, '_>) {
+fn check_flex_volume(check: &mut RuleContext<'_, '_>) {
     let list =
         check.subject.carriers.iter().position(|carrier| matches!(carrier.place, Place::MountOptions(_)));
     let is_given =
@@ -96,7 +96,7 @@ fn check_flex_volume(check: &mut Check<'_, '_>) {
 }
 
 /// Reports options that the driver refuses by itself, before it mounts.
-fn check_driver(check: &mut Check<'_, '_>) {
+fn check_driver(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let written = subject
         .options
@@ -123,7 +123,7 @@ fn check_driver(check: &mut Check<'_, '_>) {
 }
 
 /// Reports options that a shell of the driver's splits into several arguments of mount.
-fn check_words(check: &mut Check<'_, '_>) {
+fn check_words(check: &mut RuleContext<'_, '_>) {
     if !check.subject.options.is_several_words() {
         return;
     }
@@ -207,7 +207,7 @@ fn applies(subject: &Subject<'_>, refused: &Refused) -> bool {
     is_handle && refused.when.is_none_or(|when| subject.shows_already(&when))
 }
 
-fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
+fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
     match token.acceptance.refusal {
         Some(Refusal::Unknown) => {}
         Some(refusal) => {
@@ -265,7 +265,7 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
 }
 
 /// The option as it should be written, where that is certain.
-fn meant(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
+fn meant(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     let requested = check.subject.options.settings().versions;
     let names_no_version = requested == Versions::ALL;
     // Alone, `minorversion=1` asks for nothing.
@@ -306,7 +306,7 @@ fn is_udp(token: &Token<'_>) -> bool {
     acceptance::transport(&token.option) == Some(Transport::Udp)
 }
 
-fn needs_ipv6(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
+fn needs_ipv6(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
     is_ipv6(token) && check.subject.server.is_some_and(|server| server.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
@@ -317,7 +317,7 @@ fn is_ipv6(token: &Token<'_>) -> bool {
 
 /// The version in the spelling for which a driver looks at the beginning of an
 /// element, so that it appends none of its own.
-fn written_for_the_driver(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Vec<Edit>> {
+fn written_for_the_driver(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Vec<Edit>> {
     let driver = check.subject.driver;
     let spelling = driver.spelling_of_version()?;
     let site = token.site.as_ref()?;

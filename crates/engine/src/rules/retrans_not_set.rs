@@ -1,7 +1,7 @@
 //! NMG004: no `retrans`.
 
 use super::timeo_not_set::check_missing;
-use super::{About, Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, RuleContext, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::catalog::OptionId;
 
@@ -50,7 +50,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let value = check
         .subject
         .driver_setting

@@ -1,6 +1,6 @@
 //! NMG023: a server's name that only the cluster's DNS knows.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code, Finding, Severity, Sentence};
 use crate::site::Place;
 
@@ -53,7 +53,7 @@ spec:
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let Some(server) = check.subject.in_tree_server().filter(|server| is_cluster_dns_name(server)) else {
         return;
     };

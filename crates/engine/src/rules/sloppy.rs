@@ -1,6 +1,6 @@
 //! NMG014: `sloppy`.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 
@@ -42,7 +42,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     if !check.speaks_of(OptionSet::of(&[OptionId::Sloppy])) {
         return;
     }

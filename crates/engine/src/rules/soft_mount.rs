@@ -1,6 +1,6 @@
 //! NMG005: `soft` or `softerr` on something that is written to.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::settings::Recovery;
@@ -47,7 +47,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     if !check.subject.is_writable() {
         return;
     }
@@ -63,7 +63,7 @@ fn check(check: &mut Check<'_, '_>) {
 
 /// The user's option that makes the mount a soft one; `None` where the mount
 /// is hard, or soft by the driver's own doing.
-pub(super) fn soft_option<'c, 'm>(check: &Check<'c, 'm>) -> Option<&'c Token<'m>> {
+pub(super) fn soft_option<'c, 'm>(check: &RuleContext<'c, 'm>) -> Option<&'c Token<'m>> {
     if check.subject.options.settings().recovery == Recovery::Hard {
         return None;
     }

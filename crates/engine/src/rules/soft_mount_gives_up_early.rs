@@ -1,7 +1,7 @@
 //! NMG006: a soft mount that gives up before a server can fail over.
 
 use super::soft_mount::soft_option;
-use super::{About, Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, RuleContext, Example, Rule, Setting};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::timeouts::major_timeout;
@@ -53,7 +53,7 @@ mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=3]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let Some(token) = soft_option(check) else {
         return;
     };

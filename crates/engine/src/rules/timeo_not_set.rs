@@ -1,6 +1,6 @@
 //! NMG003: no `timeo`.
 
-use super::{About, Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, RuleContext, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::acceptance::{Transport, transport};
@@ -51,7 +51,7 @@ mountOptions: [nfsvers=4.1, hard, fg, retrans=2, timeo=600]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let value = check
         .subject
         .driver_setting
@@ -69,7 +69,7 @@ fn check(check: &mut Check<'_, '_>) {
 /// Reports that `word` is missing, which is written `keyword`, but for UDP,
 /// where the numbers mean something else.
 pub(super) fn check_missing(
-    check: &mut Check<'_, '_>,
+    check: &mut RuleContext<'_, '_>,
     word: OptionId,
     keyword: &'static str,
     value: u32,

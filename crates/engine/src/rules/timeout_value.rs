@@ -1,6 +1,6 @@
 //! NMG007: a timeout that does not say what its author means.
 
-use super::{About, Actions, Check, Example, Rule, Setting, offer, replace};
+use super::{About, Actions, RuleContext, Example, Rule, Setting, offer, replace};
 use crate::count::{counted, grouped, named};
 use crate::finding::{Action, Applicability, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
@@ -90,7 +90,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     if !check.speaks_of(OptionSet::of(&[OptionId::Timeo, OptionId::Retrans, OptionId::Retry])) {
         return;
     }

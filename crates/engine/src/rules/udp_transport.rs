@@ -1,6 +1,6 @@
 //! NMG013: NFS over UDP.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::acceptance::{Transport, transport};
@@ -45,7 +45,7 @@ mountOptions: [nfsvers=3, hard, fg, proto=tcp, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     if !check.speaks_of(OptionSet::of(&[OptionId::Udp, OptionId::Proto])) {
         return;
     }

@@ -1,6 +1,6 @@
 //! NMG011: an option that nothing knows.
 
-use super::{About, Actions, Check, Example, Rule, offer, offer_instead, redirected_mount, replace};
+use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, redirected_mount, replace};
 use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
 use crate::nfs::disguised::{self, is_category_range};
@@ -60,7 +60,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 /// rules together.
 const SUGGESTIONS: usize = 20;
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let is_unknown =
         |token: &&Token<'_>| token.acceptance.refusal == Some(Refusal::Unknown) && token.malformation.is_none();
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
@@ -94,7 +94,7 @@ struct Label {
 }
 
 /// The `SELinux` label that `token`, an element of its own, is a category of.
-fn label_of(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Label> {
+fn label_of(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Label> {
     let site = token.site.as_ref().filter(|_| is_category_range(token.option.text().trim()))?;
     let carrier = check.subject.carriers.get(site.carrier).filter(|carrier| carrier.form == Form::List)?;
     let before = carrier.elements.get(..site.element)?;
@@ -106,7 +106,7 @@ fn label_of(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Label> {
 }
 
 /// Says which label it belongs to; the first of its categories offers to write it.
-fn report_category(check: &mut Check<'_, '_>, token: &Token<'_>, label: Label) {
+fn report_category(check: &mut RuleContext<'_, '_>, token: &Token<'_>, label: Label) {
     let Some(site) = token.site.clone() else { return };
     let Label { element, elements, text } = label;
     let message = check.about(token, "is a category of the SELinux label before it, which is one element");
@@ -127,7 +127,7 @@ fn report_category(check: &mut Check<'_, '_>, token: &Token<'_>, label: Label) {
 /// The option that was probably meant, value included: one keyword of the
 /// catalog at the smallest edit distance, if there is only one and the result
 /// is an option that every layer takes.
-fn suggestion(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
+fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     if let Some(text) = version_word(token.option.text()) {
         return Some(text);
     }
@@ -153,7 +153,7 @@ fn suggestion(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
 
 /// Returns true if the list would be better with this option: every layer takes it beside the
 /// others, it does something, and no rule refuses it.
-fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
+fn is_taken(check: &RuleContext<'_, '_>, text: &str) -> bool {
     let option = MountOption::new(text);
     let verdict = judge(&option);
     let requested = check.subject.options.settings().versions;
@@ -167,7 +167,7 @@ fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
 }
 
 /// Returns true if an option does something in the versions that are asked for.
-pub(super) fn has_effect(check: &Check<'_, '_>, option: &MountOption<'_>) -> bool {
+pub(super) fn has_effect(check: &RuleContext<'_, '_>, option: &MountOption<'_>) -> bool {
     let requested = check.subject.options.settings().versions;
     option.entry().is_some_and(|entry| match entry.effect {
         Effect::Active => true,

@@ -4,7 +4,7 @@ mod remedy;
 
 use std::borrow::Cow;
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Applicability, Code, Finding, Severity, Sentence};
 use crate::kind::Holds;
 use crate::nfs::option;
@@ -57,7 +57,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let several: Vec<&str> =
         subject.misplaced.iter().flat_map(|misplaced| &misplaced.texts).map(String::as_str).collect();
@@ -132,7 +132,7 @@ const MOST_MOVED: usize = 16;
 
 /// Says what becomes of a parameter or an attribute that the driver does not read.
 fn report_key(
-    check: &mut Check<'_, '_>,
+    check: &mut RuleContext<'_, '_>,
     carrier: usize,
     place: Place,
     texts: &[Cow<'_, str>],
@@ -159,7 +159,7 @@ fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
     if texts.iter().any(|text| reading::mentions_background(text.as_ref())) { " (bg among them)" } else { "" }
 }
 
-fn report(check: &mut Check<'_, '_>, carrier: usize, place: Place, severity: Severity, message: Sentence) {
+fn report(check: &mut RuleContext<'_, '_>, carrier: usize, place: Place, severity: Severity, message: Sentence) {
     check.findings.push(Finding {
         code: check.rule.code,
         severity,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Check, offer, remove};
+use super::super::{RuleContext, offer, remove};
 use super::{applies, severity, is_udp, refusal, refusals, written_for_the_driver};
 use crate::finding::{Edit, Severity, Sentence};
 use crate::nfs::acceptance::{self, names_version};
@@ -12,7 +12,7 @@ use crate::subject::driver::refusal::What;
 use crate::subject::effective::Token;
 
 /// A version that an attribute names and the driver appends as it is.
-pub(super) fn check_version_carrier(check: &mut Check<'_, '_>) {
+pub(super) fn check_version_carrier(check: &mut RuleContext<'_, '_>) {
     let carriers = &check.subject.carriers;
     let Some(carrier) = carriers.iter().position(|carrier| carrier.form == Form::Version) else {
         return;
@@ -29,7 +29,7 @@ pub(super) fn check_version_carrier(check: &mut Check<'_, '_>) {
 
 /// The version that the driver appends: of the list, of an attribute or of its
 /// own.
-pub(super) fn check_appended_version(check: &mut Check<'_, '_>) {
+pub(super) fn check_appended_version(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let Some(token) = subject.options.effective().rfind(|token| token.option.keyword() == "vers") else {
         return;
@@ -52,7 +52,7 @@ pub(super) fn check_appended_version(check: &mut Check<'_, '_>) {
 }
 
 /// mount.nfs wants one version option at most, the driver's own included.
-pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
+pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
     let is_version = |token: &&Token<'_>| token.entry().is_some_and(names_version) && !token.is_drivers_own;
     let versions = check.subject.options.effective().filter(is_version);
     if versions.clone().nth(1).is_none() {
@@ -104,7 +104,7 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
 
 /// An option that the asked-for versions do not have, or two options that no
 /// version has together.
-pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
+pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
     let requested = check.subject.options.settings().versions;
     let mut possible = requested;
     for token in check.subject.options.effective() {
