@@ -12,7 +12,7 @@ use super::{Authority, Error, Pair};
 
 /// The state as it was found: any part may be missing or garbage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Stored {
     /// See [`CaState::authority`].
     pub authority: Option<Pair>,
     /// See [`CaState::next`].
@@ -25,7 +25,7 @@ pub struct Found {
     pub rotate: bool,
 }
 
-impl From<CaState> for Found {
+impl From<CaState> for Stored {
     fn from(chain: CaState) -> Self {
         Self {
             authority: Some(chain.authority),
@@ -89,7 +89,7 @@ impl Rotation {
     /// randomness.
     pub fn advance(
         &self,
-        found: &Found,
+        found: &Stored,
         trusted_since: Option<OffsetDateTime>,
         now: OffsetDateTime,
     ) -> Result<(CaState, Option<Step>), Error> {
@@ -135,7 +135,7 @@ impl Rotation {
 
     /// Starts with a new authority. Certificates that the old one signed stay trusted until they
     /// expire: a replica may still serve with it.
-    fn found(&self, found: &Found, now: OffsetDateTime) -> Result<CaState, Error> {
+    fn found(&self, found: &Stored, now: OffsetDateTime) -> Result<CaState, Error> {
         let authority = Authority::generate(now)?;
         let leaf = authority.sign(&self.names, now)?;
         let previous = found.authority.as_ref().map(|pair| pair.certificate.clone());

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use super::progress::Progress;
 use crate::source::Skip;
 use crate::source::walk::exclude::Excludes;
-use crate::source::walk::{self, Found, MOST_BYTES, WalkError, Walked};
+use crate::source::walk::{self, FoundFile, MOST_BYTES, WalkError, Walked};
 
 /// The name of `-` in reports, unless `--stdin-filename` says otherwise.
 pub const STDIN: &str = "<stdin>";
@@ -94,7 +94,7 @@ pub fn each<T: Send>(
 ) -> Worked<T> {
     let Walked { found: mut files, errors, passed_over } = walk::files(&with_stdin_apart(paths), excludes);
     if paths.iter().any(|path| path == Path::new("-")) {
-        files.insert(0, Found { path: "-".into(), is_explicit: true, leads_out: false });
+        files.insert(0, FoundFile { path: "-".into(), is_explicit: true, leads_out: false });
     }
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
@@ -131,7 +131,7 @@ fn with_stdin_apart(paths: &[PathBuf]) -> Vec<PathBuf> {
     paths.iter().filter(|path| *path != Path::new("-")).cloned().collect()
 }
 
-fn read(found: &Found, stdin_name: Option<&str>) -> Input {
+fn read(found: &FoundFile, stdin_name: Option<&str>) -> Input {
     let is_stdin = found.path == Path::new("-");
     let bytes = if is_stdin { whole(io::stdin().lock()) } else { file(found) };
     Input {
@@ -148,7 +148,7 @@ fn read(found: &Found, stdin_name: Option<&str>) -> Input {
 }
 
 /// The content of a file: of one that was found in a walk, only so much.
-fn file(found: &Found) -> Result<Vec<u8>, String> {
+fn file(found: &FoundFile) -> Result<Vec<u8>, String> {
     let file = File::open(&found.path).map_err(unreadable)?;
     if found.is_explicit {
         return whole(file);

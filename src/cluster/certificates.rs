@@ -14,7 +14,7 @@ use super::lease::Lease;
 use super::secret::{self, Store};
 use super::webhooks::{Configurations, Trust};
 use crate::ca::Pair;
-use crate::ca::rotation::{Found, Rotation};
+use crate::ca::rotation::{Rotation, Stored};
 use crate::ca::state::{CaState, Facts};
 use crate::server::routes::Shared;
 use crate::server::tls::{Certificate, CertificateStore};
@@ -140,7 +140,7 @@ impl Certificates {
             tracing::info!(secret = self.store.name, "{}", step.as_str());
         }
         self.trust(&chain, now).await?;
-        self.serve(&Found::from(chain), now)
+        self.serve(&Stored::from(chain), now)
     }
 
     /// Tells the API servers whom to trust.
@@ -165,7 +165,7 @@ impl Certificates {
     }
 
     /// Serves with the certificate that was found, where it is another one.
-    fn serve(&mut self, found: &Found, now: OffsetDateTime) -> Result<(), Error> {
+    fn serve(&mut self, found: &Stored, now: OffsetDateTime) -> Result<(), Error> {
         let Some(leaf) = found.leaf.as_ref().filter(|leaf| self.seen.as_ref() != Some(leaf)) else {
             return Ok(());
         };

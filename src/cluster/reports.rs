@@ -242,17 +242,17 @@ fn is_without_namespace(status: &Status) -> bool {
 /// The reports that there are, by namespace and name.
 #[derive(Default)]
 struct Existing {
-    reports: BTreeMap<(Option<String>, String), Found>,
+    reports: BTreeMap<(Option<String>, String), ExistingReport>,
 }
 
 /// The known fields of an existing report.
-struct Found {
+struct ExistingReport {
     content: String,
     /// True if no other writer has a field of it.
     is_alone: bool,
 }
 
-impl Found {
+impl ExistingReport {
     fn is_same(&self, wanted: &Wanted) -> bool {
         self.is_alone && self.content == wanted.content
     }
@@ -294,7 +294,7 @@ impl Reader for Existing {
             let is_alone = !managers.is_empty()
                 && managers.iter().all(|one| one.manager == FIELD_MANAGER && one.operation == "Apply");
             let key = (metadata.namespace.filter(|namespace| !namespace.is_empty()), metadata.name);
-            self.reports.insert(key, Found { content, is_alone });
+            self.reports.insert(key, ExistingReport { content, is_alone });
         }
     }
 

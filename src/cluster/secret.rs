@@ -11,7 +11,7 @@ use kube::{Client, ResourceExt as _};
 
 use super::{Error, FIELD_MANAGER, is_conflict};
 use crate::ca::Pair;
-use crate::ca::rotation::Found;
+use crate::ca::rotation::Stored;
 use crate::ca::state::CaState;
 
 /// An annotation that asks for a new authority.
@@ -69,8 +69,8 @@ impl Store {
 }
 
 /// Returns the contents of a Secret of any writer.
-pub(super) fn found(secret: Option<&Secret>) -> Found {
-    let Some(secret) = secret else { return Found::default() };
+pub(super) fn found(secret: Option<&Secret>) -> Stored {
+    let Some(secret) = secret else { return Stored::default() };
     let data = secret.data.as_ref();
     let text = |key: &str| {
         let bytes = data?.get(key)?.0.clone();
@@ -80,7 +80,7 @@ pub(super) fn found(secret: Option<&Secret>) -> Found {
     let pair = |(certificate, key): (&str, &str)| {
         Some(Pair { certificate: text(certificate)?, key: text(key).unwrap_or_default() })
     };
-    Found {
+    Stored {
         authority: pair(AUTHORITY),
         next: pair(NEXT),
         previous: text(PREVIOUS),

@@ -21,14 +21,14 @@ pub(super) struct Hover {
     /// The option, with its readers and its meaning; `None` for a list as a whole.
     pub(super) option: Option<String>,
     /// The findings there.
-    pub(super) findings: Vec<Found>,
+    pub(super) findings: Vec<ShownFinding>,
     /// The paragraph of `explain -f`.
     pub(super) paragraph: String,
 }
 
 /// A finding, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ShownFinding {
     /// The rule's code.
     pub(super) code: String,
     /// The rule's page.
@@ -78,7 +78,7 @@ pub(super) fn hover(
             Some(Hover { range, option, findings: Vec::new(), paragraph: explanation.to_string() })
         });
     });
-    let found = |diagnostic: &&Diagnostic| Found {
+    let found = |diagnostic: &&Diagnostic| ShownFinding {
         code: diagnostic.code.clone().unwrap_or_default(),
         page: diagnostic.code_description.as_ref().map(|page| page.href.clone()).unwrap_or_default(),
         message: diagnostic.message.clone(),
@@ -120,7 +120,7 @@ impl Hover {
         if let Some(option) = &self.option {
             blocks.push(if is_markdown { escaped(option) } else { option.clone() });
         }
-        for Found { code, page, message } in &self.findings {
+        for ShownFinding { code, page, message } in &self.findings {
             let message = plain(message);
             blocks.push(if is_markdown {
                 format!("[{code}]({page}) {}", escaped(&message))

@@ -117,7 +117,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range
         places: search
             .found
             .into_iter()
-            .map(|Found { path, value, has_bg, .. }| {
+            .map(|CollectedPlace { path, value, has_bg, .. }| {
                 let texts = value.map(|value| misplaced::texts(tree, value)).unwrap_or_default();
                 let has_bg = !is_secret && (has_bg || texts.iter().any(|text| is_background(text)));
                 UnjudgedPlace { path, texts: if is_shown { texts } else { Vec::new() }, has_bg }
@@ -142,11 +142,11 @@ struct Search<'t> {
     texts: usize,
     /// The keys and indices on the way, the outermost first.
     path: Vec<String>,
-    found: Vec<Found>,
+    found: Vec<CollectedPlace>,
 }
 
 /// A place of options.
-struct Found {
+struct CollectedPlace {
     /// The offset, in bytes.
     offset: usize,
     path: Vec<String>,
@@ -213,7 +213,12 @@ impl Search<'_> {
 
     fn note(&mut self, at: NodeId, value: Option<NodeId>, has_bg: bool) {
         if let Some(node) = self.tree.written(at) {
-            self.found.push(Found { offset: node.span.start, path: self.path.clone(), value, has_bg });
+            self.found.push(CollectedPlace {
+                offset: node.span.start,
+                path: self.path.clone(),
+                value,
+                has_bg,
+            });
         }
     }
 
@@ -323,7 +328,7 @@ impl Search<'_> {
             found: Vec::new(),
         };
         inner.visit(tree.root()?);
-        let has_bg = |found: &Found| {
+        let has_bg = |found: &CollectedPlace| {
             let texts = found.value.map(|value| misplaced::texts(tree, value)).unwrap_or_default();
             found.has_bg || texts.iter().any(|text| is_background(text))
         };

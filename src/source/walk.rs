@@ -19,7 +19,7 @@ pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A file to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundFile {
     /// The path, which is also the name in reports.
     pub path: PathBuf,
     /// True if it was named itself: it must then be readable, whatever it is.
@@ -32,7 +32,7 @@ pub struct Found {
 #[derive(Debug, Default)]
 pub struct Walked {
     /// The files, each once, sorted by name.
-    pub found: Vec<Found>,
+    pub found: Vec<FoundFile>,
     /// The paths that cannot be found or read.
     pub errors: Vec<WalkError>,
     /// The files that are not read, by reason.
@@ -104,14 +104,14 @@ pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
             walk.folder(path, None);
         } else if path.exists() {
             walk.found
-                .insert(path.clone(), Found { path: path.clone(), is_explicit: true, leads_out: false });
+                .insert(path.clone(), FoundFile { path: path.clone(), is_explicit: true, leads_out: false });
         } else if is_glob(path) {
             walk.glob(path);
         } else {
             walk.errors.push(WalkError { path: path.clone(), reason: WalkFault::Missing });
         }
     }
-    let found: Vec<Found> = walk.found.into_values().collect();
+    let found: Vec<FoundFile> = walk.found.into_values().collect();
     let mut passed_over = BTreeMap::new();
     let is_found = |path: &PathBuf| found.binary_search_by(|found| found.path.cmp(path)).is_ok();
     for (reason, paths) in walk.passed_over {
@@ -127,7 +127,7 @@ fn is_glob(path: &Path) -> bool {
 
 struct Walk<'w> {
     excludes: &'w Excludes,
-    found: BTreeMap<PathBuf, Found>,
+    found: BTreeMap<PathBuf, FoundFile>,
     passed_over: BTreeMap<Skip, BTreeSet<PathBuf>>,
     errors: Vec<WalkError>,
 }
@@ -212,7 +212,7 @@ impl Walk<'_> {
             }
             let leads_out = entry.path_is_symlink()
                 && fs::canonicalize(&path).is_ok_and(|target| !target.starts_with(&whole_root));
-            self.found.entry(path.clone()).or_insert(Found { path, is_explicit: false, leads_out });
+            self.found.entry(path.clone()).or_insert(FoundFile { path, is_explicit: false, leads_out });
         }
     }
 }

@@ -34,7 +34,7 @@ fn takes(bundle: &str, leaf: &str, now: OffsetDateTime) -> Result<(), String> {
 /// the bundle of `wait` ago or newer, and a replica serves with the certificate
 /// of `wait` ago or newer.
 struct Cluster {
-    kept: Found,
+    kept: Stored,
     trusted_since: Option<OffsetDateTime>,
     /// Bundle and leaf with the moment of their writing, newest last.
     history: Vec<(OffsetDateTime, CaState)>,
@@ -42,7 +42,7 @@ struct Cluster {
 
 impl Cluster {
     fn new() -> Self {
-        Self { kept: Found::default(), trusted_since: None, history: Vec::new() }
+        Self { kept: Stored::default(), trusted_since: None, history: Vec::new() }
     }
 
     fn tick(&mut self, now: OffsetDateTime) -> Option<Step> {
@@ -122,40 +122,40 @@ fn a_change_of_authority_waits_for_every_api_server_and_every_replica() {
 
 #[test]
 fn what_cannot_be_used_is_made_anew() {
-    let good = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
-    let other = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
+    let good = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
+    let other = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
     let names = vec!["renamed.ns.svc".to_owned()];
     let now = BEGIN + Duration::days(1);
-    let found = Found::from(good.clone());
+    let found = Stored::from(good.clone());
     let garbage = Pair { certificate: "garbage".to_owned(), key: String::new() };
     for (name, found, rotation, step) in [
         ("as it was", found.clone(), rotation(), None),
-        ("no certificate", Found { leaf: None, ..found.clone() }, rotation(), Some(Step::Signed)),
-        ("garbage", Found { leaf: Some(garbage.clone()), ..found.clone() }, rotation(), Some(Step::Signed)),
+        ("no certificate", Stored { leaf: None, ..found.clone() }, rotation(), Some(Step::Signed)),
+        ("garbage", Stored { leaf: Some(garbage.clone()), ..found.clone() }, rotation(), Some(Step::Signed)),
         (
             "another key",
-            Found { leaf: Some(Pair { key: other.leaf.key.clone(), ..good.leaf.clone() }), ..found.clone() },
+            Stored { leaf: Some(Pair { key: other.leaf.key.clone(), ..good.leaf.clone() }), ..found.clone() },
             rotation(),
             Some(Step::Signed),
         ),
         (
             "another authority's",
-            Found { leaf: Some(other.leaf), ..found.clone() },
+            Stored { leaf: Some(other.leaf), ..found.clone() },
             rotation(),
             Some(Step::Signed),
         ),
         ("another name", found.clone(), Rotation { names, ..rotation() }, Some(Step::Signed)),
-        ("no authority", Found { authority: None, ..found.clone() }, rotation(), Some(Step::Founded)),
+        ("no authority", Stored { authority: None, ..found.clone() }, rotation(), Some(Step::Founded)),
         (
             "an authority with another's key",
-            Found {
+            Stored {
                 authority: Some(Pair { key: other.authority.key, ..good.authority.clone() }),
                 ..found.clone()
             },
             rotation(),
             Some(Step::Founded),
         ),
-        ("a next one of garbage", Found { next: Some(garbage), ..found }, rotation(), None),
+        ("a next one of garbage", Stored { next: Some(garbage), ..found }, rotation(), None),
     ] {
         let (chain, seen) = rotation.advance(&found, Some(BEGIN), now).unwrap();
         assert_eq!(seen, step, "{name}");
@@ -168,8 +168,8 @@ fn what_cannot_be_used_is_made_anew() {
 
 #[test]
 fn an_authority_that_is_lost_stays_trusted_while_its_certificates_may_be_served() {
-    let old = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
-    let mut found = Found::from(old.clone());
+    let old = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
+    let mut found = Stored::from(old.clone());
     found.authority.as_mut().unwrap().key = String::new();
     let (new, step) = rotation().advance(&found, None, BEGIN).unwrap();
     assert_eq!(step, Some(Step::Founded));
@@ -179,7 +179,7 @@ fn an_authority_that_is_lost_stays_trusted_while_its_certificates_may_be_served(
 
 #[test]
 fn a_certificate_never_outlives_its_authority() {
-    let chain = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
+    let chain = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
     let end = Facts::read(&chain.authority.certificate).unwrap().not_after;
     let authority = Authority::load(chain.authority).unwrap();
     let leaf = authority.sign(&rotation().names, end - Duration::days(3)).unwrap();

@@ -172,7 +172,7 @@ impl Paired for SubjectReport {
 }
 
 /// Returns the findings of pairs among the objects: the object, the rule, the sentence.
-pub(super) fn found(objects: &[&dyn Paired]) -> Found {
+pub(super) fn found(objects: &[&dyn Paired]) -> PairFindings {
     let mut found = handles(objects);
     found.extend(superblocks(objects));
     found
@@ -185,7 +185,7 @@ pub(super) fn judge(report: &mut Report) {
 }
 
 /// Adds findings of pairs to their objects.
-pub(super) fn add(subjects: &mut [SubjectReport], found: Found) {
+pub(super) fn add(subjects: &mut [SubjectReport], found: PairFindings) {
     for (index, rule, message) in found {
         let Some(subject) = subjects.get_mut(index) else { continue };
         let kind = Kind::parse(subject.kind).unwrap_or(Kind::PersistentVolume);
@@ -227,7 +227,7 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: Found) {
 }
 
 /// Index of an object, rule, message.
-pub(super) type Found = Vec<(usize, &'static Rule, String)>;
+pub(super) type PairFindings = Vec<(usize, &'static Rule, String)>;
 
 /// The objects that share a key, by it; only keys of several objects. The same object
 /// in two files is one.
@@ -241,7 +241,7 @@ fn groups(subjects: &[&dyn Paired], key: impl Fn(&Pairs) -> Option<u64>) -> Vec<
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
-fn handles(subjects: &[&dyn Paired]) -> Found {
+fn handles(subjects: &[&dyn Paired]) -> PairFindings {
     let mut found = Vec::new();
     for group in groups(subjects, |pairs| pairs.handle.as_ref().map(|(key, _)| *key)) {
         let mut names: Vec<&str> = named(subjects, &group);
@@ -284,7 +284,7 @@ const NCONNECT: Number = Number { keyword: "nconnect", default: 1, of: |pairs| p
 const TIMEO: Number = Number { keyword: "timeo", default: 600, of: |pairs| pairs.patience.0 };
 const RETRANS: Number = Number { keyword: "retrans", default: 2, of: |pairs| pairs.patience.1 };
 
-fn superblocks(objects: &[&dyn Paired]) -> Found {
+fn superblocks(objects: &[&dyn Paired]) -> PairFindings {
     let mut found = Vec::new();
     for group in groups(objects, |pairs| pairs.superblock.as_ref().and(pairs.client)) {
         odd_ones(objects, &group, "server", &NCONNECT, &mut found);
@@ -299,7 +299,13 @@ fn superblocks(objects: &[&dyn Paired]) -> Found {
 
 /// The objects of a group whose number is not the one that most of them have, or the
 /// first has where several are as frequent.
-fn odd_ones(objects: &[&dyn Paired], group: &[usize], place: &str, number: &Number, found: &mut Found) {
+fn odd_ones(
+    objects: &[&dyn Paired],
+    group: &[usize],
+    place: &str,
+    number: &Number,
+    found: &mut PairFindings,
+) {
     let written = |index: &usize| objects.get(*index).and_then(|object| object.pairs()).map(number.of);
     let of = |index: &usize| written(index).map(|value| value.unwrap_or(number.default));
     let mut counts: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
