@@ -96,7 +96,7 @@ impl Authority {
     /// When the pair cannot be parsed.
     pub fn load(pair: Pair) -> Result<Self, Error> {
         let key = KeyPair::from_pem(&pair.key).map_err(Error::BadAuthority)?;
-        let not_after = state::Facts::read(&pair.certificate)?.not_after;
+        let not_after = state::CertificateFacts::read(&pair.certificate)?.not_after;
         let issuer = Issuer::from_ca_cert_pem(&pair.certificate, key).map_err(Error::BadAuthority)?;
         Ok(Self { issuer, pair, not_after })
     }

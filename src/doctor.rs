@@ -1,6 +1,6 @@
 //! `doctor`: why the API server does not call the webhook, or not as it should.
 //!
-//! Pure: what was gathered of a cluster ([`facts::Facts`]) goes in, an outcome a
+//! Pure: what was gathered of a cluster ([`facts::ClusterFacts`]) goes in, an outcome a
 //! check comes out. The checks are data ([`checks::CHECKS`]), in the order of a call;
 //! a check whose link before it is broken, or whose fault has the cause of an earlier
 //! one, is skipped, so that one cause is one problem. `crate::cluster::doctor` gathers.
@@ -28,7 +28,7 @@ pub mod text;
 use serde::Serialize;
 
 use checks::{CHECKS, Check};
-use facts::Facts;
+use facts::ClusterFacts;
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -186,7 +186,7 @@ pub struct Checked {
 
 /// Every check of a run in order. A check is skipped if it needs one that found a problem or was
 /// skipped itself, or if it has the cause of an earlier fault.
-pub fn evaluate(facts: &Facts) -> Vec<Checked> {
+pub fn evaluate(facts: &ClusterFacts) -> Vec<Checked> {
     let mut done: Vec<Checked> = Vec::with_capacity(CHECKS.len());
     for check in CHECKS.iter().filter(|check| check.is_before == facts.is_before) {
         let broken = check.needs.iter().find(|id| is_broken(&done, id));

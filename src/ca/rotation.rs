@@ -7,7 +7,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::state::{CaState, Facts, is_signed_by};
+use super::state::{CaState, CertificateFacts, is_signed_by};
 use super::{Authority, Error, Pair};
 
 /// The state as it was found: any part may be missing or garbage.
@@ -149,8 +149,13 @@ impl Rotation {
 
     /// The certificate, if a server can show it to callers who trust
     /// `authority`.
-    fn served(&self, leaf: &Pair, authority: &Authority, now: OffsetDateTime) -> Option<(Pair, Facts)> {
-        let facts = Facts::read(&leaf.certificate).ok()?;
+    fn served(
+        &self,
+        leaf: &Pair,
+        authority: &Authority,
+        now: OffsetDateTime,
+    ) -> Option<(Pair, CertificateFacts)> {
+        let facts = CertificateFacts::read(&leaf.certificate).ok()?;
         let is_good = facts.not_after > now
             && facts.names == self.names.iter().cloned().collect()
             && facts.belongs_to(&leaf.key)
@@ -160,15 +165,15 @@ impl Rotation {
 }
 
 /// An authority that can sign as of `now`, with what its certificate says.
-fn usable(pair: &Pair, now: OffsetDateTime) -> Option<(Authority, Facts)> {
-    let facts = Facts::read(&pair.certificate).ok()?;
+fn usable(pair: &Pair, now: OffsetDateTime) -> Option<(Authority, CertificateFacts)> {
+    let facts = CertificateFacts::read(&pair.certificate).ok()?;
     let is_good = facts.not_after > now && facts.belongs_to(&pair.key);
     let authority = Authority::load(pair.clone()).ok().filter(|_| is_good)?;
     Some((authority, facts))
 }
 
 fn is_alive(pem: &str, now: OffsetDateTime) -> bool {
-    Facts::read(pem).is_ok_and(|facts| facts.not_after > now)
+    CertificateFacts::read(pem).is_ok_and(|facts| facts.not_after > now)
 }
 
 #[cfg(test)]

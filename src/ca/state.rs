@@ -45,7 +45,7 @@ pub struct Unreadable(String);
 
 /// The fields of a certificate that the rotation needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct CertificateFacts {
     /// When it was made: a little after its own `notBefore`.
     pub made: OffsetDateTime,
     /// When it ends.
@@ -56,7 +56,7 @@ pub struct Facts {
     public_key: Vec<u8>,
 }
 
-impl Facts {
+impl CertificateFacts {
     /// Reads the first certificate in `pem`.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use super::secret::{self, Store};
 use super::webhooks::{Configurations, Trust};
 use crate::ca::Pair;
 use crate::ca::rotation::{Rotation, Stored};
-use crate::ca::state::{CaState, Facts};
+use crate::ca::state::{CaState, CertificateFacts};
 use crate::server::routes::Shared;
 use crate::server::tls::{Certificate, CertificateStore};
 use crate::telemetry::metrics::Reload;
@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The names and places of the objects.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct CertificateSettings {
     /// The namespace of Secret, Lease and Service.
     pub namespace: String,
     /// The Secret, and the Lease beside it.
@@ -64,8 +64,8 @@ pub struct Certificates {
 
 impl Certificates {
     /// Begins to look after `served`.
-    pub fn new(client: &Client, settings: Settings, served: Served) -> Self {
-        let Settings { namespace, secret, webhooks, holder, rotation } = settings;
+    pub fn new(client: &Client, settings: CertificateSettings, served: Served) -> Self {
+        let CertificateSettings { namespace, secret, webhooks, holder, rotation } = settings;
         Self {
             store: Store::new(client.clone(), &namespace, &secret),
             webhooks: Configurations::new(client.clone(), &webhooks),
@@ -158,7 +158,7 @@ impl Certificates {
             tracing::warn!("no webhook configuration found yet: the API server does not call this server");
         }
         self.has_missed_webhooks = misses;
-        if let Ok(facts) = Facts::read(&chain.authority.certificate) {
+        if let Ok(facts) = CertificateFacts::read(&chain.authority.certificate) {
             self.served.shared.metrics.authority(facts.not_after.unix_timestamp());
         }
         Ok(())

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
-use crate::doctor::facts::{Facts, Seen};
+use crate::doctor::facts::{ClusterFacts, Seen};
 use crate::doctor::{Checked, Status, evaluate, installation, wants_probes};
 use ask::Asker;
 
@@ -55,7 +55,7 @@ pub async fn diagnose(
     server: &str,
     wish: &Wish,
     progress: &dyn Fn(&str),
-) -> Result<(Facts, Vec<Checked>), Unreachable> {
+) -> Result<(ClusterFacts, Vec<Checked>), Unreachable> {
     let deadline = Instant::now() + wish.wait;
     let mut asker = Asker::new(client);
     loop {
@@ -82,8 +82,8 @@ pub async fn diagnose(
     }
 }
 
-async fn gather(asker: &mut Asker, wish: &Wish) -> Facts {
-    let mut facts = Facts::new(OffsetDateTime::now_utc());
+async fn gather(asker: &mut Asker, wish: &Wish) -> ClusterFacts {
+    let mut facts = ClusterFacts::new(OffsetDateTime::now_utc());
     facts.is_before = wish.is_before;
     facts.without_probes = wish.probes == 0;
     facts.namespace.clone_from(&wish.namespace);
@@ -121,7 +121,7 @@ async fn gather(asker: &mut Asker, wish: &Wish) -> Facts {
 }
 
 /// All webhooks of the cluster: ours, and others for the same objects.
-async fn webhooks(asker: &mut Asker, facts: &mut Facts) {
+async fn webhooks(asker: &mut Asker, facts: &mut ClusterFacts) {
     const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
     let validating = asker
         .list("list validatingwebhookconfigurations", &format!("{GROUP}/validatingwebhookconfigurations"), "")
@@ -170,7 +170,7 @@ const CREATED: &[(&str, &str, bool)] = &[
     ("admissionregistration.k8s.io", "validatingadmissionpolicybindings", false),
 ];
 
-async fn before(asker: &mut Asker, facts: &mut Facts) {
+async fn before(asker: &mut Asker, facts: &mut ClusterFacts) {
     let mut refused = Vec::new();
     facts.refused_rights = Seen::Unasked;
     for (group, resource, is_namespaced) in CREATED {

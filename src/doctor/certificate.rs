@@ -15,7 +15,7 @@ use rustls::{CertificateError, Error};
 use time::{Duration, OffsetDateTime};
 
 use super::Outcome;
-use super::facts::{Facts, Pair, Seen};
+use super::facts::{ClusterFacts, Pair, Seen};
 use super::field::{named, text};
 use super::installation::Webhook;
 use super::renewal::{Maker, bundle_remedy, leaf_remedy, maker};
@@ -58,7 +58,7 @@ fn bundle(webhook: &Webhook) -> Result<Vec<Read>, String> {
 }
 
 /// D103.
-pub(super) fn ca_bundle(facts: &Facts) -> Outcome {
+pub(super) fn ca_bundle(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let (mut faults, mut ends) = (Vec::new(), Vec::new());
     for webhook in &installation.webhooks {
@@ -105,7 +105,7 @@ pub(super) fn ca_bundle(facts: &Facts) -> Outcome {
 }
 
 /// Clocks that differ make a certificate look early or expired to one of them.
-fn clock(facts: &Facts) -> Option<Outcome> {
+fn clock(facts: &ClusterFacts) -> Option<Outcome> {
     (facts.ahead.abs() > CLOCKS).then(|| {
         let way = if facts.ahead.is_positive() { "behind" } else { "ahead of" };
         let by = counted(facts.ahead.whole_minutes().unsigned_abs(), "minute");
@@ -116,7 +116,7 @@ fn clock(facts: &Facts) -> Option<Outcome> {
 }
 
 /// Describes the fault of certificates none of which is valid now.
-fn invalid(what: &str, certificates: &[Read], facts: &Facts) -> String {
+fn invalid(what: &str, certificates: &[Read], facts: &ClusterFacts) -> String {
     let starts = certificates.iter().map(|certificate| certificate.not_before).min().unwrap_or(facts.now);
     if starts > facts.now {
         return format!(
@@ -136,7 +136,7 @@ fn days(left: Duration) -> String {
 }
 
 /// D301.
-pub(super) fn leaf(facts: &Facts) -> Outcome {
+pub(super) fn leaf(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let Some(service) = &installation.service else {
         return Outcome::skipped("called by URL, without a Service");
@@ -210,7 +210,7 @@ pub(super) fn leaf(facts: &Facts) -> Outcome {
     Outcome::ok(format!("Secret {secret}: valid for {host} until {}", first.not_after.date()))
 }
 
-fn key_fits(secret: &str, pair: &Pair, facts: &Facts) -> Result<(), String> {
+fn key_fits(secret: &str, pair: &Pair, facts: &ClusterFacts) -> Result<(), String> {
     let (certificate, key) = (pair.certificate.as_bytes(), pair.key.as_bytes());
     match Certificate::parse("Secret", certificate, key, facts.now) {
         Ok(_) => Ok(()),
@@ -283,8 +283,8 @@ mod tests {
     use crate::doctor::Status;
     use crate::doctor::facts::Seen;
 
-    fn facts(ahead: Duration) -> Facts {
-        let mut facts = Facts::new(OffsetDateTime::UNIX_EPOCH);
+    fn facts(ahead: Duration) -> ClusterFacts {
+        let mut facts = ClusterFacts::new(OffsetDateTime::UNIX_EPOCH);
         facts.installations = Seen::Found(
             crate::doctor::installation::find(
                 &[serde_json::json!({"metadata": {"name": "a"}, "webhooks": [

@@ -1,7 +1,7 @@
 //! The checks, in the order of a call: each with what it needs, what a fault does to
 //! users, the command that cures it, and its page.
 
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::{
     Outcome, before, certificate, configuration, generated, network, policies, probes, renewal, service,
 };
@@ -33,7 +33,7 @@ pub struct Check {
     /// True if it is about what comes before an installation (`--pre`).
     pub is_before: bool,
     /// Its evaluation.
-    pub(super) evaluate: fn(&Facts) -> Outcome,
+    pub(super) evaluate: fn(&ClusterFacts) -> Outcome,
 }
 
 impl Check {
@@ -312,7 +312,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// A remedy with the names of an installation.
-pub(super) fn filled(remedy: &str, facts: &Facts) -> String {
+pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
     let removal = facts.installation().map(super::installation::Installation::removal).unwrap_or_default();
     remedy
         .replace("{namespace}", facts.namespace())

@@ -104,7 +104,7 @@ pub type Answers = Vec<Answer>;
 
 /// Everything that is known of a cluster.
 #[derive(Debug)]
-pub struct Facts {
+pub struct ClusterFacts {
     /// True if it is about what comes before an installation.
     pub is_before: bool,
     /// True if the user wants no probes.
@@ -180,7 +180,7 @@ pub struct Other {
     pub is_mutating: bool,
 }
 
-impl Facts {
+impl ClusterFacts {
     /// Nothing is known yet.
     pub fn new(now: OffsetDateTime) -> Self {
         Self {

@@ -5,7 +5,7 @@ mod rules;
 
 use serde_json::{Value, json};
 
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::field::{list, named, number, text};
 use super::installation::{INLINE, MUTATE, VALIDATE, Webhook};
 use super::remedy::{Patches, is_edited, is_of_helm, reapply, replaced, upgrade, writers};
@@ -37,7 +37,7 @@ enum Cure {
 }
 
 /// D102.
-pub(super) fn as_generated(facts: &Facts) -> Outcome {
+pub(super) fn as_generated(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let policy = configuration::installed_policy(facts).unwrap_or_default();
     let (mut found, mut notes) = (Vec::new(), Vec::new());
@@ -68,7 +68,7 @@ pub(super) fn as_generated(facts: &Facts) -> Outcome {
     Outcome::worst(faults, || Outcome::ok("")).cured_by(remedy)
 }
 
-fn remedy(facts: &Facts, found: &[Difference<'_>]) -> String {
+fn remedy(facts: &ClusterFacts, found: &[Difference<'_>]) -> String {
     let (mut patches, mut values) = (Patches::default(), Vec::new());
     let (mut is_reapplied, mut is_upgraded) = (false, false);
     for Difference { webhook, cure, .. } in found {

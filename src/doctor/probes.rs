@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::checks::filled;
 use super::configuration::installed_policy;
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::field::{list, named, number, short, text};
 use super::installation::{MUTATE, VALIDATE, is_ours};
 use super::policies::{CLASSES, denies_classes};
@@ -34,7 +34,7 @@ struct Expected {
 }
 
 /// Returns the response of the webhooks with this policy to a class, by their own code.
-fn expected(policy: &Policy, facts: &Facts, driver: &str, options: &[&str]) -> Option<Expected> {
+fn expected(policy: &Policy, facts: &ClusterFacts, driver: &str, options: &[&str]) -> Option<Expected> {
     let object = probe::class(probe::NAME, driver, options);
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "doctor",
@@ -56,7 +56,7 @@ fn expected(policy: &Policy, facts: &Facts, driver: &str, options: &[&str]) -> O
 }
 
 /// Returns an outcome if there are no answers to look at.
-fn unsent(facts: &Facts, answers: &[Answer]) -> Option<Outcome> {
+fn unsent(facts: &ClusterFacts, answers: &[Answer]) -> Option<Outcome> {
     if facts.without_probes {
         return Some(Outcome::skipped("--no-probes"));
     }
@@ -64,7 +64,7 @@ fn unsent(facts: &Facts, answers: &[Answer]) -> Option<Outcome> {
 }
 
 /// D401.
-pub(super) fn repairs(facts: &Facts) -> Outcome {
+pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.repair) {
         return outcome;
     }
@@ -133,7 +133,7 @@ fn all_admitted(answers: &[Answer], is_such: impl Fn(&[String]) -> bool) -> bool
 }
 
 /// D402.
-pub(super) fn denies(facts: &Facts) -> Outcome {
+pub(super) fn denies(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.denial) {
         return outcome;
     }
@@ -167,7 +167,7 @@ pub(super) fn denies(facts: &Facts) -> Outcome {
 }
 
 /// D403.
-pub(super) fn unrelated(facts: &Facts) -> Outcome {
+pub(super) fn unrelated(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.unrelated) {
         return outcome;
     }
@@ -189,7 +189,7 @@ pub(super) fn unrelated(facts: &Facts) -> Outcome {
 }
 
 /// D404.
-pub(super) fn latency(facts: &Facts) -> Outcome {
+pub(super) fn latency(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.repair) {
         return outcome;
     }
@@ -211,7 +211,7 @@ pub(super) fn latency(facts: &Facts) -> Outcome {
 }
 
 /// D502.
-pub(super) fn policy_denies(facts: &Facts) -> Outcome {
+pub(super) fn policy_denies(facts: &ClusterFacts) -> Outcome {
     if !denies_classes(facts) {
         return Outcome::skipped("no admission policy for classes that denies");
     }
@@ -233,7 +233,7 @@ pub(super) fn policy_denies(facts: &Facts) -> Outcome {
 
 /// All answers to one kind of probe as one outcome: `k of N` where only some failed.
 fn judge(
-    facts: &Facts,
+    facts: &ClusterFacts,
     answers: &[Answer],
     good: &str,
     fault: impl Fn(&Answer) -> Option<Outcome>,
@@ -265,7 +265,7 @@ fn judge(
     outcome
 }
 
-fn unrepaired(facts: &Facts, answer: &Answer) -> Outcome {
+fn unrepaired(facts: &ClusterFacts, answer: &Answer) -> Outcome {
     if answer.would_repair() {
         return Outcome::problem(
             "admitted unchanged, with a warning: the Pods are in mode observe, the ConfigMap is not",
@@ -296,25 +296,25 @@ fn unrepaired(facts: &Facts, answer: &Answer) -> Outcome {
         .hurts("bg is admitted: Pods write to the local disk of their node")
 }
 
-fn unrepaired_and_denied(facts: &Facts, by: &str, message: &str) -> Outcome {
+fn unrepaired_and_denied(facts: &ClusterFacts, by: &str, message: &str) -> Outcome {
     let guess = format!("the mutating webhook was not called or failed open: {}", short(message));
     uncalled(facts, &format!("not repaired, then denied by {by}"), &guess, MUTATE)
         .hurts("classes and volumes that would be repaired are denied")
 }
 
 /// The options are not those that the webhook wrote.
-fn changed(facts: &Facts, options: &[String]) -> Outcome {
+fn changed(facts: &ClusterFacts, options: &[String]) -> Outcome {
     Outcome::problem(format!("came back as {}{}", options.join(","), changers(facts)))
         .hurts("another mutating webhook changes the options after the repair")
         .cured_by(changer_remedy(facts))
 }
 
-fn changers(facts: &Facts) -> String {
+fn changers(facts: &ClusterFacts) -> String {
     let others: Vec<&str> = facts.other_mutating().collect();
     if others.is_empty() { String::new() } else { format!("; other mutating webhooks: {}", named(others)) }
 }
 
-fn changer_remedy(facts: &Facts) -> String {
+fn changer_remedy(facts: &ClusterFacts) -> String {
     match facts.other_mutating().next() {
         Some(_) => "kubectl get mutatingwebhookconfigurations --output yaml".to_owned(),
         None => filled("kubectl --namespace {namespace} logs deployment/{name} --since=5m", facts),
@@ -322,7 +322,7 @@ fn changer_remedy(facts: &Facts) -> String {
 }
 
 /// Returns true if a configuration is so new that an API server may not have it yet.
-fn is_settling(facts: &Facts) -> bool {
+fn is_settling(facts: &ClusterFacts) -> bool {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     webhooks.iter().any(|webhook| {
         super::field::time(&webhook.metadata, "/creationTimestamp")

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::field::{list, text};
 use super::installation::{Installation, Webhook};
 
@@ -19,7 +19,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The command that upgrades the release and changes these values, each once.
-pub(super) fn upgrade(facts: &Facts, changes: &[String]) -> String {
+pub(super) fn upgrade(facts: &ClusterFacts, changes: &[String]) -> String {
     let mut command = format!(
         "helm upgrade {} manifests/chart --namespace {} --reuse-values",
         facts.release(),
@@ -36,7 +36,7 @@ pub(super) fn upgrade(facts: &Facts, changes: &[String]) -> String {
 
 /// The command that makes the API server's objects those of the release again. It
 /// takes over fields that something else wrote, and leaves the caBundle alone.
-pub(super) fn reapply(facts: &Facts) -> String {
+pub(super) fn reapply(facts: &ClusterFacts) -> String {
     let (release, namespace) = (facts.release(), facts.namespace());
     let is_helm = facts.installation().is_some_and(|found| found.webhooks.iter().any(is_of_helm));
     let source = if is_helm {
@@ -124,7 +124,7 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 /// The command that takes matchConditions away, by their names.
-pub(super) fn without_conditions(facts: &Facts, names: &[&str]) -> String {
+pub(super) fn without_conditions(facts: &ClusterFacts, names: &[&str]) -> String {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let has = |webhook: &Webhook, wanted: &str| {
         list(&webhook.raw, "/matchConditions").iter().any(|condition| text(condition, "/name") == wanted)

@@ -4,7 +4,7 @@ use time::Duration;
 
 use super::Outcome;
 use super::checks::filled;
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::field::{text, time};
 
 /// The time for which a holder of the Lease is believed: longer than it takes another replica to
@@ -24,7 +24,7 @@ pub(super) enum Maker {
     Other,
 }
 
-pub(super) fn maker(facts: &Facts) -> Maker {
+pub(super) fn maker(facts: &ClusterFacts) -> Maker {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let is_injected = webhooks.iter().any(|webhook| {
         let pointer = "/annotations/cert-manager.io~1inject-ca-from";
@@ -33,14 +33,14 @@ pub(super) fn maker(facts: &Facts) -> Maker {
     let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
     if is_injected {
         Maker::CertManager
-    } else if pods.iter().any(|pod| Facts::flag(pod, "--manage-certificates").is_some()) {
+    } else if pods.iter().any(|pod| ClusterFacts::flag(pod, "--manage-certificates").is_some()) {
         Maker::BuiltIn
     } else {
         Maker::Other
     }
 }
 
-pub(super) fn bundle_remedy(facts: &Facts) -> String {
+pub(super) fn bundle_remedy(facts: &ClusterFacts) -> String {
     filled(
         match maker(facts) {
             Maker::BuiltIn => "kubectl --namespace {namespace} rollout restart deployment/{name}",
@@ -55,7 +55,7 @@ pub(super) fn bundle_remedy(facts: &Facts) -> String {
     )
 }
 
-pub(super) fn leaf_remedy(facts: &Facts) -> String {
+pub(super) fn leaf_remedy(facts: &ClusterFacts) -> String {
     let secret = &facts.secret.0;
     let remedy = match maker(facts) {
         Maker::BuiltIn => format!(
@@ -68,7 +68,7 @@ pub(super) fn leaf_remedy(facts: &Facts) -> String {
 }
 
 /// D302.
-pub(super) fn renewal(facts: &Facts) -> Outcome {
+pub(super) fn renewal(facts: &ClusterFacts) -> Outcome {
     if facts.service().is_none() {
         return Outcome::skipped("called by URL, without a Service");
     }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::checks::filled;
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::{Checked, Status};
 use crate::report::Tool;
 use crate::report::json::plain;
@@ -94,7 +94,7 @@ pub struct CheckReport {
 
 impl DoctorReport {
     /// The report of a run.
-    pub fn new(server: String, facts: &Facts, done: &[Checked]) -> Self {
+    pub fn new(server: String, facts: &ClusterFacts, done: &[Checked]) -> Self {
         let checks: Vec<CheckReport> = done.iter().map(|checked| check_report(checked, facts)).collect();
         let count = |status: Status| checks.iter().filter(|check| check.result == status).count();
         let summary = Summary {
@@ -153,7 +153,7 @@ impl DoctorReport {
     }
 }
 
-fn check_report(checked: &Checked, facts: &Facts) -> CheckReport {
+fn check_report(checked: &Checked, facts: &ClusterFacts) -> CheckReport {
     let (check, outcome) = (checked.check, &checked.outcome);
     let is_fault = matches!(outcome.status, Status::Warning | Status::Problem);
     let effect = || outcome.effect.clone().unwrap_or_else(|| check.effect.to_owned());

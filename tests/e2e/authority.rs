@@ -14,8 +14,8 @@ use base64::Engine as _;
 use k8s_openapi::jiff;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::ca::rotation::Rotation;
-use nfs_mount_guard::ca::state::{Facts, is_signed_by};
-use nfs_mount_guard::cluster::certificates::{Certificates, Served, Settings};
+use nfs_mount_guard::ca::state::{CertificateFacts, is_signed_by};
+use nfs_mount_guard::cluster::certificates::{CertificateSettings, Certificates, Served};
 use nfs_mount_guard::cluster::service_account::ServiceAccount;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::server::limits::Limits;
@@ -178,7 +178,7 @@ fn founds_itself(turn: &Turn) -> Result<(), Failed> {
     };
     let (leaf, authority) = (data("tls.crt").expect("tls.crt"), data("ca.crt").expect("ca.crt"));
     assert!(is_signed_by(&leaf, &authority));
-    assert!(Facts::read(&leaf)?.names.contains("nfs-mount-guard.nfs-mount-guard.svc"));
+    assert!(CertificateFacts::read(&leaf)?.names.contains("nfs-mount-guard.nfs-mount-guard.svc"));
     assert_eq!((data("next-ca.crt"), data("previous-ca.crt")), (None, None));
     for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
         let text = turn.cluster.must(&["get", kind, NAMESPACE, "--show-managed-fields", "-o", "json"], "");
@@ -269,7 +269,7 @@ fn five_years(turn: &Turn) -> Result<(), Failed> {
     };
     block_on(async {
         let (client, _) = account.connect()?;
-        let settings = Settings {
+        let settings = CertificateSettings {
             namespace: NAMESPACE.to_owned(),
             secret: SECRET.to_owned(),
             webhooks: NAMESPACE.to_owned(),
@@ -297,15 +297,13 @@ fn five_years(turn: &Turn) -> Result<(), Failed> {
             };
             let (leaf, bundle) =
                 (decode(secret["data"]["tls.crt"].as_str().expect("tls.crt")), decode(&bundle));
-            let facts = Facts::read(&leaf)?;
+            let facts = CertificateFacts::read(&leaf)?;
             assert!(facts.not_after > now + time::Duration::days(28), "{now}: ends on {}", facts.not_after);
             assert_eq!(store.not_after(), Some(facts.not_after), "the server has it");
             let roots: Vec<String> =
                 bundle.split_inclusive("-----END CERTIFICATE-----\n").map(str::to_owned).collect();
-            assert!(
-                roots.iter().any(|root| is_signed_by(&leaf, root)
-                    && Facts::read(root).is_ok_and(|root| root.not_after > now))
-            );
+            assert!(roots.iter().any(|root| is_signed_by(&leaf, root)
+                && CertificateFacts::read(root).is_ok_and(|root| root.not_after > now)));
             bundles.push(bundle);
             leaves.push(leaf);
             now += time::Duration::days(28);

@@ -159,7 +159,7 @@ fn what_cannot_be_used_is_made_anew() {
     ] {
         let (chain, seen) = rotation.advance(&found, Some(BEGIN), now).unwrap();
         assert_eq!(seen, step, "{name}");
-        let facts = Facts::read(&chain.leaf.certificate).unwrap();
+        let facts = CertificateFacts::read(&chain.leaf.certificate).unwrap();
         assert_eq!(facts.names, rotation.names.iter().cloned().collect::<BTreeSet<_>>(), "{name}");
         assert!(is_signed_by(&chain.leaf.certificate, &chain.authority.certificate), "{name}");
         assert_eq!(chain.next, None, "{name}");
@@ -180,8 +180,8 @@ fn an_authority_that_is_lost_stays_trusted_while_its_certificates_may_be_served(
 #[test]
 fn a_certificate_never_outlives_its_authority() {
     let chain = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
-    let end = Facts::read(&chain.authority.certificate).unwrap().not_after;
+    let end = CertificateFacts::read(&chain.authority.certificate).unwrap().not_after;
     let authority = Authority::load(chain.authority).unwrap();
     let leaf = authority.sign(&rotation().names, end - Duration::days(3)).unwrap();
-    assert_eq!(Facts::read(&leaf.certificate).unwrap().not_after, end);
+    assert_eq!(CertificateFacts::read(&leaf.certificate).unwrap().not_after, end);
 }

@@ -10,7 +10,7 @@ use crate::ca;
 use crate::ca::rotation::Rotation;
 use crate::cli::duration;
 use crate::cluster::Error;
-use crate::cluster::certificates::{Certificates, Served, Settings};
+use crate::cluster::certificates::{CertificateSettings, Certificates, Served};
 use crate::cluster::service_account::{self, ServiceAccount};
 use crate::server::Server;
 
@@ -96,7 +96,7 @@ impl ManagedArgs {
         let namespace = self.namespace.unwrap_or(home);
         let name = format!("{}.{namespace}.svc", self.service);
         ca::check_name(&name)?;
-        let settings = Settings {
+        let settings = CertificateSettings {
             namespace,
             secret: self.certificate_secret,
             webhooks: self.webhook_configuration,

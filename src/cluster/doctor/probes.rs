@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::ask::Asker;
-use crate::doctor::facts::{Answers, Facts};
+use crate::doctor::facts::{Answers, ClusterFacts};
 use crate::doctor::policies::denies_classes;
 use crate::doctor::probe::{self, Answer, DENIAL, DRIVER, REPAIR, UNRELATED, UNRELATED_DRIVER, Verdict};
 
@@ -15,7 +15,7 @@ use crate::doctor::probe::{self, Answer, DENIAL, DRIVER, REPAIR, UNRELATED, UNRE
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Sends `count` of the two kinds that ours decide about, and one that is not NFS.
-pub(super) async fn send(asker: &Asker, facts: &mut Facts, count: usize) {
+pub(super) async fn send(asker: &Asker, facts: &mut ClusterFacts, count: usize) {
     // The mutating webhook may be called twice (reinvocation), the validating one once.
     let most = facts.longest_call() * 3 + MARGIN;
     facts.repair = probes(asker, most, count, false, || class(DRIVER, REPAIR)).await;
@@ -32,7 +32,7 @@ pub(super) async fn send(asker: &Asker, facts: &mut Facts, count: usize) {
 }
 
 /// Sends one that opts out of repairs, where an admission policy denies it.
-pub(super) async fn send_to_policy(asker: &Asker, facts: &mut Facts) {
+pub(super) async fn send_to_policy(asker: &Asker, facts: &mut ClusterFacts) {
     if !denies_classes(facts) {
         return;
     }
