@@ -22,7 +22,7 @@ use lsp_server::{ErrorCode, Message, RequestId, Response};
 use serde_json::Value;
 
 pub use policies::Source;
-pub use server::{Server, State};
+pub use server::{Lifecycle, Server};
 
 /// An incoming message of the client, or an unreadable one.
 type Incoming = Result<Message, Malformed>;
@@ -67,7 +67,7 @@ pub fn serve(
         }
     })?;
     let end = answer(server, &incoming, output)?;
-    if matches!(server.state(), State::Ended { .. }) {
+    if matches!(server.state(), Lifecycle::Ended { .. }) {
         // The reader may wait for more, which nothing is done with.
         return Ok(end);
     }
@@ -104,7 +104,7 @@ fn answer(server: &mut Server<'_>, incoming: &Receiver<Incoming>, output: &mut d
             Ok(message) => server.receive(message),
         }
         send(server, output)?;
-        if let State::Ended { orderly } = server.state() {
+        if let Lifecycle::Ended { orderly } = server.state() {
             return Ok(if orderly { End::Orderly } else { End::Abrupt });
         }
     }

@@ -39,7 +39,7 @@ impl From<CaState> for Stored {
 
 /// One step forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum RotationStep {
     /// A first authority was made, or one in place of what cannot be used.
     Founded,
     /// A new certificate was signed: the stored one could not be used.
@@ -54,7 +54,7 @@ pub enum Step {
     Retired,
 }
 
-impl Step {
+impl RotationStep {
     /// For the log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -92,10 +92,10 @@ impl Rotation {
         found: &Stored,
         trusted_since: Option<OffsetDateTime>,
         now: OffsetDateTime,
-    ) -> Result<(CaState, Option<Step>), Error> {
+    ) -> Result<(CaState, Option<RotationStep>), Error> {
         let Some((authority, facts)) = found.authority.as_ref().and_then(|pair| usable(pair, now)) else {
             let chain = self.found(found, now)?;
-            return Ok((chain, Some(Step::Founded)));
+            return Ok((chain, Some(RotationStep::Founded)));
         };
         let next = found.next.as_ref().and_then(|pair| usable(pair, now)).map(|(next, _)| next);
         let mut chain = CaState {
@@ -107,7 +107,7 @@ impl Rotation {
         let served = found.leaf.as_ref().and_then(|leaf| self.served(leaf, &authority, now));
         let Some((leaf, leaf_facts)) = served else {
             chain.leaf = authority.sign(&self.names, now)?;
-            return Ok((chain, Some(Step::Signed)));
+            return Ok((chain, Some(RotationStep::Signed)));
         };
         chain.leaf = leaf;
         let has_settled = trusted_since.is_some_and(|since| since + self.wait <= now);
@@ -116,17 +116,17 @@ impl Rotation {
             chain.previous = Some(authority.pair.certificate);
             chain.authority = next.pair;
             chain.next = None;
-            Step::TookOver
+            RotationStep::TookOver
         } else if leaf_facts.renewal() <= now {
             chain.leaf = authority.sign(&self.names, now)?;
-            Step::Renewed
+            RotationStep::Renewed
         } else if chain.previous.is_some() && has_settled && leaf_facts.made + self.wait <= now {
             chain.previous = None;
-            Step::Retired
+            RotationStep::Retired
         } else if chain.next.is_none() && chain.previous.is_none() && (found.rotate || facts.renewal() <= now)
         {
             chain.next = Some(Authority::generate(now)?.pair);
-            Step::Announced
+            RotationStep::Announced
         } else {
             return Ok((chain, None));
         };

@@ -9,7 +9,7 @@ use crate::finding::Finding;
 use crate::report::TextEdit;
 use crate::source::Fault;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, Refusal, Replacement};
+use crate::source::rewrite::{self, Change, Replacement, RewriteRefusal};
 use crate::source::text::Lines;
 use crate::subject::Subject;
 
@@ -66,7 +66,7 @@ fn replacements(
     finding: &Finding,
     layout: &Layout<'_>,
     scope: Scope,
-) -> Result<Vec<Replacement>, Refusal> {
+) -> Result<Vec<Replacement>, RewriteRefusal> {
     let Some(fix) = &finding.fix else { return Ok(Vec::new()) };
     let mut plans = Vec::new();
     let fixed = fix_alone(subject, fix, scope);

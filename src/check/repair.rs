@@ -16,7 +16,7 @@ use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, Refusal, Replacement};
+use crate::source::rewrite::{self, Change, Replacement, RewriteRefusal};
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
@@ -192,7 +192,7 @@ fn repair_text(
         }
     }
     let (granted, refused) = wishes.settle();
-    let message = |wish: &Wish, refusal: Refusal| {
+    let message = |wish: &Wish, refusal: RewriteRefusal| {
         let (object, part) = wish.subject();
         let title = objects.get(object).and_then(|object| object.titles.get(part));
         let title = title.map_or("an object", String::as_str);
@@ -206,7 +206,7 @@ fn repair_text(
     let carrying_out = CarryingOut { text, objects: &objects, lines: &lines };
     let (done, failed) = carrying_out.all(granted);
     repaired.refused.extend(failed.iter().map(|wish| wish.object));
-    repaired.refusals.extend(failed.iter().map(|wish| message(wish, Refusal::Misread)));
+    repaired.refusals.extend(failed.iter().map(|wish| message(wish, RewriteRefusal::Misread)));
     repaired.refusals.sort_by_key(|problem| problem.offset);
     let subjects: HashSet<(usize, usize)> = done.iter().map(Wish::subject).collect();
     repaired.changed = carrying_out.changed(&done);
@@ -324,7 +324,7 @@ impl CarryingOut<'_> {
         .collect()
     }
 
-    fn apply(&self, wishes: &[Wish]) -> Result<String, Refusal> {
+    fn apply(&self, wishes: &[Wish]) -> Result<String, RewriteRefusal> {
         // The same change asked for twice, through an alias, is one.
         let mut seen = HashSet::new();
         let once =

@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::pages::Pager;
-use crate::report::exposed::State as Exposure;
+use crate::report::exposed::ExposureState;
 use crate::report::{Report, Reported};
 use crate::server::status::LastRun;
 use crate::telemetry::metrics::Label;
@@ -108,7 +108,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     for entry in &report.exposed {
         for pod in &entry.pods {
             let is_pending = pod.phase == crate::subject::pod::Phase::Pending;
-            let state = if is_pending { Exposure::Pending } else { Exposure::Running };
+            let state = if is_pending { ExposureState::Pending } else { ExposureState::Running };
             let labels = ExposedLabels { code: entry.code.to_string(), state: Label(state.as_str()) };
             exposed.get_or_create(&labels).inc();
         }

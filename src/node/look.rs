@@ -9,7 +9,9 @@ use super::Error;
 use super::moment::{Holder, Moment, Mounted};
 use super::mounts::Location;
 use super::processes::Mounter;
-use super::report::{self, Background, Data, NodeReport, ReadError, SCHEMA_VERSION, State, Summary, Volume};
+use super::report::{
+    self, Background, Data, NodeReport, ReadError, SCHEMA_VERSION, Summary, Volume, VolumeState,
+};
 use super::rescue;
 use super::usage::{Counter, Usage};
 use super::volumes::{self, Listing, Plugin, VolumeId};
@@ -51,7 +53,7 @@ struct Suspect {
     id: VolumeId,
     driver: String,
     nfs: Nfs,
-    state: State,
+    state: VolumeState,
     /// The place of its data.
     data_at: Location,
     usage: Result<Usage, String>,
@@ -62,7 +64,7 @@ impl Suspect {
     /// Returns true if a mount that is under way, or a volume that is being taken down, looks the
     /// same.
     fn is_doubtful(&self) -> bool {
-        self.state == State::NotMounted
+        self.state == VolumeState::NotMounted
             && self.holders.is_empty()
             && self.usage.as_ref().is_ok_and(Usage::is_empty)
     }
@@ -132,16 +134,19 @@ impl Look<'_> {
     fn suspect(&mut self, id: VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
         let folder = self.pods.join(&id.folder());
         let (state, data_at) = match mounted {
-            Mounted::Nothing => (State::NotMounted, folder),
-            Mounted::OnDisk(location) => (State::NodeDisk, location),
-            Mounted::Elsewhere => (State::Hidden, folder),
+            Mounted::Nothing => (VolumeState::NotMounted, folder),
+            Mounted::OnDisk(location) => (VolumeState::NodeDisk, location),
+            Mounted::Elsewhere => (VolumeState::Hidden, folder),
         };
         let holders = moment.holders(&data_at);
-        if state == State::Hidden && holders.is_empty() {
+        if state == VolumeState::Hidden && holders.is_empty() {
             return Ok(None);
         }
         // A driver makes this directory itself; that of kubelet was there when it was listed.
-        if state == State::NotMounted && id.plugin == Plugin::Csi && !volumes::exists(self.pods_dir, &id)? {
+        if state == VolumeState::NotMounted
+            && id.plugin == Plugin::Csi
+            && !volumes::exists(self.pods_dir, &id)?
+        {
             return Ok(None);
         }
         let (driver, nfs) = self.driver(&id)?;
@@ -155,11 +160,11 @@ impl Look<'_> {
             nfs => nfs,
         };
         // Other drivers may well give a Pod a directory of the node.
-        if nfs == Nfs::No || nfs == Nfs::Depends && state == State::NodeDisk {
+        if nfs == Nfs::No || nfs == Nfs::Depends && state == VolumeState::NodeDisk {
             return Ok(None);
         }
         let usage = match (state, holders.first()) {
-            (State::Hidden, Some(holder)) => self.count_beneath(holder),
+            (VolumeState::Hidden, Some(holder)) => self.count_beneath(holder),
             _ => self.count(&self.pods_dir.join(id.folder()))?,
         };
         let holders = holders.into_iter().cloned().collect();
@@ -213,8 +218,8 @@ impl Look<'_> {
 impl Suspect {
     fn report(self, moment: &Moment) -> Volume {
         let paths = match self.state {
-            State::NodeDisk => moment.paths_of(&self.data_at),
-            State::NotMounted | State::Hidden => Vec::new(),
+            VolumeState::NodeDisk => moment.paths_of(&self.data_at),
+            VolumeState::NotMounted | VolumeState::Hidden => Vec::new(),
         };
         let folder = moment.pods_dir.join(self.id.folder());
         let (data, note) = match self.usage {
@@ -229,12 +234,14 @@ impl Suspect {
             .collect();
         let path = shown(paths.iter().find(|path| **path != folder).unwrap_or(&folder));
         let files = match (self.state, self.holders.first()) {
-            (State::Hidden, Some(holder)) => format!("/proc/{}/root{}", holder.pid, shown(&holder.point)),
+            (VolumeState::Hidden, Some(holder)) => {
+                format!("/proc/{}/root{}", holder.pid, shown(&holder.point))
+            }
             _ => path.clone(),
         };
         let is_empty = data.is_some_and(|data| data.files == 0 && data.folders == 0 && !data.at_least);
         // With a background process it was mount.nfs, and not the driver's container.
-        let is_driver = self.state == State::NotMounted && background.is_empty();
+        let is_driver = self.state == VolumeState::NotMounted && background.is_empty();
         let apart = moment.mounted_apart(&self.id).filter(|_| is_driver);
         let mounted_apart =
             apart.map(|process| report::Apart { pid: process.pid, name: process.name.clone() });

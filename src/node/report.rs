@@ -66,7 +66,7 @@ pub struct Volume {
     /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
     /// The fault.
-    pub state: State,
+    pub state: VolumeState,
     /// The node's directory that holds the data; with `hidden`, beneath what is mounted there.
     pub path: String,
     /// The files in it; `None` if they cannot be seen.
@@ -97,7 +97,7 @@ pub struct Apart {
 /// The fault of a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum VolumeState {
     /// Its directory is no mount point.
     NotMounted,
     /// A directory of the node's local disk is mounted there, as a CSI driver does

@@ -24,7 +24,7 @@ pub struct Exposed {
     /// The Pods, those that run first.
     pub pods: Vec<ExposedPod>,
     /// The urgency.
-    pub state: State,
+    pub state: ExposureState,
     /// The treatment of the finding.
     #[serde(skip)]
     pub action: Reported,
@@ -33,7 +33,7 @@ pub struct Exposed {
 /// The urgency of an exposure, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum ExposureState {
     /// A Pod runs with it.
     Running,
     /// A Pod waits to start with it.
@@ -44,7 +44,7 @@ pub enum State {
     Free,
 }
 
-impl State {
+impl ExposureState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Running, Self::Pending, Self::Bound, Self::Free];
 

@@ -7,7 +7,7 @@ mod tree;
 
 use std::fmt::{self, Write as _};
 
-use super::exposed::State;
+use super::exposed::ExposureState;
 use super::plain::plain;
 use super::{FindingReport, Report, Reported, SubjectReport, text};
 use crate::count::counted;
@@ -105,7 +105,7 @@ fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
         ("read", summary.documents),
         ("unreadable", summary.unreadable),
     ];
-    for state in State::ALL {
+    for state in ExposureState::ALL {
         let volumes = report.exposed.iter().filter(|entry| entry.state == state);
         let mut subjects: Vec<(&str, Option<&str>)> =
             volumes.map(|entry| (entry.subject.as_str(), entry.workload.as_deref())).collect();

@@ -10,7 +10,7 @@ use super::limits::Limits;
 
 /// The states of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum Activity {
     /// No request came yet; perhaps there is no TLS either.
     New = 0,
     /// Some bytes of a further request's head are there.
@@ -26,7 +26,7 @@ pub enum State {
 pub struct Clock {
     begun: Instant,
     /// Milliseconds from `begun` to the last change of state, times 4, plus
-    /// the [`State`]: one word, so that both change at once.
+    /// the [`Activity`]: one word, so that both change at once.
     state: AtomicU64,
     /// Requests that came and whose answer is not written yet. Held while
     /// `state` changes with it.
@@ -53,21 +53,21 @@ impl Clock {
     pub fn start() -> Self {
         Self {
             begun: Instant::now(),
-            state: AtomicU64::new(State::New as u64),
+            state: AtomicU64::new(Activity::New as u64),
             busy: Mutex::default(),
             blocked: AtomicU64::new(0),
             timed_out: AtomicBool::new(false),
         }
     }
 
-    /// The present state, and when it began; no caller uses the time of [`State::Busy`].
-    pub fn get(&self) -> (State, Instant) {
+    /// The present state, and when it began; no caller uses the time of [`Activity::Busy`].
+    pub fn get(&self) -> (Activity, Instant) {
         let word = self.state.load(Ordering::Relaxed);
         let state = match word % 4 {
-            0 => State::New,
-            1 => State::Head,
-            2 => State::Idle,
-            _ => State::Busy,
+            0 => Activity::New,
+            1 => Activity::Head,
+            2 => Activity::Idle,
+            _ => Activity::Busy,
         };
         (state, self.begun + Duration::from_millis(word / 4))
     }
@@ -77,9 +77,9 @@ impl Clock {
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
         let (state, since) = self.get();
         match state {
-            State::New | State::Head => Some(since + limits.head),
-            State::Idle => Some(since + limits.idle),
-            State::Busy => None,
+            Activity::New | Activity::Head => Some(since + limits.head),
+            Activity::Idle => Some(since + limits.idle),
+            Activity::Busy => None,
         }
     }
 
@@ -116,8 +116,8 @@ impl Clock {
 
     /// Bytes of HTTP/1 came in: between requests they begin a head.
     pub fn received(&self) {
-        if self.get().0 == State::Idle {
-            self.set(State::Head);
+        if self.get().0 == Activity::Idle {
+            self.set(Activity::Head);
         }
     }
 
@@ -125,7 +125,7 @@ impl Clock {
     pub fn answering(self: &Arc<Self>) -> Answering {
         let mut busy = self.busy();
         busy.requests += 1;
-        self.state.store(State::Busy as u64, Ordering::Relaxed);
+        self.state.store(Activity::Busy as u64, Ordering::Relaxed);
         drop(busy);
         Answering { clock: Arc::clone(self), unread: None }
     }
@@ -138,7 +138,7 @@ impl Clock {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX / 4)
     }
 
-    fn set(&self, state: State) {
+    fn set(&self, state: Activity) {
         self.state.store(self.elapsed() * 4 + state as u64, Ordering::Relaxed);
     }
 }
@@ -170,7 +170,7 @@ impl Drop for Answering {
         }
         busy.requests -= 1;
         if busy.requests == 0 {
-            self.clock.set(State::Idle);
+            self.clock.set(Activity::Idle);
         }
     }
 }
@@ -192,7 +192,7 @@ mod tests {
         drop(second);
         assert_eq!(clock.unread_since(), Some(begun), "another answer was written");
         drop(first);
-        assert_eq!((clock.unread_since(), clock.get().0), (None, State::Idle));
+        assert_eq!((clock.unread_since(), clock.get().0), (None, Activity::Idle));
     }
 
     #[tokio::test(start_paused = true)]

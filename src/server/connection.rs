@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt as _;
 
-use super::activity::{Answering, Clock, State};
+use super::activity::{Activity, Answering, Clock};
 use super::connections::Caller;
 use super::limits::Limits;
 
@@ -193,7 +193,7 @@ async fn overdue(clock: &Clock, limits: &Limits) -> End {
         }
         let deadline = clock.deadline(limits);
         if deadline.is_some_and(|deadline| deadline <= now) {
-            let is_idle = clock.get().0 == State::Idle;
+            let is_idle = clock.get().0 == Activity::Idle;
             return if is_idle { End::Idle } else { End::HeadTimeout };
         }
         // An answer may be made at any time, and its clock is the shortest one.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::activity::{Clock, State};
+use super::activity::{Activity, Clock};
 use super::concurrency::{self, Source};
 
 /// A request that is expected for less than this may just be on its way, and so
@@ -106,7 +106,7 @@ impl Connections {
     /// Asks everyone to leave who asked nothing yet: the server ends.
     pub fn dismiss_the_silent(&self) {
         for entry in self.table().here.values() {
-            if entry.clock.get().0 == State::New {
+            if entry.clock.get().0 == Activity::New {
                 entry.leave.notify_one();
             }
         }
@@ -149,7 +149,7 @@ impl Connections {
 }
 
 /// The order in which it has to go, its activity and the start of that, and its number.
-type Candidate = (u8, State, Instant, u64);
+type Candidate = (u8, Activity, Instant, u64);
 
 impl Table {
     /// Asks `wanted` to leave, or fewer; says how many.
@@ -163,11 +163,11 @@ impl Table {
             let (state, since) = entry.clock.get();
             let is_late = |since: Instant| now.duration_since(since) >= GRACE;
             let turn = match state {
-                State::New | State::Head if is_late(since) => 0,
-                State::Busy if entry.clock.unread_since().is_some_and(is_late) => 0,
-                State::New | State::Head | State::Idle => 1,
-                State::Busy if busy_may_go => 1,
-                State::Busy => continue,
+                Activity::New | Activity::Head if is_late(since) => 0,
+                Activity::Busy if entry.clock.unread_since().is_some_and(is_late) => 0,
+                Activity::New | Activity::Head | Activity::Idle => 1,
+                Activity::Busy if busy_may_go => 1,
+                Activity::Busy => continue,
             };
             candidates.push((turn, state, since, *number));
         }

@@ -45,7 +45,7 @@ impl Cluster {
         Self { kept: Stored::default(), trusted_since: None, history: Vec::new() }
     }
 
-    fn tick(&mut self, now: OffsetDateTime) -> Option<Step> {
+    fn tick(&mut self, now: OffsetDateTime) -> Option<RotationStep> {
         let (chain, step) = rotation().advance(&self.kept, self.trusted_since, now).unwrap();
         if step.is_some() {
             let bundle = self.history.last().map(|(_, chain)| chain.bundle());
@@ -84,15 +84,15 @@ fn eleven_years_pass_and_no_caller_ever_meets_what_it_does_not_trust() {
         cluster.check(now);
         now += Duration::minutes(397);
     }
-    let count = |wanted: Step| steps.iter().filter(|(_, step)| *step == wanted).count();
-    assert_eq!(count(Step::Founded), 1);
-    assert_eq!(count(Step::Signed), 0);
+    let count = |wanted: RotationStep| steps.iter().filter(|(_, step)| *step == wanted).count();
+    assert_eq!(count(RotationStep::Founded), 1);
+    assert_eq!(count(RotationStep::Signed), 0);
     // An authority signs for two thirds of five years.
-    assert_eq!(count(Step::Announced), 3);
-    assert_eq!(count(Step::TookOver), 3);
-    assert_eq!(count(Step::Retired), 3);
+    assert_eq!(count(RotationStep::Announced), 3);
+    assert_eq!(count(RotationStep::TookOver), 3);
+    assert_eq!(count(RotationStep::Retired), 3);
     // A certificate serves for two thirds of ninety days.
-    assert!((60..=68).contains(&count(Step::Renewed)), "{}", count(Step::Renewed));
+    assert!((60..=68).contains(&count(RotationStep::Renewed)), "{}", count(RotationStep::Renewed));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_change_of_authority_waits_for_every_api_server_and_every_replica() {
     let first = cluster.history[0].1.clone();
     let asked = BEGIN + Duration::days(1);
     cluster.kept.rotate = true;
-    assert_eq!(cluster.tick(asked), Some(Step::Announced));
+    assert_eq!(cluster.tick(asked), Some(RotationStep::Announced));
     let announced = cluster.history[1].1.clone();
     assert_eq!(announced.leaf, first.leaf);
     assert!(announced.bundle().starts_with(&first.bundle()) && announced.bundle() != first.bundle());
@@ -111,9 +111,9 @@ fn a_change_of_authority_waits_for_every_api_server_and_every_replica() {
     cluster.trusted_since = None;
     assert_eq!(cluster.tick(asked + Duration::hours(9)), None);
     cluster.trusted_since = Some(asked + Duration::hours(9));
-    assert_eq!(cluster.tick(asked + Duration::hours(10)), Some(Step::TookOver));
+    assert_eq!(cluster.tick(asked + Duration::hours(10)), Some(RotationStep::TookOver));
     assert_eq!(cluster.tick(asked + Duration::hours(10) + Duration::minutes(59)), None);
-    assert_eq!(cluster.tick(asked + Duration::hours(11)), Some(Step::Retired));
+    assert_eq!(cluster.tick(asked + Duration::hours(11)), Some(RotationStep::Retired));
     let last = &cluster.history[3].1;
     assert_eq!((&last.next, &last.previous), (&None, &None));
     assert!(takes(&first.bundle(), &last.leaf.certificate, asked + Duration::hours(11)).is_err());
@@ -130,22 +130,32 @@ fn what_cannot_be_used_is_made_anew() {
     let garbage = Pair { certificate: "garbage".to_owned(), key: String::new() };
     for (name, found, rotation, step) in [
         ("as it was", found.clone(), rotation(), None),
-        ("no certificate", Stored { leaf: None, ..found.clone() }, rotation(), Some(Step::Signed)),
-        ("garbage", Stored { leaf: Some(garbage.clone()), ..found.clone() }, rotation(), Some(Step::Signed)),
+        ("no certificate", Stored { leaf: None, ..found.clone() }, rotation(), Some(RotationStep::Signed)),
+        (
+            "garbage",
+            Stored { leaf: Some(garbage.clone()), ..found.clone() },
+            rotation(),
+            Some(RotationStep::Signed),
+        ),
         (
             "another key",
             Stored { leaf: Some(Pair { key: other.leaf.key.clone(), ..good.leaf.clone() }), ..found.clone() },
             rotation(),
-            Some(Step::Signed),
+            Some(RotationStep::Signed),
         ),
         (
             "another authority's",
             Stored { leaf: Some(other.leaf), ..found.clone() },
             rotation(),
-            Some(Step::Signed),
+            Some(RotationStep::Signed),
         ),
-        ("another name", found.clone(), Rotation { names, ..rotation() }, Some(Step::Signed)),
-        ("no authority", Stored { authority: None, ..found.clone() }, rotation(), Some(Step::Founded)),
+        ("another name", found.clone(), Rotation { names, ..rotation() }, Some(RotationStep::Signed)),
+        (
+            "no authority",
+            Stored { authority: None, ..found.clone() },
+            rotation(),
+            Some(RotationStep::Founded),
+        ),
         (
             "an authority with another's key",
             Stored {
@@ -153,7 +163,7 @@ fn what_cannot_be_used_is_made_anew() {
                 ..found.clone()
             },
             rotation(),
-            Some(Step::Founded),
+            Some(RotationStep::Founded),
         ),
         ("a next one of garbage", Stored { next: Some(garbage), ..found }, rotation(), None),
     ] {
@@ -172,7 +182,7 @@ fn an_authority_that_is_lost_stays_trusted_while_its_certificates_may_be_served(
     let mut found = Stored::from(old.clone());
     found.authority.as_mut().unwrap().key = String::new();
     let (new, step) = rotation().advance(&found, None, BEGIN).unwrap();
-    assert_eq!(step, Some(Step::Founded));
+    assert_eq!(step, Some(RotationStep::Founded));
     assert_eq!(takes(&new.bundle(), &old.leaf.certificate, BEGIN), Ok(()));
     assert_eq!(takes(&new.bundle(), &new.leaf.certificate, BEGIN), Ok(()));
 }

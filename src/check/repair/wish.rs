@@ -6,7 +6,7 @@ use std::hash::{Hash as _, Hasher as _};
 
 use crate::site::Place;
 use crate::source::object::Layout;
-use crate::source::rewrite::{self, Change, Plan, Refusal};
+use crate::source::rewrite::{self, Change, Plan, RewriteRefusal};
 use crate::source::tree::NodeId;
 
 /// The wanted change at one place of one object.
@@ -65,9 +65,9 @@ type Key = (usize, NodeId);
 /// One place of one object, with the ways to change it.
 #[derive(Debug)]
 struct Asked {
-    together: Result<Wish, Refusal>,
+    together: Result<Wish, RewriteRefusal>,
     /// The same without changing the other places, if the value is read elsewhere, too.
-    apart: Option<Result<Wish, Refusal>>,
+    apart: Option<Result<Wish, RewriteRefusal>>,
     object: usize,
     part: usize,
     carrier: usize,
@@ -82,7 +82,7 @@ pub(super) struct Wishes {
 }
 
 /// The granted changes, and the refused ones.
-type Settled = (Vec<Wish>, Vec<(Wish, Refusal)>);
+type Settled = (Vec<Wish>, Vec<(Wish, RewriteRefusal)>);
 
 impl Wishes {
     /// Notes that a carrier is to change: by the index of the object, of the part
@@ -120,7 +120,7 @@ impl Wishes {
         (object, part): (usize, usize),
         layout: &Layout<'_>,
         place: &Place,
-        plan: Result<Plan, Refusal>,
+        plan: Result<Plan, RewriteRefusal>,
     ) {
         let (document, at, carrier) = (layout.document(), layout.start(place), NO_CARRIER);
         let together =
@@ -131,7 +131,7 @@ impl Wishes {
     /// Grants what changes no place that does not ask for it; of a subject all or
     /// nothing, for its carriers are one list for the mount.
     pub(super) fn settle(self) -> Settled {
-        let mut refused: Vec<(Wish, Refusal)> = Vec::new();
+        let mut refused: Vec<(Wish, RewriteRefusal)> = Vec::new();
         let mut asked = self.asked;
         loop {
             let (granted, now_refused) = grant(&asked);
@@ -186,12 +186,12 @@ fn grant(asked: &[Asked]) -> Settled {
             (_, Some(Ok(wish))) if is_left_alone(wish) => granted.push(wish.clone()),
             (_, Some(Ok(wish))) => {
                 let alias = wish.shared.first().map_or(wish.at, |shared| shared.alias);
-                refused.push((wish.clone(), Refusal::Shared(alias)));
+                refused.push((wish.clone(), RewriteRefusal::Shared(alias)));
             }
             (Err(refusal), None) | (_, Some(Err(refusal))) => {
                 refused.push((asked.nothing(*refusal), *refusal));
             }
-            (Ok(wish), None) => refused.push((wish.clone(), Refusal::Overlap)),
+            (Ok(wish), None) => refused.push((wish.clone(), RewriteRefusal::Overlap)),
         }
     }
     granted.sort_by_key(|wish| (wish.object, wish.part, wish.carrier));
@@ -200,9 +200,9 @@ fn grant(asked: &[Asked]) -> Settled {
 
 impl Asked {
     /// A wish of which nothing comes.
-    fn nothing(&self, refusal: Refusal) -> Wish {
+    fn nothing(&self, refusal: RewriteRefusal) -> Wish {
         let Self { object, part, carrier, document, mut at, .. } = *self;
-        if let Refusal::Outer(alias) = refusal {
+        if let RewriteRefusal::Outer(alias) = refusal {
             at = alias;
         }
         Wish { object, part, carrier, document, at, plan: Plan::default(), shared: Vec::new() }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Apart, Background, Data, NodeReport, State, Volume, Warning, WarningKind};
+use super::{Apart, Background, Data, NodeReport, Volume, VolumeState, Warning, WarningKind};
 use crate::called;
 use crate::count::{counted, grouped};
 use crate::report::IsNfs;
@@ -41,8 +41,8 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
 
 fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result {
     let state = match volume.state {
-        State::NotMounted | State::NodeDisk => "NOT MOUNTED",
-        State::Hidden => "MOUNTED LATE",
+        VolumeState::NotMounted | VolumeState::NodeDisk => "NOT MOUNTED",
+        VolumeState::Hidden => "MOUNTED LATE",
     };
     writeln!(
         out,
@@ -55,13 +55,13 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
         writeln!(out, "  cannot tell whether this driver uses NFS; if it does not, ignore this entry")?;
     }
     match volume.state {
-        State::NotMounted => {}
-        State::NodeDisk => writeln!(out, "  the driver gave the Pod a directory on the node")?,
-        State::Hidden => {
+        VolumeState::NotMounted => {}
+        VolumeState::NodeDisk => writeln!(out, "  the driver gave the Pod a directory on the node")?,
+        VolumeState::Hidden => {
             writeln!(out, "  containers that started before the mount still write to the local disk")?;
         }
     }
-    let beneath = if volume.state == State::Hidden { ", beneath the mount" } else { "" };
+    let beneath = if volume.state == VolumeState::Hidden { ", beneath the mount" } else { "" };
     writeln!(out, "  {}{beneath}", amount(volume.data.as_ref()))?;
     writeln!(out, "  {}", plain(&volume.path))?;
     if let Some(note) = &volume.note {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Exposed, ExposedPod, State};
+use super::{Exposed, ExposedPod, ExposureState};
 use crate::count::counted;
 use crate::finding::Code;
 use crate::kind::{Holds, Kind};
@@ -37,7 +37,7 @@ pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Pale
     }
     let rows = rows(&report.exposed);
     let strong = palette.strong;
-    let counts: Vec<String> = State::ALL
+    let counts: Vec<String> = ExposureState::ALL
         .into_iter()
         .map(|state| (state, rows.iter().filter(|row| row.of.state == state).count()))
         .filter(|(_, count)| *count > 0)

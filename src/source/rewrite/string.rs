@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::difference::{Hunk, hunks};
 use super::lines::line_end;
-use super::{Refusal, Replacement, is_safe, quoted, render};
+use super::{Replacement, RewriteRefusal, is_safe, quoted, render};
 use crate::source::object::Layout;
 use crate::source::scalar::places;
 use crate::source::tree::{Content, Node, NodeId, Style};
@@ -15,15 +15,15 @@ pub(super) fn rewrite(
     id: NodeId,
     old: &str,
     new: &str,
-) -> Result<Vec<Replacement>, Refusal> {
+) -> Result<Vec<Replacement>, RewriteRefusal> {
     if old == new {
         return Ok(Vec::new());
     }
-    let node = layout.tree.node(id).ok_or(Refusal::NoPlace)?;
+    let node = layout.tree.node(id).ok_or(RewriteRefusal::NoPlace)?;
     let Content::Scalar { text, style, .. } = &node.content else {
-        return Err(Refusal::Unwieldy);
+        return Err(RewriteRefusal::Unwieldy);
     };
-    let written = layout.text.get(node.span.clone()).ok_or(Refusal::NoPlace)?;
+    let written = layout.text.get(node.span.clone()).ok_or(RewriteRefusal::NoPlace)?;
     // The last line break of a block is that of its line, and not of the value alone.
     let is_block = matches!(style, Style::Literal | Style::Folded);
     let places = places(written, *style, text).filter(|_| &**text == old);
@@ -138,8 +138,8 @@ fn pieces(text: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-fn replace(hunk: &Hunk, new: &[&str], spans: &[(usize, usize)]) -> Result<Replacement, Refusal> {
-    let span = |index: usize| spans.get(index).copied().ok_or(Refusal::Unwieldy);
+fn replace(hunk: &Hunk, new: &[&str], spans: &[(usize, usize)]) -> Result<Replacement, RewriteRefusal> {
+    let span = |index: usize| spans.get(index).copied().ok_or(RewriteRefusal::Unwieldy);
     let joined = new.join(",");
     if hunk.old.is_empty() {
         return Ok(match hunk.old.start.checked_sub(1) {
