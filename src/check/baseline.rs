@@ -15,13 +15,13 @@ const VERSION: u32 = 1;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Baseline {
     schema_version: u32,
-    findings: BTreeSet<Entry>,
+    findings: BTreeSet<BaselineEntry>,
 }
 
 /// One known finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct BaselineEntry {
     rule: String,
     object: String,
     pointer: String,
@@ -61,7 +61,7 @@ impl Baseline {
             .iter()
             .flat_map(|subject| {
                 let told = subject.findings.iter().filter(|finding| finding.action > Reported::Audit);
-                told.map(|finding| Entry {
+                told.map(|finding| BaselineEntry {
                     rule: finding.code.to_string(),
                     object: subject.object(),
                     pointer: finding.pointer.clone(),
@@ -87,7 +87,7 @@ impl Baseline {
             let object = subject.object();
             let before = subject.findings.len();
             subject.findings.retain(|finding| {
-                let entry = Entry {
+                let entry = BaselineEntry {
                     rule: finding.code.to_string(),
                     object: object.clone(),
                     pointer: finding.pointer.clone(),

@@ -102,7 +102,7 @@ pub enum Error {
 }
 
 /// A reader of the pages of one list.
-pub trait Reader {
+pub trait PageReader {
     /// Takes one page. `remaining` is how many objects come after it, where the API
     /// server says so.
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>);
@@ -215,7 +215,7 @@ impl Pager {
         listed: Listed,
         path: &str,
         selector: &str,
-        reader: &mut dyn Reader,
+        reader: &mut dyn PageReader,
     ) -> Result<(), Error> {
         let (mut starts, mut renewed, mut pages) = (1, false, 0_u64);
         let limit = self.pace.page_size;

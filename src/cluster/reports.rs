@@ -11,7 +11,7 @@ use kube::core::Status;
 use serde::Deserialize;
 
 use super::FIELD_MANAGER;
-use super::pages::{Answer, Ask, Error, JSON, Listed, METADATA, Pager, Reader, encoded};
+use super::pages::{Answer, Ask, Error, JSON, Listed, METADATA, PageReader, Pager, encoded};
 use crate::report::policy_report::{ANNOTATION, Api, COMPONENT, NAME, Wanted};
 
 /// The form of server-side apply; JSON is YAML.
@@ -285,7 +285,7 @@ struct Manager {
     operation: String,
 }
 
-impl Reader for Existing {
+impl PageReader for Existing {
     fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
         let Ok(page) = serde_json::from_slice::<Page>(&bytes) else { return };
         for PageItem { metadata } in page.items {

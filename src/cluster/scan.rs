@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::pages::{Error, JSON, Listed, Pager, Reader, encoded};
+use super::pages::{Error, JSON, Listed, PageReader, Pager, encoded};
 use crate::check::Checker;
 use crate::check::together::quiet::Quiet;
 use crate::report::live::CLUSTER;
@@ -271,7 +271,7 @@ impl<'c> Judging<'c> {
     }
 }
 
-impl Reader for Judging<'_> {
+impl PageReader for Judging<'_> {
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
         let mut page = self.judge(bytes, remaining);
         let subjects = std::mem::take(&mut page.subjects);
@@ -313,7 +313,7 @@ struct Pods<'c> {
     claims: &'c BTreeSet<(Box<str>, Box<str>)>,
 }
 
-impl Reader for Pods<'_> {
+impl PageReader for Pods<'_> {
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
         let mut page = self.judging.judge(bytes, remaining);
         let before = page.subjects.len();
@@ -372,7 +372,7 @@ struct DriverSpec {
     volume_lifecycle_modes: Option<Vec<String>>,
 }
 
-impl Reader for Drivers {
+impl PageReader for Drivers {
     fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
         let Ok(list) = serde_json::from_slice::<DriverList>(&bytes) else { return };
         let inline = |item: &DriverItem| {

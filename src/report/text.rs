@@ -34,9 +34,9 @@ pub fn write_subjects(report: &Report, colour: bool) -> String {
 fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
     for entry in entries(report) {
         match entry {
-            Entry::Error(error) => write_error(out, error, palette)?,
-            Entry::Subject(subject) => write_subject(out, subject, palette)?,
-            Entry::NotJudged(found) => write_not_judged(out, found, palette)?,
+            ReportItem::Error(error) => write_error(out, error, palette)?,
+            ReportItem::Subject(subject) => write_subject(out, subject, palette)?,
+            ReportItem::NotJudged(found) => write_not_judged(out, found, palette)?,
         }
     }
     exposed::write(out, report, palette)?;
@@ -74,7 +74,7 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 /// One piece of a report for people.
-pub(super) enum Entry<'r> {
+pub(super) enum ReportItem<'r> {
     /// A part that could not be read.
     Error(&'r ReadError),
     /// A subject that was evaluated.
@@ -85,7 +85,7 @@ pub(super) enum Entry<'r> {
 
 /// The pieces of a report: errors where they belong among the objects, and what is
 /// not judged after them.
-pub(super) fn entries(report: &Report) -> Vec<Entry<'_>> {
+pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();
     for subject in &report.subjects {
@@ -93,12 +93,12 @@ pub(super) fn entries(report: &Report) -> Vec<Entry<'_>> {
         while let Some(error) =
             errors.next_if(|error| (error.file.as_str(), error.line.unwrap_or_default()) < place)
         {
-            entries.push(Entry::Error(error));
+            entries.push(ReportItem::Error(error));
         }
-        entries.push(Entry::Subject(subject));
+        entries.push(ReportItem::Subject(subject));
     }
-    entries.extend(errors.map(Entry::Error));
-    entries.extend(report.not_judged.iter().map(Entry::NotJudged));
+    entries.extend(errors.map(ReportItem::Error));
+    entries.extend(report.not_judged.iter().map(ReportItem::NotJudged));
     entries
 }
 

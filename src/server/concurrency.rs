@@ -128,7 +128,7 @@ impl Permit {
         if let Poll::Ready(came) = poll_fn(|cx| Poll::Ready(caller.as_mut().poll(cx))).await {
             return Some(came);
         }
-        let entry = Entry::new(self);
+        let entry = Waiter::new(self);
         tokio::select! {
             biased;
             came = &mut caller => Some(came),
@@ -138,13 +138,13 @@ impl Permit {
 }
 
 /// An entry in the list of those who wait.
-struct Entry<'p> {
+struct Waiter<'p> {
     places: &'p ConcurrencyLimit,
     number: u64,
     wanted: Arc<Notify>,
 }
 
-impl<'p> Entry<'p> {
+impl<'p> Waiter<'p> {
     fn new(place: &'p Permit) -> Self {
         let wanted = Arc::new(Notify::new());
         let mut waiting = place.places.waiting();
@@ -157,7 +157,7 @@ impl<'p> Entry<'p> {
     }
 }
 
-impl Drop for Entry<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.places.waiting().here.remove(&self.number);
     }

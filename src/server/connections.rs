@@ -41,7 +41,7 @@ pub struct Connections {
 struct Table {
     next: u64,
     /// By number, which is by age.
-    here: BTreeMap<u64, Entry>,
+    here: BTreeMap<u64, ConnectionEntry>,
     /// The places that each address has, while it is connected or holds some.
     sources: BTreeMap<IpAddr, Weak<Source>>,
     /// When a caller that does not read was last looked for, of one address and of
@@ -50,7 +50,7 @@ struct Table {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ConnectionEntry {
     address: IpAddr,
     source: Arc<Source>,
     clock: Arc<Clock>,
@@ -85,7 +85,7 @@ impl Connections {
         table.next += 1;
         let address = source(address);
         let source = table.source(address, self.places);
-        let entry = Entry {
+        let entry = ConnectionEntry {
             address,
             source: Arc::clone(&source),
             clock: Arc::clone(&clock),

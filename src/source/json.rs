@@ -177,7 +177,7 @@ pub(super) fn offset_in(text: &str, part: &str) -> usize {
 /// with their places in `text`.
 pub(super) fn tree<'t>(text: &'t str, part: &'t str) -> Tree<'t> {
     let base = offset_in(text, part);
-    let mut reader = Reader { text, tree: Tree::default(), open: Vec::new() };
+    let mut reader = JsonReader { text, tree: Tree::default(), open: Vec::new() };
     let mut at = base;
     let end = base + part.len();
     while at < end {
@@ -186,14 +186,14 @@ pub(super) fn tree<'t>(text: &'t str, part: &'t str) -> Tree<'t> {
     reader.tree
 }
 
-struct Reader<'t> {
+struct JsonReader<'t> {
     text: &'t str,
     tree: Tree<'t>,
     /// The containers not closed yet, with the key whose value comes next.
     open: Vec<(NodeId, Option<NodeId>)>,
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     /// Reads what stands at `at`, and gives the place after it.
     fn step(&mut self, at: usize, end: usize) -> usize {
         let bytes = self.text.as_bytes();
@@ -254,7 +254,7 @@ impl Reader<'_> {
     }
 }
 
-impl<'t> Reader<'t> {
+impl<'t> JsonReader<'t> {
     fn add(&mut self, node: Node<'t>) -> NodeId {
         let id = self.tree.nodes.len();
         self.tree.nodes.push(node);

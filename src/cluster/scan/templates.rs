@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Extent, Judging, Progress, path_of, seen};
 use crate::check::Checker;
-use crate::cluster::pages::{JSON, Listed, Pager, Reader};
+use crate::cluster::pages::{JSON, Listed, PageReader, Pager};
 use crate::kind::Kind;
 use crate::report::{Report, SubjectReport};
 
@@ -93,7 +93,7 @@ fn made(bytes: &[u8]) -> BTreeSet<(String, String)> {
     names.map(|item| (item.metadata.namespace, item.metadata.name)).collect()
 }
 
-impl Reader for Templates<'_> {
+impl PageReader for Templates<'_> {
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
         // Other kinds have no makers that are listed.
         let may_be_made = matches!(self.judging.listed.resource, "replicasets" | "jobs");
