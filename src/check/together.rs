@@ -11,7 +11,7 @@ use std::path::Path;
 use time::Date;
 
 use crate::engine::{self, Judged};
-use crate::finding::{Finding, Grade, Sentence};
+use crate::finding::{Finding, Sentence, Severity};
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;

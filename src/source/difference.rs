@@ -112,14 +112,14 @@ fn is_about_the_same(gone: &str, come: &str) -> bool {
         || gone.to_lowercase().contains("ground") && come == "fg"
 }
 
-/// Whether text that holds more than an option, as `-o hard` does, is written as this one
+/// Returns true if text that holds more than an option, as `-o hard` does, is written as this one
 /// now.
 fn is_meant(gone: &str, come: &str) -> bool {
     let holds_more = gone.starts_with('-') || gone.contains(char::is_whitespace);
     holds_more && intended_options(gone).iter().any(|meant| meant == come || meant == "bg" && come == "fg")
 }
 
-/// Whether an unknown text is a piece of what is written now, as `c2` of a label is.
+/// Returns true if an unknown text is a piece of what is written now, as `c2` of a label is.
 pub(crate) fn is_a_piece(gone: &str, come: &str) -> bool {
     MountOption::new(gone).entry().is_none() && come.len() > gone.len() && come.contains(gone)
 }

@@ -147,7 +147,7 @@ fn meant_in_source(name: &str, value: &str) -> Option<String> {
     }
 }
 
-/// Whether JSON text has a source with more fields than are read of one.
+/// Returns true if JSON text has a source with more fields than are read of one.
 pub(crate) fn has_others_in_source(part: &str) -> bool {
     const KEY: &str = "\"nfs\"";
     memmem::find_iter(part.as_bytes(), KEY).any(|at| {

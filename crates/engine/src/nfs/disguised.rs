@@ -103,7 +103,7 @@ pub fn whole_options(text: &str) -> Vec<String> {
     options
 }
 
-/// Whether nothing but blanks at the ends tells it from a known option.
+/// Returns true if nothing but blanks at the ends tells it from a known option.
 fn is_clean(text: &str) -> bool {
     let (keyword, value) = text.split_once('=').unwrap_or((text, ""));
     let is_dressed = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');

@@ -74,7 +74,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
             format!("is not a field of a {kind}")
         };
         let what = format!("{field} {fault}, so its options are lost{bg}");
-        report(check, 0, place, Grade::Lesser, Sentence { what: what.into(), remedy });
+        report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
         // With several misplaced fields the intent is not certain. Another controller may
         // read an annotation.
         let is_clear = is_single && !is_annotation && is_certain(subject, &misplaced.texts);

@@ -114,7 +114,7 @@ pub(super) fn fix<T: AsRef<str>>(
     Some(Fix { applicability, edits })
 }
 
-/// Whether what several places lost can come into force together: no two contradict
+/// Returns true if what several places lost can come into force together: no two contradict
 /// each other.
 pub(super) fn agree<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     place(subject).is_some_and(|place| elements(subject, &place, lost).is_some())
