@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
-use crate::nfs::acceptance::{self, names_version};
+use crate::nfs::acceptance::{are_rivals, contradict, names_version};
 use crate::nfs::catalog::{Entry, OptionSet};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::quotation::{about, quoted, shortened};
@@ -123,16 +123,11 @@ pub(crate) struct RuleContext<'c, 'm> {
 impl<'c, 'm> RuleContext<'c, 'm> {
     /// The number that holds for the setting `name`.
     fn setting(&self, name: &str) -> u32 {
-        let settings = self.rule.settings.iter().zip(self.settings);
-        settings
-            .filter(|(setting, _)| setting.name == name)
-            .map(|(_, value)| *value)
-            .next()
-            .unwrap_or_default()
+        let mut settings = self.rule.settings.iter().zip(self.settings);
+        settings.find(|(setting, _)| setting.name == name).map_or(0, |(_, value)| *value)
     }
 
-    /// The user's options that reach the mount and are for NFS to read, in the
-    /// order in which they are written.
+    /// The user's options that reach the mount and are for NFS to read, in the order as written.
     fn options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
         let subject = self.subject;
         subject.options.tokens().iter().filter(|token| token.is_written())
@@ -226,9 +221,8 @@ impl<'c, 'm> RuleContext<'c, 'm> {
                 (obstacle.carrier(), Applicability::Unsafe, message)
             }
         };
-        // A Pod that differs from its template is never done rolling out, and a snapshot's mount
-        // ends soon. An option that is there already, and loses, is dropped where it is written
-        // again.
+        // A Pod that differs from its template is never done rolling out, and a snapshot's mount ends soon.
+        // An option that is there already, and loses, is dropped where it is written again.
         let is_inline = self.subject.volume.is_some() || self.subject.kind.row().holds == Holds::Snapshots;
         let is_dropped = |option: &Cow<'static, str>| {
             self.subject.driver.keeps_first_of_equal()
@@ -318,9 +312,8 @@ fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) ->
         let mut known = new.filter_map(|new| new.entry().map(|entry| (new, entry)));
         known.any(|(new, entry)| {
             // The token was looked up already, and most are about another setting.
-            let is_rival =
-                |other: &&Token<'_>| other.entry().is_some_and(|it| acceptance::are_rivals(entry, it));
-            others().filter(is_rival).any(|other| acceptance::contradict(&new, &other.option))
+            let is_rival = |other: &&Token<'_>| other.entry().is_some_and(|it| are_rivals(entry, it));
+            others().filter(is_rival).any(|other| contradict(&new, &other.option))
         })
     })
 }

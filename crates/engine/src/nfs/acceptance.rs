@@ -49,17 +49,15 @@ pub enum Overlooked {
     Sometimes,
 }
 
-/// From the first to before the second, kernels overlook beside a `sloppy` values
-/// that do not fit, too.
+/// From the first to before the second, kernels overlook beside a `sloppy` values that do not fit, too.
 pub const OVERLOOKS_VALUES: (Kernel, Kernel) = (Kernel::new(5, 6), Kernel::new(6, 0));
 
 impl Refusal {
-    /// Returns the layers that overlook it if `sloppy` is set, wherever in the list that is:
-    /// mount.nfs moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes
-    /// `sloppy,foo`), and kernels before 5.6 read all options before they look. Values that
-    /// mount.nfs checks itself, and numbers out of range, are refused anyway. A value that does not
-    /// fit was overlooked from Linux 5.6 (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0
-    /// (`opt == -ENOPARAM`).
+    /// Returns the layers that overlook it if `sloppy` is set, wherever in the list that is: mount.nfs
+    /// moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes `sloppy,foo`), and kernels
+    /// before 5.6 read all options before they look. Values that mount.nfs checks itself, and numbers out
+    /// of range, are refused anyway. A value that does not fit was overlooked from Linux 5.6
+    /// (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0 (`opt == -ENOPARAM`).
     pub const fn overlooked(self) -> Overlooked {
         match self {
             Self::Unknown | Self::FlagWithValue | Self::ValueMissing => Overlooked::Always,
@@ -145,10 +143,9 @@ pub fn judge(option: &MountOption<'_>) -> Acceptance {
     acceptance
 }
 
-/// Returns the flags that mount(8) sets in addition to the option: `users` is `noexec,nosuid,nodev`
-/// too, `owner` is `nosuid,nodev`, until a later word says otherwise (util-linux
-/// `libmount/src/optmap.c`; measured with 2.38: `exec,users` is mounted noexec, `users,exec` is
-/// not, and `user=NAME` sets nothing).
+/// Returns the flags that mount(8) sets in addition to the option: `users` is `noexec,nosuid,nodev` too,
+/// `owner` is `nosuid,nodev`, until a later word says otherwise (util-linux `libmount/src/optmap.c`;
+/// measured with 2.38: `exec,users` is mounted noexec, `users,exec` is not, and `user=NAME` sets nothing).
 pub fn implied_flags(option: &MountOption<'_>) -> OptionSet {
     match option.text().trim_end_matches('=') {
         "user" | "users" => OptionSet::of(&[OptionId::Exec, OptionId::Suid, OptionId::Dev]),
@@ -233,8 +230,7 @@ pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
     }
 }
 
-/// Returns the version that `option` asks for, if it is a version option: `vers=`, `nfsvers=` or
-/// `v4.1`.
+/// Returns the version that `option` asks for, if it is a version option: `vers=`, `nfsvers=` or `v4.1`.
 pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
     match option.entry()?.id {
         OptionId::Vers => version::parse(option.value()?),
@@ -275,8 +271,7 @@ pub fn are_rivals(one: &Entry, other: &Entry) -> bool {
         || group(one).is_some() && group(one) == group(other)
 }
 
-/// The protocol versions a list asks for; all when it names none, or names one
-/// that does not exist.
+/// The protocol versions a list asks for; all when it names none, or names one that does not exist.
 pub fn requested_versions<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> Versions {
