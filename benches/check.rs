@@ -1,6 +1,6 @@
-//! What `check` costs beside the bare parsers, in one run: `cargo bench --bench
-//! check`. CPU seconds are those of the process and its children, as the kernel
-//! counts them; the ratio is what counts, for machines are noisy.
+//! Measures the cost of `check` beside the bare parsers, in one run: `cargo bench --bench check`.
+//! CPU seconds are those of the process and its children, as the kernel counts them; the ratio is
+//! what counts, for machines are noisy.
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic, reason = "a program that prints a table")]
 
@@ -105,7 +105,7 @@ fn pod(index: usize) -> Value {
     })
 }
 
-/// What one run of the program took.
+/// Resources that one run of the program used.
 struct Run {
     cpu: f64,
     wall: Duration,

@@ -1,5 +1,5 @@
-//! What a create costs at a real kube-apiserver: without anything, with the
-//! webhooks, with the generated admission policy, in turns. `benches/run creates`.
+//! Measures the cost of a create at a real kube-apiserver: without anything, with the webhooks,
+//! with the generated admission policy, in turns. `benches/run creates`.
 
 use std::time::{Duration, Instant};
 

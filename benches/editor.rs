@@ -1,5 +1,5 @@
-//! How long an editor waits for the language server: `cargo bench --bench editor`. The built
-//! program, over its standard input and output; a figure is from the message sent to the
+//! Measures the time that an editor waits for the language server: `cargo bench --bench editor`.
+//! The built program, over its standard input and output; a figure is from the message sent to the
 //! answer read.
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic, reason = "a program that prints a table")]

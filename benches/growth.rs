@@ -1,6 +1,6 @@
-//! How the time of a decision grows with the number and the length of options:
-//! `cargo bench --bench growth`. Prints microseconds a review and, beside it,
-//! nanoseconds an option or a byte, which stay level where growth is linear.
+//! Measures how the time of a decision grows with the number and the length of options: `cargo
+//! bench --bench growth`. Prints microseconds a review and, beside it, nanoseconds an option or a
+//! byte, which stay level where growth is linear.
 
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "a program that prints a table")]
 
@@ -94,8 +94,7 @@ fn main() {
     exemptions();
 }
 
-/// How the time grows with the exemptions of the policy, of which the last one
-/// holds.
+/// Measures how the time grows with the exemptions of the policy, of which the last one holds.
 fn exemptions() {
     println!("\n| exemptions | /validate us | ns an exemption |\n|---|---|---|");
     let body = body(&["bg".to_owned(), "hard".to_owned()]);

@@ -1,6 +1,5 @@
-//! What a scan of a large cluster costs: memory, requests, CPU and time of the program,
-//! the sizes of its reports, what a second run writes. `benches/run scan`; a small size
-//! is one of the tests.
+//! Measures a scan of a large cluster: memory, requests, CPU and time of the program, the sizes of
+//! its reports, the writes of a second run. `benches/run scan`; a small size is one of the tests.
 //!
 //! Objects are put into etcd, where the API server finds them at once: through it, two
 //! times 100,000 of them would take minutes.
@@ -41,7 +40,7 @@ const PUTS: usize = 128;
 
 const CRDS: [&str; 2] = ["clusterreports.openreports.io", "reports.openreports.io"];
 
-/// What one run of the program used.
+/// Resources that one run of the program used.
 #[derive(Debug, Default)]
 pub struct Used {
     /// MiB, at most.
@@ -305,7 +304,7 @@ pub fn delete(etcd: SocketAddr, prefix: &str) {
     ask(etcd, "/v3/kv/deleterange", &range.to_string());
 }
 
-/// What etcd answers through its JSON gateway, head and body.
+/// Returns the response of etcd through its JSON gateway, head and body.
 pub fn ask(etcd: SocketAddr, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(etcd).expect("etcd");
     write!(
@@ -414,7 +413,7 @@ fn scan(cluster: &Cluster, reports: &str) -> Used {
     let mut used = Used::default();
     let folder = format!("/proc/{}", child.id());
     let status = loop {
-        // What the kernel counts is gone with the process.
+        // The counters of the kernel go away with the process.
         let memory = mebibytes(Path::new(&folder)).unwrap_or_default();
         used.memory = used.memory.max(memory);
         used.cpu = used.cpu.max(cpu(Path::new(&folder)).unwrap_or_default());

@@ -1,5 +1,5 @@
-//! What must hold of any bytes, one function a fuzz target. The fuzzer calls
-//! them with what it makes up, and `cargo test` with the corpus beside this file.
+//! Properties that hold for any bytes, one function for each fuzz target. The fuzzer calls them
+//! with what it makes up, and `cargo test` with the corpus beside this file.
 
 use std::fmt::Debug;
 
@@ -8,7 +8,7 @@ use nfs_mount_guard::admission::wire::FullReview;
 use nfs_mount_guard::admission::{Endpoint, Question, review as decide};
 use nfs_mount_guard::check::repair::repair;
 use nfs_mount_guard::engine::fix::{Scope, fix_all};
-use nfs_mount_guard::nfs::mount::judge;
+use nfs_mount_guard::nfs::acceptance::judge;
 use nfs_mount_guard::nfs::option::{MountOption, split as pieces_of};
 use nfs_mount_guard::nfs::reading::{
     Latitude, Reader, background_word, every_piece, foreground_instead, may_go_to_background,
@@ -30,7 +30,7 @@ const TODAY: Date = date!(2026 - 03 - 01);
 /// A target's body.
 pub type Target = fn(&[u8]);
 
-/// All targets by name; the folder of the corpus has the same one.
+/// All targets by name; the directory of the corpus has the same one.
 #[allow(dead_code, reason = "the test of the corpus goes through all, a fuzzer calls one")]
 pub const TARGETS: [(&str, Target); 8] = [
     ("split", split),
@@ -62,7 +62,7 @@ pub fn split(bytes: &[u8]) {
 }
 
 /// The layers' readings of one string: none finds an option that does not begin
-/// behind a comma, and what goes to the background by one of them is found.
+/// after a comma, and what goes to the background by one of them is found.
 pub fn readings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let pieces: Vec<_> = every_piece(text).collect();
@@ -160,8 +160,8 @@ pub fn patch(bytes: &[u8]) {
     }
 }
 
-/// Whether no text between two commas of the places that a patch may change is
-/// `bg` without quotes and backslashes; of an object that is judged.
+/// Returns true if no text between two commas of the places that a patch may change is `bg` without
+/// quotes and backslashes; of an object that is judged.
 fn is_without_bg(object: &Value) -> bool {
     let text = object.to_string();
     let manifest: Manifest<'_> = serde_json::from_str(&text).expect("an object");

@@ -34,7 +34,7 @@ use wire::{API_VERSION, FullReview, Request, Review};
 /// A body and how to judge it.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'q> {
-    /// Which of the two questions it is.
+    /// The endpoint.
     pub endpoint: Endpoint,
     /// The body of the HTTP request.
     pub body: &'q [u8],
@@ -44,7 +44,7 @@ pub struct Question<'q> {
     pub today: Date,
 }
 
-/// What goes back over HTTP.
+/// The response to send over HTTP.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     /// 200 with an AdmissionReview, or 400 for a body without a uid.
@@ -67,8 +67,8 @@ pub fn review(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> 
     review_at_most(question, usize::MAX, observe).unwrap_or_else(without_uid)
 }
 
-/// As [`review`], where that takes no longer than it does for a list as people
-/// write it; `None`, and nothing is observed, where it may.
+/// Like [`review`], where that takes no longer than it does for a list as people write it; `None`,
+/// and nothing is observed, where it may.
 pub fn review_quickly(question: &Question<'_>, observe: &mut dyn FnMut(&Record<'_>)) -> Option<Answer> {
     review_at_most(question, QUICK_OPTIONS, observe)
 }
@@ -84,7 +84,7 @@ pub const LONGEST_BODY: usize = 48 * 1024 * 1024;
 /// Longest uid that is repeated; those of an API server have 36 bytes.
 const LONGEST_UID: usize = 1024;
 
-/// As [`review`]; `None` where the options have more than `most` bytes.
+/// Like [`review`]; `None` where the options have more than `most` bytes.
 fn review_at_most(
     question: &Question<'_>,
     most: usize,
@@ -151,7 +151,7 @@ fn unparsed(
     unreadable::refuse(question, &uid, request, &Fault::of_body(question.body, error), observe)
 }
 
-/// Whether the request creates or updates an object of a kind that is judged.
+/// Returns true if the request creates or updates an object of a kind that is judged.
 fn is_judged<O>(request: &Request<'_, O>) -> bool {
     let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
     judged_kind(request).is_some_and(|kind| kind.is_judged_on(sub_resource))

@@ -1,6 +1,5 @@
-//! What the API server decides by itself, in CEL generated from the driver
-//! table: which requests no webhook need be asked about (`matchConditions`),
-//! and NMG001, which holds while no webhook answers
+//! Generates CEL from the driver table for decisions of the API server itself: the requests that
+//! need no webhook (`matchConditions`), and NMG001 while no webhook responds
 //! (ValidatingAdmissionPolicy, MutatingAdmissionPolicy).
 
 mod background_mount;
@@ -14,7 +13,7 @@ pub mod match_conditions;
 
 use time::Date;
 
-use crate::finding::{Action, Grade};
+use crate::finding::{Action, Severity};
 use crate::policy::exemption::Exemption;
 use crate::policy::{Mode, Policy};
 use crate::rules::BACKGROUND_MOUNT;
@@ -27,7 +26,7 @@ const NAME: &str = "background-mount.nfs-mount-guard.io";
 /// The name of the policy for inline volumes, and of its binding for Pods.
 const INLINE_NAME: &str = "inline-background-mount.nfs-mount-guard.io";
 
-/// Why there is nothing to generate.
+/// The reason why there is nothing to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The policy turns the rule off.
@@ -56,7 +55,7 @@ pub struct Generated<'p> {
 ///
 /// When the policy turns the rule off.
 pub fn validating(policy: &Policy, today: Date) -> Result<Generated<'_>, Error> {
-    let action = policy.action(BACKGROUND_MOUNT, Grade::Proper);
+    let action = policy.action(BACKGROUND_MOUNT, Severity::Proper);
     let actions = match (policy.mode(), action) {
         (_, Action::Off) => return Err(Error::RuleIsOff),
         (_, Action::Audit) => "[Audit]",
@@ -105,7 +104,7 @@ spec:
 ///
 /// When the policy turns the rule off, or would not patch what it finds.
 pub fn mutating(policy: &Policy, today: Date) -> Result<Generated<'_>, Error> {
-    match (policy.mode(), policy.action(BACKGROUND_MOUNT, Grade::Proper)) {
+    match (policy.mode(), policy.action(BACKGROUND_MOUNT, Severity::Proper)) {
         (_, Action::Off) => return Err(Error::RuleIsOff),
         (Mode::Observe, _) => return Err(Error::PatchesNothing("with `mode: observe`")),
         (_, Action::Audit) => return Err(Error::PatchesNothing("that only audits background-mount")),
@@ -158,7 +157,7 @@ spec:
 ///
 /// When the policy turns the rule off.
 pub fn inline(policy: &Policy) -> Result<String, Error> {
-    let action = policy.action(BACKGROUND_MOUNT, Grade::Proper);
+    let action = policy.action(BACKGROUND_MOUNT, Severity::Proper);
     let pods = match (policy.mode(), action) {
         (_, Action::Off) => return Err(Error::RuleIsOff),
         (_, Action::Audit) => "[Audit]",
@@ -220,8 +219,8 @@ spec:
     )
 }
 
-/// What the policy calls NFS though `matchConditions` that are generated
-/// without it would not ask about all of it.
+/// Returns the drivers that the policy declares as NFS but that the default `matchConditions` would
+/// filter out.
 pub fn drivers_to_generate_for(policy: &Policy) -> impl Iterator<Item = &str> {
     let table = drivers::Table::new(&[]);
     let is_in_doubt = move |name: &str| table.skips_some_of(name);

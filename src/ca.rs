@@ -12,17 +12,17 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-/// How long the authority lives.
+/// The lifetime of the CA.
 pub const AUTHORITY_LIFE: Duration = Duration::days(5 * 365);
 
-/// How long a certificate lives.
+/// The lifetime of a certificate.
 pub const CERTIFICATE_LIFE: Duration = Duration::days(90);
 
 /// Certificates are valid an hour before they are made: an API server whose clock is
 /// behind that of the node would reject them else.
 pub const BACKDATE: Duration = Duration::hours(1);
 
-/// Why the authority cannot do its work.
+/// The reason why the authority cannot do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -97,7 +97,7 @@ impl Authority {
     /// When the pair cannot be parsed.
     pub fn load(pair: Pair) -> Result<Self, Error> {
         let key = KeyPair::from_pem(&pair.key).map_err(Error::BadAuthority)?;
-        let not_after = state::Facts::read(&pair.certificate)?.not_after;
+        let not_after = state::CertificateFacts::read(&pair.certificate)?.not_after;
         let issuer = Issuer::from_ca_cert_pem(&pair.certificate, key).map_err(Error::BadAuthority)?;
         Ok(Self { issuer, pair, not_after })
     }

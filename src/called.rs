@@ -1,5 +1,5 @@
-//! How the program is called: by its own name, or by kubectl as a plugin. Texts that name a
-//! command name the one that its user can type.
+//! Determines the name by which the program was called: its own one, or that of a plugin of kubectl.
+//! Texts that name a command name the one that its user can type.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 /// The program's own name.
 pub const OWN_NAME: &str = "nfs-mount-guard";
 
-/// What the name of a plugin begins with (kubectl `pkg/cmd/plugin`).
+/// The prefix of a plugin's name (kubectl `pkg/cmd/plugin`).
 const PLUGIN: &str = "kubectl-";
 
-/// What the name of the program begins with from which kubectl asks for completions.
+/// The prefix of the name of the program from which kubectl asks for completions.
 const COMPLETION: &str = "kubectl_complete-";
 
 static NAME: OnceLock<String> = OnceLock::new();
@@ -20,7 +20,7 @@ static NAME: OnceLock<String> = OnceLock::new();
 /// The file of a plugin; unset under its own name.
 static FILE: OnceLock<String> = OnceLock::new();
 
-/// What a process is asked for by the name under which it was started.
+/// The role of a process, by the name under which it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Its command line.
@@ -40,7 +40,7 @@ pub fn start(first_word: Option<&OsStr>) -> Role {
     role
 }
 
-/// As a user calls the program: `nfs-mount-guard`, or `kubectl nfs-mount-guard`.
+/// Returns the name that a user types: `nfs-mount-guard`, or `kubectl nfs-mount-guard`.
 pub fn name() -> &'static str {
     NAME.get().map_or(OWN_NAME, String::as_str)
 }
@@ -61,7 +61,7 @@ pub fn by_name(text: &str) -> Cow<'_, str> {
     renamed(text, name())
 }
 
-/// What comes after `kubectl-` in the name of a plugin's file, or of the one for completions.
+/// Returns the text after `kubectl-` in the name of a plugin's file, or of the one for completions.
 fn name_of_plugin(first_word: Option<&OsStr>) -> Option<String> {
     let stem = Path::new(first_word?).file_name()?.to_string_lossy();
     let stem = stem.strip_suffix(".exe").unwrap_or(&stem);
@@ -84,7 +84,7 @@ fn read(first_word: Option<&OsStr>) -> (String, Role) {
 }
 
 /// Names the program otherwise where a text has a command: its name, alone or with a command
-/// behind it. Files and objects of that name stay what they are.
+/// after it. Files and objects of that name stay what they are.
 fn renamed<'t>(text: &'t str, name: &str) -> Cow<'t, str> {
     if name == OWN_NAME || !text.contains(OWN_NAME) {
         return Cow::Borrowed(text);

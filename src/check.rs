@@ -19,7 +19,7 @@ use crate::admission::message::remedy;
 use crate::engine::Judged;
 use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, judge};
-use crate::finding::{Action, Grade};
+use crate::finding::{Action, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::report::{
@@ -37,9 +37,9 @@ use snippet::{behind_break, snippet};
 pub use walked::{is_foreign, is_in_templates, passed_over};
 use way_out::{WayOut, ways_out};
 
-/// How objects are judged.
+/// The rules of evaluation for objects.
 #[derive(Debug, Clone, Copy)]
-pub struct Check<'c> {
+pub struct Checker<'c> {
     /// By which policy.
     pub policy: &'c Policy,
     /// Whose answer is reported: that of `/validate` alone, or to what `/mutate` made of
@@ -47,11 +47,11 @@ pub struct Check<'c> {
     pub judged_as: Endpoint,
     /// The day, for exemptions that end.
     pub today: Date,
-    /// Whether each finding says what `fix` would write.
+    /// True if each finding says what `fix` would write.
     pub with_fixes: bool,
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     /// Judges the content of a file. A file that `is_explicit` is reported
     /// whatever it holds; one that a walk found may be of another kind.
     pub fn bytes(&self, path: &Path, name: &str, bytes: Vec<u8>, is_explicit: bool) -> FileReport {
@@ -59,7 +59,7 @@ impl Check<'_> {
         self.bytes_with(path, name, bytes, is_explicit, |text| Proposed::of(self, text, is_explicit, scope))
     }
 
-    /// As [`Check::bytes`], where each finding has what is proposed.
+    /// Like [`Checker::bytes`], where each finding has what is proposed.
     pub fn bytes_with(
         &self,
         path: &Path,
@@ -156,9 +156,9 @@ impl Check<'_> {
                     }
                     return;
                 }
-                // What the rule would name is named all the same.
+                // The object that the rule would name is named in any case.
                 if object.kind.row().holds == Holds::Claim
-                    && self.policy.action(UNREAD_OPTIONS, Grade::Lesser) == Action::Off
+                    && self.policy.action(UNREAD_OPTIONS, Severity::Lesser) == Action::Off
                     && let Some(found) = object.unjudged()
                 {
                     not_judged(&found, reading.name, reading.lines, file);
@@ -259,7 +259,7 @@ impl Check<'_> {
     }
 }
 
-/// What comes of a finding: a denial that the old object had already, or that
+/// Returns the reported treatment of a finding: a denial that the old object had already, or that
 /// is only observed, is a warning.
 const fn reported(treatment: Treatment, is_enforced: bool) -> Reported {
     match treatment {
@@ -274,21 +274,21 @@ const fn reported(treatment: Treatment, is_enforced: bool) -> Reported {
 
 /// A text that is being read.
 struct Reading<'r> {
-    /// How it is called.
+    /// The name.
     name: &'r str,
     lines: &'r Lines<'r>,
-    /// Whether it was named itself.
+    /// True if it was named itself.
     is_explicit: bool,
     fixes: Proposed,
     /// Objects so far.
     objects: usize,
-    /// Whether Pods may be in it.
+    /// True if Pods may be in it.
     may_have_pods: bool,
-    /// Whether it comes from a running cluster.
+    /// True if it comes from a running cluster.
     is_live: bool,
 }
 
-/// Where the findings of one object stand.
+/// The places of the findings of one object.
 struct Places<'p, 't> {
     layout: Layout<'p>,
     text: &'p str,
@@ -354,7 +354,7 @@ fn name_unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>, file: &mut Fil
     file.not_judged.push(unjudged(found, name, lines));
 }
 
-/// What is not judged, as reports name it.
+/// Returns the part of a text that is not evaluated, as reports name it.
 pub fn unjudged(found: &Unjudged, name: &str, lines: &Lines<'_>) -> NotJudged {
     NotJudged {
         kind: found.kind.clone(),
@@ -393,7 +393,7 @@ fn read_error(name: &str, problem: &Problem, lines: &Lines<'_>) -> ReadError {
     }
 }
 
-/// Whether the report lists an object that is NFS, or may be.
+/// Returns true if the report lists an object that is NFS, or may be.
 pub fn matches(subject: &SubjectReport) -> bool {
     let is_mounted = |kind: Kind| kind.row().holds != Holds::Claim;
     subject.nfs != IsNfs::Known(false) && Kind::parse(subject.kind).is_some_and(is_mounted)

@@ -15,10 +15,10 @@ pub mod service_account;
 pub mod webhook_policy;
 mod webhooks;
 
-/// What the guard is called as the owner of the fields that it writes.
+/// The field manager: the owner of the fields that nfs-mount-guard writes.
 pub const FIELD_MANAGER: &str = "nfs-mount-guard";
 
-/// Why the cluster does not do what is asked.
+/// The reason why the cluster does not do what is asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -28,9 +28,9 @@ pub enum Error {
     /// The API server refuses, or cannot be reached.
     #[error("cannot {task}: {reason}")]
     Api {
-        /// What was tried.
+        /// The task that failed.
         task: String,
-        /// Why it failed, and what to do about it.
+        /// The reason, and the remedy.
         reason: String,
     },
     /// The authority cannot do its work.
@@ -72,7 +72,7 @@ pub(crate) fn explain(error: &kube::Error) -> String {
     text
 }
 
-/// Whether another client wrote the object first.
+/// Returns true if another client wrote the object first.
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }

@@ -1,6 +1,6 @@
 //! `doctor`: why the API server does not call the webhook, or not as it should.
 //!
-//! Pure: what was gathered of a cluster ([`facts::Facts`]) goes in, an outcome a
+//! Pure: what was gathered of a cluster ([`facts::ClusterFacts`]) goes in, an outcome a
 //! check comes out. The checks are data ([`checks::CHECKS`]), in the order of a call;
 //! a check whose link before it is broken, or whose fault has the cause of an earlier
 //! one, is skipped, so that one cause is one problem. `crate::cluster::doctor` gathers.
@@ -28,13 +28,13 @@ pub mod text;
 use serde::Serialize;
 
 use checks::{CHECKS, Check};
-use facts::Facts;
+use facts::ClusterFacts;
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As it should be.
+    /// All is as it should be.
     Ok,
     /// Not looked at, because something before it is broken or not there.
     Skipped,
@@ -55,7 +55,7 @@ impl Status {
         }
     }
 
-    /// As `linkerd check` shows it.
+    /// Returns the symbol that `linkerd check` shows.
     pub const fn symbol(self) -> &'static str {
         match self {
             Self::Ok => "√",
@@ -66,23 +66,23 @@ impl Status {
     }
 }
 
-/// What came of one check.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// How it ended.
+    /// The result.
     pub status: Status,
-    /// What was seen.
+    /// The observation.
     pub seen: String,
-    /// What that does to users, where it is not what the check's row says.
+    /// The effect on users, if it differs from the one in the check's row.
     pub effect: Option<String>,
     /// The command that cures it, where it is not the one of the check's row.
     pub remedy: Option<String>,
-    /// Whether it may pass by itself in a minute: a Pod that starts, a caBundle that
-    /// is not written yet.
+    /// True if it may pass by itself in a minute: a Pod that starts, a caBundle that is not written
+    /// yet.
     pub may_pass: bool,
-    /// Whether the cluster could not be asked about it at all.
+    /// True if the cluster could not be asked about it at all.
     pub is_unseen: bool,
-    /// What broke, where several checks see the same fault. Only the first reports it.
+    /// The broken part, if several checks see the same fault. Only the first reports it.
     pub(crate) cause: Option<Cause>,
 }
 
@@ -180,13 +180,13 @@ impl Outcome {
 pub struct Checked {
     /// Its row.
     pub check: &'static Check,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// Every check of a run in order. What needs a check that found a problem, or that
-/// was skipped itself, is skipped; so is what has the cause of an earlier fault.
-pub fn evaluate(facts: &Facts) -> Vec<Checked> {
+/// Every check of a run in order. A check is skipped if it needs one that found a problem or was
+/// skipped itself, or if it has the cause of an earlier fault.
+pub fn evaluate(facts: &ClusterFacts) -> Vec<Checked> {
     let mut done: Vec<Checked> = Vec::with_capacity(CHECKS.len());
     for check in CHECKS.iter().filter(|check| check.is_before == facts.is_before) {
         let broken = check.needs.iter().find(|id| is_broken(&done, id));
@@ -223,13 +223,13 @@ fn is_broken(done: &[Checked], id: &str) -> bool {
         .is_some_and(|checked| checked.outcome.status == Status::Problem || is_without(checked))
 }
 
-/// Whether a check had nothing to look at, because a link before it is broken.
+/// Returns true if a check had nothing to look at, because a link before it is broken.
 fn is_without(checked: &Checked) -> bool {
     checked.outcome.is_unseen && checked.check.id == checks::FIRST
         || checked.outcome.status == Status::Skipped && checked.outcome.seen.contains("(needs ")
 }
 
-/// Whether probes are worth sending: every link before them holds.
+/// Returns true if probes are worth sending: every link before them holds.
 pub fn wants_probes(done: &[Checked]) -> bool {
     done.iter()
         .find(|checked| checked.check.id == checks::PROBED)

@@ -22,16 +22,16 @@ use lsp_server::{ErrorCode, Message, RequestId, Response};
 use serde_json::Value;
 
 pub use policies::Source;
-pub use server::{Server, State};
+pub use server::{Lifecycle, Server};
 
-/// What comes from the client: a message, or that one cannot be read.
+/// An incoming message of the client, or an unreadable one.
 type Incoming = Result<Message, Malformed>;
 
 /// A message that is no JSON, or none of the protocol.
 #[derive(Debug)]
 struct Malformed;
 
-/// How a connection ended.
+/// The end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The client asked for it: `shutdown`, then `exit`.
@@ -67,7 +67,7 @@ pub fn serve(
         }
     })?;
     let end = answer(server, &incoming, output)?;
-    if matches!(server.state(), State::Ended { .. }) {
+    if matches!(server.state(), Lifecycle::Ended { .. }) {
         // The reader may wait for more, which nothing is done with.
         return Ok(end);
     }
@@ -104,7 +104,7 @@ fn answer(server: &mut Server<'_>, incoming: &Receiver<Incoming>, output: &mut d
             Ok(message) => server.receive(message),
         }
         send(server, output)?;
-        if let State::Ended { orderly } = server.state() {
+        if let Lifecycle::Ended { orderly } = server.state() {
             return Ok(if orderly { End::Orderly } else { End::Abrupt });
         }
     }
@@ -124,8 +124,8 @@ fn is_cancelled(id: &RequestId, queue: &VecDeque<Incoming>) -> bool {
     })
 }
 
-/// Whether a frame was read whole, and only what is in it is wrong. The crate has one kind of
-/// error for both.
+/// Returns true if a frame was read whole, and only what is in it is wrong. The crate has one kind
+/// of error for both.
 fn is_payload(error: &io::Error) -> bool {
     error.kind() == ErrorKind::InvalidData && error.to_string().starts_with("malformed LSP payload")
 }

@@ -1,10 +1,9 @@
-//! What is mounted on a node, and what only looks so: volume folders of Pods
-//! that should hold an NFS mount and do not, and mounts that go on in the
-//! background. Reads, and never writes.
+//! Checks the mounts of a node: finds volume directories of Pods that lack their NFS mount, and
+//! mounts that continue in the background. Reads, and never writes.
 //!
-//! A folder is known by its file system and the path there, so that it does
-//! not matter what the namespace it is seen from calls it. What is mounted is
-//! never touched: with a dead server that would hang.
+//! A directory is known by its file system and the path there, so that it does
+//! not matter what the namespace it is seen from calls it. A mount is never touched: with a dead
+//! server that would hang.
 
 mod conf;
 #[cfg(feature = "serve")]
@@ -41,10 +40,10 @@ use usage::Counter;
 /// The mount table of this process, whatever `/proc` the node has.
 const OWN_MOUNTS: &str = "/proc/self/mountinfo";
 
-/// What is looked at.
+/// The node to check.
 #[derive(Debug, Clone)]
 pub struct Node<'a> {
-    /// kubelet's folder of Pods.
+    /// kubelet's directory of Pods.
     pub pods_dir: &'a Path,
     /// The node's `/proc`.
     pub proc_dir: &'a Path,
@@ -57,31 +56,31 @@ pub struct Node<'a> {
     pub objects: Option<&'a Given>,
 }
 
-/// Where mount.nfs reads its file.
+/// The file that mount.nfs reads.
 pub const NFSMOUNT_CONF: &str = "/etc/nfsmount.conf";
 
-/// Why a node cannot be looked at.
+/// The reason why a node cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// kubelet's folder cannot be read.
+    /// kubelet's directory cannot be read.
     #[error("{}: {source}; {remedy}", path.display())]
     PodsDir {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
-        /// What to do about it.
+        /// The remedy.
         remedy: &'static str,
     },
-    /// The folder is another one.
+    /// The directory is another one.
     #[error(
         "{}: not the kubelet's directory of Pods, because no Pod in it has a directory \"volumes\"; set --pods-dir{hint}",
         path.display()
     )]
     NoPods {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
-        /// The folder that may have been meant.
+        /// The directory that may have been meant.
         hint: String,
     },
     /// The node's processes or mounts cannot be read.
@@ -89,10 +88,10 @@ pub enum Error {
     Proc {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The mounts do not show the folder of Pods.
+    /// The mounts do not show the directory of Pods.
     #[error(
         "{}: no mount there shows the file system of {}; give the /proc of the same node with --proc-dir",
         mounts.display(),
@@ -101,7 +100,7 @@ pub enum Error {
     OtherNode {
         /// The table of mounts.
         mounts: PathBuf,
-        /// The folder of Pods.
+        /// The directory of Pods.
         pods_dir: PathBuf,
     },
 }
@@ -111,7 +110,7 @@ impl Node<'_> {
     ///
     /// # Errors
     ///
-    /// When nothing can be said. What cannot be read of one volume is in the report.
+    /// When nothing can be said. Parts of one volume that cannot be read are in the report.
     pub fn check(&self) -> Result<NodeReport, Error> {
         let pods_dir = self.pods_dir.canonicalize().map_err(|error| self.pods_error(error))?;
         let own = fs::read(OWN_MOUNTS).map_err(|source| proc_error(Path::new(OWN_MOUNTS), source))?;
@@ -122,7 +121,7 @@ impl Node<'_> {
         if listing.pods == 0 && listing.errors.is_empty() {
             self.expect_none(&pods_dir)?;
         }
-        // After the folders: what a container was started with is mounted by now.
+        // After the directories: what a container was started with is mounted by now.
         let moment = Moment::read(self.proc_dir, &pods, &pods_dir)?
             .ok_or_else(|| other_node(self.proc_dir.join("1/mountinfo")))?;
         let look = Look {
@@ -184,7 +183,7 @@ impl Node<'_> {
         Error::PodsDir { path: self.pods_dir.to_owned(), source, remedy }
     }
 
-    /// A node without Pods has an empty folder. Another folder is a mistake that
+    /// A node without Pods has an empty directory. Another directory is a mistake that
     /// must not look like good news.
     fn expect_none(&self, pods_dir: &Path) -> Result<(), Error> {
         let mut entries = fs::read_dir(pods_dir).map_err(|error| self.pods_error(error))?;
@@ -197,8 +196,8 @@ impl Node<'_> {
     }
 }
 
-/// Folders that this process must not enter: those where it sees anything else
-/// than the file system of kubelet's own folder.
+/// Directories that this process must not enter: those where it sees anything else
+/// than the file system of kubelet's own directory.
 fn closed(own: &MountTable, pods: &Location) -> HashSet<PathBuf> {
     let is_closed = |point: &PathBuf| own.locate(point).is_none_or(|there| there.device != pods.device);
     own.mounts().map(|mount| mount.point.clone()).filter(is_closed).collect()

@@ -31,9 +31,9 @@ const LONGEST_LINE: usize = 200;
 /// One thing that is wrong with a policy file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where.
+    /// The position.
     pub position: Position,
-    /// What, and what to write instead: one sentence, no final dot.
+    /// The fault, and the text to write instead: one sentence, no final dot.
     pub message: String,
     /// The line of the file; empty where it is too long to be shown.
     pub line: String,
@@ -78,7 +78,7 @@ impl Mistakes {
     }
 }
 
-/// Why a policy file gives no policy.
+/// The reason why a policy file gives no policy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read at all.
@@ -86,7 +86,7 @@ pub enum Error {
     Read {
         /// The file.
         file: String,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// The file is no text.
@@ -94,7 +94,7 @@ pub enum Error {
     Text {
         /// The file.
         file: String,
-        /// Why not.
+        /// The reason.
         source: TextError,
     },
     /// The file is too long for a policy.

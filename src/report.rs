@@ -1,4 +1,4 @@
-//! What the program shows of its findings and rules, one file a format.
+//! Reports on findings and rules, one file for each format.
 
 pub mod concise;
 pub mod diff;
@@ -52,43 +52,43 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// Always [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// Who speaks.
+    /// The name and version of the tool.
     pub tool: Tool,
-    /// What it was judged by.
+    /// The policy that applied.
     pub policy: PolicyOrigin,
     /// Counts.
     pub summary: Summary,
     /// Every judged object, in the order of the files.
     pub subjects: Vec<SubjectReport>,
-    /// What could not be read, in the order of the files.
+    /// The parts that could not be read, in the order of the files.
     pub errors: Vec<ReadError>,
-    /// What holds mount options and is not judged, in the order of the files.
+    /// The mount options that are not evaluated, in the order of the files.
     pub not_judged: Vec<NotJudged>,
     /// Findings a rule, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Vec<Statistic>>,
-    /// Who mounts what has a finding, most urgent first; empty where the input has no
-    /// Pods of a cluster.
+    /// The workloads that mount a volume with a finding, most urgent first; empty if the input has
+    /// no Pods of a cluster.
     pub exposed: Vec<Exposed>,
-    /// Whether everything that was to be read was read.
+    /// True if everything that was to be read was read.
     pub complete: bool,
-    /// Whether everything was read as it was at one moment.
+    /// True if everything was read as it was at one moment.
     pub consistent: bool,
     /// The Pods that mount something and have not ended.
     #[serde(skip)]
     pub pods: Vec<MountingPod>,
-    /// Whether there are Pods of a cluster, whatever they mount.
+    /// True if there are Pods of a cluster, whatever they mount.
     #[serde(skip)]
     pub sees_pods: bool,
     /// Judged objects that are not among the subjects, because nothing was found.
     #[serde(skip)]
     pub dropped: usize,
-    /// What a scan of a cluster counts besides.
+    /// The counters of a scan of a cluster.
     #[serde(skip)]
     pub live: Live,
 }
 
-/// Who speaks.
+/// The name and version of the tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tool {
     /// `nfs-mount-guard`.
@@ -103,7 +103,7 @@ impl Default for Tool {
     }
 }
 
-/// What it was judged by.
+/// The policy that applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyOrigin {
@@ -148,7 +148,7 @@ pub struct Summary {
     /// Objects with findings that are not in the report, because it is limited.
     #[serde(skip_serializing_if = "is_zero")]
     pub not_shown: usize,
-    /// Why documents were skipped.
+    /// The reasons why documents were skipped.
     pub skipped_by: BTreeMap<&'static str, usize>,
 }
 
@@ -157,7 +157,7 @@ const fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// What is done about a finding, mildest first.
+/// The treatment of a finding, mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reported {
@@ -172,7 +172,7 @@ pub enum Reported {
 }
 
 impl Reported {
-    /// As every format writes it.
+    /// Returns the word of every format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Audit => "audit",
@@ -189,7 +189,7 @@ impl Reported {
 pub struct SubjectReport {
     /// The object's kind.
     pub kind: &'static str,
-    /// As it is written; empty where it is not.
+    /// The version as written; empty if it is not.
     pub api_version: String,
     /// Its name.
     pub name: String,
@@ -198,9 +198,9 @@ pub struct SubjectReport {
     /// The inline volume of the object that it is, as in
     /// `spec.template.spec.volumes[1]`; `None` for the object itself.
     pub path: Option<String>,
-    /// Who mounts it; empty where it does not say.
+    /// The driver that mounts it; empty if the object names none.
     pub driver: String,
-    /// Whether it is NFS.
+    /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
     /// `allow`, `patch` or `deny`.
     pub decision: &'static str,
@@ -210,19 +210,19 @@ pub struct SubjectReport {
     pub file: String,
     /// The line on which the object begins.
     pub line: usize,
-    /// What is not judged because a program still fills it in: options, the driver's
-    /// name or the server, with their placeholders.
+    /// The parts that are not evaluated because a program still fills them in: options, the
+    /// driver's name or the server, with their placeholders.
     pub not_rendered: Vec<String>,
     /// The template it was rendered from.
     #[serde(flatten)]
     pub origin: Option<Origin>,
-    /// What was found, by position, then code.
+    /// The findings, by position, then code.
     pub findings: Vec<FindingReport>,
-    /// How it hangs together with other objects of the input.
+    /// The relations to other objects of the input.
     #[serde(skip)]
     pub tie: Tie,
-    /// Whether it is an object of a running cluster: it stands in no file, and `file`
-    /// is its own name.
+    /// True if it is an object of a running cluster: it stands in no file, and `file` is its own
+    /// name.
     #[serde(skip)]
     pub is_live: bool,
 }
@@ -245,7 +245,7 @@ impl SubjectReport {
     }
 }
 
-/// Whether an object is NFS, as JSON has it.
+/// The verdict on whether an object is NFS, as in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum IsNfs {
@@ -256,7 +256,7 @@ pub enum IsNfs {
 }
 
 impl IsNfs {
-    /// As the driver table says it.
+    /// Returns the word of the driver table.
     pub const fn of(nfs: Nfs) -> Self {
         match nfs {
             Nfs::Yes => Self::Known(true),
@@ -274,7 +274,7 @@ pub struct FindingReport {
     pub code: Code,
     /// The rule's name.
     pub name: &'static str,
-    /// What is done about it.
+    /// The treatment.
     pub action: Reported,
     /// One sentence.
     pub message: String,
@@ -288,9 +288,9 @@ pub struct FindingReport {
     pub line: usize,
     /// The first character.
     pub column: usize,
-    /// The character behind the last.
+    /// The character after the last.
     pub end_column: usize,
-    /// Who may carry out its fix.
+    /// The commands that may carry out its fix.
     pub fix: Option<Applicability>,
     /// The place's text with which the object would pass.
     #[serde(rename = "use")]
@@ -307,7 +307,7 @@ pub struct FindingReport {
     /// The line as it stands in the file, for people.
     #[serde(skip)]
     pub snippet: Snippet,
-    /// What `fix` would write about it, where that was asked for.
+    /// The edits of `fix` for it, if they were requested.
     #[serde(skip)]
     pub fixes: Vec<TextEdit>,
 }
@@ -394,25 +394,25 @@ impl Report {
     }
 }
 
-/// What one file has to say.
+/// The report on one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FileReport {
     /// Documents read.
     pub documents: usize,
-    /// What is not judged, and why.
+    /// The parts that are not evaluated, by reason.
     pub skipped: BTreeMap<Skip, usize>,
-    /// What is.
+    /// The subjects.
     pub subjects: Vec<SubjectReport>,
-    /// What could not be read.
+    /// The parts that could not be read.
     pub errors: Vec<ReadError>,
-    /// What holds mount options and is not judged.
+    /// The mount options that are not evaluated.
     pub not_judged: Vec<NotJudged>,
     /// The Pods that mount something and have not ended.
     pub pods: Vec<MountingPod>,
-    /// Whether there are Pods of a cluster, whatever they mount.
+    /// True if there are Pods of a cluster, whatever they mount.
     pub sees_pods: bool,
     /// Judged objects that are not among the subjects, because nothing was found.
     pub dropped: usize,
-    /// What a scan of a cluster counts besides.
+    /// The counters of a scan of a cluster.
     pub live: Live,
 }

@@ -50,10 +50,10 @@ use routes::{Shared, Webhook};
 use tls::{Certificate, CertificateStore};
 use workers::Workers;
 
-/// Where the serving certificate comes from.
+/// The source of the serving certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateSource {
-    /// A folder with `tls.crt` and `tls.key`, watched.
+    /// A directory with `tls.crt` and `tls.key`, watched.
     Folder(PathBuf),
     /// Another task puts it into [`Server::certificates`]; until then the
     /// server is not ready.
@@ -65,30 +65,30 @@ pub enum CertificateSource {
 /// The configuration of a server.
 #[derive(Debug)]
 pub struct Config {
-    /// Where the API server calls.
+    /// The address that the API server calls.
     pub listen: SocketAddr,
-    /// Where probes and Prometheus call.
+    /// The address that probes and Prometheus call.
     pub status_listen: SocketAddr,
-    /// Where the certificate comes from.
+    /// The source of the certificate.
     pub certificate: CertificateSource,
-    /// Who may call; `None` lets everybody.
+    /// The allowed callers; `None` allows all.
     pub clients: Option<Clients>,
     /// The policy to begin with.
     pub policy: Arc<Policy>,
     /// The file it comes from, watched.
     pub policy_file: Option<PathBuf>,
-    /// How much it takes on.
+    /// The limits.
     pub limits: Limits,
     /// Threads that answer, at least the one that runs the server.
     pub threads: usize,
-    /// How long it goes on serving once it is asked to stop, so that callers
-    /// learn of it first.
+    /// The time for which it continues to serve once it is asked to stop, so that callers learn of
+    /// it first.
     pub shutdown_delay: Duration,
     /// Counts log lines that were dropped.
     pub log_dropped: Option<Dropped>,
 }
 
-/// Why a server does not start.
+/// The reason why a server does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -99,7 +99,7 @@ pub enum Error {
         address: SocketAddr,
         /// The flag that sets it.
         flag: &'static str,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// The certificate cannot be used.
@@ -125,14 +125,14 @@ pub struct Server {
     listener: TcpListener,
     status_listener: TcpListener,
     store: Arc<CertificateStore>,
-    /// The folder's state before the certificate was loaded.
+    /// The directory's state before the certificate was loaded.
     certificate_files: tls::FileState,
     tls: Arc<ArcSwap<ServerConfig>>,
     shared: Arc<Shared>,
     workers: Workers,
 }
 
-/// How a server is asked to stop.
+/// The request to stop a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// After a delay in which the status port is not ready: SIGTERM.
@@ -188,12 +188,12 @@ impl Server {
         })
     }
 
-    /// Where the certificate comes from that the next handshake shows.
+    /// Returns the store of the certificate for the next handshake.
     pub const fn certificates(&self) -> &Arc<CertificateStore> {
         &self.store
     }
 
-    /// What the requests share.
+    /// Returns the state that the requests share.
     pub const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -1,5 +1,5 @@
-//! Where the command line's objects come from: files, folders and standard
-//! input, in YAML or JSON, and where in them each option stands.
+//! Reads the command line's objects from files, directories and standard input, in YAML or JSON,
+//! with the place of each option.
 
 pub mod columns;
 pub mod de;
@@ -33,8 +33,8 @@ use text::Lines;
 use tree::{NodeId, Tree};
 use unjudged::Unjudged;
 
-/// What a text holds, piece by piece: one for every document, and one for every
-/// item of a List, which itself counts none.
+/// A piece of a text: one for every document, and one for every item of a List, but none for the
+/// List itself.
 #[derive(Debug)]
 pub enum Item<'i> {
     /// An object of a kind that is judged.
@@ -52,7 +52,7 @@ pub enum Item<'i> {
     Unreadable(Problem),
 }
 
-/// Why something is not judged.
+/// The reason why something is not judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Skip {
     /// Mount options in an object of another kind, in a patch, in Terraform.
@@ -65,7 +65,7 @@ pub enum Skip {
     NoObject,
     /// A List whose `items` is null.
     EmptyList,
-    /// A text without a document, or a document behind another one that is nothing
+    /// A text without a document, or a document after another one that is nothing
     /// but comments.
     Empty,
     /// A recorded AdmissionReview that is not judged: a deletion, the status of a
@@ -86,7 +86,7 @@ pub enum Skip {
 }
 
 impl Skip {
-    /// As the last line of a report counts them.
+    /// Returns the word in the last line of a report.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::HoldsOptions => "not judged: holds mount options",
@@ -151,19 +151,19 @@ impl fmt::Display for Skip {
     }
 }
 
-/// Why something cannot be read, and where.
+/// The reason why something cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
     /// The byte of the text, where that is known.
     pub offset: Option<usize>,
-    /// What is wrong: one sentence, no final dot.
+    /// The fault: one sentence, no final dot.
     pub message: String,
-    /// What it means in a walk.
+    /// The meaning of the fault in a walk.
     pub fault: Fault,
     /// The template that the document was rendered from, as Helm names it.
     pub template: Option<String>,
-    /// What to write instead, where it can mean one thing only.
+    /// The text to write instead, if it can have one meaning only.
     pub remedy: Option<Box<Replacement>>,
 }
 
@@ -172,8 +172,8 @@ impl Problem {
         Self { offset: Some(offset), message, fault: Fault::Unread, template: None, remedy: None }
     }
 
-    /// The same problem where `fault` says what it means in a walk. What is wrong with
-    /// a template that is not rendered is that, whatever a reader stumbles over.
+    /// The same problem where `fault` says what it means in a walk. A template that is not rendered
+    /// is reported as such, whatever the reader stumbles over.
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         match fault {
             Fault::Template => {
@@ -188,12 +188,11 @@ impl Problem {
     }
 }
 
-/// What is said of a template that is not rendered.
+/// The error for a template that is not rendered.
 pub const TEMPLATE: &str = "looks like a Helm template; render it first: \
 helm template CHART | nfs-mount-guard check -";
 
-/// What a problem means in a walk, in which a file may be something else than
-/// manifests.
+/// The meaning of a problem in a walk, in which a file may contain other documents than manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fault {
     /// It counts where the file speaks of what is judged.
@@ -217,15 +216,15 @@ pub(crate) fn trees<'t>(
 /// Goes through the objects of a text in their order. After something that is
 /// no YAML at all nothing more is read of the text.
 ///
-/// As kubectl does it (apimachinery `YAMLOrJSONDecoder`): a text that begins
-/// with a brace is JSON, one object behind the other, until that fails; from
-/// there it is YAML.
+/// Visits the items of a text as kubectl does (apimachinery `YAMLOrJSONDecoder`): a text that
+/// begins with a brace is JSON, one object after the other, until that fails; from there it is
+/// YAML.
 pub fn visit(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     visit_documents(text, lines, false, visitor);
 }
 
-/// As [`visit`], and goes on behind a document that is no YAML: where documents
-/// begin does not depend on it, so the others are what they are once it is mended.
+/// Like [`visit`], and continues after a document that is no YAML: where documents begin does not
+/// depend on it, so the others are what they are once it is mended.
 pub fn visit_each(text: &str, lines: &Lines<'_>, visitor: &mut dyn FnMut(Item<'_>)) {
     visit_documents(text, lines, true, visitor);
 }
@@ -241,7 +240,7 @@ fn visit_documents(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut d
     }
 }
 
-/// As [`visit`], where a text may hold nothing.
+/// Like [`visit`], where a text may hold nothing.
 fn visit_any(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut dyn FnMut(Item<'_>)) {
     let mut begin = 0;
     if text.trim_start().starts_with('{') {
@@ -299,19 +298,19 @@ start a new document with --- on its own line, or delete it"
     }
 }
 
-/// Where YAML begins that looked like JSON: kubectl passes over blanks, up to
-/// the end of the first line.
+/// Returns the beginning of YAML that looked like JSON: kubectl passes over blanks, up to the end
+/// of the first line.
 fn behind_blanks(text: &str) -> usize {
     let blank = text.len() - text.trim_start().len();
     text.get(..blank).and_then(|blank| blank.find('\n')).map_or(blank, |at| at + 1)
 }
 
-/// Whether the document is empty, as behind a last `---`.
+/// Returns true if the document is empty, as after a last `---`.
 fn is_empty(tree: &Tree<'_>, root: NodeId) -> bool {
     tree.text(root).is_some_and(str::is_empty)
 }
 
-/// What an object is read from.
+/// The source of an object.
 struct Source<'s> {
     text: &'s str,
     lines: &'s Lines<'s>,
@@ -319,14 +318,14 @@ struct Source<'s> {
     template: Option<&'s str>,
 }
 
-/// What the items of a list are where they do not say.
+/// The kind of a list's items that do not name it.
 #[derive(Debug, Clone, Default)]
 struct Implied {
     api_version: Option<String>,
     kind: Option<String>,
 }
 
-/// What a document is, by its `kind`.
+/// The sort of a document, by its `kind`.
 enum Sort {
     Object(Kind),
     /// A List without `items`.

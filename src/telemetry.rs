@@ -1,4 +1,4 @@
-//! What the server tells of itself: one log event a decision, and metrics.
+//! Exports the server's telemetry: one log event for each decision, and metrics.
 
 pub mod log;
 pub mod metrics;

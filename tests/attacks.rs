@@ -25,7 +25,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attacks")
 }
 
-/// What the webhook answers, and the provisioner that it says it disbelieved.
+/// Returns the response of the webhook, and the provisioner that it reports as disbelieved.
 fn ask_of(policy: &Policy, endpoint: Endpoint, body: &Value) -> (Value, String) {
     let body = body.to_string();
     let question = Question { endpoint, body: body.as_bytes(), policy, today: date!(2026 - 03 - 01) };
@@ -279,7 +279,7 @@ fn a_status_that_sets_the_annotation_is_judged_and_repaired_there_only() {
         assert!(!repaired["metadata"]["annotations"][OPTIONS].to_string().contains("bg"), "{repaired}");
         assert_eq!(repaired["spec"], new["spec"]);
     }
-    // What a status says of the spec is dropped by the API server.
+    // The API server drops changes of the spec on a status request.
     let mut new = with_annotation(nfs(&["bg"]), "a", "b");
     new["status"] = json!({"phase": "Available"});
     assert!(ask(Endpoint::Mutate, &status(&old, &new))["patch"].is_null());

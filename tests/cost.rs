@@ -1,5 +1,5 @@
-//! What a hostile review costs, as a multiple of a usual one: a ratio that
-//! depends little on the machine.
+//! Bounds the cost of a hostile review, as a multiple of a usual one: a ratio that depends little
+//! on the machine.
 
 #![allow(
     clippy::expect_used,
@@ -16,9 +16,8 @@ use nfs_mount_guard::policy::Policy;
 use serde_json::json;
 use time::macros::date;
 
-/// How many times as long as a usual list the most expensive one may take. A usual
-/// one takes 5 to 10 microseconds in a release, and 3 ms are allowed. Without bounds
-/// it was 5,000.
+/// The limit for the most expensive list, as a multiple of the time of a usual one. A usual one
+/// takes 5 to 10 microseconds in a release, and 3 ms are allowed. Without bounds it was 5,000.
 const MOST: f64 = 400.0;
 
 /// Bytes of the longest review.
@@ -51,8 +50,7 @@ fn time(body: &[u8], endpoint: Endpoint) -> Duration {
     (0..12).map(|_| try_one()).min().expect("a try")
 }
 
-/// As many of these options as have so many bytes, and a review of at most
-/// [`LONGEST`].
+/// Returns as many of these options as have so many bytes, and a review of at most [`LONGEST`].
 fn filled(bytes: usize, option: &dyn Fn(usize) -> String) -> Vec<String> {
     let (mut left, mut written) = (bytes, LONGEST - 500);
     (0..)

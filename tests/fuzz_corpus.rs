@@ -1,6 +1,5 @@
-//! What the fuzzers have found worth keeping, again: `fuzz/run` makes it up,
-//! `fuzz/corpus` keeps the smallest inputs that reach every part, and
-//! `fuzz/regressions` those that failed once.
+//! Runs the inputs that the fuzzers kept: `fuzz/run` makes them up, `fuzz/corpus` keeps the
+//! smallest inputs that reach every part, and `fuzz/regressions` those that failed once.
 
 #![allow(
     unreachable_pub,

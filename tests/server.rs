@@ -126,7 +126,7 @@ fn object() -> impl Strategy<Value = Value> {
     prop_oneof![class, volume]
 }
 
-/// What `/mutate` makes of an object, by a JSON patch library of others.
+/// Applies the response of `/mutate` to an object, with another JSON patch library.
 fn mutated(object: &Value) -> (Value, Option<Value>) {
     let (status, body) = post("/mutate", review(object).to_string().as_bytes());
     assert_eq!(status, 200);

@@ -20,7 +20,7 @@ use crate::client_config::{authority, trusting};
 /// Connections of one generator.
 pub const CONNECTIONS: usize = 16;
 
-/// What trusts the authority in a folder.
+/// Returns a client configuration that trusts the CA in a directory.
 pub fn client(certs: &Path) -> Arc<ClientConfig> {
     Arc::new(trusting(authority(certs), "http/1.1"))
 }
@@ -98,7 +98,7 @@ impl Connection {
     }
 }
 
-/// Whether an answer with a `content-length` is all there.
+/// Returns true if an answer with a `content-length` is all there.
 fn is_whole(answer: &[u8]) -> bool {
     let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
         return false;
@@ -114,7 +114,7 @@ pub struct Load {
     connections: Vec<Connection>,
 }
 
-/// What a run of load came to.
+/// The result of a run of load.
 pub struct Outcome {
     /// Answers with status 200.
     pub answers: usize,

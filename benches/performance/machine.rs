@@ -1,4 +1,5 @@
-//! What is measured on, and what a process uses, as Linux counts it.
+//! Describes the machine that runs the benchmark, and counts the resources of a process as Linux
+//! does.
 
 use std::fs;
 use std::path::Path;
@@ -115,7 +116,7 @@ pub fn median(figures: &[f64]) -> f64 {
     }
 }
 
-/// A folder for a measurement, in memory where there is such a place: what a
+/// A directory for a measurement, in memory where there is such a place: what a
 /// log costs on a disk is the disk's.
 pub fn folder() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")

@@ -1,5 +1,5 @@
-//! What a review and a manifest cost: `cargo bench --bench performance --
-//! SECTION`. `benches/run` runs all sections and writes docs/development/performance.md.
+//! Measures the cost of a review and of a manifest: `cargo bench --bench performance -- SECTION`.
+//! `benches/run` runs all sections and writes docs/development/performance.md.
 
 #![allow(
     unreachable_pub,

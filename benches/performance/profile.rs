@@ -1,6 +1,6 @@
-//! Where the time goes: the instructions of one review in user space, by
-//! callgrind, summed by part of the program. What two runs of different length
-//! have in common, start and handshakes, cancels out.
+//! Shows the parts of the cost: the instructions of one review in user space, by callgrind, summed
+//! by part of the program. The common part of two runs of different length, start and handshakes,
+//! cancels out.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -55,7 +55,7 @@ const PARTS: &[(&str, &[&str])] = &[
     ("copying and comparing bytes", &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "memchr"]),
 ];
 
-/// What is in none of [`PARTS`].
+/// The name for everything in none of [`PARTS`].
 const ELSE: &str = "everything else";
 
 /// Instructions by function of a whole process.
@@ -164,7 +164,7 @@ fn functions(file: &Path) -> Functions {
     found
 }
 
-/// The name behind `(7)` or `(7) name`.
+/// The name after `(7)` or `(7) name`.
 fn named(text: &str, names: &mut BTreeMap<String, String>) -> String {
     match text.split_once(' ') {
         Some((id, name)) => {

@@ -32,7 +32,7 @@ struct Case {
     name: &'static str,
     path: &'static str,
     body: fn() -> Vec<u8>,
-    /// What stands in the server's answer, if it decides right.
+    /// A text that the server's response must contain if it decides right.
     expected: &'static str,
     target: f64,
 }
@@ -74,7 +74,7 @@ impl Server {
         Self::start_under(&[], which, folder, cores)
     }
 
-    /// As [`Self::start`], by a command that runs another one.
+    /// Like [`Self::start`], by a command that runs another one.
     pub fn start_under(runner: &[OsString], which: Which, folder: &Path, cores: &str) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let log = folder.join(format!("{}.log", STARTED.fetch_add(1, Ordering::Relaxed)));
@@ -231,7 +231,7 @@ pub fn run(quick: bool) {
     let mut p50 = Pair::default();
     let mut p99 = Pair::default();
     for round in 0..rounds {
-        // Where a process lies in memory is luck, and part of what it costs.
+        // The place of a process in memory is luck, and part of its cost.
         if round > 0 {
             servers = start();
         }
@@ -303,9 +303,9 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// What a second worker costs: the same load for one and for two. The load has
-/// to share a core with the second, so one is measured on either core, where what
-/// it loses to the load counts for both sides, and by itself.
+/// Measures the cost of a second worker: the same load for one and for two. The load has to share a
+/// core with the second, so one is measured on either core, where what it loses to the load counts
+/// for both sides, and by itself.
 fn two_workers(
     folder: &Path,
     client: &Arc<ClientConfig>,

@@ -1,5 +1,5 @@
-//! What becomes of one subject: the decision of the engine as an answer to the
-//! API server and as a record for log and metrics.
+//! Renders the verdict on one subject: the decision of the engine as an answer to the API server
+//! and as a record for log and metrics.
 
 use super::response::{AuditAnnotations, Response, Status, StatusCause, StatusDetails};
 use super::wire::Request;
@@ -58,7 +58,7 @@ impl<O> Judgement<'_, '_, O> {
             driver: subject.driver_name,
             nfs: Some(subject.nfs),
             decision,
-            withheld: self.verdict.withheld.as_ref().map(Decision::as_str),
+            would_be: self.verdict.would_be.as_ref().map(Decision::as_str),
             findings: &evaluation.findings,
             treatments: &self.verdict.treatments,
             rules: &rules,
@@ -84,7 +84,7 @@ impl<O> Judgement<'_, '_, O> {
     }
 }
 
-/// What an answer holds beside the decision.
+/// The parts of a response other than the decision.
 struct Said<'s> {
     status: Option<Status<'s>>,
     warnings: &'s [String],

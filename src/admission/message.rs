@@ -34,7 +34,7 @@ const LONGEST_CAUSE: usize = 1000;
 /// takes.
 const LONGEST_NAME: usize = 253;
 
-/// Who speaks, in a message that stands alone.
+/// The name of the sender, in a message that stands alone.
 const WHO: &str = "nfs-mount-guard";
 
 /// The sentence about a request that cannot be read, with what becomes of it before
@@ -79,7 +79,7 @@ pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
         if bytes > MOST_BYTES && !causes.is_empty() {
             break;
         }
-        // What is missing has a keyword, and neither site nor place.
+        // A missing option has a keyword, and neither site nor place.
         let is_there = finding.site.is_some() || finding.place.is_some() || finding.keyword.is_empty();
         let reason = if is_there { "FieldValueInvalid" } else { "FieldValueRequired" };
         causes.push(StatusCause { reason, message, field });
@@ -91,7 +91,7 @@ pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
 #[derive(Default)]
 pub(super) struct Causes {
     shown: Vec<StatusCause>,
-    /// How many there are besides.
+    /// The number of further ones.
     further: usize,
 }
 
@@ -106,7 +106,7 @@ impl Causes {
         self.further += other.further;
     }
 
-    /// As many as one denial has: where there are more, the last says how many.
+    /// Returns as many causes as one denial has: if there are more, the last one has their number.
     pub(super) fn limited(mut self) -> Vec<StatusCause> {
         let room = if self.further > 0 { MOST_CAUSES - 1 } else { MOST_CAUSES };
         if self.shown.len() > room {
@@ -177,8 +177,8 @@ fn flow_scalar(text: &str) -> String {
     if is_plain { text.to_owned() } else { format!("{text:?}") }
 }
 
-/// What `/validate` tells beside its answer: findings that only warn, denials
-/// that an update may keep or that are only observed, exemptions that end.
+/// Returns the warnings of `/validate`: findings that only warn, denials that an update may keep or
+/// that are only observed, exemptions that expire.
 pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
     let mut told = Vec::new();
     let mut tell = |treatment, what| told.extend(verdict.with(treatment).map(|judged| (judged, what)));
@@ -191,8 +191,8 @@ pub(super) fn validate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<S
     warnings(Vec::new(), &told, ending_exemptions(case, &verdict.evaluation))
 }
 
-/// What `/mutate` tells: the danger it took away, and what `/validate` will
-/// refuse all the same.
+/// Returns the warnings of `/mutate`: the danger that it removed, and the findings that `/validate`
+/// will refuse.
 pub(super) fn mutate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<String> {
     let mut done = Vec::new();
     if let Some(patch) = verdict.patch() {
@@ -237,12 +237,12 @@ fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String
         .collect()
 }
 
-/// What is said of a template whose Pods are refused.
+/// Returns the warnings for a template whose Pods are refused.
 pub(super) fn template_warnings(verdict: &Verdict) -> Vec<String> {
     verdict.with(Treatment::Denied).map(|judged| warning(judged, "its Pods will be denied: ")).collect()
 }
 
-/// As many warnings as one answer has: where there are more, the last says how many.
+/// Returns as many warnings as one response has: if there are more, the last one has their number.
 pub(super) fn limited(warnings: Vec<String>) -> Vec<String> {
     let all = warnings.len();
     limited_of(warnings, all)

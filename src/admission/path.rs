@@ -1,5 +1,4 @@
-//! Which member of a JSON text stands at a place, for the message of what
-//! cannot be read there.
+//! Finds the member of a JSON text at a place, for the message about a value that cannot be read.
 
 use std::fmt::Write as _;
 
@@ -16,21 +15,21 @@ pub(super) fn at(text: &[u8], line: usize, column: usize) -> String {
             b'"' => {
                 let begin = at + 1;
                 at = end_of_string(text, begin);
-                if let Some(Step::Member { key, awaited: true }) = inside.last_mut() {
+                if let Some(PathStep::Member { key, awaited: true }) = inside.last_mut() {
                     *key = text.get(begin..at).unwrap_or_default();
                 }
             }
-            b'{' => inside.enter(Step::Member { key: b"", awaited: true }),
-            b'[' => inside.enter(Step::Item(0)),
+            b'{' => inside.enter(PathStep::Member { key: b"", awaited: true }),
+            b'[' => inside.enter(PathStep::Item(0)),
             b'}' | b']' => inside.leave(),
             b':' => {
-                if let Some(Step::Member { awaited, .. }) = inside.last_mut() {
+                if let Some(PathStep::Member { awaited, .. }) = inside.last_mut() {
                     *awaited = false;
                 }
             }
             b',' => match inside.last_mut() {
-                Some(Step::Member { key, awaited }) => (*key, *awaited) = (b"", true),
-                Some(Step::Item(index)) => *index += 1,
+                Some(PathStep::Member { key, awaited }) => (*key, *awaited) = (b"", true),
+                Some(PathStep::Item(index)) => *index += 1,
                 None => {}
             },
             _ => {}
@@ -50,13 +49,13 @@ const LONGEST: usize = 64;
 #[derive(Default)]
 struct Inside<'t> {
     /// The outermost steps, at most [`DEEPEST`].
-    steps: Vec<Step<'t>>,
-    /// How many there are further in.
+    steps: Vec<PathStep<'t>>,
+    /// The number of levels further in.
     deeper: usize,
 }
 
 impl<'t> Inside<'t> {
-    fn enter(&mut self, step: Step<'t>) {
+    fn enter(&mut self, step: PathStep<'t>) {
         if self.steps.len() < DEEPEST {
             self.steps.push(step);
         } else {
@@ -72,7 +71,7 @@ impl<'t> Inside<'t> {
     }
 
     /// The innermost step, if it is one of those kept.
-    fn last_mut(&mut self) -> Option<&mut Step<'t>> {
+    fn last_mut(&mut self) -> Option<&mut PathStep<'t>> {
         if self.deeper == 0 { self.steps.last_mut() } else { None }
     }
 
@@ -80,14 +79,14 @@ impl<'t> Inside<'t> {
         let mut path = String::new();
         for step in &self.steps {
             match step {
-                Step::Member { key: b"", .. } => {}
-                Step::Member { key, .. } => {
+                PathStep::Member { key: b"", .. } => {}
+                PathStep::Member { key, .. } => {
                     path.push_str(if path.is_empty() { "" } else { "." });
                     let told = key.get(..LONGEST).unwrap_or(key);
                     path.push_str(&String::from_utf8_lossy(told));
                     path.push_str(if told.len() < key.len() { "..." } else { "" });
                 }
-                Step::Item(index) => {
+                PathStep::Item(index) => {
                     // A String takes everything.
                     let _ = write!(path, "[{index}]");
                 }
@@ -99,7 +98,7 @@ impl<'t> Inside<'t> {
 }
 
 /// A member of an object or an item of a list.
-enum Step<'t> {
+enum PathStep<'t> {
     Member { key: &'t [u8], awaited: bool },
     Item(usize),
 }

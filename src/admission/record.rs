@@ -1,4 +1,4 @@
-//! What was decided of a request.
+//! Records the decision about a request.
 
 use super::Endpoint;
 use super::wire::Request;
@@ -7,12 +7,12 @@ use crate::engine::judge::Treatment;
 use crate::finding::Code;
 use crate::subject::driver::Nfs;
 
-/// What was decided, for log and metrics. Borrows from the request.
+/// The decision, for log and metrics. Borrows from the request.
 #[derive(Debug, Default)]
 pub struct Record<'r> {
     /// The request's uid.
     pub uid: &'r str,
-    /// Which question was asked.
+    /// The endpoint of the request.
     pub endpoint: Endpoint,
     /// `CREATE`, `UPDATE` and so on; empty where it could not be read.
     pub operation: &'r str,
@@ -20,21 +20,21 @@ pub struct Record<'r> {
     pub kind: &'r str,
     /// The object's name.
     pub name: &'r str,
-    /// Who asked.
+    /// The user of the request.
     pub user: &'r str,
-    /// Whether nothing is stored.
+    /// True if nothing is stored.
     pub dry_run: bool,
-    /// Who mounts the object.
+    /// The driver that mounts the object.
     pub driver: &'r str,
-    /// Whether it is NFS; `None` for an object that is not judged.
+    /// The verdict on whether it is NFS; `None` for an object that is not evaluated.
     pub nfs: Option<Nfs>,
     /// `allow`, `patch` or `deny`.
     pub decision: &'static str,
-    /// What would have been decided, where the policy only observes.
-    pub withheld: Option<&'static str>,
+    /// The decision in mode enforce, if the policy only observes.
+    pub would_be: Option<&'static str>,
     /// The findings.
     pub findings: &'r [Judged],
-    /// What is done about each, or would be if the policy enforced.
+    /// The treatment of each finding, in mode enforce.
     pub treatments: &'r [Treatment],
     /// The codes of the findings, each once.
     pub rules: &'r [Code],
@@ -49,7 +49,7 @@ pub struct Record<'r> {
     /// The provisioner that the object names and that is not believed to have
     /// made it; empty where there is none.
     pub disbelieved: &'r str,
-    /// Why the object could not be read; empty where it could.
+    /// The reason why the object could not be read; empty where it could.
     pub error: &'r str,
 }
 

@@ -13,10 +13,10 @@ use time::Date;
 use super::{Endpoint, Question, review};
 use crate::policy::Policy;
 
-/// What one endpoint answered.
+/// The response of one endpoint.
 #[derive(Debug)]
 pub struct Replayed {
-    /// Which endpoint it is.
+    /// The endpoint.
     pub endpoint: Endpoint,
     /// The body of the HTTP response, byte for byte.
     pub body: Vec<u8>,
@@ -29,13 +29,13 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    /// Whether the request passes this endpoint.
+    /// Returns true if the request passes this endpoint.
     pub fn is_allowed(&self) -> bool {
         self.response.get("allowed").and_then(Value::as_bool).unwrap_or_default()
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The webhook answers 400.

@@ -13,13 +13,13 @@ use nfs_mount_guard_json::push_string;
 pub(super) struct Response<'a> {
     /// The request's own.
     pub(super) uid: &'a str,
-    /// Why the request does not pass; `None` where it does.
+    /// The reason why the request does not pass; `None` where it does.
     pub(super) status: Option<Status<'a>>,
     /// A JSON patch (RFC 6902); empty without one.
     pub(super) patch: &'a str,
     /// Sentences that kubectl prints as `Warning:`.
     pub(super) warnings: &'a [String],
-    /// What the API server's audit log keeps, if anything.
+    /// The annotations that the API server's audit log keeps, if any.
     pub(super) audit: Option<AuditAnnotations<'a>>,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Status<'a> {
     pub(super) reason: &'static str,
     /// The HTTP code the user's client sees: 422.
     pub(super) code: u16,
-    /// What kubectl prints.
+    /// The causes that kubectl prints.
     pub(super) details: StatusDetails<'a>,
 }
 

@@ -14,17 +14,17 @@ pub fn find_uid(body: &[u8]) -> Option<String> {
     let found = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     // The parse may well fail; what counts is what it saw before.
-    let _ = Step { path: &["request", "uid"], found: &found }.deserialize(&mut deserializer);
+    let _ = UidSeed { path: &["request", "uid"], found: &found }.deserialize(&mut deserializer);
     found.into_inner()
 }
 
 /// Descends along `path` and keeps the string at its end.
-struct Step<'s> {
+struct UidSeed<'s> {
     path: &'static [&'static str],
     found: &'s RefCell<Option<String>>,
 }
 
-impl<'de> DeserializeSeed<'de> for Step<'_> {
+impl<'de> DeserializeSeed<'de> for UidSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -37,7 +37,7 @@ impl<'de> DeserializeSeed<'de> for Step<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Step<'_> {
+impl<'de> Visitor<'de> for UidSeed<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +50,7 @@ impl<'de> Visitor<'de> for Step<'_> {
         };
         while let Some(key) = map.next_key::<Text<'de>>()? {
             if &*key == *name {
-                map.next_value_seed(Step { path: rest, found: self.found })?;
+                map.next_value_seed(UidSeed { path: rest, found: self.found })?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

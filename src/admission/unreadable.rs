@@ -8,7 +8,7 @@ use super::{Answer, Endpoint, Question, Record, answer, message, path};
 use crate::kind::Kind;
 use crate::policy::{Mode, OnUnreadable};
 
-/// Why a request cannot be read.
+/// The reason why a request cannot be read.
 pub(super) struct Fault {
     /// The path of the field in the object; empty for a fault of the request.
     field: String,
@@ -16,7 +16,7 @@ pub(super) struct Fault {
     cause: String,
     /// The remedy.
     remedy: &'static str,
-    /// What to do if the remedy is out of reach.
+    /// True if the remedy is out of reach and the policy has to change.
     is_policys: bool,
 }
 
@@ -102,13 +102,13 @@ pub(super) fn refuse(
     let is_validated = question.endpoint == Endpoint::Validate;
     let is_denied = is_demanded && !is_observed && is_validated;
     let decision = if is_denied { "deny" } else { "allow" };
-    let withheld = (is_demanded && is_observed && is_validated).then_some("deny");
+    let would_be = (is_demanded && is_observed && is_validated).then_some("deny");
     let text = fault.message();
     let asked = match request {
         Some(request) => Record::of(request, question.endpoint),
         None => Record::default(),
     };
-    observe(&Record { uid, endpoint: question.endpoint, decision, withheld, error: &text, ..asked });
+    observe(&Record { uid, endpoint: question.endpoint, decision, would_be, error: &text, ..asked });
     let kind = request.and_then(|request| request.kind.kind.as_deref()).unwrap_or_default();
     let name = request.and_then(|request| request.name.as_deref()).unwrap_or_default();
     let status = is_denied.then(|| {

@@ -27,7 +27,7 @@ pub type FullReview<'a> = Review<'a, Manifest<'a>>;
 pub struct Request<'a, O> {
     /// Names this request; the answer repeats it.
     pub uid: Text<'a>,
-    /// What kind of object it is about.
+    /// The kind of the object.
     #[serde(default)]
     pub kind: GroupKind<'a>,
     /// `status` and the like; empty for the object itself.
@@ -39,7 +39,7 @@ pub struct Request<'a, O> {
     /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`.
     #[serde(default)]
     pub operation: Option<Text<'a>>,
-    /// Who asks.
+    /// The user of the request.
     #[serde(default)]
     pub user_info: UserInfo<'a>,
     /// The object as it would be stored.
@@ -48,13 +48,13 @@ pub struct Request<'a, O> {
     /// The object as it is stored, on an update.
     #[serde(default)]
     pub old_object: Option<Box<O>>,
-    /// Whether nothing will be stored.
+    /// True if nothing will be stored.
     #[serde(default)]
     pub dry_run: Option<bool>,
 }
 
 impl<O> Request<'_, O> {
-    /// Whether it changes the object's status, and its metadata with it.
+    /// Returns true if it changes the object's status, and its metadata with it.
     pub fn is_status(&self) -> bool {
         self.sub_resource.as_deref() == Some("status")
     }
@@ -70,7 +70,7 @@ pub struct GroupKind<'a> {
     pub kind: Option<Text<'a>>,
 }
 
-/// Who asks.
+/// The user of a request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub struct UserInfo<'a> {

@@ -105,7 +105,7 @@ fn decide(
     let decides = kind.row().reach == Reach::Decides;
     let (mut causes, mut warnings, mut is_withheld) = (Causes::default(), Vec::new(), false);
     for (case, verdict) in &judged {
-        is_withheld |= decides && verdict.withheld.is_some();
+        is_withheld |= decides && verdict.would_be.is_some();
         match verdict.decision {
             Decision::Deny if decides => causes.append(message::causes(case, verdict)),
             Decision::Deny => warnings.extend(message::template_warnings(verdict)),
@@ -136,7 +136,7 @@ fn decide(
             .find(|nfs| *nfs == Nfs::Yes)
             .or(Some(Nfs::Depends)),
         decision,
-        withheld: is_withheld.then_some("deny"),
+        would_be: is_withheld.then_some("deny"),
         findings: &findings,
         treatments: &treatments,
         rules: &rules,
@@ -186,7 +186,7 @@ mod tests {
         let mut told = String::new();
         let question = Question { endpoint, body: body.as_bytes(), policy, today };
         let answer = answer_to(&question, &mut |record| {
-            told = format!("{} {} {:?}", record.driver, record.options_before, record.withheld);
+            told = format!("{} {} {:?}", record.driver, record.options_before, record.would_be);
         });
         let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
         (answer["response"].clone(), told)

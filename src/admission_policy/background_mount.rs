@@ -29,7 +29,7 @@ pub(super) struct Variable {
 #[derive(Debug)]
 pub(super) struct Validation {
     pub(super) expression: String,
-    /// What is said when it does not, as the guard would.
+    /// The message if it does not, as the webhook words it.
     pub(super) message: String,
 }
 
@@ -60,7 +60,7 @@ impl<'p> Expressions<'p> {
         conditions
     }
 
-    /// What [`validations`] speak of.
+    /// Returns the variables that [`validations`] use.
     pub(super) fn validating_variables(&self) -> Vec<Variable> {
         let mut variables = self.driver_variables();
         variables.extend([
@@ -71,7 +71,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "wasJudged",
-                comment: "Whether what the object had before may stay.",
+                comment: "True if the options that the object had before may stay.",
                 expression: self.was_judged(),
             },
             Variable {
@@ -108,7 +108,7 @@ impl<'p> Expressions<'p> {
         variables
     }
 
-    /// What [`super::background_mount::repairs`] speaks of.
+    /// Returns the variables that [`super::background_mount::repairs`] uses.
     pub(super) fn mutating_variables(&self) -> Vec<Variable> {
         let mut variables = self.driver_variables();
         variables.retain(|variable| variable.name != "foldsCase");
@@ -151,7 +151,7 @@ impl<'p> Expressions<'p> {
         vec![
             Variable {
                 name: "driver",
-                comment: "Who mounts it.",
+                comment: "The driver that mounts it.",
                 expression: format!("{OBJECT}.?spec.?nfs.hasValue() ? '{in_tree}' :\n{}", driver_of(OBJECT)),
             },
             Variable {
@@ -166,7 +166,7 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "reading",
-                comment: "What it does to letters and whitespace.",
+                comment: "The driver's handling of letters and whitespace.",
                 expression: self.table.reading(Names {
                     object: OBJECT,
                     driver: "variables.driver",
@@ -175,12 +175,12 @@ impl<'p> Expressions<'p> {
             },
             Variable {
                 name: "keepsCase",
-                comment: "Whether it is known to leave them as they are.",
+                comment: "True if the driver leaves them as they are for certain.",
                 expression: format!("'{KEEPS_CASE}' in variables.reading"),
             },
             Variable {
                 name: "foldsCase",
-                comment: "Whether it is known not to.",
+                comment: "True if the driver changes them for certain.",
                 expression: format!("'{FOLDS_CASE}' in variables.reading"),
             },
         ]
@@ -206,7 +206,7 @@ impl<'p> Expressions<'p> {
     }
 }
 
-/// What must hold, one a carrier.
+/// Returns the conditions that must be true, one for each carrier.
 pub(super) fn validations() -> Vec<Validation> {
     let rule = |new: &str, before: &str| {
         let new = hanging(&is_spelled(&format!("variables.{new}")), 2);
@@ -217,7 +217,7 @@ pub(super) fn validations() -> Vec<Validation> {
     let is_short =
         |new: &str, before: &str| format!("({} || {before})", is_short(&format!("variables.{new}")));
     vec![
-        // What is longer would cost more than the API server allows.
+        // A longer text would cost more than the API server allows.
         Validation {
             expression: [
                 is_short("joined", "variables.wasJudged && variables.joined == variables.oldJoined"),
@@ -282,43 +282,43 @@ variables.repairedOptions == variables.mountOptions ? [] : [JSONPatch{{
 /// Most bytes that are looked through: mount(2) takes as many.
 pub(super) const LONGEST: usize = 4096;
 
-/// Whether a text is no longer than is looked through. `size` of a text counts its
+/// Returns CEL that is true if a text is no longer than is evaluated. `size` of a text counts its
 /// characters, and bytes are made of a short one only: they cost by the length.
 pub(super) fn is_short(text: &str) -> String {
     format!("{text}.size() <= {LONGEST} && bytes({text}).size() <= {LONGEST}")
 }
 
-/// Regular expressions for the keyword. What some layer takes out of a word may
-/// stand in it: quotes of both kinds and backslashes, as the engine has it.
+/// Regular expressions for the keyword. They allow the characters that some layer removes from a
+/// word: quotes of both kinds and backslashes, as the engine has it.
 const SPELLINGS: &str = r"variables.keepsCase ? [r'b[\x22\x27\\]*g'] :
 variables.foldsCase ? [r'(?i:b[\x22\x27\\]*g)'] :
 [r'b[\x22\x27\\]*g', r'B[\x22\x27\\]*G', r'B[\x22\x27\\]*g', r'b[\x22\x27\\]*G']";
 
-/// What may stand around the keyword: quotes and backslashes, and white space,
-/// that of Unicode's `White_Space`, where it is not known to stay or where they
-/// are.
+/// Returns the characters that may surround the keyword: quotes and backslashes, and white space,
+/// that of Unicode's `White_Space`, where it is not known to stay or where they are.
 fn around(text: &str) -> String {
     around_in(text, "variables.keepsCase")
 }
 
-/// As [`around`], where `keeps_case` says whether white space stays.
+/// Like [`around`], where `keeps_case` says whether white space stays.
 pub(super) fn around_in(text: &str, keeps_case: &str) -> String {
     format!(r"({keeps_case} && !{text}.matches(r'[\x22\x27\\]') ? '' : r'[\s\v\x{{85}}\pZ\x22\x27\\]*')")
 }
 
-/// Whether `bg` may stand in a text at all: a cheap question, whose answer is
-/// nearly always no, before dear ones. Nothing is said of a long text.
+/// Returns CEL that is true if `bg` may be in a text at all: a cheap test, nearly always false,
+/// before expensive ones. A long text is not evaluated.
 pub(super) fn may_hold_bg(text: &str) -> String {
     format!(r"{} && {text}.matches(r'(?i)b[\x22\x27\\]*g')", is_short(text))
 }
 
-/// Whether an option of the text has the keyword `spelling`, however commas are
+/// Returns CEL that is true if an option of the text has the keyword `spelling`, however commas are
 /// quoted or escaped.
 fn is_spelled(text: &str) -> String {
     format!("{} &&\n{}", may_hold_bg(text), spelled(text, &around(text), "spelling"))
 }
 
-/// Whether an option of the text is `spelling`, with what may stand `around` it.
+/// Returns CEL that is true if an option of the text is `spelling`, with the characters that may be
+/// `around` it.
 pub(super) fn spelled(text: &str, around: &str, spelling: &str) -> String {
     format!("{text}.matches('(^|,)(-o )?' + {around} + {spelling} + {around} + '(=|,|$)')")
 }

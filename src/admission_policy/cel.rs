@@ -61,7 +61,7 @@ pub(super) fn hanging(text: &str, by: usize) -> String {
     text.replace('\n', &format!("\n{}", " ".repeat(by)))
 }
 
-/// Whether one of them holds; `None` for none at all, which never does.
+/// Returns CEL that is true if one of the terms is; `None` for no terms, which is never true.
 pub(super) fn any(terms: &[String]) -> Option<String> {
     match terms {
         [] => None,
@@ -73,8 +73,8 @@ pub(super) fn any(terms: &[String]) -> Option<String> {
     }
 }
 
-/// Whether the string `text` is one of `patterns`, in which a `*` stands for
-/// any text. `None` where there are no patterns.
+/// Returns CEL that is true if the string `text` matches one of `patterns`, in which a `*` matches
+/// any text. `None` if there are no patterns.
 pub(super) fn is_one_of(text: &str, patterns: &[&str]) -> Option<String> {
     let (globs, names): (Vec<&str>, Vec<&str>) = patterns.iter().partition(|pattern| pattern.contains('*'));
     let mut terms = Vec::new();
@@ -114,8 +114,8 @@ fn regular_expression(pattern: &str) -> String {
     text
 }
 
-/// Whether the first of `entries` whose pattern the string `text` matches is
-/// one that is wanted. `None` where it never is.
+/// Returns true if the first of `entries` whose pattern the string `text` matches is one that is
+/// wanted. `None` where it never is.
 pub(super) fn first_is<T>(text: &str, entries: &[(&str, T)], wanted: impl Fn(&T) -> bool) -> Option<String> {
     let (patterns, names): (Vec<_>, Vec<_>) = entries
         .iter()
@@ -126,7 +126,7 @@ pub(super) fn first_is<T>(text: &str, entries: &[(&str, T)], wanted: impl Fn(&T)
         |index: usize, name: &str| entries.iter().take(index).any(|(earlier, _)| glob(earlier, name));
     let names: Vec<&str> =
         names.iter().filter(|(index, name, _)| !is_taken(*index, name)).map(|(_, name, _)| *name).collect();
-    // What is not wanted counts where it takes something from what is.
+    // An excluded pattern only matters if it overlaps a wanted one after it.
     let counts = |position: usize, pattern: &str| {
         patterns.iter().skip(position).any(|(_, later, is_wanted)| *is_wanted && may_overlap(pattern, later))
     };
@@ -160,7 +160,7 @@ pub(super) fn not(expression: &str) -> String {
     }
 }
 
-/// Whether some text may match both; exact unless both are patterns.
+/// Returns true if some text may match both; exact unless both are patterns.
 fn may_overlap(one: &str, other: &str) -> bool {
     match (one.split_once('*'), other.split_once('*')) {
         (None, None) => one == other,

@@ -9,7 +9,7 @@ use crate::subject::driver::{self, Case, Driver, Nfs, Role};
 use crate::subject::facts::FS_TYPE_KEYS;
 use crate::subject::manifest::IN_TREE_PLUGINS;
 
-/// What an expression calls the things it speaks of.
+/// The names that an expression gives to its variables.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Names {
     /// The object.
@@ -54,10 +54,10 @@ pub(super) const KEEPS_CASE: &str = "keeps case";
 /// One that is known to make them small.
 pub(super) const FOLDS_CASE: &str = "folds case";
 
-/// What stands before the key of a version.
+/// The text before the key of a version.
 pub(super) const KEY: &str = "key ";
 
-/// Whether drivers take options under the key `k`, by its last segment.
+/// Returns CEL that is true if drivers take options under the key `k`, by its last segment.
 pub(super) fn is_option_key(key: &str) -> String {
     format!(
         "{key}.replace({}, 'i').replace({}, 's').lowerAscii().replace('_', '').replace('-', '')\n  .matches(r'^(.*[./])?({})$')",
@@ -67,7 +67,7 @@ pub(super) fn is_option_key(key: &str) -> String {
     )
 }
 
-/// What the guard does about the objects of a driver.
+/// The handling of a driver's objects by the webhook.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     /// Nothing: they are never NFS.
@@ -113,7 +113,7 @@ impl<'p> Table<'p> {
         Self { rows: by_name.chain(by_pattern).collect(), settings }
     }
 
-    /// Whether the object may be NFS, in so far as its driver's name tells.
+    /// Returns CEL that is true if the object may be NFS, judging by its driver's name.
     pub(super) fn driver_may_be_nfs(&self, driver: &str) -> String {
         let mut terms = Vec::new();
         let is_called_nfs = self.is_called_nfs(driver, true);
@@ -128,8 +128,8 @@ impl<'p> Table<'p> {
         terms.join(" &&\n")
     }
 
-    /// Whether the CSI driver is one that mounts NFS, or may, by the table or the
-    /// policy; an unknown one is not.
+    /// Returns CEL that is true if the CSI driver is one that mounts NFS, or may, by the table or
+    /// the policy; an unknown one is not.
     pub(super) fn is_known_to_mount_nfs(&self, driver: &str) -> String {
         let csi: Vec<(&str, Fate)> =
             self.rows.iter().filter(|(name, _)| !name.contains('/')).copied().collect();
@@ -144,19 +144,19 @@ impl<'p> Table<'p> {
         }
     }
 
-    /// Whether the object may be NFS, in so far as its clues tell.
+    /// Returns CEL that is true if the object may be NFS, judging by its clues.
     pub(super) fn clues_may_be_nfs(&self, names: Names) -> String {
         self.divided(names, |_| true).join(" &&\n")
     }
 
-    /// Whether the driver is one of those that clues tell apart. Its facts cost
-    /// too much to be asked for without need.
+    /// Returns CEL that is true if the verdict on the driver depends on clues. Its facts are too
+    /// expensive to be read without need.
     pub(super) fn has_clues(&self, driver: &str) -> Option<String> {
         first_is(driver, &self.rows, |fate| matches!(fate, Fate::ByClues(row) if is_divided(row)))
     }
 
-    /// As [`Self::clues_may_be_nfs`], for what an update of the same object can
-    /// change about it. `None` where it can change nothing.
+    /// Like [`Self::clues_may_be_nfs`], for what an update of the same object can change about it.
+    /// `None` where it can change nothing.
     pub(super) fn may_still_be_nfs(&self, names: Names) -> Option<String> {
         let terms = self.divided(names, |row| row.clues.iter().any(|clue| hangs_on_access(&clue.evidence)));
         (!terms.is_empty()).then(|| terms.join(" &&\n"))
@@ -214,7 +214,7 @@ impl<'p> Table<'p> {
         keys
     }
 
-    /// How the driver reads options, as a list: [`KEEPS_CASE`] or
+    /// Returns CEL for the driver's reading of options, as a list: [`KEEPS_CASE`] or
     /// [`FOLDS_CASE`], where one is known.
     pub(super) fn reading(&self, names: Names) -> String {
         let driver = names.driver;
@@ -251,8 +251,8 @@ impl<'p> Table<'p> {
         text + &literals(&of_unknown)
     }
 
-    /// As [`Self::reading`], where a driver reads otherwise than by its row for
-    /// objects that show something; a choice for each, the first that fits.
+    /// Like [`Self::reading`], where a driver reads otherwise than by its row for objects that show
+    /// something; a choice for each, the first that fits.
     fn readings_of_variants(&self, names: Names) -> String {
         let mut rows: Vec<(&'static Driver, Vec<&str>)> = Vec::new();
         for (name, row) in self.rows.iter().filter_map(|(name, fate)| Some((*name, fate.row()?))) {
@@ -273,8 +273,8 @@ impl<'p> Table<'p> {
         text
     }
 
-    /// Whether some object of a driver whose name is, or matches, `pattern` is
-    /// held to be not NFS.
+    /// Returns true if some object of a driver whose name is, or matches, `pattern` is held to be
+    /// not NFS.
     pub(super) fn skips_some_of(&self, pattern: &str) -> bool {
         let skips = |fate: &Fate| match fate {
             Fate::Never => true,
@@ -285,7 +285,7 @@ impl<'p> Table<'p> {
         self.rows.iter().any(|(name, fate)| is_meant(name) && skips(fate))
     }
 
-    /// Whether the policy calls the driver NFS (`nfs`), or says that it is not.
+    /// Returns CEL that is true if the policy declares the driver as NFS (`nfs`), or as not NFS.
     fn is_called_nfs(&self, driver: &str, nfs: bool) -> Option<String> {
         first_is(driver, &self.settings, |said| *said == Some(nfs))
     }
@@ -300,7 +300,7 @@ fn fate(row: &'static Driver, said: Option<bool>) -> Fate {
     }
 }
 
-/// Whether some objects of the driver are held to be not NFS, by their clues.
+/// Returns true if some objects of the driver are held to be not NFS, by their clues.
 fn is_divided(row: &Driver) -> bool {
     row.nfs == Nfs::No || row.clues.iter().any(|clue| clue.verdict == Nfs::No)
 }

@@ -6,8 +6,8 @@ use crate::subject::driver::evidence::Evidence;
 use crate::subject::driver::{Driver, Nfs};
 use crate::subject::facts::FS_TYPE_KEYS;
 
-/// Whether the clues of a row leave it open that an object of its is NFS;
-/// `None` where they always do.
+/// Returns CEL that is true if an object of the row may be NFS by its clues; `None` if that is
+/// always so.
 ///
 /// The first clue that speaks decides. Where an object says a thing twice, with
 /// a key in different case or in two places for the file system's type, it may
@@ -30,7 +30,7 @@ pub(super) fn may_be_nfs(row: &Driver, names: Names) -> Option<String> {
     rest
 }
 
-/// Whether an update can change what the evidence says.
+/// Returns true if an update can change what the evidence says.
 pub(super) fn hangs_on_access(evidence: &Evidence) -> bool {
     match evidence {
         Evidence::AccessMode(_) | Evidence::NoAccessMode(_) | Evidence::FirstAccessMode(_) => true,
@@ -40,7 +40,7 @@ pub(super) fn hangs_on_access(evidence: &Evidence) -> bool {
     }
 }
 
-/// Whether the evidence is there.
+/// Returns CEL that is true if the evidence is there.
 pub(super) fn shows(evidence: &Evidence, names: Names) -> String {
     let (object, facts) = (names.object, names.facts);
     match evidence {
@@ -92,7 +92,7 @@ fn each(several: &[Evidence], names: Names) -> Vec<String> {
     several.iter().map(|evidence| format!("({})", shows(evidence, names))).collect()
 }
 
-/// Whether the evidence is there and no other place contradicts it.
+/// Returns CEL that is true if the evidence is there and no other place contradicts it.
 fn shows_surely(evidence: &Evidence, names: Names) -> String {
     let shown = shows(evidence, names);
     let (keys, values): (&[&str], &[&str]) = match evidence {
@@ -109,7 +109,7 @@ fn shows_surely(evidence: &Evidence, names: Names) -> String {
     format!("{shown} && {}.all(f, !({}) || {})", names.facts, is_fact(&["*"]), is_fact(values))
 }
 
-/// Whether one of the keys has one of the values.
+/// Returns CEL that is true if one of the keys has one of the values.
 fn has_fact(facts: &str, keys: &[&str], values: &[&str]) -> String {
     let patterns = patterns(keys, values);
     let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
@@ -119,7 +119,7 @@ fn has_fact(facts: &str, keys: &[&str], values: &[&str]) -> String {
     }
 }
 
-/// What a fact looks like that has one of the keys and one of the values.
+/// Returns the patterns of a fact that has one of the keys and one of the values.
 fn patterns(keys: &[&str], values: &[&str]) -> Vec<String> {
     let of_key = |key: &str| {
         let key = key.to_ascii_lowercase();

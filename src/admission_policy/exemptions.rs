@@ -21,7 +21,7 @@ pub(super) fn sort(policy: &Policy, today: Date) -> (Vec<&Exemption>, Vec<&Exemp
         .partition(|exemption| exemption.options.is_empty())
 }
 
-/// Whether the exemption is about `object`; see [`Exemption::selects`].
+/// Returns CEL that is true if the exemption is about `object`; see [`Exemption::selects`].
 pub(super) fn selects(exemption: &Exemption, object: &str) -> String {
     let is_volume = format!("{object}.?spec.hasValue()");
     let name = format!("{object}.?metadata.?name.or({object}.?metadata.?generateName).orValue('')");
@@ -62,8 +62,8 @@ fn driver_is(pattern: &str, object: &str) -> String {
     any(&terms).unwrap_or_default()
 }
 
-/// Whether the object's own annotation exempts it: by the rule's code or name, or by
-/// the beginning of one. No other rule's name is the beginning of this one's.
+/// Returns CEL that is true if the object's own annotation exempts it: by the rule's code or name,
+/// or by the beginning of one. No other rule's name is the beginning of this one's.
 pub(super) fn by_annotation(object: &str) -> String {
     let names = [BACKGROUND_MOUNT.code.to_string().to_ascii_lowercase(), BACKGROUND_MOUNT.name.to_owned()];
     format!(

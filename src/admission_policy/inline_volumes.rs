@@ -17,7 +17,7 @@ use crate::rules::{BACKGROUND_MOUNT, MALFORMED_ELEMENT};
 /// time, and drivers read about a dozen.
 const MOST_ATTRIBUTES: usize = 200;
 
-/// What the expressions call one volume and what belongs to it.
+/// The names that the expressions give to one volume and its parts.
 const VOLUME: Names = Names { object: "volume", driver: "driver", facts: "facts" };
 
 /// The volumes of the Pods of any kind of `object`. A CronJob has the longest
@@ -29,7 +29,7 @@ fn volumes_of(object: &str) -> String {
     )
 }
 
-/// Whether the volume `v` is an inline one of a driver that may mount NFS.
+/// Returns CEL that is true if the volume `v` is an inline one of a driver that may mount NFS.
 fn is_listed(table: &Table<'_>) -> String {
     format!(
         "[v.?csi.?driver.orValue('')].exists(driver,\n  {})",
@@ -78,8 +78,8 @@ fn of_each(table: &Table<'_>, what: &str) -> String {
     )
 }
 
-/// Whether the driver takes no `bg` from the candidate. How it reads is asked for
-/// only where the letters are there at all: facts of many attributes cost much.
+/// Returns CEL that is true if the driver takes no `bg` from the candidate. The driver's reading is
+/// evaluated only if the letters are there at all: facts of many attributes are expensive.
 fn takes_no_bg(table: &Table<'_>) -> String {
     let text = format!(
         "attributes.filter(k,\n  {} ||\n  '{KEY}' + k.lowerAscii() in reading)\n  \
@@ -106,8 +106,8 @@ fn takes_no_bg(table: &Table<'_>) -> String {
     )
 }
 
-/// Whether the candidate is no longer than is looked through, or of a volume that
-/// is not NFS.
+/// Returns CEL that is true if the candidate is no longer than is evaluated, or of a volume that is
+/// not NFS.
 fn is_candidate_short(table: &Table<'_>) -> String {
     let clues = table.clues_may_be_nfs(VOLUME);
     let is_short = is_short("candidate");
@@ -118,7 +118,7 @@ fn is_candidate_short(table: &Table<'_>) -> String {
     format!("{is_short} ||\n[{}].all(facts,\n!(\n{clues}\n))", hanging(&facts, 1))
 }
 
-/// What must hold of every volume.
+/// Returns the conditions that must be true of every volume.
 pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
     vec![
         Validation {
@@ -130,7 +130,7 @@ pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
                 MALFORMED_ELEMENT.code, MALFORMED_ELEMENT.name
             ),
         },
-        // What is longer would cost more than the API server allows.
+        // A longer text would cost more than the API server allows.
         Validation {
             expression: of_each(table, &is_candidate_short(table)),
             message: format!(

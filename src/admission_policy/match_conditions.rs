@@ -1,8 +1,8 @@
 //! `matchConditions`: which requests the API server need not ask anyone about,
 //! so that a guard that is down holds up nothing but NFS.
 //!
-//! A request that the engine would refuse or patch must meet all of them. What
-//! an expression cannot tell is asked about.
+//! A request that the engine would refuse or patch must meet all of them. The webhook is called if
+//! an expression cannot decide.
 
 use super::cel::{hanging, list, not, string};
 use super::drivers::{Names, Table, attributes_of, driver_of, facts_of};
@@ -15,21 +15,20 @@ use crate::subject::manifest::{EXEMPT_ANNOTATION, PROVISIONED_BY_ANNOTATION};
 pub struct MatchCondition {
     /// Its name, which errors and metrics of the API server show.
     pub name: &'static str,
-    /// What it is about, for people.
+    /// The subject of the condition, for people.
     pub comment: &'static str,
     /// The expression, over several lines.
     pub expression: String,
 }
 
-/// What a field of an object is looked at for; each for all that comes after it,
-/// too.
+/// The purpose for which a field of an object is read; each implies all that come after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Concern {
-    /// Which options stand in it, and who reads them.
+    /// The options in it, and their readers.
     Options,
-    /// Who may write, and whether it is NFS at all: what else a patch hangs on.
+    /// Write access, and whether it is NFS at all: conditions of a patch.
     Access,
-    /// Who can act on a denial, and who is exempt.
+    /// The users who can act on a denial, and the exemptions.
     Denial,
 }
 
@@ -69,7 +68,7 @@ pub fn match_conditions(policy: &Policy, concern: Concern) -> Vec<MatchCondition
         },
         MatchCondition {
             name: "source-may-be-nfs",
-            comment: "What kubelet mounts itself, and is not NFS.",
+            comment: "Volumes of the kubelet's own plugins other than NFS.",
             expression: sources(&table),
         },
         MatchCondition {

@@ -7,12 +7,12 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::state::{CaState, Facts, is_signed_by};
+use super::state::{CaState, CertificateFacts, is_signed_by};
 use super::{Authority, Error, Pair};
 
-/// What is kept as it was found: any part may be missing or garbage.
+/// The state as it was found: any part may be missing or garbage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Stored {
     /// See [`CaState::authority`].
     pub authority: Option<Pair>,
     /// See [`CaState::next`].
@@ -21,7 +21,7 @@ pub struct Found {
     pub previous: Option<String>,
     /// See [`CaState::leaf`].
     pub leaf: Option<Pair>,
-    /// Whether the Secret's annotation asks for a new authority.
+    /// True if the Secret's annotation asks for a new authority.
     pub rotate: bool,
 }
 
@@ -50,7 +50,7 @@ impl From<CaState> for Found {
 
 /// One step forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum RotationStep {
     /// A first authority was made, or one in place of what cannot be used.
     Founded,
     /// A new certificate was signed: the stored one could not be used.
@@ -65,7 +65,7 @@ pub enum Step {
     Retired,
 }
 
-impl Step {
+impl RotationStep {
     /// For the log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,17 +84,15 @@ impl Step {
 pub struct Rotation {
     /// The names that the certificate has to speak for.
     pub names: Vec<String>,
-    /// How long each step of a change of authority takes at least: long enough
-    /// for every API server to see a new caBundle, and for every replica to
-    /// serve with a new certificate.
+    /// The shortest time of each step of a change of CA: long enough for every API server to see a
+    /// new caBundle, and for every replica to serve with a new certificate.
     pub wait: Duration,
 }
 
 impl Rotation {
-    /// What is to be kept in place of what was found, and which step that is;
-    /// `None` while all is well. `trusted_since` says since when the webhook
-    /// configurations have had the caBundle of what was found; `None` where
-    /// they have not.
+    /// Returns the state that replaces the one found, and the step that leads to it; `None` if
+    /// nothing is due. `trusted_since` says since when the webhook configurations have had the
+    /// caBundle of what was found; `None` where they have not.
     ///
     /// # Errors
     ///
@@ -102,13 +100,13 @@ impl Rotation {
     /// randomness.
     pub fn advance(
         &self,
-        found: &Found,
+        found: &Stored,
         trusted_since: Option<OffsetDateTime>,
         now: OffsetDateTime,
-    ) -> Result<(CaState, Option<Step>), Error> {
+    ) -> Result<(CaState, Option<RotationStep>), Error> {
         let Some((authority, facts)) = found.authority.as_ref().and_then(|pair| usable(pair, now)) else {
             let chain = self.found(found, now)?;
-            return Ok((chain, Some(Step::Founded)));
+            return Ok((chain, Some(RotationStep::Founded)));
         };
         let next = found.next.as_ref().and_then(|pair| usable(pair, now)).map(|(next, _)| next);
         let mut chain = CaState {
@@ -120,7 +118,7 @@ impl Rotation {
         let served = found.leaf.as_ref().and_then(|leaf| self.served(leaf, &authority, now));
         let Some((leaf, leaf_facts)) = served else {
             chain.leaf = authority.sign(&self.names, now)?;
-            return Ok((chain, Some(Step::Signed)));
+            return Ok((chain, Some(RotationStep::Signed)));
         };
         chain.leaf = leaf;
         let has_settled = trusted_since.is_some_and(|since| since + self.wait <= now);
@@ -129,26 +127,26 @@ impl Rotation {
             chain.previous = Some(authority.pair.certificate);
             chain.authority = next.pair;
             chain.next = None;
-            Step::TookOver
+            RotationStep::TookOver
         } else if leaf_facts.renewal() <= now {
             chain.leaf = authority.sign(&self.names, now)?;
-            Step::Renewed
+            RotationStep::Renewed
         } else if chain.previous.is_some() && has_settled && leaf_facts.made + self.wait <= now {
             chain.previous = None;
-            Step::Retired
+            RotationStep::Retired
         } else if chain.next.is_none() && chain.previous.is_none() && (found.rotate || facts.renewal() <= now)
         {
             chain.next = Some(Authority::generate(now)?.pair);
-            Step::Announced
+            RotationStep::Announced
         } else {
             return Ok((chain, None));
         };
         Ok((chain, Some(step)))
     }
 
-    /// Starts with a new authority. What the old one signed stays trusted while it lives:
-    /// a replica may still serve with it.
-    fn found(&self, found: &Found, now: OffsetDateTime) -> Result<CaState, Error> {
+    /// Starts with a new authority. Certificates that the old one signed stay trusted until they
+    /// expire: a replica may still serve with it.
+    fn found(&self, found: &Stored, now: OffsetDateTime) -> Result<CaState, Error> {
         let authority = Authority::generate(now)?;
         let leaf = authority.sign(&self.names, now)?;
         let lost = found.authority.as_ref().map(|pair| pair.certificate.clone());
@@ -163,8 +161,13 @@ impl Rotation {
 
     /// The certificate, if a server can show it to callers who trust
     /// `authority`.
-    fn served(&self, leaf: &Pair, authority: &Authority, now: OffsetDateTime) -> Option<(Pair, Facts)> {
-        let facts = Facts::read(&leaf.certificate).ok()?;
+    fn served(
+        &self,
+        leaf: &Pair,
+        authority: &Authority,
+        now: OffsetDateTime,
+    ) -> Option<(Pair, CertificateFacts)> {
+        let facts = CertificateFacts::read(&leaf.certificate).ok()?;
         let is_good = facts.not_after > now
             && facts.names == self.names.iter().cloned().collect()
             && facts.belongs_to(&leaf.key)
@@ -174,15 +177,15 @@ impl Rotation {
 }
 
 /// An authority that can sign as of `now`, with what its certificate says.
-fn usable(pair: &Pair, now: OffsetDateTime) -> Option<(Authority, Facts)> {
-    let facts = Facts::read(&pair.certificate).ok()?;
+fn usable(pair: &Pair, now: OffsetDateTime) -> Option<(Authority, CertificateFacts)> {
+    let facts = CertificateFacts::read(&pair.certificate).ok()?;
     let is_good = facts.not_after > now && facts.belongs_to(&pair.key);
     let authority = Authority::load(pair.clone()).ok().filter(|_| is_good)?;
     Some((authority, facts))
 }
 
 fn is_alive(pem: &str, now: OffsetDateTime) -> bool {
-    Facts::read(pem).is_ok_and(|facts| facts.not_after > now)
+    CertificateFacts::read(pem).is_ok_and(|facts| facts.not_after > now)
 }
 
 #[cfg(test)]

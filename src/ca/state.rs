@@ -1,5 +1,5 @@
-//! What the built-in authority keeps: the pair that signs, the one that will
-//! sign next, the one that signed before, and the certificate to serve with.
+//! The state of the built-in CA: the pair that signs, the one that will sign next, the one that
+//! signed before, and the certificate to serve with.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ pub struct CaState {
     /// The certificate of the authority that signed before, trusted as long as
     /// a server may still show what it signed.
     pub previous: Option<String>,
-    /// What the webhook serves with, signed by `authority`.
+    /// The serving certificate of the webhook, signed by `authority`.
     pub leaf: Pair,
 }
 
@@ -38,14 +38,14 @@ impl CaState {
     }
 }
 
-/// Why a certificate cannot be read.
+/// The reason why a certificate cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the certificate cannot be read: {0}")]
 pub struct Unreadable(String);
 
-/// What a certificate says of itself.
+/// The fields of a certificate that the rotation needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct CertificateFacts {
     /// When it was made: a little after its own `notBefore`.
     pub made: OffsetDateTime,
     /// When it ends.
@@ -56,7 +56,7 @@ pub struct Facts {
     public_key: Vec<u8>,
 }
 
-impl Facts {
+impl CertificateFacts {
     /// Reads the first certificate in `pem`.
     ///
     /// # Errors
@@ -76,14 +76,14 @@ impl Facts {
         self.made + (self.not_after - self.made) * 2 / 3
     }
 
-    /// Whether `key` (PEM) is the certificate's own.
+    /// Returns true if `key` (PEM) is the certificate's own.
     pub fn belongs_to(&self, key: &str) -> bool {
         use rcgen::PublicKeyData as _;
         KeyPair::from_pem(key).is_ok_and(|key| key.subject_public_key_info() == self.public_key)
     }
 }
 
-/// Whether `authority` (PEM) signed `leaf` (PEM).
+/// Returns true if `authority` (PEM) signed `leaf` (PEM).
 pub fn is_signed_by(leaf: &str, authority: &str) -> bool {
     let signed = parse(authority, |authority| {
         parse(leaf, |leaf| {

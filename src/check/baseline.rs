@@ -15,26 +15,26 @@ const VERSION: u32 = 1;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Baseline {
     schema_version: u32,
-    findings: BTreeSet<Entry>,
+    findings: BTreeSet<BaselineEntry>,
 }
 
 /// One known finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct BaselineEntry {
     rule: String,
     object: String,
     pointer: String,
 }
 
-/// Why a baseline cannot be used.
+/// The reason why a baseline cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     /// It is not what `--write-baseline` writes.
     #[error("is not a baseline file (create one with --write-baseline FILE)")]
     Syntax,
     /// It is of another version.
-    #[error("is a baseline of version {0}, and only version {VERSION} is known")]
+    #[error("is a baseline of version {0}, and only version {VERSION} is supported")]
     Version(u32),
 }
 
@@ -45,7 +45,7 @@ impl Baseline {
     ///
     /// When it is not JSON of the known form and version.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
-        // What its reader says speaks of JSON and not of baselines.
+        // The error of serde_json speaks of JSON and not of baselines.
         let baseline: Self = serde_json::from_str(text).map_err(|_| BaselineError::Syntax)?;
         if baseline.schema_version == VERSION {
             Ok(baseline)
@@ -61,7 +61,7 @@ impl Baseline {
             .iter()
             .flat_map(|subject| {
                 let told = subject.findings.iter().filter(|finding| finding.action > Reported::Audit);
-                told.map(|finding| Entry {
+                told.map(|finding| BaselineEntry {
                     rule: finding.code.to_string(),
                     object: subject.object(),
                     pointer: finding.pointer.clone(),
@@ -87,7 +87,7 @@ impl Baseline {
             let object = subject.object();
             let before = subject.findings.len();
             subject.findings.retain(|finding| {
-                let entry = Entry {
+                let entry = BaselineEntry {
                     rule: finding.code.to_string(),
                     object: object.clone(),
                     pointer: finding.pointer.clone(),

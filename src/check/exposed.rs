@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Code;
 use crate::kind::{Holds, Kind};
-use crate::report::exposed::{Exposed, ExposedPod, State};
+use crate::report::exposed::{Exposed, ExposedPod, ExposureState};
 use crate::report::tie::Binding;
 use crate::report::{Report, Reported, SubjectReport};
 use crate::subject::pod::{MountingPod, Phase};
@@ -65,7 +65,7 @@ pub fn limit(report: &mut Report, most: usize) {
 }
 
 /// The place of an entry: most urgent first, then by name.
-fn key(entry: &Exposed) -> (State, Reverse<Reported>, &str, Option<&str>, Code) {
+fn key(entry: &Exposed) -> (ExposureState, Reverse<Reported>, &str, Option<&str>, Code) {
     (entry.state, Reverse(entry.action), &entry.subject, entry.workload.as_deref(), entry.code)
 }
 
@@ -106,7 +106,7 @@ impl<'r> Mounting<'r> {
     }
 }
 
-/// Whether a report names something in the object.
+/// Returns true if a report names something in the object.
 fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
@@ -120,7 +120,8 @@ fn own_name(subject: &SubjectReport) -> (&str, &str) {
     (subject.namespace.as_deref().unwrap_or("default"), &subject.name)
 }
 
-/// What is exposed to the findings of one object: an entry a rule and workload.
+/// Returns the workloads that are exposed to the findings of one object: an entry for each rule and
+/// workload.
 fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
     let is_volume = Kind::parse(subject.kind).is_some_and(|kind| kind.row().holds == Holds::Volume);
     let (claim, pods) = match &subject.tie.binding {
@@ -140,31 +141,35 @@ fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
         workloads.entry(&pod.workload).or_default().push(ExposedPod::from(*pod));
     }
     let claim_name = claim.map(|claim| format!("{}/{}", claim.namespace, claim.name));
-    let mut groups: Vec<(Option<String>, Vec<ExposedPod>, State)> = Vec::new();
+    let mut groups: Vec<(Option<String>, Vec<ExposedPod>, ExposureState)> = Vec::new();
     for (workload, mut pods) in workloads {
         pods.sort();
         let is_running = pods.iter().any(|pod| pod.phase != Phase::Pending);
-        let state = if is_running { State::Running } else { State::Pending };
+        let state = if is_running { ExposureState::Running } else { ExposureState::Pending };
         groups.push((Some(workload.to_owned()), pods, state));
     }
     if groups.is_empty() {
-        groups.push((None, Vec::new(), if claim.is_some() { State::Bound } else { State::Free }));
+        groups.push((
+            None,
+            Vec::new(),
+            if claim.is_some() { ExposureState::Bound } else { ExposureState::Free },
+        ));
     }
     let mut rules: BTreeMap<_, Reported> = BTreeMap::new();
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
         let worst = rules.entry(finding.code).or_insert(finding.action);
         *worst = finding.action.max(*worst);
     }
-    let entry =
-        |(code, action): (_, Reported), (workload, pods, state): &(_, Vec<ExposedPod>, State)| Exposed {
-            code,
-            subject: subject.title(),
-            claim: claim_name.clone(),
-            workload: Option::clone(workload),
-            pods: pods.clone(),
-            state: *state,
-            action,
-        };
+    let entry = |(code, action): (_, Reported),
+                 (workload, pods, state): &(_, Vec<ExposedPod>, ExposureState)| Exposed {
+        code,
+        subject: subject.title(),
+        claim: claim_name.clone(),
+        workload: Option::clone(workload),
+        pods: pods.clone(),
+        state: *state,
+        action,
+    };
     let pairs =
         groups.iter().flat_map(|group| rules.iter().map(move |(code, action)| ((*code, *action), group)));
     pairs.map(|(rule, group)| entry(rule, group)).collect()

@@ -1,5 +1,5 @@
-//! What is said of an object of a running cluster besides its findings: those that the
-//! policy passes over, with the reason, so that a report of the cluster has them.
+//! Adds the exempt findings of an object of a running cluster, with the reason, so that a report of
+//! the cluster has them.
 
 use super::{Places, finding};
 use crate::engine::{Evaluation, Exempt, Judged};
@@ -34,7 +34,7 @@ pub(super) fn exempted(
 ) -> Vec<Exempted> {
     let of = |(found, why): &(crate::finding::Finding, Exempt)| {
         let rule = RULES.iter().copied().find(|rule| rule.code == found.code)?;
-        let action = policy.action(rule, found.grade);
+        let action = policy.action(rule, found.severity);
         let reported = match action {
             Action::Deny => Reported::Deny,
             Action::Warn => Reported::Warn,

@@ -1,15 +1,15 @@
-//! What would take each finding away, as text to be put in place of other text.
+//! Computes the text edits that take each finding away.
 
 use std::collections::HashSet;
 
 use super::repair::repair;
-use super::{Check, passed_over};
+use super::{Checker, passed_over};
 use crate::engine::fix::{Scope, emptied, fix_alone};
 use crate::finding::Finding;
 use crate::report::TextEdit;
 use crate::source::Fault;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, Refusal, Replacement};
+use crate::source::rewrite::{self, Change, Replacement, RewriteRefusal};
 use crate::source::text::Lines;
 use crate::subject::Subject;
 
@@ -22,8 +22,8 @@ pub struct Proposed {
 }
 
 impl Proposed {
-    /// What `fix` would repair in a text that `is_explicit` or found in a walk.
-    pub fn of(check: &Check<'_>, text: &str, is_explicit: bool, scope: Option<Scope>) -> Self {
+    /// Returns the repairs that `fix` would make in a text that `is_explicit` or found in a walk.
+    pub fn of(check: &Checker<'_>, text: &str, is_explicit: bool, scope: Option<Scope>) -> Self {
         let Some(scope) = scope else { return Self::default() };
         let wants = |object: &Object<'_>| is_explicit || passed_over(object).is_none();
         let repaired = repair(check.policy, check.today, scope, text, &wants);
@@ -38,7 +38,7 @@ impl Proposed {
         self.text.take()
     }
 
-    /// What becomes of the text for one finding alone; empty where nothing is offered.
+    /// Returns the edits of the text for one finding alone; empty if no fix is offered.
     pub(super) fn about(
         &self,
         part: (usize, usize),
@@ -66,7 +66,7 @@ fn replacements(
     finding: &Finding,
     layout: &Layout<'_>,
     scope: Scope,
-) -> Result<Vec<Replacement>, Refusal> {
+) -> Result<Vec<Replacement>, RewriteRefusal> {
     let Some(fix) = &finding.fix else { return Ok(Vec::new()) };
     let mut plans = Vec::new();
     let fixed = fix_alone(subject, fix, scope);
@@ -93,7 +93,7 @@ fn replacements(
     if let Some(place) = emptied(finding).filter(|_| fix.applicability <= scope.applicability) {
         plans.push(rewrite::remove(layout, place, std::slice::from_ref(place))?);
     }
-    // What is read elsewhere, too, is no business of this finding alone.
+    // A value that is read elsewhere, too, is not changed for this finding alone.
     let is_shared = |plan: &rewrite::Plan| plan.touched.iter().any(|value| layout.tree().readers(*value) > 1);
     if plans.iter().any(is_shared) {
         return Ok(Vec::new());

@@ -26,7 +26,7 @@ pub use change::Changed;
 use moved::{renamed, stuck};
 use wish::{Wish, Wishes};
 
-/// What was done to a text.
+/// The result of repairing a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Repaired {
     /// The new text; `None` where nothing changes.
@@ -35,9 +35,9 @@ pub struct Repaired {
     pub objects: usize,
     /// Places that should change and cannot.
     pub refusals: Vec<Problem>,
-    /// What cannot be read, and stays as it is.
+    /// The parts that cannot be read, and stay as they are.
     pub unread: Vec<Problem>,
-    /// What becomes of the subjects that change, in their order.
+    /// The subjects that change, in their order.
     pub changed: Vec<Changed>,
     /// The subjects that change: each by the index of its object and of its part.
     pub subjects: HashSet<(usize, usize)>,
@@ -57,8 +57,8 @@ pub struct Repaired {
 struct Intended {
     /// Its parts, as messages name them.
     titles: Vec<String>,
-    /// What it shall become: the index of a part, and one of its places that
-    /// changes, without a value where the field goes away.
+    /// The wanted values: the index of a part, and one of its places that changes, without a value
+    /// where the field goes away.
     values: Vec<(usize, Place, Option<Value>)>,
     /// The index of a part, and what becomes of it.
     changed: Vec<(usize, Changed)>,
@@ -124,7 +124,8 @@ fn repair_text(
                     let renamed = renamed(&subject, moved, &fixed, &mut layout, &object);
                     for place in moved {
                         let layout = layout.get_or_insert_with(|| object.layout());
-                        // What cannot be moved is not copied either: the subject stays as it is.
+                        // An option that cannot be moved is not copied either: the subject stays as
+                        // it is.
                         let plan = renamed.clone().unwrap_or_else(|| rewrite::remove(layout, place, moved));
                         if plan.is_ok() {
                             intended.values.push((part, place.clone(), None));
@@ -152,8 +153,8 @@ fn repair_text(
         && let Some((new, remedied)) = form::remedied(text, &lines, &repaired.unread)
     {
         let again = repair_text(policy, today, scope, &new, wants, times + 1);
-        // What is not repaired wholly is not touched: an object that is read only in part, or
-        // that something else keeps from being repaired, stays as it was written.
+        // An object that is read only in part, or that cannot be repaired wholly, stays as it was
+        // written.
         let left = repaired.unread.iter().filter(|problem| problem.remedy.is_none()).count();
         if again.unread.len() == left && again.refused.is_empty() {
             let changed = again.subjects.iter().map(|(object, _)| *object);
@@ -168,7 +169,7 @@ fn repair_text(
         }
     }
     let (granted, refused) = wishes.settle();
-    let message = |wish: &Wish, refusal: Refusal| {
+    let message = |wish: &Wish, refusal: RewriteRefusal| {
         let (object, part) = wish.subject();
         let title = objects.get(object).and_then(|object| object.titles.get(part));
         let title = title.map_or("an object", String::as_str);
@@ -182,7 +183,7 @@ fn repair_text(
     let carrying_out = CarryingOut { text, objects: &objects, lines: &lines };
     let (done, failed) = carrying_out.all(granted);
     repaired.refused.extend(failed.iter().map(|wish| wish.object));
-    repaired.refusals.extend(failed.iter().map(|wish| message(wish, Refusal::Misread)));
+    repaired.refusals.extend(failed.iter().map(|wish| message(wish, RewriteRefusal::Misread)));
     repaired.refusals.sort_by_key(|problem| problem.offset);
     let subjects: HashSet<(usize, usize)> = done.iter().map(Wish::subject).collect();
     repaired.changed = carrying_out.changed(&done);
@@ -282,7 +283,7 @@ impl CarryingOut<'_> {
         (done, failed)
     }
 
-    /// What became of the subjects whose wishes are done.
+    /// The changes of the subjects whose wishes are done.
     fn changed(&self, done: &[Wish]) -> Vec<Changed> {
         let mut wishes: HashMap<(usize, usize), Vec<&Wish>> = HashMap::new();
         for wish in done {
@@ -300,7 +301,7 @@ impl CarryingOut<'_> {
         .collect()
     }
 
-    fn apply(&self, wishes: &[Wish]) -> Result<String, Refusal> {
+    fn apply(&self, wishes: &[Wish]) -> Result<String, RewriteRefusal> {
         // The same change asked for twice, through an alias, is one.
         let mut seen = HashSet::new();
         let once =
@@ -327,8 +328,8 @@ impl CarryingOut<'_> {
     }
 }
 
-/// What a text says once `alter` has changed its objects: one number an object,
-/// for a large text is not to be held in memory as values.
+/// Returns a hash of each object of a text once `alter` has changed it: the values of a large text
+/// would take too much memory.
 fn meanings(text: &str, lines: &Lines<'_>, alter: &dyn Fn(usize, &mut Value)) -> Vec<Option<u64>> {
     let mut meanings = Vec::new();
     let mut count = 0;

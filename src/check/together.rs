@@ -1,7 +1,6 @@
-//! What only several objects of one input show: a volume made by hand whose
-//! class has mount options. A provisioner copies these into the volumes that it
-//! makes; nothing copies them into another one (external-provisioner
-//! `pkg/controller/controller.go`, `Provision`).
+//! Finds faults that only several objects of one input show: a volume made by hand whose class has
+//! mount options. A provisioner copies these into the volumes that it makes; nothing copies them
+//! into another one (external-provisioner `pkg/controller/controller.go`, `Provision`).
 
 pub(super) mod pairs;
 pub mod quiet;
@@ -12,7 +11,7 @@ use std::path::Path;
 use time::Date;
 
 use crate::engine::{self, Judged};
-use crate::finding::{Finding, Grade, Sentence};
+use crate::finding::{Finding, Sentence, Severity};
 use crate::kind::{Holds, Kind};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading;
@@ -27,13 +26,13 @@ use crate::subject::driver::ListUse;
 /// Most options that a finding names.
 const MOST_NAMED: usize = 4;
 
-/// What is to be said of a volume made by hand, where its class is in the input
-/// and has options that the volume has not.
+/// Returns the finding for a volume made by hand whose class is in the input and has options that
+/// the volume has not.
 pub(super) fn unreached(policy: &Policy, subject: &Subject<'_>, today: Date) -> Option<Judged> {
     let class = class_unread(subject)?;
     let finding = Finding {
         code: UNREAD_OPTIONS.code,
-        grade: Grade::Lesser,
+        severity: Severity::Lesser,
         carrier: 0,
         place: None,
         site: None,
@@ -87,7 +86,7 @@ fn is_handmade(subject: &Subject<'_>) -> bool {
     subject.kind.row().holds == Holds::Volume && subject.provisioned_by.is_none()
 }
 
-/// How an object hangs together with others.
+/// Returns the relations of an object to others.
 pub(super) fn tie(subject: &Subject<'_>) -> Tie {
     let is_class = subject.kind == Kind::StorageClass;
     // `kubernetes.io/no-provisioner` makes no volume, and a driver may take no list; a reader of
@@ -131,7 +130,7 @@ fn judge_classes(report: &mut Report) {
         let Some(classes) = class.and_then(|class| classes.get(class)) else { continue };
         let each = nearest(classes, &subject.file);
         let each = each.into_iter().map(|class| missing(&class.options, &subject.tie.options));
-        // Which of several classes of one name is its own is not known: any may be.
+        // Any of several classes of one name may be its own.
         let Some(mut missing) = each.min_by_key(Vec::len) else { continue };
         let Some(mut finding) = subject.tie.unreached.take().filter(|_| !missing.is_empty()) else {
             continue;
@@ -158,7 +157,7 @@ fn judge_classes(report: &mut Report) {
     }
 }
 
-/// Of classes with one name, those of the same file, else those of the same folder,
+/// Of classes with one name, those of the same file, else those of the same directory,
 /// else all: overlays of several clusters repeat a name.
 fn nearest<'c>(classes: &'c [Class], file: &str) -> Vec<&'c Class> {
     let folder = |file: &str| Path::new(file).parent().map(Path::to_path_buf);
@@ -183,9 +182,9 @@ fn missing<'c>(of_class: &'c [String], own: &[String]) -> Vec<&'c str> {
     missing
 }
 
-/// Whether two options say the same: `vers=4.1` and `nfsvers=4.1` do.
+/// Returns true if two options say the same: `vers=4.1` and `nfsvers=4.1` do.
 fn is_same(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
-    let word = |option: &MountOption<'_>| option.entry().map(|entry| (entry.word, entry.negated));
+    let word = |option: &MountOption<'_>| option.entry().map(|entry| (entry.id, entry.negated));
     one.text() == other.text()
         || word(one).is_some() && word(one) == word(other) && one.value() == other.value()
 }

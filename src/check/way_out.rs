@@ -24,9 +24,9 @@ pub(super) fn ways_out(case: &Case<'_, '_>, verdict: &Verdict, actions: &[Report
 
 /// The text of a carrier with which its object would pass.
 pub(super) struct WayOut {
-    /// As it can be pasted.
+    /// The list, ready to paste.
     pub(super) list: Option<String>,
-    /// How it differs from what is written, where the text is long.
+    /// The difference from the written list, if the text is long.
     pub(super) difference: Option<String>,
 }
 

@@ -13,7 +13,7 @@ use super::output::{Format, tolerate};
 use super::reporting::Reporting;
 use super::source_root::SourceRoot;
 use crate::check::baseline::Baseline;
-use crate::check::{self, Check};
+use crate::check::{self, Checker};
 use crate::report::plain::plain;
 use crate::report::{FileReport, Report};
 use crate::source::Skip;
@@ -74,7 +74,7 @@ impl Args {
         let baseline = self.reporting.baseline()?;
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.reporting.judgement.named_policy()?;
-        let check = Check {
+        let check = Checker {
             policy: &policy,
             judged_as: self.reporting.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),

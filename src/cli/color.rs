@@ -11,7 +11,7 @@ use clap::ValueEnum as _;
 /// The variable that has the value of `--color`, as every flag has one.
 const VARIABLE: &str = "NFS_MOUNT_GUARD_COLOR";
 
-/// Whether output has colors.
+/// The colors of the output, or none.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Color {
     /// When to use colors; auto is on a terminal only
@@ -77,17 +77,17 @@ fn apply(choice: clap::ColorChoice) {
     choice.write_global();
 }
 
-/// Whether a variable says yes: 0 and false are what supports-color takes for no.
+/// Returns true if a variable says yes: 0 and false are what supports-color takes for no.
 fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0" && value != "false")
 }
 
-/// Whether standard output gets colors.
+/// Returns true if standard output gets colors.
 pub fn wanted() -> bool {
     AutoStream::choice(&io::stdout()) != ColorChoice::Never
 }
 
-/// Whether standard error gets colors.
+/// Returns true if standard error gets colors.
 pub fn wanted_on_errors() -> bool {
     AutoStream::choice(&io::stderr()) != ColorChoice::Never
 }

@@ -28,7 +28,7 @@ pub struct Args {
     shell: Target,
 }
 
-/// What completes command lines.
+/// The program that completes command lines.
 #[derive(Debug, Clone, Copy)]
 enum Target {
     /// A shell.

@@ -156,7 +156,7 @@ impl Args {
     }
 }
 
-/// Whether the locale can show the symbols: the first variable that is set decides.
+/// Returns true if the locale can show the symbols: the first variable that is set decides.
 fn speaks_utf8() -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

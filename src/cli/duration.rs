@@ -11,7 +11,7 @@ pub fn any(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "must be a duration, for example 10s".to_owned())
 }
 
-/// As [`any`], of a second or more.
+/// Like [`any`], of a second or more.
 ///
 /// # Errors
 ///

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::called;
 use crate::report::plain::lines;
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Nothing is refused.
@@ -54,7 +54,7 @@ pub fn written(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Says something on standard error, behind the name of the program; the commands that it
+/// Says something on standard error, after the name of the program; the commands that it
 /// names have that name, too.
 ///
 /// # Errors

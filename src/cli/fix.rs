@@ -14,7 +14,7 @@ use super::exit::{self, Exit};
 use super::input::{self, Exclusion, Input, Worked};
 use super::policy_flags::PolicyFlags;
 use crate::check::repair::{self, Changed, Repaired};
-use crate::check::{Check, before, is_foreign, is_in_templates, passed_over};
+use crate::check::{Checker, before, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
@@ -67,11 +67,11 @@ struct Fixed {
     old: String,
     has_mark: bool,
     repaired: Repaired,
-    /// What is said of the new text.
+    /// The report on the new text.
     left: FileReport,
 }
 
-/// Why an input was not touched: a line for standard error.
+/// The reason why an input was not touched: a line for standard error.
 type Failure = String;
 
 impl Args {
@@ -84,7 +84,7 @@ impl Args {
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
-        let check = Check { policy: &policy, judged_as: Endpoint::Validate, today, with_fixes: false };
+        let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today, with_fixes: false };
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
@@ -202,8 +202,8 @@ impl Args {
     }
 }
 
-/// What comes of one input; `None` for one that a walk passes over.
-fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
+/// Fixes one input; `None` for one that a walk passes over.
+fn fix(check: &Checker<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
     let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
     let (old, has_mark) = match text::decode(bytes) {
         Ok(decoded) => decoded,
@@ -243,7 +243,7 @@ fn fix(check: &Check<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, F
 }
 
 /// The same with what is left at its places in the file, which stays as it is.
-fn placed_before(check: &Check<'_>, mut fixed: Fixed) -> Fixed {
+fn placed_before(check: &Checker<'_>, mut fixed: Fixed) -> Fixed {
     if fixed.repaired.text.is_some() && fixed.left.subjects.iter().any(|left| !left.findings.is_empty()) {
         let old = check.bytes(&fixed.path, &fixed.name, fixed.old.clone().into_bytes(), true);
         before::place(&mut fixed.left, &old);

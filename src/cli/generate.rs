@@ -122,6 +122,6 @@ fn warn(generated: &Generated<'_>) {
         tell(exemption, "names options, which an admission policy cannot tell apart: it is left out");
     }
     for exemption in &generated.ending {
-        tell(exemption, "ends one day, and the API server does not know the date: generate again then");
+        tell(exemption, "expires, and the API server does not know the date: generate again then");
     }
 }

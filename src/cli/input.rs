@@ -13,27 +13,27 @@ use anyhow::Context as _;
 use super::progress::Progress;
 use crate::source::Skip;
 use crate::source::walk::exclude::Excludes;
-use crate::source::walk::{self, Found, MOST_BYTES, WalkError, Walked};
+use crate::source::walk::{self, FoundFile, MOST_BYTES, WalkError, Walked};
 
-/// What `-` is called in reports, unless `--stdin-filename` says otherwise.
+/// The name of `-` in reports, unless `--stdin-filename` says otherwise.
 pub const STDIN: &str = "<stdin>";
 
 /// One input with its bytes.
 #[derive(Debug)]
 pub struct Input {
-    /// Where it is; `-` for standard input.
+    /// The path; `-` for standard input.
     pub path: PathBuf,
-    /// How reports call it.
+    /// The name in reports.
     pub name: String,
-    /// Whether it was named itself.
+    /// True if it was named itself.
     pub is_explicit: bool,
-    /// Whether it is a link out of the folder that was walked.
+    /// True if it is a link out of the directory that was walked.
     pub leads_out: bool,
-    /// What it holds, or why that cannot be read.
+    /// The bytes, or the reason why the file cannot be read.
     pub bytes: Result<Vec<u8>, String>,
 }
 
-/// Which files of folders and globs are passed over.
+/// The files of directories and globs that are passed over.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Exclusion {
     /// Files and directories to skip
@@ -74,10 +74,10 @@ fn between_commas(globs: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What came of the paths of a command line.
+/// The results for the paths of a command line.
 #[derive(Debug)]
 pub struct Worked<T> {
-    /// What came of each input, in the order of the names.
+    /// The result for each input, in the order of the names.
     pub results: Vec<T>,
     /// Paths that lead to nothing.
     pub errors: Vec<WalkError>,
@@ -94,7 +94,7 @@ pub fn each<T: Send>(
 ) -> Worked<T> {
     let Walked { found: mut files, errors, passed_over } = walk::files(&with_stdin_apart(paths), excludes);
     if paths.iter().any(|path| path == Path::new("-")) {
-        files.insert(0, Found { path: "-".into(), is_explicit: true, leads_out: false });
+        files.insert(0, FoundFile { path: "-".into(), is_explicit: true, leads_out: false });
     }
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
@@ -131,7 +131,7 @@ fn with_stdin_apart(paths: &[PathBuf]) -> Vec<PathBuf> {
     paths.iter().filter(|path| *path != Path::new("-")).cloned().collect()
 }
 
-fn read(found: &Found, stdin_name: Option<&str>) -> Input {
+fn read(found: &FoundFile, stdin_name: Option<&str>) -> Input {
     let is_stdin = found.path == Path::new("-");
     let bytes = if is_stdin { whole(io::stdin().lock()) } else { file(found) };
     Input {
@@ -148,7 +148,7 @@ fn read(found: &Found, stdin_name: Option<&str>) -> Input {
 }
 
 /// The content of a file: of one that was found in a walk, only so much.
-fn file(found: &Found) -> Result<Vec<u8>, String> {
+fn file(found: &FoundFile) -> Result<Vec<u8>, String> {
     let file = File::open(&found.path).map_err(unreadable)?;
     if found.is_explicit {
         return whole(file);
@@ -163,7 +163,7 @@ fn file(found: &Found) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Why the one input of a command cannot be read.
+/// The reason why the one input of a command cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum OneError {
     /// There is nothing.

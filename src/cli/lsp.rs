@@ -52,7 +52,7 @@ impl Args {
     ///
     /// On wrong use, and when the input cannot be read or the output be written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        // What is wrong with a flag is said before an editor waits for answers.
+        // A wrong flag is reported before an editor waits for responses.
         self.judgement.changed(&Policy::default())?;
         if io::stdin().is_terminal() {
             anyhow::bail!("standard input is a terminal; an editor starts this command: docs/editor.md");

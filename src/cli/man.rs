@@ -27,7 +27,7 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// When standard output or the folder cannot be written.
+    /// When standard output or the directory cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
         let command = plugin::paged(Cli::command());
         let Some(folder) = self.dir else {

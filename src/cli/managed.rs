@@ -48,7 +48,7 @@ pub(super) struct ManagedArgs {
 }
 
 impl ManagedArgs {
-    /// Whether this is a Pod, which knows its API server; said before anything is served.
+    /// Checks that this is a Pod, which knows its API server, before requests are served.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl ManagedArgs {
         let namespace = self.namespace.unwrap_or(home);
         let name = format!("{}.{namespace}.svc", self.service);
         ca::check_name(&name)?;
-        let settings = Settings {
+        let settings = CertificateSettings {
             namespace,
             secret,
             webhooks: self.webhook_configuration,

@@ -175,7 +175,7 @@ impl Args {
     /// whatever a look waits for.
     #[cfg(feature = "serve")]
     fn again_and_again(self, policy: Policy, interval: Duration) -> anyhow::Result<Exit> {
-        let shown = LastRun::new("no look at the node has ended yet\n");
+        let shown = LastRun::new("no check of the node has ended yet\n");
         let (address, router) = (self.status_listen, shown.clone().router());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -200,7 +200,7 @@ impl Args {
                 let _ = sender.send(error);
             };
             thread::Builder::new().name("looks".to_owned()).spawn(looks)?;
-            let work = async { failed.await.unwrap_or_else(|_| anyhow!("the thread that looks has ended")) };
+            let work = async { failed.await.unwrap_or_else(|_| anyhow!("the thread that checks has ended")) };
             status_port::repeat(address, router, work).await
         })
     }

@@ -1,4 +1,4 @@
-//! How reports of `check` and `scan` are written, and which findings fail.
+//! Defines the output of reports of `check` and `scan`, and the findings that fail.
 
 use std::collections::HashSet;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::engine::judge::Endpoint;
 use crate::report::sarif::Root;
 use crate::report::{self, Report, Reported};
 
-/// What is said of `--format`.
+/// The help of `--format`.
 pub(super) const FORMATS: &str = "Format of the report (text, concise, json, sarif, junit, github, gitlab, html), and its file; \
 may be given several times";
 
@@ -102,7 +102,7 @@ impl JudgedAs {
     }
 }
 
-/// Whether every format has a place of its own.
+/// Checks that every format has a place of its own.
 ///
 /// # Errors
 ///

@@ -127,11 +127,11 @@ fn show(args: ShowArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The policy file that holds in the working folder.
+/// The policy file that holds in the working directory.
 ///
 /// # Errors
 ///
-/// When there is no working folder.
+/// When there is no working directory.
 pub fn discover() -> anyhow::Result<Option<PathBuf>> {
     let folder = std::env::current_dir().context("cannot determine the working directory")?;
     Ok(policy_file::discover(&folder))
@@ -150,7 +150,7 @@ pub fn load(file: &Path) -> anyhow::Result<Policy> {
     })
 }
 
-/// What a person should know of a policy that is good all the same.
+/// Returns the warnings about a policy that is valid.
 pub fn warnings(policy: &Policy, today: Date) -> Vec<String> {
     let mut warnings = Vec::new();
     for exemption in policy.exemptions() {

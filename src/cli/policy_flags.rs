@@ -60,7 +60,7 @@ impl PolicyFlags {
         self.named(policy.as_ref(), file.map(|file| file.display().to_string()))
     }
 
-    /// Whether the flags name a policy of their own.
+    /// Returns true if the flags name a policy of their own.
     #[cfg(feature = "serve")]
     pub const fn is_given(&self) -> bool {
         self.policy_file.is_some() || self.no_policy
@@ -91,7 +91,7 @@ impl PolicyFlags {
         Ok((self.selected(&policy)?, name))
     }
 
-    /// The policy file that holds in a folder, as in the working directory of `check`.
+    /// The policy file that holds in a directory, as in the working directory of `check`.
     #[cfg(feature = "lsp")]
     pub(super) fn file_of(&self, folder: &Path) -> Option<PathBuf> {
         match &self.policy_file {

@@ -1,4 +1,4 @@
-//! How far a long run has come, for a person at a terminal.
+//! Shows the progress of a long run to a person at a terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use crate::count::counted;
 /// Runs shorter than this say nothing.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// How often the line is written.
+/// The shortest time between two writes of the line.
 const EVERY: Duration = Duration::from_millis(100);
 
 /// Counts files, and shows the count once the run is a long one.

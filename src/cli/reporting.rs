@@ -10,7 +10,7 @@ use super::policy_flags::PolicyFlags;
 use crate::check::baseline::Baseline;
 use crate::report::Report;
 
-/// How findings are made and reported.
+/// The settings for finding and reporting.
 #[derive(Debug, clap::Args)]
 pub(super) struct Reporting {
     #[arg(
@@ -57,7 +57,7 @@ impl Reporting {
         self.baseline.as_deref().map(output::read_baseline).transpose()
     }
 
-    /// Whether a report has findings that fail the command.
+    /// Returns true if a report has findings that fail the command.
     pub(super) fn fails(&self, report: &Report) -> bool {
         !self.exit_zero && report.findings().any(|finding| finding.action >= self.fail_on.bar())
     }

@@ -61,9 +61,9 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Webhook {
-    /// What is changed
+    /// The repairs
     Mutate,
-    /// What is denied
+    /// The denials
     Validate,
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::terminal;
-use crate::finding::{Action, Applicability, Code, Grade};
+use crate::finding::{Action, Applicability, Code, Severity};
 use crate::report::terminal::wrap;
 use crate::rules::{Profile, RULES, Set};
 
@@ -84,9 +84,9 @@ impl Args {
         let rows: Vec<Row> = RULES
             .iter()
             .map(|rule| {
-                let of = |set, grade| rule.default_action(grade, Profile::newest(set));
-                let action = |set| of(set, Grade::Proper);
-                let lesser = [Set::Standard, Set::Relaxed, Set::Strict].map(|set| of(set, Grade::Lesser));
+                let of = |set, severity| rule.default_action(severity, Profile::newest(set));
+                let action = |set| of(set, Severity::Proper);
+                let lesser = [Set::Standard, Set::Relaxed, Set::Strict].map(|set| of(set, Severity::Lesser));
                 Row {
                     code: rule.code,
                     name: rule.name,
@@ -123,7 +123,7 @@ const SUMMARY: usize = 72;
 /// Fewest columns for the summary beside the rest.
 const FEWEST_BESIDE: usize = 30;
 
-/// What is below a rule's code and name is indented by this.
+/// The indentation of the lines below a rule's code and name.
 const INDENT: &str = "        ";
 
 /// The table for people; `None` is as wide as it gets.

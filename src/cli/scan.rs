@@ -19,7 +19,7 @@ use super::reporting::Reporting;
 use super::serve::address;
 use super::status_port;
 use crate::check::baseline::Baseline;
-use crate::check::{self, Check};
+use crate::check::{self, Checker};
 use crate::cluster::connect::{self, Where, connect};
 use crate::cluster::pages::{Pace, Pager};
 use crate::cluster::scan::{Extent, scan};
@@ -146,8 +146,7 @@ struct Scanning<'s> {
 }
 
 impl Scanning<'_> {
-    /// Scans until the process is to end. What goes wrong is reported, and the next scan
-    /// tries again.
+    /// Scans until the process is to end. Failures are reported, and the next scan tries again.
     async fn again_and_again(&self, interval: Duration) -> anyhow::Result<Exit> {
         let status = ScanStatus::new(interval);
         let scans = async {
@@ -188,7 +187,7 @@ impl Scanning<'_> {
         if let Some(status) = status {
             status.ended(&report, begun.elapsed(), OffsetDateTime::now_utc().unix_timestamp());
         }
-        // What went wrong later may be right at the next scan.
+        // A failure of a later scan may be gone at the next one.
         looked.map_err(|error| if is_first { error } else { InputError(format!("{error:#}")).into() })?;
         let fails = args.reporting.fails(&report);
         check::exposed::limit(&mut report, usize::try_from(args.max_results).unwrap_or(usize::MAX));
@@ -221,7 +220,7 @@ impl Scanning<'_> {
         {
             bail!("{message}");
         }
-        let check = Check {
+        let check = Checker {
             policy: &policy,
             judged_as: args.reporting.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),
@@ -250,7 +249,7 @@ impl Scanning<'_> {
             Ok(None) => {}
             Err((_, message)) => report.errors.push(reports::error(message)),
         }
-        // What could not be written counts as well.
+        // A report that could not be written counts as well.
         report.count(false);
         if let Some(status) = status {
             status.asked(&pager);

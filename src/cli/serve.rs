@@ -37,7 +37,7 @@ const THREADS: usize = 4;
 /// memory of each is many times its length.
 const HEAVY: usize = 2;
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
     /// Text on a terminal, JSON elsewhere.

@@ -1,4 +1,4 @@
-//! Where the templates of rendered documents are.
+//! Finds the templates of rendered documents.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -49,7 +49,7 @@ impl SourceRoot {
     }
 }
 
-/// Whether the directory is that of the chart with this name.
+/// Returns true if the directory is that of the chart with this name.
 fn is_chart(directory: &Path, name: &str) -> bool {
     let chart = fs::read_to_string(directory.join("Chart.yaml")).unwrap_or_default();
     chart

@@ -1,5 +1,4 @@
-//! What `scan` and `node-check` have in common where they repeat: a status port, and an
-//! orderly end.
+//! Shares the parts of a repeated `scan` and `node-check`: a status port, and an orderly end.
 
 use std::net::SocketAddr;
 

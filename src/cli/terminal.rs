@@ -1,4 +1,4 @@
-//! How wide lines on standard output may be.
+//! Determines the width of lines on standard output.
 
 use std::io::{self, IsTerminal as _};
 

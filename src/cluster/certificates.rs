@@ -16,8 +16,8 @@ use super::lease::Lease;
 use super::secret::{Kept, Store};
 use super::webhooks::{Configurations, Trust};
 use crate::ca::Pair;
-use crate::ca::rotation::{Found, Rotation};
-use crate::ca::state::{CaState, Facts};
+use crate::ca::rotation::{Rotation, Stored};
+use crate::ca::state::{CaState, CertificateFacts};
 use crate::server::routes::Shared;
 use crate::server::status::LastRun;
 use crate::server::tls::{Certificate, CertificateStore};
@@ -28,7 +28,7 @@ use crate::telemetry::renewal::RenewalMetrics;
 /// the steps of a change of authority follow each other more quickly.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where things are, and how they are called.
+/// The names and places of the objects.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The namespace of Secrets, Lease and Service.
@@ -37,7 +37,7 @@ pub struct Settings {
     pub secret: String,
     /// The name of both webhook configurations.
     pub webhooks: String,
-    /// Who this replica is, unlike any other.
+    /// The identity of this replica, unlike any other.
     pub holder: String,
     /// When certificate and authority are replaced.
     pub rotation: Rotation,
@@ -55,7 +55,7 @@ pub enum Purpose {
 /// A running server.
 #[derive(Debug, Clone)]
 pub struct Served {
-    /// Where the server takes its certificate from.
+    /// The store that serves the certificate.
     pub store: Arc<CertificateStore>,
     /// Its metrics.
     pub shared: Arc<Shared>,
@@ -112,7 +112,7 @@ impl Certificates {
     }
 
     /// Looks at everything every few seconds, until `stop` says so or is
-    /// dropped. While the API server does not answer, the server goes on with
+    /// dropped. While the API server does not answer, the server continues with
     /// what it has, and tries come less and less often.
     pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) {
         let interval = INTERVAL.min(self.rotation.wait.unsigned_abs() / 4);

@@ -14,7 +14,7 @@ use super::explain;
 /// Longest wait for the next bytes of an answer.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Where the cluster is looked for.
+/// The place of the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Where {
     /// The kubeconfig; else `KUBECONFIG`, `~/.kube/config`, or the Pod's own.
@@ -23,7 +23,7 @@ pub struct Where {
     pub context: Option<String>,
 }
 
-/// Why there is no connection to speak of.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -35,9 +35,9 @@ pub enum Error {
     /// The kubeconfig cannot be used.
     #[error("{place}: {reason}")]
     Kubeconfig {
-        /// Which one.
+        /// The file or place.
         place: String,
-        /// What is wrong and what to do.
+        /// The error and its remedy.
         reason: String,
     },
     /// The user of the context cannot be authenticated.
@@ -105,7 +105,7 @@ fn default_place() -> String {
     }
 }
 
-/// What is wrong with a kubeconfig, without the names of a library's types.
+/// Describes the fault of a kubeconfig, without the names of a library's types.
 fn unreadable(error: &KubeconfigError) -> String {
     let missing = |path: &Path| format!("{} cannot be read", path.display());
     match error {
@@ -122,8 +122,8 @@ fn unreadable(error: &KubeconfigError) -> String {
     }
 }
 
-/// Why a user cannot be authenticated. What a plugin printed on standard output may be
-/// a secret, and is not told.
+/// Returns the reason why a user cannot be authenticated. The standard output of a plugin may be a
+/// secret, and is not shown.
 fn unauthenticated(error: &AuthError) -> String {
     match error {
         AuthError::AuthExecStart(error) => format!(

@@ -12,25 +12,25 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
-use crate::doctor::facts::{Facts, Seen};
+use crate::doctor::facts::{ClusterFacts, Seen};
 use crate::doctor::{Checked, Status, evaluate, installation, wants_probes};
 use ask::Asker;
 
 /// Between two looks at what may pass by itself.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// What a user wants to know.
+/// The request of a user.
 #[derive(Debug, Clone)]
 pub struct Wish {
-    /// Whether it is about what comes before an installation.
+    /// True if it is about what comes before an installation.
     pub is_before: bool,
     /// Only the installation of this namespace.
     pub namespace: Option<String>,
     /// Only the installation of this release.
     pub release: Option<String>,
-    /// How many probes of each kind are sent; 0 for none.
+    /// The number of probes of each kind; 0 for none.
     pub probes: usize,
-    /// How long what may pass by itself is waited for.
+    /// The longest wait for a fault that may pass by itself.
     pub wait: Duration,
 }
 
@@ -40,7 +40,7 @@ pub struct Wish {
 pub struct Unreachable {
     /// Its address.
     server: String,
-    /// Why, and what to do.
+    /// The reason, and the remedy.
     reason: String,
 }
 
@@ -55,14 +55,14 @@ pub async fn diagnose(
     server: &str,
     wish: &Wish,
     progress: &dyn Fn(&str),
-) -> Result<(Facts, Vec<Checked>), Unreachable> {
+) -> Result<(ClusterFacts, Vec<Checked>), Unreachable> {
     let deadline = Instant::now() + wish.wait;
     let mut asker = Asker::new(client);
     loop {
         let facts = gather(&mut asker, wish).await;
         let done = evaluate(&facts);
         if let Some(reason) = asker.gone() {
-            // What was found before it went away counts.
+            // Findings from before it went away count.
             let has_found = done.iter().any(|checked| checked.outcome.status == Status::Problem);
             if !has_found {
                 return Err(Unreachable { server: server.to_owned(), reason: reason.to_owned() });
@@ -82,8 +82,8 @@ pub async fn diagnose(
     }
 }
 
-async fn gather(asker: &mut Asker, wish: &Wish) -> Facts {
-    let mut facts = Facts::new(OffsetDateTime::now_utc());
+async fn gather(asker: &mut Asker, wish: &Wish) -> ClusterFacts {
+    let mut facts = ClusterFacts::new(OffsetDateTime::now_utc());
     facts.is_before = wish.is_before;
     facts.without_probes = wish.probes == 0;
     facts.namespace.clone_from(&wish.namespace);
@@ -121,7 +121,7 @@ async fn gather(asker: &mut Asker, wish: &Wish) -> Facts {
 }
 
 /// All webhooks of the cluster: ours, and others for the same objects.
-async fn webhooks(asker: &mut Asker, facts: &mut Facts) {
+async fn webhooks(asker: &mut Asker, facts: &mut ClusterFacts) {
     const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
     let validating = asker
         .list("list validatingwebhookconfigurations", &format!("{GROUP}/validatingwebhookconfigurations"), "")
@@ -149,7 +149,7 @@ async fn webhooks(asker: &mut Asker, facts: &mut Facts) {
     facts.installations = Seen::Found(all);
 }
 
-/// What the chart creates: the API group, the resource, and whether it is in the
+/// The objects that the chart creates: the API group, the resource, and whether it is in the
 /// namespace.
 const CREATED: &[(&str, &str, bool)] = &[
     ("", "namespaces", false),
@@ -170,7 +170,7 @@ const CREATED: &[(&str, &str, bool)] = &[
     ("admissionregistration.k8s.io", "validatingadmissionpolicybindings", false),
 ];
 
-async fn before(asker: &mut Asker, facts: &mut Facts) {
+async fn before(asker: &mut Asker, facts: &mut ClusterFacts) {
     let mut refused = Vec::new();
     facts.refused_rights = Seen::Unasked;
     for (group, resource, is_namespaced) in CREATED {

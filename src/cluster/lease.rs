@@ -1,4 +1,4 @@
-//! Which replica manages the certificates: the one that holds the Lease.
+//! Elects the replica that manages the certificates: the one that holds the Lease.
 //!
 //! The Lease only saves work. Should two replicas hold it at a time, each write
 //! of theirs still names the version that it replaces, and the slower one
@@ -14,17 +14,17 @@ use time::{Duration, OffsetDateTime};
 use super::create::create;
 use super::{Error, FIELD_MANAGER, is_conflict};
 
-/// How long a holder is believed without a sign of life.
+/// The time after which a silent holder has lost the Lease.
 const LIFE: Duration = Duration::seconds(40);
 
-/// How often the holder gives one.
+/// The time between two renewals by the holder.
 const RENEWAL: Duration = Duration::seconds(10);
 
 /// One replica's view of the Lease.
 pub(super) struct Lease {
     api: Api<Object>,
     name: String,
-    /// Who this replica is.
+    /// The identity of this replica.
     holder: String,
     /// The last sign of life that was seen, and when that was by our own
     /// clock: other clocks may differ.
@@ -40,7 +40,7 @@ impl Lease {
         Self { api, name: name.to_owned(), holder: holder.to_owned(), seen: None }
     }
 
-    /// Whether this replica holds it as of `now`; takes it if no replica does.
+    /// Returns true if this replica holds the Lease as of `now`; acquires it if no replica does.
     pub(super) async fn hold(&mut self, now: OffsetDateTime) -> Result<bool, Error> {
         let found = self.api.get_opt(&self.name).await.map_err(self.failed("read"))?;
         let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();

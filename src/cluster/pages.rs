@@ -3,7 +3,7 @@
 //! `limit` without `resourceVersion` is a consistent list, of which Kubernetes 1.34
 //! and newer serve every page from the watch cache; `resourceVersion=0` would ignore
 //! the limit. A token expires with the revision that it is of, after five minutes or
-//! more: the answer 410 then has another token, which goes on with the objects as they
+//! more: the answer 410 then has another token, which continues with the objects as they
 //! are now (apiserver `pkg/storage/errors.go`, `NewExpiredError`).
 
 use std::collections::BTreeMap;
@@ -30,10 +30,10 @@ const WAIT: Duration = Duration::from_millis(250);
 /// its pool and its connection.
 const TURNS: usize = 16;
 
-/// How often a list begins again when its tokens expire.
+/// The number of times that a list begins again when its tokens expire.
 const STARTS: u32 = 3;
 
-/// How fast pages are asked for, and how long they are.
+/// The rate of requests for pages, and the length of a page.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// Objects of a page.
@@ -42,10 +42,10 @@ pub struct Pace {
     pub qps: u32,
 }
 
-/// What is listed.
+/// The resource to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
-    /// As RBAC names it.
+    /// The name in RBAC.
     pub resource: &'static str,
     /// The API group; empty for the core group.
     pub group: &'static str,
@@ -55,16 +55,16 @@ pub struct Listed {
     pub form: &'static str,
 }
 
-/// Why a list was not read to its end.
+/// The reason why a list was not read to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The API server has no such resource.
     #[error("{server} has no {resource} (404): it is not a Kubernetes API server, or the path is wrong")]
     Unknown {
-        /// What was to be listed.
+        /// The resource that was to be listed.
         resource: &'static str,
-        /// Where.
+        /// The server.
         server: String,
     },
     /// It does not know who asks.
@@ -75,11 +75,11 @@ pub enum Error {
     /// It refuses.
     #[error("not allowed to list {resource} (403): {message}; grant \"list\" on {resource}{group}")]
     Forbidden {
-        /// What was to be listed.
+        /// The resource that was to be listed.
         resource: &'static str,
         /// ` in GROUP`; empty for the core group.
         group: String,
-        /// What the API server said.
+        /// The message of the API server.
         message: String,
     },
     /// Tokens expired again and again.
@@ -90,19 +90,19 @@ pub enum Error {
     /// It does not answer, or not as it should.
     #[error("cannot list {resource} at {server}: {reason}{seen}")]
     Gone {
-        /// What was to be listed.
+        /// The resource that was to be listed.
         resource: &'static str,
-        /// Where.
+        /// The server.
         server: String,
-        /// What happened.
+        /// The reason.
         reason: String,
-        /// How far it was read.
+        /// The position that was reached.
         seen: String,
     },
 }
 
-/// What reads the pages of one list.
-pub trait Reader {
+/// A reader of the pages of one list.
+pub trait PageReader {
     /// Takes one page. `remaining` is how many objects come after it, where the API
     /// server says so.
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>);
@@ -114,11 +114,11 @@ pub trait Reader {
 /// The API server with the pace of its use.
 pub struct Pager {
     client: Client,
-    /// How it is called in errors.
+    /// The name in errors.
     server: String,
     pace: Pace,
     next: Instant,
-    /// Whether every list so far was read as it was at one moment.
+    /// True if every list so far was read as it was at one moment.
     pub is_consistent: bool,
     /// Requests so far, by what was listed and the answer's code; 0 for none.
     pub requests: BTreeMap<(&'static str, u16), u64>,
@@ -141,13 +141,13 @@ struct HeadMetadata {
 /// One request.
 #[derive(Debug, Clone)]
 pub(super) struct Ask<'a> {
-    /// What it is counted as.
+    /// The resource that it is counted as.
     pub(super) resource: &'static str,
     pub(super) method: Method,
     pub(super) uri: &'a str,
     /// The form of the answer.
     pub(super) accept: &'static str,
-    /// What is sent, and its form.
+    /// The body, and its form.
     pub(super) body: Option<(&'static str, &'a str)>,
 }
 
@@ -191,7 +191,7 @@ pub(super) const JSON: &str = "application/json";
 /// Objects without all but their metadata.
 pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
-/// What came of one request.
+/// The result of one request.
 pub(super) enum Answer {
     Page(Vec<u8>),
     Refused(Box<Status>),
@@ -209,13 +209,13 @@ impl Pager {
     /// # Errors
     ///
     /// When the API server refuses, does not answer, or its tokens expire again and
-    /// again. What `reader` has of the list by then stays.
+    /// again. `reader` keeps the part of the list that it has by then.
     pub async fn list(
         &mut self,
         listed: Listed,
         path: &str,
         selector: &str,
-        reader: &mut dyn Reader,
+        reader: &mut dyn PageReader,
     ) -> Result<(), Error> {
         let (mut starts, mut renewed, mut pages) = (1, false, 0_u64);
         let limit = self.pace.page_size;
@@ -270,8 +270,7 @@ impl Pager {
         }
     }
 
-    /// One answer, after some tries where none comes. What is asked for must be the same
-    /// if it is done twice.
+    /// One answer, after some tries where none comes. The request must be idempotent.
     pub(super) async fn ask(&mut self, ask: &Ask<'_>) -> Answer {
         let begun = self.begin(ask).await;
         self.finish(begun, ask).await

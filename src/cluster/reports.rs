@@ -1,5 +1,5 @@
 //! Reports in a cluster: finds which API is served, writes what changed, removes what is
-//! cured. What they say is made elsewhere ([`policy_report`]).
+//! cured. Their contents are made elsewhere ([`policy_report`]).
 //!
 //! Server-side apply, so that nothing is read before it is written; and what a report
 //! says has a hash, so that nothing is written that did not change.
@@ -11,13 +11,13 @@ use kube::core::Status;
 use serde::Deserialize;
 
 use super::FIELD_MANAGER;
-use super::pages::{Answer, Ask, Error, JSON, Listed, METADATA, Pager, Reader, encoded};
+use super::pages::{Answer, Ask, Error, JSON, Listed, METADATA, PageReader, Pager, encoded};
 use crate::report::policy_report::{ANNOTATION, Api, COMPONENT, NAME, Wanted};
 
 /// The form of server-side apply; JSON is YAML.
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// What comes of the question which API is served.
+/// The result of asking which API is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served {
     /// This one.
@@ -28,12 +28,12 @@ pub enum Served {
     Unknown(String),
 }
 
-/// What came of the writing.
+/// The result of writing the reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
-    /// What is not as it should be, each with its remedy.
+    /// The errors, each with its remedy.
     pub errors: Vec<String>,
-    /// What was left out, and needs no remedy.
+    /// The parts that were left out, without a remedy.
     pub notes: Vec<String>,
 }
 
@@ -128,7 +128,7 @@ pub async fn write(pager: &mut Pager, api: Api, wanted: &[Wanted]) -> Written {
 ///
 /// # Errors
 ///
-/// What is wrong, and its remedy.
+/// Returns the error and its remedy.
 pub async fn beat(pager: &mut Pager, api: Api, heartbeat: &Wanted) -> Result<(), String> {
     apply(pager, api, heartbeat).await.map_err(|fault| match fault {
         Fault::NamespaceGone(text) | Fault::Forbidden(text) | Fault::Other(text) => text,
@@ -145,7 +145,7 @@ const fn listed(api: Api, is_namespaced: bool) -> Listed {
     Listed { resource: api.resource(is_namespaced), group: api.group(), path, form: METADATA }
 }
 
-/// Why a report was not written.
+/// The reason why a report was not written.
 enum Fault {
     /// Its namespace is being deleted, or is.
     NamespaceGone(String),
@@ -164,7 +164,7 @@ fn path(api: Api, namespace: Option<&str>, name: &str) -> String {
     format!("/apis/{}/{folder}/{}", api.api_version(), encoded(name))
 }
 
-/// As messages name a report: `Report shop/nfs-mount-guard`.
+/// Returns the name of a report in messages: `Report shop/nfs-mount-guard`.
 fn title(api: Api, namespace: Option<&str>, name: &str) -> String {
     let kind = api.kind(namespace.is_some());
     match namespace {
@@ -232,7 +232,7 @@ fn removed(api: Api) -> String {
     )
 }
 
-/// Whether a namespace is missing (404), or is being deleted (403).
+/// Returns true if a namespace is missing (404), or is being deleted (403).
 fn is_without_namespace(status: &Status) -> bool {
     let Some(details) = &status.details else { return false };
     let is_ending = details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
@@ -242,17 +242,17 @@ fn is_without_namespace(status: &Status) -> bool {
 /// The reports that there are, by namespace and name.
 #[derive(Default)]
 struct Existing {
-    reports: BTreeMap<(Option<String>, String), Found>,
+    reports: BTreeMap<(Option<String>, String), ExistingReport>,
 }
 
-/// What is known of a report that there is.
-struct Found {
+/// The known fields of an existing report.
+struct ExistingReport {
     content: String,
-    /// Whether no other writer has a field of it.
+    /// True if no other writer has a field of it.
     is_alone: bool,
 }
 
-impl Found {
+impl ExistingReport {
     fn is_same(&self, wanted: &Wanted) -> bool {
         self.is_alone && self.content == wanted.content
     }
@@ -285,7 +285,7 @@ struct Manager {
     operation: String,
 }
 
-impl Reader for Existing {
+impl PageReader for Existing {
     fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
         let Ok(page) = serde_json::from_slice::<Page>(&bytes) else { return };
         for PageItem { metadata } in page.items {
@@ -294,7 +294,7 @@ impl Reader for Existing {
             let is_alone = !managers.is_empty()
                 && managers.iter().all(|one| one.manager == FIELD_MANAGER && one.operation == "Apply");
             let key = (metadata.namespace.filter(|namespace| !namespace.is_empty()), metadata.name);
-            self.reports.insert(key, Found { content, is_alone });
+            self.reports.insert(key, ExistingReport { content, is_alone });
         }
     }
 

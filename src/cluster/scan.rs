@@ -1,6 +1,5 @@
-//! What is in a cluster now, judged as `check` judges files: classes, volumes, classes
-//! of snapshots, the Pods that mount what has a finding, and what makes Pods with inline
-//! volumes.
+//! Evaluates the objects of a cluster as `check` evaluates files: classes, volumes, classes of
+//! snapshots, the Pods that mount what has a finding, and what makes Pods with inline volumes.
 //!
 //! A page is judged and dropped; only what has a finding is kept, and of the rest what
 //! another object may make of it. Secrets are never read, claims need not be: a volume
@@ -12,8 +11,8 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::pages::{Error, JSON, Listed, Pager, Reader, encoded};
-use crate::check::Check;
+use super::pages::{Error, JSON, Listed, PageReader, Pager, encoded};
+use crate::check::Checker;
 use crate::check::together::quiet::Quiet;
 use crate::report::live::CLUSTER;
 use crate::report::tie::Binding;
@@ -51,7 +50,7 @@ const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// how many come, where that is known.
 pub type Progress<'p> = &'p dyn Fn(&'static str, u64, Option<u64>);
 
-/// How much of a cluster is looked at.
+/// The part of a cluster that is scanned.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent<'e> {
     /// Only this namespace.
@@ -62,11 +61,11 @@ pub struct Extent<'e> {
 }
 
 /// Looks at the whole cluster, or at one namespace of it, and adds what was found to
-/// `report`. What cannot be listed is among the report's errors; where nothing can be,
-/// that is reported once.
+/// `report`. Resources that cannot be listed are among the report's errors; if none can be, that is
+/// reported once.
 pub async fn scan(
     pager: &mut Pager,
-    check: &Check<'_>,
+    check: &Checker<'_>,
     extent: Extent<'_>,
     report: &mut Report,
     progress: Progress<'_>,
@@ -101,7 +100,7 @@ pub async fn scan(
 /// volumes; what makes Pods only where a driver does, which few clusters have.
 async fn pods(
     pager: &mut Pager,
-    check: &Check<'_>,
+    check: &Checker<'_>,
     extent: Extent<'_>,
     report: &mut Report,
     progress: Progress<'_>,
@@ -126,12 +125,12 @@ async fn pods(
     let mut reader = Pods { judging, claims: &claims };
     let listed_all = pager.list(PODS, &path, &selector, &mut reader).await;
     report.add(reader.judging.file);
-    // Who mounts a volume is not told by half of the Pods.
+    // Half of the Pods do not show every user of a volume.
     report.sees_pods = listed_all.is_ok();
     seen(PODS, listed_all, pager, report);
 }
 
-/// Where a resource is listed: in all namespaces, or in one.
+/// Returns the path of a list: in all namespaces, or in one.
 fn path_of(listed: Listed, namespace: Option<&str>) -> String {
     match (namespace, listed.path.strip_suffix(listed.resource)) {
         (Some(namespace), Some(before)) => {
@@ -164,7 +163,7 @@ fn seen(listed: Listed, result: Result<(), Error>, pager: &Pager, report: &mut R
     }
 }
 
-/// Whether a report names something in the object.
+/// Returns true if a report names something in the object.
 fn is_told(subject: &SubjectReport) -> bool {
     subject.findings.iter().any(|finding| finding.action > Reported::Audit)
 }
@@ -194,7 +193,7 @@ fn drop_others(report: &mut Report, namespace: Option<&str>) {
 
 /// Judges the pages of one list.
 struct Judging<'c> {
-    check: &'c Check<'c>,
+    check: &'c Checker<'c>,
     /// The items of a list do not say it themselves.
     version: &'static str,
     progress: Progress<'c>,
@@ -208,7 +207,7 @@ struct Judging<'c> {
 
 impl<'c> Judging<'c> {
     fn new(
-        check: &'c Check<'c>,
+        check: &'c Checker<'c>,
         version: &'static str,
         progress: Progress<'c>,
         listed: Listed,
@@ -226,7 +225,7 @@ impl<'c> Judging<'c> {
         }
     }
 
-    /// What a page has to say.
+    /// Evaluates a page.
     fn judge(&mut self, bytes: Vec<u8>, remaining: Option<u64>) -> FileReport {
         let mut page = self.check.page(self.listed.resource, bytes);
         // A list without items is no document of the cluster.
@@ -272,7 +271,7 @@ impl<'c> Judging<'c> {
     }
 }
 
-impl Reader for Judging<'_> {
+impl PageReader for Judging<'_> {
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
         let mut page = self.judge(bytes, remaining);
         let subjects = std::mem::take(&mut page.subjects);
@@ -314,7 +313,7 @@ struct Pods<'c> {
     claims: &'c BTreeSet<(Box<str>, Box<str>)>,
 }
 
-impl Reader for Pods<'_> {
+impl PageReader for Pods<'_> {
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
         let mut page = self.judging.judge(bytes, remaining);
         let before = page.subjects.len();
@@ -373,7 +372,7 @@ struct DriverSpec {
     volume_lifecycle_modes: Option<Vec<String>>,
 }
 
-impl Reader for Drivers {
+impl PageReader for Drivers {
     fn page(&mut self, bytes: Vec<u8>, _: Option<u64>) {
         let Ok(list) = serde_json::from_slice::<DriverList>(&bytes) else { return };
         let inline = |item: &DriverItem| {
@@ -388,8 +387,8 @@ impl Reader for Drivers {
 }
 
 impl Drivers {
-    /// Whether one of them mounts NFS, or may.
-    fn may_be_inline(&self, check: &Check<'_>) -> bool {
+    /// Returns true if one of them mounts NFS, or may.
+    fn may_be_inline(&self, check: &Checker<'_>) -> bool {
         self.names.iter().any(|name| {
             let declared = check.policy.drivers().iter().find(|setting| driver::glob(&setting.name, name));
             match declared.and_then(|setting| setting.nfs) {

@@ -14,12 +14,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::pages::Pager;
-use crate::report::exposed::State as Exposure;
+use crate::report::exposed::ExposureState;
 use crate::report::{Report, Reported};
 use crate::server::status::LastRun;
 use crate::telemetry::metrics::Label;
 
-/// What the port shows, and what the scans report to it.
+/// The state that the port shows, and to which the scans report.
 #[derive(Debug, Clone)]
 pub struct ScanStatus {
     seen: Arc<Mutex<Seen>>,
@@ -55,7 +55,7 @@ struct RequestLabels {
 }
 
 impl ScanStatus {
-    /// What the port shows of scans with this time between.
+    /// Returns the state of scans with this interval.
     pub fn new(interval: Duration) -> Self {
         Self {
             seen: Arc::new(Mutex::new(Seen { interval, ..Seen::default() })),
@@ -108,7 +108,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     for entry in &report.exposed {
         for pod in &entry.pods {
             let is_pending = pod.phase == crate::subject::pod::Phase::Pending;
-            let state = if is_pending { Exposure::Pending } else { Exposure::Running };
+            let state = if is_pending { ExposureState::Pending } else { ExposureState::Running };
             let labels = ExposedLabels { code: entry.code.to_string(), state: Label(state.as_str()) };
             exposed.get_or_create(&labels).inc();
         }
@@ -121,7 +121,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     };
     registry.register(
         "last_success_timestamp_seconds",
-        "End of the last scan that saw everything, in seconds since 1970; 0 before one",
+        "End of the last complete scan, in seconds since 1970; 0 before one",
         gauge(seen.last_success),
     );
     let interval = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
@@ -132,7 +132,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     registry.register_with_unit("duration", "How long the last scan took", Unit::Seconds, duration);
     registry.register(
         "complete",
-        "1 if the last scan saw everything, 0 if not",
+        "1 if the last scan was complete, 0 if not",
         gauge(i64::from(report.complete)),
     );
     let requests = Family::<RequestLabels, Counter>::default();

@@ -180,7 +180,7 @@ fn found(secret: &Secret) -> Found {
     let pair = |(certificate, key): (&str, &str)| {
         Some(Pair { certificate: text(certificate)?, key: text(key).unwrap_or_default() })
     };
-    Found {
+    Stored {
         authority: pair(AUTHORITY),
         next: pair(NEXT),
         previous: text(PREVIOUS),

@@ -1,5 +1,5 @@
 //! The API server as a Pod sees it: its address in two environment variables,
-//! and a folder with the service account's token, the authority and the
+//! and a directory with the service account's token, the authority and the
 //! namespace. A kubeconfig is not read: its plugins and proxies are nothing
 //! that a Pod has.
 
@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Error;
 
-/// Where kubelet mounts a service account.
+/// The directory in which the kubelet mounts a service account.
 pub const FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 const HOST_VARIABLE: &str = "KUBERNETES_SERVICE_HOST";
@@ -37,13 +37,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Longest wait for an answer's head.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What goes wrong on the way to the API server.
+/// A failure on the way to the API server.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The service account in a folder, as kubelet mounts it, and the API server
+/// The service account in a directory, as kubelet mounts it, and the API server
 /// that knows it.
 ///
-/// The folder's files are read for every connection: the kubelet renews the
+/// The directory's files are read for every connection: the kubelet renews the
 /// token, and an authority may be renewed too.
 #[derive(Debug, Clone)]
 pub struct ServiceAccount {
@@ -76,7 +76,7 @@ impl ServiceAccount {
     ///
     /// # Errors
     ///
-    /// When the folder is not as kubelet makes it.
+    /// When the directory is not as kubelet makes it.
     pub fn connect(self) -> Result<(Client, String), Error> {
         let namespace = self.read("namespace")?;
         self.read("token")?;

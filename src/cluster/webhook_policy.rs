@@ -12,7 +12,7 @@ use super::pages::{Answer, Ask, JSON, Pager, encoded};
 /// The key that the chart gives the policy.
 const KEY: &str = "policy.yaml";
 
-/// Where the ConfigMap is.
+/// The place of the `ConfigMap`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     namespace: String,
@@ -38,7 +38,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why there is no policy.
+/// The reason why there is no policy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -48,9 +48,9 @@ pub enum Error {
     /// It cannot be read.
     #[error("--webhook-policy: cannot read the {place}: {reason}")]
     Unread {
-        /// Which one.
+        /// The `ConfigMap`.
         place: Place,
-        /// Why, and the remedy.
+        /// The reason, and the remedy.
         reason: String,
     },
 }

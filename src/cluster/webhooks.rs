@@ -19,7 +19,7 @@ pub(super) struct Configurations {
     name: String,
 }
 
-/// How the configurations stand.
+/// The trust of the configurations in the CA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     /// There is none.

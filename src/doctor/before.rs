@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::checks::filled;
-use super::facts::{Facts, Seen};
+use super::facts::{ClusterFacts, Seen};
 use super::field::{name, named, text, texts};
 use super::installation::Installation;
 use crate::count;
@@ -14,7 +14,7 @@ use crate::subject::driver::{self, Nfs};
 const OLDEST_MINOR: u64 = 30;
 
 /// D001.
-pub(super) fn version(facts: &Facts) -> Outcome {
+pub(super) fn version(facts: &ClusterFacts) -> Outcome {
     let version = match facts.version.given(|| Outcome::problem("the API server has no /version")) {
         Ok(version) => version,
         Err(outcome) => return outcome,
@@ -35,7 +35,7 @@ pub(super) fn version(facts: &Facts) -> Outcome {
 }
 
 /// D002.
-pub(super) fn rights(facts: &Facts) -> Outcome {
+pub(super) fn rights(facts: &ClusterFacts) -> Outcome {
     match facts.refused_rights.given(|| Outcome::warning("the API server has no SelfSubjectAccessReview")) {
         Ok(refused) if refused.is_empty() => Outcome::ok("the user may create what the chart creates"),
         Ok(refused) => {
@@ -46,7 +46,7 @@ pub(super) fn rights(facts: &Facts) -> Outcome {
 }
 
 /// D003.
-pub(super) fn others(facts: &Facts) -> Outcome {
+pub(super) fn others(facts: &ClusterFacts) -> Outcome {
     let installations = match facts
         .installations
         .given(|| Outcome::warning("the API server has no webhook configurations"))
@@ -79,7 +79,7 @@ pub(super) fn others(facts: &Facts) -> Outcome {
 }
 
 /// D004.
-pub(super) fn drivers(facts: &Facts) -> Outcome {
+pub(super) fn drivers(facts: &ClusterFacts) -> Outcome {
     let drivers = match facts.drivers.given(|| Outcome::warning("the API server has no CSIDrivers")) {
         Ok(drivers) => drivers,
         Err(outcome) => return outcome,

@@ -1,12 +1,12 @@
-//! Why a webhook could not be called: the texts of kube-apiserver 1.37.2, each made
-//! for real (docs/doctor.md), with its meaning and the command that cures it.
+//! A cause of a webhook that cannot be called: a text of kube-apiserver 1.37.2, made for real
+//! (docs/doctor.md), with its meaning and the command that cures it.
 
 /// One cause.
 #[derive(Debug)]
 pub struct Cause {
     /// Any of these is in the message; `NAME` is any text.
     pub texts: &'static [&'static str],
-    /// What it means.
+    /// The meaning.
     pub meaning: &'static str,
     /// The command that cures it or shows the reason.
     pub remedy: &'static str,
@@ -101,7 +101,7 @@ pub fn find(message: &str) -> Option<&'static Cause> {
     CAUSES.iter().find(|cause| cause.texts.iter().any(|text| is_in(text, message)))
 }
 
-/// Whether a message has the pieces of a text around `NAME`, in their order.
+/// Returns true if a message has the pieces of a text around `NAME`, in their order.
 fn is_in(text: &str, message: &str) -> bool {
     let mut rest = message;
     text.split("NAME").all(|piece| match rest.split_once(piece) {

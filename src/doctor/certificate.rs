@@ -59,7 +59,7 @@ fn bundle(webhook: &Webhook) -> Result<Vec<Read>, String> {
 }
 
 /// D103.
-pub(super) fn ca_bundle(facts: &Facts) -> Outcome {
+pub(super) fn ca_bundle(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let (mut faults, mut ends) = (Vec::new(), Vec::new());
     for webhook in &installation.webhooks {
@@ -106,7 +106,7 @@ pub(super) fn ca_bundle(facts: &Facts) -> Outcome {
 }
 
 /// Clocks that differ make a certificate look early or expired to one of them.
-fn clock(facts: &Facts) -> Option<Outcome> {
+fn clock(facts: &ClusterFacts) -> Option<Outcome> {
     (facts.ahead.abs() > CLOCKS).then(|| {
         let way = if facts.ahead.is_positive() { "behind" } else { "ahead of" };
         let by = counted(facts.ahead.whole_minutes().unsigned_abs(), "minute");
@@ -116,8 +116,8 @@ fn clock(facts: &Facts) -> Option<Outcome> {
     })
 }
 
-/// What is wrong with certificates none of which is valid now.
-fn invalid(what: &str, certificates: &[Read], facts: &Facts) -> String {
+/// Describes the fault of certificates none of which is valid now.
+fn invalid(what: &str, certificates: &[Read], facts: &ClusterFacts) -> String {
     let starts = certificates.iter().map(|certificate| certificate.not_before).min().unwrap_or(facts.now);
     if starts > facts.now {
         return format!(
@@ -137,7 +137,7 @@ fn days(left: Duration) -> String {
 }
 
 /// D301.
-pub(super) fn leaf(facts: &Facts) -> Outcome {
+pub(super) fn leaf(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let Some(service) = &installation.service else {
         return Outcome::skipped("called by URL, without a Service");
@@ -218,7 +218,7 @@ pub(super) fn leaf(facts: &Facts) -> Outcome {
     Outcome::ok(format!("Secret {secret}: valid for {host} until {}", first.not_after.date()))
 }
 
-fn key_fits(secret: &str, pair: &Pair, facts: &Facts) -> Result<(), String> {
+fn key_fits(secret: &str, pair: &Pair, facts: &ClusterFacts) -> Result<(), String> {
     let (certificate, key) = (pair.certificate.as_bytes(), pair.key.as_bytes());
     match Certificate::parse("Secret", certificate, key, facts.now) {
         Ok(_) => Ok(()),
@@ -291,8 +291,8 @@ mod tests {
     use crate::doctor::Status;
     use crate::doctor::facts::Seen;
 
-    fn facts(ahead: Duration) -> Facts {
-        let mut facts = Facts::new(OffsetDateTime::UNIX_EPOCH);
+    fn facts(ahead: Duration) -> ClusterFacts {
+        let mut facts = ClusterFacts::new(OffsetDateTime::UNIX_EPOCH);
         facts.installations = Seen::Found(
             crate::doctor::installation::find(
                 &[serde_json::json!({"metadata": {"name": "a"}, "webhooks": [

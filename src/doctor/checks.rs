@@ -1,7 +1,7 @@
 //! The checks, in the order of a call: each with what it needs, what a fault does to
 //! users, the command that cures it, and its page.
 
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::{
     Outcome, before, certificate, configuration, generated, network, policies, probes, renewal, service,
 };
@@ -21,29 +21,29 @@ pub struct Check {
     pub name: &'static str,
     /// The heading that it is shown under.
     pub category: &'static str,
-    /// What holds when it is good.
+    /// The condition that holds if the check passes.
     pub title: &'static str,
-    /// What has to hold first.
+    /// The checks that have to pass first.
     pub needs: &'static [&'static str],
-    /// What a fault does to users.
+    /// The effect of a fault on users.
     pub effect: &'static str,
     /// The command that cures the usual fault; `{namespace}`, `{name}`, `{release}` and
     /// `{removal}` are those of the installation.
     pub remedy: &'static str,
-    /// Whether it is about what comes before an installation (`--pre`).
+    /// True if it is about what comes before an installation (`--pre`).
     pub is_before: bool,
     /// Its evaluation.
-    pub(super) evaluate: fn(&Facts) -> Outcome,
+    pub(super) evaluate: fn(&ClusterFacts) -> Outcome,
 }
 
 impl Check {
-    /// Where it is described.
+    /// Returns the page that describes it.
     pub fn page(&self) -> String {
         format!("docs/doctor.md#{}-{}", self.id.to_lowercase(), self.name)
     }
 }
 
-/// Whether a check is about probes.
+/// Returns true if a check is about probes.
 pub(super) fn is_probe(check: &Check) -> bool {
     check.category == PROBES
 }
@@ -313,7 +313,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// A remedy with the names of an installation.
-pub(super) fn filled(remedy: &str, facts: &Facts) -> String {
+pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
     let removal = facts.installation().map(super::installation::Installation::removal).unwrap_or_default();
     remedy
         .replace("{namespace}", facts.namespace())

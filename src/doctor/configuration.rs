@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Outcome;
-use super::facts::{Facts, Seen};
+use super::facts::{ClusterFacts, Seen};
 use super::field::named;
 use super::installation::{Installation, MUTATE, VALIDATE, Webhook, removal};
 use super::remedy::to_service;
@@ -11,7 +11,7 @@ use crate::policy::Policy;
 use crate::policy_file;
 
 /// D101.
-pub(super) fn exist(facts: &Facts) -> Outcome {
+pub(super) fn exist(facts: &ClusterFacts) -> Outcome {
     let installations = match facts.installations.given(|| Outcome::problem("no webhook configuration")) {
         Ok(installations) => installations,
         Err(outcome) => return outcome,
@@ -101,7 +101,7 @@ fn doubled(installation: &Installation) -> Option<Outcome> {
     )
 }
 
-fn nothing(facts: &Facts) -> Outcome {
+fn nothing(facts: &ClusterFacts) -> Outcome {
     let of = |what: &str, value: &Option<String>| value.as_ref().map(|value| format!(" {what} {value}"));
     let filter: Vec<String> = [of("in namespace", &facts.namespace), of("of release", &facts.release)]
         .into_iter()
@@ -131,6 +131,6 @@ fn configurations(installation: &Installation) -> String {
 }
 
 /// The policy of the `ConfigMap`, where it can be read.
-pub(super) fn installed_policy(facts: &Facts) -> Option<Policy> {
+pub(super) fn installed_policy(facts: &ClusterFacts) -> Option<Policy> {
     policy_file::parse(facts.policy.1.found()?, &facts.policy.0).ok()
 }

@@ -1,4 +1,4 @@
-//! What was gathered of a cluster, and what was not given.
+//! The facts that were gathered of a cluster, and those that are not available.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::field::{list, number, short, text};
 use super::installation::Installation;
 use super::probe::Answer;
 
-/// What came of a question to the API server.
+/// The result of a request to the API server.
 #[derive(Debug, Clone, Default)]
 pub enum Seen<T> {
     /// It was not asked.
@@ -24,20 +24,20 @@ pub enum Seen<T> {
     Forbidden {
         /// `get secrets/guard-tls in namespace guard`
         what: String,
-        /// What the API server said.
+        /// The message of the API server.
         message: String,
     },
     /// Another refusal, or no answer in time.
     Failed {
         /// As in `Forbidden`.
         what: String,
-        /// Why.
+        /// The reason.
         message: String,
     },
 }
 
 impl<T> Seen<T> {
-    /// What was found.
+    /// Returns the object that was found.
     pub const fn found(&self) -> Option<&T> {
         match self {
             Self::Found(found) => Some(found),
@@ -45,8 +45,8 @@ impl<T> Seen<T> {
         }
     }
 
-    /// What was found, or what a check says where nothing was given. `absent` is what
-    /// a 404 means.
+    /// Returns the object that was found, or the outcome of a check without it. `absent` is the
+    /// outcome for a 404.
     pub(super) fn given(&self, absent: impl FnOnce() -> Outcome) -> Result<&T, Outcome> {
         match self {
             Self::Found(found) => Ok(found),
@@ -104,10 +104,10 @@ pub type Answers = Vec<Answer>;
 
 /// Everything that is known of a cluster.
 #[derive(Debug)]
-pub struct Facts {
-    /// Whether it is about what comes before an installation.
+pub struct ClusterFacts {
+    /// True if it is about what comes before an installation.
     pub is_before: bool,
-    /// Whether the user wants no probes.
+    /// True if the user wants no probes.
     pub without_probes: bool,
     /// The namespace that was asked for.
     pub namespace: Option<String>,
@@ -115,15 +115,15 @@ pub struct Facts {
     pub release: Option<String>,
     /// The clock of the API server, else of this machine.
     pub now: OffsetDateTime,
-    /// How far this machine's clock is ahead of the API server's.
+    /// The time by which this machine's clock is ahead of the API server's.
     pub ahead: time::Duration,
     /// `/version`
     pub version: Seen<Value>,
-    /// What the user may not do of what an installation takes.
+    /// The rights for an installation that the user lacks.
     pub refused_rights: Seen<Vec<String>>,
     /// Our webhooks by installation, the one that is looked at first.
     pub installations: Seen<Vec<Installation>>,
-    /// Where webhooks of ours are called that are not asked for.
+    /// The places where webhooks of ours are called that are not asked for.
     pub elsewhere: Vec<String>,
     /// Other webhooks that are called for the same objects.
     pub others: Vec<Other>,
@@ -178,11 +178,11 @@ pub struct Facts {
 pub struct Other {
     /// Its name.
     pub name: String,
-    /// Whether it may change objects.
+    /// True if it may change objects.
     pub is_mutating: bool,
 }
 
-impl Facts {
+impl ClusterFacts {
     /// Nothing is known yet.
     pub fn new(now: OffsetDateTime) -> Self {
         Self {
@@ -240,8 +240,7 @@ impl Facts {
             .unwrap_or(super::installation::USUAL)
     }
 
-    /// What its Service, and with the chart its Deployment and configurations, are
-    /// called.
+    /// Returns the name of its Service, and with the chart of its Deployment and configurations.
     pub fn name(&self) -> &str {
         self.installation().map_or(super::installation::USUAL, |found| found.name.as_str())
     }
@@ -301,7 +300,7 @@ impl Facts {
         (!name.is_empty()).then_some((name, rest))
     }
 
-    /// How many replicas are ready, as `EndpointSlices` have it.
+    /// Returns the number of ready replicas, as `EndpointSlices` have it.
     pub fn ready_endpoints(&self) -> Option<usize> {
         let ready = |endpoint: &&Value| {
             endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true)

@@ -34,8 +34,8 @@ pub(super) fn name(object: &Value) -> &str {
     text(object, "/metadata/name")
 }
 
-/// Whether a label selector of an object selects these labels. One that is empty
-/// selects everything (apimachinery, `LabelSelectorAsSelector`).
+/// Returns true if a label selector of an object selects these labels. One that is empty selects
+/// everything (apimachinery, `LabelSelectorAsSelector`).
 pub(super) fn selects(selector: &Value, labels: &Value) -> bool {
     let label = |key: &str| labels.get(key).and_then(Value::as_str);
     let equal = selector

@@ -5,7 +5,7 @@ mod rules;
 
 use serde_json::{Value, json};
 
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::field::{list, named, number, text};
 use super::installation::{INLINE, MUTATE, VALIDATE, Webhook};
 use super::remedy::{Patches, is_edited, is_of_helm, reapply, replaced, upgrade, writers};
@@ -28,7 +28,7 @@ struct Difference<'w> {
     cure: Cure,
 }
 
-/// How a field becomes what the chart renders.
+/// The way in which a field becomes that of the chart.
 enum Cure {
     /// By a patch with these fields, or by a value of the chart where one wrote it.
     Fields { fields: Value, value: Option<String>, path: &'static [&'static str] },
@@ -37,7 +37,7 @@ enum Cure {
 }
 
 /// D102.
-pub(super) fn as_generated(facts: &Facts) -> Outcome {
+pub(super) fn as_generated(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     let policy = configuration::installed_policy(facts).unwrap_or_default();
     let (mut found, mut notes) = (Vec::new(), Vec::new());
@@ -68,7 +68,7 @@ pub(super) fn as_generated(facts: &Facts) -> Outcome {
     Outcome::worst(faults, || Outcome::ok("")).cured_by(remedy)
 }
 
-fn remedy(facts: &Facts, found: &[Difference<'_>]) -> String {
+fn remedy(facts: &ClusterFacts, found: &[Difference<'_>]) -> String {
     let (mut patches, mut values) = (Patches::default(), Vec::new());
     let (mut is_reapplied, mut is_upgraded) = (false, false);
     for Difference { webhook, cure, .. } in found {
@@ -91,7 +91,7 @@ fn remedy(facts: &Facts, found: &[Difference<'_>]) -> String {
     commands.join(" && ")
 }
 
-/// Whether what installed a webhook also wrote this field: a value of the chart.
+/// Returns true if what installed a webhook also wrote this field: a value of the chart.
 fn is_of_installer(webhook: &Webhook, path: &[&str]) -> bool {
     !writers(webhook, path).is_empty() && !is_edited(webhook, path)
 }
@@ -122,7 +122,7 @@ impl Comparison<'_, '_> {
         self.found.push(Difference { webhook: self.webhook, status, seen, effect, cure });
     }
 
-    /// What is called, and for what.
+    /// Compares the service that is called, and the rules.
     fn call(&mut self) {
         let (webhook, name) = (self.webhook, self.webhook.name.as_str());
         let path = if name == MUTATE { "mutate" } else { "validate" };
@@ -163,7 +163,7 @@ impl Comparison<'_, '_> {
         }
     }
 
-    /// What the webhook is said to read and to do.
+    /// Compares the declarations of the webhook: review versions, side effects.
     fn promises(&mut self) {
         let (raw, name) = (&self.webhook.raw, self.webhook.name.as_str());
         let versions = list(raw, "/admissionReviewVersions");
@@ -224,7 +224,7 @@ impl Comparison<'_, '_> {
         }
     }
 
-    /// What happens when it does not respond.
+    /// Compares the behavior if it does not respond.
     fn failures(&mut self) {
         let (webhook, raw, name) = (self.webhook, &self.webhook.raw, self.webhook.name.as_str());
         let policy = if name == VALIDATE { "Fail" } else { "Ignore" };
@@ -316,7 +316,7 @@ fn selectors<'w>(webhook: &'w Webhook, found: &mut Vec<Difference<'w>>, notes: &
     }
 }
 
-/// Whether a selector selects every object.
+/// Returns true if a selector selects every object.
 fn is_everything(selector: &Value) -> bool {
     let labels = selector.get("matchLabels").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
     labels && list(selector, "/matchExpressions").is_empty()

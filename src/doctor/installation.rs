@@ -16,7 +16,7 @@ pub const MUTATE: &str = "mutate.nfs-mount-guard.io";
 /// See [`VALIDATE`].
 pub const INLINE: &str = "inline.nfs-mount-guard.io";
 
-/// Whether a webhook is one of ours.
+/// Returns true if a webhook is one of ours.
 pub fn is_ours(webhook: &str) -> bool {
     [VALIDATE, MUTATE, INLINE].contains(&webhook)
 }
@@ -48,7 +48,7 @@ pub struct Service {
 /// Webhooks that are called at one place.
 #[derive(Debug, Clone)]
 pub struct Installation {
-    /// What its objects are called.
+    /// The name of its objects.
     pub name: String,
     /// The release of Helm.
     pub release: Option<String>,
@@ -99,7 +99,7 @@ impl Installation {
         self.webhooks.iter().find(|webhook| webhook.name == name)
     }
 
-    /// Where it is called, for people.
+    /// Returns the place that is called, for people.
     pub fn place(&self) -> String {
         match &self.service {
             Some(service) => format!("Service {}/{}", service.namespace, service.name),
@@ -177,7 +177,7 @@ pub fn find(validating: &[Value], mutating: &[Value]) -> (Vec<Installation>, Vec
     (found, others)
 }
 
-/// Whether a webhook is called when a class or a volume is created.
+/// Returns true if a webhook is called when a class or a volume is created.
 fn is_for_ours(webhook: &Value) -> bool {
     list(webhook, "/rules").iter().any(|rule| {
         covers(rule, "storage.k8s.io", "CREATE", "storageclasses", "Cluster")
@@ -185,8 +185,8 @@ fn is_for_ours(webhook: &Value) -> bool {
     })
 }
 
-/// Whether a rule of a webhook is about an operation on a resource of `v1`, with the
-/// API server's wildcards.
+/// Returns true if a rule of a webhook is about an operation on a resource of `v1`, with the API
+/// server's wildcards.
 pub(super) fn covers(rule: &Value, group: &str, operation: &str, resource: &str, scope: &str) -> bool {
     let has =
         |pointer: &str, wanted: &str| list(rule, pointer).iter().any(|item| item == wanted || item == "*");

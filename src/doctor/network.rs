@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::causes;
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::field::{list, name, named, number, selects, text};
 use super::service::called_port;
 use super::{Cause, Outcome};
@@ -12,7 +12,7 @@ use super::{Cause, Outcome};
 ///
 /// A Pod that no policy selects for ingress takes everything; one that is selected
 /// takes what any of them lets in. The port is the container's.
-pub(super) fn lets_in(facts: &Facts) -> Outcome {
+pub(super) fn lets_in(facts: &ClusterFacts) -> Outcome {
     let Some(service) = facts.service() else { return Outcome::skipped("called by URL, without a Service") };
     let policies = match facts.network_policies.given(|| Outcome::ok("no NetworkPolicy")) {
         Ok(policies) => policies,
@@ -60,7 +60,7 @@ struct Target {
     name: String,
 }
 
-fn target(facts: &Facts, pod: Option<&Value>) -> Option<Target> {
+fn target(facts: &ClusterFacts, pod: Option<&Value>) -> Option<Target> {
     let called = called_port(facts)?;
     let number_of = |port: &Value| number(port, "/port");
     let by_slice = || {
@@ -70,7 +70,8 @@ fn target(facts: &Facts, pod: Option<&Value>) -> Option<Target> {
     };
     match called.get("targetPort") {
         Some(Value::String(port_name)) => {
-            let ports = pod.and_then(Facts::container).map_or(&[][..], |container| list(container, "/ports"));
+            let ports =
+                pod.and_then(ClusterFacts::container).map_or(&[][..], |container| list(container, "/ports"));
             let of_pod = ports.iter().find(|port| text(port, "/name") == port_name);
             let number = of_pod.and_then(|port| number(port, "/containerPort")).or_else(by_slice)?;
             Some(Target { number, name: port_name.clone() })
@@ -105,7 +106,7 @@ fn has_port(rule: &Value, wanted: &Target) -> bool {
         })
 }
 
-/// Whether a rule names no source, or all addresses.
+/// Returns true if a rule names no source, or all addresses.
 fn is_from_everywhere(rule: &Value) -> bool {
     let is_all = |peer: &Value| {
         matches!(text(peer, "/ipBlock/cidr"), "0.0.0.0/0" | "::/0")
@@ -115,7 +116,7 @@ fn is_from_everywhere(rule: &Value) -> bool {
     sources.is_empty() || sources.iter().any(is_all)
 }
 
-fn remedy(facts: &Facts, chosen: &[&Value], port: u64) -> String {
+fn remedy(facts: &ClusterFacts, chosen: &[&Value], port: u64) -> String {
     let Some(policy) = chosen.first() else { return String::new() };
     let rule = json!({"ports": [{"port": port, "protocol": "TCP"}]});
     let patch = match policy.pointer("/spec/ingress") {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::checks::filled;
-use super::facts::{Facts, Seen};
+use super::facts::{ClusterFacts, Seen};
 use super::field::{list, name, named, text, texts};
 use super::installation::is_ours;
 use super::{Cause, Outcome, Status};
@@ -19,7 +19,7 @@ pub const CLASSES: &str = "background-mount.nfs-mount-guard.io";
 pub const PODS: &str = "inline-background-mount.nfs-mount-guard.io";
 
 /// D501.
-pub(super) fn bound(facts: &Facts) -> Outcome {
+pub(super) fn bound(facts: &ClusterFacts) -> Outcome {
     let installed = match facts.admission_policies.given(|| Outcome::skipped("none is installed")) {
         Ok(installed) if installed.is_empty() => {
             return Outcome::skipped("none is installed: admissionPolicy and inlineVolumes.policy are off");
@@ -63,8 +63,8 @@ pub(super) fn bound(facts: &Facts) -> Outcome {
     Outcome::worst(faults, || Outcome::ok(seen.join("; ")))
 }
 
-/// Whether the admission policy for classes denies, so that a probe shows it.
-pub fn denies_classes(facts: &Facts) -> bool {
+/// Returns true if the admission policy for classes denies, so that a probe shows it.
+pub fn denies_classes(facts: &ClusterFacts) -> bool {
     facts.bindings.found().is_some_and(|bindings| {
         bindings.iter().any(|binding| {
             text(binding, "/spec/policyName") == CLASSES
@@ -119,7 +119,7 @@ pub(super) struct Count {
     text: (&'static str, &'static str),
 }
 
-/// What `/metrics` counts of our webhooks; series with other labels are one count.
+/// Reads the counters of our webhooks from `/metrics`; series with other labels are one count.
 fn read(metrics: &str) -> Vec<Count> {
     let mut counts: Vec<Count> = Vec::new();
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
@@ -147,7 +147,7 @@ fn read(metrics: &str) -> Vec<Count> {
 
 /// The counts that rose while the probes were sent, with the value that they have now.
 /// Another API server than the one whose metrics were read may have had the probes.
-pub(super) fn risen(facts: &Facts) -> Vec<Count> {
+pub(super) fn risen(facts: &ClusterFacts) -> Vec<Count> {
     let (Some(before), Some(after)) = (facts.metrics.found(), facts.metrics_after.found()) else {
         return Vec::new();
     };
@@ -160,7 +160,7 @@ pub(super) fn risen(facts: &Facts) -> Vec<Count> {
 }
 
 /// D601.
-pub(super) fn counts(facts: &Facts) -> Outcome {
+pub(super) fn counts(facts: &ClusterFacts) -> Outcome {
     let latest = if facts.metrics_after.found().is_some() { &facts.metrics_after } else { &facts.metrics };
     let metrics = match latest.given(|| Outcome::skipped("the API server shows no metrics")) {
         Ok(metrics) => metrics,
@@ -180,7 +180,7 @@ pub(super) fn counts(facts: &Facts) -> Outcome {
         risen.iter().any(|risen| risen.counter == count.counter && risen.webhook == count.webhook)
     };
     let (new, old): (Vec<Count>, Vec<Count>) = read(metrics).into_iter().partition(is_risen);
-    // What the probes counted is the finding of the probes.
+    // Failures that the probes caused are reported by the probes.
     let is_of_probes = old.is_empty() && faults.is_empty();
     faults.extend(new.into_iter().chain(old).map(
         |Count { webhook, value, text: (name, meaning), .. }| {
@@ -192,7 +192,7 @@ pub(super) fn counts(facts: &Facts) -> Outcome {
 }
 
 /// D701.
-pub(super) fn policy(facts: &Facts) -> Outcome {
+pub(super) fn policy(facts: &ClusterFacts) -> Outcome {
     let (place, seen) = &facts.policy;
     let text = match seen {
         Seen::Unasked => return Outcome::skipped("the ConfigMap of the policy cannot be seen"),
@@ -256,9 +256,9 @@ pub(super) fn policy(facts: &Facts) -> Outcome {
     })
 }
 
-fn absent(facts: &Facts, place: &str) -> Outcome {
+fn absent(facts: &ClusterFacts, place: &str) -> Outcome {
     let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
-    if pods.iter().any(|pod| Facts::flag(pod, "--policy").is_some()) {
+    if pods.iter().any(|pod| ClusterFacts::flag(pod, "--policy").is_some()) {
         return Outcome::problem(format!("{place} not found"))
             .hurts("a Pod that starts waits for its volume")
             .cured_by(filled(
@@ -269,8 +269,8 @@ fn absent(facts: &Facts, place: &str) -> Outcome {
     Outcome::skipped("no Pod names a policy")
 }
 
-/// Whether the Pods use the `ConfigMap`'s policy.
-fn compare(facts: &Facts, policy: &Policy) -> Outcome {
+/// Compares the policy of the Pods with the `ConfigMap`'s.
+fn compare(facts: &ClusterFacts, policy: &Policy) -> Outcome {
     let wanted = policy.fingerprint().to_string();
     let hashes = match &facts.hashes {
         Seen::Found(hashes) => hashes,
@@ -312,7 +312,7 @@ pub fn fingerprint(metrics: &str) -> Option<String> {
     metrics.lines().find_map(series)
 }
 
-/// Whether a binding is one of an admission policy of ours.
+/// Returns true if a binding is one of an admission policy of ours.
 pub fn is_own_binding(binding: &Value) -> bool {
     [CLASSES, PODS].contains(&text(binding, "/spec/policyName"))
 }
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     fn counted_as(metrics: &str) -> Outcome {
-        let mut facts = Facts::new(OffsetDateTime::UNIX_EPOCH);
+        let mut facts = ClusterFacts::new(OffsetDateTime::UNIX_EPOCH);
         facts.metrics = Seen::Found(metrics.to_owned());
         counts(&facts)
     }

@@ -39,7 +39,7 @@ pub fn class(name: &str, driver: &str, options: &[&str]) -> Value {
     })
 }
 
-/// What the API server answered to a probe.
+/// The response of the API server to a probe.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
     /// The HTTP status; 0 where none came.
@@ -48,13 +48,13 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// The object, or a Status.
     pub body: Value,
-    /// Why no answer came.
+    /// The reason why no answer came.
     pub silence: String,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
 }
 
-/// Who or what decided about a probe.
+/// The component that decided about a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It would be created, with these options.
@@ -63,21 +63,21 @@ pub enum Verdict {
     Denied {
         /// Its name.
         webhook: String,
-        /// What it said.
+        /// The message.
         message: String,
     },
     /// An admission policy of the API server denied it.
     PolicyDenied {
         /// Its name.
         policy: String,
-        /// What it said.
+        /// The message.
         message: String,
     },
     /// A webhook could not be called.
     CallFailed {
         /// Its name.
         webhook: String,
-        /// Why, in the API server's words.
+        /// The reason, in the API server's words.
         message: String,
     },
     /// An expression of a matchCondition failed.
@@ -93,7 +93,7 @@ pub enum Verdict {
 }
 
 impl Answer {
-    /// What it means.
+    /// Returns the verdict.
     pub fn verdict(&self) -> Verdict {
         if self.code == 0 {
             return Verdict::Silent(self.silence.clone());
@@ -152,12 +152,12 @@ impl Answer {
         self.warnings.iter().map(String::as_str).filter(is_ours)
     }
 
-    /// Whether the mutating webhook says that it repaired the class.
+    /// Returns true if the mutating webhook says that it repaired the class.
     pub fn says_repaired(&self) -> bool {
         self.own_warnings().any(|warning| warning.contains("wrote fg in place of bg"))
     }
 
-    /// Whether the mutating webhook says that it would repair the class, under mode
+    /// Returns true if the mutating webhook says that it would repair the class, under mode
     /// observe.
     pub fn would_repair(&self) -> bool {
         self.own_warnings().any(|warning| warning.contains("would write fg in place of bg"))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::checks::filled;
 use super::configuration::installed_policy;
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::field::{list, named, number, short, text};
 use super::installation::{MUTATE, VALIDATE, is_ours};
 use super::policies::{CLASSES, denies_classes};
@@ -23,18 +23,18 @@ use failure::{failure, uncalled};
 /// Configurations are in effect within about a second, not at once.
 const SETTLING: time::Duration = time::Duration::seconds(30);
 
-/// What is to be expected of a probe.
+/// The expected responses to a probe.
 struct Expected {
     /// The options after the repair.
     options: Vec<String>,
-    /// Whether the validating webhook denies what comes out.
+    /// True if the validating webhook denies what comes out.
     denied: bool,
-    /// Whether the webhooks only warn.
+    /// True if the webhooks only warn.
     warned: bool,
 }
 
-/// What the webhooks with this policy answer to a class, by their own code.
-fn expected(policy: &Policy, facts: &Facts, driver: &str, options: &[&str]) -> Option<Expected> {
+/// Returns the response of the webhooks with this policy to a class, by their own code.
+fn expected(policy: &Policy, facts: &ClusterFacts, driver: &str, options: &[&str]) -> Option<Expected> {
     let object = probe::class(probe::NAME, driver, options);
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
         "uid": "doctor",
@@ -55,8 +55,8 @@ fn expected(policy: &Policy, facts: &Facts, driver: &str, options: &[&str]) -> O
     Some(Expected { options, denied: !replayed.iter().all(Replayed::is_allowed), warned })
 }
 
-/// Whether there are no answers to look at.
-fn unsent(facts: &Facts, answers: &[Answer]) -> Option<Outcome> {
+/// Returns an outcome if there are no answers to look at.
+fn unsent(facts: &ClusterFacts, answers: &[Answer]) -> Option<Outcome> {
     if facts.without_probes {
         return Some(Outcome::skipped("--no-probes"));
     }
@@ -64,7 +64,7 @@ fn unsent(facts: &Facts, answers: &[Answer]) -> Option<Outcome> {
 }
 
 /// D401.
-pub(super) fn repairs(facts: &Facts) -> Outcome {
+pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.repair) {
         return outcome;
     }
@@ -127,13 +127,13 @@ pub(super) fn repairs(facts: &Facts) -> Outcome {
     })
 }
 
-/// Whether every class was admitted, with options such as these.
+/// Returns true if every class was admitted, with options such as these.
 fn all_admitted(answers: &[Answer], is_such: impl Fn(&[String]) -> bool) -> bool {
     answers.iter().all(|answer| matches!(answer.verdict(), Verdict::Admitted(options) if is_such(&options)))
 }
 
 /// D402.
-pub(super) fn denies(facts: &Facts) -> Outcome {
+pub(super) fn denies(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.denial) {
         return outcome;
     }
@@ -167,7 +167,7 @@ pub(super) fn denies(facts: &Facts) -> Outcome {
 }
 
 /// D403.
-pub(super) fn unrelated(facts: &Facts) -> Outcome {
+pub(super) fn unrelated(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.unrelated) {
         return outcome;
     }
@@ -189,7 +189,7 @@ pub(super) fn unrelated(facts: &Facts) -> Outcome {
 }
 
 /// D404.
-pub(super) fn latency(facts: &Facts) -> Outcome {
+pub(super) fn latency(facts: &ClusterFacts) -> Outcome {
     if let Some(outcome) = unsent(facts, &facts.repair) {
         return outcome;
     }
@@ -211,7 +211,7 @@ pub(super) fn latency(facts: &Facts) -> Outcome {
 }
 
 /// D502.
-pub(super) fn policy_denies(facts: &Facts) -> Outcome {
+pub(super) fn policy_denies(facts: &ClusterFacts) -> Outcome {
     if !denies_classes(facts) {
         return Outcome::skipped("no admission policy for classes that denies");
     }
@@ -233,7 +233,7 @@ pub(super) fn policy_denies(facts: &Facts) -> Outcome {
 
 /// All answers to one kind of probe as one outcome: `k of N` where only some failed.
 fn judge(
-    facts: &Facts,
+    facts: &ClusterFacts,
     answers: &[Answer],
     good: &str,
     fault: impl Fn(&Answer) -> Option<Outcome>,
@@ -252,7 +252,7 @@ fn judge(
     if bad == 0 {
         return outcome;
     }
-    // What was not allowed was sent once.
+    // A probe that was not allowed was sent once.
     if !outcome.is_unseen && all > 1 {
         outcome.seen = format!("{bad} of {all} failed: {}", outcome.seen);
     }
@@ -265,7 +265,7 @@ fn judge(
     outcome
 }
 
-fn unrepaired(facts: &Facts, answer: &Answer) -> Outcome {
+fn unrepaired(facts: &ClusterFacts, answer: &Answer) -> Outcome {
     if answer.would_repair() {
         return Outcome::problem(
             "admitted unchanged, with a warning: the Pods are in mode observe, the ConfigMap is not",
@@ -296,33 +296,33 @@ fn unrepaired(facts: &Facts, answer: &Answer) -> Outcome {
         .hurts("bg is admitted: Pods write to the local disk of their node")
 }
 
-fn unrepaired_and_denied(facts: &Facts, by: &str, message: &str) -> Outcome {
+fn unrepaired_and_denied(facts: &ClusterFacts, by: &str, message: &str) -> Outcome {
     let guess = format!("the mutating webhook was not called or failed open: {}", short(message));
     uncalled(facts, &format!("not repaired, then denied by {by}"), &guess, MUTATE)
         .hurts("classes and volumes that would be repaired are denied")
 }
 
 /// The options are not those that the webhook wrote.
-fn changed(facts: &Facts, options: &[String]) -> Outcome {
+fn changed(facts: &ClusterFacts, options: &[String]) -> Outcome {
     Outcome::problem(format!("came back as {}{}", options.join(","), changers(facts)))
         .hurts("another mutating webhook changes the options after the repair")
         .cured_by(changer_remedy(facts))
 }
 
-fn changers(facts: &Facts) -> String {
+fn changers(facts: &ClusterFacts) -> String {
     let others: Vec<&str> = facts.other_mutating().collect();
     if others.is_empty() { String::new() } else { format!("; other mutating webhooks: {}", named(others)) }
 }
 
-fn changer_remedy(facts: &Facts) -> String {
+fn changer_remedy(facts: &ClusterFacts) -> String {
     match facts.other_mutating().next() {
         Some(_) => "kubectl get mutatingwebhookconfigurations --output yaml".to_owned(),
         None => filled("kubectl --namespace {namespace} logs deployment/{name} --since=5m", facts),
     }
 }
 
-/// Whether a configuration is so new that an API server may not have it yet.
-fn is_settling(facts: &Facts) -> bool {
+/// Returns true if a configuration is so new that an API server may not have it yet.
+fn is_settling(facts: &ClusterFacts) -> bool {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     webhooks.iter().any(|webhook| {
         super::field::time(&webhook.metadata, "/creationTimestamp")

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::field::{list, text};
 use super::installation::{Installation, Webhook};
 
@@ -19,7 +19,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The command that upgrades the release and changes these values, each once.
-pub(super) fn upgrade(facts: &Facts, changes: &[String]) -> String {
+pub(super) fn upgrade(facts: &ClusterFacts, changes: &[String]) -> String {
     let mut command = format!(
         "helm upgrade {} manifests/chart --namespace {} --reuse-values",
         facts.release(),
@@ -36,7 +36,7 @@ pub(super) fn upgrade(facts: &Facts, changes: &[String]) -> String {
 
 /// The command that makes the API server's objects those of the release again. It
 /// takes over fields that something else wrote, and leaves the caBundle alone.
-pub(super) fn reapply(facts: &Facts) -> String {
+pub(super) fn reapply(facts: &ClusterFacts) -> String {
     let (release, namespace) = (facts.release(), facts.namespace());
     let is_helm = facts.installation().is_some_and(|found| found.webhooks.iter().any(is_of_helm));
     let source = if is_helm {
@@ -49,20 +49,20 @@ pub(super) fn reapply(facts: &Facts) -> String {
     format!("{source} | kubectl apply --server-side --force-conflicts --field-manager=helm --filename -")
 }
 
-/// Whether Helm installed the configuration of a webhook.
+/// Returns true if Helm installed the configuration of a webhook.
 pub(super) fn is_of_helm(webhook: &Webhook) -> bool {
     !text(&webhook.metadata, RELEASE).is_empty()
 }
 
-/// Whether something other than what installed a webhook wrote a field of it last;
-/// `false` where the API server does not say.
+/// Returns true if something other than what installed a webhook wrote a field of it last; `false`
+/// where the API server does not say.
 pub(super) fn is_edited(webhook: &Webhook, path: &[&str]) -> bool {
     let writers = writers(webhook, path);
     let installers = self::writers(webhook, &["f:name"]);
     !writers.is_empty() && !installers.is_empty() && !writers.iter().any(|writer| installers.contains(writer))
 }
 
-/// Who wrote a field of a webhook, by `metadata.managedFields`.
+/// Returns the managers that wrote a field of a webhook, by `metadata.managedFields`.
 pub(super) fn writers<'w>(webhook: &'w Webhook, path: &[&str]) -> Vec<&'w str> {
     let key = format!("k:{}", json!({ "name": webhook.name }));
     list(&webhook.metadata, "/managedFields")
@@ -124,7 +124,7 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 /// The command that takes matchConditions away, by their names.
-pub(super) fn without_conditions(facts: &Facts, names: &[&str]) -> String {
+pub(super) fn without_conditions(facts: &ClusterFacts, names: &[&str]) -> String {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let has = |webhook: &Webhook, wanted: &str| {
         list(&webhook.raw, "/matchConditions").iter().any(|condition| text(condition, "/name") == wanted)

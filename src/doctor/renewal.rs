@@ -9,11 +9,11 @@ use super::field::{text, time};
 use super::installation::Webhook;
 use super::remedy::writers;
 
-/// How long a holder of the Lease is believed: longer than it takes another replica
-/// to take it.
+/// The time for which a holder of the Lease is believed: longer than it takes another replica to
+/// take it.
 const LEASE_LIFE: Duration = Duration::minutes(2);
 
-/// Signs a certificate with the CA of the folder `certs`, and puts it into a Secret.
+/// Signs a certificate with the CA of the directory `certs`, and puts it into a Secret.
 const GENERATE: &str = "nfs-mount-guard certs generate --dir certs --dns {name}.{namespace}.svc && kubectl --namespace {namespace} create secret tls ";
 const STORE: &str =
     " --cert=certs/tls.crt --key=certs/tls.key --dry-run=client --output yaml | kubectl apply --filename -";
@@ -29,7 +29,7 @@ pub(super) enum Maker {
     Other,
 }
 
-pub(super) fn maker(facts: &Facts) -> Maker {
+pub(super) fn maker(facts: &ClusterFacts) -> Maker {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let is_injected = webhooks.iter().any(|webhook| {
         let pointer = "/annotations/cert-manager.io~1inject-ca-from";
@@ -91,7 +91,7 @@ pub(super) fn bundle_remedy(facts: &Facts) -> String {
     )
 }
 
-pub(super) fn leaf_remedy(facts: &Facts) -> String {
+pub(super) fn leaf_remedy(facts: &ClusterFacts) -> String {
     let secret = &facts.secret.0;
     let remedy = match maker(facts) {
         Maker::BuiltIn => format!(
@@ -104,7 +104,7 @@ pub(super) fn leaf_remedy(facts: &Facts) -> String {
 }
 
 /// D302.
-pub(super) fn renewal(facts: &Facts) -> Outcome {
+pub(super) fn renewal(facts: &ClusterFacts) -> Outcome {
     if facts.service().is_none() {
         return Outcome::skipped("called by URL, without a Service");
     }

@@ -1,9 +1,10 @@
-//! What doctor says. As JSON it is what docs/doctor.schema.json describes.
+//! The report of doctor; docs/doctor.schema.json describes its JSON. As JSON it is what
+//! docs/doctor.schema.json describes.
 
 use serde::Serialize;
 
 use super::checks::filled;
-use super::facts::Facts;
+use super::facts::ClusterFacts;
 use super::{Checked, Status};
 use crate::report::Tool;
 use crate::report::json::plain;
@@ -17,19 +18,19 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct DoctorReport {
     /// Always [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// Who speaks.
+    /// The name and version of the tool.
     pub tool: Tool,
     /// The address of the API server.
     pub server: String,
-    /// Whether it is about what comes before an installation.
+    /// True if it is about what comes before an installation.
     pub pre: bool,
-    /// Whether no check found a problem, and the API server could be asked.
+    /// True if no check found a problem, and the API server could be asked.
     pub success: bool,
-    /// Whether the API server could be asked.
+    /// True if the API server could be asked.
     pub complete: bool,
-    /// Why it could not be asked.
+    /// The reason why it could not be asked.
     pub error: Option<String>,
-    /// What was looked at.
+    /// The installation that was checked.
     pub installation: Option<Place>,
     /// Counts.
     pub summary: Summary,
@@ -37,7 +38,7 @@ pub struct DoctorReport {
     pub checks: Vec<CheckReport>,
 }
 
-/// What was looked at.
+/// The place of an installation.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
@@ -75,25 +76,25 @@ pub struct CheckReport {
     pub name: &'static str,
     /// The heading that it is shown under.
     pub category: &'static str,
-    /// What holds when it is good.
+    /// The condition that holds if the check passes.
     pub title: &'static str,
-    /// How it ended.
+    /// The result.
     pub result: Status,
-    /// What has to hold first.
+    /// The checks that have to pass first.
     pub needs: &'static [&'static str],
-    /// What was seen.
+    /// The observation.
     pub seen: String,
-    /// What that does to users; only with a warning or a problem.
+    /// The effect on users; only with a warning or a problem.
     pub effect: Option<String>,
     /// The command that cures it; only with a warning or a problem.
     pub remedy: Option<String>,
-    /// Where it is described.
+    /// The page that describes it.
     pub page: String,
 }
 
 impl DoctorReport {
     /// The report of a run.
-    pub fn new(server: String, facts: &Facts, done: &[Checked]) -> Self {
+    pub fn new(server: String, facts: &ClusterFacts, done: &[Checked]) -> Self {
         let checks: Vec<CheckReport> = done.iter().map(|checked| check_report(checked, facts)).collect();
         let count = |status: Status| checks.iter().filter(|check| check.result == status).count();
         let summary = Summary {
@@ -143,7 +144,7 @@ impl DoctorReport {
         }
     }
 
-    /// The report as JSON, with a line break behind it.
+    /// The report as JSON, with a line break after it.
     pub fn json(&self) -> String {
         // Strings, numbers and lists of them always serialise.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
@@ -152,7 +153,7 @@ impl DoctorReport {
     }
 }
 
-fn check_report(checked: &Checked, facts: &Facts) -> CheckReport {
+fn check_report(checked: &Checked, facts: &ClusterFacts) -> CheckReport {
     let (check, outcome) = (checked.check, &checked.outcome);
     let is_fault = matches!(outcome.status, Status::Warning | Status::Problem);
     let effect = || outcome.effect.clone().unwrap_or_else(|| check.effect.to_owned());

@@ -5,7 +5,7 @@ use time::Duration;
 
 use super::Outcome;
 use super::checks::filled;
-use super::facts::{Facts, Seen};
+use super::facts::{ClusterFacts, Seen};
 use super::field::{list, name, named, number, selects, text, time};
 use super::installation::Installation;
 use super::remedy::{quoted, replaced, to_service, upgrade};
@@ -18,11 +18,11 @@ const RECENT: Duration = Duration::minutes(10);
 /// The name of the webhook's port in the chart's Service and container.
 const PORT: &str = "webhook";
 
-/// What is said where webhooks are called by URL.
+/// The observation if webhooks are called by URL.
 const BY_URL: &str = "called by URL, without a Service";
 
 /// D201.
-pub(super) fn exists(facts: &Facts) -> Outcome {
+pub(super) fn exists(facts: &ClusterFacts) -> Outcome {
     let Some(installation) = facts.installation() else { return Outcome::skipped("needs D101") };
     if installation.service.is_none() {
         return Outcome::skipped(BY_URL);
@@ -61,8 +61,8 @@ pub(super) fn exists(facts: &Facts) -> Outcome {
     Outcome::ok(installation.place())
 }
 
-/// What a Service that does not exist means, by what else does.
-fn absent(facts: &Facts, installation: &Installation) -> Outcome {
+/// Returns the outcome for a missing Service, depending on the objects that exist.
+fn absent(facts: &ClusterFacts, installation: &Installation) -> Outcome {
     let place = installation.place();
     let others = facts.of_release.found().map(Vec::as_slice).unwrap_or_default();
     if let Some((other, port)) = others.iter().find_map(|other| Some((other, own_port(other)?))) {
@@ -93,9 +93,9 @@ fn own_port(service: &Value) -> Option<u64> {
 }
 
 /// A targetPort that the container does not have.
-fn untargeted(facts: &Facts, installation: &Installation) -> Option<Outcome> {
+fn untargeted(facts: &ClusterFacts, installation: &Installation) -> Option<Outcome> {
     let called = called_port(facts)?;
-    let container = facts.pods.found()?.first().and_then(Facts::container)?;
+    let container = facts.pods.found()?.first().and_then(ClusterFacts::container)?;
     let ports = list(container, "/ports");
     let target = called.get("targetPort")?;
     let is_one = |port: &&Value| match target {
@@ -122,19 +122,19 @@ fn untargeted(facts: &Facts, installation: &Installation) -> Option<Outcome> {
 }
 
 /// The command that changes the Service.
-fn patched(facts: &Facts, patch: &Value) -> String {
+fn patched(facts: &ClusterFacts, patch: &Value) -> String {
     let patch = quoted(&patch.to_string());
     format!("kubectl --namespace {} patch service {} --patch {patch}", facts.namespace(), facts.name())
 }
 
 /// The Service's port that a webhook is called at, as the Service has it.
-pub(super) fn called_port(facts: &Facts) -> Option<&Value> {
+pub(super) fn called_port(facts: &ClusterFacts) -> Option<&Value> {
     let number_called = facts.installation()?.webhooks.first()?.port();
     list(facts.service()?, "/spec/ports").iter().find(|port| number(port, "/port") == Some(number_called))
 }
 
 /// D202.
-pub(super) fn endpoints(facts: &Facts) -> Outcome {
+pub(super) fn endpoints(facts: &ClusterFacts) -> Outcome {
     if facts.service().is_none() {
         return Outcome::skipped(BY_URL);
     }
@@ -163,7 +163,7 @@ pub(super) fn endpoints(facts: &Facts) -> Outcome {
     }
 }
 
-fn without_endpoints(facts: &Facts) -> Outcome {
+fn without_endpoints(facts: &ClusterFacts) -> Outcome {
     let template = facts.deployment.found().and_then(|found| found.pointer("/spec/template/metadata/labels"));
     let selector = facts.service().and_then(|service| service.pointer("/spec/selector"));
     if let (Some([]), Some(labels), Some(selector)) =
@@ -202,7 +202,7 @@ fn without_endpoints(facts: &Facts) -> Outcome {
 }
 
 /// D203.
-pub(super) fn pods(facts: &Facts) -> Outcome {
+pub(super) fn pods(facts: &ClusterFacts) -> Outcome {
     if facts.service().is_none() {
         return Outcome::skipped(BY_URL);
     }
@@ -212,7 +212,7 @@ pub(super) fn pods(facts: &Facts) -> Outcome {
         Err(outcome) => return outcome,
     };
     let images: Vec<&str> =
-        pods.iter().filter_map(Facts::container).map(|container| text(container, "/image")).collect();
+        pods.iter().filter_map(ClusterFacts::container).map(|container| text(container, "/image")).collect();
     let mut faults: Vec<Outcome> = pods.iter().filter_map(|pod| fault(pod, facts)).collect();
     let mut different = images.clone();
     different.sort_unstable();
@@ -231,7 +231,7 @@ pub(super) fn pods(facts: &Facts) -> Outcome {
     })
 }
 
-fn fault(pod: &Value, facts: &Facts) -> Option<Outcome> {
+fn fault(pod: &Value, facts: &ClusterFacts) -> Option<Outcome> {
     let pod_name = name(pod);
     let logs = format!("kubectl --namespace {} logs {pod_name} --previous", facts.namespace());
     let describe = format!("kubectl --namespace {} describe pod {pod_name}", facts.namespace());
@@ -278,7 +278,7 @@ fn fault(pod: &Value, facts: &Facts) -> Option<Outcome> {
 }
 
 /// D204.
-pub(super) fn disruption(facts: &Facts) -> Outcome {
+pub(super) fn disruption(facts: &ClusterFacts) -> Outcome {
     let pods = match facts.pods.given(|| Outcome::skipped("no Pod")) {
         Ok(pods) if pods.len() < 2 => return Outcome::skipped("fewer than 2 Pods"),
         Ok(pods) => pods,

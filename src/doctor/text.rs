@@ -10,7 +10,7 @@ use crate::count::{counted, named};
 use crate::report::plain::plain;
 use crate::report::terminal::wrap;
 
-/// How it is shown.
+/// The look of the report.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
     /// With colors; each repeats what a symbol or word says.
@@ -26,7 +26,7 @@ impl Look {
         if self.has_symbols { status.symbol() } else { status.as_str() }
     }
 
-    /// A text behind a head, in lines as wide as the terminal.
+    /// A text after a head, in lines as wide as the terminal.
     fn wrapped(self, head: &str, text: &str) -> String {
         match self.width {
             Some(width) => wrap(text, head, "    ", width),

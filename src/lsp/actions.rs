@@ -1,4 +1,4 @@
-//! What `fix` would write, offered as code actions.
+//! Offers the edits of `fix` as code actions.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use similar::{DiffTag, TextDiff};
 use super::diagnose::{self, Diagnostic, Text};
 use super::document::{Document, MOST_BYTES};
 use super::position::Range;
-use crate::check::Check;
+use crate::check::Checker;
 use crate::engine::fix::Scope;
 use crate::report::plain::plain;
 use crate::report::{FindingReport, Report, SubjectReport, TextEdit};
@@ -25,17 +25,17 @@ pub(super) const FIX_ALL: &str = "source.fixAll.nfs-mount-guard";
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Action {
-    /// What it does.
+    /// The title.
     pub(super) title: String,
-    /// What kind of action it is.
+    /// The kind of action.
     pub(super) kind: &'static str,
-    /// What it repairs.
+    /// The diagnostics that it repairs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) diagnostics: Vec<Diagnostic>,
-    /// Whether an editor may carry it out without showing a choice.
+    /// True if an editor may carry it out without showing a choice.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_preferred: bool,
-    /// What changes.
+    /// The edit.
     pub(super) edit: Value,
 }
 
@@ -47,14 +47,14 @@ struct Edit {
     new_text: String,
 }
 
-/// Which actions an editor asks for.
+/// The actions that an editor requests.
 #[derive(Debug)]
 pub(super) struct Wanted {
     /// The part of the document.
     pub(super) range: Range,
     /// The kinds; `None` for all.
     pub(super) only: Option<Vec<String>>,
-    /// Whether edits name the version of the text that they are for.
+    /// True if edits name the version of the text that they are for.
     pub(super) with_version: bool,
 }
 
@@ -68,11 +68,11 @@ impl Wanted {
     }
 }
 
-/// What can be done in a part of a document: for each finding what `fix` writes about it
-/// alone, where that is something; else what only `fix --unsafe-fixes` writes, and is named
-/// so; and what `fix` writes about the whole.
+/// Returns the actions for a part of a document: for each finding the edits of `fix` for it alone,
+/// if there are any; else those of `fix --unsafe-fixes`, with that name; and the edits of `fix` for
+/// the whole document.
 pub(super) fn actions(
-    check: &Check<'_>,
+    check: &Checker<'_>,
     document: &Document,
     text: &Text<'_>,
     wanted: &Wanted,
@@ -83,13 +83,13 @@ pub(super) fn actions(
     }
     let mut actions = Vec::new();
     let (safe, fixed) = diagnose::report(check, document, Some(Scope::FILE));
-    // What cannot be read may have one meaning only, and `fix` writes it so.
+    // Text that cannot be read may have one meaning only, and `fix` writes it so.
     let mut is_at_error = false;
     if wanted.kind(QUICK_FIX) {
         is_at_error = safe.errors.iter().any(|error| text.of_error(error).touches(&wanted.range));
         let all =
             safe.subjects.iter().flat_map(|subject| subject.findings.iter().map(move |one| (subject, one)));
-        // What is rendered is rendered again: the fix belongs into the template.
+        // A rendered document is rendered again: the fix belongs into the template.
         let is_here = |finding: &FindingReport| {
             finding.origin.is_none() && text.of_finding(finding).touches(&wanted.range)
         };
@@ -157,7 +157,7 @@ fn quick_fix(
 /// Most characters of an option in a title.
 const LONGEST: usize = 40;
 
-/// What edits do, in a few words; `None` for what takes more.
+/// Describes edits in a few words; `None` if that takes more.
 fn title(edits: &[TextEdit], text: &Text<'_>) -> Option<String> {
     let shown = |part: &str| {
         let part = part.trim_matches(|letter: char| letter.is_whitespace() || ",-[]\"'".contains(letter));

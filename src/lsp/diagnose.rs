@@ -1,4 +1,4 @@
-//! What `check` reports of a document, as an editor shows it.
+//! Shows the findings of `check` for a document in an editor.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::document::{Document, MOST_BYTES};
 use super::position::{Encoding, Index, Position, Range};
 use crate::called;
 use crate::check::proposed::Proposed;
-use crate::check::{Check, together};
+use crate::check::{Checker, together};
 use crate::count::counted;
 use crate::engine::fix::Scope;
 use crate::finding::Code;
@@ -29,17 +29,17 @@ const MOST: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Diagnostic {
-    /// Where.
+    /// The range.
     pub(super) range: Range,
-    /// How bad it is.
-    pub(super) severity: Severity,
+    /// The severity.
+    pub(super) severity: DiagnosticSeverity,
     /// A rule's code, or what else it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<String>,
     /// The rule's page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code_description: Option<CodeDescription>,
-    /// Who says it.
+    /// The source of the diagnostic.
     pub(super) source: &'static str,
     /// One sentence, without a final period.
     pub(super) message: String,
@@ -52,9 +52,9 @@ pub(super) struct CodeDescription {
     pub(super) href: String,
 }
 
-/// How bad something is, as the protocol numbers it.
+/// The severity, as the protocol numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Severity {
+pub(super) enum DiagnosticSeverity {
     /// It is denied, or cannot be read.
     Error = 1,
     /// It is warned about.
@@ -65,13 +65,13 @@ pub(super) enum Severity {
     Hint = 4,
 }
 
-impl Serialize for Severity {
+impl Serialize for DiagnosticSeverity {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(*self as u8)
     }
 }
 
-impl From<Reported> for Severity {
+impl From<Reported> for DiagnosticSeverity {
     fn from(action: Reported) -> Self {
         match action {
             Reported::Deny => Self::Error,
@@ -122,13 +122,13 @@ impl<'d> Text<'d> {
         self.body.get(self.lines.offset(edit.start)..self.lines.offset(edit.end)).unwrap_or_default()
     }
 
-    /// Where a finding stands.
+    /// Returns the range of a finding.
     pub(super) fn of_finding(&self, finding: &FindingReport) -> Range {
         let start = text::Position { line: finding.line, column: finding.column };
         self.between(start, text::Position { column: finding.end_column, ..start })
     }
 
-    /// Where reading ended.
+    /// Returns the range of the place where reading ended.
     pub(super) fn of_error(&self, error: &ReadError) -> Range {
         match error.line {
             Some(line) => self.of_line(line, error.column),
@@ -136,7 +136,7 @@ impl<'d> Text<'d> {
         }
     }
 
-    /// What is written on a line, from a column on.
+    /// Returns the range of the text on a line, from a column on.
     fn of_line(&self, line: usize, column: Option<usize>) -> Range {
         let start = self.lines.offset(text::Position { line, column: column.unwrap_or(1) });
         let (_, rest) = self.lines.around(start);
@@ -145,15 +145,15 @@ impl<'d> Text<'d> {
     }
 }
 
-/// What `check` reports of a document. With a scope each finding has what `fix` would write
-/// in it, and the body as `fix` writes it comes with it, where that is another.
+/// Returns the report of `check` on a document. With a scope each finding has the edits of `fix`,
+/// and the fixed text comes with the report if it differs.
 pub(super) fn report(
-    check: &Check<'_>,
+    check: &Checker<'_>,
     document: &Document,
     scope: Option<Scope>,
 ) -> (Report, Option<String>) {
     let name = document.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    // What it was judged by is said in no diagnostic.
+    // No diagnostic names the policy.
     let policy = PolicyOrigin {
         file: None,
         profile: String::new(),
@@ -174,7 +174,7 @@ pub(super) fn report(
 }
 
 /// Everything that is to be shown of a document.
-pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Encoding) -> Vec<Diagnostic> {
+pub(super) fn diagnostics(check: &Checker<'_>, document: &Document, encoding: Encoding) -> Vec<Diagnostic> {
     let text = Text::new(&document.text, encoding);
     if document.text.len() > MOST_BYTES {
         let message = format!(
@@ -182,14 +182,14 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
             MOST_BYTES / (1024 * 1024),
             called::name()
         );
-        return vec![other(text.of_line(1, None), Severity::Information, "too-large", &message)];
+        return vec![other(text.of_line(1, None), DiagnosticSeverity::Information, "too-large", &message)];
     }
     let (report, _) = report(check, document, None);
     let mut found = Vec::new();
     for subject in &report.subjects {
         if !subject.not_rendered.is_empty() {
             let range = text.of_line(subject.line, None);
-            found.push(other(range, Severity::Information, "not-rendered", &not_rendered(subject)));
+            found.push(other(range, DiagnosticSeverity::Information, "not-rendered", &not_rendered(subject)));
         }
         // The list that would pass is the same for each finding of its carrier.
         let mut shown: Vec<&str> = Vec::new();
@@ -202,7 +202,7 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
     found.extend(report.errors.iter().filter_map(|error| of_error(&text, error)));
     found.extend(report.not_judged.iter().map(|not_judged| {
         let range = text.of_line(not_judged.line, None);
-        other(range, Severity::Information, "not-evaluated", &not_judged.describe())
+        other(range, DiagnosticSeverity::Information, "not-evaluated", &not_judged.describe())
     }));
     limited(found)
 }
@@ -211,17 +211,17 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
 pub(super) fn of_policy(mistakes: &Mistakes, text: &Text<'_>) -> Vec<Diagnostic> {
     let found = mistakes.mistakes.iter().map(|mistake| {
         let range = text.of_line(mistake.position.line, Some(mistake.position.column));
-        other(range, Severity::Error, "policy", &mistake.message)
+        other(range, DiagnosticSeverity::Error, "policy", &mistake.message)
     });
     limited(found.collect())
 }
 
 /// That a policy file cannot be read at all.
 pub(super) fn of_unreadable_policy(failure: &str, text: &Text<'_>) -> Diagnostic {
-    other(text.range(&(0..0)), Severity::Error, "policy", failure)
+    other(text.range(&(0..0)), DiagnosticSeverity::Error, "policy", failure)
 }
 
-/// Whether a document is a policy file, by its name.
+/// Returns true if a document is a policy file, by its name.
 pub(super) fn is_policy(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == policy_file::FILE_NAME)
 }
@@ -253,7 +253,7 @@ pub(super) fn of_finding(
     }
 }
 
-/// Who says it.
+/// The source of a diagnostic.
 const SOURCE: &str = "nfs-mount-guard";
 
 fn described(code: Code) -> CodeDescription {
@@ -263,12 +263,12 @@ fn described(code: Code) -> CodeDescription {
 fn of_error(text: &Text<'_>, error: &ReadError) -> Option<Diagnostic> {
     // A chart's template is no fault of its author: it is named where it has what is judged.
     let is_template = error.message == called::by_name(source::TEMPLATE);
-    let severity = if is_template { Severity::Information } else { Severity::Error };
+    let severity = if is_template { DiagnosticSeverity::Information } else { DiagnosticSeverity::Error };
     let is_shown = !is_template || speaks_of_volumes(text.body.as_bytes());
     is_shown.then(|| other(text.of_error(error), severity, "unreadable", &error.message))
 }
 
-fn other(range: Range, severity: Severity, code: &str, message: &str) -> Diagnostic {
+fn other(range: Range, severity: DiagnosticSeverity, code: &str, message: &str) -> Diagnostic {
     Diagnostic {
         range,
         severity,
@@ -288,7 +288,7 @@ fn limited(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let start = Position { line: 0, character: 0 };
         let message =
             format!("{} not shown; {} check lists all", counted(more, "more finding"), called::name());
-        found.push(other(Range { start, end: start }, Severity::Information, "limited", &message));
+        found.push(other(Range { start, end: start }, DiagnosticSeverity::Information, "limited", &message));
     }
     found.sort_by_key(|diagnostic| diagnostic.range);
     found

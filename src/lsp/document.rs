@@ -16,13 +16,13 @@ pub(super) const MOST_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct Document {
     /// Its address, as the client writes it.
     pub(super) uri: String,
-    /// Where it is; for one that has no file, its address.
+    /// The path; the address for a document without a file.
     pub(super) path: PathBuf,
     /// The version of its text.
     pub(super) version: Option<i64>,
     /// Its text.
     pub(super) text: String,
-    /// Whether it changed since it was evaluated.
+    /// True if it changed since it was evaluated.
     pub(super) is_changed: bool,
 }
 
@@ -120,7 +120,7 @@ mod tests {
     fn changes_are_of_the_text_that_the_one_before_left() {
         let mut document = Document::new("file:///a".to_owned(), Some(1), "a: 😀\r\nb: 2\r\n".to_owned());
         let changes = vec![
-            // Behind the pair of UTF-16 units.
+            // After the pair of UTF-16 units.
             change((0, 5), (0, 5), "!"),
             change((1, 3), (1, 4), "[x,\n  y]"),
             change((2, 2), (2, 3), ""),

@@ -1,4 +1,4 @@
-//! What `explain` says of the option, the list or the finding under the cursor.
+//! Shows the explanation of `explain` for the option, the list or the finding under the cursor.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::source::unjudged::is_terraform;
 use crate::source::{Item, visit_each};
 use crate::subject::Subject;
 
-/// What is shown of a place.
+/// The text to show for a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hover {
     /// The text that it is about.
@@ -21,14 +21,14 @@ pub(super) struct Hover {
     /// The option, with its readers and its meaning; `None` for a list as a whole.
     pub(super) option: Option<String>,
     /// The findings there.
-    pub(super) findings: Vec<Found>,
+    pub(super) findings: Vec<ShownFinding>,
     /// The paragraph of `explain -f`.
     pub(super) paragraph: String,
 }
 
 /// A finding, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ShownFinding {
     /// The rule's code.
     pub(super) code: String,
     /// The rule's page.
@@ -37,8 +37,8 @@ pub(super) struct Found {
     pub(super) message: String,
 }
 
-/// What there is to say of a position: nothing of a comment, of another field, and of what
-/// is not judged.
+/// Returns the text for a position: none for a comment, for another field, and for a text that is
+/// not evaluated.
 pub(super) fn hover(
     policy: &Policy,
     document: &Document,
@@ -78,7 +78,7 @@ pub(super) fn hover(
             Some(Hover { range, option, findings: Vec::new(), paragraph: explanation.to_string() })
         });
     });
-    let found = |diagnostic: &&Diagnostic| Found {
+    let found = |diagnostic: &&Diagnostic| ShownFinding {
         code: diagnostic.code.clone().unwrap_or_default(),
         page: diagnostic.code_description.as_ref().map(|page| page.href.clone()).unwrap_or_default(),
         message: diagnostic.message.clone(),
@@ -114,13 +114,13 @@ fn list(
 }
 
 impl Hover {
-    /// As Markdown, or as plain text for an editor without it.
+    /// Writes Markdown, or plain text for an editor without it.
     pub(super) fn write(&self, is_markdown: bool) -> String {
         let mut blocks = Vec::new();
         if let Some(option) = &self.option {
             blocks.push(if is_markdown { escaped(option) } else { option.clone() });
         }
-        for Found { code, page, message } in &self.findings {
+        for ShownFinding { code, page, message } in &self.findings {
             let message = plain(message);
             blocks.push(if is_markdown {
                 format!("[{code}]({page}) {}", escaped(&message))

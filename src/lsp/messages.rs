@@ -1,4 +1,4 @@
-//! What clients send, as far as the server reads it.
+//! Messages of clients, as far as the server reads them.
 //!
 //! Source: Language Server Protocol 3.17.
 
@@ -17,20 +17,20 @@ pub(super) struct Initialize {
     capabilities: Value,
 }
 
-/// What a client can do.
+/// The capabilities of a client.
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) encoding: Encoding,
-    /// Whether hovers may be Markdown.
+    /// True if hovers may be Markdown.
     pub(super) reads_markdown: bool,
-    /// Whether edits may name a version.
+    /// True if edits may name a version.
     pub(super) takes_versions: bool,
-    /// Whether it can be asked to watch files.
+    /// True if it can be asked to watch files.
     pub(super) watches_files: bool,
 }
 
 impl Initialize {
-    /// What the client says that it can do.
+    /// Returns the capabilities that the client reports.
     pub(super) fn client(&self) -> Client {
         let words = |pointer: &str| -> Vec<String> {
             let list = self.capabilities.pointer(pointer).and_then(Value::as_array);
@@ -59,7 +59,7 @@ pub(super) struct Folders {
     pub(super) event: FoldersEvent,
 }
 
-/// Which folders came and went.
+/// The folders that were added or removed.
 #[derive(Debug, Deserialize)]
 pub(super) struct FoldersEvent {
     pub(super) added: Vec<Folder>,
@@ -121,7 +121,7 @@ pub(super) struct Within {
     pub(super) context: Context,
 }
 
-/// What a client wants of code actions.
+/// The code actions that a client requests.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Context {
     pub(super) only: Option<Vec<String>>,

@@ -1,4 +1,4 @@
-//! The policies of the folders that documents lie in, read again when their files change.
+//! The policies of the directories that documents lie in, read again when their files change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,9 +9,9 @@ use std::time::SystemTime;
 use crate::policy::Policy;
 use crate::policy_file::{Error, Mistakes};
 
-/// Where policies come from: the command line knows the flags.
+/// The source of policies: the command line knows the flags.
 pub trait Source {
-    /// The policy file of a folder; `None` where there is none.
+    /// The policy file of a directory; `None` where there is none.
     fn file(&self, folder: &Path) -> Option<PathBuf>;
 
     /// The policy in a file, or the built-in one, with what the flags change of it.
@@ -29,14 +29,14 @@ pub(super) struct Loaded {
     pub(super) policy: Rc<Policy>,
     /// The mistakes in its file.
     pub(super) mistakes: Option<Mistakes>,
-    /// Why the file cannot be read at all.
+    /// The reason why the file cannot be read at all.
     pub(super) failure: Option<String>,
     /// When the file changed, and its bytes.
     stamp: Option<(Option<SystemTime>, u64)>,
 }
 
 impl Loaded {
-    /// What is wrong with its file, and what holds meanwhile; `None` where nothing is.
+    /// Describes the fault of its file, and the policy in effect meanwhile; `None` without a fault.
     pub(super) fn describe(&self) -> Option<String> {
         let mistakes = self.mistakes.as_ref().map(Mistakes::in_one_line);
         let fault = mistakes.or_else(|| self.failure.clone())?;
@@ -47,7 +47,7 @@ impl Loaded {
 /// The policies that are in use, by their files.
 pub(super) struct Policies<'s> {
     source: &'s dyn Source,
-    /// The policy file of each folder.
+    /// The policy file of each directory.
     by_folder: BTreeMap<PathBuf, Option<PathBuf>>,
     by_file: BTreeMap<Option<PathBuf>, Loaded>,
 }
@@ -58,7 +58,7 @@ impl<'s> Policies<'s> {
         Self { source, by_folder: BTreeMap::new(), by_file: BTreeMap::new() }
     }
 
-    /// The policy of a folder, and its file.
+    /// The policy of a directory, and its file.
     pub(super) fn of(&mut self, folder: &Path) -> (Rc<Policy>, Option<PathBuf>) {
         let file = self.source.file(folder);
         self.by_folder.insert(folder.to_path_buf(), file.clone());
@@ -70,8 +70,8 @@ impl<'s> Policies<'s> {
         (policy.unwrap_or_default(), file)
     }
 
-    /// Looks for the files of all folders again, and reads those that changed. Whether
-    /// anything did, and the files that were read.
+    /// Looks for the files of all directories again, and reads those that changed. Returns true if
+    /// one changed, and the files that were read.
     pub(super) fn refresh(&mut self) -> (bool, Vec<PathBuf>) {
         let mut is_other = false;
         for (folder, file) in &mut self.by_folder {
@@ -99,7 +99,7 @@ impl<'s> Policies<'s> {
         self.by_file.iter().filter_map(|(file, loaded)| Some((file.as_deref()?, loaded)))
     }
 
-    /// What came of a file.
+    /// Returns the result of loading a file.
     pub(super) fn loaded(&self, file: &Path) -> Option<&Loaded> {
         self.by_file.get(&Some(file.to_path_buf()))
     }

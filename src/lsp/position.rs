@@ -19,19 +19,19 @@ pub(super) struct Position {
 pub(super) struct Range {
     /// The first character.
     pub(super) start: Position,
-    /// The character behind the last.
+    /// The character after the last.
     pub(super) end: Position,
 }
 
 impl Range {
-    /// Whether the two have a place in common; an end counts, because a cursor may stand
+    /// Returns true if the two have a place in common; an end counts, because a cursor may stand
     /// there.
     pub(super) fn touches(&self, other: &Self) -> bool {
         self.start <= other.end && other.start <= self.end
     }
 }
 
-/// What one step of `character` is.
+/// The unit of `character`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Encoding {
     /// A byte of UTF-8.
@@ -51,7 +51,7 @@ impl Encoding {
         offered.iter().find_map(find).unwrap_or_default()
     }
 
-    /// As the protocol names it.
+    /// Returns the name in the protocol.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Utf8 => "utf-8",
@@ -110,7 +110,7 @@ impl<'t> Index<'t> {
         Self { text, encoding, starts, counts }
     }
 
-    /// Where a byte stands; the end for one behind it.
+    /// Returns the position of a byte; the end for one after it.
     pub(super) fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
@@ -124,8 +124,8 @@ impl<'t> Index<'t> {
         Range { start: self.position(bytes.start), end: self.position(bytes.end) }
     }
 
-    /// The byte at a position. One behind the end of its line is the end of the line, one
-    /// behind the text its end, one inside a character the beginning of that.
+    /// The byte at a position. One after the end of its line is the end of the line, one
+    /// after the text its end, one inside a character the beginning of that.
     pub(super) fn offset(&self, position: Position) -> usize {
         let line = usize::try_from(position.line).unwrap_or(usize::MAX);
         let Some(start) = self.starts.get(line).copied() else { return self.text.len() };

@@ -1,5 +1,5 @@
-//! What the server answers: a machine that takes messages and leaves others, without input
-//! and output of its own.
+//! Implements the server: a state machine that takes messages and returns others, without input and
+//! output of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,14 +17,14 @@ use super::document::{Document, path_of, uri_of};
 use super::hover::hover;
 use super::messages::{At, Changed, Client, Closed, Folders, Initialize, Opened, Within};
 use super::policies::{Loaded, Policies, Source};
-use crate::check::Check;
+use crate::check::Checker;
 use crate::engine::judge::Endpoint;
 use crate::policy::Policy;
 use crate::policy_file::{self, FILE_NAME};
 
-/// Where a connection is in its life.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum Lifecycle {
     /// `initialize` has not come.
     New,
     /// Requests are answered.
@@ -33,7 +33,7 @@ pub enum State {
     ShutDown,
     /// `exit` has come.
     Ended {
-        /// Whether `shutdown` came before.
+        /// True if `shutdown` came before.
         orderly: bool,
     },
 }
@@ -42,7 +42,7 @@ pub enum State {
 pub struct Server<'s> {
     policies: Policies<'s>,
     endpoint: Endpoint,
-    state: State,
+    state: Lifecycle,
     client: Client,
     /// The folders that the client works in.
     folders: Vec<PathBuf>,
@@ -53,7 +53,7 @@ pub struct Server<'s> {
     outgoing: Vec<Message>,
 }
 
-/// Why a request has no result.
+/// The reason why a request has no result.
 type Failure = (ErrorCode, String);
 
 impl<'s> Server<'s> {
@@ -62,7 +62,7 @@ impl<'s> Server<'s> {
         Self {
             policies: Policies::new(source),
             endpoint,
-            state: State::New,
+            state: Lifecycle::New,
             client: Client::default(),
             folders: Vec::new(),
             documents: BTreeMap::new(),
@@ -71,12 +71,12 @@ impl<'s> Server<'s> {
         }
     }
 
-    /// Where the connection is in its life.
-    pub const fn state(&self) -> State {
+    /// Returns the phase of the connection.
+    pub const fn state(&self) -> Lifecycle {
         self.state
     }
 
-    /// What is to be sent, in its order.
+    /// Takes the messages to send, in their order.
     pub fn outgoing(&mut self) -> impl Iterator<Item = Message> + use<> {
         std::mem::take(&mut self.outgoing).into_iter()
     }
@@ -99,7 +99,7 @@ impl<'s> Server<'s> {
 
     /// Evaluates the documents that changed, or whose policy did.
     pub fn settle(&mut self) {
-        if self.state != State::Running {
+        if self.state != Lifecycle::Running {
             return;
         }
         let (is_other, changed) = self.policies.refresh();
@@ -177,9 +177,9 @@ impl<'s> Server<'s> {
         diagnose::diagnostics(&self.check(policy), document, self.client.encoding)
     }
 
-    fn check<'c>(&self, policy: &'c Policy) -> Check<'c> {
+    fn check<'c>(&self, policy: &'c Policy) -> Checker<'c> {
         let today = OffsetDateTime::now_utc().date();
-        Check { policy, judged_as: self.endpoint, today, with_fixes: false }
+        Checker { policy, judged_as: self.endpoint, today, with_fixes: false }
     }
 
     /// From where the policy of a document is looked for: as in CI, which runs `check` in the
@@ -210,21 +210,21 @@ impl<'s> Server<'s> {
 
     fn request(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
         match (self.state, method) {
-            (State::New, "initialize") => Ok(self.initialize(read(params)?)),
-            (State::New, _) => {
+            (Lifecycle::New, "initialize") => Ok(self.initialize(read(params)?)),
+            (Lifecycle::New, _) => {
                 Err((ErrorCode::ServerNotInitialized, "initialize is the first request".to_owned()))
             }
-            (State::Running, "shutdown") => {
-                self.state = State::ShutDown;
+            (Lifecycle::Running, "shutdown") => {
+                self.state = Lifecycle::ShutDown;
                 Ok(Value::Null)
             }
-            (State::Running, "textDocument/hover") => self.hover(&read(params)?),
-            (State::Running, "textDocument/codeAction") => self.code_actions(read(params)?),
-            (State::Running, "initialize") => {
+            (Lifecycle::Running, "textDocument/hover") => self.hover(&read(params)?),
+            (Lifecycle::Running, "textDocument/codeAction") => self.code_actions(read(params)?),
+            (Lifecycle::Running, "initialize") => {
                 Err((ErrorCode::InvalidRequest, "the server is initialized".to_owned()))
             }
-            (State::Running, _) => Err((ErrorCode::MethodNotFound, format!("{method} is not supported"))),
-            (State::ShutDown | State::Ended { .. }, _) => {
+            (Lifecycle::Running, _) => Err((ErrorCode::MethodNotFound, format!("{method} is not supported"))),
+            (Lifecycle::ShutDown | Lifecycle::Ended { .. }, _) => {
                 Err((ErrorCode::InvalidRequest, "the server is shut down".to_owned()))
             }
         }
@@ -238,7 +238,7 @@ impl<'s> Server<'s> {
             uris.extend(params.root_uri);
         }
         self.folders = uris.iter().filter_map(|uri| path_of(uri)).collect();
-        self.state = State::Running;
+        self.state = Lifecycle::Running;
         json!({
             "capabilities": {
                 "positionEncoding": self.client.encoding.as_str(),
@@ -286,34 +286,34 @@ impl<'s> Server<'s> {
     fn notification(&mut self, method: &str, params: Value) {
         let taken = match (self.state, method) {
             (state, "exit") => {
-                self.state = State::Ended { orderly: state == State::ShutDown };
+                self.state = Lifecycle::Ended { orderly: state == Lifecycle::ShutDown };
                 Ok(())
             }
-            (State::Running, "initialized") => {
+            (Lifecycle::Running, "initialized") => {
                 self.watch();
                 Ok(())
             }
-            (State::Running, "textDocument/didOpen") => {
+            (Lifecycle::Running, "textDocument/didOpen") => {
                 read(params).map(|Opened { text_document: opened }| {
                     let document = Document::new(opened.uri.clone(), opened.version, opened.text);
                     self.faulty.remove(&document.path);
                     self.documents.insert(opened.uri, document);
                 })
             }
-            (State::Running, "textDocument/didChange") => read(params).map(|changed: Changed| {
+            (Lifecycle::Running, "textDocument/didChange") => read(params).map(|changed: Changed| {
                 let Changed { text_document: of, content_changes } = changed;
                 if let Some(document) = self.documents.get_mut(&of.uri) {
                     document.change(of.version, content_changes, self.client.encoding);
                 }
             }),
-            (State::Running, "textDocument/didClose") => {
+            (Lifecycle::Running, "textDocument/didClose") => {
                 read(params).map(|Closed { text_document: closed }| {
                     if self.documents.remove(&closed.uri).is_some() {
                         self.publish(&closed.uri, None, &[]);
                     }
                 })
             }
-            (State::Running, "workspace/didChangeWorkspaceFolders") => {
+            (Lifecycle::Running, "workspace/didChangeWorkspaceFolders") => {
                 read(params).map(|Folders { event }| {
                     let removed: Vec<PathBuf> =
                         event.removed.iter().filter_map(|folder| path_of(&folder.uri)).collect();

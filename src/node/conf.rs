@@ -2,8 +2,8 @@
 //! gets which does not have them itself. Read after `support/nfs/conffile.c` and
 //! `utils/mount/configfile.c` of nfs-utils 2.6.2, and compared with the real mount.nfs.
 //!
-//! Where versions differ, every value counts that one of them uses: 2.6.2 drops a server's
-//! value when a later section names the option for another server, and takes nothing from
+//! Counts every value that one of the versions of mount.nfs uses, if they differ: 2.6.2 drops a
+//! server's value when a later section names the option for another server, and takes nothing from
 //! /usr/etc beside a file in /etc.
 
 mod order;
@@ -18,7 +18,7 @@ const FILE_LIMIT: u64 = 256 << 10;
 /// Files that include each other are followed so far.
 const INCLUDES: usize = 8;
 
-/// The ending of the files in a folder that are read.
+/// The ending of the files in a directory that are read.
 const ENDING: &str = ".conf";
 
 /// To which mounts an option is given.
@@ -28,7 +28,7 @@ pub(super) enum Section {
     Global,
     /// To those of a server, as the mount command names it.
     Server(String),
-    /// To the one at a folder.
+    /// To the one at a directory.
     MountPoint(String),
 }
 
@@ -43,16 +43,16 @@ pub(super) struct Setting {
     pub(super) section: Section,
     /// The option's name in the file, in lower case.
     name: String,
-    /// What mount.nfs appends; holds commas where the file does.
+    /// The text that mount.nfs appends; contains commas if the file does.
     pub(super) text: String,
 }
 
-/// What the files of a node say.
+/// The settings in the files of a node.
 #[derive(Debug, Default)]
 pub(super) struct Conf {
     /// The files that were read.
     pub(super) files: Vec<PathBuf>,
-    /// What could not be read.
+    /// The files that could not be read.
     pub(super) problems: Vec<(PathBuf, String)>,
     /// Last lines that no line break ends: mount.nfs ignores them.
     pub(super) ignored: Vec<(PathBuf, usize, String)>,
@@ -60,7 +60,7 @@ pub(super) struct Conf {
 }
 
 impl Conf {
-    /// Reads the file, the folder beside it and, for one in /etc, those in /usr/etc, which
+    /// Reads the file, the directory beside it and, for one in /etc, those in /usr/etc, which
     /// nfs-utils 2.7 and newer read first.
     pub(super) fn read(path: &Path) -> Self {
         let mut conf = Self::default();
@@ -230,7 +230,7 @@ fn heading(text: &str) -> Option<Section> {
     }
 }
 
-/// A value without quotes, or without the comment and the blanks behind it.
+/// A value without quotes, or without the comment and the blanks after it.
 fn unquoted(value: &str) -> Option<&str> {
     for quote in ['"', '\''] {
         if let Some(rest) = value.strip_prefix(quote) {
@@ -240,8 +240,8 @@ fn unquoted(value: &str) -> Option<&str> {
     Some(value.split(['#', ';']).next().unwrap_or_default().trim_end())
 }
 
-/// What mount.nfs appends for a value; only the long words turn into each other.
-/// `default...` sets where a negotiation begins, and is no option.
+/// Returns the option that mount.nfs appends for a value; only the long words turn into each other.
+/// `default...` sets the start of a negotiation, and is no option.
 fn option(name: &str, value: &str) -> Option<String> {
     let is = |word: &str| value.eq_ignore_ascii_case(word);
     if name.starts_with("default") {
@@ -284,7 +284,7 @@ fn number(value: &str) -> String {
     number.unwrap_or_default().saturating_mul(factor).to_string()
 }
 
-/// Whether an option that a mount has keeps the file's option of a name away from it.
+/// Returns true if an option that a mount has keeps the file's option of a name away from it.
 /// `hard` does not keep `soft` away: both are passed on, and the file's comes last.
 fn blocks(has: &str, name: &str) -> bool {
     let is_version = |name: &str| {

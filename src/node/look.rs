@@ -1,4 +1,4 @@
-//! Which volumes are not as they should be.
+//! Finds the volumes of a node that are not as they should be.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,9 @@ use super::Error;
 use super::moment::{Holder, Moment, Mounted};
 use super::mounts::Location;
 use super::processes::Mounter;
-use super::report::{self, Background, Data, NodeReport, ReadError, SCHEMA_VERSION, State, Summary, Volume};
+use super::report::{
+    self, Background, Data, NodeReport, ReadError, SCHEMA_VERSION, Summary, Volume, VolumeState,
+};
 use super::rescue;
 use super::usage::{Counter, Usage};
 use super::volumes::{self, Listing, Plugin, VolumeId};
@@ -19,15 +21,15 @@ use crate::subject::driver::Nfs;
 use crate::subject::manifest::{CsiSource, Manifest, Spec};
 use crate::subject::{DriverSetting, Subject};
 
-/// kubelet makes a folder an instant before it mounts there, and removes it an
+/// kubelet makes a directory an instant before it mounts there, and removes it an
 /// instant after: what looks lost and holds nothing is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
-/// Why a folder cannot be looked into.
+/// The reason why a directory cannot be looked into.
 const ANOTHER_MOUNT: &str = "this process sees another file system mounted there than the node does; \
 a hostPath volume wants mountPropagation: HostToContainer";
 
-/// The step in the path of every folder that kubelet keeps for a CSI driver.
+/// The step in the path of every directory that kubelet keeps for a CSI driver.
 const DRIVERS_FOLDER: &str = "plugins/kubernetes.io/csi";
 
 /// One look at the volumes of a node.
@@ -35,13 +37,13 @@ const DRIVERS_FOLDER: &str = "plugins/kubernetes.io/csi";
 pub(super) struct Look<'a> {
     /// The node's `/proc`.
     pub(super) proc_dir: &'a Path,
-    /// What the policy says of CSI drivers.
+    /// The policy's settings for CSI drivers.
     pub(super) drivers: &'a [DriverSetting],
-    /// The folder of Pods, as this process sees it.
+    /// The directory of Pods, as this process sees it.
     pub(super) pods_dir: &'a Path,
-    /// Where that lies.
+    /// The directory of Pods.
     pub(super) pods: &'a Location,
-    /// Counts what lies in folders.
+    /// Counts what lies in directories.
     pub(super) counter: Counter,
 }
 
@@ -51,18 +53,18 @@ struct Suspect {
     id: VolumeId,
     driver: String,
     nfs: Nfs,
-    state: State,
-    /// Where its data lies.
+    state: VolumeState,
+    /// The place of its data.
     data_at: Location,
     usage: Result<Usage, String>,
     holders: Vec<Holder>,
 }
 
 impl Suspect {
-    /// Whether a mount that is under way, or a volume that is being taken down,
-    /// looks the same.
+    /// Returns true if a mount that is under way, or a volume that is being taken down, looks the
+    /// same.
     fn is_doubtful(&self) -> bool {
-        self.state == State::NotMounted
+        self.state == VolumeState::NotMounted
             && self.holders.is_empty()
             && self.usage.as_ref().is_ok_and(Usage::is_empty)
     }
@@ -130,20 +132,23 @@ impl Look<'_> {
         })
     }
 
-    /// What is wrong with a volume, if anything is.
+    /// Returns the fault of a volume, if there is one.
     fn suspect(&mut self, id: VolumeId, mounted: Mounted, moment: &Moment) -> io::Result<Option<Suspect>> {
         let folder = self.pods.join(&id.folder());
         let (state, data_at) = match mounted {
-            Mounted::Nothing => (State::NotMounted, folder),
-            Mounted::OnDisk(location) => (State::NodeDisk, location),
-            Mounted::Elsewhere => (State::Hidden, folder),
+            Mounted::Nothing => (VolumeState::NotMounted, folder),
+            Mounted::OnDisk(location) => (VolumeState::NodeDisk, location),
+            Mounted::Elsewhere => (VolumeState::Hidden, folder),
         };
         let holders = moment.holders(&data_at);
-        if state == State::Hidden && holders.is_empty() {
+        if state == VolumeState::Hidden && holders.is_empty() {
             return Ok(None);
         }
-        // A driver makes this folder itself; that of kubelet was there when it was listed.
-        if state == State::NotMounted && id.plugin == Plugin::Csi && !volumes::exists(self.pods_dir, &id)? {
+        // A driver makes this directory itself; that of kubelet was there when it was listed.
+        if state == VolumeState::NotMounted
+            && id.plugin == Plugin::Csi
+            && !volumes::exists(self.pods_dir, &id)?
+        {
             return Ok(None);
         }
         let (driver, nfs) = self.driver(&id)?;
@@ -152,16 +157,16 @@ impl Look<'_> {
                 && is_for(mounter, &id, &moment.paths_of(&data_at), moment)
         };
         let nfs = match nfs {
-            // Who mounts it says it.
+            // A mounting NFS process shows that the driver is NFS.
             Nfs::Depends if moment.mounters.iter().any(is_nfs_mount) => Nfs::Yes,
             nfs => nfs,
         };
-        // Other drivers may well give a Pod a folder of the node.
-        if nfs == Nfs::No || nfs == Nfs::Depends && state == State::NodeDisk {
+        // Other drivers may well give a Pod a directory of the node.
+        if nfs == Nfs::No || nfs == Nfs::Depends && state == VolumeState::NodeDisk {
             return Ok(None);
         }
         let usage = match (state, holders.first()) {
-            (State::Hidden, Some(holder)) => self.count_beneath(holder),
+            (VolumeState::Hidden, Some(holder)) => self.count_beneath(holder),
             _ => self.count(&self.pods_dir.join(id.folder()))?,
         };
         let holders = holders.into_iter().cloned().collect();
@@ -180,11 +185,11 @@ impl Look<'_> {
         Ok((name, nfs))
     }
 
-    /// What lies in a folder, or why that cannot be seen.
+    /// Counts the files in a directory, or returns the reason why they cannot be seen.
     ///
     /// # Errors
     ///
-    /// When the folder is gone.
+    /// When the directory is gone.
     fn count(&self, folder: &Path) -> io::Result<Result<Usage, String>> {
         match self.counter.count(folder) {
             Ok(Some(usage)) => Ok(Ok(usage)),
@@ -205,7 +210,7 @@ impl Look<'_> {
         seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
     }
 
-    /// Whether what was doubtful is so a moment later.
+    /// Returns true if what was doubtful is so a moment later.
     fn is_still_lost(&self, suspect: &Suspect, moment: &Moment) -> bool {
         moment.mounted(self.pods, &suspect.id.folder()) == Mounted::Nothing
             && volumes::exists(self.pods_dir, &suspect.id).unwrap_or(true)
@@ -215,8 +220,8 @@ impl Look<'_> {
 impl Suspect {
     fn report(self, moment: &Moment) -> Volume {
         let paths = match self.state {
-            State::NodeDisk => moment.paths_of(&self.data_at),
-            State::NotMounted | State::Hidden => Vec::new(),
+            VolumeState::NodeDisk => moment.paths_of(&self.data_at),
+            VolumeState::NotMounted | VolumeState::Hidden => Vec::new(),
         };
         let folder = moment.pods_dir.join(self.id.folder());
         let (data, note) = match self.usage {
@@ -231,12 +236,14 @@ impl Suspect {
             .collect();
         let path = shown(paths.iter().find(|path| **path != folder).unwrap_or(&folder));
         let files = match (self.state, self.holders.first()) {
-            (State::Hidden, Some(holder)) => format!("/proc/{}/root{}", holder.pid, shown(&holder.point)),
+            (VolumeState::Hidden, Some(holder)) => {
+                format!("/proc/{}/root{}", holder.pid, shown(&holder.point))
+            }
             _ => path.clone(),
         };
         let is_empty = data.is_some_and(|data| data.files == 0 && data.folders == 0 && !data.at_least);
         // With a background process it was mount.nfs, and not the driver's container.
-        let is_driver = self.state == State::NotMounted && background.is_empty();
+        let is_driver = self.state == VolumeState::NotMounted && background.is_empty();
         let apart = moment.mounted_apart(&self.id).filter(|_| is_driver);
         let mounted_apart =
             apart.map(|process| report::Apart { pid: process.pid, name: process.name.clone() });
@@ -266,7 +273,7 @@ impl Suspect {
     }
 }
 
-/// Whether a CSI driver's volume is NFS, of which no more is known here than the driver.
+/// Returns the verdict on whether a CSI driver's volume is NFS, by its driver alone.
 fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
     let csi = CsiSource { driver: Some(driver.into()), ..CsiSource::default() };
     let spec = Some(Spec { csi: Some(csi), ..Spec::default() });
@@ -278,13 +285,13 @@ fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
     if may_differ && !is_said { Nfs::Depends } else { subject.nfs }
 }
 
-/// Whether a process mounts a volume, at its folder or at the driver's own.
+/// Returns true if a process mounts a volume, at its directory or at the driver's own.
 fn is_for(mounter: &Mounter, id: &VolumeId, data_at: &[PathBuf], moment: &Moment) -> bool {
     mounter.is_of_node
         && (moment.volume_of(mounter).as_ref() == Some(id) || data_at.contains(&mounter.target))
 }
 
-/// Whether a mount of a volume is in progress, so that no container runs yet.
+/// Returns true if a mount of a volume is in progress, so that no container runs yet.
 fn is_being_mounted(id: &VolumeId, moment: &Moment) -> bool {
     moment.mounters.iter().any(|mounter| !mounter.is_in_background && is_for(mounter, id, &[], moment))
 }

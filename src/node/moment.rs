@@ -1,5 +1,5 @@
-//! What the node's `/proc` shows at one moment: mounts as kubelet sees them,
-//! what containers have mounted, and who is mounting.
+//! Reads the node's `/proc` at one moment: the mounts as the kubelet sees them, the mounts of
+//! containers, and the processes that mount.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,24 +14,24 @@ use super::{Error, proc_error};
 #[derive(Debug)]
 struct Reference {
     table: MountTable,
-    /// What it calls the folder of Pods; never empty.
+    /// The node's names for the directory of Pods; never empty.
     pods_dirs: Vec<PathBuf>,
 }
 
-/// What the node's `/proc` shows at one moment.
+/// The contents of the node's `/proc` at one moment.
 #[derive(Debug)]
 pub(super) struct Moment {
-    /// What the node calls the folder of Pods.
+    /// The node's name for the directory of Pods.
     pub(super) pods_dir: PathBuf,
     /// Processes that mount something, by number.
     pub(super) mounters: Vec<Mounter>,
-    /// Whether rpc.statd runs.
+    /// True if rpc.statd runs.
     pub(super) has_statd: bool,
     /// Volumes of CSI drivers that are mounted in a namespace of their own.
     apart: Vec<Apart>,
     references: Vec<Reference>,
-    /// By the folder that a container has mounted, on the file system of the
-    /// folder of Pods.
+    /// By the directory that a container has mounted, on the file system of the
+    /// directory of Pods.
     holders: BTreeMap<PathBuf, Vec<Holder>>,
 }
 
@@ -42,34 +42,34 @@ struct Apart {
     process: Process,
 }
 
-/// A container's process, and where it has a folder mounted.
+/// A container's process, and where it has a directory mounted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Holder {
     /// The first process of its namespace.
     pub(super) pid: i32,
     /// Its name.
     pub(super) name: String,
-    /// Where the folder is mounted in the container.
+    /// The path of the mount in the container.
     pub(super) point: PathBuf,
     /// Further mounts of the container at or beneath that, which are not the
-    /// folder's own file system.
+    /// directory's own file system.
     pub(super) closed: Vec<PathBuf>,
 }
 
-/// What a volume's folder leads to.
+/// The mount that a volume's directory leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mounted {
-    /// Another file system than that of the folder itself.
+    /// Another file system than that of the directory itself.
     Elsewhere,
-    /// Another folder of the same file system.
+    /// Another directory of the same file system.
     OnDisk(Location),
-    /// The folder itself: nothing is mounted.
+    /// The directory itself: nothing is mounted.
     Nothing,
 }
 
 impl Moment {
-    /// Reads all of it; `given` is what this process calls the folder of Pods. `None` where the node's mounts do not show the folder of
-    /// Pods.
+    /// Reads all of it; `given` is what this process calls the directory of Pods. `None` where the
+    /// node's mounts do not show the directory of Pods.
     ///
     /// # Errors
     ///
@@ -77,8 +77,8 @@ impl Moment {
     pub(super) fn read(proc_dir: &Path, pods: &Location, given: &Path) -> Result<Option<Self>, Error> {
         let processes = processes::list(proc_dir).map_err(|source| proc_error(proc_dir, source))?;
         let mut namespaces = processes::namespaces(proc_dir, &processes);
-        // What sees kubelet's folder is kubelet's or a driver's. A container could call a
-        // process anything.
+        // A process that sees the kubelet's directory is the kubelet's or a driver's. A container
+        // could call a process anything.
         let mounters = processes::mounters(proc_dir, &processes, |process| {
             namespaces.iter().any(|namespace| namespace.has(process) && namespace.table.shows(pods))
         });
@@ -115,7 +115,7 @@ impl Moment {
         Ok(Some(Self { pods_dir, mounters, has_statd, apart, references, holders }))
     }
 
-    /// What a folder beneath that of Pods leads to.
+    /// Returns the mount that a directory below that of Pods leads to.
     pub(super) fn mounted(&self, pods: &Location, folder: &Path) -> Mounted {
         let own = pods.join(folder);
         let mut mounted = Mounted::Nothing;
@@ -136,7 +136,7 @@ impl Moment {
         self.apart.iter().find(|apart| apart.id == *id).map(|apart| &apart.process)
     }
 
-    /// What is mounted on a folder beneath that of Pods, in kubelet's eyes.
+    /// Returns the mount on a directory below that of Pods, as the kubelet sees it.
     pub(super) fn mount_on(&self, folder: &Path) -> Option<&Mount> {
         self.references.iter().find_map(|Reference { table, pods_dirs }| {
             pods_dirs.iter().find_map(|pods_dir| {
@@ -159,7 +159,7 @@ impl Moment {
         self.references.first().is_some_and(|reference| reference.table.is_same(own))
     }
 
-    /// What the node calls a folder, the best name first.
+    /// Returns the node's names for a directory, the best one first.
     pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
         self.references.iter().flat_map(|reference| reference.table.paths_of(location)).collect()
     }
@@ -173,8 +173,8 @@ impl Moment {
             .or_else(|| VolumeId::of_target(&mounter.target))
     }
 
-    /// The containers that have mounted a folder or what is in it, as far as it
-    /// lies on the file system of the folder of Pods.
+    /// The containers that have mounted a directory or what is in it, as far as it
+    /// lies on the file system of the directory of Pods.
     pub(super) fn holders(&self, folder: &Location) -> Vec<&Holder> {
         self.holders
             .range(folder.path.clone()..)
@@ -192,8 +192,8 @@ fn is_kubelets(namespace: &Namespace) -> bool {
     namespace.processes.iter().any(|process| is_first(process) || process.name == "kubelet")
 }
 
-/// What those mount that see the folder of Pods and are neither the node nor kubelet: a
-/// driver without `mountPropagation: Bidirectional` mounts for itself alone.
+/// Returns the mounts of processes that see the directory of Pods and are neither the node nor the
+/// kubelet: a driver without `mountPropagation: Bidirectional` mounts for itself alone.
 fn apart(namespaces: &[Namespace], pods: &Location) -> Vec<Apart> {
     let mut found = Vec::new();
     for namespace in namespaces {
@@ -213,8 +213,8 @@ fn apart(namespaces: &[Namespace], pods: &Location) -> Vec<Apart> {
     found
 }
 
-/// What containers have mounted of the file system of the folder of Pods. What
-/// sees that folder itself is no Pod's container.
+/// Returns the containers' mounts of the file system of the directory of Pods. A process that sees
+/// that directory itself is no Pod's container.
 fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<Holder>> {
     let mut holders: BTreeMap<PathBuf, Vec<Holder>> = BTreeMap::new();
     for namespace in namespaces.iter().filter(|namespace| !namespace.table.shows(pods)) {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use procfs_core::process::MountInfo;
 
-/// Where a folder lies, whatever a mount namespace calls it: the device of its
-/// file system, and the path from that file system's root.
+/// The location of a directory, whatever its name in a mount namespace: the device of its file
+/// system, and the path from that file system's root.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Location {
     /// Major and minor number of the device.
@@ -18,7 +18,7 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// A folder beneath this one, on the same file system.
+    /// A directory beneath this one, on the same file system.
     #[must_use]
     pub(super) fn join(&self, rest: &Path) -> Self {
         Self { device: self.device.clone(), path: self.path.join(rest) }
@@ -29,7 +29,7 @@ impl Location {
 #[derive(Debug, Clone, Default)]
 pub(super) struct MountTable {
     mounts: HashMap<i32, Mount>,
-    /// What is mounted on each mount, and where.
+    /// The mounts on each mount, with their paths.
     on: HashMap<i32, HashMap<PathBuf, i32>>,
     /// Lines that could not be read.
     pub(super) malformed: usize,
@@ -42,11 +42,11 @@ pub(super) struct Mount {
     parent: i32,
     /// Major and minor number of its file system's device.
     pub(super) device: String,
-    /// The folder of its file system that is mounted.
+    /// The directory of its file system that is mounted.
     pub(super) root: PathBuf,
-    /// Where it is mounted.
+    /// The mount point.
     pub(super) point: PathBuf,
-    /// What is mounted, as the mount command names it.
+    /// The source of the mount, as the mount command names it.
     pub(super) source: String,
     /// The options of its file system, as the kernel shows them.
     pub(super) options: HashMap<String, Option<String>>,
@@ -70,9 +70,9 @@ impl MountTable {
         table
     }
 
-    /// Where `path`, absolute and without links, leads; `None` where the table
-    /// shows no mount it is on. Goes down as the kernel does: the last of several
-    /// mounts on one folder counts, and what a mount further up hides does not.
+    /// Returns the location of `path`, absolute and without links; `None` where the table shows no
+    /// mount it is on. Goes down as the kernel does: the last of several mounts on one directory
+    /// counts, and what a mount further up hides does not.
     pub(super) fn locate(&self, path: &Path) -> Option<Location> {
         let mount = self.mount_of(path)?;
         let rest = path.strip_prefix(&mount.point).ok()?;
@@ -95,13 +95,13 @@ impl MountTable {
         Some(mount)
     }
 
-    /// Whether this is the table of the same namespace: the number of a mount is that of
-    /// no other.
+    /// Returns true if this is the table of the same namespace: the number of a mount is that of no
+    /// other.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.root().map(|mount| mount.id) == other.root().map(|mount| mount.id)
     }
 
-    /// Every name that this namespace has for a folder, the shortest first: a bind
+    /// Every name that this namespace has for a directory, the shortest first: a bind
     /// mount gives it another one.
     pub(super) fn paths_of(&self, location: &Location) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = self
@@ -116,7 +116,7 @@ impl MountTable {
         paths
     }
 
-    /// Whether the folder, or one above it, is mounted here.
+    /// Returns true if the directory, or one above it, is mounted here.
     pub(super) fn shows(&self, location: &Location) -> bool {
         self.mounts
             .values()
@@ -147,7 +147,7 @@ impl Mount {
         let text: String = line.iter().copied().map(char::from).collect();
         let info = MountInfo::from_line(&text).ok()?;
         let root = unescape(&info.root)?;
-        // A folder that is mounted and was deleted keeps its old name so.
+        // A directory that is mounted and was deleted keeps its old name so.
         let root = root.strip_suffix(b"//deleted").unwrap_or(&root).to_vec();
         Some(Self {
             id: info.mnt_id,
@@ -194,7 +194,7 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// As [`Path::join`], but nothing joined adds no slash.
+/// Like [`Path::join`], but nothing joined adds no slash.
 fn joined(base: &Path, rest: &Path) -> PathBuf {
     if rest.as_os_str().is_empty() { base.to_owned() } else { base.join(rest) }
 }

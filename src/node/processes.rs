@@ -29,27 +29,27 @@ pub(super) struct Process {
 pub(super) struct Mounter {
     /// The process.
     pub(super) process: Process,
-    /// What it mounts.
+    /// The source that it mounts.
     pub(super) source: String,
-    /// Where, as its own mount namespace calls it.
+    /// The target, in its own mount namespace.
     pub(super) target: PathBuf,
-    /// Whether its caller has ended, so that its failure is not reported.
+    /// True if its caller has ended, so that its failure is not reported.
     pub(super) is_in_background: bool,
-    /// Whether it is the node's own, and not a container's.
+    /// True if it is the node's own, and not a container's.
     pub(super) is_of_node: bool,
 }
 
 /// A mount namespace.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Namespace {
-    /// What is mounted in it.
+    /// The mounts in it.
     pub(super) table: MountTable,
     /// The processes in it, by number.
     pub(super) processes: Vec<Process>,
 }
 
 impl Namespace {
-    /// Whether the process is in it.
+    /// Returns true if the process is in it.
     pub(super) fn has(&self, process: &Process) -> bool {
         self.processes.iter().any(|other| other.pid == process.pid)
     }
@@ -59,7 +59,7 @@ impl Namespace {
 ///
 /// # Errors
 ///
-/// When the folder cannot be read.
+/// When the directory cannot be read.
 pub(super) fn list(proc_dir: &Path) -> io::Result<Vec<Process>> {
     let mut processes = Vec::new();
     for entry in fs::read_dir(proc_dir)? {

@@ -1,5 +1,4 @@
-//! What `node-check` says. As JSON it is what docs/node-check.schema.json
-//! describes.
+//! The report of `node-check`; docs/node-check.schema.json describes its JSON.
 
 pub mod npd;
 pub mod objects;
@@ -21,9 +20,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct NodeReport {
     /// Always [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// Who speaks.
+    /// The name and version of the tool.
     pub tool: Tool,
-    /// What the node calls kubelet's folder of Pods.
+    /// The node's name for the kubelet's directory of Pods.
     pub pods_dir: String,
     /// Counts.
     pub summary: Summary,
@@ -31,7 +30,7 @@ pub struct NodeReport {
     pub volumes: Vec<Volume>,
     /// Processes of mount.nfs in the background, by PID.
     pub background: Vec<Background>,
-    /// What makes a mount of this node fail or lose data, before it does.
+    /// Settings that make a mount of this node fail or lose data, before it does.
     pub warnings: Vec<Warning>,
     /// The node's nfsmount.conf, and who reads another one; `None` where it was not read.
     pub nfsmount_conf: Option<ConfReport>,
@@ -45,7 +44,7 @@ pub struct NodeReport {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Folders of Pods.
+    /// Directories of Pods.
     pub pods: usize,
     /// Their volumes that kubelet or a CSI driver mounts: NFS, or perhaps NFS.
     pub volumes: usize,
@@ -69,21 +68,21 @@ pub struct Volume {
     pub pod: String,
     /// The PersistentVolume, or the name in the Pod of a volume without one.
     pub volume: String,
-    /// Who mounts it: `kubernetes.io/nfs` is kubelet, anything else a CSI driver.
+    /// The plugin that mounts it: `kubernetes.io/nfs` is the kubelet, anything else a CSI driver.
     pub driver: String,
-    /// Whether it is NFS.
+    /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
-    /// What is wrong.
-    pub state: State,
-    /// The node's folder that holds the data; with `hidden`, beneath what is mounted there.
+    /// The fault.
+    pub state: VolumeState,
+    /// The node's directory that holds the data; with `hidden`, beneath what is mounted there.
     pub path: String,
-    /// What lies there; `None` where that cannot be seen.
+    /// The files in it; `None` if they cannot be seen.
     pub data: Option<Data>,
-    /// Why it cannot be seen, or what else there is to know of the counts.
+    /// The reason why it cannot be seen, or a note on the counts.
     pub note: Option<String>,
-    /// Containers' processes that have the folder open.
+    /// Containers' processes that have the directory open.
     pub holders: Vec<Holder>,
-    /// Numbers of the background processes that go on mounting it.
+    /// Numbers of the background processes that keep retrying its mount.
     pub background: Vec<i32>,
     /// A process that sees it mounted in a namespace of its own: a CSI driver without
     /// `mountPropagation: Bidirectional`.
@@ -102,35 +101,34 @@ pub struct Apart {
     pub name: String,
 }
 
-/// What is wrong with a volume.
+/// The fault of a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Its folder is no mount point.
+pub enum VolumeState {
+    /// Its directory is no mount point.
     NotMounted,
     /// A directory of the node's local disk is mounted there, as a CSI driver does
-    /// with a staging folder on which nothing is mounted.
+    /// with a staging directory on which nothing is mounted.
     NodeDisk,
-    /// It is mounted now, but a container has had the folder beneath since before that.
+    /// It is mounted now, but a container has had the directory beneath since before that.
     Hidden,
 }
 
-/// What lies in a folder and those beneath it.
+/// The files in a directory and those below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Data {
     /// Lengths of the files together.
     pub bytes: u64,
-    /// All that is no folder.
+    /// All that is no directory.
     pub files: u64,
-    /// Folders.
+    /// Directories.
     pub folders: u64,
-    /// Whether there is or may be more: counting has a limit, or something
-    /// could not be read.
+    /// True if there is or may be more: counting has a limit, or something could not be read.
     pub at_least: bool,
 }
 
-/// A container's process that has a folder open.
+/// A container's process that has a directory open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
@@ -138,7 +136,7 @@ pub struct Holder {
     pub pid: i32,
     /// Its program's name.
     pub name: String,
-    /// Where the folder is in the container.
+    /// The path of the directory in the container.
     pub path: String,
 }
 
@@ -150,16 +148,16 @@ pub struct Background {
     pub pid: i32,
     /// `mount.nfs` or `mount.nfs4`.
     pub name: String,
-    /// What it mounts.
+    /// The source that it mounts.
     pub source: String,
-    /// Where.
+    /// The target.
     pub target: String,
-    /// The uid of the Pod whose volume that is; `None` for another folder.
+    /// The uid of the Pod whose volume that is; `None` for another directory.
     pub pod: Option<String>,
     /// The volume.
     pub volume: Option<String>,
-    /// Whether it is kubelet's or a driver's doing. Others, such as a mount of
-    /// the node's own fstab, are no finding.
+    /// True if it is kubelet's or a driver's doing. Others, such as a mount of the node's own
+    /// fstab, are no finding.
     pub kubernetes: bool,
 }
 
@@ -167,11 +165,11 @@ pub struct Background {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// What it is about.
+    /// The subject of the warning.
     pub kind: WarningKind,
-    /// Whether it loses data without a word, so that it counts as found.
+    /// True if it loses data without a word, so that it counts as found.
     pub finding: bool,
-    /// What is wrong, and what to do.
+    /// The fault and its remedy.
     pub message: String,
     /// The file; `None` for one that is about no file.
     pub path: Option<String>,
@@ -258,14 +256,14 @@ pub struct VolumeName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadError {
-    /// The folder, as the node calls it.
+    /// The directory, as the node calls it.
     pub path: String,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
 }
 
 impl NodeReport {
-    /// Whether anything was found that is sure.
+    /// Returns true if anything was found that is sure.
     pub fn has_findings(&self) -> bool {
         self.has_losses() || self.warnings.iter().any(|warning| warning.finding) || self.differing() > 0
     }
@@ -275,7 +273,7 @@ impl NodeReport {
         self.objects.as_ref().map_or(0, Objects::differing)
     }
 
-    /// Whether a Pod writes to the local disk, or may at any time.
+    /// Returns true if a Pod writes to the local disk, or may at any time.
     pub const fn has_losses(&self) -> bool {
         self.summary.lost > 0 || self.summary.background > 0
     }
@@ -286,7 +284,7 @@ impl NodeReport {
         plain(&serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// The report as JSON for people, without a line break behind it.
+    /// The report as JSON for people, without a line break after it.
     pub fn json(&self) -> String {
         plain(&serde_json::to_string_pretty(self).unwrap_or_default())
     }

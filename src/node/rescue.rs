@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Where the files are copied to: a name that the administrator replaces.
+/// The directory to which files are copied: a name that the administrator replaces.
 const SAFE: &str = "/a/safe/place";
 
 /// The command for a shell, as root on the node. It keeps owners, times and links, and takes

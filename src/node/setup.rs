@@ -1,5 +1,5 @@
-//! What the node's own files and programs do to the mounts of its Pods, before a mount
-//! fails or loses data.
+//! Finds settings of the node's own files and programs that make the mounts of its Pods fail or
+//! lose data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,10 +12,10 @@ use super::volumes::{self, Plugin, VolumeId};
 use crate::subject::driver::conf::ConfOf;
 use crate::subject::driver::{self, Nfs};
 
-/// Where mount(8) looks for the helper of a file system.
+/// The path at which mount(8) looks for the helper of a file system.
 const HELPER: &str = "/sbin/mount.nfs";
 
-/// Where kubelet finds mount(8).
+/// The paths at which the kubelet finds mount(8).
 const MOUNT: [&str; 2] = ["/usr/bin/mount", "/bin/mount"];
 
 /// The CSI drivers of a node's volumes, by whose nfsmount.conf they read.
@@ -67,7 +67,7 @@ impl Readers {
 #[derive(Debug)]
 struct InTree {
     name: VolumeName,
-    /// Where it is or should be mounted, as the node calls it.
+    /// The mount point, present or not, by its name on the node.
     point: String,
     /// The server as the mount command names it; `None` where nothing tells it.
     server: Option<String>,
@@ -153,8 +153,8 @@ fn of_conf(conf: &Conf, volumes: &[InTree]) -> Vec<Warning> {
     in_force.chain(ignored).collect()
 }
 
-/// What a setting does, and whether it makes a mount succeed that has failed. The text may
-/// hold several options.
+/// Describes the effect of a setting, and whether it makes a failed mount succeed. The text may
+/// contain several options.
 fn effect(text: &str) -> (&'static str, bool) {
     let names = || text.split(',').map(|option| option.split('=').next().unwrap_or_default().trim());
     let has = |wanted: &[&str]| names().any(|name| wanted.contains(&name));

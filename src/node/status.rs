@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::report::{NodeReport, State, WarningKind};
+use super::report::{NodeReport, VolumeState, WarningKind};
 use crate::report::IsNfs;
 use crate::report::plain::plain;
 use crate::telemetry::metrics::Label;
@@ -46,7 +46,7 @@ struct VolumeLabels {
 pub struct Looks {
     /// Time between two.
     pub interval: Duration,
-    /// How long the last one took.
+    /// The duration of the last check.
     pub took: Duration,
     /// The end of the last one that saw everything, in seconds since 1970; 0 before one.
     pub last_success: i64,
@@ -101,7 +101,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     }
     registry.register(
         "warnings",
-        "What makes mounts of the node fail or lose data before they do, by kind",
+        "Settings of the node that make mounts fail or lose data, by kind",
         warnings,
     );
     registry.register(
@@ -126,17 +126,17 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     );
     registry.register(
         "last_success_timestamp_seconds",
-        "End of the last look that saw everything, in seconds since 1970; 0 before one",
+        "End of the last complete check, in seconds since 1970; 0 before one",
         gauge(looks.last_success),
     );
     registry.register(
         "complete",
-        "1 if the last look saw everything, 0 if not",
+        "1 if the last check was complete, 0 if not",
         gauge(i64::from(report.errors.is_empty())),
     );
     for (name, help, value) in [
-        ("interval", "Time between two looks", looks.interval),
-        ("duration", "How long the last look took", looks.took),
+        ("interval", "Time between two checks", looks.interval),
+        ("duration", "Duration of the last check", looks.took),
     ] {
         let gauge = Gauge::<f64, AtomicU64>::default();
         gauge.set(value.as_secs_f64());
@@ -157,7 +157,7 @@ fn bare(report: &NodeReport) -> impl Iterator<Item = &super::report::Volume> {
 /// has something mounted, and is bare all the same.
 fn states(report: &NodeReport) -> [(&'static str, usize); 4] {
     let summary = &report.summary;
-    let late = report.volumes.iter().filter(|volume| volume.state != State::NotMounted).count();
+    let late = report.volumes.iter().filter(|volume| volume.state != VolumeState::NotMounted).count();
     [
         ("mounted", summary.mounted.saturating_sub(late)),
         ("bare", summary.lost),
@@ -176,7 +176,7 @@ mod tests {
     use crate::node::report::{Data, Summary, Volume};
     use crate::report::Tool;
 
-    fn volume(name: &str, state: State, bytes: u64) -> Volume {
+    fn volume(name: &str, state: VolumeState, bytes: u64) -> Volume {
         Volume {
             pod: "u".to_owned(),
             volume: name.to_owned(),
@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn ten_thousand_lost_volumes_have_a_bounded_number_of_series() {
-        let many = (0..10_000).map(|index| volume(&format!("v{index}"), State::NotMounted, 2)).collect();
+        let many =
+            (0..10_000).map(|index| volume(&format!("v{index}"), VolumeState::NotMounted, 2)).collect();
         let text = text(&report(many, 0), Looks::default());
         let series = || text.lines().filter(|line| line.starts_with("nfs_mount_guard_node_lost_bytes{"));
         assert_eq!(series().count(), NAMED + 1, "{text}");
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_volume_that_is_mounted_late_is_bare_and_not_mounted() {
-        let text = text(&report(vec![volume("a", State::Hidden, 5)], 3), Looks::default());
+        let text = text(&report(vec![volume("a", VolumeState::Hidden, 5)], 3), Looks::default());
         assert!(text.contains("nfs_mount_guard_node_volumes{state=\"mounted\"} 2\n"), "{text}");
         assert!(text.contains("nfs_mount_guard_node_volumes{state=\"bare\"} 1\n"), "{text}");
     }
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn names_cannot_write_lines_of_their_own() {
         let text = text(
-            &report(vec![volume("a\"} 1\nevil 1\u{202e}\u{7}", State::NotMounted, 5)], 0),
+            &report(vec![volume("a\"} 1\nevil 1\u{202e}\u{7}", VolumeState::NotMounted, 5)], 0),
             Looks::default(),
         );
         assert!(!text.lines().any(|line| line.starts_with("evil")), "{text}");

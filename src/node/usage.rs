@@ -1,4 +1,4 @@
-//! How much lies in a folder.
+//! Counts the files in a directory.
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,57 +7,57 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Entries of one folder and those beneath it that are counted at most.
+/// Entries of one directory and those beneath it that are counted at most.
 const ENTRIES: usize = 20_000;
 
-/// How long one run counts at most, all folders together.
+/// The longest time that one run counts, all directories together.
 const TIME: Duration = Duration::from_secs(2);
 
-/// What lies in a folder and the folders beneath it.
+/// The files in a directory and the directories below it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     /// Lengths of the files together; one with several names counts once.
     pub(super) bytes: u64,
-    /// All that is no folder.
+    /// All that is no directory.
     pub(super) files: u64,
-    /// Folders.
+    /// Directories.
     pub(super) folders: u64,
-    /// Whether there is, or may be, more than was counted.
+    /// True if there is, or may be, more than was counted.
     pub(super) is_partial: bool,
 }
 
 impl Usage {
-    /// Whether nothing at all is there.
+    /// Returns true if nothing at all is there.
     pub(super) const fn is_empty(&self) -> bool {
         self.files == 0 && self.folders == 0 && !self.is_partial
     }
 }
 
-/// Counts within a limit of time that all folders of a run share.
+/// Counts within a limit of time that all directories of a run share.
 #[derive(Debug)]
 pub(super) struct Counter {
     deadline: Instant,
-    /// Folders that are not entered: what is mounted on them may hang.
+    /// Directories that are not entered: what is mounted on them may hang.
     closed: HashSet<PathBuf>,
 }
 
 impl Counter {
-    /// Starts the clock. `closed` are paths of folders that are not entered.
+    /// Starts the clock. `closed` are paths of directories that are not entered.
     pub(super) fn start(closed: HashSet<PathBuf>) -> Self {
         Self { deadline: Instant::now() + TIME, closed }
     }
 
-    /// Closes a folder as well.
+    /// Closes a directory as well.
     pub(super) fn close(&mut self, folder: PathBuf) {
         self.closed.insert(folder);
     }
 
     /// Counts what lies in `folder`; opens no file and follows no link. `None`
-    /// where the folder may not be entered.
+    /// where the directory may not be entered.
     ///
     /// # Errors
     ///
-    /// When the folder itself cannot be read.
+    /// When the directory itself cannot be read.
     pub(super) fn count(&self, folder: &Path) -> io::Result<Option<Usage>> {
         if self.closed.contains(folder) {
             return Ok(None);

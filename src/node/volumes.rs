@@ -1,4 +1,4 @@
-//! The volume folders that kubelet keeps for its Pods.
+//! The volume directories that kubelet keeps for its Pods.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -9,28 +9,28 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// kubelet's folder of NFS volumes that it mounts itself.
+/// kubelet's directory of NFS volumes that it mounts itself.
 const IN_TREE_NFS: &str = "kubernetes.io~nfs";
 
-/// kubelet's folder of volumes that CSI drivers mount.
+/// kubelet's directory of volumes that CSI drivers mount.
 const CSI: &str = "kubernetes.io~csi";
 
 /// More of a `vol_data.json` than this is not read.
 const VOLUME_DATA_LIMIT: u64 = 64 << 10;
 
-/// Which volume of which Pod.
+/// A volume of a Pod.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct VolumeId {
     /// The Pod's uid.
     pub(super) pod: OsString,
-    /// The volume as its folder is called: the PersistentVolume, or the name in
+    /// The volume as its directory is called: the PersistentVolume, or the name in
     /// the Pod of a volume without one.
     pub(super) name: OsString,
-    /// Who mounts it.
+    /// The plugin that mounts it.
     pub(super) plugin: Plugin,
 }
 
-/// Who mounts a volume.
+/// The plugin that mounts a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Plugin {
     /// kubelet itself.
@@ -55,7 +55,7 @@ impl Plugin {
 }
 
 impl VolumeId {
-    /// The folder on which the volume should be mounted, from kubelet's folder
+    /// The directory on which the volume should be mounted, from kubelet's directory
     /// of Pods.
     pub(super) fn folder(&self) -> PathBuf {
         let volume = self.volume_folder();
@@ -65,12 +65,12 @@ impl VolumeId {
         }
     }
 
-    /// kubelet's own folder for the volume.
+    /// kubelet's own directory for the volume.
     pub(super) fn volume_folder(&self) -> PathBuf {
         Path::new(&self.pod).join("volumes").join(self.plugin.folder()).join(&self.name)
     }
 
-    /// The volume that a path from the folder of Pods leads to or into.
+    /// The volume that a path from the directory of Pods leads to or into.
     pub(super) fn of_path(path: &Path) -> Option<Self> {
         let mut steps = path.components().map(Component::as_os_str);
         let pod = steps.next()?;
@@ -86,7 +86,7 @@ impl VolumeId {
     }
 
     /// The volume that a path of another namespace leads to, wherever kubelet's
-    /// folder is there.
+    /// directory is there.
     pub(super) fn of_target(path: &Path) -> Option<Self> {
         path.ancestors()
             .filter(|ancestor| ancestor.file_name() == Some(OsStr::new("pods")))
@@ -94,14 +94,14 @@ impl VolumeId {
     }
 }
 
-/// What was found in kubelet's folder of Pods.
+/// The volumes in the kubelet's directory of Pods.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// Folders of Pods.
+    /// Directories of Pods.
     pub(super) pods: usize,
     /// Their volumes that are or may be NFS.
     pub(super) volumes: Vec<VolumeId>,
-    /// What could not be read, from the folder of Pods.
+    /// The parts that could not be read, from the directory of Pods down.
     pub(super) errors: Vec<(PathBuf, io::Error)>,
 }
 
@@ -109,11 +109,11 @@ pub(super) struct Listing {
 ///
 /// # Errors
 ///
-/// When the folder itself cannot be read.
+/// When the directory itself cannot be read.
 pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for pod in folders(pods_dir)? {
-        // Also a Pod without NFS has this folder; what has none is no Pod's.
+        // Also a Pod without NFS has this directory; what has none is no Pod's.
         let volumes = Path::new(&pod).join("volumes");
         match fs::symlink_metadata(pods_dir.join(&volumes)) {
             Ok(metadata) if metadata.is_dir() => listing.pods += 1,
@@ -142,8 +142,8 @@ pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// Whether a volume's mount folder is there. Asks the folder above it: what is
-/// mounted may hang.
+/// Returns true if a volume's mount directory exists. Reads the parent directory: a mounted one may
+/// hang.
 pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
     let folder = pods_dir.join(volume.folder());
     let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(false) };
@@ -184,12 +184,12 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
     }
 }
 
-/// Whether something is not there, or no longer.
+/// Returns true if something is not there, or no longer.
 pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// The names of the folders in a folder. Links count for nothing: kubelet makes none.
+/// The names of the directories in a directory. Links count for nothing: kubelet makes none.
 fn folders(folder: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -1,4 +1,4 @@
-//! From the tree of a document to a policy. Reading goes on behind a mistake,
+//! From the tree of a document to a policy. Reading continues after a mistake,
 //! so that one run shows them all.
 
 mod exemption;
@@ -24,7 +24,7 @@ const DRIVER: &[&str] = &["name", "nfs", "timeo", "retrans"];
 
 /// Reads the policy at `root`.
 pub(super) fn policy(tree: &Tree<'_>, root: NodeId) -> Result<Policy, Vec<Problem>> {
-    let mut reader = Reader { tree, problems: Vec::new() };
+    let mut reader = PolicyReader { tree, problems: Vec::new() };
     let policy = reader.policy(root);
     if reader.problems.is_empty() { Ok(policy) } else { Err(reader.problems) }
 }
@@ -32,22 +32,22 @@ pub(super) fn policy(tree: &Tree<'_>, root: NodeId) -> Result<Policy, Vec<Proble
 /// Most mistakes that are reported: a longer list hides the first ones.
 const MOST_PROBLEMS: usize = 50;
 
-struct Reader<'t> {
+struct PolicyReader<'t> {
     tree: &'t Tree<'t>,
     problems: Vec<Problem>,
 }
 
 /// One entry of a mapping.
-struct Entry<'t> {
+struct Field<'t> {
     key: &'t str,
     key_id: NodeId,
     value: NodeId,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> PolicyReader<'t> {
     fn policy(&mut self, root: NodeId) -> Policy {
         if let Some((kind, at)) = foreign::kind_of(self.tree, root) {
-            // What else is not as in a policy follows from that.
+            // Other faults of the text follow from that.
             let message = format!(
                 "kind: {kind:?} is not a policy; one starts with \"apiVersion: {API_VERSION}\" and \"kind: {KIND}\""
             );
@@ -83,7 +83,7 @@ impl<'t> Reader<'t> {
         builder.build()
     }
 
-    fn entry(&mut self, entry: &Entry<'t>, builder: &mut Builder) {
+    fn entry(&mut self, entry: &Field<'t>, builder: &mut Builder) {
         let value = entry.value;
         match entry.key {
             "mode" => match self.one_of(value, "mode", &["enforce", "observe"]) {
@@ -153,7 +153,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn setting(&mut self, rule: &Rule, entry: &Entry<'t>, builder: &mut Builder) {
+    fn setting(&mut self, rule: &Rule, entry: &Field<'t>, builder: &mut Builder) {
         if entry.key == "action" {
             let names = Action::ALL.map(Action::as_str);
             let action = self.word(entry.value, "action", &names);
@@ -232,7 +232,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The entries of a mapping that may have these keys only.
-    fn mapping(&mut self, id: NodeId, what: &str, known: &[&str]) -> Vec<Entry<'t>> {
+    fn mapping(&mut self, id: NodeId, what: &str, known: &[&str]) -> Vec<Field<'t>> {
         let mut entries = self.any_mapping(id, what);
         entries.retain(|entry| {
             let is_known = known.contains(&entry.key);
@@ -250,7 +250,7 @@ impl<'t> Reader<'t> {
         entries
     }
 
-    fn any_mapping(&mut self, id: NodeId, what: &str) -> Vec<Entry<'t>> {
+    fn any_mapping(&mut self, id: NodeId, what: &str) -> Vec<Field<'t>> {
         if self.is_null(id) {
             return Vec::new();
         }
@@ -258,7 +258,7 @@ impl<'t> Reader<'t> {
             self.problem(id, format!("{what} must be a mapping; {}", foreign::example(what)));
             return Vec::new();
         };
-        let mut entries: Vec<Entry<'t>> = Vec::new();
+        let mut entries: Vec<Field<'t>> = Vec::new();
         let mut keys: HashSet<&str> = HashSet::new();
         for (key_id, value) in pairs.iter().copied() {
             if self.has_enough() {
@@ -272,7 +272,7 @@ impl<'t> Reader<'t> {
                 self.problem(key_id, format!("duplicate key {key:?}"));
                 continue;
             }
-            entries.push(Entry { key, key_id, value });
+            entries.push(Field { key, key_id, value });
         }
         entries
     }

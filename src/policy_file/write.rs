@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{API_VERSION, KIND};
-use crate::finding::Grade;
+use crate::finding::Severity;
 use crate::policy::Policy;
 use crate::policy::exemption::Exemption;
 use crate::rules::{RULES, Rule};
@@ -54,7 +54,7 @@ fn write_rule(text: &mut String, policy: &Policy, rule: &Rule) -> std::fmt::Resu
     let mut set: Vec<String> = own.iter().map(|action| format!("action: {action}")).collect();
     let mut defaults = Vec::new();
     if own.is_none() {
-        defaults.push(format!("action: {}", policy.action(rule, Grade::Proper)));
+        defaults.push(format!("action: {}", policy.action(rule, Severity::Proper)));
     }
     let numbers = policy.numbers(rule).iter().zip(policy.own_numbers(rule));
     for (setting, (number, own)) in rule.settings.iter().zip(numbers) {

@@ -19,9 +19,9 @@ pub fn write(report: &Report, colour: bool) -> String {
 fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
     for entry in text::entries(report) {
         match entry {
-            text::Entry::Error(error) => write_error(out, error, palette)?,
-            text::Entry::Subject(subject) => write_subject(out, subject, palette)?,
-            text::Entry::NotJudged(found) => write_not_judged(out, found, palette)?,
+            text::ReportItem::Error(error) => write_error(out, error, palette)?,
+            text::ReportItem::Subject(subject) => write_subject(out, subject, palette)?,
+            text::ReportItem::NotJudged(found) => write_not_judged(out, found, palette)?,
         }
     }
     text::write_statistics(out, report)?;

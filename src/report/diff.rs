@@ -1,4 +1,4 @@
-//! What `fix --diff` shows.
+//! Writes the diff of `fix --diff`.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -12,7 +12,7 @@ use crate::subject::driver::conf::ConfOf;
 use crate::subject::driver::evidence::Evidence;
 use crate::subject::driver::{CarrierKey, Case, Driver, ListUse, Nfs, On, Role, drivers};
 
-/// A page's file name without its folder: the row's first name with what a file
+/// A page's file name without its directory: the row's first name with what a file
 /// name cannot hold replaced.
 pub fn file_name(driver: &Driver) -> String {
     let name = driver.names.first().copied().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What the options of one object will really do: who reads each, who wins
-//! where two contradict, and how long a dead server holds a Pod.
+//! Explains the effect of one object's options: the reader of each, the winner if two contradict,
+//! and how long a dead server blocks a Pod.
 
 mod conflicts;
 mod notes;
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{IsNfs, Origin};
 use crate::kind::Holds;
-use crate::nfs::catalog::{Effect, Entry, Word};
+use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
 use crate::nfs::timeouts::{self, Retry};
@@ -23,7 +23,7 @@ use crate::subject::Subject;
 use crate::subject::effective::Token;
 use places::{carriers, effect};
 
-/// What one object's options do.
+/// The effect of one object's options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -41,29 +41,28 @@ pub struct Explanation {
     /// The template it was rendered from.
     #[serde(flatten)]
     pub origin: Option<Origin>,
-    /// Who mounts it.
+    /// The driver that mounts it.
     pub driver: String,
     /// The same for people; empty where nothing is mounted.
     pub driver_title: &'static str,
-    /// Whether it is NFS.
+    /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
-    /// How the driver's row is known.
+    /// The evidence for the driver's row.
     pub driver_known: String,
-    /// Where the driver's row comes from; empty for a driver without a row.
+    /// The source of the driver's row; empty for a driver without a row.
     pub driver_source: &'static str,
-    /// What the driver's vendor or source says that matters here; empty where it
-    /// says nothing.
+    /// The advice of the driver's vendor or source that matters here; empty if there is none.
     pub advice: &'static str,
     /// The places that hold options.
     pub carriers: Vec<CarrierUse>,
     /// The string that `mount -o` gets.
     pub effective: String,
-    /// Why the string is not known.
+    /// The reason why the string is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<String>,
-    /// Whether a read-only claim makes the driver add `ro`.
+    /// True if a read-only claim makes the driver add `ro`.
     pub follows_claim: bool,
-    /// What a program still fills in, with its placeholders.
+    /// The parts that a program still fills in, with their placeholders.
     pub not_rendered: Vec<String>,
     /// The string as each layer cuts it, where they do not agree.
     pub readings: Vec<Reading>,
@@ -72,17 +71,17 @@ pub struct Explanation {
     pub options: Vec<OptionUse>,
     /// Options of which only one can win.
     pub conflicts: Vec<Conflict>,
-    /// Why every mount with these options fails; `None` where one may succeed.
+    /// The reason why every mount with these options fails; `None` where one may succeed.
     pub refused: Option<String>,
-    /// Who refuses it: `mount`, which exits with 32, or `kernels`, where older
-    /// ones take it, or `driver` or `kubelet`, which never call it.
+    /// The component that refuses it: `mount`, which exits with 32, or `kernels`, where older ones
+    /// take it, or `driver` or `kubelet`, which never call it.
     pub refused_by: Option<&'static str>,
     /// Options that some kernels refuse, and with them every mount.
     pub refused_by_kernels: Vec<KernelRefusal>,
-    /// What else has to be known of such a mount.
+    /// Notes on such a mount.
     pub notes: Vec<Note>,
-    /// What happens when the server is dead; `None` where nothing is NFS, and
-    /// where no mount gets as far as the server.
+    /// The effect of a dead server; `None` if the volume is not NFS, or if no mount gets as far as
+    /// the server.
     pub dead_server: Option<DeadServer>,
 }
 
@@ -91,7 +90,7 @@ pub struct Explanation {
 pub struct Reading {
     /// The layer.
     pub by: &'static str,
-    /// What it takes for options, in order.
+    /// The options that it reads, in order.
     pub options: Vec<String>,
 }
 
@@ -103,12 +102,12 @@ pub struct CarrierUse {
     pub carrier: String,
     /// Its JSON pointer.
     pub pointer: String,
-    /// Whether its options reach the mount.
+    /// True if its options reach the mount.
     pub in_force: bool,
     /// The same in words; a driver whose source was not read may take options
     /// from places that only look like it.
     pub effect: &'static str,
-    /// What it holds.
+    /// The elements.
     pub elements: Vec<String>,
 }
 
@@ -118,17 +117,17 @@ pub struct CarrierUse {
 pub struct OptionUse {
     /// Its text.
     pub option: String,
-    /// Where it stands; `None` for one that the driver adds.
+    /// The carrier; `None` for an option that the driver adds.
     pub carrier: Option<String>,
-    /// Whether it reaches the mount.
+    /// True if it reaches the mount.
     pub in_force: bool,
     /// The same in words; see [`CarrierUse::effect`].
     pub effect: &'static str,
     /// The layers that read it, in their order; empty for an unknown word.
     pub consumers: Vec<&'static str>,
-    /// What it means.
+    /// The meaning.
     pub meaning: String,
-    /// Where it is written; `None` for one that the driver adds.
+    /// The place; `None` for an option that the driver adds.
     #[serde(skip)]
     pub site: Option<Site>,
 }
@@ -140,7 +139,7 @@ pub struct Conflict {
     pub options: Vec<String>,
     /// The one that wins; `None` where that is not certain.
     pub winner: Option<String>,
-    /// What it wins, where that is less than all that the others are about.
+    /// The part that it wins, if that is less than all that the others are about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
     /// On what it depends which one wins.
@@ -168,15 +167,15 @@ pub struct Note {
     pub text: String,
 }
 
-/// What happens when the server is dead.
+/// The effect of a dead server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadServer {
-    /// Whether mount reports success while nothing is mounted.
+    /// True if mount reports success while nothing is mounted.
     pub background: bool,
     /// Seconds until mount.nfs gives up where the server refuses connections.
     pub mount_seconds: u64,
-    /// Seconds until the driver gives up, though mount.nfs goes on; `None` where
+    /// Seconds until the driver gives up, although mount.nfs continues; `None` where
     /// it waits for mount.nfs.
     pub driver_seconds: Option<u64>,
     /// Seconds that a single try takes where packets are dropped.
@@ -191,7 +190,7 @@ pub struct DeadServer {
     pub major_timeout_milliseconds: u64,
     /// Seconds a call may hang; `None` is until the server is back.
     pub call_seconds: Option<u64>,
-    /// Whether a call that fails may lose what was written.
+    /// True if a call that fails may lose what was written.
     pub loses_writes: bool,
 }
 
@@ -221,7 +220,7 @@ impl Explanation {
                 subject.driver.known.describe()
             },
             driver_source: subject.driver.source,
-            // What is known of a driver's lists is about its volumes.
+            // The advice on a driver's lists is about its volumes.
             advice: if subject.kind.row().holds == Holds::Snapshots { "" } else { subject.driver.advice },
             carriers: carriers(subject),
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
@@ -240,7 +239,7 @@ impl Explanation {
     }
 }
 
-/// How the layers cut `text`; empty where all of them agree.
+/// Returns the lists that the layers read; empty if all of them agree.
 fn readings(subject: &Subject<'_>) -> Vec<Reading> {
     let text = subject.effective();
     let all: Vec<_> = Reader::ALL.into_iter().map(|reader| (reader, reader.options(&text))).collect();
@@ -303,7 +302,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
     }
 }
 
-/// What an option that nothing supports does to the mount.
+/// Describes the effect on the mount of an option that no layer supports.
 fn unknown(subject: &Subject<'_>, token: &Token<'_>) -> &'static str {
     match (token.in_force, token.is_beside_sloppy, subject.driver.known.is_read()) {
         (true, true, _) => "unknown (ignored with sloppy)",
@@ -321,7 +320,7 @@ fn meaning(subject: &Subject<'_>, entry: &Entry, value: Option<&str>) -> String 
             format!("{}; no effect with NFSv4: {why}", entry.meaning)
         }
         // libmount, `optmap.c`: a name takes the restrictions away again (tests/readings/words.tsv).
-        Effect::Active if entry.word == Word::User && value.is_some_and(|name| !name.is_empty()) => {
+        Effect::Active if entry.id == OptionId::User && value.is_some_and(|name| !name.is_empty()) => {
             "one user may mount and unmount it; implies exec, suid and dev".to_owned()
         }
         Effect::Active | Effect::NoneOnV4(_) => entry.meaning.to_owned(),
@@ -360,8 +359,8 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What `retry` the mount gets.
+/// Returns the `retry` of the mount.
 fn retry(subject: &Subject<'_>) -> Retry {
-    let retry = subject.options.effective().rfind(|token| token.word() == Some(Word::Retry));
+    let retry = subject.options.effective().rfind(|token| token.id() == Some(OptionId::Retry));
     Retry::read(retry.and_then(|token| token.option.value()))
 }

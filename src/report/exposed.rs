@@ -1,4 +1,4 @@
-//! Which Pods are exposed to what was found: who mounts a volume with a finding now.
+//! Finds the exposed Pods: those that mount a volume with a finding now.
 
 mod text;
 
@@ -19,21 +19,21 @@ pub struct Exposed {
     /// The claim that the volume is bound to, `shop/orders`; `None` for a free volume
     /// and an inline one.
     pub claim: Option<String>,
-    /// What made the Pods, `Deployment/shop/orders`; `None` where no Pod mounts it.
+    /// The workload that made the Pods, `Deployment/shop/orders`; `None` if no Pod mounts it.
     pub workload: Option<String>,
     /// The Pods, those that run first.
     pub pods: Vec<ExposedPod>,
-    /// How urgent it is.
-    pub state: State,
-    /// What is done about the finding.
+    /// The urgency.
+    pub state: ExposureState,
+    /// The treatment of the finding.
     #[serde(skip)]
     pub action: Reported,
 }
 
-/// How urgent an exposure is, most urgent first.
+/// The urgency of an exposure, most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum ExposureState {
     /// A Pod runs with it.
     Running,
     /// A Pod waits to start with it.
@@ -44,11 +44,11 @@ pub enum State {
     Free,
 }
 
-impl State {
+impl ExposureState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Running, Self::Pending, Self::Bound, Self::Free];
 
-    /// As every format writes it.
+    /// Returns the word of every format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",

@@ -30,7 +30,7 @@ pub fn write(report: &Report) -> String {
                 Reported::Audit => continue,
             };
             let place = match &finding.origin {
-                // Which line of a template became this one is not known.
+                // The line of the template is not known.
                 Some(Origin { file: Some(file), .. }) => format!("file={}", property(file)),
                 _ => format!(
                     "file={},line={},col={},endColumn={}",
@@ -78,8 +78,8 @@ fn with_origin(message: &str, origin: Option<&Origin>, file: &str, line: usize) 
     }
 }
 
-/// What a command says, escaped as the runner unescapes it; it shows line
-/// breaks, and nothing else that is not seen.
+/// Escapes the text of a command as the runner unescapes it; it shows line breaks, and no other
+/// invisible characters.
 fn data(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -7,12 +7,12 @@ mod tree;
 
 use std::fmt::{self, Write as _};
 
-use super::exposed::State;
+use super::exposed::ExposureState;
 use super::plain::plain;
 use super::{FindingReport, Report, Reported, SubjectReport, text};
 use crate::count::counted;
 
-/// The page, with a line break behind it.
+/// The page, with a line break after it.
 pub fn write(report: &Report) -> String {
     let mut page = String::new();
     // Writing to a string cannot fail.
@@ -67,7 +67,7 @@ fn write_page(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "</main>\n<script>\n{}</script>\n</body>\n</html>", page::SCRIPT)
 }
 
-/// What a person has to know before anything else.
+/// Writes the notes that a person has to read first.
 fn write_notes(out: &mut String, report: &Report) -> fmt::Result {
     if !report.complete {
         writeln!(
@@ -105,7 +105,7 @@ fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
         ("read", summary.documents),
         ("unreadable", summary.unreadable),
     ];
-    for state in State::ALL {
+    for state in ExposureState::ALL {
         let volumes = report.exposed.iter().filter(|entry| entry.state == state);
         let mut subjects: Vec<(&str, Option<&str>)> =
             volumes.map(|entry| (entry.subject.as_str(), entry.workload.as_deref())).collect();

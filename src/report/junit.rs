@@ -108,7 +108,7 @@ fn escape(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\n' => escaped.push_str("&#10;"),
             '\t' => escaped.push_str("&#9;"),
-            // What a runner of jobs would take for a command.
+            // A runner of jobs would take it for a command.
             '#' if escaped.ends_with('#') => escaped.push_str("&#35;"),
             c if is_unseen(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
             c => escaped.push(c),

@@ -1,4 +1,4 @@
-//! What a scan of a cluster knows besides the objects with findings.
+//! The facts that a scan of a cluster has in addition to the objects with findings.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ pub const CLUSTER: &str = "cluster";
 /// The `file` of an error about the reports in the cluster.
 pub const REPORTS: &str = "reports";
 
-/// What a scan counts, and keeps little of.
+/// The counters of a scan, which keeps little else.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Live {
     /// Findings that exemptions pass over, each with its object, whose own findings are
     /// left out. Not more than a report has.
     pub exempted: Vec<(SubjectReport, Exempted)>,
-    /// How many there are, by rule.
+    /// The number of exempt findings, by rule.
     pub exemptions: BTreeMap<Code, usize>,
     /// Findings that are only counted, of objects that are not kept, by rule and kind.
     pub audited: BTreeMap<(Code, &'static str), usize>,
@@ -62,7 +62,7 @@ impl Live {
 }
 
 impl ReadError {
-    /// Whether it is about one object, and not about a list or a report.
+    /// Returns true if it is about one object, and not about a list or a report.
     pub fn is_of_object(&self) -> bool {
         self.file != CLUSTER && self.file != REPORTS
     }

@@ -1,4 +1,4 @@
-//! What holds mount options and is not judged.
+//! Mount options that are not evaluated.
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub struct NotJudged {
 }
 
 impl NotJudged {
-    /// What it is and why it is named, as a sentence.
+    /// Describes the value and the reason why it is named, as a sentence.
     pub fn describe(&self) -> String {
         let namespace = self.namespace.as_deref().unwrap_or_default();
         let name =

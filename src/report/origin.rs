@@ -5,7 +5,7 @@ use serde::Serialize;
 /// The template that a document was rendered from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
-    /// As Helm names it: the chart's name, then the path in the chart.
+    /// The name that Helm gives: the chart's name, then the path in the chart.
     #[serde(rename = "origin")]
     pub template: String,
     /// The file itself, where it is found. Which of its lines became a line of the

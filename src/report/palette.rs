@@ -7,11 +7,11 @@ use super::Reported;
 /// Colors of the reports for people. Each repeats what a word says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Palette {
-    /// What is refused.
+    /// The style of denials.
     pub(super) deny: Style,
-    /// What is warned about.
+    /// The style of warnings.
     pub(super) warn: Style,
-    /// What is repaired.
+    /// The style of repairs.
     pub(super) patch: Style,
     /// Margins and notes.
     pub(super) faint: Style,

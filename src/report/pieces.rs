@@ -11,7 +11,7 @@ use crate::source::text::Position;
 pub struct TextEdit {
     /// The first character.
     pub start: Position,
-    /// The character behind the last.
+    /// The character after the last.
     pub end: Position,
     /// The new text.
     pub with: String,
@@ -37,14 +37,14 @@ pub struct ReadError {
     pub line: Option<usize>,
     /// The character of the line.
     pub column: Option<usize>,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
     /// The template that the document was rendered from.
     #[serde(flatten)]
     pub origin: Option<Origin>,
 }
 
-/// How often a rule found something.
+/// The number of findings of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Statistic {
     /// The rule's code.

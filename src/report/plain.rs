@@ -8,8 +8,8 @@ pub use crate::source::columns::is_unseen;
 
 /// The text with everything written out that is not seen as itself: control
 /// characters, line breaks, marks that turn the direction of writing, and
-/// characters without width. What a runner of jobs would take for a command
-/// inside a line (`##[error]`, `##vso[...]`) is broken with a backslash.
+/// characters without width. Text that a runner of jobs would take for a command inside a line
+/// (`##[error]`, `##vso[...]`) is broken with a backslash.
 pub fn plain(text: &str) -> Cow<'_, str> {
     let has_commands = text.contains("##");
     if !has_commands && !text.chars().any(is_unseen) {
@@ -65,7 +65,7 @@ pub(super) fn escape(out: &mut String, character: char) {
     }
 }
 
-/// Whether a bracket behind this text would make it a command.
+/// Returns true if a bracket after this text would make it a command.
 pub fn ends_as_command(shown: &str) -> bool {
     shown.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).ends_with("##")
 }

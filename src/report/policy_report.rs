@@ -1,7 +1,6 @@
-//! What a scan found as reports that are objects of the cluster, for Policy Reporter and
-//! for owners of namespaces: `openreports.io/v1alpha1`, and `wgpolicyk8s.io/v1alpha2`
-//! where only that is served. Pure: which objects there should be, and nothing of how
-//! they get there.
+//! Turns the findings of a scan into reports that are objects of the cluster, for Policy Reporter
+//! and for owners of namespaces: `openreports.io/v1alpha1`, and `wgpolicyk8s.io/v1alpha2` where
+//! only that is served. Pure: which objects there should be, and nothing of how they get there.
 //!
 //! A cluster has one heartbeat, shards of at most [`MOST_RESULTS`] results, and a report
 //! in each namespace with exposed Pods. Nothing is in them of what is fine, and findings
@@ -32,7 +31,7 @@ pub const MOST_BYTES: usize = 700_000;
 /// The name of the heartbeat, the report of each namespace, and the start of the shards'.
 pub const NAME: &str = "nfs-mount-guard";
 
-/// Which API the reports are of.
+/// The API of the reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     /// `openreports.io/v1alpha1`
@@ -53,7 +52,7 @@ impl Api {
         }
     }
 
-    /// As objects name it.
+    /// Returns the version that objects have.
     pub const fn api_version(self) -> &'static str {
         match self {
             Self::OpenReports => "openreports.io/v1alpha1",
@@ -81,19 +80,19 @@ impl Api {
         }
     }
 
-    /// Whether the schema has `source` and `configuration` of a report. Server-side apply
+    /// Returns true if the schema has `source` and `configuration` of a report. Server-side apply
     /// fails for a field that it does not have.
     const fn has_source(self) -> bool {
         matches!(self, Self::OpenReports)
     }
 }
 
-/// How a scan went.
+/// The course of a scan.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// When it ended, in seconds since 1970.
     pub ended: i64,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
     /// Requests to the API server.
     pub requests: u64,
@@ -175,7 +174,7 @@ fn counts(report: &Report) -> BTreeMap<(String, &'static str), usize> {
     counts
 }
 
-/// Whether a finding is a result, and not only counted.
+/// Returns true if a finding is a result, and not only counted.
 fn is_reported(action: Reported) -> bool {
     action > Reported::Audit
 }

@@ -1,5 +1,4 @@
-//! What the webhook answers to a recorded AdmissionReview: for people, and as
-//! JSON.
+//! Writes the response of the webhook to a recorded AdmissionReview: for people, and as JSON.
 
 use std::fmt::{self, Write as _};
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::finding::{Applicability, Code, Grade};
+use crate::finding::{Applicability, Code, Severity};
 use crate::rules::{About, Profile, RULES, Rule, Set};
 
-/// Where the program is kept, with its pages.
+/// The repository of the program and its pages.
 pub const REPOSITORY: &str = "https://github.com/nfs-mount-guard/nfs-mount-guard";
 
 /// The address of a rule's page.
@@ -32,14 +32,14 @@ fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
     writeln!(page, "## Default action\n")?;
     writeln!(page, "| profile | standard | relaxed | strict |")?;
     writeln!(page, "|---|---|---|---|")?;
-    let row = |name: &str, grade: Grade| {
+    let row = |name: &str, severity: Severity| {
         let actions: Vec<&str> =
-            Profile::ALL.into_iter().map(|profile| rule.default_action(grade, profile).as_str()).collect();
+            Profile::ALL.into_iter().map(|profile| rule.default_action(severity, profile).as_str()).collect();
         format!("| {name} | {} |", actions.join(" | "))
     };
-    writeln!(page, "{}", row("action", Grade::Proper))?;
+    writeln!(page, "{}", row("action", Severity::Proper))?;
     if let Some((_, when)) = rule.lesser {
-        writeln!(page, "{}", row("milder action", Grade::Lesser))?;
+        writeln!(page, "{}", row("milder action", Severity::Lesser))?;
         writeln!(page, "\nThe milder action applies if {when}.")?;
     }
     writeln!(page, "\nFix: {}.\n", fix(rule))?;
@@ -86,8 +86,8 @@ pub fn table(prefix: &str) -> String {
     for rule in RULES {
         let action = |set| {
             let profile = Profile::newest(set);
-            let proper = rule.default_action(Grade::Proper, profile);
-            let lesser = rule.default_action(Grade::Lesser, profile);
+            let proper = rule.default_action(Severity::Proper, profile);
+            let lesser = rule.default_action(Severity::Lesser, profile);
             if lesser == proper { proper.to_string() } else { format!("{proper} or {lesser}") }
         };
         let fix = match rule.fix {

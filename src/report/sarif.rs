@@ -10,11 +10,11 @@ use super::rule_page::{self, REPOSITORY};
 use super::{
     FindingReport, Fingerprints, NotJudged, Origin, ReadError, Report, Reported, SubjectReport, TextEdit,
 };
-use crate::finding::{Action, Grade};
+use crate::finding::{Action, Severity};
 use crate::rules::{Profile, RULES, Rule};
 
-/// What paths are given relative to: the root of the Git repository, or the
-/// working directory outside one.
+/// The base of relative paths: the root of the Git repository, or the working directory outside
+/// one.
 #[derive(Debug, Clone)]
 pub struct Root {
     working: PathBuf,
@@ -27,7 +27,7 @@ impl Root {
         Self { working: normal(working), folder: normal(folder) }
     }
 
-    /// Where a file is; a name that is no path stands for itself.
+    /// Returns the location of a file; a name that is no path stays as it is.
     fn location(&self, file: &str) -> Value {
         if file.starts_with('<') {
             return json!({"uri": uri(file)});
@@ -104,7 +104,7 @@ pub fn write(report: &Report, root: &Root) -> String {
 }
 
 fn rule(rule: &Rule) -> Value {
-    let level = match rule.default_action(Grade::Proper, Profile::default()) {
+    let level = match rule.default_action(Severity::Proper, Profile::default()) {
         Action::Deny => "error",
         Action::Warn => "warning",
         Action::Audit | Action::Off => "note",
@@ -166,7 +166,7 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
         "partialFingerprints": {"ruleObjectPointer/v1": fingerprint},
         "properties": {"action": finding.action, "fix": finding.fix},
     });
-    // What is rendered is rendered again: the fix belongs into the template.
+    // A rendered document is rendered again: the fix belongs into the template.
     if let Some(result) = result.as_object_mut().filter(|_| origin.is_none() && !finding.fixes.is_empty()) {
         let fix = json!({
             "description": {"text": "The change that nfs-mount-guard fix makes"},

@@ -48,7 +48,7 @@ pub fn explanation(text: &str, width: usize) -> String {
     out
 }
 
-/// Whether a line begins with a label in the column of labels.
+/// Returns true if a line begins with a label in the column of labels.
 fn has_label(line: &str) -> bool {
     let bytes = line.as_bytes();
     let at = |index: usize| bytes.get(index).copied();

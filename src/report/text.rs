@@ -1,5 +1,6 @@
 //! The report for people: the line of the file, and a caret under the option.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
@@ -20,7 +21,7 @@ pub fn write(report: &Report, colour: bool) -> String {
     text
 }
 
-/// What is found in the subjects, without errors and the last line.
+/// Writes the findings in the subjects, without errors and the last line.
 pub fn write_subjects(report: &Report, colour: bool) -> String {
     let mut text = String::new();
     for subject in &report.subjects {
@@ -33,9 +34,9 @@ pub fn write_subjects(report: &Report, colour: bool) -> String {
 fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
     for entry in entries(report) {
         match entry {
-            Entry::Error(error) => write_error(out, error, palette)?,
-            Entry::Subject(subject) => write_subject(out, subject, palette)?,
-            Entry::NotJudged(found) => write_not_judged(out, found, palette)?,
+            ReportItem::Error(error) => write_error(out, error, palette)?,
+            ReportItem::Subject(subject) => write_subject(out, subject, palette)?,
+            ReportItem::NotJudged(found) => write_not_judged(out, found, palette)?,
         }
     }
     exposed::write(out, report, palette)?;
@@ -47,7 +48,7 @@ fn write_report(out: &mut String, report: &Report, palette: &Palette) -> fmt::Re
     write_counts(out, report)
 }
 
-/// How many findings `fix` repairs, with the command, if there are any.
+/// Writes the number of findings that `fix` repairs, with the command, if there are any.
 fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
     let written = || report.subjects.iter().filter(|subject| !subject.is_live);
     let shown = || {
@@ -73,18 +74,18 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 /// One piece of a report for people.
-pub(super) enum Entry<'r> {
-    /// What could not be read.
+pub(super) enum ReportItem<'r> {
+    /// A part that could not be read.
     Error(&'r ReadError),
-    /// What was judged.
+    /// A subject that was evaluated.
     Subject(&'r SubjectReport),
-    /// What was not.
+    /// A part that was not.
     NotJudged(&'r NotJudged),
 }
 
 /// The pieces of a report: errors where they belong among the objects, and what is
-/// not judged behind them.
-pub(super) fn entries(report: &Report) -> Vec<Entry<'_>> {
+/// not judged after them.
+pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();
     for subject in &report.subjects {
@@ -92,12 +93,12 @@ pub(super) fn entries(report: &Report) -> Vec<Entry<'_>> {
         while let Some(error) =
             errors.next_if(|error| (error.file.as_str(), error.line.unwrap_or_default()) < place)
         {
-            entries.push(Entry::Error(error));
+            entries.push(ReportItem::Error(error));
         }
-        entries.push(Entry::Subject(subject));
+        entries.push(ReportItem::Subject(subject));
     }
-    entries.extend(errors.map(Entry::Error));
-    entries.extend(report.not_judged.iter().map(Entry::NotJudged));
+    entries.extend(errors.map(ReportItem::Error));
+    entries.extend(report.not_judged.iter().map(ReportItem::NotJudged));
     entries
 }
 
@@ -112,7 +113,8 @@ pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result
 /// Most placeholders that a note names.
 const MOST_NAMED: usize = 5;
 
-/// What of an object is not judged until the file is rendered, as a line of a report.
+/// Returns the parts of an object that are not evaluated until the file is rendered, as a line of a
+/// report.
 pub(super) fn note(subject: &SubjectReport, palette: &Palette) -> String {
     let faint = palette.faint;
     format!("{faint}note{faint:#}: {}", not_rendered(subject))
@@ -149,12 +151,19 @@ impl FindingReport {
         }
     }
 
-    /// The message with the list that would pass, or else with the remedy.
+    /// Returns the list that would pass, labeled with its field, or else the remedy.
+    pub fn advice(&self) -> Option<Cow<'_, str>> {
+        match self.shown_way_out() {
+            Some(list) => Some(format!("set {}: {list}", self.carrier).into()),
+            None => self.further_remedy().map(Cow::Borrowed),
+        }
+    }
+
+    /// Returns the message with the advice.
     pub fn advised(&self) -> String {
-        match (self.shown_way_out(), self.further_remedy()) {
-            (Some(list), _) => format!("{}; set {}: {list}", self.message, self.carrier),
-            (None, Some(remedy)) => format!("{}; {remedy}", self.message),
-            (None, None) => self.message.clone(),
+        match self.advice() {
+            Some(advice) => format!("{}; {advice}", self.message),
+            None => self.message.clone(),
         }
     }
 }
@@ -223,8 +232,7 @@ fn write_finding(
     writeln!(out, "{faint}{margin} |{faint:#} {}{action}{carets}{action:#}\n{help}", " ".repeat(indent))
 }
 
-/// Where a finding stands: file, line and column, or the place in an object of a
-/// cluster.
+/// Returns the place of a finding: file, line and column, or the place in an object of a cluster.
 pub(super) fn head(subject: &SubjectReport, finding: &FindingReport) -> String {
     if subject.is_live {
         return format!("{} {}", plain(&subject.title()), plain(&finding.carrier));

@@ -1,10 +1,9 @@
-//! How objects of one input hang together: what is to be said of one once all of them
-//! are there.
+//! Relates objects of one input to each other: findings that depend on several of them.
 
 use super::{FindingReport, Reported};
 use crate::subject::binding::{ClaimName, Uid};
 
-/// How an object hangs together with others.
+/// The relations of an object to others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tie {
     /// The class a volume belongs to.
@@ -12,17 +11,17 @@ pub struct Tie {
     /// The mount options of a class, and those that a volume made by hand has of
     /// its own.
     pub options: Vec<String>,
-    /// Whether it is a class.
+    /// True if it is a class.
     pub is_class: bool,
-    /// What is to be said of a volume where options of its class do not reach it.
+    /// The finding about a volume that options of its class do not reach.
     pub unreached: Option<Box<FindingReport>>,
-    /// Which claim has the volume.
+    /// The claim that has the volume.
     pub binding: Binding,
     /// The identity that a cluster gave it, where something is to be said of it.
     pub uid: Option<Uid>,
-    /// What a policy passes over, of an object of a running cluster.
+    /// The exempt findings of an object of a running cluster.
     pub exempted: Vec<Exempted>,
-    /// What another object may make of it.
+    /// The pairs that another object may form with it.
     pub pairs: Option<Box<Pairs>>,
 }
 
@@ -31,13 +30,13 @@ pub struct Tie {
 pub struct Exempted {
     /// The finding; its action is what the policy would do without the exemption.
     pub finding: FindingReport,
-    /// Why it is exempt.
+    /// The reason why it is exempt.
     pub reason: String,
     /// The last day of the exemption, `2027-03-31`.
     pub expires: Option<String>,
 }
 
-/// What another object may make of a class or a volume. Keys are hashes: objects with
+/// The pairs that another object may form with a class or a volume. Keys are hashes: objects with
 /// the same key are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pairs {
@@ -61,11 +60,11 @@ pub struct Pairs {
 pub enum Prepared {
     /// All but its message.
     Ready(Box<FindingReport>),
-    /// What is done about it. Its place in a long JSON text is that of the object.
+    /// The treatment. Its place in a long JSON text is that of the object.
     Later(Reported),
 }
 
-/// Which claim has a volume.
+/// The claim that has a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Binding {
     /// It is no volume, or no rule asks for it.

@@ -1,4 +1,4 @@
-//! What a connection is doing, and since when.
+//! Tracks the activity of a connection, and its start.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::limits::Limits;
 
 /// The states of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum Activity {
     /// No request came yet; perhaps there is no TLS either.
     New = 0,
     /// Some bytes of a further request's head are there.
@@ -26,7 +26,7 @@ pub enum State {
 pub struct Clock {
     begun: Instant,
     /// Milliseconds from `begun` to the last change of state, times 4, plus
-    /// the [`State`]: one word, so that both change at once.
+    /// the [`Activity`]: one word, so that both change at once.
     state: AtomicU64,
     /// Requests that came and whose answer is not written yet. Held while
     /// `state` changes with it.
@@ -34,7 +34,7 @@ pub struct Clock {
     /// Milliseconds from `begun` to when the stream took no more bytes, plus 1;
     /// 0 while it takes them.
     blocked: AtomicU64,
-    /// Whether the system gave up sending what was written.
+    /// True if the system gave up sending what was written.
     timed_out: AtomicBool,
 }
 
@@ -53,21 +53,21 @@ impl Clock {
     pub fn start() -> Self {
         Self {
             begun: Instant::now(),
-            state: AtomicU64::new(State::New as u64),
+            state: AtomicU64::new(Activity::New as u64),
             busy: Mutex::default(),
             blocked: AtomicU64::new(0),
             timed_out: AtomicBool::new(false),
         }
     }
 
-    /// The present state, and when it began; no caller uses the time of [`State::Busy`].
-    pub fn get(&self) -> (State, Instant) {
+    /// The present state, and when it began; no caller uses the time of [`Activity::Busy`].
+    pub fn get(&self) -> (Activity, Instant) {
         let word = self.state.load(Ordering::Relaxed);
         let state = match word % 4 {
-            0 => State::New,
-            1 => State::Head,
-            2 => State::Idle,
-            _ => State::Busy,
+            0 => Activity::New,
+            1 => Activity::Head,
+            2 => Activity::Idle,
+            _ => Activity::Busy,
         };
         (state, self.begun + Duration::from_millis(word / 4))
     }
@@ -77,15 +77,15 @@ impl Clock {
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
         let (state, since) = self.get();
         match state {
-            State::New | State::Head => Some(since + limits.head),
-            State::Idle => Some(since + limits.idle),
-            State::Busy => None,
+            Activity::New | Activity::Head => Some(since + limits.head),
+            Activity::Idle => Some(since + limits.idle),
+            Activity::Busy => None,
         }
     }
 
     /// Since when the caller has been expected to read: when the oldest answer
     /// was made that is not written whole, or when the stream took no more bytes.
-    /// What arrives of an answer byte by byte is no progress.
+    /// A response that arrives byte by byte is no progress.
     pub fn unread_since(&self) -> Option<Instant> {
         let answer = self.busy().unread.iter().map(|(_, made)| *made).min();
         let blocked = self.blocked.load(Ordering::Relaxed).checked_sub(1);
@@ -109,15 +109,15 @@ impl Clock {
         self.timed_out.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the system gave up sending what was written.
+    /// Returns true if the system gave up sending what was written.
     pub fn has_timed_out(&self) -> bool {
         self.timed_out.load(Ordering::Relaxed)
     }
 
     /// Bytes of HTTP/1 came in: between requests they begin a head.
     pub fn received(&self) {
-        if self.get().0 == State::Idle {
-            self.set(State::Head);
+        if self.get().0 == Activity::Idle {
+            self.set(Activity::Head);
         }
     }
 
@@ -125,7 +125,7 @@ impl Clock {
     pub fn answering(self: &Arc<Self>) -> Answering {
         let mut busy = self.busy();
         busy.requests += 1;
-        self.state.store(State::Busy as u64, Ordering::Relaxed);
+        self.state.store(Activity::Busy as u64, Ordering::Relaxed);
         drop(busy);
         Answering { clock: Arc::clone(self), unread: None }
     }
@@ -138,7 +138,7 @@ impl Clock {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX / 4)
     }
 
-    fn set(&self, state: State) {
+    fn set(&self, state: Activity) {
         self.state.store(self.elapsed() * 4 + state as u64, Ordering::Relaxed);
     }
 }
@@ -170,7 +170,7 @@ impl Drop for Answering {
         }
         busy.requests -= 1;
         if busy.requests == 0 {
-            self.clock.set(State::Idle);
+            self.clock.set(Activity::Idle);
         }
     }
 }
@@ -192,7 +192,7 @@ mod tests {
         drop(second);
         assert_eq!(clock.unread_since(), Some(begun), "another answer was written");
         drop(first);
-        assert_eq!((clock.unread_since(), clock.get().0), (None, State::Idle));
+        assert_eq!((clock.unread_since(), clock.get().0), (None, Activity::Idle));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! What a request asks, as its head says.
+//! The parameters of a request in its head.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use super::body::Times;
 use crate::admission::Endpoint;
 
-/// What a request asks, as its head says.
+/// The parameters of a request in its head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     pub(super) endpoint: Endpoint,
@@ -37,7 +37,7 @@ pub(super) fn asked_timeout(query: Option<&str>) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Whether the body is JSON, as the head says.
+/// Returns true if the body is JSON, as the head says.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
     let has_media_type = || {

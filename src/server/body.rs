@@ -67,7 +67,7 @@ impl Share {
     }
 }
 
-/// What came of a body.
+/// The result of receiving a body.
 #[derive(Debug)]
 pub enum Received {
     /// All of it.
@@ -78,7 +78,7 @@ pub enum Received {
     Broken,
 }
 
-/// Why a body was not read to its end.
+/// The reason why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
     /// It is longer than the limit.
@@ -105,7 +105,7 @@ impl Lack {
     }
 }
 
-/// How long a body is waited for.
+/// The longest waits for a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
     /// When its head was there.
@@ -127,7 +127,7 @@ impl Times {
     }
 }
 
-/// What there is of a body.
+/// The part of a body that has arrived.
 #[derive(Debug)]
 pub struct Begun {
     buffer: Buffer,
@@ -165,7 +165,7 @@ impl Begun {
 ///
 /// # Errors
 ///
-/// What there is of a body that is not: the rest is to be received.
+/// Returns the partially read body if it is not fully buffered yet.
 pub async fn receive_at_once(body: &mut Body, mut begun: Begun, limits: &Limits) -> Result<Received, Begun> {
     let most = begun.most(limits);
     let filled = {
@@ -221,7 +221,7 @@ pub async fn receive(
     Received::Beginning(buffer.beginning(limits.small_body), lack)
 }
 
-/// How far a buffer was filled.
+/// The filling of a buffer.
 enum Filled {
     Whole,
     /// Further than asked.

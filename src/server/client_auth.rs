@@ -1,6 +1,5 @@
-//! Who may call: with an authority for clients, only callers with a
-//! certificate of it get through the handshake, and with names, only callers
-//! who bear one of them get an answer.
+//! Authenticates callers: with a CA for clients, only callers with a certificate of it complete the
+//! handshake, and with names, only callers that have one of them get a response.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -47,13 +46,13 @@ impl Clients {
             .map_err(|error| bad(error.to_string()))
     }
 
-    /// The folder to watch for new authorities.
+    /// The directory to watch for new authorities.
     pub(super) fn folder(&self) -> &Path {
         let parent = self.authorities.parent().filter(|parent| !parent.as_os_str().is_empty());
         parent.unwrap_or(Path::new("."))
     }
 
-    /// Whether a caller with this certificate may ask.
+    /// Returns true if a caller with this certificate may ask.
     pub(super) fn admits(&self, certificate: Option<&CertificateDer<'_>>) -> bool {
         self.names.is_empty()
             || certificate.is_some_and(|certificate| !self.names.is_disjoint(&borne(certificate)))
@@ -71,7 +70,7 @@ fn borne(certificate: &CertificateDer<'_>) -> BTreeSet<String> {
     names
 }
 
-/// Why a handshake failed, in a word for the metric.
+/// Returns a word for the metric with the reason of a failed handshake.
 pub(super) fn refusal(error: &io::Error) -> &'static str {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     match cause {

@@ -1,4 +1,4 @@
-//! What callers do wrong, in the log.
+//! Logs the faults of callers.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 /// answer.
 pub const GRACE: Duration = Duration::from_millis(100);
 
-/// How long it takes at most until a place that was given up is free.
+/// The longest time until a permit that was given up is free.
 const HANDOVER: Duration = Duration::from_millis(250);
 
 /// The places that one address may have, which all its connections share.
@@ -81,7 +81,7 @@ impl ConcurrencyLimit {
         Some(Permit { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
     }
 
-    /// Whether one could be asked for its place.
+    /// Returns true if one could be asked for its place.
     fn ask_the_slowest(&self, of: Option<&Arc<Source>>) -> bool {
         let mut waiting = self.waiting();
         let is_of = |slow: &Slow| of.is_none_or(|source| Arc::ptr_eq(source, &slow.source));
@@ -124,11 +124,11 @@ impl Permit {
     /// Waits for the caller; `None` if another caller gets the place.
     pub async fn wait<T>(&self, caller: impl Future<Output = T>) -> Option<T> {
         let mut caller = pin!(caller);
-        // What is there already costs no entry.
+        // A value that is ready costs no entry.
         if let Poll::Ready(came) = poll_fn(|cx| Poll::Ready(caller.as_mut().poll(cx))).await {
             return Some(came);
         }
-        let entry = Entry::new(self);
+        let entry = Waiter::new(self);
         tokio::select! {
             biased;
             came = &mut caller => Some(came),
@@ -138,13 +138,13 @@ impl Permit {
 }
 
 /// An entry in the list of those who wait.
-struct Entry<'p> {
+struct Waiter<'p> {
     places: &'p ConcurrencyLimit,
     number: u64,
     wanted: Arc<Notify>,
 }
 
-impl<'p> Entry<'p> {
+impl<'p> Waiter<'p> {
     fn new(place: &'p Permit) -> Self {
         let wanted = Arc::new(Notify::new());
         let mut waiting = place.places.waiting();
@@ -157,7 +157,7 @@ impl<'p> Entry<'p> {
     }
 }
 
-impl Drop for Entry<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.places.waiting().here.remove(&self.number);
     }

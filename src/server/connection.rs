@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt as _;
 
-use super::activity::{Answering, Clock, State};
+use super::activity::{Activity, Answering, Clock};
 use super::connections::Caller;
 use super::limits::Limits;
 
@@ -38,7 +38,7 @@ pub enum Protocol {
     Http2,
 }
 
-/// Why a connection ended.
+/// The reason why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// In order, or by the caller's doing.
@@ -53,7 +53,7 @@ pub enum End {
     MadeRoom,
 }
 
-/// Who answers the requests of a connection.
+/// The service that responds to the requests of a connection.
 pub trait Respond: Send + Sync + 'static {
     /// Answers one. The count of owners is the connection's own, so that workers
     /// do not take it from each other with every request.
@@ -114,7 +114,7 @@ where
 const HTTP2_STREAMS: u32 = 16;
 
 /// Bytes that are read ahead on an HTTP/1.1 connection, of a head or of requests
-/// behind the one that is being answered.
+/// after the one that is being answered.
 const HTTP1_BUFFER: usize = 16 * 1024;
 
 /// Bytes that an HTTP/2 caller may send before they are asked for.
@@ -146,12 +146,12 @@ async fn until(connection: impl GracefulConnection, mut events: Events<'_>) -> E
     }
 }
 
-/// How a connection ended that nothing here ended.
+/// Returns the end of a connection that nothing here ended.
 fn closed(clock: &Clock) -> End {
     if clock.has_timed_out() { End::Unread } else { End::Closed }
 }
 
-/// What may happen to a connection from outside.
+/// An event for a connection from outside.
 enum Event {
     End(End),
     Stop,
@@ -193,7 +193,7 @@ async fn overdue(clock: &Clock, limits: &Limits) -> End {
         }
         let deadline = clock.deadline(limits);
         if deadline.is_some_and(|deadline| deadline <= now) {
-            let is_idle = clock.get().0 == State::Idle;
+            let is_idle = clock.get().0 == Activity::Idle;
             return if is_idle { End::Idle } else { End::HeadTimeout };
         }
         // An answer may be made at any time, and its clock is the shortest one.
@@ -202,7 +202,7 @@ async fn overdue(clock: &Clock, limits: &Limits) -> End {
     }
 }
 
-/// Who answers, with the connection's clock.
+/// The service, with the connection's clock.
 struct Counted<R> {
     responder: Arc<R>,
     clock: Arc<Clock>,

@@ -1,8 +1,7 @@
-//! Who is connected. A server that is full makes room for who comes next: those
-//! who keep a connection open and ask nothing, or do not read what they asked for,
-//! have to go first, and of these the ones whose address holds the most
-//! connections. So a caller that opens thousands of them loses its own, and not
-//! those of the API server.
+//! Tracks open connections and enforces the connection limit. At the limit, connections that are
+//! idle, or whose client does not read its response, are closed first, starting with the source
+//! address that has the most. So a caller that opens thousands of them loses its own, and not those
+//! of the API server.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::activity::{Clock, State};
+use super::activity::{Activity, Clock};
 use super::concurrency::{self, Source};
 
 /// A request that is expected for less than this may just be on its way, and so
@@ -33,7 +32,7 @@ pub struct Connections {
     most: usize,
     /// Places of requests in flight.
     places: usize,
-    /// Whether a connection may be closed while a request is being answered.
+    /// True if a connection may be closed while a request is being answered.
     busy_may_go: bool,
     table: Mutex<Table>,
 }
@@ -42,7 +41,7 @@ pub struct Connections {
 struct Table {
     next: u64,
     /// By number, which is by age.
-    here: BTreeMap<u64, Entry>,
+    here: BTreeMap<u64, ConnectionEntry>,
     /// The places that each address has, while it is connected or holds some.
     sources: BTreeMap<IpAddr, Weak<Source>>,
     /// When a caller that does not read was last looked for, of one address and of
@@ -51,7 +50,7 @@ struct Table {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ConnectionEntry {
     address: IpAddr,
     source: Arc<Source>,
     clock: Arc<Clock>,
@@ -86,7 +85,7 @@ impl Connections {
         table.next += 1;
         let address = source(address);
         let source = table.source(address, self.places);
-        let entry = Entry {
+        let entry = ConnectionEntry {
             address,
             source: Arc::clone(&source),
             clock: Arc::clone(&clock),
@@ -107,7 +106,7 @@ impl Connections {
     /// Asks everyone to leave who asked nothing yet: the server ends.
     pub fn dismiss_the_silent(&self) {
         for entry in self.table().here.values() {
-            if entry.clock.get().0 == State::New {
+            if entry.clock.get().0 == Activity::New {
                 entry.leave.notify_one();
             }
         }
@@ -149,8 +148,8 @@ impl Connections {
     }
 }
 
-/// How early it has to go, what it does, since when, and its number.
-type Candidate = (u8, State, Instant, u64);
+/// The order in which it has to go, its activity and the start of that, and its number.
+type Candidate = (u8, Activity, Instant, u64);
 
 impl Table {
     /// Asks `wanted` to leave, or fewer; says how many.
@@ -164,11 +163,11 @@ impl Table {
             let (state, since) = entry.clock.get();
             let is_late = |since: Instant| now.duration_since(since) >= GRACE;
             let turn = match state {
-                State::New | State::Head if is_late(since) => 0,
-                State::Busy if entry.clock.unread_since().is_some_and(is_late) => 0,
-                State::New | State::Head | State::Idle => 1,
-                State::Busy if busy_may_go => 1,
-                State::Busy => continue,
+                Activity::New | Activity::Head if is_late(since) => 0,
+                Activity::Busy if entry.clock.unread_since().is_some_and(is_late) => 0,
+                Activity::New | Activity::Head | Activity::Idle => 1,
+                Activity::Busy if busy_may_go => 1,
+                Activity::Busy => continue,
             };
             candidates.push((turn, state, since, *number));
         }
@@ -254,7 +253,7 @@ mod tests {
         [10, 0, 0, last].into()
     }
 
-    /// Whether one was asked to leave.
+    /// Returns true if one was asked to leave.
     fn must_go(caller: &Caller) -> bool {
         let mut notified = std::pin::pin!(caller.leave.notified());
         notified.as_mut().enable()

@@ -1,4 +1,4 @@
-//! How much the server takes on at once, and for how long.
+//! Limits the work that the server takes on at once, and its time.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub struct Limits {
     /// Longest wait for a body, where the caller does not say less.
     pub request: Duration,
     /// Longest wait for a large body once it has its share of the budget: those
-    /// behind it wait too.
+    /// after it wait too.
     pub large_body: Duration,
     /// Longest time from when an answer is made to when all of it is written;
     /// looked at twice in that time, so that an answer that is not read is gone within
@@ -81,7 +81,7 @@ impl Default for Limits {
 const OTHER_FILES: u64 = 256;
 
 impl Limits {
-    /// As many connections as the system allows files. The soft limit, which a
+    /// Limits connections to the number of files that the system allows. The soft limit, which a
     /// container may have from its runtime at 1024, is raised first.
     #[must_use]
     pub fn within_open_files(mut self) -> Self {

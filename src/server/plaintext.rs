@@ -24,7 +24,8 @@ pub(super) async fn answer(mut stream: TcpStream) {
     let said = async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
-        // What is not read when a socket is closed takes the answer with it.
+        // Drains the request: closing with unread data sends RST, and the client may never see the
+        // response.
         let mut rest = [0; 1024];
         for _ in 0..64 {
             if stream.read(&mut rest).await? == 0 {
@@ -33,6 +34,6 @@ pub(super) async fn answer(mut stream: TcpStream) {
         }
         Ok::<(), std::io::Error>(())
     };
-    // Whether the caller hears it is no concern of the server's.
+    // The response is best effort: the caller may be gone.
     let _ = timeout(Duration::from_secs(1), said).await;
 }

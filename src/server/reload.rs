@@ -18,9 +18,9 @@ use super::watch::FolderWatch;
 use crate::policy_file::{self, Error};
 use crate::telemetry::metrics::Reload;
 
-/// Reloads the certificate until the server ends: from a folder that changes, or
+/// Reloads the certificate until the server ends: from a directory that changes, or
 /// a self-signed one that grows old.
-/// `last` is the folder's state before the one in use was loaded.
+/// `last` is the directory's state before the one in use was loaded.
 pub(super) async fn certificate(
     source: CertificateSource,
     mut last: tls::FileState,
@@ -118,7 +118,7 @@ pub(super) async fn clients(
     }
 }
 
-/// Reloads the policy until the server ends. Its folder is watched, because a
+/// Reloads the policy until the server ends. Its directory is watched, because a
 /// volume made from a `ConfigMap` never changes the file itself.
 pub(super) async fn policy(file: Option<PathBuf>, shared: Arc<Shared>) {
     let Some(file) = file else { return };

@@ -29,7 +29,7 @@ use crate::policy::Policy;
 use crate::telemetry::log;
 use crate::telemetry::metrics::{InFlight, Metrics};
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 pub struct Shared {
     /// The policy that the next request gets.
@@ -38,16 +38,15 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Limits.
     pub limits: Limits,
-    /// Whether the server is about to stop.
+    /// True if the server is about to stop.
     pub draining: AtomicBool,
-    /// Who is connected to the TLS port.
+    /// The connections to the TLS port.
     pub callers: Arc<Connections>,
     places: Arc<ConcurrencyLimit>,
     budget: Budget,
     /// Large bodies that may be judged at once, so that small ones find a core.
     heavy: Arc<Semaphore>,
-    /// What goes wrong before a body is judged; there is no such thing outside
-    /// tests.
+    /// A test-only fault, injected before a body is evaluated.
     #[cfg(test)]
     pub(super) fault: Option<fn(&[u8])>,
 }
@@ -72,8 +71,7 @@ impl Shared {
     }
 }
 
-/// What answers on the TLS port. Its paths are too few to pay a router for each
-/// request.
+/// The service on the TLS port. Its paths are too few to pay a router for each request.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     shared: Arc<Shared>,
@@ -113,7 +111,7 @@ impl Respond for Webhook {
         let asked = self.asked(&head, begun);
         // A path may be long, and is of interest to a person who looks for a fault alone.
         let path = tracing::enabled!(Level::DEBUG).then(|| head.uri.path().to_owned());
-        // What is kept while the body comes is little: it is moved more than once.
+        // The future keeps little while the body arrives: it is moved more than once.
         drop(head);
         async move {
             let mut response = self.answer(asked, body, begun).await;
@@ -194,9 +192,9 @@ impl Webhook {
             },
             Err(unasked) => unasked.answer(),
         };
-        // Who may not ask is cut off, however much there is still to say.
+        // A caller that is not admitted is cut off, however much it still sends.
         if !body.is_end_stream() && self.is_admitted {
-            // The answer overtakes the body, which goes on being read.
+            // The answer overtakes the body, which is still being read.
             tokio::spawn(discard(body, begun + self.shared.limits.discard));
         }
         response
@@ -276,7 +274,7 @@ async fn judge_in_place(
             }
         }
         Received::Whole(whole, share) => {
-            // What is a matter of microseconds is judged here.
+            // A body that takes microseconds is evaluated here.
             if whole.len() <= shared.limits.quick_body {
                 let policy = shared.policy.load();
                 if let Some(answer) = try_ask(shared, &policy, asked, &whole, admission::review_quickly) {
@@ -297,8 +295,8 @@ fn shed(shared: &Shared) -> Response {
     response
 }
 
-/// Judges a large body, or a long list, on a thread of its own, in turn. Who waits
-/// for a turn gives up the place where others need it.
+/// Judges a large body, or a long list, on a thread of its own, in turn. A request that waits for
+/// its turn gives up its permit if others need it.
 async fn judge_apart(
     shared: &Arc<Shared>,
     asked: Asked,
@@ -345,7 +343,7 @@ fn ask(
     answer.unwrap_or_else(admission::without_uid)
 }
 
-/// As [`ask`]; `None` where `review` leaves it to another time.
+/// Like [`ask`]; `None` where `review` leaves it to another time.
 fn try_ask(
     shared: &Shared,
     policy: &Policy,
@@ -381,7 +379,7 @@ fn try_ask(
     Some(answer)
 }
 
-/// What HEAD gets: how long the answer is, and nothing of it.
+/// Returns the response to HEAD: the length of the body, and none of it.
 fn head_only(mut response: Response) -> Response {
     let length = std::mem::take(response.body_mut()).size_hint().exact();
     if let Some(length) = length {

@@ -19,12 +19,12 @@ use super::routes::Shared;
 use super::tls::CertificateStore;
 use crate::telemetry::log::Dropped;
 
-/// What the status port shows.
+/// The state that the status port shows.
 #[derive(Debug, Clone)]
 pub struct Status {
-    /// What the requests share.
+    /// The state that the requests share.
     pub shared: Arc<Shared>,
-    /// What the next handshake shows.
+    /// The certificates for the next handshake.
     pub certificates: Arc<CertificateStore>,
     /// Log lines that were dropped.
     pub log_dropped: Option<Dropped>,
@@ -55,7 +55,7 @@ pub async fn serve_router(listener: TcpListener, limits: Limits, router: Router)
     }
 }
 
-/// What the status port of a repeated command shows: ready once a first run has ended,
+/// The state that the status port of a repeated command shows: ready once a first run has ended,
 /// and the metrics of the last one.
 #[derive(Debug, Clone)]
 pub struct LastRun(Arc<Mutex<Published>>);
@@ -143,7 +143,7 @@ async fn ready(State(status): State<Status>) -> Response {
 }
 
 async fn metrics(State(status): State<Status>) -> Response {
-    // Who asks for one after the other lets probes pass in between.
+    // Yield first: a client that requests metrics in a loop must let probes pass.
     tokio::task::yield_now().await;
     let dropped = status.log_dropped.as_ref().map_or(0, Dropped::lines);
     open_metrics(status.shared.metrics.text(dropped))

@@ -16,13 +16,13 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 
-/// Name of the certificate in a folder: that of a `kubernetes.io/tls` Secret.
+/// Name of the certificate in a directory: that of a `kubernetes.io/tls` Secret.
 pub const CERTIFICATE_FILE: &str = "tls.crt";
 
-/// Name of the private key in a folder: that of a `kubernetes.io/tls` Secret.
+/// Name of the private key in a directory: that of a `kubernetes.io/tls` Secret.
 pub const KEY_FILE: &str = "tls.key";
 
-/// Why a certificate cannot be used. A place is a file, or a key of a Secret.
+/// The reason why a certificate cannot be used. A place is a file, or a key of a Secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -31,43 +31,43 @@ pub enum Error {
     Read {
         /// The file.
         place: String,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// There is no certificate where one should be.
     #[error("{place} contains no PEM certificate")]
     NoCertificate {
-        /// Where.
+        /// The file or key.
         place: String,
     },
     /// The certificate cannot be parsed.
     #[error("{place} contains a certificate that cannot be read: {reason}")]
     BadCertificate {
-        /// Where.
+        /// The file or key.
         place: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// There is no usable private key where one should be.
     #[error("{place} contains no usable private key: {reason}")]
     BadKey {
-        /// Where.
+        /// The file or key.
         place: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// The key is another certificate's.
     #[error("the private key in {key} does not belong to the certificate in {certificate}")]
     Mismatch {
-        /// Where the certificate is.
+        /// The place of the certificate.
         certificate: String,
-        /// Where the key is.
+        /// The place of the key.
         key: String,
     },
     /// The certificate has ended.
     #[error("the certificate in {place} expired on {not_after}; renew it")]
     Expired {
-        /// Where.
+        /// The file or key.
         place: String,
         /// When it ended.
         not_after: OffsetDateTime,
@@ -78,9 +78,9 @@ pub enum Error {
     /// The authority of the callers cannot be used.
     #[error("{place} has no CA certificate for callers: {reason}")]
     BadClientAuthority {
-        /// Where.
+        /// The file or key.
         place: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// The library refuses the configuration.
@@ -234,11 +234,11 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// One state of a folder's two files.
+/// One state of a directory's two files.
 pub type FileState = Vec<Option<(PathBuf, u64, std::time::SystemTime)>>;
 
-/// What tells one state of the folder's two files from another: where they
-/// lead to, how long they are and when they were written.
+/// Returns a value that changes with the directory's two files: their targets, lengths and times of
+/// writing.
 pub fn file_state(folder: &Path) -> FileState {
     [CERTIFICATE_FILE, KEY_FILE]
         .into_iter()

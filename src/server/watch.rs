@@ -1,7 +1,7 @@
-//! Watching a folder, for a certificate or a policy that is swapped.
+//! Watching a directory, for a certificate or a policy that is swapped.
 //!
 //! A volume made from a Secret or a `ConfigMap` never changes a file: kubelet
-//! writes a new folder and renames the link `..data` to it. So the folder is
+//! writes a new directory and renames the link `..data` to it. So the directory is
 //! watched and not the file, and it is looked at now and then all the same,
 //! for file systems that send no events.
 
@@ -14,22 +14,21 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// How long after an event the folder is looked at: what is written together
-/// is seen together.
+/// The time from an event to reading the directory: files that are written together are read
+/// together.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// How long a folder is not watched at first: a server that starts has its
-/// first callers to answer.
+/// The time before a directory is watched: a server that starts has its first callers to answer.
 const START: Duration = SETTLE;
 
-/// How often the folder is looked at without an event.
+/// The time between two readings of the directory without an event.
 const WITHOUT_EVENT: Duration = Duration::from_secs(20);
 
-/// Tells when a folder may have changed.
+/// Tells when a directory may have changed.
 #[derive(Debug)]
 pub struct FolderWatch {
     folder: PathBuf,
-    /// The folder that is watched: another one may take its name.
+    /// The directory that is watched: another one may take its name.
     watched: Option<(u64, u64)>,
     watcher: Option<RecommendedWatcher>,
     has_started: bool,
@@ -45,7 +44,7 @@ impl FolderWatch {
         Self { folder: folder.to_owned(), watched: None, watcher: None, has_started: false, sender, events }
     }
 
-    /// Waits until the folder is worth a look. It is when the watch begins, for
+    /// Waits until the directory is worth a look. It is when the watch begins, for
     /// what changed before.
     pub async fn changed(&mut self) {
         if !self.has_started {
@@ -62,7 +61,7 @@ impl FolderWatch {
         self.follow();
     }
 
-    /// Watches what has the folder's name now.
+    /// Watches what has the directory's name now.
     fn follow(&mut self) {
         let identity = fs::metadata(&self.folder).ok().map(|metadata| (metadata.dev(), metadata.ino()));
         if identity == self.watched {

@@ -3,7 +3,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// Whether a terminal or a reader does not see the character as what it is.
+/// Returns true if a terminal or a reader does not see the character as what it is.
 pub fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character,

@@ -15,23 +15,23 @@ use super::tree::{Content, NodeId, Style, Tree};
 use crate::nfs::placeholder::is_placeholder;
 use hint::Wanted;
 
-/// What is said of a string in quotes that Go's YAML reader breaks in lines.
+/// The error for a string in quotes that Go's YAML reader breaks in lines.
 pub(super) const FOLDED: &str = "contains U+0085, U+2028 or U+2029, which kubectl folds as a line break; \
 write \\N, \\L or \\P in double quotes, or delete it";
 
-/// Why a value does not fit the schema.
+/// The reason why a value does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeserializeError {
-    /// Where the value stands, in bytes.
+    /// The offset of the value, in bytes.
     pub offset: Option<usize>,
     /// The keys and indices that lead to it, as in `spec.mountOptions[1]`; empty
     /// for the document itself.
     pub path: String,
-    /// What is wrong with it.
+    /// The fault.
     pub message: String,
-    /// What to write instead, where it can mean one thing only.
+    /// The text to write instead, if it can have one meaning only.
     pub remedy: Option<Box<Replacement>>,
-    /// What the schema has there.
+    /// The type that the schema has there.
     wanted: Wanted,
     /// The item of the list that is wrong, until the list's own key is reached.
     item: Option<usize>,
@@ -126,12 +126,12 @@ impl NodeDeserializer<'_> {
         Self { tree: self.tree, id }
     }
 
-    /// Where the node stands, in bytes.
+    /// Returns the offset of the node, in bytes.
     pub fn offset(self) -> usize {
         self.tree.written(self.id).map_or(0, |node| node.span.start)
     }
 
-    /// Whether nothing stands there.
+    /// Returns true if nothing stands there.
     pub fn is_null(self) -> bool {
         matches!(
             self.tree.node(self.id).map(|node| &node.content),

@@ -1,4 +1,4 @@
-//! Where two lists of options differ.
+//! Finds the differences of two lists of options.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,18 +6,18 @@ use std::ops::Range;
 
 use similar::{Algorithm, DiffTag, capture_diff};
 
-use crate::nfs::catalog::Word;
+use crate::nfs::acceptance::are_rivals;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::intended_options;
 use crate::nfs::intended::version_word;
-use crate::nfs::mount::are_rivals;
 use crate::nfs::option::MountOption;
 
 /// One difference of two lists, written `bg -> fg`, `+retrans=2` or `-hard`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Difference<'t> {
-    /// What the old list has alone.
+    /// The elements of the old list only.
     pub gone: Option<&'t str>,
-    /// What the new list has alone, in its place where both are there.
+    /// The elements of the new list only, in their place if both are there.
     pub come: Option<&'t str>,
 }
 
@@ -93,14 +93,14 @@ fn joined(mut differences: Vec<Difference<'_>>) -> Vec<Difference<'_>> {
     differences
 }
 
-/// Whether one option is written in the place of the other.
+/// Returns true if one option is written in the place of the other.
 fn is_about_the_same(gone: &str, come: &str) -> bool {
     let is_mark = |character: char| !character.is_ascii_alphanumeric();
     let option = MountOption::new(gone.trim_matches(is_mark).to_lowercase());
     let other = MountOption::new(come);
     if let (Some(one), Some(two)) = (option.entry(), other.entry()) {
         // The labels of a mount differ in their keywords only.
-        return option.keyword() == other.keyword() || one.word != Word::Context && are_rivals(one, two);
+        return option.keyword() == other.keyword() || one.id != OptionId::Context && are_rivals(one, two);
     }
     // A misspelt one: the same value, or nearly the same letters.
     let is_near = strsim::osa_distance(option.keyword(), other.keyword()) <= 2;
@@ -112,14 +112,14 @@ fn is_about_the_same(gone: &str, come: &str) -> bool {
         || gone.to_lowercase().contains("ground") && come == "fg"
 }
 
-/// Whether text that holds more than an option, as `-o hard` does, is written as this one
+/// Returns true if text that holds more than an option, as `-o hard` does, is written as this one
 /// now.
 fn is_meant(gone: &str, come: &str) -> bool {
     let holds_more = gone.starts_with('-') || gone.contains(char::is_whitespace);
     holds_more && intended_options(gone).iter().any(|meant| meant == come || meant == "bg" && come == "fg")
 }
 
-/// Whether an unknown text is a piece of what is written now, as `c2` of a label is.
+/// Returns true if an unknown text is a piece of what is written now, as `c2` of a label is.
 pub(crate) fn is_a_piece(gone: &str, come: &str) -> bool {
     MountOption::new(gone).entry().is_none() && come.len() > gone.len() && come.contains(gone)
 }
@@ -135,8 +135,8 @@ pub(crate) struct Hunk {
 /// grows with the elements times the changes.
 const MOST_COMPARED: usize = 20_000;
 
-/// Where two lists differ: the fewest changes between them, found with memory
-/// for a few lines of the lists' length (Myers, "An O(ND) Difference Algorithm").
+/// Returns the differences of two lists: the fewest changes between them, found with memory for a
+/// few lines of the lists' length (Myers, "An O(ND) Difference Algorithm").
 pub(crate) fn hunks(old: &[&str], new: &[&str]) -> Vec<Hunk> {
     let same = |(one, other): &(&&str, &&str)| one == other;
     let before = old.iter().zip(new).take_while(same).count();
@@ -160,7 +160,7 @@ pub(crate) fn hunks(old: &[&str], new: &[&str]) -> Vec<Hunk> {
             continue;
         }
         match hunks.last_mut() {
-            // What is taken out and what is put in at one place are one change.
+            // A removal and an insertion at one place are one change.
             Some(hunk) if hunk.old.end == start && hunk.new.end == new_start => {
                 (hunk.old.end, hunk.new.end) = (at, new_at);
             }

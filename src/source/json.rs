@@ -62,7 +62,7 @@ fn once<T, E: Error>(field: &mut Option<T>, value: T) -> Result<(), E> {
     Ok(())
 }
 
-/// What stands under the key `items`.
+/// The value of the key `items`.
 #[derive(Debug)]
 pub(super) enum Items<'t> {
     List(Vec<&'t RawValue>),
@@ -121,8 +121,8 @@ impl<'de: 't, 't> Deserialize<'de> for Items<'t> {
     }
 }
 
-/// Whether an object may have a key that ends with `end`, quote included, also
-/// one that is written with escapes.
+/// Returns true if an object may have a key that ends with `end`, quote included, also one that is
+/// written with escapes.
 pub(super) fn may_have_key(part: &str, end: &str) -> bool {
     let has = |text: &str| memchr::memmem::find(part.as_bytes(), text.as_bytes()).is_some();
     has(end) || has("\\u")
@@ -137,12 +137,11 @@ pub(super) fn string(value: Option<&RawValue>) -> Option<String> {
 pub(super) struct Stream<'t> {
     /// Each with what it says it is, where that can be read, and its text.
     pub(super) documents: Vec<(Option<Envelope<'t>>, &'t str)>,
-    /// Where they end, and the blanks behind them; the text's length where
-    /// nothing follows.
+    /// The end of them and of the whitespace after them; the text's length if no text follows.
     pub(super) end: usize,
 }
 
-/// The objects that stand at the text's beginning, one behind the other.
+/// The objects that stand at the text's beginning, one after the other.
 pub(super) fn documents(text: &str) -> Stream<'_> {
     let mut documents = Vec::new();
     let mut end = 0;
@@ -169,7 +168,7 @@ fn first<'t, T: Deserialize<'t>>(text: &'t str) -> Option<(T, usize)> {
     Some((value, stream.byte_offset()))
 }
 
-/// Where `part`, a slice of `text`, begins in it.
+/// Returns the offset of `part`, a slice of `text`.
 pub(super) fn offset_in(text: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
 }
@@ -178,7 +177,7 @@ pub(super) fn offset_in(text: &str, part: &str) -> usize {
 /// with their places in `text`.
 pub(super) fn tree<'t>(text: &'t str, part: &'t str) -> Tree<'t> {
     let base = offset_in(text, part);
-    let mut reader = Reader { text, tree: Tree::default(), open: Vec::new() };
+    let mut reader = JsonReader { text, tree: Tree::default(), open: Vec::new() };
     let mut at = base;
     let end = base + part.len();
     while at < end {
@@ -187,15 +186,15 @@ pub(super) fn tree<'t>(text: &'t str, part: &'t str) -> Tree<'t> {
     reader.tree
 }
 
-struct Reader<'t> {
+struct JsonReader<'t> {
     text: &'t str,
     tree: Tree<'t>,
     /// The containers not closed yet, with the key whose value comes next.
     open: Vec<(NodeId, Option<NodeId>)>,
 }
 
-impl Reader<'_> {
-    /// Reads what stands at `at`, and gives the place behind it.
+impl JsonReader<'_> {
+    /// Reads what stands at `at`, and gives the place after it.
     fn step(&mut self, at: usize, end: usize) -> usize {
         let bytes = self.text.as_bytes();
         match bytes.get(at) {
@@ -255,7 +254,7 @@ impl Reader<'_> {
     }
 }
 
-impl<'t> Reader<'t> {
+impl<'t> JsonReader<'t> {
     fn add(&mut self, node: Node<'t>) -> NodeId {
         let id = self.tree.nodes.len();
         self.tree.nodes.push(node);

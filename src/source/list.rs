@@ -106,7 +106,7 @@ pub(super) fn visit_node(
         }
         Sort::Object(kind) => {
             if kind == Kind::Pod {
-                // What does not fit is reported where the Pod is judged.
+                // Other faults are reported when the Pod is evaluated.
                 let pod = Pod::deserialize(from).ok().filter(Pod::is_of_cluster);
                 if let Some(pod) = pod {
                     visitor(Item::Pod(pod.mounting().map(Box::new)));
@@ -208,7 +208,7 @@ fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
         .and_then(|name| tree.text(name))
 }
 
-/// What is not judged at `node`, with the mount options that it holds.
+/// Returns the part at `node` that is not evaluated, with its mount options.
 fn not_judged(tree: &Tree<'_>, node: NodeId, skip: Skip) -> Item<'static> {
     unjudged::find(tree, node).map_or(Item::Skipped(skip), Item::Unjudged)
 }

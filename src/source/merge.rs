@@ -15,7 +15,7 @@ use super::text::Lines;
 use super::tree::{Content, NodeId, Style, Tree};
 
 /// A key and its value.
-type Entry = (NodeId, NodeId);
+type Member = (NodeId, NodeId);
 
 /// Values that are compared before two of them count as different.
 const MOST_COMPARED: usize = 10_000;
@@ -23,7 +23,7 @@ const MOST_COMPARED: usize = 10_000;
 impl Tree<'_> {
     /// The entries of a mapping as kubectl reads them, those that `<<` merges
     /// into it included.
-    pub fn entries(&self, id: NodeId) -> Option<Cow<'_, [Entry]>> {
+    pub fn entries(&self, id: NodeId) -> Option<Cow<'_, [Member]>> {
         let entries = self.own_entries(id)?;
         if !self.merges(entries) {
             return Some(Cow::Borrowed(entries));
@@ -33,7 +33,7 @@ impl Tree<'_> {
         Some(Cow::Owned(read.entries))
     }
 
-    /// Whether the key is a plain `<<`.
+    /// Returns true if the key is a plain `<<`.
     pub fn is_merge(&self, key: NodeId) -> bool {
         matches!(
             self.written(key).map(|node| &node.content),
@@ -42,14 +42,14 @@ impl Tree<'_> {
     }
 
     /// The entries that are written in the mapping itself.
-    pub(super) fn own_entries(&self, id: NodeId) -> Option<&[Entry]> {
+    pub(super) fn own_entries(&self, id: NodeId) -> Option<&[Member]> {
         match &self.node(id)?.content {
             Content::Map { entries, .. } => Some(entries),
             _ => None,
         }
     }
 
-    fn merges(&self, entries: &[Entry]) -> bool {
+    fn merges(&self, entries: &[Member]) -> bool {
         entries.iter().any(|(key, _)| self.is_merge(*key))
     }
 
@@ -63,7 +63,7 @@ impl Tree<'_> {
 
     /// Reads entries as kubectl does, or with the mapping's own keys first and
     /// the first of all.
-    fn collect<'s>(&'s self, entries: &[Entry], as_kubectl: bool, read: &mut Read<'s>) {
+    fn collect<'s>(&'s self, entries: &[Member], as_kubectl: bool, read: &mut Read<'s>) {
         let own = entries.iter().filter(|(key, _)| !self.is_merge(*key));
         if !as_kubectl {
             for entry in own {
@@ -87,9 +87,8 @@ impl Tree<'_> {
         }
     }
 
-    /// Why the mapping has no one reading: a key twice, or a merge that two
-    /// readers carry out differently. With `heads`, only where it says what the
-    /// object is.
+    /// Returns the reason why the mapping has no one reading: a key twice, or a merge that two
+    /// readers carry out differently. With `heads`, only where it says what the object is.
     pub(super) fn disputed(&self, id: NodeId, heads: bool, lines: &Lines<'_>) -> Option<Problem> {
         const HEADS: [&str; 4] = ["apiVersion", "kind", "items", "request"];
         let entries = self.own_entries(id)?;
@@ -179,7 +178,7 @@ in line {other}; keep one, or write {name} after the <<"
         Problem::at(self.start(again), format!("duplicate key {key}; keep one"))
     }
 
-    /// Whether two values are the same; a lack of `budget` is a difference.
+    /// Returns true if two values are the same; a lack of `budget` is a difference.
     fn is_same(&self, one: NodeId, other: NodeId, budget: &mut usize) -> bool {
         let (one, other) = (self.target(one), self.target(other));
         if one == other {
@@ -218,12 +217,12 @@ in line {other}; keep one, or write {name} after the <<"
 /// Entries read so far, in the order of their first place.
 #[derive(Default)]
 struct Read<'s> {
-    entries: Vec<Entry>,
+    entries: Vec<Member>,
     by_key: HashMap<&'s str, usize>,
 }
 
 impl<'s> Read<'s> {
-    fn put(&mut self, key: Option<&'s str>, entry: Entry, replaces: bool) {
+    fn put(&mut self, key: Option<&'s str>, entry: Member, replaces: bool) {
         let Some(key) = key else {
             self.entries.push(entry);
             return;
@@ -238,7 +237,7 @@ impl<'s> Read<'s> {
         }
     }
 
-    fn get(&self, key: &str) -> Option<Entry> {
+    fn get(&self, key: &str) -> Option<Member> {
         self.by_key.get(key).and_then(|index| self.entries.get(*index)).copied()
     }
 }

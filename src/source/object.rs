@@ -25,13 +25,13 @@ use crate::subject::{Misplaced, Subject};
 /// An object of an input, of a kind that is judged.
 #[derive(Debug)]
 pub struct Object<'i> {
-    /// Which kind it is.
+    /// The kind.
     pub kind: Kind,
-    /// What of it is mounted, at least one.
+    /// The mounted parts of it, at least one.
     pub parts: Vec<Part<'i>>,
-    /// Who sent it, in a recorded AdmissionReview.
+    /// The user who sent it, in a recorded AdmissionReview.
     pub user: Option<String>,
-    /// Whether it comes from a recorded AdmissionReview: the API server had it so.
+    /// True if it comes from a recorded AdmissionReview: the API server had it so.
     pub(super) is_recorded: bool,
     /// Bytes of the text.
     pub span: Range<usize>,
@@ -41,14 +41,14 @@ pub struct Object<'i> {
     pub(super) origin: Origin<'i>,
 }
 
-/// What of an object is mounted: the object itself, or an inline volume of it.
+/// A mounted part of an object: the object itself, or an inline volume of it.
 #[derive(Debug)]
 pub struct Part<'i> {
     /// The inline volume; `None` for the object itself.
     pub volume: Option<InlineVolume>,
     /// The inline volume's name, unique in its Pod.
     pub name: Option<Text<'i>>,
-    /// What the engine reads of it.
+    /// The fields that the engine reads.
     pub manifest: Manifest<'i>,
     /// Fields that hold options and that nothing reads.
     pub misplaced: Vec<Misplaced>,
@@ -56,7 +56,7 @@ pub struct Part<'i> {
     pub before: Option<Manifest<'i>>,
 }
 
-/// Where an object came from.
+/// The origin of an object.
 #[derive(Debug)]
 pub(super) enum Origin<'i> {
     /// A node of a tree that is there already.
@@ -144,7 +144,7 @@ impl<'i> Part<'i> {
         subject
     }
 
-    /// Whether it is a claim that holds no options, and so no subject.
+    /// Returns true if it is a claim that holds no options, and so no subject.
     pub(super) fn is_plain_claim(&self, kind: Kind) -> bool {
         let metadata = self.manifest.metadata.as_ref();
         let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
@@ -152,8 +152,7 @@ impl<'i> Part<'i> {
         kind.row().holds == Holds::Claim && self.misplaced.is_empty() && annotation.is_none_or(str::is_empty)
     }
 
-    /// Whether it is partial: it names no driver and no source, as a kustomize
-    /// patch does.
+    /// Returns true if it is partial: it names no driver and no source, as a kustomize patch does.
     fn is_partial(&self, kind: Kind) -> bool {
         match kind.row().holds {
             Holds::Class => self.manifest.provisioner.is_none(),
@@ -182,7 +181,7 @@ impl<'i> Object<'i> {
         metadata.and_then(|metadata| metadata.name.as_deref()).unwrap_or_default()
     }
 
-    /// Whether the object is partial, as a kustomize patch is.
+    /// Returns true if the object is partial, as a kustomize patch is.
     pub fn is_partial(&self) -> bool {
         self.parts.iter().all(|part| part.is_partial(self.kind))
     }
@@ -193,7 +192,7 @@ impl<'i> Object<'i> {
         unjudged::find(&layout.tree, layout.node)
     }
 
-    /// Whether the document is a template that is not rendered.
+    /// Returns true if the document is a template that is not rendered.
     pub fn is_template(&self) -> bool {
         matches!(self.origin, Origin::Tree(tree, _) if tree.is_template)
     }
@@ -323,19 +322,19 @@ impl Layout<'_> {
         &self.tree
     }
 
-    /// Where the object's document begins.
+    /// Returns the beginning of the object's document.
     pub fn document(&self) -> usize {
         self.tree.written(0).map_or(0, |root| root.span.start)
     }
 
-    /// Where a place is written; where its key or the object is, if it is not.
+    /// Returns the beginning of a place; that of its key or of the object if there is none.
     pub fn start(&self, place: &Place) -> usize {
         let value = self.value(place).and_then(|value| self.tree.written(value));
         let start = value.map(|value| value.span.start).or_else(|| Some(self.key(place)?.start));
         start.or_else(|| Some(self.tree.written(self.node)?.span.start)).unwrap_or_default()
     }
 
-    /// Whether an alias stands in the object's document.
+    /// Returns true if an alias stands in the object's document.
     pub fn has_aliases(&self) -> bool {
         !self.tree.aliases.is_empty()
     }
@@ -345,13 +344,13 @@ impl Layout<'_> {
         std::iter::successors(Some(value), |id| self.tree.parent(*id))
     }
 
-    /// Where an alias through which a value is read stands.
+    /// Returns the place of the alias through which a value is read.
     pub fn alias_of(&self, value: NodeId) -> usize {
         let alias = self.tree.alias_of(value).and_then(|alias| self.tree.written(alias));
         alias.map_or(0, |alias| alias.span.start)
     }
 
-    /// Whether the text at `offset` stands in brackets or braces.
+    /// Returns true if the text at `offset` stands in brackets or braces.
     pub(super) fn is_in_flow(&self, offset: usize) -> bool {
         self.tree.nodes.iter().any(|node| {
             matches!(node.content, Content::List { flow: true, .. } | Content::Map { flow: true, .. })

@@ -10,7 +10,7 @@ use super::{Item, Skip, Source};
 use crate::kind::Kind;
 use crate::subject::manifest::Text;
 
-/// What is read of a recorded AdmissionReview.
+/// The fields that are read of a recorded AdmissionReview.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Recorded<'a> {
@@ -30,7 +30,7 @@ struct RecordedRequest<'a> {
     user_info: Option<UserInfo<'a>>,
 }
 
-/// As `admission::wire` has it, which is no module to this one.
+/// The user, as in `admission::wire`, which is no module to this one.
 #[derive(Debug, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 struct UserInfo<'a> {
@@ -45,7 +45,7 @@ struct RecordedKind<'a> {
     kind: Option<Text<'a>>,
 }
 
-/// Goes on to the object of the review at `node`.
+/// Continues with the object of the review at `node`.
 pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor: &mut dyn FnMut(Item<'_>)) {
     let request = match Recorded::deserialize(NodeDeserializer { tree, id: node }) {
         Ok(recorded) => recorded.request,

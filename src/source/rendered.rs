@@ -1,7 +1,7 @@
 //! Templates of rendered documents: `helm template` writes above each document
 //! the template it comes from (helm `pkg/cmd/template.go`, `# Source: %s`).
 
-/// What names the template, on the line below `---`.
+/// The mark of the template's name, on the line below `---`.
 const MARK: &str = "# Source: ";
 
 /// Endings of templates; anything else is an ordinary comment.

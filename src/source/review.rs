@@ -10,7 +10,7 @@ use super::text::Lines;
 use super::{Problem, is_empty, json, trees};
 use crate::kind::Kind;
 
-/// What a file must contain, for messages.
+/// The required contents of a file, for messages.
 const WANTED: &str = "one AdmissionReview with a request";
 
 /// A recorded AdmissionReview.
@@ -86,7 +86,7 @@ fn read_yaml<'t>(text: &'t str, lines: &'t Lines<'t>) -> Result<Review<'t>, Prob
     Ok(Review { body: Cow::Owned(value.to_string().into_bytes()), value })
 }
 
-/// Why a text that begins as JSON is none: its reader's message says more than
+/// Returns the reason why a text that begins as JSON is none: its reader's message says more than
 /// that of YAML.
 fn json_problem(text: &str) -> Option<Problem> {
     let rest = text.trim_start();
@@ -114,7 +114,7 @@ fn without_place(error: &serde_json::Error) -> String {
     }
 }
 
-/// What is behind the first JSON object.
+/// Returns the problem of text after the first JSON object.
 fn behind(text: &str, offset: usize) -> Problem {
     let rest = text.get(offset..).unwrap_or_default();
     if rest.starts_with('{') || rest.starts_with("---") {
@@ -129,7 +129,7 @@ fn several(offset: usize) -> Problem {
     Problem::at(offset, message.to_owned())
 }
 
-/// What a document is, where it is no review with a request.
+/// Describes a document that is no review with a request.
 fn lack(document: &Value) -> Option<String> {
     let Some(members) = document.as_object() else {
         let what = if document.is_array() { "a list" } else { "text" };

@@ -28,7 +28,7 @@ pub use rename::rename;
 pub struct Replacement {
     /// First byte.
     pub start: usize,
-    /// The byte behind the last.
+    /// The byte after the last.
     pub end: usize,
     /// The new text.
     pub with: String,
@@ -46,15 +46,15 @@ impl Replacement {
 
 /// One replacement of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Step {
+pub struct RewriteStep {
     /// The element that it gives other text, alone; `None` for one that takes
     /// elements out, puts some in, or stands for the whole place.
     pub element: Option<usize>,
-    /// What becomes of the text.
+    /// The replacement in the text.
     pub replacement: Replacement,
 }
 
-/// How a change is carried out.
+/// The plan of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// The values that get other content. Where one is read at other places, too,
@@ -62,21 +62,21 @@ pub struct Plan {
     pub touched: Vec<NodeId>,
     /// Values that this place does not read any more: aliases brought them.
     pub left: Vec<NodeId>,
-    /// What becomes of the text.
-    pub steps: Vec<Step>,
+    /// The steps that change the text.
+    pub steps: Vec<RewriteStep>,
 }
 
-/// Whether an alias stays, and what it stands for changes, or the new text takes
-/// the alias's place.
+/// The way to write through an alias: the alias stays and its anchor changes, or the new text
+/// replaces the alias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Together,
     Apart,
 }
 
-/// Why a place is not rewritten.
+/// The reason why a place is not rewritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RewriteRefusal {
     /// Nothing would be left of the list.
     NothingLeft,
     /// It is written in a way that is not taken apart.
@@ -99,8 +99,8 @@ pub enum Refusal {
     Misread,
 }
 
-impl Refusal {
-    /// What is in the way, and what to do: the end of a sentence.
+impl RewriteRefusal {
+    /// Describes the obstacle and the remedy: the end of a sentence.
     pub fn message(self, lines: &Lines<'_>) -> String {
         let line = |offset: usize| lines.position(offset).line;
         match self {
@@ -128,7 +128,7 @@ impl Refusal {
 /// One place, as it is and as it shall be.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'c> {
-    /// Which place.
+    /// The place.
     pub place: &'c Place,
     /// Its elements now.
     pub old: &'c [&'c str],
@@ -150,24 +150,25 @@ impl Change<'_> {
 /// # Errors
 ///
 /// When it cannot be done without touching more than the options.
-pub fn rewrite(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Refusal> {
+pub fn rewrite(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, RewriteRefusal> {
     in_place(layout, change, Way::Together)
 }
 
-fn in_place(layout: &Layout<'_>, change: Change<'_>, way: Way) -> Result<Plan, Refusal> {
+fn in_place(layout: &Layout<'_>, change: Change<'_>, way: Way) -> Result<Plan, RewriteRefusal> {
     match layout.value(change.place) {
         Some(value) if !change.is_list() => {
             let (Some(old), Some(new)) = (change.old.first(), change.new.first()) else {
-                return Err(Refusal::NothingLeft);
+                return Err(RewriteRefusal::NothingLeft);
             };
             let replacements = string::rewrite(layout, value, old, new)?;
-            let steps = replacements.into_iter().map(|replacement| Step { element: None, replacement });
+            let steps =
+                replacements.into_iter().map(|replacement| RewriteStep { element: None, replacement });
             Ok(Plan { touched: vec![layout.tree.target(value)], left: Vec::new(), steps: steps.collect() })
         }
         Some(value) if layout.tree.items(value).is_some() => sequence::rewrite(layout, value, change, way),
         Some(value) => field::fill(layout, change, value),
         None if change.is_list() => field::add(layout, change),
-        None => Err(Refusal::NoPlace),
+        None => Err(RewriteRefusal::NoPlace),
     }
 }
 
@@ -176,18 +177,18 @@ fn in_place(layout: &Layout<'_>, change: Change<'_>, way: Way) -> Result<Plan, R
 /// # Errors
 ///
 /// When two of them overlap.
-pub fn apply(text: &str, mut replacements: Vec<&Replacement>) -> Result<String, Refusal> {
+pub fn apply(text: &str, mut replacements: Vec<&Replacement>) -> Result<String, RewriteRefusal> {
     // A stable sort: what is inserted at one place stays in its order.
     replacements.sort_by_key(|replacement| (replacement.start, replacement.end));
     let mut out = String::with_capacity(text.len() + 64);
     let mut at = 0;
     for replacement in replacements {
-        let kept = text.get(at..replacement.start).ok_or(Refusal::Overlap)?;
+        let kept = text.get(at..replacement.start).ok_or(RewriteRefusal::Overlap)?;
         out.push_str(kept);
         out.push_str(&replacement.with);
         at = replacement.end;
     }
-    out.push_str(text.get(at..).ok_or(Refusal::Overlap)?);
+    out.push_str(text.get(at..).ok_or(RewriteRefusal::Overlap)?);
     Ok(out)
 }
 
@@ -215,7 +216,7 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// Whether text stands for itself in every style.
+/// Returns true if text stands for itself in every style.
 fn is_safe(text: &str, in_flow: bool) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"_=./+-@%:".contains(&byte) || byte == b',' && !in_flow)

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::tree::Style;
 
-/// What a scalar means to the API server.
+/// The meaning of a scalar to the API server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Meaning {
     /// A string.
@@ -24,9 +24,8 @@ pub enum Meaning {
     Timestamp,
 }
 
-/// What a plain scalar means, by the rules that kubectl and the API server
-/// follow: YAML 1.1 as Go's yaml.v2 reads it (`resolve.go`), `on` and `yes`
-/// included.
+/// Returns the meaning of a plain scalar, by the rules that kubectl and the API server follow: YAML
+/// 1.1 as Go's yaml.v2 reads it (`resolve.go`), `on` and `yes` included.
 pub fn resolve(text: &str) -> Meaning {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Meaning::Null,
@@ -79,7 +78,7 @@ fn float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|_| is_float)
 }
 
-/// Whether it begins as `2026-11-24` does.
+/// Returns true if it begins as `2026-11-24` does.
 fn is_day(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let is_number = |part: Option<&str>, lengths: Range<usize>| {
@@ -95,9 +94,8 @@ fn is_day(text: &str) -> bool {
         })
 }
 
-/// Where the characters of a scalar are written: for each byte of `value`, and
-/// for its end, the bytes of `written` that stand for it. `None` where the two
-/// do not fit together.
+/// Returns the written characters of a scalar: for each byte of `value`, and for its end, the bytes
+/// of `written` that stand for it. `None` where the two do not fit together.
 ///
 /// `written` is the scalar as the text has it, quotes or block header included.
 pub fn places(written: &str, style: Style, value: &str) -> Option<Vec<Range<usize>>> {
@@ -178,7 +176,7 @@ impl<'w> Writing<'w> {
         self.at += rest.len() - rest.trim_start().len();
     }
 
-    /// Whether only blanks stand between here and the line's end.
+    /// Returns true if only blanks stand between here and the line's end.
     fn is_fold(&self) -> bool {
         let rest = self.rest().trim_start_matches([' ', '\t']);
         rest.starts_with(['\n', '\r'])
@@ -192,7 +190,7 @@ impl<'w> Writing<'w> {
     }
 }
 
-/// What an escape in double quotes stands for, and its length in bytes.
+/// Returns the character of an escape in double quotes, and its length in bytes.
 fn escape(text: &str) -> Option<(char, usize)> {
     let letter = text.chars().nth(1)?;
     let coded = |digits: usize| {

@@ -1,12 +1,12 @@
-//! Which values of a document are read at more than one place: through an alias,
-//! or because an alias stands for something around them. Changing such a value
-//! changes all of these places.
+//! Finds the values of a document that are read at more than one place: through an alias, or
+//! because an alias stands for something around them. Changing such a value changes all of these
+//! places.
 
 use std::ops::Range;
 
 use super::tree::{Content, NodeId, Tree};
 
-/// How often each value of a document is read, its aliases written out.
+/// The number of times that each value of a document is read, its aliases written out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sharing {
     /// By value: the value around it.
@@ -39,7 +39,7 @@ impl Sharing {
 }
 
 /// A value that no alias names is read as often as the one around it. One that
-/// has aliases is read there, too; those stand behind its end, inside values that
+/// has aliases is read there, too; those stand after its end, inside values that
 /// end later than it does, so the last to end is counted first.
 fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
     let count = tree.nodes.len();
@@ -101,7 +101,7 @@ impl Tree<'_> {
         around.into_iter().find_map(names)
     }
 
-    /// Whether an alias within the bytes `range` stands for this very value.
+    /// Returns true if an alias within the bytes `range` stands for this very value.
     pub(super) fn is_named_in(&self, id: NodeId, range: &Range<usize>) -> bool {
         let is_within = |alias: NodeId| {
             self.written(alias).is_some_and(|node| range.contains(&node.span.start))
@@ -126,7 +126,7 @@ mod tests {
     use crate::source::text::Lines;
     use crate::source::trees;
 
-    /// How often each scalar `x...` of a document is read.
+    /// Returns the number of times that each scalar `x...` of a document is read.
     fn counts(text: &str) -> Vec<(String, u64)> {
         let lines = Lines::new(text);
         let tree = trees(text, &lines).next().expect("a document").expect("a tree");

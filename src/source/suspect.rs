@@ -1,4 +1,4 @@
-//! Whether bytes that cannot be read may hold what is judged all the same.
+//! Finds bytes that cannot be read but may contain objects that are evaluated.
 //!
 //! kubectl reads more than this program: UTF-16 with a mark, bytes that are no
 //! UTF-8 (cli-runtime, `FileVisitor`), some texts that another YAML reader
@@ -8,14 +8,14 @@
 use memchr::memmem;
 
 /// Kinds that are judged, keys that hold options or an inline volume, and the tag
-/// behind which both may be.
+/// after which both may be.
 const WORDS: [&str; 10] = [
     "StorageClass", "PersistentVolume", "VolumeSnapshotClass", "volumeAttributes", "mountOptions",
     "mount-options", "csi:", "csi\"", "!binary", ":binary",
 ];
 
-/// Whether one of these words stands in the bytes: as it is, in UTF-16 or
-/// UTF-32, or with the escapes of JSON and YAML.
+/// Returns true if one of these words stands in the bytes: as it is, in UTF-16 or UTF-32, or with
+/// the escapes of JSON and YAML.
 pub fn speaks_of_volumes(bytes: &[u8]) -> bool {
     let has_word = |bytes: &[u8]| WORDS.iter().any(|word| memmem::find(bytes, word.as_bytes()).is_some());
     if has_word(bytes) {
@@ -48,7 +48,7 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The letter that so many digits name, and what stands behind them.
+/// The letter that so many digits name, and what stands after them.
 fn coded(bytes: &[u8], digits: usize) -> (Option<u8>, &[u8]) {
     let code = bytes.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok());
     let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
@@ -58,8 +58,8 @@ fn coded(bytes: &[u8], digits: usize) -> (Option<u8>, &[u8]) {
     }
 }
 
-/// What stands behind a backslash and `letter`, and whether that was the
-/// beginning of a line break, which Go's reader knows five of.
+/// Returns the text after a backslash and `letter`, and whether that was the beginning of a line
+/// break, of which Go's reader knows five.
 fn behind_break(letter: u8, behind: &[u8]) -> (bool, &[u8]) {
     match letter {
         b'\n' | b'\r' => (true, behind),
@@ -72,13 +72,13 @@ fn behind_break(letter: u8, behind: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// A line that goes on: the blanks it begins with do not count.
+/// A continuation line: the blanks it begins with do not count.
 fn joined((is_break, behind): (bool, &[u8])) -> &[u8] {
     let blanks = behind.iter().take_while(|byte| is_break && byte.is_ascii_whitespace()).count();
     behind.get(blanks..).unwrap_or_default()
 }
 
-/// Whether a Pod may be among the objects of a text.
+/// Returns true if a Pod may be among the objects of a text.
 pub fn may_hold_pods(text: &[u8]) -> bool {
     let is_word = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
     memmem::find_iter(text, "Pod").any(|at| {

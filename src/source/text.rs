@@ -1,7 +1,7 @@
 //! The text of an input: what can be read as text at all, and where in it, by
 //! line and column, a byte stands.
 
-/// Why bytes are no text that can be judged.
+/// The reason why bytes are no text that can be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Bytes that no UTF-8 text holds.
@@ -85,7 +85,7 @@ impl<'t> Lines<'t> {
         Self { text, starts, counts }
     }
 
-    /// Where the byte at `offset` stands; the end for one behind it.
+    /// Returns the position of the byte at `offset`; the end for one after it.
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset);
@@ -93,7 +93,7 @@ impl<'t> Lines<'t> {
         Position { line, column: self.characters_before(offset) - self.characters_before(start) + 1 }
     }
 
-    /// The byte at a position: the reverse of [`Lines::position`]; the end for one behind
+    /// The byte at a position: the reverse of [`Lines::position`]; the end for one after
     /// the text.
     pub fn offset(&self, position: Position) -> usize {
         let line = position.line.saturating_sub(1);

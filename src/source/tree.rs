@@ -13,7 +13,7 @@ use super::sharing::Sharing;
 /// Index of a node in its tree.
 pub type NodeId = usize;
 
-/// How a scalar is written.
+/// The style of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Style {
     /// Without quotes.
@@ -28,30 +28,30 @@ pub enum Style {
     Folded,
 }
 
-/// What a node holds.
+/// The contents of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content<'t> {
     /// A single value.
     Scalar {
         /// Its text, unescaped and unfolded.
         text: Cow<'t, str>,
-        /// How it is written.
+        /// The style.
         style: Style,
-        /// Whether a tag says that it is a string.
+        /// True if a tag says that it is a string.
         is_string: bool,
     },
     /// A sequence.
     List {
         /// Its items.
         items: Vec<NodeId>,
-        /// Whether it is written in brackets.
+        /// True if it is written in brackets.
         flow: bool,
     },
     /// A mapping.
     Map {
         /// Keys and values in their order.
         entries: Vec<(NodeId, NodeId)>,
-        /// Whether it is written in braces.
+        /// True if it is written in braces.
         flow: bool,
     },
     /// Another node's value over again.
@@ -63,7 +63,7 @@ pub enum Content<'t> {
 pub struct Node<'t> {
     /// Bytes of the text, without anchor and tag; quotes and brackets included.
     pub span: Range<usize>,
-    /// What it holds.
+    /// The contents.
     pub content: Content<'t>,
 }
 
@@ -76,18 +76,17 @@ pub struct Tree<'t> {
     pub(super) repeated: HashMap<NodeId, NodeId>,
     /// Scalars in quotes with a line break that only Go's reader takes for one.
     pub(super) folded: HashSet<NodeId>,
-    /// Whether a mapping merges another one.
+    /// True if a mapping merges another one.
     pub(super) has_merges: bool,
-    /// Whether `csi` stands anywhere, once that was asked: each item of a List
-    /// asks again.
+    /// True if `csi` is anywhere, once that was asked: each item of a List asks again.
     has_csi: OnceCell<bool>,
-    /// Whether `{{` opens a value: kubectl refuses the whole document.
+    /// True if `{{` opens a value: kubectl refuses the whole document.
     pub(super) is_template: bool,
     /// Aliases, in the order of the text.
     pub(super) aliases: Vec<NodeId>,
-    /// What the aliases make of the values, once that was asked.
+    /// The sharing of values through aliases, once that was asked.
     pub(super) sharing: OnceCell<Sharing>,
-    /// Whether a line of the document is a comment.
+    /// True if a line of the document is a comment.
     pub(super) has_comment_line: bool,
     /// The template that the document says it was rendered from.
     pub(super) template: Option<&'t str>,
@@ -126,8 +125,8 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// Whether a key or a value anywhere says `csi`: without one no volume of a
-    /// Pod is a CSI driver's, whatever is merged or stands there twice.
+    /// Returns true if a key or a value anywhere says `csi`: without one no volume of a Pod is a
+    /// CSI driver's, whatever is merged or stands there twice.
     pub(super) fn has_csi_key(&self) -> bool {
         let says_it =
             |node: &Node<'_>| matches!(&node.content, Content::Scalar { text, .. } if text == "csi");
@@ -142,8 +141,8 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// Whether Go's reader sees a line break in the scalar where the text here
-    /// has a character.
+    /// Returns true if Go's reader sees a line break in the scalar where the text here has a
+    /// character.
     pub(super) fn is_folded(&self, id: NodeId) -> bool {
         !self.folded.is_empty() && self.folded.contains(&self.target(id))
     }

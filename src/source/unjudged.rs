@@ -30,7 +30,7 @@ pub struct Unjudged {
     pub namespace: Option<String>,
     /// Its name; empty where it has none.
     pub name: String,
-    /// Where the first of the options stand, in bytes.
+    /// The offset of the first option, in bytes.
     pub offset: usize,
     /// The places of options, in the order of the document; at least one.
     pub places: Vec<UnjudgedPlace>,
@@ -44,7 +44,7 @@ pub struct UnjudgedPlace {
     /// The options, where they stand in a Pod or in what makes Pods; never those
     /// of a Secret.
     pub texts: Vec<String>,
-    /// Whether `bg` is among them; of a Secret nothing is reported.
+    /// True if `bg` is among them; of a Secret nothing is reported.
     pub has_bg: bool,
 }
 
@@ -54,7 +54,7 @@ impl Unjudged {
         self.places.first().map(|place| place.path.join(".")).unwrap_or_default()
     }
 
-    /// Why it is named: the places, and whether one of them has a `bg`.
+    /// Returns the reason why it is named: the places, and whether one of them has a `bg`.
     pub fn why(&self) -> String {
         const MOST: usize = 4;
         let paths: Vec<String> = self.places.iter().take(MOST).map(|place| place.path.join(".")).collect();
@@ -126,33 +126,33 @@ fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range
     })
 }
 
-/// Whether a text of options has a `bg`.
+/// Returns true if a text of options has a `bg`.
 fn is_background(text: &str) -> bool {
     reading::mentions_background(text)
 }
 
 struct Search<'t> {
     tree: &'t Tree<'t>,
-    /// Where the Pods are specified whose inline volumes are judged.
+    /// The place where Pods are specified whose inline volumes are evaluated.
     judged: Option<PodSpec>,
     /// The bytes of the List's items, which are judged.
     items: Range<usize>,
     left: usize,
-    /// How many texts the tree is in.
+    /// The number of texts that contain the tree.
     texts: usize,
     /// The keys and indices on the way, the outermost first.
     path: Vec<String>,
-    found: Vec<Found>,
+    found: Vec<CollectedPlace>,
 }
 
 /// A place of options.
-struct Found {
-    /// Where it stands, in bytes.
+struct CollectedPlace {
+    /// The offset, in bytes.
     offset: usize,
     path: Vec<String>,
     /// The value, where that is the options.
     value: Option<NodeId>,
-    /// Whether `bg` is among the options of a text.
+    /// True if `bg` is among the options of a text.
     has_bg: bool,
 }
 
@@ -213,12 +213,17 @@ impl Search<'_> {
 
     fn note(&mut self, at: NodeId, value: Option<NodeId>, has_bg: bool) {
         if let Some(node) = self.tree.written(at) {
-            self.found.push(Found { offset: node.span.start, path: self.path.clone(), value, has_bg });
+            self.found.push(CollectedPlace {
+                offset: node.span.start,
+                path: self.path.clone(),
+                value,
+                has_bg,
+            });
         }
     }
 
-    /// Whether a key holds mount options: by its name, or by its value where the
-    /// name is that of options of any sort.
+    /// Returns true if a key holds mount options: by its name, or by its value where the name is
+    /// that of options of any sort.
     fn holds_options(&self, name: &str, value: NodeId) -> bool {
         if names_mount_options(without_index(name)) {
             return self.holds_text(value);
@@ -232,10 +237,9 @@ impl Search<'_> {
         }
     }
 
-    /// Whether an entry of the mapping at `map` says of another value that it
-    /// becomes mount options: an operation of a JSON patch, a value that is set by
-    /// its path (Argo CD `helm.parameters`, Flux `valuesFrom`, Kustomize
-    /// `replacements`).
+    /// Returns true if an entry of the mapping at `map` says of another value that it becomes mount
+    /// options: an operation of a JSON patch, a value that is set by its path (Argo CD
+    /// `helm.parameters`, Flux `valuesFrom`, Kustomize `replacements`).
     fn leads_to_options(&self, map: NodeId, name: &str, value: NodeId) -> bool {
         let tree = self.tree;
         let text = || tree.text(value).unwrap_or_default();
@@ -262,7 +266,7 @@ impl Search<'_> {
         }
     }
 
-    /// Whether the values below a key of the mapping are texts in base64.
+    /// Returns true if the values below a key of the mapping are texts in base64.
     fn is_encoded(&self, map: NodeId, name: &str) -> bool {
         let kind = self.tree.get(map, "kind").and_then(|kind| self.tree.text(kind));
         matches!((kind, name), (Some("Secret"), "data") | (Some("ConfigMap"), "binaryData"))
@@ -290,9 +294,9 @@ impl Search<'_> {
         }
     }
 
-    /// Whether `bg` is among the mount options in a text: a manifest, a patch or a values
-    /// file that stands in another document, or an assignment to a value of a chart.
-    /// `None` where it holds none.
+    /// Returns whether `bg` is among the mount options in a text: a manifest, a patch or a values
+    /// file that stands in another document, or an assignment to a value of a chart. `None` where
+    /// it holds none.
     fn in_text(&self, text: &str, is_block: bool) -> Option<bool> {
         if self.texts >= DEEPEST_TEXT || !may_hold_options(text) {
             return None;
@@ -324,14 +328,14 @@ impl Search<'_> {
             found: Vec::new(),
         };
         inner.visit(tree.root()?);
-        let has_bg = |found: &Found| {
+        let has_bg = |found: &CollectedPlace| {
             let texts = found.value.map(|value| misplaced::texts(tree, value)).unwrap_or_default();
             found.has_bg || texts.iter().any(|text| is_background(text))
         };
         (!inner.found.is_empty()).then(|| inner.found.iter().any(has_bg))
     }
 
-    /// Whether the path leads to what is judged, or to what the API server writes.
+    /// Returns true if the path leads to what is judged, or to what the API server writes.
     fn is_spared(&self, at: PodSpec, node: NodeId) -> bool {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         let of_volumes = path.strip_prefix(at.path()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which files a command line means: files, folders and globs.
+//! Finds the files that a command line means: files, directories and globs.
 
 pub mod exclude;
 
@@ -19,24 +19,23 @@ pub const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A file to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Where it is, and how it is called in reports.
+pub struct FoundFile {
+    /// The path, which is also the name in reports.
     pub path: PathBuf,
-    /// Whether it was named itself: it must then be readable, whatever it is.
+    /// True if it was named itself: it must then be readable, whatever it is.
     pub is_explicit: bool,
-    /// Whether it is a link out of the folder that was walked, through which
-    /// nothing is written.
+    /// True if it is a link out of the directory that was walked, through which nothing is written.
     pub leads_out: bool,
 }
 
-/// What paths lead to.
+/// The files that paths lead to.
 #[derive(Debug, Default)]
 pub struct Walked {
     /// The files, each once, sorted by name.
-    pub found: Vec<Found>,
-    /// What cannot be found or read.
+    pub found: Vec<FoundFile>,
+    /// The paths that cannot be found or read.
     pub errors: Vec<WalkError>,
-    /// What is not read, and why.
+    /// The files that are not read, by reason.
     pub passed_over: BTreeMap<Skip, usize>,
 }
 
@@ -44,13 +43,13 @@ pub struct Walked {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct WalkError {
-    /// As it was given, or of the folder below it that is concerned.
+    /// The path as given, or that of the directory below it that is concerned.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The fault.
     pub reason: WalkFault,
 }
 
-/// Why a path leads to no file.
+/// The reason why a path leads to no file.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkFault {
     /// There is nothing.
@@ -62,16 +61,16 @@ pub enum WalkFault {
     /// A glob that is none.
     #[error(transparent)]
     Glob(#[from] globset::Error),
-    /// A folder that cannot be read.
+    /// A directory that cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(io::ErrorKind),
-    /// Something else about a folder: links in a circle, a bad .gitignore.
+    /// Something else about a directory: links in a circle, a bad .gitignore.
     #[error(transparent)]
     Walk(ignore::Error),
 }
 
 impl WalkError {
-    /// A folder below `root` that cannot be read: the error may say which.
+    /// A directory below `root` that cannot be read: the error may say which.
     fn unreadable(root: &Path, error: ignore::Error) -> Self {
         match error {
             ignore::Error::WithPath { path, err } => {
@@ -88,14 +87,14 @@ impl WalkError {
     }
 }
 
-/// Whether a file may hold manifests, by its name.
+/// Returns true if a file may hold manifests, by its name.
 fn has_extension_of_manifests(path: &Path) -> bool {
     const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "kyaml"];
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// Finds the files that `paths` mean. `excludes` holds for what a folder or a
+/// Finds the files that `paths` mean. `excludes` holds for what a directory or a
 /// glob leads to, not for a file that is named itself.
 pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
     let mut walk =
@@ -105,14 +104,14 @@ pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
             walk.folder(path, None);
         } else if path.exists() {
             walk.found
-                .insert(path.clone(), Found { path: path.clone(), is_explicit: true, leads_out: false });
+                .insert(path.clone(), FoundFile { path: path.clone(), is_explicit: true, leads_out: false });
         } else if is_glob(path) {
             walk.glob(path);
         } else {
             walk.errors.push(WalkError { path: path.clone(), reason: WalkFault::Missing });
         }
     }
-    let found: Vec<Found> = walk.found.into_values().collect();
+    let found: Vec<FoundFile> = walk.found.into_values().collect();
     let mut passed_over = BTreeMap::new();
     let is_found = |path: &PathBuf| found.binary_search_by(|found| found.path.cmp(path)).is_ok();
     for (reason, paths) in walk.passed_over {
@@ -128,7 +127,7 @@ fn is_glob(path: &Path) -> bool {
 
 struct Walk<'w> {
     excludes: &'w Excludes,
-    found: BTreeMap<PathBuf, Found>,
+    found: BTreeMap<PathBuf, FoundFile>,
     passed_over: BTreeMap<Skip, BTreeSet<PathBuf>>,
     errors: Vec<WalkError>,
 }
@@ -166,11 +165,12 @@ impl Walk<'_> {
         let whole_root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let is_in_repository = whole_root.ancestors().any(|folder| folder.join(".git").exists());
         let mut builder = WalkBuilder::new(root);
-        // A folder need not be a repository, and hidden folders may hold manifests. Of all the files
-        // that name what to pass over only .gitignore is read: it is in the repository, where everyone
-        // sees it, and every machine has the same.
+        // A directory need not be a repository, and hidden directories may hold manifests. Of all
+        // the files that name what to pass over only .gitignore is read: it is in the repository,
+        // where everyone sees it, and every machine has the same.
         builder
-            // In a repository .gitignore files count from its root on, elsewhere from this folder on.
+            // In a repository .gitignore files count from its root on, elsewhere from this
+            // directory on.
             .require_git(is_in_repository)
             .hidden(false)
             .ignore(false)
@@ -212,12 +212,12 @@ impl Walk<'_> {
             }
             let leads_out = entry.path_is_symlink()
                 && fs::canonicalize(&path).is_ok_and(|target| !target.starts_with(&whole_root));
-            self.found.entry(path.clone()).or_insert(Found { path, is_explicit: false, leads_out });
+            self.found.entry(path.clone()).or_insert(FoundFile { path, is_explicit: false, leads_out });
         }
     }
 }
 
-/// Whether a file belongs to the templates of a Helm chart.
+/// Returns true if a file belongs to the templates of a Helm chart.
 pub fn is_in_chart(path: &Path) -> bool {
     let whole = std::path::absolute(path);
     whole.as_deref().unwrap_or(path).ancestors().any(|folder| {

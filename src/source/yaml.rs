@@ -23,7 +23,7 @@ use super::{Fault, Problem, rendered};
 use breaks::Breaks;
 use builder::Builder;
 
-/// Where kubectl begins another document.
+/// The line at which kubectl begins another document.
 const SEPARATOR: &str = "---";
 
 /// Brackets of a document that are moved for the parser.
@@ -35,7 +35,7 @@ pub(super) struct Documents<'t, 'l> {
     lines: &'l Lines<'t>,
     /// The first byte that is not looked at yet.
     at: usize,
-    /// Whether the next one is read behind one that cannot be.
+    /// True if the next one is read after one that cannot be.
     goes_on: bool,
     ended: bool,
 }
@@ -132,7 +132,7 @@ after it; move the text to the next line, or indent the line"
     }
 }
 
-/// Whether a text is one document that this reader and kubectl's read alike.
+/// Returns true if a text is one document that this reader and kubectl's read alike.
 fn is_read(text: &str) -> bool {
     let lines = Lines::new(text);
     Documents::new(text, &lines, 0).plain_document(0..text.len()).is_ok()
@@ -144,7 +144,8 @@ impl<'t> Iterator for Documents<'t, '_> {
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
             let document = self.piece()?.and_then(|piece| self.document(piece));
-            // kubectl reads nothing behind what is no YAML; a template is none before it is rendered.
+            // kubectl reads nothing after what is no YAML; a template is none before it is
+            // rendered.
             let is_broken = document.as_ref().is_err_and(|problem| problem.fault != Fault::Template);
             self.ended = is_broken && !self.goes_on;
             if let Some(document) = document.transpose() {
@@ -163,7 +164,7 @@ struct Reading<'t, 'l, 'p> {
     parser: Parser<'p, StrInput<'p>>,
     /// Characters of the text before the piece.
     characters: usize,
-    /// Where the last event begins.
+    /// The beginning of the last event.
     last: usize,
     breaks: Breaks,
 }

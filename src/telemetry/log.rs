@@ -25,19 +25,19 @@ use queue::Queue;
 /// a second.
 const WAITING: usize = 8 * 1024 * 1024;
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
     Json,
     /// One line for people.
     Text {
-        /// Whether it is coloured.
+        /// True if it is coloured.
         colour: bool,
     },
 }
 
-/// Where the lines of this process go.
+/// The destination of the lines of this process.
 #[derive(Debug)]
 struct Sink {
     format: Format,
@@ -54,7 +54,7 @@ static SINK: OnceLock<Sink> = OnceLock::new();
 #[derive(Debug)]
 pub struct Log(&'static Sink);
 
-/// Why a log does not start.
+/// The reason why a log does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

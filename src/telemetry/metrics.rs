@@ -39,7 +39,7 @@ struct RequestLabels {
     dry_run: Label,
 }
 
-/// What a policy that only observes did not do.
+/// The labels of an action that a policy in mode observe did not carry out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WithheldLabels {
     endpoint: Label,
@@ -70,7 +70,7 @@ struct ExemptionLabels {
     rules: String,
 }
 
-/// How loading a certificate or a policy ended.
+/// The result of loading a certificate or a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
     /// The new one is in use.
@@ -248,7 +248,7 @@ impl Metrics {
             "Version of nfs-mount-guard",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
-        // What begins at 0 can be alerted on from its first increase.
+        // A counter that begins at 0 can be alerted on from its first increase.
         for (endpoint, decision) in [("mutate", "patch"), ("validate", "deny")] {
             for kind in KINDS {
                 let (endpoint, kind, decision) = (Label(endpoint), Label(kind), Label(decision));
@@ -283,7 +283,7 @@ impl Metrics {
             };
             self.requests.get_or_create(&labels).clone()
         });
-        if let Some(withheld) = record.withheld {
+        if let Some(withheld) = record.would_be {
             let labels = WithheldLabels {
                 endpoint: Label(record.endpoint.as_str()),
                 kind: Label(KINDS.get(kind).copied().unwrap_or_default()),

@@ -1,6 +1,5 @@
-//! What the API server decides by itself, compared with the engine: the
-//! `matchConditions` of the webhooks and the admission policies, all of them
-//! generated from the driver table.
+//! Compares decisions of the API server itself with the engine: the `matchConditions` of the
+//! webhooks and the admission policies, all of them generated from the driver table.
 
 mod conditions;
 mod costs;
@@ -101,8 +100,7 @@ fn only_background_mount(mut builder: Builder) -> Policy {
     builder.build()
 }
 
-/// What the guard answers about an object that is created, or that takes the
-/// place of `old`.
+/// Returns the webhook's response to an object that is created, or that replaces `old`.
 fn ask(policy: &Policy, endpoint: Endpoint, object: &Value, old: Option<&Value>) -> Value {
     let kind = object["kind"].as_str().expect("a kind");
     let group = nfs_mount_guard::kind::Kind::parse(kind).expect("a kind that is judged").group();
@@ -120,12 +118,12 @@ fn ask(policy: &Policy, endpoint: Endpoint, object: &Value, old: Option<&Value>)
     answer["response"].clone()
 }
 
-/// Whether the guard refuses it.
+/// Returns true if the guard refuses it.
 fn refuses(policy: &Policy, object: &Value, old: Option<&Value>) -> bool {
     ask(policy, Endpoint::Validate, object, old)["allowed"] == false
 }
 
-/// Whether the guard holds it to be NFS.
+/// Returns the webhook's verdict on whether it is NFS.
 fn nfs(policy: &Policy, object: &Value) -> Nfs {
     let text = object.to_string();
     let mut deserializer = serde_json::Deserializer::from_str(&text);

@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::client_config::trusting;
 
-/// How many requests are under way at once.
+/// The number of requests in flight at once.
 const AT_ONCE: usize = 16;
 
 /// A connection to the API server.
@@ -37,7 +37,7 @@ pub struct Call {
     pub body: Value,
 }
 
-/// What the API server answered.
+/// The response of the API server.
 #[derive(Debug)]
 pub struct Said {
     pub status: u16,
@@ -46,7 +46,7 @@ pub struct Said {
 }
 
 impl Said {
-    /// Whether the request passed.
+    /// Returns true if the request passed.
     pub fn passed(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -83,7 +83,7 @@ impl Call {
     }
 }
 
-/// Where objects of a kind are: of those that have one, in the namespace default.
+/// Returns the collection of an object: of those that have one, in the namespace default.
 fn collection(object: &Value) -> String {
     let kind = object["kind"].as_str().and_then(Kind::parse).expect("a kind that is judged");
     let group =

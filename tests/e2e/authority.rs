@@ -58,7 +58,7 @@ fn founds_itself(turn: &Turn) -> Result<(), Failed> {
     let data = |key: &str| data(&secret, key);
     let (leaf, authority) = (data("tls.crt").expect("tls.crt"), data("ca.crt").expect("ca.crt"));
     assert!(is_signed_by(&leaf, &authority));
-    assert!(Facts::read(&leaf)?.names.contains("nfs-mount-guard.nfs-mount-guard.svc"));
+    assert!(CertificateFacts::read(&leaf)?.names.contains("nfs-mount-guard.nfs-mount-guard.svc"));
     assert_eq!((data("next-ca.crt"), data("previous-ca.crt")), (None, None));
     for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
         let text = turn.cluster.must(&["get", kind, NAMESPACE, "--show-managed-fields", "-o", "json"], "");
@@ -149,7 +149,7 @@ fn five_years(turn: &Turn) -> Result<(), Failed> {
     };
     block_on(async {
         let (client, _) = account.connect()?;
-        let settings = Settings {
+        let settings = CertificateSettings {
             namespace: NAMESPACE.to_owned(),
             secret: SECRET.to_owned(),
             webhooks: NAMESPACE.to_owned(),
@@ -177,14 +177,12 @@ fn five_years(turn: &Turn) -> Result<(), Failed> {
             };
             let (leaf, bundle) =
                 (decode(secret["data"]["tls.crt"].as_str().expect("tls.crt")), decode(&bundle));
-            let facts = Facts::read(&leaf)?;
+            let facts = CertificateFacts::read(&leaf)?;
             assert!(facts.not_after > now + time::Duration::days(28), "{now}: ends on {}", facts.not_after);
             let roots: Vec<String> =
                 bundle.split_inclusive("-----END CERTIFICATE-----\n").map(str::to_owned).collect();
-            assert!(
-                roots.iter().any(|root| is_signed_by(&leaf, root)
-                    && Facts::read(root).is_ok_and(|root| root.not_after > now))
-            );
+            assert!(roots.iter().any(|root| is_signed_by(&leaf, root)
+                && CertificateFacts::read(root).is_ok_and(|root| root.not_after > now)));
             bundles.push(bundle);
             leaves.push(leaf);
             now += time::Duration::days(28);

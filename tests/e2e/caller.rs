@@ -36,7 +36,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What the API server says of a class with `bg` while `guard` is asked.
+/// Returns the API server's message for a class with `bg` while `guard` is called.
 fn ask_through(cluster: &mut Cluster, guard: &Guard) -> String {
     cluster.use_webhooks(Webhooks::Validating);
     cluster.register_at(guard, Webhooks::Validating);
@@ -74,7 +74,7 @@ fn another_name_does_not(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a caller with this certificate gets: a status, or nothing.
+/// Returns the response to a caller with this certificate: a status, or none.
 pub fn call(guard: &Guard, certificate: Option<&Pair>) -> Option<u16> {
     let pem = fs::read(guard.certs.join("ca.crt")).expect("ca.crt");
     let mut roots = RootCertStore::empty();
@@ -109,7 +109,7 @@ pub fn call(guard: &Guard, certificate: Option<&Pair>) -> Option<u16> {
     })
 }
 
-/// The authority of the callers, in a folder.
+/// The authority of the callers, in a directory.
 pub struct Folder {
     folder: TempDir,
     pub authority: Authority,

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::client_config::{authority, trusting};
 
-/// What came back.
+/// The response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,

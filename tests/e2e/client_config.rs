@@ -1,4 +1,4 @@
-//! How a client of the tests and of the benches speaks TLS.
+//! Configures TLS for clients of the tests and of the benches.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub fn trusting(authority: CertificateDer<'static>, protocol: &str) -> ClientCon
     config
 }
 
-/// The authority of a folder that `certs generate` made.
+/// The authority of a directory that `certs generate` made.
 pub fn authority(certs: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(certs.join("ca.crt")).expect("ca.crt")
 }

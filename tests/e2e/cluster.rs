@@ -19,7 +19,7 @@ use crate::component::{ControlPlane, Missing, control_plane};
 use crate::guard::{Guard, Process};
 use crate::objects;
 
-/// Which webhooks the API server calls.
+/// The webhooks that the API server calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Webhooks {
     /// None.
@@ -34,9 +34,9 @@ pub enum Webhooks {
 #[derive(Debug)]
 pub struct Cluster {
     plane: ControlPlane,
-    /// Where the API server listens.
+    /// The address of the API server.
     pub api: SocketAddr,
-    /// Where etcd does.
+    /// The address of etcd.
     pub etcd: SocketAddr,
     folder: TempDir,
     /// The running guard.
@@ -65,7 +65,7 @@ pub fn with_limits() -> Result<MutexGuard<'static, Cluster>, Missing> {
     turn_at(&CLUSTER, Store::Limited)
 }
 
-/// How etcd is set up.
+/// The setup of etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     /// It takes objects of 32 MiB.
@@ -116,7 +116,7 @@ impl Cluster {
         let arguments = |list: &[String]| list.iter().map(OsString::from).collect::<Vec<_>>();
         let most = match store {
             Store::Raised => 32 * 1024 * 1024,
-            // What etcd takes by itself.
+            // The default of etcd itself.
             Store::Limited => 1024 * 1024 * 3 / 2,
         };
         let etcd_process = Process::start(
@@ -211,14 +211,14 @@ impl Cluster {
         self.folder.path().join(client_certificate::AUTHORITY)
     }
 
-    /// What kubelet gives a Pod of the service account `nfs-mount-guard` of a
-    /// namespace, as variables of its environment: an API server at `api`, and
-    /// a folder with token, authority and namespace.
+    /// Returns the environment variables that the kubelet gives a Pod of the service account
+    /// `nfs-mount-guard` of a namespace: an API server at `api`, and a directory with token, CA and
+    /// namespace.
     pub fn service_account(&self, api: SocketAddr, namespace: &str) -> Vec<(&'static str, String)> {
         self.service_account_named(api, namespace, "nfs-mount-guard")
     }
 
-    /// As [`Self::service_account`], for one of another name.
+    /// Like [`Self::service_account`], for one of another name.
     pub fn service_account_named(
         &self,
         api: SocketAddr,
@@ -285,7 +285,7 @@ impl Cluster {
         output
     }
 
-    /// As [`Self::kubectl`], for what must succeed; gives standard output.
+    /// Like [`Self::kubectl`], for what must succeed; gives standard output.
     pub fn must(&self, args: &[&str], input: &str) -> String {
         let output = self.kubectl(args, input);
         assert!(output.status.success(), "kubectl {args:?}: {output:?}");
@@ -318,7 +318,7 @@ impl Cluster {
         self.webhooks = webhooks;
     }
 
-    /// As [`Self::use_webhooks`], with a change to the configurations first.
+    /// Like [`Self::use_webhooks`], with a change to the configurations first.
     pub fn register(&mut self, webhooks: Webhooks, change: impl Fn(&mut Value)) {
         self.apply_webhooks(&self.guard, webhooks, change);
         // The configurations are in effect within about a second, not at once.

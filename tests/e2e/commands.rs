@@ -81,7 +81,7 @@ fn completed_values() -> Result<(), Failed> {
         }
         assert!(offered.lines().all(|line| line.starts_with(last)), "{words:?}: {offered}");
     }
-    // What is not offered is taken as before.
+    // Spellings that completion does not offer are still accepted.
     assert_eq!(run(&["explain", "SOFT-MOUNT"]).status.code(), Some(0));
     assert_eq!(
         run(&["check", "--select", "NMG00", "--no-policy", "examples/lost-volume.yaml"]).status.code(),
@@ -155,8 +155,7 @@ fn explain_file() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What is missing is written into parameters, which are immutable, only where that
-/// is asked for.
+/// Missing options are written into parameters, which are immutable, only if that is requested.
 fn unsafe_fixes() -> Result<(), Failed> {
     let folder = TempDir::new()?;
     let file = folder.path().join("class.yaml");

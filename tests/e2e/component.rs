@@ -1,4 +1,4 @@
-//! Where the real components are, and what a missing one means.
+//! Finds the real components, and defines the consequence of a missing one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,9 +8,9 @@ use libtest_mimic::{Completion, Failed, Trial};
 /// A component that is not there.
 #[derive(Debug, Clone)]
 pub struct Missing {
-    /// What is missing, and how it is had.
+    /// The missing component, and the command that installs it.
     pub reason: String,
-    /// Whether the project's own files can install it here.
+    /// True if the project's own files can install it here.
     pub installable: bool,
 }
 
@@ -30,7 +30,7 @@ pub fn trial<C>(
     })
 }
 
-/// Whether this run has to have every component that can be installed.
+/// Returns true if this run has to have every component that can be installed.
 fn is_complete_run() -> bool {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "false");
     is_set("NFS_MOUNT_GUARD_TEST_ALL") || is_set("CI")
@@ -90,7 +90,7 @@ pub fn on_path(name: &str, package: &str) -> Result<PathBuf, Missing> {
         })
 }
 
-/// Whether the tests run as root.
+/// Returns true if the tests run as root.
 pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|metadata| {
         use std::os::unix::fs::MetadataExt as _;

@@ -1,10 +1,10 @@
 //! The commands in README.md and docs/, run as they stand there: each page in a
-//! folder of its own with copies of examples/ and manifests/, at the real API
+//! directory of its own with copies of examples/ and manifests/, at the real API
 //! server, with guards started as the Deployments ask for.
 //!
 //! A fenced block is run when its info string says `sh runnable`. Further words:
 //! `exit=N` for commands that end so, `fresh` for a cluster with nothing
-//! installed. A block `text output` behind it lists lines that the commands
+//! installed. A block `text output` after it lists lines that the commands
 //! print, in this order; `...` stands for any others.
 
 use std::fmt::Write as _;
@@ -112,7 +112,7 @@ fn run(turn: &mut Turn, page: &str, blocks: &[Block]) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A folder with what the pages' commands name.
+/// A directory with what the pages' commands name.
 fn workspace(turn: &Turn) -> Result<TempDir, Failed> {
     let folder = TempDir::new()?;
     for part in ["manifests", "examples", "docs"] {
@@ -153,7 +153,7 @@ fn run_block(turn: &Turn, nodes: &mut Nodes, folder: &Path, page: &str, block: &
         if Instant::now() > deadline {
             let _ = child.kill();
         }
-        // What the commands ask for comes about while they wait.
+        // The events that the commands wait for happen while they wait.
         nodes.sync(&turn.cluster);
         std::thread::sleep(Duration::from_millis(200));
     };

@@ -66,7 +66,7 @@ fn trial_with(
 /// add: `EndpointSlices`, and Pods with a status. No webhook responds yet.
 struct Site<'t> {
     turn: &'t Turn,
-    /// Where the API server calls the Service.
+    /// The address at which the API server calls the Service.
     address: SocketAddr,
     /// The CA that the configurations trust.
     authority: Authority,
@@ -82,7 +82,7 @@ impl<'t> Site<'t> {
         Self::made(turn, values, false)
     }
 
-    /// As [`Self::install`], by Helm itself.
+    /// Like [`Self::install`], by Helm itself.
     fn install_by_helm(turn: &'t Turn, values: &[&str]) -> Result<Self, Failed> {
         Self::made(turn, values, true)
     }
@@ -214,7 +214,7 @@ impl<'t> Site<'t> {
         })
     }
 
-    /// As [`Self::slice_with`], stored.
+    /// Like [`Self::slice_with`], stored.
     fn slices(&self, status_port: u16) {
         self.apply(&self.slice_with(status_port));
     }
@@ -332,7 +332,7 @@ fn secret(pair: &Pair) -> Value {
 const VALIDATING: &str = "ValidatingWebhookConfiguration";
 const MUTATING: &str = "MutatingWebhookConfiguration";
 
-/// What a run of doctor printed as JSON, and how it ended.
+/// The JSON output of a run of doctor, and its exit code.
 #[derive(Debug)]
 struct Run {
     code: Option<i32>,

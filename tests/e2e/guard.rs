@@ -28,7 +28,7 @@ impl Process {
         Self::start_with(program, args, &[], log)
     }
 
-    /// As [`Self::start`], with variables of its environment.
+    /// Like [`Self::start`], with variables of its environment.
     pub fn start_with(program: &Path, args: &[OsString], environment: &[(&str, String)], log: &Path) -> Self {
         let output = File::create(log).expect("a log file");
         let errors = output.try_clone().expect("a log file");
@@ -72,7 +72,7 @@ impl Process {
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
     }
 
-    /// As [`Self::wait`], while other tasks run.
+    /// Like [`Self::wait`], while other tasks run.
     pub async fn wait_async(&mut self, most: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + most;
         while Instant::now() < deadline {
@@ -109,11 +109,11 @@ impl Drop for Process {
 pub struct Guard {
     /// The process.
     pub process: Process,
-    /// Where it answers reviews.
+    /// The address of the webhook.
     pub address: SocketAddr,
-    /// Where it shows health and metrics.
+    /// The address of health and metrics.
     pub status: SocketAddr,
-    /// The folder with its certificates.
+    /// The directory with its certificates.
     pub certs: PathBuf,
     log: PathBuf,
     decisions: Arc<AtomicU64>,
@@ -126,7 +126,7 @@ impl Guard {
         Self::start_at("127.0.0.1:0", extra)
     }
 
-    /// As [`Self::start`], on a port of the caller's choice.
+    /// Like [`Self::start`], on a port of the caller's choice.
     pub fn start_at(listen: &str, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let certs = folder.path().join("certs");
@@ -139,7 +139,7 @@ impl Guard {
         Self::run(folder, certs, listen, extra)
     }
 
-    /// As [`Self::start`], with an authority in the cluster.
+    /// Like [`Self::start`], with an authority in the cluster.
     pub fn start_managed(service_account: &[(&str, String)], listen: &str, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let certs = folder.path().join("certs");
@@ -215,7 +215,7 @@ impl Guard {
         Self::start_program(&program(), folder, certs, args, environment)
     }
 
-    /// As [`Self::start_with_args`], for the program somewhere else.
+    /// Like [`Self::start_with_args`], for the program somewhere else.
     pub fn start_program(
         program: &Path,
         folder: TempDir,
@@ -228,8 +228,7 @@ impl Guard {
         Self::listening(folder, certs, log, process, Arc::default())
     }
 
-    /// As [`Self::start_with_certs`], for many calls: their decisions are
-    /// counted and not kept.
+    /// Like [`Self::start_with_certs`], for many calls: their decisions are counted and not kept.
     pub fn start_for_load(certs: &Path, extra: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let log = folder.path().join("log");
@@ -336,7 +335,7 @@ fn events(log: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// How a decision's line says what it is.
+/// The mark of a decision's line.
 const DECISION: &[u8] = b"\"target\":\"decision\"";
 
 /// Starts the program; everything but its decisions goes to `log`.

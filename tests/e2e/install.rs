@@ -78,11 +78,10 @@ impl Helm {
     }
 }
 
-/// What the chart makes beside the webhooks.
+/// The resources that the chart makes in addition to the webhooks.
 const POLICIES: &str = "validatingadmissionpolicies,validatingadmissionpolicybindings";
 
-/// A turn at the shared cluster, with Helm. What was installed is taken away
-/// at its end.
+/// A turn at the shared cluster, with Helm. Removes at its end whatever was installed.
 #[derive(Debug)]
 pub struct Turn {
     /// The cluster, called by no webhook at first.
@@ -97,7 +96,7 @@ impl Turn {
         let helm = Helm::find()?;
         let mut cluster = cluster::shared()?;
         cluster.reset_webhooks();
-        // What a test that failed has left.
+        // A failed test may have left Deployments.
         cluster.must(&["delete", "deployments", "--all", "--all-namespaces"], "");
         // Helm takes over nothing that something else has made.
         cluster.must(&["delete", POLICIES, "--all"], "");
@@ -111,7 +110,7 @@ impl Turn {
         self.cluster.run(command, "")
     }
 
-    /// As [`Self::helm`], for what must succeed; gives standard output.
+    /// Like [`Self::helm`], for what must succeed; gives standard output.
     pub fn must_helm(&self, args: &[&str]) -> String {
         let output = self.helm(args);
         assert!(output.status.success(), "helm {args:?}: {output:?}");

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fastrand::Rng;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::engine::{evaluate, fix};
+use nfs_mount_guard::nfs::acceptance::goes_to_background;
 use nfs_mount_guard::nfs::catalog;
-use nfs_mount_guard::nfs::mount::goes_to_background;
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::nfs::reading::{Reader, may_go_to_background};
 use nfs_mount_guard::policy::Policy;
@@ -183,7 +183,7 @@ fn compare_quoted(mounter: &Mounter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Which of the modelled mount(8) this machine has.
+/// Returns the modeled mount(8) that this machine has.
 fn mount_here() -> Reader {
     let output = Command::new("mount").arg("--version").output().expect("mount runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -209,7 +209,7 @@ fn compare_readings(mounter: &Mounter) -> Result<(), Failed> {
     let mut lists: Vec<String> = QUOTED.iter().map(|list| (*list).to_owned()).collect();
     while lists.len() < LISTS {
         let parts: Vec<&str> = (0..rng.usize(1..9)).map(|_| PARTS[rng.usize(0..PARTS.len())]).collect();
-        // What begins with a `=` is a mistake to newer ones, and no list.
+        // An option that begins with `=` is a mistake to newer ones, and no list.
         lists.push(format!("foo,{}", parts.concat()).replace(",=", ",a="));
     }
     let mut differences = Vec::new();
@@ -249,7 +249,7 @@ const DISGUISES: &[&str] = &[
     "\"bg\"", "bg=1,fg=0,bg", "fg", "fg=0", "foo=\"a,bg", "sbg", "bgx",
 ];
 
-/// Values that may stand behind a keyword.
+/// Values that may stand after a keyword.
 const VALUES: &[&str] =
     &["0", "1", "10", "600", "abc", "", "tcp", "udp", "none", "all", "sys", "-1", "0x10", "70000"];
 
@@ -304,7 +304,7 @@ fn compare(mounter: &Mounter) -> Result<(), Failed> {
                     let mounted = mounter.mount(list);
                     let seen = mounted.exit == 0 && !mounted.has_mount;
                     backgrounds.fetch_add(usize::from(seen), Ordering::Relaxed);
-                    // Behind a quote that nothing closes mount.nfs does not look for
+                    // After a quote that nothing closes mount.nfs does not look for
                     // `bg`; the engine does, since another element may close it.
                     let is_unpaired = list.matches('"').count() % 2 == 1;
                     if expected != seen && !(expected && is_unpaired) {

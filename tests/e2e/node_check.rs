@@ -1,5 +1,5 @@
-//! `node-check` on folders made like kubelet's, with real mounts and processes.
-//! What a real kubelet makes of it is in tests/incident.
+//! `node-check` on directories made like kubelet's, with real mounts and processes.
+//! The tests in tests/incident use a real kubelet.
 
 mod causes;
 mod conf;
@@ -37,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A folder like kubelet's folder of Pods.
+/// A directory like kubelet's directory of Pods.
 #[derive(Debug)]
 struct Pods {
     folder: TempDir,
@@ -57,14 +57,14 @@ impl Pods {
         self.path().display().to_string()
     }
 
-    /// A volume that kubelet mounts; gives its folder.
+    /// A volume that kubelet mounts; gives its directory.
     fn nfs(&self, pod: &str, volume: &str) -> PathBuf {
         let folder = self.path().join(pod).join("volumes/kubernetes.io~nfs").join(volume);
         fs::create_dir_all(&folder).expect("a folder");
         folder
     }
 
-    /// A volume of a CSI driver; gives the folder that should be mounted on.
+    /// A volume of a CSI driver; gives the directory that should be mounted on.
     fn csi(&self, pod: &str, volume: &str, driver: &str) -> PathBuf {
         let folder = self.path().join(pod).join("volumes/kubernetes.io~csi").join(volume);
         fs::create_dir_all(folder.join("mount")).expect("a folder");
@@ -88,7 +88,7 @@ impl Pods {
         (json(&output), output.status.code().expect("an exit code"))
     }
 
-    /// As [`Self::check`], as text.
+    /// Like [`Self::check`], as text.
     fn text(&self) -> (String, i32) {
         let output = run(&["--pods-dir", &self.name()]);
         (String::from_utf8(output.stdout).expect("text"), output.status.code().expect("an exit code"))
@@ -113,7 +113,7 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// What is reported: volume and state.
+/// Returns the reported volumes and states.
 fn found(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let volumes = report["volumes"].as_array().expect("volumes");

@@ -103,12 +103,12 @@ pub fn annotated(object: Value, options: &str) -> Value {
     with(object, "/metadata/annotations/volume.beta.kubernetes.io~1mount-options", json!(options))
 }
 
-/// As a provisioner makes it.
+/// Returns the object as a provisioner makes it.
 pub fn provisioned(object: Value) -> Value {
     with(object, "/metadata/annotations/pv.kubernetes.io~1provisioned-by", json!("nfs.csi.k8s.io"))
 }
 
-/// Whether it is as a provisioner makes it.
+/// Returns true if it is as a provisioner makes it.
 pub fn is_provisioned(object: &Value) -> bool {
     object["metadata"]["annotations"]["pv.kubernetes.io/provisioned-by"].is_string()
 }

@@ -29,7 +29,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What is said of one object: its name, whether it is refused, the rules.
+/// The result for one object: its name, whether it is refused, the rules.
 type Said = (String, bool, BTreeSet<String>);
 
 /// Every fixture of the rules and the drivers.

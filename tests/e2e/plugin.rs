@@ -29,7 +29,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A folder in which the program is the plugin, and a link to it for completions.
+/// A directory in which the program is the plugin, and a link to it for completions.
 fn plugin() -> TempDir {
     let folder = TempDir::new().expect("a folder");
     symlink(program(), folder.path().join("kubectl-nfs_mount_guard")).expect("a link");
@@ -194,7 +194,7 @@ fn kubectl_runs_it(kubectl: PathBuf) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What kubectl offers for words, in its order.
+/// Returns the completions that kubectl offers for words, in its order.
 fn offered(kubectl: &Path, folder: &TempDir, words: &[&str]) -> (Vec<String>, String) {
     let args: Vec<&str> =
         ["__complete", "nfs-mount-guard"].into_iter().chain(words.iter().copied()).collect();
@@ -272,7 +272,7 @@ fn krew_installs_it((krew, kubectl): (PathBuf, PathBuf)) -> Result<(), Failed> {
     let written = text(&written.stdout);
     let description =
         written.lines().find_map(|line| line.strip_prefix("  shortDescription: ")).expect("one");
-    // What the reviewers of the index ask for.
+    // The reviewers of the index require this.
     assert!(description.len() <= 50 && !description.ends_with('.'), "{description}");
     assert!(!written.contains("VERSION") && !written.contains("SHA256_OF"), "{written}");
     let archive = path(&format!("nfs-mount-guard-{arch}.tar.gz")).display().to_string();

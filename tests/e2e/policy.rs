@@ -129,7 +129,7 @@ fn is_found() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether a class without timeouts is allowed, asked of the server.
+/// Returns true if a class without timeouts is allowed, asked of the server.
 fn is_allowed(guard: &Guard) -> bool {
     let body = review("a", "CREATE", &class("a", "nfs.csi.k8s.io", &["nfsvers=4.1", "fg"]));
     let client = Client::new(guard.address, &guard.certs, "http/1.1");
@@ -139,7 +139,7 @@ fn is_allowed(guard: &Guard) -> bool {
 
 fn serve_follows() -> Result<(), Failed> {
     let folder = TempDir::new()?;
-    // As kubelet lays out a ConfigMap: a link to a folder, swapped whole.
+    // As kubelet lays out a ConfigMap: a link to a directory, swapped whole.
     let version = |name: &str, content: &str| {
         let data = folder.path().join(name);
         fs::create_dir(&data).expect("a folder");

@@ -166,7 +166,7 @@ dry_run=\"false\"}} {count}"
     Ok(())
 }
 
-/// Puts certificates where kubelet would: in a folder that the link `..data`
+/// Puts certificates where kubelet would: in a directory that the link `..data`
 /// names, with links to the files beside it.
 fn publish(volume: &Path, certs: &Path, version: &str) {
     let data = volume.join(format!("..{version}"));

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// Passes bytes on while it is open; cuts every connection when it closes.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
     open: Arc<watch::Sender<bool>>,
     target: Arc<Mutex<SocketAddr>>,
@@ -24,7 +24,7 @@ impl Proxy {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), target)
     }
 
-    /// As [`Self::start`], at an address of the caller's choice.
+    /// Like [`Self::start`], at an address of the caller's choice.
     pub fn start_at(address: SocketAddr, target: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

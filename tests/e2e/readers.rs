@@ -34,7 +34,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The folder with the readers' programs.
+/// The directory with the readers' programs.
 fn readers() -> Result<PathBuf, Missing> {
     let found = Command::new(Path::new(ROOT).join("tests/readers/install")).arg("--find").output();
     match found {

@@ -1,4 +1,4 @@
-//! What a person at a terminal sees: colors, and lines as wide as the terminal.
+//! Checks the output at a terminal: colors, and lines as wide as the terminal.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ const VARIABLES: [&str; 8] = [
     "LINES",
 ];
 
-/// What `args` print at a terminal with so many columns, without carriage returns.
+/// Returns the output of `args` at a terminal with this many columns, without carriage returns.
 fn at_terminal(script: &Path, columns: usize, args: &str, variables: &[(&str, &str)]) -> String {
     let line = format!("stty cols {columns} rows 24; exec {} {args}", program().display());
     let mut command = Command::new(script);
@@ -61,7 +61,7 @@ fn at_terminal(script: &Path, columns: usize, args: &str, variables: &[(&str, &s
     String::from_utf8_lossy(&output.stdout).replace('\r', "")
 }
 
-/// What `args` print into pipes: standard output and standard error.
+/// Returns the output of `args` into pipes: standard output and standard error.
 fn in_pipes(args: &[&str], variables: &[(&str, &str)]) -> (String, String) {
     let mut command = Command::new(program());
     for name in VARIABLES {

@@ -1,4 +1,4 @@
-//! What TLS the server speaks: versions 1.2 and 1.3, with forward secrecy.
+//! Checks the TLS versions of the server: 1.2 and 1.3, with forward secrecy.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -116,7 +116,7 @@ fn length(length: usize) -> [u8; 2] {
     u16::try_from(length).expect("short").to_be_bytes()
 }
 
-/// What the server says first.
+/// Returns the first bytes that the server sends.
 fn greet(guard: &Guard, hello: &[u8]) -> Result<Vec<u8>, Failed> {
     let mut stream = TcpStream::connect(guard.address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;

@@ -1,5 +1,5 @@
-//! What is said of a wrong use: the flag, what was expected, what to write instead,
-//! each once.
+//! Checks the errors for wrong use: the flag, the expected value, the text to write instead, each
+//! once.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What the program says on standard error in `folder`, with its exit code.
+/// Returns the standard error of the program in `directory`, and its exit code.
 fn said(folder: &TempDir, args: &[&str]) -> (String, Option<i32>) {
     let output = Command::new(program())
         .args(args)

@@ -45,8 +45,8 @@ fn object(entry: &Value) -> Value {
     object
 }
 
-/// What the design says otherwise: a class without a provisioner is mounted by
-/// the sources of its hand-made volumes, so the class itself is no NFS object.
+/// Deviations on purpose: a class without a provisioner is mounted by the sources of its hand-made
+/// volumes, so the class itself is no NFS object.
 const OTHERWISE: &[&str] = &["c174"];
 
 #[test]
@@ -143,7 +143,7 @@ fn bg_put_into_any_nfs_object_is_refused_and_repaired() {
 fn the_table_of_counts_is_that_of_the_code() {
     let objects = objects();
     let mut text = format!(
-        "# What the rules find in real objects\n\nFor contributors who change a rule: the findings in the {} objects of tests/corpus, \
+        "# Findings in real objects\n\nFor contributors who change a rule: the findings in the {} objects of tests/corpus, \
 StorageClasses and PersistentVolumes from\npublic repositories and from vendors' documentation. Printed by \
 `UPDATE_EXPECTED=1 cargo test --test engine corpus::the_table`.\n\n",
         objects.len()

@@ -7,7 +7,7 @@ use std::fs;
 
 use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::{Evaluation, evaluate};
-use nfs_mount_guard::finding::{Action, Grade};
+use nfs_mount_guard::finding::{Action, Severity};
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::nfs::settings::Settings;
 use nfs_mount_guard::policy::Policy;
@@ -83,7 +83,7 @@ impl Row {
         self.call == "provision"
     }
 
-    /// Why nothing can be compared; `None` where it can.
+    /// Returns the reason why nothing can be compared; `None` where it can.
     fn why_not_comparable(&self) -> Option<&'static str> {
         let note = &self.note;
         if self.is_refused() {
@@ -187,12 +187,12 @@ impl Row {
         options.join(",")
     }
 
-    /// Whether `ro` comes from the claim, which a CSI volume does not show.
+    /// Returns true if `ro` comes from the claim, which a CSI volume does not show.
     fn is_claims(&self) -> bool {
         self.readonly && self.call != "setup"
     }
 
-    /// What kubelet makes of the volume that the provisioner wrote.
+    /// Returns the kubelet's mount of the volume that the provisioner wrote.
     fn provisioned(&self) -> String {
         let rest = self.options.strip_prefix("PV.spec.mountOptions=").expect("what a provisioner wrote");
         let (list, annotations) = match rest.split_once(" annotation=") {
@@ -208,7 +208,7 @@ impl Row {
         judge(&volume.to_string(), &Policy::default(), |subject, _| subject.effective())
     }
 
-    /// What the table says.
+    /// Returns the effective options by the table.
     fn effective(&self) -> String {
         let effective =
             judge(&self.object(&self.mount_flags).to_string(), &Policy::default(), |subject, _| {
@@ -303,9 +303,13 @@ fn the_patch_takes_no_option_of_a_real_driver_out_of_force() {
                 let is_kept = after.contains(&text) || is_named(evaluation, token.site.as_ref());
                 assert!(is_kept, "{text} is lost: {object}: {after:?}");
             }
-            // What could be mounted before can be mounted after.
+            // A list that could be mounted before can be mounted after.
             let cannot = |evaluation: &Evaluation| {
-                evaluation.findings.iter().filter(|judged| judged.finding.grade == Grade::CannotMount).count()
+                evaluation
+                    .findings
+                    .iter()
+                    .filter(|judged| judged.finding.severity == Severity::CannotMount)
+                    .count()
             };
             let patched = subject.with_elements(&elements);
             assert!(cannot(&evaluate(&policy, &patched, TODAY)) <= cannot(evaluation), "{object}");
@@ -313,7 +317,7 @@ fn the_patch_takes_no_option_of_a_real_driver_out_of_force() {
     }
 }
 
-/// What made a call fail that no object shows: a part of the error or the note.
+/// Faults that no object shows and that make a call fail: a part of the error or the note.
 const NOT_SHOWN: &[&str] = &[
     // A helper, a package or a proxy that was not there.
     "connector.sock",
@@ -331,8 +335,8 @@ const NOT_SHOWN: &[&str] = &[
     "before it the list was [\"stunnel\"]",
 ];
 
-/// What a driver, its mount program or mount(8) refused is found, where the
-/// object shows it. What is missing in a list is no reason to fail.
+/// Checks that each refusal of a driver, its mount program or mount(8) is found, if the object
+/// shows it. A missing option is no reason to fail.
 #[test]
 fn what_a_real_driver_refused_is_found() {
     let mut refused = 0;
@@ -346,7 +350,8 @@ fn what_a_real_driver_refused_is_found() {
             let is_found = evaluation.findings.iter().any(|judged| {
                 let is_missing = judged.rule.name.ends_with("-not-set");
                 let is_absent = is_missing || judged.rule.name == "foreground-not-explicit";
-                judged.finding.grade == Grade::CannotMount || judged.action == Action::Deny && !is_absent
+                judged.finding.severity == Severity::CannotMount
+                    || judged.action == Action::Deny && !is_absent
             });
             if !is_found {
                 let _ = writeln!(missed, "{}\n  {} {}", row.key(), row.error, row.helper_options);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use nfs_mount_guard::engine::fix::{Scope, fix_all};
-use nfs_mount_guard::nfs::catalog::{Group, Word};
+use nfs_mount_guard::nfs::catalog::{Group, OptionId};
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::subject::Subject;
 use nfs_mount_guard::subject::driver::{Driver, drivers};
@@ -51,12 +51,12 @@ fn every_fixture_is_about_its_row() {
     }
 }
 
-/// What each group of contradicting options amounts to: its last one. A repair
-/// of bg is meant to change what it is about.
-fn winners(subject: &Subject<'_>) -> BTreeMap<Group, (Word, bool)> {
+/// Returns the winner of each group of contradicting options: its last one. A repair of bg is meant
+/// to change what it is about.
+fn winners(subject: &Subject<'_>) -> BTreeMap<Group, (OptionId, bool)> {
     let of_token = |token: &Token<'_>| {
-        let entry = token.entry().filter(|_| token.verdict.refusal.is_none() && !token.is_drivers_own)?;
-        Some((entry.group()?, (entry.word, entry.negated)))
+        let entry = token.entry().filter(|_| token.acceptance.refusal.is_none() && !token.is_drivers_own)?;
+        Some((entry.group()?, (entry.id, entry.negated)))
     };
     let is_other = |(group, _): &(Group, _)| *group != Group::BACKGROUND;
     subject.options.effective().filter_map(of_token).filter(is_other).collect()

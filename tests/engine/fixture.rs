@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nfs_mount_guard::check::{Check, together};
+use nfs_mount_guard::check::{Checker, together};
 use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::fix::{Scope, fix_all, unchanged};
 use nfs_mount_guard::engine::judge::{self, Case, Endpoint};
@@ -23,7 +23,7 @@ use time::macros::date;
 /// The day on which all tests of the engine happen.
 pub const TODAY: Date = date!(2026 - 03 - 01);
 
-/// A file or folder beside the tests.
+/// A file or directory beside the tests.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
 }
@@ -44,22 +44,22 @@ pub fn judge<T>(json: &str, policy: &Policy, look: impl FnOnce(&Subject<'_>, &Ev
     look(&subject, &evaluation)
 }
 
-/// What an endpoint answers to a new object.
+/// Returns the response of an endpoint to a new object.
 fn answer(policy: &Policy, subject: &Subject<'_>, endpoint: Endpoint) -> Decision<'static> {
     judge::judge(&Case { policy, subject, before: None, today: TODAY, endpoint, is_status: false }).decision
 }
 
-/// What `/validate` answers to a new object.
+/// Returns the response of `/validate` to a new object.
 pub fn validate(policy: &Policy, subject: &Subject<'_>) -> Decision<'static> {
     answer(policy, subject, Endpoint::Validate)
 }
 
-/// What `/mutate` answers to a new object.
+/// Returns the response of `/mutate` to a new object.
 pub fn mutate(policy: &Policy, subject: &Subject<'_>) -> Decision<'static> {
     answer(policy, subject, Endpoint::Mutate)
 }
 
-/// Whether some finding is about the option at `site`, or about a part of it.
+/// Returns true if some finding is about the option at `site`, or about a part of it.
 pub fn is_named(evaluation: &Evaluation, site: Option<&Site>) -> bool {
     let about = |site: &Site, other: &Site| {
         (site.carrier, site.element) == (other.carrier, other.element)
@@ -70,7 +70,7 @@ pub fn is_named(evaluation: &Evaluation, site: Option<&Site>) -> bool {
     site.is_some_and(|site| sites().any(|other| about(site, other)))
 }
 
-/// What the engine says of one object, for people to review.
+/// Describes the engine's result for one object, for people to review.
 pub fn describe(json: &str, policy: &Policy) -> String {
     judge(json, policy, |subject, evaluation| describe_subject(subject, evaluation, policy))
 }
@@ -115,9 +115,9 @@ pub fn describe_subject(subject: &Subject<'_>, evaluation: &Evaluation, policy: 
     text
 }
 
-/// What `check` finds in the objects of a text, which may take several of them.
+/// Returns the findings of `check` in the objects of a text, which may take several of them.
 pub fn found_together(yaml: &str, policy: &Policy) -> Report {
-    let check = Check { policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
+    let check = Checker { policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
     let mut report = Report::new(PolicyOrigin {
         file: None,
         profile: policy.profile().to_string(),

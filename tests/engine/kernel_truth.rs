@@ -4,8 +4,8 @@
 use std::fs;
 
 use nfs_mount_guard::finding::Action;
+use nfs_mount_guard::nfs::acceptance::{self, Transport};
 use nfs_mount_guard::nfs::kernel::Kernel;
-use nfs_mount_guard::nfs::mount::{self, Transport};
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::nfs::settings::{LookupCache, Recovery, Settings};
 use nfs_mount_guard::nfs::shown::{Decider, Shown};
@@ -84,7 +84,7 @@ fn every_mount_that_went_to_the_background_is_denied() {
     assert!(backgrounds > 50, "only {backgrounds} rows");
 }
 
-/// What the machine lacked that measured, rather than what the kernel refuses.
+/// Features that the measuring machine lacked, rather than refusals of the kernel.
 const OF_THAT_MACHINE: &[(&str, &str)] = &[
     ("sec=krb5", "no Kerberos keytab there"),
     ("sec=krb5p", "no Kerberos keytab there"),
@@ -145,15 +145,15 @@ fn the_catalog_says_of_each_kernel_what_that_kernel_did() {
     for row in rows() {
         let options = options(&row.options);
         let is_sloppy = options.iter().any(|option| option.keyword() == "sloppy");
-        let v3_only = options.iter().map(mount::judge).all(|verdict| verdict.versions == Versions::V3);
+        let v3_only = options.iter().map(acceptance::judge).all(|verdict| verdict.versions == Versions::V3);
         if row.mode != "live" || row.exit != 0 || !row.is_mounted || is_sloppy || v3_only {
             continue;
         }
-        let last_transport = options.iter().rposition(|option| mount::transport(option).is_some());
+        let last_transport = options.iter().rposition(|option| acceptance::transport(option).is_some());
         for (index, option) in options.iter().enumerate() {
             // A transport that another one overrules is not asked for.
-            let is_overruled = mount::transport(option).is_some() && Some(index) != last_transport;
-            let kernels = mount::judge(option).kernels;
+            let is_overruled = acceptance::transport(option).is_some() && Some(index) != last_transport;
+            let kernels = acceptance::judge(option).kernels;
             assert!(
                 is_overruled || kernels.contains(row.kernel),
                 "{} mounted {:?}, the catalog says of {option:?}: {kernels:?}",
@@ -195,7 +195,7 @@ fn the_winners_are_those_of_proc_mounts() {
     assert!(differences.is_empty(), "{}: {differences:#?}", differences.len());
 }
 
-/// What the engine says and what `/proc/mounts` shows, setting by setting.
+/// Compares the engine's settings with `/proc/mounts`, setting by setting.
 fn winners(settings: &Settings, effective: &str) -> Vec<(&'static str, String, String)> {
     let mut pairs = Vec::new();
     let mut pair = |what, said: String, seen: String| pairs.push((what, said, seen));

@@ -20,7 +20,7 @@ fn class(options: &[&str]) -> Value {
     })
 }
 
-/// What is found in an object of a file, without what is only counted.
+/// Returns the findings in an object of a file, without those that are only counted.
 fn in_file<T>(object: &Value, look: impl FnOnce(&Subject<'_>, Vec<(u16, Action)>) -> T) -> T {
     let text = object.to_string();
     let manifest: Manifest<'_> = serde_json::from_str(&text).expect("a manifest");

@@ -1,5 +1,5 @@
-//! What a policy says, from its text to the answer of the webhook: the ratchet,
-//! exemptions and when they end, profiles, drivers, observing. No cluster needed.
+//! Tests a policy from its text to the response of the webhook: the ratchet, exemptions and when
+//! they end, profiles, drivers, observing. No cluster needed.
 
 use base64::Engine as _;
 use nfs_mount_guard::admission::{Endpoint, Question, review};
@@ -117,7 +117,7 @@ fn an_update_is_refused_for_what_it_makes_worse_and_for_nothing_else() {
         (good_and(&["foo"]), good_and(&["foo", "bar"]), &["NMG011"]),
         (good_and(&["nconnect=99"]), good_and(&["rsize=x"]), &["NMG012"]),
         (good_and(&[]), good_and(&["bg"]), &["NMG001"]),
-        // A bg that an fg behind it kept from counting counts now.
+        // A bg that an fg after it kept from counting counts now.
         (
             class("nfs.csi.k8s.io", &["bg", "fg", "timeo=600", "retrans=2"]),
             class("nfs.csi.k8s.io", &["fg", "bg", "timeo=600", "retrans=2"]),
@@ -378,7 +378,8 @@ fn a_repair_is_announced_with_every_word_that_it_writes() {
         json!("hard,nfsvers=4.1");
     let sentence = "nfs-mount-guard added fg, timeo=600, retrans=2 in annotation (NMG002, NMG003, NMG004)";
     assert_eq!(told("", &annotated)[0], sentence);
-    // What a driver would have done without a list is written, too, in as many sentences as that takes.
+    // Options that a driver would have added without a list are written, too, in as many sentences
+    // as that takes.
     let object = class("nasplugin.csi.alibabacloud.com", &["bg"]);
     let said = told("", &object);
     let list = patched("", &object).expect("a patch");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nfs_mount_guard::finding::{Action, Grade};
+use nfs_mount_guard::finding::{Action, Severity};
 use nfs_mount_guard::policy::{Builder, Policy};
 use nfs_mount_guard::rules::{Profile, RULES, Set, VERSIONS, find};
 
@@ -19,8 +19,8 @@ fn table(version: u32) -> String {
     });
     for rule in RULES.iter().filter(|rule| policies.iter().any(|policy| policy.runs(rule))) {
         let mut columns = vec![rule.code.to_string(), rule.name.to_owned()];
-        for grade in [Grade::Proper, Grade::Lesser] {
-            columns.extend(policies.iter().map(|policy| policy.action(rule, grade).to_string()));
+        for severity in [Severity::Proper, Severity::Lesser] {
+            columns.extend(policies.iter().map(|policy| policy.action(rule, severity).to_string()));
         }
         let settings = rule.settings.iter().zip(policies[0].numbers(rule));
         let settings: Vec<_> =
@@ -64,7 +64,7 @@ fn a_policy_sets_an_action_also_of_a_rule_that_its_version_lacks() {
     builder.action(rule, Action::Warn);
     let policy = builder.build();
     assert!(policy.active_rules().any(|(active, _)| active.code == rule.code));
-    assert_eq!(policy.action(rule, Grade::Proper), Action::Warn);
+    assert_eq!(policy.action(rule, Severity::Proper), Action::Warn);
 }
 
 #[test]

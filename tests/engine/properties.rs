@@ -1,4 +1,4 @@
-//! What holds for any object.
+//! Checks properties of any object.
 
 use nfs_mount_guard::engine::decide::Decision;
 use nfs_mount_guard::engine::evaluate;
@@ -171,7 +171,7 @@ pub fn object() -> impl Strategy<Value = Value> {
     prop_oneof![class(), volume()]
 }
 
-/// Whether every place that a fix touches is one that the webhook patches.
+/// Returns true if every place that a fix touches is one that the webhook patches.
 fn is_patchable(subject: &Subject<'_>, edits: &[Edit]) -> bool {
     edits.iter().all(|edit| {
         let carrier = match edit {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use nfs_mount_guard::nfs::catalog::{self, Consumers, Effect, Word};
-use nfs_mount_guard::nfs::mount::{Refusal, judge};
+use nfs_mount_guard::nfs::acceptance::{Refusal, judge};
+use nfs_mount_guard::nfs::catalog::{self, Consumers, Effect, OptionId};
 use nfs_mount_guard::nfs::option::MountOption;
 use nfs_mount_guard::nfs::reading::{Reader, may_go_to_background};
 
@@ -80,7 +80,7 @@ fn the_table_has_every_word_without_effect_and_every_word_of_fstab() {
     let missing: Vec<_> = catalog::entries()
         .filter(|(_, entry)| {
             !matches!(entry.effect, Effect::Active)
-                || matches!(entry.word, Word::User | Word::Auto | Word::Nofail | Word::Netdev)
+                || matches!(entry.id, OptionId::User | OptionId::Auto | OptionId::Nofail | OptionId::Netdev)
         })
         .map(|(keyword, _)| keyword)
         .filter(|keyword| !seen.contains(*keyword))

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use nfs_mount_guard::check::Check;
+use nfs_mount_guard::check::Checker;
 use nfs_mount_guard::check::repair::{Repaired, repair};
 use nfs_mount_guard::engine::fix::{Scope, Traced, fix_traced};
 use nfs_mount_guard::engine::judge::Endpoint;
@@ -35,7 +35,7 @@ fn fixed(text: &str) -> String {
 fn a_comment_stays_with_its_element_and_goes_with_it() {
     let added = "- fg\n- timeo=600\n- retrans=2\n";
     for (before, after) in [
-        // Behind the last element, in brackets over several lines.
+        // After the last element, in brackets over several lines.
         (
             "mountOptions: [\n  nfsvers=4.1, # v\n  \"bg\" # b\n]\n",
             "mountOptions: [\n  nfsvers=4.1, # v\n  \"fg\", # b\n  \"timeo=600\",\n  \"retrans=2\"\n]\n",
@@ -54,7 +54,7 @@ fn a_comment_stays_with_its_element_and_goes_with_it() {
             "mountOptions: [\n  \"soft\", # s\n  \"bg\" # b\n]\n",
             "mountOptions: [\n  \"soft\", # s\n  \"fg\", # b\n  \"timeo=600\",\n  \"retrans=2\"\n]\n",
         ),
-        // Behind the bracket, in the last element's line.
+        // After the bracket, in the last element's line.
         (
             "mountOptions: [nfsvers=4.1, # v\n  hard] # h\n",
             "mountOptions: [nfsvers=4.1, # v\n  hard, fg, timeo=600, retrans=2] # h\n",
@@ -68,7 +68,7 @@ fn a_comment_stays_with_its_element_and_goes_with_it() {
             "mountOptions: [&b bg, nfsvers=4.1, *b]\n",
             "mountOptions: [&b fg, nfsvers=4.1, *b, timeo=600, retrans=2]\n",
         ),
-        // With an element that goes: behind, above and below it.
+        // With an element that goes: after, above and below it.
         ("mountOptions: [hard, intr # i\n]\n", "mountOptions: [hard, fg, timeo=600, retrans=2\n]\n"),
         (
             "mountOptions: [hard, intr, # i\n  ac]\n",
@@ -150,7 +150,7 @@ fn what_an_alias_brings_elsewhere_changes_only_where_that_is_asked_too() {
             [item("one", NFS, "[hard, &o bg]"), item("two", NFS, "[hard, *o]")],
             [item("one", NFS, "[hard, &o fg, timeo=600, retrans=2]"), item("two", NFS, good)],
         ),
-        // A merge: written behind it, where every reader takes it.
+        // A merge: written after it, where every reader takes it.
         (
             [
                 format!("- &m {{driver: x, mountOptions: {bad}}}\n"),
@@ -197,7 +197,7 @@ fn what_cannot_change_alone_is_told_with_its_place_and_the_others_change() {
     }
 }
 
-/// How a list is written.
+/// The layout of a list.
 #[derive(Debug, Clone, Copy)]
 enum Layout {
     Block,
@@ -350,7 +350,7 @@ proptest! {
         comments_are_where_they_belong(&elements, layout, &before, &after)?;
         // The findings that are left are there in both.
         let policy = Policy::default();
-        let check = Check { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
+        let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
         let report = check.bytes(Path::new("t"), "t", after.into_bytes(), true);
         prop_assert!(report.errors.is_empty());
     }

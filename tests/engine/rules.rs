@@ -1,4 +1,4 @@
-//! One folder a rule in tests/rules/, and the examples of the rules' pages.
+//! One directory a rule in tests/rules/, and the examples of the rules' pages.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -9,7 +9,7 @@ use crate::fixture::TODAY;
 struct Answered {
     response: Value,
     decision: &'static str,
-    withheld: Option<&'static str>,
+    would_be: Option<&'static str>,
     error: String,
 }
 
@@ -19,13 +19,13 @@ fn ask(endpoint: Endpoint, policy: &str, body: &Value) -> Answered {
     let body = body.to_string();
     let mut seen = ("", None, String::new());
     let mut observe = |record: &Record<'_>| {
-        seen = (record.decision, record.withheld, record.error.to_owned());
+        seen = (record.decision, record.would_be, record.error.to_owned());
     };
     let answer =
         review(&Question { endpoint, body: body.as_bytes(), policy: &policy, today: TODAY }, &mut observe);
     let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
-    let (decision, withheld, error) = seen;
-    Answered { response: answer["response"].clone(), decision, withheld, error }
+    let (decision, would_be, error) = seen;
+    Answered { response: answer["response"].clone(), decision, would_be, error }
 }
 
 fn class(extra: &Value) -> Value {
@@ -61,7 +61,7 @@ fn a_denial_names_the_field_the_cause_and_the_remedy() {
         (json!({"parameters": {"a": true}}), "parameters.a", "parameters.a must be a string, not true"),
     ] {
         let answered = ask(Endpoint::Validate, "", &class(&extra));
-        assert_eq!((answered.decision, answered.withheld), ("deny", None));
+        assert_eq!((answered.decision, answered.would_be), ("deny", None));
         let causes = &answered.response["status"]["details"]["causes"];
         assert_eq!(causes[0]["field"], field, "{causes}");
         let message = causes[0]["message"].as_str().expect("a message");
@@ -81,7 +81,7 @@ fn a_denial_names_the_field_the_cause_and_the_remedy() {
 #[test]
 fn mode_observe_denies_nothing_that_cannot_be_read() {
     let body = class(&json!({"mountOptions": "hard,bg"}));
-    for (endpoint, policy, decision, withheld, would) in [
+    for (endpoint, policy, decision, would_be, would) in [
         (Endpoint::Validate, "mode: observe", "allow", Some("deny"), "would be denied: "),
         (Endpoint::Mutate, "mode: observe", "allow", None, "would be denied: "),
         (Endpoint::Mutate, "", "allow", None, "will be denied: "),
@@ -91,7 +91,7 @@ fn mode_observe_denies_nothing_that_cannot_be_read() {
     ] {
         let answered = ask(endpoint, policy, &body);
         assert_eq!(answered.response["allowed"], true, "{policy}");
-        assert_eq!((answered.decision, answered.withheld), (decision, withheld), "{policy}");
+        assert_eq!((answered.decision, answered.would_be), (decision, would_be), "{policy}");
         let warnings = answered.response["warnings"].as_array().expect("warnings");
         let warning = warnings[0].as_str().expect("a text");
         let start = format!("nfs-mount-guard: {would}cannot read the request: mountOptions must be");

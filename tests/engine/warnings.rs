@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{TODAY, path};
 
-/// Adds every YAML object below a folder of the tests; what holds no object, or is no
+/// Adds every YAML object below a directory of the tests; what holds no object, or is no
 /// YAML, is no fixture for a webhook.
 fn collect(folder: &Path, objects: &mut Vec<Value>) {
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -139,7 +139,7 @@ fn denied(object: &Value, endpoint: Endpoint) -> BTreeSet<String> {
     if all.len() >= 20 {
         return BTreeSet::new();
     }
-    // One of them speaks of the list behind the repair.
+    // One of them speaks of the list after the repair.
     let denied = all.into_iter().filter(|warning| warning.contains("would be denied: "));
     denied.map(|warning| warning.to_lowercase().replace("bg", "fg")).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nfs_mount_guard::engine::evaluate;
 use nfs_mount_guard::engine::fix::{Scope, fix_once, unchanged};
-use nfs_mount_guard::finding::{Edit, Finding, Grade};
+use nfs_mount_guard::finding::{Edit, Finding, Severity};
 use nfs_mount_guard::nfs::catalog::Entry;
 use nfs_mount_guard::nfs::option::MountOption;
 use nfs_mount_guard::policy::Policy;
@@ -16,7 +16,7 @@ use proptest::test_runner::RngSeed;
 use crate::fixture::{TODAY, judge};
 use crate::properties::object;
 
-/// Whether the options are laid out, and no quote or backslash makes one of several.
+/// Returns true if the options are laid out, and no quote or backslash makes one of several.
 fn is_read_alike(subject: &Subject<'_>) -> bool {
     let mut elements = subject.carriers.iter().flat_map(|carrier| &carrier.elements);
     subject.nfs != Nfs::No
@@ -24,7 +24,7 @@ fn is_read_alike(subject: &Subject<'_>) -> bool {
         && !elements.any(|element| element.contains(['"', '\'', '\\']))
 }
 
-/// What options exclude each other by, the last one winning.
+/// Returns the group in which options exclude each other, the last one winning.
 fn key(option: &str) -> String {
     // Some drivers make letters small: what an element says in capitals is the same option.
     let option = option.trim().to_lowercase();
@@ -55,7 +55,7 @@ fn concerned(subject: &Subject<'_>, finding: &Finding, keys: &mut BTreeSet<Strin
             Edit::Replace { site, with } => (Some(site), Some(with.as_ref())),
             Edit::Remove { site } => (Some(site), None),
             Edit::Append { option, .. } => (None, Some(option.as_ref())),
-            // What it splits stays, and is read as it is written.
+            // A split text stays, and is read as it is written.
             Edit::Split { .. } => (None, None),
         };
         let gone = site
@@ -91,7 +91,7 @@ proptest! {
                 let mut cannot_mount = evaluation
                     .findings
                     .iter()
-                    .filter(|judged| judged.finding.grade == Grade::CannotMount)
+                    .filter(|judged| judged.finding.severity == Severity::CannotMount)
                     .peekable();
                 if cannot_mount.peek().is_some() {
                     keys.extend(added(&before));

@@ -1,4 +1,4 @@
-//! What happens, in order. Each act stands on those before it.
+//! Plays the acts in order. Each act depends on those before it.
 
 mod after;
 mod before;
@@ -136,27 +136,27 @@ pub fn events(machine: &Machine, name: &str) -> Vec<[String; 3]> {
         .collect()
 }
 
-/// The folder on the node that a Pod's volume of the same name should be mounted on.
+/// The directory on the node that a Pod's volume of the same name should be mounted on.
 pub fn folder(machine: &Machine, name: &str) -> PathBuf {
     let uid = machine.get("pod", name)["metadata"]["uid"].as_str().expect("a uid").to_owned();
     Path::new("/var/lib/kubelet/pods").join(uid).join("volumes/kubernetes.io~nfs").join(name)
 }
 
-/// Whether something is mounted on a folder.
+/// Returns true if something is mounted on a directory.
 pub fn is_mounted(folder: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
     let folder = folder.display().to_string();
     mounts.lines().any(|line| line.split(' ').nth(4) == Some(&folder))
 }
 
-/// Mounts a healthy file system on a folder.
+/// Mounts a healthy file system on a directory.
 pub fn mount_tmpfs(folder: &Path) {
     let status =
         Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).status().expect("mount runs");
     assert!(status.success());
 }
 
-/// What node-check says, and its exit code.
+/// Returns the report of node-check, and its exit code.
 pub fn node_check(machine: &Machine) -> (Value, i32) {
     let (text, code) = machine.page.run("nfs-mount-guard node-check --format json");
     (serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")), code)

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 /// A cgroup file system, as this process sees it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hierarchy {
-    /// Where it is mounted.
+    /// The mount point.
     point: PathBuf,
     /// Its mount options that are not about every file system: controllers, names. Empty with version 2.
     options: String,
-    /// The folder that is ours.
+    /// The directory that is ours.
     folder: PathBuf,
 }
 
@@ -25,7 +25,7 @@ impl Hierarchy {
     }
 }
 
-/// Makes a folder of this name in every hierarchy.
+/// Makes a directory of this name in every hierarchy.
 pub fn make(name: &str) -> io::Result<Vec<Hierarchy>> {
     let hierarchies = hierarchies(name)?;
     if hierarchies.is_empty() {
@@ -58,7 +58,7 @@ pub fn enter(hierarchies: &[Hierarchy]) -> io::Result<()> {
     hierarchies.iter().try_for_each(|hierarchy| fs::write(hierarchy.folder.join("cgroup.procs"), "0"))
 }
 
-/// Mounts the hierarchies again, in a cgroup namespace whose root is our folder.
+/// Mounts the hierarchies again, in a cgroup namespace whose root is our directory.
 pub fn mount_again(hierarchies: &[Hierarchy]) {
     for hierarchy in hierarchies.iter().rev() {
         run("umount", &[&hierarchy.point.display().to_string()]);
@@ -67,14 +67,14 @@ pub fn mount_again(hierarchies: &[Hierarchy]) {
         let point = hierarchy.point.display().to_string();
         if hierarchy.is_unified() {
             run("mount", &["-t", "cgroup2", "cgroup2", &point]);
-            // With version 2 a folder has processes or folders with controllers, not both.
+            // With version 2 a directory has processes or directories with controllers, not both.
             let node = hierarchy.point.join("node");
             fs::create_dir(&node).expect("a cgroup");
             fs::write(node.join("cgroup.procs"), "0").expect("a cgroup to enter");
             let controllers =
                 fs::read_to_string(hierarchy.point.join("cgroup.controllers")).unwrap_or_default();
             for controller in controllers.split_whitespace() {
-                // What the host has not given, runc does without.
+                // Controllers that the host does not have are left out: runc works without them.
                 let _ = fs::write(hierarchy.point.join("cgroup.subtree_control"), format!("+{controller}"));
             }
         } else {
@@ -83,7 +83,7 @@ pub fn mount_again(hierarchies: &[Hierarchy]) {
     }
 }
 
-/// Removes the folders with all beneath, once their processes are gone. Says
+/// Removes the directories with all beneath, once their processes are gone. Says
 /// which stay.
 pub fn remove(hierarchies: &[Hierarchy]) -> Vec<PathBuf> {
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -19,10 +19,10 @@ use crate::component::{self, Missing, binary, control_plane, is_root, on_path};
 use crate::guard::Process;
 use crate::page;
 
-/// How long all acts may take.
+/// The longest time of all acts.
 const MOST: Duration = Duration::from_secs(240);
 
-/// What the kubelet sets on the host it runs on, unless it is kept from it.
+/// The sysctls that the kubelet sets on its host, unless it is kept from it.
 pub const SYSCTLS: &[&str] = &[
     "/proc/sys/vm/overcommit_memory",
     "/proc/sys/vm/panic_on_oom",
@@ -32,7 +32,7 @@ pub const SYSCTLS: &[&str] = &[
     "/proc/sys/kernel/keys/root_maxbytes",
 ];
 
-/// Folders that kubelet and containerd make.
+/// Directories that kubelet and containerd make.
 const FOLDERS: &[&str] = &[
     "/var/lib/kubelet",
     "/var/lib/containerd",
@@ -49,7 +49,7 @@ pub struct Plan {
     pub hierarchies: Vec<Hierarchy>,
 }
 
-/// What it says in the end.
+/// The outcome at the end.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// Each act, and why it failed.
@@ -153,7 +153,7 @@ pub fn sandbox_path() -> OsString {
     path
 }
 
-/// What a host has that kubelet and containerd might change.
+/// The state of a host that the kubelet and containerd might change.
 #[derive(Debug, PartialEq, Eq)]
 struct Snapshot {
     sysctls: Vec<(&'static str, String)>,

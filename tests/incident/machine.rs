@@ -15,14 +15,14 @@ use crate::guard::Process;
 use crate::page::Page;
 use crate::sandbox::ADDRESS;
 
-/// How long anything may take to come about.
+/// The longest wait for any event.
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// A running node.
 pub struct Machine {
     /// The control plane with the guard.
     pub cluster: Cluster,
-    /// What is shown to readers.
+    /// The page for readers.
     pub page: Page,
     folder: PathBuf,
     _processes: Vec<Process>,

@@ -33,7 +33,7 @@ enum Part {
     Console { command: String, output: String, shown: Shown },
 }
 
-/// Where a command is shown.
+/// The place where a command is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     OnThePage,
@@ -84,12 +84,12 @@ impl Page {
         self.add(command, Shown::OnThePage)
     }
 
-    /// As [`Self::show`], and it is in the picture.
+    /// Like [`Self::show`], and it is in the picture.
     pub fn picture_too(&mut self, command: &str) -> (String, i32) {
         self.add(command, Shown::InBoth)
     }
 
-    /// As [`Self::show`], but only in the picture.
+    /// Like [`Self::show`], but only in the picture.
     pub fn picture_only(&mut self, command: &str) -> (String, i32) {
         self.add(command, Shown::InThePicture)
     }

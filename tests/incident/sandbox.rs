@@ -1,4 +1,4 @@
-//! Inside the namespaces: the host's folders are covered by our own before
+//! Inside the namespaces: the host's directories are covered by our own before
 //! anything is started.
 
 use std::fs;
@@ -15,7 +15,7 @@ use crate::machine::Machine;
 /// The node's address.
 pub const ADDRESS: &str = "10.99.0.2";
 
-/// Folders of the host that kubelet and containerd write to, by the name of
+/// Directories of the host that kubelet and containerd write to, by the name of
 /// what covers them.
 const COVERED: &[(&str, &str)] = &[("lib", "/var/lib"), ("log", "/var/log"), ("run", "/run")];
 

@@ -46,7 +46,7 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// What `check` says of a text on standard input.
+/// Returns the output of `check` for a text on standard input.
 fn check(text: impl AsRef<[u8]>) -> Output {
     let mut child = command(&["check", "-", "--no-policy"])
         .stdin(Stdio::piped())
@@ -58,7 +58,7 @@ fn check(text: impl AsRef<[u8]>) -> Output {
     child.wait_with_output().expect("it ends")
 }
 
-/// What a command says of a folder with these files.
+/// Returns the output of a command on a directory with these files.
 fn in_folder(args: &[&str], files: &[(&str, &[u8])]) -> (TempDir, Output) {
     let folder = TempDir::new().expect("a folder");
     for (name, bytes) in files {
@@ -395,7 +395,7 @@ fn undecodable() -> Result<(), Failed> {
             ends(&walk(&[(name, &bytes)]), 3, "1 unreadable", &bytes);
         }
     }
-    // What says nothing of volumes may be anything.
+    // Text that does not mention volumes may be anything.
     for bytes in
         [&b"\x00\x01\x02"[..], b"caf\xE9", b"a: [b]#c\n", &utf16("kind: ConfigMap\n", true, u16::to_le_bytes)]
     {
@@ -420,7 +420,7 @@ fn braces() -> Result<(), Failed> {
         format!("{bad}mountOptions2: \"{{{{\"\n"),
     ] {
         ends(&walk(&[("a.yaml", text.as_bytes())]), 1, "NMG001", &text);
-        // No chart is near where only a folder is called so.
+        // No chart is near where only a directory is called so.
         ends(&walk(&[("templates/a.yaml", text.as_bytes())]), 1, "NMG001", &text);
     }
     // No template, though braces stand in it: what cannot be read counts.
@@ -588,7 +588,7 @@ fn links() -> Result<(), Failed> {
     ends(&command(&["fix", &name]).output()?, 3, "the link leads out of the directory", "a link out");
     assert_eq!(fs::read_to_string(&outside)?, bad);
     assert!(fs::read_to_string(inside.join("own.txt"))?.contains("fg"));
-    // Who names the link means the file.
+    // A path that names the link means the file.
     let link = inside.join("a.yaml").display().to_string();
     ends(&command(&["fix", &link]).output()?, 0, "1 object in 1 file changed", "a named link");
     assert!(fs::read_to_string(&outside)?.contains("fg"));

@@ -286,7 +286,7 @@ impl Writer<'_> {
         self.text.push_str(&written);
     }
 
-    /// What stands behind a key or a dash, to the line's end.
+    /// Writes the text after a key or a dash, to the line's end.
     fn value(&mut self, value: &Value, indent: usize) {
         self.text.push(' ');
         if self.alias() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use nfs_mount_guard::check::Check;
+use nfs_mount_guard::check::Checker;
 use nfs_mount_guard::engine::judge::Endpoint;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::report::FileReport;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::generator;
 
-/// What was compared.
+/// The counters of the comparison.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Counts {
     /// Files.
@@ -97,7 +97,7 @@ fn compare_one(file: &[u8], answer: &Value, counts: &mut Counts) -> Result<(), S
     if ours == theirs { Ok(()) } else { Err(format!("check reads {}", json!(ours))) }
 }
 
-/// Whether kubectl's object is of a kind that is judged.
+/// Returns true if kubectl's object is of a kind that is judged.
 fn is_judged(object: &Value) -> bool {
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let group = version.split_once('/').map_or("", |(group, _)| group);
@@ -108,9 +108,8 @@ fn is_judged(object: &Value) -> bool {
     }
 }
 
-/// What of an object decides how it is mounted, numbers left aside. Of all else
-/// nothing is read, so that a line break in quotes, or a key that is no text, may
-/// stand there.
+/// Returns the fields of an object that decide how it is mounted, without numbers. Other fields are
+/// not read, so that they may contain a line break in quotes, or a key that is no text.
 fn essence(object: &Value) -> Value {
     let annotations = &object["metadata"]["annotations"];
     let spec = &object["spec"];
@@ -157,10 +156,10 @@ fn ours(file: &[u8]) -> Result<Vec<Value>, ()> {
     objects
 }
 
-/// What kubectl finds in a file of a folder is judged or told of.
+/// Checks that each object that kubectl finds in a file of a directory is evaluated or reported.
 fn in_a_walk(file: &[u8], theirs: &[Value]) -> Result<(), String> {
     let policy = Policy::default();
-    let check = Check {
+    let check = Checker {
         policy: &policy,
         judged_as: Endpoint::Validate,
         today: time::macros::date!(2026 - 03 - 01),

@@ -1,4 +1,4 @@
-//! Whether `check` and `fix` read the file that kubectl reads.
+//! Checks that `check` and `fix` read the file that kubectl reads.
 //!
 //!   cargo test --test reading                  what is kept, and some thousand made-up files
 //!   cargo test --test reading -- --fuzz N      N made-up files; fuzz/run-kubectl calls it so

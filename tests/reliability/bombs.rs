@@ -16,8 +16,8 @@ pub const ROW: Row = Row {
     run: Run::Alone(run),
 };
 
-/// How far memory may stand above the early rounds' all the same, in KiB: about the largest body
-/// for two threads. A round sends more than a hundred MiB, of which a leak of a fiftieth shows.
+/// The allowed growth of memory over the early rounds, in KiB: about the largest body for two
+/// threads. A round sends more than a hundred MiB, of which a leak of a fiftieth shows.
 const GROWTH: u64 = 8 * 1024;
 
 const HEAD: &str = "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"request\":{\"uid\":\"the-uid\",\"operation\":\"CREATE\",\"kind\":{\"group\":\"\",\"version\":\"v1\",\"kind\":\"PersistentVolume\"},\"object\":";

@@ -5,8 +5,8 @@
 //! it was written, as Go's transport does.
 //!
 //! A list of endpoints stands in for the Service: a new connection goes to one
-//! that said it was ready when it was last asked. What is not modelled: how long
-//! the endpoints controller and kube-proxy take to hear of it.
+//! that said it was ready when it was last asked. The delay of the endpoints controller and of
+//! kube-proxy is not modeled.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ use crate::guard::Guard;
 /// Idle connections that client-go keeps for a host.
 const IDLE: usize = 25;
 
-/// One of those behind the Service.
+/// One of the endpoints of the Service.
 #[derive(Debug)]
 pub struct Endpoint {
     pub address: SocketAddr,
@@ -52,17 +52,17 @@ impl Endpoint {
     }
 }
 
-/// What a call is about.
+/// The kind of a call.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub path: &'static str,
-    /// The review before and behind its uid.
+    /// The review before and after its uid.
     pub body: (Bytes, Bytes),
     /// Text that the answer must hold, beside the uid.
     pub wanted: &'static str,
 }
 
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub endpoint: SocketAddr,
@@ -81,7 +81,7 @@ pub struct Caller {
     connector: TlsConnector,
     endpoints: Mutex<Vec<Arc<Endpoint>>>,
     idle: Mutex<Vec<Connection>>,
-    /// Whether connections are kept.
+    /// True if connections are kept.
     keeps: bool,
     turn: AtomicU64,
     /// New connections that were refused by one endpoint and made to another.
@@ -242,7 +242,7 @@ impl Drop for Probes {
     }
 }
 
-/// How calls went.
+/// The results of calls.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub calls: u64,

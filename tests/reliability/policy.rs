@@ -96,7 +96,7 @@ const fn is_bad(version: usize) -> bool {
     version % 3 == 2
 }
 
-/// What the server told of policies since it began.
+/// Returns the server's log events about policies since its start.
 fn told(guard: &Guard) -> Vec<Value> {
     let is_told = |event: &Value| {
         event["message"]

@@ -1,6 +1,5 @@
-//! What is done to the program, one file a row, and what is wanted of it. Each
-//! runs in two sizes: in seconds among the tests of every run, and in full for
-//! the page.
+//! Subjects the program to faults, one file for each row, and checks its goals. Each runs in two
+//! sizes: in seconds among the tests of every run, and in full for the page.
 //!
 //! A new row is a file here and an entry in [`ROWS`].
 
@@ -33,7 +32,7 @@ use crate::install::{Turn, turn_with_low_ports};
 use crate::load::{Call, Tally};
 use crate::objects::class;
 
-/// How much of it.
+/// The size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
     /// Seconds: whether it works at all.
@@ -59,7 +58,7 @@ pub struct Row {
     pub run: Run,
 }
 
-/// How it is done.
+/// The way in which it runs.
 #[derive(Clone, Copy)]
 pub enum Run {
     /// With servers that the row starts.
@@ -78,11 +77,11 @@ impl Run {
     }
 }
 
-/// What was seen.
+/// An observation.
 #[derive(Debug)]
 pub struct Figure {
     pub seen: String,
-    /// What is not as it should be.
+    /// The deviations from the goals.
     pub problems: Vec<String>,
 }
 
@@ -147,8 +146,8 @@ pub fn call(path: &'static str, object: &Value, wanted: &'static str) -> Call {
     Call { path, body: (Bytes::from(before), Bytes::from(behind)), wanted }
 }
 
-/// What an API server asks: both questions, of a class that is refused and of
-/// one that passes.
+/// Returns the calls of an API server: both endpoints, for a class that is refused and for one that
+/// passes.
 pub fn usual_calls() -> Vec<Call> {
     let bad = class("bad", "nfs.csi.k8s.io", &["bg", "nfsvers=4.1"]);
     let good = class("good", "nfs.csi.k8s.io", &["fg", "timeo=600", "retrans=2", "nfsvers=4.1"]);
@@ -171,8 +170,8 @@ pub fn make_certificates(folder: &Path) {
     assert!(made.status.success(), "{made:?}");
 }
 
-/// Puts files where kubelet would: in a folder that the link `..data` names,
-/// with links to them beside it. The folder before last goes.
+/// Puts files where kubelet would: in a directory that the link `..data` names,
+/// with links to them beside it. The directory before last goes.
 pub fn publish(volume: &Path, version: usize, files: &[(&str, &[u8])]) {
     let name = |version: usize| format!("..{version}");
     let data = volume.join(name(version));

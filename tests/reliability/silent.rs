@@ -20,7 +20,7 @@ pub const ROW: Row = Row {
     run: Run::Alone(run),
 };
 
-/// What a slow caller does.
+/// The behavior of a slow caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slowness {
     /// Opens a connection, and no more.

@@ -29,7 +29,7 @@ pub const ROW: Row = Row {
 /// Streams that each HTTP/2 connection tries.
 const STREAMS: usize = 128;
 
-/// What the callers have seen.
+/// The observations of the callers.
 #[derive(Debug, Default)]
 struct Seen {
     opened: AtomicUsize,
@@ -162,7 +162,7 @@ async fn windowless(
 /// connection is closed.
 async fn deaf(connector: &TlsConnector, address: SocketAddr, body: &Bytes, seen: &Seen) -> Option<Instant> {
     let socket = TcpSocket::new_v4().ok()?;
-    // What the caller's own system takes for it is no answer that waits.
+    // Bytes that the caller's own system buffers are no waiting response.
     socket.set_recv_buffer_size(4096).ok()?;
     socket.bind(([127, 0, 0, 2], 0).into()).ok()?;
     let mut stream = tls(connector, socket.connect(address).await.ok()?).await.ok()?;

@@ -71,7 +71,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file of a folder and its folders.
+/// Every file of a directory and its directories.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -86,7 +86,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Where Rust of the program stands.
+/// Returns the directories with Rust code of the program.
 fn sources() -> [PathBuf; 3] {
     ["src", "crates/engine/src", "crates/json/src"].map(|folder| root().join(folder))
 }
@@ -106,8 +106,8 @@ fn place(module: &str) -> Option<(usize, usize)> {
         .find_map(|(row, modules)| Some((row, modules.iter().position(|found| *found == module)?)))
 }
 
-/// What a file imports: paths from `use`, and paths in the text that begin at
-/// the crate's root.
+/// Returns the imports of a file: paths from `use`, and paths in the text that begin at the crate's
+/// root.
 fn imports(text: &str) -> Vec<String> {
     let code: String =
         text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
@@ -220,8 +220,7 @@ fn compare(file: &Path, wanted: &str) {
     assert!(seen == wanted, "{} is stale; tests/update writes it", file.display());
 }
 
-/// As [`compare`], for the part of a page between `<!-- MARK -->` and
-/// `<!-- /MARK -->`.
+/// Like [`compare`], for the part of a page between `<!-- MARK -->` and `<!-- /MARK -->`.
 fn compare_part(file: &str, mark: &str, wanted: &str) {
     let path = root().join(file);
     let text = fs::read_to_string(&path).expect("a page");
@@ -263,7 +262,7 @@ fn the_readmes_table_is_that_of_the_code() {
     compare_part("README.md", "rules", &rule_page::table("docs/rules/"));
 }
 
-/// What the commands print that docs name beside each file.
+/// Checks that docs name the command that prints each file.
 #[test]
 fn the_manifests_are_those_of_the_driver_table() {
     let policy = Policy::default();

@@ -52,7 +52,7 @@ fn targets(text: &str) -> Vec<&str> {
     starts.filter_map(|(start, _)| text[start + 2..].split([')', ' ', '\n']).next()).collect()
 }
 
-/// Why a relative link leads nowhere.
+/// Returns the reason why a relative link leads nowhere.
 fn fault(page: &Path, target: &str) -> Option<&'static str> {
     let (file, heading) = target.split_once('#').unwrap_or((target, ""));
     let path = if file.is_empty() { page.to_owned() } else { page.parent().expect("a folder").join(file) };

@@ -36,7 +36,7 @@ use time::macros::date;
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/table.tsv");
 
-/// How far a count may rise, in hundredths.
+/// The limit of a count's rise, in hundredths.
 const RISE: u64 = 10;
 
 /// A kind of decision.
@@ -45,7 +45,7 @@ struct Case {
     endpoint: Endpoint,
     body: fn() -> Vec<u8>,
     policy: fn() -> Policy,
-    /// What stands in the answer.
+    /// A text that the response must contain.
     expected: &'static str,
 }
 
@@ -166,7 +166,7 @@ fn head() -> String {
     format!("decision\tinstructions, by {}\n", version.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
-/// What callgrind watches.
+/// The part that callgrind watches.
 fn decide(name: &str, times: usize) {
     let case = CASES.iter().find(|case| case.name == name).expect("a case");
     let (body, policy) = ((case.body)(), (case.policy)());

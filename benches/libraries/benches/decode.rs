@@ -1,5 +1,4 @@
-//! What reading a review costs with the libraries there are, and what a whole
-//! decision does, the patch included.
+//! Compares libraries at reading a review, and measures a whole decision, the patch included.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -55,8 +54,8 @@ fn quick_reader_of_the_guard(bencher: Bencher<'_, '_>, body: Body) {
     each(bencher, body, |bytes| assert!(json::read::<FullReview<'_>>(bytes).is_some()));
 }
 
-/// What is left when nothing is checked: where the text ends that brackets
-/// outside of strings enclose.
+/// Measures the rest when nothing is checked: finding the end of the text that brackets outside of
+/// strings enclose.
 #[divan::bench(args = BODIES)]
 fn pre_scan_that_checks_nothing(bencher: Bencher<'_, '_>, body: Body) {
     each(bencher, body, |bytes| assert_eq!(brackets::depth(bytes), 0));

@@ -1,4 +1,4 @@
-//! What the providers of ciphers cost, both sides of a connection together.
+//! Compares the cost of cipher providers, both sides of a connection together.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};

@@ -81,7 +81,7 @@ impl Connected {
     }
 }
 
-/// What one side has to say goes to the other.
+/// Passes the bytes that one side has to send to the other.
 fn pass_on<A: SideData, B: SideData>(from: &mut ConnectionCommon<A>, to: &mut ConnectionCommon<B>) {
     let mut bytes = Vec::new();
     while from.wants_write() {

@@ -8,7 +8,7 @@ pub mod judge;
 use time::Date;
 
 use crate::count::{Grouped, grouped};
-use crate::finding::{Action, Code, Edit, Finding, Grade};
+use crate::finding::{Action, Code, Edit, Finding, Severity};
 use crate::kind::Refuses;
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
@@ -25,16 +25,16 @@ use crate::subject::{LONGEST_OPTIONS, Subject};
 pub struct Judged {
     /// The rule that found it.
     pub rule: &'static Rule,
-    /// What was found.
+    /// The finding.
     pub finding: Finding,
-    /// What is done about it.
+    /// The action for it.
     pub action: Action,
-    /// What the policy asks for, before caps by who can act on a denial: what is
-    /// to be denied is repaired by the webhook, also on a provisioner's volume.
+    /// The action that the policy asks for, before caps by who can act on a denial: what is to be
+    /// denied is repaired by the webhook, also on a provisioner's volume.
     pub demanded: Action,
 }
 
-/// Why a finding is passed over.
+/// The reason why a finding is passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exempt {
     /// By the policy's exemption of this index.
@@ -46,9 +46,9 @@ pub enum Exempt {
 /// All that is to be said of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Evaluation {
-    /// What was found, in the order of the object, then of the codes.
+    /// The findings, in the order of the object, then of the codes.
     pub findings: Vec<Judged>,
-    /// What was found and is passed over.
+    /// The findings that an exemption covers.
     pub exempted: Vec<(Finding, Exempt)>,
 }
 
@@ -75,7 +75,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     let mut found = Vec::new();
     let mut evaluation = Evaluation::default();
     let is_silent = subject.kind.row().may_be_silent && !subject.options.any_given();
-    // What Kubernetes does not read is lost whatever the volume is.
+    // Text that Kubernetes does not read is lost whatever the volume is.
     let has_stray = !subject.misplaced.is_empty() || subject.unread_annotation.is_some();
     let speaks_of_nfs = !is_silent && (subject.nfs == Nfs::Yes || subject.has_nfs_only_option());
     for (rule, numbers) in policy.active_rules() {
@@ -98,8 +98,8 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     evaluation
 }
 
-/// Drops what another finding, no milder, says already: one fault, one finding. What
-/// is missing is there and misspelt, or what nothing knows is a disguised `bg`.
+/// Drops what another finding, no milder, says already: one fault, one finding. A missing option is
+/// there and misspelled, or an unknown one is a disguised `bg`.
 fn drop_repeated(findings: &mut Vec<Judged>) {
     let may_be_repeated =
         |judged: &Judged| judged.rule.about == About::Absence || judged.rule == UNKNOWN_OPTION;
@@ -154,15 +154,15 @@ pub fn judge_one(
     judged(policy, subject, rule, finding).filter(|_| speaks_of_nfs && !is_exempt)
 }
 
-/// What the policy does about a finding; `None` for nothing.
+/// Returns the finding with the policy's action for it; `None` if the rule is off for it.
 fn judged(
     policy: &Policy,
     subject: &Subject<'_>,
     rule: &'static Rule,
     mut finding: Finding,
 ) -> Option<Judged> {
-    let demanded = policy.action(rule, finding.grade);
-    let action = demanded.min(cap(policy, subject, rule, finding.grade));
+    let demanded = policy.action(rule, finding.severity);
+    let action = demanded.min(cap(policy, subject, rule, finding.severity));
     if subject.nfs == Nfs::Depends && !rule.where_uncertain {
         finding.fix = None;
     }
@@ -184,7 +184,7 @@ fn overlong(subject: &Subject<'_>, carrier: usize) -> Evaluation {
     };
     let finding = Finding {
         code: MALFORMED_ELEMENT.code,
-        grade: Grade::CannotMount,
+        severity: Severity::CannotMount,
         carrier,
         place: None,
         site: None,
@@ -222,22 +222,22 @@ fn order(judged: &Judged) -> (usize, bool, (usize, usize, usize), Code) {
 /// grave and what no kernel mounts are refused. If the object does not show whether it
 /// is NFS, and on a class of snapshots, only a background mount and options that
 /// the layers read differently are.
-fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, grade: Grade) -> Action {
+fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, severity: Severity) -> Action {
     let is_background = rule.where_uncertain;
     let is_bounded = subject.nfs == Nfs::Depends || subject.kind.row().refuses == Refuses::Background;
-    if is_bounded && !is_background && grade != Grade::Hidden || takes_something_away(subject, rule) {
+    if is_bounded && !is_background && severity != Severity::Hidden || takes_something_away(subject, rule) {
         return Action::Warn;
     }
     let is_provisioned = subject.provisioned_by.is_some() && !policy.judges_provisioned();
-    if is_provisioned && !is_background && grade < Grade::Grave {
+    if is_provisioned && !is_background && severity < Severity::Grave {
         return Action::Warn;
     }
     Action::Deny
 }
 
-/// Whether the finding misses an option of a list that takes something away as
-/// soon as it holds one: nothing is demanded of it. Defaults of the driver that
-/// are known are written out with the missing word, others leave it as it is.
+/// Returns true if the finding misses an option of a list that takes something away as soon as it
+/// holds one: nothing is demanded of it. Defaults of the driver that are known are written out with
+/// the missing word, others leave it as it is.
 fn takes_something_away(subject: &Subject<'_>, rule: &Rule) -> bool {
     rule.about == About::Absence
         && (!subject.defaults.is_empty() || matches!(subject.filling(), Filling::Nowhere(_)))

@@ -1,4 +1,4 @@
-//! What a rule has to say of a subject. Findings are data, not errors.
+//! A rule's finding about a subject. Findings are data, not errors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -36,7 +36,7 @@ impl Serialize for Code {
     }
 }
 
-/// What is done about a finding, mildest first.
+/// The action for a finding, mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -54,7 +54,7 @@ impl Action {
     /// Every action, mildest first.
     pub const ALL: [Self; 4] = [Self::Off, Self::Audit, Self::Warn, Self::Deny];
 
-    /// As the policy file writes it.
+    /// Returns the word in a policy file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -71,9 +71,9 @@ impl fmt::Display for Action {
     }
 }
 
-/// How grave one finding of a rule is.
+/// The severity of one finding of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Grade {
+pub enum Severity {
     /// The rule's milder case: its lesser action applies.
     Lesser,
     /// The rule's proper case: its action applies.
@@ -89,7 +89,7 @@ pub enum Grade {
     CannotMount,
 }
 
-/// Who may carry out a fix.
+/// The commands that may carry out a fix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Applicability {
@@ -107,15 +107,15 @@ pub enum Applicability {
 pub enum Edit {
     /// The option at the site becomes this text.
     Replace {
-        /// Where the option stands.
+        /// The place of the option.
         site: Site,
-        /// What takes its place.
+        /// The text to put in its place.
         with: Cow<'static, str>,
     },
     /// The option at the site goes away, and its element with it when nothing
     /// else stands there.
     Remove {
-        /// Where the option stands.
+        /// The place of the option.
         site: Site,
     },
     /// The element is split at every comma that separates options, and its
@@ -138,18 +138,18 @@ pub enum Edit {
 /// A way out of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
-    /// Who may carry it out.
+    /// The commands that may carry it out.
     pub applicability: Applicability,
-    /// What changes; all of it or nothing.
+    /// The edits; all of them are made or none.
     pub edits: Vec<Edit>,
 }
 
-/// What a finding says: what is wrong, and its own way out where it has one.
+/// The text of a finding: the fault, and its own remedy if it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sentence {
-    /// Which element, and why. No code, no final dot.
+    /// The element, and the reason. No code, no final dot.
     pub what: Cow<'static, str>,
-    /// What to do, where that is more than the rule's page says of all such findings.
+    /// The remedy, if it says more than the rule's page does of all such findings.
     pub remedy: Option<Cow<'static, str>>,
 }
 
@@ -181,8 +181,8 @@ impl fmt::Display for Sentence {
 pub struct Finding {
     /// The rule.
     pub code: Code,
-    /// How grave it is.
-    pub grade: Grade,
+    /// The severity.
+    pub severity: Severity,
     /// Index of the carrier concerned.
     pub carrier: usize,
     /// The place concerned, where it is none that holds options.
@@ -192,7 +192,7 @@ pub struct Finding {
     /// The keyword concerned, as the ratchet on updates compares it: that of
     /// the option at the site, or of the option that is missing.
     pub keyword: Cow<'static, str>,
-    /// What is wrong, and what to do.
+    /// The fault and its remedy.
     pub message: Sentence,
     /// A way out, if the rule knows one.
     pub fix: Option<Fix>,

@@ -13,35 +13,35 @@ mod workload;
 
 use std::fmt;
 
-/// What is known of a kind.
+/// The properties of a kind.
 #[derive(Debug)]
 pub struct Row {
-    /// As `kind` in a manifest.
+    /// The `kind` of a manifest.
     pub name: &'static str,
     /// The API group; empty for the core group.
     pub group: &'static str,
-    /// As a rule of a webhook configuration names it.
+    /// The name in a rule of a webhook configuration.
     pub plural: &'static str,
-    /// What of it is mounted.
+    /// The mounted parts of it.
     pub holds: Holds,
     /// The path to its `mountOptions`; empty for a kind without such a list.
     pub list: &'static [&'static str],
     /// The sub-resources that are judged beside the object itself.
     pub sub_resources: &'static [&'static str],
-    /// Whether an object without any option is complete as it is.
+    /// True if an object without any option is complete as it is.
     pub may_be_silent: bool,
-    /// Which findings may refuse it.
+    /// The findings that may refuse it.
     pub refuses: Refuses,
-    /// What a denial does at admission.
+    /// The effect of a denial at admission.
     pub reach: Reach,
 }
 
-/// What of an object is mounted: the subjects that it gives.
+/// The mounted parts of an object: the subjects that it gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// Whatever a driver makes with these parameters: one subject.
     Class,
-    /// What a driver mounts to make snapshots: one subject.
+    /// A mount that a driver makes for snapshots: one subject.
     Snapshots,
     /// The volume that it is: one subject.
     Volume,
@@ -52,7 +52,7 @@ pub enum Holds {
     InlineVolumes(PodSpec),
 }
 
-/// Where the specification of an object's Pods stands.
+/// The place of the specification of an object's Pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PodSpec {
     /// `spec`
@@ -77,7 +77,7 @@ impl PodSpec {
     }
 }
 
-/// Which findings may refuse an object.
+/// The findings that may refuse an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refuses {
     /// All that the policy denies.
@@ -86,7 +86,7 @@ pub enum Refuses {
     Background,
 }
 
-/// What a denial does at admission.
+/// The effect of a denial at admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// It refuses the request.
@@ -107,7 +107,7 @@ macro_rules! kinds {
             /// Every kind.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
 
-            /// What is known of it.
+            /// Returns the properties of the kind.
             pub const fn row(self) -> &'static Row {
                 match self { $(Self::$kind => &$row),* }
             }
@@ -132,7 +132,7 @@ kinds! {
 }
 
 impl Kind {
-    /// As `kind` in a manifest.
+    /// Returns the `kind` of a manifest.
     pub const fn as_str(self) -> &'static str {
         self.row().name
     }
@@ -142,7 +142,7 @@ impl Kind {
         self.row().group
     }
 
-    /// As a rule of a webhook configuration names it.
+    /// Returns the name in a rule of a webhook configuration.
     pub const fn plural(self) -> &'static str {
         self.row().plural
     }
@@ -152,14 +152,14 @@ impl Kind {
         Self::ALL.iter().copied().find(|found| found.as_str() == kind)
     }
 
-    /// Whether a request on `sub_resource` of such an object is judged, empty
-    /// for the object itself.
+    /// Returns true if a request on `sub_resource` of such an object is judged, empty for the
+    /// object itself.
     pub fn is_judged_on(self, sub_resource: &str) -> bool {
         sub_resource.is_empty() || self.row().sub_resources.contains(&sub_resource)
     }
 
-    /// Where the Pods of a workload are specified; `None` for a kind that is
-    /// itself a subject.
+    /// Returns the place where a workload specifies its Pods; `None` for a kind that is itself a
+    /// subject.
     pub const fn pod_spec(self) -> Option<PodSpec> {
         match self.row().holds {
             Holds::InlineVolumes(at) => Some(at),
@@ -167,7 +167,7 @@ impl Kind {
         }
     }
 
-    /// Whether its objects are in namespaces.
+    /// Returns true if its objects are in namespaces.
     pub(crate) const fn is_namespaced(self) -> bool {
         matches!(self.row().holds, Holds::InlineVolumes(_) | Holds::Claim)
     }

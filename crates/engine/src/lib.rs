@@ -1,6 +1,6 @@
-//! What a list of NFS mount options does on its way through kubelet, CSI driver,
-//! mount(8), mount.nfs and the kernel, and what a policy says of it. Pure: no
-//! files, no network, no clock, no log, no async.
+//! Models the way of a list of NFS mount options through kubelet, CSI driver, mount(8), mount.nfs
+//! and the kernel, and evaluates it by a policy. Pure: no files, no network, no clock, no log, no
+//! async.
 //!
 //! A module imports from its own row leftwards and from rows above.
 //!

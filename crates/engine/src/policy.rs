@@ -8,13 +8,13 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io::Write as _;
 
-use crate::finding::{Action, Code, Grade};
+use crate::finding::{Action, Code, Severity};
 use crate::rules::{Profile, RULES, Rule, Set};
 use crate::subject::DriverSetting;
 use crate::subject::driver::glob;
 use exemption::Exemption;
 
-/// Whether decisions are carried out.
+/// The mode: decisions are carried out or only reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
     /// They are.
@@ -26,7 +26,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// As the policy file writes it.
+    /// Returns the word in a policy file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",
@@ -35,7 +35,7 @@ impl Mode {
     }
 }
 
-/// What `/validate` answers for an object that cannot be read.
+/// The response of `/validate` for an object that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnUnreadable {
     /// It is refused.
@@ -46,7 +46,7 @@ pub enum OnUnreadable {
 }
 
 impl OnUnreadable {
-    /// As the policy file writes it.
+    /// Returns the word in a policy file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Deny => "deny",
@@ -55,12 +55,12 @@ impl OnUnreadable {
     }
 }
 
-/// What a policy says of one rule.
+/// The policy's settings for one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RuleSetting {
     /// Overrides the profile for all findings of the rule.
     action: Option<Action>,
-    /// What the policy sets of the rule's settings, in their order.
+    /// The values that the policy sets for the rule's settings, in their order.
     own: Vec<Option<u32>>,
     /// The number that holds for each of them.
     numbers: Vec<u32>,
@@ -125,7 +125,7 @@ impl Policy {
         Builder::new(profile).build()
     }
 
-    /// Whether decisions are carried out.
+    /// Returns the mode.
     pub const fn mode(&self) -> Mode {
         self.content.mode
     }
@@ -135,12 +135,12 @@ impl Policy {
         self.content.profile
     }
 
-    /// Whether rules that are still tried out run, too.
+    /// Returns true if rules that are still tried out run, too.
     pub const fn preview(&self) -> bool {
         self.content.preview
     }
 
-    /// What the policy says of drivers.
+    /// Returns the policy's settings for drivers.
     pub fn drivers(&self) -> &[DriverSetting] {
         &self.content.drivers
     }
@@ -150,24 +150,24 @@ impl Policy {
         &self.content.provisioners
     }
 
-    /// Whether a volume that `user` sends may have been made by the provisioner
-    /// that it names: provisioners run under service accounts, people do not.
+    /// Returns true if a volume that `user` sends may have been made by the provisioner that it
+    /// names: provisioners run under service accounts, people do not.
     pub fn believes_provisioner(&self, user: &str) -> bool {
         user.starts_with("system:serviceaccount:")
             || self.content.provisioners.iter().any(|name| glob(name, user))
     }
 
-    /// Who is exempt from what.
+    /// Returns the exemptions.
     pub fn exemptions(&self) -> &[Exemption] {
         &self.content.exemptions
     }
 
-    /// What an object that cannot be read means.
+    /// Returns the response for an object that cannot be read.
     pub const fn on_unreadable(&self) -> OnUnreadable {
         self.content.on_unreadable
     }
 
-    /// Whether an object's own annotation may exempt it.
+    /// Returns true if an object's own annotation may exempt it.
     pub const fn annotation_exemptions(&self) -> bool {
         self.content.annotation_exemptions
     }
@@ -177,7 +177,7 @@ impl Policy {
         self.fingerprint
     }
 
-    /// Whether volumes made by a provisioner are judged as any other.
+    /// Returns true if volumes made by a provisioner are judged as any other.
     pub fn judges_provisioned(&self) -> bool {
         self.content.profile.set() == Set::Strict
     }
@@ -191,25 +191,25 @@ impl Policy {
             .map(|(rule, setting)| (*rule, setting.numbers.as_slice()))
     }
 
-    /// Whether the rule runs at all.
+    /// Returns true if the rule runs at all.
     pub fn runs(&self, rule: &Rule) -> bool {
         self.runs_with(rule, self.setting(rule).and_then(|setting| setting.action))
     }
 
     fn runs_with(&self, rule: &Rule, action: Option<Action>) -> bool {
-        let default = |grade| rule.default_action(grade, self.content.profile);
-        let action = action.unwrap_or_else(|| default(Grade::Proper).max(default(Grade::Lesser)));
+        let default = |severity| rule.default_action(severity, self.content.profile);
+        let action = action.unwrap_or_else(|| default(Severity::Proper).max(default(Severity::Lesser)));
         action > Action::Off && (self.content.preview || !rule.preview)
     }
 
-    /// What is done about a finding of `rule` with `grade`.
-    pub fn action(&self, rule: &Rule, grade: Grade) -> Action {
+    /// Returns the action for a finding of `rule` with `severity`.
+    pub fn action(&self, rule: &Rule, severity: Severity) -> Action {
         if rule.preview && !self.content.preview {
             return Action::Off;
         }
         self.setting(rule)
             .and_then(|setting| setting.action)
-            .unwrap_or_else(|| rule.default_action(grade, self.content.profile))
+            .unwrap_or_else(|| rule.default_action(severity, self.content.profile))
     }
 
     /// The numbers that hold for `rule`, in the order of its settings.
@@ -217,7 +217,7 @@ impl Policy {
         self.setting(rule).map(|setting| setting.numbers.as_slice()).unwrap_or_default()
     }
 
-    /// What the policy sets of the settings of `rule`, in their order.
+    /// Returns the values that the policy sets for the settings of `rule`, in their order.
     pub fn own_numbers(&self, rule: &Rule) -> &[Option<u32>] {
         self.setting(rule).map(|setting| setting.own.as_slice()).unwrap_or_default()
     }
@@ -247,7 +247,7 @@ pub struct Builder {
     content: Content,
 }
 
-/// Why a number was not taken.
+/// The reason why a number was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingError {
     /// The rule has no such setting.
@@ -293,19 +293,19 @@ impl Builder {
         self
     }
 
-    /// Whether rules that are still tried out run, too.
+    /// Sets whether preview rules run, too.
     pub const fn preview(&mut self, preview: bool) -> &mut Self {
         self.content.preview = preview;
         self
     }
 
-    /// Whether decisions are carried out.
+    /// Sets the mode.
     pub const fn mode(&mut self, mode: Mode) -> &mut Self {
         self.content.mode = mode;
         self
     }
 
-    /// What is done about a rule's findings, whatever the profile says.
+    /// Sets the action for a rule's findings, whatever the profile says.
     pub fn action(&mut self, rule: &Rule, action: Action) -> &mut Self {
         if let Some(setting) = self.setting(rule) {
             setting.action = Some(action);
@@ -350,13 +350,13 @@ impl Builder {
         self
     }
 
-    /// What an object that cannot be read means.
+    /// Sets the response for an object that cannot be read.
     pub const fn on_unreadable(&mut self, on_unreadable: OnUnreadable) -> &mut Self {
         self.content.on_unreadable = on_unreadable;
         self
     }
 
-    /// Whether an object's own annotation may exempt it.
+    /// Sets whether an object's own annotation may exempt it.
     pub const fn annotation_exemptions(&mut self, allowed: bool) -> &mut Self {
         self.content.annotation_exemptions = allowed;
         self
@@ -395,7 +395,7 @@ mod tests {
         let mut builder = Builder::new(Profile::default());
         builder.preview(true);
         let policy = builder.build();
-        assert_eq!(policy.action(&rule, Grade::Proper), Action::Deny);
+        assert_eq!(policy.action(&rule, Severity::Proper), Action::Deny);
         assert_ne!(policy.fingerprint(), Policy::default().fingerprint());
     }
 }

@@ -11,7 +11,7 @@ use released::Row;
 /// Names a set of defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Set {
-    /// What a cluster should run with.
+    /// The recommended profile for a cluster.
     #[default]
     Standard,
     /// For the first weeks: what is missing is warned about, not refused.
@@ -25,7 +25,7 @@ impl Set {
     /// Every set.
     pub const ALL: [Self; 3] = [Self::Standard, Self::Relaxed, Self::Strict];
 
-    /// As the policy file writes it.
+    /// Returns the word in a policy file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Standard => "standard",
@@ -36,7 +36,7 @@ impl Set {
 }
 
 /// A version of the profiles: which rules run, with which actions and settings.
-/// What the rules know (catalog, drivers, readings) is always the newest.
+/// The rules' data (catalog, drivers, readings) are always the newest.
 #[derive(Debug, Clone, Copy)]
 pub struct Version {
     /// Its number, as in `standard@1`.
@@ -73,7 +73,7 @@ impl Version {
         VERSIONS.into_iter().find(|version| version.number == number)
     }
 
-    /// Whether its defaults do not change any more.
+    /// Returns true if its defaults do not change any more.
     pub const fn is_released(self) -> bool {
         self.rows.is_some()
     }
@@ -86,7 +86,7 @@ pub struct Profile {
     version: Version,
 }
 
-/// Why a text names no profile.
+/// The reason why a text names no profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownProfile {
     /// There is no set of that name.
@@ -113,12 +113,12 @@ impl Profile {
         VERSIONS.into_iter().flat_map(|version| Set::ALL.map(|set| Self { set, version }))
     }
 
-    /// What [`Self::parse`] takes.
+    /// Returns the spellings that [`Self::parse`] takes.
     pub fn spellings() -> impl Iterator<Item = &'static str> {
         Set::ALL.into_iter().map(Set::as_str).chain(VERSIONS.into_iter().flat_map(|version| version.names))
     }
 
-    /// Which set it is.
+    /// Returns the set.
     pub const fn set(self) -> Set {
         self.set
     }
@@ -148,14 +148,14 @@ impl Profile {
             .ok_or(UnknownProfile::Version(set))
     }
 
-    /// What the version fixes for a rule.
+    /// Returns the actions that the version fixes for a rule.
     pub(crate) fn fixed(self, code: Code) -> Fixed {
         let Some(rows) = self.version.rows else { return Fixed::Open };
         rows.iter().find(|row| row.code == code).map_or(Fixed::Without, Fixed::Row)
     }
 }
 
-/// What a version of a profile fixes for one rule.
+/// The actions that a version of a profile fixes for one rule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fixed {
     /// Nothing yet: the rule's own defaults hold.
@@ -192,7 +192,7 @@ impl fmt::Display for Profile {
     }
 }
 
-/// What was found and expected, as a message says it.
+/// Writes the spelling that was found and those that were expected.
 impl fmt::Display for UnknownProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -209,7 +209,7 @@ impl fmt::Display for UnknownProfile {
     }
 }
 
-/// What is done about a rule's findings, set by set.
+/// The action for a rule's findings, for each profile.
 #[derive(Debug, Clone, Copy)]
 pub struct Actions {
     standard: Action,

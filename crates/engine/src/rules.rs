@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade, Sentence};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
-use crate::nfs::catalog::{Entry, Words};
-use crate::nfs::mount::{self, names_version};
+use crate::nfs::acceptance::{are_rivals, contradict, names_version};
+use crate::nfs::catalog::{Entry, OptionSet};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::quotation::{about, quoted, shortened};
 use crate::profile::Fixed;
@@ -19,15 +19,15 @@ use crate::subject::filling::Filling;
 /// A number that a policy may set for a rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// As the policy file writes it.
+    /// The name in a policy file.
     pub name: &'static str,
-    /// What holds when the policy is silent.
+    /// The value if the policy sets none.
     pub default: u32,
     /// Smallest number a policy may give.
     pub min: u32,
     /// Largest number a policy may give.
     pub max: u32,
-    /// What it means, with its unit.
+    /// The meaning, with its unit.
     pub meaning: &'static str,
 }
 
@@ -49,46 +49,45 @@ pub struct Rule {
     pub name: &'static str,
     /// One line: what it finds.
     pub summary: &'static str,
-    /// Why that matters, in a few sentences of Markdown.
+    /// The reason why that matters, in a few sentences of Markdown.
     pub why: &'static str,
-    /// What to do about it, in a sentence or two of Markdown.
+    /// The remedy, in a sentence or two of Markdown.
     pub remedy: &'static str,
-    /// What is done about its proper findings.
+    /// The actions for its proper findings.
     pub actions: Actions,
-    /// What is done about its milder findings, and which those are; `None`
-    /// where there are none.
+    /// The actions for its milder findings, and a description of these; `None` if there are none.
     pub lesser: Option<(Actions, &'static str)>,
-    /// Who may carry out its fixes; `None` where it never has one.
+    /// The commands that may carry out its fixes; `None` if it never has one.
     pub fix: Option<Applicability>,
-    /// What a policy may set.
+    /// The settings that a policy may change.
     pub settings: &'static [Setting],
     /// Examples, checked by a test.
     pub example: Example,
-    /// Where the reasons come from.
+    /// The sources of the reasons.
     pub references: &'static [&'static str],
     /// The version of the profiles in which it appeared.
     pub since: u32,
-    /// Whether it is still tried out: off unless the policy asks for such rules.
+    /// True if it is still tried out: off unless the policy asks for such rules.
     pub preview: bool,
-    /// What its findings are about.
+    /// The subject of its findings.
     pub about: About,
-    /// Whether it is judged, denied and repaired also if the object does not show that
-    /// its volume is NFS, and on a class of snapshots, too: its danger is the same there.
+    /// True if it is judged, denied and repaired also if the object does not show that its volume
+    /// is NFS, and on a class of snapshots, too: its danger is the same there.
     pub where_uncertain: bool,
     /// Looks at a subject.
-    pub(crate) check: fn(&mut Check<'_, '_>),
+    pub(crate) check: fn(&mut RuleContext<'_, '_>),
 }
 
 impl Rule {
-    /// What is done about a finding of `grade` in `profile`.
-    pub fn default_action(&self, grade: Grade, profile: Profile) -> Action {
+    /// Returns the default action for a finding of `severity` in `profile`.
+    pub fn default_action(&self, severity: Severity, profile: Profile) -> Action {
         let (actions, lesser) = match profile.fixed(self.code) {
             Fixed::Open => (self.actions, self.lesser.map(|(lesser, _)| lesser)),
             Fixed::Row(row) => (row.actions, row.lesser),
             Fixed::Without => return Action::Off,
         };
-        match (grade, lesser) {
-            (Grade::Lesser, Some(lesser)) => lesser.of(profile.set()),
+        match (severity, lesser) {
+            (Severity::Lesser, Some(lesser)) => lesser.of(profile.set()),
             _ => actions.of(profile.set()),
         }
     }
@@ -108,43 +107,38 @@ impl Rule {
     /// Runs the rule. `settings` holds one number for each of
     /// [`Rule::settings`], in that order.
     pub fn check(&self, subject: &Subject<'_>, settings: &[u32], findings: &mut Vec<Finding>) {
-        (self.check)(&mut Check { rule: self, subject, settings, findings });
+        (self.check)(&mut RuleContext { rule: self, subject, settings, findings });
     }
 }
 
 /// One run of one rule over one subject.
-pub(crate) struct Check<'c, 'm> {
+pub(crate) struct RuleContext<'c, 'm> {
     rule: &'c Rule,
-    /// What is looked at.
+    /// The subject that is evaluated.
     pub(crate) subject: &'c Subject<'m>,
     settings: &'c [u32],
     findings: &'c mut Vec<Finding>,
 }
 
-impl<'c, 'm> Check<'c, 'm> {
+impl<'c, 'm> RuleContext<'c, 'm> {
     /// The number that holds for the setting `name`.
     fn setting(&self, name: &str) -> u32 {
-        let settings = self.rule.settings.iter().zip(self.settings);
-        settings
-            .filter(|(setting, _)| setting.name == name)
-            .map(|(_, value)| *value)
-            .next()
-            .unwrap_or_default()
+        let mut settings = self.rule.settings.iter().zip(self.settings);
+        settings.find(|(setting, _)| setting.name == name).map_or(0, |(_, value)| *value)
     }
 
-    /// The user's options that reach the mount and are for NFS to read, in the
-    /// order in which they are written.
+    /// The user's options that reach the mount and are for NFS to read, in the order as written.
     fn options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
         let subject = self.subject;
         subject.options.tokens().iter().filter(|token| token.is_written())
     }
 
-    /// Whether one of [`Self::options`] is of one of these words.
-    const fn speaks_of(&self, words: Words) -> bool {
+    /// Returns true if one of [`Self::options`] is of one of these words.
+    const fn speaks_of(&self, words: OptionSet) -> bool {
         self.subject.options.words().meets(words)
     }
 
-    /// As [`Self::options`], without those that NMG001 speaks of.
+    /// Like [`Self::options`], without those that NMG001 speaks of.
     fn other_options(&self) -> impl Iterator<Item = &'c Token<'m>> + Clone + use<'c, 'm> {
         let fold = self.subject.may_fold();
         self.options().filter(move |token| !token.is_background(fold))
@@ -172,13 +166,19 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     /// Reports an option.
-    fn report(&mut self, token: &Token<'_>, grade: Grade, message: impl Into<Sentence>, fix: Option<Fix>) {
+    fn report(
+        &mut self,
+        token: &Token<'_>,
+        severity: Severity,
+        message: impl Into<Sentence>,
+        fix: Option<Fix>,
+    ) {
         let Some(site) = token.site.clone() else {
             return;
         };
         self.findings.push(Finding {
             code: self.rule.code,
-            grade,
+            severity,
             carrier: site.carrier,
             place: None,
             keyword: token.option.keyword().trim().to_owned().into(),
@@ -221,8 +221,8 @@ impl<'c, 'm> Check<'c, 'm> {
                 (obstacle.carrier(), Applicability::Unsafe, message)
             }
         };
-        // A Pod that differs from its template is never done rolling out, and a snapshot's mount
-        // ends soon. What stands there already, and loses, is dropped where it is written again.
+        // A Pod that differs from its template is never done rolling out, and a snapshot's mount ends soon.
+        // An option that is there already, and loses, is dropped where it is written again.
         let is_inline = self.subject.volume.is_some() || self.subject.kind.row().holds == Holds::Snapshots;
         let is_dropped = |option: &Cow<'static, str>| {
             self.subject.driver.keeps_first_of_equal()
@@ -233,7 +233,7 @@ impl<'c, 'm> Check<'c, 'm> {
             .map(|(carrier, option)| Fix { applicability, edits: vec![Edit::Append { carrier, option }] });
         self.findings.push(Finding {
             code: self.rule.code,
-            grade: Grade::Proper,
+            severity: Severity::Proper,
             carrier: carrier.unwrap_or(in_force),
             place: None,
             site: None,
@@ -243,8 +243,8 @@ impl<'c, 'm> Check<'c, 'm> {
         });
     }
 
-    /// Whether an option with this keyword, or one that does the same, stands in a
-    /// carrier, in force or not.
+    /// Returns true if an option with this keyword, or one that does the same, stands in a carrier,
+    /// in force or not.
     fn is_in(&self, carrier: usize, keyword: &str) -> bool {
         let wanted = MountOption::new(keyword).entry().and_then(Entry::group);
         let is_version = MountOption::new(keyword).entry().is_some_and(names_version);
@@ -258,10 +258,10 @@ impl<'c, 'm> Check<'c, 'm> {
     }
 
     /// Reports something about a whole carrier.
-    fn report_carrier(&mut self, carrier: usize, grade: Grade, message: impl Into<Sentence>) {
+    fn report_carrier(&mut self, carrier: usize, severity: Severity, message: impl Into<Sentence>) {
         self.findings.push(Finding {
             code: self.rule.code,
-            grade,
+            severity,
             carrier,
             place: None,
             site: None,
@@ -281,8 +281,8 @@ fn replace(token: &Token<'_>, with: impl Into<Cow<'static, str>>) -> Option<Edit
     Some(Edit::Replace { site, with: with.into() })
 }
 
-/// Whether what is written makes a soft mount of one that fails: calls then fail, which
-/// a person decides.
+/// Returns true if what is written makes a soft mount of one that fails: calls then fail, which a
+/// person decides.
 fn makes_soft(edits: &[Edit]) -> bool {
     edits.iter().any(|edit| {
         let Edit::Replace { with, .. } = edit else { return false };
@@ -301,19 +301,19 @@ fn remove(token: &Token<'_>) -> Option<Edit> {
     Some(Edit::Remove { site: token.site.clone()? })
 }
 
-/// Whether what is written in the place of `token`, which has no effect as it is, would
+/// Returns true if what is written in the place of `token`, which has no effect as it is, would
 /// contradict another option: which of them is meant is then not certain.
 fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) -> bool {
-    let is_other = |other: &&Token<'_>| !std::ptr::eq(*other, token) && other.verdict.refusal.is_none();
+    let is_other = |other: &&Token<'_>| !std::ptr::eq(*other, token) && other.acceptance.refusal.is_none();
     let others = || subject.options.effective().filter(is_other);
     edits.iter().any(|edit| {
         let Edit::Replace { with, .. } = edit else { return false };
         let new = option::split(with).map(|piece| MountOption::new(piece.text));
         let mut known = new.filter_map(|new| new.entry().map(|entry| (new, entry)));
         known.any(|(new, entry)| {
-            // What a token is was looked up already, and most are about something else.
-            let is_rival = |other: &&Token<'_>| other.entry().is_some_and(|it| mount::are_rivals(entry, it));
-            others().filter(is_rival).any(|other| mount::contradict(&new, &other.option))
+            // The token was looked up already, and most are about another setting.
+            let is_rival = |other: &&Token<'_>| other.entry().is_some_and(|it| are_rivals(entry, it));
+            others().filter(is_rival).any(|other| contradict(&new, &other.option))
         })
     })
 }
@@ -379,7 +379,7 @@ pub static MALFORMED_ELEMENT: &Rule = &malformed_element::RULE;
 /// The rule of what nothing knows, which a disguised `bg` is, too.
 pub static UNKNOWN_OPTION: &Rule = &unknown_option::RULE;
 
-/// What a rule speaks of.
+/// The subject of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
     /// Options that are there.

@@ -1,4 +1,4 @@
-//! Where in an object an option stands.
+//! Describes the place of an option in an object.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -41,7 +41,7 @@ pub enum Place {
 /// An inline CSI volume of a Pod or of a template of Pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InlineVolume {
-    /// What holds it.
+    /// The kind of the object.
     pub kind: Kind,
     /// Its index among the volumes of the Pod.
     pub index: usize,
@@ -57,7 +57,7 @@ impl InlineVolume {
     }
 }
 
-/// As the API server writes the path: `spec.template.spec.volumes[1]`.
+/// Writes the path as the API server does: `spec.template.spec.volumes[1]`.
 impl fmt::Display for InlineVolume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in self.kind.pod_spec().map_or(&[][..], |at| at.path()) {
@@ -68,8 +68,8 @@ impl fmt::Display for InlineVolume {
 }
 
 impl Place {
-    /// Whether an update may change the place, so that a patch there does not
-    /// make the next apply of the same file fail.
+    /// Returns true if an update may change the place, so that a patch there does not make the next
+    /// apply of the same file fail.
     pub const fn is_patchable(&self) -> bool {
         matches!(self, Self::MountOptions(_) | Self::Annotation)
     }
@@ -202,7 +202,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where one option stands in a subject.
+/// The place of one option in a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Site {
     /// Index of the carrier in the subject's list of carriers.

@@ -32,12 +32,12 @@ use identity::{access, identify, is_volume, may_have_made, server};
 use manifest::Manifest;
 pub use unread::{UnreadKey, meant};
 
-/// What the policy says of a driver, over what the table says.
+/// The policy's settings for a driver, which override the table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DriverSetting {
     /// A driver's name, or a pattern in which `*` stands for any text.
     pub name: String,
-    /// Whether it is NFS; `None` leaves that to the table.
+    /// True if it is NFS; `None` leaves that to the table.
     pub nfs: Option<bool>,
     /// The `timeo` that is filled in where none is given.
     pub timeo: Option<u32>,
@@ -57,7 +57,7 @@ pub const MOST_OPTIONS: usize = 4 * 1024 / "fg,".len();
 /// An object of a kind that is judged, with its options laid out.
 #[derive(Debug, Clone)]
 pub struct Subject<'m> {
-    /// Which kind it is.
+    /// The kind.
     pub kind: Kind,
     /// The inline volume of the object that it is; `None` where it is the object
     /// itself.
@@ -72,9 +72,9 @@ pub struct Subject<'m> {
     pub driver_name: &'m str,
     /// The driver's row.
     pub driver: &'static Driver,
-    /// What the policy says of the driver.
+    /// The policy's settings for the driver.
     pub driver_setting: Option<&'m DriverSetting>,
-    /// Whether its volumes are NFS.
+    /// The verdict on whether its volumes are NFS.
     pub nfs: Nfs,
     /// The places that hold options, `mountOptions` first. `mountOptions` is
     /// there even when the object has none.
@@ -86,7 +86,7 @@ pub struct Subject<'m> {
     pub options: Options<'m>,
     /// The driver's own list, where the object has no option at all.
     pub defaults: &'static [&'static str],
-    /// Who may write and how many at once.
+    /// The access of Pods: whether they may write, and how many at once.
     pub access: Access,
     /// The provisioner that the volume's annotation names, which anybody can
     /// write.
@@ -98,7 +98,7 @@ pub struct Subject<'m> {
     pub storage_class: Option<&'m str>,
     /// The rules that the object's own annotation asks to be exempt from.
     pub exempt: Option<&'m str>,
-    /// Whether the object's label opts out of patching.
+    /// True if the object's label opts out of patching.
     pub opts_out_of_patching: bool,
     /// The server's name or address, where the object has it.
     pub server: Option<&'m str>,
@@ -106,7 +106,7 @@ pub struct Subject<'m> {
     pub misplaced: &'m [Misplaced],
     /// The annotation for options on an object on which nothing reads it.
     pub unread_annotation: Option<&'m str>,
-    /// What the driver needs to be asked again with other options.
+    /// The facts that the driver's row needs to be evaluated again with other options.
     facts: Facts<'m>,
 }
 
@@ -115,17 +115,17 @@ pub struct Subject<'m> {
 pub struct Misplaced {
     /// The path to it, indices among the names.
     pub path: Vec<String>,
-    /// What it holds.
+    /// The texts that it contains.
     pub texts: Vec<String>,
 }
 
-/// Who may write to the subject's volumes.
+/// The access of Pods to the subject's volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
-    /// Whether the object itself, options aside, lets a Pod write.
+    /// True if the object itself, options aside, lets a Pod write.
     pub writable: bool,
-    /// Whether Pods on several nodes may write at once; so for every class,
-    /// since a claim chooses the mode later.
+    /// True if Pods on several nodes may write at once; so for every class, since a claim chooses
+    /// the mode later.
     pub shared: bool,
 }
 
@@ -253,14 +253,14 @@ impl<'m> Subject<'m> {
         subject
     }
 
-    /// Whether a word or blank that only looks like `bg` may still become one:
-    /// the driver folds case, or its source was not read.
+    /// Returns true if a word or blank that only looks like `bg` may still become one: the driver
+    /// folds case, or its source was not read.
     pub fn may_fold(&self) -> bool {
         self.driver.case != Case::Kept
     }
 
-    /// Whether anything in the object betrays NFS, beyond the driver's name; an
-    /// option that a quote hides from some layer counts, too.
+    /// Returns true if anything in the object betrays NFS, beyond the driver's name; an option that
+    /// a quote hides from some layer counts, too.
     pub fn has_nfs_only_option(&self) -> bool {
         self.options.tokens().iter().any(|token| {
             token.site.is_some() && token.entry().is_some_and(|entry| entry.nfs_only)
@@ -271,29 +271,29 @@ impl<'m> Subject<'m> {
         }) || self.may_hold_any_option()
     }
 
-    /// Whether the kubelet tells a CSI driver of a read-only claim, which the
-    /// object does not show.
+    /// Returns true if the kubelet tells a CSI driver of a read-only claim, which the object does
+    /// not show.
     pub const fn follows_claim(&self) -> bool {
         self.facts.is_csi_volume && self.volume.is_none()
     }
 
-    /// What the driver of a CSI volume calls it.
+    /// Returns the driver's name for a CSI volume.
     pub const fn volume_handle(&self) -> Option<&'m str> {
         self.facts.volume_handle
     }
 
-    /// Whether it says `csi.readOnly: true`, which never reaches the mount: that of
-    /// an inline volume does.
+    /// Returns true if it says `csi.readOnly: true`, which never reaches the mount: that of an
+    /// inline volume does.
     pub const fn has_idle_read_only(&self) -> bool {
         self.facts.csi_read_only && self.volume.is_none()
     }
 
-    /// Whether a CSI driver mounts it: the name of one has no slash.
+    /// Returns true if a CSI driver mounts it: the name of one has no slash.
     pub fn is_csi(&self) -> bool {
         !self.driver_name.contains('/')
     }
 
-    /// Whether it is a `FlexVolume`.
+    /// Returns true if it is a `FlexVolume`.
     pub const fn is_flex_volume(&self) -> bool {
         self.facts.is_flex_volume
     }
@@ -314,7 +314,7 @@ impl<'m> Subject<'m> {
         finding.place.as_ref().or_else(carrier)
     }
 
-    /// Whether the object shows something that the driver goes by.
+    /// Returns true if the object shows something that the driver goes by.
     pub(crate) fn shows(&self, evidence: &Evidence) -> bool {
         self.facts.show(evidence)
     }
@@ -329,7 +329,7 @@ impl<'m> Subject<'m> {
         self.options.joined()
     }
 
-    /// Whether Pods can write through this mount, options included.
+    /// Returns true if Pods can write through this mount, options included.
     pub fn is_writable(&self) -> bool {
         self.access.writable && !self.options.settings().read_only
     }

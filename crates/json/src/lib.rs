@@ -1,14 +1,12 @@
 //! A quick reader of JSON for the usual review, before `serde_json` and never
 //! in its place. It reads well-formed text and gives up on whatever is out of
 //! the ordinary: deep nesting, a list in an object's place, a mistake of any
-//! kind. What it takes, `serde_json` takes with the same result;
-//! what it gives up on is for `serde_json` to read from the beginning, so every
-//! error and its place are that library's.
+//! kind. Any text that it takes, `serde_json` takes with the same result; if it gives up,
+//! `serde_json` reads the text from the beginning, so every error and its place are that library's.
 //!
 //! It exists for the values that no rule reads. Most of a large object is
 //! `managedFields`, and every library that was measured takes longer to skip it
-//! (docs/development/performance.md). What it knows of strings serves the writer of answers
-//! too.
+//! (docs/development/performance.md). Its treatment of strings serves the writer of responses too.
 
 mod skip;
 mod structural_index;
@@ -29,9 +27,9 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
     reader.peek().is_none().then_some(value)
 }
 
-/// As much of the beginning of `text` as is known to be UTF-8. All of a small
-/// text is checked once; in a large one each string is checked when it is read,
-/// because most strings are skipped.
+/// Returns the longest beginning of `text` that was checked as UTF-8. All of a small text is
+/// checked once; in a large one each string is checked when it is read, because most strings are
+/// skipped.
 fn beginning(text: &[u8]) -> &str {
     const LONGEST: usize = 8 * 1024;
     let (beginning, _) = text.split_at_checked(LONGEST).unwrap_or((text, &[]));
@@ -192,8 +190,7 @@ impl<'de> Reader<'de> {
         Ok(Some(key))
     }
 
-    /// As [`Self::string`], for one that holds more than plain ASCII; its first
-    /// quote is read.
+    /// Like [`Self::string`], for one that holds more than plain ASCII; its first quote is read.
     #[cold]
     #[inline(never)]
     fn marked_string(&mut self) -> Result<Cow<'de, str>, Unusual> {
@@ -201,7 +198,7 @@ impl<'de> Reader<'de> {
         self.at = skip::string(self.text, &self.marks, self.at).ok_or(Unusual)?;
         let quoted = self.text.get(begin..self.at).ok_or(Unusual)?;
         if memchr(b'\\', quoted).is_some() {
-            // What escapes mean is the library's to say.
+            // The library defines the meaning of escapes.
             return serde_json::from_slice(quoted).map(Cow::Owned).map_err(|_| Unusual);
         }
         self.plain(begin + 1, self.at - 1).map(Cow::Borrowed)

@@ -2,7 +2,7 @@
 
 use super::structural_index::StructuralIndex;
 
-/// The place behind the value that begins at `at`, white space before it
+/// The place after the value that begins at `at`, white space before it
 /// included; `None` where there is no well-formed value.
 pub(super) fn value(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let at = white_space(text, at);
@@ -13,17 +13,17 @@ pub(super) fn value(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<u
     }
 }
 
-/// Where the reader of nested values stands.
+/// The position of the reader of nested values.
 enum Next {
     /// Before a value, or the white space before it.
     Value(usize),
-    /// Behind the first quote of a key.
+    /// After the first quote of a key.
     Key(usize),
-    /// Behind a value.
+    /// After a value.
     End(usize),
 }
 
-/// The place behind an object or a list.
+/// The place after an object or a list.
 fn nested(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let mut inside = Nesting::NONE;
     let mut next = Next::Value(at);
@@ -128,12 +128,12 @@ fn member(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<Next> {
     word(text, white_space(text, end), b":").map(Next::Value)
 }
 
-/// The place behind a quote, white space before it.
+/// The place after a quote, white space before it.
 fn quote(text: &[u8], at: usize) -> Option<usize> {
     word(text, white_space(text, at), b"\"")
 }
 
-/// The first place at or behind `at` that is not white space.
+/// The first place at or after `at` that is not white space.
 #[inline]
 pub(super) fn white_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
@@ -142,15 +142,15 @@ pub(super) fn white_space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The place behind a string whose first quote stands before `at`.
+/// The place after a string whose first quote stands before `at`.
 #[inline]
 pub(super) fn string(text: &[u8], marks: &StructuralIndex, at: usize) -> Option<usize> {
     let at = marks.next(at);
     if text.get(at) == Some(&b'"') { Some(at + 1) } else { marked(text, marks, at) }
 }
 
-/// As [`string`], for one whose first mark is something else. Beside that it
-/// would be in the way of what is usual.
+/// Like [`string`], for one whose first mark is something else. Beside that it would be in the way
+/// of what is usual.
 #[cold]
 #[inline(never)]
 fn marked(text: &[u8], marks: &StructuralIndex, mut at: usize) -> Option<usize> {
@@ -171,7 +171,7 @@ fn marked(text: &[u8], marks: &StructuralIndex, mut at: usize) -> Option<usize> 
     }
 }
 
-/// The place behind `word`, if that stands at `at`.
+/// The place after `word`, if that stands at `at`.
 #[inline]
 pub(super) fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     text.get(at..)?.starts_with(word).then_some(at + word.len())
@@ -185,7 +185,7 @@ fn escape(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The place behind what is neither a string nor holds others.
+/// The place after what is neither a string nor holds others.
 fn scalar(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
         b't' => word(text, at, b"true"),

@@ -1,4 +1,4 @@
-//! Where in a text the bytes stand that end the plain part of a string.
+//! Indexes the bytes of a text that end the plain part of a string.
 
 use wide::i8x64;
 
@@ -10,7 +10,7 @@ pub(super) struct StructuralIndex(Vec<u8>);
 /// Bytes of a text that are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
 
-/// Whether `text` is ASCII that needs nothing but quotes to be a JSON string.
+/// Returns true if `text` is ASCII that needs nothing but quotes to be a JSON string.
 pub(super) fn is_plain(text: &str) -> bool {
     if text.len() < SHORT {
         return text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=0x7f));
@@ -22,7 +22,7 @@ pub(super) fn is_plain(text: &str) -> bool {
 /// A text below this length is sooner looked at byte by byte.
 const SHORT: usize = 16;
 
-/// The beginning of a block, and `byte` behind it.
+/// The beginning of a block, and `byte` after it.
 fn filled_up(beginning: &[u8], byte: u8) -> [u8; BLOCK] {
     let mut block = [byte; BLOCK];
     if let Some(place) = block.get_mut(..beginning.len()) {
@@ -41,14 +41,14 @@ impl StructuralIndex {
         for (block, word) in blocks.iter().zip(&mut words) {
             *word = marks_of(block).to_le_bytes();
         }
-        // Behind the end all are marks, so that a search ends there.
+        // After the end all are marks, so that a search ends there.
         if let Some(word) = words.next() {
             *word = marks_of(&filled_up(rest, 0)).to_le_bytes();
         }
         Self(bits)
     }
 
-    /// The first mark at or behind `at`; without one a place at or behind the
+    /// The first mark at or after `at`; without one a place at or after the
     /// end of the text.
     #[inline]
     pub(super) fn next(&self, at: usize) -> usize {
@@ -68,7 +68,7 @@ impl StructuralIndex {
         }
     }
 
-    /// The bits of what follows `at`, at least 57 of them; `None` behind the end.
+    /// The bits of what follows `at`, at least 57 of them; `None` after the end.
     #[inline]
     fn left(&self, at: usize) -> Option<u64> {
         let bytes = self.0.get(at / 8..at / 8 + 8)?.first_chunk()?;
@@ -81,7 +81,7 @@ impl StructuralIndex {
 fn marks_of(block: &[u8; BLOCK]) -> u64 {
     let bytes = i8x64::new(block.map(u8::cast_signed));
     let are = |byte: u8| bytes.simd_eq(i8x64::splat(byte.cast_signed()));
-    // What is beyond ASCII is negative.
+    // Bytes beyond ASCII are negative.
     let are_others = bytes.simd_lt(i8x64::splat(b' '.cast_signed()));
     (are(b'"') | are(b'\\') | are_others).to_bitmask()
 }

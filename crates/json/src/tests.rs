@@ -1,4 +1,4 @@
-//! What the quick reader takes, `serde_json` takes with the same result. The
+//! Checks that `serde_json` takes any text that the quick reader takes, with the same result. The
 //! types that the program reads by it are compared where they are.
 
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ proptest! {
         let text = serde_json::json!({"texts": texts, "skipped": {"texts": texts}, "number": number, "flag": flag});
         let text = text.to_string();
         let slow: Holds = serde_json::from_str(&text)?;
-        // What it does not read it leaves to the library.
+        // The quick reader leaves other texts to the library.
         if let Some(quick) = read::<Holds>(text.as_bytes()) {
             prop_assert_eq!(quick, slow);
         }

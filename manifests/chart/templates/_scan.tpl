@@ -59,7 +59,7 @@ spec:
       args:
         - scan
         - --policy=/policy/policy.yaml
-        # What is found is in the report, the reports and the metrics; a Job that fails did not see everything.
+        # Findings are in the report, the reports and the metrics; a Job that fails did not see everything.
         - --exit-zero
         - --reports={{ $scan.reports }}
         - --max-results={{ int $scan.maxResults }}

@@ -1,4 +1,4 @@
-{{/* What both webhooks are called for. */}}
+{{/* The rules of both webhooks. */}}
 {{- define "nfs-mount-guard.rules" -}}
 - apiGroups: [storage.k8s.io]
   apiVersions: [v1]
@@ -13,7 +13,7 @@
   scope: Cluster
 {{- end -}}
 
-{{/* What the validating one is called for besides: their parameters are never patched. */}}
+{{/* Further rules of the validating webhook: the parameters of these objects are never patched. */}}
 {{- define "nfs-mount-guard.validatingRules" -}}
 {{ include "nfs-mount-guard.rules" . }}
 - apiGroups: [snapshot.storage.k8s.io]
@@ -32,7 +32,7 @@
   scope: Namespaced
 {{- end -}}
 
-{{/* What makes Pods. */}}
+{{/* The rules for templates of Pods. */}}
 {{- define "nfs-mount-guard.templateRules" -}}
 - apiGroups: [""]
   apiVersions: [v1]
@@ -89,8 +89,8 @@ annotations:
 {{- end -}}
 
 {{/*
-Whether the policy among the values calls the object's driver NFS, or that of one of
-its inline volumes, in CEL: the generated conditions know the table of drivers only.
+CEL that is true if the policy among the values declares the object's driver as NFS, or
+that of one of its inline volumes: the generated conditions know the table of drivers only.
 Empty where it names none.
 */}}
 {{- define "nfs-mount-guard.declaredNfs" -}}
@@ -111,7 +111,7 @@ object.?provisioner.or(object.?spec.?csi.?driver).or(object.?spec.?flexVolume.?d
 {{- end -}}
 
 {{/*
-Whether a name in the policy among the values may be that of one of kubelet's own
+True if a name in the policy among the values may be that of one of the kubelet's own
 plugins, "kubernetes.io/" and a word without a dot.
 */}}
 {{- define "nfs-mount-guard.declaresPlugins" -}}

@@ -1,4 +1,4 @@
-//! What to do about one finding, as a part of a sentence.
+//! Phrases the remedy for one finding, as a part of a sentence.
 
 use super::at_most;
 use crate::engine::Judged;
@@ -9,7 +9,7 @@ use crate::subject::Subject;
 /// Most characters of an option that is to be dropped.
 const LONGEST_DROPPED: usize = 80;
 
-/// What to do about one finding, where no whole list is known to pass.
+/// Returns the remedy for one finding, if no whole list is known to pass.
 pub fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
     if let Some(remedy) = &judged.finding.message.remedy {
         let is_foreign = is_of_another_program(&judged.finding.keyword);

@@ -1,4 +1,4 @@
-//! What the mutating webhook says of its repairs.
+//! Phrases the repairs of the mutating webhook.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
@@ -9,8 +9,8 @@ use crate::finding::{Action, Applicability};
 use crate::nfs::option;
 use crate::subject::carrier::{Carrier, Form};
 
-/// What the webhook wrote into a carrier, or would write: the words and their rules,
-/// in one sentence, or in more where that is too long. None where it wrote nothing.
+/// Returns sentences about the options that the webhook wrote into a carrier, or would write, and
+/// their rules: one sentence, or more if that is too long, none if it wrote nothing.
 pub(super) fn sentences(
     evaluation: &Evaluation,
     index: usize,
@@ -66,7 +66,7 @@ pub(super) fn sentences(
     sentences
 }
 
-/// The options that a carrier has behind those that it had.
+/// The options that a carrier has after those that it had.
 fn added<'c>(carrier: &Carrier<'_>, patched: &'c [Cow<'_, str>]) -> Vec<&'c str> {
     let texts = |elements: &'c [Cow<'_, str>]| elements.iter().map(|element| &**element);
     if carrier.form == Form::List {

@@ -12,8 +12,7 @@ use crate::engine::Judged;
 /// Most characters of a warning: what every client shows whole.
 pub const WARNING_LENGTH: usize = 120;
 
-/// What begins a part that a sentence can do without: the remedy, the reason, the
-/// consequence.
+/// The beginnings of parts that a sentence can do without: the remedy, the reason, the consequence.
 const LINKS: [&str; 12] = [
     "; ", ": ", ", and ", ", which ", ", where ", ", so ", ", for ", ", because ", ", before ",
     ", although ", ", but ", " (",
@@ -38,9 +37,8 @@ pub(super) fn exemption_ends(name: &str, days: impl Display, reason: &str) -> St
     if fits(&whole) { whole } else { short }
 }
 
-/// `head` and as much of a sentence as one warning has room for. What goes first is
-/// the element around an option, then parts from the end, then the middle of what
-/// is quoted: never a word of our own in two.
+/// `head` and as much of a sentence as one warning has room for. Drops first the element around an
+/// option, then parts from the end, then the middle of a quotation: no other word is cut in two.
 pub fn fitted(head: &str, sentence: &str) -> String {
     let joined = |sentence: &str| format!("{head}{sentence}");
     let whole = joined(sentence);
@@ -82,7 +80,7 @@ fn without_elements(sentence: &str) -> String {
     kept
 }
 
-/// Where a sentence can end: before each part that it can do without.
+/// Returns the places where a sentence can end: before each part that it can do without.
 fn ends(sentence: &str) -> Vec<usize> {
     let quotes = quotes(sentence);
     let mut depth = 0_usize;
@@ -123,7 +121,7 @@ fn with_short_quotes(head: &str, sentence: &str) -> String {
     }
 }
 
-/// Where the quotations of a sentence stand, as `{:?}` writes them, with their marks.
+/// Returns the quotations of a sentence, as `{:?}` writes them, with their marks.
 fn quotes(sentence: &str) -> Vec<Range<usize>> {
     let mut quotes = Vec::new();
     let (mut start, mut is_escaped) = (None, false);

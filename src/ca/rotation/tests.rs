@@ -15,7 +15,7 @@ fn rotation() -> Rotation {
     Rotation { names: vec!["guard.ns.svc".to_owned()], wait: Duration::hours(1) }
 }
 
-/// Whether a client who trusts `bundle` takes `leaf` at a moment.
+/// Checks that a client who trusts `bundle` accepts `leaf` at a moment.
 fn takes(bundle: &str, leaf: &str, now: OffsetDateTime) -> Result<(), String> {
     let mut roots = rustls::RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(bundle.as_bytes()) {
@@ -30,11 +30,11 @@ fn takes(bundle: &str, leaf: &str, now: OffsetDateTime) -> Result<(), String> {
     verifier.verify_server_cert(&leaf, &[], &name, &[], time).map(drop).map_err(|error| error.to_string())
 }
 
-/// Everything that a caller may meet in a cluster that lags behind: it trusts
+/// Everything that a caller may meet in a cluster that lags: it trusts
 /// the bundle of `wait` ago or newer, and a replica serves with the certificate
 /// of `wait` ago or newer.
 struct Cluster {
-    kept: Found,
+    kept: Stored,
     trusted_since: Option<OffsetDateTime>,
     /// Bundle and leaf with the moment of their writing, newest last.
     history: Vec<(OffsetDateTime, CaState)>,
@@ -42,10 +42,10 @@ struct Cluster {
 
 impl Cluster {
     fn new() -> Self {
-        Self { kept: Found::default(), trusted_since: None, history: Vec::new() }
+        Self { kept: Stored::default(), trusted_since: None, history: Vec::new() }
     }
 
-    fn tick(&mut self, now: OffsetDateTime) -> Option<Step> {
+    fn tick(&mut self, now: OffsetDateTime) -> Option<RotationStep> {
         let (chain, step) = rotation().advance(&self.kept, self.trusted_since, now).unwrap();
         if step.is_some() {
             let bundle = self.history.last().map(|(_, chain)| chain.bundle());
@@ -84,15 +84,15 @@ fn eleven_years_pass_and_no_caller_ever_meets_what_it_does_not_trust() {
         cluster.check(now);
         now += Duration::minutes(397);
     }
-    let count = |wanted: Step| steps.iter().filter(|(_, step)| *step == wanted).count();
-    assert_eq!(count(Step::Founded), 1);
-    assert_eq!(count(Step::Signed), 0);
+    let count = |wanted: RotationStep| steps.iter().filter(|(_, step)| *step == wanted).count();
+    assert_eq!(count(RotationStep::Founded), 1);
+    assert_eq!(count(RotationStep::Signed), 0);
     // An authority signs for two thirds of five years.
-    assert_eq!(count(Step::Announced), 3);
-    assert_eq!(count(Step::TookOver), 3);
-    assert_eq!(count(Step::Retired), 3);
+    assert_eq!(count(RotationStep::Announced), 3);
+    assert_eq!(count(RotationStep::TookOver), 3);
+    assert_eq!(count(RotationStep::Retired), 3);
     // A certificate serves for two thirds of ninety days.
-    assert!((60..=68).contains(&count(Step::Renewed)), "{}", count(Step::Renewed));
+    assert!((60..=68).contains(&count(RotationStep::Renewed)), "{}", count(RotationStep::Renewed));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_change_of_authority_waits_for_every_api_server_and_every_replica() {
     let first = cluster.history[0].1.clone();
     let asked = BEGIN + Duration::days(1);
     cluster.kept.rotate = true;
-    assert_eq!(cluster.tick(asked), Some(Step::Announced));
+    assert_eq!(cluster.tick(asked), Some(RotationStep::Announced));
     let announced = cluster.history[1].1.clone();
     assert_eq!(announced.leaf, first.leaf);
     assert!(announced.bundle().starts_with(&first.bundle()) && announced.bundle() != first.bundle());
@@ -111,9 +111,9 @@ fn a_change_of_authority_waits_for_every_api_server_and_every_replica() {
     cluster.trusted_since = None;
     assert_eq!(cluster.tick(asked + Duration::hours(9)), None);
     cluster.trusted_since = Some(asked + Duration::hours(9));
-    assert_eq!(cluster.tick(asked + Duration::hours(10)), Some(Step::TookOver));
+    assert_eq!(cluster.tick(asked + Duration::hours(10)), Some(RotationStep::TookOver));
     assert_eq!(cluster.tick(asked + Duration::hours(10) + Duration::minutes(59)), None);
-    assert_eq!(cluster.tick(asked + Duration::hours(11)), Some(Step::Retired));
+    assert_eq!(cluster.tick(asked + Duration::hours(11)), Some(RotationStep::Retired));
     let last = &cluster.history[3].1;
     assert_eq!((&last.next, &last.previous), (&None, &None));
     assert!(takes(&first.bundle(), &last.leaf.certificate, asked + Duration::hours(11)).is_err());
@@ -122,44 +122,54 @@ fn a_change_of_authority_waits_for_every_api_server_and_every_replica() {
 
 #[test]
 fn what_cannot_be_used_is_made_anew() {
-    let good = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
-    let other = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
+    let good = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
+    let other = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
     let names = vec!["renamed.ns.svc".to_owned()];
     let now = BEGIN + Duration::days(1);
-    let found = Found::from(good.clone());
+    let found = Stored::from(good.clone());
     let garbage = Pair { certificate: "garbage".to_owned(), key: String::new() };
     for (name, found, rotation, step) in [
         ("as it was", found.clone(), rotation(), None),
-        ("no certificate", Found { leaf: None, ..found.clone() }, rotation(), Some(Step::Signed)),
-        ("garbage", Found { leaf: Some(garbage.clone()), ..found.clone() }, rotation(), Some(Step::Signed)),
+        ("no certificate", Stored { leaf: None, ..found.clone() }, rotation(), Some(RotationStep::Signed)),
+        (
+            "garbage",
+            Stored { leaf: Some(garbage.clone()), ..found.clone() },
+            rotation(),
+            Some(RotationStep::Signed),
+        ),
         (
             "another key",
-            Found { leaf: Some(Pair { key: other.leaf.key.clone(), ..good.leaf.clone() }), ..found.clone() },
+            Stored { leaf: Some(Pair { key: other.leaf.key.clone(), ..good.leaf.clone() }), ..found.clone() },
             rotation(),
-            Some(Step::Signed),
+            Some(RotationStep::Signed),
         ),
         (
             "another authority's",
-            Found { leaf: Some(other.leaf), ..found.clone() },
+            Stored { leaf: Some(other.leaf), ..found.clone() },
             rotation(),
-            Some(Step::Signed),
+            Some(RotationStep::Signed),
         ),
-        ("another name", found.clone(), Rotation { names, ..rotation() }, Some(Step::Signed)),
-        ("no authority", Found { authority: None, ..found.clone() }, rotation(), Some(Step::Founded)),
+        ("another name", found.clone(), Rotation { names, ..rotation() }, Some(RotationStep::Signed)),
+        (
+            "no authority",
+            Stored { authority: None, ..found.clone() },
+            rotation(),
+            Some(RotationStep::Founded),
+        ),
         (
             "an authority with another's key",
-            Found {
+            Stored {
                 authority: Some(Pair { key: other.authority.key, ..good.authority.clone() }),
                 ..found.clone()
             },
             rotation(),
-            Some(Step::Founded),
+            Some(RotationStep::Founded),
         ),
-        ("a next one of garbage", Found { next: Some(garbage), ..found }, rotation(), None),
+        ("a next one of garbage", Stored { next: Some(garbage), ..found }, rotation(), None),
     ] {
         let (chain, seen) = rotation.advance(&found, Some(BEGIN), now).unwrap();
         assert_eq!(seen, step, "{name}");
-        let facts = Facts::read(&chain.leaf.certificate).unwrap();
+        let facts = CertificateFacts::read(&chain.leaf.certificate).unwrap();
         assert_eq!(facts.names, rotation.names.iter().cloned().collect::<BTreeSet<_>>(), "{name}");
         assert!(is_signed_by(&chain.leaf.certificate, &chain.authority.certificate), "{name}");
         assert_eq!(chain.next, None, "{name}");
@@ -168,22 +178,22 @@ fn what_cannot_be_used_is_made_anew() {
 
 #[test]
 fn an_authority_that_is_lost_stays_trusted_while_its_certificates_may_be_served() {
-    let old = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
-    let mut found = Found::from(old.clone());
+    let old = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
+    let mut found = Stored::from(old.clone());
     found.authority.as_mut().unwrap().key = String::new();
     let (new, step) = rotation().advance(&found, None, BEGIN).unwrap();
-    assert_eq!(step, Some(Step::Founded));
+    assert_eq!(step, Some(RotationStep::Founded));
     assert_eq!(takes(&new.bundle(), &old.leaf.certificate, BEGIN), Ok(()));
     assert_eq!(takes(&new.bundle(), &new.leaf.certificate, BEGIN), Ok(()));
 }
 
 #[test]
 fn a_certificate_never_outlives_its_authority() {
-    let chain = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
-    let end = Facts::read(&chain.authority.certificate).unwrap().not_after;
+    let chain = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
+    let end = CertificateFacts::read(&chain.authority.certificate).unwrap().not_after;
     let authority = Authority::load(chain.authority).unwrap();
     let leaf = authority.sign(&rotation().names, end - Duration::days(3)).unwrap();
-    assert_eq!(Facts::read(&leaf.certificate).unwrap().not_after, end);
+    assert_eq!(CertificateFacts::read(&leaf.certificate).unwrap().not_after, end);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a repair does to a subject, in words.
+//! Phrases the repair of a subject.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::subject::Subject;
 /// A subject that changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Where its object begins, in bytes.
+    /// The beginning of its object, in bytes.
     pub at: usize,
     /// The subject, as messages name it.
     pub title: String,

@@ -3,7 +3,7 @@
 use crate::engine::fix::Traced;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Plan, Refusal};
+use crate::source::rewrite::{self, Plan, RewriteRefusal};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 
@@ -15,7 +15,7 @@ pub(super) fn renamed<'o>(
     fixed: &Traced<'_>,
     layout: &mut Option<Layout<'o>>,
     object: &'o Object<'_>,
-) -> Option<Result<Plan, Refusal>> {
+) -> Option<Result<Plan, RewriteRefusal>> {
     let ([place], [field]) = (moved, subject.misplaced) else { return None };
     let list = subject.carriers.first().filter(|carrier| carrier.form == Form::List)?;
     let new: Vec<&str> = fixed.elements.first()?.iter().map(|element| &**element).collect();
@@ -30,7 +30,7 @@ pub(super) fn stuck<'o>(
     fixed: &Traced<'_>,
     layout: &mut Option<Layout<'o>>,
     object: &'o Object<'_>,
-) -> Vec<(Place, Refusal)> {
+) -> Vec<(Place, RewriteRefusal)> {
     let moved = &fixed.emptied;
     let renamed = renamed(subject, moved, fixed, layout, object);
     let plan = |place: &Place, layout: &Layout<'_>| {

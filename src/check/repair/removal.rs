@@ -1,9 +1,9 @@
-//! Which options a repair takes away.
+//! Finds the options that a repair removes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::intended_options;
 use crate::nfs::option::MountOption;
 use crate::site::Place;
@@ -59,7 +59,7 @@ impl Counts {
     fn without(&mut self, others: &mut Self) {
         for (option, (_, count)) in &mut self.0 {
             let Some((_, there)) = others.0.get_mut(option) else { continue };
-            // What stood there twice and stands there once is not removed.
+            // An option that was there twice and is there once is not removed.
             *there -= (*count).min(*there);
             *count = 0;
         }
@@ -79,15 +79,15 @@ impl Counts {
     }
 }
 
-/// Whether an option is another one put right: the same word with another value, or a
-/// word that nothing knows, but for its spelling.
+/// Returns true if an option is another one put right: the same word with another value, or a word
+/// that nothing knows, but for its spelling.
 fn is_respelt(gone: &str, come: &str) -> bool {
     // Longer words are other words.
     const LONGEST: usize = 64;
     let (gone, come) = (MountOption::new(gone), MountOption::new(come));
     match (gone.entry(), come.entry()) {
         (Some(gone), Some(come)) => {
-            (gone.word, gone.negated) == (come.word, come.negated) && gone.word != Word::Bg
+            (gone.id, gone.negated) == (come.id, come.negated) && gone.id != OptionId::Bg
         }
         (None, Some(_)) => {
             let written = gone.keyword().to_lowercase();

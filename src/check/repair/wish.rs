@@ -1,15 +1,15 @@
-//! What the objects of a text ask for, and which of it can be done where several
-//! places read one value through aliases.
+//! Collects the changes that the objects of a text ask for, and grants those that can be made where
+//! several places read one value through aliases.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
 
 use crate::site::Place;
 use crate::source::object::Layout;
-use crate::source::rewrite::{self, Change, Plan, Refusal};
+use crate::source::rewrite::{self, Change, Plan, RewriteRefusal};
 use crate::source::tree::NodeId;
 
-/// What becomes of one place of one object.
+/// The wanted change at one place of one object.
 #[derive(Debug, Clone)]
 pub(super) struct Wish {
     /// Index of the object.
@@ -18,12 +18,11 @@ pub(super) struct Wish {
     pub(super) part: usize,
     /// Index of the carrier.
     pub(super) carrier: usize,
-    /// Where the object's document begins, which tells values of several
-    /// documents apart.
+    /// The beginning of the object's document, which distinguishes values of several documents.
     pub(super) document: usize,
-    /// Where the place is written.
+    /// The place.
     pub(super) at: usize,
-    /// How it is carried out.
+    /// The plan.
     pub(super) plan: Plan,
     /// The values touched that are read at several places.
     shared: Vec<Shared>,
@@ -53,7 +52,7 @@ struct Shared {
     /// It, and the values around it.
     around: Vec<NodeId>,
     readers: u64,
-    /// Where an alias brings it elsewhere.
+    /// The alias that brings it elsewhere.
     alias: usize,
 }
 
@@ -66,9 +65,9 @@ type Key = (usize, NodeId);
 /// One place of one object, with the ways to change it.
 #[derive(Debug)]
 struct Asked {
-    together: Result<Wish, Refusal>,
-    /// Where the value is read elsewhere, too: without changing it there.
-    apart: Option<Result<Wish, Refusal>>,
+    together: Result<Wish, RewriteRefusal>,
+    /// The same without changing the other places, if the value is read elsewhere, too.
+    apart: Option<Result<Wish, RewriteRefusal>>,
     object: usize,
     part: usize,
     carrier: usize,
@@ -76,14 +75,14 @@ struct Asked {
     at: usize,
 }
 
-/// What the objects of a text ask for.
+/// The changes that the objects of a text ask for.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
     asked: Vec<Asked>,
 }
 
-/// What is granted, and what is refused.
-type Settled = (Vec<Wish>, Vec<(Wish, Refusal)>);
+/// The granted changes, and the refused ones.
+type Settled = (Vec<Wish>, Vec<(Wish, RewriteRefusal)>);
 
 impl Wishes {
     /// Notes that a carrier is to change: by the index of the object, of the part
@@ -121,7 +120,7 @@ impl Wishes {
         (object, part): (usize, usize),
         layout: &Layout<'_>,
         place: &Place,
-        plan: Result<Plan, Refusal>,
+        plan: Result<Plan, RewriteRefusal>,
     ) {
         let (document, at, carrier) = (layout.document(), layout.start(place), NO_CARRIER);
         let together =
@@ -132,7 +131,7 @@ impl Wishes {
     /// Grants what changes no place that does not ask for it; of a subject all or
     /// nothing, for its carriers are one list for the mount.
     pub(super) fn settle(self) -> Settled {
-        let mut refused: Vec<(Wish, Refusal)> = Vec::new();
+        let mut refused: Vec<(Wish, RewriteRefusal)> = Vec::new();
         let mut asked = self.asked;
         loop {
             let (granted, now_refused) = grant(&asked);
@@ -141,7 +140,7 @@ impl Wishes {
             }
             let subjects: HashSet<_> = now_refused.iter().map(|(wish, _)| wish.subject()).collect();
             refused.extend(now_refused);
-            // What they asked for together with others, these ask for alone now.
+            // Changes that they asked for together with others, these ask for alone now.
             asked.retain(|asked| !subjects.contains(&(asked.object, asked.part)));
         }
     }
@@ -187,12 +186,12 @@ fn grant(asked: &[Asked]) -> Settled {
             (_, Some(Ok(wish))) if is_left_alone(wish) => granted.push(wish.clone()),
             (_, Some(Ok(wish))) => {
                 let alias = wish.shared.first().map_or(wish.at, |shared| shared.alias);
-                refused.push((wish.clone(), Refusal::Shared(alias)));
+                refused.push((wish.clone(), RewriteRefusal::Shared(alias)));
             }
             (Err(refusal), None) | (_, Some(Err(refusal))) => {
                 refused.push((asked.nothing(*refusal), *refusal));
             }
-            (Ok(wish), None) => refused.push((wish.clone(), Refusal::Overlap)),
+            (Ok(wish), None) => refused.push((wish.clone(), RewriteRefusal::Overlap)),
         }
     }
     granted.sort_by_key(|wish| (wish.object, wish.part, wish.carrier));
@@ -201,9 +200,9 @@ fn grant(asked: &[Asked]) -> Settled {
 
 impl Asked {
     /// A wish of which nothing comes.
-    fn nothing(&self, refusal: Refusal) -> Wish {
+    fn nothing(&self, refusal: RewriteRefusal) -> Wish {
         let Self { object, part, carrier, document, mut at, .. } = *self;
-        if let Refusal::Outer(alias) = refusal {
+        if let RewriteRefusal::Outer(alias) = refusal {
             at = alias;
         }
         Wish { object, part, carrier, document, at, plan: Plan::default(), shared: Vec::new() }

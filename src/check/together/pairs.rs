@@ -15,10 +15,10 @@ use time::Date;
 
 use crate::admission::message::remedy;
 use crate::engine;
-use crate::finding::{Action, Finding, Grade};
+use crate::finding::{Action, Finding, Severity};
 use crate::kind::{Holds, Kind};
-use crate::nfs::catalog::Word;
-use crate::nfs::mount::Transport;
+use crate::nfs::acceptance::Transport;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::settings::Settings;
 use crate::policy::Policy;
 use crate::report::tie::{Pairs, Prepared};
@@ -34,8 +34,8 @@ const MOST_NAMED: usize = 3;
 /// The word by which csi-driver-nfs calls the export.
 const SHARE: &str = "share";
 
-/// What another object of the input may make of this one. `prepare` writes a finding
-/// with its place, where that costs nothing.
+/// Returns the pairs that another object of the input may form with this one. `prepare` writes a
+/// finding with its place, where that costs nothing.
 pub(in crate::check) fn of(
     policy: &Policy,
     subject: &Subject<'_>,
@@ -50,7 +50,7 @@ pub(in crate::check) fn of(
     let told = |rule: &'static Rule, place: Option<Place>| {
         let finding = Finding {
             code: rule.code,
-            grade: Grade::Proper,
+            severity: Severity::Proper,
             carrier: 0,
             place,
             site: None,
@@ -79,7 +79,7 @@ pub(in crate::check) fn of(
         pairs.patience = (settings.timeo, settings.retrans);
         let client = client(subject, settings, server);
         pairs.client = Some(client);
-        if !subject.options.has(Word::Sharecache) {
+        if !subject.options.has(OptionId::Sharecache) {
             let volume =
                 if holds == Holds::Volume && !subject.is_csi() { object.bound_volume() } else { None };
             let path = volume.as_ref().and_then(|volume| volume.nfs_path());
@@ -100,7 +100,7 @@ fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> u64 {
     }
     (settings.versions, settings.transport.unwrap_or(Transport::Tcp)).hash(&mut hasher);
     for token in subject.options.effective() {
-        if matches!(token.word(), Some(Word::Port | Word::Xprtsec)) {
+        if matches!(token.id(), Some(OptionId::Port | OptionId::Xprtsec)) {
             token.option.text().hash(&mut hasher);
         }
     }
@@ -112,13 +112,20 @@ fn client(subject: &Subject<'_>, settings: &Settings, server: &str) -> u64 {
 fn others(subject: &Subject<'_>) -> Vec<u64> {
     let written = subject.options.effective().filter(|token| {
         !matches!(
-            token.word(),
-            Some(Word::Timeo | Word::Retrans | Word::Nconnect | Word::Bg | Word::Fg | Word::Retry)
+            token.id(),
+            Some(
+                OptionId::Timeo
+                    | OptionId::Retrans
+                    | OptionId::Nconnect
+                    | OptionId::Bg
+                    | OptionId::Fg
+                    | OptionId::Retry
+            )
         )
     });
     let mut others: Vec<u64> = written
         .map(|token| match token.entry() {
-            Some(entry) => hash(&(entry.word, entry.negated, token.option.value())),
+            Some(entry) => hash(&(entry.id, entry.negated, token.option.value())),
             None => hash(&token.option.text()),
         })
         .collect();
@@ -135,14 +142,14 @@ fn hash(what: &impl Hash) -> u64 {
 
 /// An object that others may be compared with.
 pub(super) trait Paired {
-    /// What another object may make of it.
+    /// Returns the pairs that another object may form with it.
     fn pairs(&self) -> Option<&Pairs>;
     /// Its name.
     fn name(&self) -> &str;
     /// Kind and name.
     fn object(&self) -> String;
-    /// The folder of its file; `None` for an object of a cluster. Overlays of several
-    /// clusters lie in folders of their own, and what is in them is never together.
+    /// The directory of its file; `None` for an object of a cluster. Overlays of several
+    /// clusters lie in directories of their own, and what is in them is never together.
     fn folder(&self) -> Option<&Path>;
 }
 
@@ -164,8 +171,8 @@ impl Paired for SubjectReport {
     }
 }
 
-/// What pairs among the objects show: the object, the rule, what is said.
-pub(super) fn found(objects: &[&dyn Paired]) -> Found {
+/// Returns the findings of pairs among the objects: the object, the rule, the sentence.
+pub(super) fn found(objects: &[&dyn Paired]) -> PairFindings {
     let mut found = handles(objects);
     found.extend(superblocks(objects));
     found
@@ -178,7 +185,7 @@ pub(super) fn judge(report: &mut Report) {
 }
 
 /// Adds findings of pairs to their objects.
-pub(super) fn add(subjects: &mut [SubjectReport], found: Found) {
+pub(super) fn add(subjects: &mut [SubjectReport], found: PairFindings) {
     for (index, rule, message) in found {
         let Some(subject) = subjects.get_mut(index) else { continue };
         let kind = Kind::parse(subject.kind).unwrap_or(Kind::PersistentVolume);
@@ -220,7 +227,7 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: Found) {
 }
 
 /// Index of an object, rule, message.
-pub(super) type Found = Vec<(usize, &'static Rule, String)>;
+pub(super) type PairFindings = Vec<(usize, &'static Rule, String)>;
 
 /// The objects that share a key, by it; only keys of several objects. The same object
 /// in two files is one.
@@ -234,7 +241,7 @@ fn groups(subjects: &[&dyn Paired], key: impl Fn(&Pairs) -> Option<u64>) -> Vec<
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
-fn handles(subjects: &[&dyn Paired]) -> Found {
+fn handles(subjects: &[&dyn Paired]) -> PairFindings {
     let mut found = Vec::new();
     for group in groups(subjects, |pairs| pairs.handle.as_ref().map(|(key, _)| *key)) {
         let mut names: Vec<&str> = named(subjects, &group);
@@ -277,7 +284,7 @@ const NCONNECT: Number = Number { keyword: "nconnect", default: 1, of: |pairs| p
 const TIMEO: Number = Number { keyword: "timeo", default: 600, of: |pairs| pairs.patience.0 };
 const RETRANS: Number = Number { keyword: "retrans", default: 2, of: |pairs| pairs.patience.1 };
 
-fn superblocks(objects: &[&dyn Paired]) -> Found {
+fn superblocks(objects: &[&dyn Paired]) -> PairFindings {
     let mut found = Vec::new();
     for group in groups(objects, |pairs| pairs.superblock.as_ref().and(pairs.client)) {
         odd_ones(objects, &group, "server", &NCONNECT, &mut found);
@@ -292,7 +299,13 @@ fn superblocks(objects: &[&dyn Paired]) -> Found {
 
 /// The objects of a group whose number is not the one that most of them have, or the
 /// first has where several are as frequent.
-fn odd_ones(objects: &[&dyn Paired], group: &[usize], place: &str, number: &Number, found: &mut Found) {
+fn odd_ones(
+    objects: &[&dyn Paired],
+    group: &[usize],
+    place: &str,
+    number: &Number,
+    found: &mut PairFindings,
+) {
     let written = |index: &usize| objects.get(*index).and_then(|object| object.pairs()).map(number.of);
     let of = |index: &usize| written(index).map(|value| value.unwrap_or(number.default));
     let mut counts: BTreeMap<u32, (usize, usize)> = BTreeMap::new();

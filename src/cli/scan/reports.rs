@@ -12,7 +12,7 @@ use crate::report::live::REPORTS;
 use crate::report::policy_report::{self, Api, Run};
 use crate::report::{ReadError, Report};
 
-/// What `--reports` says.
+/// The value of `--reports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Reports {
     /// Write nothing
@@ -35,12 +35,12 @@ impl Reports {
         }
     }
 
-    /// Which API is written; `None` for none.
+    /// Returns the API to write; `None` for none.
     ///
     /// # Errors
     ///
-    /// What is wrong, and its remedy: `true` where the flag can be given better, `false`
-    /// where the API server does not answer.
+    /// Returns the error and its remedy: `true` if another value of the flag
+    /// helps, `false` if the API server does not respond.
     pub(super) async fn api(self, pager: &mut Pager) -> Result<Option<Api>, (bool, String)> {
         if self == Self::None {
             return Ok(None);
@@ -73,8 +73,8 @@ pub(super) fn error(message: String) -> ReadError {
 }
 
 /// Writes the reports of a scan, before it is limited. One that did not see everything
-/// writes the heartbeat only: what it did not see may be there as before. What cannot be
-/// written is among the report's errors.
+/// writes the heartbeat only: objects that it did not see may be there as before. A report that
+/// cannot be written is among the errors.
 pub(super) async fn write(pager: &mut Pager, api: Api, report: &mut Report, most: usize, took: Duration) {
     let saw_all = report.errors.iter().all(ReadError::is_of_object);
     let mut notes = Vec::new();

@@ -49,7 +49,7 @@ impl Asker {
         Self { client, gone: None, clock: None }
     }
 
-    /// Why it cannot be asked any more.
+    /// Returns the reason why it cannot be asked any more.
     pub(super) fn gone(&self) -> Option<&str> {
         self.gone.as_deref()
     }
@@ -70,7 +70,7 @@ impl Asker {
         parsed(what, raw)
     }
 
-    /// As [`Self::get`], for a text.
+    /// Like [`Self::get`], for a text.
     pub(super) async fn text(&mut self, what: &str, path: &str) -> Seen<String> {
         self.ask(what, path, None).await.map(|raw| String::from_utf8_lossy(&raw.body).into_owned())
     }
@@ -112,8 +112,8 @@ impl Asker {
         Seen::Found(items)
     }
 
-    /// What a Pod answers through the API server. That it does not is no fault of the
-    /// API server's.
+    /// Returns the response of a Pod through the API server. A missing response is no fault of the
+    /// API server.
     pub(super) async fn proxied(&mut self, what: &str, path: &str) -> Seen<String> {
         if self.gone.is_some() {
             return self.silent(what);

@@ -1,4 +1,4 @@
-//! What is stored of an installation: its Service, and what hangs on it.
+//! Reads the stored objects of an installation: its Service, and the objects that refer to it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::pages::encoded;
 use super::ask::Asker;
-use crate::doctor::facts::{Facts, Pair, Seen};
+use crate::doctor::facts::{ClusterFacts, Pair, Seen};
 use crate::doctor::installation::Installation;
 use crate::doctor::policies::{CLASSES, PODS, fingerprint, is_own_binding};
 
@@ -16,7 +16,7 @@ const MOST_ANSWERS: usize = 8;
 /// Pods that have ended are left over from drains.
 const ALIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-pub(super) async fn gather(asker: &mut Asker, facts: &mut Facts) {
+pub(super) async fn gather(asker: &mut Asker, facts: &mut ClusterFacts) {
     services(asker, facts).await;
     if let Some(service) = facts.service().cloned() {
         of_service(asker, facts, &service).await;
@@ -37,7 +37,7 @@ pub(super) async fn gather(asker: &mut Asker, facts: &mut Facts) {
 }
 
 /// The Service of each installation; those whose Service is there come first.
-async fn services(asker: &mut Asker, facts: &mut Facts) {
+async fn services(asker: &mut Asker, facts: &mut ClusterFacts) {
     let Seen::Found(installations) = &facts.installations else { return };
     let mut found: Vec<(Installation, Seen<Value>)> = Vec::new();
     for installation in installations {
@@ -68,7 +68,7 @@ async fn services(asker: &mut Asker, facts: &mut Facts) {
     facts.services = services;
 }
 
-async fn of_service(asker: &mut Asker, facts: &mut Facts, service: &Value) {
+async fn of_service(asker: &mut Asker, facts: &mut ClusterFacts, service: &Value) {
     let (namespace, name) = (facts.namespace().to_owned(), facts.name().to_owned());
     let within = |group: &str, resource: &str| {
         let root = if group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{group}/v1") };
@@ -111,8 +111,8 @@ async fn of_service(asker: &mut Asker, facts: &mut Facts, service: &Value) {
     facts.lease = asker.get(&what, &format!("{path}/{secret}")).await;
     facts.secret = (secret, seen);
 
-    let mounted =
-        Facts::flag(&pod, "--policy").and_then(|path| Facts::mounted(&pod, path, "/configMap/name"));
+    let mounted = ClusterFacts::flag(&pod, "--policy")
+        .and_then(|path| ClusterFacts::mounted(&pod, path, "/configMap/name"));
     let (map, key) = mounted.map_or_else(
         || (format!("{name}-policy"), "policy.yaml".to_owned()),
         |(map, key)| (map.to_owned(), key.to_owned()),
@@ -149,11 +149,11 @@ fn labels(service: &Value) -> Option<String> {
 
 /// The Secret with the serving certificate, as a Pod names it.
 fn secret_name(pod: &Value) -> Option<String> {
-    if let Some(name) = Facts::flag(pod, "--certificate-secret") {
+    if let Some(name) = ClusterFacts::flag(pod, "--certificate-secret") {
         return Some(name.to_owned());
     }
-    let folder = Facts::flag(pod, "--cert-dir")?;
-    let (name, _) = Facts::mounted(pod, folder, "/secret/secretName")?;
+    let folder = ClusterFacts::flag(pod, "--cert-dir")?;
+    let (name, _) = ClusterFacts::mounted(pod, folder, "/secret/secretName")?;
     Some(name.to_owned())
 }
 
@@ -167,7 +167,7 @@ fn pair(secret: &Value) -> Pair {
 }
 
 /// The fingerprints of the Pods' policies, through the Service's port `status`.
-async fn hashes(asker: &mut Asker, facts: &Facts, service: &Value) -> Seen<Vec<String>> {
+async fn hashes(asker: &mut Asker, facts: &ClusterFacts, service: &Value) -> Seen<Vec<String>> {
     let ready = facts.ready_endpoints().unwrap_or_default();
     let ports = service.pointer("/spec/ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let has_status = ports.iter().any(|port| port.get("name").is_some_and(|name| name == "status"));
@@ -187,7 +187,7 @@ async fn hashes(asker: &mut Asker, facts: &Facts, service: &Value) -> Seen<Vec<S
     Seen::Found(hashes)
 }
 
-async fn admission_policies(asker: &mut Asker, facts: &mut Facts) {
+async fn admission_policies(asker: &mut Asker, facts: &mut ClusterFacts) {
     const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
     let mut installed = Vec::new();
     for name in [CLASSES, PODS] {

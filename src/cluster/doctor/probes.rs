@@ -7,15 +7,15 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::ask::Asker;
-use crate::doctor::facts::{Answers, Facts};
+use crate::doctor::facts::{Answers, ClusterFacts};
 use crate::doctor::policies::denies_classes;
 use crate::doctor::probe::{self, Answer, DENIAL, DRIVER, REPAIR, UNRELATED, UNRELATED_DRIVER, Verdict};
 
-/// What a request takes besides the calls of webhooks.
+/// The time that a request takes in addition to the calls of webhooks.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Sends `count` of the two kinds that ours decide about, and one that is not NFS.
-pub(super) async fn send(asker: &Asker, facts: &mut Facts, count: usize) {
+pub(super) async fn send(asker: &Asker, facts: &mut ClusterFacts, count: usize) {
     // The mutating webhook may be called twice (reinvocation), the validating one once.
     let most = facts.longest_call() * 3 + MARGIN;
     facts.repair = probes(asker, most, count, false, || class(DRIVER, REPAIR)).await;
@@ -32,7 +32,7 @@ pub(super) async fn send(asker: &Asker, facts: &mut Facts, count: usize) {
 }
 
 /// Sends one that opts out of repairs, where an admission policy denies it.
-pub(super) async fn send_to_policy(asker: &Asker, facts: &mut Facts) {
+pub(super) async fn send_to_policy(asker: &Asker, facts: &mut ClusterFacts) {
     if !denies_classes(facts) {
         return;
     }
@@ -77,7 +77,7 @@ async fn probes(
     answers
 }
 
-/// Whether a webhook could not be called for it.
+/// Returns true if a webhook could not be called for it.
 fn is_cut_off(answer: &Answer) -> bool {
     matches!(answer.verdict(), Verdict::CallFailed { .. } | Verdict::Silent(_))
 }

@@ -1,4 +1,4 @@
-//! What makes Pods, as far as it holds inline volumes. It is listed only where a driver of
+//! Lists the workloads that make Pods with inline volumes. They are listed only where a driver of
 //! the cluster mounts such volumes.
 
 use std::collections::BTreeSet;
@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::{Extent, Judging, Progress, path_of, seen};
-use crate::check::Check;
-use crate::cluster::pages::{JSON, Listed, Pager, Reader};
+use crate::check::Checker;
+use crate::cluster::pages::{JSON, Listed, PageReader, Pager};
 use crate::kind::Kind;
 use crate::report::{Report, SubjectReport};
 
-/// What makes Pods, with the version of its items.
+/// The workloads that make Pods, with the version of the items.
 const TEMPLATES: [(Listed, &str); 8] = [
     (workload("deployments", "apps", "/apis/apps/v1/deployments"), "apps/v1"),
     (workload("statefulsets", "apps", "/apis/apps/v1/statefulsets"), "apps/v1"),
@@ -30,7 +30,7 @@ const fn workload(resource: &'static str, group: &'static str, path: &'static st
 /// Adds what makes Pods with inline volumes; `false` where no other list can be read.
 pub(super) async fn list(
     pager: &mut Pager,
-    check: &Check<'_>,
+    check: &Checker<'_>,
     extent: Extent<'_>,
     report: &mut Report,
     progress: Progress<'_>,
@@ -48,8 +48,8 @@ pub(super) async fn list(
     true
 }
 
-/// Judges what makes Pods, and keeps what has a finding. What another one of them makes,
-/// such as the `ReplicaSets` of a Deployment, has the findings of its maker.
+/// Evaluates workloads that make Pods, and keeps those with a finding. A workload that another one
+/// makes, such as the `ReplicaSets` of a Deployment, has the findings of its maker.
 struct Templates<'c> {
     judging: Judging<'c>,
 }
@@ -93,7 +93,7 @@ fn made(bytes: &[u8]) -> BTreeSet<(String, String)> {
     names.map(|item| (item.metadata.namespace, item.metadata.name)).collect()
 }
 
-impl Reader for Templates<'_> {
+impl PageReader for Templates<'_> {
     fn page(&mut self, bytes: Vec<u8>, remaining: Option<u64>) {
         // Other kinds have no makers that are listed.
         let may_be_made = matches!(self.judging.listed.resource, "replicasets" | "jobs");

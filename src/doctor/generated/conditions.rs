@@ -23,7 +23,7 @@ fn concern(webhook: &Webhook) -> Concern {
     if webhook.name == MUTATE { Concern::Access } else { Concern::Denial }
 }
 
-/// Whether a matchCondition is neither generated nor one of the exclusions.
+/// Returns true if a matchCondition is neither generated nor one of the exclusions.
 pub(in crate::doctor) fn is_further(webhook: &Webhook, condition: &Value) -> bool {
     let name = text(condition, "/name");
     if EXCLUSIONS.contains(&name) {

@@ -1,5 +1,4 @@
-//! What the webhooks of the chart are called for, and what a stored one is called for
-//! besides or not.
+//! Compares the rules of the chart's webhooks with those of a stored one.
 
 use serde_json::{Value, json};
 
@@ -59,7 +58,7 @@ pub(super) fn uncovered(webhook: &Webhook, wanted: &[Rule]) -> Vec<String> {
     missing
 }
 
-/// What rules are about besides.
+/// Returns the resources and operations that rules cover in addition to the wanted ones.
 pub(super) fn surplus(webhook: &Webhook, wanted: &[Rule]) -> Vec<String> {
     let mut beyond = Vec::new();
     for rule in list(&webhook.raw, "/rules") {

@@ -1,9 +1,9 @@
-//! Why a probe got another verdict than it was meant to get.
+//! Explains the verdict of a probe that differs from the expected one.
 
 use super::is_settling;
 use crate::doctor::causes;
 use crate::doctor::checks::filled;
-use crate::doctor::facts::Facts;
+use crate::doctor::facts::ClusterFacts;
 use crate::doctor::field::{list, named, short, text};
 use crate::doctor::generated::is_further;
 use crate::doctor::installation::{VALIDATE, Webhook, is_ours};
@@ -14,7 +14,7 @@ use crate::doctor::renewal::{bundle_remedy, leaf_remedy};
 use crate::doctor::{Cause, Outcome, Status};
 
 /// A verdict that no probe is meant to get.
-pub(super) fn failure(facts: &Facts, verdict: &Verdict) -> Outcome {
+pub(super) fn failure(facts: &ClusterFacts, verdict: &Verdict) -> Outcome {
     match verdict {
         Verdict::CallFailed { webhook, message } if !is_ours(webhook) => {
             Outcome::warning(format!("another webhook cannot be called: {webhook}: {}", short(message)))
@@ -32,7 +32,7 @@ pub(super) fn failure(facts: &Facts, verdict: &Verdict) -> Outcome {
                         cause.map_or_else(|| message.clone(), |cause| cause.meaning.to_owned()),
                     ));
             match cause {
-                // Who makes the certificates decides.
+                // The remedy depends on the issuer of the certificates.
                 Some(_) if message.contains("unknown authority") => outcome.cured_by(bundle_remedy(facts)),
                 Some(_) if message.contains("x509") => outcome.cured_by(leaf_remedy(facts)),
                 Some(cause) => outcome.cured_by(filled(cause.remedy, facts)),
@@ -79,7 +79,7 @@ pub(super) fn failure(facts: &Facts, verdict: &Verdict) -> Outcome {
 
 /// An expression that the API server could not evaluate, with the names of the
 /// conditions that have it.
-fn condition_failed(facts: &Facts, message: &str) -> Outcome {
+fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let (mut further, mut generated) = (Vec::new(), Vec::new());
     for webhook in webhooks {
@@ -112,7 +112,7 @@ fn condition_failed(facts: &Facts, message: &str) -> Outcome {
 
 /// A webhook did not decide, and the API server gave no reason: what it counted
 /// meanwhile tells. `guess` is said where that does not.
-pub(super) fn uncalled(facts: &Facts, what: &str, guess: &str, webhook: &str) -> Outcome {
+pub(super) fn uncalled(facts: &ClusterFacts, what: &str, guess: &str, webhook: &str) -> Outcome {
     let risen = risen(facts);
     let find =
         |counter: Counter| risen.iter().find(|count| count.counter == counter && count.webhook == webhook);

@@ -47,8 +47,8 @@ fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Res
 
 fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result {
     let state = match volume.state {
-        State::NotMounted | State::NodeDisk => "NOT MOUNTED",
-        State::Hidden => "MOUNTED LATE",
+        VolumeState::NotMounted | VolumeState::NodeDisk => "NOT MOUNTED",
+        VolumeState::Hidden => "MOUNTED LATE",
     };
     writeln!(
         out,
@@ -61,13 +61,13 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
         writeln!(out, "  cannot tell whether this driver uses NFS; if it does not, ignore this entry")?;
     }
     match volume.state {
-        State::NotMounted => {}
-        State::NodeDisk => writeln!(out, "  the driver gave the Pod a directory on the node")?,
-        State::Hidden => {
+        VolumeState::NotMounted => {}
+        VolumeState::NodeDisk => writeln!(out, "  the driver gave the Pod a directory on the node")?,
+        VolumeState::Hidden => {
             writeln!(out, "  containers that started before the mount still write to the local disk")?;
         }
     }
-    let beneath = if volume.state == State::Hidden { ", beneath the mount" } else { "" };
+    let beneath = if volume.state == VolumeState::Hidden { ", beneath the mount" } else { "" };
     writeln!(out, "  {}{beneath}", amount(volume.data.as_ref()))?;
     writeln!(out, "  {}", plain(&volume.path))?;
     if let Some(note) = &volume.note {
@@ -163,7 +163,7 @@ fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
     writeln!(out)
 }
 
-/// Whether a CSI driver's volume is lost that no background mount explains.
+/// Returns true if a CSI driver's volume is lost that no background mount explains.
 fn has_driver(report: &NodeReport) -> bool {
     report.volumes.iter().any(|volume| {
         volume.nfs == IsNfs::Known(true)

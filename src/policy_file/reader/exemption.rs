@@ -3,7 +3,7 @@
 use time::Date;
 use time::macros::format_description;
 
-use super::Reader;
+use super::PolicyReader;
 use crate::finding::Code;
 use crate::kind::Kind;
 use crate::policy::exemption::Exemption;
@@ -12,7 +12,7 @@ use crate::source::tree::NodeId;
 const EXEMPTION: &[&str] =
     &["rules", "kind", "name", "namespace", "storageClassName", "driver", "options", "reason", "expires"];
 
-impl Reader<'_> {
+impl PolicyReader<'_> {
     pub(super) fn exemption(&mut self, id: NodeId) -> Exemption {
         let entries = self.mapping(id, "an exemption", EXEMPTION);
         let find = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value);

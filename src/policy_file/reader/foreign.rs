@@ -1,5 +1,4 @@
-//! What is said of a text that is no policy, or has a word in the place of a
-//! mapping.
+//! Phrases the error for a text that is no policy, or has a word in the place of a mapping.
 
 use super::super::{API_VERSION, KIND};
 use crate::rules;
@@ -13,7 +12,7 @@ pub(super) fn kind_of<'t>(tree: &'t Tree<'t>, root: NodeId) -> Option<(&'t str, 
     (version != API_VERSION).then_some((kind, at))
 }
 
-/// What to write where a mapping is missing.
+/// Returns an example of the missing mapping.
 pub(super) fn example(what: &str) -> String {
     match what {
         "rules" => "write rules: {soft-mount: {action: deny}}".to_owned(),
@@ -22,8 +21,8 @@ pub(super) fn example(what: &str) -> String {
     }
 }
 
-/// How a call says what others keep in a file of settings: a policy is the same for
-/// the webhook, which has neither paths nor formats.
+/// Returns the flag of `check` for a key that other tools have in a file of settings: a policy is
+/// the same for the webhook, which has neither paths nor formats.
 pub(super) fn flag_of_check(key: &str) -> Option<&'static str> {
     Some(match key {
         "paths" | "files" | "include" => "check PATH...",

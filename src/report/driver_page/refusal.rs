@@ -1,4 +1,4 @@
-//! What a driver refuses, in words.
+//! Describes the refusals of a driver.
 
 use super::{codes, evidence};
 use crate::subject::driver::On;

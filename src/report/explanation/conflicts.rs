@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Conflict;
-use crate::nfs::catalog::{self, Entry, Group, Word};
-use crate::nfs::mount;
+use crate::nfs::acceptance;
+use crate::nfs::catalog::{self, Entry, Group, OptionId};
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::subject::Subject;
@@ -18,20 +18,18 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
     let is_passed_on = |token: &&Token<'_>| passed_on.iter().any(|passed| std::ptr::eq(*passed, *token));
     let dropped = subject.options.tokens().iter().filter(|token| token.is_written() && !is_passed_on(token));
     let all = dropped.chain(passed_on.iter().copied());
-    for token in all.filter(|token| token.verdict.refusal.is_none()) {
+    for token in all.filter(|token| token.acceptance.refusal.is_none()) {
         if let Some(group) = token.entry().and_then(Entry::group) {
             groups.entry(group).or_default().push(token);
         }
     }
-    // What a word behind all of a group implies wins over all of it.
-    let implied: Vec<(Word, Conflict)> = [Word::Exec, Word::Suid, Word::Dev]
+    // The options that a word implies win over a whole group before it.
+    let implied: Vec<(OptionId, Conflict)> = [OptionId::Exec, OptionId::Suid, OptionId::Dev]
         .into_iter()
         .filter_map(|word| Some((word, implied(subject, word)?)))
         .collect();
-    let is_settled = |word: Word| word == Word::Actimeo || CACHE_TIMES.contains(&word);
-    groups.retain(|group, _| {
-        !is_settled(group.word()) && implied.iter().all(|(word, _)| *word != group.word())
-    });
+    let is_settled = |word: OptionId| word == OptionId::Actimeo || CACHE_TIMES.contains(&word);
+    groups.retain(|group, _| !is_settled(group.id()) && implied.iter().all(|(word, _)| *word != group.id()));
     let written = groups.into_iter().filter_map(|(group, options)| conflict(subject, group, &options));
     let mut all: Vec<Conflict> = written.collect();
     all.extend(cache_times(subject));
@@ -44,13 +42,13 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
     let times: Vec<_> = subject
         .options
         .effective()
-        .filter(|token| token.verdict.refusal.is_none())
-        .filter_map(|token| Some((token.word()?, token.option.text(), token.option.value()?)))
-        .filter(|(word, ..)| *word == Word::Actimeo || CACHE_TIMES.contains(word))
+        .filter(|token| token.acceptance.refusal.is_none())
+        .filter_map(|token| Some((token.id()?, token.option.text(), token.option.value()?)))
+        .filter(|(word, ..)| *word == OptionId::Actimeo || CACHE_TIMES.contains(word))
         .collect();
     // By the place of the winner: what loses to it, and the times that it sets.
-    let mut won: BTreeMap<usize, (BTreeSet<usize>, Vec<Word>)> = BTreeMap::new();
-    let sets = |word: Word, time: Word| word == time || word == Word::Actimeo;
+    let mut won: BTreeMap<usize, (BTreeSet<usize>, Vec<OptionId>)> = BTreeMap::new();
+    let sets = |word: OptionId, time: OptionId| word == time || word == OptionId::Actimeo;
     for time in CACHE_TIMES {
         let setters = || times.iter().enumerate().filter(|(_, (word, ..))| sets(*word, time));
         let Some((last, (.., value))) = setters().next_back() else { continue };
@@ -60,10 +58,10 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
         about.push(time);
     }
     let text = |index: usize| times.get(index).map(|(_, text, _)| (*text).to_owned());
-    let conflict = |(winner, (losers, about)): (usize, (BTreeSet<usize>, Vec<Word>))| {
+    let conflict = |(winner, (losers, about)): (usize, (BTreeSet<usize>, Vec<OptionId>))| {
         let options = losers.iter().copied().chain([winner]).filter_map(text).collect();
         let lost = losers.iter().filter_map(|index| times.get(*index));
-        let is_open = |time: &Word| !about.contains(time);
+        let is_open = |time: &OptionId| !about.contains(time);
         let is_part = lost
             .into_iter()
             .any(|(word, ..)| CACHE_TIMES.iter().filter(|time| sets(*word, **time)).any(is_open));
@@ -74,18 +72,18 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
 }
 
 /// The options that set these times alone, in a row.
-fn names(times: &[Word]) -> String {
-    let is_it = |(_, entry): &(&str, &Entry)| times.contains(&entry.word);
+fn names(times: &[OptionId]) -> String {
+    let is_it = |(_, entry): &(&str, &Entry)| times.contains(&entry.id);
     let names: Vec<&str> = catalog::entries().filter(is_it).map(|(name, _)| name).collect();
     names.join(", ")
 }
 
 /// A flag, and a word beside it that implies the contrary: the later one wins.
-fn implied(subject: &Subject<'_>, word: Word) -> Option<Conflict> {
+fn implied(subject: &Subject<'_>, word: OptionId) -> Option<Conflict> {
     let options: Vec<_> = subject.options.effective().map(|token| &token.option).collect();
-    let says = |option: &&&MountOption<'_>| option.entry().is_some_and(|entry| entry.word == word);
+    let says = |option: &&&MountOption<'_>| option.entry().is_some_and(|entry| entry.id == word);
     let said = options.iter().rposition(|option| says(&option))?;
-    let implies = |option: &&&MountOption<'_>| mount::implied_flags(option).contains(word);
+    let implies = |option: &&&MountOption<'_>| acceptance::implied_flags(option).contains(word);
     let (before, behind) = options.split_at_checked(said)?;
     let said = behind.first().filter(|option| option.entry().is_some_and(|entry| !entry.negated))?;
     let (first, winner) = match behind.iter().rfind(implies) {
@@ -101,7 +99,7 @@ fn implied(subject: &Subject<'_>, word: Word) -> Option<Conflict> {
     })
 }
 
-/// What the options of one group are to each other; `None` where all are the same.
+/// Returns the relation of the options of one group; `None` if all are the same.
 fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Option<Conflict> {
     let options: Vec<&MountOption<'_>> = tokens.iter().map(|token| &token.option).collect();
     let last_token = tokens.last()?;
@@ -130,7 +128,7 @@ fn conflict(subject: &Subject<'_>, group: Group, tokens: &[&Token<'_>]) -> Optio
     })
 }
 
-/// What options of one group are to each other.
+/// The relation of the options of one group.
 enum Relation {
     LastWins,
     /// Kernels disagree.
@@ -146,11 +144,11 @@ fn locking(options: &[&MountOption<'_>]) -> Relation {
     let locks = |options: &[&MountOption<'_>]| Settings::of(options.iter().copied()).local_locks;
     let on_this_node = |options: &[&MountOption<'_>]| (locks(options).flock, locks(options).posix);
     let mut lock_last = options.to_vec();
-    lock_last.sort_by_key(|option| option.entry().is_some_and(|entry| entry.word == Word::Lock));
+    lock_last.sort_by_key(|option| option.entry().is_some_and(|entry| entry.id == OptionId::Lock));
     let all = locks(options);
     let is_undone = |option: &&MountOption<'_>| {
         let alone = locks(&[option]);
-        let is_lock = option.entry().is_some_and(|entry| entry.word == Word::Lock);
+        let is_lock = option.entry().is_some_and(|entry| entry.id == OptionId::Lock);
         alone.flock && !all.flock
             || alone.posix && !all.posix
             || is_lock && alone.nolock != all.nolock

@@ -1,8 +1,8 @@
-//! What has to be known of a mount beyond its options: what it needs, what it
-//! shares with others, who gives up before it does.
+//! Adds notes on a mount beyond its options: its requirements, its sharing with other mounts, and
+//! the callers that give up before it does.
 
 use super::{Note, retry};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::timeouts::{self, Retry};
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
@@ -85,12 +85,12 @@ fn deadline(subject: &Subject<'_>) -> Option<Note> {
     Some(note("retry", format!("{tries}, but the driver gives up after {deadline} s{instead}")))
 }
 
-/// What is taken over from a mount that the node has already: the connections of
-/// any mount of the server (Linux `fs/nfs/client.c`, `nfs_match_client`), the
-/// superblock of one of the same export (`fs/nfs/super.c`, `nfs_compare_super`,
-/// which compares neither timeo nor retrans).
+/// Describes the settings that are taken over from an existing mount of the node: the connections
+/// of any mount of the server (Linux `fs/nfs/client.c`, `nfs_match_client`), the superblock of one
+/// of the same export (`fs/nfs/super.c`, `nfs_compare_super`, which compares neither timeo nor
+/// retrans).
 fn sharecache(subject: &Subject<'_>) -> Note {
-    let last = subject.options.effective().rfind(|token| token.word() == Some(Word::Sharecache));
+    let last = subject.options.effective().rfind(|token| token.id() == Some(OptionId::Sharecache));
     let is_off = last.and_then(Token::entry).is_some_and(|entry| entry.negated);
     note(
         "sharecache",

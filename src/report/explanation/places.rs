@@ -71,8 +71,8 @@ pub(super) fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
         .collect()
 }
 
-/// Why nothing is known of the string that `mount -o` gets: the driver, whose source was
-/// not read, may pass on what stands at another place than those that are known.
+/// Returns the reason why nothing is known of the string that `mount -o` gets: the driver, whose
+/// source was not read, may pass on what stands at another place than those that are known.
 pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
     if subject.driver.known.is_read() || !subject.effective().is_empty() {
         return None;
@@ -91,7 +91,7 @@ pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
     Some(format!("the driver may pass on {}", names.join(" and ")))
 }
 
-/// What holds options and is read by nothing.
+/// Returns the places with options that no layer reads.
 fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
     let fields =
         subject.misplaced.iter().map(|field| (Place::Field(field.path.clone()), field.texts.clone()));

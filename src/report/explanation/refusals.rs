@@ -4,9 +4,9 @@ use time::Date;
 
 use super::KernelRefusal;
 use crate::engine::{Judged, evaluate};
-use crate::finding::{Finding, Grade};
+use crate::finding::{Finding, Severity};
+use crate::nfs::acceptance::{self, Overlooked};
 use crate::nfs::kernel::Kernel;
-use crate::nfs::mount::{self, Overlooked};
 use crate::nfs::option::MountOption;
 use crate::policy::Policy;
 use crate::rules::{BACKGROUND_MOUNT, UNREAD_OPTIONS, is_refused_by_driver};
@@ -19,7 +19,7 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
     let token_of = |finding: &Finding| finding.site.as_ref().and_then(|site| subject.options.at(site));
     let is_certain = |judged: &&Judged| {
-        judged.finding.grade == Grade::CannotMount
+        judged.finding.severity == Severity::CannotMount
             || judged.rule.name == "udp-transport"
             || is_refused_key(judged)
             || judged.rule == BACKGROUND_MOUNT
@@ -40,8 +40,8 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
         "driver"
     } else if subject.is_flex_volume() && finding.site.is_none() {
         "kubelet"
-    } else if finding.grade != Grade::CannotMount
-        && token.is_some_and(|token| token.verdict.refusal.is_none())
+    } else if finding.severity != Severity::CannotMount
+        && token.is_some_and(|token| token.acceptance.refusal.is_none())
     {
         "kernels"
     } else {
@@ -50,29 +50,29 @@ pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static st
     Some((finding.message.to_string(), by))
 }
 
-/// Whether the driver refuses the object for a key, and so never makes anything of it.
+/// Returns true if the driver refuses the object for a key, and so never makes anything of it.
 fn is_refused_key(judged: &Judged) -> bool {
-    judged.rule == UNREAD_OPTIONS && judged.finding.grade == Grade::Proper
+    judged.rule == UNREAD_OPTIONS && judged.finding.severity == Severity::Proper
 }
 
-/// Whether the kernel refuses a `bg` for its value, before anything goes on in the
+/// Returns true if the kernel refuses a `bg` for its value, before anything continues in the
 /// background.
 fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     let effective: Vec<&MountOption<'_>> = subject.options.effective().map(|token| &token.option).collect();
     token.in_force
         && subject.driver.known.is_read()
-        && mount::is_refused_background(&token.option, effective.iter().copied())
+        && acceptance::is_refused_background(&token.option, effective.iter().copied())
 }
 
-/// Whether a value is refused because a quote is part of it. What stands between
-/// two quotes may be options of its own to one layer.
+/// Returns true if a value is refused because a quote is part of it. The text between two quotes
+/// may be options of its own to one layer.
 fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     token.malformation == Some(Malformation::Quote)
         && token.in_force
         && !token.option.text().contains(',')
         && subject.driver.known.is_read()
         && token
-            .verdict
+            .acceptance
             .refusal
             .is_some_and(|refusal| !token.is_beside_sloppy || refusal.overlooked() == Overlooked::Never)
 }
@@ -80,11 +80,11 @@ fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
 /// Options that some kernels refuse, and with them every mount.
 pub(super) fn by_kernels(subject: &Subject<'_>) -> Vec<KernelRefusal> {
     let refusal = |token: &Token<'_>| {
-        let kernels = token.verdict.kernels;
-        let (since, until) = match token.verdict.refusal {
+        let kernels = token.acceptance.kernels;
+        let (since, until) = match token.acceptance.refusal {
             None if kernels.since > Kernel::OLDEST && kernels.until.is_none() => (kernels.since, None),
             Some(refusal) if token.is_beside_sloppy && refusal.overlooked() == Overlooked::Sometimes => {
-                (mount::OVERLOOKS_VALUES.0, Some(mount::OVERLOOKS_VALUES.1.to_string()))
+                (acceptance::OVERLOOKS_VALUES.0, Some(acceptance::OVERLOOKS_VALUES.1.to_string()))
             }
             _ => return None,
         };

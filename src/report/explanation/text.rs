@@ -102,7 +102,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// Who reads it and what it means, as on its line of the explanation.
+/// Writes the readers and the meaning of an option, as on its line of the explanation.
 impl fmt::Display for OptionUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let from = match self.effect {
@@ -117,7 +117,7 @@ impl fmt::Display for OptionUse {
     }
 }
 
-/// Who waits for a mount.
+/// The caller that waits for a mount.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mounter {
     /// The kubelet, for a Pod.

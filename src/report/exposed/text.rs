@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Exposed, ExposedPod, State};
+use super::{Exposed, ExposedPod, ExposureState};
 use crate::count::counted;
 use crate::finding::Code;
 use crate::kind::{Holds, Kind};
@@ -30,14 +30,14 @@ struct Row<'r> {
     of: &'r Exposed,
 }
 
-/// Which Pods are exposed, where the input has Pods.
+/// Writes the exposed Pods, if the input has Pods.
 pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Palette) -> fmt::Result {
     if report.exposed.is_empty() {
         return Ok(());
     }
     let rows = rows(&report.exposed);
     let strong = palette.strong;
-    let counts: Vec<String> = State::ALL
+    let counts: Vec<String> = ExposureState::ALL
         .into_iter()
         .map(|state| (state, rows.iter().filter(|row| row.of.state == state).count()))
         .filter(|(_, count)| *count > 0)
@@ -118,7 +118,7 @@ pub(in crate::report) fn describe(pod: &ExposedPod) -> String {
     text
 }
 
-/// What to do, in which order.
+/// Writes the remedies, in their order.
 fn write_cure(out: &mut String, report: &Report, rows: &[Row<'_>], palette: &Palette) -> fmt::Result {
     let strong = palette.strong;
     writeln!(out, "{strong}order of cure{strong:#}:")?;

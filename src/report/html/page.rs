@@ -1,7 +1,7 @@
 //! The parts of the page that are always the same. The script only hides, sorts and
 //! counts rows that are there, and makes no markup.
 
-/// What the page may load: nothing. Style and script are its own.
+/// The resources that the page may load: none. Style and script are its own.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// Colors repeat what a word says.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::super::exposed::{Exposed, ExposedPod, State, cure};
+use super::super::exposed::{Exposed, ExposedPod, ExposureState, cure};
 use super::super::{Report, SubjectReport};
 use super::Text;
 use crate::count::counted;
@@ -78,7 +78,7 @@ fn write_volume(out: &mut String, volume: &Volume<'_>) -> fmt::Result {
     writeln!(
         out,
         "<li><details{}><summary><span class=\"state {state}\">{state}</span> {} <span class=\"codes\">{}</span></summary>\n<ul>",
-        if volume.entry.state <= State::Pending { " open" } else { "" },
+        if volume.entry.state <= ExposureState::Pending { " open" } else { "" },
         Text(&volume.entry.subject),
         codes.join(", ")
     )?;

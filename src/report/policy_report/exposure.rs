@@ -98,6 +98,7 @@ fn result<'r>(
     for key in ["code", "action", "policyHash"] {
         properties.remove(key);
     }
+    result::add_remedy(properties, finding.advice().as_deref());
     result::add(properties, "pods", &entry.pods.len().to_string());
     result::add(properties, "nodes", &nodes.len().to_string());
     result::add(properties, "state", entry.state.as_str());

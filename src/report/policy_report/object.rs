@@ -50,7 +50,7 @@ impl Summary {
     }
 }
 
-/// What a report says.
+/// The contents of a report.
 pub(super) struct Body<'b> {
     pub(super) summary: Summary,
     pub(super) results: Vec<&'b RawValue>,

@@ -11,7 +11,7 @@ use crate::finding::Code;
 use crate::report::{FindingReport, Report, Reported, SubjectReport};
 use crate::rules::{BACKGROUND_MOUNT, REDIRECTED_MOUNT};
 
-/// What all results are filed under; Policy Reporter makes "Other" of an empty one.
+/// The category of all results; Policy Reporter makes "Other" of an empty one.
 pub(super) const CATEGORY: &str = "NFS mounts";
 
 /// Most bytes of a message.
@@ -20,10 +20,14 @@ pub(super) const LONGEST_MESSAGE: usize = 1024;
 /// Most bytes of a property.
 const LONGEST_PROPERTY: usize = 1024;
 
+/// Most bytes of a remedy. A longer one is a list of options, which the report of the cluster has
+/// whole in `use`.
+const LONGEST_REMEDY: usize = 256;
+
 /// Texts of a result by name.
 pub(super) type Properties = BTreeMap<String, String>;
 
-/// How a result counts.
+/// The outcome of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Outcome {
@@ -85,8 +89,8 @@ impl Reference {
     }
 }
 
-/// What a finding is as a result. What the mutating webhook would repair on a new object
-/// is still there on this one, and no scan fails for it.
+/// Returns the result for a finding. A fault that the mutating webhook would repair on a new object
+/// is still there on this one, and no scan fails because of it.
 pub(super) const fn outcome(action: Reported) -> Outcome {
     match action {
         Reported::Deny => Outcome::Fail,
@@ -94,7 +98,7 @@ pub(super) const fn outcome(action: Reported) -> Outcome {
     }
 }
 
-/// What loses data or mounts something else is critical, whatever the policy does.
+/// A finding that loses data or mounts something else is critical, whatever the policy does.
 pub(super) fn severity(code: Code, action: Reported) -> &'static str {
     if code == BACKGROUND_MOUNT.code || code == REDIRECTED_MOUNT.code {
         "critical"
@@ -131,6 +135,13 @@ pub(super) fn result<'r>(
         resources: vec![Reference::of(subject)],
         properties,
         timestamp: None,
+    }
+}
+
+/// Adds the remedy: Policy Reporter shows properties next to the message.
+pub(super) fn add_remedy(properties: &mut Properties, remedy: Option<&str>) {
+    if let Some(remedy) = remedy {
+        properties.insert("remedy".to_owned(), cut(remedy, LONGEST_REMEDY));
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) enum Row<'r> {
 }
 
 impl Row<'_> {
-    /// What it is about, as reports call it.
+    /// Returns the name of the object, as in reports.
     pub(super) fn title(&self) -> String {
         match self {
             Self::Unreadable(error) => error.message.split_once(": ").map_or("", |(name, _)| name).to_owned(),
@@ -125,7 +125,8 @@ pub(super) fn reports(api: Api, report: &Report, rows: &[Row<'_>], most: usize) 
     (0..count).map(|shard| one(api, shard, count, &shown, &summaries, most)).collect()
 }
 
-/// How many reports these results take: a power of two, so that few move when it grows.
+/// Returns the number of reports that these results take: a power of two, so that few move when it
+/// grows.
 fn count(shown: &[Shown]) -> u64 {
     let mut count = 1;
     while count < MOST_SHARDS {
@@ -166,7 +167,7 @@ fn one(
     write(api, None, format!("{NAME}-{shard:02}"), &Body { summary, results, most })
 }
 
-/// Who is exposed, by object.
+/// Groups the exposed workloads by object.
 fn by_subject(report: &Report) -> BTreeMap<&str, Vec<&Exposed>> {
     let mut by: BTreeMap<&str, Vec<&Exposed>> = BTreeMap::new();
     for entry in &report.exposed {
@@ -195,6 +196,8 @@ fn render<'r>(
     result::add(properties, "effective", &subject.effective);
     if let Some(way_out) = &finding.way_out {
         result::add(properties, "use", way_out);
+    } else {
+        result::add_remedy(properties, finding.further_remedy());
     }
     let entries = exposures.get(&*title).into_iter().flatten();
     let of_rule: Vec<&Exposed> = entries.copied().filter(|entry| entry.code == finding.code).collect();
@@ -209,7 +212,7 @@ fn render<'r>(
     rendered
 }
 
-/// Who is exposed to one finding.
+/// Adds the workloads exposed to one finding.
 fn exposure(properties: &mut Properties, of_rule: &[&Exposed]) {
     let Some(first) = of_rule.first() else { return };
     let pods: usize = of_rule.iter().map(|entry| entry.pods.len()).sum();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::finding::Code;
-use crate::report::exposed::{Exposed, ExposedPod, State};
+use crate::report::exposed::{Exposed, ExposedPod, ExposureState};
 use crate::report::live::{CLUSTER, REPORTS};
 use crate::report::tie::{Exempted, Tie};
 use crate::report::{FindingReport, IsNfs, PolicyOrigin, ReadError, Snippet, SubjectReport};
@@ -71,9 +71,9 @@ fn volume(number: usize, findings: Vec<FindingReport>) -> SubjectReport {
     }
 }
 
-fn exposed(subject: &str, workload: Option<&str>, pods: usize, state: State) -> Exposed {
+fn exposed(subject: &str, workload: Option<&str>, pods: usize, state: ExposureState) -> Exposed {
     let pod = |index: usize| ExposedPod {
-        phase: if state == State::Pending { Phase::Pending } else { Phase::Running },
+        phase: if state == ExposureState::Pending { Phase::Pending } else { Phase::Running },
         name: format!("app-{index}"),
         node: Some(format!("node-{}", index % 2)),
         since: None,
@@ -106,8 +106,8 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
     let mut report = empty();
     report.subjects.push(bg(1));
     report.exposed = vec![
-        exposed("PersistentVolume/pv-1", Some("Deployment/shop/app"), 3, State::Running),
-        exposed("PersistentVolume/pv-1", Some("Job/shop/nightly"), 1, State::Pending),
+        exposed("PersistentVolume/pv-1", Some("Deployment/shop/app"), 3, ExposureState::Running),
+        exposed("PersistentVolume/pv-1", Some("Job/shop/nightly"), 1, ExposureState::Pending),
     ];
     for api in Api::ALL {
         let reports = parsed(&reports(api, &report, 2000));
@@ -140,6 +140,41 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
         assert_eq!(message, start);
         assert_eq!(own["results"][1]["properties"]["workload"], "Job/shop/nightly");
     }
+}
+
+#[test]
+fn a_finding_has_its_remedy_in_both_reports() {
+    let remedies = |way_out: Option<String>, remedy: Option<&str>| {
+        let found = FindingReport {
+            way_out,
+            remedy: remedy.map(ToOwned::to_owned),
+            ..finding(1, Reported::Deny, "invalid \"timeo=x\"; correct it")
+        };
+        let mut report = empty();
+        report.subjects.push(volume(1, vec![found]));
+        report.exposed =
+            vec![exposed("PersistentVolume/pv-1", Some("Pod/shop/app"), 1, ExposureState::Running)];
+        let reports = parsed(&reports(Api::OpenReports, &report, 2000));
+        let texts: Vec<(Value, Value)> = results(&reports[..2])
+            .iter()
+            .map(|result| (result["properties"]["remedy"].clone(), result["properties"]["use"].clone()))
+            .collect();
+        <[_; 2]>::try_from(texts).expect("one of the cluster, one of the namespace")
+    };
+    let remedy = (json!("use hard"), Value::Null);
+    assert_eq!(remedies(None, Some("use hard")), [remedy.clone(), remedy]);
+    // The list is whole in the report of the cluster.
+    assert_eq!(
+        remedies(Some("[fg, hard]".to_owned()), Some("use hard")),
+        [(Value::Null, json!("[fg, hard]")), (json!("set mountOptions: [fg, hard]"), Value::Null)]
+    );
+    // The message ends with it, or there is none.
+    for none in [Some("correct it"), None] {
+        assert_eq!(remedies(None, none), [(Value::Null, Value::Null), (Value::Null, Value::Null)]);
+    }
+    let [_, (long, _)] = remedies(Some("ü".repeat(500)), None);
+    let long = long.as_str().expect("a text");
+    assert!(long.len() <= 256 && long.ends_with('…'), "{long}");
 }
 
 #[test]
@@ -298,12 +333,17 @@ fn long_messages_make_more_shards_and_no_report_is_too_long() {
     report.exposed = (0..100)
         .map(|number| Exposed {
             code: Code(11),
-            ..exposed(&format!("PersistentVolume/pv-{number}"), Some("Pod/shop/app"), 1, State::Running)
+            ..exposed(
+                &format!("PersistentVolume/pv-{number}"),
+                Some("Pod/shop/app"),
+                1,
+                ExposureState::Running,
+            )
         })
         .collect();
     report.exposed.extend((0..900).map(|number| Exposed {
         code: Code(11),
-        ..exposed("PersistentVolume/pv-1", Some(&format!("Pod/shop/app-{number}")), 1, State::Running)
+        ..exposed("PersistentVolume/pv-1", Some(&format!("Pod/shop/app-{number}")), 1, ExposureState::Running)
     }));
     let reports = reports(Api::OpenReports, &report, 2000);
     assert!(
@@ -329,8 +369,8 @@ fn what_pods_are_exposed_to_is_reported_first() {
     let mut report = empty();
     report.subjects = (0..30).map(bg).collect();
     report.exposed = vec![
-        exposed("PersistentVolume/pv-20", Some("Pod/shop/app"), 1, State::Running),
-        exposed("PersistentVolume/pv-10", None, 0, State::Bound),
+        exposed("PersistentVolume/pv-20", Some("Pod/shop/app"), 1, ExposureState::Running),
+        exposed("PersistentVolume/pv-10", None, 0, ExposureState::Bound),
     ];
     let reports = parsed(&reports(Api::OpenReports, &report, 2));
     let mut names: Vec<&str> = reports[0]["results"]

@@ -103,7 +103,7 @@ fn as_list(rows: &[Vec<String>], width: usize) -> String {
     out
 }
 
-/// A line without marks: code in double quotes, links with their address behind
+/// A line without marks: code in double quotes, links with their address after
 /// them.
 fn plain(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
@@ -125,14 +125,14 @@ fn plain(line: &str) -> String {
     out
 }
 
-/// Code in backticks, and what is behind it.
+/// Code in backticks, and what is after it.
 fn code(marked: &str) -> Option<(String, &str)> {
     let (code, behind) = marked.strip_prefix('`')?.split_once('`')?;
     let shown = if code.contains('"') { code.to_owned() } else { format!("\"{code}\"") };
     Some((shown, behind))
 }
 
-/// `[text](target)`, and what is behind it.
+/// `[text](target)`, and what is after it.
 fn link(marked: &str) -> Option<(String, &str)> {
     let (text, behind) = marked.strip_prefix('[')?.split_once("](")?;
     let (target, behind) = behind.split_once(')')?;
@@ -144,7 +144,7 @@ fn link(marked: &str) -> Option<(String, &str)> {
     Some((shown, behind))
 }
 
-/// `<https://...>`, and what is behind it.
+/// `<https://...>`, and what is after it.
 fn address(marked: &str) -> Option<(String, &str)> {
     let (address, behind) = marked.strip_prefix('<')?.split_once('>')?;
     address.starts_with("http").then(|| (address.to_owned(), behind))

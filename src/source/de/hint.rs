@@ -1,5 +1,5 @@
-//! What to write where options are given in a form that the schema does not take:
-//! `- nfsvers: 4.1` for `- nfsvers=4.1`, one string for a list, a list for one string.
+//! Suggests the text to write if options are given in a form that the schema does not take: `-
+//! nfsvers: 4.1` for `- nfsvers=4.1`, one string for a list, a list for one string.
 
 use super::NodeDeserializer;
 use crate::nfs::disguised::whole_options;
@@ -9,7 +9,7 @@ use crate::source::scalar::{Meaning, resolve};
 use crate::source::tree::{Content, NodeId, Style};
 use crate::subject::driver::is_option_key;
 
-/// What the schema has in a place.
+/// The type that the schema has in a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Text,

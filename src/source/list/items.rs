@@ -1,4 +1,4 @@
-//! What is said of a List whose objects are not under `items`.
+//! The error for a List whose objects are not under `items`.
 
 use super::super::tree::{NodeId, Tree};
 use super::super::unjudged::{self, Unjudged};
@@ -68,7 +68,7 @@ pub(super) fn options_beside(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> 
     })
 }
 
-/// Whether objects do not belong under a key of a List.
+/// Returns true if objects do not belong under a key of a List.
 fn is_other(tree: &Tree<'_>, key: NodeId) -> bool {
     !matches!(tree.text(key), Some("items" | "metadata"))
 }

@@ -7,10 +7,10 @@ use crate::kind::{Holds, Kind};
 use crate::subject::Misplaced;
 use crate::subject::manifest::Manifest;
 
-/// How keys end in JSON under which a driver finds its settings.
+/// The ends of keys in JSON under which a driver finds its settings.
 const SETTINGS: [&str; 2] = ["parameters\"", "volumeAttributes\""];
 
-/// Whether JSON text may have such a key.
+/// Returns true if JSON text may have such a key.
 pub(super) fn may_have_settings(part: &str) -> bool {
     SETTINGS.iter().any(|key| json::may_have_key(part, key))
 }
@@ -33,7 +33,7 @@ pub(super) fn misplaced_in_json(
     kind: Kind,
     manifest: &Manifest<'_>,
 ) -> Vec<Misplaced> {
-    // What a driver reads of another kind has settings of other names, too.
+    // The settings that a driver reads of another kind have other names, too.
     let holds = kind.row().holds;
     let has_others = match holds {
         Holds::Class | Holds::Snapshots => manifest.spec.is_some(),

@@ -2,7 +2,7 @@
 //! the other places that read them: the new value is written out here.
 
 use super::field::{self, Field};
-use super::{Change, Plan, Refusal, Replacement, Step, Way, in_place, render};
+use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, in_place, render};
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId, Style};
 
@@ -17,36 +17,36 @@ enum Detour {
     Outer(NodeId),
 }
 
-/// As [`super::rewrite`], and no other place changes that does not read the
-/// values that the plan touches.
+/// Like [`super::rewrite`], and no other place changes that does not read the values that the plan
+/// touches.
 ///
 /// # Errors
 ///
 /// When it cannot be done.
-pub fn apart(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Refusal> {
+pub fn apart(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, RewriteRefusal> {
     if change.new.is_empty() {
-        return Err(Refusal::NothingLeft);
+        return Err(RewriteRefusal::NothingLeft);
     }
     match detour(layout, change) {
         Detour::None => in_place(layout, change, Way::Apart),
         Detour::Value(alias) => {
-            let span = layout.tree.written(alias).ok_or(Refusal::NoPlace)?.span.clone();
+            let span = layout.tree.written(alias).ok_or(RewriteRefusal::NoPlace)?.span.clone();
             let in_flow = change.is_list() || layout.is_in_flow(span.start);
             let text = match change.new.first().filter(|_| !change.is_list()) {
                 Some(text) => render(text, Style::Plain, in_flow),
                 None => field::flow_list(change.new, Style::Plain),
             };
-            let step = Step { element: None, replacement: Replacement::new(span, text) };
+            let step = RewriteStep { element: None, replacement: Replacement::new(span, text) };
             Ok(Plan { touched: vec![alias], left: vec![layout.tree.target(alias)], steps: vec![step] })
         }
         Detour::Merge(map) => {
             let path = change.place.path();
-            let name = path.last().ok_or(Refusal::NoPlace)?;
+            let name = path.last().ok_or(RewriteRefusal::NoPlace)?;
             let field = Field { name, elements: change.new, is_list: change.is_list() };
             field::add_last(layout, map, field)
         }
         Detour::Outer(alias) => {
-            Err(Refusal::Outer(layout.tree.written(alias).map_or(0, |node| node.span.start)))
+            Err(RewriteRefusal::Outer(layout.tree.written(alias).map_or(0, |node| node.span.start)))
         }
     }
 }

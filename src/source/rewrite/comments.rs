@@ -6,7 +6,7 @@ use super::lines::line_start;
 /// Returns where the comments begin that stand in the replaced text, and not in the new one.
 pub fn lost(text: &str, replacement: &Replacement) -> Vec<usize> {
     let taken = text.get(replacement.start..replacement.end).unwrap_or_default();
-    // A replacement that begins in the middle of a comment's line begins behind its sign.
+    // A replacement that begins in the middle of a comment's line begins after its sign.
     let line = text.get(line_start(text, replacement.start)..replacement.start).unwrap_or_default();
     let is_inside = first(line).is_some();
     let mut at = replacement.start;

@@ -1,7 +1,7 @@
 //! Options that have no list yet: the field is filled, or added.
 
 use super::lines::{column, line_end, newline};
-use super::{Change, Plan, Refusal, Replacement, Step, render};
+use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, render};
 use crate::kind::Kind;
 use crate::site::Place;
 use crate::source::object::Layout;
@@ -9,44 +9,44 @@ use crate::source::scalar::{Meaning, resolve};
 use crate::source::tree::{Content, NodeId, Style};
 
 fn plan(touched: NodeId, replacement: Replacement) -> Plan {
-    Plan { touched: vec![touched], left: Vec::new(), steps: vec![Step { element: None, replacement }] }
+    Plan { touched: vec![touched], left: Vec::new(), steps: vec![RewriteStep { element: None, replacement }] }
 }
 
-/// Puts a list where the field has none: `mountOptions:` with nothing behind it.
-pub(super) fn fill(layout: &Layout<'_>, change: Change<'_>, value: NodeId) -> Result<Plan, Refusal> {
+/// Puts a list where the field has none: `mountOptions:` with nothing after it.
+pub(super) fn fill(layout: &Layout<'_>, change: Change<'_>, value: NodeId) -> Result<Plan, RewriteRefusal> {
     let path = change.place.path();
-    let (name, parents) = path.split_last().ok_or(Refusal::NoPlace)?;
+    let (name, parents) = path.split_last().ok_or(RewriteRefusal::NoPlace)?;
     let parent = parents.iter().try_fold(layout.node, |at, step| layout.tree.get(at, step));
     let key = parent.and_then(|parent| layout.tree.entry(parent, name)).map(|(key, _)| key);
-    let key = key.and_then(|key| layout.tree.written(key)).ok_or(Refusal::NoPlace)?;
-    let node = layout.tree.written(value).ok_or(Refusal::NoPlace)?;
+    let key = key.and_then(|key| layout.tree.written(key)).ok_or(RewriteRefusal::NoPlace)?;
+    let node = layout.tree.written(value).ok_or(RewriteRefusal::NoPlace)?;
     if layout.tree.text(value).is_none_or(|text| resolve(text) != Meaning::Null) {
-        return Err(Refusal::Unwieldy);
+        return Err(RewriteRefusal::Unwieldy);
     }
     let list = flow_list(change.new, style_of(layout, key.span.start));
     if !layout.text.get(node.span.clone()).unwrap_or_default().is_empty() {
         return Ok(plan(value, Replacement::new(node.span.clone(), list)));
     }
     let rest = layout.text.get(key.span.end..).unwrap_or_default();
-    let colon = rest.find(':').ok_or(Refusal::NoPlace)?;
+    let colon = rest.find(':').ok_or(RewriteRefusal::NoPlace)?;
     Ok(plan(value, Replacement::insert(key.span.end + colon + 1, format!(" {list}"))))
 }
 
-/// Adds the field, behind the one that people write it behind.
-pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Refusal> {
+/// Adds the field, after the one that people write it after.
+pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, RewriteRefusal> {
     let (parent, neighbour) = match change.place {
         Place::MountOptions(Kind::StorageClass) => (Some(layout.node), "provisioner"),
         _ => (layout.tree.get(layout.node, "spec"), "accessModes"),
     };
-    let parent = parent.map(|parent| layout.tree.target(parent)).ok_or(Refusal::NoPlace)?;
-    let entries = layout.tree.own_entries(parent).ok_or(Refusal::NoPlace)?;
+    let parent = parent.map(|parent| layout.tree.target(parent)).ok_or(RewriteRefusal::NoPlace)?;
+    let entries = layout.tree.own_entries(parent).ok_or(RewriteRefusal::NoPlace)?;
     let beside = entries.iter().find(|(key, _)| layout.tree.text(*key) == Some(neighbour));
-    let beside = *beside.or(entries.last()).ok_or(Refusal::NoPlace)?;
+    let beside = *beside.or(entries.last()).ok_or(RewriteRefusal::NoPlace)?;
     if is_in_braces(layout, parent) {
         let field = Field { name: "mountOptions", elements: change.new, is_list: true };
         return add_to_flow(layout, parent, field);
     }
-    let value = layout.tree.written(beside.1).ok_or(Refusal::NoPlace)?;
+    let value = layout.tree.written(beside.1).ok_or(RewriteRefusal::NoPlace)?;
     let style = match &value.content {
         Content::List { flow: false, .. } => Some(column(layout.text, value.span.start)),
         Content::List { flow: true, .. } => None,
@@ -89,11 +89,11 @@ impl Field<'_> {
 }
 
 /// Adds a field at the end of a mapping, where it wins over what is merged.
-pub(super) fn add_last(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Result<Plan, Refusal> {
+pub(super) fn add_last(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Result<Plan, RewriteRefusal> {
     if is_in_braces(layout, map) {
         return add_to_flow(layout, map, field);
     }
-    let last = *layout.tree.own_entries(map).and_then(<[_]>::last).ok_or(Refusal::NoPlace)?;
+    let last = *layout.tree.own_entries(map).and_then(<[_]>::last).ok_or(RewriteRefusal::NoPlace)?;
     let margin = " ".repeat(indent(layout, last.0)?);
     let line = format!("{margin}{}: {}", field.name, field.value(Style::Plain, false));
     add_lines(layout, map, last, &line)
@@ -103,24 +103,25 @@ fn is_in_braces(layout: &Layout<'_>, map: NodeId) -> bool {
     matches!(layout.tree.written(map).map(|node| &node.content), Some(Content::Map { flow: true, .. }))
 }
 
-fn indent(layout: &Layout<'_>, key: NodeId) -> Result<usize, Refusal> {
-    let key = layout.tree.written(key).ok_or(Refusal::NoPlace)?;
+fn indent(layout: &Layout<'_>, key: NodeId) -> Result<usize, RewriteRefusal> {
+    let key = layout.tree.written(key).ok_or(RewriteRefusal::NoPlace)?;
     Ok(column(layout.text, key.span.start))
 }
 
-fn end_of(layout: &Layout<'_>, (key, value): (NodeId, NodeId)) -> Result<usize, Refusal> {
+fn end_of(layout: &Layout<'_>, (key, value): (NodeId, NodeId)) -> Result<usize, RewriteRefusal> {
     let span = |node: NodeId| layout.tree.written(node).map(|node| node.span.clone());
-    let (key, value) = (span(key).ok_or(Refusal::NoPlace)?, span(value).ok_or(Refusal::NoPlace)?);
+    let (key, value) =
+        (span(key).ok_or(RewriteRefusal::NoPlace)?, span(value).ok_or(RewriteRefusal::NoPlace)?);
     Ok(if value.is_empty() { key.end } else { value.end })
 }
 
-/// Adds whole lines behind an entry of a mapping.
+/// Adds whole lines after an entry of a mapping.
 fn add_lines(
     layout: &Layout<'_>,
     map: NodeId,
     behind: (NodeId, NodeId),
     lines: &str,
-) -> Result<Plan, Refusal> {
+) -> Result<Plan, RewriteRefusal> {
     let end = end_of(layout, behind)?;
     let newline = newline(layout.text, end);
     if layout.text.get(..end).is_some_and(|before| before.ends_with('\n')) {
@@ -129,12 +130,13 @@ fn add_lines(
     Ok(plan(map, Replacement::insert(line_end(layout.text, end), format!("{newline}{lines}"))))
 }
 
-fn add_to_flow(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Result<Plan, Refusal> {
+fn add_to_flow(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Result<Plan, RewriteRefusal> {
     let span = |node: NodeId| layout.tree.written(node).map(|node| node.span.clone());
-    let open = span(map).ok_or(Refusal::NoPlace)?.start;
-    let entries = layout.tree.own_entries(map).ok_or(Refusal::NoPlace)?;
-    let (key, value) = entries.last().ok_or(Refusal::NoPlace)?;
-    let (key, value) = (span(*key).ok_or(Refusal::NoPlace)?, span(*value).ok_or(Refusal::NoPlace)?);
+    let open = span(map).ok_or(RewriteRefusal::NoPlace)?.start;
+    let entries = layout.tree.own_entries(map).ok_or(RewriteRefusal::NoPlace)?;
+    let (key, value) = entries.last().ok_or(RewriteRefusal::NoPlace)?;
+    let (key, value) =
+        (span(*key).ok_or(RewriteRefusal::NoPlace)?, span(*value).ok_or(RewriteRefusal::NoPlace)?);
     let before = entries.len().checked_sub(2).and_then(|index| entries.get(index));
     let from = before.and_then(|(_, value)| span(*value)).map_or(open + 1, |value| value.end);
     let blank = layout.text.get(from..key.start).unwrap_or_default().trim_start_matches(',');

@@ -1,5 +1,5 @@
-//! What stands between the elements of a list: commas, comments and blanks, and
-//! which element a comment speaks of.
+//! Reads the gaps between the elements of a list: commas, comments and whitespace, and the element
+//! that a comment is about.
 
 use std::ops::Range;
 
@@ -10,13 +10,13 @@ use super::lines::{column, line_end, line_start};
 pub(super) struct Item {
     /// Its first byte: of its dash, or of its anchor or tag.
     pub(super) begin: usize,
-    /// The byte behind its value.
+    /// The byte after its value.
     pub(super) end: usize,
-    /// The comma behind it.
+    /// The comma after it.
     pub(super) comma: Option<Range<usize>>,
     /// The comments that speak of it, in the order of the text.
     pub(super) comments: Vec<Range<usize>>,
-    /// Whether it is the first of its line.
+    /// True if it is the first of its line.
     pub(super) begins_line: bool,
 }
 
@@ -27,7 +27,7 @@ impl Item {
         comment.map_or(self.end, |comment| comment.end)
     }
 
-    /// Whether a comment stands behind it.
+    /// Returns true if a comment stands after it.
     pub(super) fn is_commented(&self) -> bool {
         self.last() > self.end
     }
@@ -87,7 +87,7 @@ pub(super) fn items(text: &str, list: &Range<usize>, spans: &[Range<usize>], flo
         let until = match spans.get(index + 1) {
             Some(next) => next.start,
             None if flow => list.end.saturating_sub(1),
-            // A comment that goes on below the last element belongs to it.
+            // A comment that continues below the last element belongs to it.
             None => text.len(),
         };
         gap = Gap::of(text, span.end..until.max(span.end));
@@ -98,8 +98,8 @@ pub(super) fn items(text: &str, list: &Range<usize>, spans: &[Range<usize>], flo
     items
 }
 
-/// The comments behind an element: the one in its line, and those below that go
-/// on with it, which are indented more than the elements are.
+/// The comments after an element: the one in its line, and those below that continue
+/// it, which are indented more than the elements are.
 fn behind(text: &str, item: &Item, comments: &[Range<usize>], flow: bool) -> Vec<Range<usize>> {
     let between = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
     let mut owned: Vec<Range<usize>> = Vec::new();
@@ -166,7 +166,7 @@ pub(super) fn tidied(text: &str, gone: Vec<Range<usize>>, at: Option<usize>) -> 
     tidied
 }
 
-/// With the blanks behind it up to the line's end.
+/// With the blanks after it up to the line's end.
 fn kept_open(text: &str, gone: Range<usize>) -> Range<usize> {
     let behind = text.get(gone.end..).unwrap_or_default();
     let rest = behind.trim_start_matches([' ', '\t']);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::lines::{line_end, line_start};
-use super::{Plan, Refusal, Replacement, Step, comments};
+use super::{Plan, Replacement, RewriteRefusal, RewriteStep, comments};
 use crate::site::Place;
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId};
@@ -13,23 +13,23 @@ use crate::source::tree::{Content, NodeId};
 ///
 /// # Errors
 ///
-/// Where a comment or an alias is in the way, and where something else stands on the
-/// field's lines.
-pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan, Refusal> {
+/// If a comment or an alias is in the way, or if other text is on the field's lines.
+pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan, RewriteRefusal> {
     if layout.has_aliases() {
-        return Err(Refusal::Aliases);
+        return Err(RewriteRefusal::Aliases);
     }
     let path = place.path();
-    let (name, parents) = path.split_last().ok_or(Refusal::NoPlace)?;
+    let (name, parents) = path.split_last().ok_or(RewriteRefusal::NoPlace)?;
     let step = |at: NodeId, step: &std::borrow::Cow<'_, str>| layout.step(at, step).map(|(_, value)| value);
-    let map = parents.iter().try_fold(layout.node, step).ok_or(Refusal::NoPlace)?;
-    let entries = layout.tree.own_entries(map).ok_or(Refusal::NoPlace)?;
+    let map = parents.iter().try_fold(layout.node, step).ok_or(RewriteRefusal::NoPlace)?;
+    let entries = layout.tree.own_entries(map).ok_or(RewriteRefusal::NoPlace)?;
     let is_it = |(key, _): &(NodeId, NodeId)| layout.tree.text(*key) == Some(name.as_ref());
-    let index = entries.iter().position(is_it).ok_or(Refusal::NoPlace)?;
-    let (key, value) = *entries.get(index).ok_or(Refusal::NoPlace)?;
-    let span = |node: NodeId| layout.tree.written(node).map(|node| node.span.clone()).ok_or(Refusal::NoPlace);
+    let index = entries.iter().position(is_it).ok_or(RewriteRefusal::NoPlace)?;
+    let (key, value) = *entries.get(index).ok_or(RewriteRefusal::NoPlace)?;
+    let span =
+        |node: NodeId| layout.tree.written(node).map(|node| node.span.clone()).ok_or(RewriteRefusal::NoPlace);
     let (start, end) =
-        (span(key)?.start, last_end(layout, value).ok_or(Refusal::NoPlace)?.max(span(key)?.end));
+        (span(key)?.start, last_end(layout, value).ok_or(RewriteRefusal::NoPlace)?.max(span(key)?.end));
     let is_flow =
         matches!(layout.tree.written(map).map(|node| &node.content), Some(Content::Map { flow: true, .. }));
     let (range, with) = if is_flow {
@@ -46,14 +46,14 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
         let before = index.checked_sub(1).and_then(|before| entries.get(before)).filter(|_| !leads);
         let range = match (before, entries.get(index + 1)) {
             (Some((key, value)), _) => {
-                last_end(layout, *value).ok_or(Refusal::NoPlace)?.max(span(*key)?.end)..end
+                last_end(layout, *value).ok_or(RewriteRefusal::NoPlace)?.max(span(*key)?.end)..end
             }
             (None, Some((next, _))) => start..span(*next)?.start,
             (None, None) => start..end,
         };
         (range, "")
     } else if entries.len() > 1 {
-        (lines_of(layout.text, start..end).ok_or(Refusal::SharedLine)?, "")
+        (lines_of(layout.text, start..end).ok_or(RewriteRefusal::SharedLine)?, "")
     } else {
         // A mapping in lines cannot be empty: it goes into the line of its key.
         let before = layout.text.get(..start).unwrap_or_default().trim_end();
@@ -63,13 +63,13 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
     let taken = layout.text.get(range.clone()).unwrap_or_default();
     let behind = layout.text.get(range.end..line_end(layout.text, range.end)).unwrap_or_default();
     if let Some(comment) = comment(taken).or_else(|| comment(behind).map(|at| taken.len() + at)) {
-        return Err(Refusal::Comment(range.start + comment));
+        return Err(RewriteRefusal::Comment(range.start + comment));
     }
-    let step = Step { element: None, replacement: Replacement::new(range, with) };
+    let step = RewriteStep { element: None, replacement: Replacement::new(range, with) };
     Ok(Plan { touched: vec![map], left: Vec::new(), steps: vec![step] })
 }
 
-/// Where the first comment of a text begins.
+/// Returns the beginning of the first comment of a text.
 fn comment(text: &str) -> Option<usize> {
     let mut start = 0;
     text.split_inclusive('\n').find_map(|line| {
@@ -100,7 +100,7 @@ fn lines_of(text: &str, entry: Range<usize>) -> Option<Range<usize>> {
     }
 }
 
-/// Where the last text of a value ends: a block ends where the next one begins.
+/// Returns the end of the last text of a value: a block ends where the next one begins.
 fn last_end(layout: &Layout<'_>, value: NodeId) -> Option<usize> {
     let node = layout.tree.written(value)?;
     match &node.content {

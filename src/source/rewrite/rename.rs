@@ -1,6 +1,6 @@
 //! Giving a field the name under which it is read.
 
-use super::{Change, Plan, Refusal, Replacement, Step, Way, quoted, sequence};
+use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, sequence};
 use crate::site::Place;
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId};
@@ -14,7 +14,7 @@ pub fn rename(
     to: &Place,
     texts: &[String],
     new: &[&str],
-) -> Option<Result<Plan, Refusal>> {
+) -> Option<Result<Plan, RewriteRefusal>> {
     let (from_path, to_path) = (from.path(), to.path());
     let ((from_name, from_parents), (to_name, to_parents)) = (from_path.split_last()?, to_path.split_last()?);
     if layout.has_aliases() || from_parents != to_parents {
@@ -39,12 +39,12 @@ pub fn rename(
     let origins = origins(&old, new);
     let change = Change { place: to, old: &old, new, origins: &origins };
     Some(sequence::rewrite(layout, value, change, Way::Together).map(|mut plan| {
-        plan.steps.push(Step { element: None, replacement: Replacement::new(key, name) });
+        plan.steps.push(RewriteStep { element: None, replacement: Replacement::new(key, name) });
         plan
     }))
 }
 
-/// Which old element each of the new ones is: the next that says the same, `fg` for
+/// Returns the old element that each of the new ones is: the next that says the same, `fg` for
 /// `bg`.
 fn origins(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
     let mut next = 0;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::gaps::{self, Item};
 use super::lines::{column, line_end, line_start, newline};
-use super::{Change, Plan, Refusal, Replacement, Step, Way, render, string};
+use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, render, string};
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId, Style};
 
@@ -15,21 +15,21 @@ pub(super) fn rewrite(
     value: NodeId,
     change: Change<'_>,
     way: Way,
-) -> Result<Plan, Refusal> {
+) -> Result<Plan, RewriteRefusal> {
     let id = layout.tree.target(value);
-    let node = layout.tree.node(id).ok_or(Refusal::NoPlace)?;
+    let node = layout.tree.node(id).ok_or(RewriteRefusal::NoPlace)?;
     let Content::List { items: ids, flow } = &node.content else {
-        return Err(Refusal::Unwieldy);
+        return Err(RewriteRefusal::Unwieldy);
     };
     if ids.len() != change.old.len() || change.new.len() != change.origins.len() {
-        return Err(Refusal::Unwieldy);
+        return Err(RewriteRefusal::Unwieldy);
     }
     if change.new.is_empty() {
-        return Err(Refusal::NothingLeft);
+        return Err(RewriteRefusal::NothingLeft);
     }
     let spans: Option<Vec<Range<usize>>> =
         ids.iter().map(|item| Some(layout.tree.written(*item)?.span.clone())).collect();
-    let spans = spans.ok_or(Refusal::Unwieldy)?;
+    let spans = spans.ok_or(RewriteRefusal::Unwieldy)?;
     let items = gaps::items(layout.text, &node.span, &spans, *flow);
     let mut list = List { layout, ids, items, flow: *flow, span: node.span.clone(), plan: Plan::default() };
     let mut fates: Vec<Vec<&str>> = vec![Vec::new(); ids.len()];
@@ -54,11 +54,11 @@ pub(super) fn rewrite(
 
 /// Steps that touch are one, but for those that are about one element alone: the
 /// order of two at one place would count.
-fn joined(mut steps: Vec<Step>) -> Vec<Step> {
+fn joined(mut steps: Vec<RewriteStep>) -> Vec<RewriteStep> {
     steps.sort_by_key(|step| (step.replacement.start, step.replacement.end));
-    let mut joined: Vec<Step> = Vec::with_capacity(steps.len());
+    let mut joined: Vec<RewriteStep> = Vec::with_capacity(steps.len());
     for step in steps {
-        let is_next = |last: &&mut Step| {
+        let is_next = |last: &&mut RewriteStep| {
             last.element.is_none() && step.element.is_none() && last.replacement.end == step.replacement.start
         };
         match joined.last_mut().filter(is_next) {
@@ -87,21 +87,30 @@ impl List<'_, '_> {
     }
 
     fn shape(&mut self, replacement: Replacement) {
-        self.plan.steps.push(Step { element: None, replacement });
+        self.plan.steps.push(RewriteStep { element: None, replacement });
     }
 
     /// Gives an element other text.
-    fn edit(&mut self, index: usize, old: &str, new: &str, alone: bool, way: Way) -> Result<(), Refusal> {
+    fn edit(
+        &mut self,
+        index: usize,
+        old: &str,
+        new: &str,
+        alone: bool,
+        way: Way,
+    ) -> Result<(), RewriteRefusal> {
         if old == new {
             return Ok(());
         }
-        let id = self.ids.get(index).copied().ok_or(Refusal::Unwieldy)?;
-        let written = self.layout.tree.written(id).ok_or(Refusal::Unwieldy)?;
+        let id = self.ids.get(index).copied().ok_or(RewriteRefusal::Unwieldy)?;
+        let written = self.layout.tree.written(id).ok_or(RewriteRefusal::Unwieldy)?;
         let element = alone.then_some(index);
         if matches!(written.content, Content::Alias(_)) && way == Way::Apart {
             self.plan.left.push(self.layout.tree.target(id));
             let text = render(new, Style::Plain, self.flow);
-            self.plan.steps.push(Step { element, replacement: Replacement::new(written.span.clone(), text) });
+            self.plan
+                .steps
+                .push(RewriteStep { element, replacement: Replacement::new(written.span.clone(), text) });
             return Ok(());
         }
         self.plan.touched.push(self.layout.tree.target(id));
@@ -111,7 +120,7 @@ impl List<'_, '_> {
             |replacement: &Replacement| self.plan.steps.iter().any(|step| step.replacement == *replacement);
         let new: Vec<Replacement> =
             replacements.into_iter().filter(|replacement| !is_done(replacement)).collect();
-        self.plan.steps.extend(new.into_iter().map(|replacement| Step { element, replacement }));
+        self.plan.steps.extend(new.into_iter().map(|replacement| RewriteStep { element, replacement }));
         Ok(())
     }
 
@@ -123,7 +132,7 @@ impl List<'_, '_> {
         }
     }
 
-    /// Whether the list's key is in double quotes, as JSON has it.
+    /// Returns true if the list's key is in double quotes, as JSON has it.
     fn is_json(&self) -> bool {
         let before = self.text(0..self.span.start).trim_end();
         self.flow && before.strip_suffix(':').is_some_and(|key| key.trim_end().ends_with('"'))
@@ -135,8 +144,8 @@ impl List<'_, '_> {
     }
 
     /// Takes out the elements of which nothing is left, and puts in the others:
-    /// parts of one behind it, and what is added behind the last that stays.
-    fn reshape(&mut self, fates: &[Vec<&str>], added: &[&str]) -> Result<(), Refusal> {
+    /// parts of one after it, and what is added after the last that stays.
+    fn reshape(&mut self, fates: &[Vec<&str>], added: &[&str]) -> Result<(), RewriteRefusal> {
         let gone: Vec<bool> = fates.iter().map(Vec::is_empty).collect();
         let last = gone.iter().rposition(|gone| !gone);
         let has_parts = last.and_then(|last| fates.get(last)).is_some_and(|fate| fate.len() > 1);
@@ -157,7 +166,7 @@ impl List<'_, '_> {
         Ok(())
     }
 
-    fn remove(&mut self, gone: &[bool], all: bool, comes: bool) -> Result<(), Refusal> {
+    fn remove(&mut self, gone: &[bool], all: bool, comes: bool) -> Result<(), RewriteRefusal> {
         if !gone.contains(&true) {
             return Ok(());
         }
@@ -167,10 +176,10 @@ impl List<'_, '_> {
         {
             ranges.push(item.begin..item.end);
             ranges.extend(item.comments.iter().cloned());
-            let id = self.ids.get(index).copied().ok_or(Refusal::Unwieldy)?;
+            let id = self.ids.get(index).copied().ok_or(RewriteRefusal::Unwieldy)?;
             match self.layout.tree.target(id) {
                 target if target == id => self.plan.touched.push(id),
-                // An alias that goes together with its anchor leaves no reader behind.
+                // An alias that goes together with its anchor leaves no reader.
                 target if self.plan.touched.contains(&target) => self.plan.touched.push(target),
                 target => self.plan.left.push(target),
             }
@@ -205,7 +214,7 @@ impl List<'_, '_> {
         all.filter_map(comma).collect()
     }
 
-    /// What stands before an element in its line, where lines begin with commas.
+    /// Returns the text before an element in its line, if lines begin with commas.
     fn comma_lead(&self) -> Option<&str> {
         let (first, second) = (self.items.first()?, self.items.get(1)?);
         let lead = self.text(line_start(self.layout.text, second.begin)..second.begin);
@@ -213,7 +222,7 @@ impl List<'_, '_> {
         Some(lead).filter(|lead| is_below && lead.trim() == ",")
     }
 
-    /// Whether what comes behind an element gets a line of its own.
+    /// Returns true if what comes after an element gets a line of its own.
     fn own_line(&self, index: usize) -> bool {
         let Some(item) = self.items.get(index) else { return false };
         let next = self.items.get(index + 1);
@@ -221,8 +230,8 @@ impl List<'_, '_> {
         item.is_commented() || item.begins_line && is_alone && !self.is_remarked(item)
     }
 
-    /// Whether a comment stands behind the bracket that closes the list, in the line
-    /// of this element: it would move to another one.
+    /// Returns true if a comment stands after the bracket that closes the list, in the line of
+    /// this element: it would move to another one.
     fn is_remarked(&self, item: &Item) -> bool {
         let end = self.span.end;
         let behind = self.text(end..line_end(self.layout.text, end));
@@ -248,7 +257,7 @@ impl List<'_, '_> {
         self.shape(replacement);
     }
 
-    /// What stands before an element in its line.
+    /// Returns the text before an element in its line.
     fn bullet(&self, item: &Item) -> String {
         let indent = " ".repeat(column(self.layout.text, self.span.start));
         let line = self.text(item.begin..line_end(self.layout.text, item.begin));
@@ -304,7 +313,7 @@ impl List<'_, '_> {
         " ".repeat(column(self.layout.text, first.unwrap_or(item.begin)))
     }
 
-    /// The blanks behind a comma.
+    /// The blanks after a comma.
     fn blank(&self) -> String {
         let (first, second) = (self.items.first(), self.items.get(1));
         let gap = first.zip(second).and_then(|(first, second)| {
@@ -352,7 +361,7 @@ impl List<'_, '_> {
     }
 }
 
-/// The elements in a row, each with `before` before it and `after` behind it.
+/// The elements in a row, each with `before` before it and `after` after it.
 fn framed(elements: &[String], before: &str, after: &str) -> String {
     elements.iter().flat_map(|element| [before, element, after]).collect()
 }

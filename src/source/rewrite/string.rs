@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::difference::{Hunk, hunks};
 use super::lines::line_end;
-use super::{Refusal, Replacement, is_safe, quoted, render};
+use super::{Replacement, RewriteRefusal, is_safe, quoted, render};
 use crate::source::object::Layout;
 use crate::source::scalar::places;
 use crate::source::tree::{Content, Node, NodeId, Style};
@@ -15,15 +15,15 @@ pub(super) fn rewrite(
     id: NodeId,
     old: &str,
     new: &str,
-) -> Result<Vec<Replacement>, Refusal> {
+) -> Result<Vec<Replacement>, RewriteRefusal> {
     if old == new {
         return Ok(Vec::new());
     }
-    let node = layout.tree.node(id).ok_or(Refusal::NoPlace)?;
+    let node = layout.tree.node(id).ok_or(RewriteRefusal::NoPlace)?;
     let Content::Scalar { text, style, .. } = &node.content else {
-        return Err(Refusal::Unwieldy);
+        return Err(RewriteRefusal::Unwieldy);
     };
-    let written = layout.text.get(node.span.clone()).ok_or(Refusal::NoPlace)?;
+    let written = layout.text.get(node.span.clone()).ok_or(RewriteRefusal::NoPlace)?;
     // The last line break of a block is that of its line, and not of the value alone.
     let is_block = matches!(style, Style::Literal | Style::Folded);
     let places = places(written, *style, text).filter(|_| &**text == old);
@@ -45,8 +45,8 @@ pub(super) fn rewrite(
         spans
     });
     let new_pieces: Vec<&str> = new.split(',').collect();
-    // In braces or brackets a comma ends a plain scalar. What stands around one is looked for, so
-    // that is asked only where a comma would come in.
+    // In braces or brackets a comma ends a plain scalar. The brackets around one are looked for, so
+    // this is tested only if a comma would come in.
     let takes_commas = || *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
     let changed = |hunk: &Hunk| new_pieces.get(hunk.new.clone()).unwrap_or_default();
     let breaks = |text: &str| text.bytes().rev().take_while(|byte| *byte == b'\n').count();
@@ -59,7 +59,7 @@ pub(super) fn rewrite(
             changed(hunk).iter().all(|piece| is_safe(piece, true))
                 && (hunk.new.len() <= hunk.old.len() || takes_commas())
         });
-    // The value's own place is that of its text, behind the header.
+    // The value's own place is that of its text, after the header.
     let header = || {
         let before = layout.tree.target(id).checked_sub(1).and_then(|before| layout.tree.written(before));
         // Before it stands its key, the element before, or the list that begins with it.
@@ -96,7 +96,7 @@ fn without_last_break(text: &str, start: usize) -> Replacement {
     Replacement::new(start..start + indicators.len(), format!("{kept}-"))
 }
 
-/// The block scalar of these bytes as one in its line. A comment behind its header
+/// The block scalar of these bytes as one in its line. A comment after its header
 /// stays, and so do the line breaks at its end.
 fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
     let written = text.get(span.clone()).unwrap_or_default();
@@ -108,8 +108,8 @@ fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
     Replacement::new(span.start..end, format!("{}{comment}", render(new, Style::Plain, false)))
 }
 
-/// Where the block scalar begins whose text stands at `start`, behind everything
-/// before `from`: at its `|` or `>`.
+/// Returns the beginning of the block scalar whose text is at `start`, after everything before
+/// `from`: at its `|` or `>`.
 fn header(text: &str, from: usize, start: usize) -> usize {
     if text.get(start..).is_some_and(|rest| rest.starts_with(['|', '>'])) {
         return start;
@@ -138,8 +138,8 @@ fn pieces(text: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-fn replace(hunk: &Hunk, new: &[&str], spans: &[(usize, usize)]) -> Result<Replacement, Refusal> {
-    let span = |index: usize| spans.get(index).copied().ok_or(Refusal::Unwieldy);
+fn replace(hunk: &Hunk, new: &[&str], spans: &[(usize, usize)]) -> Result<Replacement, RewriteRefusal> {
+    let span = |index: usize| spans.get(index).copied().ok_or(RewriteRefusal::Unwieldy);
     let joined = new.join(",");
     if hunk.old.is_empty() {
         return Ok(match hunk.old.start.checked_sub(1) {

@@ -70,9 +70,9 @@ pub(crate) fn in_volume(tree: &Tree<'_>, node: NodeId, volume: InlineVolume) -> 
 
 struct Search<'t> {
     tree: &'t Tree<'t>,
-    /// Where Kubernetes reads options; empty for nowhere.
+    /// The places at which Kubernetes reads options; empty for none.
     list: &'static [&'static str],
-    /// What is passed over beside [`READ`].
+    /// The fields that are passed over in addition to [`READ`].
     read: &'static [&'static [&'static str]],
     /// Steps of the path that lead to where the search began.
     begin: usize,
@@ -91,7 +91,7 @@ impl Search<'_> {
             .is_some_and(|path| path.last().is_some_and(|last| SETTINGS.contains(&last.as_str())));
         let is_source = self.begin == 0 && self.path.iter().eq(SOURCE);
         for (key, value) in entries.iter() {
-            // What an alias brings elsewhere counts there, not where it is written.
+            // A value that an alias brings elsewhere counts there, not where it is written.
             if tree.is_named_in(*value, &(0..usize::MAX)) {
                 continue;
             }
@@ -125,8 +125,8 @@ impl Search<'_> {
     }
 }
 
-/// Whether a field is meant to hold mount options: by its name, or by what it
-/// holds where the name is that of options of any sort.
+/// Returns true if a field is meant to hold mount options: by its name, or by what it holds where
+/// the name is that of options of any sort.
 fn may_be_meant(name: &str, texts: &[String]) -> bool {
     names_mount_options(name)
         || resembles_mount_options(name)
@@ -147,7 +147,7 @@ fn meant_in_source(name: &str, value: &str) -> Option<String> {
     }
 }
 
-/// Whether JSON text has a source with more fields than are read of one.
+/// Returns true if JSON text has a source with more fields than are read of one.
 pub(crate) fn has_others_in_source(part: &str) -> bool {
     const KEY: &str = "\"nfs\"";
     memmem::find_iter(part.as_bytes(), KEY).any(|at| {
@@ -218,7 +218,7 @@ fn options_at(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     entries.iter().map(option).collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
-/// How many keys of JSON text name mount options, or nearly so. Those in a text,
+/// Returns the number of keys of JSON text that name mount options, or nearly so. Those in a text,
 /// such as the object that kubectl keeps in an annotation, do not count.
 pub(crate) fn keys_like_options(part: &str) -> usize {
     let bytes = part.as_bytes();

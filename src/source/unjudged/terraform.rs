@@ -9,11 +9,11 @@ use super::{Unjudged, UnjudgedPlace};
 use crate::nfs::option;
 use crate::subject::driver::{is_option_key, names_mount_options};
 
-/// How the names of files end that are written in Terraform's own language: those of
-/// `OpenTofu`, and values of variables, too.
+/// The extensions of files in Terraform's own language: those of `OpenTofu`, and values of
+/// variables, too.
 const EXTENSIONS: [&str; 3] = ["tf", "tofu", "tfvars"];
 
-/// Whether a file is written in Terraform's own language, by its name.
+/// Returns true if a file is written in Terraform's own language, by its name.
 pub fn is_terraform(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
@@ -48,8 +48,8 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     found
 }
 
-/// What is assigned, from its key on: to the end of the line, or of the list or block
-/// that begins there.
+/// Returns the assignment, from its key on: to the end of the line, or of the list or block that
+/// begins there.
 fn statement(text: &str) -> &str {
     let mut depth = 0_usize;
     for (at, letter) in text.char_indices() {
@@ -64,7 +64,7 @@ fn statement(text: &str) -> &str {
     text
 }
 
-/// Whether what stands at `at` of a line is the value of `name`, as in `set` of
+/// Returns true if what stands at `at` of a line is the value of `name`, as in `set` of
 /// `helm_release`.
 fn is_named_by(line: &str, at: usize) -> bool {
     let before = line.get(..at).unwrap_or_default().trim_end_matches(['"', ' ', '\t']);
@@ -115,7 +115,7 @@ impl Blocks {
 }
 
 /// The name of a variable of mount options, with its place, where it has a default: the
-/// line that opens its block, and the text behind that line.
+/// line that opens its block, and the text after that line.
 fn variable(line: &str, behind: &str) -> Option<(usize, String)> {
     let rest = line.trim_start().strip_prefix("variable")?.trim_start().strip_prefix('"')?;
     let (name, block) = rest.split_once('"')?;
@@ -197,7 +197,7 @@ fn assigned(line: &str) -> Option<(usize, String)> {
     None
 }
 
-/// Whether a value in quotes, or in a list, is a list of NFS options: a key such as
+/// Returns true if a value in quotes, or in a list, is a list of NFS options: a key such as
 /// `options` may have those of anything.
 fn are_nfs_options(value: &str) -> bool {
     let texts: Vec<&str> = value.split('"').skip(1).step_by(2).collect();

@@ -10,8 +10,8 @@ use super::super::tree::Tree;
 use super::super::trees;
 use crate::subject::driver::names_mount_options;
 
-/// Whether a text, such as a patch or a manifest in another one, has a line
-/// `mountOptions:` with something behind it or below.
+/// Returns true if a text, such as a patch or a manifest in another one, has a line `mountOptions:`
+/// with something after it or below.
 pub(super) fn has_key(text: &str) -> bool {
     text.lines().any(|line| {
         let line = line.trim_start().trim_start_matches("- ");
@@ -23,14 +23,14 @@ pub(super) fn has_key(text: &str) -> bool {
     })
 }
 
-/// Whether a path leads to mount options, or to one of them: a JSON pointer, or
-/// keys with a dot between them as Helm writes them.
+/// Returns true if a path leads to mount options, or to one of them: a JSON pointer, or keys with a
+/// dot between them as Helm writes them.
 pub(super) fn leads_to_options(path: &str) -> bool {
     let is_path = !path.contains(char::is_whitespace);
     is_path && path.replace("~1", "/").split(['.', '/', '[', ']']).any(names_mount_options)
 }
 
-/// A key of Helm's without the index behind it: `storageClass.mountOptions[0]`.
+/// A key of Helm's without the index after it: `storageClass.mountOptions[0]`.
 pub(super) fn without_index(key: &str) -> &str {
     match key.strip_suffix(']').and_then(|inner| inner.rsplit_once('[')) {
         Some((key, index)) if index.bytes().all(|byte| byte.is_ascii_digit()) => key,
@@ -38,7 +38,7 @@ pub(super) fn without_index(key: &str) -> &str {
     }
 }
 
-/// Whether a text is an assignment to mount options, or arguments with one:
+/// Returns true if a text is an assignment to mount options, or arguments with one:
 /// `mountOptions=bg`, `--set storageClass.mountOptions={bg}`.
 pub(super) fn assigns_options(text: &str) -> bool {
     // A sentence may hold one, too.
@@ -62,15 +62,15 @@ pub(super) fn assigns_options(text: &str) -> bool {
     })
 }
 
-/// Whether the word `bg` stands in what is not read closely, such as a template: there
-/// it may be an option.
+/// Returns true if the word `bg` stands in what is not read closely, such as a template: there it
+/// may be an option.
 pub(super) fn mentions_background(text: &str) -> bool {
     let is_of_option = |letter: char| letter.is_ascii_alphanumeric() || "_-=.".contains(letter);
     text.split(|letter| !is_of_option(letter))
         .any(|word| word == "bg" || word.rsplit('=').next() == Some("bg") || word.starts_with("bg="))
 }
 
-/// Whether a text of one line is a sentence, and no document of one entry.
+/// Returns true if a text of one line is a sentence, and no document of one entry.
 pub(super) fn is_prose(text: &str) -> bool {
     let text = text.trim_start().trim_start_matches("- ");
     if text.starts_with(['{', '[']) {
@@ -88,7 +88,7 @@ pub(super) fn decoded(text: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(text).ok()?).ok()
 }
 
-/// What a text is that stands in a document.
+/// The sort of a text inside a document.
 pub(super) enum Embedded<'e> {
     /// Documents that can be read.
     Documents(Documents<'e>),
@@ -119,8 +119,8 @@ impl Documents<'_> {
     }
 }
 
-/// Whether a text may hold mount options, without looking closely. A Secret may:
-/// what is in base64 shows no word.
+/// Returns true if a text may hold mount options, without looking closely. A Secret may: what is in
+/// base64 shows no word.
 pub(crate) fn may_hold_options(part: &str) -> bool {
     let bytes = part.as_bytes();
     let follows = |at: usize, word: &[u8]| {

@@ -1,10 +1,10 @@
-//! What `--exclude` names.
+//! Matches paths against `--exclude`.
 
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-/// Globs of files and folders that a walk passes over.
+/// Globs of files and directories that a walk passes over.
 #[derive(Debug, Clone, Default)]
 pub struct Excludes {
     /// Each with whether it holds for whole paths, not for a single name.
@@ -15,16 +15,16 @@ pub struct Excludes {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{glob:?}: {reason}")]
 pub struct ExcludeError {
-    /// As it was given.
+    /// The glob as given.
     pub glob: String,
-    /// What is wrong with it.
+    /// The fault.
     pub reason: String,
 }
 
 impl Excludes {
-    /// Reads globs. One without a slash holds for a file or a folder of that
-    /// name at any depth; one with a slash for a path, from the folder that is
-    /// walked or from the working directory. A folder takes all in it with it.
+    /// Reads globs. One without a slash holds for a file or a directory of that
+    /// name at any depth; one with a slash for a path, from the directory that is
+    /// walked or from the working directory. A directory takes all in it with it.
     ///
     /// # Errors
     ///
@@ -42,20 +42,20 @@ impl Excludes {
         Ok(Self { globs: read })
     }
 
-    /// Whether a file in a walk of `root` is passed over.
+    /// Returns true if a file in a walk of `root` is passed over.
     pub fn contains(&self, root: &Path, path: &Path) -> bool {
         if self.globs.is_empty() {
             return false;
         }
         let inner = path.strip_prefix(root).unwrap_or(path);
         let outer = path.strip_prefix("/").unwrap_or(path);
-        // The folder that is walked was asked for, whatever it is called.
+        // The directory that is walked was asked for, whatever it is called.
         let above = path.components().count().saturating_sub(inner.components().count());
         self.matches(inner, 0) || self.matches(outer, above)
     }
 
-    /// Whether a glob holds for the path or a folder on the way to it, behind
-    /// the first `above` ones.
+    /// Returns true if a glob holds for the path or a directory on the way to it, after the first
+    /// `above` ones.
     fn matches(&self, path: &Path, above: usize) -> bool {
         let mut so_far = PathBuf::new();
         let mut steps = 0;

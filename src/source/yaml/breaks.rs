@@ -35,8 +35,8 @@ impl Breaks {
         self.outside.drain(from..to).any(|(_, character)| character != '\u{feff}')
     }
 
-    /// What is said of the first one outside quotes. Behind a place that is no
-    /// YAML nothing is known.
+    /// Returns the problem of the first one outside quotes. Text after a place that is no YAML is
+    /// not examined.
     pub(super) fn problem(&self, end: Option<usize>) -> Option<Problem> {
         let (at, character) = self.outside.first().copied()?;
         if end.is_some_and(|end| end < at) {

@@ -26,7 +26,7 @@ struct Open {
     weight: u64,
     /// Levels of nesting in it, itself included.
     height: usize,
-    /// Whether it stands in brackets or braces, or is written with them.
+    /// True if it stands in brackets or braces, or is written with them.
     in_flow: bool,
     /// The key whose value comes next, in a mapping.
     key: Option<NodeId>,
@@ -128,7 +128,7 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    /// What a tag makes of the value at `span`; `None` without a tag.
+    /// Returns the effect of a tag on the value at `span`; `None` without a tag.
     fn properties(
         &self,
         span: &Range<usize>,
@@ -270,7 +270,7 @@ fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: boo
 }
 
 /// A scalar in quotes up to the quote that ends it: the parser counts a comment
-/// behind it in.
+/// after it in.
 fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
     let written = text.get(span.clone()).unwrap_or_default();
     let quote = if style == Style::SingleQuoted { b'\'' } else { b'"' };

@@ -8,14 +8,14 @@
 
 use std::ops::Range;
 
-/// The text with the bracket at `at`, which the parser refuses, moved up, behind
-/// the value that it stopped at or another one behind `from`.
+/// The text with the bracket at `at`, which the parser refuses, moved up, after
+/// the value that it stopped at or another one after `from`.
 pub(super) fn moved_up(text: &str, from: usize, at: usize) -> Option<String> {
     let bytes = text.as_bytes();
     let bracket = *bytes.get(at).filter(|byte| matches!(byte, b']' | b'}'))?;
     let blank = last_token(text, from..at)?;
     let mut moved = bytes.to_vec();
-    // What stands at the two places, and behind the first where a comment begins there.
+    // The edits at the two places, and after the first if a comment begins there.
     let changes: &[(usize, u8)] = match bytes.get(blank..)? {
         [b'\n', ..] if blank + 1 == at => &[(blank, bracket), (at, b'\n')],
         [b'\r', b'\n', ..] | [b'\n', b' ' | b'\t' | b'\n' | b'\r', ..] => &[(blank, bracket), (at, b' ')],
@@ -50,7 +50,7 @@ pub(super) fn end(text: &str, mut at: usize) -> usize {
     found
 }
 
-/// Where the last value or comma of a range ends; comments are none.
+/// Returns the end of the last value or comma of a range; comments are none.
 fn last_token(text: &str, range: Range<usize>) -> Option<usize> {
     let bytes = text.as_bytes().get(..range.end)?;
     let mut at = range.start;
@@ -74,7 +74,7 @@ fn last_token(text: &str, range: Range<usize>) -> Option<usize> {
     Some(end)
 }
 
-/// The byte behind the quote that ends a scalar.
+/// The byte after the quote that ends a scalar.
 fn behind_quotes(bytes: &[u8], begin: usize) -> Option<usize> {
     let quote = *bytes.get(begin)?;
     let mut at = begin + 1;

@@ -12,12 +12,12 @@ use saphyr_parser::Tag;
 
 use crate::source::{Fault, Problem};
 
-/// What kubectl makes of a scalar with a tag.
+/// The value that kubectl reads from a scalar with a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tagged {
     /// Its text, whatever it looks like.
     Text,
-    /// What a plain scalar of its text means, also in quotes.
+    /// The meaning of a plain scalar with its text, also in quotes.
     Plain,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn check(text: &str, span: &Range<usize>) -> Result<(), Problem> {
 ///
 /// # Errors
 ///
-/// When one of them stands in it or behind it.
+/// When one of them stands in it or after it.
 pub(super) fn check_plain(text: &str, span: &Range<usize>) -> Result<(), Problem> {
     let written = text.get(span.clone()).unwrap_or_default();
     let behind = text.get(span.end..).unwrap_or_default().trim_start();

@@ -6,14 +6,14 @@
 
 use saphyr_parser::Parser;
 
-/// What opens a template's action.
+/// The opening of a template's action.
 const OPEN: &str = "{{";
 
 /// Places of `{{` that are tried, from the error backwards.
 const MOST_TRIED: usize = 4;
 
-/// Whether a value that `{{` opens is what makes `text` no YAML at `offset`.
-/// `is_read` tells whether a text is read as kubectl reads it.
+/// Returns true if a value that `{{` opens is what makes `text` no YAML at `offset`. `is_read`
+/// tells whether a text is read as kubectl reads it.
 pub(super) fn breaks_at(text: &str, offset: usize, is_read: fn(&str) -> bool) -> bool {
     // The scanner may complain of the braces themselves.
     let end = text.len().min(offset + OPEN.len());
@@ -24,8 +24,8 @@ pub(super) fn breaks_at(text: &str, offset: usize, is_read: fn(&str) -> bool) ->
         .any(|(at, _)| opens_a_value(before.get(..at).unwrap_or_default(), is_read))
 }
 
-/// Whether a value begins behind `before`: with `{{` there it is no YAML, with a
-/// word it is. In a comment or inside a scalar both are YAML, in quotes neither.
+/// Returns true if a value begins after `before`: with `{{` there it is no YAML, with a word it
+/// is. In a comment or inside a scalar both are YAML, in quotes neither.
 fn opens_a_value(before: &str, is_read: fn(&str) -> bool) -> bool {
     // It may be a key, or one bracket may still be open.
     ["", ": b", "]", "}"]

@@ -61,8 +61,8 @@ pub(super) fn json_line(
         text(line, ",\"disbelieved_provisioner\":", record.disbelieved, LONGEST_NAME);
     }
     text(line, ",\"decision\":", record.decision, LONGEST_WORD);
-    if let Some(withheld) = record.withheld {
-        text(line, ",\"withheld\":", withheld, LONGEST_WORD);
+    if let Some(would_be) = record.would_be {
+        text(line, ",\"withheld\":", would_be, LONGEST_WORD);
     }
     list(line, ",\"rules\":[", record.rules);
     list(line, ",\"exempted\":[", record.exempted);
@@ -125,7 +125,7 @@ pub(super) fn text_line(
         (" of ", record.driver, LONGEST_NAME),
         (" by ", record.user, LONGEST_NAME),
         (", not believed to be made by ", record.disbelieved, LONGEST_NAME),
-        (", only observed: ", record.withheld.unwrap_or_default(), LONGEST_WORD),
+        (", only observed: ", record.would_be.unwrap_or_default(), LONGEST_WORD),
         (": ", record.error, LONGEST_ERROR),
     ] {
         if !value.is_empty() {
@@ -168,7 +168,7 @@ mod tests {
             driver: text,
             nfs: None,
             decision: "allow",
-            withheld: Some("patch"),
+            would_be: Some("patch"),
             findings: &[],
             treatments: &[],
             rules,

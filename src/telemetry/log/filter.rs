@@ -1,4 +1,4 @@
-//! Which events are logged.
+//! Selects the events that are logged.
 
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ pub struct Filter {
     most: LevelFilter,
 }
 
-/// Why a text is no filter.
+/// The reason why a text is no filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be off, error, warn, info or debug, or such a level for a crate: info,hyper=debug")]
 pub struct UnknownLevel;
@@ -24,7 +24,7 @@ pub struct UnknownLevel;
 const OWN: &str = env!("CARGO_CRATE_NAME");
 
 impl Filter {
-    /// Whether an event of this target and level is logged.
+    /// Returns true if an event of this target and level is logged.
     pub(super) fn takes(&self, target: &str, level: Level) -> bool {
         self.targets.would_enable(target, &level)
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long the writer gathers lines once it has written some: the first line
-/// after a pause is written at once, and a flood of them in few writes.
+/// The time for which the writer gathers lines once it has written some: the first line after a
+/// pause is written at once, and a flood of them in few writes.
 const GATHERING: Duration = Duration::from_millis(5);
 
 /// Bytes that the writer's buffer keeps from one batch to the next.
@@ -27,7 +27,7 @@ pub(super) struct Queue {
 struct Waiting {
     text: Vec<u8>,
     lines: u64,
-    /// Whether the writer sleeps until a line comes.
+    /// True if the writer sleeps until a line comes.
     is_writer_idle: bool,
     is_closed: bool,
 }
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// Tells of each write, and waits for leave to go on.
+    /// Reports each write, and waits for permission to continue.
     struct Gate {
         begun: Sender<()>,
         leave: Receiver<io::Result<()>>,

@@ -11,7 +11,7 @@ pub(super) struct FindingLabels {
     pub(super) done: Done,
 }
 
-/// What is done about a finding, as the label `action` names it.
+/// The treatment of a finding, as the label `action` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Done {
     Deny,

@@ -23,7 +23,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What the API server did about a request.
+/// The API server's decision about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     Yes,
@@ -47,7 +47,7 @@ impl Asked {
     }
 }
 
-/// Registers one webhook, changed like this, with no server behind it.
+/// Registers one webhook, changed like this, without a server.
 pub fn register_dead(cluster: &Cluster, api: &Api, kind: &str, change: impl Fn(&mut Value)) {
     clear(api);
     let port = free_port();
@@ -147,7 +147,7 @@ fn changes(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether one of the fields that are looked at differs; an empty list is none.
+/// Returns true if one of the fields that are looked at differs; an empty list is none.
 fn differ(old: &Value, new: &Value, concern: Concern) -> bool {
     let at = |object: &Value, path: &[&str]| {
         let found = path.iter().try_fold(object, |place, step| place.get(step)).cloned();

@@ -1,5 +1,5 @@
-//! What the expressions cost, in the API server's own count, and that those of
-//! Kubernetes 1.30 are enough for them.
+//! Checks the cost of the expressions, in the API server's own count, and that those of Kubernetes
+//! 1.30 are enough for them.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,6 +1,5 @@
-//! Where the admission policies differ from the engine: each difference that
-//! docs/admission-policy.md lists is shown here, and none but these may occur
-//! in the comparisons.
+//! Shows the differences of the admission policies from the engine: each difference that
+//! docs/admission-policy.md lists is shown here, and none but these may occur in the comparisons.
 
 use std::fs;
 
@@ -68,8 +67,8 @@ fn listed() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether the object's driver runs mount through a shell, and its options hold
-/// what a shell takes away in the middle of a word.
+/// Returns true if the object's driver runs mount through a shell, and its options hold what a
+/// shell takes away in the middle of a word.
 pub fn is_rewritten(object: &Value) -> bool {
     let spec = &object["spec"];
     let driver = [&object["provisioner"], &spec["csi"]["driver"], &spec["flexVolume"]["driver"]];
@@ -79,13 +78,13 @@ pub fn is_rewritten(object: &Value) -> bool {
         && elements.any(|element| element.as_str().unwrap_or_default().contains(['\\', '$', '"', '\'']))
 }
 
-/// Whether the access modes are changed, and the options are not.
+/// Returns true if the access modes are changed, and the options are not.
 pub fn changes_access_alone(update: &Update) -> bool {
     update.old["spec"]["accessModes"] != update.new["spec"]["accessModes"]
         && mutating::carriers(&update.old) == mutating::carriers(&update.new)
 }
 
-/// What a policy file makes of the manifest, as of a day in 2020.
+/// Returns the manifest for a policy file, as of a day in 2020.
 fn generated(policy: &Policy) -> String {
     admission_policy::validating(policy, date!(2020 - 03 - 01)).expect("a policy").manifest
 }
@@ -126,8 +125,7 @@ fn access_modes_alone(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A class with one long element. Whether there is `bg` in it only the dear
-/// expressions can tell.
+/// A class with one long element. Only the expensive expressions find a `bg` in it.
 fn long_class(length: usize, rest: &str) -> Value {
     class("long", "storage.example.com", &[&format!("x,-bg,{}{rest}", "x".repeat(length))])
 }
@@ -138,10 +136,10 @@ const LONG: usize = 4_097;
 /// So much more that nothing can look through it.
 const TOO_LONG: usize = 400_000;
 
-/// As much as a mount takes, with what stands around it.
+/// The longest text that a mount takes, with its surroundings.
 const SHORT: usize = LONGEST_OPTIONS - "x,-bg,".len();
 
-/// What the refusing policy says of what it does not read.
+/// The message of the refusing policy for options that it does not read.
 const TOO_MANY: &str = "NMG009 malformed-element (nfs-mount-guard): a mount takes 4096 bytes of options";
 
 fn long_options(cluster: &mut Cluster) -> Result<(), Failed> {
@@ -169,7 +167,7 @@ fn long_options(cluster: &mut Cluster) -> Result<(), Failed> {
         let said = api.send(Call::try_create(&object));
         assert!(!said.passed() && said.message().contains(TOO_MANY), "{}", said.message());
     }
-    // What was there stays, and may not become something else as long.
+    // An existing list may stay, but not become another one of that length.
     let mut labelled = with(old.clone(), "/metadata/labels", json!({"seen": "yes"}));
     assert!(api.send(Call::try_replace(&labelled)).passed());
     labelled["mountOptions"][0] = json!("y".repeat(LONG));
@@ -191,8 +189,8 @@ fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether the update makes a failed mount go on in the background by options
-/// that the old object had, too.
+/// Returns true if the update makes a failed mount continue in the background by options that the
+/// old object had, too.
 pub fn gives_effect(update: &Update) -> bool {
     let [old, new] = [&update.old, &update.new].map(ToString::to_string);
     let [old, new] = [&old, &new].map(|text| serde_json::from_str::<Manifest<'_>>(text).expect("an object"));
@@ -311,7 +309,7 @@ fn exemption_that_ends(cluster: &mut Cluster) -> Result<(), Failed> {
     assert_eq!(generated.ending.len(), 1);
     install(&api, &generated.manifest);
     let object = csi_volume("exempt-volume", "nfs.csi.k8s.io", &["bg"]);
-    // Today is behind that day.
+    // Today is after that day.
     assert!(refuses(&policy, &object, None) && !is_refused(&api, &object));
     let later = admission_policy::validating(&policy, date!(2020 - 04 - 01)).expect("a policy").manifest;
     clear(&api);

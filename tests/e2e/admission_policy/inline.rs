@@ -182,7 +182,7 @@ fn pods(cluster: &mut Cluster) -> Result<(), Failed> {
         .map(|object| {
             let csi = &object["spec"]["csi"];
             let mut attributes = csi["volumeAttributes"].clone();
-            // What stood in the list stands in the attribute.
+            // The options of the list are in the attribute.
             if let Some(list) = object["spec"]["mountOptions"].as_array() {
                 let list: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
                 if attributes.is_null() {

@@ -1,5 +1,4 @@
-//! What a policy file changes about what is generated; all of it by the
-//! command line.
+//! Checks the effect of a policy file on the generated manifests; all of it by the command line.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -44,7 +43,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A policy file in a folder of its own.
+/// A policy file in a directory of its own.
 struct File {
     folder: TempDir,
 }
@@ -67,7 +66,7 @@ impl File {
         super::only_background_mount(policy.to_builder())
     }
 
-    /// What `generate` prints with it.
+    /// Returns the output of `generate` with it.
     fn generate(&self, args: &[&str]) -> String {
         let path = self.path();
         let mut all = vec!["generate"];
@@ -173,7 +172,7 @@ fn declared_drivers(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// How many of the objects are NFS to one of the policies, and not to the other.
+/// Returns the number of objects that are NFS by one of the policies, and not by the other.
 fn differences_from(one: &Policy, other: &Policy, objects: &[Value]) -> usize {
     objects.iter().filter(|object| (nfs(one, object) == Nfs::No) != (nfs(other, object) == Nfs::No)).count()
 }

@@ -103,7 +103,7 @@ const GENERIC_KEYS: [&str; 7] = [
     "mountOptionsOf",
 ];
 
-/// As many of all kinds as are compared; each has a name of its own.
+/// Returns the samples of all kinds; each has its own name.
 pub fn all() -> Vec<Value> {
     let mut objects: Vec<Value> = corpus();
     objects.extend(fixtures());
@@ -119,7 +119,7 @@ pub fn all() -> Vec<Value> {
     numbered(objects)
 }
 
-/// What chance would seldom bring about.
+/// Returns objects that chance would seldom bring about.
 fn particular() -> Vec<Value> {
     let with_attributes =
         |driver: &str, attributes: Value| with(class("a", driver, &["bg"]), "/parameters", attributes);
@@ -332,7 +332,7 @@ fn attributes(rng: &mut Rng, driver: &str) -> Value {
         let (key, value) = pick(rng, &clues);
         let (key, value) = (cased(rng, key), cased(rng, &value.replace('*', "x")));
         match rng.u8(..12) {
-            // What could be taken for another.
+            // Text that could be taken for another.
             0 => map[format!("{key}={value}")] = json!("x"),
             1 => {
                 let (first, rest) = value.split_at(value.chars().next().map_or(0, char::len_utf8));

@@ -9,7 +9,7 @@ use super::samples::{access_modes, generated, options, pick};
 use crate::api::{Api, Call};
 use crate::objects::{csi_volume, name, nfs_volume, with};
 
-/// How many objects are stored.
+/// The number of stored objects.
 const OBJECTS: usize = 250;
 
 /// An object as it is stored, and what takes its place.
@@ -124,7 +124,7 @@ fn change_access(object: &mut Value, rng: &mut Rng) {
     }
 }
 
-/// What exemptions and the kinds of denial depend on.
+/// Changes the fields that exemptions and the kinds of denial depend on.
 fn change_class(object: &mut Value, rng: &mut Rng) {
     let annotation = pick(rng, &["nfs-mount-guard.io/exempt", "pv.kubernetes.io/provisioned-by"]);
     object["metadata"]["annotations"][annotation] = json!("background-mount");

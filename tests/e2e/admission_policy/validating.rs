@@ -24,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What the admission policy made of a request.
+/// The admission policy's decision about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Passed,
@@ -120,7 +120,7 @@ fn status(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// As [`compare`], of updates.
+/// Like [`compare`], of updates.
 pub fn compare_updates(policy: &Policy, updates: &[Update], answers: &[Said]) -> Result<[usize; 3], Failed> {
     let mut counts = [0; 3];
     for (update, said) in updates.iter().zip(answers) {

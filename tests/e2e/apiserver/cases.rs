@@ -10,7 +10,7 @@ use crate::objects::{
     with, without_options,
 };
 
-/// What becomes of an object.
+/// The outcome for an object.
 #[derive(Debug, Clone)]
 enum Fate {
     /// It is stored with these options.

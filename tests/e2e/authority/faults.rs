@@ -1,4 +1,4 @@
-//! What the soak does to the built-in authority.
+//! Injects the soak's faults into the built-in CA.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::guard::Guard;
 use crate::install::Turn;
 use crate::proxy::Proxy;
 
-/// What was seen of a change of authority.
+/// The observations of a change of CA.
 #[derive(Debug)]
 pub struct Change {
     /// Objects that were sent meanwhile.
@@ -53,7 +53,7 @@ pub fn changes_under_load(turn: &Turn) -> Change {
     Change { creates, failed, took }
 }
 
-/// What was seen of an API server that was gone.
+/// The observations of an outage of the API server.
 #[derive(Debug)]
 pub struct Outage {
     /// Objects that were sent while it was gone for the replicas.

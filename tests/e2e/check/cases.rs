@@ -1,6 +1,6 @@
 //! Public trouble with NFS options, `tests/cases/`: what must hold of each is a
-//! line of `expected.jsonl`, field by field as its README says. What does not
-//! hold yet stands in `open.txt`, and nothing else may fail.
+//! line of `expected.jsonl`, field by field as its README says. Fields that do not hold yet are in
+//! `open.txt`, and no other may fail.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -263,7 +263,7 @@ impl Case<'_> {
     }
 }
 
-/// What the string amounts to for one key.
+/// Returns the value of one key in the string.
 fn winner(effective: &str, key: &str) -> Value {
     const GROUPS: [&[&str]; 5] = [
         &["hard", "soft", "softerr"],

@@ -111,7 +111,8 @@ fn round_trip(render: fn(&Value) -> String) -> Result<(), Failed> {
         assert_eq!(report["summary"]["unreadable"], 0, "{after}");
         let subject = &report["subjects"][0];
         for finding in subject["findings"].as_array().expect("findings") {
-            // What changes the meaning, or a place that cannot be changed later, is left to a person.
+            // A fix that changes the meaning, or a place that cannot be changed later, is left to a
+            // person.
             assert!(
                 finding["fix"].is_null() || finding["fix"] == "unsafe",
                 "a fix is left: {finding}\n{after}"

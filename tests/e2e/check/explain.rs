@@ -207,7 +207,7 @@ fn an_idle_read_only() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a finding calls the time after which a call fails, `explain` calls so, too.
+/// The time after which a call fails is the same in a finding and in `explain`.
 fn has_the_number_of_the_finding() -> Result<(), Failed> {
     for options in ["soft, timeo=30, retrans=3", "softerr, timeo=45, retrans=2", "soft, timeo=7, retrans=1"] {
         let manifest = nfs(&format!("nfsvers=4.1, fg, {options}"));

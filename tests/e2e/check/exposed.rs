@@ -1,4 +1,4 @@
-//! Which Pods are exposed: the join of volumes, claims and Pods of one input.
+//! Checks which Pods are exposed: the join of volumes, claims and Pods of one input.
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -274,7 +274,7 @@ fn of_two_volumes() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What lies in two folders is never in one cluster, as far as anybody knows.
+/// Objects in two directories are never known to be in one cluster.
 fn overlays() -> Result<(), Failed> {
     let folder = tempfile::TempDir::new()?;
     let named = |name: &str| {

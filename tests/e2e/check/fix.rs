@@ -245,7 +245,7 @@ fn writes_in_one_step() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A bad document keeps its bytes, and the others are repaired, also those behind
+/// A bad document keeps its bytes, and the others are repaired, also those after
 /// it.
 fn leaves_what_it_cannot_read() -> Result<(), Failed> {
     let class = |name: &str, options: &str| {
@@ -359,7 +359,7 @@ fn moves() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Where the place is not certain, or a comment would be lost, nothing is copied.
+/// Nothing is copied if the place is not certain, or if a comment would be lost.
 fn moves_nothing() -> Result<(), Failed> {
     let nfs = "  nfs: {server: 10.0.0.1, path: /}\n";
     let full = "  mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]\n";
@@ -375,7 +375,7 @@ fn moves_nothing() -> Result<(), Failed> {
         // It is contradicted by what is in force.
         stray("options: [soft]\n", &format!("{full}{nfs}")),
         stray("options: [vers=3]\n", &format!("{full}{nfs}")),
-        // What is in force would mean something else.
+        // A mount option in effect would change its meaning.
         stray("mountOptions: [users]\n", &format!("{full}{nfs}")).replace("hard,", "exec, suid,"),
         stray("mountOptions: [remount]\n", &format!("{full}{nfs}")),
         // Another controller may read it.
@@ -419,8 +419,8 @@ fn says_where_lost_options_belong() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Where two options would contradict each other once one of them is written right, which
-/// of them is meant is a person's decision.
+/// A person decides between two options that would contradict each other once one of them is
+/// written right.
 fn writes_no_contradiction() -> Result<(), Failed> {
     for (list, left) in [
         ("[nfsvers=4.1, hard, soft=1]", "soft=1"),
@@ -438,7 +438,7 @@ fn writes_no_contradiction() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What fails is not put right into what a rule refuses, or into a soft mount.
+/// A refused value is not turned into one that a rule refuses, or into a soft mount.
 fn advises_no_danger() -> Result<(), Failed> {
     for word in [
         "mounthos=1.2.3.4", "MOUNTHOST=1.2.3.4", "Addr=1.2.3.4", "Bind", "Helper=x", "proto=UDP", "slopy",

@@ -46,7 +46,7 @@ fn shows_what_was_meant() -> Result<(), Failed> {
         let (message, _) = error(&format!("{class}{options}\n"));
         assert!(message.ends_with(words), "{words}: {message}");
     }
-    // What holds no options is not told as options.
+    // A field without options is not reported as options.
     for other in
         ["parameters: {share: {a: b}}", "parameters: {mountOptions: {a: {b: c}}}", "metadata: {name: [a]}"]
     {

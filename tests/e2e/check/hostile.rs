@@ -25,8 +25,8 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What a terminal, a runner of jobs, a page or a reader would take for
-/// something else than text.
+/// Characters that a terminal, a runner of jobs, a page or a reader would take for something else
+/// than text.
 const HOSTILE: [&str; 14] = [
     "\u{1b}[31m",
     "\u{1b}]0;title\u{7}",
@@ -63,7 +63,7 @@ fn manifests(text: &str) -> String {
     .to_string()
 }
 
-/// A folder with the text in the name of a file of each kind, as far as a name
+/// A directory with the text in the name of a file of each kind, as far as a name
 /// may have it.
 fn folder(text: &str) -> TempDir {
     let folder = TempDir::new().expect("a folder");
@@ -101,7 +101,7 @@ fn is_harmless(output: &[u8], of: &str) {
     }
 }
 
-/// No line is a command of GitHub's runner, which looks behind blanks.
+/// No line is a command of GitHub's runner, which skips leading whitespace.
 #[track_caller]
 fn has_no_commands(output: &[u8], of: &str) {
     for line in String::from_utf8_lossy(output).lines() {
@@ -182,7 +182,7 @@ fn fix_obeys_nothing() -> Result<(), Failed> {
         let letters: Vec<String> =
             text.chars().map(|letter| format!("\\U{:08x}", u32::from(letter))).collect();
         let quoted = format!("\"{}\"", letters.concat());
-        // What a file may hold raw.
+        // The characters that a file may contain raw.
         let raw = text.replace(['\n', '\r', '\u{85}', '\u{2028}', '\u{feff}'], " ");
         let class = format!(
             "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: {quoted}}}\nprovisioner: nfs.csi.k8s.io\nparameters:\n  x: |\n    {raw}\n\

@@ -132,7 +132,7 @@ fn page(input: &[u8], args: &[&str]) -> String {
     stdout(&output)
 }
 
-/// What is of the page's own: its style and its script.
+/// Returns the parts that the page brings itself: its style and its script.
 fn own(page: &Page) -> (String, String) {
     (page.only_text("style"), page.only_text("script"))
 }
@@ -260,7 +260,7 @@ fn accessible() -> Result<(), Failed> {
         assert!(href.is_none_or(|id| known.iter().any(|known| known.as_str() == id)), "{element:?}");
         assert!(element.name != "th" || element.attributes.contains_key("scope"), "{element:?}");
     }
-    // What takes a script is hidden until one runs; what scrolls takes the keyboard.
+    // Controls that need a script are hidden until one runs; scrolling parts take the keyboard.
     let controls = parsed
         .elements
         .iter()

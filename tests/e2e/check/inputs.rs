@@ -1,4 +1,4 @@
-//! What is read, what is passed over, and what cannot be read.
+//! Checks the files that are read, those that are passed over, and those that cannot be read.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -135,8 +135,7 @@ fn keeps_the_ratchet() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a class has does not reach a volume made by hand, and only
-/// the two together show it.
+/// Options of a class do not reach a volume made by hand, and only the two together show it.
 fn judges_together() -> Result<(), Failed> {
     let folder = TempDir::new()?;
     let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: shared}\nprovisioner: nfs.csi.k8s.io\nmountOptions: [nfsvers=4.1, fg, timeo=600, retrans=2]\n";

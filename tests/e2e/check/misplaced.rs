@@ -89,7 +89,7 @@ fn beside_options() -> Result<(), Failed> {
             assert_eq!(unread(&text)?, Vec::<String>::new(), "{text}");
         }
     }
-    // What kubectl keeps of an older object is a text.
+    // kubectl keeps an older object as a text.
     let kept = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a", "annotations": {
         "kubectl.kubernetes.io/last-applied-configuration": "{\"spec\":{\"nfs\":{\"timeo\":5}}}"}},
         "spec": {"nfs": {"server": "s", "path": "/e"}, "mountOptions": ["fg", "timeo=600", "retrans=2"]}});

@@ -54,7 +54,7 @@ mountOptions: {options}\n"
     Ok(())
 }
 
-/// What the API server had is no file that a program fills in.
+/// An object from the API server is no file that a program fills in.
 fn is_an_option_at_admission() -> Result<(), Failed> {
     let object = nfs_volume("a", &["${X}", "nfsvers=4.1", "fg", "timeo=600", "retrans=2"]);
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {

@@ -1,5 +1,5 @@
-//! What `helm template` rendered: the template is named, found under
-//! `--source-root`, and never given a line.
+//! Checks the output of `helm template`: the template is named, found under `--source-root`, and
+//! never given a line.
 
 use std::fs;
 
@@ -79,7 +79,7 @@ fn every_format() -> Result<(), Failed> {
     assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], json!(6));
     assert!(result["message"]["text"].as_str().is_some_and(|text| text.contains("app/templates/class.yaml")));
     assert!(sarif["runs"][0]["results"][1].get("relatedLocations").is_none(), "{sarif}");
-    // What is rendered again would undo a fix of the document.
+    // Rendering again would undo a fix of the document.
     assert!(
         result.get("fixes").is_none() && sarif["runs"][0]["results"][1].get("fixes").is_some(),
         "{sarif}"

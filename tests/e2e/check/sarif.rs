@@ -33,7 +33,7 @@ fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     value[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// First byte, the byte behind the last, the new text.
+/// First byte, the byte after the last, the new text.
 type Replacement = (usize, usize, String);
 
 /// The replacements of one result, as they stand in the text.
@@ -62,7 +62,7 @@ fn replacements(result: &Value, text: &str) -> Vec<Replacement> {
         .collect()
 }
 
-/// As a reader of SARIF does it: from the end on, each replacement once.
+/// Applies replacements as a reader of SARIF does: from the end on, each replacement once.
 fn apply(text: &str, replacements: &BTreeSet<Replacement>) -> String {
     let mut new = text.to_owned();
     let mut last = text.len();

@@ -120,7 +120,7 @@ fn places_of_other_kinds() -> Result<(), Failed> {
             }
         }
     }
-    // What its own driver reads is none.
+    // A key that its own driver reads is none.
     for (kind, text) in objects("") {
         for text in forms(&text)? {
             assert_eq!(unread(&check(&text)?), [], "{kind}");

@@ -18,7 +18,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A word that stands behind a 1 in the plural.
+/// A word that stands after a 1 in the plural.
 fn wrong_plural(text: &str) -> Option<String> {
     let words: Vec<&str> = text.split(|letter: char| !letter.is_alphanumeric()).collect();
     let nouns = [

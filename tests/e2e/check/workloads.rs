@@ -226,7 +226,7 @@ fn reviews() -> Result<(), Failed> {
     let of = |volumes: Value| object(KINDS[3], "web", volumes);
     let bad = || of(json!([volume("a", "fg"), volume("b", "bg")]));
     assert_eq!(judged(&review("CREATE", bad(), Value::Null))["summary"]["denied"], 1);
-    // What was there before stays, also where it moves.
+    // Existing options stay, also if they move.
     let moved = of(json!([volume("b", "bg"), volume("a", "fg")]));
     assert_eq!(judged(&review("UPDATE", moved, bad()))["summary"]["denied"], 0);
     let worse = of(json!([volume("a", "bg"), volume("b", "bg")]));
@@ -390,7 +390,7 @@ fn claims() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What is not judged is named by `explain`, too, and a Secret keeps its values.
+/// Parts that are not evaluated are named by `explain`, too, and a Secret keeps its values.
 fn explains_places() -> Result<(), Failed> {
     let pod = object(KINDS[0], "web", json!([{"name": "n", "nfs": {"server": "a", "mountOptions": "bg"}}]));
     let output = pipe(&["explain", "-f", "-"], pod.to_string().as_bytes());
@@ -494,7 +494,7 @@ fn other_keys() -> Result<(), Failed> {
     let others = json!({"apiVersion": "v1", "kind": "List", "items": [good()], "names": ["a"],
         "conditions": [{"type": "a"}], "metadata": {"kind": "Pod", "apiVersion": "v1"}});
     assert_eq!(judged(&others)["summary"]["unreadable"], 0);
-    // What stands there need not say what it is.
+    // The type may be missing there.
     let class =
         json!({"metadata": {"name": "lost"}, "provisioner": "nfs.csi.k8s.io", "mountOptions": ["bg"]});
     for items in

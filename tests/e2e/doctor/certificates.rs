@@ -51,7 +51,7 @@ fn as_user(file: &Path) -> Run {
     Run::of(&doctor(&args, Some(file)))
 }
 
-/// What the API server says of a certificate, as D401 repeats it.
+/// Checks the API server's message about a certificate, as D401 repeats it.
 fn said_by_the_api_server(site: &Site<'_>, pair: &Pair, words: &str) {
     let _hook = Hook::start(site.address, pair, hook::ours);
     let user = without_secret(site);
@@ -73,7 +73,7 @@ fn said_by_the_api_server(site: &Site<'_>, pair: &Pair, words: &str) {
     panic!("{words:?}: {last:#?}");
 }
 
-/// What the Secret shows, and nothing that hangs on it is a fault of its own.
+/// Checks the fault that the Secret shows, and that no consequence of it is a fault of its own.
 fn shown_by_the_secret(site: &Site<'_>, pair: &Pair, words: &str) {
     site.store(pair);
     let run = site.doctor(&["--probes", "1"]);

@@ -327,7 +327,7 @@ fn release(turn: &Turn) -> Result<(), Failed> {
         "{:#}",
         run.report
     );
-    // What someone else writes is not among the values.
+    // Fields that another client writes are not among the values.
     for (kind, patch) in [
         (
             VALIDATING,

@@ -1,4 +1,4 @@
-//! Who else decides: one API server of several, matchConditions, other webhooks, and a
+//! Checks other deciders: one API server of several, matchConditions, other webhooks, and a
 //! failurePolicy that hides all of it.
 
 use std::net::SocketAddr;

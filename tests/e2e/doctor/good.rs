@@ -145,8 +145,7 @@ ln -s {folder} /var/run/secrets/kubernetes.io/serviceaccount && exec \"$0\" \"$@
     command.output().expect("unshare runs")
 }
 
-/// What `helm test` makes, made by hand, and the Pod's command run: nothing here starts
-/// Pods.
+/// Runs the command of the `helm test` Pod by hand: no kubelet starts Pods here.
 fn helm_test(site: &Site<'_>) -> Result<(), Failed> {
     let _hook = site.serve();
     let text = site.turn.helm.template(NAME, NAMESPACE, &["--show-only", "templates/tests/doctor.yaml"]);
@@ -252,7 +251,7 @@ fn without_rights(site: &Site<'_>) -> Result<(), Failed> {
         run.is_skipped(id, "same cause as D401");
     }
     assert_eq!((&run.report["success"], &run.report["complete"]), (&json!(true), &json!(true)));
-    // Who may not see the configurations sees nothing.
+    // A user who may not read the configurations sees none.
     let nothing = site.user("none", &json!([]), &json!([]));
     let run = Run::of(&doctor(&args, Some(&nothing)));
     assert_eq!((run.code, &run.report["complete"]), (Some(3), &json!(false)), "{:#}", run.report);

@@ -1,5 +1,5 @@
-//! What is stored besides: the policy, admission policies, leftover configurations and
-//! a second installation.
+//! Checks the other stored objects: the policy, admission policies, leftover configurations and a
+//! second installation.
 
 use std::net::SocketAddr;
 
@@ -69,7 +69,7 @@ fn second(site: &Site<'_>) -> Result<(), Failed> {
     let run = everywhere(site, &["--no-probes"]);
     run.is_warning("D101", "a second installation: ValidatingWebhookConfiguration zz-guard, MutatingWebhookConfiguration zz-guard calls Service old/nfs-mount-guard");
     assert_eq!(run.code, Some(0), "{:#}", run.report);
-    // Who asks for one hears of one.
+    // A user who requests one gets one.
     let run = site.doctor(&["--no-probes"]);
     assert_eq!(
         (&run.check("D101")["result"], &run.report["installation"]["namespace"]),
@@ -134,7 +134,7 @@ fn policies(site: &Site<'_>) -> Result<(), Failed> {
     let run = site.doctor(&["--probes", "1"]);
     run.is_warning("D701", "the exemption of NMG005 (old data) expired ");
     assert_eq!(run.code, Some(0), "{:#}", run.report);
-    // What the policy does not deny is no fault of the way.
+    // A class that the policy does not deny is no fault of the way.
     set_policy(site, &format!("{HEAD}rules:\n  sloppy: {{action: \"off\"}}\n"));
     site.doctor(&["--probes", "1"]).is_skipped("D402", "the policy does not deny sloppy (NMG014)");
     // The Pods enforce what the ConfigMap only observes.

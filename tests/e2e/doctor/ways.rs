@@ -58,7 +58,7 @@ fn endpoints(site: &Site<'_>) -> Result<(), Failed> {
         run.check("D202")["remedy"],
         "kubectl --namespace doctor scale deployment/nfs-mount-guard --replicas=2"
     );
-    // What may pass by itself is waited for, and no longer than that.
+    // A fault that may pass by itself is waited for, and no longer than that.
     let begun = Instant::now();
     let run = site.doctor(&["--wait", "3s"]);
     assert_eq!(run.code, Some(1));
@@ -173,7 +173,7 @@ fn refused(site: &Site<'_>) -> Result<(), Failed> {
         run.check("D401")["remedy"],
         "kubectl --namespace doctor rollout restart deployment/nfs-mount-guard"
     );
-    // What is not NFS is not held up.
+    // Volumes other than NFS are not held up.
     assert_eq!(run.check("D403")["result"], "ok", "{:#}", run.report);
     Ok(())
 }

@@ -321,7 +321,7 @@ fn assert_is_stored(sent: &Value, stored: &Value, path: &str) {
     }
 }
 
-/// What the server adds, a tool that compares with Git would show as drift.
+/// Checks that the server adds no field: a tool that compares with Git would show it as drift.
 fn assert_nothing_is_defaulted(sent: &Value, stored: &Value, path: &str) {
     for (key, value) in stored.as_object().into_iter().flatten() {
         assert!(!sent[key].is_null(), "{path}: the server filled in {key}: {value}");
@@ -489,7 +489,7 @@ fn ca_bundle_stays(turn: &mut Turn) -> Result<(), Failed> {
     assert!(written(turn));
     install(turn, "upgrade");
     assert!(written(turn), "helm upgrade");
-    // Who takes it over on purpose has to say so, as docs/certificates.md does.
+    // A takeover on purpose has to be requested, as docs/certificates.md does.
     let folder = tempfile::TempDir::new()?;
     let made = Command::new(component::program())
         .args(["certs", "generate", "--dns", "localhost", "--dir"])

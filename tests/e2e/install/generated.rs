@@ -34,8 +34,7 @@ pub fn compare(file: &str, wanted: &str) {
     assert!(seen == wanted, "{file} is stale; manifests/generate writes it");
 }
 
-/// As [`compare`], for the part of a page between `<!-- MARK -->` and
-/// `<!-- /MARK -->`.
+/// Like [`compare`], for the part of a page between `<!-- MARK -->` and `<!-- /MARK -->`.
 pub fn compare_part(file: &str, mark: &str, wanted: &str) {
     let text =
         fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));

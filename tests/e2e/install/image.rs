@@ -46,7 +46,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What an image is built from.
+/// The tools that an image is built with.
 struct Tools {
     program: PathBuf,
 }

@@ -44,7 +44,7 @@ pub fn turn_with_low_ports() -> Result<Turn, Missing> {
     Turn::take()
 }
 
-/// Where the certificate comes from.
+/// The source of the certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Certificates {
     /// The guard itself, with the rights that the chart gives it.

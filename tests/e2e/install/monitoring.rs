@@ -133,7 +133,7 @@ fn dashboard_is_read(promtool: PathBuf) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a guard exports that has seen everything once.
+/// Returns the metrics of a webhook that has seen every event once.
 fn scrape() -> Result<String, Failed> {
     let folder = TempDir::new()?;
     let policy = folder.path().join("policy.yaml");

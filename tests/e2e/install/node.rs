@@ -1,7 +1,6 @@
-//! What a cluster has beside its API server, as far as the guard needs it:
-//! each Deployment's container is started here, its volumes as kubelet lays
-//! them out, at the address of its Service. Guard, API server, objects and
-//! certificates are the real ones.
+//! Stands in for the nodes of a cluster, as far as the webhook needs them: each Deployment's
+//! container is started here, its volumes as kubelet lays them out, at the address of its Service.
+//! Guard, API server, objects and certificates are the real ones.
 
 use std::ffi::OsString;
 use std::fs;
@@ -35,7 +34,7 @@ pub struct Node {
     pub guard: Guard,
 }
 
-/// Whether a Service's port 443 can be listened on.
+/// Checks that a Service's port 443 can be listened on.
 pub fn low_ports() -> Result<(), Missing> {
     let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if component::is_root() || first.trim().parse::<u16>().is_ok_and(|first| first <= 443) {
@@ -128,7 +127,7 @@ impl Node {
             .iter()
             .map(|arg| substitute(&text(arg), &address, container, volumes.path()).into())
             .collect();
-        // What kubelet mounts for the service account.
+        // The kubelet mounts these for the service account.
         let is_mounted = template["spec"]["automountServiceAccountToken"] == true;
         let environment = if is_mounted {
             let account = text(&template["spec"]["serviceAccountName"]);
@@ -206,7 +205,7 @@ fn await_calls(cluster: &Cluster) {
     }
 }
 
-/// Where the API server calls the Service of these Pods.
+/// Returns the address at which the API server calls the Service of these Pods.
 pub fn service_address(cluster: &Cluster, namespace: &str, template: &Value) -> Option<String> {
     let labels = &template["metadata"]["labels"];
     let services = items(cluster, &["-n", namespace, "get", "services"]);
@@ -239,7 +238,7 @@ pub fn substitute(arg: &str, address: &str, container: &Value, volumes: &Path) -
     arg.to_owned()
 }
 
-/// Lays the volumes out as kubelet does: a folder that the link `..data`
+/// Lays the volumes out as kubelet does: a directory that the link `..data`
 /// names, swapped when the object changes, with links to its files beside it.
 pub fn publish(cluster: &Cluster, namespace: &str, template: &Value, folder: &Path) -> Option<()> {
     for volume in template["spec"]["volumes"].as_array().into_iter().flatten() {

@@ -17,7 +17,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("every_value_is_described", described),
         trial("every_value_has_a_schema_and_every_schema_a_value", schema_and_values_agree),
-        trial("the_policy_among_the_values_has_the_programs_schema", policy_schema),
+        trial("the_policy_among_the_values_has_the_programs_schema", written_schema),
+        trial("every_property_of_the_schema_is_described", described_schema),
         trial("the_chart_has_the_programs_version", version),
     ]
 }
@@ -126,7 +127,46 @@ fn schema_and_values_agree() -> Result<(), Failed> {
     Ok(())
 }
 
-fn policy_schema() -> Result<(), Failed> {
+/// Puts a description on the property at `path`, such as `image.tag`.
+fn describe(schema: &mut Value, path: &str, text: &str) -> Result<(), String> {
+    let pointer = format!("/properties/{}", path.replace('.', "/properties/"));
+    let property = schema.pointer_mut(&pointer).and_then(Value::as_object_mut);
+    let property = property.ok_or_else(|| format!("{path} has no schema"))?;
+    property.insert("description".to_owned(), text.into());
+    Ok(())
+}
+
+/// Lists the properties below `schema` without a description.
+fn undescribed(schema: &Value, path: &str, wrong: &mut Vec<String>) -> usize {
+    let mut count = 0;
+    for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+        let place = format!("{path}/{key}");
+        let text = property["description"].as_str().unwrap_or_default();
+        if !text.starts_with(|first: char| first.is_alphabetic()) {
+            wrong.push(place.clone());
+        }
+        count += 1 + undescribed(property, &place, wrong);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get(key).filter(|inner| inner.is_object()) {
+            count += undescribed(inner, &format!("{path}/{key}"), wrong);
+        }
+    }
+    count
+}
+
+/// Editors show the description of a value under the cursor.
+fn described_schema() -> Result<(), Failed> {
+    let schema: Value = serde_json::from_str(&read("manifests/chart/values.schema.json"))?;
+    let mut wrong = Vec::new();
+    let count = undescribed(&schema, "", &mut wrong);
+    assert!(wrong.is_empty() && count > 200, "{count} properties, without a description: {wrong:#?}");
+    Ok(())
+}
+
+/// The schema has the program's own for the policy, and the comments of values.yaml as
+/// descriptions; those of groups and of list items are written in the schema itself.
+fn written_schema() -> Result<(), Failed> {
     let mut policy = nfs_mount_guard::policy_file::schema::schema();
     let parts = policy.as_object_mut().expect("a schema");
     for key in ["$schema", "title", "required"] {
@@ -139,6 +179,9 @@ fn policy_schema() -> Result<(), Failed> {
     let file = "manifests/chart/values.schema.json";
     let mut schema: Value = serde_json::from_str(&read(file))?;
     schema["properties"]["policy"] = policy;
+    for Described { path, text, .. } in descriptions()? {
+        describe(&mut schema, &path, &text)?;
+    }
     compare(file, &format!("{}\n", serde_json::to_string_pretty(&schema)?));
     Ok(())
 }

@@ -19,7 +19,7 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Starts the server in a folder.
+    /// Starts the server in a directory.
     pub fn start(folder: &Path, args: &[&str]) -> Self {
         // A server that does not answer ends the test.
         let mut command = Command::new("timeout");
@@ -152,7 +152,7 @@ impl Editor {
         self.wait(is_wanted)["params"].clone()
     }
 
-    /// What is shown at a place; null where nothing is.
+    /// Returns the hover text at a place; null if there is none.
     pub fn hover(&mut self, uri: &str, line: u64, character: u64) -> Value {
         let at = json!({"textDocument": {"uri": uri}, "position": {"line": line, "character": character}});
         let answer = self.request("textDocument/hover", &at);
@@ -206,7 +206,7 @@ pub fn whole() -> Value {
     json!({"start": {"line": 0, "character": 0}, "end": {"line": 1_000_000, "character": 0}})
 }
 
-/// What a client says that counts characters.
+/// Returns the capabilities of a client that counts characters.
 pub fn characters() -> Value {
     json!({"general": {"positionEncodings": ["utf-32"]}})
 }

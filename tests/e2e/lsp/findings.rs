@@ -1,4 +1,4 @@
-//! What an editor shows is what `check`, `explain` and `fix` say.
+//! An editor shows the same findings as `check`, `explain` and `fix`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -56,7 +56,7 @@ fn uri(file: &Path) -> String {
     format!("file://{}", file.display())
 }
 
-/// What the program prints for arguments, with a text on its standard input.
+/// Returns the output of the program for arguments, with a text on its standard input.
 fn printed(args: &[&str], input: &str) -> String {
     let mut command = Command::new(program());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NFS_MOUNT_GUARD_")) {
@@ -67,7 +67,7 @@ fn printed(args: &[&str], input: &str) -> String {
     let mut stdin = child.stdin.take().expect("its input");
     let input = input.to_owned();
     let writer = std::thread::spawn(move || {
-        // What refuses its input may be gone.
+        // A program that refuses its input may be gone.
         let _ = stdin.write_all(input.as_bytes());
     });
     let output = child.wait_with_output().expect("it ends");
@@ -162,7 +162,7 @@ fn fixes_as_fix_does() -> Result<(), Failed> {
     Ok(())
 }
 
-/// How often each rule found something.
+/// Returns the number of findings of each rule.
 fn counts(diagnostics: &[Value]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for diagnostic in diagnostics {

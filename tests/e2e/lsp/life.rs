@@ -1,4 +1,4 @@
-//! How a connection begins and ends, and what is answered to what is wrong.
+//! Tests the beginning and the end of a connection, and the responses to wrong messages.
 
 use std::path::Path;
 

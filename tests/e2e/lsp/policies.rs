@@ -1,4 +1,4 @@
-//! Which policy a document is evaluated by, and what becomes of a wrong one.
+//! Tests which policy applies to a document, and the handling of a wrong one.
 
 use std::fs;
 use std::path::Path;
@@ -78,7 +78,7 @@ fn finds_the_policy() -> Result<(), Failed> {
     // Documents without a file.
     let mut editor = initialized(Path::new("/"), &[], &[&repo], &json!({}));
     assert_eq!(severity(&editor.open("untitled:a", CLASS)), json!(1));
-    // A folder that is added.
+    // A directory that is added.
     let folders = json!({"event": {"added": [{"uri": uri(&repo), "name": "a"}], "removed": [{"uri": uri(&other), "name": "b"}]}});
     let mut editor = initialized(Path::new("/"), &[], &[&other], &json!({}));
     assert_eq!(severity(&editor.open(&uri(&class), CLASS)), json!(2));
@@ -159,7 +159,7 @@ fn checks_a_policy_that_is_open() -> Result<(), Failed> {
     let messages: Vec<&str> = shown.iter().filter_map(|shown| shown["message"].as_str()).collect();
     assert!(messages.iter().any(|message| message.contains("apiVersion is required")), "{messages:?}");
     assert!(messages.iter().any(|message| message.contains("observe")), "{messages:?}");
-    // What is not saved holds nowhere.
+    // An unsaved policy has no effect.
     assert_eq!(severity(&editor.change(&class, 2, &json!([{"text": CLASS}]))), json!(2));
     assert_eq!(editor.close(&name), Vec::<Value>::new());
     Ok(())

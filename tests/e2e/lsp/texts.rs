@@ -131,7 +131,7 @@ fn follows_changes() -> Result<(), Failed> {
     let cut = json!({"range": {"start": at(1, 0), "end": at(2, 0)}, "rangeLength": 28, "text": ""});
     let shown = editor.change(name, 3, &json!([cut]));
     assert_eq!(places(&shown, "NMG001"), [(1, 15, 17)]);
-    // Behind the end is the end.
+    // After the end is the end.
     let shown = editor.change(name, 4, &json!([insert(50, 50, "# end"), insert(1, 99, " # bg")]));
     assert_eq!(places(&shown, "NMG001"), [(1, 15, 17)]);
     let shown = editor.change(name, 5, &json!([{"text": "kind: StorageClass\nmountOptions: [hard, bg]"}]));
@@ -155,7 +155,7 @@ fn underlines_where_reading_ends() -> Result<(), Failed> {
         assert_eq!((&shown[0]["code"], &shown[0]["severity"]), (&json!("unreadable"), &json!(1)), "{text}");
         assert_eq!(shown[0]["range"]["start"]["line"], line, "{text}: {shown:?}");
         assert_eq!(editor.hover(name, 0, 2), Value::Null);
-        // What can only mean one thing is written so; the rest is left to its author.
+        // A text with only one possible meaning is written so; the rest is left to its author.
         let actions = editor.actions(name, &whole(), Some("quickfix"));
         assert_eq!(actions.len(), usize::from(text.ends_with("7\n")), "{text}: {actions:?}");
     }

@@ -1,4 +1,4 @@
-//! What a lost volume is said to come from, and the command that saves its files.
+//! Checks the reported causes of a lost volume, and the command that saves its files.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 fn apart() -> Result<(), Failed> {
-    // The driver's container has kubelet's folder, with and without propagation to the node.
+    // The driver's container has kubelet's directory, with and without propagation to the node.
     for (propagation, is_apart) in [("private", true), ("shared", false)] {
         let pods = Pods::new();
         fs::write(pods.csi("u", "pv", "nfs.csi.k8s.io").join("hello"), "hello\n")?;

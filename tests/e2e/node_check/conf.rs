@@ -44,9 +44,9 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What a node's file gives to the one volume of the node, whose server is 127.0.0.1.
-/// `$f` is the volume's folder. Gives the options that mount.nfs was seen to append, and
-/// the report.
+/// Compares the effect of a node's file on the one volume of the node, whose server is 127.0.0.1.
+/// `$f` is the volume's directory. Returns the options that mount.nfs was seen to append, and the
+/// report.
 fn both(conf: &str, drop_ins: &[(&str, &str)]) -> (BTreeSet<String>, Value) {
     let pods = Pods::new();
     let folder = pods.nfs("u", "pv");
@@ -74,7 +74,8 @@ fn both(conf: &str, drop_ins: &[(&str, &str)]) -> (BTreeSet<String>, Value) {
     (appended.collect(), report)
 }
 
-/// What node-check says that the volume gets, without what its own options keep away.
+/// Returns the options that node-check reports for the volume, without those that its own options
+/// keep away.
 fn ours(report: &Value) -> BTreeSet<String> {
     let warnings = report["warnings"].as_array().unwrap_or_else(|| panic!("{report:#}"));
     let mut found = BTreeSet::new();
@@ -299,7 +300,7 @@ fn named() -> Result<(), Failed> {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    // A folder is no file, and is said.
+    // A directory is no file, and is said.
     let (report, code) = pods.check(&["--nfsmount-conf", &pods.name()]);
     assert_eq!((code, &report["errors"][0]["message"]), (1, &json!("is not a regular file")), "{report:#}");
     // A container has files of its own, which are not the node's.

@@ -1,4 +1,4 @@
-//! Folders, links, permissions, flags: all that needs no mount.
+//! Directories, links, permissions, flags: all that needs no mount.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -88,7 +88,7 @@ fn wrong_folders() -> Result<(), Failed> {
         assert!(error.contains(said) && error.contains(&folder.display().to_string()), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    // The same folder under other names.
+    // The same directory under other names.
     let relative = command().args(["--pods-dir", "pods"]).current_dir(pods.path()).output()?;
     assert_eq!(relative.status.code(), Some(1), "{relative:?}");
     fs::remove_file(&link)?;
@@ -107,7 +107,7 @@ fn reports_volumes() -> Result<(), Failed> {
     fs::write(written.join("empty"), "")?;
     pods.nfs("5c60f693bef131ad9c0ba7e5a8e5a8a1", "pv-empty");
     pods.csi("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "pv-csi", "nfs.csi.k8s.io");
-    // What is none of kubelet's: a link, a file, a CSI volume that is being set up.
+    // These are none of the kubelet's: a link, a file, a CSI volume that is being set up.
     symlink(&written, pods.path().join("5c60f693bef131ad9c0ba7e5a8e5a8a1/volumes/kubernetes.io~nfs/link"))?;
     fs::write(pods.path().join("5c60f693bef131ad9c0ba7e5a8e5a8a1/volumes/kubernetes.io~nfs/file"), "")?;
     symlink("1b4e28ba-2fa1-11d2-883f-0016d3cca427", pods.path().join("linked-pod"))?;
@@ -272,7 +272,7 @@ fn vanishing_folders() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Every entry of a folder with what writing would change.
+/// Every entry of a directory with what writing would change.
 fn state(folder: &Path) -> Vec<(String, u64, i64, i64, u32)> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -308,7 +308,7 @@ fn many_pods() -> Result<(), Failed> {
         let pod = format!("6ba7b810-9dad-11d1-80b4-{number:012}");
         fs::write(pods.nfs(&pod, "pv").join("hello"), "hello\n")?;
     }
-    // What it costs, and not how long it waits for other tests; the best of a few.
+    // CPU time counts, and not the wait for other tests; the best of a few.
     let mut costs = Vec::new();
     for _ in 0..3 {
         let output = Command::new("bash")
@@ -324,7 +324,7 @@ fn many_pods() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A user who may not read kubelet's folder.
+/// A user who may not read kubelet's directory.
 const NOBODY: [&str; 6] =
     ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--"];
 
@@ -342,7 +342,7 @@ fn drop_privileges() -> Result<(), Missing> {
 
 fn unreadable() -> Result<(), Failed> {
     let pods = Pods::new();
-    // Where that user may look at all: in a folder of its own, with a copy of the program.
+    // Where that user may look at all: in a directory of its own, with a copy of the program.
     fs::set_permissions(pods.path(), fs::Permissions::from_mode(0o755))?;
     let program = pods.path().join("program");
     fs::copy(component::program(), &program)?;

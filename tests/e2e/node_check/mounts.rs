@@ -51,7 +51,7 @@ pub(super) fn namespaces() -> Result<(), Missing> {
 
 const NAMESPACES: [&str; 5] = ["-m", "-p", "-f", "--kill-child", "--mount-proc"];
 
-/// Runs a script in namespaces of its own. `$pods` is the folder of Pods, `$dir`
+/// Runs a script in namespaces of its own. `$pods` is the directory of Pods, `$dir`
 /// one for anything else, `$check` the command with JSON as its report.
 pub(super) fn script(pods: &Pods, text: &str) -> (Value, i32) {
     let folder = TempDir::new().expect("a folder");
@@ -79,10 +79,10 @@ fn healthy_mounts() -> Result<(), Failed> {
         ("tab\tbreak\nback\\slash#012\\040", "mount -t tmpfs none \"$f\""),
         ("grüße", "mount -t tmpfs none \"$f\""),
         ("of another disk", "mount -t tmpfs none $dir; mkdir $dir/a; mount --bind $dir/a \"$f\""),
-        // A folder that is gone, and yet mounted.
+        // A directory that is gone, and yet mounted.
         ("deleted", "mount -t tmpfs none $dir; mkdir $dir/a; mount --bind $dir/a \"$f\"; rmdir $dir/a"),
         ("source with blanks", "mount -t tmpfs 'a b' \"$f\""),
-        // The whole folder has two names, and is mounted under the other one.
+        // The whole directory has two names, and is mounted under the other one.
         ("renamed", "mount --bind $pods $dir; mount -t tmpfs none \"$dir${f#$pods}\""),
         ("covered", "mount -t tmpfs none \"$f\"; mount --bind $pods $pods; mount -t tmpfs none \"$f\""),
     ] {
@@ -154,7 +154,7 @@ fn staged_on_disk() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A container is a mount namespace that does not see kubelet's folder.
+/// A container is a mount namespace that does not see kubelet's directory.
 const CONTAINER: &str = "\
 container() { unshare -m bash -ec '
   mkdir -p $dir/root/data; mount --bind $dir/root $dir/root; cd $dir/root; mount --bind \"$0\" data
@@ -198,7 +198,7 @@ fn hidden() -> Result<(), Failed> {
             "{report:#}"
         );
     }
-    // What has the share itself is as it should be.
+    // A volume that has the share itself is as it should be.
     let pods = Pods::new();
     pods.nfs("u", "pv");
     let text = format!(
@@ -214,7 +214,7 @@ fn from_a_container() -> Result<(), Failed> {
     let pods = Pods::new();
     fs::write(pods.nfs("u", "lost").join("hello"), "hello\n")?;
     fs::write(pods.nfs("u", "healthy").join("hello"), "hello\n")?;
-    // The node's /proc and its folder under other names, a pid namespace of its own, and the
+    // The node's /proc and its directory under other names, a pid namespace of its own, and the
     // node's mounts made before and after.
     for (before, after) in [("mount -t tmpfs none $f/healthy", ":"), (":", "mount -t tmpfs none $f/healthy")]
     {
@@ -324,7 +324,7 @@ fn in_the_background() -> Result<(), Failed> {
          $check --pods-dir $pods",
     );
     assert_eq!(code, 1, "{report:#}");
-    // Who mounts it betrays that an unknown driver is NFS.
+    // The process that mounts it shows that an unknown driver is NFS.
     assert_eq!(found(&report), not_mounted(&["csi", "pv"]), "{report:#}");
     assert_eq!(
         (&report["summary"]["lost"], &report["summary"]["background"]),
@@ -355,7 +355,7 @@ fn in_the_foreground() -> Result<(), Failed> {
     );
     assert_eq!((found(&report), code), (vec![], 0), "{report:#}");
     assert_eq!((&report["summary"]["waiting"], &report["background"]), (&json!(1), &json!([])), "{report:#}");
-    // Files in the folder have no other copy, also while a mount is in progress.
+    // Files in the directory have no other copy, also while a mount is in progress.
     fs::write(pods.nfs("u", "pv").join("hello"), "hello\n")?;
     let (report, code) = script(
         &pods,
@@ -383,7 +383,7 @@ fn not_a_pods() -> Result<(), Failed> {
         (&report["background"][0]["kubernetes"], &report["background"][0]["pod"]),
         (&json!(false), &Value::Null)
     );
-    // A container may call its processes and folders as it likes.
+    // A container may call its processes and directories as it likes.
     let text = format!(
         "{CONTAINER} mount -t tmpfs none $dir; mkdir -p $dir/x $dir/root; cp /bin/bash $dir/root/mount.nfs
          container $dir/x

@@ -1,4 +1,4 @@
-//! Who mounts a CSI volume: kubelet's note beside it.
+//! Reads the driver of a CSI volume: the kubelet's note next to it.
 
 use std::fs;
 use std::process::Command;

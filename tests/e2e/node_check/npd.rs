@@ -78,7 +78,7 @@ fn plugin_file() -> Result<(), Failed> {
     let rule = &plugin["rules"][0];
     assert_eq!((&rule["type"], &rule["condition"]), (&json!("permanent"), &plugin["conditions"][0]["type"]));
     assert_eq!(plugin["conditions"][0]["type"], "NFSMountMissing");
-    // As the detector runs it, but for the folder of Pods.
+    // As the detector runs it, but for the directory of Pods.
     let args: Vec<&str> =
         rule["args"].as_array().ok_or("arguments")?.iter().filter_map(Value::as_str).collect();
     assert_eq!(args.first(), Some(&"node-check"));

@@ -37,7 +37,7 @@ fn start(pods: &Pods, address: SocketAddr, interval: &str) -> Result<Running, Fa
     Ok(Running(child))
 }
 
-/// What a node exports that has a volume without its mount.
+/// Returns the metrics of a node that has a volume without its mount.
 pub fn scrape() -> Result<String, Failed> {
     let pods = Pods::new();
     fs::write(pods.nfs("u", "pv").join("hello"), "hello\n")?;

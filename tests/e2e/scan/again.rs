@@ -52,7 +52,7 @@ pub fn until(address: SocketAddr, path: &str, code: u16, words: &[&str]) -> Resu
     Err(format!("never {code} {words:?} at {path}: {last}").into())
 }
 
-/// What a scan exports that has seen everything once.
+/// Returns the metrics of a scan that has seen every event once.
 pub(crate) fn scrape() -> Result<String, Failed> {
     let server = Server::start(|path, _| match path {
         PAGE => {

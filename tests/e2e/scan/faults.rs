@@ -55,7 +55,7 @@ impl Server {
         self.asked.lock().expect("the log").clone()
     }
 
-    /// What scan reports of it, and its exit code.
+    /// Returns the report of scan, and its exit code.
     pub(super) fn scan(&self, args: &[&str]) -> Result<(Value, Option<i32>), Failed> {
         let file = kubeconfig(&format!("http://{}", self.address), "t")?;
         let all = ["--no-policy", "--format", "json", "--qps", "1000"];
@@ -130,7 +130,7 @@ fn expired(token: &str) -> Option<(u16, Value)> {
     ))
 }
 
-/// What an empty cluster answers to everything but its volumes.
+/// Returns an empty cluster's response to every path but its volumes.
 pub(super) fn empty(path: &str) -> Option<(u16, Value)> {
     match path.split('?').next().unwrap_or_default() {
         "/apis/storage.k8s.io/v1/storageclasses" => list("StorageClassList", &[], ""),

@@ -194,7 +194,7 @@ fn life(cluster: &mut Cluster) -> Result<(), Failed> {
             .map(|(name, _)| *name)
             .collect();
         assert_eq!(changed, ["-/nfs-mount-guard"]);
-        // What another writer did to a report does not stay.
+        // Changes by another writer do not stay in a report.
         let resource = APIS[api].2[0];
         cluster
             .must(&["patch", resource, "nfs-mount-guard-00", "--type=merge", "-p", "{\"results\":[]}"], "");
@@ -203,7 +203,7 @@ fn life(cluster: &mut Cluster) -> Result<(), Failed> {
             reports(cluster, api)["-/nfs-mount-guard-00"]["results"],
             first["-/nfs-mount-guard-00"]["results"]
         );
-        // What is cured is removed: one namespace, then all.
+        // Reports of cured objects are removed: one namespace, then all.
         let cure = json!({"spec": {"mountOptions": GOOD}}).to_string();
         cluster.must(&["patch", "pv", "scan-orders", "--type=merge", "-p", &cure], "");
         assert_eq!(run(cluster, &[]).status.code(), Some(1));
@@ -415,7 +415,7 @@ fn forbidden(cluster: &mut Cluster) -> Result<(), Failed> {
         assert!(errors.len() <= 3, "{errors:?}");
     }
     assert_eq!(names(&reports(cluster, 0)), Vec::<&str>::new());
-    // What may not be deleted is said, too.
+    // Reports that may not be deleted are named, too.
     let all = account(cluster, &rights(&["list", "create", "patch"], true))?;
     until(
         || Ok(scan(&ARGS, Some(all.path()))),
@@ -529,7 +529,7 @@ fn webhook_policy(cluster: &mut Cluster) -> Result<(), Failed> {
         policy["webhookHash"].as_str().ok_or("a hash")?
     );
     assert_eq!(said(&output), warning);
-    // What is wrong with it has its place.
+    // The error names the place of the fault.
     cluster.must(&["apply", "-f", "-"], &map(&format!("{head}mode: sometimes\n")));
     let output = run(&[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

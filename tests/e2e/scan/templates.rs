@@ -1,4 +1,4 @@
-//! What makes Pods, at the real API server: each kind of it with an inline volume.
+//! Scans workloads that make Pods, at the real API server: each kind with an inline volume.
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};

@@ -16,10 +16,10 @@ use crate::component::program;
 use crate::machine::{Machine, wait};
 use crate::objects::{documents, nfs_volume};
 
-/// The volume's folder, as the page calls it.
+/// The volume's directory, as the page calls it.
 const FOLDER: &str = "/var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs/lost";
 
-/// What one small file amounts to.
+/// Returns the size of one small file.
 fn one_file() -> Value {
     json!({"bytes": 6, "files": 1, "folders": 0, "atLeast": false})
 }

@@ -2,7 +2,7 @@
 
 use wide::i8x64;
 
-/// How many brackets are open at the end of `text`.
+/// Returns the number of brackets that are open at the end of `text`.
 pub fn depth(text: &[u8]) -> i64 {
     let (blocks, rest) = text.as_chunks::<64>();
     let mut last = [b' '; 64];
@@ -19,7 +19,7 @@ struct Scan {
     depth: i64,
     /// All bits where the last block ended in a string, else none.
     in_string: u64,
-    /// Whether the last block ended with a backslash that escapes what follows.
+    /// True if the last block ended with a backslash that escapes what follows.
     is_escaped: bool,
 }
 

@@ -8,7 +8,7 @@ use crate::finding::{Action, Code};
 use crate::site::Place;
 use crate::subject::Subject;
 
-/// What is to be done with a request.
+/// The decision about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision<'e> {
     /// It passes as it is.
@@ -20,7 +20,7 @@ pub enum Decision<'e> {
 }
 
 impl Decision<'_> {
-    /// As log, metrics and reports write it.
+    /// Returns the word in log, metrics and reports.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -30,7 +30,7 @@ impl Decision<'_> {
     }
 }
 
-/// What `/validate` refuses, and what it lets stay.
+/// The findings that `/validate` refuses, and those that it lets stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused<'e> {
     /// The findings that are refused.
@@ -40,7 +40,7 @@ pub(super) struct Refused<'e> {
     pub(super) grandfathered: Vec<&'e Judged>,
 }
 
-/// What the ratchet compares: the rule, where the option stands, its keyword.
+/// The key that the ratchet compares: the rule, the place of the option, its keyword.
 type Key<'e> = (Code, Option<&'e Place>, &'e str);
 
 fn key<'e>(subject: &'e Subject<'_>, judged: &'e Judged) -> Key<'e> {
@@ -53,11 +53,11 @@ fn key<'e>(subject: &'e Subject<'_>, judged: &'e Judged) -> Key<'e> {
 pub(super) struct Before<'b, 'm> {
     /// The old object.
     pub(super) subject: &'b Subject<'m>,
-    /// What is to be said of it.
+    /// The evaluation to report.
     pub(super) evaluation: &'b Evaluation,
 }
 
-/// What `/validate` refuses.
+/// Returns the findings that `/validate` refuses.
 ///
 /// An update is refused only for what it makes worse: denials that the old
 /// object had already are kept and told, so that finalizers can be removed and
@@ -82,8 +82,8 @@ pub(super) fn refused<'e>(
     Refused { denials, grandfathered }
 }
 
-/// Whether the options of `new` have a worse effect than those of `old`,
-/// whatever was written in both.
+/// Returns true if the options of `new` have a worse effect than those of `old`, whatever was
+/// written in both.
 fn is_worse(old: &Subject<'_>, new: &Subject<'_>) -> bool {
     if new.overlong.is_some() {
         return !same_options(old, new);
@@ -104,7 +104,7 @@ pub(super) fn repaired<'e>(
     if untouched || subject.opts_out_of_patching { None } else { changed_once(subject, evaluation, scope) }
 }
 
-/// Whether everything that is looked at is the same in both objects.
+/// Returns true if everything that is looked at is the same in both objects.
 fn same_options(old: &Subject<'_>, new: &Subject<'_>) -> bool {
     let mut both = old.carriers.iter().zip(&new.carriers);
     old.driver_name == new.driver_name

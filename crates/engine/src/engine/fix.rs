@@ -55,14 +55,12 @@ pub struct Traced<'m> {
     pub codes: BTreeSet<Code>,
 }
 
-/// As [`fix_all`], with the origin of every element: in a file, a comment stays
-/// with its element.
+/// Like [`fix_all`], with the origin of every element: in a file, a comment stays with its element.
 pub fn fix_traced<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Traced<'m> {
     fix_traced_keeping(policy, subject, today, scope, &[])
 }
 
-/// As [`fix_traced`], and what stands at the places `kept`, which cannot go away, is not
-/// moved.
+/// Like [`fix_traced`], and what stands at the places `kept`, which cannot go away, is not moved.
 pub fn fix_traced_keeping<'m>(
     policy: &Policy,
     subject: &Subject<'m>,
@@ -72,8 +70,8 @@ pub fn fix_traced_keeping<'m>(
 ) -> Traced<'m> {
     // Each round carries out at least one fix or is the last; the longest
     // chain known is three (split, correct, drop what then loses), and a list
-    // may hold as many chains as options. What all rounds look at together is
-    // bounded, because a list may be hostile and a denial waits for its proposal.
+    // may hold as many chains as options. The work of all rounds together is bounded, because a
+    // list may be hostile and a denial waits for its proposal.
     const ROUNDS: usize = 16;
     let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
     let mut elements = unchanged(subject);
@@ -89,7 +87,7 @@ pub fn fix_traced_keeping<'m>(
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);
             let fixed = round(&current, &evaluation, scope, &places).map(into_owned);
-            // What has moved stands there still: only the elements are carried on.
+            // A moved option is still at its old place: only the elements are carried along.
             left.clear();
             for (finding, _) in scope.fixes(&current, &evaluation) {
                 left.insert(finding.code);
@@ -107,7 +105,7 @@ pub fn fix_traced_keeping<'m>(
         }
     }
     places.retain(|place| !kept.contains(place));
-    // What moved to another place is found at its old one as long as it stands there.
+    // A moved option is found at its old place as long as it is there.
     codes.retain(|code| !left.contains(code) || *code == UNREAD_OPTIONS.code && !places.is_empty());
     Traced { elements, origins, emptied: places, codes }
 }
@@ -130,7 +128,7 @@ pub fn fix_once<'e>(subject: &Subject<'e>, evaluation: &'e Evaluation, scope: Sc
     changed_once(subject, evaluation, scope).unwrap_or_else(|| unchanged(subject))
 }
 
-/// As [`fix_once`]; `None` where that changes nothing.
+/// Like [`fix_once`]; `None` where that changes nothing.
 pub fn changed_once<'e>(
     subject: &Subject<'e>,
     evaluation: &'e Evaluation,
@@ -153,7 +151,7 @@ fn round<'e>(
     if fixes.is_empty() {
         return None;
     }
-    // What moves into a list comes first: another rule may miss just that there.
+    // Moves into a list come first: another rule may miss just the moved option there.
     let moves = |(finding, fix): &(&Finding, &Fix)| emptied(finding).is_some() && !fix.edits.is_empty();
     if fixes.iter().any(moves) {
         fixes.retain(moves);
@@ -203,8 +201,8 @@ pub fn emptied(finding: &Finding) -> Option<&Place> {
     finding.place.as_ref().filter(|_| is_move)
 }
 
-/// What one fix alone makes of the carriers, and where their elements come from;
-/// `None` where it changes nothing, or is beyond the scope.
+/// Returns the carriers as one fix alone leaves them, and where their elements come from; `None`
+/// where it changes nothing, or is beyond the scope.
 pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<Traced<'m>> {
     if !scope.includes(subject, fix) {
         return None;
@@ -234,8 +232,8 @@ impl<'f> Plan<'f> {
         }
     }
 
-    /// Whether something else is done to a part of the site. What is planned
-    /// overlaps nothing, so its neighbours are enough.
+    /// Returns true if something else is done to a part of the site. Planned edits do not overlap,
+    /// so its neighbours are enough.
     fn overlaps(&self, site: &Site) -> bool {
         let (carrier, element, start) = site.order();
         let before = self.options.range((carrier, element, 0)..=(carrier, element, start)).next_back();

@@ -27,7 +27,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// As log, metrics and the path write it.
+    /// Returns the word in log, metrics and path.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mutate => "mutate",
@@ -43,18 +43,18 @@ pub struct Case<'c, 'm> {
     pub policy: &'c Policy,
     /// The subject.
     pub subject: &'c Subject<'m>,
-    /// What it was before an update.
+    /// The object before an update.
     pub before: Option<&'c Subject<'m>>,
     /// The day, for exemptions that end.
     pub today: Date,
-    /// Which question is asked.
+    /// The endpoint that is called.
     pub endpoint: Endpoint,
-    /// Whether only the object's status and metadata can change.
+    /// True if only the object's status and metadata can change.
     pub is_status: bool,
 }
 
-/// What is done about a finding. Where the policy only observes, it is what would be
-/// done with both webhooks; see [`Verdict::is_enforced`].
+/// The treatment of a finding. If the policy only observes, the one with both webhooks in mode
+/// enforce; see [`Verdict::is_enforced`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
     /// It is refused, by `/validate`.
@@ -72,21 +72,20 @@ pub enum Treatment {
 /// Everything that is said and done about a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// What was found, and what is exempt.
+    /// The findings and the exempt findings.
     pub evaluation: Evaluation,
-    /// What is done about each finding, in the order of the findings.
+    /// The treatment of each finding, in the order of the findings.
     pub treatments: Vec<Treatment>,
-    /// What the endpoint answers.
+    /// The decision of the endpoint.
     pub decision: Decision<'static>,
-    /// What it would answer if the policy did not only observe; `None` where that is
-    /// the same.
-    pub withheld: Option<Decision<'static>>,
-    /// Whether the policy enforces.
+    /// The decision if the policy did not only observe; `None` if it is the same.
+    pub would_be: Option<Decision<'static>>,
+    /// True if the policy enforces.
     pub is_enforced: bool,
     /// `/mutate`: the findings that `/validate` refuses all the same, as they are
-    /// behind the repair.
+    /// after the repair.
     pub left: Vec<Judged>,
-    /// The string that `mount -o` gets behind the repair; `None` without one.
+    /// The string that `mount -o` gets after the repair; `None` without one.
     pub effective_after: Option<String>,
 }
 
@@ -104,7 +103,7 @@ impl Verdict {
     /// The carriers as the mutating webhook writes them, or would if the policy
     /// enforced; `None` where it leaves them.
     pub fn patch(&self) -> Option<&Elements<'static>> {
-        [Some(&self.decision), self.withheld.as_ref()].into_iter().flatten().find_map(|decision| {
+        [Some(&self.decision), self.would_be.as_ref()].into_iter().flatten().find_map(|decision| {
             match decision {
                 Decision::Patch(elements) => Some(elements),
                 Decision::Allow | Decision::Deny => None,
@@ -123,7 +122,7 @@ pub fn judge(case: &Case<'_, '_>) -> Verdict {
             evaluation,
             treatments: Vec::new(),
             decision: Decision::Allow,
-            withheld: None,
+            would_be: None,
             is_enforced,
             left: Vec::new(),
             effective_after: None,
@@ -168,12 +167,12 @@ fn validated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<
     }
     let is_denied = treatments.contains(&Treatment::Denied);
     let decision = if is_enforced && is_denied { Decision::Deny } else { Decision::Allow };
-    let withheld = (!is_enforced && is_denied).then_some(Decision::Deny);
+    let would_be = (!is_enforced && is_denied).then_some(Decision::Deny);
     drop(refused);
     Verdict {
         treatments,
         decision,
-        withheld,
+        would_be,
         is_enforced,
         left: Vec::new(),
         effective_after: None,
@@ -190,7 +189,7 @@ fn mutated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_
         return Verdict {
             treatments,
             decision: Decision::Allow,
-            withheld: None,
+            would_be: None,
             is_enforced,
             left,
             effective_after: None,
@@ -215,11 +214,11 @@ fn mutated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<'_
     let effective_after = Some(patched.effective());
     drop(patched);
     let patch = Decision::Patch(owned(elements));
-    let (decision, withheld) = if is_enforced { (patch, None) } else { (Decision::Allow, Some(patch)) };
-    Verdict { treatments, decision, withheld, is_enforced, left: denied, effective_after, evaluation }
+    let (decision, would_be) = if is_enforced { (patch, None) } else { (Decision::Allow, Some(patch)) };
+    Verdict { treatments, decision, would_be, is_enforced, left: denied, effective_after, evaluation }
 }
 
-/// What `/validate` does about the findings of an evaluation, of which it refuses
+/// Returns the treatment by `/validate` of each finding of an evaluation, of which it refuses
 /// `denials`, in their order.
 fn treatments(evaluation: &Evaluation, denials: &[&Judged]) -> Vec<Treatment> {
     let mut denials = denials.iter().peekable();
@@ -234,18 +233,18 @@ fn treatments(evaluation: &Evaluation, denials: &[&Judged]) -> Vec<Treatment> {
     evaluation.findings.iter().map(treatment).collect()
 }
 
-/// What tells a finding from others of its rule and carrier.
+/// The key that distinguishes a finding from others of its rule and carrier.
 #[derive(PartialEq, Eq, Hash)]
 enum About<'f> {
     Keyword(&'f str),
     Spot((usize, usize, usize)),
 }
 
-/// Findings behind a repair, to be found by what they are about: the same keyword or
+/// Findings after a repair, to be found by what they are about: the same keyword or
 /// the same spot as before.
 struct Remains<'f> {
     findings: &'f [Judged],
-    /// Where each is. There may be thousands; a few are sought one by one.
+    /// The position of each. There may be thousands; a few are sought one by one.
     positions: Option<HashMap<(Code, usize, About<'f>), usize, FnvBuildHasher>>,
 }
 

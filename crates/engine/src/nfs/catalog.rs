@@ -12,11 +12,11 @@ use super::kernel::{Kernel, Kernels};
 use super::value::Grammar;
 use super::version::Versions;
 
-/// What an option is about, its aliases and its negation taken together:
-/// `vers` and `nfsvers` are one word, so are `ac` and `noac`.
+/// The setting that an option is about, its aliases and its negation taken together: `vers` and
+/// `nfsvers` have one id, so have `ac` and `noac`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the variants are the option words themselves")]
-pub enum Word {
+pub enum OptionId {
     // mount.nfs: how the mount itself is tried
     Bg,
     Fg,
@@ -125,13 +125,13 @@ pub enum Word {
     DriverOwn,
 }
 
-/// A set of words.
+/// A set of options, by their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Words(u128);
+pub struct OptionSet(u128);
 
-impl Words {
+impl OptionSet {
     /// The set of these.
-    pub const fn of(words: &[Word]) -> Self {
+    pub const fn of(words: &[OptionId]) -> Self {
         let (mut set, mut rest) = (0, words);
         while let [word, others @ ..] = rest {
             set |= 1 << *word as u32;
@@ -141,48 +141,48 @@ impl Words {
     }
 
     /// Adds a word; false where the set holds it already.
-    pub const fn insert(&mut self, word: Word) -> bool {
+    pub const fn insert(&mut self, word: OptionId) -> bool {
         let is_new = !self.contains(word);
         self.0 |= 1 << word as u32;
         is_new
     }
 
-    /// Whether the set holds the word.
-    pub const fn contains(self, word: Word) -> bool {
+    /// Returns true if the set holds the word.
+    pub const fn contains(self, word: OptionId) -> bool {
         self.0 & 1 << word as u32 != 0
     }
 
-    /// Whether both sets hold a word.
+    /// Returns true if both sets hold a word.
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
 
 // A bit for each.
-const _: () = assert!((Word::DriverOwn as u32) < u128::BITS);
+const _: () = assert!((OptionId::DriverOwn as u32) < u128::BITS);
 
 /// Options of which one wins and the others are overwritten: for each layer
 /// the last of the group in the string it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Group(Word);
+pub struct Group(OptionId);
 
 impl Group {
     /// `bg` and `fg`.
-    pub const BACKGROUND: Self = Self(Word::Bg);
+    pub const BACKGROUND: Self = Self(OptionId::Bg);
     /// `hard`, `soft` and `softerr`.
-    pub const RECOVERY: Self = Self(Word::Hard);
+    pub const RECOVERY: Self = Self(OptionId::Hard);
     /// `lock`, `nolock` and `local_lock=`.
-    pub const LOCKING: Self = Self(Word::Lock);
+    pub const LOCKING: Self = Self(OptionId::Lock);
     /// `ro` and `rw`.
-    pub const ACCESS: Self = Self(Word::Ro);
+    pub const ACCESS: Self = Self(OptionId::Ro);
 
     /// The word that stands for all of the group.
-    pub const fn word(self) -> Word {
+    pub const fn id(self) -> OptionId {
         self.0
     }
 }
 
-/// Which layers look at an option.
+/// The layers that read an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Consumers(u8);
 
@@ -202,17 +202,17 @@ impl Consumers {
     /// A mount helper of a driver's own, such as mount.efs.
     pub const DRIVER: Self = Self(8);
 
-    /// Whether all layers of `other` are among these.
+    /// Returns true if all layers of `other` are among these.
     pub const fn include(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether the option ends at mount(8) and mount.nfs never sees it.
+    /// Returns true if the option ends at mount(8) and mount.nfs never sees it.
     pub const fn is_mount_only(self) -> bool {
         self.0 == Self::MOUNT.0
     }
 
-    /// Whether the option ends before the kernel, and nothing but mount(8) acts on it.
+    /// Returns true if the option ends before the kernel, and nothing but mount(8) acts on it.
     pub const fn end_before_kernel(self) -> bool {
         self.is_mount_only() || self.0 == Self::USER.0
     }
@@ -231,7 +231,7 @@ impl Consumers {
     }
 }
 
-/// What an option does today.
+/// The effect of an option in current kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It does what its meaning says.
@@ -245,13 +245,13 @@ pub enum Effect {
 /// One option word of the catalog.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// What it is about.
-    pub word: Word,
-    /// Whether this spelling is the negation (`noac` of `ac`).
+    /// The setting that it is about.
+    pub id: OptionId,
+    /// True if this spelling is the negation (`noac` of `ac`).
     pub negated: bool,
-    /// What may stand behind `=`.
+    /// The values that may follow `=`.
     pub grammar: Grammar,
-    /// Who looks at it.
+    /// The layers that read it.
     pub consumers: Consumers,
     /// The protocol versions that take it; with another one the mount fails.
     pub versions: Versions,
@@ -259,10 +259,9 @@ pub struct Entry {
     pub kernels: Kernels,
     /// The kernels that take a value with it, where that came later.
     pub value_kernels: Kernels,
-    /// What it does.
+    /// The effect of the option.
     pub effect: Effect,
-    /// Whether no other file system has an option of this name, so that it
-    /// betrays an NFS volume.
+    /// True if no other file system has an option of this name, so that it betrays an NFS volume.
     pub nfs_only: bool,
     /// The meaning in one sentence, for people.
     pub meaning: &'static str,
@@ -272,62 +271,62 @@ impl Entry {
     /// The group of which one member wins; `None` where options add up
     /// (`sec=`), are an error when given twice (versions) or stand alone.
     pub const fn group(&self) -> Option<Group> {
-        Some(Group(match self.word {
-            Word::Bg | Word::Fg => Word::Bg,
-            Word::Hard | Word::Soft | Word::Softerr => Word::Hard,
-            Word::Proto | Word::Tcp | Word::Udp | Word::Rdma => Word::Proto,
-            Word::Lock | Word::LocalLock => Word::Lock,
-            Word::Ro | Word::Rw => Word::Ro,
-            Word::Sync | Word::Async => Word::Sync,
-            Word::Ac
-            | Word::Cto
-            | Word::Sharecache
-            | Word::Resvport
-            | Word::Fsc
-            | Word::Rdirplus
-            | Word::Acl
-            | Word::Migration
-            | Word::Trunkdiscovery
-            | Word::Alignwrite
-            | Word::Posix
-            | Word::Exec
-            | Word::Suid
-            | Word::Dev
-            | Word::Atime
-            | Word::Diratime
-            | Word::Relatime
-            | Word::Lazytime
-            | Word::Retry
-            | Word::Timeo
-            | Word::Retrans
-            | Word::Minorversion
-            | Word::Port
-            | Word::Nconnect
-            | Word::MaxConnect
-            | Word::Xprtsec
-            | Word::FatalNeterrors
-            | Word::Mountport
-            | Word::Mountproto
-            | Word::Mountvers
-            | Word::Mounthost
-            | Word::Mountaddr
-            | Word::Clientaddr
-            | Word::Rsize
-            | Word::Wsize
-            | Word::Bsize
-            | Word::Namlen
-            | Word::Actimeo
-            | Word::Acregmin
-            | Word::Acregmax
-            | Word::Acdirmin
-            | Word::Acdirmax
-            | Word::Lookupcache
-            | Word::Write => self.word,
+        Some(Group(match self.id {
+            OptionId::Bg | OptionId::Fg => OptionId::Bg,
+            OptionId::Hard | OptionId::Soft | OptionId::Softerr => OptionId::Hard,
+            OptionId::Proto | OptionId::Tcp | OptionId::Udp | OptionId::Rdma => OptionId::Proto,
+            OptionId::Lock | OptionId::LocalLock => OptionId::Lock,
+            OptionId::Ro | OptionId::Rw => OptionId::Ro,
+            OptionId::Sync | OptionId::Async => OptionId::Sync,
+            OptionId::Ac
+            | OptionId::Cto
+            | OptionId::Sharecache
+            | OptionId::Resvport
+            | OptionId::Fsc
+            | OptionId::Rdirplus
+            | OptionId::Acl
+            | OptionId::Migration
+            | OptionId::Trunkdiscovery
+            | OptionId::Alignwrite
+            | OptionId::Posix
+            | OptionId::Exec
+            | OptionId::Suid
+            | OptionId::Dev
+            | OptionId::Atime
+            | OptionId::Diratime
+            | OptionId::Relatime
+            | OptionId::Lazytime
+            | OptionId::Retry
+            | OptionId::Timeo
+            | OptionId::Retrans
+            | OptionId::Minorversion
+            | OptionId::Port
+            | OptionId::Nconnect
+            | OptionId::MaxConnect
+            | OptionId::Xprtsec
+            | OptionId::FatalNeterrors
+            | OptionId::Mountport
+            | OptionId::Mountproto
+            | OptionId::Mountvers
+            | OptionId::Mounthost
+            | OptionId::Mountaddr
+            | OptionId::Clientaddr
+            | OptionId::Rsize
+            | OptionId::Wsize
+            | OptionId::Bsize
+            | OptionId::Namlen
+            | OptionId::Actimeo
+            | OptionId::Acregmin
+            | OptionId::Acregmax
+            | OptionId::Acdirmin
+            | OptionId::Acdirmax
+            | OptionId::Lookupcache
+            | OptionId::Write => self.id,
             _ => return None,
         }))
     }
 
-    /// Whether `kernel` knows the option with or without a value.
+    /// Returns true if `kernel` knows the option with or without a value.
     pub fn known_to(&self, kernel: Kernel, has_value: bool) -> bool {
         self.kernels.contains(kernel) && (!has_value || self.value_kernels.contains(kernel))
     }
@@ -362,9 +361,9 @@ mod tests {
 
     #[test]
     fn finds_aliases_and_negations_as_one_word() {
-        let word = |keyword| find(keyword).map(|entry| (entry.word, entry.negated));
+        let word = |keyword| find(keyword).map(|entry| (entry.id, entry.negated));
         assert_eq!(word("vers"), word("nfsvers"));
-        assert_eq!(word("noac"), Some((Word::Ac, true)));
+        assert_eq!(word("noac"), Some((OptionId::Ac, true)));
         assert_eq!(word("pos"), None);
     }
 
@@ -379,14 +378,14 @@ mod tests {
         for keyword in ["x-systemd.automount", "X-foo", "x-bg"] {
             assert!(find(keyword).is_some_and(|entry| entry.consumers.is_mount_only()));
         }
-        assert_eq!(find("X-mount.subdir").map(|entry| entry.word), Some(Word::XMount));
+        assert_eq!(find("X-mount.subdir").map(|entry| entry.id), Some(OptionId::XMount));
     }
 
     #[test]
     fn says_something_of_every_word() {
         for (keyword, entry) in entries() {
             assert!(entry.meaning.len() > 10, "{keyword}");
-            assert_eq!(find(keyword).map(|found| found.word), Some(entry.word));
+            assert_eq!(find(keyword).map(|found| found.id), Some(entry.id));
         }
     }
 }

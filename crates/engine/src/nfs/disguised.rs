@@ -1,16 +1,16 @@
-//! What an author meant by a text that no layer reads that way: a value with
-//! commas in it, or an option in the dress of a command line, of YAML or of Go.
+//! Recognizes the intended options in a text that no layer reads that way: a value with commas in
+//! it, or an option in the dress of a command line, of YAML or of Go.
 
-use super::catalog::{self, Entry, Word};
+use super::acceptance::{judge, names_version};
+use super::catalog::{self, Entry, OptionId};
 use super::intended::intended;
-use super::mount::{judge, names_version};
 use super::option::{self, MountOption};
 use super::value::Grammar;
 
-/// What was meant by one or several neighbouring pieces of an element.
+/// The options that one or several neighboring pieces of an element were meant to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meant {
-    /// How many pieces it takes.
+    /// The number of pieces.
     pub pieces: usize,
     /// The options as they should be written.
     pub options: Vec<String>,
@@ -22,8 +22,8 @@ pub const MOST_PIECES: usize = 64;
 /// Longest text that is looked at, in bytes.
 const LONGEST: usize = 1024;
 
-/// What the first of `pieces`, alone or with those that follow it, means where it
-/// can mean one thing only; `None` where it is written as it should be, too.
+/// Returns the options that the first of `pieces` was meant to be, alone or with those that follow
+/// it; `None` if it is ambiguous, or written as it should be.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::nfs::disguised::meant;
@@ -105,15 +105,15 @@ pub fn whole_options(text: &str) -> Vec<String> {
     options
 }
 
-/// Whether nothing but blanks at the ends tells it from a known option.
+/// Returns true if nothing but blanks at the ends tells it from a known option.
 fn is_clean(text: &str) -> bool {
     let (keyword, value) = text.split_once('=').unwrap_or((text, ""));
     let is_dressed = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
     let is_known = catalog::find(keyword.trim());
-    is_known.is_some_and(|entry| entry.word == Word::Context || !value.trim().contains(is_dressed))
+    is_known.is_some_and(|entry| entry.id == OptionId::Context || !value.trim().contains(is_dressed))
 }
 
-/// What has to close the text that begins here and is not closed here.
+/// Returns the character that has to close the text that begins here and is not closed here.
 fn closer(head: &str) -> Option<char> {
     let text = head.trim();
     match text.chars().next()? {
@@ -123,10 +123,10 @@ fn closer(head: &str) -> Option<char> {
     }
 }
 
-/// An option whose value goes on behind its comma.
+/// An option whose value continues after its comma.
 fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
     let value = head.value().unwrap_or_default();
-    if entry.word == Word::Context {
+    if entry.id == OptionId::Context {
         let goes_on =
             !value.contains(['"', '\'']) && value.rsplit([':', '-']).next().is_some_and(is_category);
         let rest: Vec<&str> =
@@ -137,7 +137,7 @@ fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant>
         });
     }
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if entry.word == Word::Sec {
+    if entry.id == OptionId::Sec {
         return flavors(head, tail);
     }
     let (pieces, text) = if names_version(entry) {
@@ -179,7 +179,7 @@ fn is_category(text: &str) -> bool {
     })
 }
 
-/// A category, and what may stand behind the last one of a range's lower level:
+/// A category, and what may stand after the last one of a range's lower level:
 /// `c34-s15:c0.c1023`.
 pub(crate) fn is_category_range(text: &str) -> bool {
     let (low, high) = text.split_once('-').unwrap_or((text, "s0"));
@@ -190,7 +190,7 @@ pub(crate) fn is_category_range(text: &str) -> bool {
 /// The option, where all layers take it or it can be put right.
 fn taken(text: String) -> Option<String> {
     let option = MountOption::new(text.as_str());
-    let is_known = option.entry().is_some_and(|entry| entry.word != Word::Context);
+    let is_known = option.entry().is_some_and(|entry| entry.id != OptionId::Context);
     if !is_known {
         return None;
     }
@@ -259,7 +259,7 @@ fn one(text: &str) -> Option<String> {
         let is_unit = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
         let is_group = |text: &&str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_size = catalog::find(keyword)
-            .is_some_and(|entry| matches!(entry.word, Word::Rsize | Word::Wsize | Word::Bsize));
+            .is_some_and(|entry| matches!(entry.id, OptionId::Rsize | OptionId::Wsize | OptionId::Bsize));
         let is_one = rest.len() == 1 && rest.iter().all(is_unit)
             || is_size && number.len() <= 3 && rest.iter().all(is_group);
         return if is_one { taken(format!("{keyword}={}", pieces.concat())) } else { None };

@@ -1,7 +1,7 @@
-//! What an author meant by a value that mount.nfs or the kernel refuses.
+//! Finds the intended value for one that mount.nfs or the kernel refuses.
 
-use super::catalog::Word;
-use super::mount::judge;
+use super::acceptance::judge;
+use super::catalog::OptionId;
 use super::option::MountOption;
 
 /// The option as it should be written, where its refused value can mean one
@@ -18,14 +18,16 @@ use super::option::MountOption;
 /// ```
 pub fn intended(option: &MountOption<'_>) -> Option<String> {
     let value = option.value()?.trim().trim_start_matches('=');
-    let meant = match option.entry()?.word {
-        Word::Vers => version(value)?,
-        Word::Timeo => tenths(value)?.to_string(),
-        Word::Rsize | Word::Wsize | Word::Bsize => bytes(value)?.to_string(),
-        Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax => {
-            seconds(value)?.to_string()
-        }
-        Word::Minorversion => value.strip_prefix("4.")?.to_owned(),
+    let meant = match option.entry()?.id {
+        OptionId::Vers => version(value)?,
+        OptionId::Timeo => tenths(value)?.to_string(),
+        OptionId::Rsize | OptionId::Wsize | OptionId::Bsize => bytes(value)?.to_string(),
+        OptionId::Actimeo
+        | OptionId::Acregmin
+        | OptionId::Acregmax
+        | OptionId::Acdirmin
+        | OptionId::Acdirmax => seconds(value)?.to_string(),
+        OptionId::Minorversion => value.strip_prefix("4.")?.to_owned(),
         _ => value.to_lowercase(),
     };
     let text = format!("{}={meant}", option.keyword());
@@ -126,7 +128,7 @@ fn grouped(value: &str) -> Option<String> {
     (is_first && are_groups && is_enough).then(|| value.replace(separator, ""))
 }
 
-/// A plain number and the letters behind it, in small ones.
+/// A plain number and the letters after it, in small ones.
 fn split_unit(value: &str) -> Option<(u64, String)> {
     let whole = grouped(value);
     let value = whole.as_deref().unwrap_or(value);

@@ -53,7 +53,7 @@ impl fmt::Display for Kernel {
 pub struct Kernels {
     /// First release of the span.
     pub since: Kernel,
-    /// First release after the span; `None` while it still goes on.
+    /// First release after the span; `None` while the span is open.
     pub until: Option<Kernel>,
 }
 
@@ -69,17 +69,17 @@ impl Kernels {
         Self { since: Kernel::new(major, minor), until: None }
     }
 
-    /// Whether `kernel` lies in the span.
+    /// Returns true if `kernel` lies in the span.
     pub fn contains(&self, kernel: Kernel) -> bool {
         kernel >= self.since && self.until.is_none_or(|until| kernel < until)
     }
 
-    /// Whether no covered kernel lies in the span.
+    /// Returns true if no covered kernel lies in the span.
     pub fn is_empty(&self) -> bool {
         self.since > Kernel::NEWEST
     }
 
-    /// Whether every covered kernel lies in the span.
+    /// Returns true if every covered kernel lies in the span.
     pub fn is_all(&self) -> bool {
         self.since <= Kernel::OLDEST && self.until.is_none_or(|until| until > Kernel::NEWEST)
     }

@@ -45,12 +45,12 @@ impl<'a> MountOption<'a> {
         self.entry
     }
 
-    /// What stands before the first `=`.
+    /// Returns the text before the first `=`.
     pub fn keyword(&self) -> &str {
         self.text.get(..self.keyword_end).unwrap_or_default()
     }
 
-    /// What stands behind the first `=`; `None` where there is no `=`.
+    /// Returns the text after the first `=`; `None` if there is no `=`.
     pub fn value(&self) -> Option<&str> {
         self.text.get(self.keyword_end + 1..)
     }
@@ -61,7 +61,7 @@ impl<'a> MountOption<'a> {
 pub struct Piece<'a> {
     /// The text between two separating commas; may be empty.
     pub text: &'a str,
-    /// Where it stands in the element, in bytes.
+    /// The bytes of the element that contain it.
     pub range: Range<usize>,
 }
 
@@ -70,7 +70,7 @@ pub struct Piece<'a> {
 /// mount(8) and mount.nfs honour double quotes: a comma between two of them
 /// separates nothing (nfs-utils `token.c`; libmount `ul_optstr_next`). Where a
 /// quote is left open nothing would be mounted, so every comma is taken as a
-/// separator there: a danger must not hide behind a stray quote.
+/// separator there: a danger must not be hidden by a stray quote.
 ///
 /// Yields at least one piece, and empty pieces too; joining the pieces with
 /// commas gives the element back. Allocates nothing.
@@ -83,12 +83,12 @@ pub fn pieces(element: &str) -> impl Iterator<Item = &str> {
     split(element).map(|piece| piece.text).filter(|text| !text.is_empty())
 }
 
-/// Whether a text is nothing but options that some layer knows.
+/// Returns true if a text is nothing but options that some layer knows.
 pub fn are_options(text: &str) -> bool {
     pieces_of(text).all(|option| option.entry().is_some())
 }
 
-/// Whether an option of the text is one of NFS alone.
+/// Returns true if an option of the text is one of NFS alone.
 pub fn has_nfs_option(text: &str) -> bool {
     pieces_of(text).any(|option| option.entry().is_some_and(|entry| entry.nfs_only))
 }
@@ -97,9 +97,9 @@ fn pieces_of(text: &str) -> impl Iterator<Item = MountOption<'_>> {
     split(text).map(|piece| MountOption::new(piece.text.trim()))
 }
 
-/// Whether `element` is one option as it should be written: a keyword, and all
-/// of it printable ASCII without a blank, a comma, a quote of either kind, a
-/// backslash or another character that means something to a shell.
+/// Returns true if `element` is one option as it should be written: a keyword, and all of it
+/// printable ASCII without a blank, a comma, a quote of either kind, a backslash or another
+/// character that means something to a shell.
 pub fn is_plain(element: &str) -> bool {
     !matches!(element.as_bytes().first(), None | Some(b'='))
         && element.bytes().all(|byte| {
@@ -110,7 +110,7 @@ pub fn is_plain(element: &str) -> bool {
         })
 }
 
-/// Whether every double quote in `element` has its partner.
+/// Returns true if every double quote in `element` has its partner.
 pub fn has_paired_quotes(element: &str) -> bool {
     element.bytes().filter(|byte| *byte == b'"').count() % 2 == 0
 }

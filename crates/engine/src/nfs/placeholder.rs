@@ -1,16 +1,16 @@
 //! Placeholders in a file that another program fills in before the object
 //! reaches a cluster: `${X}` and `${X:=4.1}` (envsubst, Flux), `$(X)`
-//! (kustomize) and `{{ x }}` (Helm and other templates). What they become is
-//! not known here; a comma or a quote inside one separates nothing.
+//! (kustomize) and `{{ x }}` (Helm and other templates). Their values are not known here; a comma
+//! or a quote inside one separates nothing.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How a placeholder is written.
+/// The syntax of a placeholder.
 struct Form {
     open: &'static str,
     close: &'static str,
-    /// What, inside, wants a close of its own.
+    /// The inner opening texts that want a close of their own.
     nests: &'static str,
 }
 
@@ -20,8 +20,7 @@ const FORMS: [Form; 3] = [
     Form { open: "{{", close: "}}", nests: "{{" },
 ];
 
-/// Where the placeholders of `text` are, in order. One that nothing closes is
-/// text like any other.
+/// Returns the placeholders of `text`, in order. One that nothing closes is text like any other.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::nfs::placeholder::placeholders;
@@ -46,12 +45,12 @@ pub fn placeholders(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Whether `text` has a placeholder.
+/// Returns true if `text` has a placeholder.
 pub fn has_placeholder(text: &str) -> bool {
     placeholders(text).next().is_some()
 }
 
-/// Whether `text` is one placeholder and nothing else.
+/// Returns true if `text` is one placeholder and nothing else.
 pub fn is_placeholder(text: &str) -> bool {
     placeholders(text).next() == Some(0..text.len())
 }

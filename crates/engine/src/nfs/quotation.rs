@@ -1,4 +1,4 @@
-//! How messages quote what stands in an object.
+//! Quotes text of an object in messages.
 
 use super::option;
 

@@ -1,8 +1,7 @@
-//! How each layer cuts one string of options into a list. What a quote or a
-//! backslash does to a comma differs between them, so one string may be several
-//! lists.
+//! Splits one string of options into a list, as each layer does. The effect of a quote or a
+//! backslash on a comma differs between them, so one string may be several lists.
 //!
-//! | layer | `,` between `"` | `,` behind `\` | `"` behind `\` | a quote left open |
+//! | layer | `,` between `"` | `,` after `\` | `"` after `\` | a quote left open |
 //! |---|---|---|---|---|
 //! | mount(8) before util-linux 2.40 ([`mnt_optstr_parse_next`][2.38]) | kept | separates | counts | drops the rest |
 //! | since 2.40 ([`ul_optstr_next`][2.40]) | kept | kept | counts | drops the rest |
@@ -18,8 +17,8 @@
 //! [kernel]: https://github.com/torvalds/linux/blob/v6.12/fs/fs_context.c#L197
 //! [lsm]: https://github.com/torvalds/linux/blob/v6.12/security/selinux/hooks.c#L2620
 
-use super::catalog::Word;
-use super::mount::{goes_to_background, mount_takes};
+use super::acceptance::{goes_to_background, mount_takes};
+use super::catalog::OptionId;
 use super::option::{MountOption, Piece, has_paired_quotes};
 use super::value::Grammar;
 
@@ -103,7 +102,7 @@ impl Reader {
                 // A word with a value that it does not expect is another word to it.
                 let is_known = entry.grammar == Grammar::Anything
                     || option.value().is_none_or(|value| mount_takes(entry, value));
-                entry.consumers.is_mount_only() && is_known || entry.word == Word::Context && !selinux
+                entry.consumers.is_mount_only() && is_known || entry.id == OptionId::Context && !selinux
             });
             !is_dropped
         };
@@ -112,16 +111,16 @@ impl Reader {
 }
 
 fn is_context(option: &str) -> bool {
-    MountOption::new(option).entry().is_some_and(|entry| entry.word == Word::Context)
+    MountOption::new(option).entry().is_some_and(|entry| entry.id == OptionId::Context)
 }
 
-/// Whether `text` may be another list to one layer than to another at all.
+/// Returns true if `text` may be another list to one layer than to another at all.
 pub fn has_marks(text: &str) -> bool {
     text.bytes().any(is_mark)
 }
 
-/// What some layer, or a shell that a driver runs mount with, takes out of a
-/// word: double and single quotes, backslashes.
+/// Returns true for a byte that some layer, or a shell that a driver runs mount with, removes from
+/// a word: double and single quotes, backslashes.
 pub const fn is_mark(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'\\')
 }
@@ -130,8 +129,8 @@ pub const fn is_mark(byte: u8) -> bool {
 /// [`Reader::MOUNTS`], without `SELinux` and with it.
 pub const NODES: usize = 2 * Reader::MOUNTS.len();
 
-/// Whether a failed mount with `text` as its options goes on in the background,
-/// for each kind of node.
+/// Returns whether a failed mount with `text` as its options continues in the background, for each
+/// kind of node.
 pub fn goes_to_background_by_node(text: &str) -> [bool; NODES] {
     let mut nodes = [false; NODES];
     let kinds = Reader::MOUNTS.into_iter().flat_map(|mount| [(mount, false), (mount, true)]);
@@ -143,13 +142,13 @@ pub fn goes_to_background_by_node(text: &str) -> [bool; NODES] {
     nodes
 }
 
-/// Whether a failed mount with `text` as its options goes on in the background
-/// for one mount(8) or another, on a node with `SELinux` or without.
+/// Returns true if a failed mount with `text` as its options continues in the background for one
+/// mount(8) or another, on a node with `SELinux` or without.
 pub fn may_go_to_background(text: &str) -> bool {
     goes_to_background_by_node(text).contains(&true)
 }
 
-/// Why the layers may cut what follows a text differently.
+/// The reason why the layers may cut what follows a text differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trap {
     /// A double quote that nothing in the text closes.
@@ -164,8 +163,8 @@ pub enum Trap {
     Shell,
 }
 
-/// Whether a shell that is given `element` unquoted makes another word of it, or
-/// several, than its quotes and backslashes alone do.
+/// Returns true if a shell that is given `element` unquoted makes another word of it, or several,
+/// than its quotes and backslashes alone do.
 pub fn is_shell(element: &str) -> bool {
     element.bytes().any(|byte| b"$`;&|<>(){}\n".contains(&byte))
 }
@@ -193,7 +192,7 @@ pub fn every_piece(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// How freely a keyword is compared with `bg`.
+/// The freedom with which a keyword is compared with `bg`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Latitude {
     /// Letters may become small on the way.
@@ -207,7 +206,7 @@ impl Latitude {
     pub const WIDE: Self = Self { folds: true, trims: true };
 }
 
-/// Whether some piece of a text may be `bg` to some layer, wherever it is written.
+/// Returns true if some piece of a text may be `bg` to some layer, wherever it is written.
 pub fn mentions_background(text: &str) -> bool {
     every_piece(text).any(|piece| background_word(piece.text, Latitude::WIDE).is_some())
 }
@@ -236,9 +235,9 @@ fn trimmed(keyword: &str) -> &str {
     keyword.trim_matches(is_around)
 }
 
-/// What takes the place of `piece`, whose keyword is `bg` to some layer: `fg`,
-/// or, where that would leave a quote without its partner or take away a backslash
-/// before a quote or a comma, the same text with `fg` for its letters.
+/// Returns the replacement for `piece`, whose keyword is `bg` to some layer: `fg`, or, where that
+/// would leave a quote without its partner or take away a backslash before a quote or a comma, the
+/// same text with `fg` for its letters.
 pub fn foreground_instead(piece: &str) -> String {
     let is_even = |mark: u8| piece.bytes().filter(|byte| *byte == mark).count() % 2 == 0;
     let escapes_nothing = !piece.contains('\\') || !piece.contains(['"', '\'']) && !piece.ends_with('\\');
@@ -277,7 +276,7 @@ mod tests {
         assert_eq!(
             MountNfs.options(r#",,hard,x="a,bg"#),
             ["hard"],
-            "what is behind an open quote is dropped"
+            "the text after an open quote is dropped"
         );
         assert_eq!(Kernel.options(r#"context="a,b",x="c,d""#), [r#"context="a,b""#, r#"x="c"#, r#"d""#]);
     }

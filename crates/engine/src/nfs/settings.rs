@@ -1,13 +1,13 @@
-//! What a list of options amounts to once the kernel has read it: the winner
-//! of every conflict, as `/proc/mounts` would show it.
+//! The settings that result once the kernel has read a list of options: the winner of every
+//! conflict, as `/proc/mounts` would show it.
 
-use super::catalog::Word;
-use super::mount::{self, Transport};
+use super::acceptance::{self, Transport};
+use super::catalog::OptionId;
 use super::option::MountOption;
 use super::value::kernel_number;
 use super::version::Versions;
 
-/// How a request that gets no answer ends.
+/// The end of a request without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Recovery {
     /// The request is repeated indefinitely.
@@ -20,7 +20,8 @@ pub enum Recovery {
 }
 
 /// The options of one attribute cache time each; `actimeo` sets all four.
-pub const CACHE_TIMES: [Word; 4] = [Word::Acregmin, Word::Acregmax, Word::Acdirmin, Word::Acdirmax];
+pub const CACHE_TIMES: [OptionId; 4] =
+    [OptionId::Acregmin, OptionId::Acregmax, OptionId::Acdirmin, OptionId::Acdirmax];
 
 /// Attribute cache times in seconds; `None` is the kernel's own 3, 60, 30, 60.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,14 +36,14 @@ pub struct AttributeCache {
     pub directory_max: Option<u32>,
 }
 
-/// Which locks this node keeps to itself, with `NFSv3`.
+/// The locks that this node keeps to itself, with `NFSv3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LocalLocks {
     /// `flock(2)` locks.
     pub flock: bool,
     /// `fcntl(2)` locks.
     pub posix: bool,
-    /// Whether `nolock` is in force: no lock manager at all.
+    /// True if `nolock` is in force: no lock manager at all.
     pub nolock: bool,
 }
 
@@ -61,15 +62,15 @@ pub struct Settings {
     pub transport: Option<Transport>,
     /// The protocol versions mount.nfs may try.
     pub versions: Versions,
-    /// Whether nothing can be written.
+    /// True if nothing can be written.
     pub read_only: bool,
-    /// Whether writes are synchronous, by `sync` or by `noac`.
+    /// True if writes are synchronous, by `sync` or by `noac`.
     pub sync: bool,
     /// Attribute cache times.
     pub attribute_cache: AttributeCache,
-    /// Whether `noac` is in force; it beats every cache time in either order.
+    /// True if `noac` is in force; it beats every cache time in either order.
     pub noac: bool,
-    /// Whether `nocto` is in force.
+    /// True if `nocto` is in force.
     pub nocto: bool,
     /// `all`, `none`, or `pos` however it was spelled.
     pub lookupcache: Option<LookupCache>,
@@ -83,7 +84,7 @@ pub struct Settings {
     pub local_locks: LocalLocks,
 }
 
-/// Which directory entries are cached.
+/// The directory entries that are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the option's own words")]
 pub enum LookupCache {
@@ -97,7 +98,8 @@ impl Settings {
     /// overwrites what stood before (`nfs_fs_context_parse_param`). Options
     /// that are refused change nothing.
     pub fn of<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> Self {
-        let mut settings = Self { versions: mount::requested_versions(options.clone()), ..Self::default() };
+        let mut settings =
+            Self { versions: acceptance::requested_versions(options.clone()), ..Self::default() };
         for option in options {
             settings.apply(option);
         }
@@ -109,21 +111,25 @@ impl Settings {
         let Some(entry) = option.entry() else {
             return;
         };
-        if let Some(transport) = mount::transport(option) {
+        if let Some(transport) = acceptance::transport(option) {
             self.transport = Some(transport);
             return;
         }
         let number = || option.value().and_then(kernel_number);
-        match entry.word {
-            Word::Timeo => set(&mut self.timeo, number().filter(|n| *n > 0).map(cap_timeo)),
-            Word::Retrans => set(&mut self.retrans, number()),
-            Word::Nconnect => set(&mut self.nconnect, number().filter(|n| (1..=16).contains(n))),
-            Word::Rsize => set(&mut self.rsize, number().map(io_size)),
-            Word::Wsize => set(&mut self.wsize, number().map(io_size)),
-            Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax => {
-                self.attribute_cache.set(entry.word, number());
+        match entry.id {
+            OptionId::Timeo => set(&mut self.timeo, number().filter(|n| *n > 0).map(cap_timeo)),
+            OptionId::Retrans => set(&mut self.retrans, number()),
+            OptionId::Nconnect => set(&mut self.nconnect, number().filter(|n| (1..=16).contains(n))),
+            OptionId::Rsize => set(&mut self.rsize, number().map(io_size)),
+            OptionId::Wsize => set(&mut self.wsize, number().map(io_size)),
+            OptionId::Actimeo
+            | OptionId::Acregmin
+            | OptionId::Acregmax
+            | OptionId::Acdirmin
+            | OptionId::Acdirmax => {
+                self.attribute_cache.set(entry.id, number());
             }
-            Word::Lookupcache => {
+            OptionId::Lookupcache => {
                 self.lookupcache = match option.value() {
                     Some("all") => Some(LookupCache::All),
                     Some("none") => Some(LookupCache::None),
@@ -131,44 +137,46 @@ impl Settings {
                     _ => self.lookupcache,
                 }
             }
-            Word::LocalLock => self.local_locks.set(option.value()),
+            OptionId::LocalLock => self.local_locks.set(option.value()),
             _ if option.value().is_some() => {}
             word => self.apply_flag(word, entry.negated),
         }
     }
 
-    fn apply_flag(&mut self, word: Word, negated: bool) {
+    fn apply_flag(&mut self, word: OptionId, negated: bool) {
         match word {
-            Word::Hard => self.recovery = Recovery::Hard,
-            Word::Soft => self.recovery = Recovery::Soft,
-            Word::Softerr => self.recovery = Recovery::Softerr,
-            Word::Ro => self.read_only = true,
-            Word::Rw => self.read_only = false,
-            Word::Sync => self.sync = true,
-            Word::Async => self.sync = false,
-            Word::Ac => self.noac = negated,
-            Word::Cto => self.nocto = negated,
-            Word::Lock => self.local_locks = LocalLocks { flock: negated, posix: negated, nolock: negated },
+            OptionId::Hard => self.recovery = Recovery::Hard,
+            OptionId::Soft => self.recovery = Recovery::Soft,
+            OptionId::Softerr => self.recovery = Recovery::Softerr,
+            OptionId::Ro => self.read_only = true,
+            OptionId::Rw => self.read_only = false,
+            OptionId::Sync => self.sync = true,
+            OptionId::Async => self.sync = false,
+            OptionId::Ac => self.noac = negated,
+            OptionId::Cto => self.nocto = negated,
+            OptionId::Lock => {
+                self.local_locks = LocalLocks { flock: negated, posix: negated, nolock: negated }
+            }
             _ => {}
         }
     }
 }
 
 impl AttributeCache {
-    fn set(&mut self, word: Word, seconds: Option<u32>) {
+    fn set(&mut self, word: OptionId, seconds: Option<u32>) {
         if seconds.is_none() {
             return;
         }
-        if matches!(word, Word::Actimeo | Word::Acregmin) {
+        if matches!(word, OptionId::Actimeo | OptionId::Acregmin) {
             self.regular_min = seconds;
         }
-        if matches!(word, Word::Actimeo | Word::Acregmax) {
+        if matches!(word, OptionId::Actimeo | OptionId::Acregmax) {
             self.regular_max = seconds;
         }
-        if matches!(word, Word::Actimeo | Word::Acdirmin) {
+        if matches!(word, OptionId::Actimeo | OptionId::Acdirmin) {
             self.directory_min = seconds;
         }
-        if matches!(word, Word::Actimeo | Word::Acdirmax) {
+        if matches!(word, OptionId::Actimeo | OptionId::Acdirmax) {
             self.directory_max = seconds;
         }
     }
@@ -186,7 +194,7 @@ impl LocalLocks {
         }
     }
 
-    /// Whether any lock stays on this node.
+    /// Returns true if any lock stays on this node.
     pub const fn any(self) -> bool {
         self.flock || self.posix
     }
@@ -204,10 +212,9 @@ fn cap_timeo(tenths: u32) -> u32 {
     tenths.min(6000)
 }
 
-/// What the kernel makes of an `rsize` or `wsize`, before the server's own
-/// limit: below 1024 it is 4096, above 1 MiB it is 1 MiB, else the power of two
-/// below (under a page) or the whole pages in it (`nfs_io_size`). 0 asks for
-/// the largest.
+/// Returns the size that the kernel uses for an `rsize` or `wsize`, before the server's own limit:
+/// below 1024 it is 4096, above 1 MiB it is 1 MiB, else the power of two below (under a page) or
+/// the whole pages in it (`nfs_io_size`). 0 asks for the largest.
 pub fn io_size(bytes: u32) -> u32 {
     const MIN: u32 = 1024;
     const MAX: u32 = 1024 * 1024;

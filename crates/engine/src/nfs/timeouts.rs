@@ -1,4 +1,4 @@
-//! How long things take when the server does not answer.
+//! Computes the timeouts of a dead server.
 //!
 //! Three clocks run: `timeo` and `retrans` in the kernel once the mount
 //! exists, `retry` in mount.nfs while it tries to mount, and the deadline of
@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::mount::Transport;
+use super::acceptance::Transport;
 use super::settings::Settings;
 use super::value::leading_number;
 
@@ -55,7 +55,7 @@ pub fn major_timeout(settings: &Settings) -> Duration {
     retrans.checked_add(1).and_then(|tries| initial.checked_mul(tries)).map_or(cap, |major| major.min(cap))
 }
 
-/// How mount.nfs reads `retry`.
+/// The reading of `retry` by mount.nfs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// Not given: the default of foreground or background.
@@ -88,9 +88,9 @@ impl Retry {
     }
 }
 
-/// How long a mount may take to fail where the server refuses connections:
-/// `retry` minutes, and the one try that is under way when they end (measured:
-/// `retry=1` 76 s, `retry=2` 135 s, `retry=0` at once).
+/// Returns the longest time until a mount fails if the server refuses connections: `retry` minutes,
+/// and the one try that is under way when they end (measured: `retry=1` 76 s, `retry=2` 135 s,
+/// `retry=0` at once).
 pub fn refused_mount(retry: Retry, background: bool) -> Duration {
     let minutes = u64::try_from(retry.minutes(background)).unwrap_or(0);
     match minutes {
@@ -99,9 +99,8 @@ pub fn refused_mount(retry: Retry, background: bool) -> Duration {
     }
 }
 
-/// How long a single try takes where packets are dropped: the kernel waits the
-/// major timeout with `NFSv4` (measured: 182 s by default), mount.nfs its own
-/// short one with `NFSv3` (measured: 14 s).
+/// Returns the time of a single try if packets are dropped: the kernel waits the major timeout with
+/// `NFSv4` (measured: 182 s by default), mount.nfs its own short one with `NFSv3` (measured: 14 s).
 pub fn silent_try(settings: &Settings) -> Duration {
     if settings.versions == super::version::Versions::V3 {
         Duration::from_secs(15)

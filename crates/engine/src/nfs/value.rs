@@ -1,4 +1,4 @@
-//! What may stand behind an option's `=`, and how each layer reads numbers.
+//! The values that may follow an option's `=`, and how each layer reads numbers.
 
 /// A value's grammar, as the kernel's parameter table (`fs/nfs/fs_context.c`)
 /// and mount.nfs read it.
@@ -12,7 +12,7 @@ pub enum Grammar {
         min: u32,
         /// Largest value taken.
         max: u32,
-        /// What one step of it is: "tenths of a second", "bytes".
+        /// The unit of the number: "tenths of a second", "bytes".
         unit: &'static str,
     },
     /// One word of a fixed list.
@@ -65,8 +65,8 @@ pub fn leading_number(text: &str) -> Option<i64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// Whether `text` is the one spelling of a number that every layer reads
-/// alike: `0`, or digits without a leading zero.
+/// Returns true if `text` is the one spelling of a number that every layer reads alike: `0`, or
+/// digits without a leading zero.
 pub fn is_canonical_decimal(text: &str) -> bool {
     match text.as_bytes() {
         [b'0'] => true,

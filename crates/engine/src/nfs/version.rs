@@ -61,18 +61,18 @@ impl Versions {
     /// None at all.
     pub const NONE: Self = Self(0);
 
-    /// What both sets hold.
+    /// Returns the intersection of both sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Whether `version` is in the set.
+    /// Returns true if `version` is in the set.
     pub const fn contains(self, version: Version) -> bool {
         self.0 & version.bit() != 0
     }
 
-    /// Whether the set holds nothing.
+    /// Returns true if the set holds nothing.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -90,12 +90,12 @@ impl Default for Versions {
     }
 }
 
-/// What one version option asks for.
+/// The versions that one version option asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     /// The versions mount.nfs may then try.
     pub versions: Versions,
-    /// Whether the minor version of `NFSv4` is named as well.
+    /// True if the minor version of `NFSv4` is named as well.
     pub has_minor: bool,
 }
 

@@ -8,7 +8,7 @@ use crate::kind::{Holds, Kind, Reach};
 use crate::subject::Subject;
 use crate::subject::driver::glob;
 
-/// How many days before its end an exemption is warned about.
+/// The number of days before its end from which an exemption is warned about.
 pub const WARNING_DAYS: i64 = 30;
 
 /// One exemption. Selectors that are absent select everything; names may hold
@@ -30,14 +30,14 @@ pub struct Exemption {
     pub driver: Option<String>,
     /// The options concerned, whole or by keyword.
     pub options: Vec<String>,
-    /// Why; not empty.
+    /// The reason; not empty.
     pub reason: String,
     /// The last day on which it holds.
     pub expires: Option<Date>,
 }
 
 impl Exemption {
-    /// Whether it still holds on `today`.
+    /// Returns true if it still holds on `today`.
     pub fn holds_on(&self, today: Date) -> bool {
         self.expires.is_none_or(|last| today <= last)
     }
@@ -49,8 +49,8 @@ impl Exemption {
         (days <= WARNING_DAYS).then_some(days)
     }
 
-    /// Whether it is about `subject`. One for a class is about the volumes too
-    /// that carry the class's name, and one for Pods about the templates of such Pods.
+    /// Returns true if it is about `subject`. One for a class is about the volumes too that carry
+    /// the class's name, and one for Pods about the templates of such Pods.
     pub fn selects(&self, subject: &Subject<'_>) -> bool {
         let matches =
             |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|pattern| glob(pattern, text));
@@ -76,7 +76,7 @@ impl Exemption {
             && matches(&self.driver, subject.driver_name)
     }
 
-    /// Whether it is about `finding`, given that it selects the subject.
+    /// Returns true if it is about `finding`, given that it selects the subject.
     pub fn covers(&self, subject: &Subject<'_>, finding: &Finding) -> bool {
         if !self.rules.contains(&finding.code) {
             return false;
@@ -89,8 +89,8 @@ impl Exemption {
     }
 }
 
-/// Whether the object's own annotation, a list of rules separated by commas,
-/// names the rule.
+/// Returns true if the object's own annotation, a list of rules separated by commas, names the
+/// rule.
 pub fn annotation_names(annotation: &str, code: Code) -> bool {
     annotation.split(',').flat_map(|name| select(name.trim())).any(|rule| rule.code == code)
 }

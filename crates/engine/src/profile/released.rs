@@ -4,13 +4,13 @@
 use super::Actions;
 use crate::finding::{Action, Code};
 
-/// What one version fixes for one rule.
+/// The actions that one version fixes for one rule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(super) code: Code,
-    /// What is done about its proper findings.
+    /// The actions for its proper findings.
     pub(crate) actions: Actions,
-    /// What is done about its milder findings, where the version tells them apart.
+    /// The actions for its milder findings, if the version distinguishes them.
     pub(crate) lesser: Option<Actions>,
     /// Its settings. One that came later has the default that the rule states.
     pub(crate) settings: &'static [(&'static str, u32)],

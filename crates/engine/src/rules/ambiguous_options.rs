@@ -61,14 +61,14 @@ spec:
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let undone = check_implied(check);
     if says_everything_once(check) {
         return;
     }
     let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
     for token in check.options() {
-        let is_settled = |group: &Group| *group == Group::BACKGROUND || undone.contains(&group.word());
+        let is_settled = |group: &Group| *group == Group::BACKGROUND || undone.contains(&group.id());
         if let Some(group) = group(token).filter(|group| !is_settled(group)) {
             groups.entry(group).or_default().push(token);
         }
@@ -80,18 +80,18 @@ fn check(check: &mut Check<'_, '_>) {
 }
 
 /// `exec`, `suid` and `dev` before a word that implies the contrary: those words.
-fn check_implied(check: &mut Check<'_, '_>) -> Vec<Word> {
+fn check_implied(check: &mut RuleContext<'_, '_>) -> Vec<OptionId> {
     let mut undone = Vec::new();
-    if !check.speaks_of(Words::of(&[Word::User])) {
+    if !check.speaks_of(OptionSet::of(&[OptionId::User])) {
         return undone;
     }
     let subject = check.subject;
     let effective: Vec<&Token<'_>> = subject.options.effective().collect();
-    for word in [Word::Exec, Word::Suid, Word::Dev] {
-        let of_word = |token: &&&Token<'_>| token.word() == Some(word) && token.verdict.refusal.is_none();
+    for word in [OptionId::Exec, OptionId::Suid, OptionId::Dev] {
+        let of_word = |token: &&&Token<'_>| token.id() == Some(word) && token.acceptance.refusal.is_none();
         let position = |wanted: &Token<'_>| effective.iter().position(|token| std::ptr::eq(*token, wanted));
         let Some(said) = effective.iter().rfind(of_word).copied() else { continue };
-        let implies = |token: &&&Token<'_>| mount::implied_flags(&token.option).contains(word);
+        let implies = |token: &&&Token<'_>| acceptance::implied_flags(&token.option).contains(word);
         let Some(undone_by) = effective.iter().rfind(implies).copied() else { continue };
         let is_negated = said.entry().is_none_or(|entry| entry.negated);
         if is_negated || position(said) > position(undone_by) {
@@ -99,36 +99,36 @@ fn check_implied(check: &mut Check<'_, '_>) -> Vec<Word> {
         }
         let order = |token: &Token<'_>| token.site.as_ref().map(Site::order);
         let is_written_last = order(said) > order(undone_by);
-        let grade = if is_written_last { Grade::Proper } else { Grade::Lesser };
+        let severity = if is_written_last { Severity::Proper } else { Severity::Lesser };
         let (said_text, undone_by) = (said.option.text(), undone_by.option.text());
         let message = format!("{undone_by:?} implies no{said_text} and is read after {said_text:?}");
         let without =
             effective.iter().filter(|token| !std::ptr::eq(**token, said)).map(|token| &token.option);
         let is_needed = subject.driver.depends_on(&said.option, without);
         let fix = remove(said).filter(|_| !is_needed).map(|edit| offer(vec![edit]));
-        check.report(said, grade, message, fix);
+        check.report(said, severity, message, fix);
         undone.push(word);
     }
     undone
 }
 
-/// Whether nothing can contradict anything, which is the usual case: one option of each
+/// Returns true if nothing can contradict anything, which is the usual case: one option of each
 /// group at most is written, the mount gets no second one, and no `actimeo`.
-fn says_everything_once(check: &Check<'_, '_>) -> bool {
-    let (mut mounted, mut written) = (Words::default(), Words::default());
+fn says_everything_once(check: &RuleContext<'_, '_>) -> bool {
+    let (mut mounted, mut written) = (OptionSet::default(), OptionSet::default());
     // A driver that passes on one of two leaves the mount no conflict, and its author one.
-    !check.speaks_of(Words::of(&[Word::Actimeo]))
-        && check.subject.options.effective().filter_map(group).all(|group| mounted.insert(group.word()))
-        && check.options().filter_map(group).all(|group| written.insert(group.word()))
+    !check.speaks_of(OptionSet::of(&[OptionId::Actimeo]))
+        && check.subject.options.effective().filter_map(group).all(|group| mounted.insert(group.id()))
+        && check.options().filter_map(group).all(|group| written.insert(group.id()))
 }
 
 /// The group that an option takes part in.
 fn group(token: &Token<'_>) -> Option<Group> {
-    let takes_part = token.verdict.refusal.is_none() && !token.is_drivers_own;
+    let takes_part = token.acceptance.refusal.is_none() && !token.is_drivers_own;
     token.entry().filter(|_| takes_part).and_then(Entry::group)
 }
 
-fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>]) {
+fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Token<'_>]) {
     let effective = check.subject.options.effective().filter(|token| group(token) == Some(of_group));
     let Some(winner) = effective.clone().next_back() else {
         return;
@@ -151,21 +151,21 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     };
     let losers: Vec<_> = written.iter().copied().filter(is_beaten).collect();
     let read_only_undone = of_group == Group::ACCESS
-        && winner.word() == Some(Word::Rw)
-        && effective.clone().any(|token| token.site.is_none() && token.word() == Some(Word::Ro));
+        && winner.id() == Some(OptionId::Rw)
+        && effective.clone().any(|token| token.site.is_none() && token.id() == Some(OptionId::Ro));
     let Some(last) = written.last() else { return };
     if read_only_undone {
         // Only what the object itself says is what its author meant.
         if check.subject.shows(&Evidence::InTreeReadOnly) {
             let message = "rw overrides readOnly: true, because the kubelet sorts it after ro".to_owned();
-            // What is writable now would not be any more.
+            // The fix must not make a writable mount read-only.
             let fix =
                 remove(winner).map(|edit| Fix { applicability: Applicability::Unsafe, edits: vec![edit] });
-            check.report(winner, Grade::Proper, message, fix);
+            check.report(winner, Severity::Proper, message, fix);
         } else {
             let message =
                 "rw overrides the ro that the driver adds for its access mode: the mount is writable";
-            check.report(winner, Grade::Lesser, message.to_owned(), None);
+            check.report(winner, Severity::Lesser, message.to_owned(), None);
         }
         return;
     }
@@ -178,7 +178,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
     let depends = kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
     let reads_otherwise = !says_the_same(last, winner);
     let is_open = check.subject.is_order_open(first_loser, winner);
-    let grade = if depends || is_open || reads_otherwise { Grade::Proper } else { Grade::Lesser };
+    let severity = if depends || is_open || reads_otherwise { Severity::Proper } else { Severity::Lesser };
     let winner_text = winner.option.text();
     let why = if depends {
         "the kernel version decides which one takes effect".to_owned()
@@ -190,7 +190,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         format!("the last one takes effect, {winner_text:?}")
     };
     let message = format!("{} and {winner_text:?} conflict: {why}", check.quote(first_loser));
-    // What the driver would do without the option could beat the winner.
+    // Options that the driver adds once this one is removed could beat the winner.
     let staying = || {
         let stays = |token: &&Token<'_>| !losers.iter().any(|loser| std::ptr::eq(*loser, *token));
         check.subject.options.effective().filter(stays).map(|token| &token.option)
@@ -202,7 +202,7 @@ fn check_group(check: &mut Check<'_, '_>, of_group: Group, written: &[&Token<'_>
         Group::LOCKING => keep_nolock(check, written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
-    check.report(first_loser, grade, message, fix.map(offer));
+    check.report(first_loser, severity, message, fix.map(offer));
 }
 
 /// Reports `ro` and `rw` of which one has a value; false where none has. A value of `ro`
@@ -236,11 +236,11 @@ fn reordered_by(subject: &Subject<'_>) -> &'static str {
 
 /// Reports a `local_lock=` beside a `nolock` that keeps those locks on the node
 /// already; false where the options of the group say more than that.
-fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> bool {
+fn check_covered_locks(check: &mut RuleContext<'_, '_>, written: &[&Token<'_>]) -> bool {
     let is_nolock =
-        |token: &Token<'_>| token.entry().is_some_and(|entry| entry.word == Word::Lock && entry.negated);
+        |token: &Token<'_>| token.entry().is_some_and(|entry| entry.id == OptionId::Lock && entry.negated);
     let is_local =
-        |token: &Token<'_>| token.word() == Some(Word::LocalLock) && token.option.value() != Some("none");
+        |token: &Token<'_>| token.id() == Some(OptionId::LocalLock) && token.option.value() != Some("none");
     let effective = check.subject.options.effective().filter(|token| group(token) == Some(Group::LOCKING));
     let nolock = effective.clone().find(|token| is_nolock(token));
     let (Some(nolock), true) = (nolock, effective.clone().all(|token| is_nolock(token) || is_local(token)))
@@ -252,7 +252,7 @@ fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> boo
     if let Some(first) = covered.first() {
         let message = check.about(first, &format!("adds nothing to {nolock:?}"));
         let fix = covered.iter().filter_map(|token| remove(token)).collect();
-        check.report(first, Grade::Lesser, message, Some(offer(fix)));
+        check.report(first, Severity::Lesser, message, Some(offer(fix)));
     }
     true
 }
@@ -260,9 +260,9 @@ fn check_covered_locks(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> boo
 /// Drops what loses, but never `nolock` where NFSv3 is possible: without it the
 /// mount needs rpc.statd, and fails where that does not run (measured: exit 32).
 /// There `local_lock` goes, if `nolock` alone amounts to the same.
-fn keep_nolock(check: &Check<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'_>]) -> Option<Vec<Edit>> {
+fn keep_nolock(check: &RuleContext<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'_>]) -> Option<Vec<Edit>> {
     let is_nolock = |token: &Token<'_>| {
-        token.word() == Some(Word::Lock) && token.entry().is_some_and(|entry| entry.negated)
+        token.id() == Some(OptionId::Lock) && token.entry().is_some_and(|entry| entry.negated)
     };
     let settings = check.subject.options.settings();
     let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
@@ -274,16 +274,16 @@ fn keep_nolock(check: &Check<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'
     (locks.flock && locks.posix).then(|| others.filter_map(|token| remove(token)).collect())
 }
 
-/// Whether a `local_lock=` counts beside the one that is read last: each sets bits
-/// of its own, and only `none` clears what was set before it (Linux
-/// `fs/nfs/fs_context.c`, `Opt_local_lock`).
+/// Returns true if a `local_lock=` counts beside the one that is read last: each sets bits of its
+/// own, and only `none` clears what was set before it (Linux `fs/nfs/fs_context.c`,
+/// `Opt_local_lock`).
 fn adds_up<'t, 'm: 't>(
     token: &Token<'_>,
     winner: &Token<'_>,
     from_last: impl Iterator<Item = &'t Token<'m>>,
 ) -> bool {
     let is_set = |option: &MountOption<'_>| option.value() != Some("none");
-    let is_local = |token: &Token<'_>| token.word() == Some(Word::LocalLock);
+    let is_local = |token: &Token<'_>| token.id() == Some(OptionId::LocalLock);
     let mut since_cleared = from_last.take_while(|token| !is_local(token) || is_set(&token.option));
     is_local(winner)
         && is_local(token)
@@ -295,10 +295,10 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
     if one.option.text() == other.option.text() {
         return true;
     }
-    if let (Some(one), Some(other)) = (mount::transport(&one.option), mount::transport(&other.option)) {
+    if let (Some(one), Some(other)) = (acceptance::transport(&one.option), acceptance::transport(&other.option)) {
         one == other
     } else {
-        let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.word, entry.negated));
+        let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.id, entry.negated));
         meaning(one) == meaning(other) && one.option.value() == other.option.value()
     }
 }
@@ -306,7 +306,7 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
 /// Kernel 6.1 lets the last of `lock` and `local_lock=` win; newer ones let
 /// `lock` and `nolock` win in either order (measured). With `NFSv4` neither
 /// does anything.
-fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: &[&Token<'_>]) -> bool {
+fn kernels_disagree(check: &RuleContext<'_, '_>, group: Group, effective: &[&Token<'_>]) -> bool {
     if group != Group::LOCKING || check.subject.options.settings().versions.and(Versions::V3).is_empty() {
         return false;
     }
@@ -316,21 +316,21 @@ fn kernels_disagree(check: &Check<'_, '_>, group: Group, effective: &[&Token<'_>
         (locks.flock, locks.posix)
     };
     let mut lock_last = effective.to_vec();
-    lock_last.sort_by_key(|token| token.word() == Some(Word::Lock));
+    lock_last.sort_by_key(|token| token.id() == Some(OptionId::Lock));
     locks(effective) != locks(&lock_last)
 }
 
 /// `actimeo` and the single cache times overwrite each other in order, so a
 /// driver that sorts changes what they amount to.
-fn check_cache_times(check: &mut Check<'_, '_>) {
+fn check_cache_times(check: &mut RuleContext<'_, '_>) {
     let is_time = |token: &&Token<'_>| {
         matches!(
-            token.word(),
-            Some(Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax)
+            token.id(),
+            Some(OptionId::Actimeo | OptionId::Acregmin | OptionId::Acregmax | OptionId::Acdirmin | OptionId::Acdirmax)
         )
     };
     let written: Vec<_> = check.options().filter(is_time).collect();
-    let Some(actimeo) = written.iter().find(|token| token.word() == Some(Word::Actimeo)) else {
+    let Some(actimeo) = written.iter().find(|token| token.id() == Some(OptionId::Actimeo)) else {
         return;
     };
     let effective = check.subject.options.effective().filter(is_time);
@@ -339,13 +339,13 @@ fn check_cache_times(check: &mut Check<'_, '_>) {
     let as_mounted = of(effective.map(|token| &token.option).collect());
     if as_written != as_mounted && written.len() > 1 {
         let last = check.subject.options.effective().rfind(is_time);
-        let is_last = last.is_some_and(|token| token.word() == Some(Word::Actimeo));
+        let is_last = last.is_some_and(|token| token.id() == Some(OptionId::Actimeo));
         let what = if is_last {
             "is sorted after the single cache times and overrides them"
         } else {
             "is sorted before a single cache time, which overrides it"
         };
         let message = check.about(actimeo, what);
-        check.report(actimeo, Grade::Proper, message, None);
+        check.report(actimeo, Severity::Proper, message, None);
     }
 }

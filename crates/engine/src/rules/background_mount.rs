@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{About, Actions, Check, Example, Rule, about};
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade};
+use super::{About, Actions, RuleContext, Example, Rule, about};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::Holds;
-use crate::nfs::{mount, reading};
+use crate::nfs::{acceptance, reading};
 use crate::site::Site;
 use crate::subject::driver::Case;
 use crate::subject::effective::Token;
@@ -55,7 +55,7 @@ mountOptions: [nfsvers=4.1, \"hard,fg\", timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     // A later fg wins; the order is no safe guard, but the reason is another one.
     let last = subject.options.effective().rfind(|token| matches!(token.option.keyword(), "bg" | "fg"));
@@ -86,8 +86,8 @@ fn check(check: &mut Check<'_, '_>) {
     check_rewritten(check);
 }
 
-/// What becomes `bg` only because the driver rewrites it, as a shell does.
-fn check_rewritten(check: &mut Check<'_, '_>) {
+/// Reports options that become `bg` only because the driver rewrites them, as a shell does.
+fn check_rewritten(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     if !subject.driver.rewrites_options() {
         return;
@@ -104,8 +104,8 @@ fn check_rewritten(check: &mut Check<'_, '_>) {
     }
 }
 
-/// How surely all layers read an element alike. Found once for all its pieces:
-/// an element may hold more than a thousand.
+/// The certainty with which all layers read an element alike. Found once for all its pieces: an
+/// element may hold more than a thousand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ambiguity {
     /// Nothing in it is read in different ways.
@@ -129,7 +129,7 @@ impl Ambiguity {
 /// Reports `piece`, which is `word` to some layer: to all of them where it is
 /// one option of its element as it stands.
 fn report(
-    check: &mut Check<'_, '_>,
+    check: &mut RuleContext<'_, '_>,
     site: Site,
     piece: &str,
     word: &'static str,
@@ -148,7 +148,7 @@ fn report(
     let token = subject.options.at(&site).filter(|token| token.in_force);
     let is_refused = token.is_some_and(|token| {
         let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
-        mount::is_refused_background(&token.option, effective.iter().copied())
+        acceptance::is_refused_background(&token.option, effective.iter().copied())
     });
     let what = if is_clear && is_refused && subject.driver.known.is_read() {
         "fails the mount with NFSv4, and makes a background mount with NFSv3"
@@ -174,7 +174,7 @@ fn report(
     let edits = vec![Edit::Replace { site: site.clone(), with }];
     check.findings.push(Finding {
         code: check.rule.code,
-        grade: Grade::Proper,
+        severity: Severity::Proper,
         carrier: site.carrier,
         place: None,
         keyword: word.into(),

@@ -1,8 +1,8 @@
 //! NMG018: caches switched off, or kept for too long.
 
-use super::{About, Actions, Check, Example, Rule, Setting};
-use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::{Word, Words};
+use super::{About, Actions, RuleContext, Example, Rule, Setting};
+use crate::finding::{Action, Code, Severity};
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::kernel_number;
 
 pub(super) static RULE: Rule = Rule {
@@ -47,35 +47,35 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, actimeo=30]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
-    const WORDS: Words = Words::of(&[
-        Word::Ac,
-        Word::Cto,
-        Word::Actimeo,
-        Word::Acregmin,
-        Word::Acregmax,
-        Word::Acdirmin,
-        Word::Acdirmax,
+fn check(check: &mut RuleContext<'_, '_>) {
+    const WORDS: OptionSet = OptionSet::of(&[
+        OptionId::Ac,
+        OptionId::Cto,
+        OptionId::Actimeo,
+        OptionId::Acregmin,
+        OptionId::Acregmax,
+        OptionId::Acdirmin,
+        OptionId::Acdirmax,
     ]);
     if !check.speaks_of(WORDS) {
         return;
     }
     let longest = check.setting("seconds");
     for token in check.options() {
-        let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
+        let Some(entry) = token.entry().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
         let seconds = token.option.value().and_then(kernel_number);
-        let what = match (entry.word, seconds) {
-            (Word::Ac, _) if entry.negated => {
+        let what = match (entry.id, seconds) {
+            (OptionId::Ac, _) if entry.negated => {
                 "asks the server before every operation and makes every write synchronous".to_owned()
             }
-            (Word::Cto, _) if entry.negated => {
+            (OptionId::Cto, _) if entry.negated => {
                 "lets a Pod open a file without seeing what another one wrote".to_owned()
             }
-            (Word::Actimeo, Some(0)) => "asks the server for attributes before every operation".to_owned(),
+            (OptionId::Actimeo, Some(0)) => "asks the server for attributes before every operation".to_owned(),
             (
-                Word::Actimeo | Word::Acregmin | Word::Acregmax | Word::Acdirmin | Word::Acdirmax,
+                OptionId::Actimeo | OptionId::Acregmin | OptionId::Acregmax | OptionId::Acdirmin | OptionId::Acdirmax,
                 Some(seconds),
             ) if seconds > longest => {
                 format!(
@@ -85,6 +85,6 @@ fn check(check: &mut Check<'_, '_>) {
             _ => continue,
         };
         let message = check.about(token, &what);
-        check.report(token, Grade::Proper, message, None);
+        check.report(token, Severity::Proper, message, None);
     }
 }

@@ -1,6 +1,6 @@
 //! NMG002: nothing says `fg`.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::reading::{background_word, foreground_instead, is_mark};
 use crate::subject::effective::Token;
@@ -44,10 +44,10 @@ mountOptions: [nfsvers=4.1, hard, timeo=600, retrans=2, fg]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let fold = subject.may_fold();
-    // What is bg becomes fg, but for one that a quote ties to something else.
+    // An option read as bg becomes fg, but for one that a quote ties to other text.
     let becomes_fg = |token: &Token<'_>| {
         let text = token.option.text();
         let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));

@@ -1,7 +1,7 @@
 //! NMG010: options in the annotation that replaces the list.
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Severity};
 use crate::site::Place;
 use crate::subject::driver::Role;
 
@@ -49,7 +49,7 @@ spec:
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     for (index, carrier) in subject.carriers.iter().enumerate() {
         let message = if carrier.place == Place::Annotation {
@@ -59,6 +59,6 @@ fn check(check: &mut Check<'_, '_>) {
         } else {
             continue;
         };
-        check.report_carrier(index, Grade::Proper, message);
+        check.report_carrier(index, Severity::Proper, message);
     }
 }

@@ -1,8 +1,8 @@
 //! NMG016: locks that other nodes do not see.
 
 use super::locks_need_statd::place_of_mount_nfs;
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Severity};
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
 use crate::subject::effective::Token;
@@ -45,7 +45,7 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let settings = subject.options.settings();
     let is_v3 = settings.versions == Versions::V3;
@@ -61,11 +61,11 @@ fn check(check: &mut Check<'_, '_>) {
     // A later `lock`, or what it clears, keeps no lock on the node.
     let counts = |token: &&Token<'_>| {
         let alone = Settings::of([&token.option]).local_locks;
-        token.verdict.refusal.is_none()
+        token.acceptance.refusal.is_none()
             && if is_nolock { alone.nolock } else { alone.flock && locks.flock || alone.posix && locks.posix }
     };
     if let Some(token) = check.options().filter(counts).last() {
-        // What NMG022 says of a mount without nolock, for a person about to drop it.
+        // The sentence about a mount without nolock warns a person about to drop it.
         let what = if is_nolock {
             let place = place_of_mount_nfs(subject);
             format!("hides locks from other nodes; without it rpc.statd must run {place}")
@@ -73,6 +73,6 @@ fn check(check: &mut Check<'_, '_>) {
             "hides locks from other nodes, so two nodes may hold the same one".to_owned()
         };
         let message = check.about(token, &what);
-        check.report(token, Grade::Proper, message, None);
+        check.report(token, Severity::Proper, message, None);
     }
 }

@@ -1,8 +1,8 @@
 //! NMG022: locks that need rpc.statd beside mount.nfs.
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Finding, Grade};
-use crate::nfs::mount;
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Finding, Severity};
+use crate::nfs::acceptance;
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
@@ -52,20 +52,20 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let settings = subject.options.settings();
     let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
     if !is_v3_possible || settings.local_locks.nolock || subject.options.has_unrendered() {
         return;
     }
-    // What is refused for how a version is written has one.
+    // An option that is refused for its spelling of a version has one.
     let is_without_v3 = |option: &MountOption<'_>| {
-        mount::version_request(option).is_some_and(|request| request.versions.and(Versions::V3).is_empty())
+        acceptance::version_request(option).is_some_and(|request| request.versions.and(Versions::V3).is_empty())
     };
-    // What is refused negotiates nothing.
+    // A refused option negotiates nothing.
     let is_refused = |token: &Token<'_>| {
-        token.entry().is_some_and(mount::names_version) && token.verdict.refusal.is_some()
+        token.entry().is_some_and(acceptance::names_version) && token.acceptance.refusal.is_some()
     };
     if subject.options.means(is_without_v3) || subject.options.effective().any(is_refused) {
         return;
@@ -79,24 +79,24 @@ fn check(check: &mut Check<'_, '_>) {
     // A driver may mount another version than the list says.
     let version = check.subject.options.effective().find(|token| {
         token.is_written()
-            && mount::version_request(&token.option).is_some_and(|request| request.versions == Versions::V3)
+            && acceptance::version_request(&token.option).is_some_and(|request| request.versions == Versions::V3)
     });
     let what = format!("needs rpc.statd {place} for locks, else no mount succeeds");
     match version {
         Some(token) => {
             let message = check.about(token, &what);
-            check.report(token, Grade::Proper, message, None);
+            check.report(token, Severity::Proper, message, None);
         }
         None => missing(check, format!("NFSv3 {what}")),
     }
 }
 
 /// Reports something about the whole list that reaches the mount.
-fn missing(check: &mut Check<'_, '_>, message: String) {
+fn missing(check: &mut RuleContext<'_, '_>, message: String) {
     let in_force = check.subject.carriers.iter().position(|carrier| carrier.in_force).unwrap_or_default();
     check.findings.push(Finding {
         code: check.rule.code,
-        grade: Grade::Proper,
+        severity: Severity::Proper,
         carrier: in_force,
         place: None,
         site: None,
@@ -106,7 +106,7 @@ fn missing(check: &mut Check<'_, '_>, message: String) {
     });
 }
 
-/// Where mount.nfs runs, and so rpc.statd must: a CSI driver mounts in its own
+/// Returns the place where mount.nfs runs, and so rpc.statd must: a CSI driver mounts in its own
 /// container, the kubelet on the node.
 pub(super) fn place_of_mount_nfs(subject: &Subject<'_>) -> &'static str {
     if subject.is_csi() { "in the driver's container" } else { "on the node" }

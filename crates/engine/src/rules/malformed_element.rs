@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Grade, Sentence};
-use crate::nfs::catalog::{self, Word};
+use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, remove, replace, shortened};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity, Sentence};
+use crate::nfs::catalog::{self, OptionId};
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{MountOption, Piece};
 use crate::nfs::reading::Trap;
@@ -68,7 +68,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 /// Carriers and elements, in order.
 type Elements = Vec<(usize, usize)>;
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let (traps, spaced) = check_elements(check);
     let is_in = |elements: &Elements, token: &Token<'_>| {
         let site = token.site.as_ref();
@@ -76,8 +76,8 @@ fn check(check: &mut Check<'_, '_>) {
     };
     for token in check.other_options() {
         match token.malformation {
-            // What reaches beyond the element was said of the element, and so were the
-            // blanks of a list written as one element.
+            // A quote that reaches beyond the element was reported for the element, and so were
+            // the blanks of a list written as one element.
             Some(Malformation::Quote) if is_in(&traps, token) => {}
             Some(Malformation::Blank) if is_in(&spaced, token) => {}
             None | Some(Malformation::Continued) => {}
@@ -89,7 +89,7 @@ fn check(check: &mut Check<'_, '_>) {
 /// Commas and emptiness, which are about the element, not about an option, and
 /// what reaches beyond it. Gives the elements where something does, and those whose
 /// blanks were reported with their commas.
-fn check_elements(check: &mut Check<'_, '_>) -> (Elements, Elements) {
+fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
     let subject = check.subject;
     let (mut traps, mut spaced) = (Vec::new(), Vec::new());
     for (carrier_index, index) in subject.options.irregular_elements().iter().copied() {
@@ -104,7 +104,7 @@ fn check_elements(check: &mut Check<'_, '_>) -> (Elements, Elements) {
             is_trap = true;
             let message = trapped(element.get(range.clone()).unwrap_or(element), trap);
             let site = Site { carrier: carrier_index, element: index, range };
-            report_element(check, site, Grade::Hidden, message.into(), None);
+            report_element(check, site, Severity::Hidden, message.into(), None);
         }
         if is_trap {
             traps.push((carrier_index, index));
@@ -136,34 +136,34 @@ fn check_elements(check: &mut Check<'_, '_>) -> (Elements, Elements) {
         let shown = shortened(element);
         if is_list && full > 1 && can_split && !subject.driver.one_element {
             let tokens = || pieces.iter().filter_map(|piece| at(piece.range.clone()));
-            if let Some((grade, mut edits)) = trimmed_blanks(subject, tokens()) {
+            if let Some((severity, mut edits)) = trimmed_blanks(subject, tokens()) {
                 edits.push(Edit::Split { carrier: carrier_index, element: index });
                 let what =
                     format!("{shown:?} contains {full} options and whitespace, which becomes part of them");
                 let message = Sentence::with_remedy(what, "write one per element");
                 let first = tokens().next();
                 let fix = first.map(|token| offer_instead(subject, token, edits));
-                report_element(check, site, grade, message, fix);
+                report_element(check, site, severity, message, fix);
                 spaced.push((carrier_index, index));
                 continue;
             }
         }
-        let (grade, message) = if is_list && full > 1 && subject.driver.one_element {
+        let (severity, message) = if is_list && full > 1 && subject.driver.one_element {
             continue;
         } else if is_list && element.is_empty() && subject.driver.refuses_empty_elements() {
-            (Grade::CannotMount, Sentence::from("an element is empty, and the driver refuses that"))
+            (Severity::CannotMount, Sentence::from("an element is empty, and the driver refuses that"))
         } else if is_list && full > 1 {
             (
-                Grade::Lesser,
+                Severity::Lesser,
                 Sentence::with_remedy(format!("{shown:?} contains {full} options"), "write one per element"),
             )
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {
-            (Grade::Lesser, format!("{shown:?} has nothing between its commas").into())
+            (Severity::Lesser, format!("{shown:?} has nothing between its commas").into())
         } else {
             continue;
         };
         let fix = can_split.then(|| offer(vec![Edit::Split { carrier: carrier_index, element: index }]));
-        report_element(check, site, grade, message, fix);
+        report_element(check, site, severity, message, fix);
     }
     (traps, spaced)
 }
@@ -173,21 +173,21 @@ fn check_elements(check: &mut Check<'_, '_>) -> (Elements, Elements) {
 fn trimmed_blanks<'t>(
     subject: &Subject<'_>,
     tokens: impl Iterator<Item = &'t Token<'t>>,
-) -> Option<(Grade, Vec<Edit>)> {
+) -> Option<(Severity, Vec<Edit>)> {
     let blank = tokens.filter(|token| token.malformation == Some(Malformation::Blank));
     let (mut worst, mut edits) = (None, Vec::new());
     for token in blank {
         let (_, edit) = trimmed(token).filter(|(clean, _)| !clean.is_empty())?;
         edits.push(edit);
-        let grade = grade_of(subject, token, Grade::CannotMount);
-        worst = worst.max(Some(grade));
+        let severity = severity_of(subject, token, Severity::CannotMount);
+        worst = worst.max(Some(severity));
     }
     worst.map(|worst| (worst, edits))
 }
 
-/// Whether the pieces of an element can be elements of their own: what the driver takes
-/// in a longer one it may refuse alone, or drop; what is one option to its author is
-/// never cut, and what a program still fills in is not touched.
+/// Returns true if the pieces of an element can be elements of their own: what the driver takes in
+/// a longer one it may refuse alone, or drop; what is one option to its author is never cut, and
+/// what a program still fills in is not touched.
 fn can_be_split(subject: &Subject<'_>, carrier: &Carrier<'_>, site: &Site, pieces: &[Piece<'_>]) -> bool {
     let is_refused = pieces.iter().any(|piece| {
         let site = Site { range: piece.range.clone(), ..*site };
@@ -200,8 +200,8 @@ fn can_be_split(subject: &Subject<'_>, carrier: &Carrier<'_>, site: &Site, piece
     !is_refused && !carrier.is_unrendered(element, 0..element.len())
 }
 
-/// Whether the driver would drop a text as an element of its own, because it is
-/// there already, although another value is there, too, and may then win.
+/// Returns true if the driver would drop a text as an element of its own, because it is there
+/// already, although another value is there, too, and may then win.
 fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
     if !subject.driver.keeps_first_of_equal() {
         return false;
@@ -215,7 +215,7 @@ fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
     is_repeated && alike().any(|token| token.option.text() != text)
 }
 
-/// Whether the driver takes what is meant as elements of their own.
+/// Returns true if the driver takes what is meant as elements of their own.
 fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
     let is_taken =
         |option: &String| !subject.driver.may_refuse_element(option) && !may_be_dropped(subject, option);
@@ -238,11 +238,11 @@ fn trapped(element: &str, trap: Trap) -> String {
     }
 }
 
-fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: Sentence, fix: Option<Fix>) {
+fn report_element(check: &mut RuleContext<'_, '_>, site: Site, severity: Severity, message: Sentence, fix: Option<Fix>) {
     let keyword = check.element_at(&site).unwrap_or_default().to_owned().into();
     check.findings.push(Finding {
         code: check.rule.code,
-        grade,
+        severity,
         carrier: site.carrier,
         place: None,
         site: Some(site),
@@ -252,26 +252,26 @@ fn report_element(check: &mut Check<'_, '_>, site: Site, grade: Grade, message: 
     });
 }
 
-fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malformation) {
-    let (what, grade) = match malformation {
+fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation: Malformation) {
+    let (what, severity) = match malformation {
         Malformation::Control => (
             "contains a control character, which becomes part of the option's name or value",
-            Grade::CannotMount,
+            Severity::CannotMount,
         ),
         Malformation::Blank if token.option.text().starts_with('[') => (
             "is a Go list that a template prints without toYaml: write one option per element",
-            Grade::CannotMount,
+            Severity::CannotMount,
         ),
         Malformation::Blank => {
-            ("contains whitespace, which becomes part of the option's name or value", Grade::CannotMount)
+            ("contains whitespace, which becomes part of the option's name or value", Severity::CannotMount)
         }
         Malformation::Quote if !token.option.text().contains(',') => {
-            ("contains a quote, which becomes part of the option's name or value", Grade::Hidden)
+            ("contains a quote, which becomes part of the option's name or value", Severity::Hidden)
         }
         Malformation::Quote => {
-            ("contains a quote, which mount.nfs and the kernel read differently", Grade::Hidden)
+            ("contains a quote, which mount.nfs and the kernel read differently", Severity::Hidden)
         }
-        Malformation::NoKeyword => ("has no option name before its =", Grade::Proper),
+        Malformation::NoKeyword => ("has no option name before its =", Severity::Proper),
         Malformation::Disguised | Malformation::Continued => {
             let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
             let goes_on = token.meant.as_ref().is_some_and(|meant| meant.pieces > 1);
@@ -282,25 +282,25 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
             } else {
                 "is not how an option is written"
             };
-            (what, if is_certain { Grade::CannotMount } else { Grade::Lesser })
+            (what, if is_certain { Severity::CannotMount } else { Severity::Lesser })
         }
     };
-    let grade = grade_of(check.subject, token, grade);
+    let severity = severity_of(check.subject, token, severity);
     let message = check.about(token, what);
     match token.meant.as_deref() {
-        Some(meant) => report_meant(check, token, grade, message, meant),
+        Some(meant) => report_meant(check, token, severity, message, meant),
         None => match trimmed(token) {
             Some((clean, edit)) if !clean.is_empty() => {
                 check.report(
                     token,
-                    grade,
+                    severity,
                     Sentence::with_remedy(message, format!("use {clean}")),
                     Some(offer_instead(check.subject, token, vec![edit])),
                 );
             }
             trimmed => check.report(
                 token,
-                grade,
+                severity,
                 message,
                 trimmed.map(|(_, edit)| offer_instead(check.subject, token, vec![edit])),
             ),
@@ -308,33 +308,33 @@ fn check_option(check: &mut Check<'_, '_>, token: &Token<'_>, malformation: Malf
     }
 }
 
-/// The grade of a fault in an option: less where mount(8) keeps the option to itself, or
+/// The severity of a fault in an option: less where mount(8) keeps the option to itself, or
 /// where the driver mends it.
-fn grade_of(subject: &Subject<'_>, token: &Token<'_>, grade: Grade) -> Grade {
-    match grade {
-        _ if token.entry().is_some_and(|entry| entry.consumers.end_before_kernel()) => Grade::Lesser,
-        Grade::CannotMount if subject.driver.case != Case::Kept => Grade::Proper,
-        grade => grade,
+fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> Severity {
+    match severity {
+        _ if token.entry().is_some_and(|entry| entry.consumers.end_before_kernel()) => Severity::Lesser,
+        Severity::CannotMount if subject.driver.case != Case::Kept => Severity::Proper,
+        severity => severity,
     }
 }
 
 /// Says what to write, and offers it where it can stand there.
-fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, message: String, meant: &Meant) {
+fn report_meant(check: &mut RuleContext<'_, '_>, token: &Token<'_>, severity: Severity, message: String, meant: &Meant) {
     let Some(site) = token.site.clone() else { return };
     let subject = check.subject;
     let Some(carrier) = subject.carriers.get(site.carrier) else { return };
     let pieces = carrier.pieces(check.element_at(&site).unwrap_or_default());
     let of_it = pieces.iter().filter(|piece| piece.range.start >= site.range.start && !piece.text.is_empty());
     let end = of_it.take(meant.pieces).last().map_or(site.range.end, |piece| piece.range.end);
-    // What splits at every comma splits at a quoted one, too.
+    // A list that is split at every comma is split at a quoted one, too.
     let is_cut = carrier.form == Form::SplitEverywhere && meant.options.iter().any(|text| text.contains(','));
     if is_cut {
-        check.report(token, grade, message, None);
+        check.report(token, severity, message, None);
         return;
     }
     let (carrier, element) = (site.carrier, site.element);
     let whole = Site { range: site.range.start..end, ..site };
-    // What turns out to be `bg` becomes `fg`: put right, it would be the very danger.
+    // An option that turns out to be `bg` becomes `fg`: put right, it would be the very danger.
     let is_background = |text: &str| MountOption::new(text).keyword() == "bg";
     let options: Vec<&str> =
         meant.options.iter().map(|text| if is_background(text) { "fg" } else { text.as_str() }).collect();
@@ -348,15 +348,15 @@ fn report_meant(check: &mut Check<'_, '_>, token: &Token<'_>, grade: Grade, mess
     let message = Sentence::with_remedy(message, format!("use {}", options.join(", ")));
     check.report(
         token,
-        grade,
+        severity,
         message,
         can_stand(subject, meant).then(|| offer_instead(subject, token, edits)),
     );
 }
 
 /// The option without the blanks around it and its `=`, where that is one every
-/// kernel knows, and how it comes there; empty where nothing is left of it. What
-/// turns out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
+/// kernel knows, and how it comes there; empty where nothing is left of it. An option that turns
+/// out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
 fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {
     let text = token.option.text();
     let clean = match text.split_once('=') {
@@ -371,6 +371,6 @@ fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {
     if clean == text || clean.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
         return None;
     }
-    let clean = if entry.word == Word::Bg { "fg".to_owned() } else { clean };
+    let clean = if entry.id == OptionId::Bg { "fg".to_owned() } else { clean };
     replace(token, clean.clone()).map(|edit| (clean, edit))
 }

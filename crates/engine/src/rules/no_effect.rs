@@ -1,9 +1,9 @@
 //! NMG015: an option that does nothing.
 
-use super::{About, Actions, Check, Example, Rule, offer, remove};
-use crate::finding::{Action, Applicability, Code, Grade};
-use crate::nfs::catalog::{Effect, Word};
-use crate::nfs::mount::version_request;
+use super::{About, Actions, RuleContext, Example, Rule, offer, remove};
+use crate::finding::{Action, Applicability, Code, Severity};
+use crate::nfs::catalog::{Effect, OptionId};
+use crate::nfs::acceptance::version_request;
 use crate::nfs::version::Versions;
 
 pub(super) static RULE: Rule = Rule {
@@ -47,7 +47,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let versions = check.subject.options.settings().versions;
     let options = &check.subject.options;
     // Of two versions, which mount.nfs refuses, either may be the one that stays.
@@ -61,20 +61,20 @@ fn check(check: &mut Check<'_, '_>) {
         })
     };
     for token in check.options() {
-        let Some(entry) = token.entry().filter(|_| token.verdict.refusal.is_none()) else {
+        let Some(entry) = token.entry().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
-        let why = match (entry.effect, entry.word) {
+        let why = match (entry.effect, entry.id) {
             (Effect::None(why), _) => why,
             (Effect::NoneOnV4(why), _) if only_v4 => why,
-            (_, Word::Propagation) if token.option.value().is_some_and(|value| !value.is_empty()) => {
+            (_, OptionId::Propagation) if token.option.value().is_some_and(|value| !value.is_empty()) => {
                 "mount(8) ignores it with a value"
             }
             // Beside another version it is refused, unless it is 0.
-            (_, Word::Minorversion) if !asks_for_v4() && !versions.and(token.verdict.versions).is_empty() => {
+            (_, OptionId::Minorversion) if !asks_for_v4() && !versions.and(token.acceptance.versions).is_empty() => {
                 "it counts only with vers=4"
             }
-            (_, Word::MaxConnect)
+            (_, OptionId::MaxConnect)
                 if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>
             {
                 "only NFSv4.1 has several connections of a session"
@@ -83,6 +83,6 @@ fn check(check: &mut Check<'_, '_>) {
         };
         let message = format!("{} has no effect: {why}", check.quote(token));
         let fix = remove(token).map(|edit| offer(vec![edit]));
-        check.report(token, Grade::Proper, message, fix);
+        check.report(token, Severity::Proper, message, fix);
     }
 }

@@ -1,10 +1,10 @@
 //! NMG021: options without which the driver cannot delete a volume.
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade, Sentence};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Severity, Sentence};
 use crate::kind::Kind;
-use crate::nfs::catalog::{Entry, Word};
-use crate::nfs::mount::{Transport, transport};
+use crate::nfs::catalog::{Entry, OptionId};
+use crate::nfs::acceptance::{Transport, transport};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
 use crate::subject::effective::Token;
@@ -58,7 +58,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, port=12049]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     if subject.kind != Kind::StorageClass || !subject.loses_options_on_delete() {
         return;
@@ -68,35 +68,35 @@ fn check(check: &mut Check<'_, '_>) {
     let needed = subject
         .options
         .effective()
-        .filter(|token| token.is_written() && token.verdict.refusal.is_none())
+        .filter(|token| token.is_written() && token.acceptance.refusal.is_none())
         .find(|token| is_winner(check, token) && is_not_negotiated(token, versions));
     if let Some(token) = needed {
         let message = Sentence::with_remedy(
             check.about(token, "is not used to delete, so volumes stay Released"),
             "name a provisioner secret",
         );
-        check.report(token, Grade::Proper, message, None);
+        check.report(token, Severity::Proper, message, None);
     }
 }
 
-/// Whether no later option of the same group overrides it.
-fn is_winner(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
+/// Returns true if no later option of the same group overrides it.
+fn is_winner(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
     let group = token.entry().and_then(Entry::group);
     let last = check.subject.options.effective().rfind(|other| other.entry().and_then(Entry::group) == group);
     group.is_none() || last.is_some_and(|last| std::ptr::eq(last, token))
 }
 
-/// Whether a mount without the option fails where one with it succeeds.
+/// Returns true if a mount without the option fails where one with it succeeds.
 fn is_not_negotiated(token: &Token<'_>, versions: Versions) -> bool {
     /// Without `port=` the client asks for this one, or the server's rpcbind.
     const DEFAULT_PORTS: [u32; 2] = [0, 2049];
     let Some(entry) = token.entry() else { return false };
     let value = token.option.value();
-    match entry.word {
-        Word::Port => value.and_then(kernel_number).is_some_and(|port| !DEFAULT_PORTS.contains(&port)),
-        Word::Xprtsec => value.is_some_and(|value| value != "none"),
-        Word::Proto | Word::Rdma => transport(&token.option) == Some(Transport::Rdma),
-        Word::Lock => entry.negated && versions == Versions::V3,
+    match entry.id {
+        OptionId::Port => value.and_then(kernel_number).is_some_and(|port| !DEFAULT_PORTS.contains(&port)),
+        OptionId::Xprtsec => value.is_some_and(|value| value != "none"),
+        OptionId::Proto | OptionId::Rdma => transport(&token.option) == Some(Transport::Rdma),
+        OptionId::Lock => entry.negated && versions == Versions::V3,
         _ => false,
     }
 }

@@ -1,8 +1,8 @@
 //! NMG019: something else is mounted than the object says.
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::{Word, Words};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Severity};
+use crate::nfs::catalog::{OptionId, OptionSet};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(19),
@@ -47,18 +47,18 @@ mountOptions: [nfsvers=3, hard, fg, timeo=600, retrans=2]
 };
 
 /// Options by which something else is mounted than the object names.
-pub(super) const WORDS: Words = Words::of(&[
-    Word::Mounthost,
-    Word::Mountaddr,
-    Word::Addr,
-    Word::XMount,
-    Word::Helper,
-    Word::Propagation,
-    Word::Bind,
-    Word::Remount,
+pub(super) const WORDS: OptionSet = OptionSet::of(&[
+    OptionId::Mounthost,
+    OptionId::Mountaddr,
+    OptionId::Addr,
+    OptionId::XMount,
+    OptionId::Helper,
+    OptionId::Propagation,
+    OptionId::Bind,
+    OptionId::Remount,
 ]);
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     if !check.speaks_of(WORDS) {
         return;
     }
@@ -67,21 +67,21 @@ fn check(check: &mut Check<'_, '_>) {
             continue;
         };
         let is_the_server = token.option.value().is_some_and(|value| check.subject.server == Some(value));
-        let (what, grade) = match entry.word {
+        let (what, severity) = match entry.id {
             // A line of /proc/mounts repeats the server's own address.
-            Word::Mounthost | Word::Mountaddr | Word::Addr if is_the_server => continue,
-            Word::Mounthost | Word::Mountaddr => ("lets another host answer for the export", Grade::Grave),
-            Word::Addr => ("names another address than the object's server", Grade::Grave),
-            Word::XMount => ("mounts or changes something else than the export's root", Grade::Grave),
-            Word::Helper => ("chooses the program that unmounts the volume", Grade::Grave),
+            OptionId::Mounthost | OptionId::Mountaddr | OptionId::Addr if is_the_server => continue,
+            OptionId::Mounthost | OptionId::Mountaddr => ("lets another host answer for the export", Severity::Grave),
+            OptionId::Addr => ("names another address than the object's server", Severity::Grave),
+            OptionId::XMount => ("mounts or changes something else than the export's root", Severity::Grave),
+            OptionId::Helper => ("chooses the program that unmounts the volume", Severity::Grave),
             // With a value, mount(8) takes it and does nothing.
-            Word::Propagation if token.option.value().is_some_and(|value| !value.is_empty()) => continue,
-            Word::Propagation => ("changes which mounts other namespaces see", Grade::Grave),
-            Word::Bind => ("mounts a directory on the node, not the export", Grade::CannotMount),
-            Word::Remount => ("changes a mount that is not there yet", Grade::CannotMount),
+            OptionId::Propagation if token.option.value().is_some_and(|value| !value.is_empty()) => continue,
+            OptionId::Propagation => ("changes which mounts other namespaces see", Severity::Grave),
+            OptionId::Bind => ("mounts a directory on the node, not the export", Severity::CannotMount),
+            OptionId::Remount => ("changes a mount that is not there yet", Severity::CannotMount),
             _ => continue,
         };
         let message = check.about(token, what);
-        check.report(token, grade, message, None);
+        check.report(token, severity, message, None);
     }
 }

@@ -3,11 +3,11 @@
 mod versions;
 
 use super::unknown_option::{has_effect, is_denied_word};
-use super::{About, Actions, Check, Example, Rule, offer, offer_instead, remove, replace, shortened};
-use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
-use crate::nfs::catalog::Word;
+use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, remove, replace, shortened};
+use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
+use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
-use crate::nfs::mount::{self, Overlooked, Refusal, Transport};
+use crate::nfs::acceptance::{self, Overlooked, Refusal, Transport};
 use crate::nfs::option::MountOption;
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
@@ -65,9 +65,9 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     for token in check.other_options() {
-        let is_taken = token.verdict.refusal.is_none() && token.verdict.kernels.is_all() && !is_ipv6(token);
+        let is_taken = token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
         if !is_taken && token.malformation.is_none() {
             check_value(check, token);
         }
@@ -81,7 +81,7 @@ fn check(check: &mut Check<'_, '_>) {
 
 /// The kubelet mounts no `FlexVolume` that has a list (kubernetes
 /// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
-fn check_flex_volume(check: &mut Check<'_, '_>) {
+fn check_flex_volume(check: &mut RuleContext<'_, '_>) {
     let list =
         check.subject.carriers.iter().position(|carrier| matches!(carrier.place, Place::MountOptions(_)));
     let is_given =
@@ -91,12 +91,12 @@ fn check_flex_volume(check: &mut Check<'_, '_>) {
             "the kubelet rejects mountOptions on a FlexVolume",
             "write them into the driver's options",
         );
-        check.report_carrier(list, Grade::CannotMount, message);
+        check.report_carrier(list, Severity::CannotMount, message);
     }
 }
 
-/// What the driver refuses by itself, before it mounts.
-fn check_driver(check: &mut Check<'_, '_>) {
+/// Reports options that the driver refuses by itself, before it mounts.
+fn check_driver(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let written = subject
         .options
@@ -106,7 +106,7 @@ fn check_driver(check: &mut Check<'_, '_>) {
     for token in written {
         for refused in refusals(subject, token) {
             let message = refusal(&check.quote(token), refused);
-            check.report(token, grade(refused), message, None);
+            check.report(token, severity(refused), message, None);
         }
     }
     for (index, carrier) in subject.carriers.iter().enumerate() {
@@ -116,14 +116,14 @@ fn check_driver(check: &mut Check<'_, '_>) {
             What::OtherAttributes(_) => format!("{:?}", shortened(&carrier.place.own_name())),
             _ => format!("{}: {:?}", carrier.place.own_name(), shortened(value)),
         };
-        check.report_carrier(index, grade(refused), refusal(&what, refused));
+        check.report_carrier(index, severity(refused), refusal(&what, refused));
     }
     check_appended_version(check);
     check_words(check);
 }
 
-/// What a shell of the driver's makes several arguments of mount of.
-fn check_words(check: &mut Check<'_, '_>) {
+/// Reports options that a shell of the driver's splits into several arguments of mount.
+fn check_words(check: &mut RuleContext<'_, '_>) {
     if !check.subject.options.is_several_words() {
         return;
     }
@@ -135,7 +135,7 @@ fn check_words(check: &mut Check<'_, '_>) {
     let written = check.subject.options.tokens().iter().find(has_blank);
     if let Some(token) = written {
         let message = check.about(token, message);
-        check.report(token, Grade::CannotMount, message, None);
+        check.report(token, Severity::CannotMount, message, None);
     }
 }
 
@@ -145,16 +145,16 @@ fn refusal(what: &str, refused: &Refused) -> String {
     format!("{what} is rejected by {by}{since}, {}", refused.why)
 }
 
-const fn grade(refused: &Refused) -> Grade {
-    if refused.since.is_some() { Grade::Lesser } else { Grade::CannotMount }
+const fn severity(refused: &Refused) -> Severity {
+    if refused.since.is_some() { Severity::Lesser } else { Severity::CannotMount }
 }
 
-/// Whether the driver itself refuses an option, so that mount is never called.
+/// Returns true if the driver itself refuses an option, so that mount is never called.
 pub fn is_refused_by_driver(subject: &Subject<'_>, token: &Token<'_>) -> bool {
     refusals(subject, token).next().is_some()
 }
 
-/// Why the driver itself refuses an option.
+/// Returns the reason why the driver itself refuses an option.
 fn refusals<'c>(
     subject: &'c Subject<'_>,
     token: &'c Token<'_>,
@@ -207,17 +207,17 @@ fn applies(subject: &Subject<'_>, refused: &Refused) -> bool {
     is_handle && refused.when.is_none_or(|when| subject.shows_already(&when))
 }
 
-fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
-    match token.verdict.refusal {
+fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
+    match token.acceptance.refusal {
         Some(Refusal::Unknown) => {}
         Some(refusal) => {
             let overlooked = if token.is_beside_sloppy { refusal.overlooked() } else { Overlooked::Never };
             let quoted = check.quote(token);
-            let (grade, what) = match overlooked {
-                Overlooked::Never => (Grade::CannotMount, format!("invalid {quoted}")),
-                Overlooked::Always => (Grade::Lesser, format!("{quoted} is ignored with sloppy")),
+            let (severity, what) = match overlooked {
+                Overlooked::Never => (Severity::CannotMount, format!("invalid {quoted}")),
+                Overlooked::Always => (Severity::Lesser, format!("{quoted} is ignored with sloppy")),
                 Overlooked::Sometimes => (
-                    Grade::Lesser,
+                    Severity::Lesser,
                     format!("invalid {quoted}, which kernels from 5.6 to 5.19 ignore with sloppy"),
                 ),
             };
@@ -226,14 +226,14 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             let is_useless = |text: &String| {
                 let option = MountOption::new(text.as_str());
                 // It chooses among the versions of vers=4 only.
-                let is_idle_minor = option.entry().is_some_and(|entry| entry.word == Word::Minorversion)
+                let is_idle_minor = option.entry().is_some_and(|entry| entry.id == OptionId::Minorversion)
                     && check.subject.options.settings().versions != Versions::V4;
                 is_idle_minor || !has_effect(check, &option)
             };
             if meant.as_ref().is_some_and(is_useless) {
                 message.remedy = Some(format!("drop it: {} has no effect", token.option.keyword()).into());
                 let fix = remove(token).map(|edit| offer(vec![edit]));
-                check.report(token, grade, message, fix);
+                check.report(token, severity, message, fix);
                 return;
             }
             if let Some(text) = &meant {
@@ -245,31 +245,31 @@ fn check_value(check: &mut Check<'_, '_>, token: &Token<'_>) {
             let fix = meant
                 .and_then(|text| replace(token, text))
                 .map(|edit| offer_instead(check.subject, token, vec![edit]));
-            check.report(token, grade, message, fix);
+            check.report(token, severity, message, fix);
         }
         None if needs_ipv6(check, token) => {
             let message = check.about(token, "requires an IPv6 address, but the server has an IPv4 address");
-            check.report(token, Grade::CannotMount, message, None);
+            check.report(token, Severity::CannotMount, message, None);
         }
-        None if is_udp(token) || token.verdict.kernels.is_all() => {}
+        None if is_udp(token) || token.acceptance.kernels.is_all() => {}
         None => {
-            let since = token.verdict.kernels.since;
+            let since = token.acceptance.kernels.since;
             let message = if token.is_beside_sloppy {
                 format!("{} is ignored with sloppy by kernels before {since}", check.quote(token))
             } else {
                 format!("{} requires Linux {since} or later", check.quote(token))
             };
-            check.report(token, Grade::Lesser, message, None);
+            check.report(token, Severity::Lesser, message, None);
         }
     }
 }
 
 /// The option as it should be written, where that is certain.
-fn meant(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
+fn meant(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     let requested = check.subject.options.settings().versions;
     let names_no_version = requested == Versions::ALL;
     // Alone, `minorversion=1` asks for nothing.
-    let minor = (token.word() == Some(Word::Minorversion) && names_no_version)
+    let minor = (token.id() == Some(OptionId::Minorversion) && names_no_version)
         .then(|| token.option.value().and_then(|value| version_word(&format!("nfsvers{value}"))))
         .flatten()
         .filter(|text| text.starts_with("nfsvers=4."));
@@ -279,14 +279,14 @@ fn meant(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
         .filter(|text| !is_denied_word(&MountOption::new(text.as_str())))
 }
 
-/// Where a value of this option is known, if mount.nfs(8) does not know it.
+/// Returns the program that supports a value of this option, if mount.nfs(8) does not.
 fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
     let value = option.value()?;
-    match option.entry()?.word {
-        Word::Sec if value.starts_with("ntlm") || value.starts_with("lanman") => {
+    match option.entry()?.id {
+        OptionId::Sec if value.starts_with("ntlm") || value.starts_with("lanman") => {
             Some("it is a value of mount.cifs(8), for SMB")
         }
-        Word::Vers if matches!(value, "1.0" | "2.0" | "2.1" | "3.02" | "3.1.1" | "default") => {
+        OptionId::Vers if matches!(value, "1.0" | "2.0" | "2.1" | "3.02" | "3.1.1" | "default") => {
             Some("it is a version of SMB")
         }
         _ => None,
@@ -296,28 +296,28 @@ fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
 /// `hard=1` surely means `hard`; `nolock=false` means who knows what.
 fn flag_without_value(token: &Token<'_>) -> Option<String> {
     let is_yes = matches!(token.option.value()?, "" | "1" | "true" | "yes" | "on");
-    if token.verdict.refusal != Some(Refusal::FlagWithValue) || !is_yes {
+    if token.acceptance.refusal != Some(Refusal::FlagWithValue) || !is_yes {
         return None;
     }
     Some(token.option.keyword().to_owned())
 }
 
 fn is_udp(token: &Token<'_>) -> bool {
-    mount::transport(&token.option) == Some(Transport::Udp)
+    acceptance::transport(&token.option) == Some(Transport::Udp)
 }
 
-fn needs_ipv6(check: &Check<'_, '_>, token: &Token<'_>) -> bool {
+fn needs_ipv6(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
     is_ipv6(token) && check.subject.server.is_some_and(|server| server.parse::<std::net::Ipv4Addr>().is_ok())
 }
 
 fn is_ipv6(token: &Token<'_>) -> bool {
-    matches!(token.word(), Some(Word::Proto | Word::Mountproto))
+    matches!(token.id(), Some(OptionId::Proto | OptionId::Mountproto))
         && token.option.value().is_some_and(|value| value.ends_with('6'))
 }
 
 /// The version in the spelling for which a driver looks at the beginning of an
 /// element, so that it appends none of its own.
-fn written_for_the_driver(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Vec<Edit>> {
+fn written_for_the_driver(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Vec<Edit>> {
     let driver = check.subject.driver;
     let spelling = driver.spelling_of_version()?;
     let site = token.site.as_ref()?;

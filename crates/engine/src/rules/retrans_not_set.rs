@@ -1,9 +1,9 @@
 //! NMG004: no `retrans`.
 
 use super::timeo_not_set::check_missing;
-use super::{About, Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, RuleContext, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(4),
@@ -50,7 +50,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let value = check
         .subject
         .driver_setting
@@ -58,7 +58,7 @@ fn check(check: &mut Check<'_, '_>) {
         .unwrap_or_else(|| check.setting("value"));
     check_missing(
         check,
-        Word::Retrans,
+        OptionId::Retrans,
         "retrans",
         value,
         "retrans is not set: the node's nfsmount.conf or kernel default applies",

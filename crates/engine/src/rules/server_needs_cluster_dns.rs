@@ -1,7 +1,7 @@
 //! NMG023: a server's name that only the cluster's DNS knows.
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Finding, Grade, Sentence};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Finding, Severity, Sentence};
 use crate::site::Place;
 
 pub(super) static RULE: Rule = Rule {
@@ -53,7 +53,7 @@ spec:
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let Some(server) = check.subject.in_tree_server().filter(|server| is_cluster_dns_name(server)) else {
         return;
     };
@@ -61,7 +61,7 @@ fn check(check: &mut Check<'_, '_>) {
     let message = Sentence::with_remedy(what, "set a clusterIP");
     check.findings.push(Finding {
         code: check.rule.code,
-        grade: Grade::Proper,
+        severity: Severity::Proper,
         carrier: 0,
         place: Some(Place::Server),
         site: None,
@@ -71,9 +71,9 @@ fn check(check: &mut Check<'_, '_>) {
     });
 }
 
-/// Whether only the cluster's DNS can know the name: the DNS specification gives
-/// Services `SERVICE.NAMESPACE.svc.DOMAIN`. `nfs.storage` and a domain of the
-/// cluster's own may be names of any other DNS.
+/// Returns true if only the cluster's DNS can know the name: the DNS specification gives Services
+/// `SERVICE.NAMESPACE.svc.DOMAIN`. `nfs.storage` and a domain of the cluster's own may be names of
+/// any other DNS.
 fn is_cluster_dns_name(server: &str) -> bool {
     const DOMAINS: [&str; 3] = [".svc.cluster.local", ".pod.cluster.local", ".svc.clusterset.local"];
     let name = server.to_ascii_lowercase();

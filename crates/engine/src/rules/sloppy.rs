@@ -1,8 +1,8 @@
 //! NMG014: `sloppy`.
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::{Word, Words};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Severity};
+use crate::nfs::catalog::{OptionId, OptionSet};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(14),
@@ -42,14 +42,14 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
-    if !check.speaks_of(Words::of(&[Word::Sloppy])) {
+fn check(check: &mut RuleContext<'_, '_>) {
+    if !check.speaks_of(OptionSet::of(&[OptionId::Sloppy])) {
         return;
     }
     for token in check.options() {
-        if token.word() == Some(Word::Sloppy) {
+        if token.id() == Some(OptionId::Sloppy) {
             let message = check.about(token, "hides every misspelt option");
-            check.report(token, Grade::Proper, message, None);
+            check.report(token, Severity::Proper, message, None);
         }
     }
 }

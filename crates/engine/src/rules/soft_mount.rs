@@ -1,7 +1,7 @@
 //! NMG005: `soft` or `softerr` on something that is written to.
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::settings::Recovery;
 use crate::subject::effective::Token;
@@ -47,7 +47,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     if !check.subject.is_writable() {
         return;
     }
@@ -58,12 +58,12 @@ fn check(check: &mut Check<'_, '_>) {
         token,
         "makes writes fail when the server is away; a program that ignores fsync errors loses data",
     );
-    check.report(token, Grade::Proper, message, None);
+    check.report(token, Severity::Proper, message, None);
 }
 
 /// The user's option that makes the mount a soft one; `None` where the mount
 /// is hard, or soft by the driver's own doing.
-pub(super) fn soft_option<'c, 'm>(check: &Check<'c, 'm>) -> Option<&'c Token<'m>> {
+pub(super) fn soft_option<'c, 'm>(check: &RuleContext<'c, 'm>) -> Option<&'c Token<'m>> {
     if check.subject.options.settings().recovery == Recovery::Hard {
         return None;
     }
@@ -71,7 +71,7 @@ pub(super) fn soft_option<'c, 'm>(check: &Check<'c, 'm>) -> Option<&'c Token<'m>
         .subject
         .options
         .effective()
-        .filter(|token| token.verdict.refusal.is_none())
+        .filter(|token| token.acceptance.refusal.is_none())
         .rfind(|token| token.entry().and_then(Entry::group) == Some(Group::RECOVERY))?;
     winner.site.is_some().then_some(winner)
 }

@@ -1,9 +1,9 @@
 //! NMG006: a soft mount that gives up before a server can fail over.
 
 use super::soft_mount::soft_option;
-use super::{About, Actions, Check, Example, Rule, Setting};
-use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::Word;
+use super::{About, Actions, RuleContext, Example, Rule, Setting};
+use crate::finding::{Action, Code, Severity};
+use crate::nfs::catalog::OptionId;
 use crate::nfs::timeouts::major_timeout;
 
 pub(super) static RULE: Rule = Rule {
@@ -53,7 +53,7 @@ mountOptions: [nfsvers=4.1, soft, fg, timeo=600, retrans=3]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let Some(token) = soft_option(check) else {
         return;
     };
@@ -61,8 +61,8 @@ fn check(check: &mut Check<'_, '_>) {
     let major = major_timeout(settings);
     let least = check.setting("seconds");
     // A value that is not known yet may be long enough.
-    let is_open = |word| check.subject.options.unrendered().any(|token| token.word() == Some(word));
-    let (timeo_is_open, retrans_is_open) = (is_open(Word::Timeo), is_open(Word::Retrans));
+    let is_open = |word| check.subject.options.unrendered().any(|token| token.id() == Some(word));
+    let (timeo_is_open, retrans_is_open) = (is_open(OptionId::Timeo), is_open(OptionId::Retrans));
     let message = if retrans_is_open || timeo_is_open && settings.retrans != Some(0) {
         return;
     } else if settings.retrans == Some(0) {
@@ -80,6 +80,6 @@ fn check(check: &mut Check<'_, '_>) {
     } else {
         return;
     };
-    let grade = if check.subject.is_writable() { Grade::Proper } else { Grade::Lesser };
-    check.report(token, grade, message, None);
+    let severity = if check.subject.is_writable() { Severity::Proper } else { Severity::Lesser };
+    check.report(token, severity, message, None);
 }

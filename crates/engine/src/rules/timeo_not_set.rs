@@ -1,9 +1,9 @@
 //! NMG003: no `timeo`.
 
-use super::{About, Actions, Check, Example, Rule, Setting};
+use super::{About, Actions, RuleContext, Example, Rule, Setting};
 use crate::finding::{Action, Applicability, Code};
-use crate::nfs::catalog::{Word, Words};
-use crate::nfs::mount::{Transport, transport};
+use crate::nfs::catalog::{OptionId, OptionSet};
+use crate::nfs::acceptance::{Transport, transport};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(3),
@@ -51,7 +51,7 @@ mountOptions: [nfsvers=4.1, hard, fg, retrans=2, timeo=600]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let value = check
         .subject
         .driver_setting
@@ -59,7 +59,7 @@ fn check(check: &mut Check<'_, '_>) {
         .unwrap_or_else(|| check.setting("value"));
     check_missing(
         check,
-        Word::Timeo,
+        OptionId::Timeo,
         "timeo",
         value,
         "timeo is not set: the node's nfsmount.conf or kernel default applies",
@@ -69,13 +69,13 @@ fn check(check: &mut Check<'_, '_>) {
 /// Reports that `word` is missing, which is written `keyword`, but for UDP,
 /// where the numbers mean something else.
 pub(super) fn check_missing(
-    check: &mut Check<'_, '_>,
-    word: Word,
+    check: &mut RuleContext<'_, '_>,
+    word: OptionId,
     keyword: &'static str,
     value: u32,
     message: &'static str,
 ) {
-    const TRANSPORTS: Words = Words::of(&[Word::Udp, Word::Proto]);
+    const TRANSPORTS: OptionSet = OptionSet::of(&[OptionId::Udp, OptionId::Proto]);
     if check.subject.options.has(word) {
         return;
     }

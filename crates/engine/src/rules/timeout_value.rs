@@ -1,9 +1,9 @@
 //! NMG007: a timeout that does not say what its author means.
 
-use super::{About, Actions, Check, Example, Rule, Setting, offer, replace};
+use super::{About, Actions, RuleContext, Example, Rule, Setting, offer, replace};
 use crate::count::{counted, grouped, named};
-use crate::finding::{Action, Applicability, Code, Grade};
-use crate::nfs::catalog::{Word, Words};
+use crate::finding::{Action, Applicability, Code, Severity};
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
 use crate::subject::Subject;
 
@@ -90,24 +90,24 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
-    if !check.speaks_of(Words::of(&[Word::Timeo, Word::Retrans, Word::Retry])) {
+fn check(check: &mut RuleContext<'_, '_>) {
+    if !check.speaks_of(OptionSet::of(&[OptionId::Timeo, OptionId::Retrans, OptionId::Retry])) {
         return;
     }
     // In the order of the rule's settings.
     let &[timeo_min, timeo_max, retrans_min, retrans_max, retry_max] = check.settings else {
         return;
     };
-    // Of what goes on behind its comma NMG009 speaks.
+    // NMG009 reports a value that continues after its comma.
     for token in check.options().filter(|token| token.meant.is_none()) {
-        // What the kernel refuses is NMG012's to say.
-        let Some(value) = token.option.value().filter(|_| token.verdict.refusal.is_none()) else {
+        // Values that the kernel refuses are reported by NMG012.
+        let Some(value) = token.option.value().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
-        let problem = match token.word() {
-            Some(Word::Timeo) => timeo(value, timeo_min, timeo_max),
-            Some(Word::Retrans) => retrans(value, retrans_min, retrans_max),
-            Some(Word::Retry) => retry(value, retry_max, check.subject),
+        let problem = match token.id() {
+            Some(OptionId::Timeo) => timeo(value, timeo_min, timeo_max),
+            Some(OptionId::Retrans) => retrans(value, retrans_min, retrans_max),
+            Some(OptionId::Retry) => retry(value, retry_max, check.subject),
             _ => None,
         };
         let Some(Problem { what, instead }) = problem else {
@@ -117,7 +117,7 @@ fn check(check: &mut Check<'_, '_>) {
         let fix = instead
             .and_then(|number| replace(token, format!("{}={number}", token.option.keyword())))
             .map(|edit| offer(vec![edit]));
-        check.report(token, Grade::Proper, message, fix);
+        check.report(token, Severity::Proper, message, fix);
     }
 }
 

@@ -1,9 +1,9 @@
 //! NMG013: NFS over UDP.
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Code, Grade};
-use crate::nfs::catalog::{Word, Words};
-use crate::nfs::mount::{Transport, transport};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Code, Severity};
+use crate::nfs::catalog::{OptionId, OptionSet};
+use crate::nfs::acceptance::{Transport, transport};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(13),
@@ -45,14 +45,14 @@ mountOptions: [nfsvers=3, hard, fg, proto=tcp, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
-    if !check.speaks_of(Words::of(&[Word::Udp, Word::Proto])) {
+fn check(check: &mut RuleContext<'_, '_>) {
+    if !check.speaks_of(OptionSet::of(&[OptionId::Udp, OptionId::Proto])) {
         return;
     }
     for token in check.options() {
         if transport(&token.option) == Some(Transport::Udp) {
             let message = check.about(token, "corrupts data on fast links, and kernels since 5.6 refuse it");
-            check.report(token, Grade::Proper, message, None);
+            check.report(token, Severity::Proper, message, None);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
 use crate::nfs::catalog::{self, Effect, Word, Words};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
-use crate::nfs::mount::{Refusal, Transport, judge, transport};
+use crate::nfs::acceptance::{Refusal, Transport, judge, transport};
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
 use crate::site::Site;
@@ -60,9 +60,9 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 /// rules together.
 const SUGGESTIONS: usize = 20;
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let is_unknown =
-        |token: &&Token<'_>| token.verdict.refusal == Some(Refusal::Unknown) && token.malformation.is_none();
+        |token: &&Token<'_>| token.acceptance.refusal == Some(Refusal::Unknown) && token.malformation.is_none();
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
         if let Some(label) = label_of(check, token) {
             report_category(check, token, label);
@@ -82,8 +82,8 @@ fn check(check: &mut Check<'_, '_>) {
         }
         // A driver or its helper may take words that mount.nfs does not know.
         let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
-        let grade = if is_certain { Grade::CannotMount } else { Grade::Lesser };
-        check.report(token, grade, message, fix);
+        let severity = if is_certain { Severity::CannotMount } else { Severity::Lesser };
+        check.report(token, severity, message, fix);
     }
 }
 
@@ -91,14 +91,14 @@ fn check(check: &mut Check<'_, '_>) {
 struct Label {
     /// Index of the element in which it begins.
     element: usize,
-    /// How many elements it takes.
+    /// The number of elements.
     elements: usize,
     /// The option as it should be written.
     text: String,
 }
 
 /// The `SELinux` label that `token`, an element of its own, is a category of.
-fn label_of(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Label> {
+fn label_of(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<Label> {
     let site = token.site.as_ref().filter(|_| is_category_range(token.option.text().trim()))?;
     let carrier = check.subject.carriers.get(site.carrier).filter(|carrier| carrier.form == Form::List)?;
     let before = carrier.elements.get(..site.element)?;
@@ -110,7 +110,7 @@ fn label_of(check: &Check<'_, '_>, token: &Token<'_>) -> Option<Label> {
 }
 
 /// Says which label it belongs to; the first of its categories offers to write it.
-fn report_category(check: &mut Check<'_, '_>, token: &Token<'_>, label: Label) {
+fn report_category(check: &mut RuleContext<'_, '_>, token: &Token<'_>, label: Label) {
     let Some(site) = token.site.clone() else { return };
     let Label { element, elements, text } = label;
     let message = check.about(token, "is a category of the SELinux label before it, which is one element");
@@ -124,14 +124,14 @@ fn report_category(check: &mut Check<'_, '_>, token: &Token<'_>, label: Label) {
         let label = whole(element).map(|site| Edit::Replace { site, with: text.clone().into() });
         offer(label.into_iter().chain(gone).collect())
     });
-    let grade = if check.subject.driver.known.is_read() { Grade::CannotMount } else { Grade::Lesser };
-    check.report(token, grade, Sentence::with_remedy(message, format!("use {text}")), fix);
+    let severity = if check.subject.driver.known.is_read() { Severity::CannotMount } else { Severity::Lesser };
+    check.report(token, severity, Sentence::with_remedy(message, format!("use {text}")), fix);
 }
 
 /// The option that was probably meant, value included: one keyword of the
 /// catalog at the smallest edit distance, if there is only one and the result
 /// is an option that every layer takes.
-fn suggestion(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
+fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     if let Some(text) = version_word(token.option.text()) {
         return Some(text);
     }
@@ -155,23 +155,23 @@ fn suggestion(check: &Check<'_, '_>, token: &Token<'_>) -> Option<String> {
     is_taken(check, &text).then_some(text)
 }
 
-/// Whether the list would be better with this option: every layer takes it beside the
+/// Returns true if the list would be better with this option: every layer takes it beside the
 /// others, it does something, and no rule refuses it.
-fn is_taken(check: &Check<'_, '_>, text: &str) -> bool {
+fn is_taken(check: &RuleContext<'_, '_>, text: &str) -> bool {
     let option = MountOption::new(text);
     let verdict = judge(&option);
     let requested = check.subject.options.settings().versions;
     let is_refused = is_denied_word(&option);
     // Several connections of a session: NFSv4.1 and newer.
-    let is_too_new = option.entry().is_some_and(|entry| entry.word == Word::MaxConnect)
+    let is_too_new = option.entry().is_some_and(|entry| entry.id == OptionId::MaxConnect)
         && requested.and(Versions::V41).is_empty()
         && requested.and(Versions::V42).is_empty();
     let fits = verdict.refusal.is_none() && !requested.and(verdict.versions).is_empty() && !is_too_new;
     fits && has_effect(check, &option) && !is_refused
 }
 
-/// Whether an option does something in the versions that are asked for.
-pub(super) fn has_effect(check: &Check<'_, '_>, option: &MountOption<'_>) -> bool {
+/// Returns true if an option does something in the versions that are asked for.
+pub(super) fn has_effect(check: &RuleContext<'_, '_>, option: &MountOption<'_>) -> bool {
     let requested = check.subject.options.settings().versions;
     option.entry().is_some_and(|entry| match entry.effect {
         Effect::Active => true,
@@ -180,11 +180,11 @@ pub(super) fn has_effect(check: &Check<'_, '_>, option: &MountOption<'_>) -> boo
     })
 }
 
-/// Whether a rule refuses an option for what it does: it must not be advised.
+/// Returns true if a rule refuses an option for what it does: it must not be advised.
 pub(super) fn is_denied_word(option: &MountOption<'_>) -> bool {
-    let is_of = |words: Words| option.entry().is_some_and(|entry| words.contains(entry.word));
+    let is_of = |words: OptionSet| option.entry().is_some_and(|entry| words.contains(entry.id));
     is_of(redirected_mount::WORDS)
-        || is_of(Words::of(&[Word::Sloppy]))
+        || is_of(OptionSet::of(&[OptionId::Sloppy]))
         || transport(option) == Some(Transport::Udp)
 }
 
@@ -204,12 +204,12 @@ const OF_SMB: &[&str] = &[
     "password", "persistenthandles", "seal", "serverino", "setuids", "snapshot", "uid", "username",
 ];
 
-/// Whether another program than mount.nfs(8) has an option with this keyword.
+/// Returns true if another program than mount.nfs(8) has an option with this keyword.
 pub fn is_of_another_program(keyword: &str) -> bool {
     other_program(keyword).is_some()
 }
 
-/// What reads an option that is none of mount.nfs(8).
+/// Returns the program that reads an option that is none of mount.nfs(8).
 fn other_program(keyword: &str) -> Option<&'static str> {
     if OF_EXPORTS.contains(&keyword) {
         Some("it is an option of exports(5): set it on the NFS server")

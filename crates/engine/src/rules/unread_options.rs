@@ -4,8 +4,8 @@ mod remedy;
 
 use std::borrow::Cow;
 
-use super::{About, Actions, Check, Example, Rule};
-use crate::finding::{Action, Applicability, Code, Finding, Grade, Sentence};
+use super::{About, Actions, RuleContext, Example, Rule};
+use crate::finding::{Action, Applicability, Code, Finding, Severity, Sentence};
 use crate::kind::Holds;
 use crate::nfs::option;
 use crate::nfs::reading;
@@ -57,7 +57,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let several: Vec<&str> =
         subject.misplaced.iter().flat_map(|misplaced| &misplaced.texts).map(String::as_str).collect();
@@ -74,7 +74,7 @@ fn check(check: &mut Check<'_, '_>) {
             format!("is not a field of a {kind}")
         };
         let what = format!("{field} {fault}, so its options are lost{bg}");
-        report(check, 0, place, Grade::Lesser, Sentence { what: what.into(), remedy });
+        report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
         // With several misplaced fields the intent is not certain. Another controller may
         // read an annotation.
         let is_clear = is_single && !is_annotation && is_certain(subject, &misplaced.texts);
@@ -96,7 +96,7 @@ fn check(check: &mut Check<'_, '_>) {
             Holds::Class | Holds::Snapshots | Holds::InlineVolumes(_) => "a class",
         };
         let what = format!("the annotation is not read on {what}, so its options are lost{bg}");
-        report(check, 0, Place::Annotation, Grade::Lesser, Sentence { what: what.into(), remedy });
+        report(check, 0, Place::Annotation, Severity::Lesser, Sentence { what: what.into(), remedy });
     }
     // Of a driver whose source was not read, another key may be one it reads.
     if subject.provisioned_by.is_some() || !subject.driver.known.is_read() {
@@ -132,7 +132,7 @@ const MOST_MOVED: usize = 16;
 
 /// Says what becomes of a parameter or an attribute that the driver does not read.
 fn report_key(
-    check: &mut Check<'_, '_>,
+    check: &mut RuleContext<'_, '_>,
     carrier: usize,
     place: Place,
     texts: &[Cow<'_, str>],
@@ -141,12 +141,12 @@ fn report_key(
     let subject = check.subject;
     let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts));
     let made = if subject.kind.row().holds == Holds::Class { "volume" } else { "snapshot" };
-    let (grade, what) = if subject.refuses_unknown_keys() {
-        (Grade::Proper, format!("the driver refuses {name}{bg}, so no {made} is made"))
+    let (severity, what) = if subject.refuses_unknown_keys() {
+        (Severity::Proper, format!("the driver refuses {name}{bg}, so no {made} is made"))
     } else {
-        (Grade::Lesser, format!("the driver does not read {name}, so its options are lost{bg}"))
+        (Severity::Lesser, format!("the driver does not read {name}, so its options are lost{bg}"))
     };
-    report(check, carrier, place, grade, Sentence { what: what.into(), remedy });
+    report(check, carrier, place, severity, Sentence { what: what.into(), remedy });
     // Parameters cannot be changed: a class that exists has to be deleted and recreated.
     let fix = if is_movable { fix(subject, texts, Applicability::Unsafe) } else { None };
     if let Some(finding) = check.findings.last_mut() {
@@ -154,15 +154,15 @@ fn report_key(
     }
 }
 
-/// Whether `bg` is among the options, as the end of a clause.
+/// Returns the end of a clause if `bg` is among the options.
 fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
     if texts.iter().any(|text| reading::mentions_background(text.as_ref())) { " (bg among them)" } else { "" }
 }
 
-fn report(check: &mut Check<'_, '_>, carrier: usize, place: Place, grade: Grade, message: Sentence) {
+fn report(check: &mut RuleContext<'_, '_>, carrier: usize, place: Place, severity: Severity, message: Sentence) {
     check.findings.push(Finding {
         code: check.rule.code,
-        grade,
+        severity,
         carrier,
         place: Some(place),
         site: None,

@@ -1,8 +1,8 @@
 //! NMG017: the protocol version is left to chance.
 
-use super::{About, Actions, Check, Example, Rule};
+use super::{About, Actions, RuleContext, Example, Rule};
 use crate::finding::{Action, Code};
-use crate::nfs::mount::names_version;
+use crate::nfs::acceptance::names_version;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(17),
@@ -43,7 +43,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
     check,
 };
 
-fn check(check: &mut Check<'_, '_>) {
+fn check(check: &mut RuleContext<'_, '_>) {
     let pinned = check.subject.options.effective().any(|token| token.entry().is_some_and(names_version));
     if !pinned {
         check.report_missing(

@@ -1,6 +1,6 @@
-//! What an object of a cluster says of itself beside its options: the identity that the
-//! API server gave it, the claim that a PersistentVolume is bound to, and the folder of
-//! an in-tree NFS volume.
+//! Reads the fields of a cluster's object other than its options: the identity that the API server
+//! gave it, the claim that a PersistentVolume is bound to, and the directory of an in-tree NFS
+//! volume.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::manifest::Text;
 
-/// What is read of a volume; of another object its identity.
+/// The fields that are read of a volume; of another object its identity.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub struct BoundVolume<'a> {
@@ -78,7 +78,7 @@ impl Uid {
     }
 }
 
-/// As the API server writes it.
+/// Writes the uid as the API server does.
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, byte) in self.0.iter().enumerate() {
@@ -107,7 +107,7 @@ impl BoundVolume<'_> {
         Some(ClaimName { namespace: namespace.into(), name: name.into() })
     }
 
-    /// The folder of an in-tree NFS volume.
+    /// The directory of an in-tree NFS volume.
     pub fn nfs_path(&self) -> Option<&str> {
         self.spec.as_ref()?.nfs.as_ref()?.path.as_deref()
     }

@@ -18,26 +18,26 @@ use crate::site::{InlineVolume, Place};
 /// One place in an object that holds options.
 #[derive(Debug, Clone)]
 pub struct Carrier<'m> {
-    /// Where it is.
+    /// The place.
     pub place: Place,
-    /// How it is written.
+    /// The syntax.
     pub form: Form,
     /// The elements of the list, or the one string. Empty where the object has
     /// none.
     pub elements: Vec<&'m str>,
-    /// Whether the object has the field at all, be it empty.
+    /// True if the object has the field at all, be it empty.
     pub present: bool,
-    /// Whether its options reach the mount.
+    /// True if its options reach the mount.
     pub in_force: bool,
-    /// How it takes part, for one that is not `mountOptions`.
+    /// The part that it plays, for one that is not `mountOptions`.
     pub role: Option<Role>,
-    /// Whether it comes from a file, where a program may still fill in placeholders.
+    /// True if it comes from a file, where a program may still fill in placeholders.
     pub is_in_file: bool,
-    /// Why the driver refuses what it holds, if it does.
+    /// The reason why the driver refuses what it holds, if it does.
     pub refused: Option<&'static Refused>,
 }
 
-/// How a carrier is written.
+/// The syntax of a carrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A list of strings.
@@ -53,7 +53,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// Whether no options stand there.
+    /// Returns true if no options stand there.
     pub const fn holds_no_options(self) -> bool {
         matches!(self, Self::Version | Self::Setting)
     }
@@ -78,14 +78,14 @@ impl<'m> Carrier<'m> {
         if self.is_in_file { masked(element) } else { element.into() }
     }
 
-    /// Whether a placeholder is in `element`, or in the part of it at `range`.
+    /// Returns true if a placeholder is in `element`, or in the part of it at `range`.
     pub(crate) fn is_unrendered(&self, element: &str, range: Range<usize>) -> bool {
         self.is_in_file
             && placeholders(element).any(|found| found.start < range.end && range.start < found.end)
     }
 
-    /// What in one element changes the meaning of those that it is joined with,
-    /// and where. What kubelet splits at every comma is joined piece by piece.
+    /// Returns the parts of one element that change the meaning of those that it is joined with. A
+    /// list that the kubelet splits at every comma is joined piece by piece.
     pub fn traps(&self, element: &str) -> Vec<(Range<usize>, Trap)> {
         let of = |piece: Piece<'_>| Some((piece.range, reading::trap(piece.text)?));
         match self.form {
@@ -103,20 +103,18 @@ impl<'m> Carrier<'m> {
         self.elements.iter().map(|element| element.len()).sum::<usize>() + commas
     }
 
-    /// How many options stand here at most: whatever stands between commas may be
-    /// one.
+    /// Returns the largest possible number of options: any text between commas may be one.
     pub fn count(&self) -> usize {
         let commas = |element: &&str| element.bytes().filter(|byte| *byte == b',').count();
         self.elements.len() + self.elements.iter().map(commas).sum::<usize>()
     }
 
-    /// Whether more stands here than a mount takes, so that its options are not
-    /// told apart.
+    /// Returns true if more stands here than a mount takes, so that its options are not told apart.
     pub fn is_overlong(&self) -> bool {
         self.length() > super::LONGEST_OPTIONS || self.count() > super::MOST_OPTIONS
     }
 
-    /// Whether not a single option stands here.
+    /// Returns true if not a single option stands here.
     pub fn is_empty(&self) -> bool {
         self.elements.iter().all(|element| element.bytes().all(|byte| byte == b','))
     }
@@ -184,7 +182,7 @@ pub(crate) fn carriers<'m>(
             _ => role(driver, holds, key, facts),
         };
         let refused = refusal::of_setting(driver, holds, key, value, facts);
-        // What a program has yet to fill in may be anything.
+        // A placeholder that a program has yet to fill in may become anything.
         let refused =
             refused.filter(|_| !(facts.is_in_file && [key, value].into_iter().any(has_placeholder)));
         // Of keys that the driver does not know one is enough.
@@ -237,7 +235,7 @@ fn sort_spellings(carriers: &mut [Carrier<'_>]) {
     }
 }
 
-/// Where the parameter or the attribute `key` stands.
+/// Returns the place of the parameter or the attribute `key`.
 pub(crate) fn place_of_key(
     kind: Kind,
     volume: Option<InlineVolume>,
@@ -264,7 +262,7 @@ pub(crate) fn put_in_force(driver: &Driver, carriers: &mut [Carrier<'_>]) {
     }
 }
 
-/// Whether the driver takes the list for empty.
+/// Returns true if the driver takes the list for empty.
 pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
     match driver.emptiness {
         Emptiness::NoElement => list.elements.is_empty(),
@@ -282,10 +280,9 @@ pub(crate) fn is_empty(driver: &Driver, list: &Carrier<'_>) -> bool {
     }
 }
 
-/// How a parameter of a VolumeSnapshotClass takes part: csi-driver-nfs mounts
-/// with its `mountOptions` to copy the volume (`pkg/nfs/controllerserver.go`,
-/// `CreateSnapshot`); of other drivers every key that holds options somewhere is
-/// looked at.
+/// Returns the role of a parameter of a VolumeSnapshotClass: csi-driver-nfs mounts with its
+/// `mountOptions` to copy the volume (`pkg/nfs/controllerserver.go`, `CreateSnapshot`); of other
+/// drivers every key that holds options somewhere is looked at.
 fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
     let is_used = std::ptr::eq(driver, driver::csi_driver_nfs()) && driver::is_same_key(key, "mountOptions");
     if is_used {
@@ -298,9 +295,9 @@ fn snapshot_role(driver: &'static Driver, key: &str) -> Option<Role> {
     (of_driver || driver::is_option_key(key)).then_some(Role::NotTaken)
 }
 
-/// How a parameter or attribute takes part; `None` for one that holds no
-/// options. A key that only looks like one of the driver's, or that holds
-/// options with other drivers, is judged for `bg`, no more.
+/// Returns the role of a parameter or attribute; `None` for one that holds no options. A key that
+/// only looks like one of the driver's, or that holds options with other drivers, is judged for
+/// `bg`, no more.
 fn role(driver: &Driver, holds: Holds, key: &str, facts: &Facts<'_>) -> Option<Role> {
     let mut is_of_driver = false;
     let found = driver.carriers.iter().find(|carrier| {

@@ -32,7 +32,7 @@ pub use option_key::{is_option_key, names_mount_options};
 
 use crate::kind::Holds;
 
-/// Whether a driver's volumes are NFS.
+/// The verdict on whether a driver's volumes are NFS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Nfs {
     /// They are.
@@ -49,9 +49,9 @@ pub struct Driver {
     /// Names as `provisioner` or `spec.csi.driver` has them; a `*` stands for
     /// any text. An in-tree plugin has its plugin name.
     pub names: &'static [&'static str],
-    /// Who makes it, for people.
+    /// The maker and the name, for people.
     pub title: &'static str,
-    /// Whether it is NFS, when no clue applies.
+    /// The verdict if no clue applies.
     pub nfs: Nfs,
     /// Clues in the object, in order; the first that applies decides.
     pub clues: &'static [Clue],
@@ -59,17 +59,17 @@ pub struct Driver {
     pub variants: &'static [Variant],
     /// Places beyond `mountOptions` that hold options.
     pub carriers: &'static [CarrierKey],
-    /// Whether `mountOptions` reach the NFS mount at all.
+    /// The use of `mountOptions`: some drivers do not pass them to the NFS mount.
     pub list: ListUse,
     /// The class parameter and volume attribute that holds the server's address.
     pub server_key: &'static str,
-    /// How the string for mount(8) is put together.
+    /// The steps that assemble the string for mount(8).
     pub steps: &'static [Step],
-    /// What the driver handles as one: an element, or each option in it.
+    /// The unit that the driver handles: an element, or each option in it.
     pub cut: Cut,
-    /// What happens to letters and whitespace.
+    /// The driver's handling of letters and whitespace.
     pub case: Case,
-    /// What a list without options means.
+    /// The meaning of a list without options.
     pub empty: Empty,
     /// When the driver takes a list for empty.
     pub emptiness: Emptiness,
@@ -89,27 +89,26 @@ pub struct Driver {
     /// Elements that the driver takes out, in any case; in an element that holds
     /// more they stay.
     pub own_elements: &'static [&'static str],
-    /// What the driver itself refuses, so that no mount succeeds.
+    /// The values that the driver itself refuses, so that no mount succeeds.
     pub refuses: &'static [Refused],
-    /// What the driver makes of a class parameter that it does not know.
+    /// The driver's handling of a class parameter that it does not know.
     pub unknown_parameters: UnknownParameters,
-    /// Whether a list of more than one element cannot be mounted in some setups.
+    /// True if a list of more than one element cannot be mounted in some setups.
     pub one_element: bool,
     /// Seconds after which the driver or its caller gives up on a mount.
     pub deadline: Option<u32>,
-    /// How it deletes a volume, where it mounts for that without the class's
-    /// options.
+    /// The deletion of a volume, if the driver mounts for that without the class's options.
     pub deletion: Option<Deletion>,
-    /// Whether its vendor tells users to keep locks on the node.
+    /// True if its vendor tells users to keep locks on the node.
     pub advises_local_locks: bool,
     /// Which nfsmount.conf its mounts read.
     pub nfsmount_conf: ConfOf,
     /// What its vendor or its source says that an administrator should know:
     /// one sentence without a final period.
     pub advice: &'static str,
-    /// How the row is known.
+    /// The evidence for the row.
     pub known: Known,
-    /// Where this row comes from: files and functions, or a vendor's page.
+    /// The source of this row: files and functions, or a vendor's page.
     pub source: &'static str,
 }
 
@@ -154,7 +153,7 @@ pub struct Variant {
     pub row: &'static Driver,
 }
 
-/// How a row is known, best first.
+/// The evidence for a row, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
     /// The driver of this version ran, and its calls of mount were recorded
@@ -169,12 +168,12 @@ pub enum Known {
 }
 
 impl Known {
-    /// Whether someone has read or measured what the driver does with options.
+    /// Returns true if someone has read or measured what the driver does with options.
     pub const fn is_read(self) -> bool {
         matches!(self, Self::Measured(_) | Self::Read(_))
     }
 
-    /// As pages and `explain` write it.
+    /// Returns the words of pages and `explain`.
     pub fn describe(self) -> String {
         match self {
             Self::Measured(version) => format!("measured at {version}"),
@@ -191,13 +190,13 @@ impl Known {
 pub struct CarrierKey {
     /// The key.
     pub key: &'static str,
-    /// Whether the driver reads the key in exactly this case only.
+    /// True if the driver reads the key in exactly this case only.
     pub exact: bool,
-    /// Which kinds of object have it.
+    /// The kinds of object that have it.
     pub on: On,
     /// The evidence without which the driver does not read it.
     pub when: Option<Evidence>,
-    /// How it takes part.
+    /// Its role.
     pub role: Role,
 }
 
@@ -227,19 +226,19 @@ impl On {
     }
 }
 
-/// How a further carrier takes part in the mount.
+/// The role of a further carrier in the mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Its options are joined with those of `mountOptions`, where the steps say.
     Joined,
     /// It holds all options of the NFS mount and replaces the driver's defaults.
     Sole,
-    /// As [`Role::Sole`], also where its text is empty.
+    /// Like [`Role::Sole`], also where its text is empty.
     SoleEvenEmpty,
     /// It counts only where `mountOptions` is empty.
     WhenListEmpty,
-    /// As [`Role::WhenListEmpty`]; its text becomes an annotation that kubelet
-    /// splits at every comma.
+    /// Like [`Role::WhenListEmpty`]; its text becomes an annotation that kubelet splits at every
+    /// comma.
     AnnotationWhenListEmpty,
     /// It holds a bare NFS version.
     Version,
@@ -251,13 +250,13 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether what stands there takes part in the volume's mount.
+    /// Returns true if what stands there takes part in the volume's mount.
     pub const fn takes_part(self) -> bool {
         !matches!(self, Self::Apart | Self::NotTaken)
     }
 }
 
-/// What a driver makes of a class parameter that it does not know.
+/// A driver's handling of a class parameter that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownParameters {
     /// It drops it, as far as is known.
@@ -266,7 +265,7 @@ pub enum UnknownParameters {
     Refused,
 }
 
-/// What becomes of `mountOptions`.
+/// A driver's use of `mountOptions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListUse {
     /// They reach the NFS mount.
@@ -275,7 +274,7 @@ pub enum ListUse {
     NotUsed,
 }
 
-/// What a driver does to letters and whitespace.
+/// A driver's handling of letters and whitespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Case {
     /// Nothing, as its source says.
@@ -287,8 +286,8 @@ pub enum Case {
 }
 
 impl Driver {
-    /// Whether the row says something of the parameter or attribute `key`, so that
-    /// the driver reads it.
+    /// Returns true if the row says something of the parameter or attribute `key`, so that the
+    /// driver reads it.
     pub(crate) fn speaks_of_key(&self, key: &str) -> bool {
         let is_it = |found: &str| found.eq_ignore_ascii_case(key);
         let by_evidence = |evidence: &Evidence| evidence.speaks_of_key(key);
@@ -329,7 +328,7 @@ pub fn drivers() -> impl Iterator<Item = &'static Driver> {
 }
 
 impl Driver {
-    /// Whether no row describes it, and no policy either.
+    /// Returns true if no row describes it, and no policy either.
     pub fn is_unknown(&'static self) -> bool {
         std::ptr::eq(self, &raw const UNKNOWN)
     }
@@ -364,7 +363,7 @@ pub(crate) const fn carrier(key: &'static str, on: On, role: Role) -> CarrierKey
     CarrierKey { key, exact: false, on, when: None, role }
 }
 
-/// As [`carrier`], for a key that counts in exactly this case only.
+/// Like [`carrier`], for a key that counts in exactly this case only.
 pub(crate) const fn exact(key: &'static str, on: On, role: Role) -> CarrierKey {
     CarrierKey { key, exact: true, on, when: None, role }
 }
@@ -376,8 +375,8 @@ static EXACT: LazyLock<std::collections::HashMap<&'static str, &'static Driver>>
         .collect()
 });
 
-/// Whether `text` matches `pattern`, in which each `*` stands for any text.
-/// Linear in the text for each star.
+/// Returns true if `text` matches `pattern`, in which each `*` stands for any text. Linear in the
+/// text for each star.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {

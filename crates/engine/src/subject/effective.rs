@@ -5,9 +5,9 @@ mod layout;
 mod shell;
 
 use super::driver::Driver;
-use crate::nfs::catalog::{Entry, Word, Words};
+use crate::nfs::acceptance::{self, Acceptance};
+use crate::nfs::catalog::{Entry, OptionId, OptionSet};
 use crate::nfs::disguised::Meant;
-use crate::nfs::mount::{self, Verdict};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::site::Site;
@@ -20,23 +20,23 @@ pub(crate) use layout::lay_out;
 pub struct Token<'m> {
     /// The option, folded where the driver folds.
     pub option: MountOption<'m>,
-    /// What the layers say to it.
-    pub verdict: Verdict,
-    /// Where the user wrote it; `None` for one that the driver adds.
+    /// The response of the layers to it.
+    pub acceptance: Acceptance,
+    /// The place where the user wrote it; `None` for an option that the driver adds.
     pub site: Option<Site>,
-    /// Whether it stands in a carrier that reaches the mount.
+    /// True if it stands in a carrier that reaches the mount.
     pub in_force: bool,
-    /// Whether the driver or its mount helper takes it out.
+    /// True if the driver or its mount helper takes it out.
     pub is_drivers_own: bool,
-    /// Whether it has a placeholder that a program may still fill in: then it may
-    /// become any option, and nothing is said of it.
+    /// True if it has a placeholder that a program may still fill in: then it may become any
+    /// option, and nothing is said of it.
     pub is_unrendered: bool,
-    /// Whether the string that the kernel gets has a `sloppy`.
+    /// True if the string that the kernel gets has a `sloppy`.
     pub is_beside_sloppy: bool,
-    /// What is wrong with how it is written, if anything.
+    /// The fault in its spelling, if any.
     pub malformation: Option<Malformation>,
-    /// What its author meant, alone or with the pieces behind it, where no layer
-    /// reads it that way.
+    /// The options that it was meant to be, alone or with the pieces after it, if no layer reads it
+    /// that way.
     pub meant: Option<Box<Meant>>,
 }
 
@@ -49,7 +49,7 @@ impl<'m> Token<'m> {
         driver: &Driver,
     ) -> Self {
         Self {
-            verdict: mount::judge(&option),
+            acceptance: acceptance::judge(&option),
             site,
             in_force,
             is_drivers_own: is_drivers_own(driver, &option),
@@ -63,7 +63,7 @@ impl<'m> Token<'m> {
 
     /// Puts what the driver makes of the option in its place.
     fn replace_option(&mut self, option: MountOption<'m>) {
-        self.verdict = mount::judge(&option);
+        self.acceptance = acceptance::judge(&option);
         if option::is_plain(option.text()) {
             self.malformation = None;
             self.meant = None;
@@ -77,31 +77,31 @@ impl<'m> Token<'m> {
     }
 
     /// The catalog's word for it.
-    pub fn word(&self) -> Option<Word> {
-        self.entry().map(|entry| entry.word)
+    pub fn id(&self) -> Option<OptionId> {
+        self.entry().map(|entry| entry.id)
     }
 
-    /// Whether a person wrote it, and it is NFS that reads it at the mount.
+    /// Returns true if a person wrote it, and it is NFS that reads it at the mount.
     pub const fn is_written(&self) -> bool {
         self.site.is_some() && self.in_force && !self.is_drivers_own && !self.is_unrendered
     }
 
-    /// Whether it is the keyword `bg`, whatever its value. With `fold`, also in
-    /// capitals or with blanks around it.
+    /// Returns true if it is the keyword `bg`, whatever its value. With `fold`, also in capitals or
+    /// with blanks around it.
     pub fn is_background(&self, fold: bool) -> bool {
         let keyword = self.option.keyword();
         keyword == "bg" || fold && keyword.trim().eq_ignore_ascii_case("bg")
     }
 }
 
-/// Whether the driver or its mount helper takes the option out for itself.
+/// Returns true if the driver or its mount helper takes the option out for itself.
 fn is_drivers_own(driver: &Driver, option: &MountOption<'_>) -> bool {
     let keyword = option.keyword();
     driver.own_words.contains(&keyword)
         || option.value().is_some() && driver.takes_out.contains(&keyword) && keyword != "vers"
 }
 
-/// What is wrong with how an option is written.
+/// A fault in the spelling of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformation {
     /// A control character.
@@ -112,9 +112,9 @@ pub enum Malformation {
     Quote,
     /// Nothing before its `=`.
     NoKeyword,
-    /// What it means, alone or with what follows, is written otherwise.
+    /// The intended option, alone or with the text that follows, is written otherwise.
     Disguised,
-    /// What stands before its comma goes on in it.
+    /// The option before its comma continues in it.
     Continued,
 }
 
@@ -123,7 +123,7 @@ impl Malformation {
     /// blanks.
     fn of(option: &MountOption<'_>) -> Option<Self> {
         let text = option.text();
-        let is_context = option.entry().is_some_and(|entry| entry.word == Word::Context);
+        let is_context = option.entry().is_some_and(|entry| entry.id == OptionId::Context);
         if option.keyword().is_empty() {
             Some(Self::NoKeyword)
         } else if text.chars().any(|c| c.is_control() && c != '\t') {
@@ -153,7 +153,7 @@ pub struct Options<'m> {
     /// written.
     irregular: Vec<(usize, usize)>,
     /// The words of what is written.
-    words: Words,
+    words: OptionSet,
     has_unrendered: bool,
     is_cut_short: bool,
     is_several_words: bool,
@@ -182,25 +182,25 @@ impl<'m> Options<'m> {
         self.order.iter().filter_map(|index| self.tokens.get(*index))
     }
 
-    /// As [`Self::effective`], for the functions of [`crate::nfs`].
+    /// Like [`Self::effective`], for the functions of [`crate::nfs`].
     pub fn effective_options(&self) -> impl Iterator<Item = &MountOption<'m>> + Clone {
         self.effective().filter(|token| !token.is_drivers_own).map(|token| &token.option)
     }
 
-    /// Whether an option with this keyword is written where the driver reads it.
+    /// Returns true if an option with this keyword is written where the driver reads it.
     pub fn writes(&self, keyword: &str) -> bool {
         let is_it =
             |token: &Token<'m>| token.in_force && token.site.is_some() && token.option.keyword() == keyword;
         self.tokens().iter().any(is_it)
     }
 
-    /// Whether the user gave a single option that reaches the mount.
+    /// Returns true if the user gave a single option that reaches the mount.
     pub fn any_given(&self) -> bool {
         self.has_unrendered() || self.effective().any(|token| token.site.is_some())
     }
 
-    /// Whether an option that reaches the mount has a placeholder: what is missing
-    /// may be there once the file is rendered.
+    /// Returns true if an option that reaches the mount has a placeholder: what is missing may be
+    /// there once the file is rendered.
     pub const fn has_unrendered(&self) -> bool {
         self.has_unrendered
     }
@@ -210,20 +210,20 @@ impl<'m> Options<'m> {
         self.tokens.iter().filter(|token| token.is_unrendered && token.in_force)
     }
 
-    /// Whether an option of this word reaches the mount.
-    pub fn has(&self, word: Word) -> bool {
-        self.effective().any(|token| token.word() == Some(word))
+    /// Returns true if an option of this word reaches the mount.
+    pub fn has(&self, word: OptionId) -> bool {
+        self.effective().any(|token| token.id() == Some(word))
     }
 
-    /// Whether an option that reaches the mount is meant, but not written, as one
-    /// for which `is_it` holds.
+    /// Returns true if an option that reaches the mount is meant, but not written, as one for which
+    /// `is_it` holds.
     pub fn means(&self, is_it: impl Fn(&MountOption<'_>) -> bool) -> bool {
         let meant = self.effective().filter_map(|token| token.meant.as_deref());
         meant.flat_map(|meant| &meant.options).any(|text| is_it(&MountOption::new(text.as_str())))
     }
 
     /// The words of all options for which [`Token::is_written`] holds.
-    pub const fn words(&self) -> Words {
+    pub const fn words(&self) -> OptionSet {
         self.words
     }
 
@@ -233,19 +233,19 @@ impl<'m> Options<'m> {
         &self.irregular
     }
 
-    /// Whether the driver drops what stands behind some option, so that nothing
-    /// appended would reach the mount.
+    /// Returns true if the driver drops what stands after some option, so that nothing appended
+    /// would reach the mount.
     pub const fn is_cut_short(&self) -> bool {
         self.is_cut_short
     }
 
-    /// Whether a shell, through which the driver runs mount, makes several words of
-    /// the string: mount takes no further words, so every mount fails.
+    /// Returns true if a shell, through which the driver runs mount, makes several words of the
+    /// string: mount takes no further words, so every mount fails.
     pub const fn is_several_words(&self) -> bool {
         self.is_several_words
     }
 
-    /// What they amount to.
+    /// Returns the settings that result from them.
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -1,5 +1,5 @@
-//! What an object shows of itself, beyond its options: from it clues, variants
-//! and additions of the driver table are read.
+//! The facts of an object other than its options: clues, variants and additions of the driver table
+//! depend on them.
 
 use super::Subject;
 use super::driver::evidence::{Deletion, Evidence};
@@ -25,19 +25,18 @@ pub(crate) struct Facts<'m> {
     pub(crate) fs_type: Option<&'m str>,
     pub(crate) access_modes: Option<&'m [Text<'m>]>,
     pub(crate) volume_handle: Option<&'m str>,
-    /// Whether the object comes from a file, where a program may still fill in
-    /// placeholders.
+    /// True if the object comes from a file, where a program may still fill in placeholders.
     pub(crate) is_in_file: bool,
     pub(crate) is_class: bool,
     pub(crate) is_csi_volume: bool,
     pub(crate) is_block: bool,
-    /// Whether it is a `FlexVolume`, with which kubelet refuses any mount option
-    /// (kubernetes `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
+    /// True if it is a `FlexVolume`, with which kubelet refuses any mount option (kubernetes
+    /// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
     pub(crate) is_flex_volume: bool,
     pub(crate) in_tree_read_only: bool,
-    /// Whether the kubelet mounts it as NFS itself.
+    /// True if the kubelet mounts it as NFS itself.
     pub(crate) is_in_tree_nfs: bool,
-    /// What a class says of volumes whose claim is gone.
+    /// The class's reclaim policy for volumes whose claim is deleted.
     pub(crate) reclaim_policy: Option<&'m str>,
     /// `spec.csi.readOnly`, which only the attacher reads.
     pub(crate) csi_read_only: bool,
@@ -64,7 +63,7 @@ impl<'m> Facts<'m> {
         !self.is_class && self.values(key).any(|value| is_one_of(value, values))
     }
 
-    /// Whether the evidence is there, in one place at least.
+    /// Returns true if the evidence is there, in one place at least.
     pub(crate) fn show(&self, evidence: &Evidence) -> bool {
         match evidence {
             Evidence::Value(key, values) => self.values(key).any(|value| is_one_of(value, values)),
@@ -99,8 +98,8 @@ impl<'m> Facts<'m> {
         }
     }
 
-    /// Whether volumes of a class are deleted, by a mount that does not get the
-    /// class's options.
+    /// Returns true if volumes of a class are deleted, by a mount that does not get the class's
+    /// options.
     pub(crate) fn loses_options_on_delete(&self, deletion: &Deletion) -> bool {
         // The API server's default (kubernetes pkg/apis/storage/v1/defaults.go).
         let deletes = self.reclaim_policy.is_none_or(|policy| policy == "Delete" || policy.is_empty());
@@ -108,8 +107,8 @@ impl<'m> Facts<'m> {
         deletes && !has_secret && !self.show(&deletion.keeps) && !self.may_still_show(&deletion.keeps)
     }
 
-    /// Whether a placeholder is where the evidence would be, so that it may be
-    /// there once the file is rendered.
+    /// Returns true if a placeholder is where the evidence would be, so that it may be there once
+    /// the file is rendered.
     fn may_still_show(&self, evidence: &Evidence) -> bool {
         if !self.is_in_file {
             return false;
@@ -133,12 +132,12 @@ impl<'m> Facts<'m> {
         }
     }
 
-    /// Whether the evidence is there, whatever placeholders become.
+    /// Returns true if the evidence is there, whatever placeholders become.
     pub(crate) fn show_already(&self, evidence: &Evidence) -> bool {
         self.show(evidence) && !self.may_still_show(evidence)
     }
 
-    /// Whether the evidence is there and no other place contradicts it.
+    /// Returns true if the evidence is there and no other place contradicts it.
     fn show_surely(&self, evidence: &Evidence) -> bool {
         self.show(evidence)
             && match evidence {
@@ -152,8 +151,8 @@ impl<'m> Facts<'m> {
             }
     }
 
-    /// Whether the object's volumes are NFS by the clues of `driver`. What only
-    /// one of two contradicting places says makes them neither NFS nor not.
+    /// Returns the verdict on whether the object's volumes are NFS by the clues of `driver`. A clue
+    /// in only one of two contradicting places makes them neither NFS nor not.
     pub(crate) fn verdict(&self, driver: &Driver) -> Nfs {
         for clue in driver.clues {
             if self.may_still_show(&clue.evidence) {
@@ -178,12 +177,12 @@ impl<'m> Facts<'m> {
 }
 
 impl<'m> Subject<'m> {
-    /// Whether the object shows it, whatever placeholders become.
+    /// Returns true if the object shows it, whatever placeholders become.
     pub(crate) fn shows_already(&self, evidence: &Evidence) -> bool {
         self.facts.show_already(evidence)
     }
 
-    /// Whether the last part of the `volumeHandle`, behind a `:`, is this.
+    /// Returns true if the last part of the `volumeHandle`, after a `:`, is this.
     pub(crate) fn handle_ends_with(&self, part: &str) -> bool {
         self.facts.volume_handle.is_some_and(|handle| handle.rsplit(':').next() == Some(part))
     }
@@ -193,7 +192,7 @@ impl<'m> Subject<'m> {
         self.server.filter(|_| self.facts.is_in_tree_nfs)
     }
 
-    /// Whether volumes of the class are deleted by a mount without its options.
+    /// Returns true if volumes of the class are deleted by a mount without its options.
     pub(crate) fn loses_options_on_delete(&self) -> bool {
         self.driver.deletion.is_some_and(|deletion| self.facts.loses_options_on_delete(&deletion))
     }

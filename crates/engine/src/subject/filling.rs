@@ -1,5 +1,5 @@
-//! Where options that are missing can be written, and where they must not be:
-//! a list of one's own may take away what a driver does without one.
+//! Finds the place where missing options can be written, if there is one: a list of one's own may
+//! take away what a driver does without one.
 
 use super::Subject;
 use super::carrier::{self, Carrier};
@@ -7,17 +7,17 @@ use super::driver::assembly::{Empty, NoneWord};
 use super::driver::{DECLARED, Driver, ListUse, On, Role};
 use crate::site::Place;
 
-/// Where a missing option is written.
+/// The place of a missing option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filling {
-    /// Into the carrier of this index, behind the driver's defaults where it is
+    /// Into the carrier of this index, after the driver's defaults where it is
     /// empty.
     At(usize),
     /// Nowhere by itself.
     Nowhere(Obstacle),
 }
 
-/// Why nothing is filled in.
+/// The reason why nothing is filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
     /// kubelet refuses mount options for this type of volume (`FlexVolume`).
@@ -36,7 +36,7 @@ pub enum Obstacle {
     OneElement,
     /// The list holds the driver's word for no option at all.
     NoneWord,
-    /// The driver drops what stands behind some element of the list.
+    /// The driver drops what stands after some element of the list.
     CutShort,
     /// A quote or a backslash may swallow what is appended.
     Trap,
@@ -50,8 +50,7 @@ pub enum Obstacle {
 }
 
 impl Subject<'_> {
-    /// Where a missing option is written so that nothing that is in force is
-    /// taken out of it.
+    /// Returns a place for a missing option that leaves all other options in force.
     pub fn filling(&self) -> Filling {
         let driver = self.driver;
         if self.facts.is_flex_volume {
@@ -91,7 +90,7 @@ impl Subject<'_> {
         self.obstacle_of_empty_list().map_or(Filling::At(at), Filling::Nowhere)
     }
 
-    /// What a first element in the list would put out of force.
+    /// Returns the carrier that a first element in the list would put out of force.
     fn obstacle_of_empty_list(&self) -> Option<Obstacle> {
         let driver = self.driver;
         let position = |holds: &dyn Fn(&Carrier<'_>) -> bool| {
@@ -139,7 +138,7 @@ impl Obstacle {
         }
     }
 
-    /// Where the missing options can be written, as the end of a message.
+    /// Returns the place for missing options, as the end of a message.
     pub(crate) fn remedy(self, carriers: &[Carrier<'_>]) -> String {
         let name =
             |index: usize| carriers.get(index).map(|carrier| carrier.place.short()).unwrap_or_default();

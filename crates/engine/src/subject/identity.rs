@@ -1,11 +1,11 @@
-//! What an object says of itself: who mounts it, who made it, who may write.
+//! Reads the identity of an object: its driver, its provisioner, its access modes.
 
 use super::facts::Facts;
 use super::manifest::{self, Manifest};
 use super::{Access, driver};
 use crate::kind::{Holds, Kind};
 
-/// Who mounts the object, and what it shows of itself.
+/// Returns the driver that mounts the object, and the object's facts.
 pub(super) fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, Facts<'m>) {
     let holds = kind.row().holds;
     let driver_of_class = match holds {
@@ -52,9 +52,9 @@ pub(super) fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, 
     (spec.in_tree_plugin().unwrap_or_default(), facts)
 }
 
-/// Whether the provisioner `name` may have made a volume with this source. That
-/// of a CSI volume has the driver's name (external-provisioner, `provision`);
-/// one of an in-tree volume is no CSI driver and no plugin of kubelet's.
+/// Returns true if the provisioner `name` may have made a volume with this source. That of a CSI
+/// volume has the driver's name (external-provisioner, `provision`); one of an in-tree volume is no
+/// CSI driver and no plugin of kubelet's.
 pub(super) fn may_have_made(name: &str, spec: Option<&manifest::Spec<'_>>) -> bool {
     if let Some(csi) = spec.and_then(|spec| spec.csi.as_ref()) {
         return csi.driver.as_deref() == Some(name);
@@ -64,16 +64,16 @@ pub(super) fn may_have_made(name: &str, spec: Option<&manifest::Spec<'_>>) -> bo
     !is_csi && !name.starts_with("kubernetes.io/")
 }
 
-/// Whether an object of this kind is, or holds, volumes with a source.
+/// Returns true if an object of this kind is, or holds, volumes with a source.
 pub(super) const fn is_volume(kind: Kind) -> bool {
     matches!(kind.row().holds, Holds::Volume | Holds::InlineVolumes(_))
 }
 
-/// Who may write. Access modes do not count: nothing enforces them on a mount
-/// (kubernetes/kubernetes#90885), and drivers get the claim's `readOnly`, not
-/// that of a CSI source; an inline volume has no claim, and its source's counts
-/// (kubernetes `pkg/volume/csi/csi_plugin.go`, `getReadOnlyFromSpec`). Where a
-/// driver adds `ro`, the options say so.
+/// Returns the access of Pods. Access modes do not count: nothing enforces them on a mount
+/// (kubernetes/kubernetes#90885), and drivers get the claim's `readOnly`, not that of a CSI source;
+/// an inline volume has no claim, and its source's counts (kubernetes
+/// `pkg/volume/csi/csi_plugin.go`, `getReadOnlyFromSpec`). Where a driver adds `ro`, the options
+/// say so.
 pub(super) fn access(kind: Kind, spec: Option<&manifest::Spec<'_>>) -> Access {
     let is_inline = match kind.row().holds {
         Holds::Class | Holds::Snapshots | Holds::Claim => return Access { writable: true, shared: true },

@@ -166,8 +166,8 @@ impl Manifest<'_> {
         self.spec.as_ref()?.csi.as_ref()?.driver.as_deref()
     }
 
-    /// How many keys it holds that name mount options, or nearly so, at places
-    /// that belong to an object of `kind`.
+    /// Returns the number of keys that name mount options, or nearly so, at places that belong to
+    /// an object of `kind`.
     pub fn keys_like_options(&self, kind: Kind) -> usize {
         let holds = kind.row().holds;
         let is_volume = holds == Holds::Volume;
@@ -197,7 +197,7 @@ impl Manifest<'_> {
 pub struct Metadata<'a> {
     /// The object's name.
     pub name: Option<Text<'a>>,
-    /// What the name will begin with, when the server is to choose it.
+    /// The beginning of the name, if the server is to choose it.
     pub generate_name: Option<Text<'a>>,
     /// The namespace, which a cluster-scoped object does not have.
     pub namespace: Option<Text<'a>>,
@@ -225,7 +225,7 @@ pub struct Spec<'a> {
     pub csi: Option<CsiSource<'a>>,
     /// A volume of a `FlexVolume` script.
     pub flex_volume: Option<FlexSource<'a>>,
-    /// A folder of the node.
+    /// A directory of the node.
     pub host_path: Option<IgnoredAny>,
     /// A disk of the node.
     pub local: Option<IgnoredAny>,
@@ -268,7 +268,7 @@ pub struct Spec<'a> {
 pub struct NfsSource<'a> {
     /// The server's name or address.
     pub server: Option<Text<'a>>,
-    /// Whether kubelet adds `ro`.
+    /// True if kubelet adds `ro`.
     pub read_only: Option<bool>,
 }
 
@@ -278,13 +278,13 @@ pub struct NfsSource<'a> {
 pub struct CsiSource<'a> {
     /// The driver's name.
     pub driver: Option<Text<'a>>,
-    /// What the driver calls the volume.
+    /// The driver's name for the volume.
     pub volume_handle: Option<Text<'a>>,
-    /// Whether it is published read-only.
+    /// True if it is published read-only.
     pub read_only: Option<bool>,
     /// The file system type the driver is asked for.
     pub fs_type: Option<Text<'a>>,
-    /// What the provisioner told the driver.
+    /// The attributes that the provisioner passed to the driver.
     pub volume_attributes: Option<StringMap<'a>>,
 }
 
@@ -294,7 +294,7 @@ pub struct CsiSource<'a> {
 pub struct FlexSource<'a> {
     /// The script's name.
     pub driver: Option<Text<'a>>,
-    /// Whether it is mounted read-only.
+    /// True if it is mounted read-only.
     pub read_only: Option<bool>,
     /// The file system type the script is asked for.
     pub fs_type: Option<Text<'a>>,

@@ -1,12 +1,12 @@
-//! What of a subject a program still fills in.
+//! Finds the parts of a subject that a program still fills in.
 
 use super::Subject;
 use super::driver::Nfs;
 use crate::nfs::placeholder::has_placeholder;
 
 impl Subject<'_> {
-    /// What is not judged because a program may still fill it in: options with
-    /// placeholders, the driver's name, the server.
+    /// Returns the parts that are not evaluated because a program may still fill them in: options
+    /// with placeholders, the driver's name, the server.
     pub fn placeholders(&self) -> Vec<&str> {
         if self.nfs == Nfs::No || !self.facts.is_in_file {
             return Vec::new();

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::manifest::Text;
 
-/// What is read of a Pod.
+/// The fields that are read of a Pod.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 pub struct Pod<'a> {
@@ -28,7 +28,7 @@ struct Metadata<'a> {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 struct Labels<'a> {
-    /// What a Deployment adds to the name of its ReplicaSet (kubernetes
+    /// The hash that a Deployment adds to the name of its ReplicaSet (kubernetes
     /// `pkg/controller/deployment/sync.go`, `getNewReplicaSet`).
     #[serde(rename = "pod-template-hash")]
     template_hash: Option<Text<'a>>,
@@ -71,7 +71,7 @@ struct Status<'a> {
     start_time: Option<Text<'a>>,
 }
 
-/// Where a Pod is in its life, most urgent first. One that has ended mounts nothing.
+/// The phase of a Pod, most urgent first. One that has ended mounts nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Its containers run.
@@ -83,7 +83,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// As the API server writes it.
+    /// Returns the word of the API server.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "Running",
@@ -106,19 +106,19 @@ pub struct MountingPod {
     pub name: Box<str>,
     /// The node it is on; empty while it has none.
     pub node: Box<str>,
-    /// Where it is in its life.
+    /// The phase.
     pub phase: Phase,
     /// When it was started on its node, or made where it was not; as the API server
     /// writes it, empty where it does not.
     pub since: Box<str>,
-    /// What made it, `Deployment/shop/orders`; `Pod/shop/debug` where nothing did.
+    /// The workload that made it, `Deployment/shop/orders`; `Pod/shop/debug` if no workload did.
     pub workload: Box<str>,
     /// The names of the claims that it mounts.
     pub claims: Box<[Box<str>]>,
 }
 
 impl Pod<'_> {
-    /// Whether a cluster has it: what a file says to create has no phase.
+    /// Returns true if a cluster has it: what a file says to create has no phase.
     pub fn is_of_cluster(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.phase.is_some())
     }
@@ -162,8 +162,8 @@ impl Volume<'_> {
 }
 
 impl Metadata<'_> {
-    /// What made the Pod. The Deployment of a ReplicaSet is not in the Pod, but the
-    /// ReplicaSet's name is the Deployment's with the hash of the template.
+    /// Returns the workload that made the Pod. The Deployment of a ReplicaSet is not in the Pod,
+    /// but the ReplicaSet's name is the Deployment's with the hash of the template.
     fn workload(&self, namespace: &str, pod: &str) -> String {
         let mut owners = self.owner_references.iter().flatten().flatten();
         let owner = owners.find(|owner| owner.controller == Some(true));

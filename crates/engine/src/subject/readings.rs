@@ -1,17 +1,16 @@
-//! What quotes and backslashes in a subject's options do: the layers may read
-//! them differently.
+//! Evaluates quotes and backslashes in a subject's options: the layers may read them differently.
 
 use std::ops::Range;
 
 use super::Subject;
 use super::carrier::Carrier;
 use super::driver::assembly::Step;
-use crate::nfs::mount;
+use crate::nfs::acceptance;
 use crate::nfs::reading::{self, Latitude, NODES, Trap};
 
 impl<'m> Subject<'m> {
-    /// How freely a keyword in `carrier` is compared with `bg`. Where a quote or
-    /// a backslash is in it, the fate of blanks is not known.
+    /// Returns the freedom with which a keyword in `carrier` is compared with `bg`. With a quote or
+    /// a backslash in it, whitespace may be kept or dropped.
     pub fn latitude(&self, carrier: &Carrier<'_>) -> Latitude {
         let folds = self.may_fold();
         Latitude { folds, trims: folds || carrier.elements.iter().any(|element| reading::has_marks(element)) }
@@ -26,8 +25,8 @@ impl<'m> Subject<'m> {
         })
     }
 
-    /// What in an element of `carrier` changes the meaning of those that it is
-    /// joined with, and where.
+    /// Returns the parts of an element of `carrier` that change the meaning of those that it is
+    /// joined with.
     pub fn traps(&self, carrier: &Carrier<'_>, element: &str) -> Vec<(Range<usize>, Trap)> {
         if self.runs_a_shell() && reading::is_shell(&carrier.seen(element)) {
             return vec![(0..element.len(), Trap::Shell)];
@@ -35,44 +34,44 @@ impl<'m> Subject<'m> {
         carrier.traps(element)
     }
 
-    /// Whether the driver passes the options through a shell.
+    /// Returns true if the driver passes the options through a shell.
     fn runs_a_shell(&self) -> bool {
         self.driver.steps.iter().any(|step| matches!(step, Step::Shell))
     }
 
-    /// Whether a shell may make any option of an element.
+    /// Returns true if a shell may make any option of an element.
     pub(super) fn may_hold_any_option(&self) -> bool {
         self.runs_a_shell()
             && self.irregular_elements().any(|(carrier, element)| reading::is_shell(&carrier.seen(element)))
     }
 
-    /// Whether an option that is added may become part of one that is there, or
-    /// be hidden by it.
+    /// Returns true if an option that is added may become part of one that is there, or be hidden
+    /// by it.
     pub(super) fn has_trap(&self) -> bool {
         self.irregular_elements()
             .any(|(carrier, element)| carrier.in_force && !self.traps(carrier, element).is_empty())
     }
 
-    /// Whether a failed mount goes on in the background on some node where that
-    /// of `old` does not.
+    /// Returns true if a failed mount continues in the background on some node where that of `old`
+    /// does not.
     pub fn is_background_where_it_was_not(&self, old: &Self) -> bool {
         let nodes = self.goes_to_background().into_iter().zip(old.goes_to_background());
         nodes.into_iter().any(|(new, old)| new && !old)
     }
 
-    /// Whether a failed mount goes on in the background on some node.
+    /// Returns true if a failed mount continues in the background on some node.
     pub fn may_go_to_background(&self) -> bool {
         self.goes_to_background().contains(&true)
     }
 
-    /// Whether a failed mount goes on in the background, for each kind of node;
-    /// on all the same where no quote and no backslash stands.
+    /// Returns whether a failed mount continues in the background, for each kind of node; on all
+    /// the same where no quote and no backslash stands.
     fn goes_to_background(&self) -> [bool; NODES] {
         let has_marks = |(carrier, element): (&Carrier<'_>, &str)| reading::has_marks(&carrier.seen(element));
         if self.irregular_elements().any(has_marks) {
             return reading::goes_to_background_by_node(&self.effective());
         }
         let is_open = self.may_background_come_last();
-        [is_open || mount::goes_to_background(self.options.effective_options()); NODES]
+        [is_open || acceptance::goes_to_background(self.options.effective_options()); NODES]
     }
 }

@@ -4,23 +4,24 @@
 use super::Subject;
 use super::driver::{self, UnknownParameters};
 use crate::kind::Holds;
-use crate::nfs::catalog::Word;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{MountOption, are_options, has_nfs_option};
 use crate::site::Place;
 
 /// A parameter or an attribute that the driver does not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadKey<'m> {
-    /// Where it stands.
+    /// The place.
     pub place: Place,
-    /// What it holds.
+    /// The value of the key.
     pub value: &'m str,
     /// The options that it is meant to give.
     pub options: String,
 }
 
 /// Words of options that a driver may well take for something of its own.
-const AMBIGUOUS: [Word; 5] = [Word::Proto, Word::Port, Word::Sec, Word::Acl, Word::Xprtsec];
+const AMBIGUOUS: [OptionId; 5] =
+    [OptionId::Proto, OptionId::Port, OptionId::Sec, OptionId::Acl, OptionId::Xprtsec];
 
 impl<'m> Subject<'m> {
     /// The parameters or attributes that look like mount options, beside those that
@@ -31,7 +32,7 @@ impl<'m> Subject<'m> {
             return Vec::new();
         }
         let is_carrier = |key: &str| self.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
-        // What a driver reads of a class of snapshots was seldom looked at.
+        // The keys that a driver reads of a class of snapshots were seldom looked at.
         let is_open = self.kind.row().holds == Holds::Snapshots && !self.refuses_unknown_keys();
         self.keys()
             .filter(|(key, value)| {
@@ -46,7 +47,7 @@ impl<'m> Subject<'m> {
             .collect()
     }
 
-    /// Whether the driver refuses the object for a parameter that it does not know.
+    /// Returns true if the driver refuses the object for a parameter that it does not know.
     pub fn refuses_unknown_keys(&self) -> bool {
         match self.kind.row().holds {
             Holds::Class => self.driver.unknown_parameters == UnknownParameters::Refused,
@@ -77,8 +78,9 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
     }
     // `timeo: "600"`, `hard: "true"`
     let is_word = MountOption::new(key).entry().is_some_and(|entry| {
-        let is_own = entry.nfs_only || matches!(entry.word, Word::Hard | Word::Soft | Word::Retrans);
-        is_own && !AMBIGUOUS.contains(&entry.word)
+        let is_own =
+            entry.nfs_only || matches!(entry.id, OptionId::Hard | OptionId::Soft | OptionId::Retrans);
+        is_own && !AMBIGUOUS.contains(&entry.id)
     });
     if is_word {
         let is_flag = value.eq_ignore_ascii_case("true");

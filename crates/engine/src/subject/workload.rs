@@ -1,4 +1,4 @@
-//! What makes Pods, as far as the inline CSI volumes of these go.
+//! The workloads that make Pods, as far as the inline CSI volumes of these are concerned.
 
 use std::fmt;
 

@@ -54,8 +54,8 @@ fn policy_reporter_reads_one_card_a_result() {
     ];
     report.subjects = vec![volume(1, findings), bg(2)];
     report.exposed = vec![
-        exposed("PersistentVolume/pv-1", Some("Deployment/shop/app"), 1, State::Running),
-        exposed("PersistentVolume/pv-1", Some("Deployment/shop/other"), 1, State::Running),
+        exposed("PersistentVolume/pv-1", Some("Deployment/shop/app"), 1, ExposureState::Running),
+        exposed("PersistentVolume/pv-1", Some("Deployment/shop/other"), 1, ExposureState::Running),
     ];
     let run = Run { ended: 1, took: Duration::ZERO, requests: 1 };
     for api in Api::ALL {

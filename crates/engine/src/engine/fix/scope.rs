@@ -1,11 +1,11 @@
-//! Which fixes are carried out, and where.
+//! Defines which fixes are carried out, and where.
 
 use super::super::{Evaluation, Judged};
 use crate::finding::{Action, Applicability, Edit, Finding, Fix};
 use crate::site::Place;
 use crate::subject::Subject;
 
-/// Which fixes are carried out.
+/// The fixes that are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scope {
     /// The boldest fix that is.
@@ -14,7 +14,7 @@ pub struct Scope {
     pub reach: Reach,
     /// The mildest finding that is fixed.
     pub least: Action,
-    /// Whether that is asked of what the policy demands, before caps.
+    /// True if that is asked of what the policy demands, before caps.
     pub as_demanded: bool,
 }
 
@@ -61,7 +61,7 @@ impl Scope {
             .collect()
     }
 
-    /// Whether a fix is bold enough and touches nothing else.
+    /// Returns true if a fix is bold enough and touches nothing else.
     pub(super) fn includes(self, subject: &Subject<'_>, fix: &Fix) -> bool {
         fix.applicability <= self.applicability
             && fix.edits.iter().all(|edit| {
@@ -70,7 +70,7 @@ impl Scope {
             })
     }
 
-    /// What the mutating webhook does.
+    /// The scope of the mutating webhook.
     pub const WEBHOOK: Self = Self {
         applicability: Applicability::Apply,
         reach: Reach::Patchable,
@@ -78,10 +78,10 @@ impl Scope {
         as_demanded: true,
     };
 
-    /// What the mutating webhook does on `/status`.
+    /// The scope of the mutating webhook on `/status`.
     pub const STATUS: Self = Self { reach: Reach::Metadata, ..Self::WEBHOOK };
 
-    /// What `fix` does to a file.
+    /// The scope of `fix` in a file.
     pub const FILE: Self = Self {
         applicability: Applicability::Offer,
         reach: Reach::PatchableFirst,
@@ -89,13 +89,12 @@ impl Scope {
         as_demanded: false,
     };
 
-    /// What `fix --unsafe-fixes` does to a file: it writes into
-    /// parameters and attributes, too, which are immutable: an existing object has
-    /// to be deleted and created again.
+    /// The scope of `fix --unsafe-fixes` in a file: parameters and attributes, too, which are
+    /// immutable: an existing object has to be deleted and created again.
     pub const FILE_UNSAFE: Self =
         Self { applicability: Applicability::Unsafe, reach: Reach::Everywhere, ..Self::FILE };
 
-    /// What a denial proposes: no more than it takes to pass.
+    /// The scope of the list that a denial proposes: no more than it takes to pass.
     pub const PROPOSAL: Self = Self {
         applicability: Applicability::Offer,
         reach: Reach::Everywhere,

@@ -1,13 +1,13 @@
-//! Which options win, so that no fix changes more than it is about: an element that is
-//! split or written otherwise takes another place where a driver sorts its list.
+//! Determines the options that win, so that no fix changes more than it is about: an element that
+//! is split or written otherwise takes another place where a driver sorts its list.
 
 use std::collections::BTreeMap;
 
 use super::{Scope, fix_alone};
 use crate::engine::Judged;
 use crate::finding::{Applicability, Edit, Fix};
-use crate::nfs::catalog::{Entry, Group, Word};
-use crate::nfs::mount::{implied_flags, names_version, transport};
+use crate::nfs::acceptance::{implied_flags, names_version, transport};
+use crate::nfs::catalog::{Entry, Group, OptionId};
 use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
@@ -47,7 +47,7 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
     }
 }
 
-/// Whether an edit may give another place to an option that stays: not what takes a whole
+/// Returns true if an edit may give another place to an option that stays: not what takes a whole
 /// element away.
 fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
     match edit {
@@ -61,26 +61,26 @@ fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
     }
 }
 
-/// What wins, by what it is about.
+/// The options that win, by their subject.
 #[derive(Debug, Default)]
 struct Winners {
-    by_word: BTreeMap<Word, Winner>,
-    /// Whether anything loses.
+    by_word: BTreeMap<OptionId, Winner>,
+    /// True if anything loses.
     have_rivals: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Winner {
-    /// What it says, however that is spelt.
+    /// The value that it sets, however it is spelled.
     says: String,
-    /// Where it is written; `None` for what the driver adds.
+    /// The place; `None` for an option that the driver adds.
     site: Option<Site>,
 }
 
 impl Winners {
     fn of(subject: &Subject<'_>) -> Self {
         let mut winners = Self::default();
-        for token in subject.options.effective().filter(|token| token.verdict.refusal.is_none()) {
+        for token in subject.options.effective().filter(|token| token.acceptance.refusal.is_none()) {
             let Some(entry) = token.entry() else { continue };
             for (word, says) in sayings(token, entry) {
                 let winner = Winner { says, site: token.site.clone() };
@@ -99,12 +99,12 @@ impl Winners {
             let site = locking.next_back().and_then(|token| token.site.clone());
             let tokens = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
             let says = format!("{:?}", Settings::of(tokens.iter().copied()).local_locks);
-            winners.by_word.insert(Group::LOCKING.word(), Winner { says, site });
+            winners.by_word.insert(Group::LOCKING.id(), Winner { says, site });
         }
         winners
     }
 
-    /// Whether a fix changes no winner but those that it touches.
+    /// Returns true if a fix changes no winner but those that it touches.
     fn survive(&self, subject: &Subject<'_>, fix: &Fix) -> bool {
         let Some(fixed) = fix_alone(subject, fix, Scope::FILE_UNSAFE) else { return true };
         let touched: Vec<&Site> = fix
@@ -123,23 +123,23 @@ impl Winners {
     }
 }
 
-/// What an option says about each word that it speaks of.
-fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(Word, String)> {
+/// Returns the value that an option sets for each word that it is about.
+fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(OptionId, String)> {
     let option = &token.option;
     if names_version(entry) {
         // Two of them are refused.
         return Vec::new();
     }
     let number = option.value().and_then(kernel_number).map(|number| number.to_string());
-    if entry.word == Word::Actimeo {
+    if entry.id == OptionId::Actimeo {
         return number
             .into_iter()
             .flat_map(|number| CACHE_TIMES.map(|word| (word, number.clone())))
             .collect();
     }
-    let flags = [Word::Exec, Word::Suid, Word::Dev];
-    if flags.contains(&entry.word) {
-        return vec![(entry.word, entry.negated.to_string())];
+    let flags = [OptionId::Exec, OptionId::Suid, OptionId::Dev];
+    if flags.contains(&entry.id) {
+        return vec![(entry.id, entry.negated.to_string())];
     }
     let implied = implied_flags(option);
     let mut sayings: Vec<_> = flags
@@ -151,10 +151,10 @@ fn sayings(token: &Token<'_>, entry: &'static Entry) -> Vec<(Word, String)> {
         let says = match transport(option) {
             Some(transport) => format!("{transport:?}"),
             None => {
-                number.unwrap_or_else(|| format!("{:?} {} {:?}", entry.word, entry.negated, option.value()))
+                number.unwrap_or_else(|| format!("{:?} {} {:?}", entry.id, entry.negated, option.value()))
             }
         };
-        sayings.push((group.word(), says));
+        sayings.push((group.id(), says));
     }
     sayings
 }

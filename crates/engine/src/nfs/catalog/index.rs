@@ -1,4 +1,4 @@
-//! Where the row of a keyword stands: a hash table that the compiler makes.
+//! Finds the row of a keyword: a hash table that the compiler makes.
 
 use super::Entry;
 use super::table::ENTRIES;

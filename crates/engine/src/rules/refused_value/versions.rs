@@ -2,34 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Check, offer, remove};
-use super::{applies, grade, is_udp, refusal, refusals, written_for_the_driver};
-use crate::finding::{Edit, Grade, Sentence};
-use crate::nfs::mount::{self, names_version};
+use super::super::{RuleContext, offer, remove};
+use super::{applies, severity, is_udp, refusal, refusals, written_for_the_driver};
+use crate::finding::{Edit, Severity, Sentence};
+use crate::nfs::acceptance::{self, names_version};
 use crate::nfs::version::Versions;
 use crate::subject::carrier::Form;
 use crate::subject::driver::refusal::What;
 use crate::subject::effective::Token;
 
 /// A version that an attribute names and the driver appends as it is.
-pub(super) fn check_version_carrier(check: &mut Check<'_, '_>) {
+pub(super) fn check_version_carrier(check: &mut RuleContext<'_, '_>) {
     let carriers = &check.subject.carriers;
     let Some(carrier) = carriers.iter().position(|carrier| carrier.form == Form::Version) else {
         return;
     };
     let appended = check.subject.options.effective().find_map(|token| {
-        let refusal = token.verdict.refusal?;
+        let refusal = token.acceptance.refusal?;
         let is_version = token.site.is_none() && token.entry().is_some_and(names_version);
         is_version.then(|| format!("the driver appends the invalid {:?}: {refusal}", token.option.text()))
     });
     if let Some(message) = appended {
-        check.report_carrier(carrier, Grade::CannotMount, message);
+        check.report_carrier(carrier, Severity::CannotMount, message);
     }
 }
 
 /// The version that the driver appends: of the list, of an attribute or of its
 /// own.
-pub(super) fn check_appended_version(check: &mut Check<'_, '_>) {
+pub(super) fn check_appended_version(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let Some(token) = subject.options.effective().rfind(|token| token.option.keyword() == "vers") else {
         return;
@@ -43,16 +43,16 @@ pub(super) fn check_appended_version(check: &mut Check<'_, '_>) {
     });
     let Some(refused) = refused else { return };
     if token.site.is_some() {
-        check.report(token, grade(refused), refusal(&check.quote(token), refused), None);
+        check.report(token, severity(refused), refusal(&check.quote(token), refused), None);
         return;
     }
     let carrier = subject.carriers.iter().position(|carrier| carrier.form == Form::Version);
     let message = refusal(&format!("{:?}", token.option.text()), refused);
-    check.report_carrier(carrier.unwrap_or_default(), grade(refused), message);
+    check.report_carrier(carrier.unwrap_or_default(), severity(refused), message);
 }
 
 /// mount.nfs wants one version option at most, the driver's own included.
-pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
+pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
     let is_version = |token: &&Token<'_>| token.entry().is_some_and(names_version) && !token.is_drivers_own;
     let versions = check.subject.options.effective().filter(is_version);
     if versions.clone().nth(1).is_none() {
@@ -86,10 +86,10 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
             first.option.text()
         );
         if let Some(edits) = written_for_the_driver(check, token) {
-            check.report(token, Grade::CannotMount, message, Some(offer(edits)));
+            check.report(token, Severity::CannotMount, message, Some(offer(edits)));
             continue;
         }
-        let same = mount::version_request(&token.option) == mount::version_request(&first.option);
+        let same = acceptance::version_request(&token.option) == acceptance::version_request(&first.option);
         let text = token.option.text();
         let edits = match passed_on.get(text) {
             Some(1) => equals.remove(text).unwrap_or_default(),
@@ -98,17 +98,17 @@ pub(super) fn check_two_versions(check: &mut Check<'_, '_>) {
         let remedy = if by_driver.is_some() { "remove it" } else { "remove one" };
         let message = Sentence::with_remedy(message, remedy);
         let fix = ((same || by_driver.is_some()) && !edits.is_empty()).then(|| offer(edits));
-        check.report(token, Grade::CannotMount, message, fix);
+        check.report(token, Severity::CannotMount, message, fix);
     }
 }
 
 /// An option that the asked-for versions do not have, or two options that no
 /// version has together.
-pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
+pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
     let requested = check.subject.options.settings().versions;
     let mut possible = requested;
     for token in check.subject.options.effective() {
-        let versions = token.verdict.versions;
+        let versions = token.acceptance.versions;
         let is_of_all = versions == Versions::ALL;
         if is_of_all || versions.is_empty() || is_udp(token) || token.is_drivers_own {
             continue;
@@ -119,7 +119,7 @@ pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
                 check.quote(token),
                 names(versions)
             );
-            check.report(token, Grade::CannotMount, message, None);
+            check.report(token, Severity::CannotMount, message, None);
             continue;
         }
         let left = possible.and(versions);
@@ -129,7 +129,7 @@ pub(super) fn check_versions_of_options(check: &mut Check<'_, '_>) {
                 check.quote(token),
                 names(versions)
             );
-            check.report(token, Grade::CannotMount, message, None);
+            check.report(token, Severity::CannotMount, message, None);
             continue;
         }
         possible = left;

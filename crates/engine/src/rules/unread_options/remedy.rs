@@ -1,12 +1,11 @@
-//! Where options belong that stand at a place that nothing reads, and what to
-//! write there.
+//! Finds the right place for options at a place that no layer reads, and the text to write there.
 
 use std::borrow::Cow;
 
 use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
-use crate::nfs::catalog::Word;
-use crate::nfs::mount::{self, Transport};
+use crate::nfs::catalog::OptionId;
+use crate::nfs::acceptance::{self, Transport};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
 use crate::site::Place;
@@ -49,51 +48,51 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option
     Some(remedy.into())
 }
 
-/// Whether options can be added to the list without changing what those do that are in
+/// Returns true if options can be added to the list without changing what those do that are in
 /// force: it has none but these, and those that the guard itself asks for.
 pub(super) fn is_certain<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
-    const ASKED_FOR: [Word; 3] = [Word::Fg, Word::Timeo, Word::Retrans];
+    const ASKED_FOR: [OptionId; 3] = [OptionId::Fg, OptionId::Timeo, OptionId::Retrans];
     let lost: Vec<&str> =
         lost.iter().flat_map(|text| option::split(text.as_ref())).map(|piece| piece.text.trim()).collect();
     subject.options.effective().filter(|token| token.site.is_some()).all(|token| {
-        token.word().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
+        token.id().is_some_and(|word| ASKED_FOR.contains(&word)) || lost.contains(&token.option.text())
     })
 }
 
-/// Whether the options may come into force without a second look: no call fails for them,
+/// Returns true if the options may come into force without a second look: no call fails for them,
 /// and neither the server, the protocol nor who may write changes.
 pub(super) fn keeps_data<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
-    const HARMLESS: [Word; 22] = [
-        Word::Fg,
-        Word::Bg,
-        Word::Hard,
-        Word::Timeo,
-        Word::Retrans,
-        Word::Retry,
-        Word::Vers,
-        Word::VersFlag,
-        Word::Minorversion,
-        Word::Tcp,
-        Word::Nconnect,
-        Word::Rsize,
-        Word::Wsize,
-        Word::Actimeo,
-        Word::Acregmin,
-        Word::Acregmax,
-        Word::Acdirmin,
-        Word::Acdirmax,
-        Word::Atime,
-        Word::Diratime,
-        Word::Relatime,
-        Word::Resvport,
+    const HARMLESS: [OptionId; 22] = [
+        OptionId::Fg,
+        OptionId::Bg,
+        OptionId::Hard,
+        OptionId::Timeo,
+        OptionId::Retrans,
+        OptionId::Retry,
+        OptionId::Vers,
+        OptionId::VersFlag,
+        OptionId::Minorversion,
+        OptionId::Tcp,
+        OptionId::Nconnect,
+        OptionId::Rsize,
+        OptionId::Wsize,
+        OptionId::Actimeo,
+        OptionId::Acregmin,
+        OptionId::Acregmax,
+        OptionId::Acdirmin,
+        OptionId::Acdirmax,
+        OptionId::Atime,
+        OptionId::Diratime,
+        OptionId::Relatime,
+        OptionId::Resvport,
     ];
     let has_version =
-        subject.options.effective().any(|token| token.entry().is_some_and(mount::names_version));
+        subject.options.effective().any(|token| token.entry().is_some_and(acceptance::names_version));
     lost.iter().flat_map(|text| option::split(text.as_ref())).all(|piece| {
         let option = MountOption::new(piece.text.trim());
         option.entry().is_some_and(|entry| {
-            HARMLESS.contains(&entry.word) && !(has_version && mount::names_version(entry))
-                || mount::transport(&option) == Some(Transport::Tcp)
+            HARMLESS.contains(&entry.id) && !(has_version && acceptance::names_version(entry))
+                || acceptance::transport(&option) == Some(Transport::Tcp)
         })
     })
 }
@@ -119,7 +118,7 @@ pub(super) fn fix<T: AsRef<str>>(
     Some(Fix { applicability, edits })
 }
 
-/// Whether what several places lost can come into force together: no two contradict
+/// Returns true if what several places lost can come into force together: no two contradict
 /// each other.
 pub(super) fn agree<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
     place(subject).is_some_and(|place| elements(subject, &place, lost).is_some())
@@ -152,17 +151,17 @@ fn place(subject: &Subject<'_>) -> Option<Place> {
     Some(subject.place_of_key(key.key))
 }
 
-/// What to write at the place from which options are taken.
+/// The text to write at the place from which options are taken.
 enum Written {
     /// The whole value.
     Whole(String),
-    /// What a list does not hold yet.
+    /// The options that the list does not contain yet.
     Further(String),
-    /// What was lost is there already.
+    /// The list contains the lost options already.
     Nothing,
 }
 
-/// What stands at the place with the lost options behind it, as YAML.
+/// Returns the text at the place with the lost options appended, as YAML.
 fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Written> {
     if lost.iter().all(|text| option::pieces(text.as_ref()).next().is_none()) {
         return Some(Written::Nothing);
@@ -231,12 +230,12 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         }
         for there in elements.iter().flat_map(|element| option::split(element)) {
             let there = MountOption::new(there.text);
-            if mount::contradict(&there, &option) {
+            if acceptance::contradict(&there, &option) {
                 return None;
             }
             let rivals = there.entry().zip(option.entry());
             is_new &=
-                there.text() != text && rivals.is_none_or(|(there, new)| !mount::are_rivals(there, new));
+                there.text() != text && rivals.is_none_or(|(there, new)| !acceptance::are_rivals(there, new));
         }
         if is_new {
             elements.push(text.to_owned());
@@ -245,7 +244,7 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
     Some(elements)
 }
 
-/// Whether something in a carrier has to be written otherwise, so that it cannot be
+/// Returns true if something in a carrier has to be written otherwise, so that it cannot be
 /// repeated in a remedy.
 fn is_faulty(subject: &Subject<'_>, carrier: usize) -> bool {
     let of_carrier = |token: &&Token<'_>| token.site.as_ref().is_some_and(|site| site.carrier == carrier);
@@ -254,7 +253,7 @@ fn is_faulty(subject: &Subject<'_>, carrier: usize) -> bool {
         .tokens()
         .iter()
         .filter(of_carrier)
-        .any(|token| token.malformation.is_some() || token.verdict.refusal.is_some() || token.is_unrendered)
+        .any(|token| token.malformation.is_some() || token.acceptance.refusal.is_some() || token.is_unrendered)
 }
 
 /// An element of a list in brackets, in quotes where YAML needs them.

@@ -1,4 +1,4 @@
-//! How a driver puts the string for `mount -o` together, as data.
+//! Describes as data how a driver assembles the string for `mount -o`.
 
 use super::evidence::Evidence;
 use crate::nfs::option::MountOption;
@@ -43,7 +43,7 @@ pub enum Step {
 /// The options as they are given: the list, then what other carriers hold.
 pub(crate) const AS_GIVEN: &[Step] = &[Step::List, Step::Others];
 
-/// As [`AS_GIVEN`] with equal elements dropped.
+/// Like [`AS_GIVEN`] with equal elements dropped.
 pub(crate) const WITHOUT_REPEATS: &[Step] = &[Step::List, Step::Others, Step::KeepFirstOfEqual];
 
 /// Options a driver adds by itself.
@@ -51,13 +51,13 @@ pub(crate) const WITHOUT_REPEATS: &[Step] = &[Step::List, Step::Others, Step::Ke
 pub struct Addition {
     /// The options, as one element.
     pub options: &'static str,
-    /// What keeps the driver from adding them.
+    /// The condition that keeps the driver from adding them.
     pub unless: Unless,
-    /// What must hold for it.
+    /// The condition for adding them.
     pub when: When,
 }
 
-/// What keeps a driver from adding options.
+/// A condition that keeps a driver from adding options.
 #[derive(Debug, Clone, Copy)]
 pub enum Unless {
     /// Nothing.
@@ -70,12 +70,12 @@ pub enum Unless {
     Key(&'static str),
     /// An element that begins with this text.
     Prefix(&'static str),
-    /// An element that begins with this text and goes on.
+    /// An element that begins with this text and continues.
     Longer(&'static str),
 }
 
 impl Unless {
-    /// Whether one option, as an element of its own, keeps the driver from adding.
+    /// Returns true if one option, as an element of its own, keeps the driver from adding.
     pub fn is_met_by(self, option: &MountOption<'_>) -> bool {
         match self {
             Self::Never => false,
@@ -87,8 +87,8 @@ impl Unless {
         }
     }
 
-    /// Whether one element keeps the driver from adding; by keyword its options
-    /// are looked at instead.
+    /// Returns true if one element keeps the driver from adding; by keyword its options are looked
+    /// at instead.
     pub(crate) fn is_met_by_element(self, element: &str) -> bool {
         match self {
             Self::Never | Self::Keyword(_) => false,
@@ -104,7 +104,7 @@ fn is_longer(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty())
 }
 
-/// What must hold for a driver to add options.
+/// A condition for a driver to add options.
 #[derive(Debug, Clone, Copy)]
 pub enum When {
     /// Nothing.
@@ -117,8 +117,8 @@ pub enum When {
     VersionIs(&'static str),
 }
 
-/// Where a driver that appends a version takes it from: what it took out of the
-/// list as `vers=`, else the version carrier, else a default.
+/// The source of the version that a driver appends: the one that it took out of the list as
+/// `vers=`, else the version carrier, else a default.
 #[derive(Debug, Clone, Copy)]
 pub struct Versioning {
     /// Defaults, the first whose evidence is there; none for a driver that
@@ -128,11 +128,11 @@ pub struct Versioning {
     pub rewrites: &'static [(&'static str, &'static str)],
     /// The values that are taken, and what any other becomes.
     pub any_other: Option<(&'static [&'static str], &'static str)>,
-    /// Whether it is left out where an equal option stands already.
+    /// True if it is left out where an equal option stands already.
     pub unless_equal: bool,
 }
 
-/// What a driver handles as one.
+/// The unit that a driver handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// Each element of the list, and the whole of every other carrier.
@@ -170,15 +170,15 @@ impl NoneWord {
     }
 }
 
-/// What a list without a single option means.
+/// The meaning of a list without a single option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Empty {
     /// The kernel's defaults hold, with what the driver adds to any list.
     KernelDefaults,
     /// The driver mounts with these, which any option of the user's replaces.
     DriverDefaults(&'static [&'static str]),
-    /// As [`Empty::DriverDefaults`], with one list for `NFSv3` and one for
-    /// `NFSv4`, by the version that the driver appends.
+    /// Like [`Empty::DriverDefaults`], with one list for `NFSv3` and one for `NFSv4`, by the
+    /// version that the driver appends.
     DriverDefaultsByVersion(&'static [&'static str], &'static [&'static str]),
     /// The same by the version that it would append without a list.
     DriverDefaultsByCarrier(&'static [&'static str], &'static [&'static str]),

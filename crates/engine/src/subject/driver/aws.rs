@@ -15,7 +15,7 @@ const EFS_WORDS: &[&str] = &[
     "nos3readcache", "nodirects3read", "tlsport",
 ];
 
-/// What mount.s3files takes out beyond those.
+/// The words that mount.s3files removes in addition to those.
 const S3_FILES_WORDS: &[&str] = &[
     "tls", "iam", "accesspoint", "awsprofile", "awscredsuri", "crossaccount", "mounttargetip", "stunnel",
     "notls", "az", "azid", "region", "ocsp", "noocsp", "cafile", "verify", "rolearn", "jwtpath", "netns",
@@ -41,8 +41,8 @@ const fn steps(version: &'static str) -> [Step; 11] {
 static EFS_STEPS: [Step; 11] = steps("nfsvers=4.1");
 static S3_FILES_STEPS: [Step; 11] = steps("nfsvers=4.2");
 
-/// What Go's `strconv.ParseBool` takes for false. The controller does not copy
-/// the key from a class into its volumes.
+/// The spellings that Go's `strconv.ParseBool` reads as false. The controller does not copy the key
+/// from a class into its volumes.
 const FALSE: &[&str] = &["false", "0", "f"];
 const FALSE_EXACTLY: &[&str] = &["0", "f", "F", "FALSE", "false", "False"];
 const TRUE: &[&str] = &["1", "t", "T", "TRUE", "true", "True"];

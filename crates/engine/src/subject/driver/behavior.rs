@@ -1,4 +1,4 @@
-//! What a row amounts to, for rules and repairs.
+//! Evaluates a row for rules and repairs.
 
 use super::Driver;
 use super::assembly::{Step, Unless};
@@ -6,8 +6,8 @@ use super::refusal::What;
 use crate::nfs::option::MountOption;
 
 impl Driver {
-    /// How a version is written for which the driver looks in the list, and then
-    /// appends none of its own.
+    /// Returns the spelling of a version that the driver looks for in the list, and then appends
+    /// none of its own.
     pub fn spelling_of_version(&self) -> Option<&'static str> {
         let looks_for_vers = self.takes_out.contains(&"vers") || !self.takes_versions.is_empty();
         self.steps.iter().find_map(|step| match step {
@@ -29,7 +29,7 @@ impl Driver {
         self.takes_versions.iter().copied().find(|(text, _)| is_there(text))
     }
 
-    /// Whether the driver takes a version in that spelling out of the list.
+    /// Returns true if the driver takes a version in that spelling out of the list.
     pub fn takes_version(&self, version: &str) -> bool {
         let is_it = |(text, becomes): &(&str, Option<&str>)| {
             becomes.is_some() && text.strip_prefix("vers=") == Some(version)
@@ -37,18 +37,18 @@ impl Driver {
         self.takes_versions.is_empty() || self.takes_versions.iter().any(is_it)
     }
 
-    /// Whether options reach the mount in the order of their bytes.
+    /// Returns true if options reach the mount in the order of their bytes.
     pub fn sorts(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Sort))
     }
 
-    /// Whether the driver drops an element that equals an earlier one.
+    /// Returns true if the driver drops an element that equals an earlier one.
     pub fn keeps_first_of_equal(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::KeepFirstOfEqual))
     }
 
-    /// Whether the driver would add something, or add it in another place, if the
-    /// option were not there; `others` are those that stay.
+    /// Returns true if the driver would add something, or add it in another place, if the option
+    /// were not there; `others` are those that stay.
     pub fn depends_on<'o>(
         &self,
         option: &MountOption<'_>,
@@ -66,12 +66,12 @@ impl Driver {
         })
     }
 
-    /// Whether an option may become another one on its way through the driver.
+    /// Returns true if an option may become another one on its way through the driver.
     pub fn rewrites_options(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Trim | Step::StripPrefix(_) | Step::Shell))
     }
 
-    /// Whether the driver may refuse a text as an element of its own.
+    /// Returns true if the driver may refuse a text as an element of its own.
     pub fn may_refuse_element(&self, text: &str) -> bool {
         self.refuses.iter().any(|refused| match refused.what {
             What::Element(elements) => elements.iter().any(|element| element.eq_ignore_ascii_case(text)),
@@ -79,7 +79,7 @@ impl Driver {
         })
     }
 
-    /// Whether the driver refuses an element without text.
+    /// Returns true if the driver refuses an element without text.
     pub fn refuses_empty_elements(&self) -> bool {
         self.refuses.iter().any(|refused| matches!(refused.what, What::EmptyElement))
     }

@@ -1,4 +1,4 @@
-//! What in an object tells which kind of volume a driver makes of it.
+//! Evidence in an object for the kind of volume that a driver makes of it.
 
 use super::Nfs;
 
@@ -7,7 +7,7 @@ use super::Nfs;
 pub struct Clue {
     /// The evidence.
     pub evidence: Evidence,
-    /// What follows from it.
+    /// The verdict that follows from it.
     pub verdict: Nfs,
 }
 
@@ -63,7 +63,7 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    /// Whether it is about the parameter or attribute `key`.
+    /// Returns true if it is about the parameter or attribute `key`.
     pub(crate) fn speaks_of_key(&self, key: &str) -> bool {
         match self {
             Self::Value(found, _)

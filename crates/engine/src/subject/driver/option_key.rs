@@ -12,8 +12,8 @@ pub const fn generic_keys() -> &'static [&'static str] {
     &GENERIC_KEYS
 }
 
-/// Whether a key is one under which drivers take options: by its last segment
-/// after `.` or `/`, without regard to case, `_` and `-`.
+/// Returns true if a key is one under which drivers take options: by its last segment after `.` or
+/// `/`, without regard to case, `_` and `-`.
 ///
 /// ```
 /// # use nfs_mount_guard_engine::subject::driver::is_option_key;
@@ -27,13 +27,13 @@ pub fn is_option_key(key: &str) -> bool {
         && GENERIC_KEYS.iter().any(|generic| letters(last_segment(key)).eq(generic.chars()))
 }
 
-/// Whether a key names mount options wherever it stands. `options` alone, which
-/// does in a volume, may be anything elsewhere.
+/// Returns true if a key names mount options wherever it stands. `options` alone, which does in a
+/// volume, may be anything elsewhere.
 pub fn names_mount_options(key: &str) -> bool {
     is_option_key(key) && !last_segment(key).eq_ignore_ascii_case("options")
 }
 
-/// Whether a key is `mountOptions` but for one letter.
+/// Returns true if a key is `mountOptions` but for one letter.
 pub fn resembles_mount_options(key: &str) -> bool {
     const WORD: &str = "mountoptions";
     if key.len() + 1 < WORD.len() {
@@ -43,7 +43,7 @@ pub fn resembles_mount_options(key: &str) -> bool {
     letters.len().abs_diff(WORD.len()) <= 1 && letters != WORD && strsim::osa_distance(&letters, WORD) == 1
 }
 
-/// Whether a key names an NFS version.
+/// Returns true if a key names an NFS version.
 pub fn names_version(key: &str) -> bool {
     let last = last_segment(key);
     last.starts_with(['n', 'N', 'v', 'V'])
@@ -70,7 +70,7 @@ const fn small(letter: char) -> char {
     }
 }
 
-/// Whether a driver written in Go may take one key for the other.
+/// Returns true if a driver written in Go may take one key for the other.
 pub fn is_same_key(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
         || !(one.is_ascii() && other.is_ascii()) && one.chars().map(small).eq(other.chars().map(small))

@@ -1,12 +1,12 @@
-//! What a driver refuses by itself, so that no mount or no provisioning
-//! succeeds, as data.
+//! The values that a driver refuses by itself, so that no mount or no provisioning succeeds, as
+//! data.
 
 use std::net::IpAddr;
 
 use super::evidence::Evidence;
 use super::{Driver, On, glob};
 use crate::kind::Holds;
-use crate::nfs::mount::names_version;
+use crate::nfs::acceptance::names_version;
 use crate::nfs::option::{self, MountOption};
 use crate::site::Place;
 use crate::subject::facts::Facts;
@@ -14,18 +14,18 @@ use crate::subject::facts::Facts;
 /// Something that a driver refuses by itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Refused {
-    /// What it refuses.
+    /// The part that it refuses.
     pub what: What,
     /// The evidence without which it does not.
     pub when: Option<Evidence>,
     /// The version of the driver that was the first to refuse it; `None` where
     /// no version is known that takes it.
     pub since: Option<&'static str>,
-    /// Why, as the end of a sentence that begins with what is refused.
+    /// The reason, as the end of a sentence that begins with what is refused.
     pub why: &'static str,
 }
 
-/// What a driver may refuse.
+/// A part of an object that a driver may refuse.
 #[derive(Debug, Clone, Copy)]
 pub enum What {
     /// An option with one of these keywords.
@@ -61,7 +61,7 @@ pub enum What {
 }
 
 impl What {
-    /// Whether the driver looks at the parameter or attribute `key`.
+    /// Returns true if the driver looks at the parameter or attribute `key`.
     pub(crate) fn speaks_of_key(&self, key: &str) -> bool {
         match self {
             Self::Setting(setting) => setting.key.eq_ignore_ascii_case(key),
@@ -76,9 +76,9 @@ impl What {
 pub struct Setting {
     /// The key.
     pub key: &'static str,
-    /// Whether the driver reads the key in exactly this case only.
+    /// True if the driver reads the key in exactly this case only.
     pub exact: bool,
-    /// Which kinds of object have it.
+    /// The kinds of object that have it.
     pub on: On,
     /// The values that it takes.
     pub taken: Taken,
@@ -100,7 +100,7 @@ pub enum Taken {
     NoVersionBut(&'static str),
 }
 
-/// What Go's `strconv.ParseBool` takes.
+/// The spellings that Go's `strconv.ParseBool` takes.
 const BOOLEANS: [&str; 12] =
     ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
 
@@ -120,13 +120,12 @@ impl Taken {
 }
 
 impl Refused {
-    /// Whether the driver refuses it; else mount.nfs does.
+    /// Returns true if the driver refuses it; else mount.nfs does.
     pub const fn is_by_driver(&self) -> bool {
         !matches!(self.what, What::Setting(Setting { taken: Taken::NoVersionBut(_), .. }))
     }
 
-    /// Whether this is about a class parameter or volume attribute with this key
-    /// and value.
+    /// Returns true if this is about a class parameter or volume attribute with this key and value.
     fn is_about_setting(&self, holds: Holds, key: &str, value: &str) -> bool {
         match self.what {
             What::Setting(setting) => {
@@ -142,7 +141,7 @@ impl Refused {
     }
 }
 
-/// Why the driver refuses a class parameter or volume attribute, if it does.
+/// Returns the reason why the driver refuses a class parameter or volume attribute, if it does.
 pub(crate) fn of_setting(
     driver: &Driver,
     holds: Holds,
@@ -150,7 +149,7 @@ pub(crate) fn of_setting(
     value: &str,
     facts: &Facts<'_>,
 ) -> Option<&'static Refused> {
-    // What a node does with inline volumes was not read with them in view.
+    // No row describes how a node handles inline volumes in these fields.
     if matches!(holds, Holds::InlineVolumes(_)) {
         return None;
     }
@@ -160,8 +159,7 @@ pub(crate) fn of_setting(
     })
 }
 
-/// What the driver refuses of a volume's own fields: which field, what it holds,
-/// and why.
+/// Returns the volume's own fields that the driver refuses: the field, its value, and the reason.
 pub(crate) fn of_fields<'m>(
     driver: &Driver,
     holds: Holds,
@@ -192,7 +190,7 @@ pub(crate) const fn setting(key: &'static str, on: On, taken: Taken) -> What {
     What::Setting(Setting { key, exact: false, on, taken })
 }
 
-/// As [`setting`], for a key that counts in exactly this case only.
+/// Like [`setting`], for a key that counts in exactly this case only.
 pub(crate) const fn exact_setting(key: &'static str, on: On, taken: Taken) -> What {
     What::Setting(Setting { key, exact: true, on, taken })
 }

@@ -6,7 +6,7 @@ use super::evidence::{Deletion, Evidence, maybe_nfs_if, nfs_if, not_nfs_if};
 use super::refusal::{Refused, What, refuses};
 use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameters, carrier, exact};
 
-/// What kubelet does with `spec.nfs`.
+/// The kubelet's handling of `spec.nfs`.
 pub(super) static IN_TREE_NFS: Driver = Driver {
     names: &["kubernetes.io/nfs"],
     title: "kubelet's NFS volumes (spec.nfs)",

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{Malformation, Options, Token};
-use crate::nfs::catalog::{Word, Words};
+use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::disguised;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
@@ -65,13 +65,13 @@ pub(crate) fn lay_out<'m>(
 struct Layout<'m> {
     driver: &'static Driver,
     tokens: Vec<Token<'m>>,
-    /// What the list holds, or the annotation that replaces it.
+    /// The options of the list, or of the annotation that replaces it.
     list: Vec<Part<'m>>,
-    /// What the other carriers in force hold.
+    /// The options of the other carriers in force.
     others: Vec<Part<'m>>,
     /// The string so far.
     parts: Vec<Part<'m>>,
-    /// What the driver or its mount helper keeps for itself.
+    /// The options that the driver or its mount helper removes for itself.
     kept_back: Vec<Part<'m>>,
     irregular: Vec<(usize, usize)>,
     /// The version that the driver took out of the list, and its token.
@@ -326,8 +326,8 @@ impl<'m> Layout<'m> {
         };
         order.extend(parts.iter().chain(&kept_back).flat_map(|part| part.tokens.clone()).filter(is_known));
         mark_sloppy(&mut tokens, &order);
-        let mut words = Words::default();
-        for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::word) {
+        let mut words = OptionSet::default();
+        for word in tokens.iter().filter(|token| token.is_written()).filter_map(Token::id) {
             words.insert(word);
         }
         let has_unrendered = tokens.iter().any(|token| token.is_unrendered && token.in_force);
@@ -352,7 +352,7 @@ fn by_version<'d>(version: Option<&str>, v3: &'d [&'d str], v4: &'d [&'d str]) -
 }
 
 fn mark_sloppy(tokens: &mut [Token<'_>], order: &[usize]) {
-    let is_sloppy = |token: &Token<'_>| token.word() == Some(Word::Sloppy);
+    let is_sloppy = |token: &Token<'_>| token.id() == Some(OptionId::Sloppy);
     if order.iter().any(|index| tokens.get(*index).is_some_and(is_sloppy)) {
         for index in order {
             if let Some(token) = tokens.get_mut(*index) {

@@ -1,7 +1,7 @@
-//! What a shell makes of options that a driver hands it unquoted.
+//! Returns the word that a shell makes of options that a driver hands it unquoted.
 
-/// What a shell makes of an unquoted text: its first word without quotes and
-/// backslashes, and whether that was all of it.
+/// Splits an unquoted text as a shell does: returns its first word without quotes and backslashes,
+/// and whether that was all of it.
 pub(super) fn shell_word(text: &str) -> (String, bool) {
     let mut word = String::with_capacity(text.len());
     let mut quote = None;
@@ -22,7 +22,7 @@ pub(super) fn shell_word(text: &str) -> (String, bool) {
     (word, true)
 }
 
-/// Whether a shell makes several words of an unquoted text, all of one command.
+/// Returns true if a shell makes several words of an unquoted text, all of one command.
 pub(super) fn is_several_words(text: &str) -> bool {
     let text = text.trim();
     let (_, is_whole) = shell_word(text);

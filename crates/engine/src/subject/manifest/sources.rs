@@ -1,4 +1,4 @@
-//! Where a volume comes from: the fields of its specification of which it has one.
+//! Reads the source of a volume: the fields of its specification of which it has one.
 
 use serde::de::IgnoredAny;
 

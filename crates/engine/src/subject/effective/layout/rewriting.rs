@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Layout, Part};
-use crate::nfs::mount::names_version;
+use crate::nfs::acceptance::names_version;
 use crate::nfs::option::MountOption;
 use crate::subject::effective::Token;
 use crate::subject::effective::shell::{is_several_words, shell_word};
 
 impl<'m> Layout<'m> {
-    /// Makes a part of every option. What the mount helper keeps for itself goes
-    /// out, though an element holds more.
+    /// Makes a part of every option. Options that the mount helper keeps for itself are removed,
+    /// although an element contains more.
     pub(super) fn split(&mut self) {
         let mut parts = Vec::with_capacity(self.parts.len());
         for part in std::mem::take(&mut self.parts) {
@@ -36,7 +36,7 @@ impl<'m> Layout<'m> {
         let is_version = |token: &&Token<'m>| token.entry().is_some_and(names_version);
         let versions = self.parts.iter().flat_map(tokens_of).filter(is_version);
         let is_refused = versions.clone().nth(1).is_some()
-            || versions.clone().any(|token| token.verdict.refusal.is_some());
+            || versions.clone().any(|token| token.acceptance.refusal.is_some());
         if !is_refused {
             return;
         }

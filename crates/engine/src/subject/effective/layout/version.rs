@@ -71,7 +71,7 @@ impl<'m> Layout<'m> {
             }
             index..index + 1
         } else {
-            // The value may hold more than a version: it is put behind vers= as it is.
+            // The value may hold more than a version: it is put after vers= as it is.
             let start = self.tokens.len();
             for piece in option::split(&text) {
                 let option = MountOption::new(piece.text.to_owned());

@@ -1,19 +1,18 @@
-//! What becomes of an option list at mount time: which options the kernel or
-//! mount.nfs refuses, which protocol versions remain, whether a failed mount
-//! goes on in the background.
+//! Evaluates an option list at mount time: the options that the kernel or mount.nfs refuses, the
+//! protocol versions that remain, and whether a failed mount continues in the background.
 //!
 //! Models nfs-utils 2.6 to 3.1 (`utils/mount/stropts.c`, `network.c`) and the
 //! kernel's parser (`fs/nfs/fs_context.c`, `fs/fs_parser.c`).
 
 use std::fmt;
 
-use super::catalog::{Consumers, Entry, Word, Words};
+use super::catalog::{Consumers, Entry, OptionId, OptionSet};
 use super::kernel::{Kernel, Kernels};
 use super::option::MountOption;
 use super::value::{Grammar, kernel_number};
 use super::version::{self, Versions};
 
-/// Why an option is refused, whichever kernel mounts.
+/// The reason why an option is refused, whichever kernel mounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// No layer knows the keyword.
@@ -39,7 +38,7 @@ pub enum Refusal {
     NoKernel,
 }
 
-/// Who overlooks a refusal beside a `sloppy`.
+/// The layers that overlook a refusal of an option if `sloppy` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlooked {
     /// No kernel.
@@ -50,16 +49,14 @@ pub enum Overlooked {
     Sometimes,
 }
 
-/// From the first to before the second, kernels overlook beside a `sloppy` values
-/// that do not fit, too.
+/// From the first to before the second, kernels overlook beside a `sloppy` values that do not fit, too.
 pub const OVERLOOKS_VALUES: (Kernel, Kernel) = (Kernel::new(5, 6), Kernel::new(6, 0));
 
 impl Refusal {
-    /// Who overlooks it beside a `sloppy`, wherever in the list that is: mount.nfs
-    /// moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes
-    /// `sloppy,foo`), and kernels before 5.6 read all options before they look. What
-    /// mount.nfs checks itself, and a number out of range, is refused all the same.
-    /// A value that does not fit was overlooked from Linux 5.6
+    /// Returns the layers that overlook it if `sloppy` is set, wherever in the list that is: mount.nfs
+    /// moves it to the front (nfs-utils 2.6.2; measured: `foo,sloppy=1` becomes `sloppy,foo`), and kernels
+    /// before 5.6 read all options before they look. Values that mount.nfs checks itself, and numbers out
+    /// of range, are refused anyway. A value that does not fit was overlooked from Linux 5.6
     /// (`nfs_fs_context_parse_param`, `ctx->sloppy`) until 6.0 (`opt == -ENOPARAM`).
     pub const fn overlooked(self) -> Overlooked {
         match self {
@@ -92,10 +89,10 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What the layers say to one option by itself.
+/// The response of the layers to one option by itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Verdict {
-    /// Why nothing takes it; `None` when something does.
+pub struct Acceptance {
+    /// The reason why nothing takes it; `None` when something does.
     pub refusal: Option<Refusal>,
     /// The protocol versions with which it is taken.
     pub versions: Versions,
@@ -104,53 +101,56 @@ pub struct Verdict {
 }
 
 /// Judges one option by itself.
-pub fn judge(option: &MountOption<'_>) -> Verdict {
+pub fn judge(option: &MountOption<'_>) -> Acceptance {
     let Some(entry) = option.entry() else {
-        return Verdict { refusal: Some(Refusal::Unknown), versions: Versions::NONE, kernels: Kernels::NONE };
+        return Acceptance {
+            refusal: Some(Refusal::Unknown),
+            versions: Versions::NONE,
+            kernels: Kernels::NONE,
+        };
     };
-    let mut verdict = Verdict { refusal: None, versions: entry.versions, kernels: entry.kernels };
+    let mut acceptance = Acceptance { refusal: None, versions: entry.versions, kernels: entry.kernels };
     let is_taken_as_it_is = match entry.grammar {
         Grammar::Anything => entry.consumers.is_mount_only(),
-        Grammar::Flag => option.value().is_none() && entry.word != Word::Udp && !entry.kernels.is_empty(),
+        Grammar::Flag => option.value().is_none() && entry.id != OptionId::Udp && !entry.kernels.is_empty(),
         _ => false,
     };
     if is_taken_as_it_is {
-        return verdict;
+        return acceptance;
     }
-    verdict.refusal = check_value(entry, option.value());
-    if entry.kernels.is_empty() && verdict.refusal.is_none() {
-        verdict.refusal = Some(Refusal::NoKernel);
+    acceptance.refusal = check_value(entry, option.value());
+    if entry.kernels.is_empty() && acceptance.refusal.is_none() {
+        acceptance.refusal = Some(Refusal::NoKernel);
     }
     if option.value().is_some() && entry.value_kernels.since > entry.kernels.since {
-        verdict.kernels = entry.value_kernels;
+        acceptance.kernels = entry.value_kernels;
     }
     // Linux `nfs_fs_context_validate`: it is an error beside another version than 4.
-    if entry.word == Word::Minorversion && option.value().and_then(kernel_number) != Some(0) {
-        verdict.versions = Versions::V4;
+    if entry.id == OptionId::Minorversion && option.value().and_then(kernel_number) != Some(0) {
+        acceptance.versions = Versions::V4;
     }
-    if rewritten_for_v3(entry.word, option.value()) {
-        verdict.refusal = None;
-        verdict.versions = Versions::V3;
+    if rewritten_for_v3(entry.id, option.value()) {
+        acceptance.refusal = None;
+        acceptance.versions = Versions::V3;
     }
-    if verdict.refusal.is_some() {
-        verdict.versions = Versions::NONE;
-        verdict.kernels = Kernels::NONE;
+    if acceptance.refusal.is_some() {
+        acceptance.versions = Versions::NONE;
+        acceptance.kernels = Kernels::NONE;
     } else if transport(option) == Some(Transport::Udp) {
-        verdict.versions = Versions::V3;
-        verdict.kernels.until = Some(UDP_ENDS);
+        acceptance.versions = Versions::V3;
+        acceptance.kernels.until = Some(UDP_ENDS);
     }
-    verdict
+    acceptance
 }
 
-/// What mount(8) sets with an option beside what the option says: `users` is
-/// `noexec,nosuid,nodev` too, `owner` is `nosuid,nodev`, until a later word says
-/// otherwise (util-linux `libmount/src/optmap.c`; measured with 2.38: `exec,users`
-/// is mounted noexec, `users,exec` is not, and `user=NAME` sets nothing).
-pub fn implied_flags(option: &MountOption<'_>) -> Words {
+/// Returns the flags that mount(8) sets in addition to the option: `users` is `noexec,nosuid,nodev` too,
+/// `owner` is `nosuid,nodev`, until a later word says otherwise (util-linux `libmount/src/optmap.c`;
+/// measured with 2.38: `exec,users` is mounted noexec, `users,exec` is not, and `user=NAME` sets nothing).
+pub fn implied_flags(option: &MountOption<'_>) -> OptionSet {
     match option.text().trim_end_matches('=') {
-        "user" | "users" => Words::of(&[Word::Exec, Word::Suid, Word::Dev]),
-        "owner" | "group" => Words::of(&[Word::Suid, Word::Dev]),
-        _ => Words::default(),
+        "user" | "users" => OptionSet::of(&[OptionId::Exec, OptionId::Suid, OptionId::Dev]),
+        "owner" | "group" => OptionSet::of(&[OptionId::Suid, OptionId::Dev]),
+        _ => OptionSet::default(),
     }
 }
 
@@ -160,21 +160,22 @@ const UDP_ENDS: Kernel = Kernel::new(5, 6);
 /// For `NFSv3` mount.nfs takes the transport words out of the string and writes
 /// its own, so that their odd spellings never reach the kernel
 /// (`nfs_rewrite_pmap_mount_options`; measured: `tcp=1` and a bare `proto`).
-fn rewritten_for_v3(word: Word, value: Option<&str>) -> bool {
+fn rewritten_for_v3(word: OptionId, value: Option<&str>) -> bool {
     match word {
-        Word::Tcp | Word::Udp | Word::Rdma => value.is_some(),
-        Word::Proto | Word::Mountproto | Word::Port | Word::Mountport => value.is_none(),
+        OptionId::Tcp | OptionId::Udp | OptionId::Rdma => value.is_some(),
+        OptionId::Proto | OptionId::Mountproto | OptionId::Port | OptionId::Mountport => value.is_none(),
         _ => false,
     }
 }
 
-/// Whether mount(8) reads a flag with this value as the flag: an empty one it drops, and
-/// some flags it takes with any (measured with util-linux 2.38.1: `owner=` is `owner`,
-/// `ro=1` is `ro`, `private=1` is nothing, and `owner=1` goes to the kernel, which refuses
-/// it).
+/// Returns true if mount(8) reads a flag with this value as the flag: an empty one it drops, and
+/// some flags it takes with any (measured with util-linux 2.38.1: `owner=` is `owner`, `ro=1` is
+/// `ro`, `private=1` is nothing, and `owner=1` goes to the kernel, which refuses it).
 pub(super) fn mount_takes(entry: &Entry, value: &str) -> bool {
-    let takes_any =
-        matches!(entry.word, Word::Ro | Word::Rw | Word::Defaults | Word::Auto | Word::Propagation);
+    let takes_any = matches!(
+        entry.id,
+        OptionId::Ro | OptionId::Rw | OptionId::Defaults | OptionId::Auto | OptionId::Propagation
+    );
     takes_any || value.is_empty() && entry.consumers.include(Consumers::MOUNT)
 }
 
@@ -215,11 +216,11 @@ pub enum Transport {
 
 /// The transport an option asks for, if it speaks of the transport at all.
 pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
-    match option.entry()?.word {
-        Word::Tcp => Some(Transport::Tcp),
-        Word::Udp => Some(Transport::Udp),
-        Word::Rdma => Some(Transport::Rdma),
-        Word::Proto => match option.value()? {
+    match option.entry()?.id {
+        OptionId::Tcp => Some(Transport::Tcp),
+        OptionId::Udp => Some(Transport::Udp),
+        OptionId::Rdma => Some(Transport::Rdma),
+        OptionId::Proto => match option.value()? {
             "tcp" | "tcp6" => Some(Transport::Tcp),
             "udp" | "udp6" => Some(Transport::Udp),
             "rdma" | "rdma6" => Some(Transport::Rdma),
@@ -229,26 +230,25 @@ pub fn transport(option: &MountOption<'_>) -> Option<Transport> {
     }
 }
 
-/// What version option, if any, `option` is: `vers=`, `nfsvers=` or `v4.1`.
+/// Returns the version that `option` asks for, if it is a version option: `vers=`, `nfsvers=` or `v4.1`.
 pub fn version_request(option: &MountOption<'_>) -> Option<version::Request> {
-    match option.entry()?.word {
-        Word::Vers => version::parse(option.value()?),
-        Word::VersFlag => version::parse(option.keyword().strip_prefix('v')?),
+    match option.entry()?.id {
+        OptionId::Vers => version::parse(option.value()?),
+        OptionId::VersFlag => version::parse(option.keyword().strip_prefix('v')?),
         _ => None,
     }
 }
 
-/// Whether mount.nfs looks at `option` as one that names a version. Two of
-/// these are an error, even two that agree (measured: `vers=3,v3` exit 32).
+/// Returns true if mount.nfs looks at `option` as one that names a version. Two of these are an
+/// error, even two that agree (measured: `vers=3,v3` exit 32).
 pub fn names_version(entry: &Entry) -> bool {
-    matches!(entry.word, Word::Vers | Word::VersFlag)
+    matches!(entry.id, OptionId::Vers | OptionId::VersFlag)
 }
 
-/// Whether two options set the same thing to different values, so that one of them
-/// loses.
+/// Returns true if two options set the same thing to different values, so that one of them loses.
 pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
     let says = |option: &MountOption<'_>, entry: &Entry| {
-        (entry.word, entry.negated, option.value().map(ToOwned::to_owned))
+        (entry.id, entry.negated, option.value().map(ToOwned::to_owned))
     };
     // `tcp` and `proto=tcp` are one.
     if transport(one).is_some_and(|first| transport(other) == Some(first)) {
@@ -256,23 +256,22 @@ pub fn contradict(one: &MountOption<'_>, other: &MountOption<'_>) -> bool {
     }
     let both = one.entry().zip(other.entry());
     // `context` and `fscontext` label different things.
-    let is_label = |entry: &Entry| entry.word == Word::Context;
+    let is_label = |entry: &Entry| entry.id == OptionId::Context;
     both.is_some_and(|(first, second)| {
         let are_about_one = !is_label(first) || one.keyword() == other.keyword();
         are_about_one && are_rivals(first, second) && says(one, first) != says(other, second)
     })
 }
 
-/// Whether two options set the same thing.
+/// Returns true if two options set the same thing.
 pub fn are_rivals(one: &Entry, other: &Entry) -> bool {
     let group = |entry: &Entry| entry.group().filter(|_| !names_version(entry));
-    one.word == other.word
+    one.id == other.id
         || names_version(one) && names_version(other)
         || group(one).is_some() && group(one) == group(other)
 }
 
-/// The protocol versions a list asks for; all when it names none, or names one
-/// that does not exist.
+/// The protocol versions a list asks for; all when it names none, or names one that does not exist.
 pub fn requested_versions<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> Versions {
@@ -285,7 +284,7 @@ pub fn requested_versions<'o, 'a: 'o>(
     }
     let minor = options
         .into_iter()
-        .filter(|option| option.entry().is_some_and(|entry| entry.word == Word::Minorversion))
+        .filter(|option| option.entry().is_some_and(|entry| entry.id == OptionId::Minorversion))
         .filter_map(|option| kernel_number(option.value()?))
         .last();
     match minor {
@@ -296,14 +295,13 @@ pub fn requested_versions<'o, 'a: 'o>(
     }
 }
 
-/// Whether a failed mount with these options, in the order in which mount.nfs
-/// gets them, goes on in the background while mount reports success.
+/// Returns true if a failed mount with these options, in the order in which mount.nfs gets them,
+/// continues in the background while mount reports success.
 ///
-/// The last of `bg` and `fg` decides, whatever value it carries. What mount.nfs
-/// refuses before its first try ends the mount at once; what only the kernel
-/// would refuse does not, for a dead server keeps the kernel from being asked
-/// (measured: `vers=3,bg,timeo=abc` exit 0). Of `NFSv4` the kernel is asked first, and
-/// it takes no `bg=1` (measured: exit 32).
+/// The last of `bg` and `fg` decides, whatever value it carries. An option that mount.nfs refuses
+/// before its first try ends the mount at once; one that only the kernel would refuse does not, for
+/// a dead server keeps the kernel from being asked (measured: `vers=3,bg,timeo=abc` exit 0). Of
+/// `NFSv4` the kernel is asked first, and it takes no `bg=1` (measured: exit 32).
 pub fn goes_to_background<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> bool {
@@ -314,12 +312,12 @@ pub fn goes_to_background<'o, 'a: 'o>(
     }) && !is_refused_early(options)
 }
 
-/// Whether something stands behind the `=` of an option.
+/// Returns true if something stands after the `=` of an option.
 fn has_value(option: &MountOption<'_>) -> bool {
     option.value().is_some_and(|value| !value.is_empty())
 }
 
-/// Whether a `bg` with a value is refused by the kernel, which `NFSv4` asks first.
+/// Returns true if a `bg` with a value is refused by the kernel, which `NFSv4` asks first.
 pub fn is_refused_background<'o, 'a: 'o>(
     option: &MountOption<'_>,
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
@@ -330,14 +328,16 @@ pub fn is_refused_background<'o, 'a: 'o>(
 fn is_refused_early<'o, 'a: 'o>(options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone) -> bool {
     let mut versions = 0;
     for option in options {
-        let verdict = judge(option);
+        let acceptance = judge(option);
         let Some(entry) = option.entry() else { continue };
         versions += usize::from(names_version(entry));
-        let early = match entry.word {
-            Word::Port | Word::Mountport | Word::Proto | Word::Mountproto | Word::Vers => {
-                verdict.refusal.is_some()
-            }
-            Word::Remount | Word::Bind => option.value().is_none(),
+        let early = match entry.id {
+            OptionId::Port
+            | OptionId::Mountport
+            | OptionId::Proto
+            | OptionId::Mountproto
+            | OptionId::Vers => acceptance.refusal.is_some(),
+            OptionId::Remount | OptionId::Bind => option.value().is_none(),
             _ => false,
         };
         if early {
