@@ -25,7 +25,7 @@ pub struct Stored {
     pub rotate: bool,
 }
 
-impl Found {
+impl Stored {
     /// Whether `certificate` (PEM) is that of one of its authorities.
     pub fn knows(&self, certificate: &str) -> bool {
         let pairs = [self.authority.as_ref(), self.next.as_ref()].into_iter().flatten();
@@ -36,7 +36,7 @@ impl Found {
     }
 }
 
-impl From<CaState> for Found {
+impl From<CaState> for Stored {
     fn from(chain: CaState) -> Self {
         Self {
             authority: Some(chain.authority),

@@ -17,7 +17,7 @@ use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, Refusal};
+use crate::source::rewrite::{self, Change, RewriteRefusal};
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;

@@ -9,7 +9,7 @@ use super::duration;
 use crate::ca;
 use crate::ca::rotation::Rotation;
 use crate::cluster::Error;
-use crate::cluster::certificates::Settings;
+use crate::cluster::certificates::CertificateSettings;
 use crate::cluster::service_account::{self, ServiceAccount};
 
 /// Where the built-in CA finds things.
@@ -65,7 +65,7 @@ impl ManagedArgs {
     /// # Errors
     ///
     /// When no API server is known, or the names make no host name.
-    pub(super) fn connect(self, secret: String) -> Result<(Client, Settings), Error> {
+    pub(super) fn connect(self, secret: String) -> Result<(Client, CertificateSettings), Error> {
         let (client, home) = ServiceAccount::of_this_pod(self.service_account_dir)?.connect()?;
         let namespace = self.namespace.unwrap_or(home);
         let name = format!("{}.{namespace}.svc", self.service);

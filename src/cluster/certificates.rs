@@ -30,7 +30,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The names and places of the objects.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct CertificateSettings {
     /// The namespace of Secrets, Lease and Service.
     pub namespace: String,
     /// The Secret with the certificate, and the Lease beside it.
@@ -89,8 +89,8 @@ pub struct Certificates {
 
 impl Certificates {
     /// Begins to manage certificates.
-    pub fn new(client: &Client, settings: Settings, purpose: Purpose) -> Self {
-        let Settings { namespace, secret, webhooks, holder, rotation } = settings;
+    pub fn new(client: &Client, settings: CertificateSettings, purpose: Purpose) -> Self {
+        let CertificateSettings { namespace, secret, webhooks, holder, rotation } = settings;
         let (authority, metrics) = match &purpose {
             Purpose::Serve(served) => (None, served.shared.metrics.renewal.clone()),
             Purpose::Publish(published) => {
@@ -205,14 +205,14 @@ impl Certificates {
             self.has_published |= self.store.publish(&kept, &chain).await?;
         }
         trusted?;
-        self.serve(&Found::from(chain), now)
+        self.serve(&Stored::from(chain), now)
     }
 
     /// Keeps an authority trusted that is not among those that were found, where servers
     /// present what it signed and the API servers trust it now: the Secret with the
     /// authority was restored from a backup, or 0.1.0 ran again in between. An authority
     /// that only the published Secret names is not trusted by that.
-    async fn adopt(&self, kept: &Kept, found: &mut Found) -> Result<bool, Error> {
+    async fn adopt(&self, kept: &Kept, found: &mut Stored) -> Result<bool, Error> {
         let Some(serving) = kept.serving_authority().filter(|serving| !found.knows(serving)) else {
             return Ok(false);
         };
@@ -248,14 +248,14 @@ impl Certificates {
             tracing::warn!("no webhook configuration found yet: the API server does not call this server");
         }
         self.has_missed_webhooks = misses;
-        if let Ok(facts) = Facts::read(&chain.authority.certificate) {
+        if let Ok(facts) = CertificateFacts::read(&chain.authority.certificate) {
             self.metrics.authority(facts.not_after.unix_timestamp());
         }
         Ok(())
     }
 
     /// Serves with the certificate that was found, where it is another one.
-    fn serve(&mut self, found: &Found, now: OffsetDateTime) -> Result<(), Error> {
+    fn serve(&mut self, found: &Stored, now: OffsetDateTime) -> Result<(), Error> {
         let Purpose::Serve(served) = &self.purpose else { return Ok(()) };
         let Some(leaf) = found.leaf.as_ref().filter(|leaf| self.seen.as_ref() != Some(leaf)) else {
             return Ok(());

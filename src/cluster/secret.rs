@@ -17,7 +17,7 @@ use kube::{Client, ResourceExt as _};
 use super::create::create;
 use super::{Error, FIELD_MANAGER, is_conflict};
 use crate::ca::Pair;
-use crate::ca::rotation::Found;
+use crate::ca::rotation::Stored;
 use crate::ca::state::{CaState, is_signed_by};
 
 /// An annotation that asks for a new authority.
@@ -139,10 +139,10 @@ impl Store {
 impl Kept {
     /// What is kept, however it came there. Without a Secret of its own, the authority
     /// is taken over from the Secret that has the certificate: 0.1.0 kept both in it.
-    pub(super) fn found(&self) -> Found {
+    pub(super) fn found(&self) -> Stored {
         let rotate = self.secrets().any(|secret| secret.annotations().contains_key(ROTATE));
         let found = self.whole.as_ref().or(self.published.as_ref()).map(found).unwrap_or_default();
-        Found { rotate, ..found }
+        Stored { rotate, ..found }
     }
 
     /// The authority that signed the certificate which is served now, as the published
@@ -170,7 +170,7 @@ impl Kept {
 }
 
 /// What a Secret holds.
-fn found(secret: &Secret) -> Found {
+fn found(secret: &Secret) -> Stored {
     let data = secret.data.as_ref();
     let text = |key: &str| {
         let bytes = data?.get(key)?.0.clone();

@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, timeout};
 
-use super::report::{NodeReport, State, Volume};
+use super::report::{NodeReport, Volume, VolumeState};
 use crate::report::IsNfs;
 use crate::report::plain::plain;
 
@@ -46,7 +46,7 @@ pub struct Lost {
     pod: PodName,
     /// The Pod's uid and the volume.
     key: Key,
-    state: State,
+    state: VolumeState,
     /// The first look that saw it.
     first: OffsetDateTime,
     /// The last one.
@@ -219,10 +219,10 @@ impl Lost {
         let PodName { namespace, name } = &self.pod;
         let volume = plain(volume);
         let text = match self.state {
-            State::NotMounted | State::NodeDisk => format!(
+            VolumeState::NotMounted | VolumeState::NodeDisk => format!(
                 "volume \"{volume}\" is not mounted: the Pod writes to the local disk of node {node}; save the files before the Pod is deleted"
             ),
-            State::Hidden => format!(
+            VolumeState::Hidden => format!(
                 "volume \"{volume}\" was mounted after the container started: the container writes to the local disk of node {node}, below the mount; save the files before the Pod is deleted"
             ),
         };

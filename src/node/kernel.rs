@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::conf::Conf;
 use super::report::{VolumeName, Warning, WarningKind};
+use crate::nfs::acceptance;
 use crate::nfs::kernel::Kernel;
-use crate::nfs::mount;
 use crate::nfs::option::MountOption;
 
 /// The release of the running kernel, in `/proc`.
@@ -20,7 +20,7 @@ pub(super) fn running(proc_dir: &Path) -> Option<Kernel> {
 
 /// Which kernels know an option that this one does not; `None` if it does, or none does.
 pub(super) fn lacks(kernel: Kernel, option: &MountOption<'_>) -> Option<String> {
-    let verdict = mount::judge(option);
+    let verdict = acceptance::judge(option);
     let is_lacking = verdict.refusal.is_none() && !verdict.kernels.contains(kernel);
     is_lacking.then(|| match verdict.kernels.until {
         Some(until) if kernel >= until => format!("Linux before {until}"),

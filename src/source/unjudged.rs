@@ -117,7 +117,7 @@ fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range
         places: search
             .found
             .into_iter()
-            .map(|Found { path, value, has_bg, .. }| {
+            .map(|CollectedPlace { path, value, has_bg, .. }| {
                 let texts = value.map(|value| misplaced::texts_within(tree, value)).unwrap_or_default();
                 let has_bg = !is_secret && (has_bg || texts.iter().any(|text| is_background(text)));
                 UnjudgedPlace { path, texts: if is_shown { texts } else { Vec::new() }, has_bg }

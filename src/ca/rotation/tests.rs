@@ -198,40 +198,40 @@ fn a_certificate_never_outlives_its_authority() {
 
 #[test]
 fn a_first_authority_leaves_trusted_what_is_trusted_already() {
-    let old = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
+    let old = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
     // Nothing is left but what the caBundle says.
-    let found = Found { previous: Some(old.bundle()), ..Found::default() };
+    let found = Stored { previous: Some(old.bundle()), ..Stored::default() };
     let (new, step) = rotation().advance(&found, None, BEGIN).unwrap();
-    assert_eq!(step, Some(Step::Founded));
+    assert_eq!(step, Some(RotationStep::Founded));
     assert_eq!(takes(&new.bundle(), &old.leaf.certificate, BEGIN), Ok(()));
     assert_eq!(takes(&new.bundle(), &new.leaf.certificate, BEGIN), Ok(()));
     // What has expired, or is no certificate, is not.
     let later = BEGIN + Duration::days(6 * 365);
     for previous in [old.bundle(), "garbage".to_owned()] {
-        let found = Found { previous: Some(previous), ..Found::default() };
+        let found = Stored { previous: Some(previous), ..Stored::default() };
         assert_eq!(rotation().advance(&found, None, later).unwrap().0.previous, None);
     }
 }
 
 #[test]
 fn an_authority_is_known_by_its_certificate() {
-    let cluster = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
-    let other = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
+    let cluster = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
+    let other = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
     let known = cluster.authority.certificate.clone();
     for found in [
-        Found { authority: Some(cluster.authority.clone()), ..Found::default() },
-        Found { next: Some(cluster.authority), ..Found::default() },
-        Found { previous: Some(format!("{known}\n")), ..Found::default() },
+        Stored { authority: Some(cluster.authority.clone()), ..Stored::default() },
+        Stored { next: Some(cluster.authority), ..Stored::default() },
+        Stored { previous: Some(format!("{known}\n")), ..Stored::default() },
     ] {
         assert!(found.knows(&known));
         assert!(!found.knows(&other.authority.certificate));
     }
-    assert!(!Found::default().knows(&known));
+    assert!(!Stored::default().knows(&known));
 }
 
 #[test]
 fn a_certificate_is_valid_an_hour_before_it_is_made() {
-    let chain = rotation().advance(&Found::default(), None, BEGIN).unwrap().0;
+    let chain = rotation().advance(&Stored::default(), None, BEGIN).unwrap().0;
     let early = BEGIN - Duration::hours(1);
     assert_eq!(takes(&chain.bundle(), &chain.leaf.certificate, early), Ok(()));
     assert!(takes(&chain.bundle(), &chain.leaf.certificate, early - Duration::seconds(1)).is_err());

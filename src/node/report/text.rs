@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use anstyle::{AnsiColor, Style};
 
 use super::objects::{Compared, NotCompared, Objects, Reason};
-use super::{Apart, Background, Data, NodeReport, State, Volume, Warning, WarningKind};
+use super::{Apart, Background, Data, NodeReport, Volume, VolumeState, Warning, WarningKind};
 use crate::called;
 use crate::count::{counted, grouped};
 use crate::report::IsNfs;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use nfs_mount_guard::ca::state::{Facts, is_signed_by};
+use nfs_mount_guard::ca::state::{CertificateFacts, is_signed_by};
 use nfs_mount_guard::ca::{Authority, BACKDATE};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -64,7 +64,7 @@ fn publishes(turn: &Turn) -> Result<(), Failed> {
     assert!(is_signed_by(&certificate, &authority));
     assert_eq!(ca_bundle(turn, "validatingwebhookconfiguration"), encoded(&authority));
     // Backdated by an hour: clocks of nodes and API servers differ.
-    let facts = Facts::read(&certificate)?;
+    let facts = CertificateFacts::read(&certificate)?;
     assert!(facts.made <= OffsetDateTime::now_utc() && BACKDATE == time::Duration::hours(1));
     assert_eq!(facts.names.iter().collect::<Vec<_>>(), ["nfs-mount-guard.nfs-mount-guard.svc"]);
     // The Secrets and the Lease were created by a request that has their name.
@@ -80,7 +80,7 @@ fn publishes(turn: &Turn) -> Result<(), Failed> {
     assert_eq!(block_on(status(manager.status, "/readyz"))?.status, 200);
     assert_eq!(block_on(status(manager.status, "/healthz"))?.status, 200);
     let metrics = String::from_utf8(block_on(status(manager.status, "/metrics"))?.body)?;
-    let end = Facts::read(&authority)?.not_after.unix_timestamp();
+    let end = CertificateFacts::read(&authority)?.not_after.unix_timestamp();
     assert!(metrics.contains(&format!("nfs_mount_guard_authority_not_after_seconds {end}\n")), "{metrics}");
     assert!(metrics.contains("nfs_mount_guard_certificate_management_errors_total 0\n"), "{metrics}");
     // A gauge of the webhook that is 0 here would be an alert.

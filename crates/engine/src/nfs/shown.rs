@@ -9,7 +9,7 @@ mod found;
 
 use std::borrow::Cow;
 
-use super::catalog::Word;
+use super::catalog::OptionId;
 use super::option::MountOption;
 use super::settings::Settings;
 use super::version::Version;
@@ -70,7 +70,7 @@ impl<'a> Shown<'a> {
     }
 
     /// The last option with this word.
-    fn last(&self, word: Word) -> Option<&MountOption<'a>> {
+    fn last(&self, word: OptionId) -> Option<&MountOption<'a>> {
         last(&self.options, word)
     }
 
@@ -97,7 +97,7 @@ impl<'a> Shown<'a> {
             found.locks(&wanted, &self.settings);
         }
         if wanted.read_only && !self.settings.read_only {
-            found.add("ro", &"ro", &"rw", &[Word::Ro], Decider::Mount);
+            found.add("ro", &"ro", &"rw", &[OptionId::Ro], Decider::Mount);
         }
         found.values(self, is_v3);
         found.flags(self, is_v3);
@@ -113,67 +113,72 @@ impl<'a> Shown<'a> {
         let is_seen = |option: &&MountOption<'b>| {
             let Some(entry) = option.entry() else { return false };
             let is_of_version = self.version().is_none_or(|version| entry.versions.contains(version));
-            let has_effect = self.version() == Some(Version::V3) || !is_for_v3(entry.word);
-            is_of_version && has_effect && is_shown(entry.word, entry.negated)
+            let has_effect = self.version() == Some(Version::V3) || !is_for_v3(entry.id);
+            is_of_version && has_effect && is_shown(entry.id, entry.negated)
         };
         asked.into_iter().filter(|option| !is_seen(option)).collect()
     }
 }
 
 /// Words that `NFSv4` takes and does not use (`nfs4_validate_mount_flags`).
-const fn is_for_v3(word: Word) -> bool {
-    matches!(word, Word::Lock | Word::LocalLock | Word::Acl)
+const fn is_for_v3(word: OptionId) -> bool {
+    matches!(word, OptionId::Lock | OptionId::LocalLock | OptionId::Acl)
 }
 
 /// Whether a mount shows the option, or by its absence that it has it not.
-const fn is_shown(word: Word, negated: bool) -> bool {
+const fn is_shown(word: OptionId, negated: bool) -> bool {
     match word {
-        Word::Hard
-        | Word::Soft
-        | Word::Softerr
-        | Word::Timeo
-        | Word::Retrans
-        | Word::Vers
-        | Word::VersFlag
-        | Word::Minorversion
-        | Word::Proto
-        | Word::Tcp
-        | Word::Udp
-        | Word::Rdma
-        | Word::Nconnect
-        | Word::MaxConnect
-        | Word::Rsize
-        | Word::Wsize
-        | Word::Actimeo
-        | Word::Acregmin
-        | Word::Acregmax
-        | Word::Acdirmin
-        | Word::Acdirmax
-        | Word::Ac
-        | Word::Cto
-        | Word::Lookupcache
-        | Word::Lock
-        | Word::LocalLock
-        | Word::Sec
-        | Word::Xprtsec
-        | Word::Port
-        | Word::Ro
-        | Word::Sharecache
-        | Word::Resvport => true,
-        Word::Exec | Word::Suid | Word::Dev | Word::Atime | Word::Diratime | Word::Acl => negated,
-        Word::Softreval => !negated,
+        OptionId::Hard
+        | OptionId::Soft
+        | OptionId::Softerr
+        | OptionId::Timeo
+        | OptionId::Retrans
+        | OptionId::Vers
+        | OptionId::VersFlag
+        | OptionId::Minorversion
+        | OptionId::Proto
+        | OptionId::Tcp
+        | OptionId::Udp
+        | OptionId::Rdma
+        | OptionId::Nconnect
+        | OptionId::MaxConnect
+        | OptionId::Rsize
+        | OptionId::Wsize
+        | OptionId::Actimeo
+        | OptionId::Acregmin
+        | OptionId::Acregmax
+        | OptionId::Acdirmin
+        | OptionId::Acdirmax
+        | OptionId::Ac
+        | OptionId::Cto
+        | OptionId::Lookupcache
+        | OptionId::Lock
+        | OptionId::LocalLock
+        | OptionId::Sec
+        | OptionId::Xprtsec
+        | OptionId::Port
+        | OptionId::Ro
+        | OptionId::Sharecache
+        | OptionId::Resvport => true,
+        OptionId::Exec
+        | OptionId::Suid
+        | OptionId::Dev
+        | OptionId::Atime
+        | OptionId::Diratime
+        | OptionId::Acl => negated,
+        OptionId::Softreval => !negated,
         _ => false,
     }
 }
 
 fn last<'o, 'a>(
     options: impl IntoIterator<Item = &'o MountOption<'a>>,
-    word: Word,
+    word: OptionId,
 ) -> Option<&'o MountOption<'a>>
 where
     'a: 'o,
 {
-    options.into_iter().filter(|option| option.entry().is_some_and(|entry| entry.word == word)).last()
+    options.into_iter().filter(|option| option.entry().is_some_and(|entry| entry.id == word)).last()
 }
 
 #[cfg(test)]

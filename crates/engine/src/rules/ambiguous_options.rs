@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{About, Actions, Check, Example, Rule, offer, remove};
-use crate::finding::{Action, Applicability, Code, Edit, Fix, Grade, Sentence};
-use crate::nfs::catalog::{Effect, Entry, Group, Word, Words};
-use crate::nfs::mount;
+use super::{About, Actions, RuleContext, Example, Rule, offer, remove};
+use crate::finding::{Action, Applicability, Code, Edit, Fix, Severity, Sentence};
+use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
+use crate::nfs::acceptance;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
@@ -208,19 +208,19 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
 /// Reports `ro` and `rw` of which one has a value; false where none has. A value of `ro`
 /// makes it win in any order, one of `rw` leaves that without effect (measured with
 /// mount(8) of util-linux 2.38): no removal is certain to change nothing.
-fn check_access_with_value(check: &mut Check<'_, '_>, written: &[&Token<'_>]) -> bool {
+fn check_access_with_value(check: &mut RuleContext<'_, '_>, written: &[&Token<'_>]) -> bool {
     let effective = || check.subject.options.effective().filter(|token| group(token) == Some(Group::ACCESS));
     if !effective().any(|token| token.option.value().is_some()) {
         return false;
     }
-    let other = |token: &Token<'_>| effective().find(|other| other.word() != token.word());
+    let other = |token: &Token<'_>| effective().find(|other| other.id() != token.id());
     if let Some((first, other)) = written.first().and_then(|first| Some((*first, other(first)?))) {
         let (quoted, other) = (check.quote(first), other.option.text());
         let what = format!(
             "{quoted} and {other:?} conflict: mount(8) reads them with a value in an order of its own"
         );
         let message = Sentence::with_remedy(what, "keep one of them, without a value");
-        check.report(first, Grade::Proper, message, None);
+        check.report(first, Severity::Proper, message, None);
     }
     true
 }

@@ -1,8 +1,8 @@
 //! NMG011: an option that nothing knows.
 
-use super::{About, Actions, Check, Example, Rule, offer, offer_instead, redirected_mount, remove, replace};
-use crate::finding::{Action, Applicability, Code, Edit, Grade, Sentence};
-use crate::nfs::catalog::{self, Effect, Word, Words};
+use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, redirected_mount, remove, replace};
+use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
+use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
 use crate::nfs::acceptance::{Refusal, Transport, judge, transport};

@@ -1,8 +1,8 @@
 //! The settings of a mount beside those that its options ask for, one by one.
 
 use super::{Decider, Difference, NOT_SET, Shown, is_for_v3, is_shown, last};
-use crate::nfs::catalog::Word;
-use crate::nfs::mount::Transport;
+use crate::nfs::acceptance::Transport;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::{AttributeCache, LookupCache, Recovery, Settings};
 use crate::nfs::timeouts::{default_retrans, default_timeo};
@@ -21,28 +21,25 @@ impl Found<'_, '_> {
         keyword: &'static str,
         asked: &dyn ToString,
         mounted: &dyn ToString,
-        words: &[Word],
+        words: &[OptionId],
         decider: Decider,
     ) {
         let (asked, mounted) = (asked.to_string(), mounted.to_string());
         if asked != mounted {
-            let is_written = self
-                .asked
-                .iter()
-                .any(|option| option.entry().is_some_and(|entry| words.contains(&entry.word)));
+            let is_written =
+                self.asked.iter().any(|option| option.entry().is_some_and(|entry| words.contains(&entry.id)));
             self.differences.push(Difference { keyword, asked, mounted, is_written, decider });
         }
     }
 
-    fn has(&self, word: Word) -> bool {
+    fn has(&self, word: OptionId) -> bool {
         last(self.asked.iter().copied(), word).is_some()
     }
 
     /// Whether the last option with a word comes before the last one with another.
-    fn comes_before(&self, word: Word, other: Word) -> bool {
-        let place = |word| {
-            self.asked.iter().rposition(|option| option.entry().is_some_and(|entry| entry.word == word))
-        };
+    fn comes_before(&self, word: OptionId, other: OptionId) -> bool {
+        let place =
+            |word| self.asked.iter().rposition(|option| option.entry().is_some_and(|entry| entry.id == word));
         place(word) < place(other)
     }
 
@@ -52,14 +49,14 @@ impl Found<'_, '_> {
             Recovery::Soft => "soft",
             Recovery::Softerr => "softerr",
         };
-        let words = [Word::Hard, Word::Soft, Word::Softerr];
+        let words = [OptionId::Hard, OptionId::Soft, OptionId::Softerr];
         self.add("hard", &name(asked.recovery), &name(mounted.recovery), &words, Decider::Mount);
         let transport = |settings: &Settings| match settings.transport {
             None | Some(Transport::Tcp) => "tcp",
             Some(Transport::Udp) => "udp",
             Some(Transport::Rdma) => "rdma",
         };
-        let words = [Word::Proto, Word::Tcp, Word::Udp, Word::Rdma];
+        let words = [OptionId::Proto, OptionId::Tcp, OptionId::Udp, OptionId::Rdma];
         self.add("proto", &transport(asked), &transport(mounted), &words, Decider::Mount);
     }
 
@@ -68,21 +65,21 @@ impl Found<'_, '_> {
         let transport = mounted.transport;
         if let Some(timeo) = mounted.timeo {
             let wanted = asked.timeo.unwrap_or(default_timeo(transport));
-            self.add("timeo", &wanted, &timeo, &[Word::Timeo], Decider::Superblock);
+            self.add("timeo", &wanted, &timeo, &[OptionId::Timeo], Decider::Superblock);
         }
         if let Some(retrans) = mounted.retrans {
             let wanted = asked.retrans.unwrap_or(default_retrans(transport));
-            self.add("retrans", &wanted, &retrans, &[Word::Retrans], Decider::Superblock);
+            self.add("retrans", &wanted, &retrans, &[OptionId::Retrans], Decider::Superblock);
         }
         // Without the option there is one connection, and nothing is shown. Over UDP there is
         // no more than one (`nfs_create_rpc_client`).
         let (wanted, connections) = (asked.nconnect.unwrap_or(1), mounted.nconnect.unwrap_or(1));
         if transport != Some(Transport::Udp) {
-            self.add("nconnect", &wanted, &connections, &[Word::Nconnect], Decider::Connections);
+            self.add("nconnect", &wanted, &connections, &[OptionId::Nconnect], Decider::Connections);
         }
         for (keyword, word, wanted, size) in [
-            ("rsize", Word::Rsize, asked.rsize, mounted.rsize),
-            ("wsize", Word::Wsize, asked.wsize, mounted.wsize),
+            ("rsize", OptionId::Rsize, asked.rsize, mounted.rsize),
+            ("wsize", OptionId::Wsize, asked.wsize, mounted.wsize),
         ] {
             if let (Some(wanted), Some(size)) = (wanted, size) {
                 let decider = if size < wanted { Decider::Server } else { Decider::Mount };
@@ -100,7 +97,13 @@ impl Found<'_, '_> {
                 names.join(" or ")
             }
         };
-        self.add("vers", &names, &mounted, &[Word::Vers, Word::VersFlag, Word::Minorversion], Decider::Mount);
+        self.add(
+            "vers",
+            &names,
+            &mounted,
+            &[OptionId::Vers, OptionId::VersFlag, OptionId::Minorversion],
+            Decider::Mount,
+        );
     }
 
     pub(super) fn cache(&mut self, asked: &Settings, mounted: &Settings) {
@@ -109,31 +112,31 @@ impl Found<'_, '_> {
             "noac",
             &word(asked.noac, "noac", "ac"),
             &word(mounted.noac, "noac", "ac"),
-            &[Word::Ac],
+            &[OptionId::Ac],
             Decider::Mount,
         );
         self.add(
             "nocto",
             &word(asked.nocto, "nocto", "cto"),
             &word(mounted.nocto, "nocto", "cto"),
-            &[Word::Cto],
+            &[OptionId::Cto],
             Decider::Mount,
         );
         // `noac` sets all times to 0, whatever else is asked for.
         if !asked.noac && !mounted.noac {
             let times = |cache: &AttributeCache| {
                 [
-                    ("acregmin", Word::Acregmin, cache.regular_min.unwrap_or(3)),
-                    ("acregmax", Word::Acregmax, cache.regular_max.unwrap_or(60)),
-                    ("acdirmin", Word::Acdirmin, cache.directory_min.unwrap_or(30)),
-                    ("acdirmax", Word::Acdirmax, cache.directory_max.unwrap_or(60)),
+                    ("acregmin", OptionId::Acregmin, cache.regular_min.unwrap_or(3)),
+                    ("acregmax", OptionId::Acregmax, cache.regular_max.unwrap_or(60)),
+                    ("acdirmin", OptionId::Acdirmin, cache.directory_min.unwrap_or(30)),
+                    ("acdirmax", OptionId::Acdirmax, cache.directory_max.unwrap_or(60)),
                 ]
             };
             let both = times(&asked.attribute_cache).into_iter().zip(times(&mounted.attribute_cache));
             for ((keyword, word, wanted), (_, _, time)) in
                 both.filter(|((.., wanted), _)| *wanted <= LONGEST_TIME)
             {
-                self.add(keyword, &wanted, &time, &[word, Word::Actimeo], Decider::Mount);
+                self.add(keyword, &wanted, &time, &[word, OptionId::Actimeo], Decider::Mount);
             }
         }
         let lookups = |settings: &Settings| match settings.lookupcache {
@@ -141,13 +144,13 @@ impl Found<'_, '_> {
             Some(LookupCache::None) => "none",
             Some(LookupCache::Positive) => "pos",
         };
-        self.add("lookupcache", &lookups(asked), &lookups(mounted), &[Word::Lookupcache], Decider::Mount);
+        self.add("lookupcache", &lookups(asked), &lookups(mounted), &[OptionId::Lookupcache], Decider::Mount);
     }
 
     /// Kernels disagree on what `lock` and `local_lock=` make of each other (measured: of
     /// `lock,local_lock=all`, 6.1 keeps all locks to itself, 6.12 none).
     pub(super) fn locks(&mut self, asked: &Settings, mounted: &Settings) {
-        if self.has(Word::Lock) && self.has(Word::LocalLock) {
+        if self.has(OptionId::Lock) && self.has(OptionId::LocalLock) {
             return;
         }
         let name = |settings: &Settings| match (settings.local_locks.flock, settings.local_locks.posix) {
@@ -156,42 +159,50 @@ impl Found<'_, '_> {
             (false, true) => "posix",
             (false, false) => "none",
         };
-        self.add("local_lock", &name(asked), &name(mounted), &[Word::Lock, Word::LocalLock], Decider::Mount);
+        self.add(
+            "local_lock",
+            &name(asked),
+            &name(mounted),
+            &[OptionId::Lock, OptionId::LocalLock],
+            Decider::Mount,
+        );
     }
 
     /// Options whose value stands as it was given; compared only where one is given, because
     /// mount.nfs and the kernel negotiate the others.
     pub(super) fn values(&mut self, shown: &Shown<'_>, is_v3: bool) {
-        let mounted = |word: Word| shown.last(word).and_then(MountOption::value);
-        let of = |word: Word| last(self.asked.iter().copied(), word).and_then(MountOption::value);
-        let (xprtsec, port, max_connect) = (of(Word::Xprtsec), of(Word::Port), of(Word::MaxConnect));
+        let mounted = |word: OptionId| shown.last(word).and_then(MountOption::value);
+        let of = |word: OptionId| last(self.asked.iter().copied(), word).and_then(MountOption::value);
+        let (xprtsec, port, max_connect) =
+            (of(OptionId::Xprtsec), of(OptionId::Port), of(OptionId::MaxConnect));
         // `none` is shown as `null` (`nfs_pseudoflavour_to_name`).
         let flavor = |name: &str| if name == "none" { "null".to_owned() } else { name.to_owned() };
         // Several lists add up.
-        let is_sec = |option: &&&MountOption<'_>| option.entry().is_some_and(|entry| entry.word == Word::Sec);
+        let is_sec =
+            |option: &&&MountOption<'_>| option.entry().is_some_and(|entry| entry.id == OptionId::Sec);
         let flavors: Vec<&str> =
             self.asked.iter().filter(is_sec).filter_map(|option| option.value()).collect();
         let flavors = flavors.join(":");
-        if let Some(chosen) = mounted(Word::Sec).filter(|_| !flavors.is_empty())
+        if let Some(chosen) = mounted(OptionId::Sec).filter(|_| !flavors.is_empty())
             && !flavors.split(':').any(|name| flavor(name) == flavor(chosen))
         {
-            self.add("sec", &flavors, &chosen, &[Word::Sec], Decider::Mount);
+            self.add("sec", &flavors, &chosen, &[OptionId::Sec], Decider::Mount);
         }
         if let Some(xprtsec) = xprtsec {
-            let mounted = mounted(Word::Xprtsec).unwrap_or("none");
-            self.add("xprtsec", &xprtsec, &mounted, &[Word::Xprtsec], Decider::Mount);
+            let mounted = mounted(OptionId::Xprtsec).unwrap_or("none");
+            self.add("xprtsec", &xprtsec, &mounted, &[OptionId::Xprtsec], Decider::Mount);
         }
         // 0 asks rpcbind; the usual port of NFSv4 is not shown.
         if let Some(port) = port.and_then(kernel_number).filter(|port| *port != 0) {
-            match mounted(Word::Port).and_then(kernel_number) {
-                Some(mounted) => self.add("port", &port, &mounted, &[Word::Port], Decider::Mount),
-                None if !is_v3 => self.add("port", &port, &USUAL_PORT, &[Word::Port], Decider::Mount),
+            match mounted(OptionId::Port).and_then(kernel_number) {
+                Some(mounted) => self.add("port", &port, &mounted, &[OptionId::Port], Decider::Mount),
+                None if !is_v3 => self.add("port", &port, &USUAL_PORT, &[OptionId::Port], Decider::Mount),
                 None => {}
             }
         }
         if let Some(most) = max_connect.and_then(kernel_number).filter(|_| !is_v3) {
-            let mounted = mounted(Word::MaxConnect).and_then(kernel_number).unwrap_or(1);
-            self.add("max_connect", &most, &mounted, &[Word::MaxConnect], Decider::Connections);
+            let mounted = mounted(OptionId::MaxConnect).and_then(kernel_number).unwrap_or(1);
+            self.add("max_connect", &most, &mounted, &[OptionId::MaxConnect], Decider::Connections);
         }
     }
 
@@ -204,7 +215,7 @@ impl Found<'_, '_> {
                 continue;
             }
             // `hard` takes `softreval` back (`nfs_fs_context_parse_param`, `Opt_hard`).
-            let is_taken_back = word == Word::Softreval && self.comes_before(word, Word::Hard);
+            let is_taken_back = word == OptionId::Softreval && self.comes_before(word, OptionId::Hard);
             let is_it = is_negated == negated && !is_taken_back;
             let state = |is: bool| if is { keyword } else { NOT_SET };
             self.add(keyword, &state(is_it), &state(shown.has(keyword)), &[word], Decider::Mount);
@@ -220,14 +231,14 @@ const LONGEST_TIME: u32 = u32::MAX / 1000;
 const USUAL_PORT: u32 = 2049;
 
 /// Flags, and whether it is the negation that is shown.
-const FLAGS: [(&str, Word, bool); 9] = [
-    ("nosharecache", Word::Sharecache, true),
-    ("noresvport", Word::Resvport, true),
-    ("softreval", Word::Softreval, false),
-    ("noacl", Word::Acl, true),
-    ("noexec", Word::Exec, true),
-    ("nosuid", Word::Suid, true),
-    ("nodev", Word::Dev, true),
-    ("noatime", Word::Atime, true),
-    ("nodiratime", Word::Diratime, true),
+const FLAGS: [(&str, OptionId, bool); 9] = [
+    ("nosharecache", OptionId::Sharecache, true),
+    ("noresvport", OptionId::Resvport, true),
+    ("softreval", OptionId::Softreval, false),
+    ("noacl", OptionId::Acl, true),
+    ("noexec", OptionId::Exec, true),
+    ("nosuid", OptionId::Suid, true),
+    ("nodev", OptionId::Dev, true),
+    ("noatime", OptionId::Atime, true),
+    ("nodiratime", OptionId::Diratime, true),
 ];

@@ -214,16 +214,16 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
         let text = if is_bg { "fg" } else { piece };
         let option = MountOption::new(text);
         let is_own = subject.driver.own_words.contains(&option.keyword());
-        if !is_own && mount::judge(&option).refusal.is_some() {
+        if !is_own && acceptance::judge(&option).refusal.is_some() {
             return None;
         }
-        let names_version = option.entry().is_some_and(mount::names_version);
+        let names_version = option.entry().is_some_and(acceptance::names_version);
         let mut is_new = true;
         for there in elsewhere() {
             // Beside the driver's own version any other one fails, even the same.
-            let is_second = names_version && there.entry().is_some_and(mount::names_version);
+            let is_second = names_version && there.entry().is_some_and(acceptance::names_version);
             let is_drivers = is_second && there.site.is_none();
-            if !is_drivers && mount::contradict(&there.option, &option) {
+            if !is_drivers && acceptance::contradict(&there.option, &option) {
                 return None;
             }
             is_new &= !is_second && there.option.text() != text;
