@@ -1,7 +1,6 @@
 //! `fix`: repairs manifests in place, as a diff, or from standard input to
 //! standard output.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::color;
 use super::exit::{self, Exit};
+use super::file;
 use super::input::{self, Exclusion, Input, Worked};
 use super::policy_flags::PolicyFlags;
 use crate::check::repair::{self, Changed, Repaired};
@@ -192,7 +192,7 @@ impl Args {
         } else if is_stdin {
             write!(out, "{mark}{}", new.unwrap_or(&fixed.old))?;
         } else if let Some(new) = new {
-            replace(&fixed.path, &format!("{mark}{new}"))
+            file::replace(&fixed.path, &format!("{mark}{new}"))
                 .with_context(|| format!("{} cannot be written", fixed.path.display()))?;
         }
         out.flush()?;
@@ -264,17 +264,4 @@ fn describe(name: &str, lines: &Lines<'_>, problem: &Problem) -> Failure {
         }
         None => format!("{name}: {}", problem.message),
     }
-}
-
-/// Puts new text in a file's place, in one step and with its permissions.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // A link stays a link.
-    let path = fs::canonicalize(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
 }

@@ -6,7 +6,7 @@ mod expired;
 mod faults;
 mod reports;
 mod templates;
-mod wrong;
+pub(crate) mod wrong;
 
 use std::path::Path;
 use std::process::{Command, Output};
