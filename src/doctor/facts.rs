@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::Outcome;
 use super::field::{list, number, short, text};
-use super::installation::Installation;
+use super::installation::{Installation, Webhook};
 use super::probe::Answer;
 
 /// What came of a question to the API server.
@@ -172,12 +172,22 @@ pub struct Facts {
 }
 
 /// Another webhook that is called for StorageClasses or PersistentVolumes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Other {
+    /// As it is stored.
+    pub webhook: Webhook,
+}
+
+impl Other {
     /// Its name.
-    pub name: String,
+    pub fn name(&self) -> &str {
+        &self.webhook.name
+    }
+
     /// Whether it may change objects.
-    pub is_mutating: bool,
+    pub fn is_mutating(&self) -> bool {
+        self.webhook.kind == "MutatingWebhookConfiguration"
+    }
 }
 
 impl Facts {
@@ -237,6 +247,13 @@ impl Facts {
             .unwrap_or(super::installation::USUAL)
     }
 
+    /// Where the webhooks are called by URL: scheme and authority. There is no Service then,
+    /// and no Deployment that is known.
+    pub(super) fn origin(&self) -> Option<String> {
+        let found = self.installation().filter(|found| found.service.is_none())?;
+        found.webhooks.first().map(Webhook::origin)
+    }
+
     /// What its Service, and with the chart its Deployment and configurations, are
     /// called.
     pub fn name(&self) -> &str {
@@ -251,7 +268,7 @@ impl Facts {
 
     /// Names of other mutating webhooks for the same objects.
     pub(super) fn other_mutating(&self) -> impl Iterator<Item = &str> {
-        self.others.iter().filter(|other| other.is_mutating).map(|other| other.name.as_str())
+        self.others.iter().filter(|other| other.is_mutating()).map(Other::name)
     }
 
     /// The container of a Pod that serves: the one whose arguments begin with `serve`.
