@@ -1,12 +1,14 @@
 //! What would take each finding away, as text to be put in place of other text.
 
+mod title;
+
 use std::collections::HashSet;
 
-use super::repair::repair;
+use super::repair::{is_immutable, repair, writes_immutable};
 use super::{Check, passed_over};
-use crate::engine::fix::{Scope, emptied, fix_alone};
+use crate::engine::fix::{Scope, Traced, emptied, fix_alone};
 use crate::finding::Finding;
-use crate::report::TextEdit;
+use crate::report::{Offered, TextEdit};
 use crate::source::Fault;
 use crate::source::object::{Layout, Object};
 use crate::source::rewrite::{self, Change, Refusal, Replacement};
@@ -38,7 +40,7 @@ impl Proposed {
         self.text.take()
     }
 
-    /// What becomes of the text for one finding alone; empty where nothing is offered.
+    /// What becomes of the text for one finding alone; `None` where nothing is offered.
     pub(super) fn about(
         &self,
         part: (usize, usize),
@@ -46,31 +48,37 @@ impl Proposed {
         finding: &Finding,
         layout: &Layout<'_>,
         lines: &Lines<'_>,
-    ) -> Vec<TextEdit> {
-        let Some((scope, _)) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains(&part)) else {
-            return Vec::new();
-        };
-        let mut replacements = replacements(subject, finding, layout, *scope).unwrap_or_default();
+    ) -> Option<Offered> {
+        let (scope, _) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains(&part))?;
+        let fixed = fix_alone(subject, finding.fix.as_ref()?, *scope);
+        let mut replacements =
+            replacements(subject, finding, fixed.as_ref(), layout, *scope).unwrap_or_default();
         replacements.sort_by_key(|replacement| (replacement.start, replacement.end));
         let edit = |replacement: Replacement| TextEdit {
             start: lines.position(replacement.start),
             end: lines.position(replacement.end),
             with: replacement.with,
         };
-        replacements.into_iter().map(edit).collect()
+        let edits: Vec<TextEdit> = replacements.into_iter().map(edit).collect();
+        if edits.is_empty() {
+            return None;
+        }
+        let is_fixed = fixed.as_ref().is_some_and(|fixed| writes_immutable(subject, fixed));
+        let is_immutable = is_fixed || emptied(finding).is_some_and(|place| is_immutable(subject, place));
+        Some(Offered { title: title::title(subject, finding, fixed.as_ref()), edits, is_immutable })
     }
 }
 
 fn replacements(
     subject: &Subject<'_>,
     finding: &Finding,
+    fixed: Option<&Traced<'_>>,
     layout: &Layout<'_>,
     scope: Scope,
 ) -> Result<Vec<Replacement>, Refusal> {
     let Some(fix) = &finding.fix else { return Ok(Vec::new()) };
     let mut plans = Vec::new();
-    let fixed = fix_alone(subject, fix, scope);
-    if let Some(fixed) = &fixed
+    if let Some(fixed) = fixed
         && let ([field], Some(list), Some(place)) =
             (subject.misplaced, subject.carriers.first(), emptied(finding))
         && let Some(elements) = fixed.elements.first()

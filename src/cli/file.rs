@@ -49,7 +49,8 @@ fn put(path: &Path, text: &str, prepare: impl FnOnce(&File) -> io::Result<()>) -
     Ok(())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -48,7 +48,8 @@ pub struct Args {
     /// Show the changes, and write nothing
     #[arg(long, alias = "dry-run", env = "NFS_MOUNT_GUARD_DIFF", value_parser = FalseyValueParser::new())]
     diff: bool,
-    /// Also apply fixes that change the meaning, or write into immutable parameters and attributes
+    /// Also apply fixes that change the meaning, and all fixes of parameters and attributes,
+    /// which are immutable; without it only bg is replaced there
     #[arg(long, env = "NFS_MOUNT_GUARD_UNSAFE_FIXES", value_parser = FalseyValueParser::new())]
     unsafe_fixes: bool,
     #[command(flatten)]
@@ -59,6 +60,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_STDIN_FILENAME")]
     stdin_filename: Option<String>,
 }
+
+/// Said where the API server takes a change for a new object only.
+const IMMUTABLE: &str = " (immutable: delete and recreate an existing object)";
 
 /// One input after the work.
 struct Fixed {
@@ -110,12 +114,13 @@ impl Args {
                 objects += fixed.repaired.objects;
             }
             let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
-            for Changed { at, title, codes, words } in &fixed.repaired.changed {
+            for Changed { at, title, codes, words, is_immutable } in &fixed.repaired.changed {
                 let line = lines.position(*at).line;
                 let verb = if self.diff { "would fix" } else { "fixed" };
                 let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
                 let (codes, words) = (codes.join(", "), words.join(", "));
-                changes.push(format!("{}:{line}: {verb} {codes} in {title}: {words}", fixed.name));
+                let immutable = if *is_immutable { IMMUTABLE } else { "" };
+                changes.push(format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name));
             }
             failures.extend(refusals(&fixed));
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();

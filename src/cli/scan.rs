@@ -140,7 +140,7 @@ impl Args {
     }
 
     /// The policy, unless the webhook's is used, and the baseline.
-    fn prepare(&self) -> anyhow::Result<(Option<(Policy, PolicyOrigin)>, Option<Baseline>)> {
+    fn prepare(&self) -> anyhow::Result<(Option<NamedPolicy>, Option<Baseline>)> {
         let baseline = self.reporting.baseline()?;
         // The webhook's policy is read at each scan, because it may change.
         let is_own = self.webhook_policy.is_none() || self.reporting.judgement.is_given();
@@ -177,11 +177,14 @@ fn unknown() -> PolicyOrigin {
     }
 }
 
+/// A policy, and where it is from.
+type NamedPolicy = (Policy, PolicyOrigin);
+
 /// One or many scans with the same flags.
 struct Scanning<'s> {
     args: &'s Args,
     /// The policy of a file or a profile, as it was read last; `None` for the webhook's.
-    own: RefCell<Option<(Policy, PolicyOrigin)>>,
+    own: RefCell<Option<NamedPolicy>>,
     baseline: Option<&'s Baseline>,
 }
 

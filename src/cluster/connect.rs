@@ -151,11 +151,11 @@ fn chosen(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(String, Clu
         return Err(missing("cluster", &context.cluster));
     };
     let user = context.user.unwrap_or_default();
-    let named = kubeconfig.auth_infos.iter().find(|named| named.name == user);
-    if named.is_none() && !user.is_empty() {
+    let entry = kubeconfig.auth_infos.iter().find(|entry| entry.name == user);
+    if entry.is_none() && !user.is_empty() {
         return Err(missing("user", &user));
     }
-    let credentials = named.and_then(|named| named.auth_info.as_ref());
+    let credentials = entry.and_then(|entry| entry.auth_info.as_ref());
     faults::removed(credentials.unwrap_or(&AuthInfo::default()))
         .map_or(Ok(()), |reason| Err(format!("user {user:?}: {reason}")))?;
     Ok((user, cluster))

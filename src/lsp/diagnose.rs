@@ -17,7 +17,7 @@ use crate::policy_file::{self, Mistakes};
 use crate::report::plain::plain;
 use crate::report::rule_page::address;
 use crate::report::text::not_rendered;
-use crate::report::{FindingReport, PolicyOrigin, ReadError, Report, Reported, SubjectReport, TextEdit};
+use crate::report::{FindingReport, PolicyOrigin, ReadError, Report, Reported, SubjectReport};
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines, MARK};
 use crate::source::{self};
@@ -115,11 +115,6 @@ impl<'d> Text<'d> {
     /// The range between two places of a report.
     pub(super) fn between(&self, start: text::Position, end: text::Position) -> Range {
         self.range(&(self.lines.offset(start)..self.lines.offset(end)))
-    }
-
-    /// The bytes that an edit replaces.
-    pub(super) fn replaced(&self, edit: &TextEdit) -> &'d str {
-        self.body.get(self.lines.offset(edit.start)..self.lines.offset(edit.end)).unwrap_or_default()
     }
 
     /// Where a finding stands.

@@ -160,8 +160,8 @@ mod tests {
         let Err(Fault::User(reason)) = result else { panic!("no fault of the user") };
         assert!(reason.contains("\"sh\" did not end within 2 s and was stopped"), "{reason}");
         assert!(begun.elapsed() < Duration::from_secs(20));
-        let pid = std::fs::read_to_string(pid).expect("it ran").trim().to_owned();
-        let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let pid = fs::read_to_string(pid).expect("it ran").trim().to_owned();
+        let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let ended = || state().is_empty() || state().contains(") Z ");
         while !ended() && begun.elapsed() < Duration::from_secs(20) {
             thread::sleep(Duration::from_millis(20));

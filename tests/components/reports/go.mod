@@ -7,6 +7,7 @@ go 1.26.6
 require (
 	github.com/kyverno/kyverno v1.19.1
 	github.com/openreports/reports-api v0.2.1
+	k8s.io/api v0.36.3
 )
 
 require (
@@ -20,7 +21,6 @@ require (
 	golang.org/x/net v0.58.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
 	gopkg.in/inf.v0 v0.9.1 // indirect
-	k8s.io/api v0.36.3 // indirect
 	k8s.io/apimachinery v0.36.3 // indirect
 	k8s.io/klog/v2 v2.140.0 // indirect
 	k8s.io/kube-openapi v0.0.0-20260317180543-43fb72c5454a // indirect
