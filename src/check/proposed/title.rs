@@ -62,7 +62,9 @@ pub(super) fn title(subject: &Subject<'_>, finding: &Finding, fixed: Option<&Tra
 
 /// A text without what a terminal or an editor would act on, cut where it is long.
 fn shown(text: &str) -> String {
-    let text: Cow<'_, str> = plain(text.trim());
+    // What has whitespace is in quotes, to be seen.
+    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let text: Cow<'_, str> = plain(inner.trim());
     if text.chars().count() <= LONGEST {
         return text.into_owned();
     }
