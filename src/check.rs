@@ -208,9 +208,11 @@ impl Check<'_> {
                 .findings
                 .iter()
                 .zip(&actions)
-                .map(|(judged, action)| FindingReport {
-                    offered: reading.fixes.about(at, &subject, &judged.finding, &place.layout, lines),
-                    ..finding(&subject, judged, *action, &place, &ways_out, object)
+                .map(|(judged, action)| {
+                    let found = finding(&subject, judged, *action, &place, &ways_out, object);
+                    let offers = reading.fixes.is_about(found.line);
+                    let offer = || reading.fixes.about(at, &subject, &judged.finding, &place.layout, lines);
+                    FindingReport { offered: offers.then(offer).flatten(), ..found }
                 })
                 .collect();
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));

@@ -3,6 +3,7 @@
 mod title;
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use super::repair::{is_immutable, repair, writes_immutable};
 use super::{Check, passed_over};
@@ -21,6 +22,8 @@ use crate::subject::Subject;
 pub struct Proposed {
     repaired: Option<(Scope, HashSet<(usize, usize)>)>,
     text: Option<String>,
+    /// The lines whose findings are asked for; `None` for all.
+    asked: Option<RangeInclusive<usize>>,
 }
 
 impl Proposed {
@@ -32,7 +35,17 @@ impl Proposed {
         if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
             return Self::default();
         }
-        Self { repaired: Some((scope, repaired.subjects)), text: repaired.text }
+        Self { repaired: Some((scope, repaired.subjects)), text: repaired.text, asked: None }
+    }
+
+    /// For findings on these lines only: an editor asks for those of one line of many.
+    pub fn on(self, lines: Option<RangeInclusive<usize>>) -> Self {
+        Self { asked: lines, ..self }
+    }
+
+    /// Whether the findings of a line are asked for.
+    pub(super) fn is_about(&self, line: usize) -> bool {
+        self.asked.as_ref().is_none_or(|lines| lines.contains(&line))
     }
 
     /// The whole text as `fix` writes it; `None` where nothing changes.

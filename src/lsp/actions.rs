@@ -1,5 +1,6 @@
 //! What `fix` would write, offered as code actions.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use similar::{DiffTag, TextDiff};
 
 use super::diagnose::{self, Diagnostic, Text};
 use super::document::{Document, MOST_BYTES};
-use super::position::Range;
+use super::position::{Position, Range};
 use crate::check::Check;
 use crate::engine::fix::Scope;
 use crate::report::{FindingReport, Offered, Report, SubjectReport};
@@ -58,6 +59,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// The lines of the part, as reports count them.
+    fn lines(&self, text: &Text<'_>) -> RangeInclusive<usize> {
+        let line = |position: Position| text.lines.position(text.offset(position)).line;
+        line(self.range.start)..=line(self.range.end)
+    }
+
     /// A kind includes those whose names begin with it: `source` all of `source.fixAll`.
     fn kind(&self, kind: &str) -> bool {
         let includes = |only: &String| {
@@ -81,7 +88,7 @@ pub(super) fn actions(
         return Vec::new();
     }
     let mut actions = Vec::new();
-    let (safe, fixed) = diagnose::report(check, document, Some(Scope::FILE));
+    let (safe, fixed) = diagnose::report(check, document, Some(Scope::FILE), Some(wanted.lines(text)));
     // What cannot be read may have one meaning only, and `fix` writes it so.
     let mut is_at_error = false;
     if wanted.kind(QUICK_FIX) {
@@ -95,7 +102,8 @@ pub(super) fn actions(
         let here: Vec<_> = all.enumerate().filter(|(_, (_, finding))| is_here(finding)).collect();
         // An editor asks at every move of the cursor, and most fixes are safe.
         let is_bold = here.iter().any(|(_, (_, finding))| finding.fix.is_some() && finding.offered.is_none());
-        let bold = is_bold.then(|| diagnose::report(check, document, Some(Scope::FILE_UNSAFE)).0);
+        let bold = is_bold
+            .then(|| diagnose::report(check, document, Some(Scope::FILE_UNSAFE), Some(wanted.lines(text))).0);
         let bold: Vec<&FindingReport> = bold.iter().flat_map(Report::findings).collect();
         for (index, (subject, finding)) in here {
             let is_safe = finding.offered.is_some();

@@ -1,6 +1,7 @@
 //! What `check` reports of a document, as an editor shows it.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::Serialize;
@@ -140,12 +141,13 @@ impl<'d> Text<'d> {
     }
 }
 
-/// What `check` reports of a document. With a scope each finding has what `fix` would write
-/// in it, and the body as `fix` writes it comes with it, where that is another.
+/// What `check` reports of a document. With a scope each finding on these lines has what
+/// `fix` would write in it, and the body as `fix` writes it comes with it, where that is another.
 pub(super) fn report(
     check: &Check<'_>,
     document: &Document,
     scope: Option<Scope>,
+    lines: Option<RangeInclusive<usize>>,
 ) -> (Report, Option<String>) {
     let name = document.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     // What it was judged by is said in no diagnostic.
@@ -160,7 +162,7 @@ pub(super) fn report(
     let bytes = document.text.clone().into_bytes();
     let mut fixed = None;
     report.add(check.bytes_with(&document.path, &name, bytes, true, |text| {
-        let mut proposed = Proposed::of(check, text, true, scope);
+        let mut proposed = Proposed::of(check, text, true, scope).on(lines);
         fixed = proposed.take_text().filter(|fixed| fixed != text);
         proposed
     }));
@@ -179,7 +181,7 @@ pub(super) fn diagnostics(check: &Check<'_>, document: &Document, encoding: Enco
         );
         return vec![other(text.of_line(1, None), Severity::Information, "too-large", &message)];
     }
-    let (report, _) = report(check, document, None);
+    let (report, _) = report(check, document, None, None);
     let mut found = Vec::new();
     for subject in &report.subjects {
         if !subject.not_rendered.is_empty() {
