@@ -39,6 +39,7 @@ impl Proposed {
     }
 
     /// For findings on these lines only: an editor asks for those of one line of many.
+    #[must_use]
     pub fn on(self, lines: Option<RangeInclusive<usize>>) -> Self {
         Self { asked: lines, ..self }
     }
