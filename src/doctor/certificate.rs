@@ -16,7 +16,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Outcome;
 use super::checks::filled;
-use super::facts::{Facts, Pair, Seen};
+use super::facts::{ClusterFacts, Pair, Seen};
 use super::field::{named, text};
 use super::installation::Webhook;
 use super::renewal::{Maker, awaited_secret, bundle_remedy, deployment, leaf_remedy, maker};

@@ -4,7 +4,7 @@ use time::Duration;
 
 use super::Outcome;
 use super::checks::filled;
-use super::facts::{Facts, Seen};
+use super::facts::{ClusterFacts, Seen};
 use super::field::{text, time};
 use super::installation::Webhook;
 use super::remedy::writers;
@@ -45,14 +45,14 @@ pub(super) fn maker(facts: &ClusterFacts) -> Maker {
 }
 
 /// Whether the Pods that serve manage their certificates.
-fn manages_itself(facts: &Facts) -> bool {
+fn manages_itself(facts: &ClusterFacts) -> bool {
     let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
     pods.iter().any(|pod| Facts::flag(pod, "--manage-certificates").is_some())
 }
 
 /// Whether a Pod of its own manages the certificates: there is one, or the caBundle is
 /// what it wrote.
-fn is_apart(facts: &Facts) -> bool {
+fn is_apart(facts: &ClusterFacts) -> bool {
     let pods = facts.certificate_pods.found().map(Vec::as_slice).unwrap_or_default();
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let is_ours = |webhook: &Webhook| writers(webhook, &["f:clientConfig", "f:caBundle"]).contains(&MANAGER);
@@ -60,7 +60,7 @@ fn is_apart(facts: &Facts) -> bool {
 }
 
 /// The Deployment that creates or loads the certificates, which a restart makes look again.
-pub(super) fn deployment(facts: &Facts) -> String {
+pub(super) fn deployment(facts: &ClusterFacts) -> String {
     let name = facts.name();
     if !is_apart(facts) {
         return name.to_owned();
@@ -71,12 +71,12 @@ pub(super) fn deployment(facts: &Facts) -> String {
 }
 
 /// The Secret that the Pods wait for, where another Pod has to create it.
-pub(super) fn awaited_secret(facts: &Facts) -> Option<&str> {
+pub(super) fn awaited_secret(facts: &ClusterFacts) -> Option<&str> {
     let (secret, seen) = &facts.secret;
     (is_apart(facts) && matches!(seen, Seen::Absent)).then_some(secret)
 }
 
-pub(super) fn bundle_remedy(facts: &Facts) -> String {
+pub(super) fn bundle_remedy(facts: &ClusterFacts) -> String {
     filled(
         match maker(facts) {
             Maker::BuiltIn => "kubectl --namespace {namespace} rollout restart deployment/{certificates}",
