@@ -19,13 +19,14 @@ use crate::admission::message::remedy;
 use crate::engine::Judged;
 use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, judge};
-use crate::finding::{Action, Severity};
+use crate::finding::{Action, Applicability, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
 use crate::rules::UNREAD_OPTIONS;
+use crate::site::Place;
 use crate::source::object::{Layout, Object, Part};
 use crate::source::suspect::{may_hold_pods, speaks_of_volumes};
 use crate::source::text::{self, Lines};
@@ -207,9 +208,11 @@ impl Checker<'_> {
                 .findings
                 .iter()
                 .zip(&actions)
-                .map(|(judged, action)| FindingReport {
-                    fixes: reading.fixes.about(at, &subject, &judged.finding, &place.layout, lines),
-                    ..finding(&subject, judged, *action, &place, &ways_out, object)
+                .map(|(judged, action)| {
+                    let found = finding(&subject, judged, *action, &place, &ways_out, object);
+                    let offers = reading.fixes.is_about(found.line);
+                    let offer = || reading.fixes.about(at, &subject, &judged.finding, &place.layout, lines);
+                    FindingReport { offered: offers.then(offer).flatten(), ..found }
                 })
                 .collect();
             findings.sort_by_key(|finding| (finding.line, finding.column, finding.code));
@@ -334,14 +337,22 @@ fn finding(
         line: start.line,
         column: start.column,
         end_column: start.column + width,
-        fix: found.fix.as_ref().map(|fix| fix.applicability),
+        fix: found.fix.as_ref().map(|fix| by_whom(fix.applicability, place)),
         way_out: way_out.and_then(|way_out| way_out.list.clone()),
         difference: way_out.and_then(|way_out| way_out.difference.clone()),
         remedy: Some(remedy::advice(subject, judged)),
         origin: Origin::of(object.template),
         snippet: snippet(around, width),
-        fixes: Vec::new(),
+        offered: None,
     }
+}
+
+/// Who makes a fix: the webhook patches only what an update may change.
+fn by_whom(applicability: Applicability, place: Option<&Place>) -> Applicability {
+    if applicability == Applicability::Apply && place.is_some_and(|place| !place.is_patchable()) {
+        return Applicability::Offer;
+    }
+    applicability
 }
 
 /// Counts and names what is not judged and holds mount options.

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod duration;
 pub mod exit;
 pub mod explain;
+mod file;
 pub mod fix;
 pub mod generate;
 pub mod input;

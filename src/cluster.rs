@@ -50,6 +50,10 @@ impl Error {
 
 /// The error with its causes, and with what a person can do about it.
 pub(crate) fn explain(error: &kube::Error) -> String {
+    // A plugin of the kubeconfig may fail when its token is renewed.
+    if let Some(error) = connect::authentication(error) {
+        return connect::unauthenticated(error, None);
+    }
     let mut cause: &(dyn std::error::Error + 'static) = match error {
         kube::Error::Api(status) => {
             let advice = if status.code == 403 { "; is the chart's RBAC applied?" } else { "" };
@@ -58,8 +62,8 @@ pub(crate) fn explain(error: &kube::Error) -> String {
         kube::Error::Service(cause) => &**cause,
         kube::Error::SerdeError(cause) => cause,
         kube::Error::HyperError(cause) => cause,
-        // The others are about what is not used here: kubeconfigs and the like.
-        _ => return "an error of the client".to_owned(),
+        // The others are about what is not used here.
+        other => return other.to_string(),
     };
     let mut text = cause.to_string();
     while let Some(inner) = cause.source() {

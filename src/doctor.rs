@@ -15,6 +15,7 @@ mod field;
 mod generated;
 pub mod installation;
 mod network;
+mod others;
 pub mod page;
 pub mod policies;
 pub mod probe;

@@ -40,7 +40,7 @@ use fingerprint::Fingerprints;
 use live::Live;
 pub use not_judged::NotJudged;
 pub use origin::Origin;
-pub use pieces::{ReadError, Snippet, Statistic, TextEdit};
+pub use pieces::{Offered, ReadError, Snippet, Statistic, TextEdit};
 use tie::Tie;
 
 /// The version of the JSON report; fields are only ever added within one.
@@ -309,7 +309,7 @@ pub struct FindingReport {
     pub snippet: Snippet,
     /// The edits of `fix` for it, if they were requested.
     #[serde(skip)]
-    pub fixes: Vec<TextEdit>,
+    pub offered: Option<Offered>,
 }
 
 impl Report {

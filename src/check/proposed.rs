@@ -1,12 +1,15 @@
 //! Computes the text edits that take each finding away.
 
-use std::collections::HashSet;
+mod title;
 
-use super::repair::repair;
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use super::repair::{is_immutable, repair, writes_immutable};
 use super::{Checker, passed_over};
-use crate::engine::fix::{Scope, emptied, fix_alone};
+use crate::engine::fix::{Scope, Traced, emptied, fix_alone};
 use crate::finding::Finding;
-use crate::report::TextEdit;
+use crate::report::{Offered, TextEdit};
 use crate::source::Fault;
 use crate::source::object::{Layout, Object};
 use crate::source::rewrite::{self, Change, Replacement, RewriteRefusal};
@@ -19,6 +22,8 @@ use crate::subject::Subject;
 pub struct Proposed {
     repaired: Option<(Scope, HashSet<(usize, usize)>)>,
     text: Option<String>,
+    /// The lines whose findings are asked for; `None` for all.
+    asked: Option<RangeInclusive<usize>>,
 }
 
 impl Proposed {
@@ -30,7 +35,18 @@ impl Proposed {
         if repaired.unread.iter().any(|problem| problem.fault == Fault::Template) {
             return Self::default();
         }
-        Self { repaired: Some((scope, repaired.subjects)), text: repaired.text }
+        Self { repaired: Some((scope, repaired.subjects)), text: repaired.text, asked: None }
+    }
+
+    /// For findings on these lines only: an editor asks for those of one line of many.
+    #[must_use]
+    pub fn on(self, lines: Option<RangeInclusive<usize>>) -> Self {
+        Self { asked: lines, ..self }
+    }
+
+    /// Whether the findings of a line are asked for.
+    pub(super) fn is_about(&self, line: usize) -> bool {
+        self.asked.as_ref().is_none_or(|lines| lines.contains(&line))
     }
 
     /// The whole text as `fix` writes it; `None` where nothing changes.
@@ -38,7 +54,7 @@ impl Proposed {
         self.text.take()
     }
 
-    /// Returns the edits of the text for one finding alone; empty if no fix is offered.
+    /// Returns the edits of the text for one finding alone; `None` if no fix is offered.
     pub(super) fn about(
         &self,
         part: (usize, usize),
@@ -46,31 +62,37 @@ impl Proposed {
         finding: &Finding,
         layout: &Layout<'_>,
         lines: &Lines<'_>,
-    ) -> Vec<TextEdit> {
-        let Some((scope, _)) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains(&part)) else {
-            return Vec::new();
-        };
-        let mut replacements = replacements(subject, finding, layout, *scope).unwrap_or_default();
+    ) -> Option<Offered> {
+        let (scope, _) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains(&part))?;
+        let fixed = fix_alone(subject, finding.fix.as_ref()?, *scope);
+        let mut replacements =
+            replacements(subject, finding, fixed.as_ref(), layout, *scope).unwrap_or_default();
         replacements.sort_by_key(|replacement| (replacement.start, replacement.end));
         let edit = |replacement: Replacement| TextEdit {
             start: lines.position(replacement.start),
             end: lines.position(replacement.end),
             with: replacement.with,
         };
-        replacements.into_iter().map(edit).collect()
+        let edits: Vec<TextEdit> = replacements.into_iter().map(edit).collect();
+        if edits.is_empty() {
+            return None;
+        }
+        let is_fixed = fixed.as_ref().is_some_and(|fixed| writes_immutable(subject, fixed));
+        let is_immutable = is_fixed || emptied(finding).is_some_and(|place| is_immutable(subject, place));
+        Some(Offered { title: title::title(subject, finding, fixed.as_ref()), edits, is_immutable })
     }
 }
 
 fn replacements(
     subject: &Subject<'_>,
     finding: &Finding,
+    fixed: Option<&Traced<'_>>,
     layout: &Layout<'_>,
     scope: Scope,
 ) -> Result<Vec<Replacement>, RewriteRefusal> {
     let Some(fix) = &finding.fix else { return Ok(Vec::new()) };
     let mut plans = Vec::new();
-    let fixed = fix_alone(subject, fix, scope);
-    if let Some(fixed) = &fixed
+    if let Some(fixed) = fixed
         && let ([field], Some(list), Some(place)) =
             (subject.misplaced, subject.carriers.first(), emptied(finding))
         && let Some(elements) = fixed.elements.first()

@@ -2,6 +2,7 @@
 
 mod change;
 mod form;
+mod immutable;
 mod moved;
 mod removal;
 mod wish;
@@ -23,6 +24,8 @@ use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 pub use change::Changed;
+pub(super) use change::words;
+pub(super) use immutable::{is_immutable, writes_immutable};
 use moved::{renamed, stuck};
 use wish::{Wish, Wishes};
 
@@ -132,10 +135,12 @@ fn repair_text(
                         }
                         wishes.remove((index, part), layout, place, plan);
                     }
-                    let words = change::words(&subject, moved, &fixed);
+                    let words = words(&subject, moved, &fixed);
                     if !words.is_empty() {
                         let (title, codes) = (title(&subject, object.name()), fixed.codes.iter().copied());
-                        let changed = Changed { at: object.span.start, title, codes: codes.collect(), words };
+                        let is_immutable = immutable::is_any(&subject, moved, &fixed);
+                        let (at, codes) = (object.span.start, codes.collect());
+                        let changed = Changed { at, title, codes, words, is_immutable };
                         intended.changed.push((part, changed));
                     }
                     let done = renamed.is_some().then_some(0);

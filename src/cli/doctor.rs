@@ -102,7 +102,15 @@ impl Args {
 
     async fn diagnose(self) -> anyhow::Result<Exit> {
         let at = Where { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
-        let (client, server) = connect(&at).await.map_err(told)?;
+        let (client, server) = match connect(&at).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                if self.format == Format::Json && matches!(error, connect::Error::User { .. }) {
+                    self.write(&DoctorReport::unasked(String::new(), self.pre, error.to_string()))?;
+                }
+                return Err(told(error));
+            }
+        };
         let wish = Wish {
             is_before: self.pre,
             namespace: self.namespace.clone(),
@@ -122,7 +130,7 @@ impl Args {
         }
         match diagnosed {
             Ok((facts, done)) => {
-                let report = DoctorReport::new(server, &facts, &done);
+                let report = DoctorReport::new(server.address().to_owned(), &facts, &done);
                 self.write(&report)?;
                 Ok(match (&report.error, report.summary.problems) {
                     (_, 1..) => Exit::Findings,
@@ -132,7 +140,11 @@ impl Args {
             }
             Err(error) => {
                 if self.format == Format::Json {
-                    self.write(&DoctorReport::unasked(server, self.pre, error.to_string()))?;
+                    self.write(&DoctorReport::unasked(
+                        server.address().to_owned(),
+                        self.pre,
+                        error.to_string(),
+                    ))?;
                 }
                 Err(InputError(error.to_string()).into())
             }
@@ -170,7 +182,7 @@ fn speaks_utf8() -> bool {
 /// An exec plugin or a token that does not work is no wrong use.
 fn told(error: connect::Error) -> anyhow::Error {
     match error {
-        connect::Error::User(_) => InputError(error.to_string()).into(),
+        connect::Error::User { .. } => InputError(error.to_string()).into(),
         other => other.into(),
     }
 }

@@ -1,7 +1,6 @@
 //! `fix`: repairs manifests in place, as a diff, or from standard input to
 //! standard output.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::color;
 use super::exit::{self, Exit};
+use super::file;
 use super::input::{self, Exclusion, Input, Worked};
 use super::policy_flags::PolicyFlags;
 use crate::check::repair::{self, Changed, Repaired};
@@ -48,7 +48,8 @@ pub struct Args {
     /// Show the changes, and write nothing
     #[arg(long, alias = "dry-run", env = "NFS_MOUNT_GUARD_DIFF", value_parser = FalseyValueParser::new())]
     diff: bool,
-    /// Also apply fixes that change the meaning, or write into immutable parameters and attributes
+    /// Also apply fixes that change the meaning, and all fixes of parameters and attributes,
+    /// which are immutable; without it only bg is replaced there
     #[arg(long, env = "NFS_MOUNT_GUARD_UNSAFE_FIXES", value_parser = FalseyValueParser::new())]
     unsafe_fixes: bool,
     #[command(flatten)]
@@ -59,6 +60,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_STDIN_FILENAME")]
     stdin_filename: Option<String>,
 }
+
+/// Said where the API server takes a change for a new object only.
+const IMMUTABLE: &str = " (immutable: delete and recreate an existing object)";
 
 /// One input after the work.
 struct Fixed {
@@ -110,14 +114,15 @@ impl Args {
                 objects += fixed.repaired.objects;
             }
             let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
-            for Changed { at, title, codes, words } in &fixed.repaired.changed {
+            for Changed { at, title, codes, words, is_immutable } in &fixed.repaired.changed {
                 let line = lines.position(*at).line;
                 let verb = if self.diff { "would fix" } else { "fixed" };
                 let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
                 let (codes, words) = (codes.join(", "), words.join(", "));
                 // What the schema does not take is no rule's.
                 let codes = if codes.is_empty() { "the form".to_owned() } else { codes };
-                changes.push(format!("{}:{line}: {verb} {codes} in {title}: {words}", fixed.name));
+                let immutable = if *is_immutable { IMMUTABLE } else { "" };
+                changes.push(format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name));
             }
             failures.extend(refusals(&fixed));
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
@@ -194,7 +199,7 @@ impl Args {
         } else if is_stdin {
             write!(out, "{mark}{}", new.unwrap_or(&fixed.old))?;
         } else if let Some(new) = new {
-            replace(&fixed.path, &format!("{mark}{new}"))
+            file::replace(&fixed.path, &format!("{mark}{new}"))
                 .with_context(|| format!("{} cannot be written", fixed.path.display()))?;
         }
         out.flush()?;
@@ -266,17 +271,4 @@ fn describe(name: &str, lines: &Lines<'_>, problem: &Problem) -> Failure {
         }
         None => format!("{name}: {}", problem.message),
     }
-}
-
-/// Puts new text in a file's place, in one step and with its permissions.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // A link stays a link.
-    let path = fs::canonicalize(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    Ok(())
 }

@@ -12,6 +12,7 @@ use clap::builder::TypedValueParser;
 
 use super::color;
 use super::exit::{self, InputError};
+use super::file;
 use super::offered::Offered;
 use crate::check::baseline::Baseline;
 use crate::count::named;
@@ -142,6 +143,19 @@ pub(super) fn write(report: &Report, outputs: &[Output]) -> anyhow::Result<()> {
     outputs.iter().try_for_each(|output| write_one(report, output))
 }
 
+/// Writes the report of a run that failed, so that no older one is taken for the newest:
+/// to all files, and to standard output where a program reads it. People have the error
+/// on standard error.
+///
+/// # Errors
+///
+/// When a file cannot be written.
+pub(super) fn write_failed(report: &Report, outputs: &[Output]) -> anyhow::Result<()> {
+    let is_for_people =
+        |output: &&Output| output.file.is_none() && matches!(output.format, Format::Text | Format::Concise);
+    outputs.iter().filter(|output| !is_for_people(output)).try_for_each(|output| write_one(report, output))
+}
+
 /// The baseline in a file.
 ///
 /// # Errors
@@ -166,7 +180,8 @@ fn write_one(report: &Report, output: &Output) -> anyhow::Result<()> {
         Format::Html => report::html::write(report),
     };
     if let Some(file) = &output.file {
-        fs::write(file, text).with_context(|| format!("--format: {} cannot be written", file.display()))?;
+        file::write(file, &text)
+            .with_context(|| format!("--format: {} cannot be written", file.display()))?;
     } else {
         let mut out = io::stdout().lock();
         exit::written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;

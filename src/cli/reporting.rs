@@ -70,4 +70,13 @@ impl Reporting {
     pub(super) fn write(&self, report: &Report) -> anyhow::Result<()> {
         output::write(report, &self.format)
     }
+
+    /// Writes the report of a run that failed.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written.
+    pub(super) fn write_failed(&self, report: &Report) -> anyhow::Result<()> {
+        output::write_failed(report, &self.format)
+    }
 }

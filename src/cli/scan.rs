@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::duration;
 use super::exit::{self, Exit, InputError};
 use super::number;
-use super::output::tolerate;
+use super::output::{check_outputs, tolerate};
 use super::reporting::Reporting;
 use super::serve::address;
 use super::status_port;
@@ -27,7 +27,8 @@ use crate::cluster::scan_status::ScanStatus;
 use crate::cluster::webhook_policy::{self, Place};
 use crate::policy::Policy;
 use crate::policy_file;
-use crate::report::{PolicyOrigin, Report};
+use crate::report::live::CLUSTER;
+use crate::report::{PolicyOrigin, ReadError, Report};
 use reports::Reports;
 
 /// Evaluate what is in a cluster, and name the Pods that are exposed.
@@ -116,32 +117,74 @@ impl Args {
     /// On wrong use, when nothing names a cluster, when the API server does not accept
     /// the credentials, and when a report cannot be written.
     pub fn run(self) -> anyhow::Result<Exit> {
-        let baseline = self.reporting.baseline()?;
+        check_outputs(&self.reporting.format)?;
         if self.reports != Reports::None && self.namespace.is_some() {
             bail!("--reports: reports are of the whole cluster; leave out --namespace");
         }
-        // The webhook's policy is read at each scan, because it may change.
-        let is_own = self.webhook_policy.is_none() || self.reporting.judgement.is_given();
-        let own = is_own.then(|| self.reporting.judgement.named_policy()).transpose()?;
+        let (own, baseline) =
+            self.prepare().inspect_err(|error| self.failed(&mut Report::new(unknown()), error))?;
         let scanning = Scanning { args: &self, own: RefCell::new(own), baseline: baseline.as_ref() };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("the system gives no threads")?;
-        runtime.block_on(async {
+        let ended = runtime.block_on(async {
             match self.interval {
                 None => scanning.once(None, true).await,
                 Some(interval) => scanning.again_and_again(interval).await,
             }
-        })
+        });
+        // An exec plugin that hangs while it renews a token is not waited for.
+        runtime.shutdown_background();
+        ended
+    }
+
+    /// The policy, unless the webhook's is used, and the baseline.
+    fn prepare(&self) -> anyhow::Result<(Option<NamedPolicy>, Option<Baseline>)> {
+        let baseline = self.reporting.baseline()?;
+        // The webhook's policy is read at each scan, because it may change.
+        let is_own = self.webhook_policy.is_none() || self.reporting.judgement.is_given();
+        let own = is_own.then(|| self.reporting.judgement.named_policy()).transpose()?;
+        Ok((own, baseline))
+    }
+
+    /// Writes the report of a scan that failed: an older one in its place would be taken
+    /// for the newest.
+    fn failed(&self, report: &mut Report, error: &anyhow::Error) {
+        report.complete = false;
+        report.errors.push(ReadError {
+            file: CLUSTER.to_owned(),
+            line: None,
+            column: None,
+            message: format!("{error:#}"),
+            origin: None,
+        });
+        report.count(false);
+        if let Err(error) = self.reporting.write_failed(report) {
+            let _ = exit::report(&error);
+        }
     }
 }
+
+/// Where the policy is from, before it is read.
+fn unknown() -> PolicyOrigin {
+    PolicyOrigin {
+        file: None,
+        profile: Policy::default().profile().to_string(),
+        mode: Policy::default().mode().as_str(),
+        hash: String::new(),
+        webhook_hash: None,
+    }
+}
+
+/// A policy, and where it is from.
+type NamedPolicy = (Policy, PolicyOrigin);
 
 /// One or many scans with the same flags.
 struct Scanning<'s> {
     args: &'s Args,
     /// The policy of a file or a profile, as it was read last; `None` for the webhook's.
-    own: RefCell<Option<(Policy, PolicyOrigin)>>,
+    own: RefCell<Option<NamedPolicy>>,
     baseline: Option<&'s Baseline>,
 }
 
@@ -171,18 +214,11 @@ impl Scanning<'_> {
     async fn once(&self, status: Option<&ScanStatus>, is_first: bool) -> anyhow::Result<Exit> {
         let args = self.args;
         let begun = Instant::now();
-        let unknown = || PolicyOrigin {
-            file: None,
-            profile: Policy::default().profile().to_string(),
-            mode: Policy::default().mode().as_str(),
-            hash: String::new(),
-            webhook_hash: None,
-        };
         let name = self.own.borrow().as_ref().map_or_else(unknown, |(_, name)| name.clone());
         let mut report = Report::new(name);
         let looked = self.look(&mut report, status, begun, is_first).await;
-        if looked.is_err() {
-            report.complete = false;
+        if let Err(error) = &looked {
+            args.failed(&mut report, error);
         }
         if let Some(status) = status {
             status.ended(&report, begun.elapsed(), OffsetDateTime::now_utc().unix_timestamp());
@@ -304,7 +340,7 @@ impl Scanning<'_> {
 /// An exec plugin or a token that does not work is no wrong use.
 fn told(error: connect::Error) -> anyhow::Error {
     match error {
-        connect::Error::User(_) => InputError(error.to_string()).into(),
+        connect::Error::User { .. } => InputError(error.to_string()).into(),
         other => other.into(),
     }
 }

@@ -1,15 +1,21 @@
 //! The API server as a person's kubeconfig or a Pod's service account names it.
 
-use std::path::{Path, PathBuf};
+mod faults;
+mod plugin;
+mod proxy;
+mod server;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use axum::http::header::USER_AGENT;
+use axum::http::{HeaderValue, Uri};
 use kube::Client;
-use kube::client::AuthError;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig};
 
-use super::explain;
+use faults::Fault;
+pub(super) use faults::{authentication, unauthenticated};
+pub use server::Server;
 
 /// Longest wait for the next bytes of an answer.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -40,41 +46,62 @@ pub enum Error {
         /// The error and its remedy.
         reason: String,
     },
-    /// The user of the context cannot be authenticated.
-    #[error("{0}")]
-    User(String),
+    /// The user of the context has no credentials that can be used.
+    #[error("{place}: {reason}")]
+    User {
+        /// Whose they are.
+        place: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+/// What a context names.
+#[derive(Default)]
+struct Chosen {
+    /// The kubeconfig, or what else has the credentials.
+    place: String,
+    /// The name of the user; empty for none.
+    user: String,
+    /// The proxy, and what names it.
+    proxy: Option<(Uri, &'static str)>,
 }
 
 /// A client of the API server, and how it is called. Nothing is sent yet, but an exec
-/// plugin is run.
+/// plugin is run, for a bounded time.
 ///
 /// # Errors
 ///
-/// When nothing names a cluster, or the kubeconfig cannot be used.
-pub async fn connect(at: &Where) -> Result<(Client, String), Error> {
-    let mut config = config(at).await?;
+/// When nothing names a cluster, the kubeconfig cannot be used, or the user of its
+/// context has no credentials that can be used.
+pub async fn connect(at: &Where) -> Result<(Client, Server), Error> {
+    let (mut config, chosen) = config(at).await?;
     let agent = concat!("nfs-mount-guard/", env!("CARGO_PKG_VERSION"));
     config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     // The pager tries again by itself, and says so.
     config.default_retry = false;
-    let address = config.cluster_url.to_string();
-    let address = address.trim_end_matches('/').to_owned();
-    let client = Client::try_from(config).map_err(|error| match error {
-        kube::Error::Auth(error) => Error::User(unauthenticated(&error)),
-        other => Error::User(format!("cannot use the kubeconfig's cluster or user: {}", explain(&other))),
+    let proxy = chosen.proxy.as_ref().map(|(url, origin)| (url, *origin));
+    let server = Server::new(&config.cluster_url, proxy);
+    let client = plugin::client(config, plugin::has_terminal()).await.map_err(|fault| match fault {
+        Fault::Cluster(reason) => Error::Kubeconfig { place: chosen.place, reason },
+        Fault::User(reason) if chosen.user.is_empty() => Error::User { place: chosen.place, reason },
+        Fault::User(reason) => {
+            Error::User { place: format!("{}: user {:?}", chosen.place, chosen.user), reason }
+        }
     })?;
-    Ok((client, address))
+    Ok((client, server))
 }
 
-async fn config(at: &Where) -> Result<Config, Error> {
+async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
     let has_default = || {
         std::env::var_os("KUBECONFIG").is_some_and(|list| !list.is_empty())
             || std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists())
     };
     if at.kubeconfig.is_none() && at.context.is_none() && !has_default() {
-        return Config::incluster().map_err(|_| Error::Nowhere);
+        let config = Config::incluster().map_err(|_| Error::Nowhere)?;
+        return Ok((config, Chosen { place: "service account".to_owned(), ..Chosen::default() }));
     }
     let (place, read) = match &at.kubeconfig {
         Some(file) => (format!("--kubeconfig: {}", file.display()), Kubeconfig::read_from(file)),
@@ -82,68 +109,61 @@ async fn config(at: &Where) -> Result<Config, Error> {
         None => return Err(Error::Nowhere),
     };
     let bad = |reason: String| Error::Kubeconfig { place: place.clone(), reason };
-    let kubeconfig = read.map_err(|error| bad(unreadable(&error)))?;
+    let kubeconfig = read.map_err(|error| bad(faults::unreadable(&error)))?;
+    let (user, cluster) = chosen(&kubeconfig, at.context.as_deref()).map_err(&bad)?;
+    let options = KubeConfigOptions { context: at.context.clone(), ..KubeConfigOptions::default() };
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(|error| bad(faults::unreadable(&error)))?;
+    if config.cluster_url.scheme().is_none() {
+        let server = &config.cluster_url;
+        return Err(bad(format!("the server {server} of the cluster has no scheme; write https://{server}")));
+    }
+    if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
+        return Err(bad(faults::NO_AUTHORITY.to_owned()));
+    }
+    let proxy = proxy::of(&config.cluster_url, &cluster).map_err(&bad)?;
+    config.proxy_url = proxy.clone().map(|(url, _)| url);
+    Ok((config, Chosen { place, user, proxy }))
+}
+
+/// The user and the cluster of a context; the client would take a user that does not
+/// exist for one without credentials.
+fn chosen(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(String, Cluster), String> {
     let names: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
     let known =
         if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
-    let wanted = at.context.clone().or_else(|| kubeconfig.current_context.clone());
-    match wanted.filter(|name| !name.is_empty()) {
-        None => return Err(bad(format!("has no current context; give --context NAME ({known})"))),
-        Some(name) if !names.contains(&&*name) => {
-            return Err(bad(format!("has no context {name:?}; {known}")));
-        }
-        Some(_) => {}
+    let wanted = context.or(kubeconfig.current_context.as_deref()).filter(|name| !name.is_empty());
+    let Some(wanted) = wanted else {
+        return Err(format!("has no current context; give --context NAME ({known})"));
+    };
+    let Some(context) = kubeconfig.contexts.iter().find(|context| context.name == wanted) else {
+        return Err(format!("has no context {wanted:?}; {known}"));
+    };
+    let context = context.context.clone().unwrap_or_default();
+    let missing = |what: &str, name: &str| {
+        format!(
+            "the context {wanted:?} names the {what} {name:?}, which is not in it; add it under {what}s, or give another --context NAME"
+        )
+    };
+    let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == context.cluster);
+    let Some(cluster) = cluster.and_then(|cluster| cluster.cluster.clone()) else {
+        return Err(missing("cluster", &context.cluster));
+    };
+    let user = context.user.unwrap_or_default();
+    let entry = kubeconfig.auth_infos.iter().find(|entry| entry.name == user);
+    if entry.is_none() && !user.is_empty() {
+        return Err(missing("user", &user));
     }
-    let options = KubeConfigOptions { context: at.context.clone(), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| bad(unreadable(&error)))
+    let credentials = entry.and_then(|entry| entry.auth_info.as_ref());
+    faults::removed(credentials.unwrap_or(&AuthInfo::default()))
+        .map_or(Ok(()), |reason| Err(format!("user {user:?}: {reason}")))?;
+    Ok((user, cluster))
 }
 
 fn default_place() -> String {
     match std::env::var("KUBECONFIG") {
         Ok(list) if !list.is_empty() => format!("KUBECONFIG: {list}"),
         _ => "~/.kube/config".to_owned(),
-    }
-}
-
-/// Describes the fault of a kubeconfig, without the names of a library's types.
-fn unreadable(error: &KubeconfigError) -> String {
-    let missing = |path: &Path| format!("{} cannot be read", path.display());
-    match error {
-        KubeconfigError::ReadConfig(error, _) if error.kind() == std::io::ErrorKind::NotFound => {
-            "there is no such file".to_owned()
-        }
-        KubeconfigError::ReadConfig(error, path) => format!("{}: {error}", missing(path)),
-        KubeconfigError::Parse(error) => format!("is not a kubeconfig: {error}"),
-        KubeconfigError::LoadClusterOfContext(cluster) => {
-            format!("the context names the cluster {cluster:?}, which is not in it")
-        }
-        KubeconfigError::MissingClusterUrl => "the cluster of the context has no server".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Returns the reason why a user cannot be authenticated. The standard output of a plugin may be a
-/// secret, and is not shown.
-fn unauthenticated(error: &AuthError) -> String {
-    match error {
-        AuthError::AuthExecStart(error) => format!(
-            "the exec plugin of the kubeconfig's user cannot be started: {error}; install it, or use another context"
-        ),
-        AuthError::AuthExecRun { cmd, out } => {
-            let said = String::from_utf8_lossy(&out.stderr);
-            let said = said.trim().lines().last().unwrap_or_default();
-            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-            let (cmd, status) = (cmd.replace('"', ""), out.status);
-            format!(
-                "the exec plugin {cmd:?} of the kubeconfig's user failed ({status}){said}; run it to see why"
-            )
-        }
-        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
-            "the exec plugin of the kubeconfig's user printed no ExecCredential with a status".to_owned()
-        }
-        AuthError::ReadTokenFile(error, path) => {
-            format!("the token file {} cannot be read: {error}", path.display())
-        }
-        other => format!("the kubeconfig's user cannot be authenticated: {other}"),
     }
 }

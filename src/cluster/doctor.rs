@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
+use super::connect::Server;
 use crate::doctor::facts::{ClusterFacts, Seen};
 use crate::doctor::{Checked, Status, evaluate, installation, wants_probes};
 use ask::Asker;
@@ -52,12 +53,12 @@ pub struct Unreachable {
 /// When the API server gives no answer, or does not accept the credentials.
 pub async fn diagnose(
     client: Client,
-    server: &str,
+    server: &Server,
     wish: &Wish,
     progress: &dyn Fn(&str),
 ) -> Result<(ClusterFacts, Vec<Checked>), Unreachable> {
     let deadline = Instant::now() + wish.wait;
-    let mut asker = Asker::new(client);
+    let mut asker = Asker::new(client, server.clone());
     loop {
         let facts = gather(&mut asker, wish).await;
         let done = evaluate(&facts);
@@ -65,7 +66,7 @@ pub async fn diagnose(
             // Findings from before it went away count.
             let has_found = done.iter().any(|checked| checked.outcome.status == Status::Problem);
             if !has_found {
-                return Err(Unreachable { server: server.to_owned(), reason: reason.to_owned() });
+                return Err(Unreachable { server: server.to_string(), reason: reason.to_owned() });
             }
             return Ok((facts, done));
         }

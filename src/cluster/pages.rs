@@ -18,6 +18,7 @@ use serde::Deserialize;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::connect::Server;
 use super::explain;
 
 /// Tries of one page at an API server that does not answer.
@@ -115,7 +116,7 @@ pub trait PageReader {
 pub struct Pager {
     client: Client,
     /// The name in errors.
-    server: String,
+    server: Server,
     pace: Pace,
     next: Instant,
     /// True if every list so far was read as it was at one moment.
@@ -200,7 +201,7 @@ pub(super) enum Answer {
 
 impl Pager {
     /// Asks `client` at this pace.
-    pub fn new(client: Client, server: String, pace: Pace) -> Self {
+    pub fn new(client: Client, server: Server, pace: Pace) -> Self {
         Self { client, server, pace, next: Instant::now(), is_consistent: true, requests: BTreeMap::new() }
     }
 
@@ -329,22 +330,18 @@ impl Pager {
                 group: if listed.group.is_empty() { String::new() } else { format!(" in {}", listed.group) },
                 message,
             },
-            404 => Error::Unknown { resource: listed.resource, server: self.server.clone() },
+            404 => Error::Unknown { resource: listed.resource, server: self.server.to_string() },
             code => self.gone(listed, format!("it answered {code} {message}").trim_end().to_owned(), pages),
         }
     }
 
     fn gone(&self, listed: Listed, reason: String, pages: u64) -> Error {
         let seen = match pages {
-            0 if reason.contains("certificate") => {
-                "; set certificate-authority-data to the authority of the cluster in the kubeconfig"
-                    .to_owned()
-            }
-            0 => "; is the API server running, and does the kubeconfig name the right one?".to_owned(),
+            0 => format!("; {}", self.server.advice(&reason)),
             1 => " (after 1 page); run scan again".to_owned(),
             pages => format!(" (after {pages} pages); run scan again"),
         };
-        Error::Gone { resource: listed.resource, server: self.server.clone(), reason, seen }
+        Error::Gone { resource: listed.resource, server: self.server.to_string(), reason, seen }
     }
 }
 

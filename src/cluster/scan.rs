@@ -303,7 +303,7 @@ fn as_of_cluster(subject: &mut SubjectReport, version: &str) {
     for finding in subject.findings.iter_mut().chain(unreached).chain(exempted) {
         (finding.line, finding.column, finding.end_column) = (1, 1, 1);
         finding.snippet = Snippet::default();
-        finding.fixes = Vec::new();
+        finding.offered = None;
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use super::checks::filled;
-use super::facts::{ClusterFacts, Seen};
+use super::facts::{ClusterFacts, Other, Seen};
 use super::field::{name, named, text, texts};
 use super::installation::Installation;
 use crate::count;
@@ -68,7 +68,7 @@ pub(super) fn others(facts: &ClusterFacts) -> Outcome {
         faults.push(Outcome::warning(format!("other mutating webhooks: {}", named(mutating))));
     }
     let validating: Vec<&str> =
-        facts.others.iter().filter(|other| !other.is_mutating).map(|other| other.name.as_str()).collect();
+        facts.others.iter().filter(|other| !other.is_mutating()).map(Other::name).collect();
     Outcome::worst(faults, || {
         if validating.is_empty() {
             Outcome::ok("no other webhook is called for StorageClasses and PersistentVolumes")

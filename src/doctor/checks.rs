@@ -314,6 +314,9 @@ pub const CHECKS: &[Check] = &[
 
 /// A remedy with the names of an installation.
 pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
+    if let Some(origin) = facts.origin().filter(|_| remedy.contains("{namespace}")) {
+        return by_url(remedy, &origin);
+    }
     let removal = facts.installation().map(super::installation::Installation::removal).unwrap_or_default();
     remedy
         .replace("{namespace}", facts.namespace())
@@ -321,6 +324,27 @@ pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
         .replace("{certificates}", &renewal::deployment(facts))
         .replace("{release}", facts.release())
         .replace("{removal}", &removal)
+}
+
+/// A remedy where the webhooks are called by URL: no namespace, Deployment or release of
+/// theirs is known.
+fn by_url(remedy: &str, origin: &str) -> String {
+    let has = |word: &str| remedy.contains(word);
+    if has("admissionPolicy=") {
+        "nfs-mount-guard generate policy | kubectl apply --filename -".to_owned()
+    } else if has("certificates.caBundle=") || has("cainjector") {
+        format!("write the CA of the server at {origin} into clientConfig.caBundle of the configurations")
+    } else if has(" logs ") {
+        format!("read the log of the server at {origin}")
+    } else if has("annotate secret") || has("delete secret") || has("certs generate") {
+        format!("give the server at {origin} a certificate for its host by the CA of caBundle")
+    } else if has(" rollout ") || has(" scale ") {
+        format!("restart the server at {origin}, and read its log")
+    } else if has(" get ") || has(" describe ") {
+        format!("check that nfs-mount-guard serves at {origin}, and that the API server reaches it")
+    } else {
+        format!("change the configurations, or the server at {origin}, as the finding says")
+    }
 }
 
 #[cfg(test)]

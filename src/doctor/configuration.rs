@@ -50,11 +50,18 @@ pub(super) fn exist(facts: &ClusterFacts) -> Outcome {
     ] {
         if chosen.webhook(name).is_none() {
             let value = if name == VALIDATE { "validating" } else { "mutating" };
-            let remedy = format!(
+            let by_url = chosen.service.is_none().then(|| {
+                format!(
+                    "create a configuration of {name} that calls {}/{}",
+                    chosen.place(),
+                    name.split('.').next().unwrap_or_default()
+                )
+            });
+            let remedy = by_url.unwrap_or_else(|| format!(
                 "helm upgrade {} manifests/chart --namespace {} --reuse-values --set webhooks.{value}.enabled=true",
                 facts.release(),
                 facts.namespace()
-            );
+            ));
             faults.push(Outcome::warning(what).hurts(what).cured_by(remedy));
         }
     }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::Outcome;
 use super::field::{list, number, short, text};
-use super::installation::Installation;
+use super::installation::{Installation, Webhook};
 use super::probe::Answer;
 
 /// The result of a request to the API server.
@@ -174,12 +174,22 @@ pub struct ClusterFacts {
 }
 
 /// Another webhook that is called for StorageClasses or PersistentVolumes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Other {
+    /// As it is stored.
+    pub webhook: Webhook,
+}
+
+impl Other {
     /// Its name.
-    pub name: String,
-    /// True if it may change objects.
-    pub is_mutating: bool,
+    pub fn name(&self) -> &str {
+        &self.webhook.name
+    }
+
+    /// Returns true if it may change objects.
+    pub fn is_mutating(&self) -> bool {
+        self.webhook.kind == "MutatingWebhookConfiguration"
+    }
 }
 
 impl ClusterFacts {
@@ -240,6 +250,13 @@ impl ClusterFacts {
             .unwrap_or(super::installation::USUAL)
     }
 
+    /// Returns the URL of webhooks that are called by URL: scheme and authority. There is no Service then,
+    /// and no Deployment that is known.
+    pub(super) fn origin(&self) -> Option<String> {
+        let found = self.installation().filter(|found| found.service.is_none())?;
+        found.webhooks.first().map(Webhook::origin)
+    }
+
     /// Returns the name of its Service, and with the chart of its Deployment and configurations.
     pub fn name(&self) -> &str {
         self.installation().map_or(super::installation::USUAL, |found| found.name.as_str())
@@ -253,7 +270,7 @@ impl ClusterFacts {
 
     /// Names of other mutating webhooks for the same objects.
     pub(super) fn other_mutating(&self) -> impl Iterator<Item = &str> {
-        self.others.iter().filter(|other| other.is_mutating).map(|other| other.name.as_str())
+        self.others.iter().filter(|other| other.is_mutating()).map(Other::name)
     }
 
     /// The container of a Pod that serves: the one whose arguments begin with `serve`.

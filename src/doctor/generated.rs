@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 use super::facts::ClusterFacts;
 use super::field::{list, named, number, text};
 use super::installation::{INLINE, MUTATE, VALIDATE, Webhook};
-use super::remedy::{Patches, is_edited, is_of_helm, reapply, replaced, upgrade, writers};
+use super::probes::{is_passed_over, selects_unlabeled};
+use super::remedy::{
+    Patches, is_edited, is_of_helm, reapply, replaced, upgrade, without_conditions, writers,
+};
 use super::{Outcome, Status, configuration};
 use crate::subject::manifest::MUTATE_LABEL;
-pub(super) use conditions::is_further;
+pub(super) use conditions::{generated, is_further};
 
 /// The longest timeoutSeconds that leaves a request of the API server time.
 const LONGEST_TIMEOUT: u64 = 10;
@@ -34,6 +37,8 @@ enum Cure {
     Fields { fields: Value, value: Option<String>, path: &'static [&'static str] },
     /// By applying what the release rendered.
     Reapply,
+    /// By removing matchConditions of these names.
+    Without(Vec<String>),
 }
 
 /// D102.
@@ -46,8 +51,9 @@ pub(super) fn as_generated(facts: &ClusterFacts) -> Outcome {
         compared.call();
         compared.promises();
         compared.failures();
-        selectors(webhook, &mut found, &mut notes);
-        conditions::compare(webhook, &policy, &mut found, &mut notes);
+        let is_passed_over = is_passed_over(facts, webhook);
+        selectors(webhook, is_passed_over, &mut found, &mut notes);
+        conditions::compare(webhook, is_passed_over, &policy, &mut found, &mut notes);
     }
     if found.is_empty() {
         let first = installation.webhooks.first().map(|webhook| {
@@ -70,10 +76,11 @@ pub(super) fn as_generated(facts: &ClusterFacts) -> Outcome {
 
 fn remedy(facts: &ClusterFacts, found: &[Difference<'_>]) -> String {
     let (mut patches, mut values) = (Patches::default(), Vec::new());
-    let (mut is_reapplied, mut is_upgraded) = (false, false);
+    let (mut is_reapplied, mut is_upgraded, mut surplus) = (false, false, Vec::new());
     for Difference { webhook, cure, .. } in found {
         match cure {
             Cure::Reapply => is_reapplied = true,
+            Cure::Without(names) => surplus.extend(names.iter().map(String::as_str)),
             Cure::Fields { fields, value, path } => {
                 if !is_of_helm(webhook) || is_edited(webhook, path) {
                     patches.add(webhook, fields.clone());
@@ -86,6 +93,9 @@ fn remedy(facts: &ClusterFacts, found: &[Difference<'_>]) -> String {
         }
     }
     let mut commands = patches.commands();
+    surplus.sort_unstable();
+    surplus.dedup();
+    commands.extend((!surplus.is_empty()).then(|| without_conditions(facts, &surplus)));
     commands.extend(is_upgraded.then(|| upgrade(facts, &values)));
     commands.extend(is_reapplied.then(|| reapply(facts)));
     commands.join(" && ")
@@ -271,7 +281,12 @@ impl Comparison<'_, '_> {
     }
 }
 
-fn selectors<'w>(webhook: &'w Webhook, found: &mut Vec<Difference<'w>>, notes: &mut Vec<String>) {
+fn selectors<'w>(
+    webhook: &'w Webhook,
+    is_passed_over: bool,
+    found: &mut Vec<Difference<'w>>,
+    notes: &mut Vec<String>,
+) {
     let name = webhook.name.as_str();
     let opt_out =
         json!({"matchExpressions": [{"key": MUTATE_LABEL, "operator": "NotIn", "values": ["disabled"]}]});
@@ -288,14 +303,18 @@ fn selectors<'w>(webhook: &'w Webhook, found: &mut Vec<Difference<'w>>, notes: &
             "objects that it does not select are admitted unchecked"
         };
         let value = (name == MUTATE).then(|| "--set webhooks.mutating.optOutLabel=true".to_owned());
+        let excludes_probe = is_passed_over && !selects_unlabeled(webhook);
         let seen = if is_everything(&objects) {
             "objectSelector is empty".to_owned()
+        } else if excludes_probe {
+            format!("not called for the probe, which has no labels: objectSelector {objects}")
         } else {
             format!("objectSelector {objects}")
         };
+        let status = if excludes_probe { Status::Problem } else { Status::Warning };
         let fields = json!({ "objectSelector": replaced(&wanted) });
         let cure = Cure::Fields { fields, value, path: &["f:objectSelector"] };
-        found.push(Difference { webhook, status: Status::Warning, seen, effect, cure });
+        found.push(Difference { webhook, status, seen, effect, cure });
     }
     let Some(namespaces) = own("/namespaceSelector") else { return };
     if name == INLINE {

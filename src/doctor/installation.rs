@@ -133,27 +133,23 @@ pub(super) fn removal<'c>(configurations: impl Iterator<Item = (&'c str, &'c str
 /// place that is called, and the other webhooks that are called for what ours are.
 pub fn find(validating: &[Value], mutating: &[Value]) -> (Vec<Installation>, Vec<Other>) {
     let (mut found, mut others) = (Vec::<Installation>::new(), Vec::new());
-    let kinds = [
-        ("ValidatingWebhookConfiguration", validating, false),
-        ("MutatingWebhookConfiguration", mutating, true),
-    ];
-    for (kind, configurations, is_mutating) in kinds {
+    let kinds = [("ValidatingWebhookConfiguration", validating), ("MutatingWebhookConfiguration", mutating)];
+    for (kind, configurations) in kinds {
         for configuration in configurations {
             for raw in list(configuration, "/webhooks") {
-                let webhook_name = text(raw, "/name").to_owned();
-                if !is_ours(&webhook_name) {
-                    if is_for_ours(raw) {
-                        others.push(Other { name: webhook_name, is_mutating });
-                    }
-                    continue;
-                }
                 let webhook = Webhook {
                     kind,
                     configuration: name(configuration).to_owned(),
                     metadata: configuration.get("metadata").cloned().unwrap_or_default(),
-                    name: webhook_name,
+                    name: text(raw, "/name").to_owned(),
                     raw: raw.clone(),
                 };
+                if !is_ours(&webhook.name) {
+                    if is_for_ours(raw) {
+                        others.push(Other { webhook });
+                    }
+                    continue;
+                }
                 let (service, origin) = (webhook.service(), webhook.origin());
                 let known = found.iter_mut().find(|installation| {
                     installation.service == service && (service.is_some() || installation.place() == origin)

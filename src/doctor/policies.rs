@@ -145,6 +145,22 @@ fn read(metrics: &str) -> Vec<Count> {
     counts
 }
 
+/// This one says that a request was passed over, which is no fault by itself.
+const EXCLUSIONS: &str = "apiserver_admission_match_condition_exclusions_total{";
+
+/// Whether matchConditions of a webhook excluded requests while the probes were sent.
+pub(super) fn is_excluded(facts: &ClusterFacts, webhook: &str) -> bool {
+    let name = format!("name=\"{webhook}\"");
+    let count = |metrics: &str| -> f64 {
+        let lines = metrics.lines().filter(|line| line.starts_with(EXCLUSIONS) && line.contains(&name));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    };
+    match (facts.metrics.found(), facts.metrics_after.found()) {
+        (Some(before), Some(after)) => count(after) > count(before),
+        _ => false,
+    }
+}
+
 /// The counts that rose while the probes were sent, with the value that they have now.
 /// Another API server than the one whose metrics were read may have had the probes.
 pub(super) fn risen(facts: &ClusterFacts) -> Vec<Count> {

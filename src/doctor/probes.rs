@@ -1,6 +1,7 @@
 //! D401 to D404 and D502: what came of the probes.
 
 mod failure;
+mod passed_over;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::configuration::installed_policy;
 use super::facts::ClusterFacts;
 use super::field::{list, named, number, short, text};
 use super::installation::{MUTATE, VALIDATE, is_ours};
+use super::others::keep_from_changing;
 use super::policies::{CLASSES, denies_classes};
 use super::probe::{self, Answer, Verdict};
 use super::{Outcome, Status};
@@ -19,6 +21,7 @@ use crate::admission::replay::{Replayed, replay};
 use crate::count::counted;
 use crate::policy::Policy;
 use failure::{failure, uncalled};
+pub(super) use passed_over::{is_passed_over, selects_unlabeled};
 
 /// Configurations are in effect within about a second, not at once.
 const SETTLING: time::Duration = time::Duration::seconds(30);
@@ -104,7 +107,8 @@ pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
                     options.join(","),
                     expected.options.join(",")
                 ))
-                .hurts("another webhook changes the options, or the Pods use another policy"),
+                .hurts("another webhook changes the options, or the Pods use another policy")
+                .cured_by(keep_from_changing(facts)),
             ),
             Verdict::Admitted(_) => None,
             Verdict::Denied { webhook, message } if is_ours(&webhook) && answer.says_repaired() => Some(
@@ -114,7 +118,7 @@ pub(super) fn repairs(facts: &ClusterFacts) -> Outcome {
                     changers(facts)
                 ))
                 .hurts("another mutating webhook undoes the repair: NFS classes and volumes are denied")
-                .cured_by(changer_remedy(facts)),
+                .cured_by(keep_from_changing(facts)),
             ),
             Verdict::Denied { webhook, message } if is_ours(&webhook) => {
                 Some(unrepaired_and_denied(facts, &webhook, &message))
@@ -306,19 +310,12 @@ fn unrepaired_and_denied(facts: &ClusterFacts, by: &str, message: &str) -> Outco
 fn changed(facts: &ClusterFacts, options: &[String]) -> Outcome {
     Outcome::problem(format!("came back as {}{}", options.join(","), changers(facts)))
         .hurts("another mutating webhook changes the options after the repair")
-        .cured_by(changer_remedy(facts))
+        .cured_by(keep_from_changing(facts))
 }
 
 fn changers(facts: &ClusterFacts) -> String {
     let others: Vec<&str> = facts.other_mutating().collect();
     if others.is_empty() { String::new() } else { format!("; other mutating webhooks: {}", named(others)) }
-}
-
-fn changer_remedy(facts: &ClusterFacts) -> String {
-    match facts.other_mutating().next() {
-        Some(_) => "kubectl get mutatingwebhookconfigurations --output yaml".to_owned(),
-        None => filled("kubectl --namespace {namespace} logs deployment/{name} --since=5m", facts),
-    }
 }
 
 /// Returns true if a configuration is so new that an API server may not have it yet.

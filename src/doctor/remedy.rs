@@ -6,9 +6,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::configuration::installed_policy;
 use super::facts::ClusterFacts;
 use super::field::{list, text};
-use super::installation::{Installation, Webhook};
+use super::installation::{INLINE, Installation, Webhook};
 
 /// The annotation that Helm writes on what it installs.
 const RELEASE: &str = "/annotations/meta.helm.sh~1release-name";
@@ -37,6 +38,16 @@ pub(super) fn upgrade(facts: &ClusterFacts, changes: &[String]) -> String {
 /// The command that makes the API server's objects those of the release again. It
 /// takes over fields that something else wrote, and leaves the caBundle alone.
 pub(super) fn reapply(facts: &ClusterFacts) -> String {
+    if facts.origin().is_some() {
+        // The chart would call a Service.
+        let policy = installed_policy(facts).unwrap_or_default();
+        let mut patches = Patches::default();
+        let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
+        for webhook in webhooks.iter().filter(|webhook| webhook.name != INLINE) {
+            patches.add(webhook, json!({"matchConditions": super::generated::generated(webhook, &policy)}));
+        }
+        return patches.commands().join(" && ");
+    }
     let (release, namespace) = (facts.release(), facts.namespace());
     let is_helm = facts.installation().is_some_and(|found| found.webhooks.iter().any(is_of_helm));
     let source = if is_helm {

@@ -1,5 +1,6 @@
 //! Offers the edits of `fix` as code actions.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,11 +9,10 @@ use similar::{DiffTag, TextDiff};
 
 use super::diagnose::{self, Diagnostic, Text};
 use super::document::{Document, MOST_BYTES};
-use super::position::Range;
+use super::position::{Position, Range};
 use crate::check::Checker;
 use crate::engine::fix::Scope;
-use crate::report::plain::plain;
-use crate::report::{FindingReport, Report, SubjectReport, TextEdit};
+use crate::report::{FindingReport, Offered, Report, SubjectReport};
 use crate::source::unjudged::is_terraform;
 
 /// The kind of an action that repairs one finding.
@@ -59,6 +59,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// The lines of the part, as reports count them.
+    fn lines(&self, text: &Text<'_>) -> RangeInclusive<usize> {
+        let line = |position: Position| text.lines.position(text.offset(position)).line;
+        line(self.range.start)..=line(self.range.end)
+    }
+
     /// A kind includes those whose names begin with it: `source` all of `source.fixAll`.
     fn kind(&self, kind: &str) -> bool {
         let includes = |only: &String| {
@@ -82,7 +88,7 @@ pub(super) fn actions(
         return Vec::new();
     }
     let mut actions = Vec::new();
-    let (safe, fixed) = diagnose::report(check, document, Some(Scope::FILE));
+    let (safe, fixed) = diagnose::report(check, document, Some(Scope::FILE), Some(wanted.lines(text)));
     // Text that cannot be read may have one meaning only, and `fix` writes it so.
     let mut is_at_error = false;
     if wanted.kind(QUICK_FIX) {
@@ -95,14 +101,15 @@ pub(super) fn actions(
         };
         let here: Vec<_> = all.enumerate().filter(|(_, (_, finding))| is_here(finding)).collect();
         // An editor asks at every move of the cursor, and most fixes are safe.
-        let is_bold = here.iter().any(|(_, (_, finding))| finding.fix.is_some() && finding.fixes.is_empty());
-        let bold = is_bold.then(|| diagnose::report(check, document, Some(Scope::FILE_UNSAFE)).0);
+        let is_bold = here.iter().any(|(_, (_, finding))| finding.fix.is_some() && finding.offered.is_none());
+        let bold = is_bold
+            .then(|| diagnose::report(check, document, Some(Scope::FILE_UNSAFE), Some(wanted.lines(text))).0);
         let bold: Vec<&FindingReport> = bold.iter().flat_map(Report::findings).collect();
         for (index, (subject, finding)) in here {
-            let is_safe = !finding.fixes.is_empty();
+            let is_safe = finding.offered.is_some();
             let found = if is_safe { Some(finding) } else { bold.get(index).copied() };
-            if let Some(edits) = found.map(|found| &found.fixes).filter(|edits| !edits.is_empty()) {
-                actions.push(quick_fix((subject, finding), edits, is_safe, (document, text), wanted));
+            if let Some(offered) = found.and_then(|found| found.offered.as_ref()) {
+                actions.push(quick_fix((subject, finding), offered, is_safe, (document, text), wanted));
             }
         }
     }
@@ -130,18 +137,21 @@ pub(super) fn actions(
 
 fn quick_fix(
     (subject, finding): (&SubjectReport, &FindingReport),
-    edits: &[TextEdit],
+    offered: &Offered,
     is_safe: bool,
     (document, text): (&Document, &Text<'_>),
     wanted: &Wanted,
 ) -> Action {
-    let rule = format!("{} {}", finding.code, finding.name);
-    let mut title =
-        title(edits, text).map_or_else(|| format!("Fix {rule}"), |title| format!("{title} ({rule})"));
-    if !is_safe {
-        title.push_str(", unsafe: changes the meaning or an immutable field");
-    }
-    let edits: Vec<Edit> = edits
+    let suffix = if !is_safe {
+        ", unsafe: changes the meaning or an immutable field"
+    } else if offered.is_immutable {
+        ", immutable: recreate an existing object"
+    } else {
+        ""
+    };
+    let title = format!("{} ({} {}){suffix}", offered.title, finding.code, finding.name);
+    let edits: Vec<Edit> = offered
+        .edits
         .iter()
         .map(|edit| Edit { range: text.between(edit.start, edit.end), new_text: edit.with.clone() })
         .collect();
@@ -151,26 +161,6 @@ fn quick_fix(
         diagnostics: vec![diagnose::of_finding(text, subject, finding, None)],
         is_preferred: is_safe,
         edit: edit(document, wanted, &edits),
-    }
-}
-
-/// Most characters of an option in a title.
-const LONGEST: usize = 40;
-
-/// Describes edits in a few words; `None` if that takes more.
-fn title(edits: &[TextEdit], text: &Text<'_>) -> Option<String> {
-    let shown = |part: &str| {
-        let part = part.trim_matches(|letter: char| letter.is_whitespace() || ",-[]\"'".contains(letter));
-        let is_short = part.chars().count() <= LONGEST && !part.contains(['\n', '\r']) && !part.is_empty();
-        is_short.then(|| plain(part).into_owned())
-    };
-    let [only] = edits else { return None };
-    let old = text.replaced(only);
-    match (shown(old), shown(&only.with)) {
-        (Some(old), Some(new)) if old != new => Some(format!("Replace {old} with {new}")),
-        (None, Some(new)) if old.trim().is_empty() => Some(format!("Add {new}")),
-        (Some(old), None) if only.with.trim().is_empty() => Some(format!("Remove {old}")),
-        _ => None,
     }
 }
 

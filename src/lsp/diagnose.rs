@@ -1,6 +1,7 @@
 //! Shows the findings of `check` for a document in an editor.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::policy_file::{self, Mistakes};
 use crate::report::plain::plain;
 use crate::report::rule_page::address;
 use crate::report::text::not_rendered;
-use crate::report::{FindingReport, PolicyOrigin, ReadError, Report, Reported, SubjectReport, TextEdit};
+use crate::report::{FindingReport, PolicyOrigin, ReadError, Report, Reported, SubjectReport};
 use crate::source::suspect::speaks_of_volumes;
 use crate::source::text::{self, Lines, MARK};
 use crate::source::{self};
@@ -117,11 +118,6 @@ impl<'d> Text<'d> {
         self.range(&(self.lines.offset(start)..self.lines.offset(end)))
     }
 
-    /// The bytes that an edit replaces.
-    pub(super) fn replaced(&self, edit: &TextEdit) -> &'d str {
-        self.body.get(self.lines.offset(edit.start)..self.lines.offset(edit.end)).unwrap_or_default()
-    }
-
     /// Returns the range of a finding.
     pub(super) fn of_finding(&self, finding: &FindingReport) -> Range {
         let start = text::Position { line: finding.line, column: finding.column };
@@ -145,12 +141,13 @@ impl<'d> Text<'d> {
     }
 }
 
-/// Returns the report of `check` on a document. With a scope each finding has the edits of `fix`,
-/// and the fixed text comes with the report if it differs.
+/// Returns the report of `check` on a document. With a scope each finding on these lines has the
+/// edits of `fix`, and the fixed text comes with the report if it differs.
 pub(super) fn report(
     check: &Checker<'_>,
     document: &Document,
     scope: Option<Scope>,
+    lines: Option<RangeInclusive<usize>>,
 ) -> (Report, Option<String>) {
     let name = document.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     // No diagnostic names the policy.
@@ -165,7 +162,7 @@ pub(super) fn report(
     let bytes = document.text.clone().into_bytes();
     let mut fixed = None;
     report.add(check.bytes_with(&document.path, &name, bytes, true, |text| {
-        let mut proposed = Proposed::of(check, text, true, scope);
+        let mut proposed = Proposed::of(check, text, true, scope).on(lines);
         fixed = proposed.take_text().filter(|fixed| fixed != text);
         proposed
     }));
@@ -184,7 +181,7 @@ pub(super) fn diagnostics(check: &Checker<'_>, document: &Document, encoding: En
         );
         return vec![other(text.of_line(1, None), DiagnosticSeverity::Information, "too-large", &message)];
     }
-    let (report, _) = report(check, document, None);
+    let (report, _) = report(check, document, None, None);
     let mut found = Vec::new();
     for subject in &report.subjects {
         if !subject.not_rendered.is_empty() {

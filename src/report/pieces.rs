@@ -54,3 +54,14 @@ pub struct Statistic {
     /// Findings.
     pub count: usize,
 }
+
+/// What `fix` would write about one finding alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// What that does to the options, in words.
+    pub title: String,
+    /// In the order of the text.
+    pub edits: Vec<TextEdit>,
+    /// Whether the API server refuses it for an object that exists.
+    pub is_immutable: bool,
+}

@@ -167,12 +167,12 @@ fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, r
         "properties": {"action": finding.action, "fix": finding.fix},
     });
     // A rendered document is rendered again: the fix belongs into the template.
-    if let Some(result) = result.as_object_mut().filter(|_| origin.is_none() && !finding.fixes.is_empty()) {
+    if let (Some(result), None, Some(offered)) = (result.as_object_mut(), origin, &finding.offered) {
         let fix = json!({
-            "description": {"text": "The change that nfs-mount-guard fix makes"},
+            "description": {"text": offered.title},
             "artifactChanges": [{
                 "artifactLocation": root.location(&subject.file),
-                "replacements": finding.fixes.iter().map(replacement).collect::<Vec<_>>(),
+                "replacements": offered.edits.iter().map(replacement).collect::<Vec<_>>(),
             }],
         });
         result.insert("fixes".to_owned(), json!([fix]));

@@ -9,6 +9,7 @@
 mod breaks;
 mod builder;
 mod closing;
+mod json_fault;
 mod properties;
 mod template;
 
@@ -22,6 +23,7 @@ use super::tree::Tree;
 use super::{Fault, Problem, rendered};
 use breaks::Breaks;
 use builder::Builder;
+use json_fault::or_json;
 
 /// The line at which kubectl begins another document.
 const SEPARATOR: &str = "---";
@@ -124,7 +126,9 @@ after it; move the text to the next line, or indent the line"
                 closing::moved_up(&written, reading.last.checked_sub(start)?, end.checked_sub(start)?)
             });
             let Some(moved) = moved else {
-                return reading.breaks.problem(end).map_or(tree, Err);
+                let whole = self.text.get(start..piece.end).unwrap_or_default();
+                let read = reading.breaks.problem(end).map_or(tree, Err);
+                return read.map_err(|problem| or_json(problem, whole, start));
             };
             written = Cow::Owned(moved);
         }

@@ -4,9 +4,10 @@
 pub(crate) mod again;
 mod expired;
 mod faults;
+mod readers;
 mod reports;
 mod templates;
-mod wrong;
+pub(crate) mod wrong;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -44,6 +45,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(faults::trials());
     trials.extend(again::trials());
     trials.extend(reports::trials());
+    trials.extend(readers::trials());
     trials.extend(expired::trials());
     trials.extend(templates::trials());
     trials.extend(wrong::trials());

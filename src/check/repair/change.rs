@@ -25,6 +25,8 @@ pub struct Changed {
     /// The differences: `bg -> fg`, `+retrans=2`, `-soft`. Every option is named that
     /// it holds no more.
     pub words: Vec<String>,
+    /// Whether the API server refuses them for an object that exists.
+    pub is_immutable: bool,
 }
 
 impl Changed {
@@ -48,7 +50,7 @@ impl Changed {
 }
 
 /// The differences of a subject, carrier by carrier. `moved` are the places that go away.
-pub(super) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<String> {
+pub(in crate::check) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<String> {
     let mut differences = Vec::new();
     for (carrier, new) in subject.carriers.iter().zip(&fixed.elements) {
         if moved.contains(&carrier.place) {

@@ -215,7 +215,7 @@ pub(super) fn add(subjects: &mut [SubjectReport], found: PairFindings) {
                 difference: None,
                 origin: subject.origin.clone(),
                 snippet: Snippet::default(),
-                fixes: Vec::new(),
+                offered: None,
             },
         };
         subject.findings.push(finding);

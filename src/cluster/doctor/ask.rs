@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::super::connect::Server;
 use super::super::explain;
 use super::super::pages::encoded;
 use crate::doctor::facts::Seen;
@@ -33,6 +34,7 @@ const PAGE: (u32, u32) = (500, 100);
 /// The API server, and whether it still answers.
 pub(super) struct Asker {
     client: Client,
+    server: Server,
     gone: Option<String>,
     clock: Option<OffsetDateTime>,
 }
@@ -45,8 +47,8 @@ struct Raw {
 }
 
 impl Asker {
-    pub(super) const fn new(client: Client) -> Self {
-        Self { client, gone: None, clock: None }
+    pub(super) const fn new(client: Client, server: Server) -> Self {
+        Self { client, server, gone: None, clock: None }
     }
 
     /// Returns the reason why it cannot be asked any more.
@@ -178,11 +180,7 @@ impl Asker {
             }
             Ok(raw) => self.clock = date(&raw.headers).or(self.clock),
             Err(reason) => {
-                let advice = if reason.contains("certificate") {
-                    "set certificate-authority-data to the CA of the cluster in the kubeconfig"
-                } else {
-                    "is the API server running, and does the kubeconfig name the right one?"
-                };
+                let advice = self.server.advice(reason);
                 self.give_up(&format!("{reason}; {advice}"));
             }
         }

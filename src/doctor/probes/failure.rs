@@ -7,9 +7,10 @@ use crate::doctor::facts::ClusterFacts;
 use crate::doctor::field::{list, named, short, text};
 use crate::doctor::generated::is_further;
 use crate::doctor::installation::{VALIDATE, Webhook, is_ours};
+use crate::doctor::others;
 use crate::doctor::policies::{Count, Counter, risen};
 use crate::doctor::probe::Verdict;
-use crate::doctor::remedy::{reapply, without_conditions};
+use crate::doctor::remedy::{quoted, reapply, without_conditions};
 use crate::doctor::renewal::{bundle_remedy, leaf_remedy};
 use crate::doctor::{Cause, Outcome, Status};
 
@@ -19,7 +20,7 @@ pub(super) fn failure(facts: &ClusterFacts, verdict: &Verdict) -> Outcome {
         Verdict::CallFailed { webhook, message } if !is_ours(webhook) => {
             Outcome::warning(format!("another webhook cannot be called: {webhook}: {}", short(message)))
                 .hurts("the other webhook rejects StorageClasses, so that these checks say nothing")
-                .cured_by("kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations")
+                .cured_by(others::restore(facts, webhook))
                 .because(Cause::Other(webhook.clone()))
         }
         Verdict::CallFailed { webhook, message } => {
@@ -39,20 +40,18 @@ pub(super) fn failure(facts: &ClusterFacts, verdict: &Verdict) -> Outcome {
                 None => outcome,
             }
         }
-        Verdict::Denied { webhook, message } if !is_ours(webhook) => Outcome::warning(format!(
-            "another webhook denies the probe: {webhook}: {}",
-            short(message)
-        ))
-        .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
-        .cured_by("exclude StorageClasses named nfs-mount-guard-doctor-* in that webhook, or use --no-probes")
-        .because(Cause::Other(webhook.clone())),
-        Verdict::PolicyDenied { policy, message } => Outcome::warning(format!(
-            "an admission policy denies the probe: {policy}: {}",
-            short(message)
-        ))
-        .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
-        .cured_by("exclude StorageClasses named nfs-mount-guard-doctor-* in that policy, or use --no-probes")
-        .because(Cause::Other(policy.clone())),
+        Verdict::Denied { webhook, message } if !is_ours(webhook) => {
+            Outcome::warning(format!("another webhook denies the probe: {webhook}: {}", short(message)))
+                .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
+                .cured_by(others::keep_from_probes(facts, webhook))
+                .because(Cause::Other(webhook.clone()))
+        }
+        Verdict::PolicyDenied { policy, message } => {
+            Outcome::warning(format!("an admission policy denies the probe: {policy}: {}", short(message)))
+                .hurts("these checks say nothing about the webhooks of nfs-mount-guard")
+                .cured_by(others::keep_policy_from_probes(policy))
+                .because(Cause::Other(policy.clone()))
+        }
         Verdict::Denied { webhook, message } => {
             Outcome::problem(format!("denied by {webhook}: {}", short(message)))
         }
@@ -84,7 +83,7 @@ fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
     let (mut further, mut generated) = (Vec::new(), Vec::new());
     for webhook in webhooks {
         for condition in list(&webhook.raw, "/matchConditions") {
-            if message.contains(&format!("expression '{}' resulted", text(condition, "/expression"))) {
+            if others::failed_on(message, condition) {
                 let of = if is_further(webhook, condition) { &mut further } else { &mut generated };
                 of.push(text(condition, "/name"));
             }
@@ -100,12 +99,15 @@ fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
         (true, false) => outcome.cured_by(reapply(facts)),
         // Another webhook or policy has it.
         (true, true) => {
-            let seen = format!("a matchCondition of another webhook or policy fails: {}", short(message));
+            let (name, remedy) = others::with_expression(facts, message).unwrap_or_else(|| {
+                let listing = "kubectl get validatingadmissionpolicies,mutatingwebhookconfigurations,validatingwebhookconfigurations --output yaml | grep --before-context=2 --fixed-strings";
+                let expression = message.split('\'').nth(1).unwrap_or_default();
+                ("of another webhook or policy".to_owned(), format!("{listing} {}", quoted(expression)))
+            });
+            let seen = format!("a matchCondition fails: {name}: {}", short(message));
             Outcome { seen, status: Status::Warning, ..outcome }
                 .because(Cause::Other(String::new()))
-                .cured_by(
-                    "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations --output yaml",
-                )
+                .cured_by(remedy)
         }
     }
 }

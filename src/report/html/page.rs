@@ -13,17 +13,17 @@ pub(super) const STYLE: &str = "\
     --patch: #8cc8ff; --link: #9cc2ff; }
 }
 body { margin: 0 auto; max-width: 110rem; padding: 1rem; color: var(--text); background: var(--back);
-  font: 1rem/1.5 system-ui, sans-serif; }
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1, h2, h3 { line-height: 1.2; }
 a { color: var(--link); }
-code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+code { font-family: ui-monospace, monospace; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .note { border-left: 4px solid var(--warn); padding: .25rem .75rem; background: var(--soft); }
 .counts { display: flex; flex-wrap: wrap; gap: .5rem 1rem; margin: 0; }
 .counts div { min-width: 6rem; padding: .5rem .75rem; background: var(--soft); border: 1px solid var(--line); }
 .counts dt { font-size: .9rem; }
 .counts dd { margin: 0; font-size: 1.5rem; font-weight: 600; }
-ul.tree, .tree ul { list-style: none; padding-left: 1.25rem; overflow-wrap: anywhere; }
+ul.tree, .tree ul { list-style: none; padding-left: 1.25rem; }
 ul.tree { padding-left: 0; }
 summary { cursor: pointer; }
 .state, .deny, .warn, .patch { font-weight: 600; }
@@ -40,7 +40,7 @@ th button { width: 100%; text-align: left; font-weight: 600; background: transpa
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid var(--line); padding: .35rem .5rem; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; min-width: 5rem; }
+  min-width: 5rem; }
 thead th { background: var(--soft); }
 tbody th { font-weight: 400; min-width: 11rem; }
 @media print {

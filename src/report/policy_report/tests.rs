@@ -46,7 +46,7 @@ fn finding(code: u16, action: Reported, message: &str) -> FindingReport {
         difference: None,
         origin: None,
         snippet: Snippet::default(),
-        fixes: Vec::new(),
+        offered: None,
     }
 }
 

@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         trial("what_is_written_in_another_form_is_said", says_what_it_wrote_otherwise),
         trial("writes_in_one_step_with_the_same_permissions", writes_in_one_step),
         trial("leaves_what_it_cannot_read_and_says_so", leaves_what_it_cannot_read),
+        trial("only_bg_is_replaced_where_an_existing_object_cannot_change", immutable),
         trial("repairs_the_volumes_beside_one_that_it_leaves", repairs_the_others),
         trial("writes_options_in_the_form_that_the_schema_takes", writes_options_as_the_schema_takes_them),
     ]
@@ -455,6 +456,44 @@ fn advises_no_danger() -> Result<(), Failed> {
     let list = "  mountOptions: [nfsvers=4.1, fg, timeo=600, retrans=2, Softerr]\n";
     let text = stray("", &format!("{list}  nfs: {{server: 10.0.0.1, path: /}}\n"));
     assert!(stdout(&pipe(&["fix", "--no-policy", "-"], text.as_bytes())).contains(list));
+    Ok(())
+}
+
+/// Parameters and attributes: `bg` is replaced, which is said, and nothing is added; a
+/// template can be changed.
+fn immutable() -> Result<(), Failed> {
+    let note = " (immutable: delete and recreate an existing object)";
+    let attributes = "volumeAttributes: {server: s, share: /, mountOptions: 'nfsvers=4.1,bg'}";
+    let volume = format!(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: a}}\nspec:\n  capacity: {{storage: 1Gi}}\n  accessModes: [ReadWriteMany]\n  mountOptions: [fg, timeo=600, retrans=2]\n  csi: {{driver: nfs.csi.k8s.io, volumeHandle: h, {attributes}}}\n"
+    );
+    let pod = format!(
+        "containers: [{{name: c, image: i}}], volumes: [{{name: v, csi: {{driver: nfs.csi.k8s.io, {attributes}}}}}]"
+    );
+    let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: pxd.portworx.com\nparameters: {sharedv4: 'true', sharedv4_mount_options: 'vers=3,bg'}\n".to_owned();
+    for (text, note) in [
+        (volume, note),
+        (class, note),
+        (format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{{pod}}}\n"), note),
+        (
+            format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a}}\nspec: {{selector: {{}}, template: {{spec: {{{pod}}}}}}}\n"
+            ),
+            "",
+        ),
+    ] {
+        let output = pipe(&["fix", "--no-policy", "-"], text.as_bytes());
+        assert_eq!(stdout(&output), text.replace(",bg'", ",fg'"), "{text}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(&format!(": bg -> fg{note}\n")), "{said}");
+        let report: Value = serde_json::from_slice(
+            &pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes()).stdout,
+        )?;
+        let findings = report["subjects"][0]["findings"].as_array().ok_or("findings")?;
+        let found = findings.iter().find(|finding| finding["code"] == "NMG001").ok_or("NMG001")?;
+        // The webhook never patches it.
+        assert_eq!(found["fix"], "offer", "{found}");
+    }
     Ok(())
 }
 

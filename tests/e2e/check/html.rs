@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("nothing_foreign_is_loaded_and_hostile_names_stay_text", hostile),
         trial("it_says_without_scripts_what_the_other_formats_say", whole),
+        trial("a_name_without_a_blank_is_broken_so_that_the_page_does_not_scroll_sideways", breaks_names),
         trial("a_page_without_findings_is_a_page", empty),
         trial("it_can_be_read_by_keyboard_and_screen_reader", accessible),
     ]
@@ -185,6 +186,20 @@ fn hostile() -> Result<(), Failed> {
             assert!(!usual.0.contains(forbidden) && !usual.1.contains(forbidden), "{forbidden}");
         }
     }
+    Ok(())
+}
+
+/// `tests/page` measures it in a browser.
+fn breaks_names() -> Result<(), Failed> {
+    let (style, _) = own(&parse(&page(&cluster(&"x".repeat(4096)), &[])));
+    let rules = |selector: &str| -> String {
+        let all = style.split('}').filter_map(|rule| rule.split_once('{'));
+        all.filter(|(selectors, _)| selectors.trim() == selector).map(|(_, rules)| rules).collect()
+    };
+    // It is inherited by everything, unless a rule says otherwise.
+    assert!(rules("body").contains("overflow-wrap: anywhere"), "{style}");
+    assert_eq!(style.matches("overflow-wrap").count(), 1, "{style}");
+    assert!(!style.contains("white-space"), "{style}");
     Ok(())
 }
 

@@ -25,7 +25,19 @@ pub(super) fn trials() -> Vec<Trial> {
 
 /// Runs the command of a check as a shell does, until the check is good.
 pub(super) fn cured(site: &Site<'_>, id: &str, args: &[&str]) -> Run {
-    let remedy = text(&site.doctor(args).check(id)["remedy"]).to_owned();
+    run_remedy(site, text(&site.doctor(args).check(id)["remedy"]));
+    site.until(args, id, "ok")
+}
+
+/// As [`cured`], for a run with flags of its own; what is stored counts at once.
+pub(super) fn cured_as(site: &Site<'_>, id: &str, run: &dyn Fn() -> Run) {
+    run_remedy(site, text(&run().check(id)["remedy"]));
+    let run = run();
+    assert_eq!(run.check(id)["result"], "ok", "{:#}", run.report);
+}
+
+/// Runs a command as a shell does.
+pub(super) fn run_remedy(site: &Site<'_>, remedy: &str) {
     let folder = site.folder.path().join("bin");
     if !folder.exists() {
         std::fs::create_dir(&folder).expect("a folder");
@@ -37,10 +49,9 @@ pub(super) fn cured(site: &Site<'_>, id: &str, args: &[&str]) -> Run {
     }
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a path"));
     let mut command = Command::new("bash");
-    command.args(["-euo", "pipefail", "-c", &remedy]).current_dir(ROOT).env("PATH", path);
+    command.args(["-euo", "pipefail", "-c", remedy]).current_dir(ROOT).env("PATH", path);
     let output = site.turn.cluster.run(command, "");
     assert!(output.status.success(), "{remedy}: {output:?}");
-    site.until(args, id, "ok")
 }
 
 type Change = (&'static str, &'static str, Value, &'static str, &'static str);

@@ -15,6 +15,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("one_call_of_ten_that_fails_is_counted", one_of_ten),
         trial("a_match_condition_that_fails_is_named_under_fail_and_ignore", match_conditions),
+        trial("a_condition_or_selector_that_is_silently_false_is_one_finding_with_its_cure", passed_over),
         trial("another_webhook_that_undoes_the_repair_is_named", stripped),
         trial("another_webhook_that_denies_is_not_taken_for_ours", denied_by_another),
         trial("a_webhook_that_fails_open_is_seen", fails_open),
@@ -88,6 +89,69 @@ fn match_conditions(site: &Site<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
+fn passed_over(site: &Site<'_>) -> Result<(), Failed> {
+    let _hook = site.serve();
+    site.until(&["--probes", "1"], "D401", "ok");
+    let team = json!({"name": "of-team-a", "expression": "has(object.metadata.labels) && 'team' in object.metadata.labels"});
+    let further = |webhook: &mut Value| {
+        webhook["matchConditions"].as_array_mut().expect("a list").push(team.clone());
+    };
+    let changed = |webhook: &mut Value| webhook["matchConditions"][2]["expression"] = json!("false");
+    let selector = |webhook: &mut Value| webhook["objectSelector"] = json!({"matchLabels": {"team": "a"}});
+    let ignoring = |webhook: &mut Value| {
+        webhook["objectSelector"] = json!({"matchExpressions": [{"key": "team", "operator": "Exists"}]});
+        webhook["failurePolicy"] = json!("Ignore");
+    };
+    let changes: [(&[&str], &dyn Fn(&mut Value), &str); 6] = [
+        (&[VALIDATING, MUTATING], &further, "matchConditions beyond the chart's: of-team-a"),
+        (&[VALIDATING], &further, "matchConditions beyond the chart's: of-team-a"),
+        // By itself it may fail open: only the count of exclusions tells.
+        (
+            &[MUTATING],
+            &further,
+            "mutate.nfs-mount-guard.io: not called for the probe: matchConditions beyond",
+        ),
+        (
+            &[VALIDATING],
+            &changed,
+            "not called for the probe: matchConditions driver-may-be-nfs are not those",
+        ),
+        (
+            &[VALIDATING],
+            &selector,
+            "not called for the probe, which has no labels: objectSelector {\"matchLabels\"",
+        ),
+        (
+            &[VALIDATING],
+            &ignoring,
+            "not called for the probe, which has no labels: objectSelector {\"matchExpressions\"",
+        ),
+    ];
+    for (kinds, change, words) in changes {
+        for kind in kinds {
+            site.change(kind, |webhook| change(webhook));
+        }
+        let run = site.until_problem(&["--probes", "2"], "D102", words);
+        assert_eq!(run.ids("problem"), ["D102"], "{words}: {:#}", run.report);
+        for id in ["D401", "D402"] {
+            run.is_skipped(id, "needs D102");
+        }
+        assert!(text(&run.check("D102")["effect"]).contains("admitted unchecked"), "{:#}", run.report);
+        let run = cured(site, "D102", &["--probes", "2"]);
+        assert_eq!(run.ids("problem"), Vec::<&str>::new(), "{words}: {:#}", run.report);
+        site.until(&["--probes", "2"], "D402", "ok");
+        site.restore();
+    }
+    // A condition that holds for the probe is the user's own business.
+    site.change(VALIDATING, |webhook| {
+        let own = json!({"name": "not-legacy", "expression": "!object.metadata.name.startsWith('legacy-')"});
+        webhook["matchConditions"].as_array_mut().expect("a list").push(own);
+    });
+    let run = site.until(&["--probes", "1"], "D402", "ok");
+    assert_eq!(run.check("D102")["result"], "ok", "{:#}", run.report);
+    Ok(())
+}
+
 /// A webhook of someone else for classes, called after ours.
 fn foreign(site: &Site<'_>, kind: &str, hook: &Hook, policy: &str) -> Value {
     let bundle = base64::engine::general_purpose::STANDARD.encode(&site.authority.pair().certificate);
@@ -131,8 +195,36 @@ fn stripped(site: &Site<'_>) -> Result<(), Failed> {
         text(&run.check("D401")["effect"]),
         "another mutating webhook undoes the repair: NFS classes and volumes are denied"
     );
+    let remedy = text(&run.check("D401")["remedy"]).to_owned();
+    assert!(
+        remedy.starts_with("kubectl patch mutatingwebhookconfiguration zz-other --patch '{\"webhooks\":[{"),
+        "{remedy}"
+    );
     let run = site.doctor(&["--pre"]);
     run.is_warning("D003", "other mutating webhooks: zz.other.example.com");
+    cured(site, "D401", &["--probes", "3"]);
+    // It runs after ours, and ours does not run again.
+    foreign(site, MUTATING, &other, "Never");
+    site.change(MUTATING, |webhook| webhook["reinvocationPolicy"] = json!("Never"));
+    let other_again = json!({"webhooks": [{"name": "zz.other.example.com", "matchConditions": [
+        {"$patch": "delete", "name": "leaves-nfs-mount-guard-alone"}]}]});
+    site.turn.cluster.must(&["patch", MUTATING, "zz-other", "-p", &other_again.to_string()], "");
+    let run = site.until_problem(&["--probes", "3"], "D401", "repaired, changed again, then denied");
+    assert_eq!(
+        text(&run.check("D401")["remedy"]),
+        "kubectl patch mutatingwebhookconfiguration nfs-mount-guard --patch '{\"webhooks\":[{\"name\":\"mutate.nfs-mount-guard.io\",\"reinvocationPolicy\":\"IfNeeded\"}]}'"
+    );
+    // Ours runs again, and adds it at the end.
+    super::cures::run_remedy(site, text(&run.check("D401")["remedy"]));
+    let run = site.until(&["--probes", "3"], "D401", "warning");
+    run.is_warning(
+        "D401",
+        "3 of 3 failed: repaired to nfsvers=4.1,hard,timeo=600,retrans=2,fg, and the policy",
+    );
+    cured(site, "D401", &["--probes", "3"]);
+    site.restore();
+    site.turn.cluster.must(&["delete", MUTATING, "zz-other"], "");
+    foreign(site, MUTATING, &other, "IfNeeded");
     // Without the validating webhook the class comes back without fg.
     site.turn.cluster.must(&["delete", VALIDATING, "nfs-mount-guard"], "");
     let run = site.until_problem(
@@ -161,7 +253,19 @@ fn denied_by_another(site: &Site<'_>) -> Result<(), Failed> {
     assert_eq!(run.code, Some(0), "{:#}", run.report);
     drop(other);
     let run = site.until(&["--probes", "2"], "D401", "warning");
-    run.is_warning("D401", "another webhook");
+    run.is_warning("D401", "another webhook cannot be called: zz.other.example.com");
+    let remedy = text(&run.check("D401")["remedy"]);
+    assert!(
+        remedy.starts_with("restore the server at https://127.0.0.1:")
+            && remedy.ends_with("kubectl delete mutatingwebhookconfiguration/zz-other"),
+        "{remedy}"
+    );
+    let other = other_hook(site, hook::denies);
+    site.turn.cluster.must(&["delete", MUTATING, "zz-other"], "");
+    foreign(site, VALIDATING, &other, "");
+    site.until(&["--probes", "2"], "D401", "warning");
+    let run = cured(site, "D401", &["--probes", "2"]);
+    assert_eq!(run.check("D402")["result"], "ok", "{:#}", run.report);
     Ok(())
 }
 

@@ -220,6 +220,25 @@ fn by_url(site: &Site<'_>) -> Result<(), Failed> {
         run.is_skipped(id, "called by URL, without a Service");
     }
     assert_eq!(run.check("D103")["result"], "ok");
+    // No namespace, Deployment or release of it is known.
+    drop(guard);
+    let run = everywhere(site, &["--probes", "2"]);
+    run.is_problem("D401", "connection refused");
+    for check in run.report["checks"].as_array().expect("checks") {
+        let remedy = text(&check["remedy"]);
+        assert!(!remedy.contains("--namespace") && !remedy.contains("helm"), "{check:#}");
+    }
+    assert!(text(&run.check("D401")["remedy"]).contains("https://127.0.0.1:"), "{:#}", run.check("D401"));
+    for kind in [VALIDATING, MUTATING] {
+        let mut stored = site.turn.object("", kind, super::NAME);
+        stored["webhooks"][0]["matchConditions"][2]["expression"] = json!("false");
+        site.turn.cluster.must(&["replace", "-f", "-"], &stored.to_string());
+    }
+    let run = everywhere(site, &["--no-probes"]);
+    run.is_warning("D102", "matchConditions driver-may-be-nfs are not those of version");
+    let remedy = text(&run.check("D102")["remedy"]);
+    assert!(remedy.starts_with("kubectl patch ") && !remedy.contains("helm"), "{remedy}");
+    super::cures::cured_as(site, "D102", &|| everywhere(site, &["--no-probes"]));
     Ok(())
 }
 

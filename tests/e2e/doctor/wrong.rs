@@ -16,6 +16,7 @@ pub(super) fn trials() -> Vec<Trial> {
     let plain = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("doctor::{name}"), test);
     vec![
         plain("wrong_use_is_reported_with_its_remedy", wrong_use),
+        plain("a_kubeconfig_that_cannot_be_used_is_reported_as_by_scan", unusable),
         plain("an_api_server_that_is_gone_is_exit_3", gone),
         plain("an_api_server_that_never_answers_costs_a_bounded_time", silent),
         component::trial(
@@ -79,6 +80,24 @@ fn wrong_use() -> Result<(), Failed> {
     let missing = folder.path().join("missing");
     let output = doctor(&[], Some(&missing));
     assert_eq!(output.status.code(), Some(2), "{output:?}");
+    Ok(())
+}
+
+fn unusable() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("config");
+    for (config, code, words) in crate::scan::wrong::unusable(folder.path())? {
+        fs::write(&file, config.to_string())?;
+        let output = doctor(&["--format", "json"], Some(&file));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let head = format!("nfs-mount-guard: --kubeconfig: {}: {words}", file.display());
+        assert!(said.starts_with(&head) && said.lines().count() == 1, "{head}: {said}");
+        if code == 3 {
+            let run = Run::of(&output);
+            assert!(said.trim_end().ends_with(super::text(&run.report["error"])), "{:#}", run.report);
+        }
+    }
     Ok(())
 }
 

@@ -21,6 +21,8 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("explains_what_explain_does", explains_what_explain_does),
         trial("says_nothing_of_what_is_no_option", says_nothing_elsewhere),
         trial("names_what_is_unsafe", names_what_is_unsafe),
+        trial("titles_say_what_becomes_of_the_options", titles),
+        trial("broken_json_is_called_json", broken_json),
         trial("offers_the_kinds_that_are_asked_for", offers_the_kinds),
         trial("names_the_version_that_an_edit_is_for", names_versions),
         trial("shows_what_the_mutating_webhook_repairs", shows_repairs),
@@ -310,6 +312,75 @@ fn names_what_is_unsafe() -> Result<(), Failed> {
     assert!(edited(class, bold[0], name).contains("\"vers=4.1,bg,timeo=600\""), "{actions:?}");
     let all = editor.actions(name, &whole(), Some("source.fixAll.nfs-mount-guard"));
     assert!(edited(class, &all[0], name).contains("\"vers=4.1,fg\""), "{all:?}");
+    Ok(())
+}
+
+/// Whatever tokens an edit replaces: a list that is not there, a string in quotes, a key.
+fn titles() -> Result<(), Failed> {
+    let head = "{\"apiVersion\":\"storage.k8s.io/v1\",\"kind\":\"StorageClass\",\"metadata\":{\"name\":\"a\"},\"provisioner\":\"nfs.csi.k8s.io\",";
+    let yaml = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
+    let long = "context=\\\"system_u:object_r:a_very_long_type_name_of_a_label_t:s0\\\"";
+    let volume = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: p}\nspec:\n  capacity: {storage: 1Gi}\n  accessModes: [ReadWriteMany]\n";
+    let documents = [
+        (format!("{head}\"parameters\":{{\"server\":\"s\",\"share\":\"/\"}}}}"), "Add fg (NMG002 "),
+        (format!("{head}\"mountOptions\":[]}}"), "Add timeo=600 (NMG003 "),
+        (format!("{head}\"mountOptions\":[\"hard\",\"bg\",\"{long}\"]}}"), "Replace bg with fg (NMG001 "),
+        (
+            format!("{yaml}mountOptions: ['hard,bg', vers=4.1]\n"),
+            "Split it into one option an element (NMG009 ",
+        ),
+        (format!("{yaml}mountOptions:\n- hard\n- ' vers=4.1'\n"), "Trim vers=4.1 (NMG009 "),
+        (format!("{yaml}mountOptions: [retrnas=3]\n"), "Replace retrnas=3 with retrans=3 (NMG011 "),
+        (format!("{yaml}mountOptions: [hard, fg, soft]\n"), "Remove hard (NMG008 "),
+        (format!("{yaml}mountOption: [hard, vers=4.1]\n"), "Move mountOption to mountOptions (NMG020 "),
+        (
+            format!("{head}\"mountOption\":[\"hard\",\"vers=4.1\"]}}"),
+            "Move mountOption to mountOptions (NMG020 ",
+        ),
+        (
+            format!("{yaml}parameters: {{server: s, share: /, mountOptions: hard}}\n"),
+            "Move parameters.mountOptions to mountOptions (NMG020 unread-options), unsafe",
+        ),
+        (
+            format!("{volume}  nfs: {{server: s, path: /, mountOptions: [vers=4.1]}}\n"),
+            "Move spec.nfs.mountOptions to spec.mountOptions (NMG020 ",
+        ),
+        (
+            format!(
+                "{volume}  csi: {{driver: nfs.csi.k8s.io, volumeHandle: h, volumeAttributes: {{server: s, share: /, mountOptions: 'hard,bg'}}}}\n"
+            ),
+            "Replace bg with fg (NMG001 background-mount), immutable: recreate an existing object",
+        ),
+    ];
+    let mut editor = Editor::ready(&characters());
+    for (index, (text, title)) in documents.iter().enumerate() {
+        let name = format!("file:///{index}.yaml");
+        editor.open(&name, text);
+        let actions = editor.actions(&name, &whole(), Some("quickfix"));
+        let titles: Vec<&str> = actions.iter().filter_map(|action| action["title"].as_str()).collect();
+        assert!(titles.iter().any(|found| found.starts_with(title)), "{title}: {titles:#?}");
+        let is_odd =
+            |title: &&&str| title.starts_with("Fix NMG") || title.contains(['[', ']', '{', '"', ':']);
+        let odd: Vec<_> = titles.iter().filter(|title| !title.contains(", ")).filter(is_odd).collect();
+        assert!(odd.is_empty(), "{text}: {odd:?}");
+    }
+    Ok(())
+}
+
+fn broken_json() -> Result<(), Failed> {
+    let mut editor = Editor::ready(&characters());
+    let head = "{\n \"apiVersion\": \"storage.k8s.io/v1\", \"kind\": \"StorageClass\",\n";
+    for (body, line, character, words) in [
+        (" \"mountOptions\": [\"bg\" \"hard\"]\n}", 2, 23, "is not JSON: expected \",\" or \"]\""),
+        (" \"mountOptions\": [\"bg\"]\n", 3, 0, "is not JSON: it ends before it is closed"),
+    ] {
+        let found = editor.open("file:///class.json", &format!("{head}{body}"));
+        let error = found.iter().find(|found| found["code"] == "unreadable").ok_or("an error")?;
+        assert!(error["message"].as_str().is_some_and(|text| text.starts_with(words)), "{error}");
+        assert_eq!(error["range"]["start"], json!({"line": line, "character": character}), "{body}: {error}");
+    }
+    let found = editor.open("file:///class.yaml", "kind: StorageClass\nmountOptions: [bg\n");
+    assert!(found[0]["message"].as_str().is_some_and(|text| text.starts_with("is not YAML: ")), "{found:?}");
     Ok(())
 }
 

@@ -48,7 +48,7 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// As the tests need them: plural with group, of the cluster and of namespaces.
-const APIS: [(&str, &str, [&str; 2]); 2] = [
+pub(super) const APIS: [(&str, &str, [&str; 2]); 2] = [
     ("openreports", "openreports.io/v1alpha1", ["clusterreports.openreports.io", "reports.openreports.io"]),
     (
         "policyreport",
@@ -57,7 +57,7 @@ const APIS: [(&str, &str, [&str; 2]); 2] = [
     ),
 ];
 
-fn install(cluster: &Cluster, api: usize) {
+pub(super) fn install(cluster: &Cluster, api: usize) {
     let folder = component::binary("crds").expect("tests/components/build crds");
     let (_, version, resources) = APIS[api];
     for resource in resources {
@@ -82,7 +82,7 @@ fn install(cluster: &Cluster, api: usize) {
     }
 }
 
-fn remove_apis(cluster: &Cluster) {
+pub(super) fn remove_apis(cluster: &Cluster) {
     for (_, version, resources) in APIS {
         for resource in resources {
             cluster.kubectl(&["delete", "crd", resource, "--ignore-not-found", "--wait=true"], "");
@@ -97,12 +97,12 @@ fn remove_apis(cluster: &Cluster) {
 
 const ARGS: [&str; 7] = ["--no-policy", "--select", "NMG001", "--format", "json", "--reports", "auto"];
 
-fn run(cluster: &Cluster, more: &[&str]) -> Output {
+pub(super) fn run(cluster: &Cluster, more: &[&str]) -> Output {
     scan(&[&ARGS[..], more].concat(), Some(&cluster.kubeconfig()))
 }
 
 /// All reports of the cluster by namespace and name.
-fn reports(cluster: &Cluster, api: usize) -> BTreeMap<String, Value> {
+pub(super) fn reports(cluster: &Cluster, api: usize) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     for resource in APIS[api].2 {
         let text = cluster.must(&["get", resource, "-A", "-o", "json"], "");
@@ -226,7 +226,8 @@ fn unserved(cluster: &mut Cluster) -> Result<(), Failed> {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let words = "--reports: the API server serves neither openreports.io/v1alpha1 nor wgpolicyk8s.io/v1alpha2; \
 install the CRDs of one of them, or use --reports none";
-    assert!(said(&output).contains(words) && output.stdout.is_empty(), "{output:?}");
+    assert!(said(&output).contains(words), "{output:?}");
+    assert_eq!(parsed(&output)?["errors"][0]["message"], words);
     install(cluster, 1);
     let run = |api: &str| {
         scan(&["--no-policy", "--select", "NMG001", "--reports", api], Some(&cluster.kubeconfig()))

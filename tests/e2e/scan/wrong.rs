@@ -1,20 +1,26 @@
 //! A cluster that cannot be reached, and a kubeconfig that cannot be used.
 
 use std::fs;
+use std::path::Path;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::faults::{Server, empty, list};
 use super::{kubeconfig, scan};
 use crate::cluster::free_port;
+use crate::schema;
 
 pub(super) fn trials() -> Vec<Trial> {
     let trial =
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("scan::wrong::{name}"), test);
     vec![
         trial("a_kubeconfig_that_cannot_be_used_is_told_with_its_remedy", bad_kubeconfigs),
-        trial("an_exec_plugin_that_fails_is_told_without_its_secrets", exec_plugins),
+        trial("credentials_that_cannot_be_used_are_told_with_their_remedy", bad_credentials),
+        trial("a_scan_that_fails_replaces_the_reports_of_an_older_one", replaced),
+        trial("a_proxy_that_is_not_there_is_named", no_proxy),
+        trial("a_token_file_may_end_with_a_line_break", token_file),
         trial("an_api_server_that_is_not_there_is_exit_3", nobody_listens),
         trial("without_a_cluster_it_says_how_to_name_one", no_cluster),
     ]
@@ -34,6 +40,233 @@ fn config() -> Value {
             {"name": "two", "context": {"cluster": "missing", "user": "one"}},
         ],
     })
+}
+
+/// What is wrong with a kubeconfig, as JSON patch-like edits, its exit code and words; the
+/// same for every command that reads one.
+pub(crate) fn unusable(folder: &Path) -> Result<Vec<(Value, i32, String)>, Failed> {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).map(|()| path.display().to_string())
+    };
+    let pair = || rcgen::generate_simple_self_signed(["me".to_owned()]).map_err(|error| error.to_string());
+    let (one, other) = (pair()?, pair()?);
+    let certificate = file("one.crt", &one.cert.pem())?;
+    let (key, foreign) = (
+        file("one.key", &one.signing_key.serialize_pem())?,
+        file("two.key", &other.signing_key.serialize_pem())?,
+    );
+    let garbage = file("garbage", "no PEM at all")?;
+    let missing = folder.join("missing").display().to_string();
+    let user = |user: Value, words: &str| {
+        let mut config = config();
+        config["users"][0]["user"] = user;
+        (config, 3, format!("user \"one\": {words}"))
+    };
+    let cluster = |key: &str, value: &str, words: &str| {
+        let mut config = config();
+        config["clusters"][0]["cluster"][key] = json!(value);
+        (config, 2, words.to_owned())
+    };
+    let provider = |name: &str, words: &str| {
+        let (config, _, words) = user(json!({"auth-provider": {"name": name, "config": {}}}), words);
+        (config, 2, words)
+    };
+    let exec = |command: &str, script: &str, words: &str| {
+        let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": command,
+            "args": ["-c", script], "interactiveMode": "IfAvailable",
+            "installHint": "Install it:\n  brew install plugin\n"});
+        user(json!({ "exec": exec }), words)
+    };
+    let mut ghost = config();
+    ghost["contexts"][0]["context"]["user"] = json!("ghost");
+    Ok(vec![
+        (
+            ghost,
+            2,
+            "the context \"one\" names the user \"ghost\", which is not in it; add it under users".to_owned(),
+        ),
+        user(
+            json!({"client-certificate": missing, "client-key": key}),
+            &format!(
+                "client-certificate: {missing} cannot be read: No such file or directory (os error 2); correct it, log in again"
+            ),
+        ),
+        user(
+            json!({"client-certificate": garbage, "client-key": key}),
+            "client-certificate has no certificate (PEM with BEGIN CERTIFICATE) in it; correct it",
+        ),
+        user(json!({"client-certificate": certificate, "client-key": garbage}), "client-key has no key (PEM"),
+        user(
+            json!({"client-certificate": certificate, "client-key": foreign}),
+            "client-key is not the key of client-certificate; correct it",
+        ),
+        user(
+            json!({"client-certificate": certificate}),
+            "it has a client certificate and no client-key; correct",
+        ),
+        user(
+            json!({"client-certificate-data": "%", "client-key-data": "%"}),
+            "client-certificate-data is not base64",
+        ),
+        user(json!({ "tokenFile": missing }), &format!("tokenFile: {missing} cannot be read: ")),
+        user(json!({"token": "a\nb"}), "the token has a character that no HTTP header can have"),
+        exec(
+            "no-such-plugin",
+            "",
+            "the exec plugin \"no-such-plugin\" is not installed: there is no such file, nor a program on PATH; Install it: brew install plugin",
+        ),
+        exec(
+            "sh",
+            "echo top-secret; echo not logged in >&2; echo run login >&2; exit 7",
+            "the exec plugin \"sh\" failed (exit status: 7): not logged in; run login; run it to see why, or log in again",
+        ),
+        exec(
+            "sh",
+            "echo top-secret",
+            "the exec plugin \"sh\" printed no ExecCredential with a status; run it",
+        ),
+        provider("gcp", "Kubernetes 1.26 and newer clients have no auth-provider \"gcp\"; run \"gcloud"),
+        provider(
+            "azure",
+            "Kubernetes 1.26 and newer clients have no auth-provider \"azure\"; run \"kubelogin convert-kubeconfig\"",
+        ),
+        provider("oidc", "the auth-provider \"oidc\" has no id-token; log in again"),
+        provider(
+            "other",
+            "Kubernetes 1.26 and newer clients have no auth-provider \"other\"; log in with a token",
+        ),
+        cluster("certificate-authority", &missing, "cluster: certificate-authority: "),
+        cluster("certificate-authority", &garbage, "cluster: certificate-authority has no certificate (PEM"),
+        cluster(
+            "certificate-authority-data",
+            "%",
+            "cluster: certificate-authority-data is not base64; correct it",
+        ),
+        cluster(
+            "tls-server-name",
+            "a b",
+            "cluster: tls-server-name is neither a host name nor an IP address",
+        ),
+        cluster(
+            "server",
+            "10.0.0.1:6443",
+            "the server 10.0.0.1:6443 of the cluster has no scheme; write https://10.0.0.1:6443",
+        ),
+        cluster(
+            "proxy-url",
+            "socks5://me:top-secret@proxy:1080",
+            "proxy-url of the cluster is not the URL of an HTTP proxy; write http://HOST:PORT",
+        ),
+    ])
+}
+
+fn bad_credentials() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("config");
+    for (config, code, words) in unusable(folder.path())? {
+        fs::write(&file, config.to_string())?;
+        let output = scan(&[], Some(&file));
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let head = format!("nfs-mount-guard: --kubeconfig: {}: {words}", file.display());
+        assert!(said.starts_with(&head) && said.lines().count() == 1, "{head}: {said}");
+        assert!(!said.contains("top-secret") && output.stdout.is_empty(), "{said}");
+    }
+    Ok(())
+}
+
+/// Whatever fails, the report says so, also where an older one says that all is well.
+fn replaced() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let at = |name: &str| folder.path().join(name);
+    let server = Server::start(|path, _| match path {
+        "/api/v1/persistentvolumes?limit=500" => list("PersistentVolumeList", &[], ""),
+        other => empty(other),
+    });
+    let good = kubeconfig(&format!("http://{}", server.address), "t")?;
+    let mut exec = config();
+    exec["users"][0]["user"] = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
+        "command": "sh", "args": ["-c", "echo not logged in >&2; exit 1"]}});
+    fs::write(at("exec"), exec.to_string())?;
+    fs::write(at("policy.yaml"), "kind: Wrong\n")?;
+    fs::write(at("ghost"), config().to_string().replace("\"user\":\"one\"", "\"user\":\"ghost\""))?;
+    let policy = at("policy.yaml").display().to_string();
+    let files = ["json", "html", "sarif", "junit", "gitlab", "text", "concise", "github"];
+    let outputs: Vec<String> =
+        files.iter().map(|format| format!("{format}={}", at(format).display())).collect();
+    let outputs = outputs.join(",");
+    for (kubeconfig, more, code, words) in [
+        (at("exec"), &["--no-policy"][..], 3, "not logged in"),
+        (at("ghost"), &["--no-policy"], 2, "names the user"),
+        (at("missing"), &["--no-policy"], 2, "there is no such file"),
+        (good.path().to_owned(), &["--policy", &policy], 2, "policy.yaml"),
+        (good.path().to_owned(), &["--no-policy", "--webhook-policy", "a/b"], 2, "a/b"),
+    ] {
+        let args = [&["--no-policy", "--format", &outputs, "--qps", "1000"][..]].concat();
+        let output = scan(&args, Some(good.path()));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let old: Value = serde_json::from_str(&fs::read_to_string(at("json"))?)?;
+        assert_eq!((&old["complete"], &old["errors"]), (&json!(true), &json!([])));
+        let output = scan(&[more, &["--format", &outputs]].concat(), Some(&kubeconfig));
+        let said = said(&output);
+        assert!(output.status.code() == Some(code) && said.contains(words), "{words:?}: {said}");
+        let new: Value = serde_json::from_str(&fs::read_to_string(at("json"))?)?;
+        schema::fits("check.schema.json", &new)?;
+        let message = new["errors"][0]["message"].as_str().unwrap_or_default();
+        assert!(new["complete"] == false && said.trim_end().ends_with(message), "{message}: {said}");
+        for format in files {
+            let text = fs::read_to_string(at(format))?;
+            // Each format has escapes of its own.
+            let word = words.rsplit(' ').next().unwrap_or_default().replace('/', "");
+            assert!(text.replace('/', "").contains(&word), "{format}: {text}");
+        }
+        // Programs that read standard output have it as well, people have it once.
+        let output = scan(&[more, &["--format", "json"]].concat(), Some(&kubeconfig));
+        let piped: Value = serde_json::from_slice(&output.stdout)?;
+        assert_eq!((&piped["complete"], &piped["errors"]), (&json!(false), &new["errors"]));
+        let output = scan(more, Some(&kubeconfig));
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    let left: Vec<_> = fs::read_dir(folder.path())?.flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{left:?}");
+    Ok(())
+}
+
+fn no_proxy() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("config");
+    let place = format!("127.0.0.1:{}", free_port());
+    let mut config = config();
+    config["clusters"][0]["cluster"]["proxy-url"] = json!(format!("http://me:top-secret@{place}"));
+    fs::write(&file, config.to_string())?;
+    let output = scan(&["--no-policy"], Some(&file));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let words = format!(
+        "cannot list storageclasses at https://127.0.0.1:1 through the proxy http://{place} (proxy-url of the cluster): "
+    );
+    assert!(text.contains(&words) && text.contains("; is the proxy running"), "{text}");
+    assert!(!text.contains("top-secret"), "{text}");
+    Ok(())
+}
+
+fn token_file() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let token = folder.path().join("token");
+    fs::write(&token, "some-token\n")?;
+    let server = Server::start(|path, _| match path {
+        "/api/v1/persistentvolumes?limit=500" => list("PersistentVolumeList", &[], ""),
+        other => empty(other),
+    });
+    let mut config = config();
+    config["clusters"][0]["cluster"]["server"] = json!(format!("http://{}", server.address));
+    config["users"][0]["user"] = json!({ "tokenFile": token });
+    let file = folder.path().join("config");
+    fs::write(&file, config.to_string())?;
+    let output = scan(&["--no-policy", "--qps", "1000"], Some(&file));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    Ok(())
 }
 
 fn bad_kubeconfigs() -> Result<(), Failed> {
@@ -62,34 +295,6 @@ fn bad_kubeconfigs() -> Result<(), Failed> {
     let output = scan(&[], Some(&missing));
     assert!(said(&output).ends_with("/missing: there is no such file\n"), "{output:?}");
     assert_eq!(output.status.code(), Some(2));
-    Ok(())
-}
-
-fn exec_plugins() -> Result<(), Failed> {
-    let folder = TempDir::new()?;
-    let file = folder.path().join("config");
-    for (command, arguments, words) in [
-        ("/nonexistent/plugin", vec![], "cannot be started"),
-        (
-            "sh",
-            vec!["-c", "echo top-secret; echo not logged in >&2; exit 7"],
-            "failed (exit status: 7): not logged in",
-        ),
-        ("sh", vec!["-c", "echo top-secret"], "printed no ExecCredential"),
-    ] {
-        let mut config = config();
-        config["users"][0]["user"] = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
-            "command": command, "args": arguments, "interactiveMode": "Never"}});
-        fs::write(&file, config.to_string())?;
-        let output = scan(&[], Some(&file));
-        let said = said(&output);
-        assert_eq!(output.status.code(), Some(3), "{said}");
-        assert!(said.contains(words) && output.stdout.is_empty(), "{words:?}: {said}");
-        assert!(
-            !said.contains("top-secret") || command.is_empty() || said.contains("echo top-secret"),
-            "{said}"
-        );
-    }
     Ok(())
 }
 

@@ -1,0 +1,72 @@
+//! What the fix of one finding does, as the title of a choice in an editor.
+
+use std::borrow::Cow;
+
+use crate::check::repair::words;
+use crate::engine::fix::{Traced, emptied};
+use crate::finding::Finding;
+use crate::report::plain::plain;
+use crate::site::Place;
+use crate::subject::Subject;
+use crate::subject::carrier::Form;
+
+/// Most characters of an option.
+const LONGEST: usize = 40;
+
+/// Most steps that are named.
+const MOST: usize = 3;
+
+/// What becomes of the options, in words: `Replace bg with fg`. `fixed` is what the fix
+/// makes of the carriers, where it changes one.
+pub(super) fn title(subject: &Subject<'_>, finding: &Finding, fixed: Option<&Traced<'_>>) -> String {
+    let moved: Vec<Place> = emptied(finding).cloned().into_iter().collect();
+    let words = fixed.map(|fixed| words(subject, &moved, fixed)).unwrap_or_default();
+    let mut steps: Vec<String> = Vec::new();
+    let (mut added, mut is_moved) = (Vec::new(), false);
+    for word in &words {
+        if let Some((old, new)) = word.split_once(" -> ") {
+            let (old, new) = (shown(old), shown(new));
+            steps.push(if old == new { format!("trim {new}") } else { format!("replace {old} with {new}") });
+        } else if let Some(new) = word.strip_prefix('+') {
+            added.push(shown(new));
+        } else if let Some(old) = word.strip_prefix('-') {
+            steps.push(format!("remove {}", shown(old)));
+        } else if word.starts_with("without ") {
+            is_moved = true;
+        } else {
+            steps.push("split it into one option an element".to_owned());
+        }
+    }
+    if let Some(place) = moved.first() {
+        let list = subject.carriers.first().filter(|carrier| carrier.form == Form::List);
+        steps.insert(
+            0,
+            match list.filter(|_| is_moved && !added.is_empty()) {
+                Some(list) => format!("move {} to {}", shown(&place.to_string()), list.place.field(None)),
+                None => format!("remove {}", shown(&place.to_string())),
+            },
+        );
+    } else if let Some((last, rest)) = added.split_last() {
+        let all = if rest.is_empty() { last.clone() } else { format!("{} and {last}", rest.join(", ")) };
+        steps.push(format!("add {all}"));
+    }
+    let more = steps.len().saturating_sub(MOST);
+    steps.truncate(MOST);
+    if more > 0 {
+        steps.push(format!("{more} more"));
+    }
+    let text = if steps.is_empty() { "write it plainly".to_owned() } else { steps.join(", ") };
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// A text without what a terminal or an editor would act on, cut where it is long.
+fn shown(text: &str) -> String {
+    // What has whitespace is in quotes, to be seen.
+    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let text: Cow<'_, str> = plain(inner.trim());
+    if text.chars().count() <= LONGEST {
+        return text.into_owned();
+    }
+    text.chars().take(LONGEST - 1).chain(['…']).collect()
+}

@@ -1,0 +1,87 @@
+//! Files that are written in one step: a reader finds the old text or the new one, and
+//! never a part.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Puts new text in the place of a file that exists, with its permissions.
+///
+/// # Errors
+///
+/// When the folder cannot take the new file, or the old one cannot be replaced.
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // A link stays a link.
+    let path = fs::canonicalize(path)?;
+    let permissions = fs::metadata(&path)?.permissions();
+    put(&path, text, |file| file.set_permissions(permissions))
+}
+
+/// Writes a report to a file, which need not exist. A device or a pipe is written into,
+/// and so is a file that cannot be replaced: in a folder that takes no new file, or one
+/// that is a mount of its own.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let is_new = match fs::metadata(path) {
+        Ok(old) if !old.is_file() => return fs::write(path, text),
+        Ok(_) => false,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => return Err(error),
+    };
+    let placed = if is_new && !path.is_symlink() { put(path, text, |_| Ok(())) } else { replace(path, text) };
+    placed.or_else(|_| fs::write(path, text))
+}
+
+fn put(path: &Path, text: &str, prepare: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // What umask allows, as for any new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    prepare(file.as_file())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_report_keeps_permissions_and_links_and_leaves_no_other_file() {
+        let folder = TempDir::new().expect("a folder");
+        let of = |name: &str| folder.path().join(name);
+        let mode = |name: &str| fs::metadata(of(name)).expect("a file").permissions().mode() & 0o777;
+        fs::write(of("as-any"), "").expect("a file");
+        write(&of("new"), "1").expect("written");
+        assert_eq!(mode("new"), mode("as-any"));
+        fs::set_permissions(of("new"), Permissions::from_mode(0o640)).expect("permissions");
+        symlink("new", of("link")).expect("a link");
+        write(&of("link"), "2").expect("written");
+        assert_eq!((fs::read_to_string(of("new")).expect("text"), mode("new")), ("2".to_owned(), 0o640));
+        assert!(of("link").is_symlink());
+        symlink("target", of("dangling")).expect("a link");
+        write(&of("dangling"), "3").expect("written");
+        assert!(of("dangling").is_symlink());
+        assert_eq!(fs::read_to_string(of("target")).expect("text"), "3");
+        write(Path::new("/dev/null"), "4").expect("written");
+        assert!(!fs::metadata("/dev/null").expect("a device").is_file());
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).expect("a list").flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["as-any", "dangling", "link", "new", "target"]);
+        assert!(write(&of("none/report"), "5").is_err());
+    }
+}

@@ -1,0 +1,217 @@
+//! What is wrong with a kubeconfig or with the credentials of a user, and what to do: no
+//! names of a library's types, and nothing that may be a secret.
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::Path;
+
+use kube::client::{AuthError, RustlsTlsError};
+use kube::config::{AuthInfo, KubeconfigError, LoadDataError};
+
+/// The cluster of the kubeconfig names a CA, and there is no certificate in it.
+pub(super) const NO_AUTHORITY: &str =
+    "cluster: certificate-authority has no certificate (PEM with BEGIN CERTIFICATE) in it; correct it";
+
+/// What can be done about credentials that a person had once.
+const LOG_IN: &str = "correct it, log in again, or use another context";
+
+/// A token with a line break, for example.
+const NO_HEADER: &str = "the token has a character that no HTTP header can have, such as a line break";
+
+/// What can be done about the CA of a cluster.
+const GIVE_CA: &str = "correct it, or set certificate-authority-data";
+
+/// What cannot be used.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// What the kubeconfig says of the cluster.
+    Cluster(String),
+    /// The credentials of the user.
+    User(String),
+}
+
+/// Most bytes of what a plugin wrote that are repeated.
+const LONGEST: usize = 600;
+
+/// What is wrong with a kubeconfig.
+pub(super) fn unreadable(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, _) if error.kind() == io::ErrorKind::NotFound => {
+            "there is no such file".to_owned()
+        }
+        KubeconfigError::ReadConfig(error, path) => no_file(error, path),
+        KubeconfigError::Parse(error) => format!("is not a kubeconfig: {error}"),
+        KubeconfigError::MissingClusterUrl => {
+            "the cluster of the context has no server; add server: https://HOST:PORT".to_owned()
+        }
+        KubeconfigError::ParseClusterUrl(_) => {
+            "server of the cluster is not a URL; write https://HOST:PORT".to_owned()
+        }
+        KubeconfigError::LoadCertificateAuthority(error) => {
+            format!("cluster: {}; {GIVE_CA}", data("certificate-authority", error))
+        }
+        KubeconfigError::ParseCertificates(_) => NO_AUTHORITY.to_owned(),
+        KubeconfigError::LoadClientCertificate(LoadDataError::NoBase64DataOrFile) => {
+            format!("it has a client key and no client-certificate; {LOG_IN}")
+        }
+        KubeconfigError::LoadClientKey(LoadDataError::NoBase64DataOrFile) => {
+            format!("it has a client certificate and no client-key; {LOG_IN}")
+        }
+        KubeconfigError::LoadClientCertificate(error) => {
+            format!("{}; {LOG_IN}", data("client-certificate", error))
+        }
+        KubeconfigError::LoadClientKey(error) => format!("{}; {LOG_IN}", data("client-key", error)),
+        // The proxy is read again, and with words of its own.
+        other => other.to_string(),
+    }
+}
+
+fn no_file(error: &io::Error, path: &Path) -> String {
+    format!("{} cannot be read: {error}", path.display())
+}
+
+fn data(what: &str, error: &LoadDataError) -> String {
+    match error {
+        LoadDataError::ReadFile(error, path) => format!("{what}: {}", no_file(error, path)),
+        LoadDataError::DecodeBase64(_) => format!("{what}-data is not base64"),
+        LoadDataError::NoBase64DataOrFile => format!("{what} is empty"),
+    }
+}
+
+/// A way to log in that kubectl does not know any more, with what replaced it. The client
+/// would still run some of them.
+pub(super) fn removed(user: &AuthInfo) -> Option<String> {
+    let provider = user.auth_provider.as_ref()?;
+    let name = &provider.name;
+    let instead = match name.as_str() {
+        "oidc" if provider.config.contains_key("id-token") => return None,
+        "oidc" => return Some("the auth-provider \"oidc\" has no id-token; log in again, or use the exec plugin kubelogin (kubectl oidc-login)".to_owned()),
+        "gcp" => "run \"gcloud container clusters get-credentials CLUSTER\", which sets the exec plugin gke-gcloud-auth-plugin",
+        "azure" => "run \"kubelogin convert-kubeconfig\", which sets the exec plugin kubelogin",
+        _ => "log in with a token, a client certificate or an exec plugin",
+    };
+    Some(format!(
+        "Kubernetes 1.26 and newer clients have no auth-provider {name:?}; {instead}, or use another context"
+    ))
+}
+
+/// Why there is no client for the cluster and the credentials of a user.
+pub(super) fn unusable(error: &kube::Error, user: &AuthInfo) -> Fault {
+    Fault::User(match error {
+        kube::Error::Auth(error) => unauthenticated(error, Some(user)),
+        kube::Error::InferKubeconfig(error) => unreadable(error),
+        kube::Error::RustlsTls(error) => return unfit(error),
+        kube::Error::HttpError(_) => {
+            "as, as-uid, as-groups or as-user-extra has a character that no HTTP header can have; correct it"
+                .to_owned()
+        }
+        // The other variants are about what is not used here.
+        other => return Fault::Cluster(other.to_string()),
+    })
+}
+
+fn unfit(error: &RustlsTlsError) -> Fault {
+    let user = match error {
+        RustlsTlsError::MissingCertificate => {
+            "client-certificate has no certificate (PEM with BEGIN CERTIFICATE) in it".to_owned()
+        }
+        RustlsTlsError::MissingPrivateKey | RustlsTlsError::UnknownPrivateKeyFormat => {
+            "client-key has no key (PEM with BEGIN PRIVATE KEY, RSA or EC) in it".to_owned()
+        }
+        RustlsTlsError::InvalidIdentityPem(_) => "client-certificate or client-key is not PEM".to_owned(),
+        RustlsTlsError::InvalidPrivateKey(rustls::Error::InconsistentKeys(_)) => {
+            "client-key is not the key of client-certificate".to_owned()
+        }
+        RustlsTlsError::InvalidPrivateKey(error) => {
+            format!("client-certificate and client-key cannot be used: {error}")
+        }
+        RustlsTlsError::AddRootCertificate(_) => return Fault::Cluster(NO_AUTHORITY.to_owned()),
+        RustlsTlsError::InvalidServerName(_) => {
+            return Fault::Cluster(
+                "cluster: tls-server-name is neither a host name nor an IP address; correct it".to_owned(),
+            );
+        }
+        RustlsTlsError::NoValidNativeRootCA(_) => {
+            return Fault::Cluster(
+                "cluster: it names no CA, and this machine trusts none; set certificate-authority-data"
+                    .to_owned(),
+            );
+        }
+    };
+    Fault::User(format!("{user}; {LOG_IN}"))
+}
+
+/// What is wrong with the token of a user, with which the client would panic.
+pub(super) fn token(user: &AuthInfo) -> Option<Fault> {
+    user.token.as_ref()?;
+    // The token has no other way out without one more crate.
+    let user = serde_json::to_value(user).ok()?;
+    let token = user.get("token")?.as_str()?;
+    // What a header takes (RFC 9110 §5.5).
+    let is_fit = token.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control());
+    (!is_fit).then(|| Fault::User(format!("{NO_HEADER}; {LOG_IN}")))
+}
+
+/// Why a user cannot be authenticated. What a plugin printed on standard output may be
+/// a secret, and so may its arguments: neither is repeated.
+pub(in crate::cluster) fn unauthenticated(error: &AuthError, user: Option<&AuthInfo>) -> String {
+    let exec = user.and_then(|user| user.exec.as_ref());
+    let plugin = match exec.and_then(|exec| exec.command.as_ref()) {
+        Some(command) => format!("the exec plugin {command:?}"),
+        None => "the exec plugin".to_owned(),
+    };
+    match error {
+        AuthError::AuthExecStart(error) => {
+            let hint = exec.and_then(|exec| exec.install_hint.as_deref());
+            let hint = hint.map(|hint| one_line(hint, " ")).filter(|hint| !hint.is_empty());
+            let hint = hint.unwrap_or_else(|| "install it, or use another context".to_owned());
+            if error.kind() == io::ErrorKind::NotFound {
+                format!("{plugin} is not installed: there is no such file, nor a program on PATH; {hint}")
+            } else {
+                format!("{plugin} cannot be started: {error}; {hint}")
+            }
+        }
+        AuthError::AuthExecRun { out, .. } => {
+            let said = one_line(&String::from_utf8_lossy(&out.stderr), "; ");
+            let said = if said.is_empty() { said } else { format!(": {said}") };
+            format!("{plugin} failed ({}){said}; run it to see why, or log in again", out.status)
+        }
+        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
+            format!("{plugin} printed no ExecCredential with a status; run it to see why")
+        }
+        AuthError::MissingCommand => "exec has no command; name the plugin".to_owned(),
+        AuthError::MalformedTokenExpirationDate(_) => {
+            format!("{plugin} printed an expirationTimestamp that is no time (RFC 3339); update it")
+        }
+        AuthError::ReadTokenFile(error, path) => {
+            format!("tokenFile: {}; {LOG_IN}", no_file(error, path))
+        }
+        AuthError::InvalidBearerToken(_) | AuthError::InvalidBasicAuth(_) => {
+            format!("{NO_HEADER}; {LOG_IN}")
+        }
+        other => format!("cannot be authenticated: {other}; {LOG_IN}"),
+    }
+}
+
+/// The error of authentication inside an error of the client, which would repeat all that
+/// a plugin printed.
+pub(in crate::cluster) fn authentication(error: &kube::Error) -> Option<&AuthError> {
+    let mut cause: &(dyn StdError + 'static) = error;
+    loop {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        cause = cause.source()?;
+    }
+}
+
+/// The lines of a text in one, the last ones if they are many.
+fn one_line(text: &str, between: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let joined = lines.join(between);
+    let rest = joined.len().saturating_sub(LONGEST);
+    match (rest..=joined.len()).find(|start| joined.is_char_boundary(*start)) {
+        Some(start) if start > 0 => format!("...{}", joined.get(start..).unwrap_or_default()),
+        _ => joined,
+    }
+}

@@ -1,0 +1,118 @@
+//! How the API server is called in messages, and what to do when it does not answer.
+
+use std::fmt;
+
+use axum::http::Uri;
+
+use super::proxy;
+
+/// The API server, and the proxy on the way to it.
+#[derive(Debug, Clone)]
+pub struct Server {
+    address: String,
+    proxy: Option<Proxy>,
+}
+
+#[derive(Debug, Clone)]
+struct Proxy {
+    /// Without the password of the URL.
+    address: String,
+    /// What names it.
+    origin: &'static str,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.address)?;
+        match &self.proxy {
+            Some(proxy) => write!(out, " through the proxy {} ({})", proxy.address, proxy.origin),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn new(url: &Uri, proxy: Option<(&Uri, &'static str)>) -> Self {
+        let proxy = proxy.map(|(proxy, origin)| Proxy { address: without_user(proxy), origin });
+        Self { address: without_user(url), proxy }
+    }
+
+    /// The URL of the API server alone.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What to do about `reason`, for which the API server cannot be asked.
+    pub fn advice(&self, reason: &str) -> String {
+        let origin = self.proxy.as_ref().map(|proxy| proxy.origin);
+        let advice = if reason.contains("tunnel error") && origin == Some(proxy::OWN) {
+            "is the proxy running, and may it connect to the API server?"
+        } else if reason.contains("tunnel error") {
+            "is the proxy running, and may it connect to the API server? If the API server needs none, add it to NO_PROXY"
+        } else if reason.contains("fatal alert") {
+            "the API server does not accept the TLS connection: log in again, or correct client-certificate of the user"
+        } else if reason.contains("not valid for name") {
+            "set server or tls-server-name of the cluster in the kubeconfig to a name of the certificate"
+        } else if reason.contains("certificate expired") {
+            "renew the certificate of the API server, or correct the clock of this machine"
+        } else if reason.contains("certificate") {
+            "set certificate-authority-data to the CA of the cluster in the kubeconfig"
+        } else if reason.contains("corrupt message") {
+            "no TLS is spoken there: is server of the cluster in the kubeconfig right?"
+        } else {
+            "is the API server running, and does the kubeconfig name the right one?"
+        };
+        advice.to_owned()
+    }
+}
+
+/// A URL without its path, user and password.
+fn without_user(url: &Uri) -> String {
+    let text = url.to_string();
+    let text = text.trim_end_matches('/');
+    match (text.split_once("://"), url.authority().and_then(|authority| authority.as_str().rsplit_once('@')))
+    {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_named_without_its_password_and_with_what_names_it() {
+        let url = |text: &str| text.parse::<Uri>().expect("a URL");
+        let api = url("https://api.example.com:6443");
+        let proxy = url("http://me:secret@proxy.example.com:3128");
+        for (origin, has_way_out) in [(proxy::OWN, false), ("HTTPS_PROXY", true)] {
+            let server = Server::new(&api, Some((&proxy, origin)));
+            assert_eq!(
+                server.to_string(),
+                format!(
+                    "https://api.example.com:6443 through the proxy http://proxy.example.com:3128 ({origin})"
+                )
+            );
+            assert_eq!(server.address(), "https://api.example.com:6443");
+            let advice = server.advice("tunnel error: unsuccessful");
+            assert!(advice.starts_with("is the proxy running"), "{advice}");
+            assert_eq!(advice.ends_with("add it to NO_PROXY"), has_way_out);
+        }
+        let server = Server::new(&api, None);
+        assert_eq!(server.to_string(), "https://api.example.com:6443");
+        for (reason, advice) in [
+            ("invalid peer certificate: UnknownIssuer", "set certificate-authority-data"),
+            (
+                "invalid peer certificate: certificate not valid for name \"a\"",
+                "set server or tls-server-name",
+            ),
+            ("invalid peer certificate: certificate expired: at", "renew the certificate of the API server"),
+            ("received fatal alert: BadCertificate", "the API server does not accept"),
+            ("received corrupt message of type InvalidContentType", "no TLS is spoken there"),
+            ("tcp connect error", "is the API server running"),
+        ] {
+            assert!(server.advice(reason).starts_with(advice), "{reason}");
+        }
+    }
+}
