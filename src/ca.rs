@@ -19,7 +19,7 @@ pub const AUTHORITY_LIFE: Duration = Duration::days(5 * 365);
 pub const CERTIFICATE_LIFE: Duration = Duration::days(90);
 
 /// Certificates are valid an hour before they are made: an API server whose clock is
-/// behind that of the node would reject them else.
+/// slow against that of the node would reject them else.
 pub const BACKDATE: Duration = Duration::hours(1);
 
 /// The reason why the authority cannot do its work.

@@ -347,7 +347,7 @@ fn finding(
     }
 }
 
-/// Who makes a fix: the webhook patches only what an update may change.
+/// The one that makes a fix: the webhook patches only what an update may change.
 fn by_whom(applicability: Applicability, place: Option<&Place>) -> Applicability {
     if applicability == Applicability::Apply && place.is_some_and(|place| !place.is_patchable()) {
         return Applicability::Offer;

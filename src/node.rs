@@ -47,7 +47,7 @@ pub struct Node<'a> {
     pub pods_dir: &'a Path,
     /// The node's `/proc`.
     pub proc_dir: &'a Path,
-    /// What the user says of CSI drivers.
+    /// The user's own rows for CSI drivers.
     pub policy: &'a Policy,
     /// The node's nfsmount.conf; `None` for [`NFSMOUNT_CONF`] where this process sees the
     /// mounts of the node, and none in a container.

@@ -26,7 +26,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Whether `certificate` (PEM) is that of one of its authorities.
+    /// True if `certificate` (PEM) is that of one of its authorities.
     pub fn knows(&self, certificate: &str) -> bool {
         let pairs = [self.authority.as_ref(), self.next.as_ref()].into_iter().flatten();
         pairs

@@ -44,7 +44,7 @@ impl Proposed {
         Self { asked: lines, ..self }
     }
 
-    /// Whether the findings of a line are asked for.
+    /// True if the findings of a line are asked for.
     pub(super) fn is_about(&self, line: usize) -> bool {
         self.asked.as_ref().is_none_or(|lines| lines.contains(&line))
     }

@@ -24,7 +24,7 @@ use crate::source::{Item, Problem, visit_each};
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 pub use change::Changed;
-pub(super) use change::words;
+pub(super) use change::{Step, steps};
 pub(super) use immutable::{is_immutable, writes_immutable};
 use moved::{renamed, stuck};
 use wish::{Wish, Wishes};
@@ -104,11 +104,7 @@ fn repair_text(
                 let mut layout = None;
                 let subjects = object.parts.iter().map(|part| part.subject(&object, policy));
                 for (part, subject) in subjects.enumerate() {
-                    let title_of = title(&subject, object.name());
-                    if part == 0 {
-                        repaired.titles.push((lines.position(object.span.start).line, title_of.clone()));
-                    }
-                    intended.titles.push(title_of);
+                    intended.titles.push(title(&subject, object.name()));
                     let of = Of { object: &object, index, part };
                     let mut fixed = fix_traced(policy, &subject, today, scope);
                     let stuck = stuck(&subject, &fixed, &mut layout, &object);
@@ -135,7 +131,7 @@ fn repair_text(
                         }
                         wishes.remove((index, part), layout, place, plan);
                     }
-                    let words = words(&subject, moved, &fixed);
+                    let words = change::words(&subject, moved, &fixed);
                     if !words.is_empty() {
                         let (title, codes) = (title(&subject, object.name()), fixed.codes.iter().copied());
                         let is_immutable = immutable::is_any(&subject, moved, &fixed);
@@ -148,6 +144,8 @@ fn repair_text(
                     intended.values.extend(values.into_iter().map(|(place, new)| (part, place, Some(new))));
                 }
             }
+            let line = lines.position(object.span.start).line;
+            repaired.titles.extend(intended.titles.first().map(|title| (line, title.clone())));
             objects.push(intended);
         }
     });

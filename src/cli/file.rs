@@ -9,7 +9,7 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// When the folder cannot take the new file, or the old one cannot be replaced.
+/// When the directory cannot take the new file, or the old one cannot be replaced.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     // A link stays a link.
     let path = fs::canonicalize(path)?;
@@ -18,7 +18,7 @@ pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Writes a report to a file, which need not exist. A device or a pipe is written into,
-/// and so is a file that cannot be replaced: in a folder that takes no new file, or one
+/// and so is a file that cannot be replaced: in a directory that takes no new file, or one
 /// that is a mount of its own.
 ///
 /// # Errors
@@ -38,7 +38,7 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
 fn put(path: &Path, text: &str, prepare: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    // What umask allows, as for any new file.
+    // The mode that umask allows, as for any new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;

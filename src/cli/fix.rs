@@ -119,7 +119,7 @@ impl Args {
                 let verb = if self.diff { "would fix" } else { "fixed" };
                 let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
                 let (codes, words) = (codes.join(", "), words.join(", "));
-                // What the schema does not take is no rule's.
+                // A form that the schema does not take is no rule's.
                 let codes = if codes.is_empty() { "the form".to_owned() } else { codes };
                 let immutable = if *is_immutable { IMMUTABLE } else { "" };
                 changes.push(format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name));

@@ -49,7 +49,7 @@ pub(super) enum LogFormat {
 }
 
 impl LogFormat {
-    /// What is meant: `auto` looks at standard output.
+    /// Resolves it: `auto` looks at standard output.
     pub(super) fn format(self) -> Format {
         match self {
             Self::Auto if !io::stdout().is_terminal() => Format::Json,

@@ -43,7 +43,7 @@ pub struct CertificateSettings {
     pub rotation: Rotation,
 }
 
-/// What the certificates are for.
+/// The names and the objects that the certificates are for.
 #[derive(Debug)]
 pub enum Purpose {
     /// A server in this process. One Secret has everything.
@@ -83,7 +83,7 @@ pub struct Certificates {
     /// The bundle that all webhook configurations have, and since when.
     trusted: Option<(String, OffsetDateTime)>,
     has_missed_webhooks: bool,
-    /// Whether this replica has published a certificate, or found it published.
+    /// True if this replica has published a certificate, or found it published.
     has_published: bool,
 }
 

@@ -51,12 +51,12 @@ pub enum Error {
     User {
         /// Whose they are.
         place: String,
-        /// What is wrong and what to do.
+        /// The fault and the remedy.
         reason: String,
     },
 }
 
-/// What a context names.
+/// The cluster and the user that a context names.
 #[derive(Default)]
 struct Chosen {
     /// The kubeconfig, or what else has the credentials.

@@ -35,7 +35,7 @@ pub(super) struct Store {
     pub(super) leaf: String,
     /// With the authority, where that is another one.
     authority: Option<String>,
-    /// Who this replica is.
+    /// The identity of this replica.
     holder: String,
 }
 
@@ -137,7 +137,7 @@ impl Store {
 }
 
 impl Kept {
-    /// What is kept, however it came there. Without a Secret of its own, the authority
+    /// The stored state, however it came there. Without a Secret of its own, the authority
     /// is taken over from the Secret that has the certificate: 0.1.0 kept both in it.
     pub(super) fn found(&self) -> Stored {
         let rotate = self.secrets().any(|secret| secret.annotations().contains_key(ROTATE));
@@ -153,12 +153,12 @@ impl Kept {
         is_signed_by(&leaf, &authority).then_some(authority)
     }
 
-    /// Whether there is a Secret with the authority.
+    /// True if there is a Secret with the authority.
     pub(super) const fn is_whole(&self) -> bool {
         self.whole.is_some()
     }
 
-    /// Whether an authority with its key came from the Secret with the certificate.
+    /// True if an authority with its key came from the Secret with the certificate.
     pub(super) fn is_taken_over(&self) -> bool {
         let authority = self.published.as_ref().and_then(|secret| found(secret).authority);
         self.whole.is_none() && authority.is_some_and(|pair| !pair.key.is_empty())
@@ -169,7 +169,7 @@ impl Kept {
     }
 }
 
-/// What a Secret holds.
+/// The content of a Secret.
 fn found(secret: &Secret) -> Stored {
     let data = secret.data.as_ref();
     let text = |key: &str| {

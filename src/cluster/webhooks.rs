@@ -44,7 +44,7 @@ impl Configurations {
         Ok((api, object))
     }
 
-    /// Whether a webhook's caBundle contains `certificate` (PEM) now; any client may have written it.
+    /// True if a webhook's caBundle contains `certificate` (PEM) now; any client may have written it.
     pub(super) async fn trusts(&self, certificate: &str) -> Result<bool, Error> {
         for kind in KINDS {
             let (_, object) = self.read(kind).await?;

@@ -148,7 +148,7 @@ fn read(metrics: &str) -> Vec<Count> {
 /// This one says that a request was passed over, which is no fault by itself.
 const EXCLUSIONS: &str = "apiserver_admission_match_condition_exclusions_total{";
 
-/// Whether matchConditions of a webhook excluded requests while the probes were sent.
+/// True if matchConditions of a webhook excluded requests while the probes were sent.
 pub(super) fn is_excluded(facts: &ClusterFacts, webhook: &str) -> bool {
     let name = format!("name=\"{webhook}\"");
     let count = |metrics: &str| -> f64 {

@@ -18,10 +18,10 @@ const GENERATE: &str = "nfs-mount-guard certs generate --dir certs --dns {name}.
 const STORE: &str =
     " --cert=certs/tls.crt --key=certs/tls.key --dry-run=client --output yaml | kubectl apply --filename -";
 
-/// What the built-in CA is called as the owner of the caBundle.
+/// The field manager of the built-in CA, as the owner of the caBundle.
 const MANAGER: &str = "nfs-mount-guard";
 
-/// Who makes the certificates.
+/// The process that issues the certificates.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maker {
     BuiltIn,
@@ -44,13 +44,13 @@ pub(super) fn maker(facts: &ClusterFacts) -> Maker {
     }
 }
 
-/// Whether the Pods that serve manage their certificates.
+/// True if the Pods that serve manage their certificates.
 fn manages_itself(facts: &ClusterFacts) -> bool {
     let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
     pods.iter().any(|pod| ClusterFacts::flag(pod, "--manage-certificates").is_some())
 }
 
-/// Whether a Pod of its own manages the certificates: there is one, or the caBundle is
+/// True if a Pod of its own manages the certificates: there is one, or the caBundle is
 /// what it wrote.
 fn is_apart(facts: &ClusterFacts) -> bool {
     let pods = facts.certificate_pods.found().map(Vec::as_slice).unwrap_or_default();

@@ -37,7 +37,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Most bytes of a Pod's name in that of an Event, which has 253.
 const NAME_LENGTH: usize = 200;
 
-/// Who reports it.
+/// The reporting component.
 const CONTROLLER: &str = "nfs-mount-guard.io/node-check";
 
 /// A volume that is not mounted, and its Pod.
@@ -64,13 +64,13 @@ struct PodName {
     name: String,
 }
 
-/// What the looks of a process have seen.
+/// The findings of all looks of a process.
 #[derive(Debug, Default)]
 pub struct Seen {
     lost: BTreeMap<Key, (OffsetDateTime, i32)>,
 }
 
-/// What came of Events so far.
+/// The results of Events so far.
 #[derive(Debug, Default)]
 pub struct Counts {
     created: AtomicU64,
@@ -159,7 +159,7 @@ fn pod_name(folder: &str) -> Option<(String, PodName)> {
 struct Pace(BTreeMap<Key, Instant>);
 
 impl Pace {
-    /// Whether a volume may have another one.
+    /// True if a volume may have another one.
     fn is_due(&self, key: &Key, now: Instant) -> bool {
         self.0.get(key).is_none_or(|created| now.duration_since(*created) >= PAUSE)
     }
@@ -171,7 +171,7 @@ impl Pace {
 }
 
 /// Creates Events for the volumes that each look finds lost, until there are no more looks.
-/// What fails is said, counted, and tried again after the next look; a look never waits.
+/// A failure is logged, counted, and tried again after the next look; a look never waits.
 pub async fn create(
     client: Client,
     node: String,

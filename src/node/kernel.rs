@@ -28,7 +28,7 @@ pub(super) fn lacks(kernel: Kernel, option: &MountOption<'_>) -> Option<String> 
     })
 }
 
-/// What to say of an option that volumes ask for and the kernel lacks. Distributions add
+/// Describes an option that volumes ask for and the kernel lacks. Distributions add
 /// options to older kernels, as RHEL does.
 pub(super) fn warning(option: &str, since: &str, kernel: Kernel, volumes: Vec<VolumeName>) -> Warning {
     Warning {
@@ -44,7 +44,7 @@ pub(super) fn warning(option: &str, since: &str, kernel: Kernel, volumes: Vec<Vo
     }
 }
 
-/// What nfsmount.conf gives to mounts and the kernel lacks.
+/// Describes an option that nfsmount.conf gives to mounts and the kernel lacks.
 pub(super) fn of_conf(conf: &Conf, kernel: Kernel) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for setting in conf.settings() {

@@ -146,7 +146,7 @@ impl Moment {
         })
     }
 
-    /// Every NFS mount in kubelet's eyes outside of the folder of Pods, in no order.
+    /// Every NFS mount in kubelet's eyes outside of the directory of Pods, in no order.
     pub(super) fn nfs_mounts_elsewhere(&self) -> impl Iterator<Item = &Mount> {
         self.references.iter().flat_map(|Reference { table, pods_dirs }| {
             let is_outside = |mount: &&Mount| !pods_dirs.iter().any(|folder| mount.point.starts_with(folder));
@@ -154,7 +154,7 @@ impl Moment {
         })
     }
 
-    /// Whether a process with this table sees the mounts of the node's first process.
+    /// True if a process with this table sees the mounts of the node's first process.
     pub(super) fn is_seen_with(&self, own: &MountTable) -> bool {
         self.references.first().is_some_and(|reference| reference.table.is_same(own))
     }

@@ -38,7 +38,7 @@ const REMEDY: &str = "write it with: kubectl get pv -o json >FILE";
 /// The objects that volumes are compared with.
 #[derive(Debug)]
 pub struct Given {
-    /// What reports call the file.
+    /// The name of the file in reports.
     name: String,
     text: Result<String, Problem>,
 }
@@ -72,13 +72,13 @@ enum Problem {
     NoVolume,
 }
 
-/// What a look knows of the node.
+/// The node as a look found it.
 pub(super) struct Seen<'a> {
     /// The volumes of the node.
     pub(super) volumes: &'a [VolumeId],
     /// The directory of Pods, as this process sees it.
     pub(super) pods_dir: &'a Path,
-    /// What is mounted.
+    /// The mounts.
     pub(super) moment: &'a Moment,
     /// The nfsmount.conf that the node's mount.nfs reads.
     pub(super) conf: Option<&'a Conf>,
@@ -86,11 +86,11 @@ pub(super) struct Seen<'a> {
     pub(super) readers: &'a BTreeSet<VolumeId>,
     /// The node's kernel.
     pub(super) kernel: Option<Kernel>,
-    /// What the user says of drivers.
+    /// The user's own rows for drivers.
     pub(super) policy: &'a Policy,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) objects: Objects,
@@ -103,7 +103,7 @@ struct Volume<'a> {
     id: &'a VolumeId,
     name: VolumeName,
     mount: Option<&'a Mount>,
-    /// Whether its object was found.
+    /// True if its object was found.
     is_settled: bool,
     /// Why an object of its name is not its own.
     other: Option<String>,
@@ -153,7 +153,7 @@ impl<'a> Volume<'a> {
     }
 }
 
-/// What the driver table calls the kubelet's own NFS volumes.
+/// The name of the kubelet's own NFS volumes in the driver table.
 const IN_TREE: &str = "kubernetes.io/nfs";
 
 struct Work<'s, 'a> {
@@ -213,7 +213,7 @@ impl Work<'_, '_> {
             None => Some(object.name()),
         };
         let Some(indices) = name.and_then(|name| by_name.get(name)) else { return };
-        // A Pod is known by its uid: the folder of an inline volume has the name of the Pod's volume.
+        // A Pod is known by its uid: the directory of an inline volume has the name of the Pod's volume.
         let pod =
             part.volume.and_then(|_| object.bound_volume()).and_then(|pod| Some(pod.uid()?.to_string()));
         let subject = part.subject(object, self.seen.policy);
@@ -241,7 +241,7 @@ impl Work<'_, '_> {
         let (name, mount) = (volume.name.clone(), volume.mount);
         volume.is_settled = true;
         self.note_kernel(&name, mount, subject);
-        // What is not mounted is reported as that.
+        // A volume that is not mounted is reported as that.
         let Some(mount) = mount else { return };
         let obstacle = match (&mount.nfs, subject.nfs) {
             (None, Nfs::Yes) => Some((
@@ -355,7 +355,7 @@ fn title(subject: &Subject<'_>) -> String {
     format!("{}/{namespace}{}{path}", subject.kind, subject.name)
 }
 
-/// Whether the driver may add options that the table does not know.
+/// True if the driver may add options that the table does not know.
 fn hides_defaults(subject: &Subject<'_>) -> bool {
     let driver = subject.driver;
     subject.nfs != Nfs::Yes

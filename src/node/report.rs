@@ -36,7 +36,7 @@ pub struct NodeReport {
     pub nfsmount_conf: Option<ConfReport>,
     /// Mounted volumes beside the objects of `--objects`; `None` without it.
     pub objects: Option<Objects>,
-    /// What could not be read.
+    /// The inputs that could not be read.
     pub errors: Vec<ReadError>,
 }
 
@@ -204,7 +204,7 @@ pub struct ConfReader {
     pub message: String,
 }
 
-/// What a warning is about.
+/// The subject of a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WarningKind {

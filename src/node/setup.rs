@@ -36,7 +36,7 @@ impl Readers {
         }
         let mut drivers: BTreeMap<String, ConfOf> = BTreeMap::new();
         for id in volumes.iter().filter(|id| id.plugin == Plugin::Csi) {
-            // What cannot be read is reported where the volume is looked at.
+            // A file that cannot be read is reported where the volume is looked at.
             let Ok(name) = volumes::csi_driver(pods_dir, id) else { continue };
             let row = driver::find(&name).filter(|row| row.nfs != Nfs::No);
             let Some(row) = row.or_else(|| driver::find(&name).is_none().then_some(&driver::UNKNOWN)) else {
@@ -73,7 +73,7 @@ struct InTree {
     server: Option<String>,
 }
 
-/// What to warn of. `conf` is the node's nfsmount.conf, `readers` says which other volumes
+/// Lists the warnings. `conf` is the node's nfsmount.conf, `readers` says which other volumes
 /// read it, `sees_node` whether this process sees the node's programs.
 pub(super) fn warnings(
     volumes: &[VolumeId],

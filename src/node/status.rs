@@ -50,7 +50,7 @@ pub struct Looks {
     pub took: Duration,
     /// The end of the last one that saw everything, in seconds since 1970; 0 before one.
     pub last_success: i64,
-    /// What came of Events until then, by result.
+    /// The Events until then, by result.
     pub events: [(&'static str, u64); 3],
 }
 

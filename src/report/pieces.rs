@@ -55,13 +55,13 @@ pub struct Statistic {
     pub count: usize,
 }
 
-/// What `fix` would write about one finding alone.
+/// The edits that `fix` would write about one finding alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offered {
-    /// What that does to the options, in words.
+    /// The effect on the options, in words.
     pub title: String,
     /// In the order of the text.
     pub edits: Vec<TextEdit>,
-    /// Whether the API server refuses it for an object that exists.
+    /// True if the API server refuses it for an object that exists.
     pub is_immutable: bool,
 }

@@ -64,7 +64,7 @@ pub struct LastRun(Arc<Mutex<Published>>);
 struct Published {
     /// The response of `/readyz` before a run has ended.
     not_ready: &'static str,
-    /// Whether a run has ended.
+    /// True if a run has ended.
     is_ready: bool,
     /// The metrics of the last run.
     text: String,

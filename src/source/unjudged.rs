@@ -350,7 +350,7 @@ impl Search<'_> {
         matches!(of_volumes, ["volumes", _]) && is_inline() || path == ["metadata", "managedFields"]
     }
 
-    /// Whether a value is a text, or a list of texts, that is not empty; or whether options
+    /// True if a value is a text, or a list of texts, that is not empty; or if options
     /// stand deeper in it.
     fn holds_text(&self, value: NodeId) -> bool {
         let is_flat = match self.tree.items(value) {

@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-/// What the built-in CA counts. Clones count together.
+/// The counters of the built-in CA. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct RenewalMetrics {
     authority_not_after: Gauge,

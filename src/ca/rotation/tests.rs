@@ -205,7 +205,7 @@ fn a_first_authority_leaves_trusted_what_is_trusted_already() {
     assert_eq!(step, Some(RotationStep::Founded));
     assert_eq!(takes(&new.bundle(), &old.leaf.certificate, BEGIN), Ok(()));
     assert_eq!(takes(&new.bundle(), &new.leaf.certificate, BEGIN), Ok(()));
-    // What has expired, or is no certificate, is not.
+    // One that has expired, or is no certificate, is not.
     let later = BEGIN + Duration::days(6 * 365);
     for previous in [old.bundle(), "garbage".to_owned()] {
         let found = Stored { previous: Some(previous), ..Stored::default() };

@@ -1,8 +1,8 @@
-//! What the fix of one finding does, as the title of a choice in an editor.
+//! Describes the fix of one finding, as the title of a choice in an editor.
 
 use std::borrow::Cow;
 
-use crate::check::repair::words;
+use crate::check::repair::{Step, steps};
 use crate::engine::fix::{Traced, emptied};
 use crate::finding::Finding;
 use crate::report::plain::plain;
@@ -16,25 +16,28 @@ const LONGEST: usize = 40;
 /// Most steps that are named.
 const MOST: usize = 3;
 
-/// What becomes of the options, in words: `Replace bg with fg`. `fixed` is what the fix
+/// Describes the change of the options: `Replace bg with fg`. `fixed` is what the fix
 /// makes of the carriers, where it changes one.
 pub(super) fn title(subject: &Subject<'_>, finding: &Finding, fixed: Option<&Traced<'_>>) -> String {
     let moved: Vec<Place> = emptied(finding).cloned().into_iter().collect();
-    let words = fixed.map(|fixed| words(subject, &moved, fixed)).unwrap_or_default();
+    let changes = fixed.map(|fixed| steps(subject, &moved, fixed)).unwrap_or_default();
     let mut steps: Vec<String> = Vec::new();
     let (mut added, mut is_moved) = (Vec::new(), false);
-    for word in &words {
-        if let Some((old, new)) = word.split_once(" -> ") {
-            let (old, new) = (shown(old), shown(new));
-            steps.push(if old == new { format!("trim {new}") } else { format!("replace {old} with {new}") });
-        } else if let Some(new) = word.strip_prefix('+') {
-            added.push(shown(new));
-        } else if let Some(old) = word.strip_prefix('-') {
-            steps.push(format!("remove {}", shown(old)));
-        } else if word.starts_with("without ") {
-            is_moved = true;
-        } else {
-            steps.push("split it into one option an element".to_owned());
+    for change in &changes {
+        match change {
+            Step::Replace(old, new) => {
+                let (old, new) = (shown(old), shown(new));
+                let is_trimmed = old == new;
+                steps.push(if is_trimmed {
+                    format!("trim {new}")
+                } else {
+                    format!("replace {old} with {new}")
+                });
+            }
+            Step::Add(new) => added.push(shown(new)),
+            Step::Remove(old) => steps.push(format!("remove {}", shown(old))),
+            Step::Without(_) => is_moved = true,
+            Step::Split => steps.push("split it into one option an element".to_owned()),
         }
     }
     if let Some(place) = moved.first() {
@@ -62,9 +65,7 @@ pub(super) fn title(subject: &Subject<'_>, finding: &Finding, fixed: Option<&Tra
 
 /// A text without what a terminal or an editor would act on, cut where it is long.
 fn shown(text: &str) -> String {
-    // What has whitespace is in quotes, to be seen.
-    let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let text: Cow<'_, str> = plain(inner.trim());
+    let text: Cow<'_, str> = plain(text.trim());
     if text.chars().count() <= LONGEST {
         return text.into_owned();
     }

@@ -1,6 +1,7 @@
 //! Phrases the repair of a subject.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::removal;
 use crate::engine::fix::Traced;
@@ -25,7 +26,7 @@ pub struct Changed {
     /// The differences: `bg -> fg`, `+retrans=2`, `-soft`. Every option is named that
     /// it holds no more.
     pub words: Vec<String>,
-    /// Whether the API server refuses them for an object that exists.
+    /// True if the API server refuses them for an object that exists.
     pub is_immutable: bool,
 }
 
@@ -49,8 +50,53 @@ impl Changed {
     }
 }
 
+/// One thing that a repair does to a subject, written as in [`Changed::words`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::check) enum Step {
+    /// Writes an option in the place of another one.
+    Replace(String, String),
+    /// Adds an option.
+    Add(String),
+    /// Removes an option.
+    Remove(String),
+    /// Gives each option an element of its own.
+    Split,
+    /// Removes a place.
+    Without(Place),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replace(gone, come) => {
+                let difference = Difference { gone: Some(gone), come: Some(come) };
+                difference.fmt(f)
+            }
+            Self::Add(come) => Difference { gone: None, come: Some(come) }.fmt(f),
+            Self::Remove(gone) => Difference { gone: Some(gone), come: None }.fmt(f),
+            Self::Split => f.write_str("one option an element"),
+            Self::Without(place) => write!(f, "without {}", place.field(None)),
+        }
+    }
+}
+
+impl From<Difference<'_>> for Step {
+    fn from(difference: Difference<'_>) -> Self {
+        match (difference.gone, difference.come) {
+            (Some(gone), Some(come)) => Self::Replace(gone.to_owned(), come.to_owned()),
+            (Some(gone), None) => Self::Remove(gone.to_owned()),
+            (None, come) => Self::Add(come.unwrap_or_default().to_owned()),
+        }
+    }
+}
+
+/// The same as [`steps`], in words.
+pub(super) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<String> {
+    steps(subject, moved, fixed).iter().map(ToString::to_string).collect()
+}
+
 /// The differences of a subject, carrier by carrier. `moved` are the places that go away.
-pub(in crate::check) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<String> {
+pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> Vec<Step> {
     let mut differences = Vec::new();
     for (carrier, new) in subject.carriers.iter().zip(&fixed.elements) {
         if moved.contains(&carrier.place) {
@@ -60,7 +106,7 @@ pub(in crate::check) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
         let new: Vec<&str> = new.iter().flat_map(|element| option::pieces(element)).collect();
         differences.extend(difference::differences(&old, &new));
     }
-    let mut words: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    let mut steps: Vec<Step> = differences.iter().copied().map(Step::from).collect();
     for removed in removal::options(subject, moved, &fixed.elements) {
         let is_named = |difference: &Difference<'_>| {
             let gone = difference.gone.unwrap_or_default();
@@ -68,16 +114,16 @@ pub(in crate::check) fn words(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
         };
         let mut new = fixed.elements.iter().flatten();
         let is_within = new.any(|new| difference::is_a_piece(&removed, new));
-        let word = format!("-{}", difference::shown(&removed));
-        if !differences.iter().any(is_named) && !is_within && !words.contains(&word) {
-            words.push(word);
+        let step = Step::Remove(removed.clone());
+        if !differences.iter().any(is_named) && !is_within && !steps.contains(&step) {
+            steps.push(step);
         }
     }
     let is_split =
         subject.carriers.iter().zip(&fixed.elements).any(|(old, new)| old.elements.len() < new.len());
-    if words.is_empty() && is_split {
-        words.push("one option an element".to_owned());
+    if steps.is_empty() && is_split {
+        steps.push(Step::Split);
     }
-    words.extend(moved.iter().map(|place| format!("without {}", place.field(None))));
-    words
+    steps.extend(moved.iter().cloned().map(Step::Without));
+    steps
 }

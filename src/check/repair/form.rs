@@ -6,7 +6,7 @@ use crate::source::Problem;
 use crate::source::rewrite::{self, Replacement};
 use crate::source::text::{Lines, Position};
 
-/// Whether what a remedy takes the place of stands on one line and is nothing but a
+/// True if what a remedy takes the place of stands on one line and is nothing but a
 /// value: a comment, an anchor or a key in another form would go away with it.
 pub(super) fn is_plainly_written(text: &str, remedy: &Replacement) -> bool {
     let written = text.get(remedy.start..remedy.end).unwrap_or_default();
@@ -45,7 +45,7 @@ pub(super) fn announce(repaired: &mut Repaired, old: &str, unread: &[Problem]) {
     let mut remedies: Vec<&Replacement> =
         unread.iter().filter_map(|problem| problem.remedy.as_deref()).collect();
     remedies.sort_by_key(|remedy| remedy.start);
-    // What is written otherwise stays on its line, so that lines are those of both texts.
+    // A value that is written otherwise stays on its line, so that lines are those of both texts.
     let lines = Lines::new(old);
     let read = Lines::new(repaired.read.as_deref().unwrap_or(old));
     let mut changed = std::mem::take(&mut repaired.changed);
@@ -66,6 +66,7 @@ pub(super) fn announce(repaired: &mut Repaired, old: &str, unread: &[Problem]) {
                 title: title.clone(),
                 codes: Vec::new(),
                 words: vec![word],
+                is_immutable: false,
             }),
         }
     }

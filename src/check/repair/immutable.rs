@@ -6,14 +6,14 @@ use crate::kind::Kind;
 use crate::site::Place;
 use crate::subject::Subject;
 
-/// Whether an update of the subject's object cannot change a place. A template can be
+/// True if an update of the subject's object cannot change a place. A template can be
 /// changed, its Pods are made again.
 pub(in crate::check) fn is_immutable(subject: &Subject<'_>, place: &Place) -> bool {
     let is_fixed = matches!(subject.kind, Kind::StorageClass | Kind::PersistentVolume | Kind::Pod);
     is_fixed && matches!(place, Place::Parameter(_) | Place::VolumeAttribute(_) | Place::InlineAttribute(..))
 }
 
-/// Whether a fix writes into such a place.
+/// True if a fix writes into such a place.
 pub(in crate::check) fn writes_immutable(subject: &Subject<'_>, fixed: &Traced<'_>) -> bool {
     subject
         .carriers
@@ -22,7 +22,7 @@ pub(in crate::check) fn writes_immutable(subject: &Subject<'_>, fixed: &Traced<'
         .any(|(carrier, new)| carrier.elements != *new && is_immutable(subject, &carrier.place))
 }
 
-/// Whether what a fix changes or moves away is such a place.
+/// True if what a fix changes or moves away is such a place.
 pub(super) fn is_any(subject: &Subject<'_>, moved: &[Place], fixed: &Traced<'_>) -> bool {
     writes_immutable(subject, fixed) || moved.iter().any(|place| is_immutable(subject, place))
 }

@@ -13,7 +13,7 @@ use crate::cluster::connect::{Where, connect};
 use crate::node::events::{self, Counts, Lost, Seen};
 use crate::node::report::NodeReport;
 
-/// What Events need.
+/// The needs of Events.
 #[derive(Debug, clap::Args)]
 pub(super) struct EventFlags {
     /// With --interval: create a Warning on each Pod whose volume is not mounted

@@ -1,4 +1,4 @@
-//! What is wrong with a kubeconfig or with the credentials of a user, and what to do: no
+//! Faults of a kubeconfig or of the credentials of a user, and their remedies: no
 //! names of a library's types, and nothing that may be a secret.
 
 use std::error::Error as StdError;
@@ -12,19 +12,19 @@ use kube::config::{AuthInfo, KubeconfigError, LoadDataError};
 pub(super) const NO_AUTHORITY: &str =
     "cluster: certificate-authority has no certificate (PEM with BEGIN CERTIFICATE) in it; correct it";
 
-/// What can be done about credentials that a person had once.
+/// The remedy for credentials that a person had once.
 const LOG_IN: &str = "correct it, log in again, or use another context";
 
 /// A token with a line break, for example.
 const NO_HEADER: &str = "the token has a character that no HTTP header can have, such as a line break";
 
-/// What can be done about the CA of a cluster.
+/// The remedy for the CA of a cluster.
 const GIVE_CA: &str = "correct it, or set certificate-authority-data";
 
-/// What cannot be used.
+/// The part that cannot be used.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// What the kubeconfig says of the cluster.
+    /// The cluster's entry of the kubeconfig.
     Cluster(String),
     /// The credentials of the user.
     User(String),
@@ -33,7 +33,7 @@ pub(super) enum Fault {
 /// Most bytes of what a plugin wrote that are repeated.
 const LONGEST: usize = 600;
 
-/// What is wrong with a kubeconfig.
+/// A fault of a kubeconfig.
 pub(super) fn unreadable(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(error, _) if error.kind() == io::ErrorKind::NotFound => {
@@ -141,18 +141,18 @@ fn unfit(error: &RustlsTlsError) -> Fault {
     Fault::User(format!("{user}; {LOG_IN}"))
 }
 
-/// What is wrong with the token of a user, with which the client would panic.
+/// The fault of a user's token, with which the client would panic.
 pub(super) fn token(user: &AuthInfo) -> Option<Fault> {
     user.token.as_ref()?;
     // The token has no other way out without one more crate.
     let user = serde_json::to_value(user).ok()?;
     let token = user.get("token")?.as_str()?;
-    // What a header takes (RFC 9110 §5.5).
+    // The bytes that a header takes (RFC 9110 §5.5).
     let is_fit = token.bytes().all(|byte| byte == b'\t' || !byte.is_ascii_control());
     (!is_fit).then(|| Fault::User(format!("{NO_HEADER}; {LOG_IN}")))
 }
 
-/// Why a user cannot be authenticated. What a plugin printed on standard output may be
+/// Why a user cannot be authenticated. The text that a plugin printed on standard output may be
 /// a secret, and so may its arguments: neither is repeated.
 pub(in crate::cluster) fn unauthenticated(error: &AuthError, user: Option<&AuthInfo>) -> String {
     let exec = user.and_then(|user| user.exec.as_ref());

@@ -20,7 +20,7 @@ const ALONE: Duration = Duration::from_secs(30);
 /// Longest time of one that a person may answer, in a browser for example.
 const ATTENDED: Duration = Duration::from_secs(5 * 60);
 
-/// Whether a person can answer a plugin.
+/// True if a person can answer a plugin.
 pub(super) fn has_terminal() -> bool {
     io::stdin().is_terminal()
 }
@@ -42,7 +42,7 @@ async fn within(mut config: Config, has_terminal: bool, most: Duration) -> Resul
     };
     let name = exec.command.clone().unwrap_or_default();
     match &exec.interactive_mode {
-        // As client-go decides it. What a plugin then writes on standard error is captured.
+        // As client-go decides it. The text that a plugin then writes on standard error is captured.
         None | Some(ExecInteractiveMode::IfAvailable) if !has_terminal => {
             exec.interactive_mode = Some(ExecInteractiveMode::Never);
         }

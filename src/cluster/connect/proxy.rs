@@ -49,7 +49,7 @@ fn parsed(text: &str, place: &str) -> Result<Uri, String> {
     })
 }
 
-/// Whether the environment's proxy is for this server.
+/// True if the environment's proxy is for this server.
 fn needs_proxy(target: &Uri, no: &str) -> bool {
     let host = target.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_local = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());

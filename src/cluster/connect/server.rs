@@ -17,7 +17,7 @@ pub struct Server {
 struct Proxy {
     /// Without the password of the URL.
     address: String,
-    /// What names it.
+    /// The source that names it.
     origin: &'static str,
 }
 
@@ -42,7 +42,7 @@ impl Server {
         &self.address
     }
 
-    /// What to do about `reason`, for which the API server cannot be asked.
+    /// The remedy for `reason`, for which the API server cannot be asked.
     pub fn advice(&self, reason: &str) -> String {
         let origin = self.proxy.as_ref().map(|proxy| proxy.origin);
         let advice = if reason.contains("tunnel error") && origin == Some(proxy::OWN) {

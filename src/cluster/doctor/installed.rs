@@ -130,7 +130,7 @@ async fn of_service(asker: &mut Asker, facts: &mut ClusterFacts, service: &Value
     facts.hashes = hashes(asker, facts, service).await;
 }
 
-/// Whether a Pod runs `certs serve`.
+/// True if a Pod runs `certs serve`.
 fn manages_certificates(pod: &Value) -> bool {
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
     containers.into_iter().flatten().any(|container| {

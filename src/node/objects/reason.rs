@@ -99,7 +99,7 @@ impl Context<'_, '_> {
     }
 }
 
-/// Whether a mount gives up that should not.
+/// True if a mount gives up that should not.
 fn is_soft(found: &shown::Difference) -> bool {
     found.asked == "hard" && found.mounted.starts_with("soft")
 }

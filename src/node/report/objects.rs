@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What came of a comparison with the objects of a file.
+/// The result of a comparison with the objects of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Objects {
@@ -24,7 +24,7 @@ pub struct Compared {
     pub volume: String,
     /// The object, as in `PersistentVolume/data`.
     pub object: String,
-    /// Who mounts it.
+    /// The driver that mounts it.
     pub driver: String,
     /// The string that `mount -o` gets by the object.
     pub effective: String,
@@ -32,7 +32,7 @@ pub struct Compared {
     pub mounted: String,
     /// The NFS version that client and server agreed on.
     pub version: Option<String>,
-    /// What the mount has otherwise.
+    /// The differences of the mount.
     pub differences: Vec<Difference>,
     /// Options of the object that the kernel shows of no such mount.
     pub not_shown: Vec<String>,
@@ -50,14 +50,14 @@ pub struct Difference {
     pub object: String,
     /// The setting of the mount.
     pub mounted: String,
-    /// Whether the object names it.
+    /// True if the object names it.
     pub written: bool,
-    /// Whether the mount does not do what the object asks. What client and server negotiate
+    /// True if the mount does not do what the object asks. A setting that client and server negotiate
     /// is no finding.
     pub finding: bool,
     /// Why it differs.
     pub reason: Reason,
-    /// What it shares the setting with; `None` for another reason.
+    /// The mount with which it shares the setting; `None` for another reason.
     pub with: Option<String>,
     /// All of it in one sentence, with what to do.
     pub message: String,

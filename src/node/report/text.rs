@@ -230,7 +230,7 @@ fn write_summary(out: &mut String, report: &NodeReport) -> fmt::Result {
     writeln!(out)
 }
 
-/// What was compared with objects: what differs, what was negotiated, what was not compared.
+/// Writes what was compared with objects: what differs, what was negotiated, what was not compared.
 fn write_objects(out: &mut String, objects: &Objects, alarm: Style) -> fmt::Result {
     for volume in &objects.volumes {
         write_compared(out, volume, alarm)?;

@@ -118,7 +118,7 @@ pub(super) fn replacement(
     }
 }
 
-/// Whether the first text in a value stands in double quotes, as in JSON.
+/// True if the first text in a value stands in double quotes, as in JSON.
 fn is_json(from: NodeDeserializer<'_>, node: NodeId) -> bool {
     match from.tree.written(node).map(|written| &written.content) {
         Some(Content::Scalar { style, .. }) => *style == Style::DoubleQuoted,

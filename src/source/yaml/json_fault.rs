@@ -30,7 +30,7 @@ pub(super) fn or_json(problem: Problem, written: &str, start: usize) -> Problem 
     Problem::at(start + at, format!("is not JSON: {reason}"))
 }
 
-/// Whether the first key or item is written as in JSON.
+/// True if the first key or item is written as in JSON.
 fn begins_as_json(written: &str) -> bool {
     let text = written.trim_start();
     let inner = |open: char| text.strip_prefix(open).map(str::trim_start);

@@ -197,7 +197,7 @@ fn mends_the_ca_bundle(turn: &Turn) -> Result<(), Failed> {
             let args = [&["apply", "--server-side", "--field-manager=gitops"], flags, &["-f", "-"]].concat();
             turn.cluster.must(&args, &change.to_string());
         };
-        // What a GitOps tool does that owns the field, and what it does that writes it over.
+        // A GitOps tool that owns the field, and one that writes it over.
         apply(&others, &["--force-conflicts"]);
         until("the caBundle comes back", Duration::from_secs(20), || ca_bundle(turn, kind) == wanted);
         let patch = json!([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""}]);
@@ -218,7 +218,7 @@ fn mends_the_ca_bundle(turn: &Turn) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Who may write the Secret that webhooks mount cannot make the API server trust a CA by that.
+/// The right to write the Secret that webhooks mount does not suffice to make the API server trust a CA by that.
 fn trusts_no_stranger(turn: &Turn) -> Result<(), Failed> {
     let site = Site::start(turn);
     let wanted = ca_bundle(turn, "validatingwebhookconfiguration");

@@ -108,7 +108,7 @@ pub fn mounted(folder: &Path, listen: &str) -> Guard {
 }
 
 /// `certs serve` with the names of the plain installation. A step of a rotation takes
-/// longer than kubelet lags behind.
+/// longer than the lag of kubelet.
 pub fn certificates(account: &Account) -> Guard {
     Guard::start_certificates(account, &["--rotation-wait", "4s"])
 }
@@ -171,7 +171,7 @@ impl Site {
         }
     }
 
-    /// What manages certificates here.
+    /// The process that manages certificates here.
     pub fn managers(&self) -> &[Guard] {
         self.certificates.as_ref().map_or(&self.guards, std::slice::from_ref)
     }
@@ -269,7 +269,7 @@ pub struct Kubelet {
     thread: Option<JoinHandle<()>>,
 }
 
-/// How long each Pod's volume lags behind.
+/// The lag of each Pod's volume.
 const LAGS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(2)];
 
 impl Kubelet {
@@ -343,7 +343,7 @@ fn await_file(path: &Path) {
     }
 }
 
-/// The two keys that the Deployment mounts, behind the link `..data`.
+/// The two keys that the Deployment mounts, through the link `..data`.
 fn lay_out(secret: &Value, folder: &Path) {
     let (Some(certificate), Some(key)) = (raw(secret, "tls.crt"), raw(secret, "tls.key")) else { return };
     let version = secret["metadata"]["resourceVersion"].as_str().expect("a version");

@@ -27,7 +27,7 @@ const OLD: &str = "tests/upgrade/0.1.0/install.yaml";
 
 const SERVING: &str = "nfs-mount-guard";
 
-/// The webhooks behind their Service.
+/// The webhooks and their Service.
 struct Service {
     proxies: Vec<Proxy>,
 }
@@ -76,7 +76,7 @@ fn upgrade(turn: &Turn, site: &mut Site, service: &Service) {
     site.kubelet = Some(kubelet);
 }
 
-/// Whether the serving account may write the configurations.
+/// True if the serving account may write the configurations.
 fn is_mighty(turn: &Turn) -> bool {
     let configurations = "validatingwebhookconfigurations.admissionregistration.k8s.io/nfs-mount-guard";
     may(&turn.cluster, NAMESPACE, SERVING, "patch", configurations)

@@ -123,7 +123,7 @@ fn expired(site: &Site<'_>) -> Result<(), Failed> {
     let old = site.authority.sign(&[HOST.to_owned()], then)?;
     shown_by_the_secret(site, &old, "the certificate expired on ");
     said_by_the_api_server(site, &old, "x509: certificate has expired or is not yet valid");
-    // The remedy cures it as it stands, with the CA in the folder that it names.
+    // The remedy cures it as it stands, with the CA in the directory that it names.
     let remedy = text(&site.doctor(&["--no-probes"]).check("D301")["remedy"]).to_owned();
     let certs = site.folder.path().join("certs");
     std::fs::create_dir(&certs)?;

@@ -62,7 +62,7 @@ impl Nodes {
                     },
                 }
             }
-            // What one Pod waits for, another one may create.
+            // One Pod may wait for what another one creates.
             let may_come = self.running.iter().any(Node::manages_certificates);
             if !is_waiting || !may_come || Instant::now() > deadline {
                 return;
@@ -79,7 +79,7 @@ impl Nodes {
     }
 }
 
-/// Whether a Pod is that of the built-in CA.
+/// True if a Pod is that of the built-in CA.
 fn manages_certificates(template: &Value) -> bool {
     template["spec"]["containers"][0]["args"][0] == "certs"
 }

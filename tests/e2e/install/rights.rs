@@ -146,7 +146,7 @@ fn rights(turn: &mut Turn) -> Result<(), Failed> {
     let cluster = &turn.cluster;
     until_may(cluster, namespace, "guard-certificates", ("get", "secrets/guard-tls"), true);
     until_may(cluster, namespace, "guard-scan", ("list", "pods"), true);
-    // What every service account has.
+    // The rights that every service account has.
     let usual = rules(cluster, namespace, "without-a-binding");
     let mut table = "| Pod | API token | rights | taken over, it could |\n|---|---|---|---|\n".to_owned();
     let mut own = Vec::new();
@@ -262,7 +262,7 @@ fn upgrade_by_helm(turn: &mut Turn) -> Result<(), Failed> {
 
 fn upgrade_by_kustomize(turn: &mut Turn) -> Result<(), Failed> {
     let namespace = "nfs-mount-guard";
-    // What kustomize made of 0.1.0 had the objects of its install.yaml.
+    // The output of kustomize of 0.1.0 had the objects of its install.yaml.
     turn.cluster.must(&["apply", "-f", "tests/upgrade/0.1.0/install.yaml"], "");
     until_may(&turn.cluster, namespace, "nfs-mount-guard", ("patch", MIGHTY), true);
     let before = selectors(turn, namespace);
@@ -274,7 +274,7 @@ fn upgrade_by_kustomize(turn: &mut Turn) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether all labels of a selector are among those of a Pod.
+/// True if all labels of a selector are among those of a Pod.
 fn selects(selector: &Value, labels: &Value) -> bool {
     let wanted = selector.as_object().expect("a selector");
     !wanted.is_empty() && wanted.iter().all(|(key, value)| labels[key] == *value)

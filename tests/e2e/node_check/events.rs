@@ -89,7 +89,7 @@ fn address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
-/// Starts the command with a kubeconfig; standard error goes to `said` in the folder.
+/// Starts the command with a kubeconfig; standard error goes to `said` in the directory.
 fn start(pods: &Pods, logs: &str, config: &Path, address: SocketAddr) -> Result<Running, Failed> {
     let child = command()
         .args(["--pods-dir", &pods.name(), "--interval", "1s", "--status-listen", &address.to_string()])
@@ -130,7 +130,7 @@ fn at_the_pod(turn: &mut Turn) -> Result<(), Failed> {
     let (pods, address) = (Pods::new(), address());
     let logs = node(&pods, "shop", &uid);
     let mut running = start(&pods, &logs, config.path(), address)?;
-    // Without the right it goes on to look, says so and counts.
+    // Without the right it continues to look, says so and counts.
     until_failed(address)?;
     let said = fs::read_to_string(pods.path().join("said"))?;
     assert!(

@@ -32,7 +32,7 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What Linux 6.12 and 6.1 showed of mounts (tests/kernel-truth), without access flags.
+/// The lines that Linux 6.12 and 6.1 showed of mounts (tests/kernel-truth), without access flags.
 const V42: &str = "vers=4.2,rsize=262144,wsize=262144,namlen=255,hard,proto=tcp,timeo=600,retrans=2,sec=sys,clientaddr=10.9.1.1,local_lock=none,addr=10.9.0.1";
 const V3: &str = "vers=3,rsize=262144,wsize=262144,namlen=255,hard,proto=tcp,timeo=600,retrans=2,sec=sys,mountaddr=10.9.0.1,mountvers=3,mountport=47256,mountproto=udp,local_lock=none,addr=10.9.0.1";
 
@@ -240,7 +240,7 @@ fn reasons() -> Result<(), Failed> {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    // A mount that is no volume's may have come first, too; a driver's staging folder is the volume.
+    // A mount that is no volume's may have come first, too; a driver's staging directory is the volume.
     let kubelet = PathBuf::from("/data/kubelet/plugins/kubernetes.io/csi/d/1/globalmount");
     node.mount(&kubelet, "nfs4", 902, "nas:/c", V42);
     let (report, _) = node.check(&objects, &[]);
@@ -289,7 +289,7 @@ fn not_compared() -> Result<(), Failed> {
         nfs("lost", &["hard"]),
     ]);
     let (report, code) = node.check(&objects, &[]);
-    // What is not mounted is a finding of its own.
+    // A volume that is not mounted is a finding of its own.
     assert_eq!((code, &report["volumes"][0]["volume"]), (1, &json!("lost")), "{report:#}");
     let mut reasons: Vec<(&str, &str)> = report["objects"]["notCompared"]
         .as_array()

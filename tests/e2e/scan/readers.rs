@@ -76,7 +76,7 @@ fn read(program: &Path, cluster: &Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether everything of one value is in another one, which may have more, and leaves out
+/// True if everything of one value is in another one, which may have more, and leaves out
 /// what Go takes for nothing.
 fn is_kept(old: &Value, new: Option<&Value>, at: &str) -> Result<(), Failed> {
     let is_nothing = old.is_null() || *old == json!(false) || *old == json!(0) || *old == json!({});

@@ -42,7 +42,7 @@ fn config() -> Value {
     })
 }
 
-/// What is wrong with a kubeconfig, as JSON patch-like edits, its exit code and words; the
+/// Faults of a kubeconfig, as JSON patch-like edits, its exit code and words; the
 /// same for every command that reads one.
 pub(crate) fn unusable(folder: &Path) -> Result<Vec<(Value, i32, String)>, Failed> {
     let file = |name: &str, text: &str| {

@@ -49,9 +49,9 @@ pub struct Difference {
     pub asked: String,
     /// The setting of the mount.
     pub mounted: String,
-    /// Whether an option names it.
+    /// True if an option names it.
     pub is_written: bool,
-    /// Who decides it.
+    /// The party that decides it.
     pub decider: Decider,
 }
 
@@ -125,7 +125,7 @@ const fn is_for_v3(word: OptionId) -> bool {
     matches!(word, OptionId::Lock | OptionId::LocalLock | OptionId::Acl)
 }
 
-/// Whether a mount shows the option, or by its absence that it has it not.
+/// True if a mount shows the option, or by its absence that it has it not.
 const fn is_shown(word: OptionId, negated: bool) -> bool {
     match word {
         OptionId::Hard

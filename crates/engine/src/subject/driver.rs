@@ -103,7 +103,7 @@ pub struct Driver {
     pub advises_local_locks: bool,
     /// Which nfsmount.conf its mounts read.
     pub nfsmount_conf: ConfOf,
-    /// What its vendor or its source says that an administrator should know:
+    /// The words of its vendor or its source that an administrator should know:
     /// one sentence without a final period.
     pub advice: &'static str,
     /// The evidence for the row.

@@ -9,7 +9,7 @@ use crate::nfs::timeouts::{default_retrans, default_timeo};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::{Version, Versions};
 
-/// What was found so far.
+/// The differences found so far.
 pub(super) struct Found<'o, 'a> {
     pub(super) asked: &'o [&'o MountOption<'a>],
     pub(super) differences: Vec<Difference>,
@@ -36,7 +36,7 @@ impl Found<'_, '_> {
         last(self.asked.iter().copied(), word).is_some()
     }
 
-    /// Whether the last option with a word comes before the last one with another.
+    /// True if the last option with a word comes before the last one with another.
     fn comes_before(&self, word: OptionId, other: OptionId) -> bool {
         let place =
             |word| self.asked.iter().rposition(|option| option.entry().is_some_and(|entry| entry.id == word));

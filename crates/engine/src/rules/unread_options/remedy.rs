@@ -31,7 +31,7 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option
     let Some(place) = place(subject) else {
         // Neither has a list of its own.
         let is_part = matches!(subject.kind.row().holds, Holds::InlineVolumes(_) | Holds::Snapshots);
-        return is_part.then(|| "drop it: no place for options of this driver is known here".into());
+        return is_part.then(|| "drop it: no field here is read by this driver".into());
     };
     let field = match (&place, subject.kind.row().holds) {
         (Place::MountOptions(_), Holds::Volume) => place.field(None).into(),
@@ -185,7 +185,7 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
     })
 }
 
-/// The elements of the place with the lost options behind them; `bg` as `fg`, and without
+/// The elements of the place with the lost options after them; `bg` as `fg`, and without
 /// a version where the driver adds its own. `None` where that is not certain: what is lost
 /// and what is in force anywhere contradict each other, or no kernel would take it.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
