@@ -13,8 +13,9 @@ use super::exit::{self, Exit};
 use super::file;
 use super::input::{self, Exclusion, Input, Worked};
 use super::policy_flags::PolicyFlags;
+use crate::check::before::PlacesBefore;
 use crate::check::repair::{self, Changed, Repaired};
-use crate::check::{Checker, before, is_foreign, is_in_templates, passed_over};
+use crate::check::{Checker, is_foreign, is_in_templates, passed_over};
 use crate::count::{counted, named};
 use crate::engine::fix::Scope;
 use crate::engine::judge::Endpoint;
@@ -92,8 +93,7 @@ impl Args {
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {
-                let fixed = fix(&check, scope, input)?;
-                Ok(fixed.map(|fixed| if self.diff { placed_before(&check, fixed) } else { fixed }))
+                fix(&check, scope, input, self.diff)
             });
         let mut report = Report::new(name);
         let mut failures: Vec<Failure> = errors.iter().map(ToString::to_string).collect();
@@ -208,7 +208,7 @@ impl Args {
 }
 
 /// Fixes one input; `None` for one that a walk passes over.
-fn fix(check: &Checker<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>, Failure> {
+fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<Option<Fixed>, Failure> {
     let bytes = input.bytes.map_err(|error| format!("{}: {error}", input.name))?;
     let (old, has_mark) = match text::decode(bytes) {
         Ok(decoded) => decoded,
@@ -243,17 +243,16 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input) -> Result<Option<Fixed>,
         repaired = Repaired { refusals, unread: repaired.unread, ..Repaired::default() };
     }
     let new = repaired.text.clone().unwrap_or_else(|| old.clone());
-    let left = check.bytes(&input.path, &input.name, new.into_bytes(), input.is_explicit);
-    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
-}
-
-/// The same with what is left at its places in the file, which stays as it is.
-fn placed_before(check: &Checker<'_>, mut fixed: Fixed) -> Fixed {
-    if fixed.repaired.text.is_some() && fixed.left.subjects.iter().any(|left| !left.findings.is_empty()) {
-        let old = check.bytes(&fixed.path, &fixed.name, fixed.old.clone().into_bytes(), true);
-        before::place(&mut fixed.left, &old);
+    // Of a file that is not changed the places are those of what it holds.
+    let before = (stays && repaired.text.is_some()).then(|| {
+        let old = check.bytes(&input.path, &input.name, old.clone().into_bytes(), true);
+        PlacesBefore::of(old)
+    });
+    let mut left = check.bytes(&input.path, &input.name, new.into_bytes(), input.is_explicit);
+    if let Some(before) = before {
+        before.place(&mut left);
     }
-    fixed
+    Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {
