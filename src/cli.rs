@@ -57,7 +57,7 @@ use exit::Exit;
     version,
     about,
     propagate_version = true,
-    max_term_width = 100,
+    max_term_width = 80,
     after_help = "\
 Exit codes:
   0  no finding is denied

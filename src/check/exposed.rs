@@ -64,9 +64,10 @@ pub fn limit(report: &mut Report, most: usize) {
     report.exposed.retain(|entry| titles.contains(&entry.subject));
 }
 
-/// The place of an entry: most urgent first, then by name.
-fn key(entry: &Exposed) -> (ExposureState, Reverse<Reported>, &str, Option<&str>, Code) {
-    (entry.state, Reverse(entry.action), &entry.subject, entry.workload.as_deref(), entry.code)
+/// The place of an entry: most urgent first, then by name. The rule that is about lost data
+/// has the first code.
+fn key(entry: &Exposed) -> (ExposureState, Reverse<Reported>, Code, &str, Option<&str>) {
+    (entry.state, Reverse(entry.action), entry.code, &entry.subject, entry.workload.as_deref())
 }
 
 /// Puts the entries of one volume and workload together, at the place of the first.

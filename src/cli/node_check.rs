@@ -186,12 +186,13 @@ impl Args {
             let (sender, failed) = tokio::sync::oneshot::channel();
             let looks = move || {
                 let mut looks = Looks { interval, events: Counts::default().all(), ..Looks::default() };
-                let error = self.look_until_error(&policy, interval, |report, took| {
+                let error = self.look_until_error(&policy, interval, |report, took, has_failed| {
                     looks.took = took;
-                    if report.errors.is_empty() {
+                    looks.has_failed = has_failed;
+                    if report.errors.is_empty() && !has_failed {
                         looks.last_success = OffsetDateTime::now_utc().unix_timestamp();
                     }
-                    if let Some(events) = &mut events {
+                    if let Some(events) = events.as_mut().filter(|_| !has_failed) {
                         looks.events = events.counts.all();
                         events.hand_on(report);
                     }
@@ -208,31 +209,33 @@ impl Args {
     /// Looks until the process ends.
     #[cfg(not(feature = "serve"))]
     fn again_and_again(self, policy: Policy, interval: Duration) -> anyhow::Result<Exit> {
-        Err(self.look_until_error(&policy, interval, |_, _| {}))
+        Err(self.look_until_error(&policy, interval, |_, _, _| {}))
     }
 
     /// Looks until the first look fails, or a report cannot be written. A later look that
-    /// fails is reported, and the next one tries again.
+    /// fails is reported, and the next one tries again; `ended` gets the last report then,
+    /// and that it is not of this look.
     fn look_until_error(
         &self,
         policy: &Policy,
         interval: Duration,
-        mut ended: impl FnMut(&NodeReport, Duration),
+        mut ended: impl FnMut(&NodeReport, Duration, bool),
     ) -> anyhow::Error {
-        let mut is_first = true;
+        let mut last: Option<NodeReport> = None;
         loop {
             let begun = Instant::now();
             match self.look(policy) {
                 Ok(report) => {
-                    ended(&report, begun.elapsed());
-                    is_first = false;
+                    ended(&report, begun.elapsed(), false);
                     if let Err(error) = self.write(&report) {
                         return error.into();
                     }
+                    last = Some(report);
                 }
-                Err(error) if is_first => return error,
                 Err(error) => {
+                    let Some(report) = &last else { return error };
                     let _ = exit::report(&error);
+                    ended(report, begun.elapsed(), true);
                 }
             }
             thread::sleep(interval);

@@ -157,5 +157,9 @@ fn named_rules(flag: &str, words: &[String]) -> anyhow::Result<Vec<&'static Rule
         }
         found.extend(named);
     }
+    // An unset variable in a script would turn every rule off.
+    if found.is_empty() && !words.is_empty() {
+        bail!("{flag}: no rule in {:?}; give a code, a name or a prefix, or drop the flag", words.join(","));
+    }
     Ok(found)
 }

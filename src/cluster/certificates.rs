@@ -174,6 +174,7 @@ impl Certificates {
             self.trusted = None;
             return served;
         }
+        let is_taken_over = kept.is_taken_over() && self.takes_over(&mut found).await?;
         if found.authority.is_none() && found.previous.is_none() {
             // Both Secrets are lost, and servers still present what they have loaded.
             found.previous = self.webhooks.current().await?;
@@ -186,7 +187,7 @@ impl Certificates {
                 // The next look reads what another replica wrote.
                 return Ok(());
             }
-            if kept.is_taken_over() {
+            if is_taken_over {
                 tracing::info!(
                     from = self.store.leaf,
                     secret = self.store.name(),
@@ -206,6 +207,20 @@ impl Certificates {
         }
         trusted?;
         self.serve(&Stored::from(chain), now)
+    }
+
+    /// Takes over the authority of the published Secret only if the API servers trust it
+    /// now, as they do after 0.1.0: else a client that may write that Secret, or a backup of it,
+    /// would say whom they trust.
+    async fn takes_over(&self, found: &mut Stored) -> Result<bool, Error> {
+        if let Some(authority) = &found.authority
+            && self.webhooks.trusts(&authority.certificate).await?
+        {
+            return Ok(true);
+        }
+        tracing::warn!(secret = self.store.leaf, "its CA is in no caBundle, and a new CA takes its place");
+        *found = Stored { rotate: found.rotate, ..Stored::default() };
+        Ok(false)
     }
 
     /// Keeps an authority trusted that is not among those that were found, where servers

@@ -104,12 +104,12 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
         return Ok((config, Chosen { place: "service account".to_owned(), ..Chosen::default() }));
     }
     let (place, read) = match &at.kubeconfig {
-        Some(file) => (format!("--kubeconfig: {}", file.display()), Kubeconfig::read_from(file)),
-        None if has_default() => (default_place(), Kubeconfig::read()),
+        Some(file) => (format!("--kubeconfig: {}", file.display()), faults::read(file)),
+        None if has_default() => (default_place(), faults::read_default()),
         None => return Err(Error::Nowhere),
     };
     let bad = |reason: String| Error::Kubeconfig { place: place.clone(), reason };
-    let kubeconfig = read.map_err(|error| bad(faults::unreadable(&error)))?;
+    let kubeconfig = read.map_err(&bad)?;
     let (user, cluster) = chosen(&kubeconfig, at.context.as_deref()).map_err(&bad)?;
     let options = KubeConfigOptions { context: at.context.clone(), ..KubeConfigOptions::default() };
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)

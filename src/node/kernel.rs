@@ -18,14 +18,13 @@ pub(super) fn running(proc_dir: &Path) -> Option<Kernel> {
     Kernel::parse(&fs::read_to_string(proc_dir.join(RELEASE)).ok().or_else(own)?)
 }
 
-/// Which kernels know an option that this one does not; `None` if it does, or none does.
+/// Which newer kernels know an option that this one does not; `None` if it does, or none
+/// does. An option that the kernel has given up is no matter of its age.
 pub(super) fn lacks(kernel: Kernel, option: &MountOption<'_>) -> Option<String> {
     let verdict = acceptance::judge(option);
     let is_lacking = verdict.refusal.is_none() && !verdict.kernels.contains(kernel);
-    is_lacking.then(|| match verdict.kernels.until {
-        Some(until) if kernel >= until => format!("Linux before {until}"),
-        _ => format!("Linux {} or newer", verdict.kernels.since),
-    })
+    let is_older = verdict.kernels.until.is_none_or(|until| kernel < until);
+    (is_lacking && is_older).then(|| format!("Linux {} or newer", verdict.kernels.since))
 }
 
 /// Describes an option that volumes ask for and the kernel lacks. Distributions add

@@ -324,6 +324,8 @@ impl Work<'_, '_> {
 
     fn end(mut self) -> Outcome {
         let file = place(&self.outcome.objects.file).into_owned();
+        // The part of the file that could not be read may have the object.
+        let is_whole = self.outcome.errors.is_empty();
         let is_open = |volume: &&Volume<'_>| {
             !volume.is_settled && volume.mount.is_some_and(|mount| mount.nfs.is_some())
         };
@@ -331,6 +333,10 @@ impl Work<'_, '_> {
             let VolumeName { pod, volume } = open.name.clone();
             let (reason, message) = match &open.other {
                 Some(other) => (NoComparison::OtherObject, other.clone()),
+                None if !is_whole => (
+                    NoComparison::FileUnread,
+                    format!("{file} was not read whole, and its object may be in the rest"),
+                ),
                 None => (
                     NoComparison::NoObject,
                     format!(

@@ -50,6 +50,8 @@ pub struct Looks {
     pub took: Duration,
     /// The end of the last one that saw everything, in seconds since 1970; 0 before one.
     pub last_success: i64,
+    /// True if the last one failed, and the report is that of an earlier one.
+    pub has_failed: bool,
     /// The Events until then, by result.
     pub events: [(&'static str, u64); 3],
 }
@@ -132,7 +134,7 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
     registry.register(
         "complete",
         "1 if the last check was complete, 0 if not",
-        gauge(i64::from(report.errors.is_empty())),
+        gauge(i64::from(report.errors.is_empty() && !looks.has_failed)),
     );
     for (name, help, value) in [
         ("interval", "Time between two checks", looks.interval),

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use kube::client::{AuthError, RustlsTlsError};
-use kube::config::{AuthInfo, KubeconfigError, LoadDataError};
+use kube::config::{AuthInfo, Kubeconfig, KubeconfigError, LoadDataError};
 
 /// The cluster of the kubeconfig names a CA, and there is no certificate in it.
 pub(super) const NO_AUTHORITY: &str =
@@ -214,4 +214,44 @@ fn one_line(text: &str, between: &str) -> String {
         Some(start) if start > 0 => format!("...{}", joined.get(start..).unwrap_or_default()),
         _ => joined,
     }
+}
+
+/// Reads a kubeconfig.
+///
+/// # Errors
+///
+/// Why it cannot be read, and the remedy. The client would panic with half a unit of
+/// UTF-16 at the end.
+pub(super) fn read(file: &Path) -> Result<Kubeconfig, String> {
+    if let Ok(bytes) = std::fs::read(file) {
+        let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        if is_utf16 && !bytes.len().is_multiple_of(2) {
+            return Err("is UTF-16 that ends within a character; write it again as UTF-8".to_owned());
+        }
+    }
+    Kubeconfig::read_from(file).map_err(|error| unreadable(&error))
+}
+
+/// Reads the files of KUBECONFIG, of which kubectl passes over those that do not exist, or
+/// the one of the home directory.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn read_default() -> Result<Kubeconfig, String> {
+    let files = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()).map_or_else(
+        || std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
+        |list| std::env::split_paths(&list).filter(|file| !file.as_os_str().is_empty()).collect::<Vec<_>>(),
+    );
+    let mut there = files.iter().filter(|file| file.exists()).peekable();
+    if there.peek().is_none() {
+        return Err("there is no such file".to_owned());
+    }
+    let name = |reason: String, file: &Path| {
+        if files.len() > 1 { format!("{}: {reason}", file.display()) } else { reason }
+    };
+    there.try_fold(Kubeconfig::default(), |all, file| {
+        let next = read(file).map_err(|reason| name(reason, file))?;
+        all.merge(next).map_err(|error| unreadable(&error))
+    })
 }

@@ -101,6 +101,8 @@ pub struct NotCompared {
 pub enum NoComparison {
     /// The file has no object of its name.
     NoObject,
+    /// The file could not be read, or not whole.
+    FileUnread,
     /// The object of its name is another volume.
     OtherObject,
     /// The object is NFS, and another file system is mounted.

@@ -48,7 +48,7 @@ const LISTED: [&str; 7] = [
     "more than 4,096 bytes under a key that its driver does not read",
     "more than 200 `volumeAttributes` of an inline volume",
     "an exemption that names options",
-    "an exemption that ends",
+    "an exemption that expires",
 ];
 
 fn listed() -> Result<(), Failed> {

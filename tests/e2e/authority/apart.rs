@@ -25,6 +25,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_ca_secret_that_is_deleted_or_restored_costs_no_call", mends_the_ca),
         trial("a_ca_bundle_that_another_client_reverts_is_mended", mends_the_ca_bundle),
         trial("a_ca_that_only_the_published_secret_names_is_not_trusted", trusts_no_stranger),
+        trial("a_ca_in_the_published_secret_is_taken_over_only_if_it_is_trusted", takes_over_no_stranger),
         trial("a_restart_gives_the_lease_back_and_changes_nothing", restarts),
     ]
 }
@@ -42,6 +43,12 @@ fn edit(turn: &Turn, secret: &str, data: &Value) {
 fn encoded(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+fn decoded(text: &str) -> String {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
+    String::from_utf8(bytes).expect("PEM")
 }
 
 /// Waits until something holds.
@@ -240,6 +247,43 @@ fn trusts_no_stranger(turn: &Turn) -> Result<(), Failed> {
     assert_eq!(ca_bundle(turn, "validatingwebhookconfiguration"), wanted);
     assert_eq!(data(&json_of(turn, "secret", CA_SECRET), "previous-ca.crt"), None);
     // The webhooks get the right one again, kubelet's lag later.
+    site.until_repaired(turn);
+    Ok(())
+}
+
+/// Without the Secret of the CA, too, the published Secret says nothing of trust: one of a
+/// stranger, or of a backup from before, is replaced, and the served certificate stays
+/// trusted meanwhile.
+fn takes_over_no_stranger(turn: &Turn) -> Result<(), Failed> {
+    let mut site = Site::start(turn);
+    let trusted = data(&json_of(turn, "secret", CA_SECRET), "ca.crt").ok_or("ca.crt")?;
+    let mut old = site.certificates.take().ok_or("certs serve")?;
+    old.process.signal("TERM");
+    old.process.wait(Duration::from_secs(10)).ok_or("it ends")?;
+    turn.cluster.must(&["-n", NAMESPACE, "delete", "secret", CA_SECRET], "");
+    let stranger = Authority::generate(OffsetDateTime::now_utc())?;
+    let leaf =
+        stranger.sign(&["nfs-mount-guard.nfs-mount-guard.svc".to_owned()], OffsetDateTime::now_utc())?;
+    edit(
+        turn,
+        SECRET,
+        &json!({
+            "tls.crt": encoded(&leaf.certificate), "tls.key": encoded(&leaf.key),
+            "ca.crt": encoded(&stranger.pair().certificate), "ca.key": encoded(&stranger.pair().key),
+        }),
+    );
+    let account = turn.cluster.service_account_named(turn.cluster.api, NAMESPACE, ACCOUNT);
+    site.certificates = Some(certificates(&account));
+    site.wait_for("its CA is in no caBundle, and a new CA takes its place");
+    site.wait_for("a new CA was created");
+    until("a caBundle with both", Duration::from_secs(20), || {
+        let bundle = ca_bundle(turn, "validatingwebhookconfiguration");
+        let pem = decoded(&bundle);
+        pem.contains(trusted.trim()) && pem.matches("BEGIN CERTIFICATE").count() == 2
+    });
+    let bundle = decoded(&ca_bundle(turn, "validatingwebhookconfiguration"));
+    assert!(!bundle.contains(stranger.pair().certificate.trim()), "{bundle}");
+    assert_eq!(site.count("the CA of an earlier version was taken over"), 0);
     site.until_repaired(turn);
     Ok(())
 }

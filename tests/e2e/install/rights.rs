@@ -102,7 +102,7 @@ const PODS: [(&str, Option<&str>, &str); 4] = [
     (
         "scan",
         Some("guard-scan"),
-        "read the specification of every Pod and workload, environment variables included, and write wrong reports",
+        "read the specification of every Pod and workload, environment variables included, and show wrong findings; with scan.reports also write and delete the policy reports of every tool",
     ),
     (
         "node-check",

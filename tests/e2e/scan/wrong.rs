@@ -19,11 +19,36 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_kubeconfig_that_cannot_be_used_is_told_with_its_remedy", bad_kubeconfigs),
         trial("credentials_that_cannot_be_used_are_told_with_their_remedy", bad_credentials),
         trial("a_scan_that_fails_replaces_the_reports_of_an_older_one", replaced),
+        trial("the_files_of_kubeconfig_that_do_not_exist_are_passed_over", passes_over_missing_files),
         trial("a_proxy_that_is_not_there_is_named", no_proxy),
         trial("a_token_file_may_end_with_a_line_break", token_file),
         trial("an_api_server_that_is_not_there_is_exit_3", nobody_listens),
         trial("without_a_cluster_it_says_how_to_name_one", no_cluster),
     ]
+}
+
+/// As kubectl does; and half a character of UTF-16 at the end is reported, too.
+fn passes_over_missing_files() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("config");
+    let missing = folder.path().join("missing").display().to_string();
+    let run = |list: &str| {
+        std::process::Command::new(crate::component::program()).arg("scan").env("KUBECONFIG", list).output()
+    };
+    fs::write(&file, config().to_string())?;
+    let output = run(&format!("{missing}:{}", file.display()))?;
+    assert!(said(&output).contains("127.0.0.1:1") || output.status.code() == Some(3), "{}", said(&output));
+    let output = run(&missing)?;
+    assert!(
+        said(&output).contains("there is no such file") && output.status.code() == Some(2),
+        "{}",
+        said(&output)
+    );
+    fs::write(&file, [0xff, 0xfe, 0x00])?;
+    let output = run(&file.display().to_string())?;
+    assert!(said(&output).contains("UTF-16 that ends within a character"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(2));
+    Ok(())
 }
 
 fn said(output: &std::process::Output) -> String {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{About, Actions, RuleContext, Example, Rule, offer, remove};
-use crate::finding::{Action, Applicability, Code, Edit, Fix, Severity, Sentence};
-use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
+use super::{About, Actions, Example, Rule, RuleContext, offer, remove};
+use crate::finding::{Action, Applicability, Code, Edit, Fix, Sentence, Severity};
 use crate::nfs::acceptance;
+use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
 use crate::nfs::option::MountOption;
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
@@ -260,7 +260,11 @@ fn check_covered_locks(check: &mut RuleContext<'_, '_>, written: &[&Token<'_>]) 
 /// Drops what loses, but never `nolock` where NFSv3 is possible: without it the
 /// mount needs rpc.statd, and fails where that does not run (measured: exit 32).
 /// There `local_lock` goes, if `nolock` alone amounts to the same.
-fn keep_nolock(check: &RuleContext<'_, '_>, written: &[&Token<'_>], losers: &[&Token<'_>]) -> Option<Vec<Edit>> {
+fn keep_nolock(
+    check: &RuleContext<'_, '_>,
+    written: &[&Token<'_>],
+    losers: &[&Token<'_>],
+) -> Option<Vec<Edit>> {
     let is_nolock = |token: &Token<'_>| {
         token.id() == Some(OptionId::Lock) && token.entry().is_some_and(|entry| entry.negated)
     };
@@ -295,7 +299,9 @@ fn says_the_same(one: &Token<'_>, other: &Token<'_>) -> bool {
     if one.option.text() == other.option.text() {
         return true;
     }
-    if let (Some(one), Some(other)) = (acceptance::transport(&one.option), acceptance::transport(&other.option)) {
+    if let (Some(one), Some(other)) =
+        (acceptance::transport(&one.option), acceptance::transport(&other.option))
+    {
         one == other
     } else {
         let meaning = |token: &Token<'_>| token.entry().map(|entry| (entry.id, entry.negated));
@@ -326,7 +332,13 @@ fn check_cache_times(check: &mut RuleContext<'_, '_>) {
     let is_time = |token: &&Token<'_>| {
         matches!(
             token.id(),
-            Some(OptionId::Actimeo | OptionId::Acregmin | OptionId::Acregmax | OptionId::Acdirmin | OptionId::Acdirmax)
+            Some(
+                OptionId::Actimeo
+                    | OptionId::Acregmin
+                    | OptionId::Acregmax
+                    | OptionId::Acdirmin
+                    | OptionId::Acdirmax
+            )
         )
     };
     let written: Vec<_> = check.options().filter(is_time).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{About, Actions, RuleContext, Example, Rule, about};
+use super::{About, Actions, Example, Rule, RuleContext, about};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::Holds;
 use crate::nfs::{acceptance, reading};

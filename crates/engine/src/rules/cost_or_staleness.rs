@@ -1,6 +1,6 @@
 //! NMG018: caches switched off, or kept for too long.
 
-use super::{About, Actions, RuleContext, Example, Rule, Setting};
+use super::{About, Actions, Example, Rule, RuleContext, Setting};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::kernel_number;
@@ -73,9 +73,15 @@ fn check(check: &mut RuleContext<'_, '_>) {
             (OptionId::Cto, _) if entry.negated => {
                 "lets a Pod open a file without seeing what another one wrote".to_owned()
             }
-            (OptionId::Actimeo, Some(0)) => "asks the server for attributes before every operation".to_owned(),
+            (OptionId::Actimeo, Some(0)) => {
+                "asks the server for attributes before every operation".to_owned()
+            }
             (
-                OptionId::Actimeo | OptionId::Acregmin | OptionId::Acregmax | OptionId::Acdirmin | OptionId::Acdirmax,
+                OptionId::Actimeo
+                | OptionId::Acregmin
+                | OptionId::Acregmax
+                | OptionId::Acdirmin
+                | OptionId::Acdirmax,
                 Some(seconds),
             ) if seconds > longest => {
                 format!(

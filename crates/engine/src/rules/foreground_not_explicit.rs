@@ -1,6 +1,6 @@
 //! NMG002: nothing says `fg`.
 
-use super::{About, Actions, RuleContext, Example, Rule};
+use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::reading::{background_word, foreground_instead, is_mark};
 use crate::subject::effective::Token;

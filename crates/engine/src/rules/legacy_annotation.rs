@@ -1,6 +1,6 @@
 //! NMG010: options in the annotation that replaces the list.
 
-use super::{About, Actions, RuleContext, Example, Rule};
+use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code, Severity};
 use crate::site::Place;
 use crate::subject::driver::Role;

@@ -1,7 +1,7 @@
 //! NMG016: locks that other nodes do not see.
 
 use super::locks_need_statd::place_of_mount_nfs;
-use super::{About, Actions, RuleContext, Example, Rule};
+use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;

@@ -1,6 +1,6 @@
 //! NMG022: locks that need rpc.statd beside mount.nfs.
 
-use super::{About, Actions, RuleContext, Example, Rule};
+use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code, Finding, Severity};
 use crate::nfs::acceptance;
 use crate::nfs::option::MountOption;
@@ -61,7 +61,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
     }
     // An option that is refused for its spelling of a version has one.
     let is_without_v3 = |option: &MountOption<'_>| {
-        acceptance::version_request(option).is_some_and(|request| request.versions.and(Versions::V3).is_empty())
+        acceptance::version_request(option)
+            .is_some_and(|request| request.versions.and(Versions::V3).is_empty())
     };
     // A refused option negotiates nothing.
     let is_refused = |token: &Token<'_>| {
@@ -79,7 +80,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
     // A driver may mount another version than the list says.
     let version = check.subject.options.effective().find(|token| {
         token.is_written()
-            && acceptance::version_request(&token.option).is_some_and(|request| request.versions == Versions::V3)
+            && acceptance::version_request(&token.option)
+                .is_some_and(|request| request.versions == Versions::V3)
     });
     let what = format!("needs rpc.statd {place} for locks, else no mount succeeds");
     match version {

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, remove, replace, shortened};
-use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity, Sentence};
+use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, remove, replace, shortened};
+use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::nfs::catalog::{self, OptionId};
 use crate::nfs::disguised::Meant;
 use crate::nfs::option::{MountOption, Piece};
@@ -157,6 +157,8 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
                 Severity::Lesser,
                 Sentence::with_remedy(format!("{shown:?} contains {full} options"), "write one per element"),
             )
+        } else if is_list && element.is_empty() {
+            (Severity::Lesser, Sentence::with_remedy("an element is empty", "remove it"))
         } else if full == 0 && is_list || has_gaps && !element.is_empty() {
             (Severity::Lesser, format!("{shown:?} has nothing between its commas").into())
         } else {
@@ -238,7 +240,13 @@ fn trapped(element: &str, trap: Trap) -> String {
     }
 }
 
-fn report_element(check: &mut RuleContext<'_, '_>, site: Site, severity: Severity, message: Sentence, fix: Option<Fix>) {
+fn report_element(
+    check: &mut RuleContext<'_, '_>,
+    site: Site,
+    severity: Severity,
+    message: Sentence,
+    fix: Option<Fix>,
+) {
     let keyword = check.element_at(&site).unwrap_or_default().to_owned().into();
     check.findings.push(Finding {
         code: check.rule.code,
@@ -319,7 +327,13 @@ fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> 
 }
 
 /// Says what to write, and offers it where it can stand there.
-fn report_meant(check: &mut RuleContext<'_, '_>, token: &Token<'_>, severity: Severity, message: String, meant: &Meant) {
+fn report_meant(
+    check: &mut RuleContext<'_, '_>,
+    token: &Token<'_>,
+    severity: Severity,
+    message: String,
+    meant: &Meant,
+) {
     let Some(site) = token.site.clone() else { return };
     let subject = check.subject;
     let Some(carrier) = subject.carriers.get(site.carrier) else { return };

@@ -1,9 +1,9 @@
 //! NMG015: an option that does nothing.
 
-use super::{About, Actions, RuleContext, Example, Rule, offer, remove};
+use super::{About, Actions, Example, Rule, RuleContext, offer, remove};
 use crate::finding::{Action, Applicability, Code, Severity};
-use crate::nfs::catalog::{Effect, OptionId};
 use crate::nfs::acceptance::version_request;
+use crate::nfs::catalog::{Effect, OptionId};
 use crate::nfs::version::Versions;
 
 pub(super) static RULE: Rule = Rule {
@@ -71,7 +71,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 "mount(8) ignores it with a value"
             }
             // Beside another version it is refused, unless it is 0.
-            (_, OptionId::Minorversion) if !asks_for_v4() && !versions.and(token.acceptance.versions).is_empty() => {
+            (_, OptionId::Minorversion)
+                if !asks_for_v4() && !versions.and(token.acceptance.versions).is_empty() =>
+            {
                 "it counts only with vers=4"
             }
             (_, OptionId::MaxConnect)

@@ -1,10 +1,10 @@
 //! NMG021: options without which the driver cannot delete a volume.
 
-use super::{About, Actions, RuleContext, Example, Rule};
-use crate::finding::{Action, Code, Severity, Sentence};
+use super::{About, Actions, Example, Rule, RuleContext};
+use crate::finding::{Action, Code, Sentence, Severity};
 use crate::kind::Kind;
-use crate::nfs::catalog::{Entry, OptionId};
 use crate::nfs::acceptance::{Transport, transport};
+use crate::nfs::catalog::{Entry, OptionId};
 use crate::nfs::value::kernel_number;
 use crate::nfs::version::Versions;
 use crate::subject::effective::Token;

@@ -1,6 +1,6 @@
 //! NMG019: something else is mounted than the object says.
 
-use super::{About, Actions, RuleContext, Example, Rule};
+use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 
@@ -70,7 +70,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let (what, severity) = match entry.id {
             // A line of /proc/mounts repeats the server's own address.
             OptionId::Mounthost | OptionId::Mountaddr | OptionId::Addr if is_the_server => continue,
-            OptionId::Mounthost | OptionId::Mountaddr => ("lets another host answer for the export", Severity::Grave),
+            OptionId::Mounthost | OptionId::Mountaddr => {
+                ("lets another host answer for the export", Severity::Grave)
+            }
             OptionId::Addr => ("names another address than the object's server", Severity::Grave),
             OptionId::XMount => ("mounts or changes something else than the export's root", Severity::Grave),
             OptionId::Helper => ("chooses the program that unmounts the volume", Severity::Grave),

@@ -3,11 +3,11 @@
 mod versions;
 
 use super::unknown_option::{has_effect, is_denied_word};
-use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, remove, replace, shortened};
-use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
+use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, remove, replace, shortened};
+use crate::finding::{Action, Applicability, Code, Edit, Sentence, Severity};
+use crate::nfs::acceptance::{self, Overlooked, Refusal, Transport};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::intended::{intended, version_word};
-use crate::nfs::acceptance::{self, Overlooked, Refusal, Transport};
 use crate::nfs::option::MountOption;
 use crate::nfs::version::{self, Versions};
 use crate::site::Place;
@@ -67,7 +67,8 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2, rsize=1048576]
 
 fn check(check: &mut RuleContext<'_, '_>) {
     for token in check.other_options() {
-        let is_taken = token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
+        let is_taken =
+            token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
         if !is_taken && token.malformation.is_none() {
             check_value(check, token);
         }
@@ -259,7 +260,8 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
             } else {
                 format!("{} requires Linux {since} or later", check.quote(token))
             };
-            check.report(token, Severity::Lesser, message, None);
+            let remedy = format!("run Linux {since} or later on every node, or drop it");
+            check.report(token, Severity::Lesser, Sentence::with_remedy(message, remedy), None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! NMG004: no `retrans`.
 
 use super::timeo_not_set::check_missing;
-use super::{About, Actions, RuleContext, Example, Rule, Setting};
+use super::{About, Actions, Example, Rule, RuleContext, Setting};
 use crate::finding::{Action, Applicability, Code};
 use crate::nfs::catalog::OptionId;
 

@@ -1,7 +1,7 @@
 //! NMG023: a server's name that only the cluster's DNS knows.
 
-use super::{About, Actions, RuleContext, Example, Rule};
-use crate::finding::{Action, Code, Finding, Severity, Sentence};
+use super::{About, Actions, Example, Rule, RuleContext};
+use crate::finding::{Action, Code, Finding, Sentence, Severity};
 use crate::site::Place;
 
 pub(super) static RULE: Rule = Rule {

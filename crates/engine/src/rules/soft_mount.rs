@@ -1,6 +1,6 @@
 //! NMG005: `soft` or `softerr` on something that is written to.
 
-use super::{About, Actions, RuleContext, Example, Rule};
+use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::settings::Recovery;

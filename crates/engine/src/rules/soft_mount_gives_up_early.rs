@@ -1,7 +1,7 @@
 //! NMG006: a soft mount that gives up before a server can fail over.
 
 use super::soft_mount::soft_option;
-use super::{About, Actions, RuleContext, Example, Rule, Setting};
+use super::{About, Actions, Example, Rule, RuleContext, Setting};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::OptionId;
 use crate::nfs::timeouts::major_timeout;

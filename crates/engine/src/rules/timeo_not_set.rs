@@ -1,9 +1,9 @@
 //! NMG003: no `timeo`.
 
-use super::{About, Actions, RuleContext, Example, Rule, Setting};
+use super::{About, Actions, Example, Rule, RuleContext, Setting};
 use crate::finding::{Action, Applicability, Code};
-use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::acceptance::{Transport, transport};
+use crate::nfs::catalog::{OptionId, OptionSet};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(3),

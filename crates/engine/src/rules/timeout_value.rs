@@ -1,8 +1,8 @@
 //! NMG007: a timeout that does not say what its author means.
 
-use super::{About, Actions, RuleContext, Example, Rule, Setting, offer, replace};
+use super::{About, Actions, Example, Rule, RuleContext, Setting, offer, replace};
 use crate::count::{counted, grouped, named};
-use crate::finding::{Action, Applicability, Code, Severity};
+use crate::finding::{Action, Applicability, Code, Sentence, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::{is_canonical_decimal, kernel_number, leading_number};
 use crate::subject::Subject;
@@ -10,10 +10,10 @@ use crate::subject::Subject;
 pub(super) static RULE: Rule = Rule {
     code: Code(7),
     name: "timeout-value",
-    summary: "a timeo, retrans or retry that is not a whole number, in another unit, or out of range",
+    summary: "a timeo, retrans or retry that is read otherwise than it looks, or is out of range",
     why: "`timeo` is in tenths of a second, `retry` in minutes, `retrans` counts tries. mount.nfs and the \
-kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` and \
-cuts `timeo` at 6000; mount.nfs reads `retry=1h` as one minute and turns `retry=-1` or `retry=abc` into its \
+kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` \
+(that is NMG012) and cuts `timeo` at 6000; mount.nfs reads `retry=1h` as one minute and turns `retry=-1` or `retry=abc` into its \
 default without failing. A long `retry` outlives the two minutes that the kubelet gives a CSI driver, and leaves \
 a mount.nfs process that may mount over another mount later. Without `retry` mount.nfs tries for 2 minutes, and \
 some drivers give up before that: `nfs.csi.k8s.io` after 110 s, `blob.csi.azure.com` after 90 s, \
@@ -110,10 +110,11 @@ fn check(check: &mut RuleContext<'_, '_>) {
             Some(OptionId::Retry) => retry(value, retry_max, check.subject),
             _ => None,
         };
-        let Some(Problem { what, instead }) = problem else {
+        let Some(Problem { what, instead, remedy }) = problem else {
             continue;
         };
-        let message = check.about(token, &what);
+        let mut message = Sentence::from(check.about(token, &what));
+        message.remedy = remedy.map(Into::into);
         let fix = instead
             .and_then(|number| replace(token, format!("{}={number}", token.option.keyword())))
             .map(|edit| offer(vec![edit]));
@@ -124,11 +125,17 @@ fn check(check: &mut RuleContext<'_, '_>) {
 struct Problem {
     what: String,
     instead: Option<u64>,
+    /// The remedy, where no number is certain.
+    remedy: Option<String>,
 }
 
 impl Problem {
+    fn with_remedy(what: impl Into<String>, remedy: String) -> Self {
+        Self { what: what.into(), instead: None, remedy: Some(remedy) }
+    }
+
     fn new(what: impl Into<String>, instead: Option<u64>) -> Self {
-        Self { what: what.into(), instead }
+        Self { what: what.into(), instead, remedy: None }
     }
 }
 
@@ -159,7 +166,7 @@ fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
                 seconds(tenths),
                 seconds(max)
             );
-            Problem::new(what, None)
+            Problem::with_remedy(what, format!("use at most timeo={max}"))
         });
     }
     if tenths < min {
@@ -168,7 +175,7 @@ fn timeo(value: &str, min: u32, max: u32) -> Option<Problem> {
             seconds(tenths),
             seconds(min)
         );
-        return Some(Problem::new(what, None));
+        return Some(Problem::with_remedy(what, format!("use at least timeo={min}")));
     }
     None
 }
@@ -181,9 +188,12 @@ fn retrans(value: &str, min: u32, max: u32) -> Option<Problem> {
             Some(u64::from(tries)),
         ));
     }
-    (!(min..=max).contains(&tries))
-        .then(|| Some(Problem::new(format!("is outside {min} to {}", named(max, "try", "tries")), None)))
-        .flatten()
+    (!(min..=max).contains(&tries)).then(|| {
+        let nearest =
+            if tries < min { format!("at least retrans={min}") } else { format!("at most retrans={max}") };
+        let what = format!("is outside {min} to {}", named(max, "try", "tries"));
+        Problem::with_remedy(what, format!("use {nearest}"))
+    })
 }
 
 fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
@@ -192,7 +202,8 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
     }
     let minutes = leading_number(value).filter(|minutes| *minutes >= 0);
     let Some(minutes) = minutes.and_then(|minutes| u64::try_from(minutes).ok()) else {
-        return Some(Problem::new("is not a number of minutes: mount.nfs uses its default", None));
+        let what = "is not a number of minutes: mount.nfs uses its default";
+        return Some(Problem::with_remedy(what, "write whole minutes, or drop it".to_owned()));
     };
     if !is_canonical_decimal(value) {
         let meant = intended_minutes(value).filter(|minutes| *minutes <= u64::from(max));
@@ -210,7 +221,10 @@ fn retry(value: &str, max: u32, subject: &Subject<'_>) -> Option<Problem> {
         None => "the kubelet waits for it".to_owned(),
     };
     let minutes = grouped(minutes);
-    Some(Problem::new(format!("makes mount.nfs retry for {minutes} min; {meanwhile}"), None))
+    // A driver that gives up sooner leaves a mount.nfs that continues.
+    let most = subject.driver.deadline.map_or(max, |seconds| max.min(seconds.saturating_sub(1) / 60));
+    let what = format!("makes mount.nfs retry for {minutes} min; {meanwhile}");
+    Some(Problem::with_remedy(what, format!("use at most retry={most}")))
 }
 
 /// The whole minutes that a value with a unit is meant to be: `120s`, `2min`, `1h`.

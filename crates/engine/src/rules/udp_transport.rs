@@ -1,9 +1,9 @@
 //! NMG013: NFS over UDP.
 
-use super::{About, Actions, RuleContext, Example, Rule};
+use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code, Severity};
-use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::acceptance::{Transport, transport};
+use crate::nfs::catalog::{OptionId, OptionSet};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(13),

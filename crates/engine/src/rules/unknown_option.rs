@@ -1,11 +1,13 @@
 //! NMG011: an option that nothing knows.
 
-use super::{About, Actions, RuleContext, Example, Rule, offer, offer_instead, redirected_mount, remove, replace};
-use crate::finding::{Action, Applicability, Code, Edit, Severity, Sentence};
+use super::{
+    About, Actions, Example, Rule, RuleContext, offer, offer_instead, redirected_mount, remove, replace,
+};
+use crate::finding::{Action, Applicability, Code, Edit, Sentence, Severity};
+use crate::nfs::acceptance::{Refusal, Transport, judge, transport};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
-use crate::nfs::acceptance::{Refusal, Transport, judge, transport};
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
 use crate::site::Site;
@@ -61,8 +63,9 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 const SUGGESTIONS: usize = 20;
 
 fn check(check: &mut RuleContext<'_, '_>) {
-    let is_unknown =
-        |token: &&Token<'_>| token.acceptance.refusal == Some(Refusal::Unknown) && token.malformation.is_none();
+    let is_unknown = |token: &&Token<'_>| {
+        token.acceptance.refusal == Some(Refusal::Unknown) && token.malformation.is_none()
+    };
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
         if let Some(label) = label_of(check, token) {
             report_category(check, token, label);
@@ -124,7 +127,8 @@ fn report_category(check: &mut RuleContext<'_, '_>, token: &Token<'_>, label: La
         let label = whole(element).map(|site| Edit::Replace { site, with: text.clone().into() });
         offer(label.into_iter().chain(gone).collect())
     });
-    let severity = if check.subject.driver.known.is_read() { Severity::CannotMount } else { Severity::Lesser };
+    let severity =
+        if check.subject.driver.known.is_read() { Severity::CannotMount } else { Severity::Lesser };
     check.report(token, severity, Sentence::with_remedy(message, format!("use {text}")), fix);
 }
 

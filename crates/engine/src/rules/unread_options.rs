@@ -4,8 +4,8 @@ mod remedy;
 
 use std::borrow::Cow;
 
-use super::{About, Actions, RuleContext, Example, Rule};
-use crate::finding::{Action, Applicability, Code, Finding, Severity, Sentence};
+use super::{About, Actions, Example, Rule, RuleContext};
+use crate::finding::{Action, Applicability, Code, Finding, Sentence, Severity};
 use crate::kind::Holds;
 use crate::nfs::option;
 use crate::nfs::reading;
@@ -159,7 +159,13 @@ fn bg<T: AsRef<str>>(texts: &[T]) -> &'static str {
     if texts.iter().any(|text| reading::mentions_background(text.as_ref())) { " (bg among them)" } else { "" }
 }
 
-fn report(check: &mut RuleContext<'_, '_>, carrier: usize, place: Place, severity: Severity, message: Sentence) {
+fn report(
+    check: &mut RuleContext<'_, '_>,
+    carrier: usize,
+    place: Place,
+    severity: Severity,
+    message: Sentence,
+) {
     check.findings.push(Finding {
         code: check.rule.code,
         severity,

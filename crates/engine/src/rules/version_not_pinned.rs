@@ -1,6 +1,6 @@
 //! NMG017: the protocol version is left to chance.
 
-use super::{About, Actions, RuleContext, Example, Rule};
+use super::{About, Actions, Example, Rule, RuleContext};
 use crate::finding::{Action, Code};
 use crate::nfs::acceptance::names_version;
 

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::super::{RuleContext, offer, remove};
-use super::{applies, severity, is_udp, refusal, refusals, written_for_the_driver};
-use crate::finding::{Edit, Severity, Sentence};
+use super::{applies, is_udp, refusal, refusals, severity, written_for_the_driver};
+use crate::finding::{Edit, Sentence, Severity};
 use crate::nfs::acceptance::{self, names_version};
 use crate::nfs::version::Versions;
 use crate::subject::carrier::Form;
 use crate::subject::driver::refusal::What;
 use crate::subject::effective::Token;
+
+/// The remedy for an option of another version.
+const REMEDY: &str = "drop it, or request a version that has it";
 
 /// A version that an attribute names and the driver appends as it is.
 pub(super) fn check_version_carrier(check: &mut RuleContext<'_, '_>) {
@@ -119,6 +122,7 @@ pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
                 check.quote(token),
                 names(versions)
             );
+            let message = Sentence::with_remedy(message, REMEDY);
             check.report(token, Severity::CannotMount, message, None);
             continue;
         }
@@ -129,6 +133,7 @@ pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
                 check.quote(token),
                 names(versions)
             );
+            let message = Sentence::with_remedy(message, REMEDY);
             check.report(token, Severity::CannotMount, message, None);
             continue;
         }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::finding::{Applicability, Edit, Fix};
 use crate::kind::Holds;
-use crate::nfs::catalog::OptionId;
 use crate::nfs::acceptance::{self, Transport};
+use crate::nfs::catalog::OptionId;
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
 use crate::site::Place;
@@ -248,12 +248,9 @@ fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> 
 /// repeated in a remedy.
 fn is_faulty(subject: &Subject<'_>, carrier: usize) -> bool {
     let of_carrier = |token: &&Token<'_>| token.site.as_ref().is_some_and(|site| site.carrier == carrier);
-    subject
-        .options
-        .tokens()
-        .iter()
-        .filter(of_carrier)
-        .any(|token| token.malformation.is_some() || token.acceptance.refusal.is_some() || token.is_unrendered)
+    subject.options.tokens().iter().filter(of_carrier).any(|token| {
+        token.malformation.is_some() || token.acceptance.refusal.is_some() || token.is_unrendered
+    })
 }
 
 /// An element of a list in brackets, in quotes where YAML needs them.
