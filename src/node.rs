@@ -22,6 +22,7 @@ pub mod status;
 mod usage;
 mod volumes;
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -136,11 +137,7 @@ impl Node<'_> {
         let conf = conf.map(Conf::read);
         let readers =
             conf.as_ref().map(|conf| Readers::of(conf, &listing.volumes, &pods_dir)).unwrap_or_default();
-        let mut warnings = setup::warnings(&listing.volumes, &moment, conf.as_ref(), &readers, sees_node);
         let kernel = kernel::running(self.proc_dir);
-        if let (Some(conf), Some(kernel)) = (&conf, kernel) {
-            warnings.extend(kernel::of_conf(conf, kernel));
-        }
         let compared = self.objects.map(|given| {
             let (volumes, conf) = (&*listing.volumes, conf.as_ref());
             let seen = Seen {
@@ -154,6 +151,13 @@ impl Node<'_> {
             };
             objects::compare(given, &seen)
         });
+        let (asked, none) = (compared.as_ref().map(|compared| &compared.asked), BTreeMap::new());
+        let asked = asked.unwrap_or(&none);
+        let mut warnings =
+            setup::warnings(&listing.volumes, &moment, conf.as_ref(), &readers, sees_node, asked);
+        if let (Some(conf), Some(kernel)) = (&conf, kernel) {
+            warnings.extend(kernel::of_conf(conf, kernel));
+        }
         let mut report = look.report(listing, moment)?;
         report.warnings = warnings;
         if let Some(compared) = compared {

@@ -57,7 +57,7 @@ Examples:
 Exit codes:
   0  no volume without its mount
   1  a volume without its mount, a background mount, bg in nfsmount.conf, or a
-     mount that is not as its object asks
+     mount that is not as its object asks; with npd only the first two
   2  wrong use
   3  nothing found, and a part of the node could not be read (2 with npd)")]
 pub struct Args {

@@ -135,7 +135,9 @@ fn chosen(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(String, Clu
         if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
     let wanted = context.or(kubeconfig.current_context.as_deref()).filter(|name| !name.is_empty());
     let Some(wanted) = wanted else {
-        return Err(format!("has no current context; give --context NAME ({known})"));
+        return Err(format!(
+            "has no current context; give --context NAME, or set current-context in it ({known})"
+        ));
     };
     let Some(context) = kubeconfig.contexts.iter().find(|context| context.name == wanted) else {
         return Err(format!("has no context {wanted:?}; {known}"));

@@ -16,6 +16,7 @@ use super::moment::Moment;
 use super::mounts::Mount;
 use super::report::objects::{Compared, Difference, NoComparison, NotCompared, Objects, Reason};
 use super::report::{ReadError, VolumeName, Warning};
+use super::setup::Asked;
 use super::volumes::{self, Plugin, VolumeId};
 use crate::kind::{Holds, Kind};
 use crate::nfs::kernel::Kernel;
@@ -96,6 +97,8 @@ pub(super) struct Outcome {
     pub(super) objects: Objects,
     pub(super) warnings: Vec<Warning>,
     pub(super) errors: Vec<ReadError>,
+    /// The mounts that the objects ask for.
+    pub(super) asked: BTreeMap<VolumeId, Asked>,
 }
 
 /// A volume of the node that an object may be about.
@@ -117,6 +120,7 @@ pub(super) fn compare(given: &Given, seen: &Seen<'_>) -> Outcome {
         sharing: Sharing::of(&volumes, seen.moment),
         volumes,
         outcome: Outcome::default(),
+        is_whole: true,
         lacking: BTreeMap::new(),
     };
     work.outcome.objects.file.clone_from(&given.name);
@@ -161,12 +165,15 @@ struct Work<'s, 'a> {
     sharing: Sharing<'a>,
     volumes: Vec<Volume<'a>>,
     outcome: Outcome,
+    /// True if all of the file was read.
+    is_whole: bool,
     /// Options that the kernel lacks, by text, with the kernels that have them.
     lacking: BTreeMap<String, (String, Vec<VolumeName>)>,
 }
 
 impl Work<'_, '_> {
     fn fail(&mut self, path: String, problem: &Problem) {
+        self.is_whole &= *problem == Problem::NoVolume;
         self.outcome.errors.push(ReadError { path, message: problem.to_string() });
     }
 
@@ -240,6 +247,11 @@ impl Work<'_, '_> {
         }
         let (name, mount) = (volume.name.clone(), volume.mount);
         volume.is_settled = true;
+        if subject.nfs == Nfs::Yes && subject.overlong.is_none() && !subject.options.has_unrendered() {
+            let options = subject.options.effective_options().map(|option| option.keyword().to_owned());
+            let asked = Asked { server: subject.server.map(ToOwned::to_owned), options: options.collect() };
+            self.outcome.asked.insert(volume.id.clone(), asked);
+        }
         self.note_kernel(&name, mount, subject);
         // A volume that is not mounted is reported as that.
         let Some(mount) = mount else { return };
@@ -325,7 +337,7 @@ impl Work<'_, '_> {
     fn end(mut self) -> Outcome {
         let file = place(&self.outcome.objects.file).into_owned();
         // The part of the file that could not be read may have the object.
-        let is_whole = self.outcome.errors.is_empty();
+        let is_whole = self.is_whole;
         let is_open = |volume: &&Volume<'_>| {
             !volume.is_settled && volume.mount.is_some_and(|mount| mount.nfs.is_some())
         };

@@ -63,29 +63,45 @@ impl Readers {
     }
 }
 
+/// The mount that an object asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The server, as the object names it.
+    pub(super) server: Option<String>,
+    /// The keywords of the options that mount.nfs gets, in their order.
+    pub(super) options: Vec<String>,
+}
+
 /// A volume that kubelet mounts itself, with what it takes to find its settings.
 #[derive(Debug)]
 struct InTree {
     name: VolumeName,
     /// The mount point, present or not, by its name on the node.
     point: String,
-    /// The server as the mount command names it; `None` where nothing tells it.
+    /// The server as the mount command names it, or else the object; `None` where nothing
+    /// tells it.
     server: Option<String>,
+    /// The keywords of the options that its object asks for, where that is known.
+    own: Vec<String>,
 }
 
 /// Lists the warnings. `conf` is the node's nfsmount.conf, `readers` says which other volumes
-/// read it, `sees_node` whether this process sees the node's programs.
+/// read it, `sees_node` whether this process sees the node's programs, `asked` what the
+/// objects of volumes ask for.
 pub(super) fn warnings(
     volumes: &[VolumeId],
     moment: &Moment,
     conf: Option<&Conf>,
     readers: &Readers,
     sees_node: bool,
+    asked: &BTreeMap<VolumeId, Asked>,
 ) -> Vec<Warning> {
     let is_in_tree = |id: &&VolumeId| id.plugin == Plugin::InTreeNfs;
-    let in_tree: Vec<InTree> = volumes.iter().filter(is_in_tree).map(|id| InTree::of(id, moment)).collect();
+    let in_tree: Vec<InTree> =
+        volumes.iter().filter(is_in_tree).map(|id| InTree::of(id, moment, asked.get(id))).collect();
     let reads = |id: &&VolumeId| is_in_tree(id) || readers.volumes.contains(id);
-    let of_node: Vec<InTree> = volumes.iter().filter(reads).map(|id| InTree::of(id, moment)).collect();
+    let of_node: Vec<InTree> =
+        volumes.iter().filter(reads).map(|id| InTree::of(id, moment, asked.get(id))).collect();
     let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &of_node));
     warnings.extend(without_statd(volumes, moment));
     if sees_node && !in_tree.is_empty() {
@@ -95,7 +111,7 @@ pub(super) fn warnings(
 }
 
 impl InTree {
-    fn of(id: &VolumeId, moment: &Moment) -> Self {
+    fn of(id: &VolumeId, moment: &Moment, asked: Option<&Asked>) -> Self {
         let folder = id.folder();
         let point = moment.pods_dir.join(&folder);
         let source = moment.mount_on(&folder).map(|mount| mount.source.clone()).or_else(|| {
@@ -105,7 +121,9 @@ impl InTree {
         });
         // mount.nfs cuts at the first colon, also of an address in brackets.
         let server = source.and_then(|source| Some(source.split_once(':')?.0.to_owned()));
-        Self { name: name(id), point: point.display().to_string(), server }
+        let server = server.or_else(|| asked?.server.clone());
+        let own = asked.map(|asked| asked.options.clone()).unwrap_or_default();
+        Self { name: name(id), point: point.display().to_string(), server, own }
     }
 }
 
@@ -118,7 +136,8 @@ fn of_conf(conf: &Conf, volumes: &[InTree]) -> Vec<Warning> {
         conf.settings().iter().map(|setting| (setting, Vec::new())).collect();
     for volume in volumes {
         let server = volume.server.as_deref().unwrap_or_default();
-        for setting in conf.of_mount(server, &volume.point) {
+        let own: Vec<&str> = volume.own.iter().map(String::as_str).collect();
+        for setting in conf.added_to(server, &volume.point, &own) {
             if let Some((_, names)) = about.iter_mut().find(|(other, _)| *other == setting) {
                 names.push(volume.name.clone());
             }

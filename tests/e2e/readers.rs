@@ -31,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
             Ok(())
         }),
         Trial::test("readers::the_script_of_the_github_action_annotates_and_fails", action_annotates),
+        component::trial("readers::the_github_action_runs_a_pinned_release_or_a_build", curl, action_fetches),
     ]
 }
 
@@ -68,6 +69,85 @@ fn reports_are_read(bin: PathBuf) -> Result<(), Failed> {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     fs::copy(Path::new(ROOT).join("examples/policy.yaml"), file("policy.yaml"))?;
     must(Command::new(bin.join("python3")).arg("tests/readers/read.py").arg(ROOT).arg(folder.path()));
+    Ok(())
+}
+
+fn curl() -> Result<(), Missing> {
+    let is_there = Command::new("curl").arg("--version").output().is_ok();
+    is_there.then_some(()).ok_or_else(|| Missing {
+        reason: "there is no curl on PATH: the GitHub Action fetches releases with it".to_owned(),
+        installable: false,
+    })
+}
+
+/// A release with the pinned sum is unpacked, one with another sum is an error, and without
+/// a release the commit is built.
+fn action_fetches((): ()) -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let (commit, releases) = (folder.path().join("commit"), folder.path().join("releases"));
+    let scripts = commit.join("integrations/github");
+    fs::create_dir_all(&scripts)?;
+    for file in ["program", "pin", "pinned.sha256"] {
+        fs::copy(Path::new(ROOT).join("integrations/github").join(file), scripts.join(file))?;
+    }
+    fs::write(commit.join("Cargo.toml"), "[package]\nversion = \"9.8.7\"\n")?;
+    // The build is that of cargo; here it is seen that it is asked for.
+    let tools = folder.path().join("tools");
+    fs::create_dir_all(&tools)?;
+    let path = std::env::var("PATH")?;
+    let cargo = tools.join("cargo");
+    fs::write(&cargo, "#!/bin/sh\necho \"built: $*\"\n")?;
+    must(Command::new("chmod").arg("+x").arg(&cargo));
+    let target = folder.path().join("target");
+    let run = || {
+        Command::new(scripts.join("program"))
+            .arg(&target)
+            .env("NFS_MOUNT_GUARD_RELEASES", format!("file://{}", releases.display()))
+            .env("PATH", format!("{}:{path}", tools.display()))
+            .output()
+    };
+    let output = run()?;
+    assert!(output.status.success(), "{output:?}");
+    let built = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(built.contains("built: install --locked") && built.contains("--root"), "{built}");
+
+    let release = releases.join("v9.8.7");
+    fs::create_dir_all(&release)?;
+    fs::write(folder.path().join("nfs-mount-guard"), "the program")?;
+    let mut sums = String::new();
+    for arch in ["amd64", "arm64"] {
+        let archive = release.join(format!("nfs-mount-guard-{arch}.tar.gz"));
+        must(
+            Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(folder.path()).arg("nfs-mount-guard"),
+        );
+        let sum = must(Command::new("sha256sum").arg(&archive));
+        let sum = String::from_utf8(sum.stdout)?;
+        let sum = sum.split_whitespace().next().ok_or("a sum")?.to_owned();
+        sums.extend([&*sum, "  nfs-mount-guard-", arch, ".tar.gz\n"]);
+    }
+    let file = folder.path().join("SHA256SUMS");
+    fs::write(&file, sums)?;
+    let pin = || Command::new(scripts.join("pin")).arg("9.8.7").arg(&file).output();
+    assert!(pin()?.status.success());
+    assert!(!pin()?.status.success(), "it is pinned already");
+    let output = run()?;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(fs::read_to_string(target.join("bin/nfs-mount-guard"))?, "the program");
+
+    // An archive that was changed is not unpacked, and nothing is built instead.
+    fs::remove_file(target.join("bin/nfs-mount-guard"))?;
+    for arch in ["amd64", "arm64"] {
+        fs::write(release.join(format!("nfs-mount-guard-{arch}.tar.gz")), "another one")?;
+    }
+    let output = run()?;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("has not the pinned sha256"), "{output:?}");
+    assert!(output.stdout.is_empty() && !target.join("bin/nfs-mount-guard").exists());
+
+    fs::remove_dir_all(&release)?;
+    let output = run()?;
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the release cannot be fetched"), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("built: install"), "{output:?}");
     Ok(())
 }
 

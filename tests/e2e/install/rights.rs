@@ -371,15 +371,24 @@ fn certificates_alone(helm: Helm) -> Result<(), Failed> {
     assert_eq!(has("certificates.mode=built-in,rbac.create=false"), (true, 0, 2));
     assert_eq!(has("certificates.mode=cert-manager"), (false, 0, 1));
     assert_eq!(has("certificates.mode=existing-secret,webhooks.annotations.a=b"), (false, 0, 1));
-    let output = helm.run(&[
-        "template",
-        "r",
-        "manifests/chart",
-        "--set",
-        "certificates.secretName=one,certificates.caSecretName=one",
-    ]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("certificates.secretName and certificates.caSecretName must differ"), "{said}");
+    for (values, words) in [
+        (
+            "certificates.secretName=one,certificates.caSecretName=one",
+            "certificates.secretName and certificates.caSecretName must differ",
+        ),
+        (
+            "serviceAccount.name=one,certificates.serviceAccount.create=false,certificates.serviceAccount.name=one",
+            "certificates.serviceAccount.name and serviceAccount.name must differ",
+        ),
+        (
+            "certificates.serviceAccount.name=r-nfs-mount-guard",
+            "certificates.serviceAccount.name and serviceAccount.name must differ",
+        ),
+    ] {
+        let output = helm.run(&["template", "r", "manifests/chart", "--set", values]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(words), "{said}");
+    }
     Ok(())
 }
 

@@ -27,6 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("compares_only_what_is_written_where_the_driver_may_add", unknown_drivers),
         trial("says_what_is_wrong_with_the_file_and_still_looks", files),
         trial("says_that_the_kernel_lacks_an_option", old_kernel),
+        trial("nfsmount_conf_concerns_the_volumes_that_it_reaches", concerned),
         trial("is_for_reports_that_show_it", other_formats),
         trial("reads_the_file_again_at_each_look", again),
     ]
@@ -379,6 +380,10 @@ fn files() -> Result<(), Failed> {
             "{content:?}: {report:#}"
         );
         assert_eq!(report["summary"]["mounted"], 1, "{report:#}");
+        // The object may be in what could not be read.
+        let is_whole = content.is_empty() || content.contains("ConfigMap");
+        let reason = if is_whole { "no-object" } else { "file-unread" };
+        assert_eq!(report["objects"]["notCompared"][0]["reason"], reason, "{content:?}: {report:#}");
         schema::fits("node-check.schema.json", &report)?;
     }
     // A cluster without volumes is none that cannot be read.
@@ -439,6 +444,49 @@ fn old_kernel() -> Result<(), Failed> {
     let text = String::from_utf8(node.run(&objects.to_string(), &[]).stdout)?;
     let words = "warning: \"softreval\" needs Linux 5.6 or newer, and this node runs 5.2: unless its distribution has added";
     assert!(text.contains(words), "{text}");
+    Ok(())
+}
+
+/// An option of the object keeps the same one of the file away, and the object of a volume
+/// that is not mounted names its server.
+fn concerned() -> Result<(), Failed> {
+    let mut node = Recorded::new();
+    node.nfs("u", "own", 901, V42);
+    node.nfs("u", "bare", 902, V42);
+    node.pods.nfs("u", "lost");
+    let file = node.pods.path().join("nfsmount.conf");
+    let conf = file.display().to_string();
+    let objects = list(vec![
+        nfs("own", &["fg", "timeo=600", "nfsvers=4.2"]),
+        nfs("bare", &["hard"]),
+        nfs("lost", &["hard", "nfsvers=4.2"]),
+    ]);
+    let about = |section: &str, objects: &Value| -> Result<Value, Failed> {
+        fs::write(&file, format!("[ {section} ]\nBackground=True\nTimeo=7\nNfsvers=3\n"))?;
+        let (report, _) = node.check(objects, &["--nfsmount-conf", &conf]);
+        let warnings = report["warnings"].as_array().ok_or("warnings")?.iter();
+        let of_conf = warnings.filter(|warning| warning["kind"] == "nfsmount-conf");
+        Ok(of_conf
+            .map(|warning| {
+                let volumes = warning["volumes"].as_array().cloned().unwrap_or_default();
+                let volumes: Vec<Value> = volumes.iter().map(|volume| volume["volume"].clone()).collect();
+                (
+                    warning["option"].as_str().unwrap_or_default().to_owned(),
+                    json!([warning["finding"], volumes]),
+                )
+            })
+            .collect::<serde_json::Map<String, Value>>()
+            .into())
+    };
+    let found = about("NFSMount_Global_Options", &objects)?;
+    assert_eq!(found["bg"], json!([true, ["bare", "lost"]]), "{found:#}");
+    assert_eq!(found["timeo=7"], json!([false, ["bare", "lost"]]), "{found:#}");
+    assert_eq!(found["nfsvers=3"], json!([false, ["bare"]]), "{found:#}");
+    let found = about("Server \"nas\"", &objects)?;
+    assert_eq!(found["bg"], json!([true, ["bare", "lost"]]), "{found:#}");
+    // Without the object the server of a volume that is not mounted is not seen.
+    let found = about("Server \"nas\"", &list(vec![nfs("own", &["fg"])]))?;
+    assert_eq!(found["bg"], json!([true, ["bare"]]), "{found:#}");
     Ok(())
 }
 

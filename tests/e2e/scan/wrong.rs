@@ -304,7 +304,11 @@ fn bad_kubeconfigs() -> Result<(), Failed> {
     for (text, args, words) in [
         (config().to_string(), vec!["--context", "three"], "has no context \"three\"; it has one, two"),
         (config().to_string(), vec!["--context", "two"], "the cluster \"missing\", which is not in it"),
-        (without("current-context"), vec![], "has no current context; give --context NAME (it has one, two)"),
+        (
+            without("current-context"),
+            vec![],
+            "has no current context; give --context NAME, or set current-context in it (it has one, two)",
+        ),
         (without("contexts"), vec![], "has no context \"one\"; it has none"),
         ("a: [".to_owned(), vec![], "is not a kubeconfig: "),
     ] {
