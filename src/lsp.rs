@@ -7,6 +7,7 @@
 mod actions;
 mod diagnose;
 mod document;
+mod frames;
 mod hover;
 mod messages;
 mod policies;
@@ -21,6 +22,7 @@ use std::thread;
 use lsp_server::{ErrorCode, Message, RequestId, Response};
 use serde_json::Value;
 
+use frames::Frames;
 pub use policies::Source;
 pub use server::{Lifecycle, Server};
 
@@ -53,7 +55,7 @@ pub fn serve(
     // Without a limit: the client must be able to cancel what waits.
     let (sender, incoming) = channel();
     let reader = thread::Builder::new().name("lsp-reader".to_owned()).spawn(move || {
-        let mut input = input;
+        let mut input = Frames(input);
         loop {
             let message = match Message::read(&mut input) {
                 Ok(None) => return Ok(()),

@@ -115,7 +115,13 @@ fn ends_with_the_code() -> Result<(), Failed> {
     let mut editor = Editor::start(Path::new("/"), &[]);
     editor.notify("exit", &Value::Null);
     assert_eq!(editor.code(), Some(1), "exit before initialize");
-    for frame in ["Content-Length: many\r\n\r\n{}", "GET / HTTP/1.1\r\n\r\n", "\r\n"] {
+    for frame in [
+        "Content-Length: many\r\n\r\n{}",
+        "Content-Length: 999999999999\r\n\r\n{}",
+        "Content-Length: 18446744073709551615\r\n\r\n{}",
+        "GET / HTTP/1.1\r\n\r\n",
+        "\r\n",
+    ] {
         let mut editor = Editor::ready(&json!({}));
         editor.send(frame.as_bytes());
         assert_eq!(editor.code(), Some(3), "{frame:?}");
