@@ -105,12 +105,11 @@ pub(super) fn visit_node(
             visitor(Item::Unreadable(no_items(from.offset(), inner)));
         }
         Sort::Object(kind) => {
-            if kind == Kind::Pod {
-                // Other faults are reported when the Pod is evaluated.
-                let pod = Pod::deserialize(from).ok().filter(Pod::is_of_cluster);
-                if let Some(pod) = pod {
-                    visitor(Item::Pod(pod.mounting().map(Box::new)));
-                }
+            if kind == Kind::Pod
+                && let Err(misfit) = visit_pod(tree, node, from, visitor)
+            {
+                visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name())));
+                return;
             }
             if kind.pod_spec().is_some() && !tree.has_csi_key() {
                 visitor(not_judged(tree, node, Skip::NoInlineVolume));
@@ -334,6 +333,28 @@ fn say_others(source: &Source<'_>, others: &[(Text<'_>, &RawValue)], visitor: &m
     }
 }
 
+/// Visits a Pod of a cluster, as far as its volumes go. Faults of a manifest, which has no
+/// phase, are reported when it is evaluated.
+///
+/// # Errors
+///
+/// Why a Pod that runs cannot be read: it would be missing among those that are exposed.
+fn visit_pod(
+    tree: &Tree<'_>,
+    node: NodeId,
+    from: NodeDeserializer<'_>,
+    visitor: &mut dyn FnMut(Item<'_>),
+) -> Result<(), DeserializeError> {
+    let phase = tree.get(node, "status").and_then(|status| tree.get(status, "phase"));
+    let has_phase = phase.and_then(|phase| tree.text(phase)).is_some_and(|phase| !phase.is_empty());
+    match Pod::deserialize(from) {
+        Ok(pod) if pod.is_of_cluster() => visitor(Item::Pod(pod.mounting().map(Box::new))),
+        Err(misfit) if has_phase => return Err(misfit),
+        Ok(_) | Err(_) => {}
+    }
+    Ok(())
+}
+
 /// An object of a kind that is judged, as JSON.
 fn visit_json_object(
     source: &Source<'_>,
@@ -345,9 +366,11 @@ fn visit_json_object(
 ) {
     let start = json::offset_in(source.text, part);
     if kind == Kind::Pod && json::may_have_key(part, "phase\"") {
-        let pod = serde_json::from_slice::<Pod<'_>>(part.as_bytes()).ok().filter(Pod::is_of_cluster);
-        if let Some(pod) = pod {
-            visitor(Item::Pod(pod.mounting().map(Box::new)));
+        match serde_json::from_slice::<Pod<'_>>(part.as_bytes()) {
+            Ok(pod) if pod.is_of_cluster() => visitor(Item::Pod(pod.mounting().map(Box::new))),
+            Ok(_) => {}
+            // The tree has the place of the fault.
+            Err(_) => return visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor),
         }
     }
     if kind.pod_spec().is_some() && !json::may_have_key(part, "csi\"") {

@@ -20,8 +20,45 @@ pub fn trials() -> Vec<Trial> {
         trial("a_finding_of_two_volumes_is_exposed_too", of_two_volumes),
         trial("overlays_of_several_clusters_are_not_compared", overlays),
         trial("a_baseline_takes_the_exposure_too", baseline),
+        trial("a_pod_that_cannot_be_read_is_reported", unreadable_pods),
         trial("hostile_names_are_shown_as_text", hostile),
     ]
+}
+
+/// A Pod that runs and cannot be read may be exposed: the report is not complete.
+fn unreadable_pods() -> Result<(), Failed> {
+    let volumes = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]);
+    for (pointer, value) in [
+        ("/status/startTime", json!(5)),
+        ("/metadata/ownerReferences", json!("s")),
+        ("/spec/volumes", json!("no")),
+        ("/spec/nodeName", json!(7)),
+        ("/spec/volumes/0/persistentVolumeClaim/claimName", json!(7)),
+    ] {
+        let mut bad = pod("web-1", Some(("ReplicaSet", "web-7d4b9")), ("n1", "Running"), volumes.clone());
+        bad["status"]["startTime"] = json!("2026-11-01T08:00:00Z");
+        *bad.pointer_mut(pointer).ok_or(pointer)? = value;
+        let good = pod("web-2", None, ("n2", "Running"), volumes.clone());
+        let items = [volume("pv", Some("shop/data"), "Bound"), bad, good];
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+        for text in [list.clone(), format!("# YAML\n{list}")] {
+            let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
+            assert_eq!(output.status.code(), Some(3), "{pointer}");
+            let report: Value = serde_json::from_slice(&output.stdout)?;
+            let message = report["errors"][0]["message"].as_str().ok_or("an error")?;
+            assert!(message.starts_with("Pod/web-1: "), "{message}");
+            assert_eq!((&report["complete"], &report["summary"]["unreadable"]), (&json!(false), &json!(1)));
+            let exposed = report["exposed"].to_string();
+            assert!(exposed.contains("web-2") && !exposed.contains("web-1"), "{exposed}");
+        }
+    }
+    // A manifest has no phase, and its other fields are not read.
+    let mut manifest = pod("web", None, ("", "Pending"), volumes);
+    manifest["status"] = json!({});
+    manifest["metadata"]["ownerReferences"] = json!("s");
+    let output = pipe(&["check", "--no-policy", "-"], manifest.to_string().as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    Ok(())
 }
 
 /// A volume that mounts in the background, bound to a claim or free.
