@@ -151,9 +151,10 @@ fn widths_of_terminals(script: PathBuf) -> Result<(), Failed> {
             }
         }
     }
-    // Without a size nothing is wrapped.
-    let shown = at_terminal(&script, 0, "rules", &[]);
-    assert_eq!(shown, in_pipes(&["rules"], &[]).0);
+    // A terminal that does not say how wide it is has the usual width.
+    for args in ["rules", "explain NMG001"] {
+        assert_eq!(at_terminal(&script, 0, args, &[]), at_terminal(&script, 80, args, &[]), "{args}");
+    }
     Ok(())
 }
 
