@@ -150,6 +150,7 @@ pub(super) fn write(report: &Report, outputs: &[Output]) -> anyhow::Result<()> {
 /// # Errors
 ///
 /// When a file cannot be written.
+#[cfg(feature = "serve")]
 pub(super) fn write_failed(report: &Report, outputs: &[Output]) -> anyhow::Result<()> {
     let is_for_people =
         |output: &&Output| output.file.is_none() && matches!(output.format, Format::Text | Format::Concise);

@@ -76,6 +76,7 @@ impl Reporting {
     /// # Errors
     ///
     /// When a file cannot be written.
+    #[cfg(feature = "serve")]
     pub(super) fn write_failed(&self, report: &Report) -> anyhow::Result<()> {
         output::write_failed(report, &self.format)
     }

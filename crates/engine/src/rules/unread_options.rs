@@ -62,7 +62,11 @@ fn check(check: &mut RuleContext<'_, '_>) {
     let several: Vec<&str> =
         subject.misplaced.iter().flat_map(|misplaced| &misplaced.texts).map(String::as_str).collect();
     let is_single = subject.misplaced.len() == 1;
-    let can_move = is_single || subject.misplaced.len() <= MOST_MOVED && remedy::agree(subject, &several);
+    let can_move = match subject.misplaced.len() {
+        // Most subjects have none: the whole list is looked at for several only.
+        0 | 1 => true,
+        count => count <= MOST_MOVED && remedy::agree(subject, &several),
+    };
     for misplaced in subject.misplaced {
         let place = Place::Field(misplaced.path.clone());
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
@@ -121,7 +125,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
     keys.extend(others.map(|UnreadKey { place, options, .. }| (0, place, vec![options.into()])));
     // More than a few are no slip of the pen, and each fix looks at the whole list.
     let several: Vec<&str> = keys.iter().flat_map(|(.., texts)| texts).map(|text| &**text).collect();
-    let is_movable = keys.len() <= MOST_MOVED && (keys.len() == 1 || remedy::agree(subject, &several));
+    let is_movable = match keys.len() {
+        0 | 1 => true,
+        count => count <= MOST_MOVED && remedy::agree(subject, &several),
+    };
     for (carrier, place, texts) in keys {
         report_key(check, carrier, place, &texts, is_movable);
     }
