@@ -560,7 +560,7 @@ fn little_memory() -> Result<(), Failed> {
         )
     };
     // Of a text every finding quotes the whole of it.
-    for (few, many, most) in [(list(10), list(1_300), 3_600), (text(10), text(1_300), 6_500)] {
+    for (few, many, most) in [(list(10), list(1_300), 3_600), (text(10), text(1_300), 7_000)] {
         fs::write(&file, few)?;
         let (mut too_little, mut enough) = (1_000, 1_000_000);
         assert!(fixes_within(enough));
