@@ -211,7 +211,7 @@ impl Certificates {
 
     /// Takes over the authority of the published Secret only if the API servers trust it
     /// now, as they do after 0.1.0: else a client that may write that Secret, or a backup of it,
-    /// would say whom they trust.
+    /// would decide which CA they trust.
     async fn takes_over(&self, found: &mut Stored) -> Result<bool, Error> {
         if let Some(authority) = &found.authority
             && self.webhooks.trusts(&authority.certificate).await?

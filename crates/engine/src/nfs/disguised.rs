@@ -62,19 +62,25 @@ pub fn meant(pieces: &[&str]) -> Option<Meant> {
 /// assert_eq!(intended_options("-o hard,timeo=60s,vers=4,1"), ["hard", "timeo=600", "vers=4.1"]);
 /// ```
 pub fn intended_options(text: &str) -> Vec<String> {
+    options_of(text, |piece| {
+        let put_right = || intended(&MountOption::new(piece)).unwrap_or_else(|| piece.to_owned());
+        (!piece.is_empty()).then(put_right)
+    })
+}
+
+/// The options of a text; `plain` makes one of a piece, without the blanks around it, that
+/// is in no disguise.
+fn options_of(text: &str, plain: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let pieces: Vec<&str> = option::split(text).map(|piece| piece.text).collect();
     let mut options = Vec::new();
     let mut rest = pieces.as_slice();
-    while let Some((first, behind)) = rest.split_first() {
+    while let Some((first, others)) = rest.split_first() {
         if let Some(meant) = meant(rest) {
             rest = rest.get(meant.pieces..).unwrap_or_default();
             options.extend(meant.options);
-            continue;
-        }
-        rest = behind;
-        if !first.trim().is_empty() {
-            let first = first.trim();
-            options.push(intended(&MountOption::new(first)).unwrap_or_else(|| first.to_owned()));
+        } else {
+            rest = others;
+            options.extend(plain(first.trim()));
         }
     }
     options
@@ -90,19 +96,7 @@ pub fn intended_options(text: &str) -> Vec<String> {
 /// assert_eq!(whole_options("- hard\n- nolock\n"), ["hard", "nolock"]);
 /// ```
 pub fn whole_options(text: &str) -> Vec<String> {
-    let pieces: Vec<&str> = option::split(text).map(|piece| piece.text).collect();
-    let mut options = Vec::new();
-    let mut rest = pieces.as_slice();
-    while let Some((first, behind)) = rest.split_first() {
-        if let Some(meant) = meant(rest) {
-            rest = rest.get(meant.pieces..).unwrap_or_default();
-            options.extend(meant.options);
-        } else {
-            rest = behind;
-            options.push(first.trim().to_owned());
-        }
-    }
-    options
+    options_of(text, |piece| Some(piece.to_owned()))
 }
 
 /// Returns true if nothing but blanks at the ends tells it from a known option.
