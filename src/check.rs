@@ -11,6 +11,7 @@ pub mod together;
 mod walked;
 mod way_out;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use time::Date;
@@ -19,7 +20,7 @@ use crate::admission::message::remedy;
 use crate::engine::Judged;
 use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, judge};
-use crate::finding::{Action, Applicability, Severity};
+use crate::finding::{Action, Applicability, Code, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::report::{
@@ -34,9 +35,14 @@ use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit_each};
 use crate::subject::Subject;
 use proposed::Proposed;
+use repair::repair;
 use snippet::{behind_break, snippet};
 pub use walked::{is_foreign, is_in_templates, passed_over};
 use way_out::{WayOut, ways_out};
+
+/// The longest text of which the findings are marked that `fix` would leave, in bytes: to repair takes
+/// several times as long as to check.
+const LONGEST_MARKED: usize = 1 << 20;
 
 /// The rules of evaluation for objects.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +56,8 @@ pub struct Checker<'c> {
     pub today: Date,
     /// True if each finding says what `fix` would write.
     pub with_fixes: bool,
+    /// True if the findings are marked that `fix` would leave, although they have a fix.
+    pub marks_unfixed: bool,
 }
 
 impl Checker<'_> {
@@ -93,9 +101,20 @@ impl Checker<'_> {
         let mut problems = Vec::new();
         let fixes = fixes(&text);
         let may_have_pods = may_hold_pods(text.as_bytes());
-        let mut reading =
-            Reading { name, lines: &lines, is_explicit, fixes, objects: 0, may_have_pods, is_live: false };
+        let mut reading = Reading {
+            name,
+            lines: &lines,
+            is_explicit,
+            fixes,
+            objects: 0,
+            judged: Vec::new(),
+            may_have_pods,
+            is_live: false,
+        };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
+        if self.marks_unfixed && text.len() <= LONGEST_MARKED {
+            self.mark_unfixed(&text, &reading, &mut file);
+        }
         if !is_explicit && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
         }
@@ -118,12 +137,29 @@ impl Checker<'_> {
             is_explicit: true,
             fixes,
             objects: 0,
+            judged: Vec::new(),
             may_have_pods: true,
             is_live: true,
         };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
         file
+    }
+
+    /// Notes of each subject the rules whose fixes `fix` would not carry out.
+    fn mark_unfixed(&self, text: &str, reading: &Reading<'_>, file: &mut FileReport) {
+        let has_fixable = |subject: &SubjectReport| subject.findings.iter().any(FindingReport::is_fixable);
+        if !file.subjects.iter().any(has_fixable) {
+            return;
+        }
+        let wants = |object: &Object<'_>| reading.is_explicit || passed_over(object).is_none();
+        let repaired = repair(self.policy, self.today, Scope::FILE, text, &wants);
+        for (subject, at) in file.subjects.iter_mut().zip(&reading.judged) {
+            let fixed = repaired.subjects.get(at).map(Vec::as_slice).unwrap_or_default();
+            let fixable = subject.findings.iter().filter(|finding| finding.is_fixable());
+            let codes: BTreeSet<Code> = fixable.map(|finding| finding.code).collect();
+            subject.unfixed = codes.into_iter().filter(|code| !fixed.contains(code)).collect();
+        }
     }
 
     fn item(
@@ -165,6 +201,7 @@ impl Checker<'_> {
                     not_judged(&found, reading.name, reading.lines, file);
                     return;
                 }
+                reading.judged.extend((0..object.parts.len()).map(|part| (index, part)));
                 let parts = object.parts.iter().enumerate();
                 file.subjects.extend(parts.map(|(at, part)| self.part(part, &object, (index, at), reading)));
             }
@@ -256,6 +293,7 @@ impl Checker<'_> {
             not_rendered: subject.placeholders().into_iter().map(ToOwned::to_owned).collect(),
             origin: Origin::of(object.template),
             findings,
+            unfixed: Vec::new(),
             tie,
             is_live: false,
         }
@@ -285,6 +323,8 @@ struct Reading<'r> {
     fixes: Proposed,
     /// Objects so far.
     objects: usize,
+    /// The subjects that were judged, by the index of the object and of the part.
+    judged: Vec<(usize, usize)>,
     /// True if Pods may be in it.
     may_have_pods: bool,
     /// True if it comes from a running cluster.

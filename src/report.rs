@@ -218,6 +218,10 @@ pub struct SubjectReport {
     pub origin: Option<Origin>,
     /// The findings, by position, then code.
     pub findings: Vec<FindingReport>,
+    /// The rules of findings that have a fix, which `fix` does not carry out: an alias is in the
+    /// way, or it is asked for with `--unsafe-fixes` only.
+    #[serde(skip)]
+    pub unfixed: Vec<Code>,
     /// The relations to other objects of the input.
     #[serde(skip)]
     pub tie: Tie,
@@ -310,6 +314,14 @@ pub struct FindingReport {
     /// The edits of `fix` for it, if they were requested.
     #[serde(skip)]
     pub offered: Option<Offered>,
+}
+
+impl FindingReport {
+    /// Returns true if its fix is carried out without being asked for by name, and it stands in a
+    /// file of its own.
+    pub fn is_fixable(&self) -> bool {
+        self.origin.is_none() && matches!(self.fix, Some(Applicability::Apply | Applicability::Offer))
+    }
 }
 
 impl Report {

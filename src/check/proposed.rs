@@ -2,13 +2,13 @@
 
 mod title;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::repair::{is_immutable, repair, writes_immutable};
 use super::{Checker, passed_over};
 use crate::engine::fix::{Scope, Traced, emptied, fix_alone};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::report::{Offered, TextEdit};
 use crate::source::Fault;
 use crate::source::object::{Layout, Object};
@@ -20,7 +20,7 @@ use crate::subject::Subject;
 /// each by the index of its object and of its part. Nothing where no scope is asked for.
 #[derive(Debug, Default)]
 pub struct Proposed {
-    repaired: Option<(Scope, HashSet<(usize, usize)>)>,
+    repaired: Option<(Scope, HashMap<(usize, usize), Vec<Code>>)>,
     text: Option<String>,
     /// The lines whose findings are asked for; `None` for all.
     asked: Option<RangeInclusive<usize>>,
@@ -63,7 +63,7 @@ impl Proposed {
         layout: &Layout<'_>,
         lines: &Lines<'_>,
     ) -> Option<Offered> {
-        let (scope, _) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains(&part))?;
+        let (scope, _) = self.repaired.as_ref().filter(|(_, subjects)| subjects.contains_key(&part))?;
         let fixed = fix_alone(subject, finding.fix.as_ref()?, *scope);
         let mut replacements =
             replacements(subject, finding, fixed.as_ref(), layout, *scope).unwrap_or_default();
@@ -111,6 +111,9 @@ fn replacements(
                 plans.push(rewrite::rewrite(layout, change)?);
             }
         }
+    }
+    for renaming in fixed.into_iter().flat_map(|fixed| &fixed.renamed) {
+        plans.push(rewrite::rename_key(layout, renaming)?);
     }
     if let Some(place) = emptied(finding).filter(|_| fix.applicability <= scope.applicability) {
         plans.push(rewrite::remove(layout, place, std::slice::from_ref(place))?);

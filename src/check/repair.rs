@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use time::Date;
 
 use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
+use crate::finding::Code;
 use crate::policy::Policy;
 use crate::site::Place;
 use crate::source::object::{Layout, Object};
@@ -26,7 +27,7 @@ use crate::subject::carrier::Form;
 pub use change::Changed;
 pub(super) use change::{Step, steps};
 pub(super) use immutable::{is_immutable, writes_immutable};
-use moved::{renamed, stuck};
+use moved::{removal_plan, renamed, stuck};
 use wish::{Wish, Wishes};
 
 /// The result of repairing a text.
@@ -42,8 +43,9 @@ pub struct Repaired {
     pub unread: Vec<Problem>,
     /// The subjects that change, in their order.
     pub changed: Vec<Changed>,
-    /// The subjects that change: each by the index of its object and of its part.
-    pub subjects: HashSet<(usize, usize)>,
+    /// The subjects that change: each by the index of its object and of its part, with the rules of
+    /// which nothing is left that could be fixed.
+    pub subjects: HashMap<(usize, usize), Vec<Code>>,
     /// The text to which places refer, where it is not the old one: what could not be
     /// read is written again in it.
     pub read: Option<String>,
@@ -125,11 +127,19 @@ fn repair_text(
                         let layout = layout.get_or_insert_with(|| object.layout());
                         // An option that cannot be moved is not copied either: the subject stays as
                         // it is.
-                        let plan = renamed.clone().unwrap_or_else(|| rewrite::remove(layout, place, moved));
+                        let (whole, plan) = removal_plan(&subject, place, moved, renamed.as_ref(), layout);
                         if plan.is_ok() {
-                            intended.values.push((part, place.clone(), None));
+                            intended.values.push((part, whole, None));
                         }
                         wishes.remove((index, part), layout, place, plan);
+                    }
+                    for renaming in &fixed.renamed {
+                        let layout = layout.get_or_insert_with(|| object.layout());
+                        let plan = rewrite::rename_key(layout, renaming);
+                        intended.values.push((part, renaming.from.clone(), None));
+                        let new = Value::from(renaming.new.as_str());
+                        intended.values.push((part, renaming.to.clone(), Some(new)));
+                        wishes.remove((index, part), layout, &renaming.from, plan);
                     }
                     let words = change::words(&subject, moved, &fixed);
                     if !words.is_empty() {
@@ -160,7 +170,7 @@ fn repair_text(
         // written.
         let left = repaired.unread.iter().filter(|problem| problem.remedy.is_none()).count();
         if again.unread.len() == left && again.refused.is_empty() {
-            let changed = again.subjects.iter().map(|(object, _)| *object);
+            let changed = again.subjects.keys().map(|(object, _)| *object);
             let objects =
                 changed.chain(again.remedied.iter().copied()).chain(remedied).collect::<HashSet<_>>();
             let new_text = again.text.clone().or_else(|| Some(new.clone()));
@@ -169,6 +179,9 @@ fn repair_text(
                 Repaired { text: new_text, read, objects: objects.len(), remedied: objects, ..again };
             form::announce(&mut repaired_again, text, &repaired.unread);
             return repaired_again;
+        }
+        if again.read.is_none() {
+            form::name_other_faults(&mut repaired.unread, again.unread);
         }
     }
     let (granted, refused) = wishes.settle();
@@ -188,7 +201,12 @@ fn repair_text(
     repaired.refused.extend(failed.iter().map(|wish| wish.object));
     repaired.refusals.extend(failed.iter().map(|wish| message(wish, RewriteRefusal::Misread)));
     repaired.refusals.sort_by_key(|problem| problem.offset);
-    let subjects: HashSet<(usize, usize)> = done.iter().map(Wish::subject).collect();
+    let codes = |(object, part): (usize, usize)| {
+        let changed = objects.get(object)?.changed.iter().find(|(of_part, _)| *of_part == part);
+        changed.map(|(_, changed)| changed.codes.clone())
+    };
+    let subjects = done.iter().map(Wish::subject);
+    let subjects = subjects.map(|subject| (subject, codes(subject).unwrap_or_default())).collect();
     repaired.changed = carrying_out.changed(&done);
     repaired.objects = done.iter().map(|wish| wish.object).collect::<HashSet<_>>().len();
     repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
@@ -362,6 +380,11 @@ fn unset(object: &mut Value, path: &[Cow<'_, str>]) {
         }
         (Value::Object(map), [step, rest @ ..]) => {
             if let Some(next) = map.get_mut(step.as_ref()) {
+                unset(next, rest);
+            }
+        }
+        (Value::Array(items), [step, rest @ ..]) => {
+            if let Some(next) = step.parse().ok().and_then(|index: usize| items.get_mut(index)) {
                 unset(next, rest);
             }
         }

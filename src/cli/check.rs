@@ -79,6 +79,7 @@ impl Args {
             judged_as: self.reporting.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),
             with_fixes: self.reporting.format.iter().any(|output| output.format == Format::Sarif),
+            marks_unfixed: self.reporting.format.iter().any(|output| output.format == Format::Text),
         };
         let mut report = Report::new(name);
         let stdin_name = self.stdin_filename.as_deref();
@@ -123,7 +124,13 @@ impl Args {
         self.reporting.write(&report)?;
         let exit = self.exit(&report);
         if exit == Exit::NothingToJudge {
-            exit::say("--require-match: no NFS volume in the input; check the paths, or drop the flag")?;
+            exit::say(match report.not_judged.len() {
+                0 => "--require-match: no NFS volume in the input; check the paths, or drop the flag",
+                _ => {
+                    "--require-match: no NFS volume in the input is judged, only other objects with mount options; \
+check what they render or create, or drop the flag"
+                }
+            })?;
         }
         Ok(exit)
     }

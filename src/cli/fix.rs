@@ -89,7 +89,13 @@ impl Args {
         let excludes = self.exclusion.read()?;
         let (policy, name) = self.judgement.named_policy()?;
         let today = OffsetDateTime::now_utc().date();
-        let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today, with_fixes: false };
+        let check = Checker {
+            policy: &policy,
+            judged_as: Endpoint::Validate,
+            today,
+            with_fixes: false,
+            marks_unfixed: false,
+        };
         let scope = if self.unsafe_fixes { Scope::FILE_UNSAFE } else { Scope::FILE };
         let Worked { results, errors, passed_over } =
             input::each(&self.paths, &excludes, self.stdin_filename.as_deref(), |input| {

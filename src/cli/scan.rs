@@ -261,6 +261,7 @@ impl Scanning<'_> {
             judged_as: args.reporting.judged_as.endpoint(),
             today: OffsetDateTime::now_utc().date(),
             with_fixes: false,
+            marks_unfixed: false,
         };
         let most = usize::try_from(args.max_results).unwrap_or(usize::MAX);
         let extent = Extent { namespace: args.namespace.as_deref(), most };

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{IsNfs, Origin};
 use crate::kind::Holds;
+use crate::nfs::acceptance::{Overlooked, Refusal};
 use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::reading::Reader;
 use crate::nfs::settings::Recovery;
@@ -295,11 +296,21 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
         meaning: match entry {
             _ if token.is_drivers_own => "taken out before mount.nfs sees it".to_owned(),
             _ if token.is_unrendered => "not rendered: it can become any option".to_owned(),
-            Some(entry) => meaning(subject, entry, token.option.value()),
+            Some(entry) => match refusal(token) {
+                Some(refusal) => format!("{}; refused: {refusal}", entry.meaning),
+                None => meaning(subject, entry, token.option.value()),
+            },
             None => unknown(subject, token).to_owned(),
         },
         site: token.site.clone(),
     }
+}
+
+/// Returns the reason why every mount with the option fails, if no `sloppy` beside it overlooks that.
+fn refusal(token: &Token<'_>) -> Option<Refusal> {
+    let refusal = token.acceptance.refusal.filter(|_| token.in_force)?;
+    let is_overlooked = token.is_beside_sloppy && refusal.overlooked() != Overlooked::Never;
+    (!is_overlooked).then_some(refusal)
 }
 
 /// Describes the effect on the mount of an option that no layer supports.

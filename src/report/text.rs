@@ -10,7 +10,6 @@ use super::plain::{place, plain};
 use super::{FindingReport, NotJudged, ReadError, Report, Reported, Snippet, SubjectReport};
 use crate::called;
 use crate::count::counted;
-use crate::finding::Applicability;
 use crate::source::{Skip, columns};
 
 /// The report as text. Findings that are only counted are left out.
@@ -56,12 +55,11 @@ fn write_hint(out: &mut String, report: &Report) -> fmt::Result {
             written().flat_map(|subject| subject.findings.iter().map(move |found| (subject, found)));
         findings.filter(|(_, finding)| finding.action > Reported::Audit)
     };
-    let by_fix = |finding: &FindingReport| {
-        finding.origin.is_none() && matches!(finding.fix, Some(Applicability::Apply | Applicability::Offer))
+    let by_fix = |(subject, finding): &(&SubjectReport, &FindingReport)| {
+        finding.is_fixable() && !subject.unfixed.contains(&finding.code)
     };
-    let files: BTreeSet<&str> =
-        shown().filter(|(_, finding)| by_fix(finding)).map(|(subject, _)| subject.file.as_str()).collect();
-    let fixable = shown().filter(|(_, finding)| by_fix(finding)).count();
+    let files: BTreeSet<&str> = shown().filter(by_fix).map(|(subject, _)| subject.file.as_str()).collect();
+    let fixable = shown().filter(by_fix).count();
     let paths = match (files.first(), files.len()) {
         (None, _) => return Ok(()),
         (Some(file), 1) if !file.starts_with('<') => place(file).into_owned(),

@@ -213,7 +213,9 @@ fn not_judged(tree: &Tree<'_>, node: NodeId, skip: Skip) -> Item<'static> {
 }
 
 fn not_judged_json(source: &Source<'_>, part: &str, skip: Skip) -> Item<'static> {
-    if !unjudged::may_hold_options(part) {
+    let may_hold = unjudged::may_hold_options(part)
+        || skip == Skip::NoInlineVolume && unjudged::has_others_in_source(part);
+    if !may_hold {
         return Item::Skipped(skip);
     }
     not_judged(&json::tree(source.text, part), 0, skip)
@@ -395,7 +397,7 @@ fn visit_json_object(
                         whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
                     }
                 }
-                Some(at) if unjudged::may_hold_options(part) => {
+                Some(at) if unjudged::may_hold_options(part) || unjudged::has_others_in_source(part) => {
                     let tree = json::tree(source.text, part);
                     add_misplaced(&mut parts, &tree, 0, kind);
                     if let Some(found) = unjudged::find_beside_volumes(&tree, 0, at) {

@@ -20,8 +20,8 @@ use super::tree::{NodeId, Style};
 use crate::site::Place;
 pub use apart::apart;
 pub use comments::lost as lost_comments;
-pub use remove::remove;
-pub use rename::rename;
+pub use remove::{is_alone, remove};
+pub use rename::{rename, rename_key};
 
 /// Text to be put in the place of other text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

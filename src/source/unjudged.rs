@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec};
+use crate::nfs::disguised::whole_options;
 use crate::nfs::{option, reading};
 use crate::subject::driver::{is_option_key, names_mount_options};
 pub(super) use misplaced::{has_others_in_source, in_volume, keys_like_options, misplaced};
@@ -100,13 +101,14 @@ fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unju
 }
 
 fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range<usize>) -> Option<Unjudged> {
-    let mut search =
-        Search { tree, judged, items, left: MOST_NODES, texts: 0, path: Vec::new(), found: Vec::new() };
+    let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
+    let kind = text(Some(node), "kind").unwrap_or_default();
+    let pods = Kind::parse(&kind).and_then(Kind::pod_spec);
+    let (path, found) = (Vec::new(), Vec::new());
+    let mut search = Search { tree, pods, judged, items, left: MOST_NODES, texts: 0, path, found };
     search.visit(node);
     let offset = search.found.first()?.offset;
-    let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
     let metadata = tree.get(node, "metadata");
-    let kind = text(Some(node), "kind").unwrap_or_default();
     let is_shown = Kind::parse(&kind).is_some();
     let is_secret = kind == "Secret";
     Some(Unjudged {
@@ -128,12 +130,15 @@ fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range
 
 /// Returns true if a text of options has a `bg`.
 fn is_background(text: &str) -> bool {
-    reading::mentions_background(text)
+    let is_it = |text: &String| reading::mentions_background(text);
+    reading::mentions_background(text) || whole_options(text).iter().any(is_it)
 }
 
 struct Search<'t> {
     tree: &'t Tree<'t>,
-    /// The place where Pods are specified whose inline volumes are evaluated.
+    /// The place where Pods are specified.
+    pods: Option<PodSpec>,
+    /// The same, if their inline volumes are judged.
     judged: Option<PodSpec>,
     /// The bytes of the List's items, which are judged.
     items: Range<usize>,
@@ -182,6 +187,8 @@ impl Search<'_> {
                     self.path.push(name.to_owned());
                     if self.holds_options(name, *value) {
                         self.note(*key, Some(*value), false);
+                    } else if self.is_option_in_source(name, *value) {
+                        self.note(*key, None, name.eq_ignore_ascii_case("bg"));
                     } else if self.leads_to_options(node, name, *value) {
                         self.note(*key, tree.get(node, "value"), false);
                     } else if name == LAST_APPLIED {
@@ -235,6 +242,16 @@ impl Search<'_> {
                 && texts.iter().all(|text| option::are_options(text))
                 && texts.iter().any(is_nfs)
         }
+    }
+
+    /// Returns true if the path leads to a field beside the server and the path of a Pod's NFS volume
+    /// that is meant to be an option, which nothing reads.
+    fn is_option_in_source(&self, name: &str, value: NodeId) -> bool {
+        let Some(at) = self.pods else { return false };
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let of_volumes = path.strip_prefix(at.path()).unwrap_or_default();
+        matches!(of_volumes, ["volumes", _, "nfs", _])
+            && self.tree.text(value).is_some_and(|text| misplaced::meant_in_source(name, text).is_some())
     }
 
     /// Returns true if an entry of the mapping at `map` says of another value that it becomes mount
@@ -320,6 +337,7 @@ impl Search<'_> {
         let texts = self.texts + 1;
         let mut inner = Search {
             tree,
+            pods: None,
             judged: None,
             items: 0..0,
             left: self.left,

@@ -11,6 +11,7 @@ mod hostile;
 mod html;
 mod inputs;
 mod misplaced;
+mod moved;
 mod placeholders;
 mod rendered;
 mod sarif;
@@ -57,6 +58,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(fix::trials());
     trials.extend(unread::trials());
     trials.extend(misplaced::trials());
+    trials.extend(moved::trials());
     trials.extend(workloads::trials());
     trials.extend(placeholders::trials());
     trials.extend(sarif::trials());

@@ -117,7 +117,13 @@ pub fn describe_subject(subject: &Subject<'_>, evaluation: &Evaluation, policy: 
 
 /// Returns the findings of `check` in the objects of a text, which may take several of them.
 pub fn found_together(yaml: &str, policy: &Policy) -> Report {
-    let check = Checker { policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
+    let check = Checker {
+        policy,
+        judged_as: Endpoint::Validate,
+        today: TODAY,
+        with_fixes: false,
+        marks_unfixed: false,
+    };
     let mut report = Report::new(PolicyOrigin {
         file: None,
         profile: policy.profile().to_string(),

@@ -177,6 +177,7 @@ fn is_patchable(subject: &Subject<'_>, edits: &[Edit]) -> bool {
         let carrier = match edit {
             Edit::Replace { site, .. } | Edit::Remove { site } => site.carrier,
             Edit::Split { carrier, .. } | Edit::Append { carrier, .. } => *carrier,
+            Edit::Rename(renaming) => return renaming.from.is_patchable(),
         };
         subject.carriers[carrier].place.is_patchable()
     })

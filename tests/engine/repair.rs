@@ -275,11 +275,12 @@ fn lists(text: &str) -> (Traced<'static>, Vec<String>) {
         let Item::Object(object) = item else { panic!("an object: {text}") };
         let object: &Object<'_> = &object;
         let subject = object.parts[0].subject(object, &policy);
-        let Traced { elements, origins, emptied, codes } = fix_traced(&policy, &subject, TODAY, Scope::FILE);
+        let Traced { elements, origins, emptied, renamed, codes } =
+            fix_traced(&policy, &subject, TODAY, Scope::FILE);
         let owned =
             elements.into_iter().map(|list| list.into_iter().map(|e| e.into_owned().into()).collect());
         let old = subject.carriers[0].elements.iter().map(|element| (*element).to_owned()).collect();
-        found = Some((Traced { elements: owned.collect(), origins, emptied, codes }, old));
+        found = Some((Traced { elements: owned.collect(), origins, emptied, renamed, codes }, old));
     });
     found.expect("an object")
 }
@@ -350,7 +351,7 @@ proptest! {
         comments_are_where_they_belong(&elements, layout, &before, &after)?;
         // The findings that are left are there in both.
         let policy = Policy::default();
-        let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
+        let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false, marks_unfixed: false };
         let report = check.bytes(Path::new("t"), "t", after.into_bytes(), true);
         prop_assert!(report.errors.is_empty());
     }

@@ -56,7 +56,7 @@ fn concerned(subject: &Subject<'_>, finding: &Finding, keys: &mut BTreeSet<Strin
             Edit::Remove { site } => (Some(site), None),
             Edit::Append { option, .. } => (None, Some(option.as_ref())),
             // A split text stays, and is read as it is written.
-            Edit::Split { .. } => (None, None),
+            Edit::Split { .. } | Edit::Rename(_) => (None, None),
         };
         let gone = site
             .and_then(|site| subject.carriers[site.carrier].elements[site.element].get(site.range.clone()));

@@ -133,6 +133,21 @@ pub enum Edit {
         /// The new option.
         option: Cow<'static, str>,
     },
+    /// A key that the driver does not read becomes one that it reads.
+    Rename(Renaming),
+}
+
+/// A parameter or an attribute that gets another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renaming {
+    /// The place.
+    pub from: Place,
+    /// The place that is read, in the same mapping.
+    pub to: Place,
+    /// The value.
+    pub old: String,
+    /// The value under the other key.
+    pub new: String,
 }
 
 /// A way out of a finding.

@@ -14,7 +14,7 @@ pub use crate::profile::{Actions, Profile, Set, UnknownProfile, VERSIONS, Versio
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
-use crate::subject::filling::Filling;
+use crate::subject::filling::{Filling, Obstacle};
 
 /// A number that a policy may set for a rule.
 #[derive(Debug, Clone, Copy)]
@@ -216,6 +216,13 @@ impl<'c, 'm> RuleContext<'c, 'm> {
             Filling::Nowhere(obstacle) => {
                 if obstacle.carrier().is_some_and(|carrier| self.is_in(carrier, keyword)) {
                     return;
+                }
+                if matches!(obstacle, Obstacle::Inline { carrier: None, key: None }) {
+                    // Of a driver whose source was not read, any attribute may be read.
+                    let is_there = (0..carriers.len()).any(|carrier| self.is_in(carrier, keyword));
+                    if is_there || self.subject.driver.known.is_read() {
+                        return;
+                    }
                 }
                 let message = Sentence::with_remedy(message, obstacle.remedy(carriers));
                 (obstacle.carrier(), Applicability::Unsafe, message)

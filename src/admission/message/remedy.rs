@@ -12,7 +12,8 @@ const LONGEST_DROPPED: usize = 80;
 /// Returns the remedy for one finding, if no whole list is known to pass.
 pub fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
     if let Some(remedy) = &judged.finding.message.remedy {
-        let is_foreign = is_of_another_program(&judged.finding.keyword);
+        let is_removed = remedy.ends_with("remove it");
+        let is_foreign = !is_removed && is_of_another_program(&judged.finding.keyword);
         return if is_foreign { format!("{remedy}; drop it here") } else { remedy.clone().into_owned() };
     }
     let edit = judged.finding.fix.as_ref().and_then(|fix| fix.edits.first());
@@ -23,6 +24,7 @@ pub fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
             None => "drop it".to_owned(),
         },
         Some(Edit::Append { option, .. }) => format!("add {option:?}"),
+        Some(Edit::Rename(renaming)) => format!("rename it to {}", renaming.to.short()),
         Some(Edit::Split { .. }) => "write one option per element".to_owned(),
         None if judged.rule == MALFORMED_ELEMENT && judged.finding.site.is_none() => "write fewer".to_owned(),
         None => of_rule(judged.rule),

@@ -37,6 +37,10 @@ pub(super) fn title(subject: &Subject<'_>, finding: &Finding, fixed: Option<&Tra
             Step::Add(new) => added.push(shown(new)),
             Step::Remove(old) => steps.push(format!("remove {}", shown(old))),
             Step::Without(_) => is_moved = true,
+            Step::Rename(from, to) => {
+                let key = |place: &Place| shown(place.key().unwrap_or_default());
+                steps.push(format!("rename {} to {}", key(from), key(to)));
+            }
             Step::Split => steps.push("split it into one option an element".to_owned()),
         }
     }

@@ -63,6 +63,8 @@ pub(in crate::check) enum Step {
     Split,
     /// Removes a place.
     Without(Place),
+    /// Gives the key of a place another name.
+    Rename(Place, Place),
 }
 
 impl fmt::Display for Step {
@@ -76,6 +78,7 @@ impl fmt::Display for Step {
             Self::Remove(gone) => Difference { gone: Some(gone), come: None }.fmt(f),
             Self::Split => f.write_str("one option an element"),
             Self::Without(place) => write!(f, "without {}", place.field(None)),
+            Self::Rename(from, to) => write!(f, "{} -> {}", from.field(None), to.field(None)),
         }
     }
 }
@@ -125,5 +128,11 @@ pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
         steps.push(Step::Split);
     }
     steps.extend(moved.iter().cloned().map(Step::Without));
+    for renaming in &fixed.renamed {
+        let old: Vec<&str> = option::pieces(&renaming.old).collect();
+        let new: Vec<&str> = option::pieces(&renaming.new).collect();
+        steps.push(Step::Rename(renaming.from.clone(), renaming.to.clone()));
+        steps.extend(difference::differences(&old, &new).into_iter().map(Step::from));
+    }
     steps
 }

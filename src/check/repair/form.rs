@@ -39,6 +39,36 @@ pub(super) fn remedied(text: &str, lines: &Lines<'_>, unread: &[Problem]) -> Opt
     (stays && before.len() == after.len() && is_progress).then_some((new, read))
 }
 
+/// Puts the faults that stay, when what has a remedy is mended, in the place of those that have one:
+/// they are in the way. `left` is what cannot be read of the mended text.
+pub(super) fn name_other_faults(unread: &mut [Problem], left: Vec<Problem>) {
+    let mut edits: Vec<(usize, usize, usize)> = unread
+        .iter()
+        .filter_map(|problem| problem.remedy.as_deref())
+        .map(|remedy| (remedy.start, remedy.end, remedy.with.len()))
+        .collect();
+    edits.sort_unstable();
+    // Where a byte of the mended text is in the old one.
+    let before = |offset: usize| {
+        let (mut gained, mut lost) = (0, 0);
+        for (start, end, length) in &edits {
+            if (start + gained).saturating_sub(lost) >= offset {
+                break;
+            }
+            gained += length;
+            lost += end - start;
+        }
+        (offset + lost).saturating_sub(gained)
+    };
+    for fault in left.into_iter().filter(|fault| fault.remedy.is_none()) {
+        let Some(offset) = fault.offset.map(before) else { continue };
+        let is_mended = |problem: &&mut Problem| problem.remedy.is_some() && problem.offset <= Some(offset);
+        if let Some(mended) = unread.iter_mut().rfind(is_mended) {
+            *mended = Problem { offset: Some(offset), ..fault };
+        }
+    }
+}
+
 /// Names what was written in another form: what could not be read of `old`, of which
 /// `repaired` came in the end.
 pub(super) fn announce(repaired: &mut Repaired, old: &str, unread: &[Problem]) {

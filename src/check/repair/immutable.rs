@@ -7,19 +7,18 @@ use crate::site::Place;
 use crate::subject::Subject;
 
 /// True if an update of the subject's object cannot change a place. A template can be
-/// changed, its Pods are made again.
+/// changed, its Pods are made again; but for that of a Job.
 pub(in crate::check) fn is_immutable(subject: &Subject<'_>, place: &Place) -> bool {
-    let is_fixed = matches!(subject.kind, Kind::StorageClass | Kind::PersistentVolume | Kind::Pod);
+    let is_fixed =
+        matches!(subject.kind, Kind::StorageClass | Kind::PersistentVolume | Kind::Pod | Kind::Job);
     is_fixed && matches!(place, Place::Parameter(_) | Place::VolumeAttribute(_) | Place::InlineAttribute(..))
 }
 
 /// True if a fix writes into such a place.
 pub(in crate::check) fn writes_immutable(subject: &Subject<'_>, fixed: &Traced<'_>) -> bool {
-    subject
-        .carriers
-        .iter()
-        .zip(&fixed.elements)
-        .any(|(carrier, new)| carrier.elements != *new && is_immutable(subject, &carrier.place))
+    let mut carriers = subject.carriers.iter().zip(&fixed.elements);
+    carriers.any(|(carrier, new)| carrier.elements != *new && is_immutable(subject, &carrier.place))
+        || fixed.renamed.iter().any(|renaming| is_immutable(subject, &renaming.from))
 }
 
 /// True if what a fix changes or moves away is such a place.

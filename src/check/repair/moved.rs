@@ -33,15 +33,54 @@ pub(super) fn stuck<'o>(
 ) -> Vec<(Place, RewriteRefusal)> {
     let moved = &fixed.emptied;
     let renamed = renamed(subject, moved, fixed, layout, object);
-    let plan = |place: &Place, layout: &Layout<'_>| {
-        renamed.clone().unwrap_or_else(|| rewrite::remove(layout, place, moved))
-    };
     let mut stuck = Vec::new();
     for place in moved {
         let layout = layout.get_or_insert_with(|| object.layout());
-        if let Err(refusal) = plan(place, layout) {
+        if let (_, Err(refusal)) = removal_plan(subject, place, moved, renamed.as_ref(), layout) {
             stuck.push((place.clone(), refusal));
         }
     }
     stuck
+}
+
+/// The place that goes away with `place`, and the plan for it: the mapping around it too, where it
+/// holds nothing else and no object has such a field.
+pub(super) fn removal_plan(
+    subject: &Subject<'_>,
+    place: &Place,
+    moved: &[Place],
+    renamed: Option<&Result<Plan, RewriteRefusal>>,
+    layout: &Layout<'_>,
+) -> (Place, Result<Plan, RewriteRefusal>) {
+    if let Some(renamed) = renamed {
+        return (place.clone(), renamed.clone());
+    }
+    let Place::Field(path) = place else { return (place.clone(), rewrite::remove(layout, place, moved)) };
+    let mut whole = path.as_slice();
+    while let Some((_, around)) = whole.split_last()
+        && !is_field(subject, around)
+        && rewrite::is_alone(layout, whole)
+    {
+        whole = around;
+    }
+    let whole = Place::Field(whole.to_vec());
+    let plan = rewrite::remove(layout, &whole, moved);
+    // A comment in the mapping may be about what is left of it.
+    match plan {
+        Err(_) if whole != *place => (place.clone(), rewrite::remove(layout, place, moved)),
+        plan => (whole, plan),
+    }
+}
+
+/// Returns true if objects have such a mapping, also an empty one.
+fn is_field(subject: &Subject<'_>, path: &[String]) -> bool {
+    const FIELDS: [&[&str]; 4] = [
+        &["metadata", "annotations"],
+        &["parameters"],
+        &["spec", "csi", "volumeAttributes"],
+        &["spec", "flexVolume", "options"],
+    ];
+    // The list comes into one of these.
+    let holds_list = subject.kind.row().list.iter().take(path.len()).eq(path.iter());
+    holds_list || FIELDS.iter().any(|field| path.iter().eq(field.iter()))
 }

@@ -123,7 +123,13 @@ fn classes() -> impl Strategy<Value = String> {
 /// Repairs a text twice, and looks at the findings of both.
 fn stands(text: &str) -> Result<(), TestCaseError> {
     let policy = Policy::default();
-    let check = Checker { policy: &policy, judged_as: Endpoint::Validate, today: TODAY, with_fixes: false };
+    let check = Checker {
+        policy: &policy,
+        judged_as: Endpoint::Validate,
+        today: TODAY,
+        with_fixes: false,
+        marks_unfixed: false,
+    };
     let report = check.bytes(Path::new("t"), "t", text.as_bytes().to_vec(), true);
     for finding in report.subjects.iter().flat_map(|subject| &subject.findings) {
         prop_assert!(finding.line >= 1 && finding.column >= 1);

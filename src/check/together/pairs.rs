@@ -260,7 +260,7 @@ fn handles(subjects: &[&dyn Paired]) -> PairFindings {
                 list.push(format!("{} more", count - MOST_NAMED));
             }
             let message = format!(
-                "volumeHandle is also that of {}: the kubelet takes them for one volume; set a handle of its own",
+                "volumeHandle is also that of {}: the kubelet takes them for one volume",
                 list.join(", ")
             );
             found.push((index, DUPLICATE_VOLUME_HANDLE, message));
@@ -326,7 +326,7 @@ fn odd_ones(
             continue;
         }
         let message = format!(
-            "{} here, {} in {name}: of one {place} the first mount on a node decides for both; set the same value",
+            "{} here, {} in {name}: of one {place} the first mount on a node decides for both",
             show(index),
             show(example)
         );

@@ -143,6 +143,7 @@ impl Volume {
             not_rendered: Vec::new(),
             origin: None,
             findings: Vec::new(),
+            unfixed: Vec::new(),
             tie: Tie {
                 class: Some(class).filter(|class| !class.is_empty()).map(ToOwned::to_owned),
                 binding: self.claim.clone().map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim))),

@@ -64,17 +64,19 @@ fn is_refused_background(subject: &Subject<'_>, token: &Token<'_>) -> bool {
         && acceptance::is_refused_background(&token.option, effective.iter().copied())
 }
 
-/// Returns true if a value is refused because a quote is part of it. The text between two quotes
-/// may be options of its own to one layer.
+/// Returns true if an option is refused because a quote is part of it: the kernel cuts the text between
+/// two quotes at its commas, too, and finds a quote in one piece at least.
 fn is_refused_for_its_quote(subject: &Subject<'_>, token: &Token<'_>) -> bool {
+    let is_refused = |piece: &str| {
+        let refusal = acceptance::judge(&MountOption::new(piece)).refusal;
+        refusal.is_some_and(|refusal| !token.is_beside_sloppy || refusal.overlooked() == Overlooked::Never)
+    };
+    let is_mounts_own = token.entry().is_some_and(|entry| entry.consumers.is_mount_only());
     token.malformation == Some(Malformation::Quote)
         && token.in_force
-        && !token.option.text().contains(',')
+        && !is_mounts_own
         && subject.driver.known.is_read()
-        && token
-            .acceptance
-            .refusal
-            .is_some_and(|refusal| !token.is_beside_sloppy || refusal.overlooked() == Overlooked::Never)
+        && token.option.text().split(',').any(is_refused)
 }
 
 /// Options that some kernels refuse, and with them every mount.

@@ -66,6 +66,7 @@ fn volume(number: usize, findings: Vec<FindingReport>) -> SubjectReport {
         not_rendered: Vec::new(),
         origin: None,
         findings,
+        unfixed: Vec::new(),
         tie: Tie { uid: Uid::parse(&format!("00000000-0000-4000-8000-{number:012x}")), ..Tie::default() },
         is_live: true,
     }

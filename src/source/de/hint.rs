@@ -131,6 +131,10 @@ fn is_json(from: NodeDeserializer<'_>, node: NodeId) -> bool {
 /// The options that a value amounts to, if they can be told.
 fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>> {
     match &from.tree.node(node)?.content {
+        // `mountOptions: true` names none.
+        Content::Scalar { text, style, .. } if *style == Style::Plain && resolve(text) != Meaning::Text => {
+            None
+        }
         Content::Scalar { text, .. } => Some(whole_options(text)),
         Content::List { items, .. } => {
             let all: Option<Vec<_>> = items.iter().map(|item| of(from, *item)).collect();
@@ -151,6 +155,15 @@ fn pair(from: NodeDeserializer<'_>, key: NodeId, value: NodeId) -> Option<String
     match resolve(value) {
         Meaning::Null | Meaning::Bool(true) => Some(key.to_owned()),
         Meaning::Bool(false) => None,
-        _ => Some(format!("{key}={value}")),
+        Meaning::Text => Some(format!("{key}={value}")),
+        _ => is_plain_number(value).then(|| format!("{key}={value}")),
     }
+}
+
+/// Returns true for a number that is written as its value is: `0600`, `1_000` and `4.10` may be meant
+/// otherwise than YAML reads them.
+fn is_plain_number(text: &str) -> bool {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits(whole) && is_digits(part) && part.len() == 1 && (whole == "0" || !whole.starts_with('0'))
 }

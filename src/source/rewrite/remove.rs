@@ -69,6 +69,14 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
     Ok(Plan { touched: vec![map], left: Vec::new(), steps: vec![step] })
 }
 
+/// Returns true if the field at `path` is the only one of its mapping.
+pub fn is_alone(layout: &Layout<'_>, path: &[String]) -> bool {
+    let Some((_, parents)) = path.split_last() else { return false };
+    let step = |at: NodeId, step: &String| layout.step(at, step).map(|(_, value)| value);
+    let map = parents.iter().try_fold(layout.node, step);
+    map.and_then(|map| layout.tree.own_entries(map)).is_some_and(|entries| entries.len() == 1)
+}
+
 /// Returns the beginning of the first comment of a text.
 fn comment(text: &str) -> Option<usize> {
     let mut start = 0;

@@ -1,6 +1,7 @@
 //! Giving a field the name under which it is read.
 
-use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, sequence};
+use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, quoted, sequence, string};
+use crate::finding::Renaming;
 use crate::site::Place;
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId};
@@ -44,15 +45,43 @@ pub fn rename(
     }))
 }
 
-/// Returns the old element that each of the new ones is: the next that says the same, `fg` for
-/// `bg`.
+/// Gives a key another name, in the same quotes, and its value another text.
+///
+/// # Errors
+///
+/// If an alias is in the way, or the value is no text.
+pub fn rename_key(layout: &Layout<'_>, renaming: &Renaming) -> Result<Plan, RewriteRefusal> {
+    if layout.has_aliases() {
+        return Err(RewriteRefusal::Aliases);
+    }
+    let path = renaming.from.path();
+    let (name, parents) = path.split_last().ok_or(RewriteRefusal::NoPlace)?;
+    let to = renaming.to.key().ok_or(RewriteRefusal::NoPlace)?;
+    let step = |at: NodeId, step: &std::borrow::Cow<'_, str>| layout.step(at, step).map(|(_, value)| value);
+    let map = parents.iter().try_fold(layout.node, step).ok_or(RewriteRefusal::NoPlace)?;
+    let (key, value) = layout.step(map, name).ok_or(RewriteRefusal::NoPlace)?;
+    let key = key.and_then(|key| layout.tree.written(key)).ok_or(RewriteRefusal::NoPlace)?;
+    let is_quoted = layout.text.get(key.span.clone()).is_some_and(|key| key.starts_with(['"', '\'']));
+    let name = if is_quoted { quoted(to) } else { to.to_owned() };
+    let mut replacements = string::rewrite(layout, value, &renaming.old, &renaming.new)?;
+    replacements.push(Replacement::new(key.span.clone(), name));
+    let step = |replacement| RewriteStep { element: None, replacement };
+    let steps = replacements.into_iter().map(step).collect();
+    Ok(Plan { touched: vec![map], left: Vec::new(), steps })
+}
+
+/// Returns the old element that each of the new ones is, or is a part of: the next that says the
+/// same, `fg` for `bg`.
 fn origins(old: &[&str], new: &[&str]) -> Vec<Option<usize>> {
     let mut next = 0;
     new.iter()
         .map(|text| {
-            let is_it = |found: &&str| found.trim() == *text || found.trim() == "bg" && *text == "fg";
+            let says_it = |piece: &str| piece.trim() == *text || piece.trim() == "bg" && *text == "fg";
+            let is_it = |found: &&str| found.split(',').any(says_it);
             let at = next + old.get(next..)?.iter().position(is_it)?;
-            next = at + 1;
+            // The next one may be another part of it.
+            let is_whole = old.get(at).is_none_or(|found| !found.contains(','));
+            next = at + usize::from(is_whole);
             Some(at)
         })
         .collect()

@@ -6,7 +6,7 @@ use super::super::difference::{Hunk, hunks};
 use super::lines::line_end;
 use super::{Replacement, RewriteRefusal, is_safe, quoted, render};
 use crate::source::object::Layout;
-use crate::source::scalar::places;
+use crate::source::scalar::{Meaning, places, resolve};
 use crate::source::tree::{Content, Node, NodeId, Style};
 
 /// The replacements that make the scalar `id` say `new` in place of `old`.
@@ -54,7 +54,10 @@ pub(super) fn rewrite(
     let old_pieces: Vec<&str> =
         if loses_break { old.trim_end_matches('\n') } else { old }.split(',').collect();
     let hunks = hunks(&old_pieces, &new_pieces);
-    let can_stay = (!is_block || loses_break || breaks(old) == breaks(new))
+    // A piece of its own may be a number.
+    let stays_text = *style != Style::Plain || resolve(new) == Meaning::Text;
+    let can_stay = stays_text
+        && (!is_block || loses_break || breaks(old) == breaks(new))
         && hunks.iter().all(|hunk| {
             changed(hunk).iter().all(|piece| is_safe(piece, true))
                 && (hunk.new.len() <= hunk.old.len() || takes_commas())

@@ -48,7 +48,9 @@ const DEEPEST_FIELD: usize = 4;
 pub(crate) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Misplaced> {
     let row = kind.row();
     let read = read_by_driver(row.holds);
-    let mut search = Search { tree, list: row.list, read, begin: 0, path: Vec::new(), found: Vec::new() };
+    let shared = shared(tree, node, READ.iter().chain(read).copied().chain([row.list]));
+    let (path, found) = (Vec::new(), Vec::new());
+    let mut search = Search { tree, list: row.list, read, shared, begin: 0, path, found };
     search.visit(node);
     search.found
 }
@@ -63,9 +65,25 @@ pub(crate) fn in_volume(tree: &Tree<'_>, node: NodeId, volume: InlineVolume) -> 
     let Some(at) = path.iter().try_fold(node, step) else { return Vec::new() };
     let begin = path.len();
     let read = read_by_driver(volume.kind.row().holds);
-    let mut search = Search { tree, list: &[], read, begin, path, found: Vec::new() };
+    let shared = shared(tree, at, READ.iter().chain(read).copied());
+    let mut search = Search { tree, list: &[], read, shared, begin, path, found: Vec::new() };
     search.visit(at);
     search.found
+}
+
+/// The values at the places that are read, and in them, of a document with aliases: such a value
+/// counts there, and not where its anchor is.
+fn shared<'p>(tree: &Tree<'_>, node: NodeId, read: impl Iterator<Item = &'p [&'p str]>) -> Vec<NodeId> {
+    if tree.aliases.is_empty() {
+        return Vec::new();
+    }
+    let at = |steps: &[&str]| steps.iter().try_fold(node, |node, step| tree.get(node, step));
+    let mut shared = Vec::new();
+    for value in read.filter(|steps| !steps.is_empty()).filter_map(at) {
+        shared.push(tree.target(value));
+        shared.extend(tree.entries(value).unwrap_or_default().iter().map(|(_, value)| tree.target(*value)));
+    }
+    shared
 }
 
 struct Search<'t> {
@@ -74,6 +92,8 @@ struct Search<'t> {
     list: &'static [&'static str],
     /// The fields that are passed over in addition to [`READ`].
     read: &'static [&'static [&'static str]],
+    /// The values that are read elsewhere, too.
+    shared: Vec<NodeId>,
     /// Steps of the path that lead to where the search began.
     begin: usize,
     path: Vec<String>,
@@ -91,8 +111,7 @@ impl Search<'_> {
             .is_some_and(|path| path.last().is_some_and(|last| SETTINGS.contains(&last.as_str())));
         let is_source = self.begin == 0 && self.path.iter().eq(SOURCE);
         for (key, value) in entries.iter() {
-            // A value that an alias brings elsewhere counts there, not where it is written.
-            if tree.is_named_in(*value, &(0..usize::MAX)) {
+            if self.shared.contains(value) {
                 continue;
             }
             let name = tree.text(*key).unwrap_or_default();
@@ -134,7 +153,7 @@ fn may_be_meant(name: &str, texts: &[String]) -> bool {
 }
 
 /// The option that a field beside the server and the path of a volume is meant to be.
-fn meant_in_source(name: &str, value: &str) -> Option<String> {
+pub(super) fn meant_in_source(name: &str, value: &str) -> Option<String> {
     if OF_SOURCE.contains(&name) || value.eq_ignore_ascii_case("false") {
         return None;
     }

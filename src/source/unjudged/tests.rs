@@ -37,6 +37,29 @@ fn options_are_found_wherever_they_hide() {
 }
 
 #[test]
+fn options_beside_the_server_of_a_pods_nfs_volume_are_found() {
+    let of = |nfs: &str| {
+        format!("kind: Pod\nspec: {{volumes: [{{name: v, nfs: {{server: s, path: /e, {nfs}}}}}]}}\n")
+    };
+    for (nfs, at) in [
+        ("nfsvers: '4.1'", Some("spec.volumes.0.nfs.nfsvers")),
+        ("soft: true", Some("spec.volumes.0.nfs.soft")),
+        ("bg: ''", Some("spec.volumes.0.nfs.bg")),
+        ("options: hard", Some("spec.volumes.0.nfs.options")),
+        ("readOnly: true", None),
+        ("soft: false", None),
+        ("note: x", None),
+    ] {
+        assert_eq!(found(&of(nfs)).map(|(at, _)| at).as_deref(), at, "{nfs}");
+    }
+    let deployment =
+        "kind: Deployment\nspec: {template: {spec: {volumes: [{nfs: {server: s, hard: ''}}]}}}\n";
+    assert!(found(deployment).is_some_and(|(at, _)| at == "spec.template.spec.volumes.0.nfs.hard"));
+    let other = "kind: Chart\nspec: {volumes: [{nfs: {server: s, hard: ''}}]}\n";
+    assert_eq!(found(other), None, "not a field of Kubernetes");
+}
+
+#[test]
 fn options_are_found_in_texts_and_behind_paths() {
     let secret = |text: &str| format!("kind: Secret\ndata: {{a: {}}}\n", STANDARD.encode(text));
     for (text, at) in [

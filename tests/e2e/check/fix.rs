@@ -336,8 +336,8 @@ fn moves() -> Result<(), Failed> {
             class("mountOption: [nfsvers=4.1, hard]\n", ""),
             class("mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]\n", ""),
         ),
-        (class("spec: {mountOptions: [nfsvers=4.1, hard]}\n", ""), class("spec: {}\n", class_list)),
-        (class("spec:\n  mountOptions:\n  - nfsvers=4.1\n  - hard\n", ""), class("spec: {}\n", class_list)),
+        (class("spec: {mountOptions: [nfsvers=4.1, hard]}\n", ""), class("", class_list)),
+        (class("spec:\n  mountOptions:\n  - nfsvers=4.1\n  - hard\n", ""), class("", class_list)),
     ] {
         for (text, wanted) in
             [(text.clone(), wanted.clone()), (text.replace('\n', "\r\n"), wanted.replace('\n', "\r\n"))]

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::Date;
 
 use super::{Evaluation, evaluate};
-use crate::finding::{Applicability, Code, Edit, Finding, Fix};
+use crate::finding::{Applicability, Code, Edit, Finding, Fix, Renaming};
 use crate::nfs::catalog::{Entry, Group};
 use crate::nfs::option::{self, MountOption};
 use crate::policy::Policy;
@@ -34,6 +34,11 @@ pub fn unchanged<'m>(subject: &Subject<'m>) -> Elements<'m> {
         .collect()
 }
 
+/// The origins of elements that stay where they are.
+fn unmoved(subject: &Subject<'_>) -> Vec<Vec<Option<usize>>> {
+    subject.carriers.iter().map(|carrier| (0..carrier.elements.len()).map(Some).collect()).collect()
+}
+
 /// Fixes round by round until nothing is left to fix. Doing it again changes
 /// nothing.
 pub fn fix_all<'m>(policy: &Policy, subject: &Subject<'m>, today: Date, scope: Scope) -> Elements<'m> {
@@ -51,6 +56,8 @@ pub struct Traced<'m> {
     /// The places that go away, because their options move to the list or are there
     /// already.
     pub emptied: Vec<Place>,
+    /// The parameters and attributes that get another key.
+    pub renamed: Vec<Renaming>,
     /// The rules of which nothing is left that could be fixed.
     pub codes: BTreeSet<Code>,
 }
@@ -74,14 +81,12 @@ pub fn fix_traced_keeping<'m>(
     // list may be hostile and a denial waits for its proposal.
     const ROUNDS: usize = 16;
     let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
-    let mut elements = unchanged(subject);
-    let mut origins: Vec<Vec<Option<usize>>> =
-        elements.iter().map(|elements| (0..elements.len()).map(Some).collect()).collect();
+    let (mut elements, mut origins) = (unchanged(subject), unmoved(subject));
     let written = subject.options.tokens().len();
     let least = if scope == Scope::PROPOSAL { ROUNDS / 2 } else { ROUNDS };
     let rounds = (ROUNDS + 3 * written).min(least.max(options / written.max(1)));
     let mut places: Vec<Place> = kept.to_vec();
-    let (mut codes, mut left) = (BTreeSet::new(), BTreeSet::new());
+    let (mut codes, mut left, mut renamed) = (BTreeSet::new(), BTreeSet::new(), Vec::<Renaming>::new());
     for _ in 0..rounds {
         let fixed = {
             let current = subject.with_elements(&elements);
@@ -89,8 +94,13 @@ pub fn fix_traced_keeping<'m>(
             let fixed = round(&current, &evaluation, scope, &places).map(into_owned);
             // A moved option is still at its old place: only the elements are carried along.
             left.clear();
-            for (finding, _) in scope.fixes(&current, &evaluation) {
+            for (finding, fix) in scope.fixes(&current, &evaluation) {
                 left.insert(finding.code);
+                for renaming in renames(fix) {
+                    if !renamed.contains(renaming) {
+                        renamed.push(renaming.clone());
+                    }
+                }
                 if let Some(place) = emptied(finding).filter(|place| !places.contains(place)) {
                     places.push(place.clone());
                 }
@@ -106,8 +116,17 @@ pub fn fix_traced_keeping<'m>(
     }
     places.retain(|place| !kept.contains(place));
     // A moved option is found at its old place as long as it is there.
-    codes.retain(|code| !left.contains(code) || *code == UNREAD_OPTIONS.code && !places.is_empty());
-    Traced { elements, origins, emptied: places, codes }
+    let is_moved = !places.is_empty() || !renamed.is_empty();
+    codes.retain(|code| !left.contains(code) || *code == UNREAD_OPTIONS.code && is_moved);
+    Traced { elements, origins, emptied: places, renamed, codes }
+}
+
+/// What a fix gives another key.
+fn renames(fix: &Fix) -> impl Iterator<Item = &Renaming> {
+    fix.edits.iter().filter_map(|edit| match edit {
+        Edit::Rename(renaming) => Some(renaming),
+        _ => None,
+    })
 }
 
 /// The text of every carrier, and for each element the one before the round.
@@ -211,8 +230,13 @@ pub fn fix_alone<'m>(subject: &Subject<'m>, fix: &Fix, scope: Scope) -> Option<T
     for edit in &fix.edits {
         plan.add(edit);
     }
-    let (elements, origins) = into_owned(plan.carry_out_all(subject)?);
-    Some(Traced { elements, origins, emptied: Vec::new(), codes: BTreeSet::new() })
+    let renamed: Vec<Renaming> = renames(fix).cloned().collect();
+    let (elements, origins) = match plan.carry_out_all(subject) {
+        Some(pieces) => into_owned(pieces),
+        None if renamed.is_empty() => return None,
+        None => (unchanged(subject), unmoved(subject)),
+    };
+    Some(Traced { elements, origins, emptied: Vec::new(), renamed, codes: BTreeSet::new() })
 }
 
 /// The edits of one round, by place.
@@ -228,7 +252,7 @@ impl<'f> Plan<'f> {
     fn conflicts(&self, edit: &Edit) -> bool {
         match edit {
             Edit::Replace { site, .. } | Edit::Remove { site } => self.overlaps(site),
-            Edit::Split { .. } | Edit::Append { .. } => false,
+            Edit::Split { .. } | Edit::Append { .. } | Edit::Rename(_) => false,
         }
     }
 
@@ -260,6 +284,8 @@ impl<'f> Plan<'f> {
                     self.appends.push(append);
                 }
             }
+            // The text stays.
+            Edit::Rename(_) => {}
         }
     }
 

@@ -46,8 +46,14 @@ pub fn meant(pieces: &[&str]) -> Option<Meant> {
     if is_clean(head) {
         return None;
     }
-    let end = closer(head)
-        .map_or(Some(0), |closer| pieces.iter().position(|piece| piece.trim_end().ends_with(closer)))?;
+    let end = if head.ends_with('\\') {
+        // A backslash before a comma, or before that of the next element.
+        let last = pieces.iter().position(|piece| !piece.ends_with('\\'));
+        last.unwrap_or(pieces.len().saturating_sub(1))
+    } else {
+        closer(head)
+            .map_or(Some(0), |closer| pieces.iter().position(|piece| piece.trim_end().ends_with(closer)))?
+    };
     let text = pieces.get(..=end)?.join(",");
     let options = if text.len() > LONGEST { None } else { undressed(&text, 4) }?;
     let is_changed = options.len() > 1 || options.first().is_none_or(|option| *option != text);
@@ -102,9 +108,12 @@ pub fn whole_options(text: &str) -> Vec<String> {
 /// Returns true if nothing but blanks at the ends tells it from a known option.
 fn is_clean(text: &str) -> bool {
     let (keyword, value) = text.split_once('=').unwrap_or((text, ""));
-    let is_dressed = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
     let is_known = catalog::find(keyword.trim());
-    is_known.is_some_and(|entry| entry.id == OptionId::Context || !value.trim().contains(is_dressed))
+    is_known.is_some_and(|entry| {
+        let holds_any = entry.grammar == Grammar::Anything;
+        let is_dressed = |c: char| c.is_whitespace() || matches!(c, '"' | '\'') || c == '\\' && !holds_any;
+        entry.id == OptionId::Context || !value.trim().contains(is_dressed)
+    })
 }
 
 /// Returns the character that has to close the text that begins here and is not closed here.
@@ -208,6 +217,9 @@ fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
         if let Some(inner) = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)) {
             return undressed(inner, depth);
         }
+    }
+    if text.contains('\\') {
+        return undressed(&text.replace('\\', ""), depth);
     }
     let is_between = |c: char| matches!(c, ',' | ';') || c.is_whitespace();
     let list = text.strip_prefix("map").unwrap_or(text).strip_prefix('[');
@@ -326,6 +338,12 @@ mod tests {
             ("- hard\n- nfsvers=4.1\n", "hard nfsvers=4.1"),
             ("mount -o hard", "hard"),
             ("mount -t nfs4 -o nfsvers=4.1", "nfsvers=4.1"),
+            (r"hard\,fg", "hard fg"),
+            (r"nfsvers=4.1\,hard\,fg", "nfsvers=4.1 hard fg"),
+            (r"hard\", "hard"),
+            (r"h\ard", "hard"),
+            (r#"vers=\"4.1\""#, "vers=4.1"),
+            (r"hard\,bg", "hard bg"),
         ] {
             assert_eq!(of(element).map(|(_, options)| options).as_deref(), Some(wanted), "{element}");
         }
@@ -356,6 +374,9 @@ mod tests {
             "'",
             "",
             "-o-o-o-o-o hard",
+            r"comment=a\,b",
+            r"what\,hard",
+            r"\",
         ] {
             assert_eq!(of(element), None, "{element:?}");
         }

@@ -150,9 +150,14 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
         !says_the_same(token, winner) && !adds_up(token, winner, effective.clone().rev())
     };
     let losers: Vec<_> = written.iter().copied().filter(is_beaten).collect();
+    // kubelet's own ro is one with a written one.
+    let is_meant_read_only = |token: &Token<'_>| {
+        let is_written = token.site.is_some() && !check.subject.shows(&Evidence::InTreeReadOnly);
+        !is_written && token.id() == Some(OptionId::Ro)
+    };
     let read_only_undone = of_group == Group::ACCESS
         && winner.id() == Some(OptionId::Rw)
-        && effective.clone().any(|token| token.site.is_none() && token.id() == Some(OptionId::Ro));
+        && effective.clone().any(is_meant_read_only);
     let Some(last) = written.last() else { return };
     if read_only_undone {
         // Only what the object itself says is what its author meant.

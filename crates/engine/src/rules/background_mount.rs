@@ -7,6 +7,7 @@ use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::Holds;
 use crate::nfs::{acceptance, reading};
 use crate::site::Site;
+use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
 use crate::subject::effective::Token;
 
@@ -144,13 +145,19 @@ fn report(
         Ambiguity::Marks => is_option,
         Ambiguity::Trap => false,
     };
-    let is_in_force = subject.options.at(&site).is_some_and(|token| token.in_force);
+    // What follows a version in its carrier is appended with it.
+    let carrier = subject.carriers.get(site.carrier);
+    let is_appended = carrier.is_some_and(|carrier| carrier.in_force && carrier.form == Form::Version);
+    let is_in_force = is_appended || subject.options.at(&site).is_some_and(|token| token.in_force);
+    let is_behind_switch = !is_option && piece.trim_start().starts_with("-o");
     let token = subject.options.at(&site).filter(|token| token.in_force);
     let is_refused = token.is_some_and(|token| {
         let effective = subject.options.effective().map(|token| &token.option).collect::<Vec<_>>();
         acceptance::is_refused_background(&token.option, effective.iter().copied())
     });
-    let what = if is_clear && is_refused && subject.driver.known.is_read() {
+    let what = if is_clear && is_behind_switch && subject.driver.known.is_read() {
+        "is no option of mount(8), and every mount fails; without -o it is a background mount"
+    } else if is_clear && is_refused && subject.driver.known.is_read() {
         "fails the mount with NFSv4, and makes a background mount with NFSv3"
     } else if is_clear && token.zip(later_fg).is_some_and(|(bg, fg)| subject.is_order_open(bg, fg)) {
         "may win over fg: the driver reads the two keys in no fixed order"

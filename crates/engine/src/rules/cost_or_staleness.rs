@@ -4,6 +4,7 @@ use super::{About, Actions, Example, Rule, RuleContext, Setting};
 use crate::finding::{Action, Code, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 use crate::nfs::value::kernel_number;
+use crate::subject::effective::Token;
 
 pub(super) static RULE: Rule = Rule {
     code: Code(18),
@@ -65,6 +66,13 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let Some(entry) = token.entry().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
+        // The last one of a word wins: NMG008 speaks of both.
+        let of_word = |found: &&Token<'_>| found.id() == Some(entry.id) && found.acceptance.refusal.is_none();
+        let winner = check.subject.options.effective().rfind(of_word);
+        let is_undone = winner.and_then(Token::entry).is_some_and(|winner| winner.negated != entry.negated);
+        if is_undone {
+            continue;
+        }
         let seconds = token.option.value().and_then(kernel_number);
         let what = match (entry.id, seconds) {
             (OptionId::Ac, _) if entry.negated => {

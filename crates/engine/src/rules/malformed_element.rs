@@ -1,18 +1,20 @@
 //! NMG009: an element that is not one clean option.
 
+mod rewritten;
+
 use std::ops::Range;
 
-use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, remove, replace, shortened};
+use super::{About, Actions, Example, Rule, RuleContext, offer, offer_instead, shortened};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
-use crate::nfs::catalog::{self, OptionId};
 use crate::nfs::disguised::Meant;
-use crate::nfs::option::{MountOption, Piece};
-use crate::nfs::reading::Trap;
+use crate::nfs::option::Piece;
+use crate::nfs::reading::{self, Latitude, Trap};
 use crate::site::Site;
 use crate::subject::Subject;
-use crate::subject::carrier::{Carrier, Form};
+use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
 use crate::subject::effective::{Malformation, Token};
+use rewritten::{can_be_split, trimmed, written_as_meant};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(9),
@@ -80,6 +82,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
             // the blanks of a list written as one element.
             Some(Malformation::Quote) if is_in(&traps, token) => {}
             Some(Malformation::Blank) if is_in(&spaced, token) => {}
+            Some(Malformation::Disguised)
+                if has_escape(token) && (is_in(&traps, token) || is_background(token)) => {}
             None | Some(Malformation::Continued) => {}
             Some(malformation) => check_option(check, token, malformation),
         }
@@ -102,9 +106,16 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
         let mut is_trap = false;
         for (range, trap) in subject.traps(carrier, element) {
             is_trap = true;
-            let message = trapped(element.get(range.clone()).unwrap_or(element), trap);
+            let mut message = Sentence::from(trapped(element.get(range.clone()).unwrap_or(element), trap));
             let site = Site { carrier: carrier_index, element: index, range };
-            report_element(check, site, Severity::Hidden, message.into(), None);
+            let escaped = subject.options.within(&site).find(|token| has_escape(token));
+            let meant = escaped.and_then(|token| Some((token, token.meant.as_deref()?)));
+            let fix = meant.and_then(|(token, meant)| written_as_meant(subject, token, meant));
+            let fix = fix.and_then(|(remedy, fix)| {
+                message.remedy = Some(remedy.into());
+                fix
+            });
+            report_element(check, site, Severity::Hidden, message, fix);
         }
         if is_trap {
             traps.push((carrier_index, index));
@@ -187,43 +198,6 @@ fn trimmed_blanks<'t>(
     worst.map(|worst| (worst, edits))
 }
 
-/// Returns true if the pieces of an element can be elements of their own: what the driver takes in
-/// a longer one it may refuse alone, or drop; what is one option to its author is never cut, and
-/// what a program still fills in is not touched.
-fn can_be_split(subject: &Subject<'_>, carrier: &Carrier<'_>, site: &Site, pieces: &[Piece<'_>]) -> bool {
-    let is_refused = pieces.iter().any(|piece| {
-        let site = Site { range: piece.range.clone(), ..*site };
-        let meant = subject.options.at(&site).and_then(|token| token.meant.as_deref());
-        subject.driver.may_refuse_element(piece.text)
-            || may_be_dropped(subject, piece.text)
-            || meant.is_some_and(|meant| !can_stand(subject, meant))
-    });
-    let element = carrier.elements.get(site.element).copied().unwrap_or_default();
-    !is_refused && !carrier.is_unrendered(element, 0..element.len())
-}
-
-/// Returns true if the driver would drop a text as an element of its own, because it is there
-/// already, although another value is there, too, and may then win.
-fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
-    if !subject.driver.keeps_first_of_equal() {
-        return false;
-    }
-    let keyword = MountOption::new(text);
-    let alike = || {
-        let is_alike = |token: &&Token<'_>| token.in_force && token.option.keyword() == keyword.keyword();
-        subject.options.tokens().iter().filter(is_alike)
-    };
-    let is_repeated = alike().filter(|token| token.option.text() == text).nth(1).is_some();
-    is_repeated && alike().any(|token| token.option.text() != text)
-}
-
-/// Returns true if the driver takes what is meant as elements of their own.
-fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
-    let is_taken =
-        |option: &String| !subject.driver.may_refuse_element(option) && !may_be_dropped(subject, option);
-    meant.options.iter().all(is_taken)
-}
-
 fn trapped(element: &str, trap: Trap) -> String {
     let shown = shortened(element);
     match trap {
@@ -283,7 +257,9 @@ fn check_option(check: &mut RuleContext<'_, '_>, token: &Token<'_>, malformation
         Malformation::Disguised | Malformation::Continued => {
             let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
             let goes_on = token.meant.as_ref().is_some_and(|meant| meant.pieces > 1);
-            let what = if token.option.text().trim_start().starts_with('[') {
+            let what = if has_escape(token) {
+                "contains a backslash, which becomes part of the option's name or value"
+            } else if token.option.text().trim_start().starts_with('[') {
                 "is a list in a string: write one option per element"
             } else if goes_on {
                 "continues after a comma, where every layer starts another option"
@@ -326,6 +302,16 @@ fn severity_of(subject: &Subject<'_>, token: &Token<'_>, severity: Severity) -> 
     }
 }
 
+/// Returns true if it is `bg` to some layer, of which NMG001 speaks.
+fn is_background(token: &Token<'_>) -> bool {
+    reading::background_word(token.option.text(), Latitude::WIDE).is_some()
+}
+
+/// Returns true if a backslash is what is wrong with an option.
+fn has_escape(token: &Token<'_>) -> bool {
+    token.meant.is_some() && token.option.text().contains('\\')
+}
+
 /// Says what to write, and offers it where it can stand there.
 fn report_meant(
     check: &mut RuleContext<'_, '_>,
@@ -334,57 +320,9 @@ fn report_meant(
     message: String,
     meant: &Meant,
 ) {
-    let Some(site) = token.site.clone() else { return };
-    let subject = check.subject;
-    let Some(carrier) = subject.carriers.get(site.carrier) else { return };
-    let pieces = carrier.pieces(check.element_at(&site).unwrap_or_default());
-    let of_it = pieces.iter().filter(|piece| piece.range.start >= site.range.start && !piece.text.is_empty());
-    let end = of_it.take(meant.pieces).last().map_or(site.range.end, |piece| piece.range.end);
-    // A list that is split at every comma is split at a quoted one, too.
-    let is_cut = carrier.form == Form::SplitEverywhere && meant.options.iter().any(|text| text.contains(','));
-    if is_cut {
-        check.report(token, severity, message, None);
-        return;
-    }
-    let (carrier, element) = (site.carrier, site.element);
-    let whole = Site { range: site.range.start..end, ..site };
-    // An option that turns out to be `bg` becomes `fg`: put right, it would be the very danger.
-    let is_background = |text: &str| MountOption::new(text).keyword() == "bg";
-    let options: Vec<&str> =
-        meant.options.iter().map(|text| if is_background(text) { "fg" } else { text.as_str() }).collect();
-    let mut edits = vec![Edit::Replace { site: whole.clone(), with: options.join(",").into() }];
-    let has_others = pieces.iter().filter(|piece| !piece.text.is_empty()).count() > meant.pieces;
-    let of_list = subject.carriers.get(carrier).filter(|carrier| carrier.form == Form::List);
-    let can_split = of_list.is_some_and(|carrier| can_be_split(subject, carrier, &whole, &pieces));
-    if options.len() > 1 || has_others && can_split && !subject.driver.one_element {
-        edits.push(Edit::Split { carrier, element });
-    }
-    let message = Sentence::with_remedy(message, format!("use {}", options.join(", ")));
-    check.report(
-        token,
-        severity,
-        message,
-        can_stand(subject, meant).then(|| offer_instead(subject, token, edits)),
-    );
-}
-
-/// The option without the blanks around it and its `=`, where that is one every
-/// kernel knows, and how it comes there; empty where nothing is left of it. An option that turns
-/// out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
-fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {
-    let text = token.option.text();
-    let clean = match text.split_once('=') {
-        Some((keyword, value)) => format!("{}={}", keyword.trim(), value.trim()),
-        None => text.trim().to_owned(),
+    let (message, fix) = match written_as_meant(check.subject, token, meant) {
+        Some((remedy, fix)) => (Sentence::with_remedy(message, remedy), fix),
+        None => (message.into(), None),
     };
-    if clean.is_empty() {
-        return remove(token).map(|edit| (clean, edit));
-    }
-    let keyword = clean.split('=').next().unwrap_or_default();
-    let entry = catalog::find(keyword)?;
-    if clean == text || clean.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
-        return None;
-    }
-    let clean = if entry.id == OptionId::Bg { "fg".to_owned() } else { clean };
-    replace(token, clean.clone()).map(|edit| (clean, edit))
+    check.report(token, severity, message, fix);
 }

@@ -4,15 +4,16 @@ use super::{
     About, Actions, Example, Rule, RuleContext, offer, offer_instead, redirected_mount, remove, replace,
 };
 use crate::finding::{Action, Applicability, Code, Edit, Sentence, Severity};
-use crate::nfs::acceptance::{Refusal, Transport, judge, transport};
+use crate::nfs::acceptance::{self, Refusal, Transport, judge, transport};
 use crate::nfs::catalog::{self, Effect, OptionId, OptionSet};
 use crate::nfs::disguised::{self, is_category_range};
 use crate::nfs::intended::version_word;
 use crate::nfs::option::MountOption;
 use crate::nfs::version::Versions;
 use crate::site::Site;
+use crate::subject::Subject;
 use crate::subject::carrier::Form;
-use crate::subject::effective::Token;
+use crate::subject::effective::{Malformation, Token};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(11),
@@ -73,7 +74,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
         }
         let mut message = Sentence::from(format!("unknown option {}", check.quote(token)));
         let mut fix = None;
-        if let Some(whose) = other_program(token.option.keyword()) {
+        if let Some(remedy) = in_tenths(token) {
+            message.remedy = Some(remedy.into());
+        } else if let Some(whose) = other_program(token.option.keyword()) {
             message.remedy = Some(whose.into());
             // A flag of the command line says nothing of the mount.
             let is_flag = token.option.text() == "-o" || token.option.text() == "--options";
@@ -81,7 +84,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
             fix = remove(token).filter(|_| is_flag && !is_alone).map(|edit| offer(vec![edit]));
         } else if let Some(suggestion) = (index < SUGGESTIONS).then(|| suggestion(check, token)).flatten() {
             message.remedy = Some(format!("use {suggestion:?}").into());
-            fix = replace(token, suggestion).map(|edit| offer_instead(check.subject, token, vec![edit]));
+            if !names_one_of_several_versions(check.subject, &suggestion) {
+                fix = replace(token, suggestion).map(|edit| offer_instead(check.subject, token, vec![edit]));
+            }
         }
         // A driver or its helper may take words that mount.nfs does not know.
         let is_certain = !token.is_beside_sloppy && check.subject.driver.known.is_read();
@@ -132,6 +137,15 @@ fn report_category(check: &mut RuleContext<'_, '_>, token: &Token<'_>, label: La
     check.report(token, severity, Sentence::with_remedy(message, format!("use {text}")), fix);
 }
 
+/// The remedy for a number under the name `timeout`: seconds may be meant, and `timeo` counts
+/// tenths of one.
+fn in_tenths(token: &Token<'_>) -> Option<String> {
+    let seconds: u64 = token.option.value()?.parse().ok()?;
+    let keyword = token.option.keyword().to_ascii_lowercase().replace(['_', '-'], "");
+    let tenths = seconds.checked_mul(10)?;
+    (keyword == "timeout").then(|| format!("timeo counts tenths of a second: {seconds} s are timeo={tenths}"))
+}
+
 /// The option that was probably meant, value included: one keyword of the
 /// catalog at the smallest edit distance, if there is only one and the result
 /// is an option that every layer takes.
@@ -157,6 +171,25 @@ fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> 
         _ => keyword.to_owned(),
     };
     is_taken(check, &text).then_some(text)
+}
+
+/// Returns true if an option names a version, and another text of the subject does, or means one:
+/// the list would have two.
+pub(super) fn names_one_of_several_versions(subject: &Subject<'_>, text: &str) -> bool {
+    let names_version = |text: &str| MountOption::new(text).entry().is_some_and(acceptance::names_version);
+    if !names_version(text) {
+        return false;
+    }
+    let means_version = |token: &&Token<'_>| {
+        if token.malformation == Some(Malformation::Continued) {
+            return false;
+        }
+        let meant = token.meant.as_deref().map(|meant| meant.options.as_slice()).unwrap_or_default();
+        names_version(token.option.text())
+            || version_word(token.option.text()).is_some()
+            || meant.iter().any(|text| names_version(text))
+    };
+    subject.options.effective().filter(means_version).nth(1).is_some()
 }
 
 /// Returns true if the list would be better with this option: every layer takes it beside the

@@ -70,7 +70,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     for misplaced in subject.misplaced {
         let place = Place::Field(misplaced.path.clone());
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
-        let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts));
+        let (kind, remedy) = (subject.kind, remedy(subject, &misplaced.texts, can_move));
         let is_annotation = misplaced.path.get(1).is_some_and(|step| step == "annotations");
         let fault = if is_annotation {
             "is read by nothing".to_owned()
@@ -93,7 +93,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         }
     }
     if let Some(text) = subject.unread_annotation {
-        let (bg, remedy) = (bg(&[text]), remedy(subject, &[text]));
+        let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], true));
         let what = match subject.kind.row().holds {
             Holds::Volume => "a CSI volume",
             Holds::Claim => "a claim",
@@ -101,6 +101,11 @@ fn check(check: &mut RuleContext<'_, '_>) {
         };
         let what = format!("the annotation is not read on {what}, so its options are lost{bg}");
         report(check, 0, Place::Annotation, Severity::Lesser, Sentence { what: what.into(), remedy });
+        // Another controller may read it.
+        let fix = fix(subject, &[text], Applicability::Unsafe).filter(|_| subject.misplaced.is_empty());
+        if let Some(finding) = check.findings.last_mut() {
+            finding.fix = fix;
+        }
     }
     // Of a driver whose source was not read, another key may be one it reads.
     if subject.provisioned_by.is_some() || !subject.driver.known.is_read() {
@@ -129,8 +134,16 @@ fn check(check: &mut RuleContext<'_, '_>) {
         0 | 1 => true,
         count => count <= MOST_MOVED && remedy::agree(subject, &several),
     };
+    let is_single = keys.len() == 1 && subject.misplaced.is_empty();
     for (carrier, place, texts) in keys {
+        let renamed = match texts.as_slice() {
+            [value] if is_single => remedy::rename(subject, &place, value),
+            _ => None,
+        };
         report_key(check, carrier, place, &texts, is_movable);
+        if let Some(finding) = check.findings.last_mut() {
+            finding.fix = finding.fix.take().or(renamed);
+        }
     }
 }
 
@@ -146,7 +159,7 @@ fn report_key(
     is_movable: bool,
 ) {
     let subject = check.subject;
-    let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts));
+    let (name, bg, remedy) = (place.short(), bg(texts), remedy(subject, texts, is_movable));
     let made = if subject.kind.row().holds == Holds::Class { "volume" } else { "snapshot" };
     let (severity, what) = if subject.refuses_unknown_keys() {
         (Severity::Proper, format!("the driver refuses {name}{bg}, so no {made} is made"))

@@ -176,6 +176,18 @@ impl<'m> Options<'m> {
         (token.site.as_ref() == Some(site)).then_some(token)
     }
 
+    /// The user's options that begin in a part of an element, in order.
+    pub fn within<'o>(&'o self, part: &'o Site) -> impl Iterator<Item = &'o Token<'m>> {
+        let order = part.order();
+        let is_before = |token: &Token<'m>| token.site.as_ref().is_some_and(|found| found.order() < order);
+        let tokens = self.tokens.get(self.tokens.partition_point(is_before)..).unwrap_or_default();
+        let is_within = |token: &&Token<'m>| {
+            let site = token.site.as_ref().filter(|site| part.range.contains(&site.range.start));
+            site.is_some_and(|site| (site.carrier, site.element) == (part.carrier, part.element))
+        };
+        tokens.iter().take_while(is_within)
+    }
+
     /// The options that reach mount.nfs, in the order in which it gets them; but
     /// for those that have placeholders.
     pub fn effective(&self) -> impl DoubleEndedIterator<Item = &Token<'m>> + Clone {

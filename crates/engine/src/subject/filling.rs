@@ -57,7 +57,8 @@ impl Subject<'_> {
             return Filling::Nowhere(Obstacle::ListRefused);
         }
         if self.volume.is_some() {
-            let carrier = self.carriers.iter().position(|carrier| carrier.in_force);
+            let is_read = |carrier: &Carrier<'_>| carrier.in_force && carrier.role != Some(Role::Version);
+            let carrier = self.carriers.iter().position(is_read);
             let mut keys =
                 driver.carriers.iter().filter(|key| key.on != On::Class && key.role != Role::Version);
             let key = keys.next().map(|key| key.key);

@@ -41,7 +41,8 @@ impl<'m> Subject<'m> {
             })
             .filter(|(key, _)| !is_open || driver::resembles_mount_options(key))
             .filter_map(|(key, value)| {
-                let options = meant(key, value)?;
+                let of_word = || if self.refuses_unknown_keys() { word(key, value) } else { None };
+                let options = meant(key, value).or_else(of_word)?;
                 Some(UnreadKey { place: self.place_of_key(key), value, options })
             })
             .collect()
@@ -76,22 +77,32 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
         }
         return Some(format!("nfsvers={value}"));
     }
-    // `timeo: "600"`, `hard: "true"`
-    let is_word = MountOption::new(key).entry().is_some_and(|entry| {
+    let is_own = MountOption::new(key).entry().is_some_and(|entry| {
         let is_own =
             entry.nfs_only || matches!(entry.id, OptionId::Hard | OptionId::Soft | OptionId::Retrans);
         is_own && !AMBIGUOUS.contains(&entry.id)
     });
-    if is_word {
-        let is_flag = value.eq_ignore_ascii_case("true");
-        if value.is_empty() {
-            return Some(String::new());
-        }
-        return Some(if is_flag { key.to_owned() } else { format!("{key}={value}") });
+    if is_own {
+        return word(key, value);
     }
-    // A word alone may be a name.
+    // A word alone may be a name, and a directory may have any.
     let is_list = value.contains([',', '=']) && are_options(value) && has_nfs_option(value);
-    is_list.then(|| value.to_owned())
+    (is_list && !driver::names_directory(key)).then(|| value.to_owned())
+}
+
+/// The option whose keyword is the key: `timeo: "600"`, `hard: "true"`. A driver that refuses what
+/// it does not know has none of its own with such a name.
+fn word(key: &str, value: &str) -> Option<String> {
+    let keyword = key.to_ascii_lowercase();
+    if keyword == "version" {
+        return Some(if value.is_empty() { String::new() } else { format!("nfsvers={value}") });
+    }
+    MountOption::new(keyword.as_str()).entry()?;
+    Some(match value {
+        "" => String::new(),
+        _ if value.eq_ignore_ascii_case("true") => keyword,
+        _ => format!("{keyword}={value}"),
+    })
 }
 
 #[cfg(test)]
@@ -110,6 +121,8 @@ mod tests {
             ("extra", "hard,nfsvers=4.1", Some("hard,nfsvers=4.1")),
             ("flags", "timeo=600", Some("timeo=600")),
             ("subDir", "bg", None),
+            ("subDir", "hard,bg", None),
+            ("basePath", "hard,bg", None),
             ("share", "/a,b=c", None),
             ("proto", "nfs", None),
             ("port", "2049", None),

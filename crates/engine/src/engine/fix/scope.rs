@@ -65,8 +65,7 @@ impl Scope {
     pub(super) fn includes(self, subject: &Subject<'_>, fix: &Fix) -> bool {
         fix.applicability <= self.applicability
             && fix.edits.iter().all(|edit| {
-                let carrier = subject.carriers.get(carrier_of(edit));
-                carrier.is_some_and(|carrier| self.reach.includes(&carrier.place, fix.applicability))
+                place_of(subject, edit).is_some_and(|place| self.reach.includes(place, fix.applicability))
             })
     }
 
@@ -103,9 +102,11 @@ impl Scope {
     };
 }
 
-const fn carrier_of(edit: &Edit) -> usize {
-    match edit {
+fn place_of<'s>(subject: &'s Subject<'_>, edit: &'s Edit) -> Option<&'s Place> {
+    let carrier = match edit {
         Edit::Replace { site, .. } | Edit::Remove { site } => site.carrier,
         Edit::Split { carrier, .. } | Edit::Append { carrier, .. } => *carrier,
-    }
+        Edit::Rename(renaming) => return Some(&renaming.from),
+    };
+    subject.carriers.get(carrier).map(|carrier| &carrier.place)
 }

@@ -51,7 +51,7 @@ pub(in crate::engine) fn demote(subject: &Subject<'_>, findings: &mut [Judged]) 
 /// element away.
 fn may_reorder(subject: &Subject<'_>, edit: &Edit) -> bool {
     match edit {
-        Edit::Append { .. } => false,
+        Edit::Append { .. } | Edit::Rename(_) => false,
         Edit::Replace { .. } | Edit::Split { .. } => true,
         Edit::Remove { site } => {
             let carrier = subject.carriers.get(site.carrier);
@@ -112,7 +112,7 @@ impl Winners {
             .iter()
             .filter_map(|edit| match edit {
                 Edit::Replace { site, .. } | Edit::Remove { site } => Some(site),
-                Edit::Split { .. } | Edit::Append { .. } => None,
+                Edit::Split { .. } | Edit::Append { .. } | Edit::Rename(_) => None,
             })
             .collect();
         let after = Self::of(&subject.with_elements(&fixed.elements));

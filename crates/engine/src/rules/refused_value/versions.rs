@@ -7,6 +7,7 @@ use super::{applies, is_udp, refusal, refusals, severity, written_for_the_driver
 use crate::finding::{Edit, Sentence, Severity};
 use crate::nfs::acceptance::{self, names_version};
 use crate::nfs::version::Versions;
+use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use crate::subject::driver::refusal::What;
 use crate::subject::effective::Token;
@@ -27,7 +28,19 @@ pub(super) fn check_version_carrier(check: &mut RuleContext<'_, '_>) {
     });
     if let Some(message) = appended {
         check.report_carrier(carrier, Severity::CannotMount, message);
+    } else if let Some(text) = further_options(check.subject, carrier) {
+        let message = format!("the driver appends {text:?} as it is, and what follows the comma are options");
+        let message = Sentence::with_remedy(message, "write only the version here");
+        check.report_carrier(carrier, Severity::Proper, message);
     }
+}
+
+/// Returns the text that the driver appends, where it is more than a version.
+fn further_options(subject: &Subject<'_>, carrier: usize) -> Option<String> {
+    let version = subject.carriers.get(carrier)?.elements.first()?;
+    let text = format!("vers={version}");
+    // Of others the driver makes a version of its own.
+    (version.contains(',') && subject.options.joined().contains(&text)).then_some(text)
 }
 
 /// The version that the driver appends: of the list, of an attribute or of its

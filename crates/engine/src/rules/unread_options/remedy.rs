@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::finding::{Applicability, Edit, Fix};
+use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
 use crate::nfs::acceptance::{self, Transport};
-use crate::nfs::catalog::OptionId;
+use crate::nfs::catalog::{Effect, OptionId};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
+use crate::rules::unknown_option::is_denied_word;
 use crate::site::Place;
 use crate::subject::Subject;
 use crate::subject::driver::{self, ListUse, On, Role};
@@ -18,8 +19,12 @@ use crate::subject::filling::{Filling, Obstacle};
 const MOST_WRITTEN: usize = 16;
 
 /// The remedy for options that are lost; `None` if no place is certain. For a file it names the text to write; a warning of the webhook has
-/// no room for it.
-pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option<Cow<'static, str>> {
+/// no room for it. With `is_sole` false, other places lost options that contradict these.
+pub(super) fn remedy<T: AsRef<str>>(
+    subject: &Subject<'_>,
+    lost: &[T],
+    is_sole: bool,
+) -> Option<Cow<'static, str>> {
     if subject.kind.row().holds == Holds::Claim {
         return Some("use mountOptions of its StorageClass, or spec.mountOptions of its volume".into());
     }
@@ -39,7 +44,7 @@ pub(super) fn remedy<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> Option
         _ => place.short(),
     };
     let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
-    let remedy = match written(subject, &place, lost).filter(|_| is_in_file) {
+    let remedy = match written(subject, &place, lost).filter(|_| is_in_file && is_sole) {
         Some(Written::Whole(text)) => format!("use {field}: {text}"),
         Some(Written::Further(options)) => format!("add {options} to {field}"),
         Some(Written::Nothing) => format!("delete it: {field} needs nothing of it"),
@@ -118,6 +123,31 @@ pub(super) fn fix<T: AsRef<str>>(
     Some(Fix { applicability, edits })
 }
 
+/// Gives the key at `from`, which the driver does not read, the name of the one that it does read,
+/// where that key is missing and every option comes into force as it is; `bg` as `fg`.
+pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<Fix> {
+    let to = place(subject)?;
+    let is_in_file = subject.carriers.first().is_some_and(|carrier| carrier.is_in_file);
+    let is_there = subject.carriers.iter().any(|carrier| carrier.present && carrier.place == to);
+    let is_beside = from.key().is_some_and(|key| subject.place_of_key(key) == *from);
+    if is_there || !is_in_file || !is_beside || to.key().is_none() {
+        return None;
+    }
+    let options = elements(subject, &to, &[old])?;
+    let counts = |text: &String| {
+        let option = MountOption::new(text.as_str());
+        option.entry().is_some_and(|entry| matches!(entry.effect, Effect::Active))
+            && acceptance::judge(&option).kernels.is_all()
+            && !is_denied_word(&option)
+    };
+    if options.is_empty() || !options.iter().all(counts) {
+        return None;
+    }
+    let renaming = Renaming { from: from.clone(), to, old: old.to_owned(), new: options.join(",") };
+    // An object that exists has to be deleted and created again.
+    Some(Fix { applicability: Applicability::Unsafe, edits: vec![Edit::Rename(renaming)] })
+}
+
 /// Returns true if what several places lost can come into force together: no two contradict
 /// each other.
 pub(super) fn agree<T: AsRef<str>>(subject: &Subject<'_>, lost: &[T]) -> bool {
@@ -170,7 +200,7 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
     if elements.is_empty() || elements.len() > MOST_WRITTEN {
         return None;
     }
-    let there = subject.carriers.iter().find(|carrier| carrier.place == *place);
+    let there = subject.carriers.iter().find(|carrier| carrier.present && carrier.place == *place);
     let count = there.filter(|carrier| !carrier.is_empty()).map_or(0, |carrier| carrier.elements.len());
     let quoted = |elements: &[String]| {
         let quoted: Vec<String> = elements.iter().map(|element| quoted(element)).collect();
@@ -189,7 +219,7 @@ fn written<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> O
 /// a version where the driver adds its own. `None` where that is not certain: what is lost
 /// and what is in force anywhere contradict each other, or no kernel would take it.
 fn elements<T: AsRef<str>>(subject: &Subject<'_>, place: &Place, lost: &[T]) -> Option<Vec<String>> {
-    let carrier = subject.carriers.iter().position(|carrier| carrier.place == *place);
+    let carrier = subject.carriers.iter().position(|carrier| carrier.present && carrier.place == *place);
     if carrier.is_some_and(|carrier| is_faulty(subject, carrier)) {
         return None;
     }

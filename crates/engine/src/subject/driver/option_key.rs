@@ -50,6 +50,13 @@ pub fn names_version(key: &str) -> bool {
         && ["nfsversion", "nfsvers", "vers"].iter().any(|name| letters(last_segment(key)).eq(name.chars()))
 }
 
+/// Returns true if a key names a directory of the server: its value may be any text.
+pub fn names_directory(key: &str) -> bool {
+    const NAMES: [&str; 5] = ["dir", "directory", "path", "share", "export"];
+    let name: String = letters(last_segment(key)).collect();
+    NAMES.iter().any(|end| name.ends_with(end))
+}
+
 fn last_segment(key: &str) -> &str {
     key.rsplit(['.', '/']).next().unwrap_or_default()
 }

@@ -1,0 +1,111 @@
+//! Writes an element as it was meant, where it can stand like that.
+
+use crate::finding::{Edit, Fix};
+use crate::nfs::catalog::{self, OptionId};
+use crate::nfs::disguised::Meant;
+use crate::nfs::option::{MountOption, Piece};
+use crate::rules::unknown_option::names_one_of_several_versions;
+use crate::rules::{offer_instead, remove, replace};
+use crate::site::Site;
+use crate::subject::Subject;
+use crate::subject::carrier::{Carrier, Form};
+use crate::subject::effective::Token;
+
+/// Returns true if the pieces of an element can be elements of their own: what the driver takes in
+/// a longer one it may refuse alone, or drop; what is one option to its author is never cut, and
+/// what a program still fills in is not touched.
+pub(super) fn can_be_split(
+    subject: &Subject<'_>,
+    carrier: &Carrier<'_>,
+    site: &Site,
+    pieces: &[Piece<'_>],
+) -> bool {
+    let is_refused = pieces.iter().any(|piece| {
+        let site = Site { range: piece.range.clone(), ..*site };
+        let meant = subject.options.at(&site).and_then(|token| token.meant.as_deref());
+        subject.driver.may_refuse_element(piece.text)
+            || may_be_dropped(subject, piece.text)
+            || meant.is_some_and(|meant| !can_stand(subject, meant))
+    });
+    let element = carrier.elements.get(site.element).copied().unwrap_or_default();
+    !is_refused && !carrier.is_unrendered(element, 0..element.len())
+}
+
+/// Returns true if the driver would drop a text as an element of its own, because it is there
+/// already, although another value is there, too, and may then win.
+fn may_be_dropped(subject: &Subject<'_>, text: &str) -> bool {
+    if !subject.driver.keeps_first_of_equal() {
+        return false;
+    }
+    let keyword = MountOption::new(text);
+    let alike = || {
+        let is_alike = |token: &&Token<'_>| token.in_force && token.option.keyword() == keyword.keyword();
+        subject.options.tokens().iter().filter(is_alike)
+    };
+    let is_repeated = alike().filter(|token| token.option.text() == text).nth(1).is_some();
+    is_repeated && alike().any(|token| token.option.text() != text)
+}
+
+/// Returns true if the driver takes what is meant as elements of their own.
+fn can_stand(subject: &Subject<'_>, meant: &Meant) -> bool {
+    let is_taken =
+        |option: &String| !subject.driver.may_refuse_element(option) && !may_be_dropped(subject, option);
+    meant.options.iter().all(is_taken)
+}
+
+/// Returns what to write for an option and those after it, and the fix where that can stand
+/// there; `None` where its list would cut it.
+pub(super) fn written_as_meant(
+    subject: &Subject<'_>,
+    token: &Token<'_>,
+    meant: &Meant,
+) -> Option<(String, Option<Fix>)> {
+    let site = token.site.clone()?;
+    let carrier = subject.carriers.get(site.carrier)?;
+    let pieces = carrier.pieces(carrier.elements.get(site.element).copied().unwrap_or_default());
+    let of_it = pieces.iter().filter(|piece| piece.range.start >= site.range.start && !piece.text.is_empty());
+    let end = of_it.take(meant.pieces).last().map_or(site.range.end, |piece| piece.range.end);
+    // A list that is split at every comma is split at a quoted one, too.
+    let is_cut = carrier.form == Form::SplitEverywhere && meant.options.iter().any(|text| text.contains(','));
+    if is_cut {
+        return None;
+    }
+    let (carrier, element) = (site.carrier, site.element);
+    let whole = Site { range: site.range.start..end, ..site };
+    // An option that turns out to be `bg` becomes `fg`: put right, it would be the very danger.
+    let is_background = |text: &str| MountOption::new(text).keyword() == "bg";
+    let options: Vec<&str> =
+        meant.options.iter().map(|text| if is_background(text) { "fg" } else { text.as_str() }).collect();
+    let mut edits = vec![Edit::Replace { site: whole.clone(), with: options.join(",").into() }];
+    let has_others = pieces.iter().filter(|piece| !piece.text.is_empty()).count() > meant.pieces;
+    let of_list = subject.carriers.get(carrier).filter(|carrier| carrier.form == Form::List);
+    let can_split = of_list.is_some_and(|carrier| can_be_split(subject, carrier, &whole, &pieces));
+    if options.len() > 1 || has_others && can_split && !subject.driver.one_element {
+        edits.push(Edit::Split { carrier, element });
+    }
+    let is_second = options.iter().any(|text| names_one_of_several_versions(subject, text));
+    let can_stand = can_stand(subject, meant) && !is_second;
+    let fix = can_stand.then(|| offer_instead(subject, token, edits));
+    Some((format!("use {}", options.join(", ")), fix))
+}
+
+/// The option without the blanks around it and its `=`, where that is one every
+/// kernel knows, and how it comes there; empty where nothing is left of it. An option that turns
+/// out to be `bg` becomes `fg`: a trimmed `bg` is the very danger.
+pub(super) fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {
+    let text = token.option.text();
+    let clean = match text.split_once('=') {
+        Some((keyword, value)) => format!("{}={}", keyword.trim(), value.trim()),
+        None => text.trim().to_owned(),
+    };
+    if clean.is_empty() {
+        return remove(token).map(|edit| (clean, edit));
+    }
+    let keyword = clean.split('=').next().unwrap_or_default();
+    let entry = catalog::find(keyword)?;
+    if clean == text || clean.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
+        return None;
+    }
+    let clean = if entry.id == OptionId::Bg { "fg".to_owned() } else { clean };
+    replace(token, clean.clone()).map(|edit| (clean, edit))
+}

@@ -1,0 +1,137 @@
+//! Options that move to the place that is read, and what becomes of the place that they leave.
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::{pipe, stdout};
+
+/// Tests of options that move.
+pub fn trials() -> Vec<Trial> {
+    let trial =
+        |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::moved::{name}"), test);
+    vec![
+        trial("a_mapping_that_no_object_has_goes_with_its_options", foreign_mapping),
+        trial("a_mapping_that_objects_have_stays_when_it_is_empty", own_mapping),
+        trial("a_list_under_another_name_is_split_and_trimmed_with_it", renamed_list),
+        trial("the_annotation_of_a_class_moves_to_its_list", annotation),
+        trial("a_key_of_an_inline_volume_gets_the_name_that_is_read", renamed_key),
+        trial("a_key_keeps_its_name_where_the_options_are_not_certain", kept_key),
+    ]
+}
+
+fn class(more: &str) -> String {
+    format!(
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: a}}\nprovisioner: nfs.csi.k8s.io\n{more}"
+    )
+}
+
+/// The text after `fix --unsafe-fixes`, of which a second one changes nothing.
+fn fixed(text: &str) -> String {
+    let fix = |text: &str| stdout(&pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes()));
+    let new = fix(text);
+    assert_eq!(fix(&new), new, "a second repair of {text}");
+    new
+}
+
+fn foreign_mapping() -> Result<(), Failed> {
+    for field in [
+        "spec: {mountOptions: [nconnect=4]}\n",
+        "spec:\n  mountOptions: [nconnect=4]\n",
+        "spec:\n  mountOptions:\n  - nconnect=4\n",
+        "spec:\n  nfs:\n    mountOptions: [nconnect=4]\n",
+        "\"spec\": {\"a\": {\"mountOptions\": [\"nconnect=4\"]}}\n",
+    ] {
+        let new: Value = serde_saphyr::from_str(&fixed(&class(field)))?;
+        assert!(new.get("spec").is_none(), "{field}: {new}");
+        assert_eq!(new["mountOptions"], json!(["nconnect=4", "fg", "timeo=600", "retrans=2"]), "{field}");
+    }
+    // A comment may be about more than the options.
+    let new = fixed(&class("spec: # of ours\n  mountOptions: [nconnect=4]\n"));
+    assert!(new.contains("# of ours"), "{new}");
+    let new: Value =
+        serde_saphyr::from_str(&fixed(&class("spec: {mountOptions: [nconnect=4], owner: b}\n")))?;
+    assert_eq!(new["spec"], json!({"owner": "b"}));
+    Ok(())
+}
+
+fn own_mapping() -> Result<(), Failed> {
+    let new: Value = serde_saphyr::from_str(&fixed(&class("parameters: {mountOptions: nconnect=4}\n")))?;
+    assert_eq!(new["parameters"], json!({}));
+    Ok(())
+}
+
+fn renamed_list() -> Result<(), Failed> {
+    for (field, list) in [
+        ("mountoptions: [\"nfsvers=4.1,hard\",\" noatime\"]\n", json!(["nfsvers=4.1", "hard", "noatime"])),
+        ("mountOption:\n- hard,bg # ours\n- \"noatime \"\n", json!(["hard", "fg", "noatime"])),
+    ] {
+        let text = fixed(&class(field));
+        let new: Value = serde_saphyr::from_str(&text)?;
+        let found = new["mountOptions"].as_array().cloned().unwrap_or_default();
+        let wanted = list.as_array().cloned().unwrap_or_default();
+        assert!(found.starts_with(&wanted), "{field}: {new}");
+        assert_eq!(text.contains("# ours"), field.contains("# ours"), "{text}");
+        assert!(new.get("mountoptions").or(new.get("mountOption")).is_none(), "{new}");
+    }
+    Ok(())
+}
+
+fn annotation() -> Result<(), Failed> {
+    let text = class("").replace(
+        "{name: a}",
+        "{name: a, annotations: {volume.beta.kubernetes.io/mount-options: 'nconnect=4,hard'}}",
+    );
+    let plain = stdout(&pipe(&["fix", "--no-policy", "-"], text.as_bytes()));
+    assert!(plain.contains("mount-options: 'nconnect=4,hard'"), "another controller may read it: {plain}");
+    let new: Value = serde_saphyr::from_str(&fixed(&text))?;
+    assert_eq!(new["metadata"]["annotations"], json!({}));
+    assert_eq!(new["mountOptions"], json!(["nconnect=4", "hard", "fg", "timeo=600", "retrans=2"]));
+    Ok(())
+}
+
+fn pod(attributes: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: b}}\nspec:\n  containers: [{{name: c, image: d}}]\n  \
+volumes:\n  - name: e\n    csi:\n      driver: nfs.csi.k8s.io\n      volumeAttributes: {{server: s, share: /e, {attributes}}}\n"
+    )
+}
+
+const SNAPSHOTS: &str = "apiVersion: snapshot.storage.k8s.io/v1\nkind: VolumeSnapshotClass\nmetadata: {name: a}\n\
+driver: nfs.csi.k8s.io\ndeletionPolicy: Delete\nparameters:\n  'mountOption': nfsvers=4.1,bg # of the NAS\n";
+
+fn renamed_key() -> Result<(), Failed> {
+    let text = pod("\"mountOption\": \"nfsvers=4.1,bg\"");
+    let new = fixed(&text);
+    assert_eq!(
+        new,
+        text.replace("\"mountOption\": \"nfsvers=4.1,bg\"", "\"mountOptions\": \"nfsvers=4.1,fg\"")
+    );
+    let new = fixed(SNAPSHOTS);
+    assert_eq!(new, SNAPSHOTS.replace("'mountOption'", "\"mountOptions\"").replace("bg", "fg"));
+    // Nothing is left to say of it.
+    let checked = pipe(&["check", "--no-policy", "-"], new.as_bytes());
+    assert!(!stdout(&checked).contains("NMG020"), "{}", stdout(&checked));
+    let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "--diff", "-"], text.as_bytes());
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("volumeAttributes[mountOption] -> "), "{words}");
+    assert!(words.contains("(immutable: delete and recreate an existing object)"), "{words}");
+    let plain = stdout(&pipe(&["fix", "--no-policy", "-"], text.as_bytes()));
+    assert_eq!(plain, text, "the options come into force: only when asked");
+    Ok(())
+}
+
+fn kept_key() -> Result<(), Failed> {
+    for attributes in [
+        "mountOption: 'timeo=soon'",
+        "mountOption: 'nfsvers=4.1,intr'",
+        "mountOption: 'hard,soft'",
+        "mountOption: 'hard', mountOptions: fg",
+        "mountOption: 'hard', mount_options: 'vers=3'",
+        "mountOption: '${OPTIONS}'",
+        "mountOption: sloppy",
+    ] {
+        let text = pod(attributes);
+        assert!(fixed(&text).contains(" mountOption: "), "{attributes}");
+    }
+    Ok(())
+}
