@@ -4,7 +4,9 @@
 pub mod columns;
 pub mod de;
 pub mod difference;
+pub mod io_fault;
 mod json;
+pub mod json_fault;
 mod list;
 mod merge;
 pub mod object;

@@ -7,6 +7,7 @@ use super::wire::Request;
 use super::{Answer, Endpoint, Question, Record, answer, message, path};
 use crate::kind::Kind;
 use crate::policy::{Mode, OnUnreadable};
+use crate::source::json_fault;
 
 /// The reason why a request cannot be read.
 pub(super) struct Fault {
@@ -43,7 +44,8 @@ impl Fault {
             Some((found, expected)) => {
                 format!("must be {}, not {}", expected_type(expected), found_value(found))
             }
-            None => text.replace('`', "\""),
+            None if error.is_data() => text.replace('`', "\""),
+            None => format!("is not JSON: {}", json_fault::words(error)),
         };
         let field = path.strip_prefix("request.object.").unwrap_or_default().to_owned();
         let (place, remedy) = match (field.is_empty(), path.is_empty()) {

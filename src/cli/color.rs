@@ -39,7 +39,7 @@ impl Color {
     /// are parsed: errors of the parser obey it too. `None` where they say something
     /// that the parser will refuse.
     pub fn read(words: &[OsString]) -> Option<Self> {
-        let choice = asked(words, env::var_os(VARIABLE))?;
+        let choice = asked(words, env::var_os(VARIABLE).filter(|value| !value.is_empty()))?;
         apply(choice);
         Some(Self { choice })
     }

@@ -11,9 +11,9 @@ use std::thread;
 use anyhow::Context as _;
 
 use super::progress::Progress;
-use crate::source::Skip;
 use crate::source::walk::exclude::Excludes;
 use crate::source::walk::{self, FoundFile, MOST_BYTES, WalkError, Walked};
+use crate::source::{Skip, io_fault};
 
 /// The name of `-` in reports, unless `--stdin-filename` says otherwise.
 pub const STDIN: &str = "<stdin>";
@@ -176,7 +176,7 @@ pub enum OneError {
     #[error("is longer than {} MiB, the limit", .0 / (1024 * 1024))]
     TooLong(usize),
     /// The system refuses it.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", io_fault::reason(.0))]
     Io(#[from] io::Error),
 }
 
@@ -206,7 +206,7 @@ fn whole(mut from: impl io::Read) -> Result<Vec<u8>, String> {
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 fn unreadable(error: io::Error) -> String {
-    format!("cannot be read: {error}")
+    format!("cannot be read: {}", io_fault::reason(&error))
 }
 
 #[cfg(test)]

@@ -241,9 +241,9 @@ pub(super) fn policy(facts: &ClusterFacts) -> Outcome {
         let codes: Vec<String> = exemption.rules.iter().map(ToString::to_string).collect();
         let codes = named(codes.iter().map(String::as_str));
         let seen = if days < 0 {
-            format!("the exemption of {codes} ({}) expired {} ago", exemption.reason, counted(-days, "day"))
+            format!("the exemption from {codes} ({}) expired {} ago", exemption.reason, counted(-days, "day"))
         } else {
-            format!("the exemption of {codes} ({}) expires in {}", exemption.reason, counted(days, "day"))
+            format!("the exemption from {codes} ({}) expires in {}", exemption.reason, counted(days, "day"))
         };
         let effect = "objects that it covered are denied";
         faults.push(Outcome::warning(seen).hurts(effect).cured_by(edit()));

@@ -13,20 +13,21 @@ use crate::count::counted;
 use crate::finding::Applicability;
 use crate::source::{Skip, columns};
 
-/// The report as text. Findings that are only counted are left out.
-pub fn write(report: &Report, colour: bool) -> String {
+/// The report as text. Findings that are only counted are left out. At a terminal of `width`
+/// columns sentences are wrapped; source lines, commands and the last lines stay whole.
+pub fn write(report: &Report, colour: bool, width: Option<usize>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write_report(&mut text, report, &Palette::new(colour));
+    let _ = write_report(&mut text, report, &Palette::new(colour).within(width));
     text
 }
 
 /// Writes the findings in the subjects, without errors and the last line.
-pub fn write_subjects(report: &Report, colour: bool) -> String {
+pub fn write_subjects(report: &Report, colour: bool, width: Option<usize>) -> String {
     let mut text = String::new();
     for subject in &report.subjects {
         // Writing to a string cannot fail.
-        let _ = write_subject(&mut text, subject, &Palette::new(colour));
+        let _ = write_subject(&mut text, subject, &Palette::new(colour).within(width));
     }
     text
 }
@@ -110,6 +111,9 @@ pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result
     Ok(())
 }
 
+/// In front of the lines of a sentence after its first one.
+const INDENT: &str = "    ";
+
 /// Most placeholders that a note names.
 const MOST_NAMED: usize = 5;
 
@@ -172,11 +176,12 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     if !subject.not_rendered.is_empty() {
         let strong = palette.strong;
         let place = place(&subject.file);
-        if subject.is_live {
-            writeln!(out, "{}\n", note(subject, palette))?;
-        } else {
-            writeln!(out, "{strong}{place}:{}:{strong:#} {}\n", subject.line, note(subject, palette))?;
-        }
+        let place = match subject.is_live {
+            true => String::new(),
+            false => format!("{strong}{place}:{}:{strong:#} ", subject.line),
+        };
+        let note = format!("{place}{}", note(subject, palette));
+        writeln!(out, "{}\n", palette.lines("", &note, INDENT))?;
     }
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
         write_finding(out, subject, finding, palette)?;
@@ -189,13 +194,13 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
         }
         shown.push(&finding.carrier);
         let (strong, faint) = (palette.strong, palette.faint);
-        writeln!(
-            out,
-            "{faint}={faint:#} {} passes with {strong}{}: {list}{strong:#}\n",
+        let passes = format!(
+            "{} passes with {strong}{}: {list}{strong:#}",
             plain(&subject.title()),
             plain(&finding.carrier),
             list = plain(list)
-        )?;
+        );
+        writeln!(out, "{}\n", palette.lines(&format!("{faint}={faint:#} "), &passes, "  "))?;
     }
     Ok(())
 }
@@ -208,19 +213,22 @@ fn write_finding(
 ) -> fmt::Result {
     let (action, faint, strong) = (palette.of(finding.action), palette.faint, palette.strong);
     let FindingReport { line, snippet, .. } = finding;
-    writeln!(
-        out,
+    let said = format!(
         "{strong}{}:{strong:#} {action}{}{action:#} {} {}: {}",
         head(subject, finding),
         finding.action.as_str(),
         finding.code,
         finding.name,
         plain(&finding.message)
-    )?;
+    );
+    writeln!(out, "{}", palette.lines("", &said, INDENT))?;
     if let Some(origin) = &finding.origin {
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&origin.describe(&subject.file, *line)))?;
     }
-    let help = finding.further_remedy().map(|remedy| format!("{faint}={faint:#} help: {}\n", plain(remedy)));
+    let help = finding.further_remedy().map(|remedy| {
+        let help = palette.lines(&format!("{faint}={faint:#} "), &format!("help: {}", plain(remedy)), "  ");
+        help + "\n"
+    });
     let help = help.unwrap_or_default();
     if *snippet == Snippet::default() {
         return writeln!(out, "{help}");
@@ -251,14 +259,12 @@ fn caret(snippet: &Snippet) -> (usize, usize) {
 
 fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::Result {
     let (deny, strong) = (palette.deny, palette.strong);
-    write!(out, "{strong}{}:", place(&error.file))?;
-    if let Some(line) = error.line {
-        write!(out, "{line}:")?;
+    let mut said = format!("{strong}{}:", place(&error.file));
+    for number in [error.line, error.column].into_iter().flatten() {
+        write!(said, "{number}:")?;
     }
-    if let Some(column) = error.column {
-        write!(out, "{column}:")?;
-    }
-    writeln!(out, "{strong:#} {deny}unreadable{deny:#}: {}", plain(&error.message))?;
+    write!(said, "{strong:#} {deny}unreadable{deny:#}: {}", plain(&error.message))?;
+    writeln!(out, "{}", palette.lines("", &said, INDENT))?;
     if let Some(origin) = &error.origin {
         let faint = palette.faint;
         writeln!(out, "  {faint}-->{faint:#} rendered from {}", plain(origin.place()))?;
@@ -268,7 +274,9 @@ fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::R
 
 fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> fmt::Result {
     let strong = palette.strong;
-    writeln!(out, "{strong}{}:{}:{strong:#} {}\n", place(&found.file), found.line, plain(&found.describe()))
+    let said =
+        format!("{strong}{}:{}:{strong:#} {}", place(&found.file), found.line, plain(&found.describe()));
+    writeln!(out, "{}\n", palette.lines("", &said, INDENT))
 }
 
 /// The last line: what was read, judged and skipped.

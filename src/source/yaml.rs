@@ -12,6 +12,7 @@ mod closing;
 mod json_fault;
 mod properties;
 mod template;
+mod words;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -225,6 +226,6 @@ impl<'t, 'p> Reading<'t, '_, 'p> {
     }
 
     fn syntax(&self, error: &ScanError) -> Problem {
-        Problem::at(self.byte(error.marker().index()), format!("is not YAML: {}", error.info()))
+        Problem::at(self.byte(error.marker().index()), format!("is not YAML: {}", words::words(error.info())))
     }
 }

@@ -15,6 +15,22 @@ const WIDEST: usize = 100;
 /// Fewest columns for the last cell of a row; with less, a row becomes a list.
 const NARROWEST_CELL: usize = 24;
 
+/// A page in Markdown with colored headings, for a pipe to a pager.
+pub fn with_headings(markdown: &str) -> String {
+    let heading = Style::new().bold();
+    let mut out = String::with_capacity(markdown.len() + markdown.len() / 16);
+    let mut is_code = false;
+    for line in markdown.lines() {
+        is_code ^= line.starts_with("```");
+        // Writing to a string cannot fail.
+        let _ = match line.starts_with('#') && !is_code {
+            true => writeln!(out, "{heading}{line}{heading:#}"),
+            false => writeln!(out, "{line}"),
+        };
+    }
+    out
+}
+
 /// A page in Markdown as text of at most so many columns. Headings are at the
 /// margin, and everything else is indented.
 pub fn page(markdown: &str, width: usize, colour: bool) -> String {
