@@ -184,8 +184,8 @@ impl Cli {
 /// Flags of other programs, and what they are here.
 const FOREIGN_FLAGS: [(&str, &str); 2] = [("--output", "--format"), ("-o", "--format")];
 
-/// An error of the parser with a tip that helps: no flag is ever meant as a PATH,
-/// which is what clap supposes.
+/// Returns an error of the parser with a tip that helps: no flag is ever meant as a PATH, which is
+/// what clap supposes.
 fn with_better_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;

@@ -68,7 +68,7 @@ impl fmt::Display for Mistakes {
 }
 
 impl Mistakes {
-    /// All in one line, for a log.
+    /// Returns all in one line, for a log.
     pub fn in_one_line(&self) -> String {
         let mistakes = self.mistakes.iter().map(|mistake| {
             let Position { line, column } = mistake.position;

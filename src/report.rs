@@ -228,7 +228,7 @@ pub struct SubjectReport {
 }
 
 impl SubjectReport {
-    /// The object, as [`Kind::name_object`] names it.
+    /// Returns the object, as [`Kind::name_object`] names it.
     pub fn object(&self) -> String {
         match Kind::parse(self.kind) {
             Some(kind) => kind.name_object(self.namespace.as_deref(), &self.name),
@@ -236,7 +236,7 @@ impl SubjectReport {
         }
     }
 
-    /// The same with the path of the inline volume, where it is one.
+    /// Returns the same with the path of the inline volume, where it is one.
     pub fn title(&self) -> String {
         match &self.path {
             Some(path) => format!("{} {path}", self.object()),
@@ -313,7 +313,7 @@ pub struct FindingReport {
 }
 
 impl Report {
-    /// A report without anything in it yet.
+    /// Returns a report without anything in it yet.
     pub fn new(policy: PolicyOrigin) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
@@ -379,7 +379,7 @@ impl Report {
         }
     }
 
-    /// Every template that something was rendered from.
+    /// Returns every template that something was rendered from.
     pub fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
         let subjects = self.subjects.iter_mut().flat_map(|subject| {
             let findings = subject.findings.iter_mut().map(|finding| &mut finding.origin);
@@ -388,7 +388,7 @@ impl Report {
         subjects.chain(self.errors.iter_mut().map(|error| &mut error.origin)).flatten()
     }
 
-    /// Every finding.
+    /// Returns every finding.
     pub fn findings(&self) -> impl Iterator<Item = &FindingReport> {
         self.subjects.iter().flat_map(|subject| &subject.findings)
     }

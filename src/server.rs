@@ -198,7 +198,7 @@ impl Server {
         &self.shared
     }
 
-    /// The port that was opened; of use when port 0 was asked for.
+    /// Returns the port that was opened; of use when port 0 was asked for.
     ///
     /// # Errors
     ///
@@ -207,7 +207,7 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// The status port that was opened.
+    /// Returns the status port that was opened.
     ///
     /// # Errors
     ///

@@ -93,7 +93,7 @@ impl GenerateArgs {
     }
 }
 
-/// The authority in the directory, or a new one where there is none.
+/// Returns the authority in the directory, or a new one where there is none.
 fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool)> {
     let (certificate, key) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
     match (certificate.exists(), key.exists()) {

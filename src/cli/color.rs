@@ -45,7 +45,7 @@ impl Color {
     }
 }
 
-/// The last `--color` before `--`, else the variable.
+/// Returns the last `--color` before `--`, else the variable.
 fn asked(words: &[OsString], variable: Option<OsString>) -> Option<clap::ColorChoice> {
     let mut given = variable;
     let mut words = words.iter().take_while(|word| *word != "--");

@@ -180,7 +180,7 @@ fn speaks_utf8() -> bool {
     })
 }
 
-/// An exec plugin or a token that does not work is no wrong use.
+/// Returns an exec plugin or a token that does not work is no wrong use.
 fn told(error: connect::Error) -> anyhow::Error {
     match error {
         connect::Error::User { .. } => InputError(error.to_string()).into(),

@@ -42,8 +42,8 @@ impl From<Exit> for ExitCode {
 #[error("{0}")]
 pub struct InputError(pub String);
 
-/// The result of writing to standard output, where a reader that went away (`| head`)
-/// is no error: what was decided is said by the exit code all the same.
+/// Returns the result of writing to standard output, where a reader that went away (`| head`) is no
+/// error: what was decided is said by the exit code all the same.
 ///
 /// # Errors
 ///
@@ -65,8 +65,8 @@ pub fn say(text: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{}: {}", called::name(), called::by_name(text))
 }
 
-/// The causes of an error, the outermost first. That of the system is in its words, without its
-/// number.
+/// Returns the causes of an error, the outermost first. That of the system is in its words, without
+/// its number.
 fn told(error: &anyhow::Error) -> String {
     let causes = error.chain().map(|cause| match cause.downcast_ref::<io::Error>() {
         Some(system) => io_fault::reason(system),

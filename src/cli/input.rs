@@ -48,7 +48,7 @@ slash; may be given several times, or as a list with commas. A file that is itse
 }
 
 impl Exclusion {
-    /// The globs.
+    /// Returns the globs.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Exclusion {
     }
 }
 
-/// The globs of a value; a comma in braces belongs to its glob.
+/// Returns the globs of a value; a comma in braces belongs to its glob.
 fn between_commas(globs: &str) -> Vec<&str> {
     let mut depth = 0_usize;
     globs
@@ -85,7 +85,7 @@ pub struct Worked<T> {
     pub passed_over: BTreeMap<Skip, usize>,
 }
 
-/// Everything that `paths` mean, each given to `work` on one of a few threads.
+/// Returns everything that `paths` mean, each given to `work` on one of a few threads.
 pub fn each<T: Send>(
     paths: &[PathBuf],
     excludes: &Excludes,
@@ -147,7 +147,7 @@ fn read(found: &FoundFile, stdin_name: Option<&str>) -> Input {
     }
 }
 
-/// The content of a file: of one that was found in a walk, only so much.
+/// Returns the content of a file: of one that was found in a walk, only so much.
 fn file(found: &FoundFile) -> Result<Vec<u8>, String> {
     let file = File::open(&found.path).map_err(unreadable)?;
     if found.is_explicit {
@@ -180,8 +180,8 @@ pub enum OneError {
     Io(#[from] io::Error),
 }
 
-/// The content of the one input of a command: a file, or standard input for `None`,
-/// of at most so many bytes.
+/// Returns the content of the one input of a command: a file, or standard input for `None`, of at
+/// most so many bytes.
 ///
 /// # Errors
 ///

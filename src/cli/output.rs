@@ -96,7 +96,7 @@ pub(super) fn offered() -> impl TypedValueParser<Value = Output> {
 }
 
 impl JudgedAs {
-    /// The endpoint whose answer is reported.
+    /// Returns the endpoint whose answer is reported.
     pub(super) const fn endpoint(self) -> Endpoint {
         match self {
             Self::Validate => Endpoint::Validate,
@@ -159,7 +159,7 @@ pub(super) fn write_failed(report: &Report, outputs: &[Output]) -> anyhow::Resul
     outputs.iter().filter(|output| !is_for_people(output)).try_for_each(|output| write_one(report, output))
 }
 
-/// The baseline in a file.
+/// Returns the baseline in a file.
 ///
 /// # Errors
 ///
@@ -204,7 +204,7 @@ fn write_one(report: &Report, output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The root of the Git repository, or the working directory outside one.
+/// Returns the root of the Git repository, or the working directory outside one.
 fn root() -> anyhow::Result<Root> {
     let working = std::env::current_dir().context("cannot tell the working directory")?;
     let is_root = |folder: &&Path| folder.join(".git").exists();

@@ -60,7 +60,7 @@ struct Milder {
 }
 
 impl Row {
-    /// The action of each profile, with the milder one if it differs: `deny/warn`.
+    /// Returns the action of each profile, with the milder one if it differs: `deny/warn`.
     fn actions(&self) -> [String; 3] {
         let both = |proper: Action, milder: Option<Action>| match milder {
             Some(milder) if milder != proper => format!("{proper}/{milder}"),
@@ -127,7 +127,8 @@ const FEWEST_BESIDE: usize = 30;
 /// The indentation of the lines below a rule's code and name.
 const INDENT: &str = "        ";
 
-/// The table for people; `None` is as wide as it gets. With colors titles and codes are bold.
+/// Returns the table for people; `None` is as wide as it gets. With colors titles and codes are
+/// bold.
 fn table(rows: &[Row], width: Option<usize>, colour: bool) -> String {
     let strong = if colour { Style::new().bold() } else { Style::new() };
     let head = |code: &str, name: &str, actions: [&str; 3], fix: &str| {

@@ -10,13 +10,13 @@ const FEWEST: usize = 20;
 /// Columns of a terminal that does not say how many it has.
 const USUAL: usize = 80;
 
-/// The columns of the terminal that standard output is; `None` for a pipe or a
-/// file, which get lines as long as they are.
+/// Returns the columns of the terminal that standard output is; `None` for a pipe or a file, which
+/// get lines as long as they are.
 pub fn width() -> Option<usize> {
     io::stdout().is_terminal().then(|| columns(terminal_size_of(io::stdout())))
 }
 
-/// The same of standard error.
+/// Returns the same of standard error.
 pub fn width_of_errors() -> Option<usize> {
     io::stderr().is_terminal().then(|| columns(terminal_size_of(io::stderr())))
 }

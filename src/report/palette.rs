@@ -55,13 +55,13 @@ impl Palette {
         }
     }
 
-    /// The same for lines of so many columns.
+    /// Returns the same for lines of so many columns.
     pub(super) const fn within(self, width: Option<usize>) -> Self {
         Self { width, ..self }
     }
 
-    /// A line in lines as wide as the terminal; `head` is in front of the first one, and `indent`
-    /// in front of the others.
+    /// Returns a line in lines as wide as the terminal; `head` is in front of the first one, and
+    /// `indent` in front of the others.
     pub(super) fn lines(&self, head: &str, text: &str, indent: &str) -> String {
         match self.width {
             Some(width) => terminal::wrap(text, head, indent, width),

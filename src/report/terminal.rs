@@ -34,7 +34,7 @@ const LABEL: usize = 13;
 /// Fewest columns beside the labels; with less, text goes below them.
 const FEWEST_BESIDE: usize = 30;
 
-/// An explanation in lines as wide as the terminal: what follows a label stays to the right
+/// Returns an explanation in lines as wide as the terminal: what follows a label stays to the right
 /// of it. A pipe or a file, `None`, gets them as long as they are.
 pub fn explanation(text: &str, width: Option<usize>, colour: bool) -> String {
     let Palette { strong, faint, .. } = Palette::new(colour);
@@ -56,7 +56,7 @@ pub fn explanation(text: &str, width: Option<usize>, colour: bool) -> String {
     out
 }
 
-/// A line of an explanation in lines of so many columns.
+/// Returns a line of an explanation in lines of so many columns.
 fn in_columns(line: &str, width: usize) -> String {
     let hanging = if has_label(line) && width >= LABEL + FEWEST_BESIDE { LABEL } else { 4 };
     let begins = if line.starts_with("  ") { hanging.min(LABEL) } else { 0 };

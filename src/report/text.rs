@@ -13,8 +13,8 @@ use crate::count::counted;
 use crate::finding::Applicability;
 use crate::source::{Skip, columns};
 
-/// The report as text. Findings that are only counted are left out. At a terminal of `width`
-/// columns sentences are wrapped; source lines, commands and the last lines stay whole.
+/// Returns the report as text. Findings that are only counted are left out. At a terminal of
+/// `width` columns sentences are wrapped; source lines, commands and the last lines stay whole.
 pub fn write(report: &Report, colour: bool, width: Option<usize>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -84,8 +84,8 @@ pub(super) enum ReportItem<'r> {
     NotJudged(&'r NotJudged),
 }
 
-/// The pieces of a report: errors where they belong among the objects, and what is
-/// not judged after them.
+/// Returns the pieces of a report: errors where they belong among the objects, and what is not
+/// judged after them.
 pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();
@@ -103,7 +103,7 @@ pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     entries
 }
 
-/// The findings a rule, where they were asked for.
+/// Writes the findings of each rule, where they were asked for.
 pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result {
     for statistic in report.statistics.iter().flatten() {
         writeln!(out, "{:>6}  {} {}", statistic.count, statistic.code, statistic.name)?;
@@ -124,7 +124,7 @@ pub(super) fn note(subject: &SubjectReport, palette: &Palette) -> String {
     format!("{faint}note{faint:#}: {}", not_rendered(subject))
 }
 
-/// The same as a sentence.
+/// Returns the same as a sentence.
 pub fn not_rendered(subject: &SubjectReport) -> String {
     let named: Vec<_> = subject.not_rendered.iter().take(MOST_NAMED).map(|text| plain(text)).collect();
     let more = match subject.not_rendered.len().saturating_sub(MOST_NAMED) {
@@ -145,7 +145,7 @@ impl FindingReport {
         self.difference.as_deref().or(self.way_out.as_deref())
     }
 
-    /// The remedy, if no whole list would pass and the message does not end with it.
+    /// Returns the remedy, if no whole list would pass and the message does not end with it.
     pub fn further_remedy(&self) -> Option<&str> {
         let remedy = self.remedy.as_deref().filter(|_| self.way_out.is_none())?;
         match remedy.rsplit_once("; ") {
@@ -248,8 +248,8 @@ pub(super) fn head(subject: &SubjectReport, finding: &FindingReport) -> String {
     format!("{}:{}:{}", place(&subject.file), finding.line, finding.column)
 }
 
-/// The columns of a terminal before the option and under it: a character takes
-/// two, one or none.
+/// Returns the columns of a terminal before the option and under it: a character takes two, one or
+/// none.
 fn caret(snippet: &Snippet) -> (usize, usize) {
     let before = columns::first(&snippet.text, snippet.indent);
     let with = columns::first(&snippet.text, snippet.indent + snippet.width);
@@ -279,7 +279,7 @@ fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> f
     writeln!(out, "{}\n", palette.lines("", &said, INDENT))
 }
 
-/// The last line: what was read, judged and skipped.
+/// Writes the last line: what was read, judged and skipped.
 pub(super) fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
     let summary = &report.summary;
     write!(

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// The reason of an error, in lower case and without the system's number for it, which
+/// Returns the reason of an error, in lower case and without the system's number for it, which
 /// explains nothing: `no such file or directory`.
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();

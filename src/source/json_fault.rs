@@ -28,7 +28,7 @@ const WORDS: &[(&str, &str)] = &[
     ("recursion limit exceeded", "is nested too deeply: more than 128 levels"),
 ];
 
-/// The words for an error of the reader, without its place.
+/// Returns the words for an error of the reader, without its place.
 pub fn words(error: &Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -37,7 +37,7 @@ pub fn words(error: &Error) -> String {
     found.map_or_else(|| text.replace('`', "\""), |(_, words)| (*words).to_owned())
 }
 
-/// The byte of a text at which an error was met; `serde_json` counts the column in bytes.
+/// Returns the byte of a text at which an error was met; `serde_json` counts the column in bytes.
 pub fn offset(text: &str, error: &Error) -> usize {
     let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
     let before: usize = lines.map(str::len).sum();

@@ -43,7 +43,7 @@ pub fn read<'t>(text: &'t str, lines: &'t Lines<'t>) -> Result<Review<'t>, Probl
     }
 }
 
-/// A text that is JSON, or tries to be; `None` for YAML.
+/// Returns a text that is JSON, or tries to be; `None` for YAML.
 fn read_json(text: &str) -> Option<Result<Review<'_>, Problem>> {
     if !text.trim_start().starts_with('{') {
         return None;

@@ -53,7 +53,7 @@ impl<'t, 'l> Documents<'t, 'l> {
         Self { goes_on, ..self }
     }
 
-    /// The next piece of the text, up to a line that begins with `---`.
+    /// Returns the next piece of the text, up to a line that begins with `---`.
     fn piece(&mut self) -> Option<Result<Range<usize>, Problem>> {
         let mut start = self.at;
         let mut is_empty = true;
@@ -83,8 +83,8 @@ after it; move the text to the next line, or indent the line"
         }
     }
 
-    /// The document of a piece, one without a root where it is nothing but comments;
-    /// `None` where it holds none.
+    /// Returns the document of a piece, one without a root where it is nothing but comments; `None`
+    /// where it holds none.
     fn document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let start = piece.start;
         let written = self.text.get(piece.clone()).unwrap_or_default();
@@ -107,7 +107,7 @@ after it; move the text to the next line, or indent the line"
         Ok(document)
     }
 
-    /// The same, and nothing is a template.
+    /// Returns the same, and nothing is a template.
     fn plain_document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let written = self.text.get(piece.clone()).unwrap_or_default();
         let start = piece.start + if written.starts_with(MARK) { MARK.len_utf8() } else { 0 };

@@ -57,7 +57,7 @@ pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Pale
     writeln!(out)
 }
 
-/// The entries of one volume and workload as one row, in the order of the entries.
+/// Returns the entries of one volume and workload as one row, in the order of the entries.
 fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for entry in exposed {
@@ -127,7 +127,7 @@ fn write_cure(out: &mut String, report: &Report, rows: &[Row<'_>], palette: &Pal
     Ok(())
 }
 
-/// The steps of the cure, each a sentence or two.
+/// Returns the steps of the cure, each a sentence or two.
 pub(in crate::report) fn cure<'e>(
     report: &Report,
     exposed: impl Iterator<Item = &'e Exposed>,

@@ -5,9 +5,9 @@ use serde::de::IgnoredAny;
 
 use crate::source::{Problem, json_fault};
 
-/// The fault of a document that begins as JSON does, at the place where JSON ends to be
-/// read; else `problem`. kubectl takes what begins with a brace for JSON as well
-/// (apimachinery `pkg/util/yaml/decoder.go`, `GuessJSONStream`).
+/// Returns the fault of a document that begins as JSON does, at the place where JSON ends to be
+/// read; else `problem`. kubectl takes what begins with a brace for JSON as well (apimachinery
+/// `pkg/util/yaml/decoder.go`, `GuessJSONStream`).
 pub(super) fn or_json(problem: Problem, written: &str, start: usize) -> Problem {
     if problem.fault != super::Fault::Unread || !begins_as_json(written) {
         return problem;
@@ -17,7 +17,7 @@ pub(super) fn or_json(problem: Problem, written: &str, start: usize) -> Problem 
     Problem::at(start + at, format!("is not JSON: {}", json_fault::words(&error)))
 }
 
-/// True if the first key or item is written as in JSON.
+/// Returns true if the first key or item is written as in JSON.
 fn begins_as_json(written: &str) -> bool {
     let text = written.trim_start();
     let inner = |open: char| text.strip_prefix(open).map(str::trim_start);

@@ -108,7 +108,7 @@ const WORDS: &[(&str, &str)] = &[
     ("expected whitespace", "expected whitespace; put the text in quotes"),
 ];
 
-/// The words for a fault, with a remedy. `info` is the parser's message without its place.
+/// Returns the words for a fault, with a remedy. `info` is the parser's message without its place.
 pub(super) fn words(info: &str) -> String {
     // The one message that quotes the text.
     if let Some(character) =
@@ -124,11 +124,10 @@ pub(super) fn words(info: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::source::text::Lines;
     use crate::source::yaml::Documents;
 
-    /// The fault of a text.
+    /// Returns the fault of a text.
     fn fault(text: &str) -> String {
         let lines = Lines::new(text);
         let found = Documents::new(text, &lines, 0).find_map(Result::err);
