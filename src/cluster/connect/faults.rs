@@ -251,7 +251,7 @@ fn syntax(bytes: Vec<u8>) -> Option<String> {
     let lines = Lines::new(&text);
     let problem = source::trees(&text, &lines).find_map(Result::err)?;
     let Position { line, column } = lines.position(problem.offset.unwrap_or_default());
-    Some(format!("line {line}, column {column}: {problem}"))
+    Some(format!("is not a kubeconfig: line {line}, column {column}: {problem}"))
 }
 
 /// Reads the files of KUBECONFIG, of which kubectl passes over those that do not exist, or
