@@ -146,11 +146,8 @@ impl Args {
                 subject.findings.retain(|finding| finding.action == Reported::Deny);
             }
             report.count(false);
-            write!(
-                err,
-                "{}",
-                report::text::write_subjects(&report, color::wanted_on_errors(), terminal::width_of_errors())
-            )?;
+            let (colour, width) = (color::wanted_on_errors(), terminal::width_of_errors());
+            write!(err, "{}", report::text::write_subjects(&report, colour, width))?;
         }
         for change in &changes {
             writeln!(err, "{}", place(change))?;

@@ -263,7 +263,7 @@ impl Args {
         let mut out = io::stdout().lock();
         match (self.format, self.interval) {
             (Format::Text, _) => {
-                out.write_all(text::write(report, color::wanted(), terminal::width()).as_bytes())?
+                out.write_all(text::write(report, color::wanted(), terminal::width()).as_bytes())?;
             }
             (Format::Json, None) => writeln!(out, "{}", report.json())?,
             (Format::Json, Some(_)) => writeln!(out, "{}", report.json_line())?,

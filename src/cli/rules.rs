@@ -1,5 +1,6 @@
 //! `rules`: the table of the rules.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anstyle::Style;
@@ -168,7 +169,8 @@ fn table(rows: &[Row], width: Option<usize>, colour: bool) -> String {
         };
         // The code begins the line, and is never broken.
         let rest = text.strip_prefix(&code).unwrap_or_default();
-        table.push_str(&format!("{strong}{code}{strong:#}{rest}\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "{strong}{code}{strong:#}{rest}");
     }
     table
 }

@@ -176,9 +176,10 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     if !subject.not_rendered.is_empty() {
         let strong = palette.strong;
         let place = place(&subject.file);
-        let place = match subject.is_live {
-            true => String::new(),
-            false => format!("{strong}{place}:{}:{strong:#} ", subject.line),
+        let place = if subject.is_live {
+            String::new()
+        } else {
+            format!("{strong}{place}:{}:{strong:#} ", subject.line)
         };
         let note = format!("{place}{}", note(subject, palette));
         writeln!(out, "{}\n", palette.lines("", &note, INDENT))?;

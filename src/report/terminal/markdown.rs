@@ -22,11 +22,9 @@ pub fn with_headings(markdown: &str) -> String {
     let mut is_code = false;
     for line in markdown.lines() {
         is_code ^= line.starts_with("```");
+        let style = if line.starts_with('#') && !is_code { heading } else { Style::new() };
         // Writing to a string cannot fail.
-        let _ = match line.starts_with('#') && !is_code {
-            true => writeln!(out, "{heading}{line}{heading:#}"),
-            false => writeln!(out, "{line}"),
-        };
+        let _ = writeln!(out, "{style}{line}{style:#}");
     }
     out
 }
