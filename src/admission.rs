@@ -53,7 +53,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// The answer to a body in which no uid can be found.
+/// Returns the answer to a body in which no uid can be found.
 pub fn without_uid() -> Answer {
     Answer {
         status: 400,
@@ -116,7 +116,7 @@ fn review_at_most(
     })
 }
 
-/// The uid of a body that is not what the schema wants.
+/// Returns the uid of a body that is not what the schema wants.
 fn uid_of(body: &[u8]) -> Option<String> {
     uid::find_uid(body).filter(|uid| uid.len() <= LONGEST_UID)
 }
@@ -134,7 +134,7 @@ pub fn review_truncated(
     }
 }
 
-/// A body that is not what the schema wants: find out how much can be read.
+/// Returns a body that is not what the schema wants: find out how much can be read.
 fn unparsed(
     question: &Question<'_>,
     error: &serde_json::Error,

@@ -48,8 +48,8 @@ pub struct Generated<'p> {
     pub ending: Vec<&'p Exemption>,
 }
 
-/// A ValidatingAdmissionPolicy for NMG001 with its binding, as `policy` has the
-/// rule on `today`.
+/// Returns a ValidatingAdmissionPolicy for NMG001 with its binding, as `policy` has the rule on
+/// `today`.
 ///
 /// # Errors
 ///
@@ -97,8 +97,7 @@ spec:
     Ok(Generated { manifest, left_out, ending })
 }
 
-/// A MutatingAdmissionPolicy that writes `fg` in the place of `bg`, with its
-/// binding.
+/// Returns a MutatingAdmissionPolicy that writes `fg` in the place of `bg`, with its binding.
 ///
 /// # Errors
 ///
@@ -149,9 +148,9 @@ spec:
     Ok(Generated { manifest, left_out, ending })
 }
 
-/// A ValidatingAdmissionPolicy for NMG001 in the inline volumes of Pods, and its
-/// bindings: one refuses Pods, as far as `policy` does, the other warns of what
-/// makes Pods. Exemptions do not reach it.
+/// Returns a ValidatingAdmissionPolicy for NMG001 in the inline volumes of Pods, and its bindings:
+/// one refuses Pods, as far as `policy` does, the other warns of what makes Pods. Exemptions do not
+/// reach it.
 ///
 /// # Errors
 ///
@@ -190,7 +189,7 @@ spec:
     ))
 }
 
-/// The policy of [`inline`] without bindings.
+/// Returns the policy of [`inline`] without bindings.
 pub fn inline_policy(policy: &Policy) -> String {
     let table = drivers::Table::new(policy.drivers());
     let rules = [true, false].map(inline_volumes::resource_rules).concat();
@@ -232,8 +231,8 @@ pub fn drivers_to_generate_for(policy: &Policy) -> impl Iterator<Item = &str> {
         .filter(move |name| is_in_doubt(name))
 }
 
-/// The `matchConditions` of the webhooks, as YAML with the keys `validate`,
-/// `mutate` and `inline`, of the one for inline volumes.
+/// Returns the `matchConditions` of the webhooks, as YAML with the keys `validate`, `mutate` and
+/// `inline`, of the one for inline volumes.
 pub fn webhook_match_conditions(policy: &Policy) -> String {
     let conditions = |concern| manifest::match_conditions(&match_conditions(policy, concern), 2);
     format!(

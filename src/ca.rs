@@ -102,7 +102,7 @@ impl Authority {
         Ok(Self { issuer, pair, not_after })
     }
 
-    /// Its own certificate and key.
+    /// Returns its own certificate and key.
     pub const fn pair(&self) -> &Pair {
         &self.pair
     }

@@ -45,18 +45,18 @@ pub fn name() -> &'static str {
     NAME.get().map_or(OWN_NAME, String::as_str)
 }
 
-/// The program that a shell or kubectl starts: `nfs-mount-guard`, or the file of the plugin,
-/// `kubectl-nfs_mount_guard`.
+/// Returns the program that a shell or kubectl starts: `nfs-mount-guard`, or the file of the
+/// plugin, `kubectl-nfs_mount_guard`.
 pub fn file() -> &'static str {
     FILE.get().map_or(OWN_NAME, String::as_str)
 }
 
-/// The name of the manual page: `nfs-mount-guard`, or `kubectl-nfs-mount-guard`.
+/// Returns the name of the manual page: `nfs-mount-guard`, or `kubectl-nfs-mount-guard`.
 pub fn page() -> String {
     name().replace(' ', "-")
 }
 
-/// A text in which commands are named as a user calls them.
+/// Returns a text in which commands are named as a user calls them.
 pub fn by_name(text: &str) -> Cow<'_, str> {
     renamed(text, name())
 }

@@ -8,10 +8,10 @@ pub mod proposed;
 pub mod repair;
 mod snippet;
 pub mod together;
+mod unfixed;
 mod walked;
 mod way_out;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use time::Date;
@@ -20,7 +20,7 @@ use crate::admission::message::remedy;
 use crate::engine::Judged;
 use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, judge};
-use crate::finding::{Action, Applicability, Code, Severity};
+use crate::finding::{Action, Applicability, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::report::{
@@ -35,14 +35,9 @@ use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit_each};
 use crate::subject::Subject;
 use proposed::Proposed;
-use repair::repair;
 use snippet::{behind_break, snippet};
 pub use walked::{is_foreign, is_in_templates, passed_over};
 use way_out::{WayOut, ways_out};
-
-/// The longest text of which the findings are marked that `fix` would leave, in bytes: to repair takes
-/// several times as long as to check.
-const LONGEST_MARKED: usize = 1 << 20;
 
 /// The rules of evaluation for objects.
 #[derive(Debug, Clone, Copy)]
@@ -101,19 +96,11 @@ impl Checker<'_> {
         let mut problems = Vec::new();
         let fixes = fixes(&text);
         let may_have_pods = may_hold_pods(text.as_bytes());
-        let mut reading = Reading {
-            name,
-            lines: &lines,
-            is_explicit,
-            fixes,
-            objects: 0,
-            judged: Vec::new(),
-            may_have_pods,
-            is_live: false,
-        };
+        let reading = Reading::of(name, &lines, fixes);
+        let mut reading = Reading { is_explicit, may_have_pods, ..reading };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
-        if self.marks_unfixed && text.len() <= LONGEST_MARKED {
-            self.mark_unfixed(&text, &reading, &mut file);
+        if self.marks_unfixed {
+            unfixed::mark(self, &text, is_explicit, &reading.judged, &mut file);
         }
         if !is_explicit && is_foreign(&text, &problems) {
             return skipped(Skip::Foreign);
@@ -131,35 +118,10 @@ impl Checker<'_> {
         let lines = Lines::new(&text);
         let (mut file, mut problems) = (FileReport::default(), Vec::new());
         let fixes = Proposed::default();
-        let mut reading = Reading {
-            name,
-            lines: &lines,
-            is_explicit: true,
-            fixes,
-            objects: 0,
-            judged: Vec::new(),
-            may_have_pods: true,
-            is_live: true,
-        };
+        let mut reading = Reading { is_live: true, ..Reading::of(name, &lines, fixes) };
         visit_each(&text, &lines, &mut |item| self.item(item, &mut reading, &mut file, &mut problems));
         file.errors = problems.iter().map(|problem| read_error(name, problem, &lines)).collect();
         file
-    }
-
-    /// Notes of each subject the rules whose fixes `fix` would not carry out.
-    fn mark_unfixed(&self, text: &str, reading: &Reading<'_>, file: &mut FileReport) {
-        let has_fixable = |subject: &SubjectReport| subject.findings.iter().any(FindingReport::is_fixable);
-        if !file.subjects.iter().any(has_fixable) {
-            return;
-        }
-        let wants = |object: &Object<'_>| reading.is_explicit || passed_over(object).is_none();
-        let repaired = repair(self.policy, self.today, Scope::FILE, text, &wants);
-        for (subject, at) in file.subjects.iter_mut().zip(&reading.judged) {
-            let fixed = repaired.subjects.get(at).map(Vec::as_slice).unwrap_or_default();
-            let fixable = subject.findings.iter().filter(|finding| finding.is_fixable());
-            let codes: BTreeSet<Code> = fixable.map(|finding| finding.code).collect();
-            subject.unfixed = codes.into_iter().filter(|code| !fixed.contains(code)).collect();
-        }
     }
 
     fn item(
@@ -329,6 +291,23 @@ struct Reading<'r> {
     may_have_pods: bool,
     /// True if it comes from a running cluster.
     is_live: bool,
+}
+
+impl<'r> Reading<'r> {
+    /// Begins to read a file that was named itself and may hold Pods.
+    const fn of(name: &'r str, lines: &'r Lines<'r>, fixes: Proposed) -> Self {
+        let judged = Vec::new();
+        Self {
+            name,
+            lines,
+            is_explicit: true,
+            fixes,
+            objects: 0,
+            judged,
+            may_have_pods: true,
+            is_live: false,
+        }
+    }
 }
 
 /// The places of the findings of one object.

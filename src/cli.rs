@@ -8,6 +8,7 @@ pub mod completions;
 #[cfg(feature = "serve")]
 pub mod doctor;
 pub mod duration;
+mod environment;
 pub mod exit;
 pub mod explain;
 mod file;
@@ -67,7 +68,7 @@ Exit codes:
   4  no NFS volume in the input (check --require-match)
 
 Every flag has an environment variable: NFS_MOUNT_GUARD_SHUTDOWN_DELAY sets
---shutdown-delay."
+--shutdown-delay. An empty variable counts as unset."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -141,9 +142,12 @@ impl Cli {
         if let Some((color, args)) = color.zip(serve::Args::read_alone(words.iter().cloned())) {
             return Self { command: Command::Serve(args), color };
         }
-        let read = plugin::named(Self::command()).try_get_matches();
+        let read = environment::without_unset(plugin::named(Self::command())).try_get_matches();
         let read = read.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
-        read.unwrap_or_else(|error| with_better_tip(error, &words).exit())
+        read.unwrap_or_else(|error| {
+            let error = environment::naming_variables(error, Self::command(), &words);
+            with_better_tip(error, &words).exit()
+        })
     }
 
     /// Runs the command. Errors go to standard error.
@@ -180,8 +184,8 @@ impl Cli {
 /// Flags of other programs, and what they are here.
 const FOREIGN_FLAGS: [(&str, &str); 2] = [("--output", "--format"), ("-o", "--format")];
 
-/// An error of the parser with a tip that helps: no flag is ever meant as a PATH,
-/// which is what clap supposes.
+/// Returns an error of the parser with a tip that helps: no flag is ever meant as a PATH, which is
+/// what clap supposes.
 fn with_better_tip(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument {
         return error;

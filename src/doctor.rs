@@ -46,7 +46,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word that stands for it where symbols do not.
+    /// Returns the word that stands for it where symbols do not.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -155,7 +155,7 @@ impl Outcome {
         self
     }
 
-    /// Every one of several faults of one check: the worst decides, with its remedy.
+    /// Joins several faults of one check: the worst decides, with its remedy.
     fn worst(faults: Vec<Self>, otherwise: impl FnOnce() -> Self) -> Self {
         let Some(status) = faults.iter().map(|fault| fault.status).max() else { return otherwise() };
         let mut all = Self::new(status, "");
@@ -185,8 +185,8 @@ pub struct Checked {
     pub outcome: Outcome,
 }
 
-/// Every check of a run in order. A check is skipped if it needs one that found a problem or was
-/// skipped itself, or if it has the cause of an earlier fault.
+/// Returns every check of a run in order. A check is skipped if it needs one that found a problem
+/// or was skipped itself, or if it has the cause of an earlier fault.
 pub fn evaluate(facts: &ClusterFacts) -> Vec<Checked> {
     let mut done: Vec<Checked> = Vec::with_capacity(CHECKS.len());
     for check in CHECKS.iter().filter(|check| check.is_before == facts.is_before) {
@@ -204,7 +204,7 @@ pub fn evaluate(facts: &ClusterFacts) -> Vec<Checked> {
     done
 }
 
-/// The check before that reported the same fault, no less gravely.
+/// Returns the check before that reported the same fault, no less gravely.
 fn known_from(done: &[Checked], outcome: &Outcome) -> Option<&'static str> {
     let cause = outcome.cause.as_ref().filter(|_| outcome.status >= Status::Warning)?;
     let reports = |earlier: &&Checked| {

@@ -29,6 +29,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::policy::Policy;
+use crate::source::io_fault;
 use conf::Conf;
 use look::Look;
 use moment::Moment;
@@ -64,7 +65,7 @@ pub const NFSMOUNT_CONF: &str = "/etc/nfsmount.conf";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// kubelet's directory cannot be read.
-    #[error("{}: {source}; {remedy}", path.display())]
+    #[error("{}: {}; {remedy}", path.display(), io_fault::reason(source))]
     PodsDir {
         /// The directory.
         path: PathBuf,
@@ -85,7 +86,7 @@ pub enum Error {
         hint: String,
     },
     /// The node's processes or mounts cannot be read.
-    #[error("{}: {source}; set --proc-dir to the node's /proc", path.display())]
+    #[error("{}: {}; set --proc-dir to the node's /proc", path.display(), io_fault::reason(source))]
     Proc {
         /// The file.
         path: PathBuf,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::policy::Policy;
 use crate::source::text::{Lines, Position, TextError, decode};
-use crate::source::{self, Problem, columns};
+use crate::source::{self, Problem, columns, io_fault};
 
 /// `apiVersion` of a policy file.
 pub const API_VERSION: &str = "nfs-mount-guard.io/v1";
@@ -68,7 +68,7 @@ impl fmt::Display for Mistakes {
 }
 
 impl Mistakes {
-    /// All in one line, for a log.
+    /// Returns all in one line, for a log.
     pub fn in_one_line(&self) -> String {
         let mistakes = self.mistakes.iter().map(|mistake| {
             let Position { line, column } = mistake.position;
@@ -82,7 +82,7 @@ impl Mistakes {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read at all.
-    #[error("{file}: cannot read the policy: {source}")]
+    #[error("{file}: cannot read the policy: {}; {}", io_fault::reason(source), remedy(source.kind()))]
     Read {
         /// The file.
         file: String,
@@ -106,6 +106,18 @@ pub enum Error {
     /// The file says something that is no policy.
     #[error(transparent)]
     Mistakes(#[from] Mistakes),
+}
+
+/// Returns what to do about a policy file that cannot be read.
+const fn remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => {
+            "correct the path, or create it: nfs-mount-guard policy show --profile standard > FILE"
+        }
+        io::ErrorKind::IsADirectory => "give the file in it",
+        io::ErrorKind::PermissionDenied => "allow this user to read it",
+        _ => "give a regular file that can be read",
+    }
 }
 
 /// Reads a policy file.

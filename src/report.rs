@@ -232,7 +232,7 @@ pub struct SubjectReport {
 }
 
 impl SubjectReport {
-    /// The object, as [`Kind::name_object`] names it.
+    /// Returns the object, as [`Kind::name_object`] names it.
     pub fn object(&self) -> String {
         match Kind::parse(self.kind) {
             Some(kind) => kind.name_object(self.namespace.as_deref(), &self.name),
@@ -240,7 +240,7 @@ impl SubjectReport {
         }
     }
 
-    /// The same with the path of the inline volume, where it is one.
+    /// Returns the same with the path of the inline volume, where it is one.
     pub fn title(&self) -> String {
         match &self.path {
             Some(path) => format!("{} {path}", self.object()),
@@ -325,7 +325,7 @@ impl FindingReport {
 }
 
 impl Report {
-    /// A report without anything in it yet.
+    /// Returns a report without anything in it yet.
     pub fn new(policy: PolicyOrigin) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
@@ -391,7 +391,7 @@ impl Report {
         }
     }
 
-    /// Every template that something was rendered from.
+    /// Returns every template that something was rendered from.
     pub fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
         let subjects = self.subjects.iter_mut().flat_map(|subject| {
             let findings = subject.findings.iter_mut().map(|finding| &mut finding.origin);
@@ -400,7 +400,7 @@ impl Report {
         subjects.chain(self.errors.iter_mut().map(|error| &mut error.origin)).flatten()
     }
 
-    /// Every finding.
+    /// Returns every finding.
     pub fn findings(&self) -> impl Iterator<Item = &FindingReport> {
         self.subjects.iter().flat_map(|subject| &subject.findings)
     }

@@ -198,7 +198,7 @@ impl Server {
         &self.shared
     }
 
-    /// The port that was opened; of use when port 0 was asked for.
+    /// Returns the port that was opened; of use when port 0 was asked for.
     ///
     /// # Errors
     ///
@@ -207,7 +207,7 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// The status port that was opened.
+    /// Returns the status port that was opened.
     ///
     /// # Errors
     ///
@@ -301,7 +301,7 @@ async fn accept_loop(
             complaints: Arc::clone(&complaints),
         };
         let Some(caller) = caller else {
-            connection.refuse("crowded", "every connection is busy");
+            connection.refuse("crowded", "connection limit reached: every connection is in use");
             continue;
         };
         let stop = stopping.subscribe();
@@ -368,7 +368,7 @@ impl Connection {
         let is_admitted = self.clients.as_ref().is_none_or(|clients| clients.admits(certificate));
         let mut webhook = self.webhook.clone().of_source(caller.source());
         if !is_admitted {
-            self.complaints.complain("client_name", "none of the caller's names is allowed");
+            self.complaints.complain("client_name", "client certificate name not in --allowed-client");
             webhook = webhook.forbidden();
         }
         let is_http2 = session.alpn_protocol() == Some(b"h2");
@@ -386,7 +386,7 @@ impl Connection {
     }
 
     fn made_room(&self) {
-        self.refuse("crowded", "closed, for others to connect");
+        self.refuse("crowded", "connection limit reached: closed, so that others can connect");
     }
 
     fn refuse(&self, reason: &'static str, error: &str) {

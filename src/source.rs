@@ -4,7 +4,9 @@
 pub mod columns;
 pub mod de;
 pub mod difference;
+pub mod io_fault;
 mod json;
+pub mod json_fault;
 mod list;
 mod merge;
 pub mod object;
@@ -139,7 +141,7 @@ impl Skip {
         named(count, one, self.as_str()).to_string()
     }
 
-    /// The reason with this name.
+    /// Returns the reason with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
@@ -172,8 +174,8 @@ impl Problem {
         Self { offset: Some(offset), message, fault: Fault::Unread, template: None, remedy: None }
     }
 
-    /// The same problem where `fault` says what it means in a walk. A template that is not rendered
-    /// is reported as such, whatever the reader stumbles over.
+    /// Returns the same problem with a `fault`, which says what it means in a walk. A template that is not
+    /// rendered is reported as such, whatever the reader stumbles over.
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         match fault {
             Fault::Template => {
@@ -204,8 +206,7 @@ pub enum Fault {
     Hidden,
 }
 
-/// The documents of a YAML text, one by one; nothing follows a document that
-/// is no YAML.
+/// Returns the documents of a YAML text, one by one; nothing follows a document that is no YAML.
 pub(crate) fn trees<'t>(
     text: &'t str,
     lines: &'t Lines<'t>,

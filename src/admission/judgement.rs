@@ -91,7 +91,7 @@ struct Said<'s> {
     patch: &'s str,
 }
 
-/// A denial for these causes.
+/// Returns a denial for these causes.
 pub(super) fn refusal(name: &str, kind: Kind, causes: Vec<StatusCause>) -> Status<'_> {
     Status {
         status: "Failure",
@@ -107,7 +107,7 @@ pub(super) fn refusal(name: &str, kind: Kind, causes: Vec<StatusCause>) -> Statu
     }
 }
 
-/// Each of some codes once, in order.
+/// Returns each of some codes once, in order.
 pub(super) fn each_once(codes: impl Iterator<Item = Code>) -> Vec<Code> {
     let mut codes: Vec<Code> = codes.collect();
     codes.sort_unstable();
@@ -115,9 +115,9 @@ pub(super) fn each_once(codes: impl Iterator<Item = Code>) -> Vec<Code> {
     codes
 }
 
-/// The patch that turns the subject's carriers into `elements`: one `add` or
-/// `replace` a carrier, and never a `test`, whose failure would be an error
-/// for the user even where the webhook may be ignored.
+/// Returns the patch that turns the subject's carriers into `elements`: one `add` or `replace` a
+/// carrier, and never a `test`, whose failure would be an error for the user even where the webhook
+/// may be ignored.
 fn json_patch(subject: &Subject<'_>, elements: &Elements<'_>) -> String {
     let mut patch = String::with_capacity(256);
     for (carrier, elements) in subject.carriers.iter().zip(elements) {

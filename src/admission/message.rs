@@ -37,20 +37,19 @@ const LONGEST_NAME: usize = 253;
 /// The name of the sender, in a message that stands alone.
 const WHO: &str = "nfs-mount-guard";
 
-/// The sentence about a request that cannot be read, with what becomes of it before
-/// the fault.
+/// Returns the sentence about a request that cannot be read, with what becomes of it before the
+/// fault.
 pub fn unreadable(would: &str, fault: &str) -> String {
     at_most(format!("{WHO}: {would}{fault}"), 500)
 }
 
-/// The beginning of the name of an object or of a kind, as an answer repeats it.
+/// Returns the beginning of the name of an object or of a kind, as an answer repeats it.
 pub(super) fn name(text: &str) -> &str {
     text.char_indices().nth(LONGEST_NAME).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
-/// One cause a denial. kubectl prints nothing but these, so each stands alone:
-/// the rule, the element, why, and the way out. The list that would pass stands in
-/// the first of each carrier.
+/// Returns one cause a denial. kubectl prints nothing but these, so each stands alone: the rule,
+/// the element, why, and the way out. The list that would pass stands in the first of each carrier.
 pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
     let subject = case.subject;
     let denials: Vec<&Judged> = verdict.with(Treatment::Denied).collect();
@@ -127,7 +126,7 @@ impl Causes {
     }
 }
 
-/// All causes in one text, for a controller's log.
+/// Returns all causes in one text, for a controller's log.
 pub(super) fn together(causes: &[StatusCause]) -> String {
     let sentences: Vec<&str> = causes.iter().map(|cause| cause.message.as_str()).collect();
     sentences.join("; ")
@@ -151,12 +150,12 @@ fn headline(judged: &Judged) -> String {
     text
 }
 
-/// Each carrier's new content, as it can be pasted into YAML.
+/// Returns each carrier's new content, as it can be pasted into YAML.
 pub fn lists(subject: &Subject<'_>, elements: &Elements<'_>) -> Vec<Option<String>> {
     (0..subject.carriers.len()).map(|index| proposed(subject, elements, index)).collect()
 }
 
-/// A carrier's new content, as it can be pasted into YAML.
+/// Returns a carrier's new content, as it can be pasted into YAML.
 fn proposed(subject: &Subject<'_>, elements: &Elements<'_>, index: usize) -> Option<String> {
     let carrier = subject.carriers.get(index)?;
     let elements = elements.get(index)?;
@@ -169,7 +168,7 @@ fn proposed(subject: &Subject<'_>, elements: &Elements<'_>, index: usize) -> Opt
     (text.chars().count() <= LONGEST_PROPOSAL).then_some(text)
 }
 
-/// An element of a YAML flow list, quoted where it must be.
+/// Returns an element of a YAML flow list, quoted where it must be.
 fn flow_scalar(text: &str) -> String {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._=/:+-".contains(&byte))
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -248,7 +247,7 @@ pub(super) fn limited(warnings: Vec<String>) -> Vec<String> {
     limited_of(warnings, all)
 }
 
-/// The same of the first of `all` warnings.
+/// Returns the same of the first of `all` warnings.
 fn limited_of(mut warnings: Vec<String>, all: usize) -> Vec<String> {
     if all > MOST_WARNINGS {
         warnings.truncate(MOST_WARNINGS - 1);
@@ -261,8 +260,8 @@ fn limited_of(mut warnings: Vec<String>, all: usize) -> Vec<String> {
     warnings
 }
 
-/// The beginning of `text`, at most `most` characters long. No escape, as `{:?}`
-/// writes them, is cut in two.
+/// Returns the beginning of `text`, at most `most` characters long. No escape, as `{:?}` writes
+/// them, is cut in two.
 pub fn at_most(text: String, most: usize) -> String {
     if text.len() <= most || text.chars().count() <= most {
         return text;
@@ -282,7 +281,7 @@ pub fn at_most(text: String, most: usize) -> String {
     format!("{}...", text.get(..end).unwrap_or_default())
 }
 
-/// Bytes of the character that `text` begins with, or of its escape.
+/// Returns bytes of the character that `text` begins with, or of its escape.
 fn unit(text: &str) -> Option<usize> {
     let mut characters = text.chars();
     let first = characters.next()?;

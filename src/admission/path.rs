@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// The keys and indices that lead to a line and a column, both from 1 as
-/// `serde_json` counts them; empty outside of every member. It is cut where it
-/// gets longer than a person reads.
+/// Returns the keys and indices that lead to a line and a column, both from 1 as `serde_json`
+/// counts them; empty outside of every member. It is cut where it gets longer than a person reads.
 pub(super) fn at(text: &[u8], line: usize, column: usize) -> String {
     let before = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let end = before.map(<[u8]>::len).sum::<usize>() + column;
@@ -70,7 +69,7 @@ impl<'t> Inside<'t> {
         }
     }
 
-    /// The innermost step, if it is one of those kept.
+    /// Returns the innermost step, if it is one of those kept.
     fn last_mut(&mut self) -> Option<&mut PathStep<'t>> {
         if self.deeper == 0 { self.steps.last_mut() } else { None }
     }
@@ -103,7 +102,7 @@ enum PathStep<'t> {
     Item(usize),
 }
 
-/// The place of the quote that ends a string, or the end of the text.
+/// Returns the place of the quote that ends a string, or the end of the text.
 fn end_of_string(text: &[u8], mut at: usize) -> usize {
     while let Some(byte) = text.get(at) {
         match byte {
@@ -120,7 +119,7 @@ mod tests {
     use super::at;
     use crate::admission::wire::FullReview;
 
-    /// The path to the mistake that `serde_json` reports.
+    /// Returns the path to the mistake that `serde_json` reports.
     fn path(text: &str) -> String {
         let error = serde_json::from_str::<FullReview<'_>>(text).expect_err("a mistake");
         at(text.as_bytes(), error.line(), error.column())

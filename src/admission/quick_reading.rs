@@ -56,7 +56,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A review whose object holds anything at all.
+/// Returns a review whose object holds anything at all.
 fn review() -> impl Strategy<Value = Value> {
     (value(), value(), value()).prop_map(|(metadata, spec, old)| {
         json!({

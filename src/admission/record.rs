@@ -54,7 +54,7 @@ pub struct Record<'r> {
 }
 
 impl<'r> Record<'r> {
-    /// A request that is let through without anything to say of it.
+    /// Returns a request that is let through without anything to say of it.
     pub(super) fn of<O>(request: &'r Request<'_, O>, endpoint: Endpoint) -> Self {
         Self {
             uid: &request.uid,

@@ -81,7 +81,7 @@ pub fn replay(
     Ok(replayed)
 }
 
-/// The patch of a response, decoded.
+/// Returns the patch of a response, decoded.
 fn patch_of(response: &Value) -> Result<Option<Value>, ReplayError> {
     let Some(encoded) = response.get("patch").and_then(Value::as_str) else { return Ok(None) };
     let unreadable = |error: &dyn std::fmt::Display| ReplayError::Patch(error.to_string());

@@ -38,7 +38,7 @@ pub(super) struct AuditAnnotations<'a> {
 }
 
 impl Response<'_> {
-    /// The whole AdmissionReview as JSON.
+    /// Returns the whole AdmissionReview as JSON.
     pub(super) fn to_json(&self) -> Vec<u8> {
         let warnings = self.warnings.iter().map(String::len).sum::<usize>();
         let mut json = String::with_capacity(384 + self.patch.len() * 4 / 3 + warnings);

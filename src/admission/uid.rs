@@ -8,8 +8,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::subject::manifest::Text;
 
-/// The uid at `request.uid`, if it stands in `body` before whatever makes the
-/// body unreadable.
+/// Returns the uid at `request.uid`, if it stands in `body` before whatever makes the body
+/// unreadable.
 pub fn find_uid(body: &[u8]) -> Option<String> {
     let found = RefCell::new(None);
     let mut deserializer = serde_json::Deserializer::from_slice(body);

@@ -7,6 +7,7 @@ use super::wire::Request;
 use super::{Answer, Endpoint, Question, Record, answer, message, path};
 use crate::kind::Kind;
 use crate::policy::{Mode, OnUnreadable};
+use crate::source::json_fault;
 
 /// The reason why a request cannot be read.
 pub(super) struct Fault {
@@ -21,19 +22,18 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// A fault of the request as a whole.
+    /// Returns a fault of the request as a whole.
     pub(super) fn of_request(cause: String, remedy: &'static str) -> Self {
         Self { field: String::new(), cause, remedy, is_policys: true }
     }
 
-    /// A fault of which the policy does not decide: `reason` says the cause and the
-    /// remedy.
+    /// Returns a fault that the policy does not decide: `reason` says the cause and the remedy.
     pub(super) fn of_transport(reason: &str) -> Self {
         Self { field: String::new(), cause: reason.to_owned(), remedy: "", is_policys: false }
     }
 
-    /// The place and the cause of an error of `serde_json`, without its line and
-    /// column: the user never saw the body that they count in.
+    /// Returns the place and the cause of an error of `serde_json`, without its line and column:
+    /// the user never saw the body that they count in.
     pub(super) fn of_body(body: &[u8], error: &serde_json::Error) -> Self {
         let path = path::at(body, error.line(), error.column());
         let text = error.to_string();
@@ -43,7 +43,8 @@ impl Fault {
             Some((found, expected)) => {
                 format!("must be {}, not {}", expected_type(expected), found_value(found))
             }
-            None => text.replace('`', "\""),
+            None if error.is_data() => text.replace('`', "\""),
+            None => format!("is not JSON: {}", json_fault::words(error)),
         };
         let field = path.strip_prefix("request.object.").unwrap_or_default().to_owned();
         let (place, remedy) = match (field.is_empty(), path.is_empty()) {
@@ -64,7 +65,7 @@ impl Fault {
     }
 }
 
-/// The type that serde asks for, in the words of a manifest.
+/// Returns the type that serde asks for, in the words of a manifest.
 fn expected_type(text: &str) -> &str {
     match text {
         "a sequence" => "a list",
@@ -73,7 +74,7 @@ fn expected_type(text: &str) -> &str {
     }
 }
 
-/// The value that serde names with its type, in the words of a manifest.
+/// Returns the value that serde names with its type, in the words of a manifest.
 fn found_value(text: &str) -> &str {
     let quoted = |prefix: &str| text.strip_prefix(prefix);
     let plain = ["boolean `", "integer `", "floating point `"]

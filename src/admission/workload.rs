@@ -74,7 +74,7 @@ fn judge(
     Some(decide(question, &request, kind, &subjects, observe))
 }
 
-/// The inline volumes of an object, each with the one that it was.
+/// Returns the inline volumes of an object, each with the one that it was.
 fn pairs<'p>(kind: Kind, object: Workload<'p>, old: Option<Box<Workload<'p>>>) -> Vec<Pair<'p>> {
     let Some(at) = kind.pod_spec() else { return Vec::new() };
     let mut old = old.map(|old| old.inline_volumes(at)).unwrap_or_default();

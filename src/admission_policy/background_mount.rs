@@ -261,7 +261,7 @@ fn message(carrier: &str, remedy: &str) -> String {
     )
 }
 
-/// The JSON patch of the mutating policy.
+/// Returns the JSON patch of the mutating policy.
 pub(super) fn repairs() -> String {
     let annotation = MOUNT_OPTIONS_ANNOTATION.replace('/', "~1");
     format!(
@@ -327,7 +327,7 @@ fn list_of(object: &str) -> String {
     format!("{object}.?mountOptions.or({object}.?spec.?mountOptions).orValue([])")
 }
 
-/// The annotation, where kubelet reads it: an optional text.
+/// Returns the annotation, where kubelet reads it: an optional text.
 fn annotation_of(object: &str) -> String {
     format!(
         "(!{object}.?spec.hasValue() || {object}.?spec.?csi.hasValue() ? optional.none() :\n  \
@@ -335,9 +335,8 @@ fn annotation_of(object: &str) -> String {
     )
 }
 
-/// The texts with `fg` for every option that is `bg`, in the bytes of the
-/// others; `all` is all of them as one. A quote keeps its partner, as
-/// `reading::foreground_instead` has it.
+/// Returns the texts with `fg` for every option that is `bg`, in the bytes of the others; `all` is
+/// all of them as one. A quote keeps its partner, as `reading::foreground_instead` has it.
 fn repaired(texts: &str, all: &str) -> String {
     let around = around(all);
     format!(

@@ -8,8 +8,7 @@ use crate::subject::driver::glob;
 /// Columns of a line of generated CEL, before it is put into YAML.
 const WIDTH: usize = 96;
 
-/// A string literal. Raw where it holds a backslash, so that a pattern reads as
-/// one.
+/// Returns a string literal. Raw where it holds a backslash, so that a pattern reads as one.
 pub(super) fn string(text: &str) -> String {
     if text.chars().all(|c| c != '\'' && (c == ' ' || c.is_ascii_graphic())) {
         let raw = if text.contains('\\') { "r" } else { "" };
@@ -30,7 +29,7 @@ pub(super) fn string(text: &str) -> String {
     literal
 }
 
-/// A list literal, over several lines where it is long.
+/// Returns a list literal, over several lines where it is long.
 pub(super) fn list(items: &[&str]) -> String {
     let literals: Vec<String> = items.iter().map(|item| string(item)).collect();
     let line = format!("[{}]", literals.join(", "));
@@ -56,7 +55,7 @@ pub(super) fn list(items: &[&str]) -> String {
     text
 }
 
-/// The text with every line but the first moved to the right.
+/// Returns the text with every line but the first moved to the right.
 pub(super) fn hanging(text: &str, by: usize) -> String {
     text.replace('\n', &format!("\n{}", " ".repeat(by)))
 }
@@ -101,7 +100,7 @@ pub(super) fn is_one_of(text: &str, patterns: &[&str]) -> Option<String> {
     any(&terms)
 }
 
-/// A pattern as RE2 has it, without anchors.
+/// Returns a pattern as RE2 has it, without anchors.
 fn regular_expression(pattern: &str) -> String {
     let mut text = String::new();
     for character in pattern.chars() {
@@ -151,7 +150,7 @@ pub(super) fn first_is<T>(text: &str, entries: &[(&str, T)], wanted: impl Fn(&T)
     any(&is_one_of(text, &names).into_iter().chain(by_pattern).collect::<Vec<_>>())
 }
 
-/// The opposite of an expression that this module made.
+/// Returns the opposite of an expression that this module made.
 pub(super) fn not(expression: &str) -> String {
     match expression.split_once(" == ") {
         Some((one, other)) if !expression.contains(['(', '&', '|']) => format!("{one} != {other}"),

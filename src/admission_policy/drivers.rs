@@ -20,14 +20,14 @@ pub(super) struct Names {
     pub(super) facts: &'static str,
 }
 
-/// The name of the driver of `object`, as far as the object gives one.
+/// Returns the name of the driver of `object`, as far as the object gives one.
 pub(super) fn driver_of(object: &str) -> String {
     format!(
         "{object}.?provisioner.or({object}.?spec.?csi.?driver).or({object}.?spec.?flexVolume.?driver).or({object}.?driver).orValue('')"
     )
 }
 
-/// The class parameters or volume attributes of `object`.
+/// Returns the class parameters or volume attributes of `object`.
 pub(super) fn attributes_of(object: &str) -> String {
     format!(
         "{object}.?parameters.or({object}.?spec.?csi.?volumeAttributes)\n  \
@@ -35,8 +35,8 @@ pub(super) fn attributes_of(object: &str) -> String {
     )
 }
 
-/// The clues in `object`, as a list of `key=value` in small letters. A key with
-/// a `=` in it is none that a driver knows, and could be taken for another.
+/// Returns the clues in `object`, as a list of `key=value` in small letters. A key with a `=` in it
+/// is none that a driver knows, and could be taken for another.
 pub(super) fn facts_of(object: &str, attributes: &str) -> String {
     // The one letter outside ASCII whose small form is inside: the Kelvin sign.
     let fold = format!("replace({}, 'k').lowerAscii()", string("\u{212a}"));
@@ -162,8 +162,8 @@ impl<'p> Table<'p> {
         (!terms.is_empty()).then(|| terms.join(" &&\n"))
     }
 
-    /// One term for each driver of which some objects are NFS and others are
-    /// not. Drivers with the same clues share one.
+    /// Returns one term for each driver of which some objects are NFS and others are not. Drivers
+    /// with the same clues share one.
     fn divided(&self, names: Names, is_meant: impl Fn(&Driver) -> bool) -> Vec<String> {
         let is_called_nfs = self.is_called_nfs(names.driver, true);
         let mut chains: Vec<(String, Vec<&'static Driver>)> = Vec::new();
@@ -191,7 +191,7 @@ impl<'p> Table<'p> {
         terms.collect()
     }
 
-    /// The fields of a volume's spec whose presence says that it is not NFS.
+    /// Returns the fields of a volume's spec whose presence says that it is not NFS.
     pub(super) fn sources_that_are_not_nfs(&self) -> Vec<&'static str> {
         let is_never = |plugin: &str| {
             self.rows.iter().any(|(name, fate)| *name == plugin && matches!(fate, Fate::Never))
@@ -204,7 +204,7 @@ impl<'p> Table<'p> {
             .collect()
     }
 
-    /// The keys under which some driver takes a bare version, in small letters.
+    /// Returns the keys under which some driver takes a bare version, in small letters.
     pub(super) fn version_keys(&self) -> Vec<String> {
         let rows = self.rows.iter().filter_map(|(_, fate)| fate.row());
         let carriers = rows.flat_map(|row| row.carriers).filter(|carrier| carrier.role == Role::Version);

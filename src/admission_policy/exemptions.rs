@@ -11,8 +11,8 @@ use crate::rules::BACKGROUND_MOUNT;
 use crate::subject::driver::{self, glob};
 use crate::subject::manifest::{EXEMPT_ANNOTATION, IN_TREE_PLUGINS};
 
-/// Those that are about NMG001 and hold on `today`: the ones that can be said
-/// in CEL, and the ones that cannot, since they choose single options.
+/// Returns those that are about NMG001 and hold on `today`: the ones that can be said in CEL, and
+/// the ones that cannot, since they choose single options.
 pub(super) fn sort(policy: &Policy, today: Date) -> (Vec<&Exemption>, Vec<&Exemption>) {
     policy
         .exemptions()

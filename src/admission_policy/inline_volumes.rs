@@ -20,8 +20,8 @@ const MOST_ATTRIBUTES: usize = 200;
 /// The names that the expressions give to one volume and its parts.
 const VOLUME: Names = Names { object: "volume", driver: "driver", facts: "facts" };
 
-/// The volumes of the Pods of any kind of `object`. A CronJob has the longest
-/// way to them; of a Pod the first ways lead nowhere.
+/// Returns the volumes of the Pods of any kind of `object`. A CronJob has the longest way to them;
+/// of a Pod the first ways lead nowhere.
 fn volumes_of(object: &str) -> String {
     format!(
         "{object}.?spec.?jobTemplate.?spec.?template.?spec\n  .or({object}.?spec.?template.?spec)\n  \
@@ -37,7 +37,7 @@ fn is_listed(table: &Table<'_>) -> String {
     )
 }
 
-/// The one condition: nothing else is looked at, and no webhook is called for it.
+/// Returns the one condition: nothing else is looked at, and no webhook is called for it.
 pub(super) fn condition(table: &Table<'_>) -> MatchCondition {
     MatchCondition {
         name: "has-inline-nfs-volume",
@@ -148,8 +148,8 @@ pub(super) fn validations(table: &Table<'_>) -> Vec<Validation> {
     ]
 }
 
-/// The requests in question, of Pods alone or of templates alone. The volumes of
-/// a Pod never change.
+/// Returns the requests in question, of Pods alone or of templates alone. The volumes of a Pod
+/// never change.
 pub(super) fn resource_rules(pods: bool) -> String {
     let kinds = Kind::ALL.iter().copied().filter(|kind| kind.pod_spec().is_some());
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();

@@ -8,7 +8,7 @@ use super::match_conditions::MatchCondition;
 use crate::kind::Kind;
 use crate::subject::manifest::MUTATE_LABEL;
 
-/// A text with every line that is not empty moved to the right.
+/// Returns a text with every line that is not empty moved to the right.
 pub(super) fn indented(text: &str, by: usize) -> String {
     let mut indented = String::new();
     for line in text.lines() {
@@ -27,12 +27,12 @@ fn comment(text: &str, by: usize) -> String {
     })
 }
 
-/// A field whose value is an expression.
+/// Returns a field whose value is an expression.
 pub(super) fn expression(field: &str, text: &str, by: usize) -> String {
     format!("{:by$}{field}: |-\n{}", "", indented(text, by + 2))
 }
 
-/// A list of named expressions, as `matchConditions` and `variables` are.
+/// Returns a list of named expressions, as `matchConditions` and `variables` are.
 fn named<'n>(items: impl Iterator<Item = (&'n str, &'n str, &'n str)>, by: usize) -> String {
     items.fold(String::new(), |mut all, (name, what, text)| {
         all.push_str(&comment(what, by));
@@ -42,17 +42,17 @@ fn named<'n>(items: impl Iterator<Item = (&'n str, &'n str, &'n str)>, by: usize
     })
 }
 
-/// The items of a list `matchConditions`.
+/// Returns the items of a list `matchConditions`.
 pub(super) fn match_conditions(conditions: &[MatchCondition], by: usize) -> String {
     named(conditions.iter().map(|condition| (condition.name, condition.comment, &*condition.expression)), by)
 }
 
-/// The items of a list `variables`.
+/// Returns the items of a list `variables`.
 pub(super) fn variables(variables: &[Variable], by: usize) -> String {
     named(variables.iter().map(|variable| (variable.name, variable.comment, &*variable.expression)), by)
 }
 
-/// The items of a list `validations`.
+/// Returns the items of a list `validations`.
 pub(super) fn validations(validations: &[Validation], by: usize) -> String {
     validations.iter().fold(String::new(), |mut all, validation| {
         let _ = writeln!(all, "{:by$}- expression: |-", "");
@@ -63,8 +63,8 @@ pub(super) fn validations(validations: &[Validation], by: usize) -> String {
     })
 }
 
-/// The requests in question: classes and volumes are created or updated, and
-/// the status of volumes, with which annotations change.
+/// Returns the requests in question: classes and volumes are created or updated, and the status of
+/// volumes, with which annotations change.
 pub(super) fn match_constraints(by: usize, honours_label: bool) -> String {
     let mut text = String::from("resourceRules:\n");
     for (kind, resource) in [

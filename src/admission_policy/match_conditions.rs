@@ -52,8 +52,7 @@ pub const INSPECTED: &[(&[&str], Concern)] = &[
     (&["metadata", "annotations", EXEMPT_ANNOTATION], Concern::Denial),
 ];
 
-/// The conditions of a webhook or an admission policy that is there for
-/// `concern`.
+/// Returns the conditions of a webhook or an admission policy that is there for `concern`.
 ///
 /// `policy` counts for what it says of drivers: conditions generated without it
 /// never ask about a driver that the table calls not NFS, whatever the policy

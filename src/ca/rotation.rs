@@ -26,7 +26,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// True if `certificate` (PEM) is that of one of its authorities.
+    /// Returns true if `certificate` (PEM) is that of one of its authorities.
     pub fn knows(&self, certificate: &str) -> bool {
         let pairs = [self.authority.as_ref(), self.next.as_ref()].into_iter().flatten();
         pairs
@@ -159,8 +159,7 @@ impl Rotation {
         })
     }
 
-    /// The certificate, if a server can show it to callers who trust
-    /// `authority`.
+    /// Returns the certificate, if a server can show it to callers who trust `authority`.
     fn served(
         &self,
         leaf: &Pair,
@@ -176,7 +175,7 @@ impl Rotation {
     }
 }
 
-/// An authority that can sign as of `now`, with what its certificate says.
+/// Returns an authority that can sign as of `now`, with what its certificate says.
 fn usable(pair: &Pair, now: OffsetDateTime) -> Option<(Authority, CertificateFacts)> {
     let facts = CertificateFacts::read(&pair.certificate).ok()?;
     let is_good = facts.not_after > now && facts.belongs_to(&pair.key);

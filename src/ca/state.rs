@@ -29,7 +29,7 @@ pub struct CaState {
 }
 
 impl CaState {
-    /// The caBundle, in PEM: every authority that is to be trusted.
+    /// Returns the caBundle, in PEM: every authority that is to be trusted.
     pub fn bundle(&self) -> String {
         let next = self.next.as_ref().map(|pair| pair.certificate.as_str());
         let trusted = [Some(self.authority.certificate.as_str()), next, self.previous.as_deref()];
@@ -102,8 +102,7 @@ fn parse<T>(pem: &str, read: impl FnOnce(&X509Certificate<'_>) -> T) -> Result<T
     Ok(read(&certificate))
 }
 
-/// The names for which a certificate speaks: subjectAltName only, as callers
-/// have it.
+/// Returns the names for which a certificate speaks: subjectAltName only, as callers have it.
 pub fn names(certificate: &X509Certificate<'_>) -> BTreeSet<String> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else {
         return BTreeSet::new();

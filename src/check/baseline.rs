@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::report::{Report, Reported};
+use crate::source::json_fault;
+use crate::source::text::{Lines, Position};
 
 /// The version of the file; there is no other.
 const VERSION: u32 = 1;
@@ -27,14 +29,28 @@ struct BaselineEntry {
     pointer: String,
 }
 
-/// The reason why a baseline cannot be used.
+/// The reason why a baseline cannot be used; its text follows the name of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     /// It is not what `--write-baseline` writes.
-    #[error("is not a baseline file (create one with --write-baseline FILE)")]
+    #[error(" is not a baseline file (create one with --write-baseline FILE)")]
     Syntax,
+    /// It begins as JSON and is none.
+    #[error(
+        ":{line}:{column}: is not JSON: {reason}; correct it, or write it again with --write-baseline FILE"
+    )]
+    Json {
+        /// The line, counted from 1.
+        line: usize,
+        /// The character in the line, counted from 1.
+        column: usize,
+        /// The fault.
+        reason: String,
+    },
     /// It is of another version.
-    #[error("is a baseline of version {0}, and only version {VERSION} is supported")]
+    #[error(
+        " is a baseline of version {0}, and only version {VERSION} is supported; write it again with --write-baseline FILE"
+    )]
     Version(u32),
 }
 
@@ -45,8 +61,7 @@ impl Baseline {
     ///
     /// When it is not JSON of the known form and version.
     pub fn parse(text: &str) -> Result<Self, BaselineError> {
-        // The error of serde_json speaks of JSON and not of baselines.
-        let baseline: Self = serde_json::from_str(text).map_err(|_| BaselineError::Syntax)?;
+        let baseline: Self = serde_json::from_str(text).map_err(|error| fault(text, &error))?;
         if baseline.schema_version == VERSION {
             Ok(baseline)
         } else {
@@ -108,4 +123,13 @@ impl Baseline {
         }
         self.findings.len() - used.len()
     }
+}
+
+/// The fault of a text that is no baseline. Only one that begins as JSON was meant as one.
+fn fault(text: &str, error: &serde_json::Error) -> BaselineError {
+    if error.is_data() || !text.trim_start().starts_with('{') {
+        return BaselineError::Syntax;
+    }
+    let Position { line, column } = Lines::new(text).position(json_fault::offset(text, error));
+    BaselineError::Json { line, column, reason: json_fault::words(error) }
 }

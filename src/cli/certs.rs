@@ -14,6 +14,7 @@ use super::exit::{Exit, InputError};
 use crate::ca::{Authority, Pair};
 use crate::called;
 use crate::server::tls::{CERTIFICATE_FILE, KEY_FILE};
+use crate::source::io_fault;
 use serve::ServeArgs;
 
 const AUTHORITY_FILE: &str = "ca.crt";
@@ -92,15 +93,16 @@ impl GenerateArgs {
     }
 }
 
-/// The authority in the directory, or a new one where there is none.
+/// Returns the authority in the directory, or a new one where there is none.
 fn authority(dir: &Path, now: OffsetDateTime) -> anyhow::Result<(Authority, bool)> {
     let (certificate, key) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
     match (certificate.exists(), key.exists()) {
         (false, false) => Ok((Authority::generate(now)?, true)),
         (true, true) => {
             let read = |path: &Path| {
-                fs::read_to_string(path)
-                    .map_err(|error| InputError(format!("cannot read {}: {error}", path.display())))
+                fs::read_to_string(path).map_err(|error| {
+                    InputError(format!("cannot read {}: {}", path.display(), io_fault::reason(&error)))
+                })
             };
             let pair = Pair { certificate: read(&certificate)?, key: read(&key)? };
             let authority = Authority::load(pair).map_err(|error| {

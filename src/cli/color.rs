@@ -39,13 +39,13 @@ impl Color {
     /// are parsed: errors of the parser obey it too. `None` where they say something
     /// that the parser will refuse.
     pub fn read(words: &[OsString]) -> Option<Self> {
-        let choice = asked(words, env::var_os(VARIABLE))?;
+        let choice = asked(words, env::var_os(VARIABLE).filter(|value| !value.is_empty()))?;
         apply(choice);
         Some(Self { choice })
     }
 }
 
-/// The last `--color` before `--`, else the variable.
+/// Returns the last `--color` before `--`, else the variable.
 fn asked(words: &[OsString], variable: Option<OsString>) -> Option<clap::ColorChoice> {
     let mut given = variable;
     let mut words = words.iter().take_while(|word| *word != "--");

@@ -84,10 +84,10 @@ impl Args {
     }
 }
 
-/// The script for bash with one name for each command: `clap_complete` 4.6.11 sets a variable
-/// to `nfs__mount__guard__subcmd__check`, and compares it with
-/// `nfs__subcmd__mount__subcmd__guard__subcmd__check` (`aot/shells/bash.rs`, where the dashes
-/// of a program's name are replaced in two ways).
+/// Returns the script for bash with one name for each command: `clap_complete` 4.6.11 sets a
+/// variable to `nfs__mount__guard__subcmd__check`, and compares it with
+/// `nfs__subcmd__mount__subcmd__guard__subcmd__check` (`aot/shells/bash.rs`, where the dashes of a
+/// program's name are replaced in two ways).
 fn with_one_name(script: &[u8]) -> String {
     let script = String::from_utf8_lossy(script);
     let name = |dash: &str| format!("{}__subcmd__", called::file().replace('-', dash));

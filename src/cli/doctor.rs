@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use clap::builder::FalseyValueParser;
 
 use super::exit::{self, Exit, InputError};
 use super::{color, duration, number, terminal};
@@ -65,13 +66,13 @@ pub struct Args {
     )]
     probes: u16,
     /// Send no dry runs
-    #[arg(long, env = "NFS_MOUNT_GUARD_NO_PROBES", conflicts_with = "pre")]
+    #[arg(long, env = "NFS_MOUNT_GUARD_NO_PROBES", value_parser = FalseyValueParser::new(), conflicts_with = "pre")]
     no_probes: bool,
     /// Longest wait for what may pass by itself: Pods that start, a caBundle not yet written
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_WAIT", default_value = "60s", value_parser = duration::any)]
     wait: Duration,
     /// Check the cluster before an installation
-    #[arg(long, env = "NFS_MOUNT_GUARD_PRE")]
+    #[arg(long, env = "NFS_MOUNT_GUARD_PRE", value_parser = FalseyValueParser::new())]
     pre: bool,
 }
 
@@ -179,7 +180,7 @@ fn speaks_utf8() -> bool {
     })
 }
 
-/// An exec plugin or a token that does not work is no wrong use.
+/// Returns an exec plugin or a token that does not work is no wrong use.
 fn told(error: connect::Error) -> anyhow::Error {
     match error {
         connect::Error::User { .. } => InputError(error.to_string()).into(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::called;
 use crate::report::plain::lines;
+use crate::source::io_fault;
 
 /// The end of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,8 @@ impl From<Exit> for ExitCode {
 #[error("{0}")]
 pub struct InputError(pub String);
 
-/// The result of writing to standard output, where a reader that went away (`| head`)
-/// is no error: what was decided is said by the exit code all the same.
+/// Returns the result of writing to standard output, where a reader that went away (`| head`) is no
+/// error: what was decided is said by the exit code all the same.
 ///
 /// # Errors
 ///
@@ -64,6 +65,16 @@ pub fn say(text: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{}: {}", called::name(), called::by_name(text))
 }
 
+/// Returns the causes of an error, the outermost first. That of the system is in its words, without
+/// its number.
+fn told(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(|cause| match cause.downcast_ref::<io::Error>() {
+        Some(system) => io_fault::reason(system),
+        None => cause.to_string(),
+    });
+    causes.collect::<Vec<_>>().join(": ")
+}
+
 /// Tells an error on standard error, and says which exit code it means. A
 /// reader that went away (`| head`) is no error.
 pub fn report(error: &anyhow::Error) -> Exit {
@@ -75,7 +86,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
         return Exit::Success;
     }
     // A closed standard error leaves no place to report it.
-    let _ = say(&lines(&format!("{error:#}")));
+    let _ = say(&lines(&told(error)));
     if error.chain().any(<dyn std::error::Error + 'static>::is::<InputError>) {
         Exit::Unreadable
     } else {

@@ -76,6 +76,7 @@ impl Args {
         let pages = pages.join("\n");
         let shown = match terminal::width() {
             Some(width) => report::terminal::page(&pages, width, color::wanted()),
+            None if color::wanted() => report::terminal::with_headings(&pages),
             None => pages,
         };
         write!(io::stdout().lock(), "{shown}")?;
@@ -134,10 +135,8 @@ impl Args {
             Format::Text => {
                 for explanation in &explanations {
                     let text = explanation.to_string();
-                    match terminal::width() {
-                        Some(width) => writeln!(out, "{}", report::terminal::explanation(&text, width))?,
-                        None => writeln!(out, "{text}")?,
-                    }
+                    let shown = report::terminal::explanation(&text, terminal::width(), color::wanted());
+                    writeln!(out, "{shown}")?;
                 }
             }
         }

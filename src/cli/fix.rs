@@ -13,6 +13,7 @@ use super::exit::{self, Exit};
 use super::file;
 use super::input::{self, Exclusion, Input, Worked};
 use super::policy_flags::PolicyFlags;
+use super::terminal;
 use crate::check::before::PlacesBefore;
 use crate::check::repair::{self, Changed, Repaired};
 use crate::check::{Checker, is_foreign, is_in_templates, passed_over};
@@ -151,7 +152,8 @@ impl Args {
                 subject.findings.retain(|finding| finding.action == Reported::Deny);
             }
             report.count(false);
-            write!(err, "{}", report::text::write_subjects(&report, color::wanted_on_errors()))?;
+            let (colour, width) = (color::wanted_on_errors(), terminal::width_of_errors());
+            write!(err, "{}", report::text::write_subjects(&report, colour, width))?;
         }
         for change in &changes {
             writeln!(err, "{}", place(change))?;

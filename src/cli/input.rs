@@ -11,9 +11,9 @@ use std::thread;
 use anyhow::Context as _;
 
 use super::progress::Progress;
-use crate::source::Skip;
 use crate::source::walk::exclude::Excludes;
 use crate::source::walk::{self, FoundFile, MOST_BYTES, WalkError, Walked};
+use crate::source::{Skip, io_fault};
 
 /// The name of `-` in reports, unless `--stdin-filename` says otherwise.
 pub const STDIN: &str = "<stdin>";
@@ -48,7 +48,7 @@ slash; may be given several times, or as a list with commas. A file that is itse
 }
 
 impl Exclusion {
-    /// The globs.
+    /// Returns the globs.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Exclusion {
     }
 }
 
-/// The globs of a value; a comma in braces belongs to its glob.
+/// Returns the globs of a value; a comma in braces belongs to its glob.
 fn between_commas(globs: &str) -> Vec<&str> {
     let mut depth = 0_usize;
     globs
@@ -85,7 +85,7 @@ pub struct Worked<T> {
     pub passed_over: BTreeMap<Skip, usize>,
 }
 
-/// Everything that `paths` mean, each given to `work` on one of a few threads.
+/// Returns everything that `paths` mean, each given to `work` on one of a few threads.
 pub fn each<T: Send>(
     paths: &[PathBuf],
     excludes: &Excludes,
@@ -147,7 +147,7 @@ fn read(found: &FoundFile, stdin_name: Option<&str>) -> Input {
     }
 }
 
-/// The content of a file: of one that was found in a walk, only so much.
+/// Returns the content of a file: of one that was found in a walk, only so much.
 fn file(found: &FoundFile) -> Result<Vec<u8>, String> {
     let file = File::open(&found.path).map_err(unreadable)?;
     if found.is_explicit {
@@ -176,12 +176,12 @@ pub enum OneError {
     #[error("is longer than {} MiB, the limit", .0 / (1024 * 1024))]
     TooLong(usize),
     /// The system refuses it.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", io_fault::reason(.0))]
     Io(#[from] io::Error),
 }
 
-/// The content of the one input of a command: a file, or standard input for `None`,
-/// of at most so many bytes.
+/// Returns the content of the one input of a command: a file, or standard input for `None`, of at
+/// most so many bytes.
 ///
 /// # Errors
 ///
@@ -206,7 +206,7 @@ fn whole(mut from: impl io::Read) -> Result<Vec<u8>, String> {
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 fn unreadable(error: io::Error) -> String {
-    format!("cannot be read: {error}")
+    format!("cannot be read: {}", io_fault::reason(&error))
 }
 
 #[cfg(test)]

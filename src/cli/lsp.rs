@@ -11,6 +11,7 @@ use super::policy_flags::PolicyFlags;
 use crate::lsp::{End, Server, Source, serve};
 use crate::policy::Policy;
 use crate::policy_file::{self, Error};
+use crate::source::io_fault;
 
 /// Serve an editor: diagnostics, hover and fixes in YAML and JSON.
 #[derive(Debug, clap::Args)]
@@ -64,7 +65,9 @@ impl Args {
             Ok(End::Orderly) => Ok(Exit::Success),
             Ok(End::Abrupt) => Ok(Exit::Abrupt),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Abrupt),
-            Err(error) => Err(super::exit::InputError(format!("standard input: {error}")).into()),
+            Err(error) => {
+                Err(super::exit::InputError(format!("standard input: {}", io_fault::reason(&error))).into())
+            }
         }
     }
 }

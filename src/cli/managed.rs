@@ -60,7 +60,7 @@ impl ManagedArgs {
         }
     }
 
-    /// A client of the API server, and what is where; `secret` has the certificate.
+    /// Returns a client of the API server, and what is where; `secret` has the certificate.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl ManagedArgs {
     }
 }
 
-/// The Pod's name, in a Pod.
+/// Returns the Pod's name, in a Pod.
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     name.trim().to_owned()

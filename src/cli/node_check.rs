@@ -24,6 +24,7 @@ use super::input;
 use super::policy;
 #[cfg(feature = "serve")]
 use super::status_port;
+use super::terminal;
 use crate::node::Node;
 #[cfg(feature = "serve")]
 use crate::node::events::Counts;
@@ -261,7 +262,9 @@ impl Args {
     fn write(&self, report: &NodeReport) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match (self.format, self.interval) {
-            (Format::Text, _) => out.write_all(text::write(report, color::wanted()).as_bytes())?,
+            (Format::Text, _) => {
+                out.write_all(text::write(report, color::wanted(), terminal::width()).as_bytes())?;
+            }
             (Format::Json, None) => writeln!(out, "{}", report.json())?,
             (Format::Json, Some(_)) => writeln!(out, "{}", report.json_line())?,
             (Format::Npd, _) => writeln!(out, "{}", npd::line(report))?,

@@ -16,7 +16,7 @@ pub(super) struct Offered<P> {
 }
 
 impl<P: TypedValueParser> Offered<P> {
-    /// Values for what `reader` reads.
+    /// Returns values for what `reader` reads.
     pub(super) const fn new(reader: P, values: fn() -> Vec<PossibleValue>) -> Self {
         Self { reader, values }
     }

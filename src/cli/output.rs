@@ -14,11 +14,13 @@ use super::color;
 use super::exit::{self, InputError};
 use super::file;
 use super::offered::Offered;
-use crate::check::baseline::Baseline;
+use super::terminal;
+use crate::check::baseline::{Baseline, BaselineError};
 use crate::count::named;
 use crate::engine::judge::Endpoint;
 use crate::report::sarif::Root;
 use crate::report::{self, Report, Reported};
+use crate::source::{io_fault, text};
 
 /// The help of `--format`.
 pub(super) const FORMATS: &str = "Format of the report (text, concise, json, sarif, junit, github, gitlab, html), and its file; \
@@ -94,7 +96,7 @@ pub(super) fn offered() -> impl TypedValueParser<Value = Output> {
 }
 
 impl JudgedAs {
-    /// The endpoint whose answer is reported.
+    /// Returns the endpoint whose answer is reported.
     pub(super) const fn endpoint(self) -> Endpoint {
         match self {
             Self::Validate => Endpoint::Validate,
@@ -157,21 +159,33 @@ pub(super) fn write_failed(report: &Report, outputs: &[Output]) -> anyhow::Resul
     outputs.iter().filter(|output| !is_for_people(output)).try_for_each(|output| write_one(report, output))
 }
 
-/// The baseline in a file.
+/// Returns the baseline in a file.
 ///
 /// # Errors
 ///
 /// When it cannot be read, or is none.
 pub(super) fn read_baseline(file: &Path) -> anyhow::Result<Baseline> {
-    let text = fs::read_to_string(file)
-        .map_err(|error| InputError(format!("--baseline: {} cannot be read: {error}", file.display())))?;
-    Baseline::parse(&text).map_err(|error| anyhow::anyhow!("--baseline: {} {error}", file.display()))
+    let bytes = fs::read(file).map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "; create it with --write-baseline FILE",
+            io::ErrorKind::IsADirectory => "; give the file in it",
+            _ => "",
+        };
+        let reason = io_fault::reason(&error);
+        InputError(format!("--baseline: {} cannot be read: {reason}{remedy}", file.display()))
+    })?;
+    let read = match text::decode(bytes) {
+        Ok((text, _)) => Baseline::parse(&text),
+        Err(_) => Err(BaselineError::Syntax),
+    };
+    read.map_err(|error| anyhow::anyhow!("--baseline: {}{error}", file.display()))
 }
 
 fn write_one(report: &Report, output: &Output) -> anyhow::Result<()> {
     let colour = output.file.is_none() && color::wanted();
+    let width = terminal::width().filter(|_| output.file.is_none());
     let text = match output.format {
-        Format::Text => report::text::write(report, colour),
+        Format::Text => report::text::write(report, colour, width),
         Format::Concise => report::concise::write(report, colour),
         Format::Json => report::json::write(report),
         Format::Sarif => report::sarif::write(report, &root()?),
@@ -190,7 +204,7 @@ fn write_one(report: &Report, output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The root of the Git repository, or the working directory outside one.
+/// Returns the root of the Git repository, or the working directory outside one.
 fn root() -> anyhow::Result<Root> {
     let working = std::env::current_dir().context("cannot tell the working directory")?;
     let is_root = |folder: &&Path| folder.join(".git").exists();

@@ -15,7 +15,7 @@ use crate::called;
 /// Columns of a terminal that every example fits.
 const COLUMNS: usize = 79;
 
-/// A command that names itself, in its usage and its examples, as it is called.
+/// Returns a command that names itself, in its usage and its examples, as it is called.
 pub(super) fn named(command: Command) -> Command {
     let name = called::name();
     if name == called::OWN_NAME {
@@ -50,8 +50,8 @@ fn examples(text: &str) -> Cow<'_, str> {
     Cow::Owned(named.lines().map(continued).collect::<Vec<_>>().join("\n"))
 }
 
-/// An example on two lines, where it is wider than a terminal. The name of the program stays
-/// in one piece.
+/// Returns an example on two lines, where it is wider than a terminal. The name of the program
+/// stays in one piece.
 fn continued(line: &str) -> String {
     let begin = line.get(..COLUMNS - 2).filter(|_| line.starts_with("  ") && line.len() > COLUMNS);
     let begin = begin.and_then(|begin| begin.rsplit_once(' '));
@@ -62,7 +62,7 @@ fn continued(line: &str) -> String {
     }
 }
 
-/// The script that kubectl runs for completions.
+/// Returns the script that kubectl runs for completions.
 pub(super) fn script() -> String {
     let (file, name) = match called::file() {
         called::OWN_NAME => ("kubectl-nfs_mount_guard", "kubectl nfs-mount-guard"),
@@ -71,7 +71,7 @@ pub(super) fn script() -> String {
     format!("#!/bin/sh\n# kubectl runs it for: {name} <TAB>\nexec {file} {COMPLETE} \"$@\"\n")
 }
 
-/// The command as its manual pages name it: `kubectl-nfs-mount-guard(1)` for the plugin.
+/// Returns the command as its manual pages name it: `kubectl-nfs-mount-guard(1)` for the plugin.
 pub(super) fn paged(command: Command) -> Command {
     if called::name() == called::OWN_NAME {
         return command;
@@ -79,7 +79,7 @@ pub(super) fn paged(command: Command) -> Command {
     dashed(named(command)).name(called::page())
 }
 
-/// The names of pages have dashes, as those of Git's have.
+/// Writes the names of pages with dashes, as those of Git's have.
 fn dashed(command: Command) -> Command {
     let name = command.get_display_name().unwrap_or_default().replace(' ', "-");
     command.display_name(name).mut_subcommands(dashed)

@@ -127,7 +127,7 @@ fn show(args: ShowArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The policy file that holds in the working directory.
+/// Returns the policy file that holds in the working directory.
 ///
 /// # Errors
 ///

@@ -44,7 +44,7 @@ pub struct PolicyFlags {
 }
 
 impl PolicyFlags {
-    /// The policy that the flags name, and how reports call it.
+    /// Returns the policy that the flags name, and how reports call it.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl PolicyFlags {
         self.policy_file.is_some() || self.no_policy
     }
 
-    /// The policy from `file` with what the flags change, and how reports call it.
+    /// Returns the policy from `file` with what the flags change, and how reports call it.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl PolicyFlags {
         Ok((self.selected(&policy)?, name))
     }
 
-    /// The policy file that holds in a directory, as in the working directory of `check`.
+    /// Returns the policy file that holds in a directory, as in the working directory of `check`.
     #[cfg(feature = "lsp")]
     pub(super) fn file_of(&self, folder: &Path) -> Option<PathBuf> {
         match &self.policy_file {
@@ -101,7 +101,7 @@ impl PolicyFlags {
         }
     }
 
-    /// The policy of a file, or the built-in one, as the other flags change it.
+    /// Returns the policy of a file, or the built-in one, as the other flags change it.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl PolicyFlags {
         self.selected(&self.profiled(policy.to_builder())?)
     }
 
-    /// The policy before `--select` and `--ignore`.
+    /// Returns the policy before `--select` and `--ignore`.
     fn policy(&self, policy: Option<&Policy>) -> anyhow::Result<Policy> {
         self.profiled(match policy {
             Some(policy) => policy.to_builder(),
@@ -147,7 +147,7 @@ impl PolicyFlags {
     }
 }
 
-/// The rules that the words of a flag name.
+/// Returns the rules that the words of a flag name.
 fn named_rules(flag: &str, words: &[String]) -> anyhow::Result<Vec<&'static Rule>> {
     let mut found = Vec::new();
     for word in words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {

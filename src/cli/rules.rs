@@ -1,12 +1,14 @@
 //! `rules`: the table of the rules.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use anstyle::Style;
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::exit::Exit;
-use super::terminal;
+use super::{color, terminal};
 use crate::finding::{Action, Applicability, Code, Severity};
 use crate::report::terminal::wrap;
 use crate::rules::{Profile, RULES, Set};
@@ -59,7 +61,7 @@ struct Milder {
 }
 
 impl Row {
-    /// The action of each profile, with the milder one if it differs: `deny/warn`.
+    /// Returns the action of each profile, with the milder one if it differs: `deny/warn`.
     fn actions(&self) -> [String; 3] {
         let both = |proper: Action, milder: Option<Action>| match milder {
             Some(milder) if milder != proper => format!("{proper}/{milder}"),
@@ -111,7 +113,7 @@ impl Args {
                 serde_json::to_writer_pretty(&mut out, &rows)?;
                 writeln!(out)?;
             }
-            Format::Text => write!(out, "{}", table(&rows, terminal::width()))?,
+            Format::Text => write!(out, "{}", table(&rows, terminal::width(), color::wanted()))?,
         }
         Ok(Exit::Success)
     }
@@ -126,8 +128,10 @@ const FEWEST_BESIDE: usize = 30;
 /// The indentation of the lines below a rule's code and name.
 const INDENT: &str = "        ";
 
-/// The table for people; `None` is as wide as it gets.
-fn table(rows: &[Row], width: Option<usize>) -> String {
+/// Returns the table for people; `None` is as wide as it gets. With colors titles and codes are
+/// bold.
+fn table(rows: &[Row], width: Option<usize>, colour: bool) -> String {
+    let strong = if colour { Style::new().bold() } else { Style::new() };
     let head = |code: &str, name: &str, actions: [&str; 3], fix: &str| {
         let [standard, relaxed, strict] = actions;
         format!("{code}  {name:<26} {standard:<9} {relaxed:<9} {strict:<9} {fix:<6} ")
@@ -135,8 +139,10 @@ fn table(rows: &[Row], width: Option<usize>) -> String {
     let titles = head("CODE  ", "NAME", ["STANDARD", "RELAXED", "STRICT"], "FIX");
     let mut table = match width {
         Some(width) if width < SUMMARY => String::new(),
-        Some(width) if width < SUMMARY + FEWEST_BESIDE => format!("{}\n", titles.trim_end()),
-        _ => format!("{titles}SUMMARY\n"),
+        Some(width) if width < SUMMARY + FEWEST_BESIDE => {
+            format!("{strong}{}{strong:#}\n", titles.trim_end())
+        }
+        _ => format!("{strong}{titles}SUMMARY{strong:#}\n"),
     };
     for row in rows {
         let fix = match row.fix {
@@ -161,8 +167,10 @@ fn table(rows: &[Row], width: Option<usize>) -> String {
             Some(width) => wrap(row.summary, &head, &" ".repeat(SUMMARY), width),
             None => format!("{head}{}", row.summary),
         };
-        table.push_str(&text);
-        table.push('\n');
+        // The code begins the line, and is never broken.
+        let rest = text.strip_prefix(&code).unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "{strong}{code}{strong:#}{rest}");
     }
     table
 }

@@ -139,7 +139,7 @@ impl Args {
         ended
     }
 
-    /// The policy, unless the webhook's is used, and the baseline.
+    /// Returns the policy, unless the webhook's is used, and the baseline.
     fn prepare(&self) -> anyhow::Result<(Option<NamedPolicy>, Option<Baseline>)> {
         let baseline = self.reporting.baseline()?;
         // The webhook's policy is read at each scan, because it may change.
@@ -209,8 +209,8 @@ impl Scanning<'_> {
         status_port::repeat(self.args.status_listen, status.router(), scans).await
     }
 
-    /// One scan. Reports that the API server does not serve are wrong use at the first
-    /// one, and an error of a later one.
+    /// Returns one scan. Reports that the API server does not serve are wrong use at the first one,
+    /// and an error of a later one.
     async fn once(&self, status: Option<&ScanStatus>, is_first: bool) -> anyhow::Result<Exit> {
         let args = self.args;
         let begun = Instant::now();
@@ -310,7 +310,7 @@ impl Scanning<'_> {
         }
     }
 
-    /// The policy of this scan. That of the webhook is used where the flags name no other,
+    /// Returns the policy of this scan. That of the webhook is used where the flags name no other,
     /// and compared where they do.
     async fn policy(&self, pager: &mut Pager) -> anyhow::Result<(Policy, PolicyOrigin)> {
         let Some(place) = &self.args.webhook_policy else {
@@ -338,7 +338,7 @@ impl Scanning<'_> {
     }
 }
 
-/// An exec plugin or a token that does not work is no wrong use.
+/// Returns an exec plugin or a token that does not work is no wrong use.
 fn told(error: connect::Error) -> anyhow::Error {
     match error {
         connect::Error::User { .. } => InputError(error.to_string()).into(),

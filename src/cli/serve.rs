@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args as _, Command, FromArgMatches as _, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::color;
 use super::duration;
+use super::environment;
 use super::exit::{self, Exit, InputError};
 use super::managed::ManagedArgs;
 use super::number;
@@ -93,11 +95,11 @@ pub struct Args {
     cert_dir: Option<PathBuf>,
 
     /// Manage a built-in CA in this process, which needs the rights for it: see certs serve
-    #[arg(long, env = "NFS_MOUNT_GUARD_MANAGE_CERTIFICATES", group = "certificate")]
+    #[arg(long, env = "NFS_MOUNT_GUARD_MANAGE_CERTIFICATES", value_parser = FalseyValueParser::new(), group = "certificate")]
     manage_certificates: bool,
 
     /// Create a self-signed certificate in memory, for a first try
-    #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", group = "certificate")]
+    #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", value_parser = FalseyValueParser::new(), group = "certificate")]
     self_signed: bool,
 
     /// Policy file, such as a mounted `ConfigMap`; reloaded on change
@@ -169,7 +171,7 @@ impl Args {
             return None;
         }
         let command = Self::augment_args(Command::new("serve").no_binary_name(true));
-        let mut matches = command.try_get_matches_from(words).ok()?;
+        let mut matches = environment::without_unset(command).try_get_matches_from(words).ok()?;
         Self::from_arg_matches_mut(&mut matches).ok()
     }
 

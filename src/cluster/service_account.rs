@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Error;
+use crate::source::io_fault;
 
 /// The directory in which the kubelet mounts a service account.
 pub const FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -91,8 +92,9 @@ impl ServiceAccount {
 
     fn read(&self, name: &str) -> Result<String, Error> {
         let path = self.folder.join(name);
-        let text = fs::read_to_string(&path)
-            .map_err(|error| Error::Nowhere(format!("cannot read {}: {error}", path.display())))?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Error::Nowhere(format!("cannot read {}: {}", path.display(), io_fault::reason(&error)))
+        })?;
         Ok(text.trim().to_owned())
     }
 

@@ -96,7 +96,7 @@ pub const CAUSES: &[Cause] = &[
     },
 ];
 
-/// The cause of a failed call; `None` for a text that no row has.
+/// Returns the cause of a failed call; `None` for a text that no row has.
 pub fn find(message: &str) -> Option<&'static Cause> {
     CAUSES.iter().find(|cause| cause.texts.iter().any(|text| is_in(text, message)))
 }

@@ -312,7 +312,7 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
-/// A remedy with the names of an installation.
+/// Returns a remedy with the names of an installation.
 pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
     if let Some(origin) = facts.origin().filter(|_| remedy.contains("{namespace}")) {
         return by_url(remedy, &origin);
@@ -326,7 +326,7 @@ pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
         .replace("{removal}", &removal)
 }
 
-/// A remedy where the webhooks are called by URL: no namespace, Deployment or release of
+/// Returns a remedy where the webhooks are called by URL: no namespace, Deployment or release of
 /// theirs is known.
 fn by_url(remedy: &str, origin: &str) -> String {
     let has = |word: &str| remedy.contains(word);

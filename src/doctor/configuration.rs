@@ -137,7 +137,7 @@ fn configurations(installation: &Installation) -> String {
     all.join(", ")
 }
 
-/// The policy of the `ConfigMap`, where it can be read.
+/// Returns the policy of the `ConfigMap`, where it can be read.
 pub(super) fn installed_policy(facts: &ClusterFacts) -> Option<Policy> {
     policy_file::parse(facts.policy.1.found()?, &facts.policy.0).ok()
 }

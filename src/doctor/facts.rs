@@ -71,7 +71,7 @@ impl<T> Seen<T> {
         }
     }
 
-    /// The answer, changed.
+    /// Returns the answer, changed.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Seen<U> {
         match self {
             Self::Unasked => Seen::Unasked,
@@ -181,7 +181,7 @@ pub struct Other {
 }
 
 impl Other {
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.webhook.name
     }
@@ -232,17 +232,17 @@ impl ClusterFacts {
         }
     }
 
-    /// The installation that is looked at: the first.
+    /// Returns the installation that is looked at: the first.
     pub fn installation(&self) -> Option<&Installation> {
         self.installations.found()?.first()
     }
 
-    /// Its Service.
+    /// Returns its Service.
     pub fn service(&self) -> Option<&Value> {
         self.services.first()?.found()
     }
 
-    /// Its namespace, or the one that the documentation installs into.
+    /// Returns its namespace, or the one that the documentation installs into.
     pub fn namespace(&self) -> &str {
         let own = self.installation().and_then(|found| found.service.as_ref());
         own.map(|service| service.namespace.as_str())
@@ -262,7 +262,7 @@ impl ClusterFacts {
         self.installation().map_or(super::installation::USUAL, |found| found.name.as_str())
     }
 
-    /// The release of Helm that made it.
+    /// Returns the release of Helm that made it.
     pub fn release(&self) -> &str {
         let own = self.installation().and_then(|found| found.release.as_deref());
         own.or(self.release.as_deref()).unwrap_or(super::installation::USUAL)
@@ -273,7 +273,7 @@ impl ClusterFacts {
         self.others.iter().filter(|other| other.is_mutating()).map(Other::name)
     }
 
-    /// The container of a Pod that serves: the one whose arguments begin with `serve`.
+    /// Returns the container of a Pod that serves: the one whose arguments begin with `serve`.
     pub fn container(pod: &Value) -> Option<&Value> {
         let containers = list(pod, "/spec/containers");
         let serves = |container: &&Value| {
@@ -283,7 +283,7 @@ impl ClusterFacts {
         containers.iter().find(serves).or_else(|| containers.first())
     }
 
-    /// The value of a flag of the container that serves.
+    /// Returns the value of a flag of the container that serves.
     pub fn flag<'p>(pod: &'p Value, flag: &str) -> Option<&'p str> {
         let container = Self::container(pod)?;
         let words: Vec<&str> = ["/command", "/args"]
@@ -303,8 +303,8 @@ impl ClusterFacts {
         None
     }
 
-    /// The object that a path in the container that serves comes from: the volume's
-    /// Secret or `ConfigMap`, and the key.
+    /// Returns the object that a path in the container that serves comes from: the volume's Secret
+    /// or `ConfigMap`, and the key.
     pub fn mounted<'p>(pod: &'p Value, path: &'p str, source: &str) -> Option<(&'p str, &'p str)> {
         let container = Self::container(pod)?;
         let (mount, rest) = list(container, "/volumeMounts").iter().find_map(|mount| {
@@ -326,7 +326,7 @@ impl ClusterFacts {
         Some(self.slices.found()?.iter().map(count).sum())
     }
 
-    /// The longest that the API server waits for one of our webhooks.
+    /// Returns the longest that the API server waits for one of our webhooks.
     pub fn longest_call(&self) -> Duration {
         let seconds = self
             .installation()

@@ -4,32 +4,32 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A text at a JSON pointer; empty where there is none.
+/// Returns a text at a JSON pointer; empty where there is none.
 pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A list at a JSON pointer; empty where there is none.
+/// Returns a list at a JSON pointer; empty where there is none.
 pub(super) fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
     value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// A number at a JSON pointer.
+/// Returns a number at a JSON pointer.
 pub(super) fn number(value: &Value, pointer: &str) -> Option<u64> {
     value.pointer(pointer).and_then(Value::as_u64)
 }
 
-/// The texts of a list at a JSON pointer.
+/// Returns the texts of a list at a JSON pointer.
 pub(super) fn texts<'v>(value: &'v Value, pointer: &str) -> Vec<&'v str> {
     list(value, pointer).iter().filter_map(Value::as_str).collect()
 }
 
-/// A point in time at a JSON pointer.
+/// Returns a point in time at a JSON pointer.
 pub(super) fn time(value: &Value, pointer: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text(value, pointer), &Rfc3339).ok()
 }
 
-/// The object's name.
+/// Returns the object's name.
 pub(super) fn name(object: &Value) -> &str {
     text(object, "/metadata/name")
 }
@@ -69,7 +69,7 @@ pub(super) fn named<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     if further > 0 { format!("{shown} and {further} more") } else { shown }
 }
 
-/// The beginning of a text from elsewhere: one line for people.
+/// Returns the beginning of a text from elsewhere: one line for people.
 pub(super) fn short(text: &str) -> String {
     const MOST: usize = 400;
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

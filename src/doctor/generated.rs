@@ -106,7 +106,7 @@ fn is_of_installer(webhook: &Webhook, path: &[&str]) -> bool {
     !writers(webhook, path).is_empty() && !is_edited(webhook, path)
 }
 
-/// The key of the chart's values for a webhook.
+/// Returns the key of the chart's values for a webhook.
 fn key(webhook: &Webhook) -> &'static str {
     if webhook.name == MUTATE { "mutating" } else { "validating" }
 }

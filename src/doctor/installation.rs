@@ -59,7 +59,7 @@ pub struct Installation {
 }
 
 impl Webhook {
-    /// The Service that it is called through.
+    /// Returns the Service that it is called through.
     pub fn service(&self) -> Option<Service> {
         let service = self.raw.pointer("/clientConfig/service")?;
         Some(Service {
@@ -68,7 +68,7 @@ impl Webhook {
         })
     }
 
-    /// The Service's port.
+    /// Returns the Service's port.
     pub fn port(&self) -> u64 {
         number(&self.raw, "/clientConfig/service/port").unwrap_or(443)
     }
@@ -79,7 +79,7 @@ impl Webhook {
         url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
     }
 
-    /// The path that is called.
+    /// Returns the path that is called.
     pub fn path(&self) -> &str {
         match self.raw.pointer("/clientConfig/url").and_then(Value::as_str) {
             Some(url) => url.splitn(4, '/').nth(3).unwrap_or_default().trim_end_matches('/'),
@@ -94,7 +94,7 @@ impl Webhook {
 }
 
 impl Installation {
-    /// A webhook of it.
+    /// Returns a webhook of it.
     pub fn webhook(&self, name: &str) -> Option<&Webhook> {
         self.webhooks.iter().find(|webhook| webhook.name == name)
     }
@@ -115,14 +115,14 @@ impl Installation {
         names
     }
 
-    /// The command that takes its configurations away.
+    /// Returns the command that takes its configurations away.
     pub fn removal(&self) -> String {
         removal(self.configurations().into_iter())
     }
 }
 
-/// The command that takes configurations of these kinds and names away, and no other of
-/// the same name.
+/// Returns the command that takes configurations of these kinds and names away, and no other of the
+/// same name.
 pub(super) fn removal<'c>(configurations: impl Iterator<Item = (&'c str, &'c str)>) -> String {
     let names: Vec<String> =
         configurations.map(|(kind, name)| format!("{}/{name}", kind.to_ascii_lowercase())).collect();

@@ -19,8 +19,8 @@ const LEAVES: (&str, &str) = (
 /// The one that keeps it from the probes.
 const PROBES: &str = "is-no-probe-of-nfs-mount-guard";
 
-/// The change that ends that a mutating webhook changes classes after the repair: ours runs again
-/// after it, or, where ours did so already, it leaves classes and volumes alone.
+/// Returns the change that ends that a mutating webhook changes classes after the repair: ours runs
+/// again after it, or, where ours did so already, it leaves classes and volumes alone.
 pub(super) fn keep_from_changing(facts: &ClusterFacts) -> String {
     let ours = facts.installation().and_then(|found| found.webhook(MUTATE));
     let runs_once = ours.filter(|webhook| text(&webhook.raw, "/reinvocationPolicy") != "IfNeeded");
@@ -53,17 +53,17 @@ fn with_condition(webhooks: &[&Webhook], name: &str, expression: &str) -> String
     patches.commands().join(" && ")
 }
 
-/// Those of a name; both kinds may have one.
+/// Returns those of a name; both kinds may have one.
 fn called<'f>(facts: &'f ClusterFacts, name: &str) -> Vec<&'f Webhook> {
     facts.others.iter().filter(|other| other.name() == name).map(|other| &other.webhook).collect()
 }
 
-/// An expression that holds for all but the probes.
+/// Returns an expression that holds for all but the probes.
 fn no_probe() -> String {
     format!("!request.?name.orValue('').startsWith('{NAME}-')")
 }
 
-/// The change that keeps a webhook that denies the probes from them.
+/// Returns the change that keeps a webhook that denies the probes from them.
 pub(super) fn keep_from_probes(facts: &ClusterFacts, name: &str) -> String {
     match called(facts, name).as_slice() {
         // It is called for a class by a rule that doctor does not know.
@@ -72,14 +72,14 @@ pub(super) fn keep_from_probes(facts: &ClusterFacts, name: &str) -> String {
     }
 }
 
-/// The change that keeps an admission policy that denies the probes from them.
+/// Returns the change that keeps an admission policy that denies the probes from them.
 pub(super) fn keep_policy_from_probes(policy: &str) -> String {
     let condition = json!({"name": PROBES, "expression": no_probe()});
     let patch = json!({"spec": {"matchConditions": [condition]}}).to_string();
     format!("kubectl patch validatingadmissionpolicy {policy} --patch {}", quoted(&patch))
 }
 
-/// The remedy for a webhook of someone else that cannot be called.
+/// Returns the remedy for a webhook of someone else that cannot be called.
 pub(super) fn restore(facts: &ClusterFacts, name: &str) -> String {
     let webhooks = called(facts, name);
     let Some(webhook) = webhooks.first() else {
@@ -97,7 +97,7 @@ pub(super) fn restore(facts: &ClusterFacts, name: &str) -> String {
     }
 }
 
-/// The webhooks of someone else with a matchCondition of this expression: their names, and
+/// Returns the webhooks of someone else with a matchCondition of this expression: their names, and
 /// the command that removes it.
 pub(super) fn with_expression(facts: &ClusterFacts, message: &str) -> Option<(String, String)> {
     let mut patches = Patches::default();
@@ -115,7 +115,7 @@ pub(super) fn with_expression(facts: &ClusterFacts, message: &str) -> Option<(St
     (!names.is_empty()).then(|| (all, patches.commands().join(" && ")))
 }
 
-/// True if the API server says that it could not evaluate this matchCondition.
+/// Returns true if the API server says that it could not evaluate this matchCondition.
 pub(super) fn failed_on(message: &str, condition: &Value) -> bool {
     message.contains(&format!("expression '{}' resulted", text(condition, "/expression")))
 }

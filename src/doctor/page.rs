@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::causes::CAUSES;
 use super::checks::CHECKS;
 
-/// The table of checks.
+/// Returns the table of checks.
 pub fn table() -> String {
     let mut table = "| check | is ok if | needs |\n|---|---|---|\n".to_owned();
     for check in CHECKS {
@@ -17,7 +17,7 @@ pub fn table() -> String {
     table
 }
 
-/// A section a check: what it looks at, what a fault does, and the remedy.
+/// Returns a section a check: what it looks at, what a fault does, and the remedy.
 pub fn sections() -> String {
     let mut text = String::new();
     for check in CHECKS {
@@ -38,7 +38,7 @@ pub fn sections() -> String {
     text
 }
 
-/// A command as a block, anything else as a sentence.
+/// Returns a command as a block, anything else as a sentence.
 fn remedy(text: &str) -> String {
     let is_command = ["kubectl ", "helm ", "nfs-mount-guard "].iter().any(|start| text.starts_with(start));
     if is_command {
@@ -48,7 +48,7 @@ fn remedy(text: &str) -> String {
     }
 }
 
-/// The table of causes.
+/// Returns the table of causes.
 pub fn causes() -> String {
     let mut table = "| the message contains | cause | remedy |\n|---|---|---|\n".to_owned();
     for cause in CAUSES {
@@ -58,7 +58,7 @@ pub fn causes() -> String {
     table
 }
 
-/// A remedy with the names that the documentation uses.
+/// Returns a remedy with the names that the documentation uses.
 fn example(remedy: &str) -> String {
     let usual = super::installation::USUAL;
     let removal = format!(

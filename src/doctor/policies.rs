@@ -148,7 +148,7 @@ fn read(metrics: &str) -> Vec<Count> {
 /// This one says that a request was passed over, which is no fault by itself.
 const EXCLUSIONS: &str = "apiserver_admission_match_condition_exclusions_total{";
 
-/// True if matchConditions of a webhook excluded requests while the probes were sent.
+/// Returns true if matchConditions of a webhook excluded requests while the probes were sent.
 pub(super) fn is_excluded(facts: &ClusterFacts, webhook: &str) -> bool {
     let name = format!("name=\"{webhook}\"");
     let count = |metrics: &str| -> f64 {
@@ -161,7 +161,7 @@ pub(super) fn is_excluded(facts: &ClusterFacts, webhook: &str) -> bool {
     }
 }
 
-/// The counts that rose while the probes were sent, with the value that they have now.
+/// Returns the counts that rose while the probes were sent, with the value that they have now.
 /// Another API server than the one whose metrics were read may have had the probes.
 pub(super) fn risen(facts: &ClusterFacts) -> Vec<Count> {
     let (Some(before), Some(after)) = (facts.metrics.found(), facts.metrics_after.found()) else {
@@ -241,9 +241,9 @@ pub(super) fn policy(facts: &ClusterFacts) -> Outcome {
         let codes: Vec<String> = exemption.rules.iter().map(ToString::to_string).collect();
         let codes = named(codes.iter().map(String::as_str));
         let seen = if days < 0 {
-            format!("the exemption of {codes} ({}) expired {} ago", exemption.reason, counted(-days, "day"))
+            format!("the exemption from {codes} ({}) expired {} ago", exemption.reason, counted(-days, "day"))
         } else {
-            format!("the exemption of {codes} ({}) expires in {}", exemption.reason, counted(days, "day"))
+            format!("the exemption from {codes} ({}) expires in {}", exemption.reason, counted(days, "day"))
         };
         let effect = "objects that it covered are denied";
         faults.push(Outcome::warning(seen).hurts(effect).cured_by(edit()));
@@ -319,7 +319,7 @@ fn compare(facts: &ClusterFacts, policy: &Policy) -> Outcome {
     .may_pass(true)
 }
 
-/// The fingerprint in the metrics of a Pod.
+/// Returns the fingerprint in the metrics of a Pod.
 pub fn fingerprint(metrics: &str) -> Option<String> {
     let series = |line: &str| {
         let (_, rest) = line.strip_prefix("nfs_mount_guard_policy_info{")?.split_once("hash=\"")?;

@@ -28,7 +28,7 @@ pub const DRIVER: &str = "nfs.csi.k8s.io";
 /// A driver that never mounts NFS.
 pub const UNRELATED_DRIVER: &str = "ebs.csi.aws.com";
 
-/// A StorageClass to send as a dry run.
+/// Returns a StorageClass to send as a dry run.
 pub fn class(name: &str, driver: &str, options: &[&str]) -> Value {
     json!({
         "apiVersion": "storage.k8s.io/v1",
@@ -138,7 +138,7 @@ impl Answer {
         Verdict::Other(format!("{} {message}", self.code))
     }
 
-    /// The message of a Status, with the causes that it does not repeat.
+    /// Returns the message of a Status, with the causes that it does not repeat.
     fn message(&self) -> String {
         let message = self.body.get("message").and_then(Value::as_str).unwrap_or_default();
         let causes = list(&self.body, "/details/causes").iter();
@@ -164,7 +164,7 @@ impl Answer {
     }
 }
 
-/// A message without what differs between two probes of one fault: the name of the class,
+/// Returns a message without what differs between two probes of one fault: the name of the class,
 /// and the API server's own port.
 fn nameless(message: &str) -> String {
     let mut text = String::with_capacity(message.len());

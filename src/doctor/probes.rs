@@ -235,7 +235,7 @@ pub(super) fn policy_denies(facts: &ClusterFacts) -> Outcome {
     })
 }
 
-/// All answers to one kind of probe as one outcome: `k of N` where only some failed.
+/// Returns all answers to one kind of probe as one outcome: `k of N` where only some failed.
 fn judge(
     facts: &ClusterFacts,
     answers: &[Answer],
@@ -306,7 +306,7 @@ fn unrepaired_and_denied(facts: &ClusterFacts, by: &str, message: &str) -> Outco
         .hurts("classes and volumes that would be repaired are denied")
 }
 
-/// The options are not those that the webhook wrote.
+/// Reports options that are not those that the webhook wrote.
 fn changed(facts: &ClusterFacts, options: &[String]) -> Outcome {
     Outcome::problem(format!("came back as {}{}", options.join(","), changers(facts)))
         .hurts("another mutating webhook changes the options after the repair")

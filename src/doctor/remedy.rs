@@ -14,12 +14,12 @@ use super::installation::{INLINE, Installation, Webhook};
 /// The annotation that Helm writes on what it installs.
 const RELEASE: &str = "/annotations/meta.helm.sh~1release-name";
 
-/// A text as one word of a POSIX shell.
+/// Returns a text as one word of a POSIX shell.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The command that upgrades the release and changes these values, each once.
+/// Returns the command that upgrades the release and changes these values, each once.
 pub(super) fn upgrade(facts: &ClusterFacts, changes: &[String]) -> String {
     let mut command = format!(
         "helm upgrade {} manifests/chart --namespace {} --reuse-values",
@@ -35,8 +35,8 @@ pub(super) fn upgrade(facts: &ClusterFacts, changes: &[String]) -> String {
     command
 }
 
-/// The command that makes the API server's objects those of the release again. It
-/// takes over fields that something else wrote, and leaves the caBundle alone.
+/// Returns the command that makes the API server's objects those of the release again. It takes
+/// over fields that something else wrote, and leaves the caBundle alone.
 pub(super) fn reapply(facts: &ClusterFacts) -> String {
     if facts.origin().is_some() {
         // The chart would call a Service.
@@ -109,7 +109,7 @@ impl Patches {
         }
     }
 
-    /// The commands, in the order of adding.
+    /// Returns the commands, in the order of adding.
     pub(super) fn commands(&self) -> Vec<String> {
         self.0
             .iter()
@@ -134,7 +134,7 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-/// The command that takes matchConditions away, by their names.
+/// Returns the command that takes matchConditions away, by their names.
 pub(super) fn without_conditions(facts: &ClusterFacts, names: &[&str]) -> String {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let has = |webhook: &Webhook, wanted: &str| {
@@ -169,7 +169,7 @@ pub(super) fn without_conditions(facts: &ClusterFacts, names: &[&str]) -> String
     patches.commands().join(" && ")
 }
 
-/// The command that makes the webhooks of an installation call this Service.
+/// Returns the command that makes the webhooks of an installation call this Service.
 pub(super) fn to_service(installation: &Installation, service: &Value) -> String {
     let mut patches = Patches::default();
     for webhook in &installation.webhooks {
@@ -178,7 +178,7 @@ pub(super) fn to_service(installation: &Installation, service: &Value) -> String
     patches.commands().join(" && ")
 }
 
-/// A map that replaces another one, in a strategic merge patch.
+/// Returns a map that replaces another one, in a strategic merge patch.
 pub(super) fn replaced(map: &Value) -> Value {
     let mut all = Map::new();
     all.insert("$patch".to_owned(), json!("replace"));

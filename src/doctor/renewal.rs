@@ -44,14 +44,14 @@ pub(super) fn maker(facts: &ClusterFacts) -> Maker {
     }
 }
 
-/// True if the Pods that serve manage their certificates.
+/// Returns true if the Pods that serve manage their certificates.
 fn manages_itself(facts: &ClusterFacts) -> bool {
     let pods = facts.pods.found().map(Vec::as_slice).unwrap_or_default();
     pods.iter().any(|pod| ClusterFacts::flag(pod, "--manage-certificates").is_some())
 }
 
-/// True if a Pod of its own manages the certificates: there is one, or the caBundle is
-/// what it wrote.
+/// Returns true if a Pod of its own manages the certificates: there is one, or the caBundle is what
+/// it wrote.
 fn is_apart(facts: &ClusterFacts) -> bool {
     let pods = facts.certificate_pods.found().map(Vec::as_slice).unwrap_or_default();
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
@@ -59,7 +59,7 @@ fn is_apart(facts: &ClusterFacts) -> bool {
     !manages_itself(facts) && (!pods.is_empty() || webhooks.iter().any(is_ours))
 }
 
-/// The Deployment that creates or loads the certificates, which a restart makes look again.
+/// Returns the Deployment that creates or loads the certificates, which a restart makes look again.
 pub(super) fn deployment(facts: &ClusterFacts) -> String {
     let name = facts.name();
     if !is_apart(facts) {
@@ -70,7 +70,7 @@ pub(super) fn deployment(facts: &ClusterFacts) -> String {
     format!("{}-certificates", short.trim_end_matches('-'))
 }
 
-/// The Secret that the Pods wait for, where another Pod has to create it.
+/// Returns the Secret that the Pods wait for, where another Pod has to create it.
 pub(super) fn awaited_secret(facts: &ClusterFacts) -> Option<&str> {
     let (secret, seen) = &facts.secret;
     (is_apart(facts) && matches!(seen, Seen::Absent)).then_some(secret)

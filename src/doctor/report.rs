@@ -93,7 +93,7 @@ pub struct CheckReport {
 }
 
 impl DoctorReport {
-    /// The report of a run.
+    /// Returns the report of a run.
     pub fn new(server: String, facts: &ClusterFacts, done: &[Checked]) -> Self {
         let checks: Vec<CheckReport> = done.iter().map(|checked| check_report(checked, facts)).collect();
         let count = |status: Status| checks.iter().filter(|check| check.result == status).count();
@@ -124,7 +124,7 @@ impl DoctorReport {
         }
     }
 
-    /// The report of a run that could not ask.
+    /// Returns the report of a run that could not ask.
     pub fn unasked(server: String, pre: bool, error: String) -> Self {
         Self { pre, success: false, complete: false, error: Some(error), ..Self::empty(server) }
     }
@@ -144,7 +144,7 @@ impl DoctorReport {
         }
     }
 
-    /// The report as JSON, with a line break after it.
+    /// Returns the report as JSON, with a line break after it.
     pub fn json(&self) -> String {
         // Strings, numbers and lists of them always serialise.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();

@@ -81,7 +81,7 @@ fn absent(facts: &ClusterFacts, installation: &Installation) -> Outcome {
         .cured_by(installation.removal())
 }
 
-/// The port of a Service that webhooks of the chart are called at.
+/// Returns the port of a Service that webhooks of the chart are called at.
 fn own_port(service: &Value) -> Option<u64> {
     let ports = list(service, "/spec/ports");
     let own = ports.iter().find(|port| text(port, "/name") == PORT);
@@ -92,7 +92,7 @@ fn own_port(service: &Value) -> Option<u64> {
     number(own?, "/port")
 }
 
-/// A targetPort that the container does not have.
+/// Returns a targetPort that the container does not have.
 fn untargeted(facts: &ClusterFacts, installation: &Installation) -> Option<Outcome> {
     let called = called_port(facts)?;
     let container = facts.pods.found()?.first().and_then(ClusterFacts::container)?;
@@ -121,13 +121,13 @@ fn untargeted(facts: &ClusterFacts, installation: &Installation) -> Option<Outco
     )
 }
 
-/// The command that changes the Service.
+/// Returns the command that changes the Service.
 fn patched(facts: &ClusterFacts, patch: &Value) -> String {
     let patch = quoted(&patch.to_string());
     format!("kubectl --namespace {} patch service {} --patch {patch}", facts.namespace(), facts.name())
 }
 
-/// The Service's port that a webhook is called at, as the Service has it.
+/// Returns the Service's port that a webhook is called at, as the Service has it.
 pub(super) fn called_port(facts: &ClusterFacts) -> Option<&Value> {
     let number_called = facts.installation()?.webhooks.first()?.port();
     list(facts.service()?, "/spec/ports").iter().find(|port| number(port, "/port") == Some(number_called))

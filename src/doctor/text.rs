@@ -26,7 +26,7 @@ impl Look {
         if self.has_symbols { status.symbol() } else { status.as_str() }
     }
 
-    /// A text after a head, in lines as wide as the terminal.
+    /// Returns a text after a head, in lines as wide as the terminal.
     fn wrapped(self, head: &str, text: &str) -> String {
         match self.width {
             Some(width) => wrap(text, head, "    ", width),
@@ -45,7 +45,7 @@ impl Look {
     }
 }
 
-/// Every check, with effect, remedy and page of those that are not good.
+/// Returns every check, with effect, remedy and page of those that are not good.
 pub fn whole(report: &DoctorReport, look: Look) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -77,7 +77,7 @@ fn write_whole(out: &mut String, report: &DoctorReport, look: Look) -> fmt::Resu
     write_summary(out, report)
 }
 
-/// The checks that are not good, one line each.
+/// Returns the checks that are not good, one line each.
 pub fn short(report: &DoctorReport, look: Look) -> String {
     let mut text = String::new();
     let faults = report.checks.iter().filter(|check| check.remedy.is_some());

@@ -59,13 +59,14 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The lines of the part, as reports count them.
+    /// Returns the lines of the part, as reports count them.
     fn lines(&self, text: &Text<'_>) -> RangeInclusive<usize> {
         let line = |position: Position| text.lines.position(text.offset(position)).line;
         line(self.range.start)..=line(self.range.end)
     }
 
-    /// A kind includes those whose names begin with it: `source` all of `source.fixAll`.
+    /// Returns true if a kind is wanted: a kind includes those whose names begin with it, `source` all of
+    /// `source.fixAll`.
     fn kind(&self, kind: &str) -> bool {
         let includes = |only: &String| {
             kind.strip_prefix(only.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -167,7 +168,7 @@ fn quick_fix(
 /// Most time for finding the lines that differ.
 const LONGEST_DIFF: Duration = Duration::from_millis(200);
 
-/// The lines that differ.
+/// Returns the lines that differ.
 fn differences(text: &Text<'_>, new: &str) -> Vec<Edit> {
     // A rough difference is as right as a fine one, and comes in time.
     let diff = TextDiff::configure().timeout(LONGEST_DIFF).diff_lines(text.body, new);

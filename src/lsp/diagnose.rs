@@ -96,24 +96,24 @@ pub(super) struct Text<'d> {
 }
 
 impl<'d> Text<'d> {
-    /// The text of a document.
+    /// Returns the text of a document.
     pub(super) fn new(text: &'d str, encoding: Encoding) -> Self {
         let body = text.strip_prefix(MARK).unwrap_or(text);
         let mark = text.len() - body.len();
         Self { body, lines: Lines::new(body), index: Index::new(text, encoding), mark }
     }
 
-    /// The byte of the body at a position.
+    /// Returns the byte of the body at a position.
     pub(super) fn offset(&self, position: Position) -> usize {
         self.index.offset(position).saturating_sub(self.mark)
     }
 
-    /// The range of bytes of the body.
+    /// Returns the range of bytes of the body.
     pub(super) fn range(&self, bytes: &std::ops::Range<usize>) -> Range {
         self.index.range(&(bytes.start + self.mark..bytes.end + self.mark))
     }
 
-    /// The range between two places of a report.
+    /// Returns the range between two places of a report.
     pub(super) fn between(&self, start: text::Position, end: text::Position) -> Range {
         self.range(&(self.lines.offset(start)..self.lines.offset(end)))
     }
@@ -170,7 +170,7 @@ pub(super) fn report(
     (report, fixed)
 }
 
-/// Everything that is to be shown of a document.
+/// Returns everything that is to be shown of a document.
 pub(super) fn diagnostics(check: &Checker<'_>, document: &Document, encoding: Encoding) -> Vec<Diagnostic> {
     let text = Text::new(&document.text, encoding);
     if document.text.len() > MOST_BYTES {
@@ -204,7 +204,7 @@ pub(super) fn diagnostics(check: &Checker<'_>, document: &Document, encoding: En
     limited(found)
 }
 
-/// The mistakes of a policy file.
+/// Returns the mistakes of a policy file.
 pub(super) fn of_policy(mistakes: &Mistakes, text: &Text<'_>) -> Vec<Diagnostic> {
     let found = mistakes.mistakes.iter().map(|mistake| {
         let range = text.of_line(mistake.position.line, Some(mistake.position.column));
@@ -223,7 +223,7 @@ pub(super) fn is_policy(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == policy_file::FILE_NAME)
 }
 
-/// The diagnostic of a finding; with the list that would pass, where that is to be shown.
+/// Returns the diagnostic of a finding; with the list that would pass, where that is to be shown.
 pub(super) fn of_finding(
     text: &Text<'_>,
     subject: &SubjectReport,

@@ -36,7 +36,7 @@ pub(super) struct Change {
 }
 
 impl Document {
-    /// A document that was opened.
+    /// Returns a document that was opened.
     pub(super) fn new(uri: String, version: Option<i64>, text: String) -> Self {
         let path = path_of(&uri).unwrap_or_else(|| PathBuf::from(&uri));
         Self { uri, path, version, text, is_changed: true }
@@ -60,7 +60,7 @@ impl Document {
     }
 }
 
-/// The path of a `file:` address; `None` for one of another kind.
+/// Returns the path of a `file:` address; `None` for one of another kind.
 pub(super) fn path_of(uri: &str) -> Option<PathBuf> {
     let rest = uri.strip_prefix("file://")?;
     // An authority other than this machine names no file here.
@@ -68,7 +68,7 @@ pub(super) fn path_of(uri: &str) -> Option<PathBuf> {
     path.starts_with('/').then(|| PathBuf::from(decoded(path)))
 }
 
-/// The address of an absolute path.
+/// Returns the address of an absolute path.
 pub(super) fn uri_of(path: &Path) -> String {
     let mut uri = String::from("file://");
     for byte in path.to_string_lossy().bytes() {
@@ -82,7 +82,7 @@ pub(super) fn uri_of(path: &Path) -> String {
     uri
 }
 
-/// An address without its escapes.
+/// Returns an address without its escapes.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

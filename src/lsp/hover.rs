@@ -86,7 +86,7 @@ pub(super) fn hover(
     hover.map(|hover| Hover { findings: here.iter().map(found).collect(), ..hover })
 }
 
-/// The option at a byte, and what is said of it.
+/// Returns the option at a byte, and what is said of it.
 fn option(
     subject: &Subject<'_>,
     layout: &Layout<'_>,
@@ -101,7 +101,7 @@ fn option(
     })
 }
 
-/// The key of a list at a byte. Where a finding stands it may be that of what surrounds a
+/// Returns the key of a list at a byte. Where a finding stands it may be that of what surrounds a
 /// list that is missing.
 fn list(
     subject: &Subject<'_>,
@@ -134,7 +134,7 @@ impl Hover {
     }
 }
 
-/// A fence is longer than any in the text.
+/// Puts a text into a fence that is longer than any in it.
 fn fenced(text: &str) -> String {
     let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest.max(2) + 1);

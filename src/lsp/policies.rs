@@ -11,10 +11,10 @@ use crate::policy_file::{Error, Mistakes};
 
 /// The source of policies: the command line knows the flags.
 pub trait Source {
-    /// The policy file of a directory; `None` where there is none.
+    /// Returns the policy file of a directory; `None` where there is none.
     fn file(&self, folder: &Path) -> Option<PathBuf>;
 
-    /// The policy in a file, or the built-in one, with what the flags change of it.
+    /// Returns the policy in a file, or the built-in one, with what the flags change of it.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl<'s> Policies<'s> {
         Self { source, by_folder: BTreeMap::new(), by_file: BTreeMap::new() }
     }
 
-    /// The policy of a directory, and its file.
+    /// Returns the policy of a directory, and its file.
     pub(super) fn of(&mut self, folder: &Path) -> (Rc<Policy>, Option<PathBuf>) {
         let file = self.source.file(folder);
         self.by_folder.insert(folder.to_path_buf(), file.clone());
@@ -94,7 +94,7 @@ impl<'s> Policies<'s> {
         (is_other || !changed.is_empty(), changed)
     }
 
-    /// The files that were looked at.
+    /// Returns the files that were looked at.
     pub(super) fn files(&self) -> impl Iterator<Item = (&Path, &Loaded)> {
         self.by_file.iter().filter_map(|(file, loaded)| Some((file.as_deref()?, loaded)))
     }

@@ -44,7 +44,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The first one that the client prefers and that is supported.
+    /// Returns the first one that the client prefers and that is supported.
     pub(super) fn negotiate(offered: &[String]) -> Self {
         let known = [Self::Utf8, Self::Utf16, Self::Utf32];
         let find = |name: &String| known.into_iter().find(|encoding| encoding.as_str() == name);
@@ -60,7 +60,7 @@ impl Encoding {
         }
     }
 
-    /// The units of the character that begins with this byte of UTF-8; none for a byte
+    /// Returns the units of the character that begins with this byte of UTF-8; none for a byte
     /// inside a character.
     const fn units(self, byte: u8) -> usize {
         match (self, byte) {
@@ -119,12 +119,12 @@ impl<'t> Index<'t> {
         Position { line: number(line), character: number(character) }
     }
 
-    /// The range of some bytes.
+    /// Returns the range of some bytes.
     pub(super) fn range(&self, bytes: &std::ops::Range<usize>) -> Range {
         Range { start: self.position(bytes.start), end: self.position(bytes.end) }
     }
 
-    /// The byte at a position. One after the end of its line is the end of the line, one
+    /// Returns the byte at a position. One after the end of its line is the end of the line, one
     /// after the text its end, one inside a character the beginning of that.
     pub(super) fn offset(&self, position: Position) -> usize {
         let line = usize::try_from(position.line).unwrap_or(usize::MAX);
@@ -151,7 +151,7 @@ impl<'t> Index<'t> {
         }
     }
 
-    /// The byte of the character that has the unit with this index.
+    /// Returns the byte of the character that has the unit with this index.
     fn byte_of(&self, target: usize) -> usize {
         if self.counts.is_empty() {
             return target.min(self.text.len());
@@ -169,7 +169,7 @@ impl<'t> Index<'t> {
     }
 }
 
-/// A number of the protocol, which has 31 bits.
+/// Returns a number of the protocol, which has 31 bits.
 fn number(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
 }

@@ -57,7 +57,7 @@ pub struct Server<'s> {
 type Failure = (ErrorCode, String);
 
 impl<'s> Server<'s> {
-    /// A server before `initialize`, which reports what an endpoint of the webhook answers.
+    /// Returns a server before `initialize`, which reports what an endpoint of the webhook answers.
     pub fn new(source: &'s dyn Source, endpoint: Endpoint) -> Self {
         Self {
             policies: Policies::new(source),
@@ -347,7 +347,7 @@ impl<'s> Server<'s> {
     }
 }
 
-/// The parameters of a message.
+/// Returns the parameters of a message.
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, Failure> {
     serde_json::from_value(params).map_err(|error| (ErrorCode::InvalidParams, error.to_string()))
 }

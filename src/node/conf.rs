@@ -12,6 +12,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::source::io_fault;
+
 /// More of a file than this is not read.
 const FILE_LIMIT: u64 = 256 << 10;
 
@@ -110,7 +112,7 @@ impl Conf {
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return self.problems.push((folder, error.to_string())),
+            Err(error) => return self.problems.push((folder, io_fault::reason(&error))),
         };
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -132,7 +134,7 @@ impl Conf {
                 self.parse(&text, path, section, depth);
             }
             Err(error) if may_lack && error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.problems.push((path.to_owned(), error.to_string())),
+            Err(error) => self.problems.push((path.to_owned(), io_fault::reason(&error))),
         }
     }
 

@@ -17,6 +17,7 @@ use super::usage::{Counter, Usage};
 use super::volumes::{self, Listing, Plugin, VolumeId};
 use crate::kind::Kind;
 use crate::report::{IsNfs, Tool};
+use crate::source::io_fault;
 use crate::subject::driver::Nfs;
 use crate::subject::manifest::{CsiSource, Manifest, Spec};
 use crate::subject::{DriverSetting, Subject};
@@ -126,7 +127,7 @@ impl Look<'_> {
                 .into_iter()
                 .map(|(path, error)| ReadError {
                     path: shown(&latest.pods_dir.join(path)),
-                    message: error.to_string(),
+                    message: io_fault::reason(&error),
                 })
                 .collect(),
         })
@@ -179,7 +180,10 @@ impl Look<'_> {
             return Ok(("kubernetes.io/nfs".to_owned(), Nfs::Yes));
         }
         let name = volumes::csi_driver(self.pods_dir, id).map_err(|error| {
-            io::Error::new(error.kind(), format!("who mounts it is unknown: vol_data.json: {error}"))
+            io::Error::new(
+                error.kind(),
+                format!("who mounts it is unknown: vol_data.json: {}", io_fault::reason(&error)),
+            )
         })?;
         let nfs = verdict(&name, self.drivers);
         Ok((name, nfs))
@@ -195,7 +199,7 @@ impl Look<'_> {
             Ok(Some(usage)) => Ok(Ok(usage)),
             Ok(None) => Ok(Err(ANOTHER_MOUNT.to_owned())),
             Err(error) if volumes::is_absence(&error) => Err(error),
-            Err(error) => Ok(Err(error.to_string())),
+            Err(error) => Ok(Err(io_fault::reason(&error))),
         }
     }
 
@@ -206,7 +210,7 @@ impl Look<'_> {
         for path in &holder.closed {
             self.counter.close(inside(path));
         }
-        let seen = self.count(&inside(&holder.point)).unwrap_or_else(|error| Err(error.to_string()));
+        let seen = self.count(&inside(&holder.point)).unwrap_or_else(|error| Err(io_fault::reason(&error)));
         seen.map_err(|error| format!("beneath the mount, through process {}: {error}", holder.pid))
     }
 

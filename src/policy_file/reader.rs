@@ -188,7 +188,7 @@ impl<'t> PolicyReader<'t> {
         Some(DriverSetting { name: name??, nfs, timeo, retrans })
     }
 
-    /// A number in the range of a rule's own setting `value`.
+    /// Returns a number in the range of a rule's own setting `value`.
     fn number_of(&mut self, rule: &str, id: NodeId, key: &str) -> Option<u32> {
         let number = self.number(id, key)?;
         let setting = rules::find(rule)?.settings.first()?;
@@ -199,7 +199,7 @@ impl<'t> PolicyReader<'t> {
         taken
     }
 
-    /// The one rule of an entry with settings, by its code or name.
+    /// Returns the one rule of an entry with settings, by its code or name.
     fn rule(&mut self, text: &str, at: NodeId) -> Option<&'static Rule> {
         let rule = rules::find(text);
         if rule.is_none() {
@@ -208,7 +208,7 @@ impl<'t> PolicyReader<'t> {
         rule
     }
 
-    /// The rules that a code, a name or the beginning of some selects.
+    /// Returns the rules that a code, a name or the beginning of some selects.
     fn selected(&mut self, text: &str, at: NodeId) -> Vec<&'static Rule> {
         let selected = select(text);
         if selected.is_empty() {
@@ -231,7 +231,7 @@ impl<'t> PolicyReader<'t> {
         }
     }
 
-    /// The entries of a mapping that may have these keys only.
+    /// Returns the entries of a mapping that may have these keys only.
     fn mapping(&mut self, id: NodeId, what: &str, known: &[&str]) -> Vec<Field<'t>> {
         let mut entries = self.any_mapping(id, what);
         entries.retain(|entry| {
@@ -288,7 +288,7 @@ impl<'t> PolicyReader<'t> {
         })
     }
 
-    /// A scalar's text, and what it means to YAML.
+    /// Returns a scalar's text, and what it means to YAML.
     fn scalar(&mut self, id: NodeId, what: &str) -> Option<(&'t str, Meaning)> {
         if let Some(Content::Scalar { text, style, is_string }) = self.tree.node(id).map(|node| &node.content)
         {
@@ -314,8 +314,7 @@ impl<'t> PolicyReader<'t> {
         }
     }
 
-    /// One of a few words, also one like `off` that YAML takes for a truth
-    /// value.
+    /// Returns one of a few words, also one like `off` that YAML takes for a truth value.
     fn word(&mut self, id: NodeId, what: &str, words: &[&'static str]) -> Option<&'static str> {
         let (text, _) = self.scalar(id, what)?;
         let found = words.iter().copied().find(|word| *word == text);
@@ -396,7 +395,7 @@ fn suggestion(text: &str, words: &[&str]) -> String {
     }
 }
 
-/// The values that a field may have.
+/// Returns the values that a field may have.
 fn allowed(words: &[&str]) -> String {
     format!("allowed: {}", words.join(", "))
 }

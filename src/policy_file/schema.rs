@@ -7,7 +7,7 @@ use crate::finding::Action;
 use crate::kind::Kind;
 use crate::rules::{Profile, RULES, Rule};
 
-/// The schema, draft 2020-12.
+/// Returns the schema, draft 2020-12.
 pub fn schema() -> Value {
     let mut rules = Map::new();
     let mut names = Vec::new();
@@ -73,12 +73,12 @@ pub fn schema() -> Value {
     })
 }
 
-/// A text that is not empty.
+/// Returns a text that is not empty.
 fn text(description: &str) -> Value {
     json!({"type": "string", "minLength": 1, "description": description})
 }
 
-/// One driver that the policy declares.
+/// Returns one driver that the policy declares.
 fn driver() -> Value {
     json!({
         "type": "object",
@@ -94,7 +94,7 @@ fn driver() -> Value {
     })
 }
 
-/// One exemption, with the spellings of all rules.
+/// Returns one exemption, with the spellings of all rules.
 fn exemption(names: &[Value]) -> Value {
     let kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
     json!({
@@ -155,7 +155,7 @@ fn rule_schema(rule: &Rule) -> Value {
     })
 }
 
-/// The range of the number that a rule fills in.
+/// Returns the range of the number that a rule fills in.
 fn range(rule: &str, meaning: &str) -> Value {
     let setting = crate::rules::find(rule).and_then(|rule| rule.settings.first());
     json!({

@@ -11,7 +11,7 @@ const HEAD: &str = "apiVersion: nfs-mount-guard.io/v1\nkind: MountPolicy\n";
 
 const WHOLE: &str = include_str!("../../examples/policy.yaml");
 
-/// The mistakes of a text after the usual head, as `line:column message`.
+/// Returns the mistakes of a text after the usual head, as `line:column message`.
 fn mistakes(rest: &str) -> Vec<String> {
     all_mistakes(&format!("{HEAD}{rest}"))
 }

@@ -9,7 +9,7 @@ use crate::policy::exemption::Exemption;
 use crate::rules::{RULES, Rule};
 use crate::subject::DriverSetting;
 
-/// The policy as a file that gives the same policy when it is read.
+/// Returns the policy as a file that gives the same policy when it is read.
 pub fn yaml(policy: &Policy) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -115,7 +115,7 @@ fn write_exemption(text: &mut String, exemption: &Exemption) -> std::fmt::Result
     }
 }
 
-/// A text in the double quotes of YAML, of which those of JSON are a part.
+/// Returns a text in the double quotes of YAML, of which those of JSON are a part.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -6,9 +6,8 @@ use super::palette::Palette;
 use super::plain::{place, plain};
 use super::{FindingReport, NotJudged, ReadError, Report, Reported, SubjectReport, text};
 
-/// One line a finding, `file:line:column: CODE action message`, in the order of the
-/// files, and the last line of the text report. Findings that are only counted are
-/// left out.
+/// Returns one line a finding, `file:line:column: CODE action message`, in the order of the files,
+/// and the last line of the text report. Findings that are only counted are left out.
 pub fn write(report: &Report, colour: bool) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.

@@ -9,9 +9,9 @@ use similar::{ChangeTag, TextDiff};
 use super::palette::Palette;
 use super::plain::{ends_as_command, escape, is_unseen};
 
-/// The change of a file as a unified diff, which `git apply` takes. A line that
-/// a terminal or a runner of jobs would obey is written out as in the other
-/// reports, and does not apply then; neither does one with colors.
+/// Returns the change of a file as a unified diff, which `git apply` takes. A line that a terminal
+/// or a runner of jobs would obey is written out as in the other reports, and does not apply then;
+/// neither does one with colors.
 pub fn write(name: &str, old: &str, new: &str, colour: bool) -> String {
     let diff = TextDiff::from_lines(old, new);
     let Palette { strong, faint, removed, added, .. } = Palette::new(colour);
@@ -40,7 +40,7 @@ pub fn write(name: &str, old: &str, new: &str, colour: bool) -> String {
     out
 }
 
-/// A line of a file, its line break as it is.
+/// Returns a line of a file, its line break as it is.
 fn line(line: &str) -> Cow<'_, str> {
     let text = line.trim_end_matches(['\n', '\r']);
     let is_command = text.trim_start().starts_with("::") || text.contains("##");
@@ -67,7 +67,7 @@ fn line(line: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// A path of the header, in quotes as git writes it where something is odd.
+/// Returns a path of the header, in quotes as git writes it where something is odd.
 fn path(prefix: &str, name: &str) -> String {
     let is_odd = |character: char| is_unseen(character) || matches!(character, '"' | '\\');
     if !name.chars().any(is_odd) && !name.contains("##") {

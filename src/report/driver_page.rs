@@ -12,14 +12,14 @@ use crate::subject::driver::conf::ConfOf;
 use crate::subject::driver::evidence::Evidence;
 use crate::subject::driver::{CarrierKey, Case, Driver, ListUse, Nfs, On, Role, drivers};
 
-/// A page's file name without its directory: the row's first name with what a file
-/// name cannot hold replaced.
+/// Returns a page's file name without its directory: the row's first name with what a file name
+/// cannot hold replaced.
 pub fn file_name(driver: &Driver) -> String {
     let name = driver.names.first().copied().unwrap_or_default();
     format!("{}.md", name.replace('/', "_").replace('*', "x"))
 }
 
-/// The page of one driver.
+/// Returns the page of one driver.
 pub fn page(driver: &Driver) -> String {
     let mut page = String::new();
     // Writing to a string cannot fail.
@@ -27,7 +27,7 @@ pub fn page(driver: &Driver) -> String {
     page
 }
 
-/// The table of all drivers that are or may be NFS, and the names of the others.
+/// Returns the table of all drivers that are or may be NFS, and the names of the others.
 pub fn table() -> String {
     let mut page = String::from(
         "# Drivers\n\nFor readers who want to know what a provisioner or CSI driver does with NFS mount options before mount.nfs gets them.\n\

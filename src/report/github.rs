@@ -6,7 +6,7 @@ use super::plain::{ends_as_command, escape, is_unseen};
 use super::{Origin, Report, Reported};
 use crate::count::counted;
 
-/// One command a finding, and the last line of the text report.
+/// Returns one command a finding, and the last line of the text report.
 pub fn write(report: &Report) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
@@ -95,7 +95,7 @@ fn data(text: &str) -> String {
     escaped
 }
 
-/// A property of a command, where `:` and `,` mean something too.
+/// Returns a property of a command, where `:` and `,` mean something too.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

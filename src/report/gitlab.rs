@@ -5,7 +5,7 @@ use serde_json::json;
 use super::json::plain;
 use super::{Fingerprints, Report, Reported};
 
-/// One issue a finding.
+/// Returns one issue a finding.
 pub fn write(report: &Report) -> String {
     let mut fingerprints = Fingerprints::default();
     let mut issues = Vec::new();

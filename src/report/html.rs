@@ -12,7 +12,7 @@ use super::plain::plain;
 use super::{FindingReport, Report, Reported, SubjectReport, text};
 use crate::count::counted;
 
-/// The page, with a line break after it.
+/// Returns the page, with a line break after it.
 pub fn write(report: &Report) -> String {
     let mut page = String::new();
     // Writing to a string cannot fail.

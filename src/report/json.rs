@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Report;
 use super::plain::{ends_as_command, is_unseen};
 
-/// The report, with a line break after it.
+/// Returns the report, with a line break after it.
 pub fn write(report: &Report) -> String {
     // Strings, numbers and lists of them always serialise.
     let mut text = serde_json::to_string_pretty(report).unwrap_or_default();

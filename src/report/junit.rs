@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::plain::is_unseen;
 use super::{Report, Reported};
 
-/// The report as a test run.
+/// Returns the report as a test run.
 pub fn write(report: &Report) -> String {
     let mut cases = String::new();
     let mut failures = 0;

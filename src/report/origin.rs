@@ -15,12 +15,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// A template that is not looked for yet.
+    /// Returns a template that is not looked for yet.
     pub fn of(template: Option<&str>) -> Option<Self> {
         template.map(|template| Self { template: template.to_owned(), file: None })
     }
 
-    /// The file, else the name that Helm gives it.
+    /// Returns the file, else the name that Helm gives it.
     pub fn place(&self) -> &str {
         self.file.as_deref().unwrap_or(&self.template)
     }

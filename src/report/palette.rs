@@ -1,10 +1,11 @@
-//! Colors of the reports for people.
+//! Colors and width of the reports for people.
 
 use anstyle::{AnsiColor, Style};
 
-use super::Reported;
+use super::{Reported, terminal};
 
-/// Colors of the reports for people. Each repeats what a word says.
+/// Colors of the reports for people, each of which repeats what a word says, and the width of their
+/// lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Palette {
     /// The style of denials.
@@ -21,6 +22,8 @@ pub(super) struct Palette {
     pub(super) removed: Style,
     /// Lines that a change adds.
     pub(super) added: Style,
+    /// The columns of the terminal; `None` for a pipe or a file.
+    width: Option<usize>,
 }
 
 impl Palette {
@@ -36,6 +39,7 @@ impl Palette {
                 strong: none,
                 removed: none,
                 added: none,
+                width: None,
             };
         }
         Self {
@@ -47,6 +51,21 @@ impl Palette {
             strong: none.bold(),
             removed: AnsiColor::Red.on_default(),
             added: AnsiColor::Green.on_default(),
+            width: None,
+        }
+    }
+
+    /// Returns the same for lines of so many columns.
+    pub(super) const fn within(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
+    }
+
+    /// Returns a line in lines as wide as the terminal; `head` is in front of the first one, and
+    /// `indent` in front of the others.
+    pub(super) fn lines(&self, head: &str, text: &str, indent: &str) -> String {
+        match self.width {
+            Some(width) => terminal::wrap(text, head, indent, width),
+            None => format!("{head}{text}"),
         }
     }
 

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 pub use crate::source::columns::is_unseen;
 
-/// The text with everything written out that is not seen as itself: control
-/// characters, line breaks, marks that turn the direction of writing, and
-/// characters without width. Text that a runner of jobs would take for a command inside a line
-/// (`##[error]`, `##vso[...]`) is broken with a backslash.
+/// Returns the text with everything written out that is not seen as itself: control characters,
+/// line breaks, marks that turn the direction of writing, and characters without width. Text that a
+/// runner of jobs would take for a command inside a line (`##[error]`, `##vso[...]`) is broken with
+/// a backslash.
 pub fn plain(text: &str) -> Cow<'_, str> {
     let has_commands = text.contains("##");
     if !has_commands && !text.chars().any(is_unseen) {
@@ -29,8 +29,8 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The name of a file at the beginning of a line, where `::error::` would be a
-/// command of GitHub's runner.
+/// Returns the name of a file at the beginning of a line, where `::error::` would be a command of
+/// GitHub's runner.
 pub fn place(file: &str) -> Cow<'_, str> {
     let shown = plain(file);
     if file.trim_start().starts_with(':') { Cow::Owned(format!("./{shown}")) } else { shown }

@@ -44,7 +44,7 @@ impl Api {
     /// Both, the newer one first.
     pub const ALL: [Self; 2] = [Self::OpenReports, Self::PolicyReport];
 
-    /// The API group.
+    /// Returns the API group.
     pub const fn group(self) -> &'static str {
         match self {
             Self::OpenReports => "openreports.io",
@@ -60,7 +60,7 @@ impl Api {
         }
     }
 
-    /// The kind of a report, in a namespace or of the cluster.
+    /// Returns the kind of a report, in a namespace or of the cluster.
     pub const fn kind(self, is_namespaced: bool) -> &'static str {
         match (self, is_namespaced) {
             (Self::OpenReports, true) => "Report",
@@ -70,7 +70,7 @@ impl Api {
         }
     }
 
-    /// The resource of a report, in a namespace or of the cluster.
+    /// Returns the resource of a report, in a namespace or of the cluster.
     pub const fn resource(self, is_namespaced: bool) -> &'static str {
         match (self, is_namespaced) {
             (Self::OpenReports, true) => "reports",
@@ -98,9 +98,9 @@ pub struct Run {
     pub requests: u64,
 }
 
-/// The reports of a scan that saw everything, but for the heartbeat: those of the
-/// cluster with at most `most` results together, and one of each namespace with exposed
-/// Pods. Take the report before it is limited.
+/// Returns the reports of a scan that saw everything, but for the heartbeat: those of the cluster
+/// with at most `most` results together, and one of each namespace with exposed Pods. Take the
+/// report before it is limited.
 pub fn reports(api: Api, report: &Report, most: usize) -> Vec<Wanted> {
     let rows = shards::rows(report);
     let mut wanted = shards::reports(api, report, &rows, most);
@@ -108,7 +108,7 @@ pub fn reports(api: Api, report: &Report, most: usize) -> Vec<Wanted> {
     wanted
 }
 
-/// The heartbeat: that a scan was, whether it saw everything, and counts of all rules. An
+/// Returns the heartbeat: that a scan was, whether it saw everything, and counts of all rules. An
 /// error of the report makes its one result an error.
 pub fn heartbeat(api: Api, report: &Report, run: &Run, most: usize) -> Wanted {
     let outcome = if report.complete { Outcome::Pass } else { Outcome::Error };

@@ -12,9 +12,8 @@ use crate::admission::Endpoint;
 use crate::admission::replay::Replayed;
 use crate::count::counted;
 
-/// The answers for people: of each endpoint the decision, the warnings, the causes
-/// and the patch, then the object after the patch and the responses as they are
-/// sent.
+/// Returns the answers for people: of each endpoint the decision, the warnings, the causes and the
+/// patch, then the object after the patch and the responses as they are sent.
 pub fn text(replayed: &[Replayed], policy: &PolicyOrigin, colour: bool) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -86,9 +85,9 @@ fn list(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The answers as one JSON object. That of one endpoint is the AdmissionReview as
-/// it is sent, with `patch` and `object` added; that of both has one under each
-/// endpoint's name, and `allowed` for both together.
+/// Returns the answers as one JSON object. That of one endpoint is the AdmissionReview as it is
+/// sent, with `patch` and `object` added; that of both has one under each endpoint's name, and
+/// `allowed` for both together.
 pub fn json(replayed: &[Replayed]) -> String {
     let document = match replayed {
         [alone] => review(alone),
@@ -105,7 +104,7 @@ pub fn json(replayed: &[Replayed]) -> String {
     format!("{}\n", pretty(&document))
 }
 
-/// The bodies as the webhook sends them, one a line.
+/// Returns the bodies as the webhook sends them, one a line.
 pub fn raw(replayed: &[Replayed]) -> Vec<u8> {
     let mut lines = Vec::new();
     for answer in replayed {

@@ -8,12 +8,12 @@ use crate::rules::{About, Profile, RULES, Rule, Set};
 /// The repository of the program and its pages.
 pub const REPOSITORY: &str = "https://github.com/nfs-mount-guard/nfs-mount-guard";
 
-/// The address of a rule's page.
+/// Returns the address of a rule's page.
 pub fn address(code: Code) -> String {
     format!("{REPOSITORY}/blob/main/docs/rules/{code}.md")
 }
 
-/// The page of one rule.
+/// Returns the page of one rule.
 pub fn page(rule: &Rule) -> String {
     let mut page = String::new();
     // Writing to a string cannot fail.
@@ -78,8 +78,8 @@ fn fix(rule: &Rule) -> &'static str {
     }
 }
 
-/// The table of all rules, in Markdown, as the README and docs/rules/ show it.
-/// `prefix` comes before the file name of each page.
+/// Returns the table of all rules, in Markdown, as the README and docs/rules/ show it. `prefix`
+/// comes before the file name of each page.
 pub fn table(prefix: &str) -> String {
     let mut table =
         String::from("| rule | finds | standard | relaxed | strict | fix |\n|---|---|---|---|---|---|\n");

@@ -43,7 +43,7 @@ impl Root {
 /// The name that readers know for the root of the sources.
 const BASE: &str = "%SRCROOT%";
 
-/// A path without `.` and `..`.
+/// Returns a path without `.` and `..`.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
@@ -58,13 +58,13 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// An absolute path as a URI.
+/// Returns an absolute path as a URI.
 fn absolute(path: &Path) -> String {
     let path = path.to_string_lossy().replace('\\', "/");
     format!("file://{}{}", if path.starts_with('/') { "" } else { "/" }, uri(&path))
 }
 
-/// The report as one run.
+/// Returns the report as one run.
 pub fn write(report: &Report, root: &Root) -> String {
     let mut fingerprints = Fingerprints::default();
     let mut results = Vec::new();
@@ -121,7 +121,7 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
-/// A rule's name as a title: `Background mount`.
+/// Returns a rule's name as a title: `Background mount`.
 fn title(name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
@@ -198,8 +198,8 @@ fn replacement(edit: &TextEdit) -> Value {
     })
 }
 
-/// The template's file as a place, without a line: which one became the line of
-/// the document is not known.
+/// Returns the template's file as a place, without a line: which one became the line of the
+/// document is not known.
 fn in_template(origin: &Origin, root: &Root) -> Option<Value> {
     origin.file.as_ref().map(|file| json!({"artifactLocation": root.location(file)}))
 }
@@ -229,7 +229,7 @@ fn notification(error: &ReadError, root: &Root) -> Value {
     })
 }
 
-/// A path as a relative URI reference.
+/// Returns a path as a relative URI reference.
 fn uri(path: &str) -> String {
     let mut uri = String::new();
     for byte in path.bytes() {

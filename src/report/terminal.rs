@@ -2,9 +2,14 @@
 
 mod markdown;
 
+use std::fmt::Write as _;
+
+use anstyle::Style;
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
-pub use markdown::page;
+pub use markdown::{page, with_headings};
+
+use super::palette::Palette;
 
 /// Breaks a text between words into lines of so many columns. `head` is in front of
 /// the first line and `indent` in front of the others. A longer word stays whole, so
@@ -29,23 +34,39 @@ const LABEL: usize = 13;
 /// Fewest columns beside the labels; with less, text goes below them.
 const FEWEST_BESIDE: usize = 30;
 
-/// Wraps the lines of an explanation: what follows a label stays to the right of
-/// it.
-pub fn explanation(text: &str, width: usize) -> String {
+/// Returns an explanation in lines as wide as the terminal: what follows a label stays to the right
+/// of it. A pipe or a file, `None`, gets them as long as they are.
+pub fn explanation(text: &str, width: Option<usize>, colour: bool) -> String {
+    let Palette { strong, faint, .. } = Palette::new(colour);
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for line in text.lines() {
-        let hanging = if has_label(line) && width >= LABEL + FEWEST_BESIDE { LABEL } else { 4 };
-        let begins = if line.starts_with("  ") { hanging.min(LABEL) } else { 0 };
-        let (head, rest) = if begins == LABEL {
-            line.split_at_checked(LABEL).unwrap_or(("", line))
-        } else {
-            let blanks = line.len() - line.trim_start().len();
-            line.split_at_checked(blanks).unwrap_or(("", line))
+        let wrapped = width.map_or_else(|| line.to_owned(), |width| in_columns(line, width));
+        let (styled, rest) = match wrapped.split_at_checked(LABEL) {
+            _ if !line.starts_with(' ') => (strong, wrapped.as_str()),
+            Some(_) if !has_label(line) => (Style::new(), wrapped.as_str()),
+            Some((label, rest)) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "{faint}{label}{faint:#}");
+                (Style::new(), rest)
+            }
+            None => (Style::new(), wrapped.as_str()),
         };
-        out.push_str(&wrap(rest, head, &" ".repeat(hanging), width));
-        out.push('\n');
+        let _ = writeln!(out, "{styled}{rest}{styled:#}");
     }
     out
+}
+
+/// Returns a line of an explanation in lines of so many columns.
+fn in_columns(line: &str, width: usize) -> String {
+    let hanging = if has_label(line) && width >= LABEL + FEWEST_BESIDE { LABEL } else { 4 };
+    let begins = if line.starts_with("  ") { hanging.min(LABEL) } else { 0 };
+    let (head, rest) = if begins == LABEL {
+        line.split_at_checked(LABEL).unwrap_or(("", line))
+    } else {
+        let blanks = line.len() - line.trim_start().len();
+        line.split_at_checked(blanks).unwrap_or(("", line))
+    };
+    wrap(rest, head, &" ".repeat(hanging), width)
 }
 
 /// Returns true if a line begins with a label in the column of labels.
@@ -75,11 +96,16 @@ mod tests {
         let text = "a.yaml:1: StorageClass/a\n  driver     nfs.csi.k8s.io (csi-driver-nfs), NFS and nothing else\n  \
 dead server, at the mount: mount fails after about 2 min\n";
         assert_eq!(
-            explanation(text, 44),
+            explanation(text, Some(44), false),
             "a.yaml:1: StorageClass/a\n  driver     nfs.csi.k8s.io\n             (csi-driver-nfs), NFS and\n             \
 nothing else\n  dead server, at the mount: mount fails\n    after about 2 min\n"
         );
-        for line in explanation(text, 30).lines() {
+        assert_eq!(explanation(text, None, false), text);
+        let colored = explanation(text, None, true);
+        let begins =
+            "\u{1b}[1ma.yaml:1: StorageClass/a\u{1b}[0m\n\u{1b}[2m  driver     \u{1b}[0mnfs.csi.k8s.io (csi";
+        assert!(colored.starts_with(begins), "{colored:?}");
+        for line in explanation(text, Some(30), false).lines() {
             assert!(line.chars().count() <= 30, "{line}");
         }
     }

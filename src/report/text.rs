@@ -12,20 +12,21 @@ use crate::called;
 use crate::count::counted;
 use crate::source::{Skip, columns};
 
-/// The report as text. Findings that are only counted are left out.
-pub fn write(report: &Report, colour: bool) -> String {
+/// Returns the report as text. Findings that are only counted are left out. At a terminal of
+/// `width` columns sentences are wrapped; source lines, commands and the last lines stay whole.
+pub fn write(report: &Report, colour: bool, width: Option<usize>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write_report(&mut text, report, &Palette::new(colour));
+    let _ = write_report(&mut text, report, &Palette::new(colour).within(width));
     text
 }
 
 /// Writes the findings in the subjects, without errors and the last line.
-pub fn write_subjects(report: &Report, colour: bool) -> String {
+pub fn write_subjects(report: &Report, colour: bool, width: Option<usize>) -> String {
     let mut text = String::new();
     for subject in &report.subjects {
         // Writing to a string cannot fail.
-        let _ = write_subject(&mut text, subject, &Palette::new(colour));
+        let _ = write_subject(&mut text, subject, &Palette::new(colour).within(width));
     }
     text
 }
@@ -81,8 +82,8 @@ pub(super) enum ReportItem<'r> {
     NotJudged(&'r NotJudged),
 }
 
-/// The pieces of a report: errors where they belong among the objects, and what is
-/// not judged after them.
+/// Returns the pieces of a report: errors where they belong among the objects, and what is not
+/// judged after them.
 pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     let mut entries = Vec::new();
     let mut errors = report.errors.iter().peekable();
@@ -100,13 +101,16 @@ pub(super) fn entries(report: &Report) -> Vec<ReportItem<'_>> {
     entries
 }
 
-/// The findings a rule, where they were asked for.
+/// Writes the findings of each rule, where they were asked for.
 pub(super) fn write_statistics(out: &mut String, report: &Report) -> fmt::Result {
     for statistic in report.statistics.iter().flatten() {
         writeln!(out, "{:>6}  {} {}", statistic.count, statistic.code, statistic.name)?;
     }
     Ok(())
 }
+
+/// In front of the lines of a sentence after its first one.
+const INDENT: &str = "    ";
 
 /// Most placeholders that a note names.
 const MOST_NAMED: usize = 5;
@@ -118,7 +122,7 @@ pub(super) fn note(subject: &SubjectReport, palette: &Palette) -> String {
     format!("{faint}note{faint:#}: {}", not_rendered(subject))
 }
 
-/// The same as a sentence.
+/// Returns the same as a sentence.
 pub fn not_rendered(subject: &SubjectReport) -> String {
     let named: Vec<_> = subject.not_rendered.iter().take(MOST_NAMED).map(|text| plain(text)).collect();
     let more = match subject.not_rendered.len().saturating_sub(MOST_NAMED) {
@@ -139,7 +143,7 @@ impl FindingReport {
         self.difference.as_deref().or(self.way_out.as_deref())
     }
 
-    /// The remedy, if no whole list would pass and the message does not end with it.
+    /// Returns the remedy, if no whole list would pass and the message does not end with it.
     pub fn further_remedy(&self) -> Option<&str> {
         let remedy = self.remedy.as_deref().filter(|_| self.way_out.is_none())?;
         match remedy.rsplit_once("; ") {
@@ -170,11 +174,13 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
     if !subject.not_rendered.is_empty() {
         let strong = palette.strong;
         let place = place(&subject.file);
-        if subject.is_live {
-            writeln!(out, "{}\n", note(subject, palette))?;
+        let place = if subject.is_live {
+            String::new()
         } else {
-            writeln!(out, "{strong}{place}:{}:{strong:#} {}\n", subject.line, note(subject, palette))?;
-        }
+            format!("{strong}{place}:{}:{strong:#} ", subject.line)
+        };
+        let note = format!("{place}{}", note(subject, palette));
+        writeln!(out, "{}\n", palette.lines("", &note, INDENT))?;
     }
     for finding in subject.findings.iter().filter(|finding| finding.action > Reported::Audit) {
         write_finding(out, subject, finding, palette)?;
@@ -187,13 +193,13 @@ fn write_subject(out: &mut String, subject: &SubjectReport, palette: &Palette) -
         }
         shown.push(&finding.carrier);
         let (strong, faint) = (palette.strong, palette.faint);
-        writeln!(
-            out,
-            "{faint}={faint:#} {} passes with {strong}{}: {list}{strong:#}\n",
+        let passes = format!(
+            "{} passes with {strong}{}: {list}{strong:#}",
             plain(&subject.title()),
             plain(&finding.carrier),
             list = plain(list)
-        )?;
+        );
+        writeln!(out, "{}\n", palette.lines(&format!("{faint}={faint:#} "), &passes, "  "))?;
     }
     Ok(())
 }
@@ -206,19 +212,22 @@ fn write_finding(
 ) -> fmt::Result {
     let (action, faint, strong) = (palette.of(finding.action), palette.faint, palette.strong);
     let FindingReport { line, snippet, .. } = finding;
-    writeln!(
-        out,
+    let said = format!(
         "{strong}{}:{strong:#} {action}{}{action:#} {} {}: {}",
         head(subject, finding),
         finding.action.as_str(),
         finding.code,
         finding.name,
         plain(&finding.message)
-    )?;
+    );
+    writeln!(out, "{}", palette.lines("", &said, INDENT))?;
     if let Some(origin) = &finding.origin {
         writeln!(out, "  {faint}-->{faint:#} {}", plain(&origin.describe(&subject.file, *line)))?;
     }
-    let help = finding.further_remedy().map(|remedy| format!("{faint}={faint:#} help: {}\n", plain(remedy)));
+    let help = finding.further_remedy().map(|remedy| {
+        let help = palette.lines(&format!("{faint}={faint:#} "), &format!("help: {}", plain(remedy)), "  ");
+        help + "\n"
+    });
     let help = help.unwrap_or_default();
     if *snippet == Snippet::default() {
         return writeln!(out, "{help}");
@@ -238,8 +247,8 @@ pub(super) fn head(subject: &SubjectReport, finding: &FindingReport) -> String {
     format!("{}:{}:{}", place(&subject.file), finding.line, finding.column)
 }
 
-/// The columns of a terminal before the option and under it: a character takes
-/// two, one or none.
+/// Returns the columns of a terminal before the option and under it: a character takes two, one or
+/// none.
 fn caret(snippet: &Snippet) -> (usize, usize) {
     let before = columns::first(&snippet.text, snippet.indent);
     let with = columns::first(&snippet.text, snippet.indent + snippet.width);
@@ -249,14 +258,12 @@ fn caret(snippet: &Snippet) -> (usize, usize) {
 
 fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::Result {
     let (deny, strong) = (palette.deny, palette.strong);
-    write!(out, "{strong}{}:", place(&error.file))?;
-    if let Some(line) = error.line {
-        write!(out, "{line}:")?;
+    let mut said = format!("{strong}{}:", place(&error.file));
+    for number in [error.line, error.column].into_iter().flatten() {
+        write!(said, "{number}:")?;
     }
-    if let Some(column) = error.column {
-        write!(out, "{column}:")?;
-    }
-    writeln!(out, "{strong:#} {deny}unreadable{deny:#}: {}", plain(&error.message))?;
+    write!(said, "{strong:#} {deny}unreadable{deny:#}: {}", plain(&error.message))?;
+    writeln!(out, "{}", palette.lines("", &said, INDENT))?;
     if let Some(origin) = &error.origin {
         let faint = palette.faint;
         writeln!(out, "  {faint}-->{faint:#} rendered from {}", plain(origin.place()))?;
@@ -266,10 +273,12 @@ fn write_error(out: &mut String, error: &ReadError, palette: &Palette) -> fmt::R
 
 fn write_not_judged(out: &mut String, found: &NotJudged, palette: &Palette) -> fmt::Result {
     let strong = palette.strong;
-    writeln!(out, "{strong}{}:{}:{strong:#} {}\n", place(&found.file), found.line, plain(&found.describe()))
+    let said =
+        format!("{strong}{}:{}:{strong:#} {}", place(&found.file), found.line, plain(&found.describe()));
+    writeln!(out, "{}\n", palette.lines("", &said, INDENT))
 }
 
-/// The last line: what was read, judged and skipped.
+/// Writes the last line: what was read, judged and skipped.
 pub(super) fn write_counts(out: &mut String, report: &Report) -> fmt::Result {
     let summary = &report.summary;
     write!(

@@ -49,7 +49,7 @@ struct Busy {
 }
 
 impl Clock {
-    /// A connection that was just opened.
+    /// Returns a connection that was just opened.
     pub fn start() -> Self {
         Self {
             begun: Instant::now(),
@@ -60,7 +60,7 @@ impl Clock {
         }
     }
 
-    /// The present state, and when it began; no caller uses the time of [`Activity::Busy`].
+    /// Returns the present state, and when it began; no caller uses the time of [`Activity::Busy`].
     pub fn get(&self) -> (Activity, Instant) {
         let word = self.state.load(Ordering::Relaxed);
         let state = match word % 4 {
@@ -121,7 +121,7 @@ impl Clock {
         }
     }
 
-    /// A request came; it is in flight until what is returned is dropped.
+    /// Returns a request came; it is in flight until what is returned is dropped.
     pub fn answering(self: &Arc<Self>) -> Answering {
         let mut busy = self.busy();
         busy.requests += 1;

@@ -15,8 +15,7 @@ pub(super) struct Asked {
     pub(super) times: Times,
 }
 
-/// The time the caller will wait, which the API server puts into the query as
-/// `timeout=3s`.
+/// Returns the time the caller will wait, which the API server puts into the query as `timeout=3s`.
 pub(super) fn asked_timeout(query: Option<&str>) -> Option<Duration> {
     let query = query?;
     let value = match query.strip_prefix("timeout=") {

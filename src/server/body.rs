@@ -33,18 +33,18 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Returns a budget of so many bytes.
     pub fn new(bytes: usize) -> Self {
         Self { bytes: Arc::new(Semaphore::new(bytes / UNIT)), queue: Semaphore::new(QUEUE) }
     }
 
-    /// A share of so many bytes, if no other request waits for one.
+    /// Returns a share of so many bytes, if no other request waits for one.
     fn share_at_once(&self, bytes: usize) -> Option<Share> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
         Some(Share(Some(Arc::clone(&self.bytes).try_acquire_many_owned(units).ok()?)))
     }
 
-    /// A share of so many bytes, in turn; `None` when there is none until then.
+    /// Returns a share of so many bytes, in turn; `None` when there is none until then.
     async fn share(&self, bytes: usize, until: Instant) -> Option<Share> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
         let _turn = self.queue.try_acquire().ok()?;
@@ -92,7 +92,7 @@ pub enum Lack {
 }
 
 impl Lack {
-    /// The cause and the remedy, for the caller.
+    /// Returns the cause and the remedy, for the caller.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TooLong => "the request body exceeds 48 MiB; make the object smaller",
@@ -154,7 +154,7 @@ impl Begun {
         }
     }
 
-    /// Bytes that may be read now.
+    /// Returns bytes that may be read now.
     const fn most(&self, limits: &Limits) -> usize {
         if self.share.is_some() { limits.body } else { limits.small_body }
     }

@@ -38,7 +38,7 @@ impl Buffer {
         Self { frame: Bytes::new(), frames: Some(memory) }
     }
 
-    /// The same without the room for more: it waits.
+    /// Returns the same without the room for more: it waits.
     #[must_use]
     pub fn fit(mut self) -> Self {
         if let Some(memory) = &mut self.frames {

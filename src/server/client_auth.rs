@@ -46,7 +46,7 @@ impl Clients {
             .map_err(|error| bad(error.to_string()))
     }
 
-    /// The directory to watch for new authorities.
+    /// Returns the directory to watch for new authorities.
     pub(super) fn folder(&self) -> &Path {
         let parent = self.authorities.parent().filter(|parent| !parent.as_os_str().is_empty());
         parent.unwrap_or(Path::new("."))
@@ -59,7 +59,7 @@ impl Clients {
     }
 }
 
-/// The names that a certificate bears.
+/// Returns the names that a certificate bears.
 fn borne(certificate: &CertificateDer<'_>) -> BTreeSet<String> {
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(certificate) else {
         return BTreeSet::new();

@@ -101,7 +101,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// A permit that is free, or that becomes free once room is made.
+/// Returns a permit that is free, or that becomes free once room is made.
 async fn take_one(free: &Arc<Semaphore>, make_room: impl Fn() -> bool) -> Option<OwnedSemaphorePermit> {
     if let Ok(permit) = Arc::clone(free).try_acquire_owned() {
         return Some(permit);

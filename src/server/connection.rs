@@ -174,7 +174,7 @@ impl Events<'_> {
         }
     }
 
-    /// The end of a connection that was told to stop.
+    /// Returns the end of a connection that was told to stop.
     async fn end(&self) -> End {
         tokio::select! {
             biased;
@@ -230,7 +230,7 @@ impl<R: Respond> Service<hyper::Request<Incoming>> for Counted<R> {
     }
 }
 
-/// All of a body that is there. Answers are one frame each.
+/// Returns all of a body that is there. Answers are one frame each.
 async fn whole(mut body: Body) -> Bytes {
     let frame = body.frame().await.and_then(Result::ok);
     let first = frame.and_then(|frame| frame.into_data().ok()).unwrap_or_default();

@@ -63,17 +63,16 @@ impl Connections {
         Self { most, places, busy_may_go: false, table: Mutex::default() }
     }
 
-    /// A connection may be closed at any time, and those of the fullest address
-    /// are the first: where answers are as small as those to probes, a caller
-    /// that asks without a pause must not keep the next one out.
+    /// Allows to close a connection at any time, those of the fullest address first: where answers are as small as those to probes, a caller that asks without a pause
+    /// must not keep the next one out.
     #[must_use]
     pub fn where_busy_may_go(mut self) -> Self {
         self.busy_may_go = true;
         self
     }
 
-    /// One more; others are asked to leave where it takes that. `None` when all
-    /// of them are being answered just now.
+    /// Returns one more; others are asked to leave where it takes that. `None` when all of them are
+    /// being answered just now.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Caller> {
         let (clock, leave) = (Arc::new(Clock::start()), Arc::new(Notify::new()));
         let mut table = self.table();
@@ -190,7 +189,7 @@ impl Table {
         all.len()
     }
 
-    /// The places of an address.
+    /// Returns the places of an address.
     fn source(&mut self, address: IpAddr, places: usize) -> Arc<Source> {
         if let Some(source) = self.sources.get(&address).and_then(Weak::upgrade) {
             return source;
@@ -204,7 +203,7 @@ impl Table {
     }
 }
 
-/// An IPv6 caller can have every address of its network.
+/// Returns the address that a caller counts under: an IPv6 caller can have every one of its network.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -223,12 +222,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The places of its address.
+    /// Returns the places of its address.
     pub const fn source(&self) -> &Arc<Source> {
         &self.source
     }
 
-    /// The connection's clock.
+    /// Returns the connection's clock.
     pub const fn clock(&self) -> &Arc<Clock> {
         &self.clock
     }

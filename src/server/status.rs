@@ -89,7 +89,7 @@ impl LastRun {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).text = text;
     }
 
-    /// The router of the port.
+    /// Returns the router of the port.
     pub fn router(self) -> Router {
         paths(
             get(async |State(last): State<Self>| last.ready()),
@@ -111,7 +111,7 @@ impl LastRun {
     }
 }
 
-/// The three paths of every status port.
+/// Returns the three paths of every status port.
 fn paths<S: Clone + Send + Sync + 'static>(ready: MethodRouter<S>, metrics: MethodRouter<S>) -> Router<S> {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
@@ -124,7 +124,7 @@ fn open_metrics(text: String) -> Response {
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }
 
-/// The router of the status port.
+/// Returns the router of the status port.
 pub fn router(status: Status) -> Router {
     paths(get(ready), get(metrics)).with_state(status)
 }

@@ -16,6 +16,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
 
+use crate::source::io_fault;
+
 /// Name of the certificate in a directory: that of a `kubernetes.io/tls` Secret.
 pub const CERTIFICATE_FILE: &str = "tls.crt";
 
@@ -27,7 +29,7 @@ pub const KEY_FILE: &str = "tls.key";
 #[non_exhaustive]
 pub enum Error {
     /// A file cannot be read.
-    #[error("cannot read {place}: {source}")]
+    #[error("cannot read {place}: {}", io_fault::reason(source))]
     Read {
         /// The file.
         place: String,

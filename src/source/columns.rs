@@ -17,19 +17,19 @@ pub fn is_unseen(character: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The columns that a text takes in which nothing is unseen: an ideograph and an
-/// emoji two, a combining mark none.
+/// Returns the columns that a text takes in which nothing is unseen: an ideograph and an emoji two,
+/// a combining mark none.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The first `characters` of a text.
+/// Returns the first `characters` of a text.
 pub fn first(text: &str, characters: usize) -> &str {
     let end = text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or(text)
 }
 
-/// The text with a blank for each character that is not seen, a tab among them.
+/// Returns the text with a blank for each character that is not seen, a tab among them.
 pub fn seen(text: &str) -> String {
     text.chars().map(|character| if is_unseen(character) { ' ' } else { character }).collect()
 }

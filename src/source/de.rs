@@ -120,7 +120,7 @@ pub struct NodeDeserializer<'de> {
 }
 
 impl NodeDeserializer<'_> {
-    /// Another node of the same document.
+    /// Returns another node of the same document.
     #[must_use]
     pub const fn at(self, id: NodeId) -> Self {
         Self { tree: self.tree, id }
@@ -175,8 +175,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    /// A list, or a placeholder that a program fills in with one: it stands for
-    /// elements that are not known. In quotes it stays a string.
+    /// Returns a list, or a placeholder that a program fills in with one: it stands for elements
+    /// that are not known. In quotes it stays a string.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match self.tree.node(self.id).map(|node| &node.content) {
             Some(Content::Scalar { text, style: Style::Plain, .. }) if is_placeholder(text) => {

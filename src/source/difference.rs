@@ -39,13 +39,13 @@ pub(crate) fn shown(option: &str) -> Cow<'_, str> {
     if is_clear { option.into() } else { format!("{option:?}").into() }
 }
 
-/// The difference for people. One option stands for another only where both are about
-/// the same.
+/// Returns the difference for people. One option stands for another only where both are about the
+/// same.
 pub fn words(old: &[&str], new: &[&str]) -> Vec<String> {
     differences(old, new).iter().map(ToString::to_string).collect()
 }
 
-/// The same as [`words`], with the options themselves.
+/// Returns the same as [`words`], with the options themselves.
 pub(crate) fn differences<'t>(old: &[&'t str], new: &[&'t str]) -> Vec<Difference<'t>> {
     let mut differences: Vec<Difference<'t>> = Vec::new();
     for Hunk { old: gone, new: come } in hunks(old, new) {

@@ -54,7 +54,7 @@ impl<'de: 't, 't> Deserialize<'de> for Envelope<'t> {
     }
 }
 
-/// A key that is there twice is read by the tree, which knows both.
+/// Rejects a key that is there twice, which is read by the tree, which knows both.
 fn once<T, E: Error>(field: &mut Option<T>, value: T) -> Result<(), E> {
     if field.replace(value).is_some() {
         return Err(E::custom("a key twice"));
@@ -128,7 +128,7 @@ pub(super) fn may_have_key(part: &str, end: &str) -> bool {
     has(end) || has("\\u")
 }
 
-/// A field's text, if it is a string that is not empty.
+/// Returns a field's text, if it is a string that is not empty.
 pub(super) fn string(value: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(value?.get()).ok().filter(|text: &String| !text.is_empty())
 }
@@ -141,7 +141,7 @@ pub(super) struct Stream<'t> {
     pub(super) end: usize,
 }
 
-/// The objects that stand at the text's beginning, one after the other.
+/// Returns the objects that stand at the text's beginning, one after the other.
 pub(super) fn documents(text: &str) -> Stream<'_> {
     let mut documents = Vec::new();
     let mut end = 0;
@@ -161,7 +161,7 @@ pub(super) fn documents(text: &str) -> Stream<'_> {
     }
 }
 
-/// The value that a text begins with, and its length.
+/// Returns the value that a text begins with, and its length.
 fn first<'t, T: Deserialize<'t>>(text: &'t str) -> Option<(T, usize)> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter();
     let value = stream.next()?.ok()?;
@@ -173,8 +173,8 @@ pub(super) fn offset_in(text: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
 }
 
-/// The values of `part`, a slice of `text` that `serde_json` has read already,
-/// with their places in `text`.
+/// Returns the values of `part`, a slice of `text` that `serde_json` has read already, with their
+/// places in `text`.
 pub(super) fn tree<'t>(text: &'t str, part: &'t str) -> Tree<'t> {
     let base = offset_in(text, part);
     let mut reader = JsonReader { text, tree: Tree::default(), open: Vec::new() };

@@ -21,8 +21,8 @@ type Member = (NodeId, NodeId);
 const MOST_COMPARED: usize = 10_000;
 
 impl Tree<'_> {
-    /// The entries of a mapping as kubectl reads them, those that `<<` merges
-    /// into it included.
+    /// Returns the entries of a mapping as kubectl reads them, those that `<<` merges into it
+    /// included.
     pub fn entries(&self, id: NodeId) -> Option<Cow<'_, [Member]>> {
         let entries = self.own_entries(id)?;
         if !self.merges(entries) {
@@ -41,7 +41,7 @@ impl Tree<'_> {
         )
     }
 
-    /// The entries that are written in the mapping itself.
+    /// Returns the entries that are written in the mapping itself.
     pub(super) fn own_entries(&self, id: NodeId) -> Option<&[Member]> {
         match &self.node(id)?.content {
             Content::Map { entries, .. } => Some(entries),
@@ -53,7 +53,7 @@ impl Tree<'_> {
         entries.iter().any(|(key, _)| self.is_merge(*key))
     }
 
-    /// The mappings that the value of a `<<` names, the one that wins last.
+    /// Returns the mappings that the value of a `<<` names, the one that wins last.
     fn sources(&self, value: NodeId) -> Vec<NodeId> {
         match self.written(value).map(|node| &node.content) {
             Some(Content::List { items, .. }) => items.iter().rev().copied().collect(),
@@ -141,7 +141,7 @@ in line {other}; keep one, or write {name} after the <<"
         })
     }
 
-    /// The first dispute of the object at `id`, aliases followed.
+    /// Returns the first dispute of the object at `id`, aliases followed.
     pub(super) fn disputed_within(&self, id: NodeId, lines: &Lines<'_>) -> Option<Problem> {
         if self.repeated.is_empty() && !self.has_merges {
             return None;

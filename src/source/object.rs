@@ -107,19 +107,19 @@ impl<'a> From<Claim<'a>> for Manifest<'a> {
 }
 
 impl<'i> Part<'i> {
-    /// An object that is itself what is mounted.
+    /// Returns an object that is itself what is mounted.
     pub(super) const fn whole(manifest: Manifest<'i>) -> Self {
         Self { volume: None, name: None, manifest, misplaced: Vec::new(), before: None }
     }
 
-    /// The part as the engine sees it.
+    /// Returns the part as the engine sees it.
     pub fn subject<'o>(&'o self, object: &Object<'i>, policy: &'o Policy) -> Subject<'o> {
         let mut subject = self.lay_out(&self.manifest, object, policy);
         subject.misplaced = &self.misplaced;
         subject
     }
 
-    /// The part before the update, as the engine sees it.
+    /// Returns the part before the update, as the engine sees it.
     pub fn subject_before<'o>(&'o self, object: &Object<'i>, policy: &'o Policy) -> Option<Subject<'o>> {
         self.before.as_ref().map(|before| self.lay_out(before, object, policy))
     }
@@ -170,12 +170,12 @@ impl<'i> Part<'i> {
 }
 
 impl<'i> Object<'i> {
-    /// The whole text that the object stands in.
+    /// Returns the whole text that the object stands in.
     pub const fn text(&self) -> &'i str {
         self.text
     }
 
-    /// The object's name; empty where it has none.
+    /// Returns the object's name; empty where it has none.
     pub fn name(&self) -> &str {
         let metadata = self.parts.first().and_then(|part| part.manifest.metadata.as_ref());
         metadata.and_then(|metadata| metadata.name.as_deref()).unwrap_or_default()
@@ -186,7 +186,7 @@ impl<'i> Object<'i> {
         self.parts.iter().all(|part| part.is_partial(self.kind))
     }
 
-    /// The mount options of an object that is not judged, where it holds any.
+    /// Returns the mount options of an object that is not judged, where it holds any.
     pub fn unjudged(&self) -> Option<Unjudged> {
         let layout = self.layout();
         unjudged::find(&layout.tree, layout.node)
@@ -197,7 +197,7 @@ impl<'i> Object<'i> {
         matches!(self.origin, Origin::Tree(tree, _) if tree.is_template)
     }
 
-    /// The whole object as JSON has it; `None` where that cannot be.
+    /// Returns the whole object as JSON has it; `None` where that cannot be.
     pub fn value(&self) -> Option<Value> {
         match &self.origin {
             Origin::Tree(tree, node) => Some(tree.value(*node)),
@@ -205,7 +205,7 @@ impl<'i> Object<'i> {
         }
     }
 
-    /// The volume as its cluster has it, where it can be read as one.
+    /// Returns the volume as its cluster has it, where it can be read as one.
     pub(crate) fn bound_volume(&self) -> Option<BoundVolume<'_>> {
         match &self.origin {
             Origin::Tree(tree, node) => BoundVolume::deserialize(NodeDeserializer { tree, id: *node }).ok(),
@@ -213,12 +213,12 @@ impl<'i> Object<'i> {
         }
     }
 
-    /// The object's values with their places, where they are known already.
+    /// Returns the object's values with their places, where they are known already.
     pub(crate) fn read_layout(&self) -> Option<Layout<'_>> {
         matches!(self.origin, Origin::Tree(..)).then(|| self.layout())
     }
 
-    /// The object's values with their places. For JSON they are looked up now.
+    /// Returns the object's values with their places. For JSON they are looked up now.
     pub fn layout(&self) -> Layout<'_> {
         let (tree, node) = match &self.origin {
             Origin::Tree(tree, node) => (Cow::Borrowed(*tree), *node),
@@ -246,7 +246,7 @@ struct Keys {
 }
 
 impl Layout<'_> {
-    /// The node one step further: of a mapping with its key, of a list without.
+    /// Returns the node one step further: of a mapping with its key, of a list without.
     pub(super) fn step(&self, at: NodeId, step: &str) -> Option<(Option<NodeId>, NodeId)> {
         match self.tree.items(at) {
             Some(items) => items.get(step.parse::<usize>().ok()?).map(|item| (None, *item)),
@@ -254,7 +254,7 @@ impl Layout<'_> {
         }
     }
 
-    /// The key and the value of an entry, the first of its name.
+    /// Returns the key and the value of an entry, the first of its name.
     fn entry(&self, of: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
         const LONG: usize = 64;
         let mut keys = self.keys.borrow_mut();
@@ -274,8 +274,8 @@ impl Layout<'_> {
         keys.as_ref()?.entries.get(key).copied()
     }
 
-    /// The key of a place, or the innermost key on the way to it that exists;
-    /// the object's first key where there is none.
+    /// Returns the key of a place, or the innermost key on the way to it that exists; the object's
+    /// first key where there is none.
     pub fn key(&self, place: &Place) -> Option<Range<usize>> {
         let mut at = self.node;
         let entries = self.tree.entries(at)?;
@@ -288,7 +288,7 @@ impl Layout<'_> {
         self.inner(key)
     }
 
-    /// The bytes of one option, escapes included; those of the alias where that is the
+    /// Returns the bytes of one option, escapes included; those of the alias where that is the
     /// element.
     pub fn option(&self, place: &Place, element: usize, range: &Range<usize>) -> Option<Range<usize>> {
         let scalar = self.scalar(place, element)?;
@@ -312,12 +312,12 @@ impl Layout<'_> {
         Some(node.span.start + start..node.span.start + end.max(start))
     }
 
-    /// The bytes of a place that is one text.
+    /// Returns the bytes of a place that is one text.
     pub fn text_of(&self, place: &Place) -> Option<Range<usize>> {
         self.inner(self.value(place)?)
     }
 
-    /// The values.
+    /// Returns the values.
     pub fn tree(&self) -> &Tree<'_> {
         &self.tree
     }
@@ -339,7 +339,7 @@ impl Layout<'_> {
         !self.tree.aliases.is_empty()
     }
 
-    /// A value and those around it, from the inside.
+    /// Returns a value and those around it, from the inside.
     pub fn around(&self, value: NodeId) -> impl Iterator<Item = NodeId> {
         std::iter::successors(Some(value), |id| self.tree.parent(*id))
     }
@@ -358,13 +358,12 @@ impl Layout<'_> {
         })
     }
 
-    /// The node of a place.
+    /// Returns the node of a place.
     pub(super) fn value(&self, place: &Place) -> Option<NodeId> {
         place.path().iter().try_fold(self.node, |at, step| self.step(at, step).map(|(_, value)| value))
     }
 
-    /// The node of one element of a place, or of the place itself where it is
-    /// one string.
+    /// Returns the node of one element of a place, or of the place itself where it is one string.
     pub(super) fn scalar(&self, place: &Place, element: usize) -> Option<NodeId> {
         let value = self.value(place)?;
         match self.tree.items(value) {
@@ -373,7 +372,7 @@ impl Layout<'_> {
         }
     }
 
-    /// The bytes of a scalar without its quotes.
+    /// Returns the bytes of a scalar without its quotes.
     fn inner(&self, node: NodeId) -> Option<Range<usize>> {
         let span = self.tree.written(node)?.span.clone();
         let is_quoted = self.text.get(span.clone())?.starts_with(['"', '\'']);

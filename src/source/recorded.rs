@@ -96,8 +96,8 @@ pub(super) fn visit(source: &Source<'_>, tree: &Tree<'_>, node: NodeId, visitor:
     }
 }
 
-/// The parts of an object, each with the one that it was before the update: of
-/// inline volumes the one of the same name, which may have moved.
+/// Returns the parts of an object, each with the one that it was before the update: of inline
+/// volumes the one of the same name, which may have moved.
 fn with_before<'i>(mut new: Vec<Part<'i>>, mut old: Vec<Part<'i>>) -> Vec<Part<'i>> {
     for part in &mut new {
         let same = old.iter().position(|old| old.name == part.name);

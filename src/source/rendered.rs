@@ -7,9 +7,9 @@ const MARK: &str = "# Source: ";
 /// Endings of templates; anything else is an ordinary comment.
 const ENDINGS: [&str; 4] = [".yaml", ".yml", ".tpl", ".json"];
 
-/// The template that a document names as its source, as Helm writes it: a path
-/// that begins with the chart's name. `before` is what stands before the document,
-/// which may begin with its own separator or right below it.
+/// Returns the template that a document names as its source, as Helm writes it: a path that begins
+/// with the chart's name. `before` is what stands before the document, which may begin with its own
+/// separator or right below it.
 pub(super) fn template<'t>(before: &str, document: &'t str) -> Option<&'t str> {
     let is_separator = |line: Option<&str>| line.is_some_and(|line| line.starts_with("---"));
     let mut lines = document.lines();

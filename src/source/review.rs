@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::de::NodeDeserializer;
 use super::text::Lines;
-use super::{Problem, is_empty, json, trees};
+use super::{Problem, is_empty, json, json_fault, trees};
 use crate::kind::Kind;
 
 /// The required contents of a file, for messages.
@@ -43,7 +43,7 @@ pub fn read<'t>(text: &'t str, lines: &'t Lines<'t>) -> Result<Review<'t>, Probl
     }
 }
 
-/// A text that is JSON, or tries to be; `None` for YAML.
+/// Returns a text that is JSON, or tries to be; `None` for YAML.
 fn read_json(text: &str) -> Option<Result<Review<'_>, Problem>> {
     if !text.trim_start().starts_with('{') {
         return None;
@@ -56,8 +56,8 @@ fn read_json(text: &str) -> Option<Result<Review<'_>, Problem>> {
         [_, (_, second), ..] => return Some(Err(several(json::offset_in(text, second)))),
     };
     let value = serde_json::from_str(part).map_err(|error| {
-        let at = json::offset_in(text, part) + place(part, &error);
-        Problem::at(at, format!("cannot be read: {}", without_place(&error)))
+        let at = json::offset_in(text, part) + json_fault::offset(part, &error);
+        Problem::at(at, format!("cannot be read: {}", json_fault::words(&error)))
     });
     Some(value.map(|value| Review { body: Cow::Borrowed(part.as_bytes()), value }))
 }
@@ -95,23 +95,10 @@ fn json_problem(text: &str) -> Option<Problem> {
     }
     let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
     let ended = if error.is_eof() { "; the recording is cut off" } else { "" };
-    Some(Problem::at(place(text, &error), format!("is not valid JSON: {}{ended}", without_place(&error))))
-}
-
-/// The byte at which an error was met; `serde_json` counts the column in bytes.
-fn place(text: &str, error: &serde_json::Error) -> usize {
-    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
-    lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1)
-}
-
-/// The message of `serde_json` without its place, which stands before it.
-fn without_place(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    match message.split(" at line ").next() {
-        Some("recursion limit exceeded") => "is nested too deeply: more than 128 levels".to_owned(),
-        Some(message) => message.to_owned(),
-        None => message,
-    }
+    Some(Problem::at(
+        json_fault::offset(text, &error),
+        format!("is not valid JSON: {}{ended}", json_fault::words(&error)),
+    ))
 }
 
 /// Returns the problem of text after the first JSON object.
@@ -241,7 +228,7 @@ object: {mountOptions: [bg, \"no\", 010]}\n---\n";
             "{deep}"
         );
         assert!(
-            said.contains("is not valid JSON: EOF while parsing a string; the recording is cut off"),
+            said.contains("is not valid JSON: it ends before it is closed; the recording is cut off"),
             "{said}"
         );
     }

@@ -144,8 +144,8 @@ impl Change<'_> {
     }
 }
 
-/// The plan that carries out a change. An alias stays one: what it stands for
-/// changes, everywhere where it is read.
+/// Returns the plan that carries out a change. An alias stays one: what it stands for changes,
+/// everywhere where it is read.
 ///
 /// # Errors
 ///
@@ -192,7 +192,7 @@ pub fn apply(text: &str, mut replacements: Vec<&Replacement>) -> Result<String, 
     Ok(out)
 }
 
-/// An element as YAML, in `style` where that can be.
+/// Returns an element as YAML, in `style` where that can be.
 fn render(element: &str, style: Style, in_flow: bool) -> String {
     let is_plain = is_safe(element, in_flow)
         && element.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
@@ -205,7 +205,7 @@ fn render(element: &str, style: Style, in_flow: bool) -> String {
     }
 }
 
-/// An element as YAML, in double quotes where it `is_json`.
+/// Returns an element as YAML, in double quotes where it `is_json`.
 pub(super) fn element(text: &str, in_flow: bool, is_json: bool) -> String {
     render(text, if is_json { Style::DoubleQuoted } else { Style::Plain }, in_flow)
 }
@@ -234,7 +234,7 @@ mod tests {
     use crate::source::text::Lines;
     use crate::source::{Item, visit};
 
-    /// A class whose options are written as `options`, with other ones.
+    /// Returns a class whose options are written as `options`, with other ones.
     fn rewritten(options: &str, old: &[&str], new: &[&str]) -> String {
         let text = format!("kind: StorageClass\nmountOptions:{options}");
         let place = Place::MountOptions(Kind::StorageClass);

@@ -134,8 +134,8 @@ impl<'w> Writing<'w> {
         self.written.get(self.at..).unwrap_or_default()
     }
 
-    /// The place of the next character of the value. White space may come from
-    /// line breaks and indentation, so it is looked for, and never missed.
+    /// Returns the place of the next character of the value. White space may come from line breaks
+    /// and indentation, so it is looked for, and never missed.
     fn next(&mut self, character: char) -> Option<Range<usize>> {
         if self.style == Style::DoubleQuoted {
             self.skip_escaped_breaks();

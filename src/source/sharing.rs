@@ -38,9 +38,9 @@ impl Sharing {
     }
 }
 
-/// A value that no alias names is read as often as the one around it. One that
-/// has aliases is read there, too; those stand after its end, inside values that
-/// end later than it does, so the last to end is counted first.
+/// Returns a value that no alias names is read as often as the one around it. One that has aliases
+/// is read there, too; those stand after its end, inside values that end later than it does, so the
+/// last to end is counted first.
 fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
     let count = tree.nodes.len();
     // The last value inside each one: what is inside has a larger index.
@@ -94,7 +94,7 @@ impl Tree<'_> {
         self.sharing().readers.get(id).copied().unwrap_or(1)
     }
 
-    /// The first alias through which the value is read, or something around it.
+    /// Returns the first alias through which the value is read, or something around it.
     pub(super) fn alias_of(&self, id: NodeId) -> Option<NodeId> {
         let around = std::iter::successors(Some(id), |id| self.parent(*id));
         let names = |id: NodeId| self.aliases.iter().copied().find(|alias| self.target(*alias) == id);
@@ -110,7 +110,7 @@ impl Tree<'_> {
         self.aliases.iter().any(|alias| *alias != id && is_within(*alias))
     }
 
-    /// The value around a value.
+    /// Returns the value around a value.
     pub(super) fn parent(&self, id: NodeId) -> Option<NodeId> {
         self.sharing().parents.get(id).copied().flatten()
     }

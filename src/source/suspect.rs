@@ -26,7 +26,7 @@ pub fn speaks_of_volumes(bytes: &[u8]) -> bool {
     has_word(&letters) || letters.iter().any(|byte| b"\\%".contains(byte)) && has_word(&unescaped(&letters))
 }
 
-/// The bytes with their escapes carried out, as far as these make ASCII.
+/// Returns the bytes with their escapes carried out, as far as these make ASCII.
 fn unescaped(bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -48,7 +48,7 @@ fn unescaped(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The letter that so many digits name, and what stands after them.
+/// Returns the letter that so many digits name, and what stands after them.
 fn coded(bytes: &[u8], digits: usize) -> (Option<u8>, &[u8]) {
     let code = bytes.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok());
     let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
@@ -72,7 +72,7 @@ fn behind_break(letter: u8, behind: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// A continuation line: the blanks it begins with do not count.
+/// Returns a continuation line: the blanks it begins with do not count.
 fn joined((is_break, behind): (bool, &[u8])) -> &[u8] {
     let blanks = behind.iter().take_while(|byte| is_break && byte.is_ascii_whitespace()).count();
     behind.get(blanks..).unwrap_or_default()

@@ -93,7 +93,7 @@ impl<'t> Lines<'t> {
         Position { line, column: self.characters_before(offset) - self.characters_before(start) + 1 }
     }
 
-    /// The byte at a position: the reverse of [`Lines::position`]; the end for one after
+    /// Returns the byte at a position: the reverse of [`Lines::position`]; the end for one after
     /// the text.
     pub fn offset(&self, position: Position) -> usize {
         let line = position.line.saturating_sub(1);
@@ -101,8 +101,8 @@ impl<'t> Lines<'t> {
         self.byte_of_character(self.characters_before(start) + position.column.saturating_sub(1))
     }
 
-    /// The line in which the byte stands: what comes before it, and the rest
-    /// without the line break.
+    /// Returns the line in which the byte stands: what comes before it, and the rest without the
+    /// line break.
     pub fn around(&self, offset: usize) -> (&'t str, &'t str) {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset);
@@ -112,7 +112,7 @@ impl<'t> Lines<'t> {
         (before, self.text.get(offset..end).unwrap_or_default().trim_end_matches(['\n', '\r']))
     }
 
-    /// The byte at which the character with this index stands.
+    /// Returns the byte at which the character with this index stands.
     pub fn byte_of_character(&self, character: usize) -> usize {
         if self.counts.is_empty() {
             return character.min(self.text.len());

@@ -93,17 +93,17 @@ pub struct Tree<'t> {
 }
 
 impl<'t> Tree<'t> {
-    /// The outermost node; `None` for an empty document.
+    /// Returns the outermost node; `None` for an empty document.
     pub fn root(&self) -> Option<NodeId> {
         (!self.nodes.is_empty()).then_some(0)
     }
 
-    /// A node, aliases followed.
+    /// Returns a node, aliases followed.
     pub fn node(&self, id: NodeId) -> Option<&Node<'t>> {
         self.nodes.get(self.target(id))
     }
 
-    /// The node that an alias stands for; any other is itself.
+    /// Returns the node that an alias stands for; any other is itself.
     pub(super) fn target(&self, id: NodeId) -> NodeId {
         match self.nodes.get(id).map(|node| &node.content) {
             // An alias names a finished node, and never another alias.
@@ -112,12 +112,12 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// A node as it stands in the text, aliases not followed.
+    /// Returns a node as it stands in the text, aliases not followed.
     pub fn written(&self, id: NodeId) -> Option<&Node<'t>> {
         self.nodes.get(id)
     }
 
-    /// The text of a scalar.
+    /// Returns the text of a scalar.
     pub fn text(&self, id: NodeId) -> Option<&str> {
         match &self.node(id)?.content {
             Content::Scalar { text, .. } => Some(text),
@@ -133,7 +133,7 @@ impl<'t> Tree<'t> {
         *self.has_csi.get_or_init(|| self.nodes.iter().any(says_it))
     }
 
-    /// The items of a list.
+    /// Returns the items of a list.
     pub fn items(&self, id: NodeId) -> Option<&[NodeId]> {
         match &self.node(id)?.content {
             Content::List { items, .. } => Some(items),
@@ -147,8 +147,7 @@ impl<'t> Tree<'t> {
         !self.folded.is_empty() && self.folded.contains(&self.target(id))
     }
 
-    /// The text of a scalar that kubectl reads as a string, and that is not
-    /// empty.
+    /// Returns the text of a scalar that kubectl reads as a string, and that is not empty.
     pub(super) fn string(&self, id: NodeId) -> Option<&str> {
         match &self.node(id)?.content {
             Content::Scalar { text, is_string, .. } if !self.is_folded(id) => {
@@ -159,7 +158,7 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// The whole value as JSON has it, dates as their text.
+    /// Returns the whole value as JSON has it, dates as their text.
     pub(super) fn value(&self, id: NodeId) -> Value {
         match self.node(id).map(|node| &node.content) {
             Some(Content::Scalar { text, is_string: false, .. }) => match resolve(text) {
@@ -183,12 +182,12 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// The key and the value of an entry.
+    /// Returns the key and the value of an entry.
     pub fn entry(&self, id: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
         self.entries(id)?.iter().copied().find(|(found, _)| self.text(*found) == Some(key))
     }
 
-    /// The value of an entry.
+    /// Returns the value of an entry.
     pub fn get(&self, id: NodeId, key: &str) -> Option<NodeId> {
         self.entry(id, key).map(|(_, value)| value)
     }

@@ -50,7 +50,7 @@ pub struct UnjudgedPlace {
 }
 
 impl Unjudged {
-    /// The path to the first options: `spec.values.storageClass.mountOptions`.
+    /// Returns the path to the first options: `spec.values.storageClass.mountOptions`.
     pub fn at(&self) -> String {
         self.places.first().map(|place| place.path.join(".")).unwrap_or_default()
     }
@@ -84,14 +84,14 @@ pub(super) fn find(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
     search(tree, node, None)
 }
 
-/// The same below another key of a List, but for what aliases bring to its items,
-/// which stand at the bytes `items`.
+/// Returns the same below another key of a List, but for what aliases bring to its items, which
+/// stand at the bytes `items`.
 pub(super) fn find_beside_items(tree: &Tree<'_>, node: NodeId, items: Range<usize>) -> Option<Unjudged> {
     searched(tree, node, None, items)
 }
 
-/// The same in a workload whose Pods are specified at `at`, but for the inline
-/// volumes of theirs, which are judged.
+/// Returns the same in a workload whose Pods are specified at `at`, but for the inline volumes of
+/// theirs, which are judged.
 pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) -> Option<Unjudged> {
     search(tree, node, Some(at))
 }
@@ -368,7 +368,7 @@ impl Search<'_> {
         matches!(of_volumes, ["volumes", _]) && is_inline() || path == ["metadata", "managedFields"]
     }
 
-    /// True if a value is a text, or a list of texts, that is not empty; or if options
+    /// Returns true if a value is a text, or a list of texts, that is not empty; or if options
     /// stand deeper in it.
     fn holds_text(&self, value: NodeId) -> bool {
         let is_flat = match self.tree.items(value) {

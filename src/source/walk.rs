@@ -70,7 +70,7 @@ pub enum WalkFault {
 }
 
 impl WalkError {
-    /// A directory below `root` that cannot be read: the error may say which.
+    /// Returns the error for a directory below `root` that cannot be read: the error may say which.
     fn unreadable(root: &Path, error: ignore::Error) -> Self {
         match error {
             ignore::Error::WithPath { path, err } => {

@@ -12,6 +12,7 @@ mod closing;
 mod json_fault;
 mod properties;
 mod template;
+mod words;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -52,7 +53,7 @@ impl<'t, 'l> Documents<'t, 'l> {
         Self { goes_on, ..self }
     }
 
-    /// The next piece of the text, up to a line that begins with `---`.
+    /// Returns the next piece of the text, up to a line that begins with `---`.
     fn piece(&mut self) -> Option<Result<Range<usize>, Problem>> {
         let mut start = self.at;
         let mut is_empty = true;
@@ -82,8 +83,8 @@ after it; move the text to the next line, or indent the line"
         }
     }
 
-    /// The document of a piece, one without a root where it is nothing but comments;
-    /// `None` where it holds none.
+    /// Returns the document of a piece, one without a root where it is nothing but comments; `None`
+    /// where it holds none.
     fn document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let start = piece.start;
         let written = self.text.get(piece.clone()).unwrap_or_default();
@@ -106,7 +107,7 @@ after it; move the text to the next line, or indent the line"
         Ok(document)
     }
 
-    /// The same, and nothing is a template.
+    /// Returns the same, and nothing is a template.
     fn plain_document(&self, piece: Range<usize>) -> Result<Option<Tree<'t>>, Problem> {
         let written = self.text.get(piece.clone()).unwrap_or_default();
         let start = piece.start + if written.starts_with(MARK) { MARK.len_utf8() } else { 0 };
@@ -225,6 +226,6 @@ impl<'t, 'p> Reading<'t, '_, 'p> {
     }
 
     fn syntax(&self, error: &ScanError) -> Problem {
-        Problem::at(self.byte(error.marker().index()), format!("is not YAML: {}", error.info()))
+        Problem::at(self.byte(error.marker().index()), format!("is not YAML: {}", words::words(error.info())))
     }
 }

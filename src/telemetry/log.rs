@@ -82,7 +82,7 @@ impl Log {
         Ok(Self(sink))
     }
 
-    /// Those that wait to be written.
+    /// Returns those that wait to be written.
     pub const fn lines(&self) -> Lines {
         Lines(self.0)
     }
@@ -133,7 +133,7 @@ impl Lines {
 pub struct Dropped(&'static Sink);
 
 impl Dropped {
-    /// Lines dropped so far.
+    /// Returns lines dropped so far.
     pub fn lines(&self) -> u64 {
         self.0.queue.dropped()
     }
@@ -182,7 +182,7 @@ fn timestamp(line: &mut String, now: OffsetDateTime) {
     line.push_str(str::from_utf8(&text).unwrap_or_default());
 }
 
-/// The last decimal digit.
+/// Returns the last decimal digit.
 const fn digit(number: u32) -> u8 {
     (number % 10) as u8
 }
@@ -193,8 +193,8 @@ fn time_of_day(line: &mut String, now: OffsetDateTime) {
     let _ = write!(line, "{:02}:{:02}:{:02}Z ", now.hour(), now.minute(), now.second());
 }
 
-/// A text as it can stand in a line for people, control characters escaped; at most
-/// so many bytes of it.
+/// Returns a text as it can stand in a line for people, control characters escaped; at most so many
+/// bytes of it.
 fn on_one_line(text: &str, most: usize) -> String {
     let mut line = String::with_capacity(text.len().min(most));
     for character in text.chars() {

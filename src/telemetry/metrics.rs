@@ -305,7 +305,7 @@ impl Metrics {
         self.duration.observe(duration.as_secs_f64());
     }
 
-    /// One more request is being answered, until the guard is dropped.
+    /// Counts a request that is being answered, until the guard is dropped.
     pub fn enter(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
@@ -346,7 +346,7 @@ impl Metrics {
         }
     }
 
-    /// All metrics in the `OpenMetrics` text format.
+    /// Returns all metrics in the `OpenMetrics` text format.
     pub fn text(&self, log_dropped: u64) -> String {
         self.log_dropped.inner().store(log_dropped, Ordering::Relaxed);
         let mut text = String::new();

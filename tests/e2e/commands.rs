@@ -220,6 +220,6 @@ fn log_format() -> Result<(), Failed> {
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);
     assert!(said.contains("another program has this port"), "{said}");
-    assert_eq!(said.matches("Address already in use").count(), 1, "{said}");
+    assert_eq!(said.matches("address already in use").count(), 1, "{said}");
     Ok(())
 }

@@ -208,7 +208,7 @@ fn wrong_inputs() -> Result<(), Failed> {
     fs::write(at("response.json"), "{\"kind\": \"AdmissionReview\", \"response\": {\"uid\": \"u\"}}")?;
     let closed_is_read = fs::File::open(at("closed.json")).is_ok();
     for (name, words) in [
-        ("closed.json", "closed.json: cannot be read: Permission denied"),
+        ("closed.json", "closed.json: cannot be read: permission denied"),
         ("two.jsonl", "two.jsonl:2:1: a second document; a review is evaluated alone"),
         ("class.yaml", "is StorageClass/shared, not an AdmissionReview; nfs-mount-guard check reads it"),
         ("cut.json", "cut.json:1:"),

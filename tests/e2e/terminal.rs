@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("colors_are_for_terminals_that_want_them", colors_at_a_terminal),
         trial("lines_are_as_wide_as_the_terminal", widths_of_terminals),
+        trial("check_wraps_sentences_and_no_line_to_copy", widths_of_check),
         plain("pipes_get_lines_as_long_as_they_are", widths_in_a_pipe),
         plain("colors_reach_no_pipe_unless_they_are_asked_for", colors_in_a_pipe),
         plain("colors_reach_no_file_and_no_format_for_programs", colors_in_files),
@@ -83,11 +84,14 @@ fn is_colored(text: &str) -> bool {
 }
 
 /// Commands that color something, in files and in messages.
-const COLORED: [&str; 6] = [
+const COLORED: [&str; 9] = [
     "check --no-policy examples/lost-volume.yaml",
     "check --no-policy --format concise examples/lost-volume.yaml",
     "fix --no-policy --diff examples/lost-volume.yaml",
     "review --no-policy --endpoint validate examples/lost-volume.review.json",
+    "rules",
+    "explain NMG001",
+    "explain --no-policy -f examples/lost-volume.yaml",
     "check --help",
     "chek",
 ];
@@ -158,13 +162,52 @@ fn widths_of_terminals(script: PathBuf) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A terminal breaks the sentences of `check`; a source line with its carets, a command and the
+/// last lines stay as programs and users know them.
+fn widths_of_check(script: PathBuf) -> Result<(), Failed> {
+    const ARGS: &str =
+        "check --no-policy tests/check/styles.yaml examples/lost-volume.yaml examples/nowhere.yaml";
+    let (piped, _) = in_pipes(&ARGS.split(' ').collect::<Vec<_>>(), &[]);
+    let is_whole = |line: &str| {
+        let is_source =
+            line.trim_start().split_once(" | ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        let is_caret = line.trim_start().starts_with("| ") || line.trim_end().ends_with('^');
+        is_source
+            || is_caret
+            || line.starts_with("run \"")
+            || line.starts_with("policy: ")
+            || line.contains(" judged (")
+    };
+    for columns in [50, 80] {
+        let shown = at_terminal(&script, columns, ARGS, &[("NO_COLOR", "1")]);
+        for line in shown.lines().filter(|line| !is_whole(line)) {
+            let is_copied = line.split_whitespace().any(|word| word.len() + 4 > columns);
+            assert!(line.chars().count() <= columns || is_copied, "at {columns}: {line:?}");
+        }
+        for line in piped.lines().filter(|line| is_whole(line)) {
+            assert!(shown.lines().any(|other| other == line), "at {columns}: {line:?} is not in {shown}");
+        }
+        let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(joined(&shown), joined(&piped), "at {columns}");
+        assert!(shown.lines().count() > piped.lines().count(), "at {columns}: {shown}");
+    }
+    Ok(())
+}
+
+/// A text without the sequences that color it.
+fn without_colors(text: &str) -> String {
+    let mut pieces = text.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |plain, piece| plain + piece.split_once('m').map_or(piece, |(_, rest)| rest))
+}
+
 /// `explain -f` is read by lines: one paragraph a subject, headed by its place.
 fn widths_in_a_pipe() -> Result<(), Failed> {
     for args in LONG {
         let args: Vec<&str> = args.split(' ').collect();
         let (plain, _) = in_pipes(&args, &[]);
         let (narrow, _) = in_pipes(&args, &[("COLUMNS", "40"), ("FORCE_COLOR", "1")]);
-        assert_eq!(plain, narrow, "{args:?}");
+        assert_eq!(plain, without_colors(&narrow), "{args:?}");
         assert!(plain.lines().any(|line| line.len() > 140), "{args:?}: {plain}");
     }
     let (explained, _) = in_pipes(&["explain", "--no-policy", "-f", "tests/check/styles.yaml"], &[]);
@@ -223,14 +266,18 @@ fn colors_in_files() -> Result<(), Failed> {
 }
 
 fn wrong_color() -> Result<(), Failed> {
-    for (args, variables) in [
-        (&["rules", "--color", "blue"][..], &[][..]),
-        (&["rules"], &[("NFS_MOUNT_GUARD_COLOR", "blue")]),
-        (&["serve", "--self-signed", "--color", "blue"], &[]),
-        (&["serve", "--self-signed"], &[("NFS_MOUNT_GUARD_COLOR", "blue")]),
+    for (args, variables, named) in [
+        (&["rules", "--color", "blue"][..], &[][..], "'--color <WHEN>'"),
+        (&["rules"], &[("NFS_MOUNT_GUARD_COLOR", "blue")], "'NFS_MOUNT_GUARD_COLOR'"),
+        (&["rules", "--color=blue"], &[("NFS_MOUNT_GUARD_COLOR", "never")], "'--color <WHEN>'"),
+        (&["serve", "--self-signed", "--color", "blue"], &[], "'--color <WHEN>'"),
+        (&["serve", "--self-signed"], &[("NFS_MOUNT_GUARD_COLOR", "blue")], "'NFS_MOUNT_GUARD_COLOR'"),
     ] {
         let (_, err) = in_pipes(args, variables);
-        assert!(err.contains("'--color <WHEN>'") && err.contains("auto, always, never"), "{err}");
+        assert!(err.contains(named) && err.contains("auto, always, never"), "{err}");
     }
+    // An empty variable is as an unset one.
+    let (out, err) = in_pipes(&["rules"], &[("NFS_MOUNT_GUARD_COLOR", "")]);
+    assert!(out.contains("NMG001") && err.is_empty(), "{out}{err}");
     Ok(())
 }

@@ -21,6 +21,9 @@ pub fn trials() -> Vec<Trial> {
         trial("nothing_that_was_read_is_told", nothing_read),
         trial("explain_takes_one_file_and_says_what_else_was_given", one_file),
         trial("a_dry_run_is_a_diff", dry_run),
+        trial("an_error_in_a_variable_names_it_and_an_empty_one_is_unset", variables),
+        trial("a_file_that_cannot_be_read_comes_with_its_remedy", unreadable_files),
+        trial("no_message_has_the_words_of_a_parser", words_of_parsers),
         trial("fix_names_what_it_changes", names_what_it_changes),
         trial("the_status_port_names_its_paths", paths_of_the_status_port),
     ]
@@ -99,6 +102,184 @@ fn every_answer() -> Result<(), Failed> {
     assert!(help.contains("--as <WEBHOOK>") && help.contains("--fail-on <LEVEL>"), "{help}");
     let shown = Command::new(program()).args(["policy", "show", "--profile", "relaxed@1"]).output()?;
     assert!(String::from_utf8_lossy(&shown.stdout).contains("profile: relaxed@1"), "{shown:?}");
+    Ok(())
+}
+
+/// Flags whose value comes from a variable.
+fn variables() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("a.yaml"), "kind: ConfigMap\n")?;
+    let said = |args: &[&str], name: &str, value: &str| {
+        let output = Command::new(program())
+            .args(args)
+            .env(name, value)
+            .env("KUBECONFIG", "nowhere")
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs");
+        (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+    };
+    for (args, name, value, words) in [
+        (
+            &["check", "a.yaml"][..],
+            "NFS_MOUNT_GUARD_FORMAT",
+            "xml",
+            "for 'NFS_MOUNT_GUARD_FORMAT': the formats are",
+        ),
+        (
+            &["check", "a.yaml"],
+            "NFS_MOUNT_GUARD_FAIL_ON",
+            "x",
+            "invalid value 'x' for 'NFS_MOUNT_GUARD_FAIL_ON'",
+        ),
+        (
+            &["check", "a.yaml"],
+            "NFS_MOUNT_GUARD_PROFILE",
+            "x",
+            "invalid value 'x' for 'NFS_MOUNT_GUARD_PROFILE'",
+        ),
+        (
+            &["serve", "--self-signed"],
+            "NFS_MOUNT_GUARD_SHUTDOWN_DELAY",
+            "ten",
+            "'NFS_MOUNT_GUARD_SHUTDOWN_DELAY': must be a duration",
+        ),
+        (
+            &["serve", "--self-signed", "--max-in-flight", "0"],
+            "NFS_MOUNT_GUARD_MAX_IN_FLIGHT",
+            "1",
+            "'--max-in-flight <N>': must be 1 to",
+        ),
+        (&["scan"], "NFS_MOUNT_GUARD_QPS", "many", "'NFS_MOUNT_GUARD_QPS'"),
+        (
+            &["check", "a.yaml", "--write-baseline", "b.json"],
+            "NFS_MOUNT_GUARD_BASELINE",
+            "c.json",
+            "'NFS_MOUNT_GUARD_BASELINE'",
+        ),
+    ] {
+        let (said, code) = said(args, name, value);
+        assert!(code == Some(2) && said.contains(words), "{args:?} with {name}={value}: {code:?}: {said}");
+    }
+    for name in [
+        "COLOR", "FORMAT", "POLICY", "NO_POLICY", "PROFILE", "SELECT", "IGNORE", "AS", "BASELINE", "FAIL_ON",
+        "EXIT_ZERO", "EXCLUDE", "SOURCE_ROOT", "WRITE_BASELINE", "STATISTICS", "REQUIRE_MATCH",
+        "STDIN_FILENAME",
+    ] {
+        let (said, code) = said(&["check", "a.yaml"], &format!("NFS_MOUNT_GUARD_{name}"), "");
+        assert!(code == Some(0) && said.is_empty(), "an empty {name}: {code:?}: {said}");
+    }
+    // A flag that is off contradicts no other one.
+    let (text, code) = said(&["generate", "policy", "--pods"], "NFS_MOUNT_GUARD_MUTATING", "false");
+    assert!(code == Some(0), "{text}");
+    let (text, code) = said(&["generate", "policy", "--pods"], "NFS_MOUNT_GUARD_MUTATING", "1");
+    assert!(code == Some(2) && text.contains("'NFS_MOUNT_GUARD_MUTATING'"), "{text}");
+    Ok(())
+}
+
+fn unreadable_files() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("a.yaml"), "kind: ConfigMap\n")?;
+    fs::create_dir(folder.path().join("dir"))?;
+    fs::write(folder.path().join("cut.json"), "{\"schemaVersion\": 1,\n \"findings\": [{]}")?;
+    fs::write(folder.path().join("old.json"), "{\"schemaVersion\": 9, \"findings\": []}")?;
+    for (args, code, words) in [
+        (
+            &["policy", "check", "nowhere.yaml"][..],
+            3,
+            "nowhere.yaml: cannot read the policy: no such file or directory; correct the path, or create it: \
+nfs-mount-guard policy show --profile standard > FILE\n",
+        ),
+        (
+            &["policy", "show", "nowhere.yaml"],
+            3,
+            "nowhere.yaml: cannot read the policy: no such file or directory; ",
+        ),
+        (
+            &["policy", "check", "dir"],
+            3,
+            "dir: cannot read the policy: is a directory; give the file in it\n",
+        ),
+        (
+            &["check", "a.yaml", "--policy", "nowhere.yaml"],
+            3,
+            "nowhere.yaml: cannot read the policy: no such file or directory; correct the path",
+        ),
+        (
+            &["check", "a.yaml", "--baseline", "nowhere.json"],
+            3,
+            "--baseline: nowhere.json cannot be read: no such file or directory; create it with --write-baseline FILE\n",
+        ),
+        (
+            &["check", "a.yaml", "--baseline", "dir"],
+            3,
+            "--baseline: dir cannot be read: is a directory; give the file in it\n",
+        ),
+        (
+            &["check", "a.yaml", "--baseline", "cut.json"],
+            2,
+            "--baseline: cut.json:2:16: is not JSON: expected a key in double quotes; correct it, or write it again with \
+--write-baseline FILE\n",
+        ),
+        (&["check", "a.yaml", "--baseline", "old.json"], 2, "old.json is a baseline of version 9"),
+        (
+            &["check", "a.yaml", "--format", "json=no/dir/report.json"],
+            2,
+            "no/dir/report.json cannot be written: no such file or directory\n",
+        ),
+        (
+            &["check", "a.yaml", "--write-baseline", "no/b.json"],
+            2,
+            "no/b.json cannot be written: no such file or directory\n",
+        ),
+    ] {
+        let (said, exit) = said(&folder, args);
+        assert!(exit == Some(code) && said.contains(words), "{args:?}: {exit:?}: {said}");
+        assert!(!said.contains("os error"), "{args:?}: {said}");
+    }
+    Ok(())
+}
+
+/// Malformed inputs of every kind: the messages have a place, and no term of a library.
+fn words_of_parsers() -> Result<(), Failed> {
+    const TERMS: [&str; 15] = [
+        "scalar", "node content", "token", "while parsing", "while scanning", "flow mapping", "EOF",
+        "os error", "serde", "struct ", "enum ", "untagged", "variant", "stream", "`",
+    ];
+    const FORMS: [&str; 13] = [
+        "a: [b\n", "a: {b\n", "a: \"b\n", "a:\n\tb: 1\n", "a: b: c\n", "{\"a\": [1,]}\n", "{\"a\": \n",
+        "{\"a\" 1}\n", "[1, 2]\n", "text\n", "a: *b\n", "- a\nb\n", "{\"a\": 1} x\n",
+    ];
+    let folder = TempDir::new()?;
+    fs::write(folder.path().join("a.yaml"), "kind: ConfigMap\n")?;
+    fs::create_dir(folder.path().join("pods"))?;
+    for form in FORMS {
+        fs::write(folder.path().join("bad.yaml"), form)?;
+        for args in [
+            &["check", "bad.yaml"][..],
+            &["fix", "bad.yaml"],
+            &["explain", "-f", "bad.yaml"],
+            &["review", "bad.yaml"],
+            &["policy", "check", "bad.yaml"],
+            &["check", "a.yaml", "--policy", "bad.yaml"],
+            &["check", "a.yaml", "--baseline", "bad.yaml"],
+            &["scan", "--kubeconfig", "bad.yaml"],
+            &["doctor", "--kubeconfig", "bad.yaml"],
+            &["node-check", "--pods-dir", "pods", "--objects", "bad.yaml"],
+        ] {
+            let output = Command::new(program())
+                .args(args)
+                .current_dir(folder.path())
+                .env_remove("KUBERNETES_SERVICE_HOST")
+                .stdin(Stdio::null())
+                .output()?;
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            let found = TERMS.iter().find(|term| said.contains(**term));
+            assert!(found.is_none(), "{args:?} of {form:?}: {found:?} in {said}");
+        }
+    }
     Ok(())
 }
 

@@ -31,14 +31,14 @@ pub fn advice(subject: &Subject<'_>, judged: &Judged) -> String {
     }
 }
 
-/// The first sentence of a rule's remedy, as a part of another one.
+/// Returns the first sentence of a rule's remedy, as a part of another one.
 pub fn of_rule(rule: &Rule) -> String {
     let first = rule.remedy.split(". ").next().unwrap_or_default();
     within_a_sentence(&first.trim_end_matches('.').replace('`', ""))
 }
 
-/// A sentence as a part of another one: it begins with a small letter, unless with a
-/// name in capitals.
+/// Returns a sentence as a part of another one: it begins with a small letter, unless with a name
+/// in capitals.
 fn within_a_sentence(sentence: &str) -> String {
     let mut letters = sentence.chars();
     let first = letters.next();

@@ -66,7 +66,7 @@ pub(super) fn sentences(
     sentences
 }
 
-/// The options that a carrier has after those that it had.
+/// Returns the options that a carrier has after those that it had.
 fn added<'c>(carrier: &Carrier<'_>, patched: &'c [Cow<'_, str>]) -> Vec<&'c str> {
     let texts = |elements: &'c [Cow<'_, str>]| elements.iter().map(|element| &**element);
     if carrier.form == Form::List {

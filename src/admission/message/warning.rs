@@ -62,7 +62,7 @@ fn fits(text: &str) -> bool {
     text.len() <= WARNING_LENGTH || text.chars().count() <= WARNING_LENGTH
 }
 
-/// A sentence that names options alone: `"bg" in "hard,bg"` is `"bg"`.
+/// Returns a sentence that names options alone: `"bg" in "hard,bg"` is `"bg"`.
 fn without_elements(sentence: &str) -> String {
     let mut kept = String::with_capacity(sentence.len());
     let mut end = 0;
@@ -104,7 +104,7 @@ fn ends(sentence: &str) -> Vec<usize> {
     ends
 }
 
-/// A sentence with its longest quotation cut to what one warning has room for.
+/// Returns a sentence with its longest quotation cut to what one warning has room for.
 fn with_short_quotes(head: &str, sentence: &str) -> String {
     let surplus = (head.chars().count() + sentence.chars().count()).saturating_sub(WARNING_LENGTH);
     let longest = quotes(sentence).into_iter().max_by_key(ExactSizeIterator::len);

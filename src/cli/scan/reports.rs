@@ -67,7 +67,7 @@ impl Reports {
     }
 }
 
-/// An error of the reports, as the scan's report has it.
+/// Returns an error of the reports, as the scan's report has it.
 pub(super) fn error(message: String) -> ReadError {
     ReadError { file: REPORTS.to_owned(), line: None, column: None, message, origin: None }
 }

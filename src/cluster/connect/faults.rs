@@ -8,6 +8,9 @@ use std::path::Path;
 use kube::client::{AuthError, RustlsTlsError};
 use kube::config::{AuthInfo, Kubeconfig, KubeconfigError, LoadDataError};
 
+use crate::source::text::{Lines, Position, decode};
+use crate::source::{self, io_fault};
+
 /// The cluster of the kubeconfig names a CA, and there is no certificate in it.
 pub(super) const NO_AUTHORITY: &str =
     "cluster: certificate-authority has no certificate (PEM with BEGIN CERTIFICATE) in it; correct it";
@@ -30,6 +33,9 @@ pub(super) enum Fault {
     User(String),
 }
 
+/// The remedy for a text that is no kubeconfig.
+const COMPARE: &str = "compare it with the output of kubectl config view";
+
 /// Most bytes of what a plugin wrote that are repeated.
 const LONGEST: usize = 600;
 
@@ -40,7 +46,12 @@ pub(super) fn unreadable(error: &KubeconfigError) -> String {
             "there is no such file".to_owned()
         }
         KubeconfigError::ReadConfig(error, path) => no_file(error, path),
-        KubeconfigError::Parse(error) => format!("is not a kubeconfig: {error}"),
+        // The message of the library names its types, and shows the text around, which may be a secret.
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+            let place = place.unwrap_or_default();
+            format!("is not a kubeconfig: {place}a field is missing or of another type; {COMPARE}")
+        }
         KubeconfigError::MissingClusterUrl => {
             "the cluster of the context has no server; add server: https://HOST:PORT".to_owned()
         }
@@ -67,7 +78,7 @@ pub(super) fn unreadable(error: &KubeconfigError) -> String {
 }
 
 fn no_file(error: &io::Error, path: &Path) -> String {
-    format!("{} cannot be read: {error}", path.display())
+    format!("{} cannot be read: {}", path.display(), io_fault::reason(error))
 }
 
 fn data(what: &str, error: &LoadDataError) -> String {
@@ -223,13 +234,24 @@ fn one_line(text: &str, between: &str) -> String {
 /// Why it cannot be read, and the remedy. The client would panic with half a unit of
 /// UTF-16 at the end.
 pub(super) fn read(file: &Path) -> Result<Kubeconfig, String> {
-    if let Ok(bytes) = std::fs::read(file) {
-        let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-        if is_utf16 && !bytes.len().is_multiple_of(2) {
-            return Err("is UTF-16 that ends within a character; write it again as UTF-8".to_owned());
-        }
+    let bytes = std::fs::read(file).unwrap_or_default();
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    if is_utf16 && !bytes.len().is_multiple_of(2) {
+        return Err("is UTF-16 that ends within a character; write it again as UTF-8".to_owned());
     }
-    Kubeconfig::read_from(file).map_err(|error| unreadable(&error))
+    Kubeconfig::read_from(file).map_err(|error| {
+        let fault = matches!(error, KubeconfigError::Parse(_)).then(|| syntax(bytes)).flatten();
+        fault.unwrap_or_else(|| unreadable(&error))
+    })
+}
+
+/// The place and the fault of a text that is neither YAML nor JSON.
+fn syntax(bytes: Vec<u8>) -> Option<String> {
+    let (text, _) = decode(bytes).ok()?;
+    let lines = Lines::new(&text);
+    let problem = source::trees(&text, &lines).find_map(Result::err)?;
+    let Position { line, column } = lines.position(problem.offset.unwrap_or_default());
+    Some(format!("is not a kubeconfig: line {line}, column {column}: {problem}"))
 }
 
 /// Reads the files of KUBECONFIG, of which kubectl passes over those that do not exist, or

@@ -35,7 +35,7 @@ pub(in crate::doctor) fn is_further(webhook: &Webhook, condition: &Value) -> boo
     !match_conditions(&Policy::default(), concern(webhook)).iter().any(|known| known.name == name)
 }
 
-/// The matchConditions that are generated for a webhook, as a patch has them.
+/// Returns the matchConditions that are generated for a webhook, as a patch has them.
 pub(in crate::doctor) fn generated(webhook: &Webhook, policy: &Policy) -> Value {
     let of = |condition: &MatchCondition| json!({"name": condition.name, "expression": condition.expression});
     match_conditions(policy, concern(webhook)).iter().map(of).collect()

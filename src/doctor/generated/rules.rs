@@ -24,7 +24,7 @@ const WORKLOADS: [Rule; 4] = [
     ("batch", &["jobs", "cronjobs"], BOTH, "Namespaced"),
 ];
 
-/// Those of a webhook of this name.
+/// Returns those of a webhook of this name.
 pub(super) fn wanted(webhook: &str) -> Vec<Rule> {
     match webhook {
         INLINE => WORKLOADS.to_vec(),

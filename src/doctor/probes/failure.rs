@@ -14,7 +14,7 @@ use crate::doctor::remedy::{quoted, reapply, without_conditions};
 use crate::doctor::renewal::{bundle_remedy, leaf_remedy};
 use crate::doctor::{Cause, Outcome, Status};
 
-/// A verdict that no probe is meant to get.
+/// Returns a verdict that no probe is meant to get.
 pub(super) fn failure(facts: &ClusterFacts, verdict: &Verdict) -> Outcome {
     match verdict {
         Verdict::CallFailed { webhook, message } if !is_ours(webhook) => {
@@ -76,8 +76,8 @@ pub(super) fn failure(facts: &ClusterFacts, verdict: &Verdict) -> Outcome {
     }
 }
 
-/// An expression that the API server could not evaluate, with the names of the
-/// conditions that have it.
+/// Returns an expression that the API server could not evaluate, with the names of the conditions
+/// that have it.
 fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let (mut further, mut generated) = (Vec::new(), Vec::new());
@@ -112,8 +112,8 @@ fn condition_failed(facts: &ClusterFacts, message: &str) -> Outcome {
     }
 }
 
-/// A webhook did not decide, and the API server gave no reason: what it counted
-/// meanwhile tells. `guess` is said where that does not.
+/// Returns a webhook did not decide, and the API server gave no reason: what it counted meanwhile
+/// tells. `guess` is said where that does not.
 pub(super) fn uncalled(facts: &ClusterFacts, what: &str, guess: &str, webhook: &str) -> Outcome {
     let risen = risen(facts);
     let find =

@@ -11,7 +11,7 @@ use crate::doctor::installation::{MUTATE, VALIDATE, Webhook};
 use crate::doctor::policies::{CLASSES, is_excluded, risen};
 use crate::doctor::probe::{self, Answer, Verdict};
 
-/// True if no probe reached the webhook, and that is no failure of a call: under Fail a
+/// Returns true if no probe reached the webhook, and that is no failure of a call: under Fail a
 /// failed call is an error, and matchConditions that exclude a request are counted.
 pub(in crate::doctor) fn is_passed_over(facts: &ClusterFacts, webhook: &Webhook) -> bool {
     let answers = if webhook.name == MUTATE { &facts.repair } else { &facts.denial };
@@ -31,7 +31,7 @@ pub(in crate::doctor) fn is_passed_over(facts: &ClusterFacts, webhook: &Webhook)
     is_by_rule && !answers.is_empty() && answers.iter().all(is_uncalled)
 }
 
-/// True if a call or a matchCondition of the webhook failed meanwhile: those that fail are
+/// Returns true if a call or a matchCondition of the webhook failed meanwhile: those that fail are
 /// counted as exclusions, too.
 fn has_failed(facts: &ClusterFacts, webhook: &Webhook) -> bool {
     risen(facts).iter().any(|count| count.webhook == webhook.name)
@@ -47,7 +47,7 @@ fn is_unrepaired(answer: &Answer) -> bool {
     is_unchanged && !answer.says_repaired() && !answer.would_repair()
 }
 
-/// True if the webhook is certain to repair or deny the probe; `None` where its policy does
+/// Returns true if the webhook is certain to repair or deny the probe; `None` where its policy does
 /// neither.
 fn decides(facts: &ClusterFacts, webhook: &Webhook) -> Option<bool> {
     let Some(policy) = installed_policy(facts) else { return Some(false) };
@@ -58,7 +58,7 @@ fn decides(facts: &ClusterFacts, webhook: &Webhook) -> Option<bool> {
     does.then_some(true)
 }
 
-/// True if a webhook's objectSelector selects an object without labels, such as a probe
+/// Returns true if a webhook's objectSelector selects an object without labels, such as a probe
 /// (apimachinery `pkg/labels`, `Requirement.Matches`).
 pub(in crate::doctor) fn selects_unlabeled(webhook: &Webhook) -> bool {
     let Some(selector) = webhook.raw.pointer("/objectSelector") else { return true };

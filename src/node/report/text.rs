@@ -11,15 +11,34 @@ use crate::called;
 use crate::count::{counted, grouped};
 use crate::report::IsNfs;
 use crate::report::plain::{place, plain};
+use crate::report::terminal::wrap;
 
 /// The report as text. Names come from Pods and are shown without control
-/// characters.
-pub fn write(report: &NodeReport, colour: bool) -> String {
+/// characters. At a terminal of `width` columns sentences are wrapped.
+pub fn write(report: &NodeReport, colour: bool, width: Option<usize>) -> String {
     let mut text = String::new();
     let alarm = if colour { AnsiColor::Red.on_default().bold() } else { Style::new() };
     // Writing to a string cannot fail.
     let _ = write_report(&mut text, report, alarm);
-    text
+    match width {
+        Some(width) => text.lines().map(|line| in_columns(line, width) + "\n").collect(),
+        None => text,
+    }
+}
+
+/// Heads of lines with a command, which is copied, and so stays whole.
+const COMMANDS: [&str; 2] = [SAVE, NAMES];
+const SAVE: &str = "  save it: ";
+const NAMES: &str = "Names of Pods: ";
+
+/// A line in lines of so many columns, indented under its first one.
+fn in_columns(line: &str, width: usize) -> String {
+    if COMMANDS.iter().any(|command| line.starts_with(command)) {
+        return line.to_owned();
+    }
+    let blanks = line.len() - line.trim_start().len();
+    let (head, text) = line.split_at_checked(blanks).unwrap_or(("", line));
+    wrap(text, head, &" ".repeat(blanks + 3), width)
 }
 
 fn write_report(out: &mut String, report: &NodeReport, alarm: Style) -> fmt::Result {
@@ -91,7 +110,7 @@ fn write_volume(out: &mut String, volume: &Volume, alarm: Style) -> fmt::Result 
         )?;
     }
     if let Some(copy) = &volume.copy {
-        writeln!(out, "  save it: {}", plain(copy))?;
+        writeln!(out, "{SAVE}{}", plain(copy))?;
     }
     writeln!(out)
 }
@@ -199,7 +218,7 @@ fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
     }
     writeln!(
         out,
-        "Names of Pods: kubectl get pods -A -o custom-columns=NS:.metadata.namespace,POD:.metadata.name,UID:.metadata.uid
+        "{NAMES}kubectl get pods -A -o custom-columns=NS:.metadata.namespace,POD:.metadata.name,UID:.metadata.uid
 "
     )
 }

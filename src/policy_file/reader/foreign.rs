@@ -4,7 +4,7 @@ use super::super::{API_VERSION, KIND};
 use crate::rules;
 use crate::source::tree::{NodeId, Tree};
 
-/// The kind of another API's object, and where it is.
+/// Returns the kind of another API's object, and where it is.
 pub(super) fn kind_of<'t>(tree: &'t Tree<'t>, root: NodeId) -> Option<(&'t str, NodeId)> {
     let at = tree.get(root, "kind")?;
     let kind = tree.text(at).filter(|kind| *kind != KIND)?;

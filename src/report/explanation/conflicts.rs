@@ -10,7 +10,7 @@ use crate::nfs::settings::{CACHE_TIMES, Settings};
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 
-/// Every conflict in what mount.nfs gets.
+/// Returns every conflict in what mount.nfs gets.
 pub(super) fn of(subject: &Subject<'_>) -> Vec<Conflict> {
     let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
     // Of two with one name a driver may pass on only one: the other lost to it.
@@ -71,14 +71,14 @@ fn cache_times(subject: &Subject<'_>) -> Vec<Conflict> {
     won.into_iter().filter_map(conflict).collect()
 }
 
-/// The options that set these times alone, in a row.
+/// Returns the options that set these times alone, in a row.
 fn names(times: &[OptionId]) -> String {
     let is_it = |(_, entry): &(&str, &Entry)| times.contains(&entry.id);
     let names: Vec<&str> = catalog::entries().filter(is_it).map(|(name, _)| name).collect();
     names.join(", ")
 }
 
-/// A flag, and a word beside it that implies the contrary: the later one wins.
+/// Returns a flag, and a word beside it that implies the contrary: the later one wins.
 fn implied(subject: &Subject<'_>, word: OptionId) -> Option<Conflict> {
     let options: Vec<_> = subject.options.effective().map(|token| &token.option).collect();
     let says = |option: &&&MountOption<'_>| option.entry().is_some_and(|entry| entry.id == word);

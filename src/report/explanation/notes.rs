@@ -8,7 +8,7 @@ use crate::nfs::version::Versions;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 
-/// Everything that applies to the subject.
+/// Returns everything that applies to the subject.
 pub(super) fn of(subject: &Subject<'_>) -> Vec<Note> {
     [
         subject.follows_claim().then(follows_claim),
@@ -30,7 +30,7 @@ fn follows_claim() -> Note {
     note("read-only", "the kubelet adds ro if the claim is read-only, which the volume does not show")
 }
 
-/// The kubelet hands the driver the claim's `readOnly` (kubernetes
+/// Returns the kubelet hands the driver the claim's `readOnly` (kubernetes
 /// `pkg/volume/csi/csi_plugin.go`, `NewMounter`).
 fn idle_read_only() -> Note {
     note(
@@ -60,8 +60,8 @@ fn locks(subject: &Subject<'_>) -> Option<Note> {
     ))
 }
 
-/// A driver that gives up first reports a failure while mount.nfs still runs, and
-/// the next try starts another one (kubernetes-csi/csi-driver-nfs#1271, #649).
+/// Returns a driver that gives up first reports a failure while mount.nfs still runs, and the next
+/// try starts another one (kubernetes-csi/csi-driver-nfs#1271, #649).
 fn deadline(subject: &Subject<'_>) -> Option<Note> {
     let deadline = u64::from(subject.driver.deadline?);
     let retry = retry(subject);

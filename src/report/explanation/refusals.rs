@@ -13,8 +13,8 @@ use crate::rules::{BACKGROUND_MOUNT, UNREAD_OPTIONS, is_refused_by_driver};
 use crate::subject::Subject;
 use crate::subject::effective::{Malformation, Token};
 
-/// The first finding that says that no mount succeeds, and who sees to that. UDP
-/// is one: kernels since 5.6 refuse it unless they are built otherwise.
+/// Returns the first finding that says that no mount succeeds, and who sees to that. UDP is one:
+/// kernels since 5.6 refuse it unless they are built otherwise.
 pub(super) fn at_every_try(subject: &Subject<'_>) -> Option<(String, &'static str)> {
     let evaluation = evaluate(&Policy::default(), subject, Date::MIN);
     let token_of = |finding: &Finding| finding.site.as_ref().and_then(|site| subject.options.at(site));

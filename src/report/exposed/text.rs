@@ -14,6 +14,9 @@ use crate::subject::pod::Phase;
 /// Most rows that are shown; the others are counted, and JSON has them all.
 const MOST_ROWS: usize = 50;
 
+/// In front of the lines of a row after its first one: the columns of its state.
+const ROW: &str = "          ";
+
 /// Most Pods that a row names.
 const MOST_PODS: usize = 3;
 
@@ -54,7 +57,7 @@ pub(in crate::report) fn write(out: &mut String, report: &Report, palette: &Pale
     writeln!(out)
 }
 
-/// The entries of one volume and workload as one row, in the order of the entries.
+/// Returns the entries of one volume and workload as one row, in the order of the entries.
 fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for entry in exposed {
@@ -76,15 +79,10 @@ fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result 
     let (action, strong) = (palette.of(row.action), palette.strong);
     let codes: Vec<String> = row.codes.iter().map(ToString::to_string).collect();
     let Exposed { subject, claim, workload, pods, state, .. } = row.of;
-    write!(
-        out,
-        "  {strong}{:<7}{strong:#} {action}{}{action:#} {}",
-        state.as_str(),
-        codes.join(","),
-        plain(subject)
-    )?;
+    let head = format!("  {strong}{:<7}{strong:#} ", state.as_str());
+    let mut said = format!("{action}{}{action:#} {}", codes.join(","), plain(subject));
     if let Some(claim) = claim {
-        write!(out, ", claim {}", plain(claim))?;
+        write!(said, ", claim {}", plain(claim))?;
     }
     match workload {
         Some(workload) => {
@@ -93,10 +91,11 @@ fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result 
                 0 => String::new(),
                 more => format!(", +{more} more"),
             };
-            writeln!(out, ": {}: {}{more}", plain(workload), named.join(", "))
+            write!(said, ": {}: {}{more}", plain(workload), named.join(", "))?;
         }
-        None => writeln!(out, ": no Pod"),
+        None => said.push_str(": no Pod"),
     }
+    writeln!(out, "{}", palette.lines(&head, &said, ROW))
 }
 
 /// `orders-7d-x on node-3 (running since 2026-11-01T08:00:00Z)`
@@ -123,12 +122,12 @@ fn write_cure(out: &mut String, report: &Report, rows: &[Row<'_>], palette: &Pal
     let strong = palette.strong;
     writeln!(out, "{strong}order of cure{strong:#}:")?;
     for (step, number) in cure(report, rows.iter().map(|row| row.of)).iter().zip(1..) {
-        writeln!(out, "  {number}. {step}")?;
+        writeln!(out, "{}", palette.lines(&format!("  {number}. "), step, "     "))?;
     }
     Ok(())
 }
 
-/// The steps of the cure, each a sentence or two.
+/// Returns the steps of the cure, each a sentence or two.
 pub(in crate::report) fn cure<'e>(
     report: &Report,
     exposed: impl Iterator<Item = &'e Exposed>,

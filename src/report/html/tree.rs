@@ -41,7 +41,7 @@ pub(super) fn write(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "</ol>\n</section>")
 }
 
-/// The volumes of each class, in the order of the entries.
+/// Returns the volumes of each class, in the order of the entries.
 fn classes(report: &Report) -> Vec<(&str, Vec<Volume<'_>>)> {
     let of: BTreeMap<String, &SubjectReport> =
         report.subjects.iter().map(|subject| (subject.title(), subject)).collect();

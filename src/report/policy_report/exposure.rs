@@ -16,7 +16,7 @@ use crate::report::{FindingReport, Report, SubjectReport};
 /// Most Pods that a message names.
 const MOST_PODS: usize = 3;
 
-/// One report a namespace, with a result a workload, volume and rule. Its summary counts
+/// Returns one report a namespace, with a result a workload, volume and rule. Its summary counts
 /// all.
 pub(super) fn reports(api: Api, report: &Report) -> Vec<Wanted> {
     let mut namespaces: BTreeMap<&str, Vec<&Exposed>> = BTreeMap::new();
@@ -37,7 +37,7 @@ pub(super) fn reports(api: Api, report: &Report) -> Vec<Wanted> {
     namespaces.into_iter().map(one).collect()
 }
 
-/// The namespace of the Pods that are exposed; `None` where none is.
+/// Returns the namespace of the Pods that are exposed; `None` where none is.
 fn namespace(entry: &Exposed) -> Option<&str> {
     let workload = entry.workload.as_deref().filter(|_| !entry.pods.is_empty())?;
     workload.split('/').nth(1)

@@ -109,7 +109,7 @@ struct Limits {
     max_results: usize,
 }
 
-/// The report in JSON, with the hash of what it says.
+/// Returns the report in JSON, with the hash of what it says.
 pub(super) fn write(api: Api, namespace: Option<String>, name: String, body: &Body<'_>) -> Wanted {
     let labels = Labels { name: NAME, managed_by: NAME, component: COMPONENT };
     let configuration = Configuration { limits: Limits { max_results: body.most } };

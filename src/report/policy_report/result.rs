@@ -98,7 +98,8 @@ pub(super) const fn outcome(action: Reported) -> Outcome {
     }
 }
 
-/// A finding that loses data or mounts something else is critical, whatever the policy does.
+/// Returns a finding that loses data or mounts something else is critical, whatever the policy
+/// does.
 pub(super) fn severity(code: Code, action: Reported) -> &'static str {
     if code == BACKGROUND_MOUNT.code || code == REDIRECTED_MOUNT.code {
         "critical"
@@ -109,7 +110,7 @@ pub(super) fn severity(code: Code, action: Reported) -> &'static str {
     }
 }
 
-/// A finding as a result without properties of its own.
+/// Returns a finding as a result without properties of its own.
 pub(super) fn result<'r>(
     report: &'r Report,
     subject: &SubjectReport,
@@ -152,7 +153,7 @@ pub(super) fn add(properties: &mut Properties, key: &str, value: &str) {
     }
 }
 
-/// The text, with an ellipsis where it has more bytes.
+/// Returns the text, with an ellipsis where it has more bytes.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -169,7 +170,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     kept
 }
 
-/// The result as JSON; texts and numbers always serialize.
+/// Returns the result as JSON; texts and numbers always serialize.
 pub(super) fn raw(result: &ReportResult<'_>) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(result).ok()
 }

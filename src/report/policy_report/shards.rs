@@ -50,7 +50,7 @@ impl Row<'_> {
         }
     }
 
-    /// The hash of the object, by its identity where it has one.
+    /// Returns the hash of the object, by its identity where it has one.
     fn hash(&self) -> u64 {
         let uid = match self {
             Self::Unreadable(_) => None,
@@ -68,7 +68,7 @@ fn hash(text: &str) -> u64 {
     hash ^ hash >> 32
 }
 
-/// All that is to be reported, most urgent first: what cannot be read, what Pods are
+/// Returns all that is to be reported, most urgent first: what cannot be read, what Pods are
 /// exposed to, the other findings, what is exempt.
 pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
     let mut ranks: BTreeMap<(&str, u16), usize> = BTreeMap::new();
@@ -97,7 +97,7 @@ struct Shown {
     json: Box<RawValue>,
 }
 
-/// The reports of the cluster with at most `most` of these results, the first ones. Their
+/// Returns the reports of the cluster with at most `most` of these results, the first ones. Their
 /// summaries count all.
 pub(super) fn reports(api: Api, report: &Report, rows: &[Row<'_>], most: usize) -> Vec<Wanted> {
     let mut summaries: Vec<(u64, Outcome)> = rows.iter().map(|row| (row.hash(), row.outcome())).collect();
@@ -234,7 +234,7 @@ fn exposure(properties: &mut Properties, of_rule: &[&Exposed]) {
     }
 }
 
-/// An object that could not be read, by the name that its error begins with.
+/// Returns an object that could not be read, by the name that its error begins with.
 fn unreadable<'r>(report: &'r Report, error: &ReadError, ids: &mut Fingerprints) -> ReportResult<'r> {
     let named = error.message.split_once(": ").map(|(name, _)| name).unwrap_or_default();
     let parts: Vec<&str> = named.split('/').collect();

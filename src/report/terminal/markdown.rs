@@ -15,8 +15,22 @@ const WIDEST: usize = 100;
 /// Fewest columns for the last cell of a row; with less, a row becomes a list.
 const NARROWEST_CELL: usize = 24;
 
-/// A page in Markdown as text of at most so many columns. Headings are at the
-/// margin, and everything else is indented.
+/// Returns a page in Markdown with colored headings, for a pipe to a pager.
+pub fn with_headings(markdown: &str) -> String {
+    let heading = Style::new().bold();
+    let mut out = String::with_capacity(markdown.len() + markdown.len() / 16);
+    let mut is_code = false;
+    for line in markdown.lines() {
+        is_code ^= line.starts_with("```");
+        let style = if line.starts_with('#') && !is_code { heading } else { Style::new() };
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{style}{line}{style:#}");
+    }
+    out
+}
+
+/// Returns a page in Markdown as text of at most so many columns. Headings are at the margin, and
+/// everything else is indented.
 pub fn page(markdown: &str, width: usize, colour: bool) -> String {
     let heading = if colour { Style::new().bold() } else { Style::new() };
     let width = width.min(WIDEST);
@@ -59,8 +73,7 @@ fn cells(row: &str) -> Vec<String> {
     row.trim().trim_matches('|').split(" | ").map(|cell| plain(cell.trim())).collect()
 }
 
-/// A table whose last column is wrapped, or a list where that one would be too
-/// narrow.
+/// Returns a table whose last column is wrapped, or a list where that one would be too narrow.
 fn table(rows: &[Vec<String>], width: usize) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let last = count.saturating_sub(1);
@@ -89,7 +102,7 @@ fn table(rows: &[Vec<String>], width: usize) -> String {
     out
 }
 
-/// Each row under its first cell, with the names of the columns.
+/// Returns each row under its first cell, with the names of the columns.
 fn as_list(rows: &[Vec<String>], width: usize) -> String {
     let Some((names, rows)) = rows.split_first() else { return String::new() };
     let mut out = String::new();
@@ -103,8 +116,7 @@ fn as_list(rows: &[Vec<String>], width: usize) -> String {
     out
 }
 
-/// A line without marks: code in double quotes, links with their address after
-/// them.
+/// Returns a line without marks: code in double quotes, links with their address after them.
 fn plain(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;

@@ -27,8 +27,8 @@ impl Wanted {
     }
 }
 
-/// The value of `key` as the schema takes it. `item` is the item of its list that
-/// does not fit, if it is one.
+/// Returns the value of `key` as the schema takes it. `item` is the item of its list that does not
+/// fit, if it is one.
 pub(super) fn options(
     key: &str,
     value: NodeDeserializer<'_>,
@@ -67,8 +67,8 @@ pub(super) fn options(
     }
 }
 
-/// The text that gives a value the form that the schema takes, where that is one map in
-/// the place of one option, or a string on one line in the place of a list.
+/// Returns the text that gives a value the form that the schema takes, where that is one map in the
+/// place of one option, or a string on one line in the place of a list.
 pub(super) fn replacement(
     value: NodeDeserializer<'_>,
     item: Option<usize>,
@@ -118,7 +118,7 @@ pub(super) fn replacement(
     }
 }
 
-/// True if the first text in a value stands in double quotes, as in JSON.
+/// Returns true if the first text in a value stands in double quotes, as in JSON.
 fn is_json(from: NodeDeserializer<'_>, node: NodeId) -> bool {
     match from.tree.written(node).map(|written| &written.content) {
         Some(Content::Scalar { style, .. }) => *style == Style::DoubleQuoted,
@@ -128,7 +128,7 @@ fn is_json(from: NodeDeserializer<'_>, node: NodeId) -> bool {
     }
 }
 
-/// The options that a value amounts to, if they can be told.
+/// Returns the options that a value amounts to, if they can be told.
 fn of(from: NodeDeserializer<'_>, node: NodeId) -> Option<Vec<String>> {
     match &from.tree.node(node)?.content {
         // `mountOptions: true` names none.

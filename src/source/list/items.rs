@@ -22,7 +22,7 @@ pub(super) fn no_items(offset: usize, inner: Option<String>) -> Problem {
     Problem::at(offset, message)
 }
 
-/// A List without items; refused where objects stand under another key of it.
+/// Returns a List without items; refused where objects stand under another key of it.
 pub(super) fn empty_list(tree: &Tree<'_>, node: NodeId) -> Item<'static> {
     let offset = tree.node(node).map_or(0, |node| node.span.start);
     match inner_object(tree, node) {
@@ -44,8 +44,8 @@ pub(super) fn beside_items(offset: usize, inner: &str) -> Problem {
     Problem::at(offset, message)
 }
 
-/// The first object under another key than items of the List at `node`: where it
-/// stands, and what it is as `Kind/name`.
+/// Returns the first object under another key than items of the List at `node`: where it stands,
+/// and what it is as `Kind/name`.
 pub(super) fn inner_object(tree: &Tree<'_>, node: NodeId) -> Option<(usize, String)> {
     let entries = tree.entries(node)?;
     let mut others = entries.iter().filter(|(key, _)| is_other(tree, *key));
@@ -73,7 +73,7 @@ fn is_other(tree: &Tree<'_>, key: NodeId) -> bool {
     !matches!(tree.text(key), Some("items" | "metadata"))
 }
 
-/// The object that a value is, or the first one of a list.
+/// Returns the object that a value is, or the first one of a list.
 pub(super) fn object_in(tree: &Tree<'_>, value: NodeId) -> Option<(usize, String)> {
     let one = [value];
     tree.items(value).unwrap_or(&one).iter().find_map(|object| {

@@ -25,8 +25,8 @@ pub(super) fn add_misplaced(parts: &mut [Part<'_>], tree: &Tree<'_>, node: NodeI
     }
 }
 
-/// The same in JSON, of which no tree is built as long as no more keys name
-/// options than the manifest holds.
+/// Returns the same in JSON, of which no tree is built as long as no more keys name options than
+/// the manifest holds.
 pub(super) fn misplaced_in_json(
     source: &Source<'_>,
     part: &str,

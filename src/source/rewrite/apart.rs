@@ -75,7 +75,7 @@ fn detour(layout: &Layout<'_>, change: Change<'_>) -> Detour {
     detour
 }
 
-/// The first merge in a mapping.
+/// Returns the first merge in a mapping.
 fn merge_of(layout: &Layout<'_>, map: NodeId) -> Option<NodeId> {
     let entries = layout.tree.own_entries(map)?;
     entries.iter().map(|(key, _)| *key).find(|key| layout.tree.is_merge(*key))

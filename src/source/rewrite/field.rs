@@ -79,7 +79,7 @@ pub(super) struct Field<'f> {
 }
 
 impl Field<'_> {
-    /// Its value on one line.
+    /// Returns its value on one line.
     fn value(self, style: Style, in_flow: bool) -> String {
         match (self.is_list, self.elements.first()) {
             (false, Some(text)) => render(text, style, in_flow),
@@ -150,7 +150,7 @@ fn add_to_flow(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Result<Pla
     Ok(plan(map, Replacement::insert(end, with)))
 }
 
-/// The style in which a list is written beside a key.
+/// Returns the style in which a list is written beside a key.
 fn style_of(layout: &Layout<'_>, key: usize) -> Style {
     if layout.text.get(key..).is_some_and(|rest| rest.starts_with('"')) {
         Style::DoubleQuoted

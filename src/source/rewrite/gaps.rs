@@ -21,7 +21,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// The end of what belongs to it, but for its comma.
+    /// Returns the end of what belongs to it, but for its comma.
     pub(super) fn last(&self) -> usize {
         let comment = self.comments.last().filter(|comment| comment.start >= self.end);
         comment.map_or(self.end, |comment| comment.end)
@@ -69,8 +69,8 @@ impl Gap {
     }
 }
 
-/// The elements of a list whose values stand at `spans`, and which `flow` says
-/// stands in brackets.
+/// Returns the elements of a list whose values stand at `spans`, and which `flow` says stands in
+/// brackets.
 pub(super) fn items(text: &str, list: &Range<usize>, spans: &[Range<usize>], flow: bool) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::with_capacity(spans.len());
     let lead = if flow { list.start + 1 } else { list.start };
@@ -98,8 +98,8 @@ pub(super) fn items(text: &str, list: &Range<usize>, spans: &[Range<usize>], flo
     items
 }
 
-/// The comments after an element: the one in its line, and those below that continue
-/// it, which are indented more than the elements are.
+/// Returns the comments after an element: the one in its line, and those below that continue it,
+/// which are indented more than the elements are.
 fn behind(text: &str, item: &Item, comments: &[Range<usize>], flow: bool) -> Vec<Range<usize>> {
     let between = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
     let mut owned: Vec<Range<usize>> = Vec::new();
@@ -123,8 +123,8 @@ fn behind(text: &str, item: &Item, comments: &[Range<usize>], flow: bool) -> Vec
     owned
 }
 
-/// The comments on lines of their own right above an element. One that is an
-/// element itself, put out of use, speaks of nothing else.
+/// Returns the comments on lines of their own right above an element. One that is an element
+/// itself, put out of use, speaks of nothing else.
 fn above(text: &str, from: usize, begin: usize) -> Vec<Range<usize>> {
     let mut owned = Vec::new();
     let mut at = line_start(text, begin);

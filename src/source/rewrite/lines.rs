@@ -10,15 +10,14 @@ pub(super) fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1)
 }
 
-/// The end of the line in which the byte stands, before its line break.
+/// Returns the end of the line in which the byte stands, before its line break.
 pub(super) fn line_end(text: &str, at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     let end = at + rest.find('\n').unwrap_or(rest.len());
     if text.get(at..end).is_some_and(|line| line.ends_with('\r')) { end - 1 } else { end }
 }
 
-/// The line break of the line in which the byte stands; of the line before in
-/// the last one.
+/// Returns the line break of the line in which the byte stands; of the line before in the last one.
 pub(super) fn newline(text: &str, at: usize) -> &'static str {
     let (before, rest) = text.split_at_checked(at).unwrap_or((text, ""));
     let line = match rest.find('\n') {

@@ -87,12 +87,12 @@ fn comment(text: &str) -> Option<usize> {
     })
 }
 
-/// The end without the line breaks before it, with which a block of text ends.
+/// Returns the end without the line breaks before it, with which a block of text ends.
 fn end_of_text(text: &str, end: usize) -> usize {
     text.get(..end).map_or(end, |text| text.trim_end_matches(['\n', '\r']).len())
 }
 
-/// The lines of an entry that has them for itself, with the line break before.
+/// Returns the lines of an entry that has them for itself, with the line break before.
 fn lines_of(text: &str, entry: Range<usize>) -> Option<Range<usize>> {
     let line = line_start(text, entry.start);
     if !text.get(line..entry.start)?.trim().is_empty() {

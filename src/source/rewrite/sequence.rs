@@ -9,7 +9,7 @@ use super::{Change, Plan, Replacement, RewriteRefusal, RewriteStep, Way, render,
 use crate::source::object::Layout;
 use crate::source::tree::{Content, NodeId, Style};
 
-/// The plan that carries out `change` in the list `value`.
+/// Returns the plan that carries out `change` in the list `value`.
 pub(super) fn rewrite(
     layout: &Layout<'_>,
     value: NodeId,
@@ -306,14 +306,14 @@ impl List<'_, '_> {
         }
     }
 
-    /// The blanks that put an element below the first one of the line.
+    /// Returns the blanks that put an element below the first one of the line.
     fn indent(&self, item: &Item) -> String {
         let start = line_start(self.layout.text, item.begin);
         let first = self.items.iter().map(|item| item.begin).find(|begin| *begin >= start);
         " ".repeat(column(self.layout.text, first.unwrap_or(item.begin)))
     }
 
-    /// The blanks after a comma.
+    /// Returns the blanks after a comma.
     fn blank(&self) -> String {
         let (first, second) = (self.items.first(), self.items.get(1));
         let gap = first.zip(second).and_then(|(first, second)| {
@@ -361,7 +361,7 @@ impl List<'_, '_> {
     }
 }
 
-/// The elements in a row, each with `before` before it and `after` after it.
+/// Returns the elements in a row, each with `before` before it and `after` after it.
 fn framed(elements: &[String], before: &str, after: &str) -> String {
     elements.iter().flat_map(|element| [before, element, after]).collect()
 }

@@ -9,7 +9,7 @@ use crate::source::object::Layout;
 use crate::source::scalar::{Meaning, places, resolve};
 use crate::source::tree::{Content, Node, NodeId, Style};
 
-/// The replacements that make the scalar `id` say `new` in place of `old`.
+/// Returns the replacements that make the scalar `id` say `new` in place of `old`.
 pub(super) fn rewrite(
     layout: &Layout<'_>,
     id: NodeId,
@@ -91,7 +91,7 @@ pub(super) fn rewrite(
     }
 }
 
-/// The header at `start`, saying that the last line break is none of the value's: `|-`.
+/// Returns the header at `start`, saying that the last line break is none of the value's: `|-`.
 fn without_last_break(text: &str, start: usize) -> Replacement {
     let header = text.get(start..line_end(text, start)).unwrap_or_default();
     let indicators = header.split([' ', '\t', '#']).next().unwrap_or_default();
@@ -99,8 +99,8 @@ fn without_last_break(text: &str, start: usize) -> Replacement {
     Replacement::new(start..start + indicators.len(), format!("{kept}-"))
 }
 
-/// The block scalar of these bytes as one in its line. A comment after its header
-/// stays, and so do the line breaks at its end.
+/// Returns the block scalar of these bytes as one in its line. A comment after its header stays,
+/// and so do the line breaks at its end.
 fn instead_of_block(text: &str, span: Range<usize>, new: &str) -> Replacement {
     let written = text.get(span.clone()).unwrap_or_default();
     let end = span.start + written.trim_end_matches(['\n', '\r']).len();
@@ -129,7 +129,7 @@ fn header(text: &str, from: usize, start: usize) -> usize {
     start
 }
 
-/// The pieces between the commas, each with its first byte.
+/// Returns the pieces between the commas, each with its first byte.
 fn pieces(text: &str) -> Vec<(usize, &str)> {
     let mut start = 0;
     text.split(',')

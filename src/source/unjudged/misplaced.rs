@@ -22,7 +22,7 @@ const READ: [&[&str]; 4] = [
     &["status"],
 ];
 
-/// The mappings of an object that its driver reads, which other rules look at.
+/// Returns the mappings of an object that its driver reads, which other rules look at.
 const fn read_by_driver(holds: Holds) -> &'static [&'static [&'static str]] {
     match holds {
         Holds::Class | Holds::Snapshots => &[&["parameters"]],
@@ -43,8 +43,7 @@ const OF_SOURCE: [&str; 3] = ["server", "path", "readOnly"];
 /// The deepest place at which someone writes options by mistake: the source.
 const DEEPEST_FIELD: usize = 4;
 
-/// The fields of an object that is judged which hold options and which nothing
-/// reads.
+/// Returns the fields of an object that is judged which hold options and which nothing reads.
 pub(crate) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Misplaced> {
     let row = kind.row();
     let read = read_by_driver(row.holds);
@@ -55,7 +54,7 @@ pub(crate) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Mispla
     search.found
 }
 
-/// The same of an inline volume of the workload at `node`.
+/// Returns the same of an inline volume of the workload at `node`.
 pub(crate) fn in_volume(tree: &Tree<'_>, node: NodeId, volume: InlineVolume) -> Vec<Misplaced> {
     let path: Vec<String> = volume.steps().into_iter().map(Cow::into_owned).collect();
     let step = |at: NodeId, step: &String| match tree.items(at) {
@@ -152,7 +151,7 @@ fn may_be_meant(name: &str, texts: &[String]) -> bool {
         || is_option_key(name) && texts.iter().all(|text| are_options(text))
 }
 
-/// The option that a field beside the server and the path of a volume is meant to be.
+/// Returns the option that a field beside the server and the path of a volume is meant to be.
 pub(super) fn meant_in_source(name: &str, value: &str) -> Option<String> {
     if OF_SOURCE.contains(&name) || value.eq_ignore_ascii_case("false") {
         return None;
@@ -184,7 +183,7 @@ pub(crate) fn has_others_in_source(part: &str) -> bool {
     })
 }
 
-/// A text, or the texts of a list, that are not empty.
+/// Returns a text, or the texts of a list, that are not empty.
 pub(super) fn texts(tree: &Tree<'_>, value: NodeId) -> Vec<String> {
     let items = tree.items(value).map_or_else(|| vec![value], <[NodeId]>::to_vec);
     items.into_iter().filter_map(|item| tree.string(item).map(ToOwned::to_owned)).collect()

@@ -19,8 +19,8 @@ pub fn is_terraform(path: &Path) -> bool {
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// The mount options of a Terraform file, as its provider for Kubernetes names
-/// them: one entry an assignment of `mount_options`, or of a text that names them.
+/// Returns the mount options of a Terraform file, as its provider for Kubernetes names them: one
+/// entry an assignment of `mount_options`, or of a text that names them.
 pub fn of_terraform(text: &str) -> Vec<Unjudged> {
     let mut found = Vec::new();
     let mut offset = 0;
@@ -103,7 +103,7 @@ impl Blocks {
         Self { code, spans }
     }
 
-    /// The innermost block around a place; empty where it is too long for one value.
+    /// Returns the innermost block around a place; empty where it is too long for one value.
     fn around(&self, at: usize) -> &str {
         const LONGEST: usize = 4096;
         const MOST_BEHIND: usize = 64;
@@ -114,7 +114,7 @@ impl Blocks {
     }
 }
 
-/// The name of a variable of mount options, with its place, where it has a default: the
+/// Returns the name of a variable of mount options, with its place, where it has a default: the
 /// line that opens its block, and the text after that line.
 fn variable(line: &str, behind: &str) -> Option<(usize, String)> {
     let rest = line.trim_start().strip_prefix("variable")?.trim_start().strip_prefix('"')?;
@@ -135,9 +135,8 @@ fn variable(line: &str, behind: &str) -> Option<(usize, String)> {
     has_default.then(|| (line.find(name).unwrap_or_default(), name.to_owned()))
 }
 
-/// The line with blanks in the place of its comments, each byte where it was.
-/// `in_block` says whether it begins within `/*` and `*/`, and then whether the
-/// next one does.
+/// Returns the line with blanks in the place of its comments, each byte where it was. `in_block`
+/// says whether it begins within `/*` and `*/`, and then whether the next one does.
 fn without_comments(line: &str, in_block: &mut bool) -> String {
     let mut code = String::with_capacity(line.len());
     let mut in_quotes = false;
@@ -172,8 +171,8 @@ fn without_comments(line: &str, in_block: &mut bool) -> String {
     code
 }
 
-/// The first word of a line that names mount options, with its place: a key that
-/// something is assigned to, or a path in quotes as `set` of `helm_release` has it.
+/// Returns the first word of a line that names mount options, with its place: a key that something
+/// is assigned to, or a path in quotes as `set` of `helm_release` has it.
 fn assigned(line: &str) -> Option<(usize, String)> {
     let is_of_word = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
     let mut rest = 0;

@@ -30,7 +30,7 @@ pub(super) fn leads_to_options(path: &str) -> bool {
     is_path && path.replace("~1", "/").split(['.', '/', '[', ']']).any(names_mount_options)
 }
 
-/// A key of Helm's without the index after it: `storageClass.mountOptions[0]`.
+/// Returns a key of Helm's without the index after it: `storageClass.mountOptions[0]`.
 pub(super) fn without_index(key: &str) -> &str {
     match key.strip_suffix(']').and_then(|inner| inner.rsplit_once('[')) {
         Some((key, index)) if index.bytes().all(|byte| byte.is_ascii_digit()) => key,
@@ -82,7 +82,7 @@ pub(super) fn is_prose(text: &str) -> bool {
     !is_word(key.trim()) || !(is_word(value) || value.starts_with(['{', '[', '"', '\'']))
 }
 
-/// A text in base64, as a Secret has it; `None` where it is none in UTF-8.
+/// Returns a text in base64, as a Secret has it; `None` where it is none in UTF-8.
 pub(super) fn decoded(text: &str) -> Option<String> {
     let text: String = text.split_whitespace().collect();
     String::from_utf8(STANDARD.decode(text).ok()?).ok()

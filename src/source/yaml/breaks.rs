@@ -24,8 +24,8 @@ impl Breaks {
         Self { outside: found.map(|(at, character)| (piece.start + at, character)).collect() }
     }
 
-    /// A scalar in quotes stands at `span`: what it holds is its own. Gives
-    /// whether a line break is among it.
+    /// Notes a scalar in quotes at `span`, whose content is its own. Returns true if it holds a line
+    /// break.
     pub(super) fn quoted(&mut self, span: &Range<usize>) -> bool {
         let from = self.outside.partition_point(|(at, _)| *at < span.start);
         let to = self.outside.partition_point(|(at, _)| *at < span.end);

@@ -174,7 +174,7 @@ impl<'t> Builder<'t> {
         Ok(id)
     }
 
-    /// The innermost open container holds so many levels.
+    /// Notes that the innermost open container holds so many levels.
     fn rise(&mut self, height: usize, at: usize) -> Result<(), Problem> {
         let outer = self.open.len();
         if let Some(open) = self.open.last_mut() {
@@ -255,7 +255,7 @@ impl<'t> Builder<'t> {
     }
 }
 
-/// A span without the anchor and tag before the value.
+/// Returns a span without the anchor and tag before the value.
 fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: bool) -> Range<usize> {
     if anchor == 0 && !tagged {
         return span;
@@ -269,8 +269,8 @@ fn without_properties(text: &str, span: Range<usize>, anchor: usize, tagged: boo
     if start >= span.end && span.end > span.start { span.end..span.end } else { start..span.end.max(start) }
 }
 
-/// A scalar in quotes up to the quote that ends it: the parser counts a comment
-/// after it in.
+/// Returns a scalar in quotes up to the quote that ends it: the parser counts a comment after it
+/// in.
 fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
     let written = text.get(span.clone()).unwrap_or_default();
     let quote = if style == Style::SingleQuoted { b'\'' } else { b'"' };
@@ -290,7 +290,7 @@ fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
     span.clone()
 }
 
-/// The value as a slice of the text, where it stands there as it is.
+/// Returns the value as a slice of the text, where it stands there as it is.
 fn borrowed<'t>(text: &'t str, span: &Range<usize>, value: Cow<'_, str>) -> Cow<'t, str> {
     let written = text.get(span.clone()).unwrap_or_default();
     let inner = written

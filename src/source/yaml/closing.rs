@@ -8,8 +8,8 @@
 
 use std::ops::Range;
 
-/// The text with the bracket at `at`, which the parser refuses, moved up, after
-/// the value that it stopped at or another one after `from`.
+/// Returns the text with the bracket at `at`, which the parser refuses, moved up, after the value
+/// that it stopped at or another one after `from`.
 pub(super) fn moved_up(text: &str, from: usize, at: usize) -> Option<String> {
     let bytes = text.as_bytes();
     let bracket = *bytes.get(at).filter(|byte| matches!(byte, b']' | b'}'))?;
@@ -31,8 +31,8 @@ pub(super) fn moved_up(text: &str, from: usize, at: usize) -> Option<String> {
     String::from_utf8(moved).ok()
 }
 
-/// The end of a list or mapping whose bracket the parser found at `at`: it may
-/// have been moved up, over blanks and comments.
+/// Returns the end of a list or mapping whose bracket the parser found at `at`: it may have been
+/// moved up, over blanks and comments.
 pub(super) fn end(text: &str, mut at: usize) -> usize {
     let bytes = text.as_bytes();
     let found = at + 1;
@@ -74,7 +74,7 @@ fn last_token(text: &str, range: Range<usize>) -> Option<usize> {
     Some(end)
 }
 
-/// The byte after the quote that ends a scalar.
+/// Returns the byte after the quote that ends a scalar.
 fn behind_quotes(bytes: &[u8], begin: usize) -> Option<usize> {
     let quote = *bytes.get(begin)?;
     let mut at = begin + 1;

@@ -3,34 +3,21 @@
 
 use serde::de::IgnoredAny;
 
-use crate::source::Problem;
+use crate::source::{Problem, json_fault};
 
-/// The fault of a document that begins as JSON does, at the place where JSON ends to be
-/// read; else `problem`. kubectl takes what begins with a brace for JSON as well
-/// (apimachinery `pkg/util/yaml/decoder.go`, `GuessJSONStream`).
+/// Returns the fault of a document that begins as JSON does, at the place where JSON ends to be
+/// read; else `problem`. kubectl takes what begins with a brace for JSON as well (apimachinery
+/// `pkg/util/yaml/decoder.go`, `GuessJSONStream`).
 pub(super) fn or_json(problem: Problem, written: &str, start: usize) -> Problem {
     if problem.fault != super::Fault::Unread || !begins_as_json(written) {
         return problem;
     }
     let Err(error) = serde_json::from_str::<IgnoredAny>(written) else { return problem };
-    let lines = written.split_inclusive('\n').take(error.line().saturating_sub(1));
-    let before: usize = lines.map(str::len).sum();
-    let mut at = (before + error.column().saturating_sub(1)).min(written.len());
-    while !written.is_char_boundary(at) {
-        at -= 1;
-    }
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let reason = if error.is_eof() {
-        "it ends before it is closed".to_owned()
-    } else {
-        // The library's word for what is no quoted text.
-        let reason = error.to_string().replace(&place, "").replace('`', "\"");
-        reason.replace("expected ident", "expected true, false or null")
-    };
-    Problem::at(start + at, format!("is not JSON: {reason}"))
+    let at = json_fault::offset(written, &error);
+    Problem::at(start + at, format!("is not JSON: {}", json_fault::words(&error)))
 }
 
-/// True if the first key or item is written as in JSON.
+/// Returns true if the first key or item is written as in JSON.
 fn begins_as_json(written: &str) -> bool {
     let text = written.trim_start();
     let inner = |open: char| text.strip_prefix(open).map(str::trim_start);
@@ -45,11 +32,11 @@ mod tests {
     #[test]
     fn broken_json_is_called_so_at_its_place() {
         for (text, at, words) in [
-            ("{\"a\": [\"bg\",}", "}", "is not JSON: expected value"),
+            ("{\"a\": [\"bg\",}", "}", "is not JSON: expected a value"),
             ("{\"a\": 1\n \"b\": 2}", "\"b\"", "is not JSON: expected \",\" or \"}\""),
             ("[{\"a\": \"é\" \"x\"}]", "\"x\"", "is not JSON: expected \",\" or \"}\""),
             ("{\"a\": {\"b\": 1}", "}", "is not JSON: it ends before it is closed"),
-            ("{\"a\": True}", "True", "is not JSON: expected value"),
+            ("{\"a\": True}", "True", "is not JSON: expected a value"),
         ] {
             let problem = or_json(Problem::at(0, "is not YAML: x".to_owned()), text, 10);
             assert!(problem.message.starts_with(words), "{text}: {}", problem.message);

@@ -154,7 +154,7 @@ mod tests {
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-    /// The lines of a record in which every text is `text`.
+    /// Returns the lines of a record in which every text is `text`.
     fn lines(text: &str, patch: &str, rules: &[Code]) -> (String, String) {
         let record = Record {
             uid: text,

@@ -29,7 +29,7 @@ impl Filter {
         self.targets.would_enable(target, &level)
     }
 
-    /// The most detailed level of all targets.
+    /// Returns the most detailed level of all targets.
     pub(super) const fn most(&self) -> LevelFilter {
         self.most
     }

@@ -60,7 +60,7 @@ impl Queue {
         self.writer.notify_one();
     }
 
-    /// Lines dropped so far.
+    /// Returns lines dropped so far.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

@@ -132,7 +132,7 @@ fn policies(site: &Site<'_>) -> Result<(), Failed> {
         &format!("{HEAD}exemptions:\n- {{rules: [soft-mount], reason: old data, expires: 2026-01-31}}\n"),
     );
     let run = site.doctor(&["--probes", "1"]);
-    run.is_warning("D701", "the exemption of NMG005 (old data) expired ");
+    run.is_warning("D701", "the exemption from NMG005 (old data) expired ");
     assert_eq!(run.code, Some(0), "{:#}", run.report);
     // A class that the policy does not deny is no fault of the way.
     set_policy(site, &format!("{HEAD}rules:\n  sloppy: {{action: \"off\"}}\n"));

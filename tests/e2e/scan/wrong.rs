@@ -114,7 +114,7 @@ pub(crate) fn unusable(folder: &Path) -> Result<Vec<(Value, i32, String)>, Faile
         user(
             json!({"client-certificate": missing, "client-key": key}),
             &format!(
-                "client-certificate: {missing} cannot be read: No such file or directory (os error 2); correct it, log in again"
+                "client-certificate: {missing} cannot be read: no such file or directory; correct it, log in again"
             ),
         ),
         user(
