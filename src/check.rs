@@ -22,6 +22,7 @@ use crate::engine::judge::{Case, Endpoint, Treatment, judge};
 use crate::finding::{Action, Applicability, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
+use crate::report::tie::Binding;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
@@ -165,8 +166,13 @@ impl Checker<'_> {
                     not_judged(&found, reading.name, reading.lines, file);
                     return;
                 }
+                let begin = file.subjects.len();
                 let parts = object.parts.iter().enumerate();
                 file.subjects.extend(parts.map(|(at, part)| self.part(part, &object, (index, at), reading)));
+                let is_unreadable = |subject: &SubjectReport| subject.tie.binding == Binding::Unreadable;
+                if file.subjects.iter().skip(begin).any(is_unreadable) {
+                    problems.push(live::unreadable(&object));
+                }
             }
         }
     }
@@ -235,6 +241,8 @@ impl Checker<'_> {
             || actions.iter().any(|action| *action > Reported::Audit);
         if is_told {
             live::bind(&mut tie, object, reading.is_live);
+            // Of a driver whose source was not read anything may be in force.
+            tie.is_background_idle = subject.driver.known.is_read() && !subject.may_go_to_background();
         }
         if reading.is_live && !verdict.evaluation.exempted.is_empty() {
             let place = Places { layout: object.layout(), text: object.text(), lines };

@@ -1,7 +1,11 @@
 //! A cluster that cannot be reached, and a kubeconfig that cannot be used.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -23,6 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_proxy_that_is_not_there_is_named", no_proxy),
         trial("a_token_file_may_end_with_a_line_break", token_file),
         trial("an_api_server_that_is_not_there_is_exit_3", nobody_listens),
+        trial("a_server_that_accepts_and_is_silent_is_told_while_it_waits", silent),
         trial("without_a_cluster_it_says_how_to_name_one", no_cluster),
     ]
 }
@@ -150,6 +155,11 @@ pub(crate) fn unusable(folder: &Path) -> Result<Vec<(Value, i32, String)>, Faile
             "sh",
             "echo top-secret",
             "the exec plugin \"sh\" printed no ExecCredential with a status; run it",
+        ),
+        exec(
+            "sh",
+            r#"printf '%s' '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"top-secret\n"}}'"#,
+            "the exec plugin \"sh\" printed a token with a character that no HTTP header can have, such as a line break; correct the plugin",
         ),
         provider("gcp", "Kubernetes 1.26 and newer clients have no auth-provider \"gcp\"; run \"gcloud"),
         provider(
@@ -337,6 +347,36 @@ fn nobody_listens() -> Result<(), Failed> {
     let start = format!("cannot list storageclasses at {server}: ");
     assert!(message.starts_with(&start) && message.contains("is the API server running"), "{message}");
     assert_eq!((&report["complete"], report["errors"].as_array().map(Vec::len)), (&json!(false), Some(1)));
+    Ok(())
+}
+
+/// Connections are accepted and never answered: the wait is told after ten seconds, and how long
+/// it may last at its end.
+fn silent() -> Result<(), Failed> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        let open: Vec<_> = listener.incoming().map_while(Result::ok).collect();
+        drop(open);
+    });
+    let file = kubeconfig(&format!("http://{address}"), "t")?;
+    let mut child = std::process::Command::new(crate::component::program())
+        .args(["scan", "--no-policy", "--kubeconfig"])
+        .arg(file.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let begun = Instant::now();
+    let mut first = String::new();
+    BufReader::new(child.stderr.take().ok_or("a pipe")?).read_line(&mut first)?;
+    let waited = begun.elapsed();
+    let _ = child.kill();
+    let _ = child.wait();
+    let words = format!(
+        "nfs-mount-guard: http://{address} has not answered for 10 s (storageclasses); still waiting"
+    );
+    assert_eq!(first.trim_end(), words);
+    assert!((Duration::from_secs(9)..Duration::from_secs(30)).contains(&waited), "{waited:?}");
     Ok(())
 }
 
