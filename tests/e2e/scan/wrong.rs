@@ -25,6 +25,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_scan_that_fails_replaces_the_reports_of_an_older_one", replaced),
         trial("the_files_of_kubeconfig_that_do_not_exist_are_passed_over", passes_over_missing_files),
         trial("a_proxy_that_is_not_there_is_named", no_proxy),
+        trial("a_token_that_no_header_can_have_calls_no_api_server", token_that_expires),
         trial("a_token_file_may_end_with_a_line_break", token_file),
         trial("an_api_server_that_is_not_there_is_exit_3", nobody_listens),
         trial("a_server_that_accepts_and_is_silent_is_told_while_it_waits", silent),
@@ -283,6 +284,27 @@ fn no_proxy() -> Result<(), Failed> {
     );
     assert!(text.contains(&words) && text.contains("; is the proxy running"), "{text}");
     assert!(!text.contains("top-secret"), "{text}");
+    Ok(())
+}
+
+/// A token that expires is read again for a request, and then the fault is found.
+fn token_that_expires() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("config");
+    let status = json!({"token": "top-\nsecret", "expirationTimestamp": "2099-01-01T00:00:00Z"});
+    let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": status});
+    fs::write(folder.path().join("token"), credential.to_string())?;
+    let mut config = config();
+    config["users"][0]["user"] = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
+        "command": "cat", "args": [folder.path().join("token")], "interactiveMode": "Never"}});
+    fs::write(&file, config.to_string())?;
+    let output = scan(&["--no-policy"], Some(&file));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    let words = "the token has a character that no HTTP header can have, such as a line break; correct it, log in again";
+    assert!(text.contains(words) && text.contains("; the API server was not called"), "{text}");
+    assert!(!text.contains("secret") && !text.contains("panicked"), "{text}");
     Ok(())
 }
 
