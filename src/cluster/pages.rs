@@ -27,7 +27,7 @@ const TRIES: u32 = 4;
 /// The same where each try is a long wait.
 const LATE_TRIES: u32 = 2;
 
-/// A wait for an answer as long as this is told, and each further one.
+/// A wait for an answer as long as this is reported, and each further one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The first wait between tries; each later one is twice as long.

@@ -372,8 +372,7 @@ fn nobody_listens() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Connections are accepted and never answered: the wait is told after ten seconds, and how long
-/// it may last at its end.
+/// Connections are accepted and never answered: the wait is reported after ten seconds.
 fn silent() -> Result<(), Failed> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
