@@ -19,12 +19,13 @@ const NAMESPACE: &str = "nfs-mount-guard-node-check";
 /// The values that a user sets, and those of the test: a look each second, and the image that
 /// containerd was given.
 const VALUES: &str = "nodeCheck.enabled=true,nodeCheck.events=true,nodeCheck.interval=1s,\
-    image.repository=localhost/nfs-mount-guard,image.tag=1,image.pullPolicy=Never";
+    image.repository=localhost/nfs-mount-guard,image.pullPolicy=Never";
 
 /// The objects of the chart that node-check needs.
 fn of_chart() -> Vec<Value> {
     let output = Command::new(binary("helm").expect("it was there outside"))
         .args(["template", "guard", "manifests/chart", "--namespace", NAMESPACE, "--set", VALUES])
+        .args(["--set-string", "image.tag=1"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("helm runs");
