@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod before;
 pub mod exposed;
+mod finding;
 mod live;
 pub mod proposed;
 pub mod repair;
@@ -16,28 +17,27 @@ use std::path::Path;
 
 use time::Date;
 
-use crate::admission::message::remedy;
 use crate::engine::Judged;
 use crate::engine::fix::Scope;
 use crate::engine::judge::{Case, Endpoint, Treatment, judge};
-use crate::finding::{Action, Applicability, Severity};
+use crate::finding::{Action, Severity};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
+use crate::report::tie::Binding;
 use crate::report::{
     FileReport, FindingReport, IsNfs, NotJudged, Origin, ReadError, Reported, SubjectReport,
 };
 use crate::rules::UNREAD_OPTIONS;
-use crate::site::Place;
-use crate::source::object::{Layout, Object, Part};
+use crate::source::object::{Object, Part};
 use crate::source::suspect::{may_hold_pods, speaks_of_volumes};
 use crate::source::text::{self, Lines};
 use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit_each};
 use crate::subject::Subject;
+use finding::{Places, finding};
 use proposed::Proposed;
-use snippet::{behind_break, snippet};
 pub use walked::{is_foreign, is_in_templates, passed_over};
-use way_out::{WayOut, ways_out};
+use way_out::ways_out;
 
 /// The rules of evaluation for objects.
 #[derive(Debug, Clone, Copy)]
@@ -164,8 +164,13 @@ impl Checker<'_> {
                     return;
                 }
                 reading.judged.extend((0..object.parts.len()).map(|part| (index, part)));
+                let begin = file.subjects.len();
                 let parts = object.parts.iter().enumerate();
                 file.subjects.extend(parts.map(|(at, part)| self.part(part, &object, (index, at), reading)));
+                let is_unreadable = |subject: &SubjectReport| subject.tie.binding == Binding::Unreadable;
+                if file.subjects.iter().skip(begin).any(is_unreadable) {
+                    problems.push(live::unreadable(&object));
+                }
             }
         }
     }
@@ -234,6 +239,8 @@ impl Checker<'_> {
             || actions.iter().any(|action| *action > Reported::Audit);
         if is_told {
             live::bind(&mut tie, object, reading.is_live);
+            // Of a driver whose source was not read anything may be in force.
+            tie.is_background_idle = subject.driver.known.is_read() && !subject.may_go_to_background();
         }
         if reading.is_live && !verdict.evaluation.exempted.is_empty() {
             let place = Places { layout: object.layout(), text: object.text(), lines };
@@ -308,70 +315,6 @@ impl<'r> Reading<'r> {
             is_live: false,
         }
     }
-}
-
-/// The places of the findings of one object.
-struct Places<'p, 't> {
-    layout: Layout<'p>,
-    text: &'p str,
-    lines: &'p Lines<'t>,
-}
-
-fn finding(
-    subject: &Subject<'_>,
-    judged: &Judged,
-    action: Reported,
-    places: &Places<'_, '_>,
-    lists: &[WayOut],
-    object: &Object<'_>,
-) -> FindingReport {
-    let found = &judged.finding;
-    let place = subject.place(found);
-    let carrier = subject.carriers.get(found.carrier);
-    let way_out = lists.get(found.carrier).filter(|_| action >= Reported::Patch && found.place.is_none());
-    let element = found.site.as_ref().map(|site| site.element);
-    let range = place.and_then(|place| match &found.site {
-        Some(site) => places.layout.option(place, site.element, &site.range),
-        None if found.place.is_some() => places.layout.text_of(place),
-        None => places.layout.key(place),
-    });
-    let range = range.unwrap_or(object.span.start..object.span.start);
-    let range = behind_break(places.text, range);
-    let start = places.lines.position(range.start);
-    let around = places.lines.around(range.start);
-    let written = places.text.get(range).unwrap_or_default();
-    // An option that a folded line breaks in two is shown up to the break.
-    let width = written.lines().next().unwrap_or_default().chars().count();
-    FindingReport {
-        code: found.code,
-        name: judged.rule.name,
-        action,
-        message: found.message.to_string(),
-        carrier: place.map(ToString::to_string).unwrap_or_default(),
-        pointer: place.map(|place| place.pointer(element)).unwrap_or_default(),
-        element: carrier
-            .zip(element)
-            .and_then(|(carrier, element)| carrier.elements.get(element))
-            .map(|element| (*element).to_owned()),
-        line: start.line,
-        column: start.column,
-        end_column: start.column + width,
-        fix: found.fix.as_ref().map(|fix| by_whom(fix.applicability, place)),
-        way_out: way_out.and_then(|way_out| way_out.list.clone()),
-        difference: way_out.and_then(|way_out| way_out.difference.clone()),
-        remedy: Some(remedy::advice(subject, judged)),
-        origin: Origin::of(object.template),
-        snippet: snippet(around, width),
-        offered: None,
-    }
-}
-
-/// The one that makes a fix: the webhook patches only what an update may change.
-fn by_whom(applicability: Applicability, place: Option<&Place>) -> Applicability {
-    if applicability == Applicability::Apply && place.is_some_and(|place| !place.is_patchable()) {
-        return Applicability::Offer;
-    }
-    applicability
 }
 
 /// Counts and names what is not judged and holds mount options.

@@ -76,6 +76,20 @@ pub(crate) fn explain(error: &kube::Error) -> String {
     text
 }
 
+/// Returns true if no connection came about, or nothing more was received on one, for as long as
+/// the client waits.
+pub(crate) fn is_timed_out(error: &kube::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let is_io = error.downcast_ref::<std::io::Error>();
+        if is_io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Returns true if another client wrote the object first.
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)

@@ -134,8 +134,10 @@ impl Node<'_> {
             pods: &pods,
         };
         let sees_node = moment.is_seen_with(&own);
-        let conf = self.nfsmount_conf.or_else(|| sees_node.then(|| Path::new(NFSMOUNT_CONF)));
-        let conf = conf.map(Conf::read);
+        let conf = match self.nfsmount_conf {
+            Some(path) => Some(Conf::read_named(path)),
+            None => sees_node.then(|| Conf::read(Path::new(NFSMOUNT_CONF))),
+        };
         let readers =
             conf.as_ref().map(|conf| Readers::of(conf, &listing.volumes, &pods_dir)).unwrap_or_default();
         let kernel = kernel::running(self.proc_dir);
@@ -170,6 +172,7 @@ impl Node<'_> {
         report.nfsmount_conf = files.map(|files| ConfReport {
             files: files.iter().map(|file| file.display().to_string()).collect(),
             drivers: readers.drivers,
+            unread: problems.as_ref().map_or(0, Vec::len),
         });
         let problems: Vec<(PathBuf, String)> = problems.unwrap_or_default();
         report.errors.extend(

@@ -6,6 +6,7 @@
 //! that exist have findings of their own.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::Code;
@@ -13,6 +14,8 @@ use crate::kind::{Holds, Kind};
 use crate::report::exposed::{Exposed, ExposedPod, ExposureState};
 use crate::report::tie::Binding;
 use crate::report::{Report, Reported, SubjectReport};
+use crate::rules::BACKGROUND_MOUNT;
+use crate::subject::binding::Uid;
 use crate::subject::pod::{MountingPod, Phase};
 
 /// Adds who is exposed, once all findings and all Pods are there. Nothing is said of
@@ -29,14 +32,46 @@ pub fn join(report: &mut Report) {
             mounting.by_name.entry(own_name(subject)).or_default();
         }
     }
-    for pod in &report.pods {
+    for pod in distinct(&report.pods) {
         mounting.add(pod);
     }
     let told = report.subjects.iter().filter(|subject| is_told(subject));
-    let mut exposed: Vec<Exposed> = told.flat_map(|subject| entries(subject, &mounting)).collect();
-    exposed.sort_by(|one, other| key(one).cmp(&key(other)));
+    let mut seen: BTreeSet<(Option<Uid>, Code, String, Option<String>, Option<String>)> = BTreeSet::new();
+    let of_all = told.flat_map(|subject| {
+        entries(subject, &mounting).into_iter().map(move |entry| (subject.tie.uid, entry))
+    });
+    let mut all: Vec<(Option<Uid>, Exposed)> = of_all.collect();
+    all.sort_by(|(_, one), (_, other)| key(one).cmp(&key(other)));
+    // An object that is in two inputs is exposed once.
+    all.retain(|(uid, entry)| {
+        seen.insert((*uid, entry.code, entry.subject.clone(), entry.claim.clone(), entry.workload.clone()))
+    });
+    let mut exposed: Vec<Exposed> = all.into_iter().map(|(_, entry)| entry).collect();
     together(&mut exposed);
     report.exposed = exposed;
+}
+
+/// Each Pod once, though several inputs may have it; of those that were read at different times
+/// the one that is most urgent.
+fn distinct(pods: &[MountingPod]) -> impl Iterator<Item = &MountingPod> {
+    let mut places: BTreeMap<(Option<Uid>, &str, &str), usize> = BTreeMap::new();
+    let mut kept: Vec<&MountingPod> = Vec::new();
+    for pod in pods {
+        match places.entry((pod.uid, &*pod.namespace, &*pod.name)) {
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push(pod);
+            }
+            Entry::Occupied(place) => {
+                if let Some(known) = kept.get_mut(*place.get())
+                    && pod.phase < known.phase
+                {
+                    *known = pod;
+                }
+            }
+        }
+    }
+    kept.into_iter()
 }
 
 /// Keeps at most so many objects with findings, those that are most urgent first.
@@ -66,8 +101,9 @@ pub fn limit(report: &mut Report, most: usize) {
 
 /// The place of an entry: most urgent first, then by name. The rule that is about lost data
 /// has the first code.
-fn key(entry: &Exposed) -> (ExposureState, Reverse<Reported>, Code, &str, Option<&str>) {
-    (entry.state, Reverse(entry.action), entry.code, &entry.subject, entry.workload.as_deref())
+fn key(entry: &Exposed) -> (ExposureState, Reverse<bool>, Reverse<Reported>, Code, &str, Option<&str>) {
+    let (effect, action) = (Reverse(entry.in_effect), Reverse(entry.action));
+    (entry.state, effect, action, entry.code, &entry.subject, entry.workload.as_deref())
 }
 
 /// Puts the entries of one volume and workload together, at the place of the first.
@@ -131,6 +167,8 @@ fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
             (Some(claim), pods.map(Vec::as_slice).unwrap_or_default())
         }
         Binding::Free if is_volume => (None, &[][..]),
+        // The error says so.
+        Binding::Unreadable => return Vec::new(),
         // A Pod that a file asks for, or that has ended, mounts nothing.
         Binding::Free | Binding::Unknown => match mounting.by_name.get(&own_name(subject)) {
             Some(pods) if is_pod(subject) && !pods.is_empty() => (None, pods.as_slice()),
@@ -169,6 +207,7 @@ fn entries(subject: &SubjectReport, mounting: &Mounting<'_>) -> Vec<Exposed> {
         workload: Option::clone(workload),
         pods: pods.clone(),
         state: *state,
+        in_effect: code != BACKGROUND_MOUNT.code || !subject.tie.is_background_idle,
         action,
     };
     let pairs =

@@ -9,6 +9,7 @@ use crate::policy::Policy;
 use crate::report::Reported;
 use crate::report::tie::{Binding, Exempted, Tie};
 use crate::rules::RULES;
+use crate::source::Problem;
 use crate::source::object::Object;
 use crate::subject::Subject;
 use crate::subject::binding::BoundVolume;
@@ -19,9 +20,19 @@ pub(super) fn bind(tie: &mut Tie, object: &Object<'_>, is_live: bool) {
     let read = if is_volume || is_live { object.bound_volume() } else { None };
     tie.uid = read.as_ref().and_then(BoundVolume::uid);
     if is_volume {
-        let claim = read.and_then(|volume| volume.claim());
-        tie.binding = claim.map_or(Binding::Free, |claim| Binding::Bound(Box::new(claim)));
+        tie.binding = match read.map(|volume| volume.claim()) {
+            Some(Some(claim)) => Binding::Bound(Box::new(claim)),
+            Some(None) => Binding::Free,
+            None => Binding::Unreadable,
+        };
     }
+}
+
+/// The problem of a volume whose claim cannot be read, so that its Pods are not known.
+pub(super) fn unreadable(object: &Object<'_>) -> Problem {
+    let (field, form) = object.unbound_field();
+    let unknown = "the claim and the Pods of the volume are not known";
+    Problem::at(object.span.start, format!("{field} is not {form}: {unknown}; correct it"))
 }
 
 /// The findings that an exemption passes over and that would be more than counted.

@@ -58,7 +58,8 @@ Examples:
 Exit codes:
   0  no volume without its mount
   1  a volume without its mount, a background mount, bg in nfsmount.conf, or a
-     mount that is not as its object asks; with npd only the first two
+     mount that is not as its object asks; with npd only the first two, with
+     npd-settings only the third
   2  wrong use
   3  nothing found, and a part of the node could not be read (2 with npd)")]
 pub struct Args {
@@ -73,7 +74,7 @@ pub struct Args {
     /// The node's /proc, if mounted at another path
     #[arg(long, value_name = "DIR", env = "NFS_MOUNT_GUARD_PROC_DIR", default_value = "/proc")]
     proc_dir: PathBuf,
-    /// The node's nfsmount.conf; read by itself if /proc is that of the node
+    /// The node's nfsmount.conf; read without this flag if /proc is that of the node
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_NFSMOUNT_CONF")]
     nfsmount_conf: Option<PathBuf>,
     /// Policy file with further CSI drivers that mount NFS
@@ -111,8 +112,16 @@ enum Format {
     /// As docs/node-check.schema.json describes it
     Json,
     /// One line of at most 80 bytes, and exit code 0, 1, or 2 for unknown: a plugin of
-    /// node-problem-detector
+    /// node-problem-detector, on mounts only
     Npd,
+    /// The same, on nfsmount.conf only
+    NpdSettings,
+}
+
+impl Format {
+    const fn is_plugin(self) -> bool {
+        matches!(self, Self::Npd | Self::NpdSettings)
+    }
 }
 
 impl Args {
@@ -122,7 +131,7 @@ impl Args {
     ///
     /// On wrong use, and when the node cannot be looked at.
     pub fn run(self) -> anyhow::Result<Exit> {
-        if self.format == Format::Npd {
+        if self.format.is_plugin() {
             return self.plugin();
         }
         if self.interval.is_some() && self.objects.as_deref() == Some(Path::new("-")) {
@@ -148,28 +157,27 @@ impl Args {
     /// standard output has the message also of an error.
     fn plugin(self) -> anyhow::Result<Exit> {
         if self.interval.is_some() {
-            bail!("--interval: node-problem-detector repeats --format npd itself");
+            bail!("--interval: node-problem-detector repeats its plugins itself");
         }
         if self.objects.is_some() {
-            bail!("--objects: --format npd reports lost data only; choose text or json");
+            bail!("--objects: a plugin of node-problem-detector compares no objects; choose text or json");
         }
         let policy = match &self.policy_file {
             Some(file) => policy::load(file),
             None => Ok(Policy::default()),
         };
-        let (line, exit) = match policy.and_then(|policy| self.look(&policy)) {
-            Ok(report) => {
-                let exit = match (report.has_losses(), report.errors.is_empty()) {
-                    (true, _) => Exit::Findings,
-                    (false, true) => Exit::Success,
-                    (false, false) => Exit::Usage,
-                };
-                (npd::line(&report), exit)
-            }
-            Err(error) => (npd::message(&format!("unknown: {error:#}")), Exit::Usage),
+        let (answer, line) = match policy.and_then(|policy| self.look(&policy)) {
+            Ok(report) if self.format == Format::NpdSettings => npd::settings(&report),
+            Ok(report) => npd::mounts(&report),
+            Err(error) => (npd::Answer::Unknown, npd::message(&format!("unknown: {error:#}"))),
         };
         writeln!(io::stdout().lock(), "{line}")?;
-        Ok(exit)
+        Ok(match answer {
+            npd::Answer::No => Exit::Success,
+            npd::Answer::Yes => Exit::Findings,
+            // Its code is "unknown" for the detector.
+            npd::Answer::Unknown => Exit::Usage,
+        })
     }
 
     /// Looks from a thread of its own, so that the port answers and the process ends
@@ -267,7 +275,8 @@ impl Args {
             }
             (Format::Json, None) => writeln!(out, "{}", report.json())?,
             (Format::Json, Some(_)) => writeln!(out, "{}", report.json_line())?,
-            (Format::Npd, _) => writeln!(out, "{}", npd::line(report))?,
+            // A plugin is run once, and writes its line itself.
+            (Format::Npd | Format::NpdSettings, _) => {}
         }
         out.flush()
     }

@@ -166,6 +166,14 @@ impl Args {
     }
 }
 
+/// Tells of a long wait; at a terminal over the line of the progress.
+fn notice(text: &str) {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr(), "\r\u{1b}[K");
+    }
+    let _ = exit::say(text);
+}
+
 /// Where the policy is from, before it is read.
 fn unknown() -> PolicyOrigin {
     PolicyOrigin {
@@ -246,7 +254,7 @@ impl Scanning<'_> {
         let at = Where { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
         let (client, server) = connect(&at).await.map_err(told)?;
         let pace = Pace { page_size: args.page_size, qps: args.qps };
-        let mut pager = Pager::new(client, server, pace);
+        let mut pager = Pager::new(client, server, pace).with_notice(notice);
         self.reload(is_first);
         let (policy, name) = self.policy(&mut pager).await?;
         report.policy = name;

@@ -17,8 +17,16 @@ use faults::Fault;
 pub(super) use faults::{authentication, unauthenticated};
 pub use server::Server;
 
-/// Longest wait for the next bytes of an answer.
-const SILENCE: Duration = Duration::from_secs(60);
+/// Longest time until a connection is there: TCP, a proxy, and TLS.
+pub(super) const CONNECTING: Duration = Duration::from_secs(30);
+
+/// Longest wait for an answer to begin. The API server itself ends a request after this time
+/// (`--request-timeout`).
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
+
+/// Longest wait for the next bytes of an answer that has begun. Longer than [`SILENCE`], which is
+/// then the one that ends a wait for the first.
+const PAUSE: Duration = Duration::from_secs(65);
 
 /// The place of the cluster.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +86,8 @@ pub async fn connect(at: &Where) -> Result<(Client, Server), Error> {
     let (mut config, chosen) = config(at).await?;
     let agent = concat!("nfs-mount-guard/", env!("CARGO_PKG_VERSION"));
     config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
-    config.read_timeout = Some(SILENCE);
+    config.connect_timeout = Some(CONNECTING);
+    config.read_timeout = Some(PAUSE);
     config.reset_reader_on_write = true;
     // The pager tries again by itself, and says so.
     config.default_retry = false;

@@ -15,14 +15,20 @@ use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 use serde::Deserialize;
-use tokio::task::{JoinHandle, yield_now};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::task::{JoinError, JoinHandle, yield_now};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::connect::Server;
-use super::explain;
+use super::connect::{CONNECTING, SILENCE, Server};
+use super::{explain, is_timed_out};
 
 /// Tries of one page at an API server that does not answer.
 const TRIES: u32 = 4;
+
+/// The same where each try is a long wait.
+const LATE_TRIES: u32 = 2;
+
+/// A wait for an answer as long as this is reported, and each further one.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The first wait between tries; each later one is twice as long.
 const WAIT: Duration = Duration::from_millis(250);
@@ -118,6 +124,7 @@ pub struct Pager {
     /// The name in errors.
     server: Server,
     pace: Pace,
+    notice: fn(&str),
     next: Instant,
     /// True if every list so far was read as it was at one moment.
     pub is_consistent: bool,
@@ -167,23 +174,34 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// A request that was given up.
+#[derive(Debug, thiserror::Error)]
+enum Late {
+    #[error("no connection within {} s", CONNECTING.as_secs())]
+    Connection,
+    #[error("it accepts the connection, and does not answer within {} s", SILENCE.as_secs())]
+    Answer,
+}
+
 /// One request and its answer.
-async fn exchange(client: Client, request: Request<Body>) -> Answer {
-    let response = match client.send(request).await {
-        Ok(response) => response,
-        Err(error) => return Answer::Silence(explain(&error)),
+async fn exchange(client: Client, request: Request<Body>) -> Result<Answer, Late> {
+    let response = match timeout(SILENCE, client.send(request)).await {
+        Err(_) => return Err(Late::Answer),
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) if is_timed_out(&error) => return Err(Late::Connection),
+        Ok(Err(error)) => return Ok(Answer::Silence(explain(&error))),
     };
     let code = response.status();
     let body = match response.into_body().collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) => return Answer::Silence(format!("the answer broke off: {}", explain(&error))),
+        Err(error) => return Ok(Answer::Silence(format!("the answer broke off: {}", explain(&error)))),
     };
     if code.is_success() {
-        return Answer::Page(body.to_vec());
+        return Ok(Answer::Page(body.to_vec()));
     }
     let mut status: Status = serde_json::from_slice(&body).unwrap_or_default();
     status.code = code.as_u16();
-    Answer::Refused(Box::new(status))
+    Ok(Answer::Refused(Box::new(status)))
 }
 
 /// Objects as they are.
@@ -202,7 +220,22 @@ pub(super) enum Answer {
 impl Pager {
     /// Asks `client` at this pace.
     pub fn new(client: Client, server: Server, pace: Pace) -> Self {
-        Self { client, server, pace, next: Instant::now(), is_consistent: true, requests: BTreeMap::new() }
+        Self {
+            client,
+            server,
+            pace,
+            notice: |_| {},
+            next: Instant::now(),
+            is_consistent: true,
+            requests: BTreeMap::new(),
+        }
+    }
+
+    /// Tells a person of long waits by `notice`, while they last.
+    #[must_use]
+    pub fn with_notice(mut self, notice: fn(&str)) -> Self {
+        self.notice = notice;
+        self
     }
 
     /// Reads a list to its end. `selector` is the query's text beside limit and token.
@@ -278,7 +311,7 @@ impl Pager {
     }
 
     /// Sends a request at its time, and lets the API server work on it.
-    async fn begin(&mut self, ask: &Ask<'_>) -> JoinHandle<Answer> {
+    async fn begin(&mut self, ask: &Ask<'_>) -> JoinHandle<Result<Answer, Late>> {
         let at = self.next;
         self.next = at.max(Instant::now()) + Duration::from_secs(1) / self.pace.qps.max(1);
         let (client, request) = (self.client.clone(), ask.request());
@@ -286,7 +319,7 @@ impl Pager {
             sleep_until(at).await;
             match request {
                 Ok(request) => exchange(client, request).await,
-                Err(reason) => Answer::Silence(reason),
+                Err(reason) => Ok(Answer::Silence(reason)),
             }
         });
         // It is one thread: the request is sent while nothing else is done.
@@ -297,12 +330,16 @@ impl Pager {
     }
 
     /// The answer to what was begun, or to a later try.
-    async fn finish(&mut self, begun: JoinHandle<Answer>, ask: &Ask<'_>) -> Answer {
+    async fn finish(&mut self, begun: JoinHandle<Result<Answer, Late>>, ask: &Ask<'_>) -> Answer {
         let mut begun = begun;
         let mut wait = WAIT;
         let mut tries = 1;
         loop {
-            let answer = begun.await.unwrap_or_else(|error| Answer::Silence(error.to_string()));
+            let (answer, most) = match self.awaited(&mut begun, ask).await {
+                Ok(Ok(answer)) => (answer, TRIES),
+                Ok(Err(late)) => (Answer::Silence(late.to_string()), LATE_TRIES),
+                Err(error) => (Answer::Silence(error.to_string()), TRIES),
+            };
             let code = match &answer {
                 Answer::Page(_) => 200,
                 Answer::Refused(status) => status.code,
@@ -310,14 +347,34 @@ impl Pager {
             };
             *self.requests.entry((ask.resource, code)).or_default() += 1;
             match answer {
-                Answer::Silence(_) if tries < TRIES => {}
-                Answer::Refused(status) if tries < TRIES && matches!(status.code, 429 | 500..=599) => {}
+                Answer::Silence(_) if tries < most => {}
+                Answer::Refused(status) if tries < most && matches!(status.code, 429 | 500..=599) => {}
                 answer => return answer,
             }
             tries += 1;
             sleep(wait).await;
             wait *= 2;
             begun = self.begin(ask).await;
+        }
+    }
+
+    /// Waits for what was begun, and tells of it while that takes long.
+    async fn awaited(
+        &self,
+        begun: &mut JoinHandle<Result<Answer, Late>>,
+        ask: &Ask<'_>,
+    ) -> Result<Result<Answer, Late>, JoinError> {
+        let since = Instant::now();
+        loop {
+            match timeout(PATIENCE, &mut *begun).await {
+                Ok(ended) => return ended,
+                Err(_) => (self.notice)(&format!(
+                    "{} has not answered for {} s ({}); still waiting",
+                    self.server,
+                    since.elapsed().as_secs(),
+                    ask.resource
+                )),
+            }
         }
     }
 

@@ -183,7 +183,7 @@ fn drop_others(report: &mut Report, namespace: Option<&str>) {
         let is_elsewhere = namespace.is_some_and(|namespace| match &subject.tie.binding {
             Binding::Bound(claim) => &*claim.namespace != namespace,
             Binding::Free => true,
-            Binding::Unknown => false,
+            Binding::Unknown | Binding::Unreadable => false,
         });
         !subject.findings.is_empty() && !is_elsewhere
     });

@@ -105,7 +105,7 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
     }
     registry.register("findings", "Findings of the last scan, by rule, action and kind", findings);
     let exposed = Family::<ExposedLabels, Gauge>::default();
-    for entry in &report.exposed {
+    for entry in report.exposed.iter().filter(|entry| entry.in_effect) {
         for pod in &entry.pods {
             let is_pending = pod.phase == crate::subject::pod::Phase::Pending;
             let state = if is_pending { ExposureState::Pending } else { ExposureState::Running };
@@ -113,7 +113,11 @@ fn text(report: &Report, took: Duration, seen: &Seen) -> String {
             exposed.get_or_create(&labels).inc();
         }
     }
-    registry.register("exposed_pods", "Pods that mount what has a finding, by rule and state", exposed);
+    registry.register(
+        "exposed_pods",
+        "Pods that mount what has a finding in effect, by rule and state",
+        exposed,
+    );
     let gauge = |value: i64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(value);

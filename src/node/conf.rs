@@ -73,6 +73,18 @@ impl Conf {
         conf
     }
 
+    /// As [`Self::read`], for a path that a person gave: one at which nothing is, neither the file
+    /// nor the directory beside it, is a problem.
+    pub(super) fn read_named(path: &Path) -> Self {
+        let mut conf = Self::read(path);
+        let folder = directory(path);
+        if conf.files.is_empty() && conf.problems.is_empty() && !folder.is_dir() {
+            let message = format!("there is no such file, nor {}", folder.display());
+            conf.problems.push((path.to_owned(), message));
+        }
+        conf
+    }
+
     /// Every setting.
     pub(super) fn settings(&self) -> &[Setting] {
         &self.settings
@@ -106,9 +118,7 @@ impl Conf {
 
     fn read_both(&mut self, path: &Path) {
         self.read_file(path, &mut Section::of("", None), 0, true);
-        let mut folder = path.as_os_str().to_owned();
-        folder.push(".d");
-        let folder = PathBuf::from(folder);
+        let folder = directory(path);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
@@ -257,6 +267,13 @@ fn option(name: &str, value: &str) -> Option<String> {
         (_, name) if is("true") => name.to_owned(),
         (_, name) => format!("{name}={}", number(value)),
     })
+}
+
+/// The directory of further files.
+fn directory(path: &Path) -> PathBuf {
+    let mut folder = path.as_os_str().to_owned();
+    folder.push(".d");
+    folder.into()
 }
 
 fn alias(name: &str) -> &str {

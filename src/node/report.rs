@@ -190,6 +190,9 @@ pub struct ConfReport {
     /// CSI drivers with volumes on this node that may be NFS; only where the files give an
     /// option.
     pub drivers: Vec<ConfReader>,
+    /// Files of it among [`NodeReport::errors`].
+    #[serde(skip)]
+    pub unread: usize,
 }
 
 /// A CSI driver, and whose nfsmount.conf its mounts read.
@@ -271,6 +274,12 @@ impl NodeReport {
     /// Volumes that are mounted otherwise than their object asks.
     pub fn differing(&self) -> usize {
         self.objects.as_ref().map_or(0, Objects::differing)
+    }
+
+    /// Inputs that could not be read, without the files of nfsmount.conf.
+    pub fn unread_volumes(&self) -> usize {
+        let of_conf = self.nfsmount_conf.as_ref().map_or(0, |conf| conf.unread);
+        self.errors.len().saturating_sub(of_conf)
     }
 
     /// Returns true if a Pod writes to the local disk, or may at any time.

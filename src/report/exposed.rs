@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::Reported;
 use crate::finding::Code;
 use crate::subject::pod::{MountingPod, Phase};
-pub(super) use text::{cure, write};
+pub(super) use text::{cure, named, write};
 
 /// A finding of a volume, and the Pods of one workload that mount it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Exposed {
     /// The rule's code.
     pub code: Code,
@@ -25,6 +26,9 @@ pub struct Exposed {
     pub pods: Vec<ExposedPod>,
     /// The urgency.
     pub state: ExposureState,
+    /// False if the finding has no effect on the mounts now: a later `fg` overrides the `bg`, or
+    /// nothing reads its place.
+    pub in_effect: bool,
     /// The treatment of the finding.
     #[serde(skip)]
     pub action: Reported,

@@ -17,6 +17,9 @@ pub struct Tie {
     pub unreached: Option<Box<FindingReport>>,
     /// The claim that has the volume.
     pub binding: Binding,
+    /// True if it has `bg` and no mount goes to the background: a later `fg` overrides it, or nothing
+    /// reads the place.
+    pub is_background_idle: bool,
     /// The identity that a cluster gave it, where something is to be said of it.
     pub uid: Option<Uid>,
     /// The exempt findings of an object of a running cluster.
@@ -74,4 +77,6 @@ pub enum Binding {
     Free,
     /// This one.
     Bound(Box<ClaimName>),
+    /// The field that says it cannot be read.
+    Unreadable,
 }

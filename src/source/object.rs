@@ -17,7 +17,7 @@ use super::unjudged::{self, Unjudged};
 use crate::kind::{Holds, Kind};
 use crate::policy::Policy;
 use crate::site::{InlineVolume, Place};
-use crate::subject::binding::BoundVolume;
+use crate::subject::binding::{BoundVolume, OnlyClaim, OnlyIdentity, OnlyPhase};
 use crate::subject::manifest::{Manifest, Metadata, Text};
 use crate::subject::workload::{Inline, Workload};
 use crate::subject::{Misplaced, Subject};
@@ -207,8 +207,26 @@ impl<'i> Object<'i> {
 
     /// Returns the volume as its cluster has it, where it can be read as one.
     pub(crate) fn bound_volume(&self) -> Option<BoundVolume<'_>> {
+        self.read()
+    }
+
+    /// The field for which [`Self::bound_volume`] reads nothing, and the form that it has in
+    /// Kubernetes.
+    pub(crate) fn unbound_field(&self) -> (&'static str, &'static str) {
+        if self.read::<OnlyClaim<'_>>().is_none() {
+            ("spec.claimRef", "a map with namespace and name")
+        } else if self.read::<OnlyPhase<'_>>().is_none() {
+            ("status.phase", "text")
+        } else if self.read::<OnlyIdentity<'_>>().is_none() {
+            ("metadata.uid", "text")
+        } else {
+            ("spec.nfs.path", "text")
+        }
+    }
+
+    fn read<'s, T: Deserialize<'s>>(&'s self) -> Option<T> {
         match &self.origin {
-            Origin::Tree(tree, node) => BoundVolume::deserialize(NodeDeserializer { tree, id: *node }).ok(),
+            Origin::Tree(tree, node) => T::deserialize(NodeDeserializer { tree, id: *node }).ok(),
             Origin::Json(part) => serde_json::from_str(part).ok(),
         }
     }

@@ -109,7 +109,17 @@ impl Cluster {
         Self::start_with(plane, guard_flags, Store::Raised)
     }
 
+    /// Like [`Self::start`], where the API server gives each Pod the token of its service account,
+    /// which must exist: no controller makes one.
+    pub fn start_with_tokens(plane: ControlPlane) -> Self {
+        Self::start_as(plane, &[], Store::Raised, &[])
+    }
+
     fn start_with(plane: ControlPlane, guard_flags: &[&str], store: Store) -> Self {
+        Self::start_as(plane, guard_flags, store, &["--disable-admission-plugins=ServiceAccount"])
+    }
+
+    fn start_as(plane: ControlPlane, guard_flags: &[&str], store: Store, api_flags: &[&str]) -> Self {
         let folder = TempDir::new().expect("a folder");
         let path = |name: &str| folder.path().join(name).display().to_string();
         let (etcd, peer, api) = (free_port(), free_port(), free_port());
@@ -140,29 +150,27 @@ impl Cluster {
             "admin-token,admin,admin,\"system:masters\"\nprovisioner-token,system:serviceaccount:kube-system:provisioner,provisioner,\"system:masters\"\n",
         )
         .expect("tokens");
-        let mut api_process = Process::start(
-            &plane.kube_apiserver,
-            &arguments(&[
-                format!("--etcd-servers=http://127.0.0.1:{etcd}"),
-                format!("--cert-dir={}", path("apiserver")),
-                "--bind-address=127.0.0.1".to_owned(),
-                format!("--secure-port={api}"),
-                "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-                format!("--service-account-signing-key-file={}", path("sa.key")),
-                format!("--service-account-key-file={}", path("sa.pub")),
-                // Addresses of Services are loopback addresses here: what listens on one is called through its Service.
-                format!("--service-cluster-ip-range=127.{}.0.0/16", 64 + std::process::id() % 190),
-                format!("--token-auth-file={}", path("tokens.csv")),
-                "--authorization-mode=RBAC".to_owned(),
-                "--disable-admission-plugins=ServiceAccount".to_owned(),
-                "--endpoint-reconciler-type=none".to_owned(),
-                format!(
-                    "--admission-control-config-file={}",
-                    client_certificate::write_configuration(folder.path())
-                ),
-            ]),
-            &folder.path().join("apiserver.log"),
-        );
+        let mut api_arguments = arguments(&[
+            format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+            format!("--cert-dir={}", path("apiserver")),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--secure-port={api}"),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            format!("--service-account-signing-key-file={}", path("sa.key")),
+            format!("--service-account-key-file={}", path("sa.pub")),
+            // Addresses of Services are loopback addresses here: what listens on one is called through its Service.
+            format!("--service-cluster-ip-range=127.{}.0.0/16", 64 + std::process::id() % 190),
+            format!("--token-auth-file={}", path("tokens.csv")),
+            "--authorization-mode=RBAC".to_owned(),
+            "--endpoint-reconciler-type=none".to_owned(),
+            format!(
+                "--admission-control-config-file={}",
+                client_certificate::write_configuration(folder.path())
+            ),
+        ]);
+        api_arguments.extend(api_flags.iter().map(OsString::from));
+        let log = folder.path().join("apiserver.log");
+        let mut api_process = Process::start(&plane.kube_apiserver, &api_arguments, &log);
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -230,15 +238,19 @@ impl Cluster {
         let token = self.must(&["-n", namespace, "create", "token", name], "");
         fs::write(folder.join("token"), token).expect("written");
         fs::write(folder.join("namespace"), namespace).expect("written");
-        // Its own certificate first, then the authority that signed it.
-        let chain = fs::read_to_string(self.folder.path().join("apiserver/apiserver.crt")).expect("a chain");
-        let authority = chain.split_inclusive("-----END CERTIFICATE-----\n").nth(1).expect("an authority");
-        fs::write(folder.join("ca.crt"), authority).expect("written");
+        fs::write(folder.join("ca.crt"), self.api_authority()).expect("written");
         vec![
             ("KUBERNETES_SERVICE_HOST", api.ip().to_string()),
             ("KUBERNETES_SERVICE_PORT", api.port().to_string()),
             ("NFS_MOUNT_GUARD_SERVICE_ACCOUNT_DIR", folder.display().to_string()),
         ]
+    }
+
+    /// The authority that signed the certificate of the API server, as PEM.
+    pub fn api_authority(&self) -> String {
+        // Its own certificate first, then the authority.
+        let chain = fs::read_to_string(self.folder.path().join("apiserver/apiserver.crt")).expect("a chain");
+        chain.split_inclusive("-----END CERTIFICATE-----\n").nth(1).expect("an authority").to_owned()
     }
 
     /// The configuration of its clients, as an administrator.

@@ -2,6 +2,7 @@
 
 mod after;
 mod before;
+mod daemonset;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,14 +24,16 @@ pub const ACTS: &[(&str, Act)] = &[
     ("every_other_form_of_bg_does_the_same", before::other_forms),
     ("background_in_the_nodes_nfsmount_conf_does_the_same", before::background_in_nfsmount_conf),
     ("without_retry_a_mount_lingers_and_node_check_names_it", before::a_mount_lingers),
-    ("node_check_finds_them_from_a_pod_with_read_only_mounts", before::node_check_in_a_pod),
-    ("node_check_creates_an_event_on_each_pod", before::node_check_creates_events),
+    ("the_daemonset_of_the_chart_finds_them", daemonset::finds_them),
+    ("the_daemonset_creates_an_event_on_each_pod", daemonset::creates_events),
     ("node_check_sees_what_a_later_mount_hides", before::a_later_mount_hides),
     ("what_node_check_advises_saves_the_files", before::the_files_are_saved),
+    ("metrics_and_events_of_the_daemonset_follow_another_incident", daemonset::follows),
     ("the_pod_of_a_mounted_volume_is_no_finding", after::a_mounted_volume),
     ("with_both_webhooks_the_same_manifests_wait_for_the_share", after::pods_wait),
     ("with_the_validating_webhook_the_same_manifests_are_refused", after::manifests_are_refused),
     ("an_old_volume_still_binds_and_check_names_it", after::an_old_volume),
+    ("the_daemonset_reported_no_healthy_pod", daemonset::reported_no_other),
 ];
 
 /// A volume with its options, by the name that all its objects get.

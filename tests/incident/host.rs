@@ -115,6 +115,7 @@ fn needs() -> Result<(), Missing> {
     }
     control_plane()?;
     binary("kubelet")?;
+    binary("helm")?;
     for (program, package) in [
         ("containerd", "containerd"),
         ("ctr", "containerd"),

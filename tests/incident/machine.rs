@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crate::cluster::Cluster;
 use crate::component::{binary, control_plane, on_path, program};
 use crate::guard::Process;
 use crate::page::Page;
+use crate::proxy::Proxy;
 use crate::sandbox::ADDRESS;
 
 /// The longest wait for any event.
@@ -25,6 +27,7 @@ pub struct Machine {
     /// The page for readers.
     pub page: Page,
     folder: PathBuf,
+    _service: Proxy,
     _processes: Vec<Process>,
 }
 
@@ -34,7 +37,10 @@ impl Machine {
         let containerd = start_containerd(folder);
         let plane = control_plane().expect("it was there outside");
         let kubectl = plane.kubectl.clone();
-        let cluster = Cluster::start(plane, &[]);
+        let cluster = Cluster::start_with_tokens(plane);
+        // A controller makes it in each namespace; the Pods of the acts use no token of it.
+        cluster.must(&["create", "serviceaccount", "default"], "");
+        let service = serve_kubernetes(&cluster);
         let kubelet = start_kubelet(folder, &cluster);
         import_images(folder);
         let work = folder.join("work");
@@ -43,6 +49,7 @@ impl Machine {
             page: Page::new(work, &kubectl, &program(), &cluster.kubeconfig()),
             cluster,
             folder: folder.to_owned(),
+            _service: service,
             _processes: vec![kubelet, containerd],
         };
         wait("the node", || machine.cluster.kubectl(&["get", "node", "n1"], "").status.success());
@@ -75,6 +82,19 @@ pub fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited for nothing: {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Leads the Service `kubernetes`, by which Pods know the API server, to it, as kube-proxy does. Its
+/// address is one of the loopback interface here.
+fn serve_kubernetes(cluster: &Cluster) -> Proxy {
+    let mut address = String::new();
+    wait("the Service of the API server", || {
+        let args = ["get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"];
+        let output = cluster.kubectl(&args, "");
+        address = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success() && !address.is_empty()
+    });
+    Proxy::start_at(SocketAddr::new(address.parse().expect("an address"), 443), cluster.api)
 }
 
 fn start_containerd(folder: &Path) -> Process {

@@ -52,6 +52,9 @@ mod guard;
 #[allow(dead_code, reason = "shared with the other tests, which use all of it")]
 #[path = "../e2e/objects.rs"]
 mod objects;
+#[allow(dead_code, reason = "shared with the other tests, which use all of it")]
+#[path = "../e2e/proxy.rs"]
+mod proxy;
 
 use libtest_mimic::Arguments;
 

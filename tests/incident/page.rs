@@ -22,6 +22,12 @@ For readers who want to see how `bg` loses data, and how the webhooks prevent it
 runs all of this: a real etcd, kube-apiserver, kubelet, containerd, runc and mount.nfs on one machine, without an NFS
 server. There is no controller-manager, so volumes are bound to their claims by hand (not shown), and Pods name their
 node. `retry=0` limits mount.nfs to one attempt, which keeps the test short.
+
+The same run has the DaemonSet of the chart with `nodeCheck.enabled` and `nodeCheck.events` (not shown): the Pod of its template runs
+at the kubelet, with the arguments, capability, mounts and token of the rendered manifest. Its metrics turn when a Pod loses its
+mount, and are back when it is cured; each such Pod has its Event, and no healthy one has. Not as in a cluster: the test creates the Pod in
+place of the DaemonSet controller, and publishes the CA in its namespace; the Pod uses the host's network, because no network plugin
+is installed, so its NetworkPolicy has no effect; a look each second (`nodeCheck.interval=1s`).
 ";
 
 /// Something on the page.

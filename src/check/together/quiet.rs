@@ -75,13 +75,14 @@ impl Quiet {
     /// of which no other object makes anything is dropped.
     pub fn take(&mut self, mut subject: SubjectReport) -> Option<SubjectReport> {
         let is_volume = subject.kind == Kind::PersistentVolume.as_str();
-        if !is_volume || !subject.findings.is_empty() || subject.tie.unreached.is_some() {
+        let is_unreadable = subject.tie.binding == Binding::Unreadable;
+        if !is_volume || is_unreadable || !subject.findings.is_empty() || subject.tie.unreached.is_some() {
             return Some(subject);
         }
         let pairs = subject.tie.pairs.take()?;
         let claim = match subject.tie.binding {
             Binding::Bound(claim) => Some(*claim),
-            Binding::Free | Binding::Unknown => None,
+            Binding::Free | Binding::Unknown | Binding::Unreadable => None,
         };
         self.volumes.push(Volume {
             name: subject.name.into(),

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, FromArgMatches};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
@@ -13,9 +16,50 @@ use crate::cluster::connect::{Where, connect};
 use crate::node::events::{self, Counts, Lost, Seen};
 use crate::node::report::NodeReport;
 
-/// The needs of Events.
+/// The flags that mean something with --events only.
+const NEED_EVENTS: [(&str, &str); 3] =
+    [("pod_logs_dir", "--pod-logs-dir"), ("node_name", "--node-name"), ("kubeconfig", "--kubeconfig")];
+
+/// The needs of Events. A flag of the command line that needs --events is wrong use without it; a
+/// variable of the environment may be another command's.
+#[derive(Debug)]
+pub(super) struct EventFlags(Flags);
+
+impl FromArgMatches for EventFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Self::from_arg_matches_mut(&mut matches.clone())
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let is_on = matches.get_flag("events");
+        let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        match NEED_EVENTS.iter().find(|(id, _)| !is_on && is_given(id)) {
+            Some((_, flag)) => Err(clap::Error::raw(
+                ErrorKind::MissingRequiredArgument,
+                format!("{flag} is for --events only: add --events, or leave {flag} out\n"),
+            )),
+            None => Flags::from_arg_matches_mut(matches).map(Self),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for EventFlags {
+    fn augment_args(command: Command) -> Command {
+        Flags::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Flags::augment_args_for_update(command)
+    }
+}
+
 #[derive(Debug, clap::Args)]
-pub(super) struct EventFlags {
+struct Flags {
     /// With --interval: create a Warning on each Pod whose volume is not mounted
     #[arg(
         id = "events",
@@ -45,12 +89,13 @@ volume; needs the right to create events of events.k8s.io"
 impl EventFlags {
     /// Starts what creates Events; `None` without --events.
     pub(super) async fn start(&self) -> anyhow::Result<Option<Events>> {
-        if !self.is_on {
+        let Self(flags) = self;
+        if !flags.is_on {
             return Ok(None);
         }
-        let at = Where { kubeconfig: self.kubeconfig.clone(), context: None };
+        let at = Where { kubeconfig: flags.kubeconfig.clone(), context: None };
         let (client, _) = connect(&at).await.context("--events")?;
-        let node = match &self.node_name {
+        let node = match &flags.node_name {
             Some(name) => name.clone(),
             None => fs::read_to_string("/proc/sys/kernel/hostname").context("--node-name")?.trim().to_owned(),
         };
@@ -58,7 +103,7 @@ impl EventFlags {
         let counts = Arc::new(Counts::default());
         let say = |text: &str| drop(exit::say(text));
         tokio::spawn(events::create(client, node, receiver, Arc::clone(&counts), say));
-        Ok(Some(Events { sender, counts, seen: Seen::default(), logs_dir: self.pod_logs_dir.clone() }))
+        Ok(Some(Events { sender, counts, seen: Seen::default(), logs_dir: flags.pod_logs_dir.clone() }))
     }
 }
 

@@ -55,15 +55,20 @@ async fn within(mut config: Config, has_terminal: bool, most: Duration) -> Resul
     }
     let (done, result) = oneshot::channel();
     let runtime = Handle::current();
+    quiet::install();
     // A thread of its own: one of the runtime would keep the process until the plugin ends.
-    thread::spawn(move || {
+    let spawned = thread::Builder::new().name(quiet::THREAD.to_owned()).spawn(move || {
         let _entered = runtime.enter();
         let _ = done.send(Client::try_from(config));
     });
+    if let Err(error) = spawned {
+        return Err(Fault::User(format!("the exec plugin {name:?} cannot be run: {error}")));
+    }
     match timeout(most, result).await {
         Ok(Ok(made)) => made.map_err(|error| unusable(&error, &user)),
+        // It panicked, as it does on a token alone (tower-http `AddAuthorizationLayer::bearer`).
         Ok(Err(_)) => Err(Fault::User(format!(
-            "the exec plugin {name:?} printed a token that cannot be used; run it to see why"
+            "the exec plugin {name:?} printed a token with a character that no HTTP header can have, such as a line break; correct the plugin, or use another context"
         ))),
         Err(_) => {
             children::stop();
@@ -85,6 +90,28 @@ fn unwrap_token(user: &mut AuthInfo) {
         && text.trim() != text
     {
         user.token = Some(text.trim().into());
+    }
+}
+
+/// Keeps the panic of the client on a token that no header can have from standard error.
+mod quiet {
+    use std::panic;
+    use std::sync::Once;
+    use std::thread;
+
+    /// The thread that may panic; no other one is made quiet.
+    pub(super) const THREAD: &str = "exec-plugin";
+
+    pub(super) fn install() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let others = panic::take_hook();
+            panic::set_hook(Box::new(move |what| {
+                if thread::current().name() != Some(THREAD) {
+                    others(what);
+                }
+            }));
+        });
     }
 }
 

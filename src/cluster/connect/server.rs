@@ -45,7 +45,9 @@ impl Server {
     /// The remedy for `reason`, for which the API server cannot be asked.
     pub fn advice(&self, reason: &str) -> String {
         let origin = self.proxy.as_ref().map(|proxy| proxy.origin);
-        let advice = if reason.contains("tunnel error") && origin == Some(proxy::OWN) {
+        let advice = if reason.contains("log in again") {
+            "the API server was not called"
+        } else if reason.contains("tunnel error") && origin == Some(proxy::OWN) {
             "is the proxy running, and may it connect to the API server?"
         } else if reason.contains("tunnel error") {
             "is the proxy running, and may it connect to the API server? If the API server needs none, add it to NO_PROXY"
@@ -102,6 +104,7 @@ mod tests {
         let server = Server::new(&api, None);
         assert_eq!(server.to_string(), "https://api.example.com:6443");
         for (reason, advice) in [
+            ("the token has a character; correct it, log in again", "the API server was not called"),
             ("invalid peer certificate: UnknownIssuer", "set certificate-authority-data"),
             (
                 "invalid peer certificate: certificate not valid for name \"a\"",

@@ -1,4 +1,4 @@
-//! The report as a custom plugin of node-problem-detector writes it: one line, whose length
+//! The report as custom plugins of node-problem-detector write it: one line, whose length
 //! its configuration limits (`max_output_length`, 80 by default; `pkg/custompluginmonitor`
 //! of kubernetes/node-problem-detector).
 
@@ -10,22 +10,61 @@ use crate::report::plain::plain;
 /// Bytes of the line at most.
 const LENGTH: usize = 80;
 
-/// The line for a report.
-pub fn line(report: &NodeReport) -> String {
+/// The answer of a plugin, which is the detector's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 0: the condition is false.
+    No,
+    /// 1: it is true.
+    Yes,
+    /// 2: it is unknown.
+    Unknown,
+}
+
+/// The condition `NFSMountMissing`, with its line: a volume that is not mounted, or a mount in the
+/// background. nfsmount.conf is no part of it, whatever is in it and though it cannot be read.
+pub fn mounts(report: &NodeReport) -> (Answer, String) {
     let summary = &report.summary;
     let is_nfs = |volume: &&Volume| volume.nfs == IsNfs::Known(true);
-    let text = match report.volumes.iter().find(is_nfs) {
+    let unread = report.unread_volumes();
+    let (answer, text) = match report.volumes.iter().find(is_nfs) {
         Some(first) => {
             let names = format!("Pod {}, {}", first.pod, first.volume);
-            format!("{} not mounted: {names}", counted(summary.lost, "volume"))
+            (Answer::Yes, format!("{} not mounted: {names}", counted(summary.lost, "volume")))
         }
         None if summary.background > 0 => {
-            format!("{} in the background", counted(summary.background, "mount"))
+            (Answer::Yes, format!("{} in the background", counted(summary.background, "mount")))
         }
-        None if !report.errors.is_empty() => format!("unknown: {} unreadable", report.errors.len()),
-        None => format!("{} of {} mounted", summary.mounted, counted(summary.volumes, "NFS volume")),
+        None if unread > 0 => (Answer::Unknown, format!("unknown: {unread} unreadable")),
+        None => {
+            (Answer::No, format!("{} of {} mounted", summary.mounted, counted(summary.volumes, "NFS volume")))
+        }
     };
-    message(&text)
+    (answer, message(&text))
+}
+
+/// The condition `NFSBackgroundSetting`, with its line: a line of nfsmount.conf makes a failed
+/// mount of this node look successful.
+pub fn settings(report: &NodeReport) -> (Answer, String) {
+    let mut findings = report.warnings.iter().filter(|warning| warning.finding);
+    let (answer, text) = match (findings.next(), &report.nfsmount_conf) {
+        (Some(first), _) => {
+            let place =
+                format!("{}:{}", first.path.as_deref().unwrap_or_default(), first.line.unwrap_or_default());
+            let more = findings.count();
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            (Answer::Yes, format!("bg for mounts without fg: {place}{more}"))
+        }
+        (None, Some(conf)) if conf.unread > 0 => {
+            (Answer::Unknown, "unknown: nfsmount.conf unreadable".to_owned())
+        }
+        (None, Some(_)) => (Answer::No, "no bg in nfsmount.conf".to_owned()),
+        (None, None) => (
+            Answer::Unknown,
+            "unknown: this container does not see nfsmount.conf; set --nfsmount-conf".to_owned(),
+        ),
+    };
+    (answer, message(&text))
 }
 
 /// A text as one line that is not cut by the detector.

@@ -28,7 +28,7 @@ const BACKGROUND: Code = crate::rules::BACKGROUND_MOUNT.code;
 
 /// All findings of one volume and one workload.
 struct Row<'r> {
-    codes: Vec<Code>,
+    rules: Vec<(Code, bool)>,
     action: Reported,
     of: &'r Exposed,
 }
@@ -66,10 +66,12 @@ fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
             .filter(|row| row.of.subject == entry.subject && row.of.workload == entry.workload)
         {
             Some(row) => {
-                row.codes.push(entry.code);
+                row.rules.push((entry.code, entry.in_effect));
                 row.action = row.action.max(entry.action);
             }
-            None => rows.push(Row { codes: vec![entry.code], action: entry.action, of: entry }),
+            None => {
+                rows.push(Row { rules: vec![(entry.code, entry.in_effect)], action: entry.action, of: entry })
+            }
         }
     }
     rows
@@ -77,7 +79,7 @@ fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
 
 fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result {
     let (action, strong) = (palette.of(row.action), palette.strong);
-    let codes: Vec<String> = row.codes.iter().map(ToString::to_string).collect();
+    let codes: Vec<String> = row.rules.iter().map(|(code, in_effect)| named(*code, *in_effect)).collect();
     let Exposed { subject, claim, workload, pods, state, .. } = row.of;
     let head = format!("  {strong}{:<7}{strong:#} ", state.as_str());
     let mut said = format!("{action}{}{action:#} {}", codes.join(","), plain(subject));
@@ -96,6 +98,11 @@ fn write_row(out: &mut String, row: &Row<'_>, palette: &Palette) -> fmt::Result 
         None => said.push_str(": no Pod"),
     }
     writeln!(out, "{}", palette.lines(&head, &said, ROW))
+}
+
+/// `NMG001`, or `NMG001 (no effect now)`
+pub(in crate::report) fn named(code: Code, in_effect: bool) -> String {
+    if in_effect { code.to_string() } else { format!("{code} (no effect now)") }
 }
 
 /// `orders-7d-x on node-3 (running since 2026-11-01T08:00:00Z)`
@@ -140,7 +147,7 @@ pub(in crate::report) fn cure<'e>(
         pods |= !entry.pods.is_empty();
     }
     inline |= report.subjects.iter().any(is_template_with_findings);
-    for entry in report.exposed.iter().filter(|entry| entry.code == BACKGROUND) {
+    for entry in report.exposed.iter().filter(|entry| entry.code == BACKGROUND && entry.in_effect) {
         let running = entry.pods.iter().filter(|pod| pod.phase != Phase::Pending);
         in_background.extend(running.filter_map(|pod| pod.node.as_deref()));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::super::exposed::{Exposed, ExposedPod, ExposureState, cure};
+use super::super::exposed::{Exposed, ExposedPod, ExposureState, cure, named};
 use super::super::{Report, SubjectReport};
 use super::Text;
 use crate::count::counted;
@@ -12,7 +12,7 @@ use crate::finding::Code;
 /// A volume with the rules that found something, and who mounts it.
 struct Volume<'r> {
     entry: &'r Exposed,
-    codes: Vec<Code>,
+    rules: Vec<(Code, bool)>,
     workloads: Vec<&'r Exposed>,
 }
 
@@ -57,12 +57,13 @@ fn classes(report: &Report) -> Vec<(&str, Vec<Volume<'_>>)> {
         });
         let Some((_, volumes)) = classes.get_mut(rank) else { continue };
         let (_, at) = *places.entry(&entry.subject).or_insert_with(|| {
-            volumes.push(Volume { entry, codes: Vec::new(), workloads: Vec::new() });
+            volumes.push(Volume { entry, rules: Vec::new(), workloads: Vec::new() });
             (rank, volumes.len() - 1)
         });
         let Some(volume) = volumes.get_mut(at) else { continue };
-        if !volume.codes.contains(&entry.code) {
-            volume.codes.push(entry.code);
+        let rule = (entry.code, entry.in_effect);
+        if !volume.rules.contains(&rule) {
+            volume.rules.push(rule);
         }
         let is_new = !volume.workloads.iter().any(|known| known.workload == entry.workload);
         if is_new && entry.workload.is_some() {
@@ -73,7 +74,7 @@ fn classes(report: &Report) -> Vec<(&str, Vec<Volume<'_>>)> {
 }
 
 fn write_volume(out: &mut String, volume: &Volume<'_>) -> fmt::Result {
-    let codes: Vec<String> = volume.codes.iter().map(ToString::to_string).collect();
+    let codes: Vec<String> = volume.rules.iter().map(|(code, in_effect)| named(*code, *in_effect)).collect();
     let state = volume.entry.state.as_str();
     writeln!(
         out,

@@ -86,6 +86,7 @@ fn exposed(subject: &str, workload: Option<&str>, pods: usize, state: ExposureSt
         workload: workload.map(ToOwned::to_owned),
         pods: (0..pods).map(pod).collect(),
         state,
+        in_effect: true,
         action: Reported::Deny,
     }
 }

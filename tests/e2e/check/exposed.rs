@@ -1,5 +1,7 @@
 //! Checks which Pods are exposed: the join of volumes, claims and Pods of one input.
 
+mod inputs;
+
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
@@ -10,7 +12,7 @@ use crate::schema;
 pub fn trials() -> Vec<Trial> {
     let trial =
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("check::exposed::{name}"), test);
-    vec![
+    let mut trials = vec![
         trial("names_workloads_pods_and_nodes_by_urgency", names_pods),
         trial("the_order_of_the_input_does_not_matter", any_order),
         trial("yaml_and_json_say_the_same", yaml_and_json),
@@ -22,7 +24,9 @@ pub fn trials() -> Vec<Trial> {
         trial("a_baseline_takes_the_exposure_too", baseline),
         trial("a_pod_that_cannot_be_read_is_reported", unreadable_pods),
         trial("hostile_names_are_shown_as_text", hostile),
-    ]
+    ];
+    trials.extend(inputs::trials());
+    trials
 }
 
 /// A Pod that runs and cannot be read may be exposed: the report is not complete.

@@ -303,6 +303,16 @@ fn named() -> Result<(), Failed> {
     // A directory is no file, and is said.
     let (report, code) = pods.check(&["--nfsmount-conf", &pods.name()]);
     assert_eq!((code, &report["errors"][0]["message"]), (1, &json!("is not a regular file")), "{report:#}");
+    // So is a path at which there is nothing; a directory beside it is enough for mount.nfs.
+    let healthy = Pods::new();
+    fs::create_dir_all(healthy.path().join("u/volumes/kubernetes.io~empty-dir/x"))?;
+    let missing = pods.path().join("missing.conf").display().to_string();
+    let (report, code) = healthy.check(&["--nfsmount-conf", &missing]);
+    let said = json!([{"path": missing, "message": format!("there is no such file, nor {missing}.d")}]);
+    assert_eq!((code, &report["errors"]), (3, &said), "{report:#}");
+    fs::create_dir(format!("{missing}.d"))?;
+    let (report, code) = healthy.check(&["--nfsmount-conf", &missing]);
+    assert_eq!((code, &report["errors"]), (0, &json!([])), "{report:#}");
     // A container has files of its own, which are not the node's.
     let text = "
         f=$pods/u/volumes/kubernetes.io~nfs/pv; mount -t tmpfs none $f; mkdir -p $dir/proc $dir/etc

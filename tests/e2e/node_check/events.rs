@@ -333,6 +333,20 @@ fn wrong_use() -> Result<(), Failed> {
     let output = run(&["--pods-dir", &pods.name(), "--events"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("--interval <TIME>"), "{output:?}");
+    for (flag, value) in [("--node-name", "n"), ("--pod-logs-dir", "/"), ("--kubeconfig", "/none")] {
+        let args = ["--pods-dir", &pods.name(), flag, value];
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = format!("{flag} is for --events only: add --events, or leave {flag} out");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(&said), "{output:?}");
+        let output = command().args(args).env("NFS_MOUNT_GUARD_EVENTS", "false").output()?;
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        // A variable may be there for another command, such as scan.
+        let name =
+            format!("NFS_MOUNT_GUARD_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+        let output = command().args(["--pods-dir", &pods.name()]).env(name, value).output()?;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
     let off = command().args(["--pods-dir", &pods.name()]).env("NFS_MOUNT_GUARD_EVENTS", "false").output()?;
     assert_eq!(off.status.code(), Some(0), "{off:?}");
     let output = command()

@@ -308,19 +308,25 @@ fn many_pods() -> Result<(), Failed> {
         let pod = format!("6ba7b810-9dad-11d1-80b4-{number:012}");
         fs::write(pods.nfs(&pod, "pv").join("hello"), "hello\n")?;
     }
-    // CPU time counts, and not the wait for other tests; the best of a few.
-    let mut costs = Vec::new();
+    // The best of a few. CPU time counts, and not the wait for other tests; the time by the clock is
+    // printed: cargo test --test e2e -- node_check::looks_at_10000 --nocapture
+    let (mut costs, mut times) = (Vec::new(), Vec::new());
     for _ in 0..3 {
+        let begun = Instant::now();
         let output = Command::new("bash")
             .args(["-c", "TIMEFORMAT='%U %S'; time \"$@\" | tail -n 1", "bash"])
             .arg(component::program())
             .args(["node-check", "--pods-dir", &pods.name()])
             .output()?;
+        times.push(begun.elapsed());
         assert!(String::from_utf8_lossy(&output.stdout).contains("10000 not mounted"), "{output:?}");
-        let times = String::from_utf8_lossy(&output.stderr).into_owned();
-        costs.push(times.split_whitespace().map(|time| time.parse::<f64>().expect("seconds")).sum::<f64>());
+        let cost = String::from_utf8_lossy(&output.stderr).into_owned();
+        costs.push(cost.split_whitespace().map(|time| time.parse::<f64>().expect("seconds")).sum::<f64>());
     }
-    assert!(costs.iter().any(|cost| *cost < 1.0), "{costs:?} s");
+    let took = times.iter().min().ok_or("a time")?.as_millis();
+    let cost = costs.iter().copied().fold(f64::INFINITY, f64::min);
+    println!("node-check looked at 10,000 Pods in {took} ms, with {:.0} ms of CPU time", cost * 1000.0);
+    assert!(cost < 1.0, "{costs:?} s");
     Ok(())
 }
 

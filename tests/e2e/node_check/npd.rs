@@ -14,14 +14,19 @@ pub(super) fn trials() -> Vec<Trial> {
         |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("node_check::npd::{name}"), test);
     vec![
         trial("says_it_in_80_bytes_and_three_exit_codes", contract),
+        trial("nfsmount_conf_is_a_condition_of_its_own", settings),
         trial("repeats_nothing", repeats),
         trial("the_plugin_file_runs_the_command", plugin_file),
     ]
 }
 
-/// The line and the exit code.
+/// The line and the exit code of the plugin on mounts.
 fn plugin(args: &[&str]) -> Result<(String, Option<i32>), Failed> {
-    let output = run(&[&["--format", "npd"], args].concat());
+    plugin_of("npd", args)
+}
+
+fn plugin_of(format: &str, args: &[&str]) -> Result<(String, Option<i32>), Failed> {
+    let output = run(&[&["--format", format], args].concat());
     let text = String::from_utf8(output.stdout)?;
     let line = text.strip_suffix('\n').ok_or_else(|| format!("no line: {text:?}"))?;
     assert!(line.len() <= 80 && !line.contains('\n') && !line.is_empty(), "{line:?}");
@@ -62,10 +67,54 @@ fn contract() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A mount that is missing and one that will be are two conditions: the first plugin reads no
+/// nfsmount.conf, the second looks at nothing else.
+fn settings() -> Result<(), Failed> {
+    let healthy = Pods::new();
+    fs::create_dir_all(healthy.path().join("u/volumes/kubernetes.io~empty-dir/x"))?;
+    let lost = Pods::new();
+    lost.nfs("u", "pv");
+    let files = Pods::new();
+    let file = |name: &str, text: &str| {
+        let path = files.path().join(name);
+        fs::write(&path, text).map(|()| path.display().to_string())
+    };
+    let good = file("good", "[NFSMount_Global_Options]\nforeground=True\n")?;
+    let background = file("bg", "[NFSMount_Global_Options]\nBackground=True\n")?;
+    let (unreadable, missing) = (files.name(), files.path().join("missing").display().to_string());
+    for (pods, conf, mounts, settings, starts) in [
+        (&healthy, &good, 0, 0, "no bg in nfsmount.conf"),
+        (&healthy, &background, 0, 1, "bg for mounts without fg: "),
+        (&healthy, &unreadable, 0, 2, "unknown: nfsmount.conf unreadable"),
+        (&healthy, &missing, 0, 2, "unknown: nfsmount.conf unreadable"),
+        (&lost, &good, 1, 0, "no bg in nfsmount.conf"),
+        (&lost, &background, 1, 1, "bg for mounts without fg: "),
+        (&lost, &missing, 1, 2, "unknown: nfsmount.conf unreadable"),
+    ] {
+        let args = ["--pods-dir", &pods.name(), "--nfsmount-conf", conf];
+        let (line, code) = plugin_of("npd", &args)?;
+        assert_eq!(code, Some(mounts), "{conf}: {line}");
+        let (line, code) = plugin_of("npd-settings", &args)?;
+        assert_eq!(code, Some(settings), "{conf}: {line}");
+        assert!(line.starts_with(starts), "{line}");
+    }
+    // The line of the file is named where it fits into 80 bytes.
+    let short = tempfile::Builder::new().prefix("c").rand_bytes(3).tempdir()?;
+    let conf = short.path().join("n");
+    fs::write(&conf, "[NFSMount_Global_Options]\nBackground=True\n")?;
+    let conf = conf.display().to_string();
+    let (line, _) = plugin_of("npd-settings", &["--pods-dir", &healthy.name(), "--nfsmount-conf", &conf])?;
+    assert_eq!(line, format!("bg for mounts without fg: {conf}:2"));
+    Ok(())
+}
+
 fn repeats() -> Result<(), Failed> {
     let output = run(&["--format", "npd", "--interval", "1m"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("node-problem-detector repeats"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("node-problem-detector repeats its plugins"),
+        "{output:?}"
+    );
     Ok(())
 }
 
@@ -86,5 +135,19 @@ fn plugin_file() -> Result<(), Failed> {
     pods.nfs("u", "pv");
     let output = command().args(args.iter().skip(1)).env("NFS_MOUNT_GUARD_PODS_DIR", pods.name()).output()?;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+    // The second one, on nfsmount.conf.
+    let rule = &plugin["rules"][1];
+    assert_eq!((&rule["type"], &rule["condition"]), (&json!("permanent"), &plugin["conditions"][1]["type"]));
+    assert_eq!(plugin["conditions"][1]["type"], "NFSBackgroundSetting");
+    let args: Vec<&str> =
+        rule["args"].as_array().ok_or("arguments")?.iter().filter_map(Value::as_str).collect();
+    let conf = pods.path().join("conf");
+    fs::write(&conf, "")?;
+    let output = command()
+        .args(args.iter().skip(1))
+        .env("NFS_MOUNT_GUARD_PODS_DIR", pods.name())
+        .env("NFS_MOUNT_GUARD_NFSMOUNT_CONF", conf)
+        .output()?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! A cluster that cannot be reached, and a kubeconfig that cannot be used.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -21,8 +25,10 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("a_scan_that_fails_replaces_the_reports_of_an_older_one", replaced),
         trial("the_files_of_kubeconfig_that_do_not_exist_are_passed_over", passes_over_missing_files),
         trial("a_proxy_that_is_not_there_is_named", no_proxy),
+        trial("a_token_that_no_header_can_have_calls_no_api_server", token_that_expires),
         trial("a_token_file_may_end_with_a_line_break", token_file),
         trial("an_api_server_that_is_not_there_is_exit_3", nobody_listens),
+        trial("a_server_that_accepts_and_is_silent_is_told_while_it_waits", silent),
         trial("without_a_cluster_it_says_how_to_name_one", no_cluster),
     ]
 }
@@ -151,6 +157,11 @@ pub(crate) fn unusable(folder: &Path) -> Result<Vec<(Value, i32, String)>, Faile
             "echo top-secret",
             "the exec plugin \"sh\" printed no ExecCredential with a status; run it",
         ),
+        exec(
+            "sh",
+            r#"printf '%s' '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"top-secret\n"}}'"#,
+            "the exec plugin \"sh\" printed a token with a character that no HTTP header can have, such as a line break; correct the plugin",
+        ),
         provider("gcp", "Kubernetes 1.26 and newer clients have no auth-provider \"gcp\"; run \"gcloud"),
         provider(
             "azure",
@@ -276,6 +287,27 @@ fn no_proxy() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A token that expires is read again for a request, and then the fault is found.
+fn token_that_expires() -> Result<(), Failed> {
+    let folder = TempDir::new()?;
+    let file = folder.path().join("config");
+    let status = json!({"token": "top-\nsecret", "expirationTimestamp": "2099-01-01T00:00:00Z"});
+    let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": status});
+    fs::write(folder.path().join("token"), credential.to_string())?;
+    let mut config = config();
+    config["users"][0]["user"] = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
+        "command": "cat", "args": [folder.path().join("token")], "interactiveMode": "Never"}});
+    fs::write(&file, config.to_string())?;
+    let output = scan(&["--no-policy"], Some(&file));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    let words = "the token has a character that no HTTP header can have, such as a line break; correct it, log in again";
+    assert!(text.contains(words) && text.contains("; the API server was not called"), "{text}");
+    assert!(!text.contains("secret") && !text.contains("panicked"), "{text}");
+    Ok(())
+}
+
 fn token_file() -> Result<(), Failed> {
     let folder = TempDir::new()?;
     let token = folder.path().join("token");
@@ -337,6 +369,35 @@ fn nobody_listens() -> Result<(), Failed> {
     let start = format!("cannot list storageclasses at {server}: ");
     assert!(message.starts_with(&start) && message.contains("is the API server running"), "{message}");
     assert_eq!((&report["complete"], report["errors"].as_array().map(Vec::len)), (&json!(false), Some(1)));
+    Ok(())
+}
+
+/// Connections are accepted and never answered: the wait is reported after ten seconds.
+fn silent() -> Result<(), Failed> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        let open: Vec<_> = listener.incoming().map_while(Result::ok).collect();
+        drop(open);
+    });
+    let file = kubeconfig(&format!("http://{address}"), "t")?;
+    let mut child = std::process::Command::new(crate::component::program())
+        .args(["scan", "--no-policy", "--kubeconfig"])
+        .arg(file.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let begun = Instant::now();
+    let mut first = String::new();
+    BufReader::new(child.stderr.take().ok_or("a pipe")?).read_line(&mut first)?;
+    let waited = begun.elapsed();
+    let _ = child.kill();
+    let _ = child.wait();
+    let words = format!(
+        "nfs-mount-guard: http://{address} has not answered for 10 s (storageclasses); still waiting"
+    );
+    assert_eq!(first.trim_end(), words);
+    assert!((Duration::from_secs(9)..Duration::from_secs(30)).contains(&waited), "{waited:?}");
     Ok(())
 }
 

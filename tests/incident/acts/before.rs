@@ -1,20 +1,16 @@
 //! Without the guard.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::{
-    Case, bind, cases, events, folder, is_mounted, mount_tmpfs, node_check, reported, store_all,
+    Case, bind, cases, daemonset, events, folder, is_mounted, mount_tmpfs, node_check, reported, store_all,
     wait_until_ready,
 };
-use crate::client::{block_on, status};
-use crate::component::program;
 use crate::machine::{Machine, wait};
-use crate::objects::{documents, nfs_volume};
+use crate::objects::nfs_volume;
 
 /// The volume's directory, as the page calls it.
 const FOLDER: &str = "/var/lib/kubelet/pods/$uid/volumes/kubernetes.io~nfs/lost";
@@ -120,103 +116,6 @@ pub(super) fn a_mount_lingers(machine: &mut Machine) {
 fn kill(process: &Value) {
     let status = Command::new("kill").arg(process["pid"].to_string()).status().expect("kill runs");
     assert!(status.success());
-}
-
-pub(super) fn node_check_in_a_pod(machine: &mut Machine) {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/node-check.yaml");
-    let text = fs::read_to_string(&manifest).expect("manifests/node-check.yaml");
-    let objects = documents(&text);
-    machine.cluster.must(&["apply", "-f", "-"], &objects[0].to_string());
-    machine.cluster.must(&["apply", "-f", &manifest.display().to_string(), "--dry-run=server"], "");
-    // There is no controller that makes Pods out of a DaemonSet, so one is made by hand.
-    let set = objects.iter().find(|object| object["kind"] == "DaemonSet").expect("a DaemonSet");
-    let policy = objects.iter().find(|object| object["kind"] == "ConfigMap").expect("a policy");
-    machine.cluster.must(&["apply", "-f", "-"], &policy.to_string());
-    let mut pod = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "node-check", "namespace": set["metadata"]["namespace"]},
-        "spec": set["spec"]["template"]["spec"],
-    });
-    pod["spec"]["nodeName"] = json!("n1");
-    pod["spec"]["hostNetwork"] = json!(true);
-    pod["spec"]["dnsPolicy"] = json!("Default");
-    // As often as the test needs it.
-    for arg in pod["spec"]["containers"][0]["args"].as_array_mut().expect("arguments") {
-        if arg.as_str().is_some_and(|arg| arg.starts_with("--interval=")) {
-            *arg = json!("--interval=1s");
-        }
-    }
-    pod["spec"]["containers"][0]["image"] = json!("localhost/nfs-mount-guard:1");
-    pod["spec"]["containers"][0]["imagePullPolicy"] = json!("Never");
-    machine.cluster.must(&["apply", "-f", "-"], &pod.to_string());
-    let (report, _) = node_check(machine);
-    let expected = report["volumes"].as_array().expect("volumes");
-    assert!(!expected.is_empty());
-    let mut log = String::new();
-    wait("node-check has reported", || {
-        let namespace = pod["metadata"]["namespace"].as_str().expect("a namespace");
-        let output = machine.cluster.kubectl(&["logs", "-n", namespace, "node-check"], "");
-        log = String::from_utf8_lossy(&output.stdout).into_owned();
-        log.contains(" lost")
-    });
-    for volume in expected {
-        for text in ["pod", "path", "volume"] {
-            assert!(log.contains(volume[text].as_str().expect("text")), "{volume:#}\n{log}");
-        }
-    }
-    assert!(log.contains("1 file (6 bytes)") && !log.contains("unreadable"), "{log}");
-    let bare = format!("nfs_mount_guard_node_volumes{{state=\"bare\"}} {}\n", expected.len());
-    wait("the metrics name them", || {
-        let text = metrics();
-        text.contains(&bare) && text.contains("nfs_mount_guard_node_lost_bytes{uid=")
-    });
-}
-
-/// The metrics of node-check's Pod.
-fn metrics() -> String {
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 8080));
-    let reply = block_on(status(address, "/metrics"));
-    reply.map(|reply| String::from_utf8_lossy(&reply.body).into_owned()).unwrap_or_default()
-}
-
-/// Each Pod that node-check finds gets one Event: the real kubelet names its directories
-/// of logs.
-pub(super) fn node_check_creates_events(machine: &mut Machine) {
-    let (report, _) = node_check(machine);
-    let expected = report["volumes"].as_array().expect("volumes");
-    let mut child = Command::new(program())
-        .args(["node-check", "--interval", "1s", "--format", "json", "--events", "--node-name", "n1"])
-        .arg("--kubeconfig")
-        .arg(machine.cluster.kubeconfig())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("node-check runs");
-    let created = || {
-        let selector = ["get", "events", "--field-selector", "reason=VolumeNotMounted", "-o", "json"];
-        let list: Value = serde_json::from_str(&machine.cluster.must(&selector, "")).expect("JSON");
-        list["items"].as_array().cloned().unwrap_or_default()
-    };
-    wait("each Pod has its Event", || created().len() == expected.len());
-    // Two more looks create no more.
-    std::thread::sleep(Duration::from_millis(2500));
-    let _ = child.kill();
-    let _ = child.wait();
-    let created = created();
-    assert_eq!(created.len(), expected.len(), "{created:#?}");
-    for volume in expected {
-        let is_its = |event: &&Value| event["involvedObject"]["uid"] == volume["pod"];
-        let event = created.iter().find(is_its).unwrap_or_else(|| panic!("{volume:#} {created:#?}"));
-        let name = volume["volume"].as_str().expect("a name");
-        assert_eq!(event["involvedObject"]["name"], name, "its Pod has the same name");
-        let text = event["message"].as_str().unwrap_or_default();
-        assert!(
-            text.contains(&format!("volume \"{name}\" is not mounted")) && text.contains("node n1"),
-            "{text}"
-        );
-    }
-    let (described, _) = machine.page.run("kubectl describe pod lost");
-    assert!(described.contains("VolumeNotMounted"), "{described}");
 }
 
 /// Background=True on the node loses data of a volume that says nothing of it, and
@@ -330,23 +229,7 @@ pub(super) fn the_files_are_saved(machine: &mut Machine) {
     assert_eq!(machine.page.run("cat saved/hello").0, "hello\n");
     let (report, code) = node_check(machine);
     assert_eq!((code, &report["volumes"]), (0, &json!([])), "{report:#}");
-    wait("the metrics are back at nothing", || {
-        let text = metrics();
-        text.contains("nfs_mount_guard_node_volumes{state=\"bare\"} 0\n") && !text.contains("lost_bytes{")
-    });
-    machine.cluster.must(&["delete", "namespace", "nfs-mount-guard-node-check", "--wait=false"], "");
-    machine.cluster.must(
-        &[
-            "-n",
-            "nfs-mount-guard-node-check",
-            "delete",
-            "pod",
-            "node-check",
-            "--wait=false",
-            "--grace-period=1",
-        ],
-        "",
-    );
+    daemonset::shows_nothing_lost();
 }
 
 /// Checks that the volume of a Pod that is being deleted is still reported.

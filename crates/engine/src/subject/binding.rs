@@ -49,6 +49,37 @@ struct Status<'a> {
     phase: Option<Text<'a>>,
 }
 
+/// The identity of a volume alone, to find the field that cannot be read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct OnlyIdentity<'a> {
+    #[serde(rename = "metadata")]
+    _metadata: Option<Metadata<'a>>,
+}
+
+/// The claim of a volume alone, to find the field that cannot be read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct OnlyClaim<'a> {
+    #[serde(rename = "spec")]
+    _spec: Option<ClaimOf<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct ClaimOf<'a> {
+    #[serde(rename = "claimRef")]
+    _claim_ref: Option<ClaimRef<'a>>,
+}
+
+/// The phase of a volume alone, to find the field that cannot be read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+pub struct OnlyPhase<'a> {
+    #[serde(rename = "status")]
+    _status: Option<Status<'a>>,
+}
+
 /// A claim, by namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimName {

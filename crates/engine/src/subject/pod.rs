@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::binding::Uid;
 use super::manifest::Text;
 
 /// The fields that are read of a Pod.
@@ -20,6 +21,7 @@ pub struct Pod<'a> {
 struct Metadata<'a> {
     name: Option<Text<'a>>,
     namespace: Option<Text<'a>>,
+    uid: Option<Text<'a>>,
     creation_timestamp: Option<Text<'a>>,
     labels: Option<Labels<'a>>,
     owner_references: Option<Vec<Option<Owner<'a>>>>,
@@ -104,6 +106,8 @@ pub struct MountingPod {
     pub namespace: Box<str>,
     /// Its name.
     pub name: Box<str>,
+    /// Its identity, where the input has one.
+    pub uid: Option<Uid>,
     /// The node it is on; empty while it has none.
     pub node: Box<str>,
     /// The phase.
@@ -140,6 +144,7 @@ impl Pod<'_> {
         Some(MountingPod {
             namespace: namespace.into(),
             name: name.into(),
+            uid: metadata.uid.as_deref().and_then(Uid::parse),
             node: spec.node_name.as_deref().unwrap_or_default().into(),
             phase,
             since: since.unwrap_or_default().into(),
