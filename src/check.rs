@@ -33,7 +33,6 @@ use crate::source::suspect::{may_hold_pods, speaks_of_volumes};
 use crate::source::text::{self, Lines};
 use crate::source::unjudged::{Unjudged, is_terraform, of_terraform};
 use crate::source::{Fault, Item, Problem, Skip, visit_each};
-use crate::subject::Subject;
 use finding::{Places, finding};
 use proposed::Proposed;
 pub use walked::{is_foreign, is_in_templates, passed_over};
