@@ -10,6 +10,7 @@ use crate::engine::decide::Decision;
 use crate::engine::fix::Elements;
 use crate::engine::judge::{Case, LONGEST_PROPOSAL, Treatment, Verdict, proposal};
 use crate::engine::{Evaluation, Exempt, Judged};
+use crate::rules::BACKGROUND_MOUNT;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
 use nfs_mount_guard_json::length_within;
@@ -52,7 +53,11 @@ pub(super) fn name(text: &str) -> &str {
 /// the element, why, and the way out. The list that would pass stands in the first of each carrier.
 pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
     let subject = case.subject;
-    let denials: Vec<&Judged> = verdict.with(Treatment::Denied).collect();
+    let mut denials: Vec<&Judged> = verdict.with(Treatment::Denied).collect();
+    if denials.len() > MOST_CAUSES {
+        // What loses data is among those that are shown.
+        denials.sort_by_key(|judged| judged.rule != BACKGROUND_MOUNT);
+    }
     let mut proposal = proposal(case).map(|elements| lists(subject, &elements)).unwrap_or_default();
     let mut causes = Vec::new();
     let mut bytes = 0;
@@ -210,6 +215,10 @@ pub(super) fn mutate_warnings(case: &Case<'_, '_>, verdict: &Verdict) -> Vec<Str
 fn warnings(mut before: Vec<String>, told: &[(&Judged, &str)], after: Vec<String>) -> Vec<String> {
     let all = before.len() + told.len() + after.len();
     let room = MOST_WARNINGS.saturating_sub(before.len());
+    let mut told: Vec<&(&Judged, &str)> = told.iter().collect();
+    if told.len() > room {
+        told.sort_by_key(|(judged, _)| judged.rule != BACKGROUND_MOUNT);
+    }
     before.extend(told.iter().take(room).map(|(judged, what)| warning(judged, what)));
     before.extend(after);
     limited_of(before, all)

@@ -5,7 +5,7 @@ mod title;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use super::repair::{is_immutable, repair, writes_immutable};
+use super::repair::{is_immutable, removal_plan, repair, writes_immutable};
 use super::{Checker, passed_over};
 use crate::engine::fix::{Scope, Traced, emptied, fix_alone};
 use crate::finding::{Code, Finding};
@@ -116,7 +116,8 @@ fn replacements(
         plans.push(rewrite::rename_key(layout, renaming)?);
     }
     if let Some(place) = emptied(finding).filter(|_| fix.applicability <= scope.applicability) {
-        plans.push(rewrite::remove(layout, place, std::slice::from_ref(place))?);
+        let (_, plan) = removal_plan(subject, place, std::slice::from_ref(place), None, layout);
+        plans.push(plan?);
     }
     // A value that is read elsewhere, too, is not changed for this finding alone.
     let is_shared = |plan: &rewrite::Plan| plan.touched.iter().any(|value| layout.tree().readers(*value) > 1);

@@ -27,7 +27,8 @@ use crate::subject::carrier::Form;
 pub use change::Changed;
 pub(super) use change::{Step, steps};
 pub(super) use immutable::{is_immutable, writes_immutable};
-use moved::{removal_plan, renamed, stuck};
+pub(super) use moved::removal_plan;
+use moved::{drop_stuck_renamings, renamed, stuck};
 use wish::{Wish, Wishes};
 
 /// The result of repairing a text.
@@ -121,6 +122,12 @@ fn repair_text(
                             Problem::at(layout.start(&place), message)
                         }));
                     }
+                    let title = || title(&subject, object.name());
+                    let kept = drop_stuck_renamings(&mut fixed, &mut layout, &object);
+                    repaired.refusals.extend(kept.into_iter().map(|(at, refusal)| {
+                        let why = refusal.message(&lines);
+                        Problem::at(at, format!("{}: a key keeps its name: {why}", title()))
+                    }));
                     let moved = &fixed.emptied;
                     let renamed = renamed(&subject, moved, &fixed, &mut layout, &object);
                     for place in moved {
@@ -143,7 +150,7 @@ fn repair_text(
                     }
                     let words = change::words(&subject, moved, &fixed);
                     if !words.is_empty() {
-                        let (title, codes) = (title(&subject, object.name()), fixed.codes.iter().copied());
+                        let (title, codes) = (title(), fixed.codes.iter().copied());
                         let is_immutable = immutable::is_any(&subject, moved, &fixed);
                         let (at, codes) = (object.span.start, codes.collect());
                         let changed = Changed { at, title, codes, words, is_immutable };
@@ -246,7 +253,8 @@ fn wish<'o>(
     let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins)).enumerate();
     for (carrier_index, (carrier, (elements, origins))) in carriers {
         let new: Vec<&str> = elements.iter().map(|element| &**element).collect();
-        if new == carrier.elements || moved.contains(&carrier.place) {
+        let is_renamed = fixed.renamed.iter().any(|renaming| renaming.from == carrier.place);
+        if new == carrier.elements || moved.contains(&carrier.place) || is_renamed {
             continue;
         }
         let value = match carrier.form {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use time::OffsetDateTime;
 
 use super::exit::{self, Exit};
@@ -54,10 +54,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "NFS_MOUNT_GUARD_WRITE_BASELINE", conflicts_with = "baseline")]
     write_baseline: Option<PathBuf>,
     /// Count the findings of each rule
-    #[arg(long, env = "NFS_MOUNT_GUARD_STATISTICS", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "NFS_MOUNT_GUARD_STATISTICS", value_parser = BoolishValueParser::new())]
     statistics: bool,
     /// Exit 4 if no input is, or may be, an NFS volume
-    #[arg(long, env = "NFS_MOUNT_GUARD_REQUIRE_MATCH", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "NFS_MOUNT_GUARD_REQUIRE_MATCH", value_parser = BoolishValueParser::new())]
     require_match: bool,
     /// Name of standard input in the report
     #[arg(long, value_name = "NAME", env = "NFS_MOUNT_GUARD_STDIN_FILENAME")]

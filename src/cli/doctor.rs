@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 
 use super::exit::{self, Exit, InputError};
 use super::{color, duration, number, terminal};
@@ -66,13 +66,13 @@ pub struct Args {
     )]
     probes: u16,
     /// Send no dry runs
-    #[arg(long, env = "NFS_MOUNT_GUARD_NO_PROBES", value_parser = FalseyValueParser::new(), conflicts_with = "pre")]
+    #[arg(long, env = "NFS_MOUNT_GUARD_NO_PROBES", value_parser = BoolishValueParser::new(), conflicts_with = "pre")]
     no_probes: bool,
     /// Longest wait for what may pass by itself: Pods that start, a caBundle not yet written
     #[arg(long, value_name = "TIME", env = "NFS_MOUNT_GUARD_WAIT", default_value = "60s", value_parser = duration::any)]
     wait: Duration,
     /// Check the cluster before an installation
-    #[arg(long, env = "NFS_MOUNT_GUARD_PRE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "NFS_MOUNT_GUARD_PRE", value_parser = BoolishValueParser::new())]
     pre: bool,
 }
 

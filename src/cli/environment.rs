@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, Command, Error};
 /// The beginning of every variable's name.
 const PREFIX: &str = "NFS_MOUNT_GUARD_";
 
-/// Values that leave a flag without a value off, as clap's `FalseyValueParser` takes them.
+/// Values that leave a flag without a value off, as clap's `BoolishValueParser` takes them.
 const NO: [&str; 6] = ["n", "no", "f", "false", "off", "0"];
 
 /// Removes variables that set nothing from a command: empty ones, and `false` for a flag
@@ -106,11 +106,11 @@ mod tests {
 
     #[test]
     fn what_is_no_is_read_as_clap_reads_it() {
-        use clap::builder::{FalseyValueParser, TypedValueParser as _};
+        use clap::builder::{BoolishValueParser, TypedValueParser as _};
         let command = Command::new("a");
-        for value in ["n", "No", "f", "FALSE", "off", "0", "1", "yes", "true", "x"] {
+        for value in ["n", "No", "f", "FALSE", "off", "0", "1", "yes", "true", "on"] {
             let read =
-                FalseyValueParser::new().parse_ref(&command, None, OsStr::new(value)).expect("a value");
+                BoolishValueParser::new().parse_ref(&command, None, OsStr::new(value)).expect("a value");
             assert_eq!(is_no(OsStr::new(value)), !read, "{value}");
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use time::OffsetDateTime;
 
 use super::color;
@@ -48,11 +48,11 @@ pub struct Args {
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Show the changes, and write nothing
-    #[arg(long, alias = "dry-run", env = "NFS_MOUNT_GUARD_DIFF", value_parser = FalseyValueParser::new())]
+    #[arg(long, alias = "dry-run", env = "NFS_MOUNT_GUARD_DIFF", value_parser = BoolishValueParser::new())]
     diff: bool,
     /// Also apply fixes that change the meaning, and all fixes of parameters and attributes,
     /// which are immutable; without it only bg is replaced there
-    #[arg(long, env = "NFS_MOUNT_GUARD_UNSAFE_FIXES", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "NFS_MOUNT_GUARD_UNSAFE_FIXES", value_parser = BoolishValueParser::new())]
     unsafe_fixes: bool,
     #[command(flatten)]
     exclusion: Exclusion,

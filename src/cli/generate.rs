@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use time::OffsetDateTime;
 
 use super::exit::{self, Exit};
@@ -56,11 +56,11 @@ struct PolicyArgs {
     file: FileArgs,
 
     /// Print a MutatingAdmissionPolicy that replaces bg (Kubernetes 1.36)
-    #[arg(long, env = "NFS_MOUNT_GUARD_MUTATING", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "NFS_MOUNT_GUARD_MUTATING", value_parser = BoolishValueParser::new())]
     mutating: bool,
 
     /// Print a ValidatingAdmissionPolicy for inline volumes of Pods; templates get warnings
-    #[arg(long, env = "NFS_MOUNT_GUARD_PODS", value_parser = FalseyValueParser::new(), conflicts_with = "mutating")]
+    #[arg(long, env = "NFS_MOUNT_GUARD_PODS", value_parser = BoolishValueParser::new(), conflicts_with = "mutating")]
     pods: bool,
 }
 

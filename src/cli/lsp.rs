@@ -3,7 +3,7 @@
 use std::io::{self, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 
 use super::exit::Exit;
 use super::output::JudgedAs;
@@ -42,7 +42,7 @@ pub struct Args {
     )]
     judged_as: JudgedAs,
     /// Speak over standard input and output, which is the only way; editors pass it
-    #[arg(long, hide = true, env = "NFS_MOUNT_GUARD_STDIO", value_parser = FalseyValueParser::new())]
+    #[arg(long, hide = true, env = "NFS_MOUNT_GUARD_STDIO", value_parser = BoolishValueParser::new())]
     stdio: bool,
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use clap::builder::{FalseyValueParser, PossibleValuesParser};
+use clap::builder::{BoolishValueParser, PossibleValuesParser};
 use time::OffsetDateTime;
 
 use super::offered::rule;
@@ -26,7 +26,7 @@ pub struct PolicyFlags {
     #[arg(long = "policy", value_name = "FILE", env = "NFS_MOUNT_GUARD_POLICY")]
     policy_file: Option<PathBuf>,
     /// Use no policy file
-    #[arg(long, env = "NFS_MOUNT_GUARD_NO_POLICY", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "NFS_MOUNT_GUARD_NO_POLICY", value_parser = BoolishValueParser::new())]
     no_policy: bool,
     /// Profile; overrides that of the policy
     #[arg(
@@ -44,6 +44,15 @@ pub struct PolicyFlags {
 }
 
 impl PolicyFlags {
+    /// Returns the flag that leaves rules out, if one does.
+    pub const fn narrowing(&self) -> Option<&'static str> {
+        match (self.select.is_empty(), self.ignore.is_empty()) {
+            (false, _) => Some("--select"),
+            (true, false) => Some("--ignore"),
+            (true, true) => None,
+        }
+    }
+
     /// Returns the policy that the flags name, and how reports call it.
     ///
     /// # Errors

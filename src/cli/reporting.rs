@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 
 use super::output::{self, FailOn, JudgedAs, Output};
 use super::policy_flags::PolicyFlags;
@@ -42,7 +42,7 @@ pub(super) struct Reporting {
     #[arg(long, value_enum, value_name = "LEVEL", env = "NFS_MOUNT_GUARD_FAIL_ON", default_value = "deny")]
     fail_on: FailOn,
     /// Exit 0 even if problems are found (still 3 if not everything could be read)
-    #[arg(long, env = "NFS_MOUNT_GUARD_EXIT_ZERO", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "NFS_MOUNT_GUARD_EXIT_ZERO", value_parser = BoolishValueParser::new())]
     exit_zero: bool,
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use clap::{ArgGroup, Args as _, Command, FromArgMatches as _, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -95,11 +95,11 @@ pub struct Args {
     cert_dir: Option<PathBuf>,
 
     /// Manage a built-in CA in this process, which needs the rights for it: see certs serve
-    #[arg(long, env = "NFS_MOUNT_GUARD_MANAGE_CERTIFICATES", value_parser = FalseyValueParser::new(), group = "certificate")]
+    #[arg(long, env = "NFS_MOUNT_GUARD_MANAGE_CERTIFICATES", value_parser = BoolishValueParser::new(), group = "certificate")]
     manage_certificates: bool,
 
     /// Create a self-signed certificate in memory, for a first try
-    #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", value_parser = FalseyValueParser::new(), group = "certificate")]
+    #[arg(long, env = "NFS_MOUNT_GUARD_SELF_SIGNED", value_parser = BoolishValueParser::new(), group = "certificate")]
     self_signed: bool,
 
     /// Policy file, such as a mounted `ConfigMap`; reloaded on change

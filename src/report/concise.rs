@@ -61,7 +61,7 @@ fn write_finding(
     )?;
     if let Some(list) = list {
         write!(out, "; set {}: {}", plain(&finding.carrier), plain(list))?;
-    } else if let Some(remedy) = finding.further_remedy() {
+    } else if let Some(remedy) = finding.further_remedy().or(finding.remedy.as_deref()) {
         write!(out, "; {}", plain(remedy))?;
     }
     match &finding.origin {

@@ -19,6 +19,9 @@ use hint::Wanted;
 pub(super) const FOLDED: &str = "contains U+0085, U+2028 or U+2029, which kubectl folds as a line break; \
 write \\N, \\L or \\P in double quotes, or delete it";
 
+/// The remedy for a value of another type in the place of a text.
+const IN_QUOTES: &str = "; put it in quotes";
+
 /// The reason why a value does not fit the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeserializeError {
@@ -51,7 +54,9 @@ impl DeserializeError {
     fn under(mut self, key: &str, value: NodeDeserializer<'_>) -> Self {
         let item = self.item.take();
         if let Some(written) = hint::options(key, value, item, self.wanted) {
-            self.message = format!("{}; write {written}", self.message);
+            // The options say more than that a text is wanted.
+            let message = self.message.strip_suffix(IN_QUOTES).unwrap_or(&self.message);
+            self.message = format!("{message}; write {written}");
             self.remedy = hint::replacement(value, item, self.wanted).map(Box::new);
         }
         self.wanted = Wanted::Other;
@@ -86,7 +91,7 @@ impl de::Error for DeserializeError {
             (
                 Unexpected::Bool(_) | Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_),
                 "a string",
-            ) => "; put it in quotes",
+            ) => IN_QUOTES,
             _ => "",
         };
         let wanted = Wanted::parse(&expected);

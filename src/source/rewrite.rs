@@ -20,7 +20,7 @@ use super::tree::{NodeId, Style};
 use crate::site::Place;
 pub use apart::apart;
 pub use comments::lost as lost_comments;
-pub use remove::{is_alone, remove};
+pub use remove::{is_alone, remove, remove_with_comments};
 pub use rename::{rename, rename_key};
 
 /// Text to be put in the place of other text.

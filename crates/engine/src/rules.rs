@@ -304,7 +304,11 @@ fn offer_instead(subject: &Subject<'_>, token: &Token<'_>, edits: Vec<Edit>) -> 
     Fix { applicability, edits }
 }
 
+/// The edit that takes an option out; `None` where its backslash would then be before another one.
 fn remove(token: &Token<'_>) -> Option<Edit> {
+    if token.option.text().ends_with('\\') {
+        return None;
+    }
     Some(Edit::Remove { site: token.site.clone()? })
 }
 

@@ -41,6 +41,7 @@ pub(super) fn title(subject: &Subject<'_>, finding: &Finding, fixed: Option<&Tra
                 let key = |place: &Place| shown(place.key().unwrap_or_default());
                 steps.push(format!("rename {} to {}", key(from), key(to)));
             }
+            Step::WithoutEmpty => steps.push("remove the empty element".to_owned()),
             Step::Split => steps.push("split it into one option an element".to_owned()),
         }
     }

@@ -61,6 +61,8 @@ pub(in crate::check) enum Step {
     Remove(String),
     /// Gives each option an element of its own.
     Split,
+    /// Removes elements without an option.
+    WithoutEmpty,
     /// Removes a place.
     Without(Place),
     /// Gives the key of a place another name.
@@ -77,6 +79,7 @@ impl fmt::Display for Step {
             Self::Add(come) => Difference { gone: None, come: Some(come) }.fmt(f),
             Self::Remove(gone) => Difference { gone: Some(gone), come: None }.fmt(f),
             Self::Split => f.write_str("one option an element"),
+            Self::WithoutEmpty => f.write_str("without empty elements"),
             Self::Without(place) => write!(f, "without {}", place.field(None)),
             Self::Rename(from, to) => write!(f, "{} -> {}", from.field(None), to.field(None)),
         }
@@ -124,8 +127,12 @@ pub(in crate::check) fn steps(subject: &Subject<'_>, moved: &[Place], fixed: &Tr
     }
     let is_split =
         subject.carriers.iter().zip(&fixed.elements).any(|(old, new)| old.elements.len() < new.len());
+    let is_shorter =
+        subject.carriers.iter().zip(&fixed.elements).any(|(old, new)| old.elements.len() > new.len());
     if steps.is_empty() && is_split {
         steps.push(Step::Split);
+    } else if steps.is_empty() && is_shorter {
+        steps.push(Step::WithoutEmpty);
     }
     steps.extend(moved.iter().cloned().map(Step::Without));
     for renaming in &fixed.renamed {

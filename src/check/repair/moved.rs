@@ -43,9 +43,26 @@ pub(super) fn stuck<'o>(
     stuck
 }
 
+/// Takes out the renamings that cannot be carried out, so that the rest of the repair does not wait
+/// for them; each with its place and the reason.
+pub(super) fn drop_stuck_renamings<'o>(
+    fixed: &mut Traced<'_>,
+    layout: &mut Option<Layout<'o>>,
+    object: &'o Object<'_>,
+) -> Vec<(usize, RewriteRefusal)> {
+    let mut stuck = Vec::new();
+    fixed.renamed.retain(|renaming| {
+        let layout = layout.get_or_insert_with(|| object.layout());
+        let plan = rewrite::rename_key(layout, renaming);
+        stuck.extend(plan.as_ref().err().map(|refusal| (layout.start(&renaming.from), *refusal)));
+        plan.is_ok()
+    });
+    stuck
+}
+
 /// The place that goes away with `place`, and the plan for it: the mapping around it too, where it
 /// holds nothing else and no object has such a field.
-pub(super) fn removal_plan(
+pub(in crate::check) fn removal_plan(
     subject: &Subject<'_>,
     place: &Place,
     moved: &[Place],
@@ -64,12 +81,13 @@ pub(super) fn removal_plan(
         whole = around;
     }
     let whole = Place::Field(whole.to_vec());
-    let plan = rewrite::remove(layout, &whole, moved);
-    // A comment in the mapping may be about what is left of it.
-    match plan {
-        Err(_) if whole != *place => (place.clone(), rewrite::remove(layout, place, moved)),
-        plan => (whole, plan),
-    }
+    // Comments in the mapping speak of what moves: they go with it, and are named.
+    let plan = if whole == *place {
+        rewrite::remove(layout, place, moved)
+    } else {
+        rewrite::remove_with_comments(layout, &whole, moved)
+    };
+    (whole, plan)
 }
 
 /// Returns true if objects have such a mapping, also an empty one.

@@ -9,7 +9,6 @@ use crate::kind::{Holds, Kind};
 use crate::report::palette::Palette;
 use crate::report::plain::plain;
 use crate::report::{Report, Reported, SubjectReport};
-use crate::subject::pod::Phase;
 
 /// Most rows that are shown; the others are counted, and JSON has them all.
 const MOST_ROWS: usize = 50;
@@ -148,8 +147,8 @@ pub(in crate::report) fn cure<'e>(
     }
     inline |= report.subjects.iter().any(is_template_with_findings);
     for entry in report.exposed.iter().filter(|entry| entry.code == BACKGROUND && entry.in_effect) {
-        let running = entry.pods.iter().filter(|pod| pod.phase != Phase::Pending);
-        in_background.extend(running.filter_map(|pod| pod.node.as_deref()));
+        // One that waits on its node may have been started there before.
+        in_background.extend(entry.pods.iter().filter_map(|pod| pod.node.as_deref()));
     }
     in_background.sort_unstable();
     in_background.dedup();

@@ -2,6 +2,7 @@
 //! nfsvers: 4.1` for `- nfsvers=4.1`, one string for a list, a list for one string.
 
 use super::NodeDeserializer;
+use crate::nfs::acceptance::judge;
 use crate::nfs::disguised::whole_options;
 use crate::nfs::option::MountOption;
 use crate::source::rewrite::{Replacement, element};
@@ -42,6 +43,14 @@ pub(super) fn options(
         Some(item) => *value.tree.items(value.id)?.get(item)?,
         None => value.id,
     };
+    // One in another type only lacks quotes, but for the number of a version.
+    if wanted == Wanted::Text
+        && let Some(number) = value.tree.text(node)
+        && !matches!(resolve(number), Meaning::Text)
+    {
+        let version = format!("nfsvers={number}");
+        return judge(&MountOption::new(version.as_str())).refusal.is_none().then_some(version);
+    }
     // A `bg` is nothing to write.
     let is_bg = |option: &String| MountOption::new(option.as_str()).keyword() == "bg";
     let all: Vec<String> = of(value, node)?
@@ -57,7 +66,6 @@ pub(super) fn options(
     }
     match wanted {
         Wanted::Texts => Some(format!("[{}]", all.join(", "))),
-        // One in another type only lacks quotes.
         Wanted::Text if is_scalar => None,
         Wanted::Text if item.is_some() && all.len() > 1 => {
             Some(format!("{} as elements of their own", all.join(" and ")))

@@ -15,6 +15,27 @@ use crate::source::tree::{Content, NodeId};
 ///
 /// If a comment or an alias is in the way, or if other text is on the field's lines.
 pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan, RewriteRefusal> {
+    let plan = remove_with_comments(layout, place, gone)?;
+    let range = plan.steps.first().map(|step| step.replacement.start..step.replacement.end);
+    let range = range.unwrap_or_default();
+    let taken = layout.text.get(range.clone()).unwrap_or_default();
+    let behind = layout.text.get(range.end..line_end(layout.text, range.end)).unwrap_or_default();
+    if let Some(comment) = comment(taken).or_else(|| comment(behind).map(|at| taken.len() + at)) {
+        return Err(RewriteRefusal::Comment(range.start + comment));
+    }
+    Ok(plan)
+}
+
+/// Takes a field out as [`remove`] does, with the comments in it.
+///
+/// # Errors
+///
+/// If an alias is in the way, or if other text is on the field's lines.
+pub fn remove_with_comments(
+    layout: &Layout<'_>,
+    place: &Place,
+    gone: &[Place],
+) -> Result<Plan, RewriteRefusal> {
     if layout.has_aliases() {
         return Err(RewriteRefusal::Aliases);
     }
@@ -60,11 +81,6 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
         let (start, with) = if before.ends_with(':') { (before.len(), " {}") } else { (start, "{}") };
         (start..end_of_text(layout.text, end), with)
     };
-    let taken = layout.text.get(range.clone()).unwrap_or_default();
-    let behind = layout.text.get(range.end..line_end(layout.text, range.end)).unwrap_or_default();
-    if let Some(comment) = comment(taken).or_else(|| comment(behind).map(|at| taken.len() + at)) {
-        return Err(RewriteRefusal::Comment(range.start + comment));
-    }
     let step = RewriteStep { element: None, replacement: Replacement::new(range, with) };
     Ok(Plan { touched: vec![map], left: Vec::new(), steps: vec![step] })
 }

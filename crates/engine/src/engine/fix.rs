@@ -97,7 +97,8 @@ pub fn fix_traced_keeping<'m>(
             for (finding, fix) in scope.fixes(&current, &evaluation) {
                 left.insert(finding.code);
                 for renaming in renames(fix) {
-                    if !renamed.contains(renaming) {
+                    // The first one has the value as it is written.
+                    if !renamed.iter().any(|known| known.from == renaming.from) {
                         renamed.push(renaming.clone());
                     }
                 }

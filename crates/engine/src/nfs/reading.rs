@@ -172,11 +172,13 @@ pub fn is_shell(element: &str) -> bool {
 /// The trap in one element of a list, if there is one. Elements are joined with
 /// commas, so it changes what the next ones mean.
 pub fn trap(element: &str) -> Option<Trap> {
-    if element.contains("\\,") || element.ends_with('\\') {
-        return Some(Trap::EscapedComma);
-    }
     if element.contains("\\\"") {
         return Some(Trap::EscapedQuote);
+    }
+    // Between two quotes a comma is escaped for no layer.
+    let unquoted = element.split('"').step_by(2);
+    if unquoted.into_iter().any(|text| text.contains("\\,")) || element.ends_with('\\') {
+        return Some(Trap::EscapedComma);
     }
     (!has_paired_quotes(element)).then_some(Trap::OpenQuote)
 }

@@ -1,7 +1,7 @@
 //! NMG019: something else is mounted than the object says.
 
 use super::{About, Actions, Example, Rule, RuleContext};
-use crate::finding::{Action, Code, Severity};
+use crate::finding::{Action, Code, Sentence, Severity};
 use crate::nfs::catalog::{OptionId, OptionSet};
 
 pub(super) static RULE: Rule = Rule {
@@ -84,6 +84,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
             _ => continue,
         };
         let message = check.about(token, what);
+        // The server and the path are those of the object already.
+        let is_action =
+            matches!(entry.id, OptionId::Bind | OptionId::Remount | OptionId::Propagation | OptionId::Helper);
+        let message = if is_action { Sentence::with_remedy(message, "drop it") } else { message.into() };
         check.report(token, severity, message, None);
     }
 }

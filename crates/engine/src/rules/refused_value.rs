@@ -117,7 +117,14 @@ fn check_driver(check: &mut RuleContext<'_, '_>) {
             What::OtherAttributes(_) => format!("{:?}", shortened(&carrier.place.own_name())),
             _ => format!("{}: {:?}", carrier.place.own_name(), shortened(value)),
         };
-        check.report_carrier(index, severity(refused), refusal(&what, refused));
+        let message = refusal(&what, refused);
+        let message = match refused.what {
+            What::OtherAttributes(_) => {
+                Sentence::with_remedy(message, format!("remove {}", carrier.place.short()))
+            }
+            _ => message.into(),
+        };
+        check.report_carrier(index, severity(refused), message);
     }
     check_appended_version(check);
     check_words(check);

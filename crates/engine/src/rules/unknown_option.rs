@@ -68,6 +68,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
         token.acceptance.refusal == Some(Refusal::Unknown) && token.malformation.is_none()
     };
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
+        // What a backslash ties to it is NMG009's.
+        if is_behind_escaped_comma(check, token) {
+            continue;
+        }
         if let Some(label) = label_of(check, token) {
             report_category(check, token, label);
             continue;
@@ -93,6 +97,12 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let severity = if is_certain { Severity::CannotMount } else { Severity::Lesser };
         check.report(token, severity, message, fix);
     }
+}
+
+/// Returns true if a backslash stands before the comma before an option.
+fn is_behind_escaped_comma(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
+    let before = token.site.as_ref().and_then(|site| check.element_at(site)?.get(..site.range.start));
+    before.is_some_and(|before| before.ends_with("\\,"))
 }
 
 /// A label that a comma or a new element cuts in two.

@@ -10,7 +10,7 @@ use crate::kind::Holds;
 use crate::nfs::option;
 use crate::nfs::reading;
 use crate::site::Place;
-use crate::subject::UnreadKey;
+use crate::subject::{Subject, UnreadKey};
 use crate::subject::driver::{self, Role};
 use remedy::{fix, is_certain, keeps_data, remedy};
 
@@ -59,14 +59,9 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 
 fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
-    let several: Vec<&str> =
-        subject.misplaced.iter().flat_map(|misplaced| &misplaced.texts).map(String::as_str).collect();
+    let keys = keys(subject);
     let is_single = subject.misplaced.len() == 1;
-    let can_move = match subject.misplaced.len() {
-        // Most subjects have none: the whole list is looked at for several only.
-        0 | 1 => true,
-        count => count <= MOST_MOVED && remedy::agree(subject, &several),
-    };
+    let can_move = is_movable(subject, &keys);
     for misplaced in subject.misplaced {
         let place = Place::Field(misplaced.path.clone());
         let (field, bg) = (place.field(None), bg(&misplaced.texts));
@@ -93,7 +88,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         }
     }
     if let Some(text) = subject.unread_annotation {
-        let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], true));
+        let (bg, remedy) = (bg(&[text]), remedy(subject, &[text], can_move));
         let what = match subject.kind.row().holds {
             Holds::Volume => "a CSI volume",
             Holds::Claim => "a claim",
@@ -102,16 +97,37 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let what = format!("the annotation is not read on {what}, so its options are lost{bg}");
         report(check, 0, Place::Annotation, Severity::Lesser, Sentence { what: what.into(), remedy });
         // Another controller may read it.
-        let fix = fix(subject, &[text], Applicability::Unsafe).filter(|_| subject.misplaced.is_empty());
+        let fix = fix(subject, &[text], Applicability::Unsafe).filter(|_| can_move);
         if let Some(finding) = check.findings.last_mut() {
             finding.fix = fix;
         }
     }
-    // Of a driver whose source was not read, another key may be one it reads.
-    if subject.provisioned_by.is_some() || !subject.driver.known.is_read() {
-        return;
+    let is_single = keys.len() == 1 && subject.misplaced.is_empty();
+    for (carrier, place, texts) in keys {
+        let renamed = match texts.as_slice() {
+            [value] if is_single => remedy::rename(subject, &place, value),
+            _ => None,
+        };
+        report_key(check, carrier, place, &texts, can_move);
+        if let Some(finding) = check.findings.last_mut() {
+            finding.fix = finding.fix.take().or(renamed);
+        }
     }
-    let mut keys: Vec<(usize, Place, Vec<Cow<'_, str>>)> = Vec::new();
+}
+
+/// Most places of an object whose options are moved.
+const MOST_MOVED: usize = 16;
+
+/// The index of a carrier, a place and its options.
+type Key<'s> = (usize, Place, Vec<Cow<'s, str>>);
+
+/// Returns the parameters or attributes with options that the driver does not read. Of a driver whose
+/// source was not read, another key may be one it reads.
+fn keys<'s>(subject: &'s Subject<'_>) -> Vec<Key<'s>> {
+    if subject.provisioned_by.is_some() || !subject.driver.known.is_read() {
+        return Vec::new();
+    }
+    let mut keys: Vec<Key<'s>> = Vec::new();
     for (index, carrier) in subject.carriers.iter().enumerate() {
         let Some(key) = carrier.place.key() else { continue };
         // One fault, one finding: NMG012 speaks of what the driver refuses.
@@ -128,27 +144,25 @@ fn check(check: &mut RuleContext<'_, '_>) {
     }
     let others = subject.unread_keys().into_iter();
     keys.extend(others.map(|UnreadKey { place, options, .. }| (0, place, vec![options.into()])));
-    // More than a few are no slip of the pen, and each fix looks at the whole list.
-    let several: Vec<&str> = keys.iter().flat_map(|(.., texts)| texts).map(|text| &**text).collect();
-    let is_movable = match keys.len() {
+    keys
+}
+
+/// Returns true if what all places lost can come into force together. More than a few are no slip of
+/// the pen, and each fix looks at the whole list.
+fn is_movable(subject: &Subject<'_>, keys: &[Key<'_>]) -> bool {
+    let misplaced = subject.misplaced.iter().flat_map(|misplaced| &misplaced.texts).map(String::as_str);
+    let of_keys = keys.iter().flat_map(|(.., texts)| texts).map(|text| &**text);
+    let annotation = subject.unread_annotation;
+    // Most subjects have none: the whole list is looked at for several only.
+    match subject.misplaced.len() + keys.len() + usize::from(annotation.is_some()) {
         0 | 1 => true,
-        count => count <= MOST_MOVED && remedy::agree(subject, &several),
-    };
-    let is_single = keys.len() == 1 && subject.misplaced.is_empty();
-    for (carrier, place, texts) in keys {
-        let renamed = match texts.as_slice() {
-            [value] if is_single => remedy::rename(subject, &place, value),
-            _ => None,
-        };
-        report_key(check, carrier, place, &texts, is_movable);
-        if let Some(finding) = check.findings.last_mut() {
-            finding.fix = finding.fix.take().or(renamed);
+        count if count > MOST_MOVED => false,
+        _ => {
+            let several: Vec<&str> = misplaced.chain(of_keys).chain(annotation).collect();
+            remedy::agree(subject, &several)
         }
     }
 }
-
-/// Most keys of an object that are moved.
-const MOST_MOVED: usize = 16;
 
 /// Says what becomes of a parameter or an attribute that the driver does not read.
 fn report_key(

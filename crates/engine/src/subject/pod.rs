@@ -71,12 +71,39 @@ struct Claim<'a> {
 struct Status<'a> {
     phase: Option<Text<'a>>,
     start_time: Option<Text<'a>>,
+    init_container_statuses: Option<Vec<Option<ContainerStatus>>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct ContainerStatus {
+    state: Option<ContainerState>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct ContainerState {
+    running: Option<IgnoredAny>,
+    terminated: Option<IgnoredAny>,
+}
+
+impl Status<'_> {
+    /// The phase. A Pod is pending to the API server as long as its init containers run, and they
+    /// have its volumes already (kubernetes `pkg/kubelet/kubelet_pods.go`, `getPhase`).
+    fn phase(&self) -> Option<Phase> {
+        let phase = Phase::parse(self.phase.as_deref()?)?;
+        let has_begun = |status: &ContainerStatus| {
+            status.state.as_ref().is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+        };
+        let mut init = self.init_container_statuses.iter().flatten().flatten();
+        Some(if phase == Phase::Pending && init.any(has_begun) { Phase::Running } else { phase })
+    }
 }
 
 /// The phase of a Pod, most urgent first. One that has ended mounts nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// Its containers run.
+    /// Its containers run, or its init containers do.
     Running,
     /// Its node does not answer: they may run.
     Unknown,
@@ -131,7 +158,7 @@ impl Pod<'_> {
     /// inline CSI volume.
     pub fn mounting(&self) -> Option<MountingPod> {
         let (metadata, spec, status) = (self.metadata.as_ref()?, self.spec.as_ref()?, self.status.as_ref()?);
-        let phase = Phase::parse(status.phase.as_deref()?)?;
+        let phase = status.phase()?;
         let name = metadata.name.as_deref()?;
         // A template may have none, and the API server's default is this.
         let namespace = metadata.namespace.as_deref().unwrap_or("default");
@@ -256,6 +283,16 @@ mod tests {
             assert_eq!(read.is_some(), mounts, "{phase}");
             let claims = read.map(|pod| pod.claims.to_vec());
             assert!(claims.is_none_or(|claims| claims == ["data".into(), "p-0-scratch".into()]), "{phase}");
+        }
+        for (state, phase) in [
+            (json!({"running": {"startedAt": "2026-01-01T00:00:06Z"}}), Phase::Running),
+            (json!({"terminated": {"exitCode": 0}}), Phase::Running),
+            (json!({"waiting": {"reason": "PodInitializing"}}), Phase::Pending),
+            (Value::Null, Phase::Pending),
+        ] {
+            let mut initializing = pod(&Value::Null, &Value::Null, &volumes, &json!("Pending"));
+            initializing["status"]["initContainerStatuses"] = json!([null, {"name": "load", "state": state}]);
+            assert_eq!(read(&initializing).map(|pod| pod.phase), Some(phase), "{state}");
         }
         let none = json!([{"name": "tmp", "emptyDir": {}}, {"name": "b", "persistentVolumeClaim": null}]);
         assert_eq!(read(&pod(&Value::Null, &Value::Null, &none, &json!("Running"))), None);

@@ -77,7 +77,8 @@ pub(super) fn written_as_meant(
     let options: Vec<&str> =
         meant.options.iter().map(|text| if is_background(text) { "fg" } else { text.as_str() }).collect();
     let mut edits = vec![Edit::Replace { site: whole.clone(), with: options.join(",").into() }];
-    let has_others = pieces.iter().filter(|piece| !piece.text.is_empty()).count() > meant.pieces;
+    // A comma without anything after it goes with the split, too.
+    let has_others = pieces.len() > meant.pieces;
     let of_list = subject.carriers.get(carrier).filter(|carrier| carrier.form == Form::List);
     let can_split = of_list.is_some_and(|carrier| can_be_split(subject, carrier, &whole, &pieces));
     if options.len() > 1 || has_others && can_split && !subject.driver.one_element {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::finding::{Applicability, Edit, Fix, Renaming};
 use crate::kind::Holds;
 use crate::nfs::acceptance::{self, Transport};
-use crate::nfs::catalog::{Effect, OptionId};
+use crate::nfs::catalog::{Effect, Entry, OptionId};
 use crate::nfs::option::{self, MountOption};
 use crate::nfs::reading::{self, Latitude};
 use crate::rules::unknown_option::is_denied_word;
@@ -136,7 +136,9 @@ pub(super) fn rename(subject: &Subject<'_>, from: &Place, old: &str) -> Option<F
     let options = elements(subject, &to, &[old])?;
     let counts = |text: &String| {
         let option = MountOption::new(text.as_str());
-        option.entry().is_some_and(|entry| matches!(entry.effect, Effect::Active))
+        let is_certain =
+            |entry: &Entry| matches!(entry.effect, Effect::Active) && entry.id != OptionId::Minorversion;
+        option.entry().is_some_and(is_certain)
             && acceptance::judge(&option).kernels.is_all()
             && !is_denied_word(&option)
     };
