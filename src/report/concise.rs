@@ -61,7 +61,8 @@ fn write_finding(
     )?;
     if let Some(list) = list {
         write!(out, "; set {}: {}", plain(&finding.carrier), plain(list))?;
-    } else if let Some(remedy) = finding.further_remedy().or(finding.remedy.as_deref()) {
+    } else if let Some(remedy) = finding.remedy.as_deref().filter(|remedy| !finding.message.ends_with(remedy))
+    {
         write!(out, "; {}", plain(remedy))?;
     }
     match &finding.origin {
