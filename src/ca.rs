@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(leaf.issuer(), made.subject());
         let names = leaf.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
         let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["DNSName(guard.ns.svc)", "IPAddress(127.0.0.1)"]);
+        assert_eq!(shown, ["DNSName(guard.ns.svc)", "IPAddress(7f:00:00:01)"]);
         assert_eq!(leaf.validity().not_after.timestamp(), (now + CERTIFICATE_LIFE).unix_timestamp());
         assert!(!leaf.is_ca());
     }

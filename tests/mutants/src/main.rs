@@ -187,7 +187,7 @@ fn run() -> Result<bool> {
     if asked.writes {
         report.write(&root)?;
     }
-    Ok(report.is_good())
+    Ok(report.is_good() && tests.failed == 0)
 }
 
 /// What the compiler said in a former run: names of mutants with the hash of their file.

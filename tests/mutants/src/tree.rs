@@ -82,7 +82,9 @@ impl Tree {
                 .map_or_else(|| at.join("build"), PathBuf::from),
             files,
         };
-        for name in &tree.files {
+        // Sources are written with their mutants: written twice, they would be compiled again.
+        let is_source = |name: &str| name.ends_with(".rs") && CRATES.iter().any(|root| name.starts_with(root));
+        for name in tree.files.iter().filter(|name| !is_source(name)) {
             write(&tree.copy.join(name), &fs::read(root.join(name))?)?;
             fs::set_permissions(tree.copy.join(name), fs::metadata(root.join(name))?.permissions())?;
         }
