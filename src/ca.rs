@@ -171,8 +171,21 @@ mod tests {
         let now = OffsetDateTime::now_utc();
         let made = Authority::generate(now).unwrap();
         let loaded = Authority::load(made.pair().clone()).unwrap();
-        let leaf = loaded.sign(&["guard.ns.svc".to_owned(), "127.0.0.1".to_owned()], now).unwrap();
-        assert!(leaf.certificate.contains("BEGIN CERTIFICATE"));
+        let other = Authority::generate(now).unwrap();
+        let signed = loaded.sign(&["guard.ns.svc".to_owned(), "127.0.0.1".to_owned()], now).unwrap();
+        let pem = |text: &str| x509_parser::pem::parse_x509_pem(text.as_bytes()).unwrap().1;
+        let (leaf, made, other) =
+            (pem(&signed.certificate), pem(&made.pair().certificate), pem(&other.pair().certificate));
+        let (leaf, made, other) =
+            (leaf.parse_x509().unwrap(), made.parse_x509().unwrap(), other.parse_x509().unwrap());
+        assert!(leaf.verify_signature(Some(made.public_key())).is_ok());
+        assert!(leaf.verify_signature(Some(other.public_key())).is_err(), "not of any authority");
+        assert_eq!(leaf.issuer(), made.subject());
+        let names = leaf.subject_alternative_name().unwrap().unwrap().value.general_names.clone();
+        let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["DNSName(guard.ns.svc)", "IPAddress(7f:00:00:01)"]);
+        assert_eq!(leaf.validity().not_after.timestamp(), (now + CERTIFICATE_LIFE).unix_timestamp());
+        assert!(!leaf.is_ca());
     }
 
     #[test]

@@ -24,18 +24,42 @@ fn all_mistakes(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// No value here is the one that counts without the key.
+const OTHERWISE: &str = "\
+mode: observe
+profile: relaxed@1
+preview: true
+rules: {soft-mount: {action: audit}, timeo-not-set: {value: 700}, soft-mount-gives-up-early: {seconds: 90}}
+drivers: [{name: nas.example.com, nfs: true, timeo: 300, retrans: 3}, {name: disk.example.com, nfs: false}]
+provisioners: [storage-operator]
+exemptions: [{rules: [soft-mount], kind: StorageClass, name: scratch-*, namespace: team, storageClassName: s, driver: d, options: [soft], reason: they are scratch, expires: 2099-03-31}]
+onUnreadable: allow
+annotationExemptions: true
+";
+
 #[test]
 fn reads_every_key() {
-    let policy = parse(WHOLE, "policy.yaml").expect("the example is good");
-    assert_eq!(policy.mode(), Mode::Enforce);
-    assert_eq!(policy.profile(), Profile::default());
-    assert_eq!(policy.on_unreadable(), OnUnreadable::Deny);
+    let policy = parse(&format!("{HEAD}{OTHERWISE}"), "p.yaml").expect("good");
+    assert_eq!((policy.mode(), policy.on_unreadable()), (Mode::Observe, OnUnreadable::Allow));
+    assert_eq!(policy.profile().to_string(), "relaxed@1");
+    assert!(policy.preview() && policy.annotation_exemptions());
     let rule = |name| crate::rules::find(name).expect("a rule");
-    assert_eq!(policy.own_action(rule("soft-mount")), Some(Action::Deny));
-    assert_eq!(policy.numbers(rule("timeo-not-set")), [600]);
-    assert!(policy.drivers().iter().any(|driver| driver.nfs == Some(true)));
-    assert_eq!(policy.exemptions().len(), 1);
+    assert_eq!(policy.own_action(rule("soft-mount")), Some(Action::Audit));
+    assert_eq!(policy.numbers(rule("timeo-not-set")), [700]);
+    assert_eq!(policy.numbers(rule("soft-mount-gives-up-early")), [90]);
+    let [nas, disk] = policy.drivers() else { panic!("{:?}", policy.drivers()) };
+    assert_eq!((nas.nfs, nas.timeo, nas.retrans, disk.nfs), (Some(true), Some(300), Some(3), Some(false)));
+    assert_eq!((&*nas.name, &*disk.name), ("nas.example.com", "disk.example.com"));
     assert_eq!(policy.provisioners(), ["storage-operator"]);
+    let [exemption] = policy.exemptions() else { panic!("{:?}", policy.exemptions()) };
+    assert_eq!(exemption.expires, Some(time::macros::date!(2099 - 03 - 31)));
+    assert_eq!(exemption.reason, "they are scratch");
+    assert_eq!(exemption.options, ["soft"]);
+}
+
+#[test]
+fn a_believed_provisioner_is_named_or_a_service_account() {
+    let policy = parse(WHOLE, "policy.yaml").expect("the example is good");
     for (user, is_believed) in
         [("storage-operator", true), ("system:serviceaccount:a:b", true), ("jane", false), ("", false)]
     {

@@ -40,6 +40,7 @@ mod creates;
 mod docs;
 mod doctor;
 mod faults;
+mod flags;
 mod guard;
 mod install;
 #[path = "../reliability/load.rs"]
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
     trials.extend(program::trials());
     trials.extend(tls::trials());
     trials.extend(parity::trials());
+    trials.extend(flags::trials());
     trials.extend(commands::trials());
     trials.extend(wrong_use::trials());
     trials.extend(terminal::trials());
@@ -121,5 +123,12 @@ fn main() -> ExitCode {
     trials.extend(doctor::trials());
     trials.extend(install::trials());
     trials.extend(docs::trials());
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let runs = flags::Runs::note(&arguments);
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let untested = runs.map(|runs| runs.untested()).unwrap_or_default();
+    if !untested.is_empty() {
+        eprintln!("no test gives these flags: {}", untested.join(", "));
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
 }

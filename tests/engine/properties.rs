@@ -171,6 +171,10 @@ pub fn object() -> impl Strategy<Value = Value> {
     prop_oneof![class(), volume()]
 }
 
+/// Drivers of disks, by the pages of their vendors.
+const DISKS: [&str; 4] =
+    ["ebs.csi.aws.com", "pd.csi.storage.gke.io", "disk.csi.azure.com", "rbd.csi.ceph.com"];
+
 /// Returns true if every place that a fix touches is one that the webhook patches.
 fn is_patchable(subject: &Subject<'_>, edits: &[Edit]) -> bool {
     edits.iter().all(|edit| {
@@ -272,14 +276,22 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_nfs_is_never_touched(object in object()) {
+    fn options_of_a_disk_are_never_touched(object in object(), disk in prop::sample::select(&DISKS[..])) {
+        let mut object = object;
+        if object["kind"] == "StorageClass" {
+            object["provisioner"] = json!(disk);
+        } else {
+            let attributes = object["spec"]["csi"]["volumeAttributes"].take();
+            let spec = object["spec"].as_object_mut().expect("a spec");
+            spec.retain(|key, _| !["nfs", "csi", "flexVolume"].contains(&&**key));
+            spec.insert("csi".to_owned(), json!({"driver": disk, "volumeHandle": "a", "volumeAttributes": attributes}));
+        }
         let policy = Policy::default();
         judge(&object.to_string(), &policy, |subject, evaluation| {
-            if subject.nfs == Nfs::No {
-                assert!(evaluation.findings.is_empty());
-                assert_eq!(mutate(&policy, subject), Decision::Allow);
-                assert_eq!(validate(&policy, subject), Decision::Allow);
-            }
+            assert_eq!(evaluation.findings.len(), 0, "{object}");
+            assert_eq!(mutate(&policy, subject), Decision::Allow, "{object}");
+            assert_eq!(validate(&policy, subject), Decision::Allow, "{object}");
+            assert_eq!(fix_all(&policy, subject, TODAY, Scope::FILE), unchanged(subject), "{object}");
         });
     }
 

@@ -20,52 +20,10 @@ use nfs_mount_guard::report::{driver_page, rule_page};
 use nfs_mount_guard::rules::RULES;
 use nfs_mount_guard::subject::driver::drivers;
 
+mod layers;
 mod pages;
 mod reference;
 mod words;
-
-/// Modules from left to right and top to bottom, as docs and lib.rs have them:
-/// one may import from its own row leftwards and from rows above.
-const LAYERS: &[&[&str]] = &[
-    &["count", "nfs"],
-    &["kind", "site", "finding", "profile", "subject"],
-    &["rules"],
-    &["policy"],
-    &["engine"],
-    &["called", "source", "policy_file", "admission", "admission_policy", "report", "check"],
-    &["ca", "telemetry", "server", "doctor", "cluster", "node", "lsp"],
-    &["cli", "main"],
-];
-
-/// External crates by the first row that may use them.
-const CRATES: &[(usize, &[&str])] = &[
-    (1, &["serde"]),
-    (2, &["strsim", "itoa"]),
-    (3, &["time", "fnv"]),
-    (
-        5,
-        &[
-            "serde_json", "serde_path_to_error", "base64", "thiserror", "saphyr_parser", "serde_saphyr",
-            "ignore", "globset", "similar", "anstyle", "memchr", "wide", "simdutf8", "log", "unicode_width",
-            "json_patch", "textwrap",
-        ],
-    ),
-    (
-        6,
-        &[
-            "axum", "hyper", "hyper_util", "tokio", "tokio_rustls", "rustls", "rcgen", "x509_parser",
-            "arc_swap", "prometheus_client", "tracing", "tracing_subscriber", "http_body_util", "rustix",
-            "notify", "kube", "k8s_openapi", "tower", "futures_util", "backon", "procfs_core", "lsp_server",
-        ],
-    ),
-    (
-        7,
-        &[
-            "clap", "anyhow", "humantime", "clap_complete", "clap_mangen", "anstream", "tempfile",
-            "terminal_size",
-        ],
-    ),
-];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -89,112 +47,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// Returns the directories with Rust code of the program.
 fn sources() -> [PathBuf; 3] {
     ["src", "crates/engine/src", "crates/json/src"].map(|folder| root().join(folder))
-}
-
-/// The module under `source` that a file belongs to.
-fn module(source: &Path, file: &Path) -> String {
-    let relative = file.strip_prefix(source).expect("under it");
-    let first = relative.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-/// Row and column of a module.
-fn place(module: &str) -> Option<(usize, usize)> {
-    LAYERS
-        .iter()
-        .enumerate()
-        .find_map(|(row, modules)| Some((row, modules.iter().position(|found| *found == module)?)))
-}
-
-/// Returns the imports of a file: paths from `use`, and paths in the text that begin at the crate's
-/// root.
-fn imports(text: &str) -> Vec<String> {
-    let code: String =
-        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
-    let mut found = Vec::new();
-    for line in code.lines() {
-        let line = line.trim_start();
-        let line = line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(crate) ")).unwrap_or(line);
-        if let Some(path) = line.strip_prefix("use ") {
-            found.push(path.to_owned());
-        }
-    }
-    for (index, _) in code.match_indices("crate::") {
-        found.push(code[index..].chars().take(80).collect());
-    }
-    found
-}
-
-#[test]
-fn a_module_imports_from_the_left_and_from_above_only() {
-    let mut wrong = Vec::new();
-    // The reader of JSON has no modules beside each other.
-    let [program, engine, _] = sources();
-    let files_of = |source: &PathBuf| {
-        files(source).into_iter().map(|file| (module(source, &file), file)).collect::<Vec<_>>()
-    };
-    let modules: Vec<(String, PathBuf)> = [program, engine].iter().flat_map(files_of).collect();
-    for (own, file) in modules.into_iter().filter(|(module, _)| module != "lib") {
-        let own_place = place(&own).unwrap_or_else(|| panic!("{own} has no layer"));
-        for import in imports(&fs::read_to_string(&file).expect("text")) {
-            let mut steps =
-                import.split("::").map(|step| step.trim_matches(|c: char| !c.is_alphanumeric() && c != '_'));
-            let first = steps.next().unwrap_or_default();
-            if ["crate", "nfs_mount_guard", "nfs_mount_guard_engine"].contains(&first) {
-                let target = steps.next().unwrap_or_default();
-                let target: String =
-                    target.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                match place(&target) {
-                    Some((row, column)) => {
-                        let is_allowed = row < own_place.0 || row == own_place.0 && column <= own_place.1;
-                        if !is_allowed {
-                            wrong.push(format!("{}: {import}", file.display()));
-                        }
-                    }
-                    None => wrong.push(format!("{}: {target} has no layer: {import}", file.display())),
-                }
-            } else if let Some((row, _)) = CRATES.iter().find(|(_, names)| names.contains(&first))
-                && *row > own_place.0
-            {
-                wrong.push(format!("{}: {first} is for row {row} and below", file.display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn every_dependency_has_its_layer_and_its_reason() {
-    for manifest in ["Cargo.toml", "crates/engine/Cargo.toml", "crates/json/Cargo.toml"] {
-        let text = fs::read_to_string(root().join(manifest)).expect(manifest);
-        let sections = text.split("\n[").filter_map(|section| section.split_once("]\n"));
-        let dependencies = sections.filter(|(title, _)| title.ends_with("dependencies"));
-        let mut count = 0;
-        for (title, section) in dependencies {
-            let mut reason = false;
-            for line in section.lines() {
-                if line.starts_with('#') {
-                    reason = true;
-                } else if line.ends_with(".workspace = true") {
-                    // Its reason stands with its version.
-                } else if let Some((name, _)) = line.split_once(" = ") {
-                    count += 1;
-                    let name = name.replace('-', "_");
-                    let is_ours = name.starts_with("nfs_mount_guard_");
-                    let is_placed = CRATES.iter().any(|(_, names)| names.contains(&&*name));
-                    assert!(
-                        is_placed || is_ours || title == "dev-dependencies" || name == "proptest",
-                        "{name} has no layer"
-                    );
-                    assert!(reason, "{manifest}: {name} has no reason");
-                } else {
-                    reason = false;
-                }
-            }
-        }
-        assert!(count > 1 || manifest == "crates/engine/Cargo.toml", "{manifest}: no dependency was seen");
-    }
 }
 
 #[test]

@@ -226,3 +226,32 @@ fn pages_name_the_versions_that_the_tests_run() {
         }
     }
 }
+
+/// Returns the scripts of the repository: files that may be run.
+fn scripts(folder: &Path, found: &mut BTreeSet<String>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for entry in fs::read_dir(folder).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let name = path.strip_prefix(root()).expect("under it").display().to_string();
+        if path.is_dir() {
+            if !name.ends_with("target") && name != ".git" {
+                scripts(&path, found);
+            }
+        } else if path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0) {
+            found.insert(name);
+        }
+    }
+}
+
+#[test]
+fn contributing_names_every_script_once() {
+    let text = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("a page");
+    let (_, rest) = text.split_once("| command | use |\n").expect("the table of scripts");
+    let rows =
+        rest.lines().take_while(|line| line.starts_with('|')).filter_map(|line| line.strip_prefix("| `"));
+    let named: Vec<String> = rows.filter_map(|row| Some(row.split(['`', ' ']).next()?.to_owned())).collect();
+    let mut found = BTreeSet::new();
+    scripts(root(), &mut found);
+    assert_eq!(named.iter().cloned().collect::<BTreeSet<_>>(), found);
+    assert_eq!(named.len(), found.len(), "a script has two rows");
+}

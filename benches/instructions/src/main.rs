@@ -7,7 +7,8 @@
 //! Two runs of different length are subtracted, so that nothing but decisions is
 //! counted. `--write` keeps the counts in table.tsv, `--check`
 //! fails where one is more than a tenth above those. Another compiler makes other
-//! instructions: with one, `--check` only says so.
+//! instructions: with one, `--check` only says so. It also fails where ten times the input takes much more
+//! than ten times the instructions, with any compiler.
 
 #![allow(
     unreachable_pub,
@@ -24,10 +25,13 @@
 #[path = "../../performance/bodies.rs"]
 #[allow(dead_code, reason = "the server is measured with all of it")]
 mod bodies;
+mod growth;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use nfs_mount_guard::admission::{Endpoint, Question, review};
 use nfs_mount_guard::policy::Policy;
@@ -142,6 +146,9 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["decide", name, times] => decide(name, times.parse().expect("a number")),
+        ["grow", index, size] => {
+            growth::run(index.parse().expect("a number"), size.parse().expect("a number"));
+        }
         [] => print(&count()),
         ["--write"] => {
             let counts = count();
@@ -150,7 +157,10 @@ fn main() -> ExitCode {
             fs::write(TABLE, head() + &lines).expect("written");
             print(&counts);
         }
-        ["--check"] => return check(&count()),
+        ["--check"] => {
+            let is_good = check(&count());
+            return if grows_as_its_input() && is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
         _ => {
             eprintln!("usage: benches/instructions/run [--write | --check]");
             return ExitCode::from(2);
@@ -184,19 +194,19 @@ fn count() -> Vec<(&'static str, u64)> {
         .iter()
         .map(|case| {
             let (few, many) = (10, 60);
-            let counts = [few, many].map(|times| callgrind(case.name, times));
+            let counts = [few, many].map(|times| callgrind(&["decide", case.name, &times.to_string()]));
             (case.name, (counts[1] - counts[0]) / (many - few))
         })
         .collect()
 }
 
 /// Instructions of a whole process.
-fn callgrind(name: &str, times: u64) -> u64 {
+fn callgrind(args: &[&str]) -> u64 {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
-        .args(["decide", name, &times.to_string()])
+        .args(args)
         .output()
         .expect("valgrind is there");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -212,12 +222,49 @@ fn print(counts: &[(&str, u64)]) {
     }
 }
 
+/// Returns true if the instructions grow as their input does, and prints where they do not.
+fn grows_as_its_input() -> bool {
+    let names = growth::names();
+    let next = AtomicUsize::new(0);
+    let (slow, most) = (Mutex::new(Vec::new()), AtomicU64::new(0));
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((name, size)) = names.get(index) else { return };
+            // What starts the program is in all three.
+            let count = |size: usize| callgrind(&["grow", &index.to_string(), &size.to_string()]);
+            let (none, small, large) = (count(1), count(*size), count(10 * size));
+            let growth = (large - none) * 10 / (small - none);
+            most.fetch_max(growth, Ordering::Relaxed);
+            if growth > growth::MOST {
+                slow.lock()
+                    .expect("no panic")
+                    .push(format!("{name}: {size} and ten times as much: {growth} tenths"));
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let (slow, most) = (slow.into_inner().expect("no panic"), most.into_inner());
+    println!(
+        "growth: {} inputs, at most {}.{} times the instructions for ten times the input",
+        names.len(),
+        most / 10,
+        most % 10
+    );
+    slow.iter().for_each(|line| println!("growth: TOO MUCH: {line}"));
+    slow.is_empty() && next.into_inner() > names.len()
+}
+
 /// Compares with the table.
-fn check(counts: &[(&str, u64)]) -> ExitCode {
+fn check(counts: &[(&str, u64)]) -> bool {
     let table = fs::read_to_string(TABLE).expect("table.tsv");
     if !table.starts_with(&head()) {
         println!("instructions: not compared, for the table is of another compiler: {}", head().trim());
-        return ExitCode::SUCCESS;
+        return true;
     }
     let mut is_good = table.lines().count() == counts.len() + 1;
     for (name, count) in counts {
@@ -231,9 +278,10 @@ fn check(counts: &[(&str, u64)]) -> ExitCode {
         is_good &= verdict == "ok";
         println!("{name}: {count} instructions, {} in the table: {verdict}", kept.unwrap_or_default());
     }
-    if is_good {
-        return ExitCode::SUCCESS;
+    if !is_good {
+        eprintln!(
+            "instructions: meant so? Then write them anew with --write instead of --check, and say why"
+        );
     }
-    eprintln!("instructions: meant so? Then write them anew with --write instead of --check, and say why");
-    ExitCode::FAILURE
+    is_good
 }

@@ -131,9 +131,13 @@ fn stands(text: &str) -> Result<(), TestCaseError> {
         marks_unfixed: false,
     };
     let report = check.bytes(Path::new("t"), "t", text.as_bytes().to_vec(), true);
+    let lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(text).split('\n').collect();
     for finding in report.subjects.iter().flat_map(|subject| &subject.findings) {
-        prop_assert!(finding.line >= 1 && finding.column >= 1);
-        prop_assert!(finding.end_column >= finding.column);
+        // What an editor underlines is in the text, and in one line.
+        let line = finding.line.checked_sub(1).and_then(|index| lines.get(index));
+        let length = line.map(|line| line.chars().count());
+        prop_assert!(length.is_some_and(|length| finding.end_column <= length + 1), "{finding:?}\n{text}");
+        prop_assert!((1..=finding.end_column).contains(&finding.column), "{finding:?}\n{text}");
     }
     let count = |text: &str| {
         let mut count = 0;
