@@ -61,8 +61,7 @@ fn write_finding(
     )?;
     if let Some(list) = list {
         write!(out, "; set {}: {}", plain(&finding.carrier), plain(list))?;
-    } else if let Some(remedy) = finding.remedy.as_deref().filter(|remedy| !finding.message.ends_with(remedy))
-    {
+    } else if let Some(remedy) = finding.own_remedy() {
         write!(out, "; {}", plain(remedy))?;
     }
     match &finding.origin {

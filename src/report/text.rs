@@ -145,7 +145,12 @@ impl FindingReport {
 
     /// Returns the remedy, if no whole list would pass and the message does not end with it.
     pub fn further_remedy(&self) -> Option<&str> {
-        let remedy = self.remedy.as_deref().filter(|_| self.way_out.is_none())?;
+        if self.way_out.is_some() { None } else { self.own_remedy() }
+    }
+
+    /// Returns the remedy of this finding alone, if the message does not end with it.
+    pub fn own_remedy(&self) -> Option<&str> {
+        let remedy = self.remedy.as_deref()?;
         match remedy.rsplit_once("; ") {
             _ if self.message.ends_with(remedy) => None,
             Some((said, rest)) if self.message.ends_with(said) => Some(rest),
