@@ -39,6 +39,7 @@ mod component;
 mod creates;
 mod docs;
 mod doctor;
+mod driver_truth;
 mod faults;
 mod guard;
 mod install;
@@ -113,6 +114,7 @@ fn main() -> ExitCode {
     trials.extend(faults::trials());
     trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
+    trials.extend(driver_truth::trials());
     trials.extend(apiserver::trials());
     trials.extend(admission_policy::trials());
     trials.extend(caller::trials());
