@@ -43,6 +43,7 @@ mod driver_truth;
 mod faults;
 mod guard;
 mod install;
+mod kernel_truth;
 #[path = "../reliability/load.rs"]
 mod load;
 mod lsp;
@@ -115,6 +116,7 @@ fn main() -> ExitCode {
     trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
     trials.extend(driver_truth::trials());
+    trials.extend(kernel_truth::trials());
     trials.extend(apiserver::trials());
     trials.extend(admission_policy::trials());
     trials.extend(caller::trials());
