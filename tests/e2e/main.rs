@@ -39,10 +39,12 @@ mod component;
 mod creates;
 mod docs;
 mod doctor;
+mod driver_truth;
 mod faults;
 mod flags;
 mod guard;
 mod install;
+mod kernel_truth;
 #[path = "../reliability/load.rs"]
 mod load;
 mod lsp;
@@ -115,6 +117,8 @@ fn main() -> ExitCode {
     trials.extend(faults::trials());
     trials.extend(node_check::trials());
     trials.extend(mount_nfs::trials());
+    trials.extend(driver_truth::trials());
+    trials.extend(kernel_truth::trials());
     trials.extend(apiserver::trials());
     trials.extend(admission_policy::trials());
     trials.extend(caller::trials());

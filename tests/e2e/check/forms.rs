@@ -40,7 +40,7 @@ fn shows_what_was_meant() -> Result<(), Failed> {
         ("mountOptions: hard,bg", "must be a list of strings, not \"hard,bg\"; write [hard, fg]"),
         ("mountOptions:\n- [soft, bg]", "write soft and fg as elements of their own"),
         ("parameters: {mountOptions: [soft, {vers: 3}]}", "must be a string, not a list; write soft,vers=3"),
-        ("mountOptions: [4.1]", "mountOptions[0] must be a string, not 4.1; put it in quotes"),
+        ("mountOptions: [4.1]", "mountOptions[0] must be a string, not 4.1; write nfsvers=4.1"),
     ] {
         let class = "kind: StorageClass\nmetadata: {name: a}\nprovisioner: nfs.csi.k8s.io\n";
         let (message, _) = error(&format!("{class}{options}\n"));

@@ -45,9 +45,18 @@ fn foreign_mapping() -> Result<(), Failed> {
         assert!(new.get("spec").is_none(), "{field}: {new}");
         assert_eq!(new["mountOptions"], json!(["nconnect=4", "fg", "timeo=600", "retrans=2"]), "{field}");
     }
-    // A comment may be about more than the options.
-    let new = fixed(&class("spec: # of ours\n  mountOptions: [nconnect=4]\n"));
-    assert!(new.contains("# of ours"), "{new}");
+    // The comments go with the options, and are named.
+    for field in [
+        "spec: # of ours\n  mountOptions: [nconnect=4]\n",
+        "spec:\n  # of ours\n  mountOptions: [nconnect=4]\n",
+    ] {
+        let text = class(field);
+        let output = pipe(&["fix", "--no-policy", "--unsafe-fixes", "-"], text.as_bytes());
+        let new = stdout(&output);
+        assert!(!new.contains("spec") && !new.contains("# of ours"), "{new}");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(words.contains("without the comment in line"), "{words}");
+    }
     let new: Value =
         serde_saphyr::from_str(&fixed(&class("spec: {mountOptions: [nconnect=4], owner: b}\n")))?;
     assert_eq!(new["spec"], json!({"owner": "b"}));
