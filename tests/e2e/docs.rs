@@ -4,7 +4,7 @@
 //!
 //! A fenced block is run when its info string says `sh runnable`. Further words:
 //! `exit=N` for commands that end so, `fresh` for a cluster with nothing
-//! installed. A block `text output` after it lists lines that the commands
+//! installed, `with=FILE` for one that has the objects of a file. A block `text output` after it lists lines that the commands
 //! print, in this order; `...` stands for any others.
 
 use std::fmt::Write as _;
@@ -62,6 +62,7 @@ struct Block {
     commands: String,
     exit: i32,
     fresh: bool,
+    with: Option<String>,
     output: Vec<String>,
 }
 
@@ -80,6 +81,7 @@ fn blocks(text: &str) -> Vec<Block> {
                         line: number,
                         exit,
                         fresh: words.contains(&"fresh"),
+                        with: words.iter().find_map(|word| word.strip_prefix("with=")).map(str::to_owned),
                         ..Block::default()
                     });
                 }
@@ -134,8 +136,9 @@ fn run_block(turn: &Turn, nodes: &mut Nodes, folder: &Path, page: &str, block: &
     let mut path =
         std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<PathBuf>>();
     path.insert(0, folder.join(".programs"));
+    let before = block.with.iter().map(|file| format!("kubectl apply -f {file} >&2\n")).collect::<String>();
     let mut child = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &block.commands])
+        .args(["-euo", "pipefail", "-c", &(before + &block.commands)])
         .current_dir(folder)
         .env("PATH", std::env::join_paths(path).expect("a path"))
         .env("HOME", folder)

@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
     why: "`retrans` is how often a request is sent again before the major timeout: the moment a soft mount \
 gives up and a hard one says that the server is not responding. Without it the node's `/etc/nfsmount.conf` \
 or the kernel decides. With UDP nothing is filled in.",
-    remedy: "Add `retrans=2`, the kernel's own value over TCP: the behavior stays.",
+    remedy: "Add `retrans=2`, the kernel's own value over TCP: the behavior stays, unless nfsmount.conf has another.",
     actions: Actions::all(Action::Deny).relaxed(Action::Warn),
     lesser: None,
     fix: Some(Applicability::Apply),

@@ -13,7 +13,7 @@ pub(super) static RULE: Rule = Rule {
 Without it the node's `/etc/nfsmount.conf` or the kernel decides, and the manifest does not show how long a \
 server may be away before Pods notice. With UDP nothing is added: the numbers have another meaning there, \
 and UDP is denied anyway.",
-    remedy: "Add `timeo=600`, the kernel's own value over TCP: the behavior stays.",
+    remedy: "Add `timeo=600`, the kernel's own value over TCP: the behavior stays, unless nfsmount.conf has another.",
     actions: Actions::all(Action::Deny).relaxed(Action::Warn),
     lesser: None,
     fix: Some(Applicability::Apply),
