@@ -1,7 +1,7 @@
 //! The volume directories that kubelet keeps for its Pods.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
@@ -156,11 +156,14 @@ pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
 
 /// The CSI driver of a volume, as kubelet noted it. Kubelet makes the file and
 /// then fills it (`saveVolumeData`), so one that is young and breaks off is read
-/// again.
+/// again. It makes the note before the directory of the mount and removes it after that one
+/// (`removeMountDir`), so such a directory without a note is a fault of its own, unless it has
+/// just changed.
 ///
 /// # Errors
 ///
-/// When kubelet's note is not there or cannot be understood.
+/// When kubelet's note cannot be understood, or is not there; that is an absence only where the
+/// directory of the mount is gone as well.
 pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -168,17 +171,30 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
         driver_name: String,
     }
     const YOUNG: Duration = Duration::from_millis(500);
-    let file = pods_dir.join(volume.volume_folder()).join("vol_data.json");
+    const PAUSE: Duration = Duration::from_millis(10);
+    let is_young = |metadata: &Metadata| {
+        metadata.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age < YOUNG))
+    };
+    let folder = pods_dir.join(volume.volume_folder());
+    let file = folder.join("vol_data.json");
     loop {
-        let metadata = fs::symlink_metadata(&file)?;
+        let metadata = match fs::symlink_metadata(&file) {
+            Err(error) if is_absence(&error) && exists(pods_dir, volume)? => {
+                if !is_young(&fs::symlink_metadata(&folder)?) {
+                    return Err(io::Error::other(error.to_string()));
+                }
+                thread::sleep(PAUSE);
+                continue;
+            }
+            found => found?,
+        };
         if !metadata.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidData, "is not a file"));
         }
         let mut text = Vec::new();
         File::open(&file)?.take(VOLUME_DATA_LIMIT).read_to_end(&mut text)?;
-        let is_young = metadata.modified()?.elapsed().is_ok_and(|age| age < YOUNG);
         match serde_json::from_slice::<VolumeData>(&text) {
-            Err(error) if error.is_eof() && is_young => thread::sleep(Duration::from_millis(10)),
+            Err(error) if error.is_eof() && is_young(&metadata) => thread::sleep(PAUSE),
             read => return Ok(read?.driver_name),
         }
     }
