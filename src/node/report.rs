@@ -68,7 +68,8 @@ pub struct Volume {
     pub pod: String,
     /// The PersistentVolume, or the name in the Pod of a volume without one.
     pub volume: String,
-    /// The plugin that mounts it: `kubernetes.io/nfs` is the kubelet, anything else a CSI driver.
+    /// The plugin that mounts it: `kubernetes.io/nfs` is the kubelet, any other name with a slash a
+    /// `FlexVolume` driver, anything else a CSI driver.
     pub driver: String,
     /// The verdict on whether it is NFS.
     pub nfs: IsNfs,

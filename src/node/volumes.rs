@@ -31,26 +31,45 @@ pub(super) struct VolumeId {
 }
 
 /// The plugin that mounts a volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Plugin {
     /// kubelet itself.
     InTreeNfs,
     /// A CSI driver.
     Csi,
+    /// The script of a `FlexVolume` driver, by the kubelet's directory for it: `VENDOR~DRIVER`.
+    Flex(String),
 }
 
 impl Plugin {
-    const ALL: [Self; 2] = [Self::InTreeNfs, Self::Csi];
-
-    const fn folder(self) -> &'static str {
+    fn folder(&self) -> &str {
         match self {
             Self::InTreeNfs => IN_TREE_NFS,
             Self::Csi => CSI,
+            Self::Flex(folder) => folder,
         }
     }
 
+    /// The plugin of a directory, which is called as the plugin with `~` for `/` (`GetPodVolumeDir`
+    /// of the kubelet). Those of the kubelet's other plugins are none of ours.
     fn of_folder(name: &OsStr) -> Option<Self> {
-        Self::ALL.into_iter().find(|plugin| name == plugin.folder())
+        match name.to_str()? {
+            IN_TREE_NFS => Some(Self::InTreeNfs),
+            CSI => Some(Self::Csi),
+            name => {
+                let (vendor, driver) = name.split_once('~')?;
+                let is_flex = !vendor.is_empty() && vendor != "kubernetes.io" && !driver.is_empty();
+                is_flex.then(|| Self::Flex(name.to_owned()))
+            }
+        }
+    }
+
+    /// The name of a `FlexVolume` driver.
+    pub(super) fn flex_driver(&self) -> Option<String> {
+        match self {
+            Self::InTreeNfs | Self::Csi => None,
+            Self::Flex(folder) => Some(folder.replacen('~', "/", 1)),
+        }
     }
 }
 
@@ -60,7 +79,7 @@ impl VolumeId {
     pub(super) fn folder(&self) -> PathBuf {
         let volume = self.volume_folder();
         match self.plugin {
-            Plugin::InTreeNfs => volume,
+            Plugin::InTreeNfs | Plugin::Flex(_) => volume,
             Plugin::Csi => volume.join("mount"),
         }
     }
@@ -125,13 +144,22 @@ pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
                 continue;
             }
         }
-        for plugin in Plugin::ALL {
+        let plugins = match folders(&pods_dir.join(&volumes)) {
+            Ok(names) => names,
+            Err(error) => {
+                if !is_absence(&error) {
+                    listing.errors.push((volumes, error));
+                }
+                continue;
+            }
+        };
+        for plugin in plugins.iter().filter_map(|name| Plugin::of_folder(name)) {
             let folder = volumes.join(plugin.folder());
             match folders(&pods_dir.join(&folder)) {
                 Ok(names) => listing.volumes.extend(names.into_iter().map(|name| VolumeId {
                     pod: pod.clone(),
                     name,
-                    plugin,
+                    plugin: plugin.clone(),
                 })),
                 Err(error) if is_absence(&error) => {}
                 Err(error) => listing.errors.push((folder, error)),

@@ -195,7 +195,8 @@ fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
 fn has_driver(report: &NodeReport) -> bool {
     report.volumes.iter().any(|volume| {
         volume.nfs == IsNfs::Known(true)
-            && volume.driver != "kubernetes.io/nfs"
+            // The kubelet's own plugin, and the scripts of FlexVolumes, run on the node.
+            && !volume.driver.contains('/')
             && volume.background.is_empty()
             && !is_by_conf(report, &volume.pod, &volume.volume)
     })
