@@ -109,6 +109,27 @@ impl Conf {
         found
     }
 
+    /// The settings that no mount gets, each with the line of its own section that keeps it away: a
+    /// later one, unless 2.6.2 drops that for one of another server.
+    pub(super) fn overridden(&self) -> Vec<(&Setting, &Setting)> {
+        let is_dropped = |later: &Setting| {
+            let is_servers = |setting: &Setting| matches!(setting.section, Section::Server(_));
+            let is_another = |other: &Setting| is_servers(other) && other.section != later.section;
+            let mut others = self.settings.iter().filter(|other| is_another(other));
+            is_servers(later) && others.any(|other| other.name == later.name)
+        };
+        let (mut given, mut overridden): (Vec<&Setting>, Vec<_>) = (Vec::new(), Vec::new());
+        for setting in self.settings.iter().rev() {
+            let mut same = given.iter().filter(|later| later.section == setting.section);
+            match same.find(|later| blocks(later.keyword(), alias(&setting.name))) {
+                Some(later) => overridden.push((setting, *later)),
+                None if is_dropped(setting) => {}
+                None => given.push(setting),
+            }
+        }
+        overridden
+    }
+
     /// As [`Self::of_mount`], without those that an option of the mount keeps away.
     pub(super) fn added_to(&self, server: &str, point: &str, own: &[&str]) -> Vec<&Setting> {
         let mut added = self.of_mount(server, point);

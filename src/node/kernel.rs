@@ -40,6 +40,7 @@ pub(super) fn warning(option: &str, since: &str, kernel: Kernel, volumes: Vec<Vo
         line: None,
         option: Some(option.to_owned()),
         volumes,
+        may_concern: Vec::new(),
     }
 }
 

@@ -179,6 +179,10 @@ impl Look<'_> {
         if id.plugin == Plugin::InTreeNfs {
             return Ok(("kubernetes.io/nfs".to_owned(), Nfs::Yes));
         }
+        if let Some(name) = id.plugin.flex_driver() {
+            let nfs = verdict(&name, self.drivers);
+            return Ok((name, nfs));
+        }
         let name = volumes::csi_driver(self.pods_dir, id).map_err(|error| {
             io::Error::new(
                 error.kind(),
@@ -277,7 +281,7 @@ impl Suspect {
     }
 }
 
-/// Returns the verdict on whether a CSI driver's volume is NFS, by its driver alone.
+/// Returns the verdict on whether a driver's volume is NFS, by its driver alone.
 fn verdict(driver: &str, settings: &[DriverSetting]) -> Nfs {
     let csi = CsiSource { driver: Some(driver.into()), ..CsiSource::default() };
     let spec = Some(Spec { csi: Some(csi), ..Spec::default() });

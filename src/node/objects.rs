@@ -142,7 +142,11 @@ impl<'a> Volume<'a> {
     /// its Pod gives it, and a PersistentVolume may have the same. `None` where it is.
     fn other_object(&self, subject: &Subject<'_>, export: Option<&str>, pods_dir: &Path) -> Option<String> {
         let is_of_csi = self.id.plugin == Plugin::Csi;
-        let driver = if is_of_csi { volumes::csi_driver(pods_dir, self.id).ok() } else { None };
+        let driver = if is_of_csi {
+            volumes::csi_driver(pods_dir, self.id).ok()
+        } else {
+            self.id.plugin.flex_driver()
+        };
         if is_of_csi != subject.is_csi()
             || driver.as_ref().is_some_and(|driver| driver != subject.driver_name)
         {

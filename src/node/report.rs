@@ -68,7 +68,8 @@ pub struct Volume {
     pub pod: String,
     /// The PersistentVolume, or the name in the Pod of a volume without one.
     pub volume: String,
-    /// The plugin that mounts it: `kubernetes.io/nfs` is the kubelet, anything else a CSI driver.
+    /// The plugin that mounts it: `kubernetes.io/nfs` is the kubelet, any other name with a slash a
+    /// `FlexVolume` driver, anything else a CSI driver.
     pub driver: String,
     /// The verdict on whether it is NFS.
     pub nfs: IsNfs,
@@ -179,6 +180,8 @@ pub struct Warning {
     pub option: Option<String>,
     /// Volumes of the node that it is about.
     pub volumes: Vec<VolumeName>,
+    /// Volumes whose server is unknown, so that a line for one server may be about them.
+    pub may_concern: Vec<VolumeName>,
 }
 
 /// The node's nfsmount.conf.
@@ -268,7 +271,12 @@ pub struct ReadError {
 impl NodeReport {
     /// Returns true if anything was found that is sure.
     pub fn has_findings(&self) -> bool {
-        self.has_losses() || self.warnings.iter().any(|warning| warning.finding) || self.differing() > 0
+        self.has_losses() || self.findings().next().is_some() || self.differing() > 0
+    }
+
+    /// Lines of nfsmount.conf that make failed mounts of Pods report success.
+    pub fn findings(&self) -> impl Iterator<Item = &Warning> {
+        self.warnings.iter().filter(|warning| warning.finding)
     }
 
     /// Volumes that are mounted otherwise than their object asks.

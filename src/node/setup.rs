@@ -102,7 +102,10 @@ pub(super) fn warnings(
     let reads = |id: &&VolumeId| is_in_tree(id) || readers.volumes.contains(id);
     let of_node: Vec<InTree> =
         volumes.iter().filter(reads).map(|id| InTree::of(id, moment, asked.get(id))).collect();
-    let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &of_node));
+    // The kubelet's own directory, if that of Pods has the name that the kubelet gives it.
+    let pods_dir = &*moment.pods_dir;
+    let root = pods_dir.parent().filter(|_| pods_dir.ends_with("pods")).unwrap_or(pods_dir);
+    let mut warnings = conf.map_or_else(Vec::new, |conf| of_conf(conf, &of_node, root));
     warnings.extend(without_statd(volumes, moment));
     if sees_node && !in_tree.is_empty() {
         warnings.extend(without_helper(&in_tree));
@@ -131,18 +134,9 @@ fn name(id: &VolumeId) -> VolumeName {
     VolumeName { pod: id.pod.to_string_lossy().into_owned(), volume: id.name.to_string_lossy().into_owned() }
 }
 
-fn of_conf(conf: &Conf, volumes: &[InTree]) -> Vec<Warning> {
-    let mut about: Vec<(&Setting, Vec<VolumeName>)> =
-        conf.settings().iter().map(|setting| (setting, Vec::new())).collect();
-    for volume in volumes {
-        let server = volume.server.as_deref().unwrap_or_default();
-        let own: Vec<&str> = volume.own.iter().map(String::as_str).collect();
-        for setting in conf.added_to(server, &volume.point, &own) {
-            if let Some((_, names)) = about.iter_mut().find(|(other, _)| *other == setting) {
-                names.push(volume.name.clone());
-            }
-        }
-    }
+/// Lists the lines of the files. `root` is the kubelet's directory, in which every volume is
+/// mounted.
+fn of_conf(conf: &Conf, volumes: &[InTree], root: &Path) -> Vec<Warning> {
     let ignored = conf.ignored.iter().map(|(file, line, text)| Warning {
         kind: WarningKind::NfsmountConf,
         finding: false,
@@ -151,25 +145,76 @@ fn of_conf(conf: &Conf, volumes: &[InTree]) -> Vec<Warning> {
         line: Some(*line),
         option: None,
         volumes: Vec::new(),
+        may_concern: Vec::new(),
     });
-    let in_force = about.into_iter().map(|(setting, volumes)| {
-        let to = match &setting.section {
-            Section::Global => "every mount of this node".to_owned(),
-            Section::Server(server) => format!("every mount from server \"{server}\""),
-            Section::MountPoint(point) => format!("the mount at \"{point}\""),
+    let given_by = |server: &str, volume: &InTree| {
+        let own: Vec<&str> = volume.own.iter().map(String::as_str).collect();
+        conf.added_to(server, &volume.point, &own)
+    };
+    let given: Vec<(&InTree, Vec<&Setting>)> = volumes
+        .iter()
+        .map(|volume| (volume, given_by(volume.server.as_deref().unwrap_or_default(), volume)))
+        .collect();
+    let overridings = conf.overridden();
+    let settings = conf.settings().iter().map(|setting| {
+        let concerned = given.iter().filter(|(_, settings)| settings.contains(&setting));
+        let may_concern = volumes.iter().filter(|volume| match &setting.section {
+            Section::Server(server) => volume.server.is_none() && given_by(server, volume).contains(&setting),
+            Section::Global | Section::MountPoint(_) => false,
+        });
+        let (message, is_background) = match overridings.iter().find(|(other, _)| *other == setting) {
+            Some((_, by)) => (overridden(setting, by), false),
+            None => in_force(setting, root),
         };
-        let (effect, is_background) = effect(&setting.text);
         Warning {
             kind: WarningKind::NfsmountConf,
-            finding: is_background && (setting.section == Section::Global || !volumes.is_empty()),
-            message: format!("gives \"{}\" to {to}{effect}", setting.text),
+            finding: is_background,
+            message,
             path: Some(setting.file.display().to_string()),
             line: Some(setting.line),
             option: Some(setting.text.clone()),
-            volumes,
+            volumes: concerned.map(|(volume, _)| volume.name.clone()).collect(),
+            may_concern: may_concern.map(|volume| volume.name.clone()).collect(),
         }
     });
-    in_force.chain(ignored).collect()
+    settings.chain(ignored).collect()
+}
+
+/// Describes a setting that a line of its own section keeps away from every mount.
+fn overridden(setting: &Setting, by: &Setting) -> String {
+    let place = if by.file == setting.file {
+        format!("line {}", by.line)
+    } else {
+        format!("{}:{}", by.file.display(), by.line)
+    };
+    let then = if effect(&setting.text).1 && !effect(&by.text).1 {
+        "; without that line a failed mount would report success: remove this one"
+    } else {
+        ""
+    };
+    format!("gives \"{}\" to no mount, because {place} overrides it with \"{}\"{then}", setting.text, by.text)
+}
+
+/// Describes a setting that mounts get, and whether it makes those of Pods report success when they
+/// fail: with or without a volume on this node today, because the next Pod may bring one.
+fn in_force(setting: &Setting, root: &Path) -> (String, bool) {
+    let (effect, is_background) = effect(&setting.text);
+    let text = &setting.text;
+    match &setting.section {
+        Section::Global => (format!("gives \"{text}\" to every mount of this node{effect}"), is_background),
+        Section::Server(server) => {
+            (format!("gives \"{text}\" to every mount from server \"{server}\"{effect}"), is_background)
+        }
+        Section::MountPoint(point) => {
+            // mount.nfs compares it in any case.
+            let lower = |path: &str| path.to_ascii_lowercase();
+            if Path::new(&lower(point)).starts_with(lower(&root.to_string_lossy())) {
+                (format!("gives \"{text}\" to the mount at \"{point}\"{effect}"), is_background)
+            } else {
+                (format!("gives \"{text}\" to the mount at \"{point}\", which is no volume of a Pod"), false)
+            }
+        }
+    }
 }
 
 /// Describes the effect of a setting, and whether it makes a failed mount succeed. The text may
@@ -226,6 +271,7 @@ fn without_statd(volumes: &[VolumeId], moment: &Moment) -> Option<Warning> {
         line: None,
         option: None,
         volumes,
+        may_concern: Vec::new(),
     })
 }
 
@@ -238,6 +284,7 @@ fn without_helper(volumes: &[InTree]) -> Vec<Warning> {
         line: None,
         option: None,
         volumes: volumes.iter().map(|volume| volume.name.clone()).collect(),
+        may_concern: Vec::new(),
     };
     let mut warnings = Vec::new();
     if !Path::new(HELPER).exists() {

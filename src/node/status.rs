@@ -120,10 +120,10 @@ pub fn text(report: &NodeReport, looks: Looks) -> String {
         "Events on Pods with --events, by result: created, failed, unnamed (no directory of logs names the Pod)",
         events,
     );
-    let findings = report.warnings.iter().filter(|warning| warning.finding).count();
+    let findings = report.findings().count();
     registry.register(
         "background_settings",
-        "Lines of nfsmount.conf that make every failed mount report success",
+        "Lines of nfsmount.conf that make failed mounts of Pods report success, whether or not a volume is mounted so now",
         gauge(number(findings)),
     );
     registry.register(

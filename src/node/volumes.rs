@@ -1,7 +1,7 @@
 //! The volume directories that kubelet keeps for its Pods.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
@@ -31,26 +31,45 @@ pub(super) struct VolumeId {
 }
 
 /// The plugin that mounts a volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Plugin {
     /// kubelet itself.
     InTreeNfs,
     /// A CSI driver.
     Csi,
+    /// The script of a `FlexVolume` driver, by the kubelet's directory for it: `VENDOR~DRIVER`.
+    Flex(String),
 }
 
 impl Plugin {
-    const ALL: [Self; 2] = [Self::InTreeNfs, Self::Csi];
-
-    const fn folder(self) -> &'static str {
+    fn folder(&self) -> &str {
         match self {
             Self::InTreeNfs => IN_TREE_NFS,
             Self::Csi => CSI,
+            Self::Flex(folder) => folder,
         }
     }
 
+    /// The plugin of a directory, which is called as the plugin with `~` for `/` (`GetPodVolumeDir`
+    /// of the kubelet). Those of the kubelet's other plugins are none of ours.
     fn of_folder(name: &OsStr) -> Option<Self> {
-        Self::ALL.into_iter().find(|plugin| name == plugin.folder())
+        match name.to_str()? {
+            IN_TREE_NFS => Some(Self::InTreeNfs),
+            CSI => Some(Self::Csi),
+            name => {
+                let (vendor, driver) = name.split_once('~')?;
+                let is_flex = !vendor.is_empty() && vendor != "kubernetes.io" && !driver.is_empty();
+                is_flex.then(|| Self::Flex(name.to_owned()))
+            }
+        }
+    }
+
+    /// The name of a `FlexVolume` driver.
+    pub(super) fn flex_driver(&self) -> Option<String> {
+        match self {
+            Self::InTreeNfs | Self::Csi => None,
+            Self::Flex(folder) => Some(folder.replacen('~', "/", 1)),
+        }
     }
 }
 
@@ -60,7 +79,7 @@ impl VolumeId {
     pub(super) fn folder(&self) -> PathBuf {
         let volume = self.volume_folder();
         match self.plugin {
-            Plugin::InTreeNfs => volume,
+            Plugin::InTreeNfs | Plugin::Flex(_) => volume,
             Plugin::Csi => volume.join("mount"),
         }
     }
@@ -125,13 +144,22 @@ pub(super) fn list(pods_dir: &Path) -> io::Result<Listing> {
                 continue;
             }
         }
-        for plugin in Plugin::ALL {
+        let plugins = match folders(&pods_dir.join(&volumes)) {
+            Ok(names) => names,
+            Err(error) => {
+                if !is_absence(&error) {
+                    listing.errors.push((volumes, error));
+                }
+                continue;
+            }
+        };
+        for plugin in plugins.iter().filter_map(|name| Plugin::of_folder(name)) {
             let folder = volumes.join(plugin.folder());
             match folders(&pods_dir.join(&folder)) {
                 Ok(names) => listing.volumes.extend(names.into_iter().map(|name| VolumeId {
                     pod: pod.clone(),
                     name,
-                    plugin,
+                    plugin: plugin.clone(),
                 })),
                 Err(error) if is_absence(&error) => {}
                 Err(error) => listing.errors.push((folder, error)),
@@ -156,11 +184,14 @@ pub(super) fn exists(pods_dir: &Path, volume: &VolumeId) -> io::Result<bool> {
 
 /// The CSI driver of a volume, as kubelet noted it. Kubelet makes the file and
 /// then fills it (`saveVolumeData`), so one that is young and breaks off is read
-/// again.
+/// again. It makes the note before the directory of the mount and removes it after that one
+/// (`removeMountDir`), so such a directory without a note is a fault of its own, unless it has
+/// just changed.
 ///
 /// # Errors
 ///
-/// When kubelet's note is not there or cannot be understood.
+/// When kubelet's note cannot be understood, or is not there; that is an absence only where the
+/// directory of the mount is gone as well.
 pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -168,17 +199,30 @@ pub(super) fn csi_driver(pods_dir: &Path, volume: &VolumeId) -> io::Result<Strin
         driver_name: String,
     }
     const YOUNG: Duration = Duration::from_millis(500);
-    let file = pods_dir.join(volume.volume_folder()).join("vol_data.json");
+    const PAUSE: Duration = Duration::from_millis(10);
+    let is_young = |metadata: &Metadata| {
+        metadata.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age < YOUNG))
+    };
+    let folder = pods_dir.join(volume.volume_folder());
+    let file = folder.join("vol_data.json");
     loop {
-        let metadata = fs::symlink_metadata(&file)?;
+        let metadata = match fs::symlink_metadata(&file) {
+            Err(error) if is_absence(&error) && exists(pods_dir, volume)? => {
+                if !is_young(&fs::symlink_metadata(&folder)?) {
+                    return Err(io::Error::other(error.to_string()));
+                }
+                thread::sleep(PAUSE);
+                continue;
+            }
+            found => found?,
+        };
         if !metadata.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidData, "is not a file"));
         }
         let mut text = Vec::new();
         File::open(&file)?.take(VOLUME_DATA_LIMIT).read_to_end(&mut text)?;
-        let is_young = metadata.modified()?.elapsed().is_ok_and(|age| age < YOUNG);
         match serde_json::from_slice::<VolumeData>(&text) {
-            Err(error) if error.is_eof() && is_young => thread::sleep(Duration::from_millis(10)),
+            Err(error) if error.is_eof() && is_young(&metadata) => thread::sleep(PAUSE),
             read => return Ok(read?.driver_name),
         }
     }

@@ -1,6 +1,7 @@
 //! `node-check` on directories made like kubelet's, with real mounts and processes.
 //! The tests in tests/incident use a real kubelet.
 
+mod background;
 mod causes;
 mod conf;
 mod events;
@@ -27,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = folders::trials();
     trials.extend(mounts::trials());
     trials.extend(notes::trials());
+    trials.extend(background::trials());
     trials.extend(conf::trials());
     trials.extend(hang::trials());
     trials.extend(causes::trials());

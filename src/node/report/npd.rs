@@ -46,7 +46,7 @@ pub fn mounts(report: &NodeReport) -> (Answer, String) {
 /// The condition `NFSBackgroundSetting`, with its line: a line of nfsmount.conf makes a failed
 /// mount of this node look successful.
 pub fn settings(report: &NodeReport) -> (Answer, String) {
-    let mut findings = report.warnings.iter().filter(|warning| warning.finding);
+    let mut findings = report.findings();
     let (answer, text) = match (findings.next(), &report.nfsmount_conf) {
         (Some(first), _) => {
             let place =
@@ -58,7 +58,7 @@ pub fn settings(report: &NodeReport) -> (Answer, String) {
         (None, Some(conf)) if conf.unread > 0 => {
             (Answer::Unknown, "unknown: nfsmount.conf unreadable".to_owned())
         }
-        (None, Some(_)) => (Answer::No, "no bg in nfsmount.conf".to_owned()),
+        (None, Some(_)) => (Answer::No, "nfsmount.conf gives bg to no mount of a Pod".to_owned()),
         (None, None) => (
             Answer::Unknown,
             "unknown: this container does not see nfsmount.conf; set --nfsmount-conf".to_owned(),

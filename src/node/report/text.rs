@@ -164,6 +164,14 @@ fn write_warning(out: &mut String, warning: &Warning, alarm: Style) -> fmt::Resu
     if let Some(more) = warning.volumes.len().checked_sub(NAMED).filter(|more| *more > 0) {
         writeln!(out, "  and {}", counted(more, "more volume"))?;
     }
+    if let Some(first) = warning.may_concern.first() {
+        let (pod, volume) = (plain(&first.pod), plain(&first.volume));
+        write!(out, "  may concern Pod {pod}, volume {volume}")?;
+        match warning.may_concern.len() {
+            1 => writeln!(out, ": its server is unknown")?,
+            all => writeln!(out, " and {}: their servers are unknown", counted(all - 1, "more volume"))?,
+        }
+    }
     writeln!(out)
 }
 
@@ -182,13 +190,49 @@ fn write_readers(out: &mut String, report: &NodeReport) -> fmt::Result {
     writeln!(out)
 }
 
-/// Returns true if a CSI driver's volume is lost that no background mount explains.
+/// Returns true if a CSI driver's volume is lost that neither a background mount nor a line of
+/// nfsmount.conf explains.
 fn has_driver(report: &NodeReport) -> bool {
     report.volumes.iter().any(|volume| {
         volume.nfs == IsNfs::Known(true)
-            && volume.driver != "kubernetes.io/nfs"
+            // The kubelet's own plugin, and the scripts of FlexVolumes, run on the node.
+            && !volume.driver.contains('/')
             && volume.background.is_empty()
+            && !is_by_conf(report, &volume.pod, &volume.volume)
     })
+}
+
+/// Returns true if a line of nfsmount.conf gives bg to a volume.
+fn is_by_conf(report: &NodeReport, pod: &str, volume: &str) -> bool {
+    let mut named = report.findings().flat_map(|warning| &warning.volumes);
+    named.any(|name| name.pod == pod && name.volume == volume)
+}
+
+/// The step that takes bg away, by where it comes from: lines of nfsmount.conf, objects, or
+/// perhaps both.
+fn steps_against_bg(report: &NodeReport) -> [Option<String>; 2] {
+    let mut lines = report.findings();
+    let from_conf = lines.next().map(|first| {
+        let path = place(first.path.as_deref().unwrap_or_default());
+        let line = first.line.unwrap_or_default();
+        let more = match lines.count() {
+            0 => String::new(),
+            more => format!(" and {}", counted(more, "other line")),
+        };
+        format!(
+            "Remove {path}:{line}{more}, or set fg in the PersistentVolume and its StorageClass: nfs-mount-guard fix"
+        )
+    });
+    let is_by_conf = |pod: &str, volume: &str| is_by_conf(report, pod, volume);
+    let mut lost = report.volumes.iter().filter(|volume| volume.nfs == IsNfs::Known(true));
+    let mut background = report.background.iter().filter(|process| process.kubernetes);
+    let is_explained = lost.all(|volume| is_by_conf(&volume.pod, &volume.volume))
+        && background.all(|process| match (&process.pod, &process.volume) {
+            (Some(pod), Some(volume)) => is_by_conf(pod, volume),
+            _ => false,
+        });
+    let from_objects = "Replace bg with fg in the PersistentVolume and its StorageClass: nfs-mount-guard fix";
+    [from_conf, (!is_explained).then(|| from_objects.to_owned())]
 }
 
 fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
@@ -196,10 +240,12 @@ fn write_advice(out: &mut String, report: &NodeReport) -> fmt::Result {
         return Ok(());
     }
     let kill = "End the background processes with kill, so that no mount hides the files.";
+    let [from_conf, from_objects] = steps_against_bg(report);
     let steps = [
         Some(kill).filter(|_| report.summary.background > 0),
         Some("Copy the files: the line \"save it\" of each volume, with a directory of yours."),
-        Some("Replace bg with fg in the PersistentVolume and its StorageClass: nfs-mount-guard fix"),
+        from_conf.as_deref(),
+        from_objects.as_deref(),
         Some("Without bg, look at the driver: its DaemonSet needs mountPropagation: Bidirectional.")
             .filter(|_| has_driver(report)),
         Some(

@@ -8,7 +8,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Pods, found, not_mounted};
+use super::{Pods, found, not_mounted, run};
 
 pub(super) fn trials() -> Vec<Trial> {
     let trial =
@@ -16,6 +16,8 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("knows_the_driver_by_the_table_and_by_the_policy", knows_drivers),
         trial("says_so_when_a_driver_is_not_known", driver_notes_that_cannot_be_read),
+        trial("looks_at_volumes_of_flexvolume_drivers", flex_volumes),
+        trial("reports_a_volume_without_a_note_that_is_there", note_missing),
         trial("reads_a_note_again_that_kubelet_is_writing", note_in_the_making),
     ]
 }
@@ -75,6 +77,65 @@ fn driver_notes_that_cannot_be_read() -> Result<(), Failed> {
         assert!(error["message"].as_str().is_some_and(|said| said.contains("vol_data.json")), "{report:#}");
         assert!(error["path"].as_str().is_some_and(|path| path.ends_with("pv/mount")), "{report:#}");
     }
+    Ok(())
+}
+
+fn flex_volumes() -> Result<(), Failed> {
+    for (folder, name, nfs, code) in [
+        ("oracle.com~oci-fss", "oracle.com/oci-fss", json!(true), 1),
+        // Its attributes may say that it is not NFS, and they are not on the node.
+        ("alicloud~nas", "alicloud/nas", json!("depends"), 0),
+        ("example.com~own", "example.com/own", json!("depends"), 0),
+    ] {
+        let pods = Pods::new();
+        let volume = pods.path().join("u/volumes").join(folder).join("pvf");
+        fs::create_dir_all(&volume)?;
+        fs::write(volume.join("hello"), "hello\n")?;
+        // Another plugin of the kubelet, and a name that is no plugin's.
+        for other in ["kubernetes.io~empty-dir", "kubernetes.io~host-path", "no-plugin", "~x", "x~"] {
+            fs::create_dir_all(pods.path().join("u/volumes").join(other).join("x"))?;
+        }
+        let (report, seen) = pods.check(&[]);
+        assert_eq!((seen, found(&report)), (code, not_mounted(&["pvf"])), "{report:#}");
+        let first = &report["volumes"][0];
+        assert_eq!((&first["driver"], &first["nfs"]), (&json!(name), &nfs), "{report:#}");
+        assert_eq!(first["path"], volume.display().to_string(), "{report:#}");
+        assert!(!pods.text().0.contains("look at the driver"), "its script runs on the node");
+    }
+    Ok(())
+}
+
+fn note_missing() -> Result<(), Failed> {
+    let pods = Pods::new();
+    let mount = pods.csi("u", "pv", "nfs.csi.k8s.io");
+    fs::write(mount.join("hello"), "hello\n")?;
+    fs::remove_file(mount.with_file_name("vol_data.json"))?;
+    let (report, code) = pods.check(&[]);
+    assert_eq!((code, found(&report)), (3, vec![]), "{report:#}");
+    let said = "who mounts it is unknown: vol_data.json: no such file or directory";
+    let error = json!([{"path": mount.display().to_string(), "message": said}]);
+    assert_eq!(report["errors"], error, "{report:#}");
+    let (text, _) = pods.text();
+    assert!(text.contains("1 volume that may be NFS: 0 mounted, 0 not mounted, 1 unreadable"), "{text}");
+    let plugin = run(&["--pods-dir", &pods.name(), "--format", "npd"]);
+    assert_eq!((plugin.status.code(), &*plugin.stdout), (Some(2), &b"unknown: 1 unreadable\n"[..]));
+    // The kubelet takes a volume down in this order: nothing is left to judge.
+    fs::remove_dir_all(&mount)?;
+    let (report, code) = pods.check(&[]);
+    assert_eq!((code, &report["errors"]), (0, &json!([])), "{report:#}");
+    // A directory of the mount whose note comes a moment later.
+    let other = pods.csi("u", "late", "nfs.csi.k8s.io");
+    let note = other.with_file_name("vol_data.json");
+    let text = fs::read(&note)?;
+    fs::remove_file(&note)?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(100));
+            fs::write(&note, &text).expect("written");
+        });
+        let (report, code) = pods.check(&[]);
+        assert_eq!((code, found(&report)), (1, not_mounted(&["late"])), "{report:#}");
+    });
     Ok(())
 }
 

@@ -83,11 +83,11 @@ fn settings() -> Result<(), Failed> {
     let background = file("bg", "[NFSMount_Global_Options]\nBackground=True\n")?;
     let (unreadable, missing) = (files.name(), files.path().join("missing").display().to_string());
     for (pods, conf, mounts, settings, starts) in [
-        (&healthy, &good, 0, 0, "no bg in nfsmount.conf"),
+        (&healthy, &good, 0, 0, "nfsmount.conf gives bg to no mount of a Pod"),
         (&healthy, &background, 0, 1, "bg for mounts without fg: "),
         (&healthy, &unreadable, 0, 2, "unknown: nfsmount.conf unreadable"),
         (&healthy, &missing, 0, 2, "unknown: nfsmount.conf unreadable"),
-        (&lost, &good, 1, 0, "no bg in nfsmount.conf"),
+        (&lost, &good, 1, 0, "nfsmount.conf gives bg to no mount of a Pod"),
         (&lost, &background, 1, 1, "bg for mounts without fg: "),
         (&lost, &missing, 1, 2, "unknown: nfsmount.conf unreadable"),
     ] {

@@ -1,0 +1,146 @@
+//! Lines of nfsmount.conf with `bg`: those that count, and the steps that name them.
+
+use std::fs;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::{Pods, run};
+use crate::schema;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let trial = |name: &str, test: fn() -> Result<(), Failed>| {
+        Trial::test(format!("node_check::background::{name}"), test)
+    };
+    vec![
+        trial("a_line_for_a_server_counts_before_a_pod_mounts_from_it", servers),
+        trial("a_line_for_a_directory_counts_where_pods_mount", points),
+        trial("a_line_that_another_one_overrides_is_a_warning", overridden),
+        trial("the_steps_name_the_line_that_gives_bg", steps),
+    ]
+}
+
+const GLOBAL: &str = "[NFSMount_Global_Options]";
+
+/// The warnings on a file with this text, the exit codes of JSON and of the plugin, and its line.
+fn check(pods: &Pods, text: &str, more: &[&str]) -> Result<(Value, [Option<i32>; 2], String), Failed> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), text)?;
+    let (name, conf) = (pods.name(), file.path().display().to_string());
+    let args = ["--pods-dir", &name, "--nfsmount-conf", &conf];
+    let output = run(&[&["--format", "json"], &args[..], more].concat());
+    let report = super::json(&output);
+    schema::fits("node-check.schema.json", &report)?;
+    let plugin = run(&[&["--format", "npd-settings"], &args[..]].concat());
+    let line = String::from_utf8(plugin.stdout)?;
+    Ok((report["warnings"].clone(), [output.status.code(), plugin.status.code()], line))
+}
+
+fn without_volumes() -> Result<Pods, Failed> {
+    let pods = Pods::new();
+    fs::create_dir_all(pods.path().join("u/volumes/kubernetes.io~empty-dir/x"))?;
+    Ok(pods)
+}
+
+fn servers() -> Result<(), Failed> {
+    let conf = "[Server \"nas\"]\nBackground=True\n";
+    let (warnings, codes, line) = check(&without_volumes()?, conf, &[])?;
+    assert_eq!((codes, &warnings[0]["finding"]), ([Some(1); 2], &json!(true)), "{warnings:#}");
+    assert!(line.starts_with("bg for mounts without fg: "), "{line}");
+    // Nothing says from which server a bare volume should have been mounted.
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    let (warnings, codes, _) = check(&pods, conf, &[])?;
+    assert_eq!((codes, &warnings[0]["volumes"]), ([Some(1); 2], &json!([])), "{warnings:#}");
+    assert_eq!(warnings[0]["mayConcern"], json!([{"pod": "u", "volume": "pv"}]), "{warnings:#}");
+    // An object does.
+    for (server, concerned) in [("nas", 1), ("other", 0)] {
+        let objects = pods.path().join("u/pv.json");
+        let object = json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"},
+            "spec": {"nfs": {"server": server, "path": "/x"}},
+        });
+        fs::write(&objects, object.to_string())?;
+        let (warnings, codes, _) = check(&pods, conf, &["--objects", &objects.display().to_string()])?;
+        assert_eq!(codes, [Some(1); 2], "{server}: {warnings:#}");
+        assert_eq!(warnings[0]["volumes"].as_array().map(Vec::len), Some(concerned), "{warnings:#}");
+        assert_eq!(warnings[0]["mayConcern"], json!([]), "{server}: {warnings:#}");
+    }
+    Ok(())
+}
+
+fn points() -> Result<(), Failed> {
+    let pods = without_volumes()?;
+    let inside = format!("{}/u/volumes/kubernetes.io~nfs/pv", pods.name());
+    for (point, code) in [(&*inside, 1), ("/srv/backup", 0)] {
+        let (warnings, codes, line) =
+            check(&pods, &format!("[MountPoint \"{point}\"]\nBackground=True\n"), &[])?;
+        assert_eq!(codes, [Some(code); 2], "{point}: {warnings:#}");
+        let is_clear = line == "nfsmount.conf gives bg to no mount of a Pod\n";
+        assert_eq!(is_clear, code == 0, "{point}: {line}");
+    }
+    Ok(())
+}
+
+fn overridden() -> Result<(), Failed> {
+    let pods = Pods::new();
+    pods.nfs("u", "pv");
+    for (section, lines, finding) in [
+        (GLOBAL, "Background=True\nForeground=True", None),
+        (GLOBAL, "Foreground=True\nBackground=True", Some(3)),
+        (GLOBAL, "Foreground=False\nBackground=False", None),
+        (GLOBAL, "Background=True\nhard=True", Some(2)),
+        (GLOBAL, "bg=True\nBackground=True", Some(3)),
+        ("[Server \"nas\"]", "Background=True\nForeground=True", None),
+        // nfs-utils 2.6.2 forgets the fg of the first server.
+        (
+            "[Server \"nas\"]",
+            "Background=True\nForeground=True\n[Server \"other\"]\nForeground=True",
+            Some(2),
+        ),
+        // One of another section overrides nothing for all mounts.
+        (GLOBAL, "Background=True\n[Server \"nas\"]\nForeground=True", Some(2)),
+    ] {
+        let (warnings, codes, _) = check(&pods, &format!("{section}\n{lines}\n"), &[])?;
+        let all = warnings.as_array().ok_or("warnings")?;
+        let found: Vec<_> =
+            all.iter().filter(|one| one["finding"] == true).map(|one| one["line"].as_u64()).collect();
+        assert_eq!(found, Vec::from_iter(finding.map(Some)), "{lines:?}: {warnings:#}");
+        assert_eq!(codes[1], Some(i32::from(finding.is_some())), "{lines:?}");
+    }
+    let (warnings, ..) = check(&pods, &format!("{GLOBAL}\nBackground=True\nForeground=True\n"), &[])?;
+    let expected = "gives \"bg\" to no mount, because line 3 overrides it with \"fg\"; without that line a \
+                    failed mount would report success: remove this one";
+    assert_eq!(warnings[0]["message"], expected, "{warnings:#}");
+    Ok(())
+}
+
+fn steps() -> Result<(), Failed> {
+    const OBJECTS: &str = "Replace bg with fg in the PersistentVolume";
+    const DRIVER: &str = "Without bg, look at the driver";
+    let conf = format!("{GLOBAL}\nBackground=True\n");
+    for (drivers, text, from_conf, from_objects, blames_driver) in [
+        (&[][..], &*conf, true, false, false),
+        (&[], "", false, true, false),
+        // Longhorn mounts in the namespace of the node and reads its file.
+        (&["driver.longhorn.io"], &conf, true, false, false),
+        (&["nfs.csi.k8s.io"], &conf, true, true, true),
+        (&["nfs.csi.k8s.io"], "", false, true, true),
+        (&[], "[Server \"nas\"]\nBackground=True\n", true, true, false),
+    ] {
+        let pods = Pods::new();
+        pods.nfs("u", "pv");
+        for driver in drivers {
+            pods.csi("u", driver, driver);
+        }
+        let file = pods.path().join("u/conf");
+        fs::write(&file, text)?;
+        let file = file.display().to_string();
+        let output = run(&["--pods-dir", &pods.name(), "--nfsmount-conf", &file]);
+        let said = String::from_utf8(output.stdout)?;
+        let step = format!("Remove {file}:2, or set fg in the PersistentVolume and its StorageClass");
+        let seen = [said.contains(&step), said.contains(OBJECTS), said.contains(DRIVER)];
+        assert_eq!(seen, [from_conf, from_objects, blames_driver], "{drivers:?} {text:?}: {said}");
+    }
+    Ok(())
+}
