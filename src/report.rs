@@ -210,16 +210,14 @@ pub struct SubjectReport {
     pub file: String,
     /// The line on which the object begins.
     pub line: usize,
-    /// The parts that are not evaluated because a program still fills them in: options, the
-    /// driver's name or the server, with their placeholders.
+    /// The parts that a program still fills in, and that are not evaluated, with their placeholders.
     pub not_rendered: Vec<String>,
     /// The template it was rendered from.
     #[serde(flatten)]
     pub origin: Option<Origin>,
     /// The findings, by position, then code.
     pub findings: Vec<FindingReport>,
-    /// The rules of findings that have a fix, which `fix` does not carry out: an alias is in the
-    /// way, or it is asked for with `--unsafe-fixes` only.
+    /// The rules whose fixes `fix` does not carry out here.
     #[serde(skip)]
     pub unfixed: Vec<Code>,
     /// The relations to other objects of the input.
@@ -314,14 +312,6 @@ pub struct FindingReport {
     /// The edits of `fix` for it, if they were requested.
     #[serde(skip)]
     pub offered: Option<Offered>,
-}
-
-impl FindingReport {
-    /// Returns true if its fix is carried out without being asked for by name, and it stands in a
-    /// file of its own.
-    pub fn is_fixable(&self) -> bool {
-        self.origin.is_none() && matches!(self.fix, Some(Applicability::Apply | Applicability::Offer))
-    }
 }
 
 impl Report {

@@ -266,7 +266,7 @@ fn head_gets_no_body() {
 fn bombs_of_json_are_refused_with_the_uid_and_do_no_harm() {
     let head = "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"request\":{\"uid\":\"u\",\"operation\":\"CREATE\",\"kind\":{\"group\":\"\",\"kind\":\"PersistentVolume\"},\"object\":";
     let escapes = format!("\"{}\"", "\\u0041\\n".repeat(500_000));
-    // What is not read, and options that may be anything, are refused; an object without a volume is not NFS.
+    // A text that is not read, and options that may be anything, are refused; an object without a volume is not NFS.
     for (object, is_refused) in [
         ("[".repeat(100_000), true),
         (format!("{{\"a\":{}", "[".repeat(100_000)), true),

@@ -55,7 +55,7 @@ pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
     let subject = case.subject;
     let mut denials: Vec<&Judged> = verdict.with(Treatment::Denied).collect();
     if denials.len() > MOST_CAUSES {
-        // What loses data is among those that are shown.
+        // Those that lose data are among those that are shown.
         denials.sort_by_key(|judged| judged.rule != BACKGROUND_MOUNT);
     }
     let mut proposal = proposal(case).map(|elements| lists(subject, &elements)).unwrap_or_default();

@@ -18,6 +18,9 @@ use crate::rules::BACKGROUND_MOUNT;
 use crate::subject::binding::Uid;
 use crate::subject::pod::{MountingPod, Phase};
 
+/// An exposure's object, rule, subject, claim and workload.
+type Identity = (Option<Uid>, Code, String, Option<String>, Option<String>);
+
 /// Adds who is exposed, once all findings and all Pods are there. Nothing is said of
 /// an input without Pods of a cluster.
 pub fn join(report: &mut Report) {
@@ -36,7 +39,7 @@ pub fn join(report: &mut Report) {
         mounting.add(pod);
     }
     let told = report.subjects.iter().filter(|subject| is_told(subject));
-    let mut seen: BTreeSet<(Option<Uid>, Code, String, Option<String>, Option<String>)> = BTreeSet::new();
+    let mut seen: BTreeSet<Identity> = BTreeSet::new();
     let of_all = told.flat_map(|subject| {
         entries(subject, &mounting).into_iter().map(move |entry| (subject.tie.uid, entry))
     });

@@ -2,13 +2,12 @@
 
 mod title;
 
-use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use super::repair::{is_immutable, removal_plan, repair, writes_immutable};
+use super::repair::{RepairedSubjects, is_immutable, removal_plan, repair, writes_immutable};
 use super::{Checker, passed_over};
 use crate::engine::fix::{Scope, Traced, emptied, fix_alone};
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::report::{Offered, TextEdit};
 use crate::source::Fault;
 use crate::source::object::{Layout, Object};
@@ -20,7 +19,7 @@ use crate::subject::Subject;
 /// each by the index of its object and of its part. Nothing where no scope is asked for.
 #[derive(Debug, Default)]
 pub struct Proposed {
-    repaired: Option<(Scope, HashMap<(usize, usize), Vec<Code>>)>,
+    repaired: Option<(Scope, RepairedSubjects)>,
     text: Option<String>,
     /// The lines whose findings are asked for; `None` for all.
     asked: Option<RangeInclusive<usize>>,

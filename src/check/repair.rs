@@ -4,6 +4,7 @@ mod change;
 mod form;
 mod immutable;
 mod moved;
+mod planner;
 mod removal;
 mod wish;
 
@@ -14,22 +15,23 @@ use std::hash::{Hash as _, Hasher as _};
 use serde_json::{Map, Value};
 use time::Date;
 
-use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
+use crate::engine::fix::Scope;
 use crate::finding::Code;
 use crate::policy::Policy;
-use crate::site::Place;
-use crate::source::object::{Layout, Object};
-use crate::source::rewrite::{self, Change, RewriteRefusal};
+use crate::source::object::Object;
+use crate::source::rewrite::{self, RewriteRefusal};
 use crate::source::text::Lines;
 use crate::source::{Item, Problem, visit_each};
-use crate::subject::Subject;
-use crate::subject::carrier::Form;
 pub use change::Changed;
 pub(super) use change::{Step, steps};
 pub(super) use immutable::{is_immutable, writes_immutable};
 pub(super) use moved::removal_plan;
-use moved::{drop_stuck_renamings, renamed, stuck};
+use planner::{Intended, Planner};
 use wish::{Wish, Wishes};
+
+/// Subjects, each by the index of its object and of its part, with the rules of which nothing is left
+/// that could be fixed.
+pub type RepairedSubjects = HashMap<(usize, usize), Vec<Code>>;
 
 /// The result of repairing a text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,7 +48,7 @@ pub struct Repaired {
     pub changed: Vec<Changed>,
     /// The subjects that change: each by the index of its object and of its part, with the rules of
     /// which nothing is left that could be fixed.
-    pub subjects: HashMap<(usize, usize), Vec<Code>>,
+    pub subjects: RepairedSubjects,
     /// The text to which places refer, where it is not the old one: what could not be
     /// read is written again in it.
     pub read: Option<String>,
@@ -56,18 +58,6 @@ pub struct Repaired {
     pub refused: HashSet<usize>,
     /// The line on which each object begins, with the name of its first part.
     pub titles: Vec<(usize, String)>,
-}
-
-/// One object of a text, as far as it is to change.
-#[derive(Default)]
-struct Intended {
-    /// Its parts, as messages name them.
-    titles: Vec<String>,
-    /// The wanted values: the index of a part, and one of its places that changes, without a value
-    /// where the field goes away.
-    values: Vec<(usize, Place, Option<Value>)>,
-    /// The index of a part, and what becomes of it.
-    changed: Vec<(usize, Changed)>,
 }
 
 /// Repairs the objects of a text. Those that `wants` declines stay as they are,
@@ -103,63 +93,9 @@ fn repair_text(
         Item::Object(object) => {
             let mut intended = Intended::default();
             if wants(&object) {
-                let index = objects.len();
-                let mut layout = None;
-                let subjects = object.parts.iter().map(|part| part.subject(&object, policy));
-                for (part, subject) in subjects.enumerate() {
-                    intended.titles.push(title(&subject, object.name()));
-                    let of = Of { object: &object, index, part };
-                    let mut fixed = fix_traced(policy, &subject, today, scope);
-                    let stuck = stuck(&subject, &fixed, &mut layout, &object);
-                    if !stuck.is_empty() {
-                        let kept: Vec<Place> = stuck.iter().map(|(place, _)| place.clone()).collect();
-                        fixed = fix_traced_keeping(policy, &subject, today, scope, &kept);
-                        let title = title(&subject, object.name());
-                        let layout = layout.get_or_insert_with(|| object.layout());
-                        repaired.refusals.extend(stuck.into_iter().map(|(place, refusal)| {
-                            let why = refusal.message(&lines);
-                            let message = format!("{title}: {} stays where it is: {why}", place.field(None));
-                            Problem::at(layout.start(&place), message)
-                        }));
-                    }
-                    let title = || title(&subject, object.name());
-                    let kept = drop_stuck_renamings(&mut fixed, &mut layout, &object);
-                    repaired.refusals.extend(kept.into_iter().map(|(at, refusal)| {
-                        let why = refusal.message(&lines);
-                        Problem::at(at, format!("{}: a key keeps its name: {why}", title()))
-                    }));
-                    let moved = &fixed.emptied;
-                    let renamed = renamed(&subject, moved, &fixed, &mut layout, &object);
-                    for place in moved {
-                        let layout = layout.get_or_insert_with(|| object.layout());
-                        // An option that cannot be moved is not copied either: the subject stays as
-                        // it is.
-                        let (whole, plan) = removal_plan(&subject, place, moved, renamed.as_ref(), layout);
-                        if plan.is_ok() {
-                            intended.values.push((part, whole, None));
-                        }
-                        wishes.remove((index, part), layout, place, plan);
-                    }
-                    for renaming in &fixed.renamed {
-                        let layout = layout.get_or_insert_with(|| object.layout());
-                        let plan = rewrite::rename_key(layout, renaming);
-                        intended.values.push((part, renaming.from.clone(), None));
-                        let new = Value::from(renaming.new.as_str());
-                        intended.values.push((part, renaming.to.clone(), Some(new)));
-                        wishes.remove((index, part), layout, &renaming.from, plan);
-                    }
-                    let words = change::words(&subject, moved, &fixed);
-                    if !words.is_empty() {
-                        let (title, codes) = (title(), fixed.codes.iter().copied());
-                        let is_immutable = immutable::is_any(&subject, moved, &fixed);
-                        let (at, codes) = (object.span.start, codes.collect());
-                        let changed = Changed { at, title, codes, words, is_immutable };
-                        intended.changed.push((part, changed));
-                    }
-                    let done = renamed.is_some().then_some(0);
-                    let values = wish(of, &subject, &fixed, (moved, done), &mut layout, &mut wishes);
-                    intended.values.extend(values.into_iter().map(|(place, new)| (part, place, Some(new))));
-                }
+                let planner =
+                    Planner { policy, today, scope, lines: &lines, object: &object, index: objects.len() };
+                planner.plan(&mut intended, &mut wishes, &mut repaired.refusals);
             }
             let line = lines.position(object.span.start).line;
             repaired.titles.extend(intended.titles.first().map(|title| (line, title.clone())));
@@ -219,57 +155,6 @@ fn repair_text(
     repaired.text = carrying_out.apply(&done).ok().filter(|_| !done.is_empty());
     repaired.subjects = subjects;
     repaired
-}
-
-/// `Kind/name`, with its namespace and the path of its inline volume where it has them.
-fn title(subject: &Subject<'_>, name: &str) -> String {
-    let object = subject.kind.name_object(subject.namespace, name);
-    match subject.volume {
-        Some(volume) => format!("{object} {volume}"),
-        None => object,
-    }
-}
-
-/// A part of an object.
-#[derive(Clone, Copy)]
-struct Of<'o, 'i> {
-    object: &'o Object<'i>,
-    /// Index of the object.
-    index: usize,
-    /// Index of the part.
-    part: usize,
-}
-
-/// Notes what a part of an object asks for, and says what it shall become.
-fn wish<'o>(
-    of: Of<'o, '_>,
-    subject: &Subject<'_>,
-    fixed: &Traced<'_>,
-    (moved, done): (&[Place], Option<usize>),
-    layout: &mut Option<Layout<'o>>,
-    wishes: &mut Wishes,
-) -> Vec<(Place, Value)> {
-    let mut values = Vec::new();
-    let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins)).enumerate();
-    for (carrier_index, (carrier, (elements, origins))) in carriers {
-        let new: Vec<&str> = elements.iter().map(|element| &**element).collect();
-        let is_renamed = fixed.renamed.iter().any(|renaming| renaming.from == carrier.place);
-        if new == carrier.elements || moved.contains(&carrier.place) || is_renamed {
-            continue;
-        }
-        let value = match carrier.form {
-            Form::List => Value::from(new.clone()),
-            _ => Value::from(new.first().copied().unwrap_or_default()),
-        };
-        values.push((carrier.place.clone(), value));
-        if done == Some(carrier_index) {
-            continue;
-        }
-        let layout = layout.get_or_insert_with(|| of.object.layout());
-        let change = Change { place: &carrier.place, old: &carrier.elements, new: &new, origins };
-        wishes.add((of.index, of.part, carrier_index), layout, change);
-    }
-    values
 }
 
 /// A text, and what its objects shall become.

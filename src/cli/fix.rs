@@ -120,17 +120,7 @@ impl Args {
                 files += 1;
                 objects += fixed.repaired.objects;
             }
-            let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
-            for Changed { at, title, codes, words, is_immutable } in &fixed.repaired.changed {
-                let line = lines.position(*at).line;
-                let verb = if self.diff { "would fix" } else { "fixed" };
-                let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
-                let (codes, words) = (codes.join(", "), words.join(", "));
-                // A form that the schema does not take is no rule's.
-                let codes = if codes.is_empty() { "the form".to_owned() } else { codes };
-                let immutable = if *is_immutable { IMMUTABLE } else { "" };
-                changes.push(format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name));
-            }
+            changes.extend(changed(&fixed, self.diff));
             failures.extend(refusals(&fixed));
             not_rendered += fixed.left.subjects.iter().filter(|left| !left.not_rendered.is_empty()).count();
             let left = || fixed.left.subjects.iter().flat_map(|subject| &subject.findings);
@@ -261,6 +251,22 @@ fn fix(check: &Checker<'_>, scope: Scope, input: Input, stays: bool) -> Result<O
         before.place(&mut left);
     }
     Ok(Some(Fixed { path: input.path, name: input.name, old, has_mark, repaired, left }))
+}
+
+/// The subjects of a text that changed, a line each.
+fn changed(fixed: &Fixed, is_diff: bool) -> Vec<String> {
+    let lines = Lines::new(fixed.repaired.read.as_deref().unwrap_or(&fixed.old));
+    let verb = if is_diff { "would fix" } else { "fixed" };
+    let line = |Changed { at, title, codes, words, is_immutable }: &Changed| {
+        let line = lines.position(*at).line;
+        let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
+        let (codes, words) = (codes.join(", "), words.join(", "));
+        // A form that the schema does not take is no rule's.
+        let codes = if codes.is_empty() { "the form".to_owned() } else { codes };
+        let immutable = if *is_immutable { IMMUTABLE } else { "" };
+        format!("{}:{line}: {verb} {codes} in {title}: {words}{immutable}", fixed.name)
+    };
+    fixed.repaired.changed.iter().map(line).collect()
 }
 
 fn refusals(fixed: &Fixed) -> Vec<Failure> {

@@ -10,6 +10,7 @@ use super::plain::{place, plain};
 use super::{FindingReport, NotJudged, ReadError, Report, Reported, Snippet, SubjectReport};
 use crate::called;
 use crate::count::counted;
+use crate::finding::Applicability;
 use crate::source::{Skip, columns};
 
 /// Returns the report as text. Findings that are only counted are left out. At a terminal of
@@ -138,6 +139,12 @@ pub fn not_rendered(subject: &SubjectReport) -> String {
 }
 
 impl FindingReport {
+    /// Returns true if its fix is carried out without being asked for by name, and it stands in a
+    /// file of its own.
+    pub fn is_fixable(&self) -> bool {
+        self.origin.is_none() && matches!(self.fix, Some(Applicability::Apply | Applicability::Offer))
+    }
+
     /// With what the object would pass, for people.
     pub fn shown_way_out(&self) -> Option<&str> {
         self.difference.as_deref().or(self.way_out.as_deref())

@@ -72,9 +72,8 @@ mod tests {
             ("{} x", "text after the end", 3),
             ("{\"a\": [", "it ends before it is closed", 6),
         ] {
-            let error = match serde_json::from_str::<serde_json::Value>(text) {
-                Err(error) => error,
-                Ok(_) => panic!("{text} is JSON"),
+            let Err(error) = serde_json::from_str::<serde_json::Value>(text) else {
+                panic!("{text} is JSON")
             };
             let told = words(&error);
             assert!(told.contains(wanted), "{text:?}: {told}");

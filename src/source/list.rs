@@ -213,9 +213,8 @@ fn not_judged(tree: &Tree<'_>, node: NodeId, skip: Skip) -> Item<'static> {
 }
 
 fn not_judged_json(source: &Source<'_>, part: &str, skip: Skip) -> Item<'static> {
-    let may_hold = unjudged::may_hold_options(part)
-        || skip == Skip::NoInlineVolume && unjudged::has_others_in_source(part);
-    if !may_hold {
+    let is_of_pods = skip == Skip::NoInlineVolume;
+    if !(unjudged::may_hold_options(part) || is_of_pods && unjudged::has_others_in_source(part)) {
         return Item::Skipped(skip);
     }
     not_judged(&json::tree(source.text, part), 0, skip)

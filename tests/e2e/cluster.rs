@@ -111,6 +111,7 @@ impl Cluster {
 
     /// Like [`Self::start`], where the API server gives each Pod the token of its service account,
     /// which must exist: no controller makes one.
+    #[allow(dead_code, reason = "only the incident needs it")]
     pub fn start_with_tokens(plane: ControlPlane) -> Self {
         Self::start_as(plane, &[], Store::Raised, &[])
     }

@@ -136,7 +136,7 @@ fn run_block(turn: &Turn, nodes: &mut Nodes, folder: &Path, page: &str, block: &
     let mut path =
         std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect::<Vec<PathBuf>>();
     path.insert(0, folder.join(".programs"));
-    let before = block.with.iter().map(|file| format!("kubectl apply -f {file} >&2\n")).collect::<String>();
+    let before = block.with.as_ref().map(|file| format!("kubectl apply -f {file} >&2\n")).unwrap_or_default();
     let mut child = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &(before + &block.commands)])
         .current_dir(folder)

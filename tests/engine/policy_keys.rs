@@ -47,7 +47,7 @@ fn differences(one: &Value, other: &Value) -> Vec<String> {
     keys.into_iter().filter(|key| of_one.get(*key) != of_other.get(*key)).cloned().collect()
 }
 
-/// What a response says, for people to review.
+/// The answer, for people to review.
 fn shown(response: &Value) -> String {
     let mut text = format!("allowed: {}\n", response["allowed"]);
     let lines = |text: &mut String, name: &str, list: &Value| {

@@ -19,7 +19,7 @@ const TODAY: Date = date!(2026 - 03 - 01);
 /// than ten times.
 pub const MOST: u64 = 140;
 
-/// What grows.
+/// The part that grows.
 #[derive(Clone, Copy)]
 enum Input {
     /// The number of elements, each with this text.

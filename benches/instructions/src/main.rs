@@ -231,7 +231,7 @@ fn grows_as_its_input() -> bool {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some((name, size)) = names.get(index) else { return };
-            // What starts the program is in all three.
+            // The start of the program is in all three.
             let count = |size: usize| callgrind(&["grow", &index.to_string(), &size.to_string()]);
             let (none, small, large) = (count(1), count(*size), count(10 * size));
             let growth = (large - none) * 10 / (small - none);

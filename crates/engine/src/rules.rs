@@ -1,13 +1,15 @@
 //! The rules. One file a rule: what it looks for, why that matters, what is
 //! done about it by default, what can be set, how it is found and fixed.
 
+mod edits;
+
 use std::borrow::Cow;
 
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Sentence, Severity};
 use crate::kind::Holds;
-use crate::nfs::acceptance::{are_rivals, contradict, names_version};
+use crate::nfs::acceptance::names_version;
 use crate::nfs::catalog::{Entry, OptionSet};
-use crate::nfs::option::{self, MountOption};
+use crate::nfs::option::MountOption;
 use crate::nfs::quotation::{about, quoted, shortened};
 use crate::profile::Fixed;
 pub use crate::profile::{Actions, Profile, Set, UnknownProfile, VERSIONS, Version};
@@ -15,6 +17,7 @@ use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
 use crate::subject::filling::{Filling, Obstacle};
+use edits::{offer, offer_instead, remove, replace};
 
 /// A number that a policy may set for a rule.
 #[derive(Debug, Clone, Copy)]
@@ -277,56 +280,6 @@ impl<'c, 'm> RuleContext<'c, 'm> {
             fix: None,
         });
     }
-}
-
-fn offer(edits: Vec<Edit>) -> Fix {
-    Fix { applicability: Applicability::Offer, edits }
-}
-
-fn replace(token: &Token<'_>, with: impl Into<Cow<'static, str>>) -> Option<Edit> {
-    let site = token.site.clone()?;
-    Some(Edit::Replace { site, with: with.into() })
-}
-
-/// Returns true if what is written makes a soft mount of one that fails: calls then fail, which a
-/// person decides.
-fn makes_soft(edits: &[Edit]) -> bool {
-    edits.iter().any(|edit| {
-        let Edit::Replace { with, .. } = edit else { return false };
-        option::split(with).any(|piece| matches!(piece.text.trim(), "soft" | "softerr"))
-    })
-}
-
-/// Offers edits of an option that is refused as it is written.
-fn offer_instead(subject: &Subject<'_>, token: &Token<'_>, edits: Vec<Edit>) -> Fix {
-    let is_certain = !would_contradict(subject, token, &edits) && !makes_soft(&edits);
-    let applicability = if is_certain { Applicability::Offer } else { Applicability::Unsafe };
-    Fix { applicability, edits }
-}
-
-/// The edit that takes an option out; `None` where its backslash would then be before another one.
-fn remove(token: &Token<'_>) -> Option<Edit> {
-    if token.option.text().ends_with('\\') {
-        return None;
-    }
-    Some(Edit::Remove { site: token.site.clone()? })
-}
-
-/// Returns true if what is written in the place of `token`, which has no effect as it is, would
-/// contradict another option: which of them is meant is then not certain.
-fn would_contradict(subject: &Subject<'_>, token: &Token<'_>, edits: &[Edit]) -> bool {
-    let is_other = |other: &&Token<'_>| !std::ptr::eq(*other, token) && other.acceptance.refusal.is_none();
-    let others = || subject.options.effective().filter(is_other);
-    edits.iter().any(|edit| {
-        let Edit::Replace { with, .. } = edit else { return false };
-        let new = option::split(with).map(|piece| MountOption::new(piece.text));
-        let mut known = new.filter_map(|new| new.entry().map(|entry| (new, entry)));
-        known.any(|(new, entry)| {
-            // The token was looked up already, and most are about another setting.
-            let is_rival = |other: &&Token<'_>| other.entry().is_some_and(|it| are_rivals(entry, it));
-            others().filter(is_rival).any(|other| contradict(&new, &other.option))
-        })
-    })
 }
 
 macro_rules! rules {

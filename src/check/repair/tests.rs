@@ -133,7 +133,7 @@ fn stands(text: &str) -> Result<(), TestCaseError> {
     let report = check.bytes(Path::new("t"), "t", text.as_bytes().to_vec(), true);
     let lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(text).split('\n').collect();
     for finding in report.subjects.iter().flat_map(|subject| &subject.findings) {
-        // What an editor underlines is in the text, and in one line.
+        // An editor underlines a part of one line of the text.
         let line = finding.line.checked_sub(1).and_then(|index| lines.get(index));
         let length = line.map(|line| line.chars().count());
         prop_assert!(length.is_some_and(|length| finding.end_column <= length + 1), "{finding:?}\n{text}");

@@ -69,7 +69,11 @@ fn rows(exposed: &[Exposed]) -> Vec<Row<'_>> {
                 row.action = row.action.max(entry.action);
             }
             None => {
-                rows.push(Row { rules: vec![(entry.code, entry.in_effect)], action: entry.action, of: entry })
+                rows.push(Row {
+                    rules: vec![(entry.code, entry.in_effect)],
+                    action: entry.action,
+                    of: entry,
+                });
             }
         }
     }

@@ -48,10 +48,10 @@ pub(crate) fn misplaced(tree: &Tree<'_>, node: NodeId, kind: Kind) -> Vec<Mispla
     let row = kind.row();
     let read = read_by_driver(row.holds);
     let shared = shared(tree, node, READ.iter().chain(read).copied().chain([row.list]));
-    let (path, found) = (Vec::new(), Vec::new());
-    let mut search = Search { tree, list: row.list, read, shared, begin: 0, path, found };
+    let (path, found, values) = (Vec::new(), Vec::new(), Vec::new());
+    let mut search = Search { tree, list: row.list, read, shared, begin: 0, path, found, values };
     search.visit(node);
-    search.found
+    search.without_anchors()
 }
 
 /// Returns the same of an inline volume of the workload at `node`.
@@ -65,9 +65,10 @@ pub(crate) fn in_volume(tree: &Tree<'_>, node: NodeId, volume: InlineVolume) -> 
     let begin = path.len();
     let read = read_by_driver(volume.kind.row().holds);
     let shared = shared(tree, at, READ.iter().chain(read).copied());
-    let mut search = Search { tree, list: &[], read, shared, begin, path, found: Vec::new() };
+    let (found, values) = (Vec::new(), Vec::new());
+    let mut search = Search { tree, list: &[], read, shared, begin, path, found, values };
     search.visit(at);
-    search.found
+    search.without_anchors()
 }
 
 /// The values at the places that are read, and in them, of a document with aliases: such a value
@@ -97,6 +98,8 @@ struct Search<'t> {
     begin: usize,
     path: Vec<String>,
     found: Vec<Misplaced>,
+    /// The values of those found, aliases followed.
+    values: Vec<NodeId>,
 }
 
 impl Search<'_> {
@@ -125,15 +128,34 @@ impl Search<'_> {
                     }
                 };
                 if !options.is_empty() && may_be_meant(name, &options) {
-                    self.found.push(Misplaced { path: self.path.clone(), texts: options });
+                    self.add(*value, options);
                 } else if let Some(option) = of_setting() {
-                    self.found.push(Misplaced { path: self.path.clone(), texts: vec![option] });
+                    self.add(*value, vec![option]);
                 } else {
                     self.visit(*value);
                 }
             }
             self.path.pop();
         }
+    }
+
+    fn add(&mut self, value: NodeId, texts: Vec<String>) {
+        self.found.push(Misplaced { path: self.path.clone(), texts });
+        self.values.push(self.tree.target(value));
+    }
+
+    /// Returns those found, but for the anchor of a value that an alias brings to another of them.
+    fn without_anchors(self) -> Vec<Misplaced> {
+        let Self { found, values, tree, .. } = self;
+        if tree.aliases.is_empty() {
+            return found;
+        }
+        let is_anchor = |index: usize, value: &NodeId| {
+            let is_first = values.iter().position(|other| other == value) == Some(index);
+            is_first && values.iter().skip(index + 1).any(|other| other == value)
+        };
+        let kept = found.into_iter().zip(&values).enumerate();
+        kept.filter(|(index, (_, value))| !is_anchor(*index, value)).map(|(_, (found, _))| found).collect()
     }
 
     fn is_spared(&self) -> bool {

@@ -45,7 +45,7 @@ fn options_beside_the_server_of_a_pods_nfs_volume_are_found() {
         ("nfsvers: '4.1'", Some("spec.volumes.0.nfs.nfsvers")),
         ("soft: true", Some("spec.volumes.0.nfs.soft")),
         ("bg: ''", Some("spec.volumes.0.nfs.bg")),
-        ("options: hard", Some("spec.volumes.0.nfs.options")),
+        ("options: nconnect=4", Some("spec.volumes.0.nfs.options")),
         ("readOnly: true", None),
         ("soft: false", None),
         ("note: x", None),

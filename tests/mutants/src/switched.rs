@@ -1,4 +1,4 @@
-//! Puts every mutant of a file into its text, each behind a switch: the program is compiled once,
+//! Puts every mutant of a file into its text, each with a switch: the program is compiled once,
 //! and an environment variable selects the mutant that is live.
 
 use std::collections::{BTreeSet, HashMap};
@@ -80,7 +80,7 @@ pub fn switch(text: &str, mutants: &[&Mutant], constant: &BTreeSet<String>) -> R
     planner.visit_file(&file);
     planner.edits.sort_by_key(Edit::order);
     let Planner { edits, mut switched, wanted, rows, .. } = planner;
-    // What was not met stands where the visitor does not go, such as in a pattern.
+    // A mutant that was not met stands where the visitor does not go, such as in a pattern.
     switched.alone.extend(wanted.into_values().flatten().map(|mutant| mutant.id));
     let mut next = 0;
     render(text, &edits, 0..text.len(), &mut next, &mut switched).context("edits overlap")?;

@@ -49,7 +49,7 @@ pub struct Tree {
     files: Vec<String>,
 }
 
-/// What became of the mutants when they were compiled.
+/// The mutants after they were compiled.
 #[derive(Debug, Default)]
 pub struct Built {
     pub unviable: BTreeSet<u32>,
@@ -83,7 +83,8 @@ impl Tree {
             files,
         };
         // Sources are written with their mutants: written twice, they would be compiled again.
-        let is_source = |name: &str| name.ends_with(".rs") && CRATES.iter().any(|root| name.starts_with(root));
+        let is_source =
+            |name: &str| name.ends_with(".rs") && CRATES.iter().any(|root| name.starts_with(root));
         for name in tree.files.iter().filter(|name| !is_source(name)) {
             write(&tree.copy.join(name), &fs::read(root.join(name))?)?;
             fs::set_permissions(tree.copy.join(name), fs::metadata(root.join(name))?.permissions())?;
@@ -195,7 +196,7 @@ impl Tree {
     }
 
     /// Compiles all mutants at once; those that do not compile are taken out until the rest does.
-    /// What is in `built` is known from a former run.
+    /// The content of `built` is known from a former run.
     pub fn build(&self, mutants: &[Mutant], tests: &[&str], mut built: Built) -> Result<Built> {
         loop {
             let regions = self.write_switched(mutants, &mut built)?;
@@ -217,7 +218,7 @@ impl Tree {
                 if code == "E0015" {
                     built.constant.extend(name_of_call(error["message"].as_str().unwrap_or_default()));
                 } else if let Some(id) = guilty(error, &regions) {
-                    // What does not live long enough behind a switch may do so without it.
+                    // A value that does not live long enough with a switch may do so without it.
                     let place = if ["E0597", "E0716"].contains(&code) {
                         &mut built.alone
                     } else {

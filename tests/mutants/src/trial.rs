@@ -21,7 +21,7 @@ const MEMORY: &str = "4000000";
 /// Tests of a file's other mutants that are tried first.
 const LAST: usize = 3;
 
-/// What the tests say of a mutant.
+/// The verdict of the tests on a mutant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Outcome {
     /// A test fails, by `PROGRAM TEST`.

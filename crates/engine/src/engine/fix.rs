@@ -122,7 +122,7 @@ pub fn fix_traced_keeping<'m>(
     Traced { elements, origins, emptied: places, renamed, codes }
 }
 
-/// What a fix gives another key.
+/// Returns the places that a fix gives another key.
 fn renames(fix: &Fix) -> impl Iterator<Item = &Renaming> {
     fix.edits.iter().filter_map(|edit| match edit {
         Edit::Rename(renaming) => Some(renaming),

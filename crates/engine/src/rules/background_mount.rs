@@ -145,7 +145,7 @@ fn report(
         Ambiguity::Marks => is_option,
         Ambiguity::Trap => false,
     };
-    // What follows a version in its carrier is appended with it.
+    // Text after a version in its carrier is appended with it.
     let carrier = subject.carriers.get(site.carrier);
     let is_appended = carrier.is_some_and(|carrier| carrier.in_force && carrier.form == Form::Version);
     let is_in_force = is_appended || subject.options.at(&site).is_some_and(|token| token.in_force);

@@ -68,7 +68,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         token.acceptance.refusal == Some(Refusal::Unknown) && token.malformation.is_none()
     };
     for (index, token) in check.other_options().filter(is_unknown).enumerate() {
-        // What a backslash ties to it is NMG009's.
+        // NMG009 speaks of an option that a backslash ties to another.
         if is_behind_escaped_comma(check, token) {
             continue;
         }

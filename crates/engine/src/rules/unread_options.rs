@@ -10,8 +10,8 @@ use crate::kind::Holds;
 use crate::nfs::option;
 use crate::nfs::reading;
 use crate::site::Place;
-use crate::subject::{Subject, UnreadKey};
 use crate::subject::driver::{self, Role};
+use crate::subject::{Subject, UnreadKey};
 use remedy::{fix, is_certain, keeps_data, remedy};
 
 pub(super) static RULE: Rule = Rule {

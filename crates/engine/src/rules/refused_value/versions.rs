@@ -80,7 +80,7 @@ pub(super) fn check_two_versions(check: &mut RuleContext<'_, '_>) {
     // One fault, one finding: what the driver refuses does not get that far.
     let mut written =
         versions.iter().filter(|token| token.site.is_some() && refusals(subject, token).next().is_none());
-    // What is meant otherwise than it is written is NMG009's.
+    // NMG009 speaks of options that are written otherwise than they are meant.
     let mut written = written.by_ref().filter(|token| token.malformation.is_none());
     let first = match by_driver {
         Some(token) => Some(token),

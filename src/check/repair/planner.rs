@@ -1,0 +1,165 @@
+//! Plans the changes of one object.
+
+use serde_json::Value;
+use time::Date;
+
+use super::change::{self, Changed};
+use super::immutable;
+use super::moved::{drop_stuck_renamings, removal_plan, renamed, stuck};
+use super::wish::Wishes;
+use crate::engine::fix::{Scope, Traced, fix_traced, fix_traced_keeping};
+use crate::policy::Policy;
+use crate::site::Place;
+use crate::source::Problem;
+use crate::source::object::{Layout, Object};
+use crate::source::rewrite::{self, Change};
+use crate::source::text::Lines;
+use crate::subject::Subject;
+use crate::subject::carrier::Form;
+
+/// One object of a text, as far as it is to change.
+#[derive(Default)]
+pub(super) struct Intended {
+    /// Its parts, as messages name them.
+    pub(super) titles: Vec<String>,
+    /// The wanted values: the index of a part, and one of its places that changes, without a value
+    /// where the field goes away.
+    pub(super) values: Vec<(usize, Place, Option<Value>)>,
+    /// The index of a part, and what becomes of it.
+    pub(super) changed: Vec<(usize, Changed)>,
+}
+
+/// Plans what an object shall become.
+pub(super) struct Planner<'o> {
+    pub(super) policy: &'o Policy,
+    pub(super) today: Date,
+    pub(super) scope: Scope,
+    pub(super) lines: &'o Lines<'o>,
+    pub(super) object: &'o Object<'o>,
+    /// Index of the object.
+    pub(super) index: usize,
+}
+
+impl<'o> Planner<'o> {
+    /// Plans all parts of the object; adds the places that should change and cannot to `refusals`.
+    pub(super) fn plan(&self, intended: &mut Intended, wishes: &mut Wishes, refusals: &mut Vec<Problem>) {
+        let mut layout = None;
+        for (part, found) in self.object.parts.iter().enumerate() {
+            let subject = found.subject(self.object, self.policy);
+            intended.titles.push(title(&subject, self.object.name()));
+            let fixed = self.fixed(&subject, &mut layout, refusals);
+            self.plan_part(part, &subject, &fixed, &mut layout, intended, wishes);
+        }
+    }
+
+    /// The repair of a part, but for what stands at places that cannot go away or be renamed.
+    fn fixed<'s>(
+        &self,
+        subject: &Subject<'s>,
+        layout: &mut Option<Layout<'o>>,
+        refusals: &mut Vec<Problem>,
+    ) -> Traced<'s> {
+        let title = || title(subject, self.object.name());
+        let mut fixed = fix_traced(self.policy, subject, self.today, self.scope);
+        let stuck = stuck(subject, &fixed, layout, self.object);
+        if !stuck.is_empty() {
+            let kept: Vec<Place> = stuck.iter().map(|(place, _)| place.clone()).collect();
+            fixed = fix_traced_keeping(self.policy, subject, self.today, self.scope, &kept);
+            let layout = layout.get_or_insert_with(|| self.object.layout());
+            refusals.extend(stuck.into_iter().map(|(place, refusal)| {
+                let why = refusal.message(self.lines);
+                let message = format!("{}: {} stays where it is: {why}", title(), place.field(None));
+                Problem::at(layout.start(&place), message)
+            }));
+        }
+        let kept = drop_stuck_renamings(&mut fixed, layout, self.object);
+        refusals.extend(kept.into_iter().map(|(at, refusal)| {
+            let why = refusal.message(self.lines);
+            Problem::at(at, format!("{}: a key keeps its name: {why}", title()))
+        }));
+        fixed
+    }
+
+    fn plan_part(
+        &self,
+        part: usize,
+        subject: &Subject<'_>,
+        fixed: &Traced<'_>,
+        layout: &mut Option<Layout<'o>>,
+        intended: &mut Intended,
+        wishes: &mut Wishes,
+    ) {
+        let (object, at) = (self.object, (self.index, part));
+        let moved = &fixed.emptied;
+        let renamed = renamed(subject, moved, fixed, layout, object);
+        for place in moved {
+            let layout = layout.get_or_insert_with(|| object.layout());
+            // An option that cannot be moved is not copied either: the subject stays as it is.
+            let (whole, plan) = removal_plan(subject, place, moved, renamed.as_ref(), layout);
+            if plan.is_ok() {
+                intended.values.push((part, whole, None));
+            }
+            wishes.remove(at, layout, place, plan);
+        }
+        for renaming in &fixed.renamed {
+            let layout = layout.get_or_insert_with(|| object.layout());
+            let plan = rewrite::rename_key(layout, renaming);
+            intended.values.push((part, renaming.from.clone(), None));
+            let new = Value::from(renaming.new.as_str());
+            intended.values.push((part, renaming.to.clone(), Some(new)));
+            wishes.remove(at, layout, &renaming.from, plan);
+        }
+        let words = change::words(subject, moved, fixed);
+        if !words.is_empty() {
+            let is_immutable = immutable::is_any(subject, moved, fixed);
+            let (title, codes) = (title(subject, object.name()), fixed.codes.iter().copied().collect());
+            let changed = Changed { at: object.span.start, title, codes, words, is_immutable };
+            intended.changed.push((part, changed));
+        }
+        let done = renamed.is_some().then_some(0);
+        let values = wish(self, part, subject, fixed, (moved, done), layout, wishes);
+        intended.values.extend(values.into_iter().map(|(place, new)| (part, place, Some(new))));
+    }
+}
+
+/// `Kind/name`, with its namespace and the path of its inline volume where it has them.
+fn title(subject: &Subject<'_>, name: &str) -> String {
+    let object = subject.kind.name_object(subject.namespace, name);
+    match subject.volume {
+        Some(volume) => format!("{object} {volume}"),
+        None => object,
+    }
+}
+
+/// Notes the changes of carriers that a part of an object asks for, and returns their values.
+fn wish<'o>(
+    planner: &Planner<'o>,
+    part: usize,
+    subject: &Subject<'_>,
+    fixed: &Traced<'_>,
+    (moved, done): (&[Place], Option<usize>),
+    layout: &mut Option<Layout<'o>>,
+    wishes: &mut Wishes,
+) -> Vec<(Place, Value)> {
+    let mut values = Vec::new();
+    let carriers = subject.carriers.iter().zip(fixed.elements.iter().zip(&fixed.origins)).enumerate();
+    for (carrier_index, (carrier, (elements, origins))) in carriers {
+        let new: Vec<&str> = elements.iter().map(|element| &**element).collect();
+        let is_renamed = fixed.renamed.iter().any(|renaming| renaming.from == carrier.place);
+        if new == carrier.elements || moved.contains(&carrier.place) || is_renamed {
+            continue;
+        }
+        let value = match carrier.form {
+            Form::List => Value::from(new.clone()),
+            _ => Value::from(new.first().copied().unwrap_or_default()),
+        };
+        values.push((carrier.place.clone(), value));
+        if done == Some(carrier_index) {
+            continue;
+        }
+        let layout = layout.get_or_insert_with(|| planner.object.layout());
+        let change = Change { place: &carrier.place, old: &carrier.elements, new: &new, origins };
+        wishes.add((planner.index, part, carrier_index), layout, change);
+    }
+    values
+}
