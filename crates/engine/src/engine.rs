@@ -57,11 +57,6 @@ impl Evaluation {
     pub fn with(&self, action: Action) -> impl Iterator<Item = &Judged> {
         self.findings.iter().filter(move |judged| judged.action == action)
     }
-
-    /// The gravest action; `None` where nothing was found.
-    pub fn gravest(&self) -> Option<Action> {
-        self.findings.iter().map(|judged| judged.action).max()
-    }
 }
 
 /// Judges `subject` by `policy` as of `today`.

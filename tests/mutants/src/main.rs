@@ -56,6 +56,7 @@ struct Asked {
     jobs: usize,
     writes: bool,
     lists: bool,
+    reports: bool,
     alone: bool,
 }
 
@@ -70,6 +71,7 @@ fn asked() -> Result<Asked> {
         jobs,
         writes: false,
         lists: false,
+        reports: false,
         alone: false,
     };
     while let Some(argument) = arguments.next() {
@@ -87,6 +89,7 @@ fn asked() -> Result<Asked> {
             "--jobs" => asked.jobs = value()?.parse()?,
             "--write" => asked.writes = true,
             "--list" => asked.lists = true,
+            "--report" => asked.reports = true,
             "--alone" => asked.alone = true,
             name if name.starts_with('-') => bail!("unknown flag {name}"),
             name => asked.files.push(name.to_owned()),
@@ -117,6 +120,10 @@ fn run() -> Result<bool> {
     let tree = Tree::copy(&root, &at)?;
     let hashes = Hashes::of(&tree, &mutants)?;
     let known = Outcomes::read(&at.join("outcomes.jsonl"))?;
+    if asked.reports {
+        let built = known_from(&mutants, &hashes, &at.join("built.json"));
+        return report(&root, &mutants, &built, &hashes, asked.writes);
+    }
     let built = build(&tree, &mutants, &hashes, &at.join("built.json"))?;
     eprintln!(
         "mutants: {} mutants, {} do not compile, {} take a build of their own; built after {} s",
@@ -171,7 +178,13 @@ fn run() -> Result<bool> {
     if asked.alone {
         judge_alone(&tree, &tests, &alone, keep)?;
     }
-    let known = Outcomes::read(&at.join("outcomes.jsonl"))?;
+    eprintln!("mutants: {} s", begun.elapsed().as_secs());
+    Ok(report(&root, &mutants, &built, &hashes, asked.writes)? && tests.failed == 0)
+}
+
+/// Prints what is known of all mutants, and writes it if asked to; false if one was missed that is not accepted.
+fn report(root: &Path, mutants: &[Mutant], built: &Built, hashes: &Hashes, writes: bool) -> Result<bool> {
+    let known = Outcomes::read(&root.join("target/mutants/outcomes.jsonl"))?;
     let accepted = Accepted::read(&root.join("tests/mutants/accepted.txt"))?;
     let rows = mutants.iter().map(|mutant| {
         let outcome = if built.unviable.contains(&mutant.id) {
@@ -183,11 +196,10 @@ fn run() -> Result<bool> {
     });
     let report = report::Report::of(rows, &accepted);
     print!("{}", report.text());
-    eprintln!("mutants: {} s", begun.elapsed().as_secs());
-    if asked.writes {
-        report.write(&root)?;
+    if writes {
+        report.write(root)?;
     }
-    Ok(report.is_good() && tests.failed == 0)
+    Ok(report.is_good())
 }
 
 /// What the compiler said in a former run: names of mutants with the hash of their file.
@@ -201,19 +213,7 @@ struct Compiled {
 /// Builds the switched program, and keeps which mutants the compiler did not take: to find them out takes
 /// several builds.
 fn build(tree: &Tree, mutants: &[Mutant], hashes: &Hashes, file: &Path) -> Result<Built> {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    let former: Compiled = serde_json::from_str(&text).unwrap_or_default();
-    let still = |names: &BTreeMap<String, String>| {
-        let same = |mutant: &&Mutant| names.get(&mutant.key).is_some_and(|hash| hash == hashes.file(mutant));
-        mutants.iter().filter(same).map(|mutant| mutant.id).collect()
-    };
-    let known = Built {
-        unviable: still(&former.unviable),
-        alone: still(&former.alone),
-        constant: former.constant,
-        programs: BTreeMap::new(),
-    };
-    let built = tree.build(mutants, &TESTS, known)?;
+    let built = tree.build(mutants, &TESTS, known_from(mutants, hashes, file))?;
     let named = |ids: &BTreeSet<u32>| {
         let own = mutants.iter().filter(|mutant| ids.contains(&mutant.id));
         own.map(|mutant| (mutant.key.clone(), hashes.file(mutant).to_owned())).collect()
@@ -225,6 +225,22 @@ fn build(tree: &Tree, mutants: &[Mutant], hashes: &Hashes, file: &Path) -> Resul
     };
     fs::write(file, serde_json::to_string(&found)?)?;
     Ok(built)
+}
+
+/// Returns what the compiler said in a former run of files that are still the same.
+fn known_from(mutants: &[Mutant], hashes: &Hashes, file: &Path) -> Built {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let former: Compiled = serde_json::from_str(&text).unwrap_or_default();
+    let still = |names: &BTreeMap<String, String>| {
+        let same = |mutant: &&Mutant| names.get(&mutant.key).is_some_and(|hash| hash == hashes.file(mutant));
+        mutants.iter().filter(same).map(|mutant| mutant.id).collect()
+    };
+    Built {
+        unviable: still(&former.unviable),
+        alone: still(&former.alone),
+        constant: former.constant,
+        programs: BTreeMap::new(),
+    }
 }
 
 /// The hashes under which outcomes are kept.

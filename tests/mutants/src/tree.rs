@@ -83,7 +83,8 @@ impl Tree {
             files,
         };
         // Sources are written with their mutants: written twice, they would be compiled again.
-        let is_source = |name: &str| name.ends_with(".rs") && CRATES.iter().any(|root| name.starts_with(root));
+        let is_source =
+            |name: &str| name.ends_with(".rs") && CRATES.iter().any(|root| name.starts_with(root));
         for name in tree.files.iter().filter(|name| !is_source(name)) {
             write(&tree.copy.join(name), &fs::read(root.join(name))?)?;
             fs::set_permissions(tree.copy.join(name), fs::metadata(root.join(name))?.permissions())?;
