@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use libtest_mimic::{Completion, Failed, Trial};
 
@@ -32,7 +31,7 @@ pub fn trial<C>(
 }
 
 /// Returns true if this run has to have every component that can be installed.
-pub fn is_complete_run() -> bool {
+fn is_complete_run() -> bool {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "false");
     is_set("NFS_MOUNT_GUARD_TEST_ALL") || is_set("CI")
 }
@@ -99,21 +98,8 @@ pub fn is_root() -> bool {
     })
 }
 
-/// A script that notes its arguments and becomes the program.
-static LAUNCHER: OnceLock<PathBuf> = OnceLock::new();
-
-/// Makes [`program`] the script at `launcher` for the rest of this process.
-pub fn launch_by(launcher: PathBuf) {
-    LAUNCHER.set(launcher).expect("no launcher before");
-}
-
-/// The program under test, to be run.
+/// The program under test.
 pub fn program() -> PathBuf {
-    LAUNCHER.get().cloned().unwrap_or_else(program_file)
-}
-
-/// The file of the program under test, to be copied or linked.
-pub fn program_file() -> PathBuf {
     std::env::var_os("NFS_MOUNT_GUARD_BIN")
         .map_or_else(|| env!("CARGO_BIN_EXE_nfs-mount-guard").into(), PathBuf::from)
 }

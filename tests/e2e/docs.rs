@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 
-use crate::component::{self, program_file};
+use crate::component::{self, program};
 use crate::install::{Nodes, ROOT, Turn, turn_with_low_ports};
 
 /// One test a page that has something to run.
@@ -124,7 +124,7 @@ fn workspace(turn: &Turn) -> Result<TempDir, Failed> {
     }
     let programs = folder.path().join(".programs");
     fs::create_dir(&programs)?;
-    symlink(program_file(), programs.join("nfs-mount-guard"))?;
+    symlink(program(), programs.join("nfs-mount-guard"))?;
     symlink(turn.cluster.kubectl_program(), programs.join("kubectl"))?;
     symlink(turn.helm.program(), programs.join("helm"))?;
     Ok(folder)

@@ -41,7 +41,6 @@ mod docs;
 mod doctor;
 mod driver_truth;
 mod faults;
-mod flags;
 mod guard;
 mod install;
 mod kernel_truth;
@@ -104,7 +103,6 @@ fn main() -> ExitCode {
     trials.extend(program::trials());
     trials.extend(tls::trials());
     trials.extend(parity::trials());
-    trials.extend(flags::trials());
     trials.extend(commands::trials());
     trials.extend(wrong_use::trials());
     trials.extend(terminal::trials());
@@ -127,12 +125,5 @@ fn main() -> ExitCode {
     trials.extend(doctor::trials());
     trials.extend(install::trials());
     trials.extend(docs::trials());
-    let runs = flags::Runs::note(&arguments);
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    let untested = runs.map(|runs| runs.untested()).unwrap_or_default();
-    if !untested.is_empty() {
-        eprintln!("no test gives these flags: {}", untested.join(", "));
-        return ExitCode::FAILURE;
-    }
-    conclusion.exit_code()
+    libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,14 +1,16 @@
 //! The same findings everywhere: in a file, in a list from kubectl, in an
-//! AdmissionReview.
+//! AdmissionReview. And every flag has a test.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use clap::CommandFactory as _;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::{Endpoint, Question, review};
+use nfs_mount_guard::cli::Cli;
 use nfs_mount_guard::kind::Kind;
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::rules::{About, find};
@@ -21,7 +23,10 @@ const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
 
 /// Tests of what is the same everywhere.
 pub fn trials() -> Vec<Trial> {
-    vec![Trial::test("parity::files_lists_and_reviews_give_the_same_findings", same_findings)]
+    vec![
+        Trial::test("parity::files_lists_and_reviews_give_the_same_findings", same_findings),
+        Trial::test("parity::every_flag_has_a_test", every_flag_has_a_test),
+    ]
 }
 
 /// The result for one object: its name, whether it is refused, the rules.
@@ -115,5 +120,45 @@ fn same_findings() -> Result<(), Failed> {
         compared += reviewed.len();
     }
     assert!(compared > 200, "only {compared} objects");
+    Ok(())
+}
+
+fn texts(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            texts(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&path).expect("text"));
+        }
+    }
+}
+
+fn flags(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+    for argument in command.get_arguments() {
+        if let Some(long) = argument.get_long().filter(|long| !matches!(*long, "help" | "version")) {
+            found.push((path.to_owned(), format!("--{long}")));
+            let environment = argument.get_env().map(|name| name.to_string_lossy().into_owned());
+            assert!(
+                environment.is_some_and(|name| name.starts_with("NFS_MOUNT_GUARD_")),
+                "{path} --{long} has no environment variable"
+            );
+        }
+    }
+    for subcommand in command.get_subcommands() {
+        flags(subcommand, &format!("{path} {}", subcommand.get_name()), found);
+    }
+}
+
+fn every_flag_has_a_test() -> Result<(), Failed> {
+    let mut tests = String::new();
+    texts(&Path::new(TESTS).join("e2e"), &mut tests);
+    let mut found = Vec::new();
+    flags(&Cli::command(), "nfs-mount-guard", &mut found);
+    let untested: Vec<_> = found
+        .iter()
+        .filter(|(_, flag)| !tests.contains(&format!("\"{flag}\"")) && !tests.contains(&format!("\"{flag}=")))
+        .collect();
+    assert!(untested.is_empty(), "{untested:?}");
     Ok(())
 }

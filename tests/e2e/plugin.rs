@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 
-use crate::component::{Missing, binary, program, program_file, trial};
+use crate::component::{Missing, binary, program, trial};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -32,7 +32,7 @@ pub fn trials() -> Vec<Trial> {
 /// A directory in which the program is the plugin, and a link to it for completions.
 fn plugin() -> TempDir {
     let folder = TempDir::new().expect("a folder");
-    symlink(program_file(), folder.path().join("kubectl-nfs_mount_guard")).expect("a link");
+    symlink(program(), folder.path().join("kubectl-nfs_mount_guard")).expect("a link");
     folder
 }
 
@@ -167,7 +167,7 @@ fn names_itself_in_pages_and_completions() -> Result<(), Failed> {
     let check = fs::read_to_string(pages.join("kubectl-nfs-mount-guard-check.1"))?;
     assert!(check.contains("kubectl nfs\\-mount\\-guard check deploy/"), "{check}");
     // Another name of the file is another name of the plugin.
-    symlink(program_file(), folder.path().join("kubectl-nmg"))?;
+    symlink(program(), folder.path().join("kubectl-nmg"))?;
     let output = run(&folder.path().join("kubectl-nmg"), &["completions", "kubectl"], folder.path());
     assert!(text(&output.stdout).ends_with("\nexec kubectl-nmg __complete \"$@\"\n"), "{output:?}");
     Ok(())
@@ -210,7 +210,7 @@ fn kubectl_completes_it(kubectl: PathBuf) -> Result<(), Failed> {
     fs::write(&script, said(&by_script, &["completions", "kubectl"]).0)?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     let by_link = plugin();
-    symlink(program_file(), by_link.path().join("kubectl_complete-nfs_mount_guard"))?;
+    symlink(program(), by_link.path().join("kubectl_complete-nfs_mount_guard"))?;
     for folder in [&by_script, &by_link] {
         let offered = |words: &[&str]| offered(&kubectl, folder, words);
         let (commands, directive) = offered(&[""]);
@@ -245,7 +245,7 @@ fn krew_installs_it((krew, kubectl): (PathBuf, PathBuf)) -> Result<(), Failed> {
     let folder = TempDir::new()?;
     let path = |name: &str| folder.path().join(name);
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    fs::copy(program_file(), path("nfs-mount-guard"))?;
+    fs::copy(program(), path("nfs-mount-guard"))?;
     let packed = Command::new("tar")
         .args([
             "-czf",

@@ -351,7 +351,7 @@ fn unreadable() -> Result<(), Failed> {
     // Where that user may look at all: in a directory of its own, with a copy of the program.
     fs::set_permissions(pods.path(), fs::Permissions::from_mode(0o755))?;
     let program = pods.path().join("program");
-    fs::copy(component::program_file(), &program)?;
+    fs::copy(component::program(), &program)?;
     let inner = pods.path().join("pods");
     let data = inner.join("u/volumes/kubernetes.io~nfs/pv");
     fs::create_dir_all(data.join("closed"))?;
