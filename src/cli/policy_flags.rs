@@ -44,15 +44,6 @@ pub struct PolicyFlags {
 }
 
 impl PolicyFlags {
-    /// Returns the flag that leaves rules out, if one does.
-    pub const fn narrowing(&self) -> Option<&'static str> {
-        match (self.select.is_empty(), self.ignore.is_empty()) {
-            (false, _) => Some("--select"),
-            (true, false) => Some("--ignore"),
-            (true, true) => None,
-        }
-    }
-
     /// Returns the policy that the flags name, and how reports call it.
     ///
     /// # Errors

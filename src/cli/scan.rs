@@ -121,12 +121,6 @@ impl Args {
         if self.reports != Reports::None && self.namespace.is_some() {
             bail!("--reports: reports are of the whole cluster; leave out --namespace");
         }
-        // A rule that is left out would look cured.
-        if let Some(flag) = self.reporting.judgement.narrowing().filter(|_| self.reports != Reports::None) {
-            bail!(
-                "--reports: reports are of every rule of the policy; leave out {flag}, or write it into the policy"
-            );
-        }
         let (own, baseline) =
             self.prepare().inspect_err(|error| self.failed(&mut Report::new(unknown()), error))?;
         let scanning = Scanning { args: &self, own: RefCell::new(own), baseline: baseline.as_ref() };

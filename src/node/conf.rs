@@ -110,17 +110,24 @@ impl Conf {
     }
 
     /// The settings that no mount gets, each with the line of its own section that keeps it away: a
-    /// later one, unless 2.6.2 drops that for one of another server.
+    /// later one, unless 2.6.2 drops that for a later one of another server.
     pub(super) fn overridden(&self) -> Vec<(&Setting, &Setting)> {
+        // Names of sections are compared without case.
+        let is_same = |one: &Section, other: &Section| match (one, other) {
+            (Section::Server(one), Section::Server(other))
+            | (Section::MountPoint(one), Section::MountPoint(other)) => one.eq_ignore_ascii_case(other),
+            (one, other) => one == other,
+        };
         let is_dropped = |later: &Setting| {
             let is_servers = |setting: &Setting| matches!(setting.section, Section::Server(_));
-            let is_another = |other: &Setting| is_servers(other) && other.section != later.section;
-            let mut others = self.settings.iter().filter(|other| is_another(other));
+            let is_another = |other: &Setting| is_servers(other) && !is_same(&other.section, &later.section);
+            let after = self.settings.iter().skip_while(|setting| !std::ptr::eq(*setting, later)).skip(1);
+            let mut others = after.filter(|other| is_another(other));
             is_servers(later) && others.any(|other| other.name == later.name)
         };
         let (mut given, mut overridden): (Vec<&Setting>, Vec<_>) = (Vec::new(), Vec::new());
         for setting in self.settings.iter().rev() {
-            let mut same = given.iter().filter(|later| later.section == setting.section);
+            let mut same = given.iter().filter(|later| is_same(&later.section, &setting.section));
             match same.find(|later| blocks(later.keyword(), alias(&setting.name))) {
                 Some(later) => overridden.push((setting, *later)),
                 None if is_dropped(setting) => {}

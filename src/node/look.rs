@@ -152,15 +152,16 @@ impl Look<'_> {
         {
             return Ok(None);
         }
-        let (driver, nfs) = self.driver(&id)?;
         let is_nfs_mount = |mounter: &Mounter| {
             mounter.process.name.starts_with("mount.nfs")
                 && is_for(mounter, &id, &moment.paths_of(&data_at), moment)
         };
-        let nfs = match nfs {
-            // A mounting NFS process shows that the driver is NFS.
-            Nfs::Depends if moment.mounters.iter().any(is_nfs_mount) => Nfs::Yes,
-            nfs => nfs,
+        // A mounting NFS process shows that the driver is NFS, whichever it is.
+        let is_nfs = moment.mounters.iter().any(is_nfs_mount);
+        let (driver, nfs) = match self.driver(&id) {
+            Ok((driver, Nfs::Depends)) if is_nfs => (driver, Nfs::Yes),
+            Err(_) if is_nfs => ("a CSI driver that is not known".to_owned(), Nfs::Yes),
+            found => found?,
         };
         // Other drivers may well give a Pod a directory of the node.
         if nfs == Nfs::No || nfs == Nfs::Depends && state == VolumeState::NodeDisk {

@@ -51,14 +51,19 @@ impl Plugin {
     }
 
     /// The plugin of a directory, which is called as the plugin with `~` for `/` (`GetPodVolumeDir`
-    /// of the kubelet). Those of the kubelet's other plugins are none of ours.
+    /// of the kubelet); that of a `FlexVolume` driver without a vendor has none (`EscapeQualifiedName`). Those of
+    /// the kubelet's other plugins are none of ours.
     fn of_folder(name: &OsStr) -> Option<Self> {
         match name.to_str()? {
             IN_TREE_NFS => Some(Self::InTreeNfs),
             CSI => Some(Self::Csi),
             name => {
-                let (vendor, driver) = name.split_once('~')?;
-                let is_flex = !vendor.is_empty() && vendor != "kubernetes.io" && !driver.is_empty();
+                let is_flex = match name.split_once('~') {
+                    Some((vendor, driver)) => {
+                        !vendor.is_empty() && vendor != "kubernetes.io" && !driver.is_empty()
+                    }
+                    None => true,
+                };
                 is_flex.then(|| Self::Flex(name.to_owned()))
             }
         }
@@ -68,7 +73,7 @@ impl Plugin {
     pub(super) fn flex_driver(&self) -> Option<String> {
         match self {
             Self::InTreeNfs | Self::Csi => None,
-            Self::Flex(folder) => Some(folder.replacen('~', "/", 1)),
+            Self::Flex(folder) => Some(folder.replace('~', "/")),
         }
     }
 }

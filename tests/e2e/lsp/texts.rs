@@ -148,7 +148,7 @@ fn underlines_where_reading_ends() -> Result<(), Failed> {
         ("kind: StorageClass\nmountOptions:\n\t- bg\n", 2),
         ("a: 'b\n", 0),
         ("{\"kind\": \"StorageClass\", \"mountOptions\": [\"bg\"", 0),
-        ("kind: StorageClass\nmountOptions: 7\n", 1),
+        ("kind: StorageClass\nmountOptions: hard\n", 1),
     ] {
         let shown = editor.open(name, text);
         assert_eq!(shown.len(), 1, "{text}: {shown:?}");
@@ -157,7 +157,7 @@ fn underlines_where_reading_ends() -> Result<(), Failed> {
         assert_eq!(editor.hover(name, 0, 2), Value::Null);
         // A text with only one possible meaning is written so; the rest is left to its author.
         let actions = editor.actions(name, &whole(), Some("quickfix"));
-        assert_eq!(actions.len(), usize::from(text.ends_with("7\n")), "{text}: {actions:?}");
+        assert_eq!(actions.len(), usize::from(text.ends_with("hard\n")), "{text}: {actions:?}");
     }
     // The documents around it are what they are.
     let class = "kind: StorageClass\nprovisioner: nfs.csi.k8s.io\nmountOptions: [bg]\n";

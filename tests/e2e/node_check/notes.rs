@@ -86,13 +86,14 @@ fn flex_volumes() -> Result<(), Failed> {
         // Its attributes may say that it is not NFS, and they are not on the node.
         ("alicloud~nas", "alicloud/nas", json!("depends"), 0),
         ("example.com~own", "example.com/own", json!("depends"), 0),
+        ("own", "own", json!("depends"), 0),
     ] {
         let pods = Pods::new();
         let volume = pods.path().join("u/volumes").join(folder).join("pvf");
         fs::create_dir_all(&volume)?;
         fs::write(volume.join("hello"), "hello\n")?;
-        // Another plugin of the kubelet, and a name that is no plugin's.
-        for other in ["kubernetes.io~empty-dir", "kubernetes.io~host-path", "no-plugin", "~x", "x~"] {
+        // Other plugins of the kubelet, and names that are no plugin's.
+        for other in ["kubernetes.io~empty-dir", "kubernetes.io~host-path", "~x", "x~"] {
             fs::create_dir_all(pods.path().join("u/volumes").join(other).join("x"))?;
         }
         let (report, seen) = pods.check(&[]);
