@@ -150,8 +150,11 @@ fn report_category(check: &mut RuleContext<'_, '_>, token: &Token<'_>, label: La
 /// The remedy for a number under the name `timeout`: seconds may be meant, and `timeo` counts
 /// tenths of one.
 fn in_tenths(token: &Token<'_>) -> Option<String> {
+    let keyword = token.option.keyword();
+    // Most words are told apart by their beginning.
+    keyword.get(..4).filter(|start| start.eq_ignore_ascii_case("time"))?;
     let seconds: u64 = token.option.value()?.parse().ok()?;
-    let keyword = token.option.keyword().to_ascii_lowercase().replace(['_', '-'], "");
+    let keyword = keyword.to_ascii_lowercase().replace(['_', '-'], "");
     let tenths = seconds.checked_mul(10)?;
     (keyword == "timeout").then(|| format!("timeo counts tenths of a second: {seconds} s are timeo={tenths}"))
 }
