@@ -280,7 +280,7 @@ fn check(counts: &[(&str, u64)]) -> bool {
     }
     if !is_good {
         eprintln!(
-            "instructions: meant so? Then write them anew with --write instead of --check, and say why"
+            "instructions: meant so? Then store them with --write instead of --check, and say why"
         );
     }
     is_good

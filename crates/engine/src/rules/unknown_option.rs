@@ -151,7 +151,7 @@ fn report_category(check: &mut RuleContext<'_, '_>, token: &Token<'_>, label: La
 /// tenths of one.
 fn in_tenths(token: &Token<'_>) -> Option<String> {
     let keyword = token.option.keyword();
-    // Most words are told apart by their beginning.
+    // Most words differ in their beginning already.
     keyword.get(..4).filter(|start| start.eq_ignore_ascii_case("time"))?;
     let seconds: u64 = token.option.value()?.parse().ok()?;
     let keyword = keyword.to_ascii_lowercase().replace(['_', '-'], "");
