@@ -13,13 +13,14 @@ use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec};
 use crate::nfs::disguised::whole_options;
 use crate::nfs::{option, reading};
+use crate::site::field_of;
 use crate::subject::driver::{is_option_key, names_mount_options};
 pub(super) use misplaced::{has_others_in_source, in_volume, keys_like_options, misplaced};
 pub use terraform::{is_terraform, of_terraform};
 pub(super) use texts::may_hold_options;
 use texts::{
-    Embedded, assigns_options, decoded, has_key, is_prose, leads_to_options, mentions_background,
-    without_index,
+    Embedded, assigns_options, background_of_conf, decoded, has_key, is_prose, leads_to_options,
+    mentions_background, without_index,
 };
 
 /// Something that is not judged and holds mount options.
@@ -52,13 +53,13 @@ pub struct UnjudgedPlace {
 impl Unjudged {
     /// Returns the path to the first options: `spec.values.storageClass.mountOptions`.
     pub fn at(&self) -> String {
-        self.places.first().map(|place| place.path.join(".")).unwrap_or_default()
+        self.places.first().map(|place| field_of(&place.path)).unwrap_or_default()
     }
 
     /// Returns the reason why it is named: the places, and whether one of them has a `bg`.
     pub fn why(&self) -> String {
         const MOST: usize = 4;
-        let paths: Vec<String> = self.places.iter().take(MOST).map(|place| place.path.join(".")).collect();
+        let paths: Vec<String> = self.places.iter().take(MOST).map(|place| field_of(&place.path)).collect();
         let mut at = paths.join(", ");
         if let Some(more) = self.places.len().checked_sub(MOST).filter(|more| *more > 0) {
             // Writing to memory cannot fail.
@@ -319,6 +320,9 @@ impl Search<'_> {
             return None;
         }
         let has_lines = is_block || text.contains('\n');
+        if let Some(has_bg) = background_of_conf(text) {
+            return Some(has_bg);
+        }
         if !has_lines && assigns_options(text) {
             return Some(mentions_background(text));
         }
