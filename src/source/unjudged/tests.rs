@@ -115,6 +115,20 @@ fn options_are_found_in_texts_and_behind_paths() {
         ("spec: {containers: [{args: ['--set=nfs.mountOptions[0]=bg']}]}\n", "spec.containers[0].args[0]"),
         ("env: [{name: NFS_MOUNT_OPTIONS, value: bg}]\n", "env[0].name"),
         ("spec: {backupTargetURL: 'nfs://a:/x?nfsOptions=soft,bg'}\n", "spec.backupTargetURL"),
+        ("args: [--mount-options, 'hard,bg']\n", "args[1]"),
+        ("nfs: {opts: 'vers=4.1,hard,bg'}\n", "nfs.opts"),
+        ("nfs: {extraOpts: [hard, nfsvers=4.1]}\n", "nfs.extraOpts"),
+        ("data: {fstab: \"a:/b /c nfs bg,hard 0 0\\n\"}\n", "data.fstab"),
+        ("data: {a: \"[Mount]\\nWhat=a:/b\\nType=nfs\\nOptions=bg,hard\\n\"}\n", "data.a"),
+        (
+            "files: [{source: 'data:,%5B%20NFSMount_Global_Options%20%5D%0ABackground%3DTrue%0A'}]\n",
+            "files[0].source",
+        ),
+        (
+            "files: [{source: 'data:;base64,WyBORlNNb3VudF9HbG9iYWxfT3B0aW9ucyBdCkJhY2tncm91bmQ9VHJ1ZQo='}]\n",
+            "files[0].source",
+        ),
+        ("files: [{source: 'data:,mountOptions:%0A-%20bg%0A'}]\n", "files[0].source"),
         ("data: {nfsmount.conf: \"[ NFSMount_Global_Options ]\\nSoft=True\\n\"}\n", "data.nfsmount.conf"),
         ("data: {class.yaml: \"{{ if a }}\\nmountOptions:\\n- bg\\n{{ end }}\\n\"}\n", "data.class.yaml"),
         (&secret("nfs:\n  mountOptions: [bg]\n"), "data.a"),
@@ -155,6 +169,10 @@ fn bg_in_a_text_is_told_unless_it_is_a_secret_or_something_else() {
         ("data: {a: \"[ NFSMount_Global_Options ]\\nBackground=True\\n\"}\n", true),
         ("data: {a: \"[ NFSMount_Global_Options ]\\n# Background=True\\nBackground=False\\n\"}\n", false),
         ("a: {mountOptions: {hard,bg}}\n", true),
+        ("args: [--mount-options, 'hard,bg']\n", true),
+        ("data: {fstab: \"a:/b /c nfs bg,hard 0 0\\nc:/d /e nfs hard 0 0\\n\"}\n", true),
+        ("data: {fstab: \"a:/b /c nfs4 hard 0 0\\n\"}\n", false),
+        ("data: {a: \"[Mount]\\nType=nfs\\nOptions=bg,hard\\n\"}\n", true),
     ] {
         let lines = Lines::new(text);
         let tree = trees(text, &lines).next().and_then(Result::ok).expect("a document");
@@ -167,6 +185,9 @@ fn bg_in_a_text_is_told_unless_it_is_a_secret_or_something_else() {
 fn other_words_are_none() {
     for text in [
         "mountOptions: []\n",
+        "data: {fstab: \"/dev/sda / ext4 defaults 0 0\\na:/b /c nfs defaults 0 0\\n\"}\n",
+        "args: [--mount-options]\nopts: [a, b]\n",
+        "files: [{source: 'data:,hello'}]\n",
         "data: {nfsmount.conf: \"[ NFSMount_Global_Options ]\\n# Background=True\\n\"}\n",
         "mountOptions:\n",
         "properties:\n  mountOptions: {type: array, description: the mountOptions of a class}\n",

@@ -63,22 +63,6 @@ pub(super) fn assigns_options(text: &str) -> bool {
     })
 }
 
-/// Returns whether an nfsmount.conf(5) in a text asks for background mounts; `None` where the text is
-/// none, or sets nothing.
-pub(super) fn background_of_conf(text: &str) -> Option<bool> {
-    let lines = || text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
-    let is_conf = lines()
-        .any(|line| line.starts_with('[') && line.to_ascii_lowercase().contains("nfsmount_global_options"));
-    let mut settings = lines().filter_map(|line| line.split_once('=')).peekable();
-    settings.peek().filter(|_| is_conf)?;
-    let is_on = |value: &str| matches!(value, "true" | "t" | "yes" | "y" | "1" | "on" | "bg");
-    Some(settings.any(|(key, value)| {
-        let (key, value) =
-            (key.trim().to_ascii_lowercase(), value.trim().trim_matches('"').to_ascii_lowercase());
-        matches!(key.as_str(), "background" | "bg") && is_on(&value)
-    }))
-}
-
 /// Returns true if the word `bg` stands in what is not read closely, such as a template: there it
 /// may be an option.
 pub(super) fn mentions_background(text: &str) -> bool {
@@ -150,7 +134,8 @@ pub(crate) fn may_hold_options(part: &str) -> bool {
     of_mount
         || [
             "nfsOptions", "nfs_options", "nfs-options", "ptions\"", "ptions:", "/options", "\\u", "MOUNT",
-            "NFS", "\"Secret\"", "binaryData", "nfsmount",
+            "NFS", "\"Secret\"", "binaryData", "nfsmount", " nfs ", " nfs4 ", "\\tnfs", "Type=nfs",
+            "\"data:",
         ]
         .iter()
         .any(|word| memmem::find(bytes, word.as_bytes()).is_some())

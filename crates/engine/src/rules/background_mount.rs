@@ -76,8 +76,9 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
             let mut pieces = pieces.take(most).peekable();
             if pieces.peek().is_none() {
-                if !subject.driver.known.is_read() {
-                    check_words(check, (carrier_index, element_index), element);
+                // Elements of a list go to mount as they are.
+                if !subject.driver.known.is_read() && carrier.place.key().is_some() {
+                    check_words(check, (carrier_index, element_index), element, latitude);
                 }
                 continue;
             }
@@ -94,13 +95,18 @@ fn check(check: &mut RuleContext<'_, '_>) {
 
 /// Reports the `bg` of a text that is a list of options in another notation than mount's, as JSON
 /// or with blanks between them: the driver is not known, and may read it so.
-fn check_words(check: &mut RuleContext<'_, '_>, (carrier, element): (usize, usize), text: &str) {
+fn check_words(
+    check: &mut RuleContext<'_, '_>,
+    (carrier, element): (usize, usize),
+    text: &str,
+    latitude: Latitude,
+) {
     let is_option = |word: &str| MountOption::new(word.to_ascii_lowercase()).entry().is_some();
     if !disguised::words(text).all(|(_, word)| is_option(word)) {
         return;
     }
     for (start, word) in disguised::words(text) {
-        if let Some(keyword) = reading::background_word(word, Latitude::WIDE) {
+        if let Some(keyword) = reading::background_word(word, latitude) {
             let site = Site { carrier, element, range: start..start + word.len() };
             report(check, site, word, keyword, None, Ambiguity::Notation);
         }
