@@ -42,7 +42,7 @@ impl Readers {
             let Some(row) = row.or_else(|| driver::find(&name).is_none().then_some(&driver::UNKNOWN)) else {
                 continue;
             };
-            if matches!(row.nfsmount_conf, ConfOf::Node(_)) {
+            if matches!(row.nfsmount_conf, ConfOf::Node(_) | ConfOf::Shared(_)) {
                 readers.volumes.insert(id.clone());
             }
             drivers.insert(name, row.nfsmount_conf);
@@ -52,7 +52,7 @@ impl Readers {
             .map(|(driver, of)| ConfReader {
                 driver,
                 reads: match of {
-                    ConfOf::Node(_) => "node",
+                    ConfOf::Node(_) | ConfOf::Shared(_) => "node",
                     ConfOf::Container(_) => "container",
                     ConfOf::Unknown => "unknown",
                 },

@@ -136,7 +136,9 @@ pub(super) fn visit_node(
                         Some(at) => unjudged::find_beside_volumes(tree, node, at),
                         None => unjudged::find_in_texts(tree, node),
                     };
-                    beside.into_iter().for_each(|found| visitor(Item::Beside(found)));
+                    if let Some(found) = beside {
+                        visitor(Item::Beside(found));
+                    }
                     visitor(object(source, kind, parts, span, origin));
                 }
                 Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),

@@ -1,4 +1,4 @@
-//! What a document holds that is not judged, and its mount options.
+//! Parts of a document that are not judged, and their mount options.
 
 use super::super::tree::{NodeId, Tree};
 use super::super::{Item, Skip, Source, json, unjudged};

@@ -128,7 +128,8 @@ fn check_unknown(check: &mut RuleContext<'_, '_>) {
         return;
     }
     for UnreadKey { place, options, .. } in check.subject.unread_keys() {
-        let what = format!("no known driver reads {}, so its options may be lost{}", place.short(), bg(&[options]));
+        let what =
+            format!("no known driver reads {}, so its options may be lost{}", place.short(), bg(&[options]));
         let remedy = Some("write them where the driver's documentation says".into());
         report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
     }
