@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::tree::{Content, NodeId, Style, Tree};
-use crate::kind::{Kind, PodSpec};
+use crate::kind::{Kind, PodSpec, misnamed};
 use crate::nfs::disguised::whole_options;
 use crate::nfs::{option, reading};
 use crate::subject::driver::{is_option_key, names_mount_options};
@@ -35,6 +35,8 @@ pub struct Unjudged {
     pub offset: usize,
     /// The places of options, in the order of the document; at least one.
     pub places: Vec<UnjudgedPlace>,
+    /// The fault of a kind that is meant to be one that is judged.
+    pub misnamed: Option<String>,
 }
 
 /// A place of options that are not judged.
@@ -55,7 +57,8 @@ impl Unjudged {
         self.places.first().map(|place| place.path.join(".")).unwrap_or_default()
     }
 
-    /// Returns the reason why it is named: the places, and whether one of them has a `bg`.
+    /// Returns the reason why it is named: the places, whether one of them has a `bg`, and what is
+    /// wrong with its kind.
     pub fn why(&self) -> String {
         const MOST: usize = 4;
         let paths: Vec<String> = self.places.iter().take(MOST).map(|place| place.path.join(".")).collect();
@@ -65,7 +68,8 @@ impl Unjudged {
             let _ = write!(at, " and {more} more places");
         }
         let note = if self.places.iter().any(|place| place.has_bg) { " (bg among them)" } else { "" };
-        format!("holds mount options at {at}{note}")
+        let cause = self.misnamed.as_ref().map(|cause| format!("; {cause}")).unwrap_or_default();
+        format!("holds mount options at {at}{note}{cause}")
     }
 }
 
@@ -111,7 +115,9 @@ fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range
     let metadata = tree.get(node, "metadata");
     let is_shown = Kind::parse(&kind).is_some();
     let is_secret = kind == "Secret";
+    let misnamed = misnamed(&kind, text(Some(node), "apiVersion").as_deref());
     Some(Unjudged {
+        misnamed,
         kind,
         namespace: text(metadata, "namespace"),
         name: text(metadata, "name").unwrap_or_default(),
