@@ -17,6 +17,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(8),
     name: "ambiguous-options",
+    title: "Conflicting options",
     summary: "two options that contradict each other",
     why: "Of `hard` and `soft`, `ro` and `rw`, or two values of `timeo`, the last one in the string wins. Which \
 one is last is another question: kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is mounted \

@@ -14,6 +14,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(1),
     name: "background-mount",
+    title: "Failed mount reported as success (bg)",
     summary: "bg in any place that contains options: a failed mount looks successful",
     why: "With `bg`, mount.nfs exits 0 although the mount failed, and retries in the background. The kubelet trusts \
 the exit code: the Pod starts on an empty directory of the node's local disk and writes \

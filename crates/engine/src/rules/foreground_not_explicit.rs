@@ -8,6 +8,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(2),
     name: "foreground-not-explicit",
+    title: "Foreground mount not requested (no fg)",
     summary: "fg is not set: nfsmount.conf of the node decides whether a failed mount is reported",
     why: "Leaving `bg` out is not enough. mount.nfs also reads the node's `/etc/nfsmount.conf`, and a line \
 `Background=True` there makes every mount a background mount whose options have no `fg`. The Kubernetes API \

@@ -10,6 +10,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(16),
     name: "local-locks",
+    title: "File locks local to one node",
     summary: "nolock or local_lock on a shared NFSv3 volume",
     why: "With `nolock` or `local_lock=` locks are local to each node. Two Pods on two nodes can hold the \
 same lock, and both write: databases and mail stores are corrupted that way. It matters with NFSv3, \

@@ -11,6 +11,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(22),
     name: "locks-need-statd",
+    title: "File locks that need rpc.statd",
     summary: "NFSv3, or no version, without nolock: the mount needs rpc.statd",
     why: "With NFSv3 and without `nolock`, mount.nfs starts rpc.statd before it mounts. If rpc.statd does not \
 run and cannot be started, every mount fails with \"rpc.statd is not running but is required for remote \

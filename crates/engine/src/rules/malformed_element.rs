@@ -19,6 +19,7 @@ use rewritten::{can_be_split, trimmed, written_as_meant};
 pub(super) static RULE: Rule = Rule {
     code: Code(9),
     name: "malformed-element",
+    title: "Malformed list element",
     summary: "an element with a comma, whitespace, a quote, a backslash, a control character, or nothing in it",
     why: "The elements of the list are joined with commas and split again, more than once and by different \
 rules. A comma inside an element makes two options of it, which defeats every check that compares whole \

@@ -9,6 +9,7 @@ use crate::nfs::version::Versions;
 pub(super) static RULE: Rule = Rule {
     code: Code(15),
     name: "no-effect",
+    title: "Option without effect",
     summary: "an option without effect in its place",
     why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` are for \
 /etc/fstab processing, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \

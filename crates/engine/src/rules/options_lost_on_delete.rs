@@ -12,6 +12,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(21),
     name: "options-lost-on-delete",
+    title: "Options missing when a volume is deleted",
     summary: "an option without which the driver cannot mount the share to delete a volume",
     why: "csi-driver-nfs mounts the share to delete a volume, and the request to delete carries no mount options: \
 the driver mounts with its defaults. Client and server negotiate most options. They do not negotiate another \

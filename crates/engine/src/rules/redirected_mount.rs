@@ -7,6 +7,7 @@ use crate::nfs::catalog::{OptionId, OptionSet};
 pub(super) static RULE: Rule = Rule {
     code: Code(19),
     name: "redirected-mount",
+    title: "Mount redirected elsewhere",
     summary: "an option that mounts another export, address or directory, or nothing",
     why: "`mounthost=` and `mountaddr=` let another host answer for the export, `addr=` pretends to; \
 `X-mount.subdir=` mounts a directory below it, `X-mount.owner=` and its kin change the export's root; `helper=` \

@@ -24,6 +24,7 @@ use versions::{
 pub(super) static RULE: Rule = Rule {
     code: Code(12),
     name: "refused-value",
+    title: "Value or version that the mount rejects",
     summary: "a value that the mount rejects, two protocol versions, or options of different versions",
     why: "The mount fails at every try, and Pods stay in ContainerCreating: a flag with a value, a number out \
 of range, a word the option does not have, a protocol version that does not exist, two version options \

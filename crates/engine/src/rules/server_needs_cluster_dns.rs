@@ -7,6 +7,7 @@ use crate::site::Place;
 pub(super) static RULE: Rule = Rule {
     code: Code(23),
     name: "server-needs-cluster-dns",
+    title: "Server name that only the cluster DNS resolves",
     summary: "an in-tree NFS volume whose server is a name of the cluster's DNS",
     why: "The kubelet mounts an in-tree NFS volume on the node, with the node's resolver. Nodes do not use the \
 cluster's DNS, so names like `nfs.storage.svc.cluster.local` do not resolve there. The mount fails at every try \
