@@ -34,6 +34,7 @@ const LONGEST: usize = 1024;
 /// assert_eq!(options(&["hard", "nfsvers=4.1"]), None);
 /// ```
 pub fn meant(pieces: &[&str]) -> Option<Meant> {
+    // A hostile list of thousands of pieces would be looked through from each of them.
     let pieces = pieces.get(..MOST_PIECES).unwrap_or(pieces);
     let (head, tail) = pieces.split_first()?;
     if head.len() > LONGEST {
@@ -130,6 +131,7 @@ fn closer(head: &str) -> Option<char> {
 fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
     let value = head.value().unwrap_or_default();
     if entry.id == OptionId::Context {
+        // A label in quotes is whole already.
         let goes_on =
             !value.contains(['"', '\'']) && value.rsplit([':', '-']).next().is_some_and(is_category);
         let rest: Vec<&str> =
@@ -144,9 +146,11 @@ fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant>
         return flavors(head, tail);
     }
     let (pieces, text) = if names_version(entry) {
+        // `vers=4,1` in a country that writes decimals with a comma.
         let minor = tail.first().filter(|minor| minor.len() == 1 && is_digits(minor))?;
         (2, format!("{}.{minor}", head.text()))
     } else if matches!(entry.grammar, Grammar::Number { .. }) {
+        // `1,048,576`: groups of three, and no leading zero, which would be octal.
         let is_start = is_digits(value) && value.len() <= 3 && !value.starts_with('0');
         let rest: Vec<&str> =
             tail.iter().copied().take_while(|piece| piece.len() == 3 && is_digits(piece)).collect();
@@ -169,6 +173,7 @@ fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
     let rest: Vec<&str> = tail.iter().copied().take_while(|piece| is_flavor(piece)).collect();
     let is_list = !rest.is_empty() && is_flavor(head.value()?);
     let text = format!("{}:{}", head.text(), rest.join(":"));
+    // `sec=krb5p,krb5i`: the kernel separates flavors by colons.
     is_list.then_some(())?;
     Some(Meant { pieces: rest.len() + 1, options: vec![taken(text)?] })
 }
@@ -203,11 +208,13 @@ fn taken(text: String) -> Option<String> {
 /// The options in a text without what it is wrapped in, as deep as `depth`.
 fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
     let text = text.trim();
+    // Each layer takes one: a text of a thousand quotes ends here.
     let depth = depth.checked_sub(1)?;
     // A whole command line, up to its options.
     if let Some((_, options)) = text.strip_prefix("mount ").and_then(|text| text.split_once("-o")) {
         return undressed(options, depth);
     }
+    // The longer ones first, because `-o` begins `-o=` as well.
     for switch in ["--options=", "--options ", "-o=", "-o", "- "] {
         if let Some(rest) = text.strip_prefix(switch) {
             return undressed(rest, depth);

@@ -71,6 +71,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
             if !element.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'g')) {
                 continue;
             }
+            // At every comma, whatever quotes are around it: a superset of what any layer reads.
             let pieces = reading::every_piece(element)
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
             let mut pieces = pieces.take(most).peekable();
@@ -79,6 +80,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
             }
             let ambiguity = Ambiguity::of(Some(&carrier.seen(element)));
             for (word, piece) in pieces {
+                // An exemption and a baseline name the keyword, which must not depend on its
+                // letters.
                 let word = if subject.driver.case == Case::Folded { "bg" } else { word };
                 let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
                 report(check, site, piece.text, word, last, ambiguity);
@@ -178,6 +181,7 @@ fn report(
     let is_unrendered = element
         .zip(subject.carriers.get(site.carrier))
         .is_some_and(|(element, carrier)| carrier.is_unrendered(element, site.range.clone()));
+    // fg, not a removal: without either word nfsmount.conf of the node decides.
     let with = reading::foreground_instead(piece).into();
     let edits = vec![Edit::Replace { site: site.clone(), with }];
     check.findings.push(Finding {

@@ -65,6 +65,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         token.acceptance.refusal.is_none()
             && if is_nolock { alone.nolock } else { alone.flock && locks.flock || alone.posix && locks.posix }
     };
+    // The last one is in effect.
     if let Some(token) = check.options().filter(counts).last() {
         // The sentence about a mount without nolock warns a person about to drop it.
         let what = if is_nolock {

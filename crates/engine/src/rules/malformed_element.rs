@@ -118,6 +118,7 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
             });
             report_element(check, site, Severity::Hidden, message, fix);
         }
+        // A text that is split differently has no pieces to speak of.
         if is_trap {
             traps.push((carrier_index, index));
             continue;
@@ -134,6 +135,7 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
             token.is_some_and(|token| token.malformation == Some(Malformation::Continued))
         };
         let full = full.saturating_sub(pieces.iter().filter(is_continued).count());
+        // Commas are the separators of a text, and unusual in an element of a list.
         let is_list = carrier.form == Form::List;
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
         // One fault, one finding: what is written otherwise is split with it.

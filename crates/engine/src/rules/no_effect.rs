@@ -78,6 +78,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 "it counts only with vers=4"
             }
             (_, OptionId::MaxConnect)
+                // Session trunking is of NFSv4.1 and newer: nfs(5), max_connect.
                 if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>
             {
                 "only NFSv4.1 has several connections of a session"

@@ -70,6 +70,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     for token in check.other_options() {
         let is_taken =
             token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
+        // Of a malformed option NMG009 speaks, and its value is not what was meant.
         if !is_taken && token.malformation.is_none() {
             check_value(check, token);
         }
@@ -88,6 +89,8 @@ fn check_flex_volume(check: &mut RuleContext<'_, '_>) {
         check.subject.carriers.iter().position(|carrier| matches!(carrier.place, Place::MountOptions(_)));
     let is_given =
         list.and_then(|list| check.subject.carriers.get(list)).is_some_and(|list| !list.is_empty());
+    // SupportsMountOption is false:
+    // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/plugin.go#L282
     if let Some(list) = list.filter(|_| is_given && check.subject.is_flex_volume()) {
         let message = Sentence::with_remedy(
             "the kubelet rejects mountOptions on a FlexVolume",
@@ -155,6 +158,7 @@ fn refusal(what: &str, refused: &Refused) -> String {
 }
 
 const fn severity(refused: &Refused) -> Severity {
+    // The installed version is not known, and an older one may take it.
     if refused.since.is_some() { Severity::Lesser } else { Severity::CannotMount }
 }
 
@@ -225,6 +229,7 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
             let (severity, what) = match overlooked {
                 Overlooked::Never => (Severity::CannotMount, format!("invalid {quoted}")),
                 Overlooked::Always => (Severity::Lesser, format!("{quoted} is ignored with sloppy")),
+                // fs_parser.c of these versions reports a wrong value like an unknown option.
                 Overlooked::Sometimes => (
                     Severity::Lesser,
                     format!("invalid {quoted}, which kernels from 5.6 to 5.19 ignore with sloppy"),
@@ -286,6 +291,7 @@ fn meant(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     minor
         .or_else(|| intended(&token.option))
         .or_else(|| flag_without_value(token))
+        // A suggestion must not lead to another denial.
         .filter(|text| !is_denied_word(&MountOption::new(text.as_str())))
 }
 
@@ -305,6 +311,7 @@ fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
 
 /// `hard=1` surely means `hard`; `nolock=false` means who knows what.
 fn flag_without_value(token: &Token<'_>) -> Option<String> {
+    // `hard=no` may mean the opposite, so only a yes is certain.
     let is_yes = matches!(token.option.value()?, "" | "1" | "true" | "yes" | "on");
     if token.acceptance.refusal != Some(Refusal::FlagWithValue) || !is_yes {
         return None;
