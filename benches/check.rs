@@ -107,7 +107,7 @@ fn pod(index: usize) -> Value {
 
 /// One Deployment of such Pods, as kubectl prints it.
 fn deployment(index: usize) -> Value {
-    let mut pod = pod(index);
+    let pod = pod(index);
     let labels = json!({"app.kubernetes.io/name": "web"});
     json!({
         "apiVersion": "apps/v1",
@@ -115,7 +115,7 @@ fn deployment(index: usize) -> Value {
         "metadata": {"name": format!("web-{index}"), "namespace": format!("team-{}", index % 50), "labels": labels,
             "resourceVersion": index.to_string()},
         "spec": {"replicas": 4, "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod["spec"].take()}},
+            "template": {"metadata": {"labels": labels}, "spec": pod.get("spec")}},
         "status": {"availableReplicas": 4, "readyReplicas": 4, "replicas": 4, "updatedReplicas": 4},
     })
 }

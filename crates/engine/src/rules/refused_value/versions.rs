@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::super::{RuleContext, offer, remove};
+use super::super::{RuleContext, offer, redirected_mount, remove};
 use super::{applies, is_udp, refusal, refusals, severity, written_for_the_driver};
 use crate::finding::{Edit, Sentence, Severity};
 use crate::nfs::acceptance::{self, names_version};
@@ -163,6 +163,8 @@ fn remedy(token: &Token<'_>) -> Cow<'static, str> {
     // It counts next to vers=4 only: vers=4.2 overrules minorversion=1 (measured: the row
     // `vers=4.2,minorversion=1` of tests/kernel-truth), so another version is no remedy.
     match (token.id(), token.option.value()) {
+        // NMG019 rejects it with any version.
+        (Some(id), _) if redirected_mount::WORDS.contains(id) => "drop it".into(),
         (Some(OptionId::Minorversion), Some(minor)) => {
             format!("drop it; for NFSv4.{minor} write nfsvers=4.{minor} as the only version").into()
         }

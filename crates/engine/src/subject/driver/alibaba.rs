@@ -71,7 +71,12 @@ const BASE: Driver = Driver {
             ..carrier("vers", On::Class, Role::Version)
         },
     ],
-    steps: &[Step::List, Step::Others, Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")), VERSION],
+    steps: &[
+        Step::List,
+        Step::Others,
+        Step::ReadOnly(Evidence::Any(&[Evidence::FirstAccessMode("ReadOnlyMany"), Evidence::ReadOnlySource])),
+        VERSION,
+    ],
     // ParseMountFlags splits at commas first: `vers=` is found inside an element, too.
     cut: Cut::Options,
     case: Case::Kept,

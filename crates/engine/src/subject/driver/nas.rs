@@ -230,7 +230,7 @@ static VAST: Driver = Driver {
     title: "VAST Data CSI driver",
     carriers: &[carrier("mount_options", On::Both, Role::WhenListEmpty)],
     // server.py strips each option: ` bg` in a list is bg.
-    steps: &[Step::List, Step::Others, Step::Trim],
+    steps: &[Step::ReadOnly(Evidence::ReadOnlySource), Step::List, Step::Others, Step::Trim],
     cut: Cut::Options,
     emptiness: Emptiness::NoElement,
     advice: "the attribute mount_options counts only while mountOptions is empty, and its order is not kept; the driver trims every option",

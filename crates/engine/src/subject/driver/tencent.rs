@@ -13,6 +13,7 @@ static CFS: Driver = Driver {
     carriers: &[carrier("options", On::Both, Role::Joined), carrier("vers", On::Both, Role::Version)],
     steps: &[
         Step::List,
+        Step::ReadOnly(Evidence::ReadOnlySource),
         Step::Others,
         Step::Version(Versioning {
             // A mount by fsid is NFSv3 only; every volume that the provisioner makes has an fsid.

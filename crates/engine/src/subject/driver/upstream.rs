@@ -12,7 +12,7 @@ pub(super) static IN_TREE_NFS: Driver = Driver {
     title: "kubelet's NFS volumes (spec.nfs)",
     // The list becomes a set, which is sorted by bytes and joined:
     // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/util/util.go#L207.
-    steps: &[Step::List, Step::ReadOnly(Evidence::InTreeReadOnly), Step::Sort],
+    steps: &[Step::List, Step::ReadOnly(Evidence::ReadOnlySource), Step::Sort],
     case: Case::Kept,
     advice: "kubelet sorts the list as a set, so the order in which it is written means nothing",
     // mount runs as a child of the kubelet
@@ -40,6 +40,7 @@ pub(super) static NFS_CSI: Driver = Driver {
         // https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/controllerserver.go#L154
         carrier("mountOptions", On::Class, Role::NotTaken),
     ],
+    steps: &[Step::List, Step::ReadOnly(Evidence::ReadOnlySource), Step::Others],
     case: Case::Kept,
     // mountTimeoutInSec, 10 s less than the 2 min of the kubelet's call:
     // https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/nodeserver.go#L37
