@@ -123,7 +123,6 @@ pub(super) fn visit_node(
                 return;
             }
             let span = tree.node(node).map_or(0..0, |node| node.span.clone());
-            let origin = Origin::Tree(tree, node);
             match parts(kind, from) {
                 Ok(parts) if parts.is_empty() => visitor(not_judged(tree, node, Skip::NoInlineVolume)),
                 Ok(mut parts) => {
@@ -132,14 +131,13 @@ pub(super) fn visit_node(
                         visitor(not_judged(tree, node, Skip::OtherKind));
                         return;
                     }
-                    let beside = match kind.pod_spec() {
-                        Some(at) => unjudged::find_beside_volumes(tree, node, at),
-                        None => unjudged::find_in_texts(tree, node),
-                    };
-                    for found in beside {
+                    if let Some(found) = kind.pod_spec().map_or_else(
+                        || unjudged::find_in_texts(tree, node),
+                        |at| unjudged::find_beside_volumes(tree, node, at),
+                    ) {
                         visitor(Item::Beside(found));
                     }
-                    visitor(object(source, kind, parts, span, origin));
+                    visitor(object(source, kind, parts, span, Origin::Tree(tree, node)));
                 }
                 Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),
             }
