@@ -105,6 +105,21 @@ fn pod(index: usize) -> Value {
     })
 }
 
+/// One Deployment of such Pods, as kubectl prints it.
+fn deployment(index: usize) -> Value {
+    let pod = pod(index);
+    let labels = json!({"app.kubernetes.io/name": "web"});
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": format!("web-{index}"), "namespace": format!("team-{}", index % 50), "labels": labels,
+            "resourceVersion": index.to_string()},
+        "spec": {"replicas": 4, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod.get("spec")}},
+        "status": {"availableReplicas": 4, "readyReplicas": 4, "replicas": 4, "updatedReplicas": 4},
+    })
+}
+
 /// Resources that one run of the program used.
 struct Run {
     cpu: f64,
@@ -199,6 +214,14 @@ fn main() {
     fs::write(&file, &list).expect("written");
     let parsed = own(&|| drop(std::hint::black_box(serde_json::from_str::<Value>(&list).expect("JSON"))));
     let what = format!("20,000 Pods in a JSON List of {} MB", list.len() / 1_000_000);
+    row(&what, &best(&file, "0"), "serde_json", parsed);
+
+    let workloads: Vec<Value> = (0..20_000).map(pod).chain((0..5_000).map(deployment)).collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": workloads}).to_string();
+    let file = folder.path().join("workloads.json");
+    fs::write(&file, &list).expect("written");
+    let parsed = own(&|| drop(std::hint::black_box(serde_json::from_str::<Value>(&list).expect("JSON"))));
+    let what = format!("20,000 Pods and 5,000 Deployments in a JSON List of {} MB", list.len() / 1_000_000);
     row(&what, &best(&file, "0"), "serde_json", parsed);
 
     let mut yaml = String::from("apiVersion: v1\nkind: List\nitems:\n");

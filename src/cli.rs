@@ -58,7 +58,7 @@ use exit::Exit;
     version,
     about,
     propagate_version = true,
-    max_term_width = 80,
+    max_term_width = 79,
     after_help = "\
 Exit codes:
   0  no finding is denied

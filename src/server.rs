@@ -154,12 +154,14 @@ impl Server {
         let mut certificate_files = Vec::new();
         let certificate = match &config.certificate {
             CertificateSource::Folder(folder) => {
+                // Taken before the files are read: a change in between is then seen as one.
                 certificate_files = tls::file_state(folder);
                 Some(Certificate::load(folder, now)?)
             }
             CertificateSource::SelfSigned => Some(Certificate::self_signed(now)?),
             CertificateSource::Managed => None,
         };
+        // Before the ports are opened, so that no connection is taken that could not be kept.
         let limits = config.limits.within_open_files();
         let shared = Arc::new(Shared::new(Arc::clone(&config.policy), limits));
         let store = match certificate {
@@ -223,6 +225,7 @@ impl Server {
             certificates: Arc::clone(&self.store),
             log_dropped: self.config.log_dropped,
         };
+        // First, so that probes find the port while the rest starts.
         let status_task = tokio::spawn(status::serve(self.status_listener, status));
         let reload_task = tokio::spawn(reload::certificate(
             self.config.certificate.clone(),
@@ -250,8 +253,12 @@ impl Server {
             tokio::pin!(accept);
             let stop = tokio::select! {
                 stop = stop => stop,
+                // The loop has no end of its own.
                 () = &mut accept => Stop::Now,
             };
+            // The Pod leaves the EndpointSlices when it is asked to stop, and API servers learn of
+            // that later:
+            // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination
             self.shared.draining.store(true, Ordering::Relaxed);
             let delay = match stop {
                 Stop::AfterDelay => self.config.shutdown_delay,
@@ -261,13 +268,16 @@ impl Server {
             // Until the callers have heard that this replica goes, it serves on.
             let _ = timeout(delay, &mut accept).await;
         }
+        // The kernel now refuses new connections, and the API server tries another replica.
         drop(self.listener);
         self.shared.callers.dismiss_the_silent();
+        // Each connection sends GOAWAY or `connection: close`, and finishes what it has.
         stopping.send_replace(());
         let drained = timeout(self.config.limits.drain, stopping.closed()).await;
         if drained.is_err() {
             tracing::warn!("stopped with requests in flight");
         }
+        // Last, so that a certificate that is renewed while draining is still served.
         reload_task.abort();
         policy_task.abort();
         clients_task.abort();
@@ -326,6 +336,8 @@ async fn accept(listener: &TcpListener, callers: &Arc<Connections>) -> (TcpStrea
                 {
                     callers.make_room();
                 }
+                // accept(2) fails at once while no file descriptor is free: without a pause this
+                // would take a core.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
@@ -344,6 +356,7 @@ impl Connection {
     async fn serve(self, stream: TcpStream, caller: Caller, stop: Receiver<()>) {
         let limits = self.shared.limits;
         let handshake = timeout(limits.handshake, async {
+            // Looks at the first bytes without taking them, so TLS still finds them.
             if plaintext::is_http(&stream).await {
                 plaintext::answer(stream).await;
                 return Err(("plain_http", "plain HTTP on the port that speaks TLS".to_owned()));
@@ -363,6 +376,7 @@ impl Connection {
             Ok(Err((reason, error))) => return self.refuse(reason, &error),
             Err(_) => return self.refuse("handshake_timeout", "no TLS handshake in time"),
         };
+        // After the handshake: rustls has checked the chain, but not the name.
         let session = stream.get_ref().1;
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let is_admitted = self.clients.as_ref().is_none_or(|clients| clients.admits(certificate));
@@ -371,6 +385,7 @@ impl Connection {
             self.complaints.complain("client_name", "client certificate name not in --allowed-client");
             webhook = webhook.forbidden();
         }
+        // Without ALPN the protocol is HTTP/1.1, which API servers use for webhooks.
         let is_http2 = session.alpn_protocol() == Some(b"h2");
         let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
         let peer = tracing::enabled!(Level::DEBUG).then(|| stream.get_ref().0.peer_addr().ok()).flatten();
@@ -378,6 +393,7 @@ impl Connection {
         let end = connection::serve(stream, protocol, webhook, limits, &caller, stop).await;
         tracing::debug!(?peer, ?end, "connection ended");
         match end {
+            // Nothing to report: clients close and idle in order.
             End::Closed | End::Idle => {}
             End::HeadTimeout => self.refuse("head_timeout", "no request in time"),
             End::Unread => self.refuse("answer_unread", "the answer was not read in time"),

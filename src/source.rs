@@ -67,8 +67,7 @@ pub enum Skip {
     NoObject,
     /// A List whose `items` is null.
     EmptyList,
-    /// A text without a document, or a document after another one that is nothing
-    /// but comments.
+    /// A text that is nothing but comments, or such a document after another one.
     Empty,
     /// A recorded AdmissionReview that is not judged: a deletion, the status of a
     /// class.
@@ -236,9 +235,16 @@ fn visit_documents(text: &str, lines: &Lines<'_>, goes_on: bool, visitor: &mut d
         is_empty = false;
         visitor(item);
     });
-    if is_empty {
+    // A text of comments may hold an object that is commented out; one of nothing has no document.
+    if is_empty && !is_blank(text) {
         visitor(Item::Skipped(Skip::Empty));
     }
+}
+
+/// Returns true if a text has nothing but blank lines and marks of documents.
+fn is_blank(text: &str) -> bool {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.lines().all(|line| matches!(line.trim(), "" | "---" | "..."))
 }
 
 /// Like [`visit`], where a text may hold nothing.

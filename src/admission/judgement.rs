@@ -41,6 +41,7 @@ impl<O> Judgement<'_, '_, O> {
 
     fn name(&self) -> &str {
         let asked = self.request.name.as_deref().unwrap_or_default();
+        // With generateName the request has no name yet.
         if asked.is_empty() { self.case.subject.name } else { asked }
     }
 
@@ -96,6 +97,7 @@ pub(super) fn refusal(name: &str, kind: Kind, causes: Vec<StatusCause>) -> Statu
     Status {
         status: "Failure",
         message: message::together(&causes),
+        // As the API server's own validation answers: kubectl then prints the causes, one a line.
         reason: "Invalid",
         code: 422,
         details: StatusDetails {
@@ -125,6 +127,8 @@ fn json_patch(subject: &Subject<'_>, elements: &Elements<'_>) -> String {
         if is_same || !carrier.place.is_patchable() {
             continue;
         }
+        // `replace` of a member that is not there is an error (RFC 6902, 4.3), `add` of one that is
+        // there replaces it.
         let operation = if carrier.present { "replace" } else { "add" };
         patch.push_str(if patch.is_empty() { "[{\"op\":\"" } else { ",{\"op\":\"" });
         patch.push_str(operation);

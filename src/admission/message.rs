@@ -33,6 +33,7 @@ const LONGEST_CAUSE: usize = 1000;
 
 /// Longest name of an object, or of a kind, that is repeated: what the API server
 /// takes.
+// A DNS subdomain, the longest name that Kubernetes accepts (RFC 1123).
 const LONGEST_NAME: usize = 253;
 
 /// The name of the sender, in a message that stands alone.
@@ -80,6 +81,7 @@ pub(super) fn causes(case: &Case<'_, '_>, verdict: &Verdict) -> Causes {
         let field = place.map(|place| place.field(element)).unwrap_or_default();
         let field = at_most(field, LONGEST_CAUSE);
         bytes += length_within(&message) + length_within(&field);
+        // At least one is shown: a denial without a cause helps no user.
         if bytes > MOST_BYTES && !causes.is_empty() {
             break;
         }
@@ -114,6 +116,7 @@ impl Causes {
     pub(super) fn limited(mut self) -> Vec<StatusCause> {
         let room = if self.further > 0 { MOST_CAUSES - 1 } else { MOST_CAUSES };
         if self.shown.len() > room {
+            // The last place is for the count of the others.
             self.further += self.shown.len() + 1 - MOST_CAUSES;
             self.shown.truncate(MOST_CAUSES - 1);
         }
@@ -176,6 +179,7 @@ fn proposed(subject: &Subject<'_>, elements: &Elements<'_>, index: usize) -> Opt
 /// Returns an element of a YAML flow list, quoted where it must be.
 fn flow_scalar(text: &str) -> String {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._=/:+-".contains(&byte))
+        // A digit or a sign at the beginning could be that of a number in YAML.
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && !text.ends_with(':');
     if is_plain { text.to_owned() } else { format!("{text:?}") }
@@ -217,6 +221,7 @@ fn warnings(mut before: Vec<String>, told: &[(&Judged, &str)], after: Vec<String
     let room = MOST_WARNINGS.saturating_sub(before.len());
     let mut told: Vec<&(&Judged, &str)> = told.iter().collect();
     if told.len() > room {
+        // The sort is stable: the others keep the order of the object.
         told.sort_by_key(|(judged, _)| judged.rule != BACKGROUND_MOUNT);
     }
     before.extend(told.iter().take(room).map(|(judged, what)| warning(judged, what)));
@@ -235,6 +240,7 @@ fn ending_exemptions(case: &Case<'_, '_>, evaluation: &Evaluation) -> Vec<String
         })
         .collect();
     used.sort_unstable();
+    // One warning for each exemption, however many findings it covers.
     used.dedup();
     used.iter()
         .filter_map(|index| {
@@ -275,6 +281,7 @@ pub fn at_most(text: String, most: usize) -> String {
     if text.len() <= most || text.chars().count() <= most {
         return text;
     }
+    // Room for the dots.
     let most = most.saturating_sub(3);
     let (mut end, mut kept) = (0, 0);
     let mut rest = text.as_str();

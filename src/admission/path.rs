@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 /// Returns the keys and indices that lead to a line and a column, both from 1 as `serde_json`
 /// counts them; empty outside of every member. It is cut where it gets longer than a person reads.
 pub(super) fn at(text: &[u8], line: usize, column: usize) -> String {
+    // serde_json counts lines from 1 and columns in bytes.
     let before = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let end = before.map(<[u8]>::len).sum::<usize>() + column;
     let mut inside = Inside::default();
@@ -107,6 +108,7 @@ fn end_of_string(text: &[u8], mut at: usize) -> usize {
     while let Some(byte) = text.get(at) {
         match byte {
             b'"' => break,
+            // Whatever is escaped, a quote among it, is no end.
             b'\\' => at += 2,
             _ => at += 1,
         }

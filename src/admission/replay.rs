@@ -73,6 +73,7 @@ pub fn replay(
         let patch = patch_of(&response)?;
         if let Some(patch) = &patch {
             apply(patch, &mut recorded)?;
+            // The validating webhook gets what the patch made, as from an API server.
             body = Cow::Owned(recorded.to_string().into_bytes());
         }
         let object = recorded.pointer("/request/object").cloned().unwrap_or_default();

@@ -52,6 +52,7 @@ impl<'de> Visitor<'de> for UidSeed<'_> {
             if &*key == *name {
                 map.next_value_seed(UidSeed { path: rest, found: self.found })?;
             } else {
+                // Ends with an error at the end of a body that was cut off.
                 map.next_value::<IgnoredAny>()?;
             }
         }

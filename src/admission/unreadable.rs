@@ -37,6 +37,7 @@ impl Fault {
     pub(super) fn of_body(body: &[u8], error: &serde_json::Error) -> Self {
         let path = path::at(body, error.line(), error.column());
         let text = error.to_string();
+        // Line and column of a body that the user never saw help only here.
         let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
         let cause = match text.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
         {
@@ -100,6 +101,7 @@ pub(super) fn refuse(
     let policy = question.policy;
     let is_demanded = !fault.is_policys || policy.on_unreadable() == OnUnreadable::Deny;
     let is_observed = policy.mode() == Mode::Observe;
+    // The mutating webhook never denies: it fails open, and the validating one comes after it.
     let is_validated = question.endpoint == Endpoint::Validate;
     let is_denied = is_demanded && !is_observed && is_validated;
     let decision = if is_denied { "deny" } else { "allow" };

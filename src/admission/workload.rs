@@ -62,6 +62,7 @@ fn judge(
             let of = |inline| Subject::of_inline_volume(pair.volume, inline, settings);
             (of(&pair.new.manifest), pair.old.as_ref().map(|old| of(&old.manifest)))
         })
+        // Most Pods have none left, and get the shortest answer.
         .filter(|(subject, _)| subject.nfs != Nfs::No)
         .collect();
     if subjects.is_empty() {
@@ -81,6 +82,7 @@ fn pairs<'p>(kind: Kind, object: Workload<'p>, old: Option<Box<Workload<'p>>>) -
     let pair = |new: Inline<'p>| {
         let same = old.iter().position(|old| old.name == new.name);
         let volume = InlineVolume { kind, index: new.index };
+        // By name: the order of volumes may change in an update.
         Pair { volume, new, old: same.map(|same| old.swap_remove(same)) }
     };
     object.inline_volumes(at).into_iter().map(pair).collect()

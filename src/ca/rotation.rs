@@ -122,6 +122,8 @@ impl Rotation {
         };
         chain.leaf = leaf;
         let has_settled = trusted_since.is_some_and(|since| since + self.wait <= now);
+        // The steps exclude each other, and one look takes one: a stop in between leaves a state
+        // that is good.
         let step = if let Some(next) = next.filter(|_| has_settled) {
             chain.leaf = next.sign(&self.names, now)?;
             chain.previous = Some(authority.pair.certificate);
@@ -131,6 +133,8 @@ impl Rotation {
         } else if leaf_facts.renewal() <= now {
             chain.leaf = authority.sign(&self.names, now)?;
             RotationStep::Renewed
+        // The certificate of the new CA has been served for the wait as well, so no replica
+        // presents the old one.
         } else if chain.previous.is_some() && has_settled && leaf_facts.made + self.wait <= now {
             chain.previous = None;
             RotationStep::Retired
@@ -168,6 +172,7 @@ impl Rotation {
     ) -> Option<(Pair, CertificateFacts)> {
         let facts = CertificateFacts::read(&leaf.certificate).ok()?;
         let is_good = facts.not_after > now
+            // A renamed Service or another namespace needs another certificate.
             && facts.names == self.names.iter().cloned().collect()
             && facts.belongs_to(&leaf.key)
             && is_signed_by(&leaf.certificate, &authority.pair.certificate);
@@ -178,6 +183,7 @@ impl Rotation {
 /// Returns an authority that can sign as of `now`, with what its certificate says.
 fn usable(pair: &Pair, now: OffsetDateTime) -> Option<(Authority, CertificateFacts)> {
     let facts = CertificateFacts::read(&pair.certificate).ok()?;
+    // A key that was edited would sign what no API server accepts.
     let is_good = facts.not_after > now && facts.belongs_to(&pair.key);
     let authority = Authority::load(pair.clone()).ok().filter(|_| is_good)?;
     Some((authority, facts))

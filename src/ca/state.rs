@@ -32,6 +32,7 @@ impl CaState {
     /// Returns the caBundle, in PEM: every authority that is to be trusted.
     pub fn bundle(&self) -> String {
         let next = self.next.as_ref().map(|pair| pair.certificate.as_str());
+        // The signer first: some tools read only the first certificate of a bundle.
         let trusted = [Some(self.authority.certificate.as_str()), next, self.previous.as_deref()];
         let trusted: Vec<&str> = trusted.into_iter().flatten().map(str::trim_end).collect();
         trusted.join("\n") + "\n"
@@ -87,6 +88,7 @@ impl CertificateFacts {
 pub fn is_signed_by(leaf: &str, authority: &str) -> bool {
     let signed = parse(authority, |authority| {
         parse(leaf, |leaf| {
+            // Verifiers look up the issuer by name before they check a signature (RFC 5280, 6.1.3).
             leaf.issuer() == authority.subject()
                 && leaf.verify_signature(Some(authority.public_key())).is_ok()
         })

@@ -73,6 +73,7 @@ pub fn repair(
 }
 
 /// Most times that a text is read because what could not be read was written again.
+// Each one reads the whole text again.
 const MOST_REMEDIES: usize = 64;
 
 fn repair_text(
@@ -178,6 +179,7 @@ impl CarryingOut<'_> {
                 continue;
             }
             let mut tried = done.split_off(count);
+            // Halves until the wish that spoils the text is alone: the others are carried out.
             let middle = tried.get(tried.len() / 2).map(Wish::subject);
             let first = tried.first().map(Wish::subject);
             // The wishes of one subject stay together: its carriers are one list for the mount.
@@ -235,6 +237,7 @@ impl CarryingOut<'_> {
                 }
             }
         };
+        // The text is read again: a repair that changes anything but what it should is not done.
         self.apply(wishes).is_ok_and(|new| {
             let found = meanings(&new, &Lines::new(&new), &|_, _| {});
             meanings(self.text, self.lines, &alter) == found

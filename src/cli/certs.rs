@@ -35,11 +35,18 @@ enum Command {
     Serve(ServeArgs),
 }
 
+/// Returns the usage in one line, or in two under the longer name of the plugin.
+fn usage() -> String {
+    let name = called::name();
+    let between = if name == called::OWN_NAME { " " } else { "\n           " };
+    format!("{name} certs generate [OPTIONS]{between}--dir <DIR> --dns <NAME>...")
+}
+
 /// Create a certificate authority (CA) and a certificate.
 ///
 /// If the directory has a CA, it signs the new certificate, so that the caBundle stays valid.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(override_usage = usage(), after_help = "\
 Examples:
   nfs-mount-guard certs generate --dir certs \\
       --dns nfs-mount-guard.nfs-mount-guard.svc

@@ -136,17 +136,19 @@ impl Args {
             report.add(fixed.left);
         }
         let mut err = io::stderr().lock();
+        let (colour, width) = (color::wanted_on_errors(), terminal::width_of_errors());
         if stays {
             report.subjects.retain(|subject| subject.decision == "deny");
             for subject in &mut report.subjects {
                 subject.findings.retain(|finding| finding.action == Reported::Deny);
             }
             report.count(false);
-            let (colour, width) = (color::wanted_on_errors(), terminal::width_of_errors());
             write!(err, "{}", report::text::write_subjects(&report, colour, width))?;
         }
         for change in &changes {
-            writeln!(err, "{}", place(change))?;
+            let line = place(change);
+            let wrapped = width.map(|width| report::terminal::wrap(&line, "", "    ", width));
+            writeln!(err, "{}", wrapped.unwrap_or_else(|| line.into_owned()))?;
         }
         for failure in &failures {
             exit::say(&plain(failure))?;

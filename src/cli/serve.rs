@@ -23,6 +23,7 @@ use super::managed::ManagedArgs;
 use super::number;
 use super::policy;
 
+use crate::called;
 use crate::cluster::certificates::{Certificates, Purpose, Served};
 use crate::policy::Policy;
 use crate::server::client_auth::Clients;
@@ -61,10 +62,18 @@ impl LogFormat {
     }
 }
 
+/// Returns one line for each source of the certificate: clap's own line is wider than a terminal.
+fn usage() -> String {
+    let sources = ["--cert-dir <DIR>", "--manage-certificates", "--self-signed"];
+    let name = called::name();
+    sources.map(|source| format!("{name} serve {source} [OPTIONS]")).join("\n       ")
+}
+
 /// Run the admission webhook server.
 #[derive(Debug, clap::Args)]
 #[command(
     group = ArgGroup::new("certificate").required(true),
+    override_usage = usage(),
     after_help = "\
 Examples:
   nfs-mount-guard serve --self-signed

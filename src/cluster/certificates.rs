@@ -115,6 +115,7 @@ impl Certificates {
     /// dropped. While the API server does not answer, the server continues with
     /// what it has, and tries come less and less often.
     pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) {
+        // Four looks in a step, so that a step is late by a quarter of its length at most.
         let interval = INTERVAL.min(self.rotation.wait.unsigned_abs() / 4);
         let mut last_error = String::new();
         let mut backoff = retries();
@@ -131,6 +132,7 @@ impl Certificates {
                 Err(error) => {
                     self.metrics.failed();
                     let error = error.to_string();
+                    // The same error every few seconds would fill the log; the metric counts each.
                     if error != last_error {
                         tracing::error!(error, "certificate renewal failed, keeping the current certificate");
                     }
@@ -141,6 +143,7 @@ impl Certificates {
             self.show();
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                // A dropped sender ends it as well.
                 _ = &mut stop => break,
             }
         }
@@ -171,6 +174,7 @@ impl Certificates {
         // One that cannot be served is for the holder of the Lease to replace.
         let served = self.serve(&found, now);
         if !self.lease.hold(now).await? {
+            // Another replica may write the bundle from now on.
             self.trusted = None;
             return served;
         }
@@ -182,6 +186,8 @@ impl Certificates {
         let is_adopted = self.adopt(&kept, &mut found).await?;
         let trusted_since = self.trusted.as_ref().map(|(_, since)| *since);
         let (chain, step) = self.rotation.advance(&found, trusted_since, now)?;
+        // The Secret is written before the bundle: a CA that was announced and then lost could
+        // never sign.
         if step.is_some() || is_adopted || !kept.is_whole() {
             if !self.store.write(&kept, &chain).await? {
                 // The next look reads what another replica wrote.
@@ -200,6 +206,7 @@ impl Certificates {
         }
         // API servers trust an authority before a server presents what it signed.
         let trusted = self.trust(&chain, now).await;
+        // A renewal by the CA that is trusted already needs no new bundle.
         let is_signer_known =
             kept.serving_authority().is_some_and(|serving| serving == chain.authority.certificate);
         if trusted.is_ok() || is_signer_known {
@@ -248,7 +255,10 @@ impl Certificates {
         let trust = self.webhooks.trust(&bundle).await?;
         let is_known = self.trusted.as_ref().is_some_and(|(known, _)| *known == bundle);
         let since = match (&self.trusted, trust) {
+            // No API server calls yet, so nothing has been waited for.
             (_, Trust::Missing) => None,
+            // Only a bundle that stayed as it was counts: after a change every API server needs the
+            // whole wait again.
             (Some((_, since)), Trust::Had) if is_known => Some(*since),
             _ => Some(now),
         };
@@ -299,6 +309,7 @@ fn retries() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs(1))
         .with_max_delay(Duration::from_secs(30))
+        // Never gives up: an API server may be away for hours.
         .without_max_times()
         .with_jitter()
         .build()

@@ -88,6 +88,7 @@ pub async fn connect(at: &Where) -> Result<(Client, Server), Error> {
     config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
     config.connect_timeout = Some(CONNECTING);
     config.read_timeout = Some(PAUSE);
+    // Else the clock of a connection that was idle for long would end its next request.
     config.reset_reader_on_write = true;
     // The pager tries again by itself, and says so.
     config.default_retry = false;
@@ -108,6 +109,7 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
         std::env::var_os("KUBECONFIG").is_some_and(|list| !list.is_empty())
             || std::env::home_dir().is_some_and(|home| home.join(".kube/config").exists())
     };
+    // As kubectl: a kubeconfig comes before the service account of a Pod.
     if at.kubeconfig.is_none() && at.context.is_none() && !has_default() {
         let config = Config::incluster().map_err(|_| Error::Nowhere)?;
         return Ok((config, Chosen { place: "service account".to_owned(), ..Chosen::default() }));
@@ -128,6 +130,8 @@ async fn config(at: &Where) -> Result<(Config, Chosen), Error> {
         let server = &config.cluster_url;
         return Err(bad(format!("the server {server} of the cluster has no scheme; write https://{server}")));
     }
+    // An empty list would be taken for no CA at all, and every handshake would fail without a
+    // reason.
     if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
         return Err(bad(faults::NO_AUTHORITY.to_owned()));
     }
@@ -142,6 +146,7 @@ fn chosen(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(String, Clu
     let names: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
     let known =
         if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+    // `current-context: ""` is what kubectl writes after its context was deleted.
     let wanted = context.or(kubeconfig.current_context.as_deref()).filter(|name| !name.is_empty());
     let Some(wanted) = wanted else {
         return Err(format!(

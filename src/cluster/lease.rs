@@ -15,6 +15,7 @@ use super::create::create;
 use super::{Error, FIELD_MANAGER, is_conflict};
 
 /// The time after which a silent holder has lost the Lease.
+// Four renewals: one that is late, or an API server that restarts, changes no holder.
 const LIFE: Duration = Duration::seconds(40);
 
 /// The time between two renewals by the holder.
@@ -46,12 +47,15 @@ impl Lease {
         let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
         let sign = (spec.holder_identity.clone(), spec.renew_time.clone());
         let seen = match &self.seen {
+            // As client-go does: clocks of nodes differ, so only the change of the sign counts, by
+            // the own clock (k8s.io/client-go tools/leaderelection).
             Some((last, seen)) if *last == sign => *seen,
             _ => now,
         };
         self.seen = Some((sign, seen));
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
         let is_ours = holder == self.holder;
+        // No write while the last one is fresh: each costs a revision of etcd.
         if is_ours && now < seen + RENEWAL {
             return Ok(true);
         }
@@ -87,6 +91,7 @@ impl Lease {
         if spec.holder_identity.as_deref() != Some(&*self.holder) {
             return Ok(());
         }
+        // Emptied, not deleted: deletion would need a further right.
         let wanted = LeaseSpec { holder_identity: Some(String::new()), ..spec };
         self.write(Some(lease), wanted).await.map(drop)
     }
@@ -96,6 +101,8 @@ impl Lease {
         let parameters =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let written = if let Some(lease) = found {
+            // With the resourceVersion that was read: a write of another replica in between makes
+            // this a conflict.
             let lease = Object { spec: Some(spec), ..lease };
             self.api.replace(&self.name, &parameters, &lease).await.map(drop)
         } else {

@@ -275,6 +275,7 @@ impl Pager {
                     };
                     (uri_of(&token), Some((bytes, remaining)))
                 }
+                // The revision was compacted, by default after 5 min.
                 Answer::Refused(status) if status.code == 410 => {
                     let fresh = status.metadata.as_ref().and_then(|metadata| metadata.continue_.clone());
                     match fresh.filter(|fresh| !fresh.is_empty() && !renewed) {

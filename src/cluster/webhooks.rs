@@ -55,6 +55,7 @@ impl Configurations {
                     .is_ok_and(|pem| String::from_utf8_lossy(&pem).contains(certificate.trim()))
             };
             if bundles(&object.data).into_values().flatten().any(is_in) {
+                // One is enough: the configurations of a release are written together.
                 return Ok(true);
             }
         }
@@ -84,10 +85,13 @@ impl Configurations {
             let (api, object) = self.read(kind).await?;
             let Some(object) = object else { continue };
             let bundles = bundles(&object.data);
+            // An apply that changes nothing would still be a write of managedFields.
             if bundles.values().all(|bundle| *bundle == Some(&*wanted)) {
                 trust = if trust == Trust::Missing { Trust::Had } else { trust };
                 continue;
             }
+            // The webhooks are keyed by name (listMapKey), so an apply of these fields leaves the
+            // others alone.
             let patch = patch(kind, &self.name, bundles.keys(), &wanted);
             let task = format!("write the caBundle of the {kind} {}", self.name);
             self.apply(&api, kind, &patch).await.map_err(Error::api(task))?;
@@ -110,6 +114,7 @@ impl Configurations {
                     error,
                     "field manager conflict on caBundle, overwriting it; remove the other writer (cert-manager, GitOps tool)"
                 );
+                // Only after the conflict was logged: the other writer is a fault of the set-up.
                 api.patch(&self.name, &parameters.force(), &Patch::Apply(patch)).await.map(drop)
             }
             other => other.map(drop),

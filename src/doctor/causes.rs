@@ -1,6 +1,8 @@
 //! A cause of a webhook that cannot be called: a text of kube-apiserver 1.37.2, made for real
 //! (docs/doctor.md), with its meaning and the command that cures it.
 
+use super::checks::LOGS;
+
 /// One cause.
 #[derive(Debug)]
 pub struct Cause {
@@ -12,7 +14,7 @@ pub struct Cause {
     pub remedy: &'static str,
 }
 
-/// Causes, the more particular ones first. `{namespace}`, `{name}` and `{release}` are
+/// Causes, the more particular ones first. `{namespace}`, `{name}`, `{selector}` and `{release}` are
 /// those of the installation, `{certificates}` is the Deployment that makes or loads them.
 pub const CAUSES: &[Cause] = &[
     Cause {
@@ -87,12 +89,12 @@ pub const CAUSES: &[Cause] = &[
     Cause {
         texts: &["connection reset by peer", "EOF", "broken pipe"],
         meaning: "a Pod or a proxy closes the connection before it answers",
-        remedy: "kubectl --namespace {namespace} logs deployment/{name}",
+        remedy: LOGS,
     },
     Cause {
         texts: &["the server is currently unable to handle the request", "an error on the server ("],
         meaning: "the webhook rejects the call: load shedding (503), or a fault of its own",
-        remedy: "kubectl --namespace {namespace} logs deployment/{name}",
+        remedy: LOGS,
     },
 ];
 

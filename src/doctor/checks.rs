@@ -1,6 +1,8 @@
 //! The checks, in the order of a call: each with what it needs, what a fault does to
 //! users, the command that cures it, and its page.
 
+use serde_json::Value;
+
 use super::facts::ClusterFacts;
 use super::{
     Outcome, before, certificate, configuration, generated, network, policies, probes, renewal, service,
@@ -64,6 +66,13 @@ const UNCHECKED: &str = "the API server admits NFS classes and volumes unchecked
 const REJECTED: &str = "no call reaches the webhook: under Fail new NFS classes and volumes are rejected, under Ignore they are admitted unchecked";
 const UPGRADE: &str = "helm upgrade {release} manifests/chart --namespace {namespace} --reuse-values";
 const RENEW: &str = "kubectl --namespace {namespace} rollout restart deployment/{certificates}";
+/// The logs of every replica of the last minutes.
+///
+/// `logs deployment/NAME` reads one Pod of it, and the one that failed may be another. With a
+/// selector kubectl shows the last ten lines of a Pod, unless `--tail` says otherwise
+/// (<https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/kubectl/pkg/cmd/logs/logs.go#L113>).
+pub(super) const LOGS: &str =
+    "kubectl --namespace {namespace} logs --selector {selector} --prefix --tail=-1 --since=5m";
 const RESTART: &str = "kubectl --namespace {namespace} rollout restart deployment/{name}";
 
 /// All of them.
@@ -229,7 +238,7 @@ pub const CHECKS: &[Check] = &[
         title: "A dry-run StorageClass with bg comes back repaired, each time",
         needs: CALLED,
         effect: UNCHECKED,
-        remedy: "kubectl --namespace {namespace} logs deployment/{name} --since=5m",
+        remedy: LOGS,
         is_before: false,
         evaluate: probes::repairs,
     },
@@ -240,7 +249,7 @@ pub const CHECKS: &[Check] = &[
         title: "A dry-run StorageClass with fg and sloppy is denied by the validating webhook, each time",
         needs: CALLED,
         effect: UNCHECKED,
-        remedy: "kubectl --namespace {namespace} logs deployment/{name} --since=5m",
+        remedy: LOGS,
         is_before: false,
         evaluate: probes::denies,
     },
@@ -321,9 +330,32 @@ pub(super) fn filled(remedy: &str, facts: &ClusterFacts) -> String {
     remedy
         .replace("{namespace}", facts.namespace())
         .replace("{name}", facts.name())
+        .replace("{selector}", &selector(facts))
         .replace("{certificates}", &renewal::deployment(facts))
         .replace("{release}", facts.release())
         .replace("{removal}", &removal)
+}
+
+/// Returns the labels of the webhook's Pods, as `--selector` of kubectl takes them.
+fn selector(facts: &ClusterFacts) -> String {
+    let of_service = facts.service().and_then(|service| service.pointer("/spec/selector"));
+    let of_deployment =
+        || facts.deployment.found().and_then(|found| found.pointer("/spec/selector/matchLabels"));
+    let labels = of_service.or_else(of_deployment).and_then(Value::as_object);
+    let labels = labels.filter(|labels| !labels.is_empty());
+    labels.map_or_else(
+        || usual_selector(facts.release()),
+        |labels| {
+            let label =
+                |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
+            labels.iter().map(label).collect::<Vec<_>>().join(",")
+        },
+    )
+}
+
+/// Returns the same as the chart writes it for a release.
+pub(super) fn usual_selector(release: &str) -> String {
+    format!("app.kubernetes.io/instance={release},app.kubernetes.io/name={}", super::installation::USUAL)
 }
 
 /// Returns a remedy where the webhooks are called by URL: no namespace, Deployment or release of

@@ -57,6 +57,7 @@ pub(super) fn as_generated(facts: &ClusterFacts) -> Outcome {
     }
     if found.is_empty() {
         let first = installation.webhooks.first().map(|webhook| {
+            // 10 is the default of the API.
             let seconds = number(&webhook.raw, "/timeoutSeconds").unwrap_or(10);
             format!("failurePolicy {}, {seconds} s", webhook.failure_policy())
         });
@@ -82,6 +83,7 @@ fn remedy(facts: &ClusterFacts, found: &[Difference<'_>]) -> String {
             Cure::Reapply => is_reapplied = true,
             Cure::Without(names) => surplus.extend(names.iter().map(String::as_str)),
             Cure::Fields { fields, value, path } => {
+                // An upgrade leaves fields that another manager owns.
                 if !is_of_helm(webhook) || is_edited(webhook, path) {
                     patches.add(webhook, fields.clone());
                 } else {
@@ -98,6 +100,7 @@ fn remedy(facts: &ClusterFacts, found: &[Difference<'_>]) -> String {
     commands.extend((!surplus.is_empty()).then(|| without_conditions(facts, &surplus)));
     commands.extend(is_upgraded.then(|| upgrade(facts, &values)));
     commands.extend(is_reapplied.then(|| reapply(facts)));
+    // In this order: patches first, because a reapply takes over what they leave.
     commands.join(" && ")
 }
 
@@ -138,6 +141,7 @@ impl Comparison<'_, '_> {
         let path = if name == MUTATE { "mutate" } else { "validate" };
         if webhook.path() != path {
             let fields = match webhook.origin() {
+                // A webhook with a url has no service, and the API server rejects both.
                 origin if origin.is_empty() => json!({"service": {"path": format!("/{path}")}}),
                 origin => json!({"url": format!("{origin}/{path}")}),
             };
@@ -177,6 +181,7 @@ impl Comparison<'_, '_> {
     fn promises(&mut self) {
         let (raw, name) = (&self.webhook.raw, self.webhook.name.as_str());
         let versions = list(raw, "/admissionReviewVersions");
+        // The API server takes the first version of the list that it knows.
         if versions != [json!("v1")] {
             let has = versions.iter().any(|version| version == "v1");
             let (status, seen, effect) = if has {
@@ -198,6 +203,7 @@ impl Comparison<'_, '_> {
             let (status, effect) = if effects == "NoneOnDryRun" {
                 (Status::Warning, "the configuration declares side effects that the webhook does not have")
             } else {
+                // Some and Unknown; v1 of the configuration accepts neither when it is created.
                 (Status::Problem, "the API server rejects dry runs")
             };
             let fields = json!({"sideEffects": "None"});
@@ -260,6 +266,7 @@ impl Comparison<'_, '_> {
                 );
             }
         }
+        // Absent only in a configuration that is not from an API server.
         let timeout = number(raw, "/timeoutSeconds").unwrap_or(10);
         if timeout != TIMEOUT {
             let is_chosen = name != INLINE && is_of_installer(webhook, &["f:timeoutSeconds"]);

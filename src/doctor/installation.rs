@@ -70,12 +70,14 @@ impl Webhook {
 
     /// Returns the Service's port.
     pub fn port(&self) -> u64 {
+        // The default of the API.
         number(&self.raw, "/clientConfig/service/port").unwrap_or(443)
     }
 
     /// Scheme and authority of the URL that it is called by.
     pub(super) fn origin(&self) -> String {
         let url = text(&self.raw, "/clientConfig/url");
+        // `https:`, nothing, and the authority.
         url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
     }
 
@@ -111,6 +113,7 @@ impl Installation {
     pub fn configurations(&self) -> Vec<(&str, &str)> {
         let mut names: Vec<(&str, &str)> =
             self.webhooks.iter().map(|webhook| (webhook.kind, webhook.configuration.as_str())).collect();
+        // The webhooks of one configuration are next to each other.
         names.dedup();
         names
     }
@@ -151,6 +154,7 @@ pub fn find(validating: &[Value], mutating: &[Value]) -> (Vec<Installation>, Vec
                     continue;
                 }
                 let (service, origin) = (webhook.service(), webhook.origin());
+                // Two releases in one cluster have the same webhook names, and different Services.
                 let known = found.iter_mut().find(|installation| {
                     installation.service == service && (service.is_some() || installation.place() == origin)
                 });
@@ -190,6 +194,7 @@ pub(super) fn covers(rule: &Value, group: &str, operation: &str, resource: &str,
     let is_resource = list(rule, "/resources").iter().filter_map(Value::as_str).any(|item| {
         let (item_plain, item_sub) = item.split_once('/').unwrap_or((item, ""));
         (item_plain == plain || item_plain == "*")
+            // `*` alone is every resource without its subresources, `*/*` is all of them.
             && (item_sub == sub || item_sub == "*" && item.contains('/'))
     });
     let is_scope = match text(rule, "/scope") {

@@ -77,12 +77,14 @@ fn target(facts: &ClusterFacts, pod: Option<&Value>) -> Option<Target> {
             Some(Target { number, name: port_name.clone() })
         }
         Some(target) => Some(Target { number: target.as_u64()?, name: String::new() }),
+        // targetPort is the port of the Service if it is not given.
         None => Some(Target { number: number_of(called)?, name: String::new() }),
     }
 }
 
 fn is_about(policy: &Value, labels: &Value) -> bool {
     let types = list(policy, "/spec/policyTypes");
+    // Without policyTypes a policy is for ingress at least.
     let is_ingress = types.is_empty() || types.iter().any(|kind| kind == "Ingress");
     let selector = policy.pointer("/spec/podSelector").cloned().unwrap_or_default();
     is_ingress && selects(&selector, labels)
@@ -99,6 +101,7 @@ fn has_port(rule: &Value, wanted: &Target) -> bool {
                     Some(Value::String(port_name)) => *port_name == wanted.name,
                     Some(first) => {
                         let first = first.as_u64().unwrap_or_default();
+                        // A range of ports: endPort, since Kubernetes 1.25.
                         let last = number(port, "/endPort").unwrap_or(first);
                         (first..=last).contains(&wanted.number)
                     }
@@ -109,6 +112,7 @@ fn has_port(rule: &Value, wanted: &Target) -> bool {
 /// Returns true if a rule names no source, or all addresses.
 fn is_from_everywhere(rule: &Value) -> bool {
     let is_all = |peer: &Value| {
+        // The API server is no Pod for the CNI: only a range of addresses matches it for sure.
         matches!(text(peer, "/ipBlock/cidr"), "0.0.0.0/0" | "::/0")
             && list(peer, "/ipBlock/except").is_empty()
     };
@@ -123,6 +127,7 @@ fn remedy(facts: &ClusterFacts, chosen: &[&Value], port: u64) -> String {
         Some(Value::Array(rules)) if !rules.is_empty() => {
             json!([{"op": "add", "path": "/spec/ingress/-", "value": rule}])
         }
+        // `-` needs a list that is there.
         _ => json!([{"op": "add", "path": "/spec/ingress", "value": [rule]}]),
     };
     format!(

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::checks::filled;
+use super::checks::{LOGS, filled};
 use super::facts::{ClusterFacts, Other};
 use super::field::{list, named, text};
 use super::installation::{MUTATE, Webhook};
@@ -30,7 +30,7 @@ pub(super) fn keep_from_changing(facts: &ClusterFacts) -> String {
     let others: Vec<&Webhook> =
         facts.others.iter().filter(|other| other.is_mutating()).map(|other| &other.webhook).collect();
     if others.is_empty() {
-        return filled("kubectl --namespace {namespace} logs deployment/{name} --since=5m", facts);
+        return filled(LOGS, facts);
     }
     let (name, expression) = LEAVES;
     with_condition(&others, name, expression)

@@ -68,6 +68,7 @@ fn example(remedy: &str) -> String {
         .replace("{removal}", &removal)
         .replace("{namespace}", usual)
         .replace("{name}", usual)
+        .replace("{selector}", &super::checks::usual_selector(usual))
         .replace("{certificates}", &format!("{usual}-certificates"))
         .replace("{release}", usual)
 }

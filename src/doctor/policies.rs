@@ -297,7 +297,8 @@ fn compare(facts: &ClusterFacts, policy: &Policy) -> Outcome {
             };
             unseen.seen = format!("the policy of the Pods is not compared: {}", unseen.seen);
             if matches!(facts.hashes, Seen::Failed { .. }) {
-                let logs = "kubectl --namespace {namespace} logs deployment/{name} | grep 'policy is in use'";
+                let logs = "kubectl --namespace {namespace} logs --selector {selector} --prefix --tail=-1 \
+| grep 'policy is in use'";
                 return unseen.cured_by(filled(logs, facts));
             }
             return unseen;

@@ -40,6 +40,7 @@ struct Expected {
 fn expected(policy: &Policy, facts: &ClusterFacts, driver: &str, options: &[&str]) -> Option<Expected> {
     let object = probe::class(probe::NAME, driver, options);
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        // A review needs one; the decision does not depend on it.
         "uid": "doctor",
         "kind": {"group": "storage.k8s.io", "version": "v1", "kind": "StorageClass"},
         "operation": "CREATE",
@@ -48,6 +49,7 @@ fn expected(policy: &Policy, facts: &ClusterFacts, driver: &str, options: &[&str
     let body = review.to_string().into_bytes();
     let both = [Endpoint::Mutate, Endpoint::Validate];
     let has_mutating = facts.installation().is_some_and(|found| found.webhook(MUTATE).is_some());
+    // Without the mutating webhook the validating one sees bg, and denies it.
     let endpoints = if has_mutating { &both[..] } else { both.get(1..).unwrap_or_default() };
     let replayed = replay(policy, facts.now.date(), &body, review, endpoints).ok()?;
     let last = replayed.last()?;
@@ -199,6 +201,7 @@ pub(super) fn latency(facts: &ClusterFacts) -> Outcome {
     }
     let mut times: Vec<Duration> = facts.repair.iter().map(|answer| answer.took).collect();
     times.sort_unstable();
+    // The first probe has a handshake, so the middle one says more.
     let middle = times.get(times.len() / 2).copied().unwrap_or_default();
     let most = times.last().copied().unwrap_or_default();
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
@@ -211,6 +214,7 @@ pub(super) fn latency(facts: &ClusterFacts) -> Outcome {
         counted(times.len(), "probe"),
         timeout.as_secs()
     );
+    // A call that takes twice as long under load then runs into the timeout.
     if most > timeout / 2 { Outcome::warning(seen) } else { Outcome::ok(seen) }
 }
 
@@ -248,6 +252,7 @@ fn judge(
     for fault in faults {
         let is_same =
             |known: &Outcome| known.seen == fault.seen || known.cause.is_some() && known.cause == fault.cause;
+        // Ten probes with one fault are one fault.
         if different.len() < 3 && !different.iter().any(is_same) {
             different.push(fault);
         }
@@ -260,6 +265,8 @@ fn judge(
     if !outcome.is_unseen && all > 1 {
         outcome.seen = format!("{bad} of {all} failed: {}", outcome.seen);
     }
+    // API servers and Pods answer in turns, so a fault of one of them shows in a part of the
+    // probes.
     if bad < all && outcome.status == Status::Problem {
         outcome.seen.push_str("; the others passed: one API server of several, or one Pod");
         outcome.effect = Some("some requests fail or are admitted unchecked, others do not".to_owned());
@@ -289,6 +296,7 @@ fn unrepaired(facts: &ClusterFacts, answer: &Answer) -> Outcome {
     }
     let webhooks = facts.installation().map(|found| found.webhooks.as_slice()).unwrap_or_default();
     let mut conditions = webhooks.iter().flat_map(|webhook| list(&webhook.raw, "/matchConditions"));
+    // The chart names the conditions of webhooks.excluded so.
     let is_narrowed = conditions.any(|condition| text(condition, "/name").ends_with("-is-not-excluded"));
     let excluded = if is_narrowed {
         "; webhooks.excluded excludes users or groups, possibly the one of doctor"

@@ -13,6 +13,7 @@ use super::renewal::awaited_secret;
 use crate::count::counted;
 
 /// Restarts of a container within this time are restarts now.
+// The kubelet forgets a crash loop after as long a time without a restart.
 const RECENT: Duration = Duration::minutes(10);
 
 /// The name of the webhook's port in the chart's Service and container.
@@ -53,6 +54,8 @@ pub(super) fn exists(facts: &ClusterFacts) -> Outcome {
     if let Some(fault) = untargeted(facts, installation) {
         return fault;
     }
+    // The API server then calls the name itself, and not an address of the Service (apiserver
+    // pkg/util/proxy, ResolveCluster).
     if text(service, "/spec/type") == "ExternalName" {
         return Outcome::warning(format!("{} has type ExternalName", installation.place()))
             .hurts("the API server resolves the name with its own DNS, outside the cluster")
@@ -85,6 +88,7 @@ fn absent(facts: &ClusterFacts, installation: &Installation) -> Outcome {
 fn own_port(service: &Value) -> Option<u64> {
     let ports = list(service, "/spec/ports");
     let own = ports.iter().find(|port| text(port, "/name") == PORT);
+    // A Service that was made by hand may have one port of any name.
     let own = own.or(match ports {
         [only] => Some(only),
         _ => None,
@@ -145,6 +149,7 @@ pub(super) fn endpoints(facts: &ClusterFacts) -> Outcome {
     let port_name = called_port(facts).map(|port| text(port, "/name")).unwrap_or_default();
     let has_port = |slice: &&Value| {
         let ports = list(slice, "/ports");
+        // Endpoints are found by the name of the Service's port, and not by its number.
         ports.is_empty() || ports.iter().any(|port| text(port, "/name") == port_name)
     };
     let count = facts.ready_endpoints().unwrap_or_default();
@@ -168,6 +173,7 @@ fn without_endpoints(facts: &ClusterFacts) -> Outcome {
     let selector = facts.service().and_then(|service| service.pointer("/spec/selector"));
     if let (Some([]), Some(labels), Some(selector)) =
         (facts.pods.found().map(Vec::as_slice), template, selector)
+        // A Service has equality only, in the form of matchLabels.
         && !selects(&json!({ "matchLabels": selector }), labels)
     {
         let wanted = facts.deployment.found().and_then(|found| found.pointer("/spec/selector/matchLabels"));
@@ -221,6 +227,7 @@ pub(super) fn pods(facts: &ClusterFacts) -> Outcome {
         let rollout = filled("kubectl --namespace {namespace} rollout status deployment/{name}", facts);
         faults.push(
             Outcome::warning(format!("{} images: {}", different.len(), named(different.iter().copied())))
+                // During a rollout this passes by itself.
                 .hurts("two versions may decide differently about one object")
                 .cured_by(rollout)
                 .may_pass(true),
@@ -253,6 +260,7 @@ fn fault(pod: &Value, facts: &ClusterFacts) -> Option<Outcome> {
                 .cured_by(describe),
             );
         }
+        // Of a container that runs again: it may have been killed for its memory limit.
         let ended = time(status, "/lastState/terminated/finishedAt");
         if ended.is_some_and(|ended| facts.now - ended < RECENT) {
             let restarts = number(status, "/restartCount").unwrap_or_default();
@@ -308,6 +316,8 @@ pub(super) fn disruption(facts: &ClusterFacts) -> Outcome {
             for budget in several {
                 let expected = number(budget, "/status/expectedPods").unwrap_or_default();
                 let wanted = number(budget, "/status/desiredHealthy").unwrap_or_default();
+                // disruptionsAllowed may be 0 for a moment while a Pod restarts, so it is not
+                // looked at.
                 if expected > 0 && wanted >= expected {
                     faults.push(
                         Outcome::warning(format!(

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::source::io_fault;
 
 /// More of a file than this is not read.
+// The file is the node's, and its size is not under the control of this process.
 const FILE_LIMIT: u64 = 256 << 10;
 
 /// Files that include each other are followed so far.
@@ -99,8 +100,12 @@ impl Conf {
             |section: &Section| matches!(section, Section::Server(name) if name.eq_ignore_ascii_case(server));
         let is_global = |section: &Section| *section == Section::Global;
         // The last line of a section comes first.
+        // The order of conf_get_mntopts: the mount point, then the server, then all; the first one
+        // that names an option wins.
         for is_it in [&is_point as &dyn Fn(&Section) -> bool, &is_server, &is_global] {
             for setting in self.settings.iter().rev().filter(|setting| is_it(&setting.section)) {
+                // An option is dropped if one of the same kind was appended before it, not only an
+                // equal one.
                 if !found.iter().any(|earlier| blocks(earlier.keyword(), alias(&setting.name))) {
                     found.push(setting);
                 }
@@ -145,6 +150,7 @@ impl Conf {
     }
 
     fn read_both(&mut self, path: &Path) {
+        // A line before the first heading belongs to no section.
         self.read_file(path, &mut Section::of("", None), 0, true);
         let folder = directory(path);
         let entries = match fs::read_dir(&folder) {
@@ -154,8 +160,10 @@ impl Conf {
         };
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            // conffile.c leaves out hidden files, and what has no name before `.conf`.
             .filter(|name| name.len() > ENDING.len() && name.ends_with(ENDING) && !name.starts_with('.'))
             .collect();
+        // versionsort(3): 9.conf is before 10.conf.
         names.sort_unstable_by(|a, b| order::versions(a, b));
         for name in names {
             let path = folder.join(name);
@@ -186,6 +194,7 @@ impl Conf {
                 continue;
             }
             let Some(line) = line.strip_suffix('\n') else {
+                // The last line of a file without a line break; it is joined with nothing.
                 begun = Some((number, format!("{before}{line}")));
                 continue;
             };
@@ -211,6 +220,7 @@ impl Conf {
             *section = heading(head);
             return;
         }
+        // mount.nfs logs a line without `=`, and reads on.
         let Some((name, value)) = line.split_once('=') else { return };
         let (name, value) = (name.trim_end_matches([' ', '\t']), value.trim_start_matches([' ', '\t']));
         let Some(value) = unquoted(value) else { return };
@@ -227,6 +237,7 @@ impl Conf {
     }
 
     fn include(&mut self, value: &str, from: &Path, mut section: Option<Section>, depth: usize) {
+        // `include = -FILE` is for a file that need not be there.
         let (may_lack, value) = value.strip_prefix('-').map_or((false, value), |value| (true, value));
         let path = from.parent().unwrap_or(Path::new("/")).join(value);
         if depth == INCLUDES {
@@ -323,6 +334,7 @@ fn number(value: &str) -> String {
     // As strtol(3) reads it: what is no number is 0.
     let (base, digits) = match value.strip_prefix("0x") {
         Some(digits) => (16, digits),
+        // Base 0 of strtol(3): a leading zero is octal, as in C.
         None if value.starts_with('0') => (8, value),
         None => (10, value.trim_start()),
     };
@@ -338,6 +350,7 @@ fn blocks(has: &str, name: &str) -> bool {
         matches!(name, "vers" | "nfsvers" | "minorversion")
             || name.strip_prefix('v').is_some_and(|rest| rest.starts_with(['2', '3', '4']))
     };
+    // mount.nfs compares without a leading `no`: `ac` of a mount keeps `noac` of the file away.
     let bare = |name: &str| name.strip_prefix("no").unwrap_or(name).to_owned();
     has == name
         || bare(has) == bare(name)
@@ -346,6 +359,7 @@ fn blocks(has: &str, name: &str) -> bool {
 }
 
 fn text_of(path: &Path) -> io::Result<String> {
+    // Opening a named pipe would wait for a writer.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
     }

@@ -88,17 +88,20 @@ impl Look<'_> {
             let folder = id.folder();
             match self.suspect(id, mounted, &moment) {
                 Ok(suspect) => suspects.extend(suspect),
+                // The volume was taken down since it was listed.
                 Err(error) if volumes::is_absence(&error) => {}
                 Err(error) => errors.push((folder, error)),
             }
         }
         let mut latest = moment;
         if suspects.iter().any(Suspect::is_doubtful) {
+            // Once for all of them: a node with many Pods must not wait for each.
             thread::sleep(SECOND_LOOK);
             if let Some(moment) = Moment::read(self.proc_dir, self.pods, self.pods_dir)? {
                 latest = moment;
             }
             suspects.retain(|suspect| !suspect.is_doubtful() || self.is_still_lost(suspect, &latest));
+            // A Pod that waits for a foreground mount writes nothing: no container of it runs.
             let all = suspects.len();
             suspects.retain(|suspect| !suspect.is_doubtful() || !is_being_mounted(&suspect.id, &latest));
             summary.waiting = all - suspects.len();
@@ -142,6 +145,7 @@ impl Look<'_> {
             Mounted::Elsewhere => (VolumeState::Hidden, folder),
         };
         let holders = moment.holders(&data_at);
+        // Mounted, and no container was started before the mount: all is well.
         if state == VolumeState::Hidden && holders.is_empty() {
             return Ok(None);
         }
@@ -153,6 +157,7 @@ impl Look<'_> {
             return Ok(None);
         }
         let is_nfs_mount = |mounter: &Mounter| {
+            // mount.nfs4 is another name of the same program.
             mounter.process.name.starts_with("mount.nfs")
                 && is_for(mounter, &id, &moment.paths_of(&data_at), moment)
         };
@@ -168,6 +173,8 @@ impl Look<'_> {
             return Ok(None);
         }
         let usage = match (state, holders.first()) {
+            // The mount covers the directory for the node; a container that was started before
+            // still sees it.
             (VolumeState::Hidden, Some(holder)) => self.count_beneath(holder),
             _ => self.count(&self.pods_dir.join(id.folder()))?,
         };
@@ -213,6 +220,7 @@ impl Look<'_> {
         let root = self.proc_dir.join(holder.pid.to_string()).join("root");
         let inside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
         for path in &holder.closed {
+            // Further mounts of the container in there are other file systems, which may hang.
             self.counter.close(inside(path));
         }
         let seen = self.count(&inside(&holder.point)).unwrap_or_else(|error| Err(io_fault::reason(&error)));

@@ -84,6 +84,8 @@ impl Moment {
         });
         let first = proc_dir.join("1/mountinfo");
         match namespaces.iter().find(|namespace| namespace.processes.iter().any(is_first)) {
+            // A line that is not understood could be the mount that is looked for: no verdict
+            // without it.
             Some(namespace) if namespace.table.malformed == 0 => {}
             Some(_) => {
                 let error =
@@ -91,6 +93,7 @@ impl Moment {
                 return Err(proc_error(&first, error));
             }
             None => {
+                // Read again for the reason, which the list of processes does not keep.
                 let error = std::fs::read(&first).err().unwrap_or(io::ErrorKind::InvalidData.into());
                 return Err(proc_error(&first, error));
             }
@@ -122,6 +125,8 @@ impl Moment {
         for Reference { table, pods_dirs } in &self.references {
             for pods_dir in pods_dirs {
                 match table.locate(&pods_dir.join(folder)) {
+                    // One name that leads to another file system is enough: the others are copies
+                    // of the same tree.
                     Some(location) if location.device != own.device => return Mounted::Elsewhere,
                     Some(location) if location != own => mounted = Mounted::OnDisk(location),
                     _ => {}
@@ -198,6 +203,7 @@ fn apart(namespaces: &[Namespace], pods: &Location) -> Vec<Apart> {
     let mut found = Vec::new();
     for namespace in namespaces {
         let Some(process) = namespace.processes.first() else { continue };
+        // A driver's container mounts the directory of Pods by a hostPath volume.
         if is_kubelets(namespace) || !namespace.table.shows(pods) {
             continue;
         }
@@ -235,6 +241,7 @@ fn holders(namespaces: &[Namespace], pods: &Location) -> BTreeMap<PathBuf, Vec<H
         }
     }
     for holders in holders.values_mut() {
+        // /proc lists processes in no order that a report may depend on.
         holders.sort_unstable();
     }
     holders

@@ -85,6 +85,7 @@ impl MountTable {
         // At most as many steps as mounts, so that a table with a cycle ends the walk.
         let mut left = self.mounts.len();
         let mut steps: Vec<&Path> = path.ancestors().collect();
+        // From the root down, as the kernel walks: a mount on /a hides one on /a/b.
         steps.reverse();
         for step in steps {
             while let Some(next) = self.mounted_on(mount.id, step).filter(|_| left > 0) {
@@ -111,6 +112,7 @@ impl MountTable {
             .filter_map(|mount| Some(joined(&mount.point, location.path.strip_prefix(&mount.root).ok()?)))
             .filter(|path| self.locate(path).as_ref() == Some(location))
             .collect();
+        // The shortest name is most likely the one that a person knows.
         paths.sort_unstable_by(|a, b| (a.as_os_str().len(), a).cmp(&(b.as_os_str().len(), b)));
         paths.dedup();
         paths
@@ -131,6 +133,7 @@ impl MountTable {
     fn root(&self) -> Option<&Mount> {
         let at_root = || self.mounts.values().filter(|mount| mount.point == Path::new("/"));
         at_root()
+            // The root of a namespace has a parent outside of it (proc_pid_mountinfo(5)).
             .find(|mount| !self.mounts.contains_key(&mount.parent))
             .or_else(|| at_root().min_by_key(|mount| mount.id))
     }
@@ -157,6 +160,7 @@ impl Mount {
             point: path(unescape(info.mount_point.to_str()?)?),
             source: String::from_utf8_lossy(&unescape(&info.mount_source.unwrap_or_default())?).into_owned(),
             options: info.super_options,
+            // NFSv4 mounts have the type nfs4, those of NFSv3 nfs.
             nfs: if matches!(info.fs_type.as_str(), "nfs" | "nfs4") { shown(&text) } else { None },
         })
     }
@@ -165,6 +169,8 @@ impl Mount {
 /// The options of a line: the sixth field, and the last one, of which the parser keeps no
 /// order.
 fn shown(line: &str) -> Option<String> {
+    // Fields after this one are optional and vary in number, so the last one is counted from the
+    // end.
     let own = line.split(' ').nth(5)?;
     let (_, of_superblock) = line.rsplit_once(' ')?;
     Some(format!("{own},{of_superblock}"))
@@ -179,6 +185,8 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
         let digits: Option<u32> = match character {
             '\\' => {
                 let ahead = rest.clone();
+                // mangle_path of the kernel writes exactly three digits:
+                // https://github.com/torvalds/linux/blob/v6.12/fs/seq_file.c
                 ahead.take(3).try_fold(0, |number, digit| Some(number * 8 + digit.to_digit(8)?))
             }
             _ => None,

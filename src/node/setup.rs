@@ -39,6 +39,7 @@ impl Readers {
             // A file that cannot be read is reported where the volume is looked at.
             let Ok(name) = volumes::csi_driver(pods_dir, id) else { continue };
             let row = driver::find(&name).filter(|row| row.nfs != Nfs::No);
+            // A driver that is not in the table may be NFS.
             let Some(row) = row.or_else(|| driver::find(&name).is_none().then_some(&driver::UNKNOWN)) else {
                 continue;
             };
@@ -222,6 +223,7 @@ fn in_force(setting: &Setting, root: &Path) -> (String, bool) {
 fn effect(text: &str) -> (&'static str, bool) {
     let names = || text.split(',').map(|option| option.split('=').next().unwrap_or_default().trim());
     let has = |wanted: &[&str]| names().any(|name| wanted.contains(&name));
+    // Of the two the last one counts, as for mount.nfs (po_rightmost).
     if names().rfind(|name| matches!(*name, "bg" | "fg")) == Some("bg") {
         return (
             " without \"fg\": mount.nfs reports success while nothing is mounted, and the Pod writes to the node's local disk; set fg in mountOptions, and remove the line",
@@ -258,6 +260,7 @@ fn without_statd(volumes: &[VolumeId], moment: &Moment) -> Option<Warning> {
         moment.mount_on(&id.folder()).is_some_and(|mount| {
             let value = |name: &str| mount.options.get(name).and_then(Option::as_deref);
             value("vers") == Some("3")
+                // Kernels show either of the two, by their version.
                 && !mount.options.contains_key("nolock")
                 && !matches!(value("local_lock"), Some("all" | "posix"))
         })
@@ -295,6 +298,7 @@ fn without_helper(volumes: &[InTree]) -> Vec<Warning> {
         ));
     }
     let busybox = MOUNT.iter().find(|mount| {
+        // BusyBox installs itself as links with the names of its applets.
         fs::canonicalize(mount).is_ok_and(|path| path.file_name().is_some_and(|name| name == "busybox"))
     });
     if let Some(mount) = busybox {

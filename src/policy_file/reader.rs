@@ -30,6 +30,7 @@ pub(super) fn policy(tree: &Tree<'_>, root: NodeId) -> Result<Policy, Vec<Proble
 }
 
 /// Most mistakes that are reported: a longer list hides the first ones.
+// A file that is no policy would have a problem in each line.
 const MOST_PROBLEMS: usize = 50;
 
 struct PolicyReader<'t> {
@@ -378,7 +379,9 @@ impl<'t> PolicyReader<'t> {
 
 /// `; use "x"`, if one word is nearer than all others.
 fn suggestion(text: &str, words: &[&str]) -> String {
+    // More letters than that are another word.
     const FAR: usize = 3;
+    // The distance costs the product of both lengths, and a text may be hostile.
     if text.len() > 40 {
         return String::new();
     }
@@ -390,6 +393,7 @@ fn suggestion(text: &str, words: &[&str]) -> String {
     near.sort_unstable();
     match near.as_slice() {
         [(_, word)] => format!("; use {word:?}"),
+        // Of two that are equally near none is meant for sure.
         [(first, word), (second, _), ..] if first < second => format!("; use {word:?}"),
         _ => String::new(),
     }

@@ -22,7 +22,7 @@ pub fn page(rule: &Rule) -> String {
 }
 
 fn write_page(page: &mut String, rule: &Rule) -> std::fmt::Result {
-    writeln!(page, "# {} {}\n", rule.code, rule.name)?;
+    writeln!(page, "# {} {}: {}\n", rule.code, rule.name, rule.title)?;
     writeln!(page, "Finds: {}.\n", rule.summary)?;
     if rule.about == About::Together {
         writeln!(page, "It takes two objects: `check` of a set and `scan` find it, the webhook does not.\n")?;

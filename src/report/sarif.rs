@@ -112,20 +112,14 @@ fn rule(rule: &Rule) -> Value {
     json!({
         "id": rule.code,
         "name": rule.name,
-        // Code scanning shows it as the title of an alert.
-        "shortDescription": {"text": format!("{}: {}", title(rule.name), rule.summary)},
-        "fullDescription": {"text": rule.why},
+        // Code scanning shows it as the title of an alert
+        // (https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning).
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": format!("Finds: {}. {}", rule.summary, rule.why)},
         "helpUri": rule_page::address(rule.code),
         "help": {"text": rule.remedy, "markdown": rule_page::page(rule)},
         "defaultConfiguration": {"level": level},
     })
-}
-
-/// Returns a rule's name as a title: `Background mount`.
-fn title(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    first.into_iter().chain(letters.map(|letter| if letter == '-' { ' ' } else { letter })).collect()
 }
 
 fn result(subject: &SubjectReport, finding: &FindingReport, fingerprint: &str, root: &Root) -> Value {

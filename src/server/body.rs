@@ -61,6 +61,7 @@ impl Share {
     /// Gives back what a body of so many bytes does not need.
     fn shrink(&mut self, bytes: usize) {
         if let Some(held) = &mut self.0 {
+            // A body without a length in its head took the share of the longest one.
             let spare = held.num_permits().saturating_sub(bytes.div_ceil(UNIT));
             drop(held.split(spare));
         }
@@ -117,6 +118,7 @@ pub struct Times {
 impl Times {
     /// Leaves a tenth of the caller's patience for the way back.
     pub fn new(begun: Instant, patience: Duration) -> Self {
+        // An answer after the time-out of the API server counts as none, and is thrown away.
         Self { begun, due: begun + patience * 9 / 10 }
     }
 
@@ -170,6 +172,7 @@ pub async fn receive_at_once(body: &mut Body, mut begun: Begun, limits: &Limits)
     let most = begun.most(limits);
     let filled = {
         let mut filling = pin!(fill_to(body, &mut begun.buffer, most));
+        // Polled once: what has not arrived by now is waited for elsewhere.
         poll_fn(|cx| Poll::Ready(filling.as_mut().poll(cx))).await
     };
     match filled {
@@ -201,6 +204,7 @@ pub async fn receive(
         if announced.is_some_and(|length| length > limits.body) {
             return Received::Beginning(buffer, Lack::TooLong);
         }
+        // A chunked body does not say how long it is: it needs the share of the longest one.
         let length = announced.unwrap_or(limits.body);
         let Some(share) = budget.share(length, times.half()).await else {
             return Received::Beginning(buffer, Lack::NoBudget);
@@ -208,6 +212,7 @@ pub async fn receive(
         buffer = buffer.expect(announced.unwrap_or_default());
         share
     };
+    // The share is taken from others, so a slow sender does not keep it.
     let due = times.due.min(Instant::now() + limits.large_body);
     let lack = match fill(body, &mut buffer, limits.body, due, place).await {
         Ok(Filled::Whole) => {
@@ -218,6 +223,7 @@ pub async fn receive(
         Ok(Filled::Full) => Lack::TooLong,
         Err(lack) => lack,
     };
+    // The beginning has the uid, which the answer needs.
     Received::Beginning(buffer.beginning(limits.small_body), lack)
 }
 

@@ -62,6 +62,7 @@ impl ConcurrencyLimit {
 
     /// Takes a place that is free, for a caller from `source`.
     pub fn try_take(self: &Arc<Self>, source: &Arc<Source>) -> Option<Permit> {
+        // First the share of the address, so that it cannot take a place that is not its own.
         let share = Arc::clone(&source.0).try_acquire_owned().ok()?;
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
         Some(Permit { places: Arc::clone(self), source: Arc::clone(source), _permits: (share, permit) })
@@ -109,6 +110,7 @@ async fn take_one(free: &Arc<Semaphore>, make_room: impl Fn() -> bool) -> Option
     if !make_room() {
         return None;
     }
+    // The one that gives up its place still writes an answer.
     timeout(HANDOVER, Arc::clone(free).acquire_owned()).await.ok()?.ok()
 }
 
@@ -130,6 +132,7 @@ impl Permit {
         }
         let entry = Waiter::new(self);
         tokio::select! {
+            // A body that came at last is worth more than the place.
             biased;
             came = &mut caller => Some(came),
             () = entry.wanted.notified() => None,

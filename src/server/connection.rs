@@ -88,11 +88,17 @@ where
         Protocol::Http2 => {
             let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
+                // Without it one connection could take all the places of its address.
                 .max_concurrent_streams(HTTP2_STREAMS)
+                // Headers are kept in memory before the request holds a place.
                 .max_header_list_size(16 * 1024)
+                // Bytes of a body that waits for its share of the budget stay with the caller.
                 .initial_stream_window_size(HTTP2_WINDOW)
                 .initial_connection_window_size(HTTP2_WINDOW)
+                // A caller that does not read its answers fills this, once a stream.
                 .max_send_buf_size(64 * 1024)
+                // A node that vanished sends no FIN: without a ping its connections would stay for
+                // the idle limit.
                 .keep_alive_interval(Duration::from_secs(30))
                 .keep_alive_timeout(Duration::from_secs(10))
                 .serve_connection(io, service);
@@ -101,6 +107,7 @@ where
         Protocol::Http1 => {
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
+                // The clock of the connection counts the time of a head, and of idling, too.
                 .header_read_timeout(None)
                 .max_buf_size(HTTP1_BUFFER)
                 .serve_connection(io, service);
@@ -168,6 +175,7 @@ impl Events<'_> {
     async fn next(&mut self) -> Event {
         tokio::select! {
             biased;
+            // The first one, so that a server that ends does not report its own stop as a timeout.
             _ = self.stop.changed() => Event::Stop,
             () = self.caller.asked_to_leave() => Event::End(End::MadeRoom),
             end = overdue(self.clock, &self.limits) => Event::End(end),
@@ -220,9 +228,11 @@ impl<R: Respond> Service<hyper::Request<Incoming>> for Counted<R> {
             let response = responder.respond(request.map(Body::new)).await;
             let (head, body) = response.into_parts();
             let bytes = whole(body).await;
+            // hyper drops an empty body at once, so there is nothing to wait for.
             if bytes.is_empty() {
                 return Ok(hyper::Response::from_parts(head, Full::default()));
             }
+            // From here on the caller is waited for, not the evaluation.
             answering.made();
             let bytes = Bytes::from_owner(Unread { bytes, _answering: answering });
             Ok(hyper::Response::from_parts(head, Full::new(bytes)))
@@ -238,6 +248,7 @@ async fn whole(mut body: Body) -> Bytes {
         return first;
     }
     let rest = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+    // Never reached by the answers of this server.
     [first, rest].concat().into()
 }
 
@@ -318,6 +329,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        // hyper flushes after the last byte of an answer: now all of it is in the system's buffer.
         if polled.is_ready() {
             self.clock.flushed();
         }

@@ -130,7 +130,9 @@ impl Connections {
                 unread.push((since, *number));
             }
         }
+        // The caller that has kept an answer longest goes first.
         unread.sort_unstable();
+        // No more than a part at once: the others may just be slow.
         unread.truncate((table.here.len() / PART).max(1));
         for (_, number) in &unread {
             if let Some(entry) = table.here.remove(number) {
@@ -162,10 +164,12 @@ impl Table {
             let (state, since) = entry.clock.get();
             let is_late = |since: Instant| now.duration_since(since) >= GRACE;
             let turn = match state {
+                // Silent since its beginning: API servers ask at once after the handshake.
                 Activity::New | Activity::Head if is_late(since) => 0,
                 Activity::Busy if entry.clock.unread_since().is_some_and(is_late) => 0,
                 Activity::New | Activity::Head | Activity::Idle => 1,
                 Activity::Busy if busy_may_go => 1,
+                // A decision in the making is worth more than a connection that waits.
                 Activity::Busy => continue,
             };
             candidates.push((turn, state, since, *number));
@@ -179,6 +183,7 @@ impl Table {
                 (turn, std::cmp::Reverse(others), state, since, number)
             }));
         }
+        // By turn, then the fullest address, then the longest in its state.
         all.sort_unstable();
         all.truncate(wanted);
         for (.., number) in &all {
@@ -194,6 +199,7 @@ impl Table {
         if let Some(source) = self.sources.get(&address).and_then(Weak::upgrade) {
             return source;
         }
+        // Forgotten addresses go in bulk, so that each entry costs a constant on average.
         if self.sources.len() > 2 * self.here.len() + 16 {
             self.sources.retain(|_, source| source.strong_count() > 0);
         }
@@ -207,6 +213,8 @@ impl Table {
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
+        // A host has a /64 of its own (RFC 4291, 2.5.1):
+        // https://www.rfc-editor.org/rfc/rfc4291#section-2.5.1
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }

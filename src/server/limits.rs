@@ -56,21 +56,32 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            // An API server allows itself 600 requests at once, 200 of them mutating
+            // (--max-requests-inflight, --max-mutating-requests-inflight):
+            // https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/
             in_flight: 1024,
             connections: 4096,
             status_connections: 64,
             body: LONGEST_BODY,
+            // Two of the longest bodies; the chart's memory limit has room for them.
             bodies: 96 * 1024 * 1024,
+            // A usual review has a few KiB.
             small_body: 64 * 1024,
             quick_body: 512 * 1024,
+            // One core stays for the small ones, also on a node of two.
             heavy: 1,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
+            // Above the 90 s of Go's http.Transport, for which the client closes first.
             idle: Duration::from_secs(130),
+            // The longest timeoutSeconds of a webhook:
+            // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts
             request: Duration::from_secs(30),
             large_body: Duration::from_secs(5),
             answer: Duration::from_secs(2),
             discard: Duration::from_secs(10),
+            // The chart's terminationGracePeriodSeconds of 60 has room for it after
+            // --shutdown-delay.
             drain: Duration::from_secs(30),
         }
     }
@@ -97,6 +108,8 @@ impl Limits {
         if let Some(files) =
             limit.current.and_then(|files| usize::try_from(files.saturating_sub(OTHER_FILES)).ok())
         {
+            // A few connections even where the limit is too low for the rest: better slow than
+            // closed.
             self.connections = self.connections.min(files.max(16));
         }
         self

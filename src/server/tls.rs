@@ -147,6 +147,7 @@ impl Certificate {
         ) {
             return Err(Error::Mismatch { certificate: place, key: key_place });
         }
+        // An expired one is refused when it is loaded; one that expires while serving is not.
         if not_after <= now {
             return Err(Error::Expired { place, not_after });
         }
@@ -168,6 +169,7 @@ impl Certificate {
         ]);
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(rcgen::DnType::CommonName, "nfs-mount-guard, self-signed");
+        // Clocks of clients differ.
         params.not_before = now - time::Duration::hours(1);
         params.not_after = not_after;
         let key_pair = rcgen::KeyPair::generate()?;
@@ -228,6 +230,7 @@ pub fn server_config(
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(store);
+    // In the order of preference: HTTP/2 for callers that speak it.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -245,6 +248,8 @@ pub fn file_state(folder: &Path) -> FileState {
     [CERTIFICATE_FILE, KEY_FILE]
         .into_iter()
         .map(|name| {
+            // Through the link ..data: its target is another directory after each change of a
+            // Secret.
             let path = fs::canonicalize(folder.join(name)).ok()?;
             let metadata = fs::metadata(&path).ok()?;
             Some((path, metadata.len(), metadata.modified().ok()?))

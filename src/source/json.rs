@@ -41,6 +41,7 @@ impl<'de: 't, 't> Deserialize<'de> for Envelope<'t> {
                         "items" => once(&mut envelope.items, map.next_value()?)?,
                         _ => {
                             let value: &RawValue = map.next_value()?;
+                            // Only these may hold an object that a reader would overlook.
                             if value.get().starts_with(['{', '[']) && &*key != "metadata" {
                                 envelope.others.push((key, value));
                             }
@@ -57,6 +58,7 @@ impl<'de: 't, 't> Deserialize<'de> for Envelope<'t> {
 /// Rejects a key that is there twice, which is read by the tree, which knows both.
 fn once<T, E: Error>(field: &mut Option<T>, value: T) -> Result<(), E> {
     if field.replace(value).is_some() {
+        // The tree then reads the object, and names the place.
         return Err(E::custom("a key twice"));
     }
     Ok(())

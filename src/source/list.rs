@@ -123,7 +123,6 @@ pub(super) fn visit_node(
                 return;
             }
             let span = tree.node(node).map_or(0..0, |node| node.span.clone());
-            let origin = Origin::Tree(tree, node);
             match parts(kind, from) {
                 Ok(parts) if parts.is_empty() => visitor(not_judged(tree, node, Skip::NoInlineVolume)),
                 Ok(mut parts) => {
@@ -133,7 +132,7 @@ pub(super) fn visit_node(
                         return;
                     }
                     visit_beside(tree, node, kind, visitor);
-                    visitor(object(source, kind, parts, span, origin));
+                    visitor(object(source, kind, parts, span, Origin::Tree(tree, node)));
                 }
                 Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),
             }

@@ -18,6 +18,7 @@ use super::tree::{Content, NodeId, Style, Tree};
 type Member = (NodeId, NodeId);
 
 /// Values that are compared before two of them count as different.
+// Values that aliases bring may be compared again and again.
 const MOST_COMPARED: usize = 10_000;
 
 impl Tree<'_> {
@@ -56,6 +57,7 @@ impl Tree<'_> {
     /// Returns the mappings that the value of a `<<` names, the one that wins last.
     fn sources(&self, value: NodeId) -> Vec<NodeId> {
         match self.written(value).map(|node| &node.content) {
+            // Of a list of mappings the first one wins, so it is read last.
             Some(Content::List { items, .. }) => items.iter().rev().copied().collect(),
             _ => vec![value],
         }
@@ -98,6 +100,7 @@ impl Tree<'_> {
         }
         if heads {
             let mut seen = HashSet::new();
+            // Without these heads it is not known what the object is, so they are looked at first.
             let again = entries.iter().find(|(key, _)| counts(*key) && !seen.insert(self.text(*key)));
             if let Some((again, _)) = again {
                 return Some(self.said_twice(*again));

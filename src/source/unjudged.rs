@@ -13,7 +13,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::tree::{Content, NodeId, Style, Tree};
-use crate::kind::{Kind, PodSpec};
+use crate::kind::{Kind, PodSpec, misnamed};
 use crate::nfs::disguised::whole_options;
 use crate::nfs::{option, reading};
 use crate::subject::driver::{is_option_key, names_mount_options, speaks_of_options};
@@ -101,7 +101,9 @@ fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
     let metadata = tree.get(node, "metadata");
     let is_shown = Kind::parse(&kind).is_some();
     let is_secret = kind == "Secret";
+    let misnamed = misnamed(&kind, text(Some(node), "apiVersion").as_deref());
     Some(Unjudged {
+        misnamed,
         kind,
         namespace: text(metadata, "namespace"),
         name: text(metadata, "name").unwrap_or_default(),

@@ -89,6 +89,7 @@ impl WalkError {
 
 /// Returns true if a file may hold manifests, by its name.
 fn has_extension_of_manifests(path: &Path) -> bool {
+    // kubectl reads .json, .yaml and .yml; kyaml is the dialect of Kubernetes 1.34 (KEP-5295).
     const EXTENSIONS: [&str; 4] = ["yaml", "yml", "json", "kyaml"];
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
@@ -113,6 +114,7 @@ pub fn files(paths: &[PathBuf], excludes: &Excludes) -> Walked {
     }
     let found: Vec<FoundFile> = walk.found.into_values().collect();
     let mut passed_over = BTreeMap::new();
+    // A file that one argument names and another one excludes is read.
     let is_found = |path: &PathBuf| found.binary_search_by(|found| found.path.cmp(path)).is_ok();
     for (reason, paths) in walk.passed_over {
         let count = paths.iter().filter(|path| !is_found(path)).count();
@@ -136,6 +138,7 @@ impl Walk<'_> {
     fn glob(&mut self, path: &Path) {
         let pattern = path.to_string_lossy();
         let pattern = pattern.strip_prefix("./").unwrap_or(&pattern);
+        // As in a shell: `*` matches no slash, `**` does.
         let glob = match GlobBuilder::new(pattern).literal_separator(true).build() {
             Ok(glob) => glob.compile_matcher(),
             Err(source) => {
@@ -146,6 +149,7 @@ impl Walk<'_> {
         let count =
             |walk: &Self| walk.found.len() + walk.passed_over.values().map(BTreeSet::len).sum::<usize>();
         let before = count(self);
+        // The walk begins below the part without wildcards, not at the root.
         let fixed: PathBuf = Path::new(pattern)
             .components()
             .take_while(|part| !is_glob(Path::new(part.as_os_str())))
@@ -162,6 +166,7 @@ impl Walk<'_> {
     }
 
     fn folder(&mut self, root: &Path, glob: Option<&GlobMatcher>) {
+        // A link in the path itself does not lead out.
         let whole_root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         let is_in_repository = whole_root.ancestors().any(|folder| folder.join(".git").exists());
         let mut builder = WalkBuilder::new(root);
@@ -177,6 +182,7 @@ impl Walk<'_> {
             .git_global(false)
             .git_exclude(false)
             .parents(is_in_repository)
+            // Hidden directories are read, and this one has files of every name.
             .filter_entry(|entry| entry.file_name() != ".git");
         for entry in builder.build() {
             let entry = match entry {

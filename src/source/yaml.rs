@@ -30,6 +30,7 @@ use json_fault::or_json;
 const SEPARATOR: &str = "---";
 
 /// Brackets of a document that are moved for the parser.
+// Each try reads the document again, so their number is bounded.
 const MOST_MOVED: usize = 32;
 
 /// Reads the documents of a text one by one.
@@ -62,6 +63,8 @@ impl<'t, 'l> Documents<'t, 'l> {
             let line = rest.find('\n').map_or(rest, |end| rest.get(..=end).unwrap_or(rest));
             let begins = self.at;
             self.at += line.len();
+            // At the beginning of the line only, and in block scalars, too: kubectl does not look
+            // where it is.
             if let Some(behind) = line.strip_prefix(SEPARATOR) {
                 let behind = behind.trim();
                 if !behind.is_empty() && !behind.starts_with('#') {
@@ -98,6 +101,7 @@ after it; move the text to the next line, or indent the line"
         })?;
         let has_comment_line = written.lines().any(|line| line.trim_start().starts_with('#'));
         if document.is_none() && has_comment_line && start > 0 {
+            // It may be an object that is commented out, which the report counts.
             document = Some(Tree::default());
         }
         if let Some(tree) = &mut document {
@@ -117,6 +121,7 @@ after it; move the text to the next line, or indent the line"
                 text: self.text,
                 lines: self.lines,
                 parser: Parser::new_from_str(&written),
+                // The parser counts characters from the beginning of its own text.
                 characters: self.lines.characters_before(start),
                 last: start,
                 breaks: Breaks::of(self.text, start..piece.end),
@@ -196,6 +201,7 @@ impl<'t, 'p> Reading<'t, '_, 'p> {
     fn tree(&mut self) -> Result<Tree<'t>, Problem> {
         let mut builder = Builder::new(self.text);
         while let Some((event, span)) = self.event()? {
+            // `...` ends a document; what follows it is a second one.
             if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
                 break;
             }

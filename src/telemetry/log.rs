@@ -143,6 +143,7 @@ impl Dropped {
 pub fn decision(record: &Record<'_>, policy: Fingerprint, now: OffsetDateTime, duration: Duration) {
     thread_local! {
         /// A line in the making; its memory serves for the next one.
+        // The memory of the last line is used again: a decision allocates nothing here.
         static LINE: Cell<String> = const { Cell::new(String::new()) };
     }
     let Some(sink) = SINK.get() else { return };

@@ -10,6 +10,7 @@ mod policies;
 mod samples;
 mod updates;
 mod validating;
+mod workloads;
 
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(differences::trials());
     trials.extend(costs::trials());
     trials.extend(inline::trials());
+    trials.extend(workloads::trials());
     trials
 }
 

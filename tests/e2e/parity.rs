@@ -30,7 +30,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The result for one object: its name, whether it is refused, the rules.
-type Said = (String, bool, BTreeSet<String>);
+pub(crate) type Said = (String, bool, BTreeSet<String>);
 
 /// Every fixture of the rules and the drivers.
 fn fixtures() -> Vec<PathBuf> {
@@ -49,7 +49,8 @@ fn fixtures() -> Vec<PathBuf> {
     files
 }
 
-fn check(input: &str) -> Vec<Said> {
+/// Returns what `check` says of each object of a text.
+pub(crate) fn check(input: &str) -> Vec<Said> {
     let mut child = Command::new(program())
         .args(["check", "-", "--format", "json", "--no-policy"])
         .stdin(Stdio::piped())

@@ -1,5 +1,7 @@
 //! Checks the output at a terminal: colors, and lines as wide as the terminal.
 
+mod reports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,7 +20,7 @@ pub fn trials() -> Vec<Trial> {
         component::trial(format!("terminal::{name}"), script, test)
     };
     let plain = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(format!("terminal::{name}"), test);
-    vec![
+    let mut trials = vec![
         trial("colors_are_for_terminals_that_want_them", colors_at_a_terminal),
         trial("lines_are_as_wide_as_the_terminal", widths_of_terminals),
         trial("check_wraps_sentences_and_no_line_to_copy", widths_of_check),
@@ -26,7 +28,9 @@ pub fn trials() -> Vec<Trial> {
         plain("colors_reach_no_pipe_unless_they_are_asked_for", colors_in_a_pipe),
         plain("colors_reach_no_file_and_no_format_for_programs", colors_in_files),
         plain("a_wrong_color_is_wrong_use", wrong_color),
-    ]
+    ];
+    trials.extend(reports::trials());
+    trials
 }
 
 fn script() -> Result<PathBuf, Missing> {

@@ -323,6 +323,20 @@ fn nothing_read() -> Result<(), Failed> {
         assert!(said.contains(words), "{args:?}: {said}");
     }
     assert_eq!(said(&folder, &["check", "a.yaml"]).0, "");
+    for text in ["", "\n\n", "---\n---\n", "\u{feff}---\r\n...\r\n"] {
+        fs::write(folder.path().join("nothing.yaml"), text)?;
+        for path in ["-", "nothing.yaml"] {
+            let output = Command::new(program())
+                .args(["check", "--no-policy", path])
+                .current_dir(folder.path())
+                .stdin(fs::File::open(folder.path().join("nothing.yaml"))?)
+                .output()?;
+            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+            let last = shown.lines().last().unwrap_or_default();
+            let none = "0 documents read, 0 judged (0 denied, 0 patched, 0 warned), 0 skipped, 0 unreadable";
+            assert_eq!(last, none, "{path}: {text:?}");
+        }
+    }
     Ok(())
 }
 

@@ -66,6 +66,24 @@ fn no_example_of_a_help_text_is_wider_than_a_terminal() {
     assert!(wide.is_empty() && seen > 50, "{seen} lines: {wide:#?}");
 }
 
+/// The usage, the flags and their texts at a terminal of the usual width.
+#[test]
+fn no_line_of_a_help_text_fills_a_terminal() {
+    fn check(command: &mut Command, wide: &mut Vec<String>, seen: &mut usize) {
+        for help in [command.render_help(), command.render_long_help()] {
+            let help = help.to_string();
+            *seen += help.lines().count();
+            wide.extend(help.lines().filter(|line| line.chars().count() > COLUMNS).map(str::to_owned));
+        }
+        command.get_subcommands_mut().for_each(|inner| check(inner, wide, seen));
+    }
+    let mut command = without_values(Cli::command());
+    command.build();
+    let (mut wide, mut seen) = (Vec::new(), 0);
+    check(&mut command, &mut wide, &mut seen);
+    assert!(wide.is_empty() && seen > 1000, "{seen} lines: {wide:#?}");
+}
+
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
 }

@@ -64,6 +64,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     if subject.nfs == Nfs::No {
         return Evaluation::default();
     }
+    // Before any rule: their cost grows with the list, and a hostile one may be megabytes long.
     if let Some(carrier) = subject.overlong {
         return overlong(subject, carrier);
     }
@@ -82,6 +83,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
         }
         rule.check(subject, numbers, &mut found);
         for finding in found.drain(..) {
+            // An exempt finding is kept: the log and the metrics count it.
             if let Some(exempt) = exempt(policy, subject, &finding, today) {
                 evaluation.exempted.push((finding, exempt));
             } else {
@@ -225,6 +227,8 @@ fn cap(policy: &Policy, subject: &Subject<'_>, rule: &Rule, severity: Severity) 
     if is_bounded && !is_background && severity != Severity::Hidden || takes_something_away(subject, rule) {
         return Action::Warn;
     }
+    // A denial reaches no user here: the provisioner would try again for as long as the claim
+    // exists.
     let is_provisioned = subject.provisioned_by.is_some() && !policy.judges_provisioned();
     if is_provisioned && !is_background && severity < Severity::Grave {
         return Action::Warn;
@@ -241,6 +245,7 @@ fn takes_something_away(subject: &Subject<'_>, rule: &Rule) -> bool {
 }
 
 fn exempt(policy: &Policy, subject: &Subject<'_>, finding: &Finding, today: Date) -> Option<Exempt> {
+    // The administrator's exemption comes first, because it has a reason for the log.
     let by_policy = policy.exemptions().iter().position(|exemption| {
         exemption.holds_on(today) && exemption.covers(subject, finding) && exemption.selects(subject)
     });

@@ -5,6 +5,7 @@
 //! how far its findings go. Nothing else in the program asks for a kind by name
 //! where this row can answer.
 
+mod misnamed;
 mod persistent_volume;
 mod persistent_volume_claim;
 mod storage_class;
@@ -12,6 +13,8 @@ mod volume_snapshot_class;
 mod workload;
 
 use std::fmt;
+
+pub use misnamed::misnamed;
 
 /// The properties of a kind.
 #[derive(Debug)]

@@ -50,6 +50,8 @@ pub struct Rule {
     pub code: Code,
     /// Its name, fixed as well.
     pub name: &'static str,
+    /// The fault as a heading, for pages and the alerts of code scanning: `NFS over UDP`.
+    pub title: &'static str,
     /// One line: what it finds.
     pub summary: &'static str,
     /// The reason why that matters, in a few sentences of Markdown.

@@ -31,6 +31,7 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Option<T> {
 /// checked once; in a large one each string is checked when it is read, because most strings are
 /// skipped.
 fn beginning(text: &[u8]) -> &str {
+    // Most reviews are shorter: one check of the whole text is quicker than one a string.
     const LONGEST: usize = 8 * 1024;
     let (beginning, _) = text.split_at_checked(LONGEST).unwrap_or((text, &[]));
     simdutf8::basic::from_utf8(beginning).unwrap_or_else(|_| {
@@ -60,6 +61,7 @@ pub fn length_within(text: &str) -> usize {
 /// The longest beginning of `text` that takes at most `most` bytes inside a string.
 pub fn beginning_within(text: &str, most: usize) -> &str {
     // No character takes more than six times its bytes.
+    // A control character becomes six bytes, as in backslash u0000.
     if text.len() <= most / 6 || text.len() <= most && is_plain(text) {
         return text;
     }
@@ -139,6 +141,7 @@ impl<'de> Reader<'de> {
         if self.text.get(end) != Some(&b'"') {
             return visit(self.marked_string()?, visitor);
         }
+        // The usual string: nothing in it needs a second look.
         self.at = end + 1;
         visitor.visit_borrowed_str(self.plain(begin, end)?)
     }
@@ -166,6 +169,7 @@ impl<'de> Reader<'de> {
             (two(self.text, self.at)? == *b",\"").then_some(self.at + 2)?
         };
         let end = self.marks.next(begin);
+        // Written without white space, as Go and kubectl write it.
         if two(self.text, end)? != *b"\":" {
             return None;
         }
@@ -240,6 +244,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
         match self {
+            // Keys are compared with ASCII names, so their UTF-8 need not be checked.
             Self::Plain(bytes) => visitor.visit_borrowed_bytes(bytes),
             Self::Marked(text) => visit(text, visitor),
         }

@@ -81,10 +81,12 @@ fn value_inside(text: &[u8], marks: &StructuralIndex, at: usize, inside: &mut Ne
 /// space.
 #[inline]
 fn members(text: &[u8], marks: &StructuralIndex, mut at: usize, inside: &mut Nesting) -> Option<Next> {
+    // The two forms of which managedFields consists: `"f:name":{}` and `"f:spec":{"`.
     const EMPTY: [u8; 4] = *b"\":{}";
     const OBJECT: [u8; 4] = *b"\":{\"";
     loop {
         let end = marks.next(at);
+        // Eight bytes at once: the end of a key and the beginning of the next one.
         let Some([head @ .., c4, c5, _, _]) = text.get(end..).and_then(<[u8]>::first_chunk::<8>) else {
             return member(text, marks, at);
         };
@@ -199,6 +201,7 @@ fn number(text: &[u8], mut at: usize) -> Option<usize> {
     if text.get(at) == Some(&b'-') {
         at += 1;
     }
+    // No number has a leading zero (RFC 8259, 6).
     at = if text.get(at) == Some(&b'0') { at + 1 } else { digits(text, at)? };
     if text.get(at) == Some(&b'.') {
         at = digits(text, at + 1)?;

@@ -29,6 +29,7 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Objects of a page, and most pages of a list.
+// Of a list that never ends 50,000 objects are enough to see what is wrong.
 const PAGE: (u32, u32) = (500, 100);
 
 /// The API server, and whether it still answers.
@@ -97,6 +98,7 @@ impl Asker {
             };
             match page.get_mut("items").map(Value::take) {
                 Some(Value::Array(mut found)) => items.append(&mut found),
+                // Go writes an empty list as null.
                 Some(Value::Null) => {}
                 _ => {
                     return Seen::Failed {
@@ -129,9 +131,11 @@ impl Asker {
     /// balancer may give each to another API server.
     pub(super) fn probe(&self, class: &Value, most: Duration) -> impl Future<Output = Answer> + use<> {
         let client = self.client.clone();
+        // A dry run goes through admission and is not stored.
         let path = "/apis/storage.k8s.io/v1/storageclasses?dryRun=All&fieldManager=nfs-mount-guard-doctor";
         let request = Request::post(path)
             .header(CONTENT_TYPE, "application/json")
+            // A new connection each time, so that a load balancer may choose another API server.
             .header(CONNECTION, "close")
             .body(Body::from(class.to_string().into_bytes()));
         async move {
@@ -178,6 +182,7 @@ impl Asker {
                     "it does not accept the credentials (401); log in again, or use another context",
                 );
             }
+            // Certificates are judged by the clock of the API server, which is the one that counts.
             Ok(raw) => self.clock = date(&raw.headers).or(self.clock),
             Err(reason) => {
                 let advice = self.server.advice(reason);

@@ -2,7 +2,7 @@
 
 use super::is_settling;
 use crate::doctor::causes;
-use crate::doctor::checks::filled;
+use crate::doctor::checks::{LOGS, filled};
 use crate::doctor::facts::ClusterFacts;
 use crate::doctor::field::{list, named, short, text};
 use crate::doctor::generated::is_further;
@@ -135,11 +135,10 @@ pub(super) fn uncalled(facts: &ClusterFacts, what: &str, guess: &str, webhook: &
         let seen = format!(
             "{what}: the call of {webhook} fails, and failurePolicy Ignore hides the reason, which the log of the API server has; {value} times since it started"
         );
-        let log = "kubectl --namespace kube-system logs --selector component=kube-apiserver --prefix | grep 'failed open'";
+        let log = "kubectl --namespace kube-system logs --selector component=kube-apiserver --prefix --tail=-1 | grep 'failed open'";
         Outcome::problem(seen).cured_by(log)
     } else {
-        let logs = "kubectl --namespace {namespace} logs deployment/{name} --since=5m";
-        Outcome::problem(format!("{what}: {guess}")).cured_by(filled(logs, facts))
+        Outcome::problem(format!("{what}: {guess}")).cured_by(filled(LOGS, facts))
     };
     let outcome = outcome.may_pass(is_settling(facts));
     if webhook == VALIDATE { outcome.because(Cause::Uncalled) } else { outcome }

@@ -46,7 +46,7 @@ pub fn page(markdown: &str, width: usize, colour: bool) -> String {
         } else if let Some(title) = line.strip_prefix('#') {
             let title = plain(title.trim_start_matches('#').trim_start());
             // Writing to a string cannot fail.
-            let _ = writeln!(out, "{heading}{title}{heading:#}");
+            let _ = writeln!(out, "{heading}{}{heading:#}", wrap(&title, "", "  ", width));
             // The indent of what follows sets it apart.
             lines.next_if(|line| line.is_empty());
         } else if line.starts_with('|') {

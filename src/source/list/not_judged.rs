@@ -1,4 +1,4 @@
-//! Parts of a document that are not judged, and their mount options.
+//! The parts of a document that are not judged, and their mount options.
 
 use super::super::tree::{NodeId, Tree};
 use super::super::{Item, Skip, Source, json, unjudged};

@@ -65,6 +65,8 @@ fn detour(layout: &Layout<'_>, change: Change<'_>) -> Detour {
             detour = if is_last {
                 Detour::Merge(map)
             } else {
+                // The whole mapping comes from elsewhere: to write out one field would write out
+                // all of it.
                 Detour::Outer(merge_of(layout, map).unwrap_or(key))
             };
         } else if is_alias(value) {

@@ -15,6 +15,7 @@ pub fn lost(text: &str, replacement: &Replacement) -> Vec<usize> {
         let found = first(line).filter(|_| index > 0 || !is_inside);
         let comment = found.and_then(|found| line.get(found..)).map(str::trim_end);
         if let Some((found, comment)) = found.zip(comment)
+            // A replacement may carry the comment to its new place.
             && !replacement.with.contains(comment)
         {
             lost.push(at + found);
@@ -27,6 +28,7 @@ pub fn lost(text: &str, replacement: &Replacement) -> Vec<usize> {
 /// Returns where the comment of a line begins.
 pub(super) fn first(line: &str) -> Option<usize> {
     let begins = line.trim_start().starts_with('#').then(|| line.len() - line.trim_start().len());
+    // YAML wants a blank before the sign: `a#b` is text.
     begins.or_else(|| line.find(" #").map(|at| at + 1))
 }
 

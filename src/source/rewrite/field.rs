@@ -35,6 +35,7 @@ pub(super) fn fill(layout: &Layout<'_>, change: Change<'_>, value: NodeId) -> Re
 /// Adds the field, after the one that people write it after.
 pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, RewriteRefusal> {
     let (parent, neighbour) = match change.place {
+        // Next to the field after which the API reference has the list.
         Place::MountOptions(Kind::StorageClass) => (Some(layout.node), "provisioner"),
         _ => (layout.tree.get(layout.node, "spec"), "accessModes"),
     };
@@ -48,6 +49,8 @@ pub(super) fn add(layout: &Layout<'_>, change: Change<'_>) -> Result<Plan, Rewri
     }
     let value = layout.tree.written(beside.1).ok_or(RewriteRefusal::NoPlace)?;
     let style = match &value.content {
+        // Lists of one file look alike: the style and the indent of the neighbor are those of the
+        // author.
         Content::List { flow: false, .. } => Some(column(layout.text, value.span.start)),
         Content::List { flow: true, .. } => None,
         _ => Some(2 + indent(layout, beside.0)?),
@@ -124,6 +127,7 @@ fn add_lines(
 ) -> Result<Plan, RewriteRefusal> {
     let end = end_of(layout, behind)?;
     let newline = newline(layout.text, end);
+    // A block scalar ends with its line break.
     if layout.text.get(..end).is_some_and(|before| before.ends_with('\n')) {
         return Ok(plan(map, Replacement::insert(end, format!("{lines}{newline}"))));
     }
@@ -139,6 +143,7 @@ fn add_to_flow(layout: &Layout<'_>, map: NodeId, field: Field<'_>) -> Result<Pla
         (span(*key).ok_or(RewriteRefusal::NoPlace)?, span(*value).ok_or(RewriteRefusal::NoPlace)?);
     let before = entries.len().checked_sub(2).and_then(|index| entries.get(index));
     let from = before.and_then(|(_, value)| span(*value)).map_or(open + 1, |value| value.end);
+    // The white space before the last entry, so that one line or many lines stay so.
     let blank = layout.text.get(from..key.start).unwrap_or_default().trim_start_matches(',');
     let blank =
         if blank.trim().is_empty() && (before.is_some() || blank.contains('\n')) { blank } else { " " };

@@ -54,6 +54,7 @@ impl Gap {
                     gap.comments.push(at..end);
                     at = end;
                 }
+                // A second one would be an empty element, which YAML does not have.
                 Some(b',') if gap.comma.is_none() => {
                     gap.comma = Some(at..at + 1);
                     at += 1;
@@ -108,6 +109,7 @@ fn behind(text: &str, item: &Item, comments: &[Range<usize>], flow: bool) -> Vec
         let breaks = between(at, comment.start).matches('\n').count();
         let ends_line = between(0, at).ends_with('\n');
         let goes_on = match owned.first() {
+            // An empty line ends what a comment is about.
             _ if breaks > 1 || breaks == 1 && ends_line => false,
             Some(first) if flow => column(text, comment.start) == column(text, first.start),
             Some(_) => column(text, comment.start) > column(text, item.begin),
@@ -132,6 +134,7 @@ fn above(text: &str, from: usize, begin: usize) -> Vec<Range<usize>> {
         let start = line_start(text, end);
         let line = text.get(start..end).unwrap_or_default();
         let Some(words) = line.trim().strip_prefix('#').filter(|_| start >= from) else { break };
+        // An element that is commented out is no remark on the next one.
         if words.trim_start().starts_with("- ") {
             break;
         }

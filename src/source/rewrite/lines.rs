@@ -14,6 +14,7 @@ pub(super) fn line_start(text: &str, at: usize) -> usize {
 pub(super) fn line_end(text: &str, at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     let end = at + rest.find('\n').unwrap_or(rest.len());
+    // The break of a line is two characters on Windows.
     if text.get(at..end).is_some_and(|line| line.ends_with('\r')) { end - 1 } else { end }
 }
 

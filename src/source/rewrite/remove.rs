@@ -21,6 +21,7 @@ pub fn remove(layout: &Layout<'_>, place: &Place, gone: &[Place]) -> Result<Plan
     let taken = layout.text.get(range.clone()).unwrap_or_default();
     let behind = layout.text.get(range.end..line_end(layout.text, range.end)).unwrap_or_default();
     if let Some(comment) = comment(taken).or_else(|| comment(behind).map(|at| taken.len() + at)) {
+        // The author wrote it for a reason: a person decides what becomes of it.
         return Err(RewriteRefusal::Comment(range.start + comment));
     }
     Ok(plan)
@@ -69,6 +70,7 @@ pub fn remove_with_comments(
             (Some((key, value)), _) => {
                 last_end(layout, *value).ok_or(RewriteRefusal::NoPlace)?.max(span(*key)?.end)..end
             }
+            // The first entry goes with the comma after it.
             (None, Some((next, _))) => start..span(*next)?.start,
             (None, None) => start..end,
         };

@@ -25,6 +25,7 @@ pub fn rename(
     let map = from_parents.iter().try_fold(layout.node, step)?;
     let entries = layout.tree.own_entries(map)?;
     let named = |name: &str| entries.iter().find(|(key, _)| layout.tree.text(*key) == Some(name)).copied();
+    // Two keys of one name are read in no fixed order.
     if named(to_name).is_some() {
         return None;
     }
@@ -34,6 +35,7 @@ pub fn rename(
         return None;
     }
     let key = layout.tree.written(key)?.span.clone();
+    // JSON has its keys in quotes.
     let is_quoted = layout.text.get(key.clone())?.starts_with(['"', '\'']);
     let name = if is_quoted { quoted(to_name) } else { to_name.to_string() };
     let old: Vec<&str> = texts.iter().map(String::as_str).collect();

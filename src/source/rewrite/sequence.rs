@@ -55,6 +55,7 @@ pub(super) fn rewrite(
 /// Steps that touch are one, but for those that are about one element alone: the
 /// order of two at one place would count.
 fn joined(mut steps: Vec<RewriteStep>) -> Vec<RewriteStep> {
+    // Edits are applied from one end of the text to the other, and must not overlap.
     steps.sort_by_key(|step| (step.replacement.start, step.replacement.end));
     let mut joined: Vec<RewriteStep> = Vec::with_capacity(steps.len());
     for step in steps {
@@ -127,6 +128,7 @@ impl List<'_, '_> {
     fn style(&self, near: usize) -> Style {
         match self.ids.get(near).and_then(|item| self.layout.tree.node(*item)).map(|node| &node.content) {
             Some(Content::Scalar { style, .. }) => *style,
+            // An empty list shows no style, and JSON has only this one.
             _ if self.is_json() => Style::DoubleQuoted,
             _ => Style::Plain,
         }
@@ -262,6 +264,7 @@ impl List<'_, '_> {
         let indent = " ".repeat(column(self.layout.text, self.span.start));
         let line = self.text(item.begin..line_end(self.layout.text, item.begin));
         let line = line.strip_prefix('-').unwrap_or_default();
+        // Some files have two blanks after the dash.
         let gap = line.get(..line.len() - line.trim_start().len()).filter(|gap| *gap != line);
         format!("{indent}-{}", gap.filter(|gap| !gap.is_empty()).unwrap_or(" "))
     }
@@ -309,6 +312,7 @@ impl List<'_, '_> {
     /// Returns the blanks that put an element below the first one of the line.
     fn indent(&self, item: &Item) -> String {
         let start = line_start(self.layout.text, item.begin);
+        // Of several elements in one line the first one has the indent.
         let first = self.items.iter().map(|item| item.begin).find(|begin| *begin >= start);
         " ".repeat(column(self.layout.text, first.unwrap_or(item.begin)))
     }

@@ -49,6 +49,7 @@ pub(super) fn rewrite(
     // this is tested only if a comma would come in.
     let takes_commas = || *style != Style::Plain || old.contains(',') || !layout.is_in_flow(node.span.start);
     let changed = |hunk: &Hunk| new_pieces.get(hunk.new.clone()).unwrap_or_default();
+    // The indicators of the header (`|-`, `|+`) decide how many of them belong to the value.
     let breaks = |text: &str| text.bytes().rev().take_while(|byte| *byte == b'\n').count();
     let loses_break = is_block && breaks(old) > 0 && breaks(new) == 0;
     let old_pieces: Vec<&str> =
@@ -84,6 +85,7 @@ pub(super) fn rewrite(
         Style::Literal | Style::Folded => {
             Ok(vec![instead_of_block(layout.text, header()..node.span.end, new)])
         }
+        // Single quotes have no escapes, so not every text fits into them.
         Style::SingleQuoted if is_safe(new, false) => {
             Ok(vec![Replacement::new(node.span.clone(), format!("'{new}'"))])
         }
@@ -95,6 +97,7 @@ pub(super) fn rewrite(
 fn without_last_break(text: &str, start: usize) -> Replacement {
     let header = text.get(start..line_end(text, start)).unwrap_or_default();
     let indicators = header.split([' ', '\t', '#']).next().unwrap_or_default();
+    // The indent indicator, a digit, stays: the lines are still indented by it.
     let kept: String = indicators.chars().filter(|indicator| !matches!(indicator, '+' | '-')).collect();
     Replacement::new(start..start + indicators.len(), format!("{kept}-"))
 }

@@ -1,4 +1,4 @@
-//! Names in reports for what is not judged and holds mount options.
+//! Objects and files that are not judged and hold mount options, as reports name them.
 
 use std::fmt::Write as _;
 
@@ -17,6 +17,8 @@ pub struct Unjudged {
     pub offset: usize,
     /// The places of options, in the order of the document; at least one.
     pub places: Vec<UnjudgedPlace>,
+    /// The fault of a kind that is meant to be one that is judged.
+    pub misnamed: Option<String>,
 }
 
 /// A place of options that are not judged.
@@ -37,7 +39,8 @@ impl Unjudged {
         self.places.first().map(|place| field_of(&place.path)).unwrap_or_default()
     }
 
-    /// Returns the reason why it is named: the places, and whether one of them has a `bg`.
+    /// Returns the reason why it is named: the places, whether one of them has a `bg`, and
+    /// the fault of its kind.
     pub fn why(&self) -> String {
         const MOST: usize = 4;
         let paths: Vec<String> = self.places.iter().take(MOST).map(|place| field_of(&place.path)).collect();
@@ -47,6 +50,7 @@ impl Unjudged {
             let _ = write!(at, " and {more} more places");
         }
         let note = if self.places.iter().any(|place| place.has_bg) { " (bg among them)" } else { "" };
-        format!("holds mount options at {at}{note}")
+        let cause = self.misnamed.as_ref().map(|cause| format!("; {cause}")).unwrap_or_default();
+        format!("holds mount options at {at}{note}{cause}")
     }
 }

@@ -36,6 +36,7 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
             let has_bg =
                 mentions_background(value) || is_name && mentions_background(blocks.around(offset + at));
             found.push(Unjudged {
+                misnamed: None,
                 kind: "Terraform".to_owned(),
                 namespace: None,
                 name: String::new(),

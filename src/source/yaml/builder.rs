@@ -16,6 +16,8 @@ use crate::source::tree::{Content, Node, NodeId, Style, Tree};
 const DEEPEST: usize = 200;
 
 /// Values that a document may have once its aliases are written out.
+// A few lines of aliases can stand for billions of values; go-yaml has a limit of its own
+// (decode.go, allowedAliasRatio).
 const MOST_EXPANDED: u64 = 2_000_000;
 
 /// A container that is not closed yet.
@@ -77,6 +79,7 @@ impl<'t> Builder<'t> {
                     span = quoted(self.text, &span, style);
                 }
                 let is_folded = is_quoted && breaks.quoted(&span);
+                // Outside of brackets both readers agree.
                 if style == Style::Plain && self.open.last().is_some_and(|open| open.in_flow) {
                     properties::check_plain(self.text, &span)?;
                 }
@@ -100,6 +103,7 @@ impl<'t> Builder<'t> {
             Event::Alias(anchor) => {
                 properties::check(self.text, &span)?;
                 let Some(target) = self.anchors.get(&anchor).copied() else {
+                    // The parser knows the anchor, but its node is still open.
                     let message = "an alias is inside its own anchor".to_owned();
                     return Err(Problem::at(span.start, message));
                 };
@@ -119,6 +123,7 @@ impl<'t> Builder<'t> {
                 let span = without_properties(self.text, span, anchor, tag.is_some());
                 let rest = self.text.get(span.start..).unwrap_or_default();
                 let flow = rest.starts_with('{');
+                // A map in a map as a key: no manifest has that, a template does.
                 self.tree.is_template |= rest.starts_with("{{");
                 self.open(Node { span, content: Content::Map { entries: Vec::new(), flow } }, anchor)?;
             }
@@ -147,6 +152,7 @@ impl<'t> Builder<'t> {
         let is_container = matches!(node.content, Content::List { .. } | Content::Map { .. });
         self.tree.nodes.push(node);
         let Some(open) = self.open.last_mut() else { return Ok(id) };
+        // An alias counts as the values that it brings.
         open.weight = open.weight.saturating_add(weight);
         if open.weight > MOST_EXPANDED {
             let message = format!("its aliases stand for more than {MOST_EXPANDED} values");
@@ -158,6 +164,7 @@ impl<'t> Builder<'t> {
             (Some(Content::Map { entries, .. }), Some(key)) => entries.push((key, id)),
             (Some(Content::Map { .. }), None) => {
                 open.key = Some(id);
+                // Two `<<` are no repeated key for kubectl.
                 let is_merge = self.tree.is_merge(id);
                 self.tree.has_merges |= is_merge;
                 if let Some(key) = self.tree.text(id).filter(|_| !is_merge)
@@ -240,6 +247,7 @@ impl<'t> Builder<'t> {
         let before = self.text.get(..first).unwrap_or_default();
         let dash = before.rmatch_indices('-').map(|(at, _)| at).find(|at| {
             let (line, rest) = before.split_at_checked(*at).unwrap_or_default();
+            // A dash within a word or a number is none.
             let is_bullet = rest.chars().nth(1).is_none_or(char::is_whitespace);
             is_bullet && line.chars().next_back().is_none_or(char::is_whitespace)
         });
@@ -279,6 +287,7 @@ fn quoted(text: &str, span: &Range<usize>, style: Style) -> Range<usize> {
     while let Some(byte) = bytes.get(at) {
         let next = bytes.get(at + 1);
         if *byte == b'\\' && style == Style::DoubleQuoted
+            // Two single quotes are one that is written.
             || *byte == quote && quote == b'\'' && next == Some(&quote)
         {
             at += 1;

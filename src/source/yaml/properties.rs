@@ -38,6 +38,7 @@ pub(super) fn tagged(tag: &Tag, at: usize) -> Result<Tagged, Problem> {
             "tag !!binary: kubectl decodes the base64 and reads a value that the file does not show; \
 write the value itself, or base64 without the tag",
         )),
+        // An unknown tag makes a string of a scalar, for go-yaml as well.
         None if tag.suffix != "!" || !tag.handle.is_empty() => Ok(Tagged::Text),
         _ => {
             let name = if whole == "!" { Cow::Borrowed("!") } else { Cow::Owned(whole) };

@@ -33,7 +33,7 @@ fn pod_spec(volumes: &Value) -> Value {
 }
 
 /// An object of a kind whose Pods have these volumes.
-fn workload(kind: Kind, volumes: &Value) -> Value {
+pub(super) fn workload(kind: Kind, volumes: &Value) -> Value {
     let labels = json!({"app": "a"});
     let mut spec = pod_spec(volumes);
     if matches!(kind, Kind::Job | Kind::CronJob) {
@@ -62,7 +62,7 @@ fn workload(kind: Kind, volumes: &Value) -> Value {
     object
 }
 
-fn workloads() -> impl Iterator<Item = Kind> {
+pub(super) fn workloads() -> impl Iterator<Item = Kind> {
     Kind::ALL.iter().copied().filter(|kind| {
         !matches!(
             kind,
@@ -74,11 +74,11 @@ fn workloads() -> impl Iterator<Item = Kind> {
     })
 }
 
-fn volume(name: &str, driver: &str, options: &str) -> Value {
+pub(super) fn volume(name: &str, driver: &str, options: &str) -> Value {
     json!({"name": name, "csi": {"driver": driver, "volumeAttributes": {"mountOptions": options}}})
 }
 
-fn install(api: &Api) {
+pub(super) fn install(api: &Api) {
     register(api, &Policy::default());
     let bad = json!([volume("a", "nfs.csi.k8s.io", "bg")]);
     wait("it is not in effect", || {
@@ -157,7 +157,7 @@ fn price(cluster: &mut Cluster) -> Result<(), Failed> {
     Ok(())
 }
 
-fn is_refused_by_policy(said: &Said) -> bool {
+pub(super) fn is_refused_by_policy(said: &Said) -> bool {
     !said.passed() && said.message().contains("ValidatingAdmissionPolicy")
 }
 

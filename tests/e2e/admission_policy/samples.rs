@@ -162,18 +162,23 @@ fn numbered(mut objects: Vec<Value>) -> Vec<Value> {
 fn fixtures() -> Vec<Value> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut objects = Vec::new();
-    for folder in ["rules", "drivers"] {
+    for folder in ["rules", "drivers", "kinds"] {
         for entry in fs::read_dir(tests.join(folder)).expect("a folder") {
             let path = entry.expect("an entry").path();
             let path = if path.is_dir() { path.join("manifests.yaml") } else { path };
             if path.extension().is_some_and(|extension| extension == "yaml") {
                 let all = documents(&fs::read_to_string(path).expect("a fixture"));
-                // Classes of snapshots are no kind of the API server's own.
-                objects.extend(all.into_iter().filter(|object| object["kind"] != "VolumeSnapshotClass"));
+                objects.extend(all.into_iter().filter(is_of_storage));
             }
         }
     }
     objects
+}
+
+/// Returns true for the kinds that the policy is asked about. Classes of snapshots are no kind of
+/// the API server's own.
+fn is_of_storage(object: &Value) -> bool {
+    matches!(object["kind"].as_str(), Some("StorageClass" | "PersistentVolume"))
 }
 
 /// The object with one more element, at the end.

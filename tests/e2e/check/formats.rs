@@ -1,5 +1,6 @@
 //! The report in every format.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -47,16 +48,17 @@ fn sarif_has_regions() -> Result<(), Failed> {
     let results = run["results"].as_array().expect("results");
     let repository = run["tool"]["driver"]["informationUri"].as_str().expect("an address");
     assert!(repository.starts_with("https://"), "{repository}");
+    let mut titles = BTreeSet::new();
     for rule in rules {
         let (code, name) = (rule["id"].as_str().expect("a code"), rule["name"].as_str().expect("a name"));
         let page = rule["helpUri"].as_str().expect("an address");
         let path = page.strip_prefix(&format!("{repository}/blob/main/")).expect("a page of the repository");
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))?;
-        assert!(text.starts_with(&format!("# {code} {name}\n")), "{page}");
         let title = rule["shortDescription"]["text"].as_str().expect("a title");
-        let words = name.replace('-', " ");
-        assert!(title.starts_with(|letter: char| letter.is_uppercase()), "{title}");
-        assert!(title.to_lowercase().starts_with(&format!("{words}: ")), "{title}");
+        assert!(text.starts_with(&format!("# {code} {name}: {title}\n")), "{page}");
+        assert!(title.starts_with(|letter: char| letter.is_uppercase()) && !title.ends_with('.'), "{title}");
+        assert!(title.len() < 60 && title.contains(' '), "{title}");
+        assert!(titles.insert(title.to_owned()), "{title} is the title of two rules");
     }
     let background = results.iter().find(|result| result["ruleId"] == "NMG001").expect("NMG001");
     let place = &background["locations"][0]["physicalLocation"];

@@ -209,6 +209,7 @@ fn counts_comments() -> Result<(), Failed> {
         (format!("{map}---\n# kind: StorageClass\n# mountOptions: [bg]\n"), 1),
         (format!("{map}---\n  # kind: A\n---\n{map}---\n# kind: B\n"), 2),
         ("# a\n---\n# b\n".to_owned(), 1),
+        ("# kind: StorageClass\n".to_owned(), 1),
     ] {
         let text_of = stdout(&pipe(&["check", "--no-policy", "-"], text.as_bytes()));
         assert_eq!(text_of.contains(&format!("({empty} empty")), empty > 0, "{text}{text_of}");

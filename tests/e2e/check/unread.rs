@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         trial("explain_names_no_winner_of_two_spellings", spellings),
         trial("fix_fills_no_class_of_snapshots", snapshots),
         trial("an_option_on_a_folded_line_has_its_place", folded),
+        trial("a_kind_in_wrong_letters_or_of_a_wrong_group_is_told_the_right_one", misnamed),
         trial("what_cannot_move_keeps_no_other_repair_back", stuck),
         trial("what_would_change_the_mount_moves_only_when_asked", unsafe_moves),
     ]
@@ -289,6 +290,9 @@ fn hidden() -> Result<(), Failed> {
         assert!(shown.contains(line), "{shown}");
     }
     assert!(!shown.contains("(nothing)") && !shown.contains("dead server"), "{shown}");
+    let shown = explain(&pod("csi-qcfsplugin", json!({"mountOptions": "hard,bg"})));
+    let line = "  known      no: neither the source nor the documentation says it: ";
+    assert!(shown.contains(line), "{shown}");
     let shown = explain(&pod("storage.example.com", json!({"size": "1G"})));
     assert!(shown.contains("mount -o   (not known: "), "{shown}");
     let shown = explain(&pod("nfs.csi.k8s.io", json!({"server": "a", "share": "/"})));
@@ -300,6 +304,29 @@ fn hidden() -> Result<(), Failed> {
             && shown.contains("mount -o   vers=3,bg"),
         "{shown}"
     );
+    Ok(())
+}
+
+/// kubectl finds no such kind, and a report that says only "not judged" would not say why.
+fn misnamed() -> Result<(), Failed> {
+    let class = |version: &str, kind: &str| {
+        format!(
+            "{{\"apiVersion\": \"{version}\", \"kind\": \"{kind}\", \"metadata\": {{\"name\": \"a\"}}, \
+\"provisioner\": \"nfs.csi.k8s.io\", \"mountOptions\": [\"bg\"]}}"
+        )
+    };
+    for (version, kind, cause) in [
+        ("storage.k8s.io/v1", "storageclass", "; kind is written StorageClass"),
+        ("storage.k8s.io/v1", "StorageClasses", "; kind is written StorageClass"),
+        ("v1", "StorageClass", "; apiVersion of StorageClass is storage.k8s.io/v1"),
+        ("storage.example.com/v1", "StorageClass", ""),
+    ] {
+        for text in forms(&class(version, kind))? {
+            let report = check(&text)?;
+            let why = format!("holds mount options at mountOptions (bg among them){cause}");
+            assert_eq!(report["notJudged"][0]["why"], why, "{text}: {report:#}");
+        }
+    }
     Ok(())
 }
 

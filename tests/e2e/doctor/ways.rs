@@ -220,6 +220,16 @@ fn another_server(site: &Site<'_>) -> Result<(), Failed> {
     let hook = Hook::start(site.address, &site.leaf(), |_, _, _| (404, b"{}".to_vec()));
     site.until_problem(&["--probes", "2"], "D401", "the path in the configuration is wrong");
     drop(hook);
+    let hook = Hook::start(site.address, &site.leaf(), |_, _, _| (503, b"overloaded".to_vec()));
+    let run = site.until_problem(&["--probes", "2"], "D401", "load shedding (503)");
+    // The logs of every replica: the command with another verb names the Pods that it reads.
+    let remedy = text(&run.check("D401")["remedy"]).to_owned();
+    let start = remedy.strip_prefix("kubectl ").ok_or("kubectl")?;
+    let pods = start.strip_suffix(" --prefix --tail=-1 --since=5m").ok_or_else(|| remedy.clone())?;
+    let pods = pods.replacen(" logs ", " get pods --output name ", 1);
+    let pods = site.must(&pods.split(' ').collect::<Vec<_>>());
+    assert_eq!(pods.lines().collect::<Vec<_>>(), ["pod/guard-a", "pod/guard-b"], "{remedy}");
+    drop(hook);
     let _hook = Hook::start(site.address, &site.leaf(), |path, body, call| {
         hook::ours(path.trim_start_matches("/guard"), body, call)
     });

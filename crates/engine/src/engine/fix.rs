@@ -80,6 +80,7 @@ pub fn fix_traced_keeping<'m>(
     // may hold as many chains as options. The work of all rounds together is bounded, because a
     // list may be hostile and a denial waits for its proposal.
     const ROUNDS: usize = 16;
+    // A denial waits for its proposal, and the API server for the denial; a file can take longer.
     let options = if scope == Scope::PROPOSAL { 500 } else { 20_000 };
     let (mut elements, mut origins) = (unchanged(subject), unmoved(subject));
     let written = subject.options.tokens().len();
@@ -91,6 +92,7 @@ pub fn fix_traced_keeping<'m>(
         let fixed = {
             let current = subject.with_elements(&elements);
             let evaluation = evaluate(policy, &current, today);
+            // Owned at once: the next round evaluates what this one made.
             let fixed = round(&current, &evaluation, scope, &places).map(into_owned);
             // A moved option is still at its old place: only the elements are carried along.
             left.clear();
@@ -176,6 +178,7 @@ fn round<'e>(
     if fixes.iter().any(moves) {
         fixes.retain(moves);
     }
+    // By code, which never changes, so that the result does not depend on the order of rules.
     fixes.sort_by_key(|(finding, _)| finding.code);
     if scope.applicability > Applicability::Apply {
         wait_for_respelling(&mut fixes);
@@ -261,6 +264,7 @@ impl<'f> Plan<'f> {
     /// so its neighbours are enough.
     fn overlaps(&self, site: &Site) -> bool {
         let (carrier, element, start) = site.order();
+        // The map is ordered by place, so only two neighbors can overlap.
         let before = self.options.range((carrier, element, 0)..=(carrier, element, start)).next_back();
         let behind = self.options.range((carrier, element, start)..=(carrier, element, usize::MAX)).next();
         before.is_some_and(|(_, (found, _))| found.range.end > start || found.range.start == start)
@@ -365,6 +369,7 @@ impl<'f> Plan<'f> {
         let mut edits = self.options.range(from..=to).map(|(_, edit)| edit).peekable();
         match edits.peek() {
             None => return Some(Cow::Borrowed(element)),
+            // The usual case, an element of one option, needs no new text.
             Some((site, Some(with))) if site.range == (0..element.len()) => {
                 return Some(Cow::Borrowed(with));
             }
@@ -385,6 +390,8 @@ impl<'f> Plan<'f> {
             }
         }
         edited.push_str(element.get(at..).unwrap_or_default());
+        // An empty element would be a finding of its own; an empty attribute stays as it was
+        // written.
         if edited.is_empty() && carrier.form == Form::List {
             return None;
         }

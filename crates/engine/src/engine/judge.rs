@@ -118,6 +118,7 @@ impl Verdict {
 pub fn judge(case: &Case<'_, '_>) -> Verdict {
     let evaluation = evaluate(case.policy, case.subject, case.today);
     let is_enforced = case.policy.mode() == Mode::Enforce;
+    // The usual case by far: the old object need not be evaluated.
     if evaluation.findings.is_empty() {
         return Verdict {
             evaluation,
@@ -156,6 +157,7 @@ fn validated(case: &Case<'_, '_>, evaluation: Evaluation, before: Option<Before<
     let mut treatments = treatments(&evaluation, &refused.denials);
     if let Some(left) = &left {
         for (treatment, judged) in treatments.iter_mut().zip(&evaluation.findings) {
+            // Observe reports what enforce would do, and there the mutating webhook repairs first.
             let least = match treatment {
                 Treatment::Denied | Treatment::AlreadyPresent => Action::Deny,
                 Treatment::Warned => Action::Warn,
@@ -254,6 +256,7 @@ const FEW: usize = 16;
 
 impl<'f> Remains<'f> {
     fn of(findings: &'f [Judged]) -> Self {
+        // For a few a scan is quicker than hashing them.
         if findings.len() <= FEW {
             return Self { findings, positions: None };
         }
@@ -309,6 +312,7 @@ pub const LONGEST_PROPOSAL: usize = 2000;
 /// nothing reads belong into them.
 pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     let Case { policy, subject, today, .. } = *case;
+    // A list that long would not be read by a person, and costs most to compute.
     let is_shown = subject.options.tokens().len() <= MOST_PROPOSED
         && subject.carriers.iter().map(Carrier::length).max() <= Some(LONGEST_PROPOSAL);
     if !is_shown {
@@ -321,5 +325,6 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     if evaluation.findings.iter().any(is_lost) {
         return None;
     }
+    // A proposal that would be denied again is worse than none.
     decide::refused(&fixed, &evaluation, None).denials.is_empty().then_some(elements)
 }

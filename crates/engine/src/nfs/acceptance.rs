@@ -305,6 +305,7 @@ pub fn requested_versions<'o, 'a: 'o>(
 pub fn goes_to_background<'o, 'a: 'o>(
     options: impl IntoIterator<Item = &'o MountOption<'a>> + Clone,
 ) -> bool {
+    // po_rightmost: of the two words the later one counts.
     let last = options.clone().into_iter().filter(|option| matches!(option.keyword(), "bg" | "fg")).last();
     last.is_some_and(|option| {
         option.keyword() == "bg"

@@ -38,6 +38,7 @@ const LONGEST: usize = 1024;
 /// assert_eq!(options(&["hard", "nfsvers=4.1"]), None);
 /// ```
 pub fn meant(pieces: &[&str]) -> Option<Meant> {
+    // A hostile list of thousands of pieces would be looked through from each of them.
     let pieces = pieces.get(..MOST_PIECES).unwrap_or(pieces);
     let (head, tail) = pieces.split_first()?;
     if head.len() > LONGEST {
@@ -167,11 +168,13 @@ fn taken(text: String) -> Option<String> {
 /// The options in a text without what it is wrapped in, as deep as `depth`.
 fn undressed(text: &str, depth: usize) -> Option<Vec<String>> {
     let text = text.trim();
+    // Each layer takes one: a text of a thousand quotes ends here.
     let depth = depth.checked_sub(1)?;
     // A whole command line, up to its options.
     if let Some((_, options)) = text.strip_prefix("mount ").and_then(|text| text.split_once("-o")) {
         return undressed(options, depth);
     }
+    // The longer ones first, because `-o` begins `-o=` as well.
     for switch in ["--options=", "--options ", "-o=", "-o", "- "] {
         if let Some(rest) = text.strip_prefix(switch) {
             return undressed(rest, depth);

@@ -61,6 +61,8 @@ impl Reader {
     pub fn options(self, text: &str) -> Vec<&str> {
         let mut options = Vec::new();
         for option in self.quoted(text) {
+            // SELinux cuts its options out before the file system sees the string, quotes
+            // respected.
             if self == Self::Kernel && !is_context(option) {
                 options.extend(option.split(',').filter(|piece| !piece.is_empty()));
             } else {
@@ -88,6 +90,8 @@ impl Reader {
             // Only the byte before counts, be it escaped itself.
             is_escaped = byte == b'\\';
         }
+        // An open quote is an error for the parsers in user space, which end there; the kernel
+        // knows no quotes.
         let rest = text.get(start..).filter(|rest| !rest.is_empty() && (!is_open || self == Self::Kernel));
         options.extend(rest);
         options
@@ -102,6 +106,7 @@ impl Reader {
                 // A word with a value that it does not expect is another word to it.
                 let is_known = entry.grammar == Grammar::Anything
                     || option.value().is_none_or(|value| mount_takes(entry, value));
+                // Without SELinux mount(8) removes context= before it calls the helper.
                 entry.consumers.is_mount_only() && is_known || entry.id == OptionId::Context && !selinux
             });
             !is_dropped
@@ -216,10 +221,12 @@ pub fn mentions_background(text: &str) -> bool {
 /// The word that `piece` may be to some layer where that is `bg`, in its own
 /// letters: its keyword, without quotes and backslashes.
 pub fn background_word(piece: &str, latitude: Latitude) -> Option<&'static str> {
+    // `bg=0` and `bg=no` are bg, too: the value is not looked at.
     let keyword = piece.split('=').next()?;
     // Trident takes it off the string (`utils/mount/mount_linux.go`).
     let keyword = keyword.strip_prefix("-o ").unwrap_or(keyword);
     let keyword = if latitude.trims { trimmed(keyword) } else { keyword };
+    // Quotes inside the word vanish in a shell: b"g".
     let mut letters = keyword.bytes().filter(|byte| !is_mark(*byte));
     let word = match (letters.next()?, letters.next()?, letters.next()) {
         (b'b', b'g', None) => "bg",
@@ -243,6 +250,8 @@ fn trimmed(keyword: &str) -> &str {
 pub fn foreground_instead(piece: &str) -> String {
     let is_even = |mark: u8| piece.bytes().filter(|byte| *byte == mark).count() % 2 == 0;
     let escapes_nothing = !piece.contains('\\') || !piece.contains(['"', '\'']) && !piece.ends_with('\\');
+    // Marks that are paired inside of the piece go with it; others belong to its neighbors, and
+    // stay.
     if is_even(b'"') && is_even(b'\'') && escapes_nothing {
         return "fg".to_owned();
     }

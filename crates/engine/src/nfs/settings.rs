@@ -103,6 +103,7 @@ impl Settings {
         for option in options {
             settings.apply(option);
         }
+        // nfs(5): noac includes sync, whatever comes after it.
         settings.sync |= settings.noac;
         settings
     }
@@ -117,6 +118,7 @@ impl Settings {
         }
         let number = || option.value().and_then(kernel_number);
         match entry.id {
+            // 0 is rejected, and a rejected option changes nothing.
             OptionId::Timeo => set(&mut self.timeo, number().filter(|n| *n > 0).map(cap_timeo)),
             OptionId::Retrans => set(&mut self.retrans, number()),
             OptionId::Nconnect => set(&mut self.nconnect, number().filter(|n| (1..=16).contains(n))),
@@ -138,6 +140,7 @@ impl Settings {
                 }
             }
             OptionId::LocalLock => self.local_locks.set(option.value()),
+            // A flag with a value is rejected or another word.
             _ if option.value().is_some() => {}
             word => self.apply_flag(word, entry.negated),
         }
@@ -155,6 +158,7 @@ impl Settings {
             OptionId::Ac => self.noac = negated,
             OptionId::Cto => self.nocto = negated,
             OptionId::Lock => {
+                // `lock` and `nolock` set both bits at once.
                 self.local_locks = LocalLocks { flock: negated, posix: negated, nolock: negated }
             }
             _ => {}
@@ -186,6 +190,8 @@ impl LocalLocks {
     /// Several `local_lock=` add up, but for `none` (6.1 source).
     fn set(&mut self, value: Option<&str>) {
         match value {
+            // The bits are only added, but for none:
+            // https://github.com/torvalds/linux/blob/v6.12/fs/nfs/fs_context.c, Opt_local_lock.
             Some("all") => (self.flock, self.posix) = (true, true),
             Some("flock") => self.flock = true,
             Some("posix") => self.posix = true,
@@ -209,6 +215,8 @@ fn set<T>(place: &mut Option<T>, value: Option<T>) {
 /// The kernel caps `timeo` at 600 seconds (`nfs_init_timeout_values`,
 /// `NFS_MAX_TCP_TIMEOUT`).
 fn cap_timeo(tenths: u32) -> u32 {
+    // NFS_MAX_TCP_TIMEOUT, 600 s: https://github.com/torvalds/linux/blob/v6.12/fs/nfs/client.c,
+    // nfs_init_timeout_values
     tenths.min(6000)
 }
 
@@ -220,7 +228,10 @@ pub fn io_size(bytes: u32) -> u32 {
     const MAX: u32 = 1024 * 1024;
     const PAGE: u32 = 4096;
     match bytes {
+        // 0 asks the server, which offers this much or more.
         0 => MAX,
+        // Too small a number becomes the default of 4 KiB:
+        // https://github.com/torvalds/linux/blob/v6.12/fs/nfs/internal.h, nfs_io_size
         1..MIN => PAGE,
         MIN..PAGE => 1 << bytes.ilog2(),
         PAGE..MAX => bytes - bytes % PAGE,

@@ -13,9 +13,12 @@ use super::settings::Settings;
 use super::value::leading_number;
 
 /// kubelet gives a CSI driver this long for one call (`csi_plugin.go`).
+// csiTimeout:
+// https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_plugin.go#L56
 pub const CSI_CALL: Duration = Duration::from_secs(120);
 
 /// Minutes that mount.nfs keeps trying in the foreground unless told.
+// nfs(5), retry=n.
 pub const FOREGROUND_RETRY_MINUTES: i64 = 2;
 
 /// Minutes that mount.nfs keeps trying in the background unless told: a week.
@@ -24,6 +27,7 @@ pub const BACKGROUND_RETRY_MINUTES: i64 = 10_000;
 /// The kernel's own `timeo` in tenths of a second.
 pub const fn default_timeo(transport: Option<Transport>) -> u32 {
     match transport {
+        // NFS_DEF_UDP_TIMEO, 1.1 s.
         Some(Transport::Udp) => 11,
         _ => 600,
     }
@@ -48,9 +52,11 @@ pub fn major_timeout(settings: &Settings) -> Duration {
     let initial = Duration::from_millis(u64::from(timeo) * 100);
     if settings.transport == Some(Transport::Udp) {
         let doubled = 2_u32.checked_pow(retrans).and_then(|times| initial.checked_mul(times));
+        // NFS_MAX_UDP_TIMEOUT; over UDP each retry doubles the wait.
         let cap = Duration::from_secs(60);
         return doubled.map_or(cap, |major| major.min(cap));
     }
+    // NFS_MAX_TCP_TIMEOUT; over TCP each retry adds the first wait again.
     let cap = Duration::from_secs(600);
     retrans.checked_add(1).and_then(|tries| initial.checked_mul(tries)).map_or(cap, |major| major.min(cap))
 }

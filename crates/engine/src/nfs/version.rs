@@ -18,6 +18,7 @@ pub enum Version {
 impl Version {
     /// In the order in which mount.nfs tries them when none is pinned
     /// (nfs-utils `stropts.c`, `nfs_autonegotiate`).
+    // nfs_autonegotiate of mount.nfs tries from the newest on.
     pub const NEGOTIATED: [Self; 4] = [Self::V42, Self::V41, Self::V40, Self::V3];
 
     const fn bit(self) -> u8 {
@@ -113,7 +114,9 @@ pub fn parse(text: &str) -> Option<Request> {
     if major.is_empty() || !major.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
+    // Versions 2 and older are not among them: no kernel here has NFSv2 enabled by default.
     let request = |versions, has_minor| Some(Request { versions, has_minor });
+    // mount.nfs reads the major number with strtol, so 04 is 4.
     match (major.trim_start_matches('0'), minor) {
         ("3", None) => request(Versions::V3, false),
         ("4", None) => request(Versions::V4, false),

@@ -17,6 +17,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(8),
     name: "ambiguous-options",
+    title: "Conflicting options",
     summary: "two options that contradict each other",
     why: "Of `hard` and `soft`, `ro` and `rw`, or two values of `timeo`, the last one in the string wins. Which \
 one is last is another question: kubelet sorts the list of an in-tree NFS volume, so `[soft, hard]` is mounted \
@@ -68,6 +69,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     }
     let mut groups: BTreeMap<Group, Vec<&Token<'_>>> = BTreeMap::new();
     for token in check.options() {
+        // bg and fg are NMG001's and NMG002's.
         let is_settled = |group: &Group| *group == Group::BACKGROUND || undone.contains(&group.id());
         if let Some(group) = group(token).filter(|group| !is_settled(group)) {
             groups.entry(group).or_default().push(token);
@@ -87,6 +89,7 @@ fn check_implied(check: &mut RuleContext<'_, '_>) -> Vec<OptionId> {
     }
     let subject = check.subject;
     let effective: Vec<&Token<'_>> = subject.options.effective().collect();
+    // mount(8): user and users imply noexec, nosuid and nodev; owner and group the last two.
     for word in [OptionId::Exec, OptionId::Suid, OptionId::Dev] {
         let of_word = |token: &&&Token<'_>| token.id() == Some(word) && token.acceptance.refusal.is_none();
         let position = |wanted: &Token<'_>| effective.iter().position(|token| std::ptr::eq(*token, wanted));
@@ -104,6 +107,7 @@ fn check_implied(check: &mut RuleContext<'_, '_>) -> Vec<OptionId> {
         let message = format!("{undone_by:?} implies no{said_text} and is read after {said_text:?}");
         let without =
             effective.iter().filter(|token| !std::ptr::eq(**token, said)).map(|token| &token.option);
+        // A driver may add a default once the option is gone, and the mount would be another one.
         let is_needed = subject.driver.depends_on(&said.option, without);
         let fix = remove(said).filter(|_| !is_needed).map(|edit| offer(vec![edit]));
         check.report(said, severity, message, fix);
@@ -130,6 +134,7 @@ fn group(token: &Token<'_>) -> Option<Group> {
 
 fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Token<'_>]) {
     let effective = check.subject.options.effective().filter(|token| group(token) == Some(of_group));
+    // The kernel assigns at each occurrence, so the last one stays.
     let Some(winner) = effective.clone().next_back() else {
         return;
     };
@@ -183,6 +188,7 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
         return;
     }
     let depends = kernels_disagree(check, of_group, &effective.collect::<Vec<_>>());
+    // The list says one thing and the mount does another: no reader of the list would see it.
     let reads_otherwise = !says_the_same(last, winner);
     let is_open = check.subject.is_order_open(first_loser, winner);
     let severity = if depends || is_open || reads_otherwise { Severity::Proper } else { Severity::Lesser };

@@ -16,6 +16,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(1),
     name: "background-mount",
+    title: "Failed mount reported as success (bg)",
     summary: "bg in any place that contains options: a failed mount looks successful",
     why: "With `bg`, mount.nfs exits 0 although the mount failed, and retries in the background. The kubelet trusts \
 the exit code: the Pod starts on an empty directory of the node's local disk and writes \
@@ -72,6 +73,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
             if !element.bytes().any(|byte| byte.eq_ignore_ascii_case(&b'g')) {
                 continue;
             }
+            // At every comma, whatever quotes are around it: a superset of what any layer reads.
             let pieces = reading::every_piece(element)
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
             let mut pieces = pieces.take(most).peekable();
@@ -84,6 +86,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
             }
             let ambiguity = Ambiguity::of(Some(&carrier.seen(element)));
             for (word, piece) in pieces {
+                // An exemption and a baseline name the keyword, which must not depend on its
+                // letters.
                 let word = if subject.driver.case == Case::Folded { "bg" } else { word };
                 let site = Site { carrier: carrier_index, element: element_index, range: piece.range };
                 report(check, site, piece.text, word, last, ambiguity);
@@ -210,6 +214,7 @@ fn report(
     // Without its quotes a word of JSON makes the text unreadable for a driver that reads JSON.
     let is_json = !subject.driver.known.is_read()
         && element.is_some_and(|element| element.trim_start().starts_with('['));
+    // fg, not a removal: without either word nfsmount.conf of the node decides.
     let with = if is_json { reading::foreground_letters(piece) } else { reading::foreground_instead(piece) };
     let edits = vec![Edit::Replace { site: site.clone(), with: with.into() }];
     check.findings.push(Finding {

@@ -9,6 +9,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(18),
     name: "cost-or-staleness",
+    title: "Costly or stale attribute cache",
     summary: "noac, actimeo=0, nocto, or attributes cached for very long",
     why: "`noac` and `actimeo=0` ask the server for attributes before every operation, and `noac` makes every \
 write synchronous: slow, a load that can bring a server down, and no replacement for locks. `nocto` and long \

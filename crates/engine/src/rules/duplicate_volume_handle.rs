@@ -6,6 +6,7 @@ use crate::finding::{Action, Code};
 pub(super) static RULE: Rule = Rule {
     code: Code(24),
     name: "duplicate-volume-handle",
+    title: "Volume handle used twice",
     summary: "a PersistentVolume whose CSI driver and volumeHandle another one has, too",
     why: "The kubelet knows a CSI volume by its driver and its `volumeHandle` alone. Two PersistentVolumes with the \
 same handle are one volume to it, also if their attributes are equal: a Pod that mounts both never starts, and on one \

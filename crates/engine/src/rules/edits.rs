@@ -30,6 +30,7 @@ fn makes_soft(edits: &[Edit]) -> bool {
 
 /// Offers edits of an option that is refused as it is written.
 pub(super) fn offer_instead(subject: &Subject<'_>, token: &Token<'_>, edits: Vec<Edit>) -> Fix {
+    // A misspelt `soft` may be a mistake as a whole: to make it work would lose data.
     let is_certain = !would_contradict(subject, token, &edits) && !makes_soft(&edits);
     let applicability = if is_certain { Applicability::Offer } else { Applicability::Unsafe };
     Fix { applicability, edits }
@@ -37,6 +38,7 @@ pub(super) fn offer_instead(subject: &Subject<'_>, token: &Token<'_>, edits: Vec
 
 /// The edit that takes an option out; `None` where its backslash would then be before another one.
 pub(super) fn remove(token: &Token<'_>) -> Option<Edit> {
+    // The backslash would then escape what comes after it.
     if token.option.text().ends_with('\\') {
         return None;
     }

@@ -8,6 +8,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(2),
     name: "foreground-not-explicit",
+    title: "Foreground mount not requested (no fg)",
     summary: "fg is not set: nfsmount.conf of the node decides whether a failed mount is reported",
     why: "Leaving `bg` out is not enough. mount.nfs also reads the node's `/etc/nfsmount.conf`, and a line \
 `Background=True` there makes every mount a background mount whose options have no `fg`. The Kubernetes API \
@@ -53,6 +54,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));
         let is_disguised = || carrier.is_some_and(|it| background_word(text, subject.latitude(it)).is_some());
         let is_bg = token.is_background(fold) || text.bytes().any(is_mark) && is_disguised();
+        // One fault, one finding: the repair of NMG001 writes the fg.
         is_bg && !text.contains(',') && foreground_instead(text) == "fg"
     };
     let settled = subject.options.effective().any(|token| token.option.text() == "fg" || becomes_fg(token));

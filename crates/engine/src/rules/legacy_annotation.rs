@@ -8,6 +8,7 @@ use crate::subject::driver::Role;
 pub(super) static RULE: Rule = Rule {
     code: Code(10),
     name: "legacy-annotation",
+    title: "Options in the legacy annotation",
     summary: "options in the annotation volume.beta.kubernetes.io/mount-options",
     why: "On an in-tree volume this annotation overrides `spec.mountOptions`, even if it is empty. \
 A change of the list has no effect. Every rule evaluates its content, and repairs are made in place.",

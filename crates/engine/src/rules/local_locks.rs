@@ -10,6 +10,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(16),
     name: "local-locks",
+    title: "File locks local to one node",
     summary: "nolock or local_lock on a shared NFSv3 volume",
     why: "With `nolock` or `local_lock=` locks are local to each node. Two Pods on two nodes can hold the \
 same lock, and both write: databases and mail stores are corrupted that way. It matters with NFSv3, \
@@ -64,6 +65,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
         token.acceptance.refusal.is_none()
             && if is_nolock { alone.nolock } else { alone.flock && locks.flock || alone.posix && locks.posix }
     };
+    // The last one is in effect.
     if let Some(token) = check.options().filter(counts).last() {
         // The sentence about a mount without nolock warns a person about to drop it.
         let what = if is_nolock {

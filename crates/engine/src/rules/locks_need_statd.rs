@@ -11,6 +11,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(22),
     name: "locks-need-statd",
+    title: "File locks that need rpc.statd",
     summary: "NFSv3, or no version, without nolock: the mount needs rpc.statd",
     why: "With NFSv3 and without `nolock`, mount.nfs starts rpc.statd before it mounts. If rpc.statd does not \
 run and cannot be started, every mount fails with \"rpc.statd is not running but is required for remote \
@@ -56,6 +57,8 @@ fn check(check: &mut RuleContext<'_, '_>) {
     let subject = check.subject;
     let settings = subject.options.settings();
     let is_v3_possible = !settings.versions.and(Versions::V3).is_empty();
+    // mount.nfs looks for rpc.statd unless nolock is given (stropts.c, nfs_verify_lock_option);
+    // local_lock alone does not spare it.
     if !is_v3_possible || settings.local_locks.nolock || subject.options.has_unrendered() {
         return;
     }
@@ -110,6 +113,7 @@ fn missing(check: &mut RuleContext<'_, '_>, message: String) {
 
 /// Returns the place where mount.nfs runs, and so rpc.statd must: a CSI driver mounts in its own
 /// container, the kubelet on the node.
+// Where mount.nfs runs, its pid file of rpc.statd is looked for.
 pub(super) fn place_of_mount_nfs(subject: &Subject<'_>) -> &'static str {
     if subject.mounts_on_node() { "on the node" } else { "in the driver's container" }
 }

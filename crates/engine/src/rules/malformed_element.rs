@@ -19,6 +19,7 @@ use rewritten::{can_be_split, trimmed, written_as_meant};
 pub(super) static RULE: Rule = Rule {
     code: Code(9),
     name: "malformed-element",
+    title: "Malformed list element",
     summary: "an element with a comma, whitespace, a quote, a backslash, a control character, or nothing in it",
     why: "The elements of the list are joined with commas and split again, more than once and by different \
 rules. A comma inside an element makes two options of it, which defeats every check that compares whole \
@@ -117,6 +118,7 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
             });
             report_element(check, site, Severity::Hidden, message, fix);
         }
+        // A text that is split differently has no pieces to speak of.
         if is_trap {
             traps.push((carrier_index, index));
             continue;
@@ -133,6 +135,7 @@ fn check_elements(check: &mut RuleContext<'_, '_>) -> (Elements, Elements) {
             token.is_some_and(|token| token.malformation == Some(Malformation::Continued))
         };
         let full = full.saturating_sub(pieces.iter().filter(is_continued).count());
+        // Commas are the separators of a text, and unusual in an element of a list.
         let is_list = carrier.form == Form::List;
         let site = Site { carrier: carrier_index, element: index, range: 0..element.len() };
         // One fault, one finding: what is written otherwise is split with it.

@@ -9,6 +9,7 @@ use crate::nfs::version::Versions;
 pub(super) static RULE: Rule = Rule {
     code: Code(15),
     name: "no-effect",
+    title: "Option without effect",
     summary: "an option without effect in its place",
     why: "`intr` has done nothing since Linux 2.6.25; `nofail`, `noauto`, `_netdev` and `x-` are for \
 /etc/fstab processing, and a volume has no such file; `nolock` and `local_lock=` do nothing with NFSv4. \
@@ -79,6 +80,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 "it counts only with vers=4"
             }
             (_, OptionId::MaxConnect)
+                // Session trunking is of NFSv4.1 and newer: nfs(5), max_connect.
                 if !is_open
                     && versions.and(Versions::V41).is_empty()
                     && versions.and(Versions::V42).is_empty() =>

@@ -12,6 +12,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(21),
     name: "options-lost-on-delete",
+    title: "Options missing when a volume is deleted",
     summary: "an option without which the driver cannot mount the share to delete a volume",
     why: "csi-driver-nfs mounts the share to delete a volume, and the request to delete carries no mount options: \
 the driver mounts with its defaults. Client and server negotiate most options. They do not negotiate another \
@@ -89,13 +90,17 @@ fn is_winner(check: &RuleContext<'_, '_>, token: &Token<'_>) -> bool {
 /// Returns true if a mount without the option fails where one with it succeeds.
 fn is_not_negotiated(token: &Token<'_>, versions: Versions) -> bool {
     /// Without `port=` the client asks for this one, or the server's rpcbind.
+    // 0 asks rpcbind, and servers listen on 2049.
     const DEFAULT_PORTS: [u32; 2] = [0, 2049];
     let Some(entry) = token.entry() else { return false };
     let value = token.option.value();
     match entry.id {
         OptionId::Port => value.and_then(kernel_number).is_some_and(|port| !DEFAULT_PORTS.contains(&port)),
+        // A server that wants TLS refuses a mount without it; versions and sizes are negotiated
+        // instead.
         OptionId::Xprtsec => value.is_some_and(|value| value != "none"),
         OptionId::Proto | OptionId::Rdma => transport(&token.option) == Some(Transport::Rdma),
+        // Without nolock the controller's mount needs rpc.statd, which its container does not have.
         OptionId::Lock => entry.negated && versions == Versions::V3,
         _ => false,
     }

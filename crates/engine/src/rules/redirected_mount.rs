@@ -7,6 +7,7 @@ use crate::nfs::catalog::{OptionId, OptionSet};
 pub(super) static RULE: Rule = Rule {
     code: Code(19),
     name: "redirected-mount",
+    title: "Mount redirected elsewhere",
     summary: "an option that mounts another export, address or directory, or nothing",
     why: "`mounthost=` and `mountaddr=` let another host answer for the export, `addr=` pretends to; \
 `X-mount.subdir=` mounts a directory below it, `X-mount.owner=` and its kin change the export's root; `helper=` \
@@ -70,16 +71,21 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let (what, severity) = match entry.id {
             // A line of /proc/mounts repeats the server's own address.
             OptionId::Mounthost | OptionId::Mountaddr | OptionId::Addr if is_the_server => continue,
+            // The MOUNT service gives out the file handle of the root: another host can give any.
             OptionId::Mounthost | OptionId::Mountaddr => {
                 ("lets another host answer for the export", Severity::Grave)
             }
             OptionId::Addr => ("names another address than the object's server", Severity::Grave),
             OptionId::XMount => ("mounts or changes something else than the export's root", Severity::Grave),
+            // uhelper= names the program /sbin/umount.NAME (mount(8)).
             OptionId::Helper => ("chooses the program that unmounts the volume", Severity::Grave),
             // With a value, mount(8) takes it and does nothing.
             OptionId::Propagation if token.option.value().is_some_and(|value| !value.is_empty()) => continue,
             OptionId::Propagation => ("changes which mounts other namespaces see", Severity::Grave),
+            // The kubelet takes it for a bind mount of its own as well:
+            // https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/mount-utils/mount.go#L306
             OptionId::Bind => ("mounts a directory on the node, not the export", Severity::CannotMount),
+            // mount(8) then calls no helper, and reports that nothing is mounted there.
             OptionId::Remount => ("changes a mount that is not there yet", Severity::CannotMount),
             _ => continue,
         };

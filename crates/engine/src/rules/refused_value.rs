@@ -24,6 +24,7 @@ use versions::{
 pub(super) static RULE: Rule = Rule {
     code: Code(12),
     name: "refused-value",
+    title: "Value or version that the mount rejects",
     summary: "a value that the mount rejects, two protocol versions, or options of different versions",
     why: "The mount fails at every try, and Pods stay in ContainerCreating: a flag with a value, a number out \
 of range, a word the option does not have, a protocol version that does not exist, two version options \
@@ -69,6 +70,7 @@ fn check(check: &mut RuleContext<'_, '_>) {
     for token in check.other_options() {
         let is_taken =
             token.acceptance.refusal.is_none() && token.acceptance.kernels.is_all() && !is_ipv6(token);
+        // Of a malformed option NMG009 speaks, and its value is not what was meant.
         if !is_taken && token.malformation.is_none() {
             check_value(check, token);
         }
@@ -87,6 +89,8 @@ fn check_flex_volume(check: &mut RuleContext<'_, '_>) {
         check.subject.carriers.iter().position(|carrier| matches!(carrier.place, Place::MountOptions(_)));
     let is_given =
         list.and_then(|list| check.subject.carriers.get(list)).is_some_and(|list| !list.is_empty());
+    // SupportsMountOption is false:
+    // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/plugin.go#L282
     if let Some(list) = list.filter(|_| is_given && check.subject.is_flex_volume()) {
         let message = Sentence::with_remedy(
             "the kubelet rejects mountOptions on a FlexVolume",
@@ -154,6 +158,7 @@ fn refusal(what: &str, refused: &Refused) -> String {
 }
 
 const fn severity(refused: &Refused) -> Severity {
+    // The installed version is not known, and an older one may take it.
     if refused.since.is_some() { Severity::Lesser } else { Severity::CannotMount }
 }
 
@@ -224,6 +229,7 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
             let (severity, what) = match overlooked {
                 Overlooked::Never => (Severity::CannotMount, format!("invalid {quoted}")),
                 Overlooked::Always => (Severity::Lesser, format!("{quoted} is ignored with sloppy")),
+                // fs_parser.c of these versions reports a wrong value like an unknown option.
                 Overlooked::Sometimes => (
                     Severity::Lesser,
                     format!("invalid {quoted}, which kernels from 5.6 to 5.19 ignore with sloppy"),
@@ -287,6 +293,7 @@ fn meant(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> {
     minor
         .or_else(|| intended(&token.option))
         .or_else(|| flag_without_value(token))
+        // A suggestion must not lead to another denial.
         .filter(|text| !is_denied_word(&MountOption::new(text.as_str())))
 }
 
@@ -306,6 +313,7 @@ fn other_value(option: &MountOption<'_>) -> Option<&'static str> {
 
 /// `hard=1` surely means `hard`; `nolock=false` means who knows what.
 fn flag_without_value(token: &Token<'_>) -> Option<String> {
+    // `hard=no` may mean the opposite, so only a yes is certain.
     let is_yes = matches!(token.option.value()?, "" | "1" | "true" | "yes" | "on");
     if token.acceptance.refusal != Some(Refusal::FlagWithValue) || !is_yes {
         return None;

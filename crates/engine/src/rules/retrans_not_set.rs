@@ -8,6 +8,7 @@ use crate::nfs::catalog::OptionId;
 pub(super) static RULE: Rule = Rule {
     code: Code(4),
     name: "retrans-not-set",
+    title: "Number of retries not set (no retrans)",
     summary: "retrans is not set: nfsmount.conf of the node or the kernel decides how often a request is repeated",
     why: "`retrans` is how often a request is sent again before the major timeout: the moment a soft mount \
 gives up and a hard one says that the server is not responding. Without it the node's `/etc/nfsmount.conf` \

@@ -7,6 +7,7 @@ use crate::site::Place;
 pub(super) static RULE: Rule = Rule {
     code: Code(23),
     name: "server-needs-cluster-dns",
+    title: "Server name that only the cluster DNS resolves",
     summary: "an in-tree NFS volume whose server is a name of the cluster's DNS",
     why: "The kubelet mounts an in-tree NFS volume on the node, with the node's resolver. Nodes do not use the \
 cluster's DNS, so names like `nfs.storage.svc.cluster.local` do not resolve there. The mount fails at every try \
@@ -77,8 +78,12 @@ fn check(check: &mut RuleContext<'_, '_>) {
 fn is_cluster_dns_name(server: &str) -> bool {
     const DOMAINS: [&str; 3] = [".svc.cluster.local", ".pod.cluster.local", ".svc.clusterset.local"];
     let name = server.to_ascii_lowercase();
+    // A final dot makes a name absolute, and resolves nothing more.
     let name = name.strip_suffix('.').unwrap_or(&name);
+    // `NAME.NAMESPACE.svc` alone is resolved by the search path of Pods, which nodes do not have
+    // either.
     let service = DOMAINS.into_iter().chain([".svc"]).find_map(|domain| name.strip_suffix(domain));
+    // A Service has a name and a namespace: `svc` alone, or `a.svc`, may be a host of the company.
     service.is_some_and(|service| service.contains('.') && service.split('.').all(|label| !label.is_empty()))
 }
 

@@ -6,6 +6,7 @@ use crate::finding::{Action, Code};
 pub(super) static RULE: Rule = Rule {
     code: Code(25),
     name: "shared-superblock",
+    title: "Options overruled by an earlier mount",
     summary: "an option that another mount of the same server or share sets otherwise, and the first mount decides",
     why: "On a node, mounts of one server with the same version and transport use the same connections, so the \
 `nconnect` of the first mount counts for all of them, with `nosharecache`, too. Mounts of one share whose other options \

@@ -7,6 +7,7 @@ use crate::nfs::catalog::{OptionId, OptionSet};
 pub(super) static RULE: Rule = Rule {
     code: Code(14),
     name: "sloppy",
+    title: "Unknown options ignored (sloppy)",
     summary: "sloppy, which makes the kernel ignore unknown options",
     why: "With `sloppy` a misspelt option is silently ignored: `hrad,sloppy` is not hard, and a quoted string \
 can smuggle options past mount.nfs. The mount works and is not what the list says.",

@@ -9,6 +9,7 @@ use crate::subject::effective::Token;
 pub(super) static RULE: Rule = Rule {
     code: Code(5),
     name: "soft-mount",
+    title: "Soft mount on a writable volume",
     summary: "soft or softerr on a writable volume: I/O fails when the server does not respond",
     why: "A soft mount gives up: at the major timeout a read or a write fails with an error (`softerr`: \
 another error). Data that the program wrote and the kernel had not sent yet is then dropped, and the error \

@@ -10,6 +10,7 @@ use crate::nfs::timeouts::{default_retrans, default_timeo, major_timeout};
 pub(super) static RULE: Rule = Rule {
     code: Code(6),
     name: "soft-mount-gives-up-early",
+    title: "Soft mount that gives up early",
     summary: "a soft mount with a short major timeout, or without retries",
     why: "A soft mount fails every call at its major timeout: `timeo / 10 * (1 + retrans)` seconds over TCP. \
 A server that restarts or fails over is away for 30 to 120 seconds, and an NFSv4 server then needs up to 90 \

@@ -8,6 +8,7 @@ use crate::nfs::catalog::{OptionId, OptionSet};
 pub(super) static RULE: Rule = Rule {
     code: Code(3),
     name: "timeo-not-set",
+    title: "Request timeout not set (no timeo)",
     summary: "timeo is not set: nfsmount.conf of the node or the kernel decides how long a request waits",
     why: "`timeo` is how long the client waits for the server before it repeats a request, in tenths of a second. \
 Without it the node's `/etc/nfsmount.conf` or the kernel decides, and the manifest does not show how long a \

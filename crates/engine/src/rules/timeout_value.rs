@@ -10,6 +10,7 @@ use crate::subject::Subject;
 pub(super) static RULE: Rule = Rule {
     code: Code(7),
     name: "timeout-value",
+    title: "Timeout value that is misread or out of range",
     summary: "a timeo, retrans or retry that is read otherwise than it looks, or is out of range",
     why: "`timeo` is in tenths of a second, `retry` in minutes, `retrans` counts tries. mount.nfs and the \
 kernel read numbers differently: the kernel takes `0600` for octal 384 and `0x258` for 600, refuses `60s` \

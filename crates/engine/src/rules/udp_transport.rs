@@ -8,6 +8,7 @@ use crate::nfs::catalog::{OptionId, OptionSet};
 pub(super) static RULE: Rule = Rule {
     code: Code(13),
     name: "udp-transport",
+    title: "NFS over UDP",
     summary: "udp, proto=udp or proto=udp6",
     why: "A large request over UDP is cut into fragments with a 16-bit identity. On a fast link the identities \
 come round again within the time a fragment may live, and fragments of different requests are put together: \

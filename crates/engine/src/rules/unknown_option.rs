@@ -18,6 +18,7 @@ use crate::subject::effective::{Malformation, Token};
 pub(super) static RULE: Rule = Rule {
     code: Code(11),
     name: "unknown-option",
+    title: "Unknown option",
     summary: "an option that no mount.nfs and no kernel supports",
     why: "The kernel refuses the whole mount with \"an incorrect mount option was specified\", and Pods stay in \
 ContainerCreating. Options are case-sensitive: `Hard` and `BG` are unknown. With `sloppy`, in any place, \

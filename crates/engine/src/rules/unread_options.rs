@@ -17,6 +17,7 @@ use remedy::{fix, is_certain, keeps_data, remedy};
 pub(super) static RULE: Rule = Rule {
     code: Code(20),
     name: "unread-options",
+    title: "Options that nothing reads",
     summary: "options at a place that nothing reads, or that the driver refuses",
     why: "Kubernetes and most drivers drop a key that they do not know without a word, and the volume is mounted \
 without its options. Some drivers refuse a StorageClass with such a parameter: csi-driver-nfs takes no \

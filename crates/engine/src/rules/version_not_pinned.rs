@@ -7,6 +7,7 @@ use crate::nfs::acceptance::names_version;
 pub(super) static RULE: Rule = Rule {
     code: Code(17),
     name: "version-not-pinned",
+    title: "NFS version not pinned",
     summary: "no protocol version: every node negotiates its own",
     why: "mount.nfs tries 4.2, 4.1, 4.0 and then 3, and takes the first that the server supports. A server that restarts in the \
 middle, or an option that only NFSv3 takes, leaves some nodes on version 3 and others on 4: their locks and \

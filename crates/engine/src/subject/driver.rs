@@ -179,7 +179,7 @@ impl Known {
             Self::Measured(version) => format!("measured at {version}"),
             Self::Read(version) => format!("read in the source at {version}"),
             Self::Documented => "documented by the vendor, source not read".to_owned(),
-            Self::Unknown => "not known".to_owned(),
+            Self::Unknown => "no: neither the source nor the documentation says it".to_owned(),
         }
     }
 }

@@ -128,6 +128,7 @@ impl Malformation {
             Some(Self::NoKeyword)
         } else if text.chars().any(|c| c.is_control() && c != '\t') {
             Some(Self::Control)
+        // SELinux labels have quotes and commas by design.
         } else if is_context {
             None
         } else if text.contains('"') {
@@ -172,6 +173,8 @@ impl<'m> Options<'m> {
     pub fn at(&self, site: &Site) -> Option<&Token<'m>> {
         let order = site.order();
         let is_before = |token: &Token<'m>| token.site.as_ref().is_some_and(|found| found.order() < order);
+        // Tokens with a site stand in the order of their sites; those of the driver come after
+        // them.
         let token = self.tokens.get(self.tokens.partition_point(is_before))?;
         (token.site.as_ref() == Some(site)).then_some(token)
     }

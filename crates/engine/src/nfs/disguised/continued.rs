@@ -10,6 +10,7 @@ use super::{Meant, taken};
 pub(super) fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
     let value = head.value().unwrap_or_default();
     if entry.id == OptionId::Context {
+        // A label in quotes is whole already.
         let goes_on =
             !value.contains(['"', '\'']) && value.rsplit([':', '-']).next().is_some_and(is_category);
         let rest: Vec<&str> =
@@ -24,9 +25,11 @@ pub(super) fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Op
         return flavors(head, tail);
     }
     let (pieces, text) = if names_version(entry) {
+        // `vers=4,1` in a country that writes decimals with a comma.
         let minor = tail.first().filter(|minor| minor.len() == 1 && is_digits(minor))?;
         (2, format!("{}.{minor}", head.text()))
     } else if matches!(entry.grammar, Grammar::Number { .. }) {
+        // `1,048,576`: groups of three, and no leading zero, which would be octal.
         let is_start = is_digits(value) && value.len() <= 3 && !value.starts_with('0');
         let rest: Vec<&str> =
             tail.iter().copied().take_while(|piece| piece.len() == 3 && is_digits(piece)).collect();
@@ -89,6 +92,7 @@ fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
     let rest: Vec<&str> = tail.iter().copied().take_while(|piece| is_flavor(piece)).collect();
     let is_list = !rest.is_empty() && is_flavor(head.value()?);
     let text = format!("{}:{}", head.text(), rest.join(":"));
+    // `sec=krb5p,krb5i`: the kernel separates flavors by colons.
     is_list.then_some(())?;
     Some(Meant { pieces: rest.len() + 1, options: vec![taken(text)?] })
 }

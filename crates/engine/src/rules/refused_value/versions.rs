@@ -1,11 +1,13 @@
 //! Versions that mount.nfs or the driver refuses, and options of other versions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::super::{RuleContext, offer, redirected_mount, remove};
 use super::{applies, is_udp, refusal, refusals, severity, written_for_the_driver};
 use crate::finding::{Edit, Sentence, Severity};
 use crate::nfs::acceptance::{self, names_version};
+use crate::nfs::catalog::OptionId;
 use crate::nfs::version::Versions;
 use crate::subject::Subject;
 use crate::subject::carrier::Form;
@@ -137,9 +139,7 @@ pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
                 check.quote(token),
                 names(versions)
             );
-            // NMG019 rejects it with any version.
-            let is_redirection = token.id().is_some_and(|id| redirected_mount::WORDS.contains(id));
-            let message = Sentence::with_remedy(message, if is_redirection { "drop it" } else { REMEDY });
+            let message = Sentence::with_remedy(message, remedy(token));
             check.report(token, Severity::CannotMount, message, None);
             continue;
         }
@@ -155,6 +155,20 @@ pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
             continue;
         }
         possible = left;
+    }
+}
+
+/// Returns the remedy for an option that the requested version does not have.
+fn remedy(token: &Token<'_>) -> Cow<'static, str> {
+    // It counts next to vers=4 only: vers=4.2 overrules minorversion=1 (measured: the row
+    // `vers=4.2,minorversion=1` of tests/kernel-truth), so another version is no remedy.
+    match (token.id(), token.option.value()) {
+        // NMG019 rejects it with any version.
+        (Some(id), _) if redirected_mount::WORDS.contains(id) => "drop it".into(),
+        (Some(OptionId::Minorversion), Some(minor)) => {
+            format!("drop it; for NFSv4.{minor} write nfsvers=4.{minor} as the only version").into()
+        }
+        _ => REMEDY.into(),
     }
 }
 

@@ -21,18 +21,22 @@ static NAS: Driver = Driver {
         maybe_nfs_if(Evidence::Value("mountProtocol", OTHER_CLIENTS)),
         maybe_nfs_if(Evidence::Text("useClient")),
         maybe_nfs_if(Evidence::Text("accesspoint")),
+        // The client is named in an object of that kind, which is not visible from here.
         maybe_nfs_if(Evidence::Key("containerNetworkFileSystem")),
     ],
     variants: &[
         Variant { when: Evidence::Value("mountProtocol", OTHER_CLIENTS), row: &OTHER_CLIENT },
         Variant { when: Evidence::Text("useClient"), row: &OTHER_CLIENT },
         Variant { when: Evidence::Text("accesspoint"), row: &OTHER_CLIENT },
+        // The kubelet rejects a list there
+        // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/flexvolume/plugin.go#L282).
         Variant { when: Evidence::Value("driver", &["flexvolume"]), row: &FLEX },
     ],
     ..BASE
 };
 
 /// The driver trims the value.
+// Substrings, because the driver combines them: `cpfs-native` is one.
 const OTHER_CLIENTS: &[&str] = &["*efc*", "*cpfs*", "*alinas*"];
 
 /// The same driver with another client than the kernel's.
@@ -73,6 +77,7 @@ const BASE: Driver = Driver {
         Step::ReadOnly(Evidence::Any(&[Evidence::FirstAccessMode("ReadOnlyMany"), Evidence::ReadOnlySource])),
         VERSION,
     ],
+    // ParseMountFlags splits at commas first: `vers=` is found inside an element, too.
     cut: Cut::Options,
     case: Case::Kept,
     empty: Empty::DriverDefaultsByVersion(
@@ -82,6 +87,7 @@ const BASE: Driver = Driver {
         ],
         &["noresvport"],
     ),
+    // A list of these alone counts as empty, so the defaults apply (utils.go, ParseMountFlags).
     takes_out: &["vers", "access_key_id", "access_key_secret"],
     none_word: Some(NoneWord::Anywhere("none")),
     refuses: &[

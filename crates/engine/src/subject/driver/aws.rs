@@ -25,15 +25,20 @@ const S3_FILES_WORDS: &[&str] = &[
 const fn steps(version: &'static str) -> [Step; 11] {
     [
         Step::List,
+        // The driver drops equal elements (node.go), then mount.efs splits what is left.
         Step::KeepFirstOfEqual,
         Step::Split,
+        // A Python dictionary: a repeated keyword keeps its first place and takes its last value.
         Step::OnePerKeyword,
+        // `v4.1` and `minorversion=` do not count as a version here, so the mount then has two.
         add_unless(version, Unless::Keyword(&["vers", "nfsvers"])),
         add_unless("rsize=1048576", Unless::Keyword(&["rsize"])),
         add_unless("wsize=1048576", Unless::Keyword(&["wsize"])),
+        // `softerr` is neither of the two, so hard comes after it and wins.
         add_unless("hard", Unless::Keyword(&["soft", "hard"])),
         add_unless("timeo=600", Unless::Keyword(&["timeo"])),
         add_unless("retrans=2", Unless::Keyword(&["retrans"])),
+        // `resvport` does not keep it away, and loses as the earlier one of the two.
         add_unless("noresvport", Unless::Keyword(&["noresvport"])),
     ]
 }
@@ -68,6 +73,7 @@ static EFS: Driver = Driver {
     steps: &EFS_STEPS,
     variants: &[Variant {
         when: Evidence::Any(&[
+            // The node tells the two by the prefix of the handle; a class has no handle yet.
             Evidence::VolumeHandle("s3files:*"),
             Evidence::Parameter("provisioningMode", &["s3files-ap"]),
         ]),
@@ -91,6 +97,7 @@ const ENCRYPTS_ALWAYS: &str = "which always encrypts S3 Files";
 const S3_FILES_REFUSES: &[Refused] = &[
     refuses(What::Element(&["stunnel"]), "which does not take it for S3 Files"),
     refuses(What::Keyword(&["port", "notls"]), "with tls, which the driver sets"),
+    // efs-utils checks the version of S3 Files before it mounts (mount_options.py).
     refuses(What::Value(&["vers", "nfsvers"], &["4.0"]), "which mounts S3 Files with NFSv4.1 or later"),
     TWO_VALUES,
     refuses(setting("encryptInTransit", On::Volume, Taken::Boolean), NO_BOOLEAN),
@@ -180,6 +187,7 @@ const OTHER_ATTRIBUTES: Refused = refuses(What::OtherAttributes(ATTRIBUTES), "wh
 
 const EFS_BASE: Driver = Driver {
     title: "Amazon EFS CSI driver",
+    // node.go lower-cases each element before it compares it, so `BG` reaches mount.nfs as bg.
     case: Case::Folded,
     own_words: EFS_WORDS,
     refuses: REFUSES,
@@ -193,6 +201,7 @@ const EFS_BASE: Driver = Driver {
 static OPENZFS: Driver = Driver {
     names: &["fsx.openzfs.csi.aws.com"],
     title: "Amazon FSx for OpenZFS CSI driver",
+    // An exact comparison: `timeo=600` and `timeo=100` both stay, and the later one wins.
     steps: WITHOUT_REPEATS,
     case: Case::Kept,
     advice: "the driver drops an element that is there already; ro of a read-only claim comes first, so rw undoes it",

@@ -24,8 +24,12 @@ static FILES: Driver = Driver {
     steps: &[
         Step::List,
         READ_ONLY,
+        // Appended as one text before the sort, so its parts stay together
+        // (appendDefaultNfsMountOptions).
         add("vers=4,minorversion=1,sec=sys"),
         Step::Sort,
+        // These two come after the sort, under the flags append-noresvport and
+        // append-actimeo, which are true by default. The comparison is by prefix.
         add_unless("noresvport", Unless::Prefix("noresvport")),
         add_unless("actimeo=30", Unless::Prefix("actimeo")),
     ],
@@ -37,6 +41,7 @@ static FILES: Driver = Driver {
         refuses(setting("protocol", On::Both, Taken::Like(&["nfs", "smb", ""])), "which takes nfs and smb"),
     ],
     own_words: &["notls", "clean", "tls"],
+    // NodeStageVolume removes it in any case (`removeOptionIfExists`); as one element only.
     own_elements: &["encryptInTransit"],
     advice: "the driver names the version itself, so a vers= or nfsvers= of yours makes every mount fail; it sorts the list, then adds noresvport and actimeo=30",
     known: Known::Measured("v1.35.0-633-g7b5ae18e7"),
@@ -49,10 +54,12 @@ static BLOB: Driver = Driver {
     title: "Azure Blob CSI driver; NFSv3 or FUSE",
     nfs: Nfs::Depends,
     clues: &[
+        // isNFSProtocol of pkg/blob/blob.go.
         nfs_if(Evidence::Value("protocol", &["nfs", "aznfs", "nfsv3"])),
         not_nfs_if(Evidence::Value("protocol", &["*"])),
         not_nfs_if(Evidence::NoKey("protocol")),
     ],
+    // The service has NFSv3 without locks, so the driver sets nolock itself.
     steps: &[Step::List, READ_ONLY, add("sec=sys,vers=3,nolock"), Step::Sort],
     case: Case::Kept,
     own_words: &["turbo", "configfile", "notls", "clean", "tls"],

@@ -28,6 +28,8 @@ static GOOGLE_FILESTORE: Driver = Driver {
 };
 
 static ORACLE_FSS: Driver = Driver {
+    // The second name is that of the older provisioner, whose `spec.nfs` volumes the kubelet mounts
+    // and sorts.
     names: &["fss.csi.oraclecloud.com", "oracle.com/oci-fss"],
     title: "Oracle Cloud File Storage CSI driver",
     case: Case::Kept,
@@ -39,6 +41,8 @@ static ORACLE_FSS: Driver = Driver {
 
 static IBM_VPC: Driver = Driver {
     names: &["vpc.file.csi.ibm.io", "vpc-file-pool.csi.ibm.io"],
+    // The mount is then made by a service on the node (processMount, MountEITBasedFileShare), whose
+    // call has no field for options.
     variants: &[Variant { when: Evidence::Value("isEITEnabled", &["true"]), row: &IBM_VPC_ENCRYPTED }],
     ..IBM_VPC_BASE
 };
@@ -58,6 +62,8 @@ const IBM_VPC_BASE: Driver = Driver {
 static IBM_CLASSIC: Driver = Driver {
     names: &["ibm.io/ibmc-file"],
     title: "IBM Cloud classic file storage",
+    // The provisioner is closed: its volumes are `spec.nfs`, and are evaluated again when it makes
+    // them.
     carriers: &[carrier("mountOptions", On::Class, Role::NotTaken)],
     advice: "IBM documents parameters.mountOptions as the place for nfsvers=; how the closed provisioner joins it with mountOptions is not known",
     known: Known::Documented,
@@ -77,6 +83,7 @@ static OPENSTACK_MANILA: Driver = Driver {
     names: &["nfs.manila.csi.openstack.org", "manila-provisioner"],
     title: "OpenStack Manila for NFS shares",
     case: Case::Kept,
+    // The deadline is that of the csi-driver-nfs that it calls, which makes the mount.
     deadline: Some(110),
     advice: "the driver forwards mountOptions to csi-driver-nfs and drops the volume's attributes",
     nfsmount_conf: ConfOf::Container("csi-driver-nfs mounts it in its own"),
@@ -92,6 +99,7 @@ static VOLCENGINE: Driver = Driver {
         Step::Version(Versioning {
             default: &[(None, "3")],
             rewrites: &[],
+            // doNfsMount replaces a version that it does not know by 3.
             any_other: Some((&["3", "4", "4.0", "4.1", "4.2"], "3")),
             unless_equal: true,
         }),
@@ -99,6 +107,7 @@ static VOLCENGINE: Driver = Driver {
     ],
     cut: Cut::Options,
     case: Case::Kept,
+    // The word goes to the front of the string, wherever it is in the list.
     takes_out: &["vers"],
     advice: "the driver puts vers=3 first where the list has no vers= or one that it does not know, so nfsvers= or v4.1 makes every mount fail",
     known: Known::Read("6d065f0"),
@@ -112,10 +121,12 @@ static CDS: Driver = Driver {
     names: &["nas.csi.cds.net"],
     title: "Capital Online NAS CSI driver",
     carriers: &[exact("options", On::Both, Role::WhenListEmpty), exact("vers", On::Both, Role::Version)],
+    // The first set is for NFSv3, which needs nolock; parsePublishOptions.
     empty: Empty::DriverDefaultsByCarrier(&["noresvport", "nolock", "tcp"], &["noresvport"]),
     steps: &[
         Step::Version(Versioning {
             default: &[(None, "4.0")],
+            // The spellings that the driver itself rewrites (parseMountOptionsField).
             rewrites: &[("3.0", "3"), ("4", "4.0")],
             any_other: None,
             unless_equal: false,
@@ -126,11 +137,13 @@ static CDS: Driver = Driver {
     ],
     cut: Cut::Options,
     takes_versions: &[
+        // It is found first, and then dropped: the version of the attribute counts.
         ("vers=3.0", None),
         ("vers=3", Some("3")),
         ("vers=4.0", Some("4.0")),
         ("vers=4.1", Some("4.1")),
     ],
+    // In `mountOptions` the word is an option like any other, and mount.nfs rejects it.
     none_word: Some(NoneWord::OtherCarriers("none")),
     refuses: &[refuses(
         exact_setting("path", On::Volume, Taken::Like(&["/*", ""])),
@@ -146,6 +159,7 @@ static CRUSOE: Driver = Driver {
     names: &["fs.csi.crusoe.ai"],
     title: "Crusoe shared file systems; NFS or virtiofs by a flag of the driver",
     nfs: Nfs::Depends,
+    // A flag of the driver decides between NFS and virtiofs, and no object shows the flag.
     clues: &[nfs_if(Evidence::FsType(&["nfs", "nfs4"]))],
     case: Case::Kept,
     advice: "the driver appends its own NFS options after the list, or mounts virtiofs, which takes none of them",

@@ -11,6 +11,7 @@ pub(super) static DRIVERS: &[&Driver] = &[&POWERSCALE, &POWERSTORE, &UNITY, &POW
 /// gofsutil `validateMountOptions`.
 const NO_EMPTY_ELEMENT: &[Refused] = &[refuses(What::EmptyElement, "(gofsutil validateMountOptions)")];
 
+// publishVolume appends rw or ro after the list, and the later word wins in the kernel.
 const READ_WRITE_LAST: &[Step] = &[Step::List, add("rw"), Step::KeepFirstOfEqual];
 
 const BLOCK_TYPES: &[&str] = &["ext3", "ext4", "xfs", "btrfs"];
@@ -34,6 +35,7 @@ static POWERSTORE: Driver = Driver {
     // The node goes by the handle's last part; a class by the type.
     clues: &[
         not_nfs_if(Evidence::BlockMode),
+        // The controller writes ID/ARRAY/PROTOCOL into the handle.
         nfs_if(Evidence::VolumeHandle("*/nfs*")),
         not_nfs_if(Evidence::VolumeHandle("*/scsi*")),
         nfs_if(Evidence::Value("protocol", &["nfs", "nfs3", "nfs4"])),
@@ -93,6 +95,7 @@ static POWERMAX: Driver = Driver {
     title: "Dell PowerMax CSI driver; NFS or block",
     nfs: Nfs::Depends,
     clues: BY_TYPE,
+    // Flags reach `bind` and then `remount` only, where bg has no effect (PublishFileSystem).
     list: ListUse::NotUsed,
     case: Case::Kept,
     advice: "the driver stages NFS without options; mountOptions only reach the bind mount",

@@ -9,6 +9,7 @@ pub(super) static DRIVERS: &[&Driver] = &[&EVEREST_SFS, &EVEREST, &CLOUD_SFS, &O
 static EVEREST_SFS: Driver = Driver {
     names: &["nas.csi.everest.io", "sfsturbo.csi.everest.io"],
     title: "Huawei Cloud SFS and SFS Turbo (Everest)",
+    // SFS has NFSv3 only: without nolock the node would need rpc.statd.
     empty: Empty::DriverDefaults(&["vers=3", "nolock", "timeo=600", "hard"]),
     own_words: &["keep-original-ownership"],
     advises_local_locks: true,
@@ -30,6 +31,7 @@ static EVEREST: Driver = Driver {
         not_nfs_if(Evidence::Value(DRIVER_NAME, &["disk.csi.everest.io", "obs.csi.everest.io"])),
         maybe_nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
     ],
+    // The class names its CSI driver in a parameter, because one provisioner serves all of them.
     variants: &[Variant { when: Evidence::Value(DRIVER_NAME, FILE_DRIVERS), row: &EVEREST_SFS }],
     own_words: &["keep-original-ownership"],
     known: Known::Documented,
@@ -56,11 +58,13 @@ static OCEANSTOR: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         not_nfs_if(Evidence::BlockMode),
+        // `fs` and `dtree` are NFS, DPC or DTFS by the backend, and are no proof.
         not_nfs_if(Evidence::Parameter("volumeType", &["lun"])),
         // The driver reads the protocol of its backend, never the object's.
         nfs_if(Evidence::Value("protocol", &["nfs"])),
     ],
     steps: &[Step::List, Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")), Step::Shell],
+    // A word of the DPC client, which gets the same list (parseNFSInfo).
     own_words: &["cnflush"],
     advice: "the driver runs mount through a shell, unquoted: quotes and backslashes vanish, whitespace ends the options, and the text after a ; runs as a command of root on the node",
     known: Known::Measured("v4.12.0"),

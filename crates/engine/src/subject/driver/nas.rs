@@ -29,6 +29,7 @@ static HPE: Driver = Driver {
     names: &["csi.hpe.com"],
     nfs: Nfs::Depends,
     clues: &[
+        // Looked at before accessProtocol: the array may be a block array under the NFS server.
         nfs_if(Evidence::Value("nfsResources", &["true"])),
         nfs_if(Evidence::Value("accessProtocol", &["nfs"])),
         not_nfs_if(Evidence::BlockMode),
@@ -40,6 +41,7 @@ static HPE: Driver = Driver {
 
 static HPE_NFS_SERVER: Driver = Driver {
     title: "HPE CSI driver with an NFS server of its own",
+    // An empty text is taken as well: it replaces the defaults by nothing (HandleNFSNodePublish).
     carriers: &[exact("nfsMountOptions", On::Both, Role::SoleEvenEmpty)],
     list: ListUse::NotUsed,
     empty: Empty::DriverDefaults(&["nolock", "vers=4"]),
@@ -85,6 +87,7 @@ static TRUENAS: Driver = Driver {
     clues: &[
         not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::Value("protocol", &["nfs"])),
+        // Without the parameter the driver chooses NFS (GetProtocolFromParameters).
         not_nfs_if(Evidence::Value("protocol", &["iscsi", "nvmeof", "nvme-of", "smb"])),
     ],
     carriers: &[carrier("nfs.mountOptions", On::Both, Role::WhenListEmpty)],
@@ -108,6 +111,7 @@ static TNS: Driver = Driver {
     ],
     steps: &[
         Step::List,
+        // By the text before `=`: nfsvers is another key, and mount.nfs then gets two versions.
         add_unless("vers=4.2", Unless::Key("vers")),
         add_unless("nolock", Unless::Key("nolock")),
     ],
@@ -182,13 +186,16 @@ static VSPHERE: Driver = Driver {
         not_nfs_if(Evidence::BlockMode),
         nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
         nfs_if(Evidence::Value("type", &["vSphere CNS File Volume"])),
+        // A mode of several nodes makes it a file volume, whatever its type (IsFileVolumeRequest).
         nfs_if(Evidence::AccessMode("ReadWriteMany")),
         nfs_if(Evidence::AccessMode("ReadOnlyMany")),
+        // A PersistentVolume shows its modes; a class shows none, so this says nothing of a class.
         not_nfs_if(Evidence::NoAccessMode(&["ReadWriteMany", "ReadOnlyMany"])),
         not_nfs_if(Evidence::FsTypeOfClass(&["xfs", "ntfs"])),
     ],
     steps: &[
         Step::List,
+        // Four elements, not one: KeepFirstOfEqual drops each that the list has already.
         add("hard"),
         add("sec=sys"),
         add("vers=4"),
@@ -222,6 +229,7 @@ static VAST: Driver = Driver {
     names: &["csi.vastdata.com"],
     title: "VAST Data CSI driver",
     carriers: &[carrier("mount_options", On::Both, Role::WhenListEmpty)],
+    // server.py strips each option: ` bg` in a list is bg.
     steps: &[Step::ReadOnly(Evidence::ReadOnlySource), Step::List, Step::Others, Step::Trim],
     cut: Cut::Options,
     emptiness: Emptiness::NoElement,
@@ -245,6 +253,7 @@ static INFINIDAT: Driver = Driver {
     ],
     steps: &[
         Step::List,
+        // Compared as whole elements: `hard,vers=3` in one element gets a second version.
         add_unless("vers=3", Unless::Element(&["vers=3", "nfsvers=3"])),
         add_unless("hard", Unless::Element(&["hard", "soft"])),
         Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")),
@@ -273,11 +282,15 @@ static NEXENTA: Driver = Driver {
         add_unless("vers=3", Unless::Prefix("vers=")),
         Step::Add(Addition {
             options: "nolock",
+            // A mistake of the driver: it looks for an element that is longer than `nolock`, so
+            // nolock itself is added a second time.
             unless: Unless::Longer("nolock"),
             when: When::Holds("vers=3"),
         }),
+        // 10 s, a sixth of the kernel's own value over TCP.
         add_unless("timeo=100", Unless::Prefix("timeo=")),
     ],
+    // parameters.mountOptions is split at commas, an element of the list is not.
     cut: Cut::ElementsOfList,
     refuses: &[refuses(
         exact_setting("mountFsType", On::Both, Taken::Like(&["nfs", "cifs", ""])),
@@ -324,9 +337,11 @@ static HAMMERSPACE_SHARE: Driver = Driver {
 
 const HAMMERSPACE_BASE: Driver = Driver {
     title: "Hammerspace CSI driver; directories or files on a backing share",
+    // The controller mounts the backing share with them, to make the directory of a volume.
     carriers: &[exact("clientMountOptions", On::Class, Role::Apart)],
     steps: &[
         Step::List,
+        // The driver tries the list as it is first; what follows is its next try.
         Step::RetryWithout("nfsvers="),
         add_unless("nfsvers=4.2", Unless::Prefix("nfsvers=")),
     ],

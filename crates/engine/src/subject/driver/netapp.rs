@@ -24,12 +24,15 @@ static TRIDENT: Driver = Driver {
         not_nfs_if(Evidence::Parameter("trident.netapp.io/backendType", BLOCK_BACKENDS)),
         maybe_nfs_if(Evidence::Value("backendType", BLOCK_BACKENDS)),
         maybe_nfs_if(Evidence::Value("trident.netapp.io/backendType", BLOCK_BACKENDS)),
+        // `file` is NFS or SMB, and SMB has been ruled out above.
         nfs_if(Evidence::Value("protocol", &["file"])),
         maybe_nfs_if(Evidence::FsType(&["smb"])),
         nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
     ],
+    // A backend may have nfsMountOptions in the form of a command line, and so may a class.
     steps: &[Step::List, Step::Others, Step::StripPrefix("-o ")],
     case: Case::Kept,
+    // The backend's nfsMountOptions apply to a class without a list; no object shows them.
     empty: Empty::Hidden,
     emptiness: Emptiness::NoElement,
     advice: "options of a class replace the backend's nfsMountOptions, which are not visible here; the driver calls mount.nfs itself",

@@ -16,12 +16,14 @@ static CFS: Driver = Driver {
         Step::ReadOnly(Evidence::ReadOnlySource),
         Step::Others,
         Step::Version(Versioning {
+            // A mount by fsid is NFSv3 only; every volume that the provisioner makes has an fsid.
             default: &[(Some(Evidence::Text("fsid")), "3"), (None, "4")],
             rewrites: &[],
             any_other: None,
             unless_equal: false,
         }),
         add_when("noresvport", When::Shows(Evidence::Text("fsid"))),
+        // A comparison with the text "3": `3.0` gets neither of them (driver/cfs/node.go).
         add_when("nolock,proto=tcp", When::VersionIs("3")),
     ],
     case: Case::Kept,
@@ -29,6 +31,7 @@ static CFS: Driver = Driver {
         setting("path", On::Volume, Taken::Like(&["/*", ""])),
         "which takes a path from the root",
     )],
+    // The attribute that other drivers call `server`.
     server_key: "host",
     advises_local_locks: true,
     advice: "options of the attributes come after mountOptions and win; the driver always appends a version (the attribute vers, else 3 with fsid, else 4), so a version of yours makes every mount fail",
@@ -44,6 +47,7 @@ static CFS_TURBO: Driver = Driver {
     clues: &[
         nfs_if(Evidence::Value("proto", &["nfs"])),
         not_nfs_if(Evidence::Value("proto", &["lustre"])),
+        // Lustre is the default of the driver.
         not_nfs_if(Evidence::NoKey("proto")),
     ],
     carriers: &[carrier("options", On::Both, Role::Joined)],

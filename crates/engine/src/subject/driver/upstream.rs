@@ -10,9 +10,13 @@ use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameter
 pub(super) static IN_TREE_NFS: Driver = Driver {
     names: &["kubernetes.io/nfs"],
     title: "kubelet's NFS volumes (spec.nfs)",
+    // The list becomes a set, which is sorted by bytes and joined:
+    // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/util/util.go#L207.
     steps: &[Step::List, Step::ReadOnly(Evidence::ReadOnlySource), Step::Sort],
     case: Case::Kept,
     advice: "kubelet sorts the list as a set, so the order in which it is written means nothing",
+    // mount runs as a child of the kubelet
+    // (https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/nfs/nfs.go#L226).
     nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
     known: Known::Measured("v1.37.2"),
     source: "kubernetes pkg/volume/nfs/nfs.go SetUpAt, pkg/volume/util JoinMountOptions, MountOptionFromSpec",
@@ -32,11 +36,18 @@ pub(super) static NFS_CSI: Driver = Driver {
     title: "csi-driver-nfs, also under a name of one's own",
     carriers: &[
         carrier("mountOptions", On::Volume, Role::Joined),
+        // CreateVolume answers "invalid parameter", so nothing is provisioned:
+        // https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/controllerserver.go#L154
         carrier("mountOptions", On::Class, Role::NotTaken),
     ],
     steps: &[Step::List, Step::ReadOnly(Evidence::ReadOnlySource), Step::Others],
     case: Case::Kept,
+    // mountTimeoutInSec, 10 s less than the 2 min of the kubelet's call:
+    // https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/nodeserver.go#L37
+    // https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/volume/csi/csi_plugin.go#L56
     deadline: Some(110),
+    // DeleteVolume mounts the share to remove the directory, unless that is retained:
+    // https://github.com/kubernetes-csi/csi-driver-nfs/blob/d3b27c00743a5317325107c1d2fb8fd4cf057a16/pkg/nfs/controllerserver.go#L237
     deletion: Some(Deletion { keeps: Evidence::Value("onDelete", &["retain"]) }),
     unknown_parameters: UnknownParameters::Refused,
     advice: "volumeAttributes.mountOptions comes last and wins; the driver refuses a class parameter of that name",
@@ -71,6 +82,7 @@ static NFS_GANESHA: Driver = Driver {
     carriers: &[carrier("mountOptions", On::Class, Role::AnnotationWhenListEmpty)],
     steps: SORTED,
     case: Case::Kept,
+    // Provision compares MountOptions with nil: a list of one empty element is not empty.
     emptiness: super::assembly::Emptiness::NoElement,
     advice: "the class parameter mountOptions becomes the volume's legacy annotation, and only while the class has no mountOptions; use the class's own mountOptions",
     nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
@@ -84,6 +96,7 @@ static EFS_PROVISIONER: Driver = Driver {
     title: "the retired efs-provisioner",
     steps: SORTED,
     case: Case::Kept,
+    // The provisioner writes them into the volume only if the class has no list.
     empty: Empty::DriverDefaults(&["vers=4.1"]),
     advice: "a class's own list replaces vers=4.1",
     nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
@@ -96,6 +109,8 @@ static CEPH_NFS: Driver = Driver {
     names: &["nfs.csi.ceph.com", "*.nfs.csi.ceph.com"],
     title: "Ceph CSI for NFS, also under Rook",
     case: Case::Kept,
+    // With netNamespaceFilePath the elements become arguments of their own (`mount -o fg
+    // timeo=600`), which mount(8) answers with "bad usage".
     one_element: true,
     advice: "where the cluster sets netNamespaceFilePath (Rook with multus or holder Pods), only a list of one element can be mounted: write all options into it, separated by commas",
     nfsmount_conf: ConfOf::Container("mount runs there"),
@@ -127,12 +142,14 @@ static LONGHORN: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         not_nfs_if(Evidence::BlockMode),
+        // Such a volume is a block device on two nodes during a migration, also with ReadWriteMany.
         maybe_nfs_if(Evidence::Value("migratable", &["true"])),
         nfs_if(Evidence::AccessMode("ReadWriteMany")),
         nfs_if(Evidence::AccessMode("ReadOnlyMany")),
         maybe_nfs_if(Evidence::Key("nfsOptions")),
         not_nfs_if(Evidence::NoAccessMode(SHARED)),
     ],
+    // They replace the defaults as a whole, without a check (nodeStageSharedVolume).
     carriers: &[exact("nfsOptions", On::Both, Role::Sole)],
     list: ListUse::NotUsed,
     case: Case::Kept,
@@ -164,6 +181,7 @@ static DEMOCRATIC: Driver = Driver {
     nfs: Nfs::Depends,
     clues: &[
         nfs_if(Evidence::Value("node_attach_driver", &["nfs"])),
+        // Any other value of the key: iSCSI, NVMe-oF, SMB and more.
         not_nfs_if(Evidence::Value("node_attach_driver", &["*"])),
         nfs_if(Evidence::FsType(&["nfs", "nfs4"])),
         not_nfs_if(Evidence::FsTypeOfClass(&["cifs", "ext3", "ext4", "xfs", "btrfs"])),
@@ -219,6 +237,7 @@ static LINSTOR: Driver = Driver {
 };
 
 static LINSTOR_NFS: Driver =
+    // The port of the exported volume is appended as well (`port=`), and is not visible here.
     Driver { steps: &[Step::Others, add("_netdev"), Step::List, add("vers=4")], ..LINSTOR_BASE };
 
 const LINSTOR_BASE: Driver = Driver {

@@ -51,9 +51,11 @@ pub(crate) fn lay_out<'m>(
     for (index, carrier) in carriers.iter().enumerate() {
         layout.add_carrier(index, carrier);
     }
+    // Before the defaults: such a list has an element, and is empty nevertheless.
     layout.drop_none_word();
     layout.take_versions(carriers);
     layout.choose_version(carriers, facts);
+    // After the version is chosen, by which some drivers choose their defaults.
     let defaults = layout.defaults(carriers);
     for step in driver.steps {
         layout.run(step, defaults, facts);
@@ -102,6 +104,7 @@ impl<'m> Layout<'m> {
         for (element_index, element) in carrier.elements.iter().copied().enumerate() {
             let start = self.tokens.len();
             let site = |range| Site { carrier: index, element: element_index, range };
+            // No comma, quote or whitespace: one option, and nearly every element is such a one.
             if option::is_plain(element) {
                 self.add_option(element, Some(site(0..element.len())), true, carrier.in_force);
                 if self.tokens.last().is_some_and(|token| token.entry().is_none()) {
@@ -182,6 +185,7 @@ impl<'m> Layout<'m> {
             // The driver reads the list from the left: the last one stays.
             self.taken_version = Some(start);
         } else if !tokens.is_empty() && tokens.iter().all(|token| token.is_drivers_own) {
+            // mount.nfs does not get it, but a finding may name it.
             self.kept_back.push(part);
         } else if carrier.role.is_none() {
             self.list.push(part);
