@@ -83,7 +83,7 @@ pub(super) struct Seen<'a> {
     pub(super) moment: &'a Moment,
     /// The nfsmount.conf that the node's mount.nfs reads.
     pub(super) conf: Option<&'a Conf>,
-    /// Volumes of CSI drivers whose mounts read it, too.
+    /// Volumes of drivers whose mounts read it, too.
     pub(super) readers: &'a BTreeSet<VolumeId>,
     /// The node's kernel.
     pub(super) kernel: Option<Kernel>,
@@ -256,9 +256,15 @@ impl Work<'_, '_> {
             let asked = Asked { server: subject.server.map(ToOwned::to_owned), options: options.collect() };
             self.outcome.asked.insert(volume.id.clone(), asked);
         }
-        self.note_kernel(&name, mount, subject);
         // A volume that is not mounted is reported as that.
-        let Some(mount) = mount else { return };
+        if let Some(mount) = mount {
+            self.compare_mount(index, subject, mount, name.clone());
+        }
+        self.note_kernel(&name, mount, subject);
+    }
+
+    fn compare_mount(&mut self, index: usize, subject: &Subject<'_>, mount: &Mount, name: VolumeName) {
+        let named = title(subject);
         let obstacle = match (&mount.nfs, subject.nfs) {
             (None, Nfs::Yes) => Some((
                 NoComparison::OtherFileSystem,
@@ -318,8 +324,8 @@ impl Work<'_, '_> {
         })
     }
 
-    /// Notes the options of an object that the node's kernel does not know, and that the
-    /// mount does not show.
+    /// Notes the options of an object that the node's kernel does not know, and that the mount does
+    /// not show. What a difference of the mount says of its option counts.
     fn note_kernel(&mut self, name: &VolumeName, mount: Option<&Mount>, subject: &Subject<'_>) {
         let Some(kernel) = self.seen.kernel.filter(|_| subject.nfs == Nfs::Yes) else { return };
         let shown: BTreeSet<&str> = mount
@@ -328,7 +334,18 @@ impl Work<'_, '_> {
             .flat_map(|text| text.split(','))
             .map(|option| option.split('=').next().unwrap_or_default())
             .collect();
+        let compared = self.outcome.objects.volumes.last();
+        let compared = compared.filter(|compared| compared.pod == name.pod && compared.volume == name.volume);
+        let explained: Vec<&Difference> = compared
+            .into_iter()
+            .flat_map(|compared| &compared.differences)
+            .filter(|difference| difference.reason == Reason::KernelTooOld)
+            .collect();
+        let is_explained = |word: &str| {
+            explained.iter().any(|difference| [difference.option, &*difference.object].contains(&word))
+        };
         let asked = subject.options.effective().filter(|token| !token.is_drivers_own);
+        let asked = asked.filter(|token| !is_explained(token.option.keyword()));
         for token in asked.filter(|token| !shown.contains(token.option.keyword())) {
             if let Some(since) = kernel::lacks(kernel, &token.option) {
                 let (_, names) =
