@@ -118,6 +118,9 @@ pub struct PolicyOrigin {
     /// The fingerprint of the webhook's policy, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_hash: Option<String>,
+    /// Rules of the policy that `--select` or `--ignore` kept from running.
+    #[serde(skip)]
+    pub not_run: Vec<Code>,
 }
 
 /// Counts of one run.

@@ -207,7 +207,7 @@ impl Work<'_, '_> {
                 };
                 problems.push((path, Problem::Object(problem.message)));
             }
-            Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) => {}
+            Item::Skipped(_) | Item::Unjudged(_) | Item::Beside(_) | Item::Pod(_) | Item::Claim(_) => {}
         });
         if !has_volumes && problems.is_empty() {
             problems.push((given.name.clone(), Problem::NoVolume));

@@ -17,6 +17,10 @@ pub struct Tie {
     pub unreached: Option<Box<FindingReport>>,
     /// The claim that has the volume.
     pub binding: Binding,
+    /// True if it is a `FlexVolume`, which takes no mountOptions.
+    pub is_flex_volume: bool,
+    /// True if it is a volume that names no claim; one that names the volume has it.
+    pub is_unclaimed: bool,
     /// True if it has `bg` and no mount goes to the background: a later `fg` overrides it, or nothing
     /// reads the place.
     pub is_background_idle: bool,

@@ -6,6 +6,7 @@
 //! they have neither. An item is a list only where its `items` is one.
 
 mod items;
+mod mounting;
 mod strays;
 
 use std::borrow::Cow;
@@ -13,7 +14,6 @@ use std::ops::Range;
 
 use super::de::{DeserializeError, FOLDED, NodeDeserializer};
 use super::object::{Object, Origin, Part, parts};
-use serde::Deserialize as _;
 use serde_json::value::RawValue;
 
 use super::tree::{NodeId, Tree};
@@ -106,10 +106,13 @@ pub(super) fn visit_node(
         }
         Sort::Object(kind) => {
             if kind == Kind::Pod
-                && let Err(misfit) = visit_pod(tree, node, from, visitor)
+                && let Err(misfit) = mounting::visit_pod(tree, node, from, visitor)
             {
                 visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name())));
                 return;
+            }
+            if kind.row().holds == Holds::Claim {
+                mounting::visit_claim(from, visitor);
             }
             if kind.pod_spec().is_some() && !tree.has_csi_key() {
                 visitor(not_judged(tree, node, Skip::NoInlineVolume));
@@ -334,28 +337,6 @@ fn say_others(source: &Source<'_>, others: &[(Text<'_>, &RawValue)], visitor: &m
     }
 }
 
-/// Visits a Pod of a cluster, as far as its volumes go. Faults of a manifest, which has no
-/// phase, are reported when it is evaluated.
-///
-/// # Errors
-///
-/// Why a Pod that runs cannot be read: it would be missing among those that are exposed.
-fn visit_pod(
-    tree: &Tree<'_>,
-    node: NodeId,
-    from: NodeDeserializer<'_>,
-    visitor: &mut dyn FnMut(Item<'_>),
-) -> Result<(), DeserializeError> {
-    let phase = tree.get(node, "status").and_then(|status| tree.get(status, "phase"));
-    let has_phase = phase.and_then(|phase| tree.text(phase)).is_some_and(|phase| !phase.is_empty());
-    match Pod::deserialize(from) {
-        Ok(pod) if pod.is_of_cluster() => visitor(Item::Pod(pod.mounting().map(Box::new))),
-        Err(misfit) if has_phase => return Err(misfit),
-        Ok(_) | Err(_) => {}
-    }
-    Ok(())
-}
-
 /// An object of a kind that is judged, as JSON.
 fn visit_json_object(
     source: &Source<'_>,
@@ -382,6 +363,7 @@ fn visit_json_object(
         if unjudged::may_hold_options(part) || strays::may_have_settings(part) {
             visit_node(source, &json::tree(source.text, part), 0, implied, depth, visitor);
         } else {
+            mounting::visit_json_claim(part, visitor);
             visitor(Item::Skipped(Skip::OtherKind));
         }
         return;

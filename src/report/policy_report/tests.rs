@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::finding::Code;
 use crate::report::exposed::{Exposed, ExposedPod, ExposureState};
-use crate::report::live::{CLUSTER, REPORTS};
+use crate::report::live::{CLUSTER, REPORTS, identity};
 use crate::report::tie::{Exempted, Tie};
 use crate::report::{FindingReport, IsNfs, PolicyOrigin, ReadError, Snippet, SubjectReport};
 use crate::subject::binding::Uid;
@@ -25,6 +25,7 @@ fn empty() -> Report {
         mode: "enforce",
         hash: POLICY.to_owned(),
         webhook_hash: None,
+        not_run: Vec::new(),
     })
 }
 
@@ -112,7 +113,7 @@ fn a_finding_has_the_fields_that_readers_of_reports_know() {
         exposed("PersistentVolume/pv-1", Some("Job/shop/nightly"), 1, ExposureState::Pending),
     ];
     for api in Api::ALL {
-        let reports = parsed(&reports(api, &report, 2000));
+        let reports = parsed(&reports(api, &report, &Kept::default(), 2000));
         let shard = &reports[0];
         let result = &shard["results"][0];
         let expected = json!({
@@ -156,7 +157,7 @@ fn a_finding_has_its_remedy_in_both_reports() {
         report.subjects.push(volume(1, vec![found]));
         report.exposed =
             vec![exposed("PersistentVolume/pv-1", Some("Pod/shop/app"), 1, ExposureState::Running)];
-        let reports = parsed(&reports(Api::OpenReports, &report, 2000));
+        let reports = parsed(&reports(Api::OpenReports, &report, &Kept::default(), 2000));
         let texts: Vec<(Value, Value)> = results(&reports[..2])
             .iter()
             .map(|result| (result["properties"]["remedy"].clone(), result["properties"]["use"].clone()))
@@ -214,7 +215,7 @@ fn each_action_has_its_result_and_what_is_only_counted_has_none() {
         error(CLUSTER, "not allowed to list pods (403)"),
         error(REPORTS, "cannot write"),
     ];
-    let reports = parsed(&reports(Api::OpenReports, &report, 2000));
+    let reports = parsed(&reports(Api::OpenReports, &report, &Kept::default(), 2000));
     let row = |result: &&Value| {
         let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
         format!("{} {} {} {}", text("rule"), text("result"), text("severity"), result["scored"])
@@ -300,14 +301,14 @@ fn a_heartbeat_counts_all_rules_and_says_what_was_not_seen() {
 fn nothing_is_reported_of_a_cluster_that_is_fine() {
     let mut report = empty();
     report.subjects = vec![volume(1, vec![finding(17, Reported::Audit, "m")])];
-    assert_eq!(reports(Api::OpenReports, &report, 2000), []);
+    assert_eq!(reports(Api::OpenReports, &report, &Kept::default(), 2000), []);
 }
 
 #[test]
 fn shards_are_short_and_a_change_of_one_object_changes_one_of_them() {
     let mut report = empty();
     report.subjects = (0..1900).map(bg).collect();
-    let before = reports(Api::OpenReports, &report, 2000);
+    let before = reports(Api::OpenReports, &report, &Kept::default(), 2000);
     let sizes: Vec<usize> =
         parsed(&before).iter().map(|shard| shard["results"].as_array().map_or(0, Vec::len)).collect();
     assert_eq!(sizes.iter().sum::<usize>(), 1900);
@@ -316,7 +317,7 @@ fn shards_are_short_and_a_change_of_one_object_changes_one_of_them() {
     report.subjects[700].findings[0].message = "other".to_owned();
     // The order of what was read is nothing to go by.
     report.subjects.reverse();
-    let after = reports(Api::OpenReports, &report, 2000);
+    let after = reports(Api::OpenReports, &report, &Kept::default(), 2000);
     let changed = before.iter().zip(&after).filter(|(one, other)| one.content != other.content).count();
     assert_eq!((changed, before.len()), (1, after.len()));
 }
@@ -347,7 +348,7 @@ fn long_messages_make_more_shards_and_no_report_is_too_long() {
         code: Code(11),
         ..exposed("PersistentVolume/pv-1", Some(&format!("Pod/shop/app-{number}")), 1, ExposureState::Running)
     }));
-    let reports = reports(Api::OpenReports, &report, 2000);
+    let reports = reports(Api::OpenReports, &report, &Kept::default(), 2000);
     assert!(
         reports.iter().all(|one| one.body.len() < MOST_BYTES + 2000),
         "{:?}",
@@ -374,7 +375,7 @@ fn what_pods_are_exposed_to_is_reported_first() {
         exposed("PersistentVolume/pv-20", Some("Pod/shop/app"), 1, ExposureState::Running),
         exposed("PersistentVolume/pv-10", None, 0, ExposureState::Bound),
     ];
-    let reports = parsed(&reports(Api::OpenReports, &report, 2));
+    let reports = parsed(&reports(Api::OpenReports, &report, &Kept::default(), 2));
     let mut names: Vec<&str> = reports[0]["results"]
         .as_array()
         .expect("results")
@@ -385,4 +386,76 @@ fn what_pods_are_exposed_to_is_reported_first() {
     assert_eq!(names, ["pv-10", "pv-20"]);
     assert_eq!(reports[0]["summary"]["fail"], 30);
     assert_eq!(reports[0]["configuration"]["limits"]["maxResults"], 2);
+}
+
+/// Of rules that a scan did not run the results stay, in reports of any number, while their objects
+/// are there; those of the rules that it ran are its own.
+#[test]
+fn results_of_rules_that_were_not_run_stay() {
+    let both = || vec![finding(1, Reported::Deny, "bg"), finding(2, Reported::Warn, "no fg")];
+    let mut before = empty();
+    before.subjects = (0..3).map(|number| volume(number, both())).collect();
+    let mut stored = parsed(&reports(Api::OpenReports, &before, &Kept::default(), 2000));
+    let stored: Vec<Box<serde_json::value::RawValue>> =
+        serde_json::from_value(stored.remove(0)["results"].take()).expect("results");
+    // Only the first rule is run; the first volume is cured of it, the last one is gone.
+    let mut after = empty();
+    after.policy.not_run = vec![Code(2)];
+    after.subjects = vec![volume(1, vec![finding(1, Reported::Deny, "bg")])];
+    after.live.seen = ["pv-0", "pv-1"].map(|name| identity("PersistentVolume", name)).into();
+    let kept = |namespace: Option<&str>| {
+        let mut kept = Kept::default();
+        kept.take(namespace.map(ToOwned::to_owned), stored.clone(), &after);
+        kept
+    };
+    let found = |reports: &[Wanted]| -> BTreeSet<String> {
+        let results = parsed(reports)
+            .into_iter()
+            .flat_map(|report| report["results"].as_array().expect("results").clone());
+        results.map(|result| format!("{} {}", result["resources"][0]["name"], result["rule"])).collect()
+    };
+    let wanted = reports(Api::OpenReports, &after, &kept(None), 2000);
+    let expected =
+        ["\"pv-0\" \"NMG002 other\"", "\"pv-1\" \"NMG001 background-mount\"", "\"pv-1\" \"NMG002 other\""];
+    assert_eq!(found(&wanted), BTreeSet::from(expected.map(ToOwned::to_owned)));
+    assert_eq!(
+        parsed(&wanted)[0]["summary"],
+        json!({"pass": 0, "fail": 1, "warn": 2, "error": 0, "skip": 0})
+    );
+    // The same again is the same.
+    let stored: Vec<Box<serde_json::value::RawValue>> =
+        serde_json::from_value(parsed(&wanted)[0]["results"].take()).expect("results");
+    let mut again = Kept::default();
+    again.take(None, stored, &after);
+    let once = reports(Api::OpenReports, &after, &again, 2000);
+    assert_eq!(found(&once), found(&wanted));
+    // A namespace keeps its report, too, and one without any such result does not.
+    let shop = reports(Api::OpenReports, &after, &kept(Some("shop")), 2000);
+    assert!(shop.iter().any(|report| report.namespace.as_deref() == Some("shop")));
+    after.policy.not_run.clear();
+    let mut none = Kept::default();
+    none.take(Some("shop".to_owned()), again_of(&shop), &after);
+    assert!(reports(Api::OpenReports, &after, &none, 2000).iter().all(|report| report.namespace.is_none()));
+}
+
+fn again_of(reports: &[Wanted]) -> Vec<Box<serde_json::value::RawValue>> {
+    let results = parsed(reports).into_iter().map(|mut report| report["results"].take());
+    results.flat_map(|list| serde_json::from_value::<Vec<_>>(list).expect("results")).collect()
+}
+
+#[test]
+fn the_heartbeat_names_the_rules_that_were_not_run() {
+    let mut report = empty();
+    report.complete = true;
+    let run = Run { ended: 0, took: Duration::ZERO, requests: 3 };
+    let beat = |report: &Report| parsed(&[heartbeat(Api::OpenReports, report, &run, 2000)]).remove(0);
+    assert!(!beat(&report).to_string().contains("not run"));
+    report.policy.not_run = vec![Code(2), Code(24)];
+    let result = beat(&report)["results"][0].clone();
+    assert_eq!(result["properties"]["notRun"], "NMG002,NMG024");
+    let said = result["message"].as_str().expect("a message");
+    assert!(
+        said.contains("2 rules not run (--select, --ignore): their results are of earlier scans"),
+        "{said}"
+    );
 }
