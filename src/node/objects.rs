@@ -22,7 +22,6 @@ use crate::kind::{Holds, Kind};
 use crate::nfs::kernel::Kernel;
 use crate::nfs::option::MountOption;
 use crate::nfs::shown::Shown;
-use crate::nfs::version::Versions;
 use crate::policy::Policy;
 use crate::report::plain::place;
 use crate::source::object::{Object, Part};
@@ -308,7 +307,7 @@ impl Work<'_, '_> {
         if let Some(version) =
             version.filter(|version| versions.contains(*version) && versions.iter().count() > 1)
         {
-            differences.push(negotiated(versions, &version.to_string()));
+            differences.push(reason::negotiated(versions, &version.to_string()));
         }
         Some(Compared {
             pod: volume.name.pod.clone(),
@@ -325,7 +324,7 @@ impl Work<'_, '_> {
     }
 
     /// Notes the options of an object that the node's kernel does not know, and that the mount does
-    /// not show. What a difference of the mount says of its option counts.
+    /// not show. If a difference of the mount says so of its option, that is enough.
     fn note_kernel(&mut self, name: &VolumeName, mount: Option<&Mount>, subject: &Subject<'_>) {
         let Some(kernel) = self.seen.kernel.filter(|_| subject.nfs == Nfs::Yes) else { return };
         let shown: BTreeSet<&str> = mount
@@ -401,23 +400,4 @@ fn hides_defaults(subject: &Subject<'_>) -> bool {
         || !driver.known.is_read()
         || driver.list != ListUse::Used
         || driver.empty == Empty::Hidden && !subject.options.any_given()
-}
-
-/// The version, where the object leaves it open.
-fn negotiated(versions: Versions, version: &str) -> Difference {
-    let object = match versions {
-        Versions::ALL => "any".to_owned(),
-        Versions::V4 => "4".to_owned(),
-        versions => versions.iter().map(|version| version.to_string()).collect::<Vec<_>>().join(" or "),
-    };
-    Difference {
-        option: "vers",
-        message: format!("version {version}, which client and server negotiated: the object leaves it open"),
-        object,
-        mounted: version.to_owned(),
-        written: versions != Versions::ALL,
-        finding: false,
-        reason: Reason::Negotiated,
-        with: None,
-    }
 }

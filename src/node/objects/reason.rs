@@ -4,6 +4,7 @@ use super::sharing::Sharing;
 use super::{Seen, Volume};
 use crate::nfs::option::MountOption;
 use crate::nfs::shown::{self, Decider, Shown};
+use crate::nfs::version::Versions;
 use crate::node::kernel;
 use crate::node::mounts::Mount;
 use crate::node::report::objects::{Difference, Reason};
@@ -157,5 +158,24 @@ fn seconds(tenths: u32) -> String {
     match tenths % 10 {
         0 => (tenths / 10).to_string(),
         rest => format!("{}.{rest}", tenths / 10),
+    }
+}
+
+/// The version, where the object leaves it open.
+pub(super) fn negotiated(versions: Versions, version: &str) -> Difference {
+    let object = match versions {
+        Versions::ALL => "any".to_owned(),
+        Versions::V4 => "4".to_owned(),
+        versions => versions.iter().map(|version| version.to_string()).collect::<Vec<_>>().join(" or "),
+    };
+    Difference {
+        option: "vers",
+        message: format!("version {version}, which client and server negotiated: the object leaves it open"),
+        object,
+        mounted: version.to_owned(),
+        written: versions != Versions::ALL,
+        finding: false,
+        reason: Reason::Negotiated,
+        with: None,
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct KeptResult {
     pub(super) json: Box<RawValue>,
 }
 
-/// What is read of a result.
+/// The fields that are read of a result.
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "'de: 'r"))]
 struct Known<'r> {

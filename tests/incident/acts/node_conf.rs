@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// What makes every mount without an explicit word succeed.
+/// Lines by which every mount without an explicit word succeeds.
 pub const BACKGROUND: &str = "[NFSMount_Global_Options]\nBackground=True\n";
 
 /// A copy of /etc that is mounted there.
