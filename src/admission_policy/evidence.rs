@@ -78,7 +78,7 @@ pub(super) fn shows(evidence: &Evidence, names: Names) -> String {
             "[{object}.?spec.?csi.?volumeHandle.orValue('')].exists(h, {})",
             is_one_of("h", &[pattern]).unwrap_or_default()
         ),
-        Evidence::InTreeReadOnly => {
+        Evidence::ReadOnlySource => {
             format!("{object}.?spec.?nfs.?readOnly == optional.of(true)")
         }
         Evidence::BlockMode => format!("{object}.?spec.?volumeMode == optional.of('Block')"),

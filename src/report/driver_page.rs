@@ -221,7 +221,9 @@ fn evidence(shown: &Evidence) -> String {
         Evidence::FirstAccessMode(mode) => format!("first access mode {mode}"),
         Evidence::BlockMode => "volumeMode Block".to_owned(),
         Evidence::VolumeHandle(pattern) => format!("a volumeHandle `{pattern}`"),
-        Evidence::InTreeReadOnly => "`readOnly: true` of the source".to_owned(),
+        Evidence::ReadOnlySource => {
+            "`readOnly: true` of the source (of a CSI driver: inline in a Pod only)".to_owned()
+        }
         Evidence::All(all) => together(all, " and "),
         Evidence::Any(any) => together(any, " or "),
         Evidence::Not(several @ (Evidence::All(_) | Evidence::Any(_))) => {

@@ -4,6 +4,7 @@ use super::{FindingReport, Reported};
 use crate::subject::binding::{ClaimName, Uid};
 
 /// The relations of an object to others.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tie {
     /// The class a volume belongs to.

@@ -7,6 +7,7 @@
 
 mod items;
 mod mounting;
+mod not_judged;
 mod strays;
 
 use std::borrow::Cow;
@@ -22,6 +23,7 @@ use crate::kind::{Holds, Kind};
 use crate::subject::manifest::{Manifest, Spec, Text};
 use crate::subject::pod::Pod;
 use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
+use not_judged::{not_judged, not_judged_json, visit_texts};
 use strays::{add_misplaced, misplaced_in_json, whole};
 
 /// Lists in lists that are followed.
@@ -105,14 +107,9 @@ pub(super) fn visit_node(
             visitor(Item::Unreadable(no_items(from.offset(), inner)));
         }
         Sort::Object(kind) => {
-            if kind == Kind::Pod
-                && let Err(misfit) = mounting::visit_pod(tree, node, from, visitor)
-            {
+            if let Err(misfit) = mounting::visit(kind, tree, node, from, visitor) {
                 visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name())));
                 return;
-            }
-            if kind.row().holds == Holds::Claim {
-                mounting::visit_claim(from, visitor);
             }
             if kind.pod_spec().is_some() && !tree.has_csi_key() {
                 visitor(not_judged(tree, node, Skip::NoInlineVolume));
@@ -133,11 +130,11 @@ pub(super) fn visit_node(
                         visitor(not_judged(tree, node, Skip::OtherKind));
                         return;
                     }
-                    if let Some(at) = kind.pod_spec()
-                        && let Some(found) = unjudged::find_beside_volumes(tree, node, at)
-                    {
-                        visitor(Item::Beside(found));
-                    }
+                    let beside = match kind.pod_spec() {
+                        Some(at) => unjudged::find_beside_volumes(tree, node, at),
+                        None => unjudged::find_in_texts(tree, node),
+                    };
+                    beside.into_iter().for_each(|found| visitor(Item::Beside(found)));
                     visitor(object(source, kind, parts, span, origin));
                 }
                 Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),
@@ -210,19 +207,6 @@ fn field_name<'t>(tree: &'t Tree<'_>, node: NodeId) -> Option<&'t str> {
         .and_then(|name| tree.text(name))
 }
 
-/// Returns the part at `node` that is not evaluated, with its mount options.
-fn not_judged(tree: &Tree<'_>, node: NodeId, skip: Skip) -> Item<'static> {
-    unjudged::find(tree, node).map_or(Item::Skipped(skip), Item::Unjudged)
-}
-
-fn not_judged_json(source: &Source<'_>, part: &str, skip: Skip) -> Item<'static> {
-    let is_of_pods = skip == Skip::NoInlineVolume;
-    if !(unjudged::may_hold_options(part) || is_of_pods && unjudged::has_others_in_source(part)) {
-        return Item::Skipped(skip);
-    }
-    not_judged(&json::tree(source.text, part), 0, skip)
-}
-
 /// Says where and how an object departs from the schema.
 pub(super) fn misplaced(misfit: &DeserializeError, kind: &str, name: Option<&str>) -> Problem {
     let name = name.map(|name| format!("/{name}")).unwrap_or_default();
@@ -257,6 +241,7 @@ pub(super) fn visit_json(
         && kind.row().holds != Holds::Claim
     {
         let parts = vec![whole(source, part, kind, manifest)];
+        visit_texts(source, part, visitor);
         visitor(object(source, kind, parts, span(), Origin::Json(part)));
         return;
     }
@@ -377,6 +362,7 @@ fn visit_json_object(
                     for whole in &mut parts {
                         whole.misplaced = misplaced_in_json(source, part, kind, &whole.manifest);
                     }
+                    visit_texts(source, part, visitor);
                 }
                 Some(at) if unjudged::may_hold_options(part) || unjudged::has_others_in_source(part) => {
                     let tree = json::tree(source.text, part);

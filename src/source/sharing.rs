@@ -82,7 +82,38 @@ fn readers(tree: &Tree<'_>, parents: &[Option<NodeId>]) -> Vec<u64> {
             *place = sum;
         }
     }
-    around.iter().map(|outer| readers.get(*outer).copied().unwrap_or(1)).collect()
+    let mut of_all: Vec<u64> = around.iter().map(|outer| readers.get(*outer).copied().unwrap_or(1)).collect();
+    for (target, alias) in &aliases {
+        for value in overridden(tree, parents, *target, *alias) {
+            let within = value..=ends.get(value).copied().unwrap_or(value);
+            let unread = read_around(&readers, *alias);
+            for id in within.filter(|id| around.get(*id) == Some(target)) {
+                if let Some(count) = of_all.get_mut(id) {
+                    *count = count.saturating_sub(unread).max(1);
+                }
+            }
+        }
+    }
+    of_all
+}
+
+/// Returns the values of the mapping `target` that are not read where `alias` merges it: a key of
+/// that mapping's own, written after the `<<`, has another value.
+fn overridden(tree: &Tree<'_>, parents: &[Option<NodeId>], target: NodeId, alias: NodeId) -> Vec<NodeId> {
+    let parent = |id: NodeId| parents.get(id).copied().flatten();
+    let entries = |id: NodeId| match tree.written(id).map(|node| &node.content) {
+        Some(Content::Map { entries, .. }) => Some(entries.as_slice()),
+        _ => None,
+    };
+    // `<<: *a`, or `<<: [*a, *b]`
+    let merged = [Some(alias), parent(alias)].into_iter().flatten().find_map(|value| {
+        let into = entries(parent(value)?)?;
+        let at = into.iter().position(|(key, found)| *found == value && tree.is_merge(*key))?;
+        into.get(at + 1..)
+    });
+    let (Some(own), Some(of_target)) = (merged, entries(target)) else { return Vec::new() };
+    let is_own = |key: NodeId| own.iter().any(|(found, _)| tree.text(*found) == tree.text(key));
+    of_target.iter().filter(|(key, _)| is_own(*key)).map(|(_, value)| *value).collect()
 }
 
 impl Tree<'_> {
@@ -143,6 +174,14 @@ mod tests {
             ("a: &a {b: [x1, &b x2]}\nc: *a\nd: *b\n", vec![("x1", 2), ("x2", 3)]),
             ("a: &a x1\nb: &b [*a, *a, x2]\nc: &c [*b, *b]\nd: *c\n", vec![("x1", 11), ("x2", 5)]),
             ("- &a {x1: x2}\n- {<<: *a, x3: x4}\n", vec![("x1", 2), ("x2", 2), ("x3", 1), ("x4", 1)]),
+            (
+                "- &a {x1: x2, x3: [x4]}\n- {<<: *a, x3: x5}\n",
+                vec![("x1", 2), ("x2", 2), ("x3", 2), ("x4", 1), ("x3", 1), ("x5", 1)],
+            ),
+            (
+                "- &a {x1: x2}\n- {<<: [*a], x1: x3}\n- {x1: x4, <<: *a}\n",
+                vec![("x1", 3), ("x2", 2), ("x1", 1), ("x3", 1), ("x1", 1), ("x4", 1)],
+            ),
             ("- &a x1\n- &a x2\n- *a\n", vec![("x1", 1), ("x2", 2)]),
         ] {
             let expected: Vec<(String, u64)> =

@@ -2,72 +2,30 @@
 //! Secrets of provisioners, Terraform. They are named, so that no report passes
 //! over them in silence. Their values are never shown: a Secret may hold them.
 
+mod found;
 mod misplaced;
+mod system_files;
 mod terraform;
 mod texts;
 
-use std::fmt::Write as _;
 use std::ops::Range;
+
+use memchr::memmem;
 
 use super::tree::{Content, NodeId, Style, Tree};
 use crate::kind::{Kind, PodSpec};
 use crate::nfs::disguised::whole_options;
 use crate::nfs::{option, reading};
-use crate::subject::driver::{is_option_key, names_mount_options};
+use crate::subject::driver::{is_option_key, names_mount_options, speaks_of_options};
+pub use found::{Unjudged, UnjudgedPlace};
 pub(super) use misplaced::{has_others_in_source, in_volume, keys_like_options, misplaced};
+use system_files::{background_of, text_of_url};
 pub use terraform::{is_terraform, of_terraform};
 pub(super) use texts::may_hold_options;
 use texts::{
     Embedded, assigns_options, decoded, has_key, is_prose, leads_to_options, mentions_background,
     without_index,
 };
-
-/// Something that is not judged and holds mount options.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unjudged {
-    /// Its kind; empty where it says none.
-    pub kind: String,
-    /// Its namespace.
-    pub namespace: Option<String>,
-    /// Its name; empty where it has none.
-    pub name: String,
-    /// The offset of the first option, in bytes.
-    pub offset: usize,
-    /// The places of options, in the order of the document; at least one.
-    pub places: Vec<UnjudgedPlace>,
-}
-
-/// A place of options that are not judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnjudgedPlace {
-    /// The path to them, names and indices.
-    pub path: Vec<String>,
-    /// The options, where they stand in a Pod or in what makes Pods; never those
-    /// of a Secret.
-    pub texts: Vec<String>,
-    /// True if `bg` is among them; of a Secret nothing is reported.
-    pub has_bg: bool,
-}
-
-impl Unjudged {
-    /// Returns the path to the first options: `spec.values.storageClass.mountOptions`.
-    pub fn at(&self) -> String {
-        self.places.first().map(|place| place.path.join(".")).unwrap_or_default()
-    }
-
-    /// Returns the reason why it is named: the places, and whether one of them has a `bg`.
-    pub fn why(&self) -> String {
-        const MOST: usize = 4;
-        let paths: Vec<String> = self.places.iter().take(MOST).map(|place| place.path.join(".")).collect();
-        let mut at = paths.join(", ");
-        if let Some(more) = self.places.len().checked_sub(MOST).filter(|more| *more > 0) {
-            // Writing to memory cannot fail.
-            let _ = write!(at, " and {more} more places");
-        }
-        let note = if self.places.iter().any(|place| place.has_bg) { " (bg among them)" } else { "" };
-        format!("holds mount options at {at}{note}")
-    }
-}
 
 /// Most nodes of a document that are looked at, and how deep.
 const MOST_NODES: usize = 500_000;
@@ -87,7 +45,7 @@ pub(super) fn find(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
 /// Returns the same below another key of a List, but for what aliases bring to its items, which
 /// stand at the bytes `items`.
 pub(super) fn find_beside_items(tree: &Tree<'_>, node: NodeId, items: Range<usize>) -> Option<Unjudged> {
-    searched(tree, node, None, items)
+    searched(tree, node, Scope::BesideItems(items))
 }
 
 /// Returns the same in a workload whose Pods are specified at `at`, but for the inline volumes of
@@ -96,16 +54,48 @@ pub(super) fn find_beside_volumes(tree: &Tree<'_>, node: NodeId, at: PodSpec) ->
     search(tree, node, Some(at))
 }
 
-fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unjudged> {
-    searched(tree, node, judged, 0..0)
+/// Returns the texts with mount options in an object whose own places are judged, such as a manifest
+/// in an annotation.
+pub(super) fn find_in_texts(tree: &Tree<'_>, node: NodeId) -> Option<Unjudged> {
+    searched(tree, node, Scope::Texts)
 }
 
-fn searched(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>, items: Range<usize>) -> Option<Unjudged> {
+/// Returns true if JSON text may have a text with mount options in it, not counting JSON in a text:
+/// kubectl keeps the object itself so.
+pub(super) fn may_have_options_in_text(part: &str) -> bool {
+    memmem::find_iter(part.as_bytes(), "ptions").any(|at| {
+        let after = part.as_bytes().get(at + "ptions".len());
+        after.is_some_and(|after| matches!(after, b':' | b'='))
+    })
+}
+
+/// The parts of a document that are looked at.
+enum Scope {
+    /// All of it, but for the inline volumes of Pods that are specified here.
+    Beside(Option<PodSpec>),
+    /// All of it, but for what stands at these bytes.
+    BesideItems(Range<usize>),
+    /// The texts.
+    Texts,
+}
+
+fn search(tree: &Tree<'_>, node: NodeId, judged: Option<PodSpec>) -> Option<Unjudged> {
+    searched(tree, node, Scope::Beside(judged))
+}
+
+fn searched(tree: &Tree<'_>, node: NodeId, scope: Scope) -> Option<Unjudged> {
+    let only_texts = matches!(scope, Scope::Texts);
+    let (judged, items) = match scope {
+        Scope::Beside(judged) => (judged, 0..0),
+        Scope::BesideItems(items) => (None, items),
+        Scope::Texts => (None, 0..0),
+    };
     let text = |of: Option<NodeId>, key: &str| tree.text(tree.get(of?, key)?).map(ToOwned::to_owned);
     let kind = text(Some(node), "kind").unwrap_or_default();
     let pods = Kind::parse(&kind).and_then(Kind::pod_spec);
     let (path, found) = (Vec::new(), Vec::new());
-    let mut search = Search { tree, pods, judged, items, left: MOST_NODES, texts: 0, path, found };
+    let mut search =
+        Search { tree, pods, judged, items, only_texts, left: MOST_NODES, texts: 0, path, found };
     search.visit(node);
     let offset = search.found.first()?.offset;
     let metadata = tree.get(node, "metadata");
@@ -142,6 +132,8 @@ struct Search<'t> {
     judged: Option<PodSpec>,
     /// The bytes of the List's items, which are judged.
     items: Range<usize>,
+    /// True if keys of the document itself do not count.
+    only_texts: bool,
     left: usize,
     /// The number of texts that contain the tree.
     texts: usize,
@@ -185,7 +177,9 @@ impl Search<'_> {
                 for (key, value) in entries {
                     let name = tree.text(*key).unwrap_or_default();
                     self.path.push(name.to_owned());
-                    if self.holds_options(name, *value) {
+                    if self.only_texts && name != LAST_APPLIED {
+                        self.visit(*value);
+                    } else if self.holds_options(name, *value) {
                         self.note(*key, Some(*value), false);
                     } else if self.is_option_in_source(name, *value) {
                         self.note(*key, None, name.eq_ignore_ascii_case("bg"));
@@ -204,7 +198,11 @@ impl Search<'_> {
             Content::List { items, .. } => {
                 for (index, item) in items.iter().enumerate() {
                     self.path.push(index.to_string());
-                    self.visit(*item);
+                    if index > 0 && self.is_argument(items.get(index - 1).copied(), *item) {
+                        self.note(*item, Some(*item), false);
+                    } else {
+                        self.visit(*item);
+                    }
                     self.path.pop();
                 }
             }
@@ -216,6 +214,14 @@ impl Search<'_> {
             }
             Content::Alias(_) => {}
         }
+    }
+
+    /// Returns true if the item of a list is the value of the flag before it: `--mount-options`.
+    fn is_argument(&self, before: Option<NodeId>, item: NodeId) -> bool {
+        let flag = before.and_then(|before| self.tree.text(before));
+        let is_flag = flag
+            .is_some_and(|flag| flag.starts_with('-') && names_mount_options(flag.trim_start_matches('-')));
+        is_flag && self.tree.text(item).is_some_and(option::are_options)
     }
 
     fn note(&mut self, at: NodeId, value: Option<NodeId>, has_bg: bool) {
@@ -236,7 +242,7 @@ impl Search<'_> {
             return self.holds_text(value);
         }
         let is_nfs = |text: &String| option::has_nfs_option(text);
-        is_option_key(name) && {
+        speaks_of_options(name) && {
             let texts = misplaced::texts(self.tree, value);
             !texts.is_empty()
                 && texts.iter().all(|text| option::are_options(text))
@@ -315,7 +321,20 @@ impl Search<'_> {
     /// file that stands in another document, or an assignment to a value of a chart. `None` where
     /// it holds none.
     fn in_text(&self, text: &str, is_block: bool) -> Option<bool> {
-        if self.texts >= DEEPEST_TEXT || !may_hold_options(text) {
+        if self.texts >= DEEPEST_TEXT {
+            return None;
+        }
+        if let Some(inner) = text_of_url(text) {
+            return self.in_file(&inner, true);
+        }
+        self.in_file(text, is_block)
+    }
+
+    fn in_file(&self, text: &str, is_block: bool) -> Option<bool> {
+        if let Some(has_bg) = background_of(text) {
+            return Some(has_bg);
+        }
+        if !may_hold_options(text) {
             return None;
         }
         let has_lines = is_block || text.contains('\n');
@@ -340,6 +359,7 @@ impl Search<'_> {
             pods: None,
             judged: None,
             items: 0..0,
+            only_texts: false,
             left: self.left,
             texts,
             path: Vec::new(),

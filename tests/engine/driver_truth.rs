@@ -1,7 +1,7 @@
 //! The driver table against what real drivers passed to mount: one row of
 //! `tests/driver-truth/rows.tsv` a call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
@@ -11,6 +11,8 @@ use nfs_mount_guard::finding::{Action, Severity};
 use nfs_mount_guard::nfs::option::{MountOption, split};
 use nfs_mount_guard::nfs::settings::Settings;
 use nfs_mount_guard::policy::Policy;
+use nfs_mount_guard::source::text::Lines;
+use nfs_mount_guard::source::{Item, visit};
 use serde_json::{Map, Value, json};
 
 use crate::fixture::{TODAY, is_named, judge, mutate, path};
@@ -284,6 +286,38 @@ fn the_table_says_what_real_drivers_pass_to_mount() {
     assert_eq!(used, exceptions.len(), "an exception that is none any more");
     assert!((equal + same_winners) * 100 >= compared * 99, "{compared} {equal} {same_winners}");
     assert!(compared > 2000, "{compared}");
+}
+
+/// Drivers whose row has a `ro` for inline volumes, and that were called for a read-only one
+/// without a list.
+const INLINE_DRIVERS: [&str; 3] =
+    ["nfs.csi.k8s.io", "nasplugin.csi.alibabacloud.com", "com.tencent.cloud.csi.cfs"];
+
+/// An inline volume has no list, and the kubelet hands on its `readOnly`.
+#[test]
+fn a_read_only_inline_volume_gets_the_ro_that_its_driver_added() {
+    let mut drivers = BTreeSet::new();
+    for row in rows().iter().filter(|row| row.readonly && row.mount_flags.is_empty()) {
+        if !INLINE_DRIVERS.contains(&row.driver.as_str()) {
+            continue;
+        }
+        let mut csi = row.object(&[])["spec"]["csi"].clone();
+        csi.as_object_mut().expect("a source").remove("volumeHandle");
+        let object = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "b"},
+            "spec": {"volumes": [{"name": "v", "csi": csi}]},
+        });
+        let (text, policy) = (object.to_string(), Policy::default());
+        visit(&text, &Lines::new(&text), &mut |item| match item {
+            Item::Object(object) => {
+                let subject = object.parts[0].subject(&object, &policy);
+                assert_eq!(subject.effective(), row.options, "{text}");
+                drivers.insert(row.driver.clone());
+            }
+            other => panic!("{text}: {other:?}"),
+        });
+    }
+    assert_eq!(drivers.len(), INLINE_DRIVERS.len(), "{drivers:?}");
 }
 
 /// Every option that reaches mount before the webhook's patch reaches it after.

@@ -71,7 +71,9 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, today: Date) -> Evaluati
     let mut evaluation = Evaluation::default();
     let is_silent = subject.kind.row().may_be_silent && !subject.options.any_given();
     // Text that Kubernetes does not read is lost whatever the volume is.
-    let has_stray = !subject.misplaced.is_empty() || subject.unread_annotation.is_some();
+    let has_stray = !subject.misplaced.is_empty()
+        || subject.unread_annotation.is_some()
+        || !subject.driver.known.is_read() && !subject.unread_keys().is_empty();
     let speaks_of_nfs = !is_silent && (subject.nfs == Nfs::Yes || subject.has_nfs_only_option());
     for (rule, numbers) in policy.active_rules() {
         let speaks_of_silence = (is_silent || has_stray) && rule == UNREAD_OPTIONS;

@@ -168,19 +168,7 @@ impl Place {
             (Self::MountOptions(_), Some(element)) => {
                 format!("{}[{element}]", self.path().join("."))
             }
-            (Self::Field(path), _) if path.get(1).is_some_and(|step| step == "annotations") => {
-                format!("metadata.annotations[{}]", path.last().map_or("", String::as_str))
-            }
-            (Self::Field(path), _) => path.iter().fold(String::new(), |mut field, step| {
-                if step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty() {
-                    // Writing to a string cannot fail.
-                    let _ = write!(field, "[{step}]");
-                } else {
-                    field.push_str(if field.is_empty() { "" } else { "." });
-                    field.push_str(step);
-                }
-                field
-            }),
+            (Self::Field(path), _) => field_of(path),
             (Self::MountOptions(_), None)
             | (Self::Server | Self::AccessModes | Self::FsType | Self::VolumeHandle, _) => {
                 self.path().join(".")
@@ -194,6 +182,27 @@ impl Place {
             (Self::InlineAttribute(volume, key), _) => format!("{volume}.csi.volumeAttributes[{key}]"),
         }
     }
+}
+
+/// Returns a path of names and indices as the API server writes it: `spec.volumes[2].nfs`,
+/// `metadata.annotations[a.example.com/b]`.
+pub fn field_of(path: &[String]) -> String {
+    if let [metadata, annotations, .., key] = path
+        && metadata == "metadata"
+        && annotations == "annotations"
+    {
+        return format!("metadata.annotations[{key}]");
+    }
+    path.iter().fold(String::new(), |mut field, step| {
+        if step.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = write!(field, "[{step}]");
+        } else {
+            field.push_str(if field.is_empty() { "" } else { "." });
+            field.push_str(step);
+        }
+        field
+    })
 }
 
 impl fmt::Display for Place {

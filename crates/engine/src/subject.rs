@@ -282,10 +282,9 @@ impl<'m> Subject<'m> {
         self.facts.volume_handle
     }
 
-    /// Returns true if it says `csi.readOnly: true`, which never reaches the mount: that of an
-    /// inline volume does.
+    /// Returns true if it says `csi.readOnly: true` where that never reaches the mount.
     pub const fn has_idle_read_only(&self) -> bool {
-        self.facts.csi_read_only && self.volume.is_none()
+        self.facts.idle_read_only
     }
 
     /// Returns true if a CSI driver mounts it: the name of one has no slash.

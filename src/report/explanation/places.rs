@@ -4,10 +4,10 @@ use super::{CarrierUse, Explanation};
 use crate::kind::Kind;
 use crate::site::Place;
 use crate::source::unjudged::{Unjudged, UnjudgedPlace};
-use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
 use crate::subject::driver::Role;
 use crate::subject::manifest::Manifest;
+use crate::subject::{Subject, UnreadKey};
 
 impl Explanation {
     /// Names the places of a workload at which options are not judged; `None` for what
@@ -91,16 +91,26 @@ pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
     Some(format!("the driver may pass on {}", names.join(" and ")))
 }
 
+/// The effect of options that a driver whose source was not read may take.
+const UNKNOWN: &str = "whether the driver reads it is not known";
+
 /// Returns the places with options that no layer reads.
 fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
     let fields =
         subject.misplaced.iter().map(|field| (Place::Field(field.path.clone()), field.texts.clone()));
     let annotation = subject.unread_annotation.map(|text| (Place::Annotation, vec![text.to_owned()]));
     let fields = fields.chain(annotation).map(|(place, texts)| (place, "not read", texts));
-    let effect =
-        if subject.refuses_unknown_keys() { "refused by the driver" } else { "not read by the driver" };
-    let keys =
-        subject.unread_keys().into_iter().map(move |key| (key.place, effect, vec![key.value.to_owned()]));
+    let effect = |key: &UnreadKey<'_>| {
+        if subject.refuses_unknown_keys() {
+            "refused by the driver"
+        } else if key.may_be_read {
+            UNKNOWN
+        } else {
+            "not read by the driver"
+        }
+    };
+    let keys = subject.unread_keys().into_iter();
+    let keys = keys.map(move |key| (key.place.clone(), effect(&key), vec![key.value.to_owned()]));
     fields.chain(keys).map(|(place, effect, elements)| CarrierUse {
         carrier: place.to_string(),
         pointer: place.pointer(None),
@@ -118,9 +128,7 @@ pub(super) fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static s
         (false, Some(Role::NotTaken)) if subject.refuses_unknown_keys() || carrier.refused.is_some() => {
             "refused by the driver"
         }
-        (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => {
-            "whether the driver reads it is not known"
-        }
+        (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => UNKNOWN,
         (false, Some(Role::NotTaken)) => "not read by the driver",
         (false, _) => "not in force",
     }

@@ -6,8 +6,31 @@ use serde::{Deserialize as _, Deserializer};
 use super::super::de::{DeserializeError, NodeDeserializer};
 use super::super::tree::{NodeId, Tree};
 use super::super::{Item, json};
+use crate::kind::{Holds, Kind};
 use crate::subject::binding::Claim;
 use crate::subject::pod::Pod;
+
+/// Visits what a Pod of a cluster mounts, or the volume that a claim names; an object of another kind
+/// has neither.
+///
+/// # Errors
+///
+/// As [`visit_pod`].
+pub(super) fn visit(
+    kind: Kind,
+    tree: &Tree<'_>,
+    node: NodeId,
+    from: NodeDeserializer<'_>,
+    visitor: &mut dyn FnMut(Item<'_>),
+) -> Result<(), DeserializeError> {
+    if kind == Kind::Pod {
+        return visit_pod(tree, node, from, visitor);
+    }
+    if kind.row().holds == Holds::Claim {
+        visit_claim(from, visitor);
+    }
+    Ok(())
+}
 
 /// Visits a Pod of a cluster, as far as its volumes go. Faults of a manifest, which has no
 /// phase, are reported when it is evaluated.
@@ -15,7 +38,7 @@ use crate::subject::pod::Pod;
 /// # Errors
 ///
 /// Why a Pod that runs cannot be read: it would be missing among those that are exposed.
-pub(super) fn visit_pod(
+fn visit_pod(
     tree: &Tree<'_>,
     node: NodeId,
     from: NodeDeserializer<'_>,
@@ -32,7 +55,7 @@ pub(super) fn visit_pod(
 }
 
 /// Visits a claim, where it names its volume. Faults of it are reported when it is evaluated.
-pub(super) fn visit_claim<'de>(from: impl Deserializer<'de>, visitor: &mut dyn FnMut(Item<'_>)) {
+fn visit_claim<'de>(from: impl Deserializer<'de>, visitor: &mut dyn FnMut(Item<'_>)) {
     if let Some(claim) = Claim::deserialize(from).ok().and_then(|claim| claim.of_volume()) {
         visitor(Item::Claim(Box::new(claim)));
     }

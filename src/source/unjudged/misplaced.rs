@@ -229,7 +229,10 @@ fn add_texts(tree: &Tree<'_>, value: NodeId, depth: usize, texts: &mut Vec<Strin
     }
     if let Some(entries) = tree.entries(value) {
         for (key, value) in entries.iter() {
-            let is_on = tree.text(*value).is_some_and(|text| resolve(text) == Meaning::Bool(true));
+            // A word in braces, as Helm has a list on its command line, is a key without a value.
+            let is_on = tree
+                .text(*value)
+                .is_some_and(|text| matches!(resolve(text), Meaning::Bool(true) | Meaning::Null));
             if is_on {
                 texts.extend(tree.text(*key).map(ToOwned::to_owned));
             }

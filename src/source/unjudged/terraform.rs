@@ -49,8 +49,14 @@ pub fn of_terraform(text: &str) -> Vec<Unjudged> {
 }
 
 /// Returns the assignment, from its key on: to the end of the line, or of the list or block that
-/// begins there.
+/// begins there, a list of YAML in a text as well.
 fn statement(text: &str) -> &str {
+    let (first, _) = text.split_once('\n').unwrap_or((text, ""));
+    if first.trim_end().ends_with(':') {
+        let is_item = |line: &&str| line.trim_start().starts_with("- ");
+        let items = text.split_inclusive('\n').skip(1).take_while(is_item).map(str::len).sum::<usize>();
+        return text.get(..first.len() + 1 + items).unwrap_or(text);
+    }
     let mut depth = 0_usize;
     for (at, letter) in text.char_indices() {
         match letter {
@@ -258,6 +264,8 @@ mod tests {
             ),
             ("set = [{ name = \"a.mountOptions[0]\", value = \"fg\" }, { value = \"bg\" }]\n", false),
             ("variable \"mount_options\" {\n  default = [\"bg\"]\n}\n", true),
+            ("yaml = <<Y\nmountOptions:\n  - hard\n  - bg\nY\n", true),
+            ("yaml = <<Y\nmountOptions:\n- hard\ncolor: bg\nY\n", false),
             ("variable \"mount_options\" {\n  default = [\"fg\"]\n}\ncolor = \"bg\"\n", false),
         ] {
             let found = of_terraform(text);

@@ -17,18 +17,19 @@ fn options_are_found_wherever_they_hide() {
     for (text, at, line) in [
         ("spec:\n  values:\n    a: {mountOptions: [bg]}\n", "spec.values.a.mountOptions", 3),
         ("nfs:\n  mountOptions:\n  - bg\n", "nfs.mountOptions", 2),
+        ("nfs:\n  mountOptions: {hard,bg}\n", "nfs.mountOptions", 2),
         ("nfs:\n  options: hard,nconnect=4\n", "nfs.options", 2),
         ("kind: Secret\nstringData: {mountOptions: \"bg\"}\n", "stringData.mountOptions", 2),
         ("- op: add\n  path: /spec/mountOptions\n  value: [bg]\n", "0.path", 2),
-        ("patches:\n- patch: |-\n    mountOptions: [bg]\n", "patches.0.patch", 3),
+        ("patches:\n- patch: |-\n    mountOptions: [bg]\n", "patches[0].patch", 3),
         (
             "patches:\n- patch: |-\n    - op: add\n      path: /mountOptions/-\n      value: bg\n",
-            "patches.0.patch",
+            "patches[0].patch",
             3,
         ),
         (
             "metadata:\n  annotations: {volume.beta.kubernetes.io/mount-options: bg}\n",
-            "metadata.annotations.volume.beta.kubernetes.io/mount-options",
+            "metadata.annotations[volume.beta.kubernetes.io/mount-options]",
             2,
         ),
     ] {
@@ -42,10 +43,10 @@ fn options_beside_the_server_of_a_pods_nfs_volume_are_found() {
         format!("kind: Pod\nspec: {{volumes: [{{name: v, nfs: {{server: s, path: /e, {nfs}}}}}]}}\n")
     };
     for (nfs, at) in [
-        ("nfsvers: '4.1'", Some("spec.volumes.0.nfs.nfsvers")),
-        ("soft: true", Some("spec.volumes.0.nfs.soft")),
-        ("bg: ''", Some("spec.volumes.0.nfs.bg")),
-        ("options: nconnect=4", Some("spec.volumes.0.nfs.options")),
+        ("nfsvers: '4.1'", Some("spec.volumes[0].nfs.nfsvers")),
+        ("soft: true", Some("spec.volumes[0].nfs.soft")),
+        ("bg: ''", Some("spec.volumes[0].nfs.bg")),
+        ("options: nconnect=4", Some("spec.volumes[0].nfs.options")),
         ("readOnly: true", None),
         ("soft: false", None),
         ("note: x", None),
@@ -54,7 +55,7 @@ fn options_beside_the_server_of_a_pods_nfs_volume_are_found() {
     }
     let deployment =
         "kind: Deployment\nspec: {template: {spec: {volumes: [{nfs: {server: s, hard: ''}}]}}}\n";
-    assert!(found(deployment).is_some_and(|(at, _)| at == "spec.template.spec.volumes.0.nfs.hard"));
+    assert!(found(deployment).is_some_and(|(at, _)| at == "spec.template.spec.volumes[0].nfs.hard"));
     let other = "kind: Chart\nspec: {volumes: [{nfs: {server: s, hard: ''}}]}\n";
     assert_eq!(found(other), None, "not a field of Kubernetes");
 }
@@ -65,51 +66,70 @@ fn options_are_found_in_texts_and_behind_paths() {
     for (text, at) in [
         (
             "patches: [{patch: '[{\"op\":\"add\",\"path\":\"/mountOptions/-\",\"value\":\"bg\"}]'}]\n",
-            "patches.0.patch",
+            "patches[0].patch",
         ),
         (
             "patchesJson6902: [{patch: '- {op: add, path: /mountOptions, value: [bg]}'}]\n",
-            "patchesJson6902.0.patch",
+            "patchesJson6902[0].patch",
         ),
-        ("patchesStrategicMerge: ['mountOptions: [bg]']\n", "patchesStrategicMerge.0"),
-        ("patches: [{patch: 'mountOptions: [bg, hard]'}]\n", "patches.0.patch"),
-        ("patches: [{patch: '[{op: add, path: /spec, value: {mountOptions: [bg]}}]'}]\n", "patches.0.patch"),
+        ("patchesStrategicMerge: ['mountOptions: [bg]']\n", "patchesStrategicMerge[0]"),
+        ("patches: [{patch: 'mountOptions: [bg, hard]'}]\n", "patches[0].patch"),
+        ("patches: [{patch: '[{op: add, path: /spec, value: {mountOptions: [bg]}}]'}]\n", "patches[0].patch"),
         ("- {op: move, path: /mountOptions, from: /a}\n", "0.path"),
         ("- {op: add, path: /parameters/options, value: 'hard,bg,nfsvers=4.1'}\n", "0.path"),
         (
             "patches:\n- patch: |-\n    - op: replace\n      path: /parameters/options\n      value: hard,bg\n",
-            "patches.0.patch",
+            "patches[0].patch",
         ),
         ("kind: ConfigMap\nbinaryData: {a: bW91bnRPcHRpb25zOiBbYmddCg==}\n", "binaryData.a"),
         (
             "replacements: [{targets: [{fieldPaths: [mountOptions.0]}]}]\n",
-            "replacements.0.targets.0.fieldPaths",
+            "replacements[0].targets[0].fieldPaths",
         ),
-        ("configMapGenerator: [{literals: ['mountOptions=bg']}]\n", "configMapGenerator.0.literals.0"),
+        ("configMapGenerator: [{literals: ['mountOptions=bg']}]\n", "configMapGenerator[0].literals[0]"),
         ("spec: {set: {'storageClass.mountOptions[0]': bg}}\n", "spec.set.storageClass.mountOptions[0]"),
         ("spec: {set: {storageClass.mountOptions: '{bg,hard}'}}\n", "spec.set.storageClass.mountOptions"),
         ("spec: {valuesContent: 'storageClass: {mountOptions: [bg]}'}\n", "spec.valuesContent"),
         ("spec: {valuesContent: \"storageClass:\\n  mountOptions: [bg]\\n\"}\n", "spec.valuesContent"),
         (
             "spec: {valuesFrom: [{kind: Secret, name: a, targetPath: 'storageClass.mountOptions[0]'}]}\n",
-            "spec.valuesFrom.0.targetPath",
+            "spec.valuesFrom[0].targetPath",
         ),
         (
             "spec: {source: {helm: {parameters: [{name: 'nfs.mountOptions[0]', value: bg}]}}}\n",
-            "spec.source.helm.parameters.0.name",
+            "spec.source.helm.parameters[0].name",
         ),
         (
             "spec: {sources: [{helm: {valuesObject: {nfs: {mountOptions: [bg]}}}}]}\n",
-            "spec.sources.0.helm.valuesObject.nfs.mountOptions",
+            "spec.sources[0].helm.valuesObject.nfs.mountOptions",
         ),
         (
             "spec: {source: {helm: {fileParameters: [{name: nfs.mountOptions, path: a.txt}]}}}\n",
-            "spec.source.helm.fileParameters.0.name",
+            "spec.source.helm.fileParameters[0].name",
         ),
         ("spec: {source: {helm: {values: '{nfs: {mountOptions: [bg]}}'}}}\n", "spec.source.helm.values"),
-        ("spec: {containers: [{args: [--set, 'a=b,nfs.mountOptions={bg}']}]}\n", "spec.containers.0.args.1"),
-        ("spec: {containers: [{args: ['--set=nfs.mountOptions[0]=bg']}]}\n", "spec.containers.0.args.0"),
-        ("env: [{name: NFS_MOUNT_OPTIONS, value: bg}]\n", "env.0.name"),
+        (
+            "spec: {containers: [{args: [--set, 'a=b,nfs.mountOptions={bg}']}]}\n",
+            "spec.containers[0].args[1]",
+        ),
+        ("spec: {containers: [{args: ['--set=nfs.mountOptions[0]=bg']}]}\n", "spec.containers[0].args[0]"),
+        ("env: [{name: NFS_MOUNT_OPTIONS, value: bg}]\n", "env[0].name"),
+        ("spec: {backupTargetURL: 'nfs://a:/x?nfsOptions=soft,bg'}\n", "spec.backupTargetURL"),
+        ("args: [--mount-options, 'hard,bg']\n", "args[1]"),
+        ("nfs: {opts: 'vers=4.1,hard,bg'}\n", "nfs.opts"),
+        ("nfs: {extraOpts: [hard, nfsvers=4.1]}\n", "nfs.extraOpts"),
+        ("data: {fstab: \"a:/b /c nfs bg,hard 0 0\\n\"}\n", "data.fstab"),
+        ("data: {a: \"[Mount]\\nWhat=a:/b\\nType=nfs\\nOptions=bg,hard\\n\"}\n", "data.a"),
+        (
+            "files: [{source: 'data:,%5B%20NFSMount_Global_Options%20%5D%0ABackground%3DTrue%0A'}]\n",
+            "files[0].source",
+        ),
+        (
+            "files: [{source: 'data:;base64,WyBORlNNb3VudF9HbG9iYWxfT3B0aW9ucyBdCkJhY2tncm91bmQ9VHJ1ZQo='}]\n",
+            "files[0].source",
+        ),
+        ("files: [{source: 'data:,mountOptions:%0A-%20bg%0A'}]\n", "files[0].source"),
+        ("data: {nfsmount.conf: \"[ NFSMount_Global_Options ]\\nSoft=True\\n\"}\n", "data.nfsmount.conf"),
         ("data: {class.yaml: \"{{ if a }}\\nmountOptions:\\n- bg\\n{{ end }}\\n\"}\n", "data.class.yaml"),
         (&secret("nfs:\n  mountOptions: [bg]\n"), "data.a"),
         (&secret("{\"mountOptions\":\"bg\"}"), "data.a"),
@@ -117,7 +137,7 @@ fn options_are_found_in_texts_and_behind_paths() {
         ("kind: Secret\ndata: {mountOptions: Ymc=}\n", "data.mountOptions"),
         ("kind: Secret\ndata: {mountOptions: 'ENC[AES256_GCM,data:a]'}\n", "data.mountOptions"),
         ("kind: Secret\ndata: {options: aGFyZCxiZw==}\n", "data.options"),
-        ("objects: [{kind: Secret, data: {mountOptions: Ymc=}}]\n", "objects.0.data.mountOptions"),
+        ("objects: [{kind: Secret, data: {mountOptions: Ymc=}}]\n", "objects[0].data.mountOptions"),
     ] {
         assert_eq!(found(text).map(|(at, _)| at), Some(at.to_owned()), "{text}");
     }
@@ -145,6 +165,14 @@ fn bg_in_a_text_is_told_unless_it_is_a_secret_or_something_else() {
         ("patches:\n- patch: |-\n    - op: add\n      path: /mountOptions/-\n      value: bg\n", true),
         ("kind: Secret\nstringData:\n  v: |\n    mountOptions: [bg]\n", false),
         ("kind: Secret\nstringData: {mountOptions: \"hard,bg\"}\n", false),
+        ("spec: {backupTargetURL: 'nfs://a:/x?nfsOptions=soft,bg'}\n", true),
+        ("data: {a: \"[ NFSMount_Global_Options ]\\nBackground=True\\n\"}\n", true),
+        ("data: {a: \"[ NFSMount_Global_Options ]\\n# Background=True\\nBackground=False\\n\"}\n", false),
+        ("a: {mountOptions: {hard,bg}}\n", true),
+        ("args: [--mount-options, 'hard,bg']\n", true),
+        ("data: {fstab: \"a:/b /c nfs bg,hard 0 0\\nc:/d /e nfs hard 0 0\\n\"}\n", true),
+        ("data: {fstab: \"a:/b /c nfs4 hard 0 0\\n\"}\n", false),
+        ("data: {a: \"[Mount]\\nType=nfs\\nOptions=bg,hard\\n\"}\n", true),
     ] {
         let lines = Lines::new(text);
         let tree = trees(text, &lines).next().and_then(Result::ok).expect("a document");
@@ -157,6 +185,10 @@ fn bg_in_a_text_is_told_unless_it_is_a_secret_or_something_else() {
 fn other_words_are_none() {
     for text in [
         "mountOptions: []\n",
+        "data: {fstab: \"/dev/sda / ext4 defaults 0 0\\na:/b /c nfs defaults 0 0\\n\"}\n",
+        "args: [--mount-options]\nopts: [a, b]\n",
+        "files: [{source: 'data:,hello'}]\n",
+        "data: {nfsmount.conf: \"[ NFSMount_Global_Options ]\\n# Background=True\\n\"}\n",
         "mountOptions:\n",
         "properties:\n  mountOptions: {type: array, description: the mountOptions of a class}\n",
         "options: [ndots=2, rotate]\n",

@@ -52,7 +52,8 @@ pub(super) fn assigns_options(text: &str) -> bool {
     if !all_arguments {
         return false;
     }
-    let words = text.split([' ', '\t', ',', '"', '\'']).map(|word| word.trim_start_matches('-'));
+    // Longhorn takes options in the query of a URL.
+    let words = text.split([' ', '\t', ',', '"', '\'', '?', '&']).map(|word| word.trim_start_matches('-'));
     words.filter_map(|word| word.split_once('=')).any(|(mut key, mut value)| {
         // `--set=key=value`
         if let Some((inner, of_inner)) = value.split_once('=').filter(|_| !names_mount_options(key)) {
@@ -133,7 +134,8 @@ pub(crate) fn may_hold_options(part: &str) -> bool {
     of_mount
         || [
             "nfsOptions", "nfs_options", "nfs-options", "ptions\"", "ptions:", "/options", "\\u", "MOUNT",
-            "NFS", "\"Secret\"", "binaryData",
+            "NFS", "\"Secret\"", "binaryData", "nfsmount", " nfs ", " nfs4 ", "\\tnfs", "Type=nfs",
+            "\"data:",
         ]
         .iter()
         .any(|word| memmem::find(bytes, word.as_bytes()).is_some())

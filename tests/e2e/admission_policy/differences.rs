@@ -6,6 +6,7 @@ use std::fs;
 use libtest_mimic::{Failed, Trial};
 use nfs_mount_guard::admission::Endpoint;
 use nfs_mount_guard::admission_policy;
+use nfs_mount_guard::nfs::{disguised, reading};
 use nfs_mount_guard::policy::Policy;
 use nfs_mount_guard::policy_file;
 use nfs_mount_guard::subject::manifest::Manifest;
@@ -24,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("admission_policy::docs_list_the_differences_that_are_shown", listed),
         trial("a_difference_an_option_that_a_shell_rewrites", rewritten_by_a_shell),
+        trial("a_difference_a_bg_in_another_notation", in_another_notation),
         trial("more_options_than_a_mount_takes_are_refused_as_by_the_webhook", long_options),
         trial("a_difference_an_update_that_gives_effect_to_bg", effect_of_an_update),
         trial("a_difference_a_long_text_under_a_key_that_is_not_read", long_unread),
@@ -41,8 +43,9 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The beginnings of the rows in the docs, one a test.
-const LISTED: [&str; 7] = [
+const LISTED: [&str; 8] = [
     "an option that becomes bg in a shell",
+    "bg in another notation than mount's",
     "an update of the access modes alone",
     "an update that gives effect to bg",
     "more than 4,096 bytes under a key that its driver does not read",
@@ -186,6 +189,34 @@ fn long_options_repaired(cluster: &mut Cluster) -> Result<(), Failed> {
         let stored = api.send(Call::try_create(&object)).body["mountOptions"].clone();
         assert!(stored == object["mountOptions"], "it is left as it is");
     }
+    Ok(())
+}
+
+/// Returns true if the policies may take a `bg` of the object for another word.
+pub fn is_another_word(object: &Value) -> bool {
+    is_rewritten(object) || is_in_another_notation(object)
+}
+
+/// Returns true if a parameter or an attribute has a `bg` that no comma separates from the words
+/// around it.
+fn is_in_another_notation(object: &Value) -> bool {
+    let spec = &object["spec"];
+    let maps = [&object["parameters"], &spec["csi"]["volumeAttributes"], &spec["flexVolume"]["options"]];
+    let mut values = maps.into_iter().filter_map(Value::as_object).flat_map(|map| map.values());
+    values.any(|value| {
+        let text = value.as_str().unwrap_or_default();
+        let has_word = disguised::words(text).any(|(_, word)| word.eq_ignore_ascii_case("bg"));
+        has_word && !reading::mentions_background(text)
+    })
+}
+
+fn in_another_notation(cluster: &mut Cluster) -> Result<(), Failed> {
+    let api = cluster.connect();
+    install(&api, &generated(&Policy::default()));
+    let parameters = json!({"mountOptions": "vers=3 bg"});
+    let object = with(class("notation", "storage.example.com", &[]), "/parameters", parameters);
+    assert!(is_in_another_notation(&object) && refuses(&Policy::default(), &object, None));
+    assert!(!is_refused(&api, &object));
     Ok(())
 }
 

@@ -376,7 +376,7 @@ fn shown_by(evidence: &Evidence, clues: &mut BTreeSet<(&'static str, &'static st
         | Evidence::FirstAccessMode(_)
         | Evidence::BlockMode
         | Evidence::VolumeHandle(_)
-        | Evidence::InTreeReadOnly => {}
+        | Evidence::ReadOnlySource => {}
     }
 }
 

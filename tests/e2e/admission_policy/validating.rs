@@ -8,7 +8,7 @@ use nfs_mount_guard::site::MOUNT_OPTIONS_ANNOTATION;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::differences::{gives_effect, is_rewritten};
+use super::differences::{gives_effect, is_another_word};
 use super::updates::Update;
 use super::{background_mount_only, install, refuses, samples, trial, updates};
 use crate::api::{Call, Said};
@@ -74,7 +74,7 @@ pub fn compare(policy: &Policy, objects: &[Value], answers: &[Said]) -> Result<[
         let verdict = Verdict::of(said);
         counts[verdict as usize] += 1;
         let is_refused = refuses(policy, object, None);
-        let is_known = verdict == Verdict::Passed && is_rewritten(object);
+        let is_known = verdict == Verdict::Passed && is_another_word(object);
         if verdict != Verdict::Invalid && (verdict == Verdict::Refused) != is_refused && !is_known {
             return Err(format!("the engine refuses it: {is_refused}; {said:?}: {object:#}").into());
         }
@@ -127,7 +127,7 @@ pub fn compare_updates(policy: &Policy, updates: &[Update], answers: &[Said]) ->
         let verdict = Verdict::of(said);
         counts[verdict as usize] += 1;
         let is_refused = refuses(policy, &update.new, Some(&update.old));
-        let is_safe = verdict == Verdict::Passed && (gives_effect(update) || is_rewritten(&update.new));
+        let is_safe = verdict == Verdict::Passed && (gives_effect(update) || is_another_word(&update.new));
         if verdict != Verdict::Invalid && (verdict == Verdict::Refused) != is_refused && !is_safe {
             let what = updates::describe(update);
             return Err(format!("the engine refuses it: {is_refused}; {said:?}: {what}").into());

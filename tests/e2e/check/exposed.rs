@@ -320,7 +320,7 @@ fn named_by_its_claim() -> Result<(), Failed> {
     // As JSON and as YAML, in any order.
     let mut turned = items.clone();
     turned.reverse();
-    let yaml: String = items.iter().map(|item| format!("---\n{item:#}\n")).collect();
+    let yaml: String = items.iter().map(|item| format!("---\n{item:#}\n")).collect::<Vec<_>>().concat();
     for input in [list(&items), list(&turned), yaml.into_bytes()] {
         let report = judged(&input)?;
         let rows = rows(&report);

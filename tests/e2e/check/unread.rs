@@ -206,9 +206,9 @@ fn patches() -> Result<(), Failed> {
     let mut pod = of("Pod", template(only())["spec"].clone());
     pod["apiVersion"] = json!("v1");
     for (patch, path) in [
-        (deployment, "spec.template.spec.volumes.0.csi.volumeAttributes.mountOptions"),
-        (cron_job, "spec.jobTemplate.spec.template.spec.volumes.0.csi.volumeAttributes.mountOptions"),
-        (pod, "spec.volumes.0.csi.volumeAttributes.mountOptions"),
+        (deployment, "spec.template.spec.volumes[0].csi.volumeAttributes.mountOptions"),
+        (cron_job, "spec.jobTemplate.spec.template.spec.volumes[0].csi.volumeAttributes.mountOptions"),
+        (pod, "spec.volumes[0].csi.volumeAttributes.mountOptions"),
     ] {
         for text in [patch.to_string(), format!("# YAML\n{patch}")] {
             let report = check(&text)?;

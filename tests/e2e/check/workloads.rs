@@ -505,7 +505,7 @@ fn other_keys() -> Result<(), Failed> {
         for text in [list.to_string(), format!("# YAML\n{list}")] {
             let output = pipe(&["check", "--no-policy", "--format", "json", "-"], text.as_bytes());
             let report: Value = serde_json::from_slice(&output.stdout)?;
-            let why = "holds mount options at objects.0.mountOptions (bg among them)";
+            let why = "holds mount options at objects[0].mountOptions (bg among them)";
             assert_eq!(report["notJudged"][0]["why"], why, "{text}");
         }
     }
@@ -525,8 +525,8 @@ fn names_texts() -> Result<(), Failed> {
     let secret = |text: &str| object("Secret", json!({"data": {"a": STANDARD.encode(text)}}));
     let helm = |more: Value| object("Application", json!({"spec": {"source": {"helm": more}}}));
     for (document, at) in [
-        (object("Kustomization", json!({"patches": [{"patch": patch}]})), "patches.0.patch"),
-        (object("Kustomization", json!({"patches": [{"patch": "mountOptions: [bg]"}]})), "patches.0.patch"),
+        (object("Kustomization", json!({"patches": [{"patch": patch}]})), "patches[0].patch"),
+        (object("Kustomization", json!({"patches": [{"patch": "mountOptions: [bg]"}]})), "patches[0].patch"),
         (secret("storageClass:\n  mountOptions: [bg]\n"), "data.a"),
         (object("Secret", json!({"data": {"mountOptions": "Ymc="}})), "data.mountOptions"),
         (
@@ -542,11 +542,11 @@ fn names_texts() -> Result<(), Failed> {
                 "HelmRelease",
                 json!({"spec": {"valuesFrom": [{"name": "a", "targetPath": "a.mountOptions[0]"}]}}),
             ),
-            "spec.valuesFrom.0.targetPath",
+            "spec.valuesFrom[0].targetPath",
         ),
         (
             helm(json!({"parameters": [{"name": "a.mountOptions[0]", "value": "bg"}]})),
-            "spec.source.helm.parameters.0.name",
+            "spec.source.helm.parameters[0].name",
         ),
         (helm(json!({"values": "{a: {mountOptions: [bg]}}"})), "spec.source.helm.values"),
         (
@@ -591,8 +591,8 @@ fn names_every_place() -> Result<(), Failed> {
     let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s}\nspec:\n  volumeClaimTemplates:\n  - spec: \
                {mountOptions: [hard]}\n  - metadata: {annotations: {volume.beta.kubernetes.io/mount-options: 'ro,bg'}}\n";
     let said = stdout(&pipe(&["check", "--no-policy", "-"], set.as_bytes()));
-    let at = "holds mount options at spec.volumeClaimTemplates.0.spec.mountOptions, \
-              spec.volumeClaimTemplates.1.metadata.annotations.volume.beta.kubernetes.io/mount-options (bg among them)";
+    let at = "holds mount options at spec.volumeClaimTemplates[0].spec.mountOptions, \
+              spec.volumeClaimTemplates[1].metadata.annotations.volume.beta.kubernetes.io/mount-options (bg among them)";
     assert!(said.contains(at), "{said}");
     let explained = stdout(&pipe(&["explain", "--no-policy", "-f", "-"], set.as_bytes()));
     assert_eq!(explained.matches("(not read)").count(), 2, "{explained}");

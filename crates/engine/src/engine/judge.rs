@@ -12,6 +12,7 @@ use super::fix::{Elements, Scope, fix_all};
 use super::{Evaluation, Judged, evaluate};
 use crate::finding::{Action, Code, Finding};
 use crate::policy::{Mode, Policy};
+use crate::rules::UNREAD_OPTIONS;
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::carrier::Carrier;
@@ -304,7 +305,8 @@ const MOST_PROPOSED: usize = 100;
 pub const LONGEST_PROPOSAL: usize = 2000;
 
 /// The carriers with which the subject passes `/validate`; `None` where no fix brings
-/// them there, and where they would be too long to be shown.
+/// them there, where they would be too long to be shown, and where options at a place that
+/// nothing reads belong into them.
 pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     let Case { policy, subject, today, .. } = *case;
     let is_shown = subject.options.tokens().len() <= MOST_PROPOSED
@@ -315,5 +317,9 @@ pub fn proposal<'m>(case: &Case<'_, 'm>) -> Option<Elements<'m>> {
     let elements = fix_all(policy, subject, today, Scope::PROPOSAL);
     let fixed = subject.with_elements(&elements);
     let evaluation = evaluate(policy, &fixed, today);
+    let is_lost = |judged: &Judged| judged.rule == UNREAD_OPTIONS;
+    if evaluation.findings.iter().any(is_lost) {
+        return None;
+    }
     decide::refused(&fixed, &evaluation, None).denials.is_empty().then_some(elements)
 }

@@ -105,6 +105,27 @@ pub fn whole_options(text: &str) -> Vec<String> {
     options_of(text, |piece| Some(piece.to_owned()))
 }
 
+/// The words of a text, each with its offset in bytes, in any notation of a list: with commas, blanks
+/// or semicolons between them, in brackets, in quotes.
+///
+/// ```
+/// # use nfs_mount_guard_engine::nfs::disguised::words;
+/// let of = |text: &str| words(text).map(|(_, word)| word.to_owned()).collect::<Vec<_>>();
+/// assert_eq!(of("[\"vers=3\", \"bg\"]"), ["vers=3", "bg"]);
+/// assert_eq!(of("vers=3;bg"), ["vers=3", "bg"]);
+/// ```
+pub fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_between = |letter: char| letter.is_whitespace() || ",;|[](){}\"'".contains(letter);
+    let mut start = 0;
+    let pieces = text.split(is_between).zip(text.matches(is_between).map(str::len).chain([0]));
+    let placed = pieces.map(move |(word, between)| {
+        let at = start;
+        start += word.len() + between;
+        (at, word)
+    });
+    placed.filter(|(_, word)| !word.is_empty())
+}
+
 /// Returns true if nothing but blanks at the ends tells it from a known option.
 fn is_clean(text: &str) -> bool {
     let (keyword, value) = text.split_once('=').unwrap_or((text, ""));

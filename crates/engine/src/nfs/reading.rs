@@ -246,6 +246,12 @@ pub fn foreground_instead(piece: &str) -> String {
     if is_even(b'"') && is_even(b'\'') && escapes_nothing {
         return "fg".to_owned();
     }
+    foreground_letters(piece)
+}
+
+/// Returns `piece`, whose keyword is `bg` to some layer, with `fg` for its letters: what is around
+/// them stays, such as the quotes of JSON.
+pub fn foreground_letters(piece: &str) -> String {
     let keyword_end = piece.find('=').unwrap_or(piece.len());
     let (keyword, value) = piece.split_at_checked(keyword_end).unwrap_or((piece, ""));
     keyword.to_ascii_lowercase().replace('b', "f") + value

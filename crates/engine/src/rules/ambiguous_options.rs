@@ -151,8 +151,9 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
     };
     let losers: Vec<_> = written.iter().copied().filter(is_beaten).collect();
     // kubelet's own ro is one with a written one.
+    let is_read_only_source = check.subject.shows(&Evidence::ReadOnlySource);
     let is_meant_read_only = |token: &Token<'_>| {
-        let is_written = token.site.is_some() && !check.subject.shows(&Evidence::InTreeReadOnly);
+        let is_written = token.site.is_some() && !is_read_only_source;
         !is_written && token.id() == Some(OptionId::Ro)
     };
     let read_only_undone = of_group == Group::ACCESS
@@ -161,8 +162,9 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
     let Some(last) = written.last() else { return };
     if read_only_undone {
         // Only what the object itself says is what its author meant.
-        if check.subject.shows(&Evidence::InTreeReadOnly) {
-            let message = "rw overrides readOnly: true, because the kubelet sorts it after ro".to_owned();
+        if is_read_only_source {
+            let by = if check.subject.is_csi() { "the driver puts" } else { "the kubelet sorts" };
+            let message = format!("rw overrides readOnly: true, because {by} it after ro");
             // The fix must not make a writable mount read-only.
             let fix =
                 remove(winner).map(|edit| Fix { applicability: Applicability::Unsafe, edits: vec![edit] });
@@ -207,7 +209,27 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
         Group::LOCKING => keep_nolock(check, written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
+    let message = match recovery_remedy(check, of_group, first_loser, winner) {
+        Some(remedy) => Sentence::with_remedy(message, remedy),
+        None => message.into(),
+    };
     check.report(first_loser, severity, message, fix.map(offer));
+}
+
+/// Returns the choice between `hard` and a `soft` that wins: NMG005 asks for `hard`, so a remedy
+/// that only drops it would contradict.
+fn recovery_remedy(
+    check: &RuleContext<'_, '_>,
+    of_group: Group,
+    loser: &Token<'_>,
+    winner: &Token<'_>,
+) -> Option<String> {
+    let is_meant = of_group == Group::RECOVERY
+        && loser.id() == Some(OptionId::Hard)
+        && winner.site.is_some()
+        && check.subject.is_writable();
+    let (loser, winner) = (loser.option.text(), winner.option.text());
+    is_meant.then(|| format!("drop {winner} to keep every write, or drop {loser} to accept errors"))
 }
 
 /// Reports `ro` and `rw` of which one has a value; false where none has. A value of `ro`

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::{About, Actions, Example, Rule, RuleContext, about};
 use crate::finding::{Action, Applicability, Code, Edit, Finding, Fix, Severity};
 use crate::kind::Holds;
-use crate::nfs::{acceptance, reading};
+use crate::nfs::option::MountOption;
+use crate::nfs::reading::Latitude;
+use crate::nfs::{acceptance, disguised, reading};
 use crate::site::Site;
 use crate::subject::carrier::Form;
 use crate::subject::driver::Case;
@@ -22,8 +24,8 @@ and with any value: `hard,bg` in one element, `bg=0`, in the legacy annotation, 
 `volumeAttributes`, and as `BG` where the driver lower-cases its options. Quotes and backslashes hide nothing: \
 mount(8) before and since util-linux 2.40, mount.nfs and drivers that run a shell read them differently, so every \
 text between two commas counts, as in `context=\"a,bg,c\"`, `\"bg\"` or `b\\g`.",
-    remedy: "Replace `bg` with `fg`. Parameters and volumeAttributes are immutable: to remove `bg` there, \
-delete and recreate the object.",
+    remedy: "Replace `bg` with `fg`. A class's parameters, a volume's attributes and the volumes of a Pod are \
+immutable: delete and recreate the object. The Pod template of a workload can be changed, but for that of a Job.",
     actions: Actions::all(Action::Deny),
     lesser: None,
     fix: Some(Applicability::Apply),
@@ -74,6 +76,10 @@ fn check(check: &mut RuleContext<'_, '_>) {
                 .filter_map(|piece| Some((reading::background_word(piece.text, latitude)?, piece)));
             let mut pieces = pieces.take(most).peekable();
             if pieces.peek().is_none() {
+                // Elements of a list go to mount as they are.
+                if !subject.driver.known.is_read() && carrier.place.key().is_some() {
+                    check_words(check, (carrier_index, element_index), element, latitude);
+                }
                 continue;
             }
             let ambiguity = Ambiguity::of(Some(&carrier.seen(element)));
@@ -85,6 +91,26 @@ fn check(check: &mut RuleContext<'_, '_>) {
         }
     }
     check_rewritten(check);
+}
+
+/// Reports the `bg` of a text that is a list of options in another notation than mount's, as JSON
+/// or with blanks between them: the driver is not known, and may read it so.
+fn check_words(
+    check: &mut RuleContext<'_, '_>,
+    (carrier, element): (usize, usize),
+    text: &str,
+    latitude: Latitude,
+) {
+    let is_option = |word: &str| MountOption::new(word.to_ascii_lowercase()).entry().is_some();
+    if !disguised::words(text).all(|(_, word)| is_option(word)) {
+        return;
+    }
+    for (start, word) in disguised::words(text) {
+        if let Some(keyword) = reading::background_word(word, latitude) {
+            let site = Site { carrier, element, range: start..start + word.len() };
+            report(check, site, word, keyword, None, Ambiguity::Notation);
+        }
+    }
 }
 
 /// Reports options that become `bg` only because the driver rewrites them, as a shell does.
@@ -115,6 +141,8 @@ enum Ambiguity {
     Marks,
     /// Some reading moves its commas.
     Trap,
+    /// Only a notation that is not mount's makes it a list.
+    Notation,
 }
 
 impl Ambiguity {
@@ -143,7 +171,7 @@ fn report(
     let is_clear = match ambiguity {
         Ambiguity::None => true,
         Ambiguity::Marks => is_option,
-        Ambiguity::Trap => false,
+        Ambiguity::Trap | Ambiguity::Notation => false,
     };
     // Text after a version in its carrier is appended with it.
     let carrier = subject.carriers.get(site.carrier);
@@ -169,6 +197,8 @@ fn report(
         "makes a failed mount look successful: a snapshot is ready that the server never received"
     } else if is_clear {
         "makes a failed mount look successful: Pods write to the node's local disk"
+    } else if ambiguity == Ambiguity::Notation {
+        "may be a background mount: the driver is not known, and may split the text there"
     } else {
         "may be a background mount: some mount(8) and drivers read quotes and backslashes otherwise"
     };
@@ -177,8 +207,11 @@ fn report(
     let is_unrendered = element
         .zip(subject.carriers.get(site.carrier))
         .is_some_and(|(element, carrier)| carrier.is_unrendered(element, site.range.clone()));
-    let with = reading::foreground_instead(piece).into();
-    let edits = vec![Edit::Replace { site: site.clone(), with }];
+    // Without its quotes a word of JSON makes the text unreadable for a driver that reads JSON.
+    let is_json = !subject.driver.known.is_read()
+        && element.is_some_and(|element| element.trim_start().starts_with('['));
+    let with = if is_json { reading::foreground_letters(piece) } else { reading::foreground_instead(piece) };
+    let edits = vec![Edit::Replace { site: site.clone(), with: with.into() }];
     check.findings.push(Finding {
         code: check.rule.code,
         severity: Severity::Proper,

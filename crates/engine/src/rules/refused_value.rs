@@ -246,6 +246,8 @@ fn check_value(check: &mut RuleContext<'_, '_>, token: &Token<'_>) {
             }
             if let Some(text) = &meant {
                 message.remedy = Some(format!("use {text}").into());
+            } else if let Some(contrary) = contrary_of_flag(token) {
+                message.remedy = Some(format!("write {contrary}, or drop it").into());
             } else if let Some(whose) = other_value(&token.option) {
                 message.what.to_mut().push_str("; ");
                 message.what.to_mut().push_str(whose);
@@ -309,6 +311,26 @@ fn flag_without_value(token: &Token<'_>) -> Option<String> {
         return None;
     }
     Some(token.option.keyword().to_owned())
+}
+
+/// The word for the contrary of a flag whose value says no: `soft=false` may mean `hard`.
+fn contrary_of_flag(token: &Token<'_>) -> Option<String> {
+    let is_no = matches!(token.option.value()?, "0" | "false" | "no" | "off");
+    if token.acceptance.refusal != Some(Refusal::FlagWithValue) || !is_no {
+        return None;
+    }
+    let flag = token.option.keyword();
+    let contrary = match (flag, flag.strip_prefix("no")) {
+        ("soft" | "softerr", _) => "hard".to_owned(),
+        ("hard", _) => return None,
+        ("bg", _) => "fg".to_owned(),
+        ("sync", _) => "async".to_owned(),
+        (_, Some(word)) => word.to_owned(),
+        (word, None) => format!("no{word}"),
+    };
+    let option = MountOption::new(contrary.as_str());
+    let is_taken = acceptance::judge(&option).refusal.is_none() && !is_denied_word(&option);
+    is_taken.then_some(contrary)
 }
 
 fn is_udp(token: &Token<'_>) -> bool {

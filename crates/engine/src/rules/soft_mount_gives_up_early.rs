@@ -2,9 +2,10 @@
 
 use super::soft_mount::soft_option;
 use super::{About, Actions, Example, Rule, RuleContext, Setting};
-use crate::finding::{Action, Code, Severity};
+use crate::finding::{Action, Code, Sentence, Severity};
 use crate::nfs::catalog::OptionId;
-use crate::nfs::timeouts::major_timeout;
+use crate::nfs::settings::Settings;
+use crate::nfs::timeouts::{default_retrans, default_timeo, major_timeout};
 
 pub(super) static RULE: Rule = Rule {
     code: Code(6),
@@ -81,5 +82,30 @@ fn check(check: &mut RuleContext<'_, '_>) {
         return;
     };
     let severity = if check.subject.is_writable() { Severity::Proper } else { Severity::Lesser };
+    let message = match long_enough(settings, least) {
+        Some(options) => Sentence::with_remedy(message, format!("use hard, or {options}")),
+        None => Sentence::with_remedy(message, "use hard"),
+    };
     check.report(token, severity, message, None);
+}
+
+/// Most tries that the remedy asks for: more belong into `timeo`.
+const MOST_RETRANS: u32 = 10;
+
+/// Returns the smallest raise of `timeo` and `retrans` that gives a major timeout of `least`
+/// seconds, as words; `None` where the transport's cap is below that.
+fn long_enough(settings: &Settings, least: u32) -> Option<String> {
+    // UDP's first timeout is too short to keep.
+    let timeo = settings.timeo.unwrap_or_default().max(default_timeo(None));
+    let retrans = settings.retrans.unwrap_or_default().max(default_retrans(None));
+    (retrans..=retrans.max(MOST_RETRANS)).find_map(|retrans| {
+        let raised = Settings { timeo: Some(timeo), retrans: Some(retrans), ..settings.clone() };
+        let major = major_timeout(&raised).as_secs_f64();
+        (major >= f64::from(least)).then(|| {
+            let is_raised =
+                [(settings.timeo != Some(timeo), "timeo"), (settings.retrans != Some(retrans), "retrans")];
+            let words: Vec<&str> = is_raised.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+            format!("raise {}: timeo={timeo},retrans={retrans} is {major} s", words.join(" and "))
+        })
+    })
 }

@@ -58,6 +58,7 @@ mountOptions: [nfsvers=4.1, hard, fg, timeo=600, retrans=2]
 };
 
 fn check(check: &mut RuleContext<'_, '_>) {
+    check_unknown(check);
     let subject = check.subject;
     let keys = keys(subject);
     let is_single = subject.misplaced.len() == 1;
@@ -120,6 +121,19 @@ const MOST_MOVED: usize = 16;
 
 /// The index of a carrier, a place and its options.
 type Key<'s> = (usize, Place, Vec<Cow<'s, str>>);
+
+/// Reports options under a key that no driver of the table reads, where the driver is not known.
+fn check_unknown(check: &mut RuleContext<'_, '_>) {
+    if check.subject.driver.known.is_read() {
+        return;
+    }
+    for UnreadKey { place, options, .. } in check.subject.unread_keys() {
+        let what =
+            format!("no known driver reads {}, so its options may be lost{}", place.short(), bg(&[options]));
+        let remedy = Some("write them where the driver's documentation says".into());
+        report(check, 0, place, Severity::Lesser, Sentence { what: what.into(), remedy });
+    }
+}
 
 /// Returns the parameters or attributes with options that the driver does not read. Of a driver whose
 /// source was not read, another key may be one it reads.

@@ -28,7 +28,7 @@ use evidence::{Clue, Deletion, Evidence};
 use refusal::Refused;
 
 pub use option_key::{generic_keys, is_same_key, names_directory, names_version, resembles_mount_options};
-pub use option_key::{is_option_key, names_mount_options};
+pub use option_key::{is_option_key, names_mount_options, speaks_of_options};
 
 use crate::kind::Holds;
 

@@ -33,13 +33,14 @@ pub(crate) struct Facts<'m> {
     /// True if it is a `FlexVolume`, with which kubelet refuses any mount option (kubernetes
     /// `pkg/volume/flexvolume/plugin.go`, `SupportsMountOption`).
     pub(crate) is_flex_volume: bool,
-    pub(crate) in_tree_read_only: bool,
+    /// `readOnly` of a source whose mount gets it.
+    pub(crate) source_read_only: bool,
     /// True if the kubelet mounts it as NFS itself.
     pub(crate) is_in_tree_nfs: bool,
     /// The class's reclaim policy for volumes whose claim is deleted.
     pub(crate) reclaim_policy: Option<&'m str>,
-    /// `spec.csi.readOnly`, which only the attacher reads.
-    pub(crate) csi_read_only: bool,
+    /// `spec.csi.readOnly` of a `PersistentVolume`, which only the attacher reads.
+    pub(crate) idle_read_only: bool,
 }
 
 impl<'m> Facts<'m> {
@@ -91,7 +92,7 @@ impl<'m> Facts<'m> {
             Evidence::VolumeHandle(pattern) => {
                 self.volume_handle.is_some_and(|handle| driver::glob(pattern, handle))
             }
-            Evidence::InTreeReadOnly => self.in_tree_read_only,
+            Evidence::ReadOnlySource => self.source_read_only,
             Evidence::All(all) => all.iter().all(|evidence| self.show(evidence)),
             Evidence::Any(any) => any.iter().any(|evidence| self.show(evidence)),
             Evidence::Not(evidence) => !self.show(evidence),
@@ -128,7 +129,7 @@ impl<'m> Facts<'m> {
                 several.iter().any(|evidence| self.may_still_show(evidence))
             }
             Evidence::Not(evidence) => self.may_still_show(evidence),
-            Evidence::Key(_) | Evidence::NoKey(_) | Evidence::BlockMode | Evidence::InTreeReadOnly => false,
+            Evidence::Key(_) | Evidence::NoKey(_) | Evidence::BlockMode | Evidence::ReadOnlySource => false,
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, 
         ..Facts::default()
     };
     if let Some(nfs) = &spec.nfs {
-        facts.in_tree_read_only = nfs.read_only.unwrap_or_default();
+        facts.source_read_only = nfs.read_only.unwrap_or_default();
         facts.is_in_tree_nfs = true;
         return ("kubernetes.io/nfs", facts);
     }
@@ -40,7 +40,10 @@ pub(super) fn identify<'m>(kind: Kind, manifest: &'m Manifest<'_>) -> (&'m str, 
         facts.fs_type = csi.fs_type.as_deref();
         facts.volume_handle = csi.volume_handle.as_deref();
         facts.is_csi_volume = true;
-        facts.csi_read_only = csi.read_only.unwrap_or_default();
+        let read_only = csi.read_only.unwrap_or_default();
+        let is_inline = matches!(holds, Holds::InlineVolumes(_));
+        facts.source_read_only = read_only && is_inline;
+        facts.idle_read_only = read_only && !is_inline;
         return (csi.driver.as_deref().unwrap_or_default(), facts);
     }
     if let Some(flex) = &spec.flex_volume {

@@ -5,7 +5,7 @@ use super::Subject;
 use super::driver::{self, UnknownParameters};
 use crate::kind::Holds;
 use crate::nfs::catalog::OptionId;
-use crate::nfs::option::{MountOption, are_options, has_nfs_option};
+use crate::nfs::option::{MountOption, are_options, has_nfs_option, split};
 use crate::site::Place;
 
 /// A parameter or an attribute that the driver does not read.
@@ -17,6 +17,8 @@ pub struct UnreadKey<'m> {
     pub value: &'m str,
     /// The options that it is meant to give.
     pub options: String,
+    /// True if the driver's source was not read: it may take them.
+    pub may_be_read: bool,
 }
 
 /// Words of options that a driver may well take for something of its own.
@@ -25,12 +27,13 @@ const AMBIGUOUS: [OptionId; 5] =
 
 impl<'m> Subject<'m> {
     /// The parameters or attributes that look like mount options, beside those that
-    /// hold them with some driver, which are carriers. None of a driver whose source
-    /// was not read: it may read them.
+    /// hold them with some driver, which are carriers. Of a driver whose source was not read those
+    /// that are certainly options: it may read them.
     pub fn unread_keys(&self) -> Vec<UnreadKey<'m>> {
-        if self.provisioned_by.is_some() || !self.driver.known.is_read() {
+        if self.provisioned_by.is_some() {
             return Vec::new();
         }
+        let may_be_read = !self.driver.known.is_read();
         let is_carrier = |key: &str| self.carriers.iter().any(|carrier| carrier.place.key() == Some(key));
         // The keys that a driver reads of a class of snapshots were seldom looked at.
         let is_open = self.kind.row().holds == Holds::Snapshots && !self.refuses_unknown_keys();
@@ -42,8 +45,12 @@ impl<'m> Subject<'m> {
             .filter(|(key, _)| !is_open || driver::resembles_mount_options(key))
             .filter_map(|(key, value)| {
                 let of_word = || if self.refuses_unknown_keys() { word(key, value) } else { None };
-                let options = meant(key, value).or_else(of_word)?;
-                Some(UnreadKey { place: self.place_of_key(key), value, options })
+                let options = if may_be_read {
+                    are_certainly_options(key, value).then(|| (*value).to_owned())
+                } else {
+                    meant(key, value).or_else(of_word)
+                }?;
+                Some(UnreadKey { place: self.place_of_key(key), value, options, may_be_read })
             })
             .collect()
     }
@@ -85,9 +92,22 @@ pub fn meant(key: &str, value: &str) -> Option<String> {
     if is_own {
         return word(key, value);
     }
+    are_certainly_options(key, value).then(|| value.to_owned())
+}
+
+/// Returns true if a value is a list of options with one of NFS, whatever its key is.
+fn are_certainly_options(key: &str, value: &str) -> bool {
     // A word alone may be a name, and a directory may have any.
-    let is_list = value.contains([',', '=']) && are_options(value) && has_nfs_option(value);
-    (is_list && !driver::names_directory(key)).then(|| value.to_owned())
+    let is_list = value.contains([',', '=']) || driver::speaks_of_options(key);
+    is_list && are_options(value) && has_own_option(value) && !driver::names_directory(key)
+}
+
+fn has_own_option(value: &str) -> bool {
+    has_nfs_option(value)
+        || split(value).any(|piece| {
+            let id = MountOption::new(piece.text.trim()).entry().map(|entry| entry.id);
+            matches!(id, Some(OptionId::Hard | OptionId::Soft))
+        })
 }
 
 /// The option whose keyword is the key: `timeo: "600"`, `hard: "true"`. A driver that refuses what
@@ -127,6 +147,10 @@ mod tests {
             ("proto", "nfs", None),
             ("port", "2049", None),
             ("extra", "ro,noatime", None),
+            ("nfsOption", "bg", Some("bg")),
+            ("opts", "hard", Some("hard")),
+            ("options", "noatime", None),
+            ("volumeOption", "thin", None),
         ] {
             assert_eq!(meant(key, value).as_deref(), options, "{key}");
         }

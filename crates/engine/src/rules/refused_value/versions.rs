@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{RuleContext, offer, remove};
+use super::super::{RuleContext, offer, redirected_mount, remove};
 use super::{applies, is_udp, refusal, refusals, severity, written_for_the_driver};
 use crate::finding::{Edit, Sentence, Severity};
 use crate::nfs::acceptance::{self, names_version};
@@ -137,7 +137,9 @@ pub(super) fn check_versions_of_options(check: &mut RuleContext<'_, '_>) {
                 check.quote(token),
                 names(versions)
             );
-            let message = Sentence::with_remedy(message, REMEDY);
+            // NMG019 rejects it with any version.
+            let is_redirection = token.id().is_some_and(|id| redirected_mount::WORDS.contains(id));
+            let message = Sentence::with_remedy(message, if is_redirection { "drop it" } else { REMEDY });
             check.report(token, Severity::CannotMount, message, None);
             continue;
         }

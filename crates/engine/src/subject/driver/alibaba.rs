@@ -67,7 +67,12 @@ const BASE: Driver = Driver {
             ..carrier("vers", On::Class, Role::Version)
         },
     ],
-    steps: &[Step::List, Step::Others, Step::ReadOnly(Evidence::FirstAccessMode("ReadOnlyMany")), VERSION],
+    steps: &[
+        Step::List,
+        Step::Others,
+        Step::ReadOnly(Evidence::Any(&[Evidence::FirstAccessMode("ReadOnlyMany"), Evidence::ReadOnlySource])),
+        VERSION,
+    ],
     cut: Cut::Options,
     case: Case::Kept,
     empty: Empty::DriverDefaultsByVersion(

@@ -50,10 +50,10 @@ pub enum Evidence {
     BlockMode,
     /// A CSI volume whose `volumeHandle` matches; a `*` stands for any text.
     VolumeHandle(&'static str),
-    /// A volume whose in-tree source says `readOnly: true`. A CSI source's field
-    /// does not count: the kubelet gives drivers the claim's (kubernetes
-    /// `pkg/volume/csi/csi_plugin.go`, `getReadOnlyFromSpec`).
-    InTreeReadOnly,
+    /// A volume whose source says `readOnly: true` where the kubelet reads it: an in-tree source,
+    /// or a CSI volume of a Pod. That of a CSI `PersistentVolume` does not count: the kubelet gives
+    /// drivers the claim's (kubernetes `pkg/volume/csi/csi_plugin.go`, `NewMounter`).
+    ReadOnlySource,
     /// All of these.
     All(&'static [Self]),
     /// One of these at least.
@@ -82,7 +82,7 @@ impl Evidence {
             | Self::FirstAccessMode(_)
             | Self::BlockMode
             | Self::VolumeHandle(_)
-            | Self::InTreeReadOnly => false,
+            | Self::ReadOnlySource => false,
         }
     }
 }

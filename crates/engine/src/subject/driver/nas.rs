@@ -222,7 +222,7 @@ static VAST: Driver = Driver {
     names: &["csi.vastdata.com"],
     title: "VAST Data CSI driver",
     carriers: &[carrier("mount_options", On::Both, Role::WhenListEmpty)],
-    steps: &[Step::List, Step::Others, Step::Trim],
+    steps: &[Step::ReadOnly(Evidence::ReadOnlySource), Step::List, Step::Others, Step::Trim],
     cut: Cut::Options,
     emptiness: Emptiness::NoElement,
     advice: "the attribute mount_options counts only while mountOptions is empty, and its order is not kept; the driver trims every option",

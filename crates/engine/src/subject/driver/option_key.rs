@@ -43,6 +43,12 @@ pub fn resembles_mount_options(key: &str) -> bool {
     letters.len().abs_diff(WORD.len()) <= 1 && letters != WORD && strsim::osa_distance(&letters, WORD) == 1
 }
 
+/// Returns true if a key speaks of options of some sort: `opts`, `mountOpt`, `nfsOption`, `mntFlags`.
+pub fn speaks_of_options(key: &str) -> bool {
+    let letters: String = letters(last_segment(key)).collect();
+    letters.contains("opt") || letters.contains("flag")
+}
+
 /// Returns true if a key names an NFS version.
 pub fn names_version(key: &str) -> bool {
     let last = last_segment(key);

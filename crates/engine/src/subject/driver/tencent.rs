@@ -13,6 +13,7 @@ static CFS: Driver = Driver {
     carriers: &[carrier("options", On::Both, Role::Joined), carrier("vers", On::Both, Role::Version)],
     steps: &[
         Step::List,
+        Step::ReadOnly(Evidence::ReadOnlySource),
         Step::Others,
         Step::Version(Versioning {
             default: &[(Some(Evidence::Text("fsid")), "3"), (None, "4")],

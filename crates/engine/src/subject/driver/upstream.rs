@@ -10,7 +10,7 @@ use super::{Case, Driver, Known, ListUse, Nfs, On, PLAIN, Role, UnknownParameter
 pub(super) static IN_TREE_NFS: Driver = Driver {
     names: &["kubernetes.io/nfs"],
     title: "kubelet's NFS volumes (spec.nfs)",
-    steps: &[Step::List, Step::ReadOnly(Evidence::InTreeReadOnly), Step::Sort],
+    steps: &[Step::List, Step::ReadOnly(Evidence::ReadOnlySource), Step::Sort],
     case: Case::Kept,
     advice: "kubelet sorts the list as a set, so the order in which it is written means nothing",
     nfsmount_conf: ConfOf::Node("the kubelet mounts it"),
@@ -34,6 +34,7 @@ pub(super) static NFS_CSI: Driver = Driver {
         carrier("mountOptions", On::Volume, Role::Joined),
         carrier("mountOptions", On::Class, Role::NotTaken),
     ],
+    steps: &[Step::List, Step::ReadOnly(Evidence::ReadOnlySource), Step::Others],
     case: Case::Kept,
     deadline: Some(110),
     deletion: Some(Deletion { keeps: Evidence::Value("onDelete", &["retain"]) }),
