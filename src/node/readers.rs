@@ -52,7 +52,7 @@ impl Readers {
             let (conf, nfs) = *drivers
                 .entry(name.clone())
                 .or_insert_with(|| (of_script.unwrap_or_else(of_row), look::verdict(&name, settings)));
-            if nfs == Nfs::No || !matches!(conf, ConfOf::Node(_)) {
+            if nfs == Nfs::No || !matches!(conf, ConfOf::Node(_) | ConfOf::Shared(_)) {
                 continue;
             }
             let is_sure = id.plugin == Plugin::Csi || nfs == Nfs::Yes || is_nfs(id, moment);
@@ -64,7 +64,7 @@ impl Readers {
             .map(|(driver, (of, _))| ConfReader {
                 driver,
                 reads: match of {
-                    ConfOf::Node(_) => "node",
+                    ConfOf::Node(_) | ConfOf::Shared(_) => "node",
                     ConfOf::Container(_) => "container",
                     ConfOf::Unknown => "unknown",
                 },

@@ -22,7 +22,7 @@ use crate::nfs::version::Versions;
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::effective::Token;
-use places::{carriers, effect};
+use places::{NOT_READ, carriers, effect};
 
 /// The effect of one object's options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -277,7 +277,9 @@ fn options(subject: &Subject<'_>, readings: &[Reading]) -> Vec<OptionUse> {
 fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
     let carrier = token.site.as_ref().and_then(|site| subject.carriers.get(site.carrier));
     let entry = token.entry();
+    let is_unread = carrier.is_some_and(|carrier| !token.in_force && effect(subject, carrier) == NOT_READ);
     let consumers = match entry {
+        _ if is_unread => Vec::new(),
         _ if token.is_drivers_own => vec!["the driver or its mount helper"],
         _ if token.is_unrendered => vec!["the reader of what it becomes"],
         Some(entry) => entry.consumers.names().collect(),
@@ -294,6 +296,7 @@ fn option(subject: &Subject<'_>, token: &Token<'_>) -> OptionUse {
             (Some(carrier), false) => effect(subject, carrier),
         },
         meaning: match entry {
+            _ if is_unread => "reaches no mount".to_owned(),
             _ if token.is_drivers_own => "taken out before mount.nfs sees it".to_owned(),
             _ if token.is_unrendered => "not rendered: it can become any option".to_owned(),
             Some(entry) => match refusal(token) {

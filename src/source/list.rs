@@ -23,7 +23,7 @@ use crate::kind::{Holds, Kind};
 use crate::subject::manifest::{Manifest, Spec, Text};
 use crate::subject::pod::Pod;
 use items::{beside_items, empty_list, inner_object, no_items, no_list, object_in, options_beside, too_deep};
-use not_judged::{not_judged, not_judged_json, visit_texts};
+use not_judged::{not_judged, not_judged_json, visit_beside, visit_texts};
 use strays::{add_misplaced, misplaced_in_json, whole};
 
 /// Lists in lists that are followed.
@@ -130,11 +130,7 @@ pub(super) fn visit_node(
                         visitor(not_judged(tree, node, Skip::OtherKind));
                         return;
                     }
-                    let beside = match kind.pod_spec() {
-                        Some(at) => unjudged::find_beside_volumes(tree, node, at),
-                        None => unjudged::find_in_texts(tree, node),
-                    };
-                    beside.into_iter().for_each(|found| visitor(Item::Beside(found)));
+                    visit_beside(tree, node, kind, visitor);
                     visitor(object(source, kind, parts, span, origin));
                 }
                 Err(misfit) => visitor(Item::Unreadable(misplaced(&misfit, kind.as_str(), name()))),

@@ -176,3 +176,17 @@ fn what_only_looks_like_a_placeholder_is_judged() {
         });
     }
 }
+
+/// A placeholder may become the version with which an option counts.
+#[test]
+fn an_option_is_not_without_effect_as_long_as_the_version_may_come() {
+    for options in [&["minorversion=1", "${V}"][..], &["fg", "minorversion=2", "vers=${V}"]] {
+        let codes =
+            in_file(&class(options), |_, found| found.iter().map(|(code, _)| *code).collect::<Vec<_>>());
+        assert!(!codes.contains(&15), "{options:?}: {codes:?}");
+    }
+    let codes = in_file(&class(&["minorversion=1"]), |_, found| {
+        found.iter().map(|(code, _)| *code).collect::<Vec<_>>()
+    });
+    assert!(codes.contains(&15), "{codes:?}");
+}

@@ -28,7 +28,8 @@ const CRATES: &[(usize, &[&str])] = &[
         5,
         &[
             "serde_json", "base64", "thiserror", "saphyr_parser", "ignore", "globset", "similar", "anstyle",
-            "memchr", "wide", "simdutf8", "log", "unicode_width", "json_patch", "textwrap",
+            "memchr", "wide", "simdutf8", "log", "percent_encoding", "unicode_width", "json_patch",
+            "textwrap",
         ],
     ),
     (

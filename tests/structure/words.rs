@@ -98,7 +98,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("src/report/explanation/text.rs", "holds", "holds"),
     ("src/report/text.rs", "beside", "not judged beside what is"),
     ("src/source.rs", "holds", "not judged: holds mount options"),
-    ("src/source/unjudged.rs", "holds", "holds mount options at"),
+    ("src/source/unjudged/found.rs", "holds", "holds mount options at"),
     ("docs/check.schema.json", "holds", "such as: holds mount options at"),
     // The usual word for a clock, and for servers of a load balancer; a name in a format.
     ("src/doctor/certificate.rs", "behind", "behind"),

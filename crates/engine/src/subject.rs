@@ -287,6 +287,11 @@ impl<'m> Subject<'m> {
         self.facts.idle_read_only
     }
 
+    /// Returns true if mount.nfs runs on the node itself, not in a container of the driver.
+    pub fn mounts_on_node(&self) -> bool {
+        !self.is_csi() || matches!(self.driver.nfsmount_conf, driver::conf::ConfOf::Node(_))
+    }
+
     /// Returns true if a CSI driver mounts it: the name of one has no slash.
     pub fn is_csi(&self) -> bool {
         !self.driver_name.contains('/')

@@ -46,7 +46,7 @@ fn locks(subject: &Subject<'_>) -> Option<Note> {
     if settings.versions.and(Versions::V3).is_empty() {
         return None;
     }
-    let place = if subject.is_csi() { ", in the driver's container" } else { ", on the node" };
+    let place = if subject.mounts_on_node() { ", on the node" } else { ", in the driver's container" };
     let needs = format!("rpc.statd must run where mount.nfs does{place}");
     Some(note(
         "locks",

@@ -6,6 +6,7 @@ use crate::site::Place;
 use crate::source::unjudged::{Unjudged, UnjudgedPlace};
 use crate::subject::carrier::{Carrier, Form};
 use crate::subject::driver::Role;
+use crate::subject::driver::assembly::Empty;
 use crate::subject::manifest::Manifest;
 use crate::subject::{Subject, UnreadKey};
 
@@ -74,6 +75,11 @@ pub(super) fn carriers(subject: &Subject<'_>) -> Vec<CarrierUse> {
 /// Returns the reason why nothing is known of the string that `mount -o` gets: the driver, whose
 /// source was not read, may pass on what stands at another place than those that are known.
 pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
+    // The first option of the object replaces those of the backend.
+    let has_own = subject.options.effective().any(|token| token.site.is_some());
+    if subject.driver.empty == Empty::Hidden && !has_own {
+        return Some("the driver mounts with options that the object does not show".to_owned());
+    }
     if subject.driver.known.is_read() || !subject.effective().is_empty() {
         return None;
     }
@@ -91,6 +97,9 @@ pub(super) fn hidden(subject: &Subject<'_>) -> Option<String> {
     Some(format!("the driver may pass on {}", names.join(" and ")))
 }
 
+/// The effect of options that a driver is known to leave unread.
+pub(super) const NOT_READ: &str = "not read by the driver";
+
 /// The effect of options that a driver whose source was not read may take.
 const UNKNOWN: &str = "whether the driver reads it is not known";
 
@@ -106,7 +115,7 @@ fn unread(subject: &Subject<'_>) -> impl Iterator<Item = CarrierUse> {
         } else if key.may_be_read {
             UNKNOWN
         } else {
-            "not read by the driver"
+            NOT_READ
         }
     };
     let keys = subject.unread_keys().into_iter();
@@ -129,7 +138,7 @@ pub(super) fn effect(subject: &Subject<'_>, carrier: &Carrier<'_>) -> &'static s
             "refused by the driver"
         }
         (false, Some(Role::NotTaken)) if !subject.driver.known.is_read() => UNKNOWN,
-        (false, Some(Role::NotTaken)) => "not read by the driver",
+        (false, Some(Role::NotTaken)) => NOT_READ,
         (false, _) => "not in force",
     }
 }

@@ -3,6 +3,7 @@
 
 use super::NodeDeserializer;
 use crate::nfs::acceptance::judge;
+use crate::nfs::catalog::OptionId;
 use crate::nfs::disguised::whole_options;
 use crate::nfs::option::MountOption;
 use crate::source::rewrite::{Replacement, element};
@@ -87,6 +88,10 @@ pub(super) fn replacement(
         None => value.id,
     };
     let all = of(value, node)?;
+    // The API server takes no such object, so a soft mount would be a new one: a person decides.
+    if all.iter().any(|option| is_soft(option)) {
+        return None;
+    }
     let written = value.tree.written(node)?;
     match (&written.content, wanted) {
         (Content::Map { entries, flow }, Wanted::Text) if item.is_some() => {
@@ -124,6 +129,10 @@ pub(super) fn replacement(
         }
         _ => None,
     }
+}
+
+fn is_soft(option: &str) -> bool {
+    matches!(MountOption::new(option).entry().map(|entry| entry.id), Some(OptionId::Soft | OptionId::Softerr))
 }
 
 /// Returns true if the first text in a value stands in double quotes, as in JSON.

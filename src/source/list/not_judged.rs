@@ -1,7 +1,19 @@
-//! What a document holds that is not judged, and its mount options.
+//! Parts of a document that are not judged, and their mount options.
 
 use super::super::tree::{NodeId, Tree};
 use super::super::{Item, Skip, Source, json, unjudged};
+use crate::kind::Kind;
+
+/// Visits the mount options in an object at places that are not judged.
+pub(super) fn visit_beside(tree: &Tree<'_>, node: NodeId, kind: Kind, visitor: &mut dyn FnMut(Item<'_>)) {
+    let found = match kind.pod_spec() {
+        Some(at) => unjudged::find_beside_volumes(tree, node, at),
+        None => unjudged::find_in_texts(tree, node),
+    };
+    if let Some(found) = found {
+        visitor(Item::Beside(found));
+    }
+}
 
 /// Visits the texts with mount options in an object whose own places are judged.
 pub(super) fn visit_texts(source: &Source<'_>, part: &str, visitor: &mut dyn FnMut(Item<'_>)) {

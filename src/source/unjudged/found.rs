@@ -1,4 +1,4 @@
-//! What is not judged and holds mount options, as reports name it.
+//! Names in reports for what is not judged and holds mount options.
 
 use std::fmt::Write as _;
 

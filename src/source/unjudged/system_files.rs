@@ -1,5 +1,5 @@
 //! Files of a node in a text: nfsmount.conf(5), fstab(5), a mount unit of systemd, and the URL in
-//! which a MachineConfig or an Ignition file has one.
+//! which a `MachineConfig` or an Ignition file has one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

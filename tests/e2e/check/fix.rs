@@ -560,6 +560,10 @@ fn writes_options_as_the_schema_takes_them() -> Result<(), Failed> {
     for options in [
         "\n- {nfsvers: 4.1, hard: }",
         "\n- [hard, fg]",
+        // The API server takes none of these, so the soft mount would be a new one.
+        "\n- soft: true",
+        " [{softerr: null}, fg]",
+        " fg,soft",
         "\n- nfsvers: {a: b}",
         // One that is not repaired wholly is not touched.
         "\n- nfsvers: 4.1\n- hard:",

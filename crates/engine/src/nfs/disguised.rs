@@ -1,11 +1,15 @@
 //! Recognizes the intended options in a text that no layer reads that way: a value with commas in
 //! it, or an option in the dress of a command line, of YAML or of Go.
 
-use super::acceptance::{judge, names_version};
-use super::catalog::{self, Entry, OptionId};
+mod continued;
+
+use super::acceptance::judge;
+use super::catalog::{self, OptionId};
 use super::intended::intended;
 use super::option::{self, MountOption};
 use super::value::Grammar;
+use continued::{continued_in_a_dress, joined};
+pub(crate) use continued::{is_category_range, is_rest_of_value};
 
 /// The options that one or several neighboring pieces of an element were meant to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,9 @@ pub fn meant(pieces: &[&str]) -> Option<Meant> {
     }
     let option = MountOption::new(*head);
     if let Some(meant) = option.entry().and_then(|entry| joined(&option, entry, tail)) {
+        return Some(meant);
+    }
+    if let Some(meant) = continued_in_a_dress(head, tail) {
         return Some(meant);
     }
     if is_clean(head) {
@@ -145,70 +152,6 @@ fn closer(head: &str) -> Option<char> {
         '[' => Some(']'),
         _ => text.starts_with("map[").then_some(']'),
     }
-}
-
-/// An option whose value continues after its comma.
-fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
-    let value = head.value().unwrap_or_default();
-    if entry.id == OptionId::Context {
-        let goes_on =
-            !value.contains(['"', '\'']) && value.rsplit([':', '-']).next().is_some_and(is_category);
-        let rest: Vec<&str> =
-            tail.iter().map(|piece| piece.trim()).take_while(|piece| is_category_range(piece)).collect();
-        return (goes_on && !rest.is_empty()).then(|| Meant {
-            pieces: rest.len() + 1,
-            options: vec![format!("{}=\"{value},{}\"", head.keyword(), rest.join(","))],
-        });
-    }
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if entry.id == OptionId::Sec {
-        return flavors(head, tail);
-    }
-    let (pieces, text) = if names_version(entry) {
-        let minor = tail.first().filter(|minor| minor.len() == 1 && is_digits(minor))?;
-        (2, format!("{}.{minor}", head.text()))
-    } else if matches!(entry.grammar, Grammar::Number { .. }) {
-        let is_start = is_digits(value) && value.len() <= 3 && !value.starts_with('0');
-        let rest: Vec<&str> =
-            tail.iter().copied().take_while(|piece| piece.len() == 3 && is_digits(piece)).collect();
-        if !is_start || rest.is_empty() {
-            return None;
-        }
-        (rest.len() + 1, format!("{}{}", head.text(), rest.concat()))
-    } else {
-        return None;
-    };
-    Some(Meant { pieces, options: vec![taken(text)?] })
-}
-
-/// Several flavors are one value with colons (nfs(5), `sec=`).
-fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
-    let is_flavor = |text: &str| {
-        let option = format!("{}={text}", head.keyword());
-        judge(&MountOption::new(option.as_str())).refusal.is_none() && catalog::find(text).is_none()
-    };
-    let rest: Vec<&str> = tail.iter().copied().take_while(|piece| is_flavor(piece)).collect();
-    let is_list = !rest.is_empty() && is_flavor(head.value()?);
-    let text = format!("{}:{}", head.text(), rest.join(":"));
-    is_list.then_some(())?;
-    Some(Meant { pieces: rest.len() + 1, options: vec![taken(text)?] })
-}
-
-/// A category of an `SELinux` label, or several in a row: `c12`, `c1.c3`.
-fn is_category(text: &str) -> bool {
-    text.split('.').all(|text| {
-        text.strip_prefix('c').is_some_and(|number| {
-            !number.is_empty() && number.len() <= 4 && number.bytes().all(|byte| byte.is_ascii_digit())
-        })
-    })
-}
-
-/// A category, and what may stand after the last one of a range's lower level:
-/// `c34-s15:c0.c1023`.
-pub(crate) fn is_category_range(text: &str) -> bool {
-    let (low, high) = text.split_once('-').unwrap_or((text, "s0"));
-    let (level, categories) = high.split_once(':').unwrap_or((high, "c0"));
-    is_category(low) && level.starts_with('s') && is_category(categories)
 }
 
 /// The option, where all layers take it or it can be put right.
@@ -320,6 +263,16 @@ mod tests {
             ("nfsvers=v4,2,hard", 2, "nfsvers=4.2"),
             ("v4,1", 2, "v4.1"),
             ("sec=krb5p,krb5i,krb5,hard", 3, "sec=krb5p:krb5i:krb5"),
+            ("rsize: 1,048,576", 3, "rsize=1048576"),
+            ("-o rsize=1,048,576", 3, "rsize=1048576"),
+            ("nfsvers: 4,1", 2, "nfsvers=4.1"),
+            ("nfsvers=4, 1", 2, "nfsvers=4.1"),
+            ("-o nfsvers=4,1,hard", 2, "nfsvers=4.1"),
+            ("context='u:r:t:s0:c1,c2'", 2, "context=\"u:r:t:s0:c1,c2\""),
+            ("'context=u:r:t:s0:c1,c2'", 2, "context=\"u:r:t:s0:c1,c2\""),
+            ("context: u:r:t:s0:c1,c2", 2, "context=\"u:r:t:s0:c1,c2\""),
+            ("-o context=u:r:t:s0:c1,c2,hard", 2, "context=\"u:r:t:s0:c1,c2\""),
+            ("context=\u{201c}u:r:t:s0:c1,c2\u{201d}", 2, "context=\"u:r:t:s0:c1,c2\""),
         ] {
             assert_eq!(of(element), Some((pieces, wanted.to_owned())), "{element}");
         }

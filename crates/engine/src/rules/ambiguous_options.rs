@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{About, Actions, Example, Rule, RuleContext, offer, remove};
 use crate::finding::{Action, Applicability, Code, Edit, Fix, Sentence, Severity};
-use crate::nfs::acceptance;
 use crate::nfs::catalog::{Effect, Entry, Group, OptionId, OptionSet};
-use crate::nfs::option::MountOption;
+use crate::nfs::option::{self, MountOption};
 use crate::nfs::settings::Settings;
 use crate::nfs::version::Versions;
+use crate::nfs::{acceptance, disguised};
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::driver::evidence::Evidence;
@@ -205,7 +205,7 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
     let is_needed = losers.iter().any(|loser| check.subject.driver.depends_on(&loser.option, staying()));
     let fix = match of_group {
         // Whatever went, some kernel would mount something else than before.
-        _ if is_needed || depends || is_open => None,
+        _ if is_needed || depends || is_open || is_cut_off(check, winner) => None,
         Group::LOCKING => keep_nolock(check, written, &losers),
         _ => Some(losers.iter().filter_map(|token| remove(token)).collect()),
     };
@@ -214,6 +214,14 @@ fn check_group(check: &mut RuleContext<'_, '_>, of_group: Group, written: &[&Tok
         None => message.into(),
     };
     check.report(first_loser, severity, message, fix.map(offer));
+}
+
+/// Returns true if a comma cut off the rest of the winner's value, so that it is another value than
+/// its author meant: `timeo=6,00`.
+fn is_cut_off(check: &RuleContext<'_, '_>, winner: &Token<'_>) -> bool {
+    let element = check.element(winner).unwrap_or_default();
+    let mut pieces = option::split(element).skip_while(|piece| piece.text != winner.option.text()).skip(1);
+    pieces.next().is_some_and(|piece| disguised::is_rest_of_value(piece.text))
 }
 
 /// Returns the choice between `hard` and a `soft` that wins: NMG005 asks for `hard`, so a remedy

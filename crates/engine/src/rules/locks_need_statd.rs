@@ -111,5 +111,5 @@ fn missing(check: &mut RuleContext<'_, '_>, message: String) {
 /// Returns the place where mount.nfs runs, and so rpc.statd must: a CSI driver mounts in its own
 /// container, the kubelet on the node.
 pub(super) fn place_of_mount_nfs(subject: &Subject<'_>) -> &'static str {
-    if subject.is_csi() { "in the driver's container" } else { "on the node" }
+    if subject.mounts_on_node() { "on the node" } else { "in the driver's container" }
 }

@@ -64,20 +64,24 @@ fn check(check: &mut RuleContext<'_, '_>) {
         let Some(entry) = token.entry().filter(|_| token.acceptance.refusal.is_none()) else {
             continue;
         };
+        // A placeholder may become a version with which it counts.
+        let is_open = options.unrendered().next().is_some();
         let why = match (entry.effect, entry.id) {
             (Effect::None(why), _) => why,
-            (Effect::NoneOnV4(why), _) if only_v4 => why,
+            (Effect::NoneOnV4(why), _) if only_v4 && !is_open => why,
             (_, OptionId::Propagation) if token.option.value().is_some_and(|value| !value.is_empty()) => {
                 "mount(8) ignores it with a value"
             }
             // Beside another version it is refused, unless it is 0.
             (_, OptionId::Minorversion)
-                if !asks_for_v4() && !versions.and(token.acceptance.versions).is_empty() =>
+                if !is_open && !asks_for_v4() && !versions.and(token.acceptance.versions).is_empty() =>
             {
                 "it counts only with vers=4"
             }
             (_, OptionId::MaxConnect)
-                if versions.and(Versions::V41).is_empty() && versions.and(Versions::V42).is_empty() =>
+                if !is_open
+                    && versions.and(Versions::V41).is_empty()
+                    && versions.and(Versions::V42).is_empty() =>
             {
                 "only NFSv4.1 has several connections of a session"
             }

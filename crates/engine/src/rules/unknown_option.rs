@@ -169,12 +169,14 @@ fn suggestion(check: &RuleContext<'_, '_>, token: &Token<'_>) -> Option<String> 
     let written = token.option.keyword().to_lowercase();
     let keyword = match written.as_str() {
         // Only nfsmount.conf has these words for it.
-        "foreground" | "background" | "bg" | "nobg" => "fg",
+        "foreground" | "background" | "bg" | "nobg" | "--bg" | "-bg" => "fg",
         "version" => "vers",
         "nfsversion" | "nfs_version" | "nfsver" | "nfs_vers" => "nfsvers",
         "protocol" | "transport" => "proto",
         "security" => "sec",
         "lookup" => "lookupcache",
+        "readonly" | "read-only" | "read_only" => "ro",
+        "readwrite" | "read-write" | "read_write" => "rw",
         _ => in_small_letters(&written).or_else(|| closest(&written))?,
     };
     // A misspelt `bg` must not be put right.

@@ -2,14 +2,15 @@
 
 use crate::finding::{Edit, Fix};
 use crate::nfs::catalog::{self, OptionId};
-use crate::nfs::disguised::Meant;
+use crate::nfs::disguised::{Meant, is_rest_of_value};
+use crate::nfs::intended::intended;
 use crate::nfs::option::{MountOption, Piece};
 use crate::rules::unknown_option::names_one_of_several_versions;
 use crate::rules::{offer_instead, remove, replace};
 use crate::site::Site;
 use crate::subject::Subject;
 use crate::subject::carrier::{Carrier, Form};
-use crate::subject::effective::Token;
+use crate::subject::effective::{Malformation, Token};
 
 /// Returns true if the pieces of an element can be elements of their own: what the driver takes in
 /// a longer one it may refuse alone, or drop; what is one option to its author is never cut, and
@@ -28,6 +29,16 @@ pub(super) fn can_be_split(
             || meant.is_some_and(|meant| !can_stand(subject, meant))
     });
     let element = carrier.elements.get(site.element).copied().unwrap_or_default();
+    // Apart, the rest of a value is a word of its own, and the value is another one.
+    let is_rest = |piece: &&Piece<'_>| {
+        let site = Site { range: piece.range.clone(), ..*site };
+        let token = subject.options.at(&site);
+        let is_continued = token.is_some_and(|token| token.malformation == Some(Malformation::Continued));
+        is_rest_of_value(piece.text) && !is_continued
+    };
+    if pieces.iter().skip(1).any(|piece| is_rest(&piece)) {
+        return false;
+    }
     !is_refused && !carrier.is_unrendered(element, 0..element.len())
 }
 
@@ -81,7 +92,9 @@ pub(super) fn written_as_meant(
     let has_others = pieces.len() > meant.pieces;
     let of_list = subject.carriers.get(carrier).filter(|carrier| carrier.form == Form::List);
     let can_split = of_list.is_some_and(|carrier| can_be_split(subject, carrier, &whole, &pieces));
-    if options.len() > 1 || has_others && can_split && !subject.driver.one_element {
+    if options.len() > 1 && !subject.driver.one_element
+        || has_others && can_split && !subject.driver.one_element
+    {
         edits.push(Edit::Split { carrier, element });
     }
     let is_second = options.iter().any(|text| names_one_of_several_versions(subject, text));
@@ -107,6 +120,7 @@ pub(super) fn trimmed(token: &Token<'_>) -> Option<(String, Edit)> {
     if clean == text || clean.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
         return None;
     }
+    let clean = intended(&MountOption::new(clean.as_str())).unwrap_or(clean);
     let clean = if entry.id == OptionId::Bg { "fg".to_owned() } else { clean };
     replace(token, clean.clone()).map(|edit| (clean, edit))
 }

@@ -4,8 +4,10 @@
 /// mount.nfs runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfOf {
-    /// The node's, and why.
+    /// The node's, where mount.nfs runs, and why.
     Node(&'static str),
+    /// The node's, which the driver's container has mounted, and by which setting.
+    Shared(&'static str),
     /// That of the driver's container, and why or unless what.
     Container(&'static str),
     /// Nothing says where the driver runs mount.nfs.
@@ -16,7 +18,7 @@ impl ConfOf {
     /// As pages and reports write it.
     pub fn describe(self) -> String {
         match self {
-            Self::Node(why) => format!("of the node: {why}"),
+            Self::Node(why) | Self::Shared(why) => format!("of the node: {why}"),
             Self::Container(why) => format!("of the driver's container: {why}"),
             Self::Unknown => "not known whether of the node or of the driver's container".to_owned(),
         }

@@ -226,7 +226,7 @@ static VAST: Driver = Driver {
     cut: Cut::Options,
     emptiness: Emptiness::NoElement,
     advice: "the attribute mount_options counts only while mountOptions is empty, and its order is not kept; the driver trims every option",
-    nfsmount_conf: ConfOf::Node("node.propagateHostMountOptions of its chart, which is true by default"),
+    nfsmount_conf: ConfOf::Shared("node.propagateHostMountOptions of its chart, which is true by default"),
     known: Known::Measured("v2.4.2"),
     source: "vast-csi vast_csi/server.py NodePublishVolume",
     ..PLAIN

@@ -1,0 +1,111 @@
+//! Recognizes an option whose value a comma cuts off.
+
+use super::super::acceptance::{judge, names_version};
+use super::super::catalog::{self, Entry, OptionId};
+use super::super::option::MountOption;
+use super::super::value::Grammar;
+use super::{Meant, taken};
+
+/// An option whose value continues after its comma.
+pub(super) fn joined(head: &MountOption<'_>, entry: &Entry, tail: &[&str]) -> Option<Meant> {
+    let value = head.value().unwrap_or_default();
+    if entry.id == OptionId::Context {
+        let goes_on =
+            !value.contains(['"', '\'']) && value.rsplit([':', '-']).next().is_some_and(is_category);
+        let rest: Vec<&str> =
+            tail.iter().map(|piece| piece.trim()).take_while(|piece| is_category_range(piece)).collect();
+        return (goes_on && !rest.is_empty()).then(|| Meant {
+            pieces: rest.len() + 1,
+            options: vec![format!("{}=\"{value},{}\"", head.keyword(), rest.join(","))],
+        });
+    }
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if entry.id == OptionId::Sec {
+        return flavors(head, tail);
+    }
+    let (pieces, text) = if names_version(entry) {
+        let minor = tail.first().filter(|minor| minor.len() == 1 && is_digits(minor))?;
+        (2, format!("{}.{minor}", head.text()))
+    } else if matches!(entry.grammar, Grammar::Number { .. }) {
+        let is_start = is_digits(value) && value.len() <= 3 && !value.starts_with('0');
+        let rest: Vec<&str> =
+            tail.iter().copied().take_while(|piece| piece.len() == 3 && is_digits(piece)).collect();
+        if !is_start || rest.is_empty() {
+            return None;
+        }
+        (rest.len() + 1, format!("{}{}", head.text(), rest.concat()))
+    } else {
+        return None;
+    };
+    Some(Meant { pieces, options: vec![taken(text)?] })
+}
+
+/// Characters that may close what is around an option.
+const CLOSERS: [char; 6] = ['\'', '"', ']', '\u{2019}', '\u{201d}', ' '];
+
+/// Returns the same as [`joined`] for an option in a dress: `-o rsize=1,048,576`,
+/// `context='a:b:c:s0:c1,c2'`.
+pub(super) fn continued_in_a_dress(head: &str, tail: &[&str]) -> Option<Meant> {
+    tail.first()?;
+    let is_opener = |letter: char| matches!(letter, '\'' | '"' | '[' | '\u{2018}' | '\u{201c}');
+    let mut text = head.trim();
+    for switch in ["--options=", "--options ", "-o=", "-o", "- "] {
+        text = text.strip_prefix(switch).unwrap_or(text).trim_start();
+    }
+    let is_sign = |letter: char| matches!(letter, '=' | ':') || letter.is_whitespace();
+    let bare = text.trim_start_matches(is_opener);
+    let (keyword, rest) = bare.split_at_checked(bare.find(is_sign)?)?;
+    let inner = rest.trim_start_matches(is_sign);
+    // Double quotes are how a label with a comma is written.
+    if inner.starts_with('"') {
+        return None;
+    }
+    let value = inner.trim_start_matches(is_opener);
+    let plain = format!("{keyword}={value}");
+    let pieces: Vec<&str> = tail.iter().map(|piece| piece.trim().trim_end_matches(CLOSERS)).collect();
+    let is_dressed = plain != head || pieces.iter().zip(tail).any(|(piece, written)| piece != written);
+    let option = MountOption::new(plain.as_str());
+    let meant = joined(&option, option.entry().filter(|_| is_dressed)?, &pieces)?;
+    // An opened quote or bracket is closed with the last piece, and what is not opened is not closed.
+    let needs_closer = bare.len() < text.len() || value.len() < inner.len();
+    let last = tail.get(meant.pieces.checked_sub(2)?)?.trim();
+    (last.ends_with(CLOSERS) == needs_closer).then_some(meant)
+}
+
+/// Returns true if a text can only be the rest of a value that a comma cut off: digits, or a
+/// category of an `SELinux` label.
+pub(crate) fn is_rest_of_value(text: &str) -> bool {
+    let text = text.trim().trim_end_matches(CLOSERS);
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_digits || is_category_range(text)
+}
+
+/// Several flavors are one value with colons (nfs(5), `sec=`).
+fn flavors(head: &MountOption<'_>, tail: &[&str]) -> Option<Meant> {
+    let is_flavor = |text: &str| {
+        let option = format!("{}={text}", head.keyword());
+        judge(&MountOption::new(option.as_str())).refusal.is_none() && catalog::find(text).is_none()
+    };
+    let rest: Vec<&str> = tail.iter().copied().take_while(|piece| is_flavor(piece)).collect();
+    let is_list = !rest.is_empty() && is_flavor(head.value()?);
+    let text = format!("{}:{}", head.text(), rest.join(":"));
+    is_list.then_some(())?;
+    Some(Meant { pieces: rest.len() + 1, options: vec![taken(text)?] })
+}
+
+/// A category of an `SELinux` label, or several in a row: `c12`, `c1.c3`.
+fn is_category(text: &str) -> bool {
+    text.split('.').all(|text| {
+        text.strip_prefix('c').is_some_and(|number| {
+            !number.is_empty() && number.len() <= 4 && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
+}
+
+/// A category, and what may stand after the last one of a range's lower level:
+/// `c34-s15:c0.c1023`.
+pub(crate) fn is_category_range(text: &str) -> bool {
+    let (low, high) = text.split_once('-').unwrap_or((text, "s0"));
+    let (level, categories) = high.split_once(':').unwrap_or((high, "c0"));
+    is_category(low) && level.starts_with('s') && is_category(categories)
+}
